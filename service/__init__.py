@@ -1,0 +1,1 @@
+"""The web process: rules, tables, outside connections, and the doors in front of them."""
