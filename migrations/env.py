@@ -1,0 +1,10 @@
+"""Runs migrations on the connection that `service.db.migration` hands over."""
+
+from alembic import context
+
+from service.db.tables import Base
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Base.metadata)
+with context.begin_transaction():
+    context.run_migrations()

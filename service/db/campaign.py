@@ -1,0 +1,68 @@
+"""Campaigns, and for each frequency what a reader may choose."""
+
+import datetime
+import uuid
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from schemas.vocabulary import Frequency
+from service.db.base import Base, WithId
+from service.db.types import Word, one_of
+
+
+class Campaign(WithId, Base):
+    """One appeal: its text, currency, frequencies and reminder choices."""
+
+    __tablename__ = "campaigns"
+    __table_args__ = (
+        UniqueConstraint("slug"),
+        CheckConstraint("send_hour BETWEEN 0 AND 23", name="send_hour_in_a_day"),
+        one_of("default_frequency", Frequency, name="default_frequency_known"),
+    )
+
+    slug: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(Text)
+    heading: Mapped[str] = mapped_column(Text)
+    message: Mapped[list[str]]
+    currency: Mapped[str] = mapped_column(String(3))
+    lang: Mapped[str] = mapped_column(String(35))
+    default_frequency: Mapped[Frequency] = mapped_column(Word(Frequency))
+    reminder_enabled: Mapped[bool]
+    reminder_choices: Mapped[list[int]]
+    privacy_url: Mapped[str | None] = mapped_column(Text)
+    support_url: Mapped[str | None] = mapped_column(Text)
+    origins: Mapped[list[str]]
+    return_hosts: Mapped[list[str]]
+    timezone: Mapped[str] = mapped_column(String(64))
+    send_hour: Mapped[int]
+    texts: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime.datetime]
+
+    choices: Mapped[list["SupportChoice"]] = relationship(
+        order_by="SupportChoice.position", cascade="all, delete-orphan", lazy="selectin"
+    )
+
+
+class SupportChoice(Base):
+    """What readers may give at one frequency. The widget shows it and the server checks against it: one table."""
+
+    __tablename__ = "support_choices"
+    __table_args__ = (
+        one_of("frequency", Frequency, name="frequency_known"),
+        CheckConstraint("minimum_minor > 0", name="minimum_positive"),
+        CheckConstraint(
+            "default_minor >= minimum_minor AND default_minor <= maximum_minor", name="default_within_limits"
+        ),
+    )
+
+    campaign_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True
+    )
+    frequency: Mapped[Frequency] = mapped_column(Word(Frequency), primary_key=True)
+    position: Mapped[int]
+    presets_minor: Mapped[list[int]]
+    default_minor: Mapped[int] = mapped_column(BigInteger)
+    minimum_minor: Mapped[int] = mapped_column(BigInteger)
+    maximum_minor: Mapped[int] = mapped_column(BigInteger)

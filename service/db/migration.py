@@ -1,0 +1,42 @@
+"""Bringing the database's schema up to date, and telling whether it is."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+# Any fixed number serves, as long as every release of this service uses the same one.
+MIGRATION_LOCK = 7_205_759_403_792
+LOCK_TIMEOUT = "10s"
+
+
+def alembic_config() -> Config:
+    """Return Alembic's configuration for the migrations that ship with this code."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def migrate(engine: Engine, *, revision: str = "head") -> None:
+    """Apply the migrations that are missing, in one transaction; a second process waits for the first."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        if revision == "base":
+            command.downgrade(config, revision)
+        else:
+            command.upgrade(config, revision)
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether every migration of this release has been applied."""
+    wanted = set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    with engine.connect() as connection:
+        return set(MigrationContext.configure(connection).get_current_heads()) == wanted

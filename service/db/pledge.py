@@ -1,0 +1,63 @@
+"""Pledges and the history of where they stood."""
+
+import datetime
+import uuid
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from schemas.vocabulary import Frequency, PledgeStatus
+from service.db.base import Base, WithId
+from service.db.campaign import Campaign
+from service.db.supporter import Supporter
+from service.db.types import Word, one_of
+
+
+class Pledge(WithId, Base):
+    """What one reader chose to give, and where it stands."""
+
+    __tablename__ = "pledges"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        one_of("frequency", Frequency, name="frequency_known"),
+        one_of("status", PledgeStatus, name="status_known"),
+        UniqueConstraint("gateway", "gateway_reference"),
+        Index(
+            "ix_pledges_pending_created_at",
+            "created_at",
+            postgresql_where=text("status = 'pending'"),
+            sqlite_where=text("status = 'pending'"),
+        ),
+        Index("ix_pledges_supporter_id", "supporter_id"),
+    )
+
+    campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
+    supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="SET NULL"))
+    status: Mapped[PledgeStatus] = mapped_column(Word(PledgeStatus))
+    frequency: Mapped[Frequency] = mapped_column(Word(Frequency))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    page_url: Mapped[str | None] = mapped_column(Text)
+    variant: Mapped[str | None] = mapped_column(Text)
+    lang: Mapped[str | None] = mapped_column(String(35))
+    return_url: Mapped[str | None] = mapped_column(Text)
+    gateway: Mapped[str] = mapped_column(String(32))
+    gateway_reference: Mapped[str | None] = mapped_column(Text)
+    checkout_url: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime.datetime]
+
+    campaign: Mapped[Campaign] = relationship()
+    supporter: Mapped[Supporter | None] = relationship()
+
+
+class PledgeMove(WithId, Base):
+    """One change of a pledge's status; rows are only ever added."""
+
+    __tablename__ = "pledge_moves"
+    __table_args__ = (Index("ix_pledge_moves_pledge_id", "pledge_id"),)
+
+    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(32))
+    from_status: Mapped[PledgeStatus | None] = mapped_column(Word(PledgeStatus))
+    to_status: Mapped[PledgeStatus] = mapped_column(Word(PledgeStatus))
+    at: Mapped[datetime.datetime]

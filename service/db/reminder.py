@@ -1,0 +1,81 @@
+"""Reminders and the history of where they stood."""
+
+import datetime
+import uuid
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from schemas.vocabulary import Frequency, ReminderStatus
+from service.db.base import Base, WithId
+from service.db.campaign import Campaign
+from service.db.supporter import Supporter
+from service.db.types import Word, one_of
+
+
+class Reminder(WithId, Base):
+    """A reader's request to be asked again: one row for each campaign and address, renewed when they ask anew.
+
+    `due_at` is when the mail may leave; a temporary failure moves it, while `due_on` stays the promised date.
+    A worker holds the row while it sends: until `leased_until`, under `lease_number`, which every claim raises.
+    """
+
+    __tablename__ = "reminders"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "supporter_id"),
+        one_of("status", ReminderStatus, name="status_known"),
+        CheckConstraint("months BETWEEN 1 AND 24", name="months_in_range"),
+        CheckConstraint("amount_minor IS NULL OR amount_minor > 0", name="amount_positive"),
+        Index(
+            "ix_reminders_due",
+            "due_at",
+            "id",
+            postgresql_where=text("status = 'scheduled'"),
+            sqlite_where=text("status = 'scheduled'"),
+        ),
+        Index(
+            "ix_reminders_leased",
+            "leased_until",
+            postgresql_where=text("status = 'sending'"),
+            sqlite_where=text("status = 'sending'"),
+        ),
+        Index("ix_reminders_supporter_id", "supporter_id"),
+    )
+
+    campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
+    supporter_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
+    status: Mapped[ReminderStatus] = mapped_column(Word(ReminderStatus))
+    occurrence: Mapped[int] = mapped_column(default=1)
+    months: Mapped[int]
+    due_on: Mapped[datetime.date]
+    due_at: Mapped[datetime.datetime]
+    timezone: Mapped[str] = mapped_column(String(64))
+    frequency: Mapped[Frequency | None] = mapped_column(Word(Frequency))
+    amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    page_url: Mapped[str | None] = mapped_column(Text)
+    lang: Mapped[str] = mapped_column(String(35))
+    consent_version: Mapped[str | None] = mapped_column(Text)
+    asked_at: Mapped[datetime.datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease_number: Mapped[int] = mapped_column(default=0)
+    leased_until: Mapped[datetime.datetime | None]
+    sent_at: Mapped[datetime.datetime | None]
+    reason: Mapped[str | None] = mapped_column(Text)
+
+    campaign: Mapped[Campaign] = relationship()
+    supporter: Mapped[Supporter] = relationship()
+
+
+class ReminderMove(WithId, Base):
+    """One change of a reminder's status; rows are only ever added."""
+
+    __tablename__ = "reminder_moves"
+    __table_args__ = (Index("ix_reminder_moves_reminder_id", "reminder_id"),)
+
+    reminder_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("reminders.id", ondelete="CASCADE"))
+    occurrence: Mapped[int]
+    event: Mapped[str] = mapped_column(String(32))
+    from_status: Mapped[ReminderStatus | None] = mapped_column(Word(ReminderStatus))
+    to_status: Mapped[ReminderStatus] = mapped_column(Word(ReminderStatus))
+    reason: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime.datetime]

@@ -1,0 +1,76 @@
+"""Engines and the two doors to the database: one that may write and one that cannot."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.db.keyring import Keyring
+from service.db.types import attach_keyring, keyring_of
+from service.settings import Settings, sqlite_file
+
+SQLITE_BUSY_SECONDS = 15
+READ_ONLY = "mainstay_read_only"
+
+type_of_door = Callable[[], AbstractContextManager[Session]]
+
+
+def make_engine(settings: Settings, keyring: Keyring) -> Engine:
+    """Make the engine for `settings.database_url`, with the keys for its encrypted columns.
+
+    Parameters are never shown in errors, since they hold readers' data.
+    """
+    options: dict[str, Any] = {"hide_parameters": True}
+    if settings.database_url.startswith("sqlite"):
+        path = sqlite_file(settings.database_url)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
+    else:
+        options |= {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
+    engine = create_engine(settings.database_url, **options)
+    attach_keyring(engine.dialect, keyring)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver would begin transactions by itself and too late; `_begin_sqlite` does it instead.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: a transaction that reads first and writes later could otherwise
+    # fail half-way with "database is locked", which no waiting cures.
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+class Database:
+    """The two doors. `transaction()` commits at the end of its block; `reading()` never changes anything."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.keyring = keyring_of(engine.dialect)
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Yield a session; commit when the block ends, roll back when it raises."""
+        with self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session in which PostgreSQL itself refuses to write; nothing is ever committed."""
+        with self._sessions() as session:
+            session.connection(execution_options={READ_ONLY: True, "postgresql_readonly": True})
+            yield session

@@ -1,0 +1,20 @@
+"""People, known by an e-mail address that is encrypted here."""
+
+import datetime
+
+from sqlalchemy import LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.db.base import Base, WithId
+from service.db.types import EncryptedText
+
+
+class Supporter(WithId, Base):
+    """A person known by an e-mail address; `email_hash` is its keyed hash (see `Keyring.fingerprint`)."""
+
+    __tablename__ = "supporters"
+    __table_args__ = (UniqueConstraint("email_hash"),)
+
+    email: Mapped[str] = mapped_column(EncryptedText("supporters.email"))
+    email_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime.datetime]
