@@ -1,0 +1,67 @@
+"""When "next month" is, for a reader in a time zone.
+
+The rule: the same day of the month, so many calendar months later, by the reader's own calendar; the last day
+of a month that is too short; at the campaign's local hour. A local time that a clock change skips moves forward
+by the gap, and one that it repeats means the first: the rule of RFC 5545 section 3.3.5, which ECMAScript's
+Temporal calls "compatible".
+"""
+
+import datetime as dt
+import zoneinfo
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+import whenever
+
+from service.domain.errors import UnknownTimeZone
+
+# A promise made on one machine must not fall on another hour because the next one has an older zone database:
+# without a search path, both libraries read only the `tzdata` package that the lock file pins.
+whenever.reset_tzpath(())
+zoneinfo.reset_tzpath(())
+
+# The package lists its own zones, so files beside them ("localtime", "posixrules", "tzdata.zi") are not zones.
+_ZONES: Final = frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a reminder is due: `on` is the date we promise, by the reader's calendar; `at`, the instant in UTC."""
+
+    on: dt.date
+    at: dt.datetime
+
+
+def is_time_zone(name: str) -> bool:
+    """Tell whether this is the exact name of a zone, or of a link, in the IANA time zone database."""
+    return name in _ZONES
+
+
+def next_month(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> Due:
+    """Find the day and the instant `months` calendar months after a reader asked.
+
+    Args:
+        asked_at: the instant at which the reader asked, with a time zone.
+        months: how many calendar months later, 1 or more.
+        zone: the IANA name of the zone whose calendar and clock count, such as "Europe/Amsterdam".
+        hour: the local hour to send at, 0 to 23.
+
+    The promised date is always the local date of the instant. It is another date than the rule's only where a
+    clock change skips midnight (at 23:00 in Nuuk) or the whole day (Samoa had no 30 December 2011): it is then
+    the day after, because we do not promise a day on which nothing will arrive.
+
+    Raises:
+        UnknownTimeZone: `zone` is not a name in the IANA time zone database.
+        ValueError: `asked_at` has no time zone, or `hour` or the resulting year does not exist.
+
+    """
+    if not is_time_zone(zone):
+        raise UnknownTimeZone(
+            "This time zone is not in the IANA time zone database; write one such as Europe/Amsterdam.",
+            field="timezone",
+        )
+    asked_on = whenever.Instant(asked_at).to_tz(zone).date()
+    wall_clock = asked_on.add(months=months).at(whenever.Time(hour))
+    due = wall_clock.assume_tz(zone, disambiguation="compatible")
+    return Due(on=due.date().to_stdlib(), at=due.to_instant().to_stdlib())

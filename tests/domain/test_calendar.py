@@ -1,0 +1,195 @@
+"""The promises of "remind me next month", date by date."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.domain.calendar import Due, is_time_zone, next_month
+from service.domain.errors import UnknownTimeZone
+
+
+def utc(*parts: int) -> dt.datetime:
+    return dt.datetime(*parts, tzinfo=dt.UTC)
+
+
+def test_the_example_of_the_contract():
+    due = next_month(utc(2026, 11, 23, 15), months=1, zone="Europe/Amsterdam", hour=9)
+    assert due == Due(on=dt.date(2026, 12, 23), at=utc(2026, 12, 23, 8))
+
+
+@pytest.mark.parametrize(
+    ("asked_on", "months", "due_on"),
+    [
+        ("2024-12-29", 1, "2025-01-29"),
+        ("2024-12-30", 1, "2025-01-30"),
+        ("2024-12-31", 1, "2025-01-31"),
+        ("2027-12-29", 1, "2028-01-29"),
+        ("2027-12-30", 1, "2028-01-30"),
+        ("2027-12-31", 1, "2028-01-31"),
+        ("2024-12-29", 2, "2025-02-28"),
+        ("2024-12-31", 2, "2025-02-28"),
+        ("2027-12-29", 2, "2028-02-29"),
+        ("2027-12-31", 2, "2028-02-29"),
+        ("2026-07-31", 1, "2026-08-31"),
+        ("2028-07-31", 1, "2028-08-31"),
+        ("2026-07-31", 2, "2026-09-30"),
+        ("2026-08-31", 1, "2026-09-30"),
+        ("2026-01-29", 1, "2026-02-28"),
+        ("2026-01-30", 1, "2026-02-28"),
+        ("2028-02-29", 12, "2029-02-28"),
+        ("2024-02-29", 24, "2026-02-28"),
+    ],
+)
+def test_a_reader_who_asks_at_the_end_of_a_month_is_reminded_by_its_end(asked_on, months, due_on):
+    asked_at = dt.datetime.fromisoformat(f"{asked_on}T12:00:00+00:00")
+    due = next_month(asked_at, months=months, zone="UTC", hour=9)
+    assert due == Due(on=dt.date.fromisoformat(due_on), at=dt.datetime.fromisoformat(f"{due_on}T09:00:00+00:00"))
+
+
+def test_a_reader_who_asks_on_31_january_is_reminded_on_28_february():
+    due = next_month(utc(2026, 1, 31, 12), months=1, zone="Europe/London", hour=9)
+    assert due == Due(on=dt.date(2026, 2, 28), at=utc(2026, 2, 28, 9))
+
+
+def test_a_reader_who_asks_on_31_january_of_a_leap_year_is_reminded_on_29_february():
+    due = next_month(utc(2028, 1, 31, 12), months=1, zone="Europe/London", hour=9)
+    assert due == Due(on=dt.date(2028, 2, 29), at=utc(2028, 2, 29, 9))
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "zone", "arrives"),
+    [
+        (utc(2026, 2, 8, 12), "America/New_York", "2026-03-08T03:00:00-04:00"),
+        (utc(2026, 2, 28, 12), "Europe/Amsterdam", "2026-03-28T02:00:00+01:00"),
+        (utc(2027, 2, 28, 12), "Europe/Amsterdam", "2027-03-28T03:00:00+02:00"),
+        (utc(2026, 9, 4, 0), "Australia/Lord_Howe", "2026-10-04T02:30:00+11:00"),
+    ],
+    ids=[
+        "New York skips an hour",
+        "the day before Amsterdam does",
+        "Amsterdam skips one",
+        "Lord Howe skips half of one",
+    ],
+)
+def test_an_hour_that_the_clock_change_skips_moves_forward_by_the_gap(asked_at, zone, arrives):
+    due = next_month(asked_at, months=1, zone=zone, hour=2)
+    assert due.at == dt.datetime.fromisoformat(arrives)
+    assert due.on == dt.date.fromisoformat(arrives[:10])
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "zone", "hour", "arrives"),
+    [
+        (utc(2026, 10, 1, 12), "America/New_York", 1, "2026-11-01T01:00:00-04:00"),
+        (utc(2026, 9, 25, 12), "Europe/Amsterdam", 2, "2026-10-25T02:00:00+02:00"),
+    ],
+)
+def test_an_hour_that_the_clock_change_repeats_means_the_first(asked_at, zone, hour, arrives):
+    assert next_month(asked_at, months=1, zone=zone, hour=hour).at == dt.datetime.fromisoformat(arrives)
+
+
+def test_a_reader_for_whom_it_is_already_tomorrow_is_reminded_by_their_own_calendar():
+    due = next_month(utc(2026, 1, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
+    assert due == Due(on=dt.date(2026, 2, 28), at=utc(2026, 2, 27, 19))
+    due = next_month(utc(2026, 4, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
+    assert due == Due(on=dt.date(2026, 6, 1), at=utc(2026, 5, 31, 19))
+
+
+def test_a_reader_for_whom_it_is_still_yesterday_is_reminded_by_their_own_calendar():
+    due = next_month(utc(2026, 5, 1, 5), months=1, zone="Pacific/Niue", hour=9)
+    assert due == Due(on=dt.date(2026, 5, 30), at=utc(2026, 5, 30, 20))
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "zone", "hour", "due_on", "due_at"),
+    [
+        (utc(2011, 11, 30, 20), "Pacific/Apia", 9, dt.date(2011, 12, 31), utc(2011, 12, 30, 19)),
+        (utc(1993, 7, 22, 3), "Pacific/Kwajalein", 9, dt.date(1993, 8, 22), utc(1993, 8, 21, 21)),
+        (utc(2024, 2, 29, 12), "America/Nuuk", 23, dt.date(2024, 3, 29), utc(2024, 3, 30, 1)),
+        (utc(2025, 2, 28, 12), "America/Nuuk", 23, dt.date(2025, 3, 28), utc(2025, 3, 29, 1)),
+        (utc(2027, 2, 27, 12), "America/Nuuk", 23, dt.date(2027, 3, 28), utc(2027, 3, 28, 1)),
+    ],
+    ids=[
+        "Samoa skipped 30 December",
+        "Kwajalein skipped 21 August",
+        "Nuuk in 2024",
+        "Nuuk in 2025",
+        "Nuuk in 2027",
+    ],
+)
+def test_we_never_promise_a_day_on_which_nothing_arrives(asked_at, zone, hour, due_on, due_at):
+    due = next_month(asked_at, months=1, zone=zone, hour=hour)
+    assert due == Due(on=due_on, at=due_at)
+    assert due.at.astimezone(ZoneInfo(zone)).date() == due.on
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "Europe/Atlantis",
+        "europe/amsterdam",
+        "Europe/Amsterdam ",
+        "Europe/Amsterdam\0",
+        "Europe",
+        "../etc/passwd",
+        "Europe/../UTC",
+        "/etc/localtime",
+        "/usr/share/zoneinfo/UTC",
+        "localtime",
+        "posixrules",
+        "posix/UTC",
+        "right/UTC",
+        "tzdata.zi",
+        "zone.tab",
+        "+02:00",
+        "EST5EDT,M3.2.0,M11.1.0",
+        "Etc/Unknown",
+    ],
+)
+def test_a_name_that_is_no_zone_is_refused(name):
+    assert not is_time_zone(name)
+    with pytest.raises(UnknownTimeZone) as refusal:
+        next_month(utc(2026, 11, 23), months=1, zone=name, hour=9)
+    assert refusal.value.field == "timezone"
+
+
+@pytest.mark.parametrize(
+    "name", ["UTC", "Europe/Kyiv", "Europe/Kiev", "Asia/Calcutta", "America/Argentina/Buenos_Aires"]
+)
+def test_zones_and_the_old_names_that_browsers_still_send_are_known(name):
+    assert is_time_zone(name)
+
+
+def test_an_instant_without_a_zone_is_a_mistake_of_ours():
+    with pytest.raises(ValueError, match="naive"):
+        next_month(dt.datetime(2026, 11, 23), months=1, zone="UTC", hour=9)  # noqa: DTZ001 -- the mistake under test
+
+
+def test_the_zone_database_of_the_machine_does_not_move_the_promise(tmp_path: Path):
+    """A machine whose Amsterdam is wrong still promises by the pinned database."""
+    wrong = tmp_path / "Europe" / "Amsterdam"
+    wrong.parent.mkdir()
+    wrong.write_bytes(resources.files("tzdata.zoneinfo").joinpath("Pacific", "Kiritimati").read_bytes())
+    question = (
+        "import datetime as dt, zoneinfo; from service.domain.calendar import next_month;"
+        "asked_at = dt.datetime(2026, 11, 23, 15, tzinfo=dt.UTC);"
+        "due = next_month(asked_at, months=1, zone='Europe/Amsterdam', hour=9);"
+        "print(due.at.isoformat(), due.at.astimezone(zoneinfo.ZoneInfo('Europe/Amsterdam')).hour)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", question],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONTZPATH": str(tmp_path)},
+    )
+    assert answer.stdout.split() == ["2026-12-23T08:00:00+00:00", "9"]

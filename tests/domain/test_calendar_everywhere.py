@@ -1,0 +1,124 @@
+"""Next month over every zone and date of 2024–2030, against an oracle: zoneinfo and the standard calendar."""
+
+import calendar
+import datetime as dt
+from functools import cache
+from importlib import resources
+from itertools import product
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.domain.calendar import Due, next_month
+
+TZDATA = resources.files("tzdata")
+ZONES = sorted(TZDATA.joinpath("zones").read_text("utf-8").split())
+FIRST_DAY, LAST_DAY = dt.date(2024, 1, 1), dt.date(2030, 12, 31)
+EVERY_DAY = [FIRST_DAY + dt.timedelta(days=n) for n in range((LAST_DAY - FIRST_DAY).days + 1)]
+
+INSTANTS = st.datetimes(
+    dt.datetime.combine(FIRST_DAY, dt.time.min),
+    dt.datetime.combine(LAST_DAY, dt.time.max),
+    timezones=st.just(dt.UTC),
+)
+
+
+def zone_file(name: str) -> bytes:
+    return TZDATA.joinpath("zoneinfo", *name.split("/")).read_bytes()
+
+
+# Half of the names are links to the same rules; a walk over every date need only visit each set of rules once.
+DISTINCT_ZONES = sorted({zone_file(name): name for name in reversed(ZONES)}.values())
+
+
+@cache
+def oracle_zone(name: str) -> ZoneInfo:
+    with TZDATA.joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def same_day_later(day: dt.date, months: int) -> dt.date:
+    """Add months by hand: the same day, or the last one of a shorter month."""
+    year, month0 = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return dt.date(year, month0 + 1, min(day.day, calendar.monthrange(year, month0 + 1)[1]))
+
+
+def expected(asked_at: dt.datetime, months: int, zone: str, hour: int) -> Due:
+    """Say what is due by zoneinfo alone; fold=0 (PEP 495) is the first of two and the later side of a gap."""
+    local = oracle_zone(zone)
+    day = same_day_later(asked_at.astimezone(local).date(), months)
+    at = dt.datetime.combine(day, dt.time(hour), tzinfo=local).astimezone(dt.UTC)
+    return Due(on=at.astimezone(local).date(), at=at)
+
+
+def clock_changes(zone: str) -> list[dt.date]:
+    """Find the local dates in 2024–2030 on or after which the zone's offset from UTC is another."""
+    local = oracle_zone(zone)
+    offsets = [dt.datetime.combine(day, dt.time(), tzinfo=local).utcoffset() for day in EVERY_DAY]
+    return [day for day, now, then in zip(EVERY_DAY, offsets, offsets[1:], strict=False) if now != then]
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    asked_at=INSTANTS,
+    months=st.integers(1, 24),
+    zone=st.sampled_from(ZONES),
+    hour=st.integers(0, 23),
+)
+def test_a_reminder_falls_on_the_same_day_or_the_last_one_at_the_campaigns_local_hour(
+    asked_at, months, zone, hour
+):
+    local = oracle_zone(zone)
+    due = next_month(asked_at, months=months, zone=zone, hour=hour)
+    wanted = dt.datetime.combine(same_day_later(asked_at.astimezone(local).date(), months), dt.time(hour))
+    arrives = due.at.astimezone(local).replace(tzinfo=None)
+
+    assert due == expected(asked_at, months, zone, hour)
+    assert due.at.tzinfo is dt.UTC
+    assert due.on == arrives.date()
+    before, after = (wanted.replace(tzinfo=local, fold=fold).utcoffset() for fold in (0, 1))
+    skipped = after > before
+    assert arrives == (wanted + (after - before) if skipped else wanted)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    asked_at=INSTANTS,
+    zone=st.sampled_from(ZONES),
+    elsewhere=st.sampled_from(ZONES),
+)
+def test_the_zone_in_which_the_server_writes_its_clock_does_not_matter(asked_at, zone, elsewhere):
+    same_instant = asked_at.astimezone(oracle_zone(elsewhere))
+    assert next_month(same_instant, months=1, zone=zone, hour=9) == next_month(
+        asked_at, months=1, zone=zone, hour=9
+    )
+
+
+def test_every_date_of_2024_to_2030_in_every_zone_has_the_right_next_month():
+    for zone in DISTINCT_ZONES:
+        for day in EVERY_DAY:
+            asked_at = dt.datetime.combine(day, dt.time(17, 45), tzinfo=dt.UTC)
+            assert next_month(asked_at, months=1, zone=zone, hour=9) == expected(asked_at, 1, zone, 9), (zone, day)
+
+
+def test_every_date_of_2024_to_2030_is_followed_by_nine_oclock_a_month_later():
+    for zone, day in product(
+        ("UTC", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Pacific/Apia"), EVERY_DAY
+    ):
+        local = oracle_zone(zone)
+        asked_at = dt.datetime.combine(day, dt.time(12), tzinfo=local)
+        due = next_month(asked_at, months=1, zone=zone, hour=9)
+        assert due.on == same_day_later(day, 1)
+        assert due.at.astimezone(local).replace(tzinfo=None) == dt.datetime.combine(due.on, dt.time(9))
+
+
+def test_every_hour_around_every_clock_change_of_every_zone_is_right():
+    changes = [(zone, day) for zone in DISTINCT_ZONES for day in clock_changes(zone)]
+    assert len(changes) > 1000
+    for zone, day in changes:
+        # Every day of a month has its like in December, so no clock change is missed on a 31st.
+        asked_at = dt.datetime(day.year - 1, 12, day.day, 12, tzinfo=oracle_zone(zone))
+        for hour in range(24):
+            due = next_month(asked_at, months=day.month, zone=zone, hour=hour)
+            assert due == expected(asked_at, day.month, zone, hour), (zone, day, hour)
