@@ -87,7 +87,6 @@ def upgrade() -> None:
         sa.Column("request_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("pledge_id", sa.Uuid(), nullable=False),
         sa.Column("held_until", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("answer", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["pledge_id"], ["pledges.id"], name=op.f("fk_idempotency_keys_pledge_id"), ondelete="CASCADE"

@@ -2,18 +2,17 @@
 
 import datetime
 import uuid
-from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary
+from sqlalchemy import ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.base import Base
 
 
 class IdempotencyKey(Base):
-    """One key that a client sent, by its SHA-256, and what it was answered.
+    """One key that a client sent, by its SHA-256, and the pledge that it made.
 
-    `answer` is empty while the first request still runs, which it may do until `held_until`.
+    The first request holds the key until `held_until`; after that a repeat may finish what it began.
     """
 
     __tablename__ = "idempotency_keys"
@@ -23,5 +22,4 @@ class IdempotencyKey(Base):
     request_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
     held_until: Mapped[datetime.datetime]
-    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime.datetime]

@@ -12,6 +12,114 @@ class DomainError(Exception):
         self.field = field
 
 
+class CampaignNotFound(DomainError):
+    """No campaign has this slug."""
+
+    code = "campaign_not_found"
+
+
+class OriginNotAllowed(DomainError):
+    """The campaign does not list the site whose page sent the request."""
+
+    code = "origin_not_allowed"
+
+
+class FrequencyNotOffered(DomainError):
+    """The campaign does not offer this frequency."""
+
+    code = "frequency_not_offered"
+
+
+class AmountBelowMinimum(DomainError):
+    """The amount is under the campaign's minimum for the frequency."""
+
+    code = "amount_below_minimum"
+
+
+class AmountAboveMaximum(DomainError):
+    """The amount is over the campaign's maximum for the frequency."""
+
+    code = "amount_above_maximum"
+
+
+class CurrencyNotAccepted(DomainError):
+    """The campaign takes another currency."""
+
+    code = "currency_not_accepted"
+
+
+class ReturnUrlNotAllowed(DomainError):
+    """The campaign does not list the host that the reader would be sent back to."""
+
+    code = "return_url_not_allowed"
+
+
+class IdempotencyKeyReused(DomainError):
+    """The key was sent before with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class RequestInProgress(DomainError):
+    """The first request with this key still runs."""
+
+    code = "request_in_progress"
+
+
+class PaymentsUnavailable(DomainError):
+    """The gateway cannot start a checkout now."""
+
+    code = "payments_unavailable"
+
+
+class PledgeNotFound(DomainError):
+    """No pledge has this id."""
+
+    code = "pledge_not_found"
+
+
+class PaymentMismatch(DomainError):
+    """The gateway reports money in another currency than the pledge's."""
+
+    code = "payment_mismatch"
+
+
+class ReminderNotFound(DomainError):
+    """The token is altered or expired, or the reminder was erased."""
+
+    code = "reminder_not_found"
+
+
+class RemindersNotOffered(DomainError):
+    """The campaign offers no reminders."""
+
+    code = "reminders_not_offered"
+
+
+class ReminderChoiceNotOffered(DomainError):
+    """The campaign does not offer a reminder after this many months."""
+
+    code = "reminder_choice_not_offered"
+
+
+class InvalidAddress(DomainError):
+    """The text is not an e-mail address that mail can be sent to."""
+
+    code = "invalid_email"
+
+
+class InvalidCursor(DomainError):
+    """The cursor is not one that this service gave out."""
+
+    code = "invalid_cursor"
+
+
+class StaffTokenNotFound(DomainError):
+    """No staff token in use has this name."""
+
+    code = "token_not_found"
+
+
 class UnknownTimeZone(DomainError):
     """The name is not in the IANA time zone database."""
 

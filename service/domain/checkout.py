@@ -1,0 +1,122 @@
+"""From a wish to the page where it is paid: write it down, ask the gateway, write down what it said.
+
+The gateway is called between two transactions, never inside one, so that a slow gateway holds no lock
+and a crash leaves a pledge that the same request, sent again, finishes.
+"""
+
+import datetime
+import uuid
+from dataclasses import asdict, dataclass
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Frequency, PledgeStatus
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge
+from service.db.violations import violated_constraint
+from service.domain.errors import PaymentsUnavailable, RequestInProgress
+from service.domain.idempotency import HELD_FOR, find_key, hold_key
+from service.domain.money import Money
+from service.domain.pledges import PledgeWish, check_wish, find_pledge, make_pledge
+from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayUnavailable
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCheckout:
+    """What the reader is told: a pledge as it was made, and where to pay it."""
+
+    id: uuid.UUID
+    status: PledgeStatus
+    frequency: Frequency
+    amount: int
+    currency: str
+    checkout_url: str
+    created_at: datetime.datetime
+    replayed: bool
+
+
+def open_checkout(
+    door: Door, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, clock: Clock
+) -> OpenCheckout:
+    """Make a pledge and open its checkout, once for each key, however often and however concurrently asked.
+
+    Raises:
+        what `check_wish` raises: nothing is stored.
+        IdempotencyKeyReused: the key came before with another wish.
+        RequestInProgress: the first request with this key still runs.
+        PaymentsUnavailable: the gateway is down; the same request may be sent again with the same key.
+    """
+    pledge, replayed = _write_down(door, gateway, campaign, wish, key=key, clock=clock)
+    if pledge.checkout_url is None:
+        order = CheckoutOrder(
+            pledge_id=pledge.id,
+            campaign_name=campaign.name,
+            frequency=pledge.frequency,
+            money=Money(pledge.amount_minor, pledge.currency),
+            lang=pledge.lang or campaign.lang,
+        )
+        try:
+            checkout = gateway.start_checkout(order)
+        except GatewayUnavailable as error:
+            with door() as session:
+                _let_go(session, key, wish, now=clock())
+            raise PaymentsUnavailable("Payments cannot be taken right now; please try again soon.") from error
+        with door() as session:
+            pledge = find_pledge(session, pledge.id, to_change=True)
+            pledge.gateway_reference, pledge.checkout_url = checkout.reference, checkout.url
+    return _answer(pledge, replayed=replayed)
+
+
+def _write_down(
+    door: Door, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, clock: Clock
+) -> tuple[Pledge, bool]:
+    """Return the key's pledge, new or as found, and whether it was found complete."""
+    try:
+        with door() as session:
+            return _claim(session, gateway, campaign, wish, key=key, now=clock())
+    except IntegrityError as error:
+        if violated_constraint(error) != "pk_idempotency_keys":
+            raise
+        # Another request with this key was first by a moment: its row is there now, and decides.
+        with door() as session:
+            return _claim(session, gateway, campaign, wish, key=key, now=clock())
+
+
+def _claim(
+    session: Session, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, now: datetime.datetime
+) -> tuple[Pledge, bool]:
+    request = asdict(wish)
+    held = find_key(session, key, request)
+    if held is None:
+        check_wish(campaign, wish)
+        pledge = make_pledge(session, campaign, wish, gateway=gateway.name, now=now)
+        hold_key(session, key, request, pledge.id, now=now)
+        return pledge, False
+    pledge = find_pledge(session, held.pledge_id)
+    if pledge.checkout_url is not None:
+        return pledge, True
+    if held.held_until > now:
+        raise RequestInProgress("The first request with this Idempotency-Key still runs; ask again in a moment.")
+    held.held_until = now + HELD_FOR
+    return pledge, False
+
+
+def _let_go(session: Session, key: str, wish: PledgeWish, *, now: datetime.datetime) -> None:
+    held = find_key(session, key, asdict(wish))
+    if held is not None:
+        held.held_until = now
+
+
+def _answer(pledge: Pledge, *, replayed: bool) -> OpenCheckout:
+    # A repeat gets the first answer, word for word, even if the pledge was paid since: hence always `pending`.
+    return OpenCheckout(
+        id=pledge.id,
+        status=PledgeStatus.PENDING,
+        frequency=pledge.frequency,
+        amount=pledge.amount_minor,
+        currency=pledge.currency,
+        checkout_url=pledge.checkout_url or "",
+        created_at=pledge.created_at,
+        replayed=replayed,
+    )

@@ -1,0 +1,139 @@
+"""Pledges: what a reader chose to give, and where it stands."""
+
+import datetime
+import uuid
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Frequency, PledgeStatus
+from service.db.base import new_id
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge, PledgeMove
+from service.domain.campaigns import choice_for
+from service.domain.errors import (
+    AmountAboveMaximum,
+    AmountBelowMinimum,
+    CurrencyNotAccepted,
+    PledgeNotFound,
+    ReturnUrlNotAllowed,
+)
+from service.domain.money import Money, format_money
+from service.domain.pledge_status import PledgeEvent, move
+
+ABANDONED_AFTER = datetime.timedelta(hours=24)
+MADE = "made"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PledgeWish:
+    """What a reader asks to give; `amount` is in minor units."""
+
+    campaign: str
+    frequency: Frequency
+    amount: int
+    currency: str
+    page_url: str | None = None
+    variant: str | None = None
+    lang: str | None = None
+    return_url: str | None = None
+
+
+def check_wish(campaign: Campaign, wish: PledgeWish) -> None:
+    """Hold a wish against what the campaign offers.
+
+    Raises:
+        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, ReturnUrlNotAllowed:
+        each says what would be accepted.
+    """
+    if wish.currency != campaign.currency:
+        raise CurrencyNotAccepted(f"This campaign takes {campaign.currency}.", field="currency")
+    check_amount(campaign, wish.frequency, wish.amount, lang=wish.lang or campaign.lang)
+    if wish.return_url is not None and not _is_listed(wish.return_url, campaign.return_hosts):
+        raise ReturnUrlNotAllowed(
+            "The campaign does not list the host of this address; add it to the campaign's return_hosts.",
+            field="return_url",
+        )
+
+
+def check_amount(campaign: Campaign, frequency: Frequency, amount_minor: int, *, lang: str) -> None:
+    """Hold an amount against the campaign's limits for the frequency.
+
+    Raises:
+        FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum: each says what would be accepted.
+    """
+    choice = choice_for(campaign, frequency)
+    if amount_minor < choice.minimum_minor:
+        least = format_money(Money(choice.minimum_minor, campaign.currency), lang)
+        raise AmountBelowMinimum(f"The smallest amount is {least}.", field="amount")
+    if amount_minor > choice.maximum_minor:
+        most = format_money(Money(choice.maximum_minor, campaign.currency), lang)
+        raise AmountAboveMaximum(f"The largest amount is {most}.", field="amount")
+
+
+def _is_listed(url: str, hosts: list[str]) -> bool:
+    return (urlsplit(url).hostname or "").lower() in hosts
+
+
+def make_pledge(
+    session: Session, campaign: Campaign, wish: PledgeWish, *, gateway: str, now: datetime.datetime
+) -> Pledge:
+    """Write down a new pledge, pending until the gateway reports what became of it."""
+    pledge = Pledge(
+        id=new_id(),
+        campaign_id=campaign.id,
+        status=PledgeStatus.PENDING,
+        frequency=wish.frequency,
+        amount_minor=wish.amount,
+        currency=wish.currency,
+        page_url=wish.page_url,
+        variant=wish.variant,
+        lang=wish.lang,
+        return_url=wish.return_url,
+        gateway=gateway,
+        created_at=now,
+    )
+    session.add(pledge)
+    # The pledge goes in first: its history and its key refer to it by id, with no relationship to order them.
+    session.flush()
+    session.add(PledgeMove(pledge_id=pledge.id, event=MADE, to_status=pledge.status, at=now))
+    return pledge
+
+
+def find_pledge(session: Session, pledge_id: uuid.UUID, *, to_change: bool = False) -> Pledge:
+    """Return the pledge; with `to_change`, hold its row until the transaction ends.
+
+    Raises:
+        PledgeNotFound: there is none with this id.
+    """
+    pledge = session.get(Pledge, pledge_id, with_for_update=True if to_change else None)
+    if pledge is None:
+        raise PledgeNotFound("There is no pledge with this id.")
+    return pledge
+
+
+def move_pledge(session: Session, pledge: Pledge, event: PledgeEvent, *, now: datetime.datetime) -> None:
+    """Move a pledge by its table and write the move into its history.
+
+    Raises:
+        IllegalMove: the pledge cannot do this from where it stands.
+    """
+    before = pledge.status
+    pledge.status = move(before, event)
+    session.add(PledgeMove(pledge_id=pledge.id, event=event, from_status=before, to_status=pledge.status, at=now))
+
+
+def expire_abandoned_pledges(session: Session, *, now: datetime.datetime, limit: int = 100) -> int:
+    """Expire pending pledges that are over a day old, the oldest first; return how many."""
+    abandoned = session.scalars(
+        select(Pledge)
+        .where(Pledge.status == PledgeStatus.PENDING, Pledge.created_at <= now - ABANDONED_AFTER)
+        .order_by(Pledge.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for pledge in abandoned:
+        move_pledge(session, pledge, PledgeEvent.EXPIRE, now=now)
+    return len(abandoned)

@@ -1,0 +1,76 @@
+"""People, known by an e-mail address."""
+
+import datetime
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from service.db.base import new_id
+from service.db.keyring import Keyring
+from service.db.outbox_mail import OutboxMail
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.db.supporter import Supporter
+from service.db.types import keyring_of
+
+
+def keyring_in(session: Session) -> Keyring:
+    """Return the keys of the database that this session talks to."""
+    return keyring_of(session.get_bind().dialect)
+
+
+def find_supporter(session: Session, address: str) -> Supporter | None:
+    """Return the person with this normalised address, whichever key hashed it."""
+    return session.scalar(
+        select(Supporter).where(Supporter.email_hash.in_(keyring_in(session).fingerprints(address)))
+    )
+
+
+def meet_supporter(session: Session, address: str, *, now: datetime.datetime) -> uuid.UUID:
+    """Return the id of the person with this normalised address, making them known if they are not yet.
+
+    Two requests at once agree on one person: the hash is unique, and the second to insert takes the first's row.
+    """
+    known = find_supporter(session, address)
+    if known is not None:
+        return known.id
+    insert: Callable[..., Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[
+        session.get_bind().dialect.name
+    ]
+    row = {
+        "id": new_id(),
+        "email": address,
+        "email_hash": keyring_in(session).fingerprint(address),
+        "created_at": now,
+    }
+    statement = insert(Supporter).values(row)
+    statement = statement.on_conflict_do_update(
+        index_elements=[Supporter.email_hash], set_={"email_hash": statement.excluded.email_hash}
+    ).returning(Supporter.id)
+    supporter_id: uuid.UUID = session.execute(statement).scalar_one()
+    return supporter_id
+
+
+def erase_supporter(session: Session, address: str) -> tuple[int, int]:
+    """Forget a person: their address, their reminders and the mails kept for them.
+
+    Pledges stay for the books, without a link to anyone. Returns how many pledges were unlinked and how
+    many reminders were deleted. Asked for by the GDPR's article 17.
+    """
+    session.execute(
+        delete(OutboxMail).where(OutboxMail.recipient_hash.in_(keyring_in(session).fingerprints(address)))
+    )
+    supporter = find_supporter(session, address)
+    if supporter is None:
+        return 0, 0
+    reminders = session.scalar(
+        select(func.count()).select_from(Reminder).where(Reminder.supporter_id == supporter.id)
+    )
+    pledges = session.scalar(select(func.count()).select_from(Pledge).where(Pledge.supporter_id == supporter.id))
+    session.execute(update(Pledge).where(Pledge.supporter_id == supporter.id).values(supporter_id=None))
+    session.execute(delete(Supporter).where(Supporter.id == supporter.id))
+    return pledges or 0, reminders or 0
