@@ -136,3 +136,9 @@ class IllegalMove(DomainError):
     """The pledge or reminder cannot do this from where it stands."""
 
     code = "illegal_move"
+
+
+class LeaseLost(DomainError):
+    """The worker no longer holds the reminder it works on."""
+
+    code = "lease_lost"

@@ -2,11 +2,8 @@
 
 import datetime
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.db.base import new_id
@@ -16,6 +13,7 @@ from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.db.types import keyring_of
+from service.db.upsert import insert_into
 
 
 def keyring_in(session: Session) -> Keyring:
@@ -38,16 +36,13 @@ def meet_supporter(session: Session, address: str, *, now: datetime.datetime) ->
     known = find_supporter(session, address)
     if known is not None:
         return known.id
-    insert: Callable[..., Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[
-        session.get_bind().dialect.name
-    ]
     row = {
         "id": new_id(),
         "email": address,
         "email_hash": keyring_in(session).fingerprint(address),
         "created_at": now,
     }
-    statement = insert(Supporter).values(row)
+    statement = insert_into(session, Supporter).values(row)
     statement = statement.on_conflict_do_update(
         index_elements=[Supporter.email_hash], set_={"email_hash": statement.excluded.email_hash}
     ).returning(Supporter.id)

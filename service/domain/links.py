@@ -1,0 +1,38 @@
+"""The addresses that mails and redirects point to, all under the deployment's own public address."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from schemas.vocabulary import Frequency
+from service.db.campaign import Campaign
+
+
+@dataclass(frozen=True)
+class Links:
+    """Builds absolute links; `public_url` comes from the settings and never from a request."""
+
+    public_url: str
+
+    @property
+    def host(self) -> str:
+        """The public host's name, for Message-IDs."""
+        return urlsplit(self.public_url).hostname or "localhost"
+
+    def support_page(self, campaign: Campaign) -> str:
+        """Where supporters of this campaign go without the widget."""
+        return campaign.support_url or f"{self.public_url}/support/{campaign.slug}"
+
+    def gift_page(self, campaign: Campaign, frequency: Frequency | None, amount_minor: int | None) -> str:
+        """Return the hosted support page with a reader's earlier choice already made."""
+        choice = {"frequency": frequency, "amount": amount_minor}
+        query = urlencode({name: value for name, value in choice.items() if value is not None})
+        page = f"{self.public_url}/support/{campaign.slug}"
+        return f"{page}?{query}" if query else page
+
+    def reminder_page(self, token: str) -> str:
+        """Where a reader manages their reminder."""
+        return f"{self.public_url}/r/{token}"
+
+    def reminder_cancel(self, token: str) -> str:
+        """Return the address that a mail program posts to for one-click unsubscribing (RFC 8058)."""
+        return f"{self.public_url}/v1/reminders/{token}/cancel"

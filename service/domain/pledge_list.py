@@ -1,0 +1,131 @@
+"""Pledges as staff read them: one query, filtered, in pages or as a stream."""
+
+import base64
+import binascii
+import datetime
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, case, func, select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus
+from service.db.campaign import Campaign
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.db.supporter import Supporter
+from service.domain.errors import InvalidCursor
+
+ROWS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class PledgeFilter:
+    """Which pledges; what is None filters nothing. `created_to` is the first instant that is too late."""
+
+    status: PledgeStatus | None = None
+    frequency: Frequency | None = None
+    campaign: str | None = None
+    created_from: datetime.datetime | None = None
+    created_to: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows, and the cursor of the next ones, if there are any."""
+
+    items: list[Row[Any]]
+    next_cursor: str | None
+
+
+def list_pledges(session: Session, wanted: PledgeFilter, *, limit: int, cursor: str | None) -> Page:
+    """Return up to `limit` pledges, the newest first, without their readers' addresses.
+
+    The cursor is the last id seen, so that pledges made meanwhile neither repeat a row nor hide one.
+
+    Raises:
+        InvalidCursor: the cursor is not one that was given out.
+    """
+    query = _pledges(wanted).order_by(Pledge.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(Pledge.id < read_cursor(cursor))
+    rows = list(session.execute(query))
+    return Page(rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def stream_pledges(session: Session, wanted: PledgeFilter) -> Iterator[Row[Any]]:
+    """Yield every pledge with its reader's address, the oldest first, holding only a few hundred in memory."""
+    query = (
+        _pledges(wanted)
+        .outerjoin(Supporter, Supporter.id == Pledge.supporter_id)
+        .add_columns(Supporter.email)
+        .order_by(Pledge.id)
+        .execution_options(yield_per=ROWS_AT_ONCE)
+    )
+    yield from session.execute(query)
+
+
+def _pledges(wanted: PledgeFilter) -> Select[Any]:
+    """Return the query of all columns that staff see, but for the address."""
+    paid = Payment.status == PaymentStatus.SUCCEEDED
+    paid_by_pledge = (
+        select(
+            Payment.pledge_id,
+            func.count(case((paid, 1))).label("payments"),
+            func.sum(case((paid, Payment.amount_minor), else_=0)).label("paid_minor"),
+            func.max(case((paid, Payment.paid_at))).label("last_payment_at"),
+        )
+        .group_by(Payment.pledge_id)
+        .subquery()
+    )
+    query = (
+        select(
+            Pledge.id,
+            Pledge.created_at,
+            Campaign.slug.label("campaign"),
+            Pledge.status,
+            Pledge.frequency,
+            Pledge.amount_minor,
+            Pledge.currency,
+            func.coalesce(paid_by_pledge.c.payments, 0).label("payments"),
+            func.coalesce(paid_by_pledge.c.paid_minor, 0).label("paid_minor"),
+            paid_by_pledge.c.last_payment_at,
+            Pledge.page_url,
+            Pledge.variant,
+            Pledge.gateway,
+            Pledge.gateway_reference,
+        )
+        .join(Campaign, Campaign.id == Pledge.campaign_id)
+        .outerjoin(paid_by_pledge, paid_by_pledge.c.pledge_id == Pledge.id)
+    )
+    conditions = {
+        "status": lambda word: Pledge.status == word,
+        "frequency": lambda word: Pledge.frequency == word,
+        "campaign": lambda slug: Campaign.slug == slug,
+        "created_from": lambda instant: Pledge.created_at >= instant,
+        "created_to": lambda instant: Pledge.created_at < instant,
+    }
+    for name, condition in conditions.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(condition(value))
+    return query
+
+
+def write_cursor(last_id: uuid.UUID) -> str:
+    """Return the cursor that stands for "after this row"."""
+    return base64.urlsafe_b64encode(last_id.bytes).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> uuid.UUID:
+    """Return the id in a cursor.
+
+    Raises:
+        InvalidCursor: the cursor is not one that was given out.
+    """
+    try:
+        return uuid.UUID(bytes=base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidCursor("This cursor is not one that this list gave out.", field="cursor") from error

@@ -1,0 +1,79 @@
+"""Reminders as staff read them, and what staff can do for one that failed."""
+
+import datetime
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import ReminderStatus
+from service.db.campaign import Campaign
+from service.db.reminder import Reminder
+from service.domain.errors import ReminderNotFound
+from service.domain.pledge_list import Page, read_cursor, write_cursor
+from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders import move_reminder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderFilter:
+    """Which reminders; what is None filters nothing. `due_to` is the first instant that is too late."""
+
+    status: ReminderStatus | None = None
+    campaign: str | None = None
+    due_from: datetime.datetime | None = None
+    due_to: datetime.datetime | None = None
+
+
+def list_reminders(session: Session, wanted: ReminderFilter, *, limit: int, cursor: str | None) -> Page:
+    """Return up to `limit` reminders, the newest first, without their readers' addresses.
+
+    Raises:
+        InvalidCursor: the cursor is not one that was given out.
+    """
+    query = (
+        select(
+            Reminder.id,
+            Campaign.slug.label("campaign"),
+            Reminder.status,
+            Reminder.occurrence,
+            Reminder.due_on,
+            Reminder.due_at,
+            Reminder.asked_at,
+            Reminder.sent_at,
+            Reminder.attempts,
+            Reminder.reason,
+        )
+        .join(Campaign, Campaign.id == Reminder.campaign_id)
+        .order_by(Reminder.id.desc())
+        .limit(limit + 1)
+    )
+    if wanted.status is not None:
+        query = query.where(Reminder.status == wanted.status)
+    if wanted.campaign is not None:
+        query = query.where(Campaign.slug == wanted.campaign)
+    if wanted.due_from is not None:
+        query = query.where(Reminder.due_at >= wanted.due_from)
+    if wanted.due_to is not None:
+        query = query.where(Reminder.due_at < wanted.due_to)
+    if cursor is not None:
+        query = query.where(Reminder.id < read_cursor(cursor))
+    rows = list(session.execute(query))
+    return Page(rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.datetime) -> Reminder:
+    """Send a failed reminder back into the queue, due at once, with all its attempts before it.
+
+    Raises:
+        ReminderNotFound: there is none with this id.
+        IllegalMove: it has not failed.
+    """
+    reminder = session.get(Reminder, reminder_id, with_for_update=True)
+    if reminder is None:
+        raise ReminderNotFound("There is no reminder with this id.")
+    move_reminder(session, reminder, ReminderEvent.SEND_BACK, now=now)
+    reminder.attempts = 0
+    reminder.due_at = now
+    return reminder

@@ -1,0 +1,57 @@
+"""How the desk stands, in numbers."""
+
+import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import PaymentStatus, PledgeStatus, ReminderStatus
+from service.db.heartbeat import Heartbeat
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+
+WORKER = "worker"
+
+
+def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
+    """Return how many pledges and reminders stand where, what was paid in each currency, and what is due."""
+    by_status = dict(session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).tuples().all())
+    reminders = dict(
+        session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).tuples().all()
+    )
+    paid = session.execute(
+        select(Payment.currency, func.count().label("payments"), func.sum(Payment.amount_minor).label("amount"))
+        .where(Payment.status == PaymentStatus.SUCCEEDED)
+        .group_by(Payment.currency)
+        .order_by(Payment.currency)
+    )
+    return {
+        "pledges": {status.value: by_status.get(status, 0) for status in PledgeStatus},
+        "reminders": {status.value: reminders.get(status, 0) for status in ReminderStatus},
+        "paid": [row._asdict() for row in paid],
+        "reminders_due": due_now(session, now=now),
+    }
+
+
+def due_now(session: Session, *, now: datetime.datetime) -> int:
+    """Return how many reminders wait to be sent at this instant."""
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Reminder)
+            .where(Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= now)
+        )
+        or 0
+    )
+
+
+def beat(session: Session, *, now: datetime.datetime) -> None:
+    """Write down that the worker is alive."""
+    session.merge(Heartbeat(process=WORKER, at=now))
+
+
+def last_beat(session: Session) -> datetime.datetime | None:
+    """Return when the worker was last alive; None if it never was."""
+    return session.scalar(select(Heartbeat.at).where(Heartbeat.process == WORKER))
