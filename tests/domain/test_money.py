@@ -1,0 +1,148 @@
+"""The promises of money: whole minor units, written and read without a float and without a guess."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from babel import localedata
+from babel.numbers import get_currency_precision, list_currencies
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.domain import currencies, money, typed_amount
+from service.domain.money import Money, exponent, format_money, is_currency, parse_amount, to_major
+
+NBSP = "\N{NO-BREAK SPACE}"
+LANGUAGES = sorted(localedata.locale_identifiers())
+
+# CLDR follows the cash in the shops, ISO 4217 the currency's own division; withdrawn ones are in no shop at all.
+CASH_HAS_NO_DECIMALS = "AFN ALL IQD IRR KPW LAK LBP MGA MMK RSD SOS SYP YER"
+WITHDRAWN = "ADP BYR ESP ITL LUF MGF MRO SLL STD TMM TRL ZMK ZWD"
+
+
+@pytest.mark.parametrize("amount", [7.5, 7.0, "750", True, None])
+def test_an_amount_is_an_integer_and_nothing_like_one(amount):
+    with pytest.raises(TypeError):
+        Money(amount, "USD")
+
+
+@pytest.mark.parametrize("code", ["", "usd", "US", "USDX", "$", "QQQ", "USD ", "ÜSD"])
+def test_a_currency_is_a_known_code_in_capitals(code):
+    assert not is_currency(code)
+    with pytest.raises(ValueError, match="ISO 4217"):
+        Money(750, code)
+    with pytest.raises(ValueError, match="ISO 4217"):
+        exponent(code)
+
+
+@pytest.mark.parametrize(
+    ("currency", "digits"),
+    [
+        ("USD", 2),
+        ("EUR", 2),
+        ("RUB", 2),
+        ("JPY", 0),
+        ("KRW", 0),
+        ("KWD", 3),
+        ("TND", 3),
+        ("UYW", 4),
+        ("HUF", 2),
+        ("RSD", 2),
+    ],
+)
+def test_a_currency_has_the_minor_digits_of_iso_4217(currency, digits):
+    assert exponent(currency) == digits
+
+
+def test_minor_digits_differ_from_babels_only_where_babel_follows_the_cash():
+    different = {code for code in list_currencies() if exponent(code) != get_currency_precision(code)}
+    assert different == {*CASH_HAS_NO_DECIMALS.split(), *WITHDRAWN.split()}
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [
+        (200, "USD", "2.00"),
+        (7, "JPY", "7"),
+        (1500, "KWD", "1.500"),
+        (5, "USD", "0.05"),
+        (0, "USD", "0.00"),
+        (0, "JPY", "0"),
+        (-705, "EUR", "-7.05"),
+        (-5, "KWD", "-0.005"),
+        (9007199254740993, "USD", "90071992547409.93"),
+    ],
+)
+def test_an_export_writes_every_decimal(amount, currency, written):
+    assert to_major(Money(amount, currency)) == written
+
+
+@pytest.mark.parametrize("currency", ["USD", "JPY", "KWD"])
+def test_every_amount_up_to_a_hundred_thousand_reads_back_as_written(currency):
+    for amount in range(100_001):
+        assert parse_amount(to_major(Money(amount, currency)), currency=currency, lang="en") == amount
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "lang", "written"),
+    [
+        (750, "USD", "en", "$7.50"),
+        (500, "USD", "en", "$5"),
+        (505, "USD", "en", "$5.05"),
+        (123456, "USD", "en", "$1,234.56"),
+        (750, "USD", "ru", f"7,50{NBSP}$"),
+        (500, "USD", "ru", f"5{NBSP}$"),
+        (50000, "RUB", "ru-RU", f"500{NBSP}₽"),
+        (750, "EUR", "de", f"7,50{NBSP}€"),
+        (750, "EUR", "pt-BR", f"€{NBSP}7,50"),
+        (700, "JPY", "en", "¥700"),
+        (1500, "KWD", "en", f"KWD{NBSP}1.500"),
+        (1000, "KWD", "en", f"KWD{NBSP}1"),
+        (123456, "RSD", "en", f"RSD{NBSP}1,234.56"),
+        (750, "USD", "tlh", "$7.50"),
+        (750, "USD", "", "$7.50"),
+        (750, "USD", "../../etc/passwd", "$7.50"),
+        (750, "USD", "x" * 5000, "$7.50"),
+        (750, "USD", "ru-x-private", f"7,50{NBSP}$"),
+        (750, "USD", "en_GB", "US$7.50"),
+    ],
+)
+def test_people_read_money_as_their_language_writes_it(amount, currency, lang, written):
+    assert format_money(Money(amount, currency), lang) == written
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    amount=st.integers(0, 99_999),
+    currency=st.sampled_from(["USD", "EUR", "RUB", "JPY", "KWD", "HUF", "CHF", "CAD", "SEK"]),
+    lang=st.sampled_from(LANGUAGES),
+)
+def test_what_we_write_to_a_reader_we_can_read_back(amount, currency, lang):
+    below_a_thousand = amount % (1000 * 10 ** exponent(currency))
+    written = format_money(Money(below_a_thousand, currency), lang)
+    assert parse_amount(written, currency=currency, lang=lang) == below_a_thousand
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    amount=st.integers(0, 10**12),
+    currency=st.sampled_from(sorted(list_currencies())),
+    lang=st.sampled_from(LANGUAGES),
+)
+def test_no_currency_or_language_loses_a_unit(amount, currency, lang):
+    digits = exponent(currency)
+    written = to_major(Money(amount, currency))
+    assert int(written.replace(".", "")) == amount
+    assert len(written.partition(".")[2]) == digits
+    written_for_people = format_money(Money(amount, currency), lang)
+    figures = "".join(re.findall(r"[0-9]", written_for_people))
+    assert int(figures) in (amount, amount // 10**digits)
+
+
+@pytest.mark.parametrize("module", [money, currencies, typed_amount])
+def test_no_float_comes_near_money(module):
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8"))):
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float | complex)), ast.dump(node)
+        assert not (isinstance(node, ast.Name) and node.id in {"float", "round"}), ast.dump(node)
+        assert not (isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)), ast.dump(node)
