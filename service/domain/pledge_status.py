@@ -1,0 +1,64 @@
+"""How a pledge moves: one table of where it stands × what happened → where it stands next."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from schemas.vocabulary import PledgeStatus
+from service.domain.errors import IllegalMove
+
+
+class PledgeEvent(StrEnum):
+    """What can happen to a pledge, in the newsroom's words."""
+
+    SETTLE_ONCE = "settle_once"  # The money of a one-time pledge arrived.
+    START = "start"  # The first money of a monthly or annual pledge arrived.
+    FAIL = "fail"  # A try was declined; the reader may try again.
+    EXPIRE = "expire"  # The reader walked away from the checkout.
+    RENEW = "renew"  # The next money of a recurring pledge arrived.
+    MISS = "miss"  # The next money of a recurring pledge did not arrive.
+    CANCEL = "cancel"  # The reader or the newsroom ended a recurring pledge.
+    REFUND = "refund"  # All the money of a one-time pledge went back.
+
+
+_CANNOT: Final[Mapping[PledgeEvent, str]] = {
+    PledgeEvent.SETTLE_ONCE: "be settled",
+    PledgeEvent.START: "start",
+    PledgeEvent.FAIL: "fail to be paid",
+    PledgeEvent.EXPIRE: "expire",
+    PledgeEvent.RENEW: "be renewed",
+    PledgeEvent.MISS: "miss a payment",
+    PledgeEvent.CANCEL: "be cancelled",
+    PledgeEvent.REFUND: "be refunded",
+}
+
+MOVES: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
+    (PledgeStatus.PENDING, PledgeEvent.SETTLE_ONCE): PledgeStatus.COMPLETED,
+    (PledgeStatus.PENDING, PledgeEvent.START): PledgeStatus.ACTIVE,
+    (PledgeStatus.PENDING, PledgeEvent.FAIL): PledgeStatus.PENDING,
+    (PledgeStatus.PENDING, PledgeEvent.EXPIRE): PledgeStatus.EXPIRED,
+    # Money that arrives is never refused, even when the checkout took longer than we waited.
+    (PledgeStatus.EXPIRED, PledgeEvent.SETTLE_ONCE): PledgeStatus.COMPLETED,
+    (PledgeStatus.EXPIRED, PledgeEvent.START): PledgeStatus.ACTIVE,
+    (PledgeStatus.ACTIVE, PledgeEvent.RENEW): PledgeStatus.ACTIVE,
+    (PledgeStatus.ACTIVE, PledgeEvent.MISS): PledgeStatus.PAST_DUE,
+    (PledgeStatus.ACTIVE, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,
+    (PledgeStatus.PAST_DUE, PledgeEvent.RENEW): PledgeStatus.ACTIVE,
+    (PledgeStatus.PAST_DUE, PledgeEvent.MISS): PledgeStatus.PAST_DUE,
+    (PledgeStatus.PAST_DUE, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,
+    (PledgeStatus.COMPLETED, PledgeEvent.REFUND): PledgeStatus.REFUNDED,
+}
+
+
+def move(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
+    """Return where a pledge stands after the event.
+
+    Raises:
+        IllegalMove: the event cannot happen to a pledge that stands there.
+
+    """
+    try:
+        return MOVES[status, event]
+    except KeyError:
+        stands = status.replace("_", " ")
+        raise IllegalMove(f"This pledge is {stands}, so it cannot {_CANNOT[event]}.") from None

@@ -1,0 +1,66 @@
+"""How a reminder moves: one table of where it stands × what happened → where it stands next."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from schemas.vocabulary import ReminderStatus
+from service.domain.errors import IllegalMove
+
+
+class ReminderEvent(StrEnum):
+    """What can happen to a reminder, in the newsroom's words."""
+
+    ASK = "ask"  # The reader asks, again or for later, or takes a cancel back: a new occurrence.
+    CLAIM = "claim"  # A worker takes it, with a lease, to send its mail.
+    DELIVER = "deliver"  # The mail server took the mail.
+    LOSE_LEASE = "lose_lease"  # The worker vanished, or was stopped and handed the reminder back.
+    RETRY = "retry"  # The mail server asked to try again later.
+    FAIL = "fail"  # The mail can never be delivered, or every try is used up.
+    SKIP = "skip"  # The reader gave already, or asked for no mail at all.
+    CANCEL = "cancel"  # The reader wants no reminder.
+    SEND_BACK = "send_back"  # Staff mended the cause of a failure and want it tried again.
+
+
+_CANNOT: Final[Mapping[ReminderEvent, str]] = {
+    ReminderEvent.ASK: "be asked for",
+    ReminderEvent.CLAIM: "be claimed",
+    ReminderEvent.DELIVER: "be delivered",
+    ReminderEvent.LOSE_LEASE: "be handed back",
+    ReminderEvent.RETRY: "be retried",
+    ReminderEvent.FAIL: "fail",
+    ReminderEvent.SKIP: "be skipped",
+    ReminderEvent.CANCEL: "be cancelled",
+    ReminderEvent.SEND_BACK: "be sent back",
+}
+
+MOVES: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]] = {
+    (ReminderStatus.SCHEDULED, ReminderEvent.CLAIM): ReminderStatus.SENDING,
+    (ReminderStatus.SCHEDULED, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
+    (ReminderStatus.SCHEDULED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
+    (ReminderStatus.SENDING, ReminderEvent.DELIVER): ReminderStatus.SENT,
+    (ReminderStatus.SENDING, ReminderEvent.LOSE_LEASE): ReminderStatus.SCHEDULED,
+    (ReminderStatus.SENDING, ReminderEvent.RETRY): ReminderStatus.SCHEDULED,
+    (ReminderStatus.SENDING, ReminderEvent.FAIL): ReminderStatus.FAILED,
+    (ReminderStatus.SENDING, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
+    (ReminderStatus.SENDING, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
+    (ReminderStatus.FAILED, ReminderEvent.SEND_BACK): ReminderStatus.SCHEDULED,
+    # Without this, a reminder that its reader cancelled after a failure could still be sent back by staff.
+    (ReminderStatus.FAILED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
+    # A reader has one reminder for a campaign, and asking renews it from wherever it stands (docs/adr/0003). From
+    # `sending` too: the worker with the mail in hand has then lost its lease, so its report changes nothing.
+    **{(status, ReminderEvent.ASK): ReminderStatus.SCHEDULED for status in ReminderStatus},
+}
+
+
+def move(status: ReminderStatus, event: ReminderEvent) -> ReminderStatus:
+    """Return where a reminder stands after the event.
+
+    Raises:
+        IllegalMove: the event cannot happen to a reminder that stands there.
+
+    """
+    try:
+        return MOVES[status, event]
+    except KeyError:
+        raise IllegalMove(f"This reminder is {status}, so it cannot {_CANNOT[event]}.") from None
