@@ -1,0 +1,30 @@
+"""What all request schemas share: an unknown field is an error that names the nearest known one."""
+
+from difflib import get_close_matches
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError
+
+
+class StrictSchema(Schema):
+    """A request, or a part of one."""
+
+    class Meta:
+        """What is not described is refused."""
+
+        unknown = RAISE
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """Say what an unknown field was probably meant to be."""
+        if not isinstance(error.messages, dict):
+            return
+        known = [field.data_key or name for name, field in self.load_fields.items()]
+        for name, messages in error.messages.items():
+            if messages == [self.error_messages["unknown"]]:
+                error.messages[name] = [unknown_name(str(name), known)]
+
+
+def unknown_name(name: str, known: list[str]) -> str:
+    """Return the sentence for a name that does not exist."""
+    nearest = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"This is not known; did you mean {nearest[0]!r}?" if nearest else "This is not known."

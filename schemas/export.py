@@ -1,0 +1,58 @@
+"""What staff read and take out."""
+
+from marshmallow import Schema, fields, validate
+
+from schemas.fields import Instant
+from schemas.pledge import PledgeQuery
+from schemas.vocabulary import Frequency, PledgeStatus
+
+FORMATS = ("csv", "jsonl", "xlsx")
+
+
+class ExportQuery(PledgeQuery):
+    """Which pledges, and how to write them."""
+
+    format = fields.String(load_default="csv", validate=validate.OneOf(FORMATS))
+
+
+class PledgeItem(Schema):
+    """A pledge as staff see it, without its reader's address."""
+
+    id = fields.UUID(required=True)
+    created_at = Instant(required=True)
+    campaign = fields.String(required=True)
+    status = fields.Enum(PledgeStatus, by_value=True, required=True)
+    frequency = fields.Enum(Frequency, by_value=True, required=True)
+    amount = fields.Integer(required=True, attribute="amount_minor", metadata={"description": "Minor units."})
+    currency = fields.String(required=True)
+    payments = fields.Integer(required=True)
+    paid_total = fields.Integer(required=True, attribute="paid_minor", metadata={"description": "Minor units."})
+    last_payment_at = Instant(required=True, allow_none=True)
+    page_url = fields.String(required=True, allow_none=True)
+    variant = fields.String(required=True, allow_none=True)
+    gateway = fields.String(required=True)
+    gateway_reference = fields.String(required=True, allow_none=True)
+
+
+class PledgePage(Schema):
+    """Some pledges, the newest first."""
+
+    items = fields.List(fields.Nested(PledgeItem), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class PaidTotal(Schema):
+    """What was paid in one currency."""
+
+    currency = fields.String(required=True)
+    payments = fields.Integer(required=True)
+    amount = fields.Integer(required=True, metadata={"description": "Minor units."})
+
+
+class SummaryResponse(Schema):
+    """How the desk stands, in numbers."""
+
+    pledges = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    reminders = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    paid = fields.List(fields.Nested(PaidTotal), required=True)
+    reminders_due = fields.Integer(required=True)

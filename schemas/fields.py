@@ -1,0 +1,199 @@
+"""Field types of our own: each refuses what could be misread, and says what it wants."""
+
+import datetime
+import re
+import unicodedata
+import zoneinfo
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from babel.numbers import list_currencies
+from marshmallow import ValidationError, fields
+
+# Twelve digits of minor units are ten billion dollars: more is a mistake, whatever the campaign's maximum.
+LARGEST_AMOUNT = 10**12
+LONGEST_URL = 2048
+
+
+@cache
+def _currencies() -> frozenset[str]:
+    return frozenset(list_currencies())
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+class MinorAmount(fields.Field[int]):
+    """An amount in minor units: a JSON integer above zero. Nothing is converted, so nothing is rounded."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> int | None:
+        return value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise ValidationError("Give a whole number of minor units, such as 750 for $7.50.")
+        if value <= 0:
+            raise ValidationError("The amount must be more than zero.")
+        if value > LARGEST_AMOUNT:
+            raise ValidationError("The amount is too large.")
+        return value
+
+
+class WholeNumber(fields.Field[int]):
+    """A JSON integer from `lowest` to `highest`; `5.0`, `"5"` and `true` are not."""
+
+    def __init__(self, *, lowest: int, highest: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.lowest, self.highest = lowest, highest
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> int | None:
+        return value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if type(value) is not int or not self.lowest <= value <= self.highest:
+            raise ValidationError(f"Give a whole number from {self.lowest} to {self.highest}.")
+        return value
+
+
+class Text(fields.String):
+    """Text of people: not empty, not too long, and without the characters that no database or mail can hold."""
+
+    def __init__(self, *, longest: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.longest = longest
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs).strip()
+        if not text:
+            raise ValidationError("This must not be empty.")
+        if len(text) > self.longest:
+            raise ValidationError(f"Use at most {self.longest} characters.")
+        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
+            raise ValidationError("This holds characters that cannot be stored; remove them.")
+        return text
+
+
+class WebUrl(Text):
+    """An absolute http or https address that every program reads alike: no sign-in, backslash or space in it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(longest=LONGEST_URL, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        url: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            parts = urlsplit(url)
+            readable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            readable = False
+        if (
+            not readable
+            or parts.scheme not in ("http", "https")
+            or "@" in parts.netloc
+            or re.search(r"[\s\\]", url)
+        ):
+            raise ValidationError("Give a full web address, such as https://paper.example/article.")
+        return url
+
+
+class Pattern(Text):
+    """Text of one exact form; `wish` tells the reader of the error what that is."""
+
+    def __init__(self, pattern: str, *, wish: str, longest: int = 64, **kwargs: Any) -> None:
+        super().__init__(longest=longest, **kwargs)
+        self.pattern, self.wish = re.compile(pattern), wish
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not self.pattern.fullmatch(text):
+            raise ValidationError(self.wish)
+        return text
+
+
+class Slug(Pattern):
+    """A campaign's name in addresses."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            "[a-z0-9]+(-[a-z0-9]+)*",
+            wish="Use lower-case letters, digits and single hyphens, such as spring-appeal.",
+            **kwargs,
+        )
+
+
+class LanguageTag(Pattern):
+    """A BCP 47 language tag."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            "[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*",
+            wish="Give a language tag such as en or pt-BR.",
+            longest=35,
+            **kwargs,
+        )
+
+
+class CurrencyCode(Pattern):
+    """An ISO 4217 code."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("[A-Z]{3}", wish="Give an ISO 4217 code such as USD.", **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        code: str = super()._deserialize(value, attr, data, **kwargs)
+        if code not in _currencies():
+            raise ValidationError(self.wish)
+        return code
+
+
+class TimeZoneName(Text):
+    """The exact name of a zone in the IANA time zone database."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(longest=64, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        name: str = super()._deserialize(value, attr, data, **kwargs)
+        if name not in _zones():
+            raise ValidationError("Give a time zone such as Europe/Amsterdam.")
+        return name
+
+
+class Instant(fields.Field[datetime.datetime]):
+    """RFC 3339 in UTC with `Z`, to the second.
+
+    A date alone is read as the day's first moment in UTC; with `after_date`, as the first moment after the day.
+    """
+
+    def __init__(self, *, after_date: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.after_date = after_date
+
+    def _serialize(self, value: datetime.datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else write_instant(value)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> datetime.datetime:
+        wish = "Give a date such as 2026-12-23 or an instant such as 2026-12-23T08:00:00Z."
+        if not isinstance(value, str):
+            raise ValidationError(wish)
+        is_date = len(value) == len("2026-12-23")
+        try:
+            instant = datetime.datetime.fromisoformat(value)
+            if is_date:
+                instant = instant.replace(tzinfo=datetime.UTC) + datetime.timedelta(days=int(self.after_date))
+            if instant.tzinfo is None:
+                raise ValidationError(wish)
+            return instant.astimezone(datetime.UTC)
+        except (ValueError, OverflowError) as error:
+            raise ValidationError(wish) from error
+
+
+def write_instant(instant: datetime.datetime) -> str:
+    """Return an instant as RFC 3339 in UTC with `Z`, to the second."""
+    return instant.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

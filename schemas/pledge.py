@@ -1,0 +1,57 @@
+"""Pledges on the wire."""
+
+from marshmallow import Schema, fields, validate
+
+from schemas.base import StrictSchema
+from schemas.fields import CurrencyCode, Instant, LanguageTag, MinorAmount, Slug, Text, WebUrl
+from schemas.vocabulary import Frequency, PledgeStatus
+
+
+class PledgeRequest(StrictSchema):
+    """What a reader asks to give."""
+
+    campaign = Slug(required=True)
+    frequency = fields.Enum(Frequency, by_value=True, required=True)
+    amount = MinorAmount(required=True, metadata={"type": "integer", "minimum": 1, "example": 200})
+    currency = CurrencyCode(required=True)
+    page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
+    variant = Text(longest=200, metadata={"description": "Which version of the page or box they saw."})
+    lang = LanguageTag()
+    return_url = WebUrl(metadata={"description": "Where to send the reader after paying."})
+
+
+class PledgeResponse(Schema):
+    """Where a pledge stands: nothing personal, ever."""
+
+    id = fields.UUID(required=True)
+    status = fields.Enum(PledgeStatus, by_value=True, required=True)
+    frequency = fields.Enum(Frequency, by_value=True, required=True)
+    amount = MinorAmount(required=True, metadata={"type": "integer"})
+    currency = fields.String(required=True)
+    created_at = Instant(required=True, metadata={"type": "string", "format": "date-time"})
+
+
+class OpenCheckoutResponse(PledgeResponse):
+    """A new pledge and the page where it is paid."""
+
+    checkout_url = fields.Url(required=True, require_tld=False)
+
+
+class PledgeQuery(StrictSchema):
+    """Which pledges staff want."""
+
+    status = fields.Enum(PledgeStatus, by_value=True)
+    frequency = fields.Enum(Frequency, by_value=True)
+    campaign = Slug()
+    created_from = Instant(metadata={"type": "string", "description": "A date or an instant, inclusive."})
+    created_to = Instant(
+        after_date=True,
+        metadata={"type": "string", "description": "A date (inclusive) or an instant (exclusive)."},
+    )
+
+
+class PageQuery(StrictSchema):
+    """Which part of a list."""
+
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+    cursor = fields.String(validate=validate.Length(max=64))

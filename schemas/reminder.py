@@ -1,0 +1,76 @@
+"""Reminders on the wire."""
+
+from marshmallow import Schema, fields
+
+from schemas.base import StrictSchema
+from schemas.fields import Instant, LanguageTag, MinorAmount, Slug, Text, TimeZoneName, WebUrl, WholeNumber
+from schemas.vocabulary import Frequency, ReminderStatus
+
+
+class Months(WholeNumber):
+    """A number of calendar months."""
+
+    def __init__(self) -> None:
+        super().__init__(lowest=1, highest=24, metadata={"type": "integer", "minimum": 1, "maximum": 24})
+
+
+class ReminderRequest(StrictSchema):
+    """What a reader asks for when they are not ready today."""
+
+    campaign = Slug(required=True)
+    email = Text(longest=320, required=True, metadata={"example": "reader@example.org"})
+    months = Months()
+    timezone = TimeZoneName(metadata={"example": "Europe/Amsterdam"})
+    frequency = fields.Enum(Frequency, by_value=True)
+    amount = MinorAmount(metadata={"type": "integer", "minimum": 1, "example": 500})
+    page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
+    lang = LanguageTag()
+    consent_version = Text(longest=64, metadata={"description": "Which privacy text they agreed to."})
+
+
+class SnoozeRequest(StrictSchema):
+    """How far to move a reminder on, from today."""
+
+    months = Months()
+
+
+class ReminderResponse(Schema):
+    """When the mail will come: the same answer whether or not the address was known."""
+
+    status = fields.Enum(ReminderStatus, by_value=True, required=True)
+    due_on = fields.Date(required=True)
+    due_at = Instant(required=True, metadata={"type": "string", "format": "date-time"})
+
+
+class ReminderQuery(StrictSchema):
+    """Which reminders staff want."""
+
+    status = fields.Enum(ReminderStatus, by_value=True)
+    campaign = Slug()
+    due_from = Instant(metadata={"type": "string", "description": "A date or an instant, inclusive."})
+    due_to = Instant(
+        after_date=True,
+        metadata={"type": "string", "description": "A date (inclusive) or an instant (exclusive)."},
+    )
+
+
+class ReminderItem(Schema):
+    """A reminder as staff see it, without its reader's address."""
+
+    id = fields.UUID(required=True)
+    campaign = fields.String(required=True)
+    status = fields.Enum(ReminderStatus, by_value=True, required=True)
+    occurrence = fields.Integer(required=True)
+    due_on = fields.Date(required=True)
+    due_at = Instant(required=True)
+    asked_at = Instant(required=True)
+    sent_at = Instant(required=True)
+    attempts = fields.Integer(required=True)
+    reason = fields.String(required=True)
+
+
+class ReminderPage(Schema):
+    """Some reminders, the newest first."""
+
+    items = fields.List(fields.Nested(ReminderItem), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)

@@ -1,0 +1,66 @@
+"""Every sentence that readers see, by language: one JSON file for each language and place.
+
+The widget's English is built into the widget; all other widget texts travel with the campaign's answer, so
+a new language is a new file here and nothing else. A campaign may say any of them differently.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+
+PLACES = ("widget", "pages", "mails")
+BUILT_IN = "en"
+# A campaign's own words, which another language can give as well.
+CAMPAIGN_TEXTS = ("heading", "message")
+
+
+@cache
+def texts_of(place: str, lang: str) -> dict[str, str]:
+    """Return the texts of one place in one language, the English ones where that language has no file."""
+    folder = resources.files("schemas") / "texts"
+    file = folder / f"{place}.{lang}.json"
+    if not file.is_file():
+        file = folder / f"{place}.{BUILT_IN}.json"
+    texts: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return texts
+
+
+@cache
+def written_languages() -> tuple[str, ...]:
+    """Return the languages that have texts of their own."""
+    folder = resources.files("schemas") / "texts"
+    return tuple(sorted({file.name.split(".")[1] for file in folder.iterdir() if file.name.endswith(".json")}))
+
+
+@cache
+def text_names() -> frozenset[str]:
+    """Return the name of every text that a campaign may say differently."""
+    return frozenset(CAMPAIGN_TEXTS).union(*(texts_of(place, BUILT_IN) for place in PLACES))
+
+
+def choose_language(wanted: str | None, own: Iterable[str], *, default: str) -> str:
+    """Return the language to answer in: the wanted one if there are texts in it, else the campaign's.
+
+    `wanted` is a BCP 47 tag or None; `own` are the languages that the campaign itself gives texts for.
+    """
+    offered = {*written_languages(), *own, default}
+    if wanted is not None:
+        for tag in (wanted, wanted.replace("_", "-").partition("-")[0].lower()):
+            if tag in offered:
+                return tag
+    return default
+
+
+def texts_in(place: str, lang: str, said: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the texts of a place in a language, with what the campaign says differently (`said`) in place."""
+    texts = texts_of(place, lang)
+    differently = said.get(lang, {})
+    return {name: differently.get(name, text) for name, text in texts.items()}
+
+
+def widget_texts(lang: str, said: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the texts that the widget does not have built in."""
+    texts = texts_in("widget", lang, said)
+    built_in = texts_of("widget", BUILT_IN)
+    return {name: text for name, text in texts.items() if text != built_in[name]}
