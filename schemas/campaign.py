@@ -16,7 +16,7 @@ from schemas.fields import (
     WebUrl,
     WholeNumber,
 )
-from schemas.texts import text_names
+from schemas.texts import CAMPAIGN_TEXTS, placeholders_of, read_placeholders, text_names
 from schemas.vocabulary import Frequency
 
 MINIMUM = 200
@@ -126,9 +126,8 @@ class CampaignFile(StrictSchema):
             errors["default_frequency"] = [f"Give one that is offered: {', '.join(offered)}."]
         if not data["message"]:
             errors["message"] = ["Give at least one paragraph."]
-        known = sorted(text_names())
         for lang, said in data["texts"].items():
-            strange = {name: [unknown_name(name, known)] for name in said if name not in known}
+            strange = {name: [wrong] for name, text in said.items() if (wrong := _wrong_text(name, text))}
             if strange:
                 errors.setdefault("texts", {})[lang] = strange
         if errors:
@@ -145,6 +144,23 @@ class CampaignFile(StrictSchema):
         return data
 
 
+def _wrong_text(name: str, text: str) -> str | None:
+    """Return what is wrong with a text that is to be said differently: its name, or what stands in braces."""
+    if name not in text_names():
+        return unknown_name(name, sorted(text_names()))
+    if name in CAMPAIGN_TEXTS:
+        return None
+    allowed = placeholders_of(name)
+    try:
+        strange = read_placeholders(text) - allowed
+    except ValueError:
+        return "A brace stands alone; write {{ or }} to show one."
+    if strange:
+        offered = ", ".join(f"{{{word}}}" for word in sorted(allowed)) or "nothing"
+        return f"This cannot be filled in: {', '.join(sorted(strange))}. In braces may stand: {offered}."
+    return None
+
+
 def split_paragraphs(text: str) -> list[str]:
     """Return the paragraphs of a text: what stands between blank lines, each on one line."""
     return [" ".join(part.split()) for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
@@ -158,6 +174,9 @@ class CampaignResponse(Schema):
     heading = fields.String(required=True)
     message = fields.List(fields.String(), required=True)
     currency = fields.String(required=True)
+    exponent = fields.Integer(
+        required=True, metadata={"description": "How many decimals the currency has (ISO 4217): 2 for USD."}
+    )
     lang = fields.String(required=True)
     frequencies = fields.List(fields.Nested(FrequencyChoice), required=True)
     default_frequency = fields.Enum(Frequency, by_value=True, required=True)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
+from string import Formatter
 
 PLACES = ("widget", "pages", "mails")
 BUILT_IN = "en"
@@ -37,6 +38,24 @@ def written_languages() -> tuple[str, ...]:
 def text_names() -> frozenset[str]:
     """Return the name of every text that a campaign may say differently."""
     return frozenset(CAMPAIGN_TEXTS).union(*(texts_of(place, BUILT_IN) for place in PLACES))
+
+
+@cache
+def placeholders_of(name: str) -> frozenset[str]:
+    """Return the names that stand in braces in a text, each of which is filled in when it is shown."""
+    for place in PLACES:
+        if name in texts_of(place, BUILT_IN):
+            return read_placeholders(texts_of(place, BUILT_IN)[name])
+    return frozenset()
+
+
+def read_placeholders(text: str) -> frozenset[str]:
+    """Return the names in braces.
+
+    Raises:
+        ValueError: a brace stands alone.
+    """
+    return frozenset(name for _, name, _, _ in Formatter().parse(text) if name is not None)
 
 
 def choose_language(wanted: str | None, own: Iterable[str], *, default: str) -> str:

@@ -121,9 +121,7 @@ def _settings(env: Env) -> Settings:
             _text(env, "LOG_LEVEL", "info").lower(),
             ("debug", "info", "warning", "error", "critical"),
         ),
-        month_seconds=None
-        if month is None
-        else _whole(env, "MONTH_SECONDS", 60, lowest=1, highest=2_678_400),
+        month_seconds=None if month is None else _whole(env, "MONTH_SECONDS", 60, lowest=1, highest=2_678_400),
     )
 
 
@@ -193,9 +191,7 @@ def _mail_from(text: str) -> str:
 def _public_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(
-            f"PUBLIC_URL must be an address such as https://support.paper.example, not {url!r}."
-        )
+        raise SettingsError(f"PUBLIC_URL must be an address such as https://support.paper.example, not {url!r}.")
     return url.rstrip("/")
 
 
@@ -221,8 +217,6 @@ def _rate_limit(text: str) -> str | None:
     if text == "off":
         return None
     count, separator, period = text.partition("/")
-    if not (
-        separator and count.isdigit() and int(count) > 0 and period in ("second", "minute", "hour", "day")
-    ):
+    if not (separator and count.isdigit() and int(count) > 0 and period in ("second", "minute", "hour", "day")):
         raise SettingsError(f"RATE_LIMIT must be off or a rate such as 300/minute, not {text!r}.")
     return text

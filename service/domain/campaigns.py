@@ -1,6 +1,7 @@
 """Campaigns: what one appeal says and offers."""
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,3 +118,36 @@ def check_origin(campaign: Campaign, origin: str | None, *, own: str) -> None:
     """
     if origin is not None and origin != own and not allows_origin(campaign, origin):
         raise OriginNotAllowed("This site may not embed the campaign; add it to the campaign's origins.")
+
+
+def read_terms(file: Mapping[str, Any]) -> CampaignTerms:
+    """Return the terms in a campaign file that its schema has checked."""
+    rest = {name: value for name, value in file.items() if name not in ("frequencies", "reminder")}
+    return CampaignTerms(
+        frequencies=[ChoiceTerms(**choice) for choice in file["frequencies"]],
+        reminder_enabled=file["reminder"]["enabled"],
+        reminder_choices=file["reminder"]["choices"],
+        **rest,
+    )
+
+
+def campaign_terms(campaign: Campaign) -> dict[str, Any]:
+    """Return a campaign as its file would say it: applying the result changes nothing."""
+    plain = {
+        name: getattr(campaign, name)
+        for name in CampaignTerms.__dataclass_fields__
+        if name not in ("frequencies", "reminder_enabled", "reminder_choices")
+    }
+    return plain | {
+        "frequencies": [
+            {
+                "frequency": choice.frequency,
+                "presets": choice.presets_minor,
+                "default": choice.default_minor,
+                "minimum": choice.minimum_minor,
+                "maximum": choice.maximum_minor,
+            }
+            for choice in campaign.choices
+        ],
+        "reminder": {"enabled": campaign.reminder_enabled, "choices": campaign.reminder_choices},
+    }

@@ -21,6 +21,8 @@ from service.domain.money import Money
 from service.domain.pledges import PledgeWish, check_wish, find_pledge, make_pledge
 from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayUnavailable
 
+RETRY_AFTER_SECONDS = 30
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenCheckout:
@@ -61,7 +63,10 @@ def open_checkout(
         except GatewayUnavailable as error:
             with door() as session:
                 _let_go(session, key, wish, now=clock())
-            raise PaymentsUnavailable("Payments cannot be taken right now; please try again soon.") from error
+            raise PaymentsUnavailable(
+                "Payments cannot be taken right now; please try again soon.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            ) from error
         with door() as session:
             pledge = find_pledge(session, pledge.id, to_change=True)
             pledge.gateway_reference, pledge.checkout_url = checkout.reference, checkout.url
@@ -97,7 +102,9 @@ def _claim(
     if pledge.checkout_url is not None:
         return pledge, True
     if held.held_until > now:
-        raise RequestInProgress("The first request with this Idempotency-Key still runs; ask again in a moment.")
+        raise RequestInProgress(
+            "The first request with this Idempotency-Key still runs; ask again in a moment.", retry_after_seconds=1
+        )
     held.held_until = now + HELD_FOR
     return pledge, False
 

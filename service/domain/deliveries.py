@@ -13,7 +13,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PaymentStatus, ReminderStatus
-from service.db.campaign import Campaign
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
@@ -84,14 +83,15 @@ def write_letter(session: Session, claim: Claim, *, links: Links, now: datetime.
         return None
     reminder.leased_until = now + LEASE
     campaign = reminder.campaign
+    texts: dict[str, str] = campaign.texts.get(reminder.lang, {})
     token = reminder_token(keyring_in(session), reminder)
     return ReminderLetter(
         message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
         to=reminder.supporter.email,
         lang=reminder.lang,
         campaign_name=campaign.name,
-        campaign_heading=campaign.heading,
-        texts=_texts(campaign, reminder.lang),
+        campaign_heading=texts.get("heading", campaign.heading),
+        texts=texts,
         asked_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
         asked_where=reminder.page_url,
         frequency=reminder.frequency,
@@ -129,7 +129,8 @@ def record_delay(session: Session, claim: Claim, *, reason: str, now: datetime.d
 
 def pause_after(attempts: int) -> datetime.timedelta:
     """Return how long to wait after so many attempts: 5, 15, 45 minutes and so on, at most half a day."""
-    return min(FIRST_PAUSE * 3 ** (attempts - 1), LONGEST_PAUSE)
+    factor: int = 3 ** (attempts - 1)
+    return min(FIRST_PAUSE * factor, LONGEST_PAUSE)
 
 
 def record_failure(session: Session, claim: Claim, *, reason: str, now: datetime.datetime) -> None:
@@ -178,8 +179,3 @@ def _gave_since_asking(session: Session, reminder: Reminder) -> bool:
         )
     )
     return session.scalar(paid_since.limit(1)) is not None
-
-
-def _texts(campaign: Campaign, lang: str) -> dict[str, str]:
-    texts: dict[str, str] = campaign.texts.get(lang, {})
-    return texts

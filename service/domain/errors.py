@@ -2,14 +2,19 @@
 
 
 class DomainError(Exception):
-    """A rule refused. `code` is stable; `field` names the request field at fault, where one is."""
+    """A rule refused.
+
+    `code` is stable; `field` names the request field at fault, where one is; `retry_after_seconds` says when
+    the same request may succeed, where that is known.
+    """
 
     code = "refused"
 
-    def __init__(self, detail: str, *, field: str | None = None) -> None:
+    def __init__(self, detail: str, *, field: str | None = None, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.field = field
+        self.retry_after_seconds = retry_after_seconds
 
 
 class CampaignNotFound(DomainError):
@@ -142,3 +147,9 @@ class LeaseLost(DomainError):
     """The worker no longer holds the reminder it works on."""
 
     code = "lease_lost"
+
+
+class TooManyRequests(DomainError):
+    """One client asks more often than a reader would."""
+
+    code = "too_many_requests"

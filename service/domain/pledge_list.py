@@ -4,7 +4,7 @@ import base64
 import binascii
 import datetime
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class PledgeFilter:
 class Page:
     """Some rows, and the cursor of the next ones, if there are any."""
 
-    items: list[Row[Any]]
+    items: Sequence[Any]
     next_cursor: str | None
 
 
@@ -100,17 +100,16 @@ def _pledges(wanted: PledgeFilter) -> Select[Any]:
         .join(Campaign, Campaign.id == Pledge.campaign_id)
         .outerjoin(paid_by_pledge, paid_by_pledge.c.pledge_id == Pledge.id)
     )
-    conditions = {
-        "status": lambda word: Pledge.status == word,
-        "frequency": lambda word: Pledge.frequency == word,
-        "campaign": lambda slug: Campaign.slug == slug,
-        "created_from": lambda instant: Pledge.created_at >= instant,
-        "created_to": lambda instant: Pledge.created_at < instant,
-    }
-    for name, condition in conditions.items():
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(condition(value))
+    if wanted.status is not None:
+        query = query.where(Pledge.status == wanted.status)
+    if wanted.frequency is not None:
+        query = query.where(Pledge.frequency == wanted.frequency)
+    if wanted.campaign is not None:
+        query = query.where(Campaign.slug == wanted.campaign)
+    if wanted.created_from is not None:
+        query = query.where(Pledge.created_at >= wanted.created_from)
+    if wanted.created_to is not None:
+        query = query.where(Pledge.created_at < wanted.created_to)
     return query
 
 

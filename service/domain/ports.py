@@ -98,3 +98,14 @@ class Mailer(Protocol):
 
     def close(self) -> None:
         """Let go of the connection, if one is open."""
+
+
+class Throttle(Protocol):
+    """The thing that counts how often one client asks."""
+
+    def check(self, action: str, client: str) -> None:
+        """Count one request.
+
+        Raises:
+            TooManyRequests: this client asked too often; the error says when to come back.
+        """

@@ -17,7 +17,7 @@ from service.domain.addresses import normalise_address
 from service.domain.calendar import Due, next_month
 from service.domain.errors import ReminderChoiceNotOffered, ReminderNotFound, RemindersNotOffered
 from service.domain.pledges import check_amount
-from service.domain.reminder_status import ReminderEvent, move
+from service.domain.reminder_status import MOVES, ReminderEvent, move
 from service.domain.supporters import keyring_in, meet_supporter
 from service.domain.tokens import BadTokenError, issue_token, read_token
 
@@ -138,7 +138,7 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
         ReminderNotFound: the token is no good.
     """
     reminder = find_reminder(session, token, now=now, to_change=True)
-    if reminder.status in (ReminderStatus.SCHEDULED, ReminderStatus.SENDING):
+    if (reminder.status, ReminderEvent.CANCEL) in MOVES:
         move_reminder(session, reminder, ReminderEvent.CANCEL, now=now)
     return reminder
 

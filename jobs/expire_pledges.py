@@ -1,0 +1,20 @@
+"""Expires pledges whose checkout was abandoned a day ago."""
+
+import threading
+
+import structlog
+
+from service.desk import Desk
+from service.domain.pledges import expire_abandoned_pledges
+
+log = structlog.get_logger()
+
+
+def expire_pledges(desk: Desk, stop: threading.Event) -> None:
+    """Expire them all, a batch at a time."""
+    while not stop.is_set():
+        with desk.database.transaction() as session:
+            expired = expire_abandoned_pledges(session, now=desk.clock())
+        if not expired:
+            return
+        log.info("pledges_expired", count=expired)

@@ -1,0 +1,80 @@
+"""The worker process: it runs the table in `jobs.schedule` until it is told to stop.
+
+The scheduler only ticks. What is due lives in the database, so that a worker that was away, or a second
+one, changes nothing: each row is claimed once.
+"""
+
+import datetime
+import signal
+import sys
+import threading
+from types import FrameType
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from jobs.schedule import JOBS, Job
+from service.desk import Desk
+from service.logs import set_up_logs
+from service.settings import SettingsError, read_settings
+from service.wiring import build_desk
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; finish the mail in hand and exit with 0."""
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        sys.exit(str(error))
+    set_up_logs(settings.log_level)
+    stop = threading.Event()
+
+    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, asked_to_stop)
+    signal.signal(signal.SIGINT, asked_to_stop)
+    desk = build_desk(settings)
+    scheduler = make_scheduler(desk, stop)
+    scheduler.start()
+    log.info("worker_started", jobs=[job.name for job in JOBS])
+    stop.wait()
+    scheduler.shutdown(wait=True)
+    desk.mailer.close()
+    log.info("worker_stopped")
+
+
+def make_scheduler(desk: Desk, stop: threading.Event) -> BackgroundScheduler:
+    """Return a scheduler with every job of the table, each due at once and then at its interval."""
+    scheduler = BackgroundScheduler(
+        timezone=datetime.UTC,
+        executors={"default": ThreadPoolExecutor(len(JOBS))},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    for job in JOBS:
+        scheduler.add_job(
+            _guarded,
+            "interval",
+            seconds=job.every_seconds,
+            next_run_time=datetime.datetime.now(datetime.UTC),
+            id=job.name,
+            args=(job, desk, stop),
+        )
+    return scheduler
+
+
+def _guarded(job: Job, desk: Desk, stop: threading.Event) -> None:
+    """Run a job; an error is logged and the next run comes all the same."""
+    if stop.is_set():
+        return
+    try:
+        job.run(desk, stop)
+    except Exception:
+        log.exception("job_failed", job=job.name)
+
+
+if __name__ == "__main__":
+    main()

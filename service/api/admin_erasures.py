@@ -1,0 +1,26 @@
+"""Forgetting a reader."""
+
+from schemas.supporter import ErasureRequest, ErasureResponse
+from schemas.vocabulary import Scope
+from service.api.blueprint import ResourceBlueprint
+from service.api.staff_access import audit, staff_only
+from service.domain.addresses import normalise_address
+from service.domain.supporters import erase_supporter
+from service.web import current_desk, transaction
+
+erasures = ResourceBlueprint(
+    "erasures", __name__, url_prefix="/v1/admin/erasures", description="Forgetting a reader."
+)
+
+
+@erasures.route("", methods=["POST"])
+@staff_only(Scope.MANAGE)
+@erasures.arguments(ErasureRequest)
+@erasures.response(200, ErasureResponse)
+def erase_reader(request: dict[str, str]) -> dict[str, int]:
+    """Delete a reader's address and reminders, and unlink their pledges; the books keep the sums."""
+    now = current_desk().clock()
+    with transaction() as session:
+        pledges, reminders = erase_supporter(session, normalise_address(request["email"]))
+        audit(session, "erase_reader", {"pledges": pledges, "reminders": reminders}, now=now)
+    return {"pledges": pledges, "reminders": reminders}

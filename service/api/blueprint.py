@@ -1,0 +1,72 @@
+"""The kind of blueprint that all resources share: JSON that is read strictly, and errors that are described."""
+
+import json
+import math
+from typing import Any
+
+import flask
+from flask import request
+from flask_smorest import Api, Blueprint
+from webargs import core
+from webargs.flaskparser import FlaskParser, is_json_request
+
+from schemas.problem import Problem
+from service.api.problems import HTTP_CODES, Refusal
+
+LONGEST_NUMBER = 100
+
+
+def _integer(digits: str) -> float | int:
+    # Python itself refuses to read integers of over 4,300 digits; infinity is refused by every field instead.
+    return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
+
+
+class StrictJsonParser(FlaskParser):
+    """Reads bodies as JSON and nothing else."""
+
+    def _raw_load_json(self, req: flask.Request) -> Any:
+        body = req.get_data(cache=True)
+        if not is_json_request(req):
+            if body:
+                raise Refusal(415, *HTTP_CODES[415])
+            return core.missing
+        return json.loads(body.decode("utf-8"), parse_int=_integer)
+
+
+class ResourceBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships no types
+    """One resource of the API."""
+
+    ARGUMENTS_PARSER = StrictJsonParser()
+
+
+class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
+    """The API with its description, in which every error is a problem."""
+
+    ERROR_SCHEMA = Problem
+    DEFAULT_RESPONSE_CONTENT_TYPE: str
+
+    def _register_responses(self) -> None:
+        # All the responses that are registered here are errors; documented successes come after, as plain JSON.
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = "application/problem+json"
+        super()._register_responses()
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = "application/json"
+
+
+def idempotency_key() -> str:
+    """Return the request's Idempotency-Key.
+
+    Raises:
+        Refusal: it is absent, or not 8 to 255 visible ASCII characters.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        raise Refusal(
+            400,
+            "idempotency_key_required",
+            "Send an Idempotency-Key header with a new random value for each pledge, such as a UUID.",
+        )
+    if not 8 <= len(key) <= 255 or not all("!" <= sign <= "~" for sign in key):
+        raise Refusal(
+            400, "idempotency_key_invalid", "The Idempotency-Key must be 8 to 255 visible ASCII characters."
+        )
+    return key

@@ -1,0 +1,56 @@
+"""Campaigns as the widget reads them."""
+
+import hashlib
+import json
+from typing import Any
+
+from flask import Response, request
+
+from schemas.campaign import CampaignResponse, split_paragraphs
+from schemas.texts import choose_language, widget_texts
+from service.api.blueprint import ResourceBlueprint
+from service.api.cors import campaign_for_this_page, open_to_listed_origins
+from service.db.campaign import Campaign
+from service.domain.campaigns import campaign_terms
+from service.domain.currencies import exponent
+from service.web import current_desk
+
+CACHE = "public, max-age=60, stale-while-revalidate=600"
+
+campaigns = ResourceBlueprint(
+    "campaigns", __name__, url_prefix="/v1/campaigns", description="What readers may choose."
+)
+open_to_listed_origins(campaigns)
+
+
+@campaigns.route("/<slug>")
+@campaigns.doc(parameters=[{"in": "query", "name": "lang", "schema": {"type": "string"}, "description": "BCP 47"}])
+@campaigns.response(200, CampaignResponse)
+@campaigns.alt_response(304, description="Not modified")
+def show_campaign(slug: str) -> Response:
+    """Show a campaign's text and choices, in the reader's language where there is one."""
+    campaign = campaign_for_this_page(slug)
+    lang = choose_language(request.args.get("lang"), campaign.texts, default=campaign.lang)
+    answers = current_desk().shelf.copy(slug).answers
+    if lang not in answers:
+        body = json.dumps(CampaignResponse().dump(_answer(campaign, lang)), ensure_ascii=False).encode()
+        answers[lang] = body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    body, etag = answers[lang]
+    unchanged = etag in request.headers.get("If-None-Match", "")
+    response = Response(b"" if unchanged else body, 304 if unchanged else 200, content_type="application/json")
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = CACHE
+    return response
+
+
+def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
+    said = campaign.texts.get(lang, {})
+    message = split_paragraphs(said["message"]) if "message" in said else campaign.message
+    return campaign_terms(campaign) | {
+        "heading": said.get("heading", campaign.heading),
+        "message": message,
+        "exponent": exponent(campaign.currency),
+        "lang": lang,
+        "support_url": current_desk().links.support_page(campaign),
+        "texts": widget_texts(lang, campaign.texts),
+    }

@@ -1,0 +1,72 @@
+"""Who may call from a page of another site: the origins that a campaign lists. No cookie is ever sent.
+
+A preflight (Fetch standard, section 3.2) does not say which campaign is meant, so it is answered for an
+origin that any campaign lists; the request itself is then held against its own campaign.
+"""
+
+from flask import Blueprint, Response, g, make_response, request
+from sqlalchemy import select
+
+from service.db.campaign import Campaign
+from service.domain.campaigns import allows_origin, check_origin
+from service.web import current_desk, reading
+
+EXPOSED = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
+ALLOWED_HEADERS = "Content-Type, Idempotency-Key, If-None-Match"
+ALLOWED_METHODS = "GET, POST, OPTIONS"
+PREFLIGHT_SECONDS = "3600"
+
+
+def open_to_listed_origins(blueprint: Blueprint) -> None:
+    """Let pages of listed origins read what this blueprint answers."""
+    blueprint.after_request(_allow)
+
+
+def campaign_for_this_page(slug: str) -> Campaign:
+    """Return the campaign that a request is about, if the page that sent it may embed that campaign.
+
+    Raises:
+        CampaignNotFound, OriginNotAllowed
+    """
+    desk = current_desk()
+    campaign = desk.shelf.campaign(slug)
+    g.campaign = campaign
+    check_origin(campaign, request.headers.get("Origin"), own=desk.links.public_url)
+    return campaign
+
+
+def answer_preflight() -> Response | None:
+    """Answer an OPTIONS request for a public address; None for any other request."""
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return None
+    if not request.path.startswith("/v1/") or request.path.startswith("/v1/admin/"):
+        return None
+    response = make_response("", 204)
+    _allow(response)
+    if "Access-Control-Allow-Origin" in response.headers:
+        response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
+    return response
+
+
+def _allow(response: Response) -> Response:
+    campaign: Campaign | None = g.get("campaign")
+    if campaign is not None and "*" in campaign.origins:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    else:
+        response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return response
+        listed = any(allows_origin(one, origin) for one in ([campaign] if campaign else _all_campaigns()))
+        if not listed:
+            return response
+        response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+    return response
+
+
+def _all_campaigns() -> list[Campaign]:
+    with reading() as session:
+        return list(session.scalars(select(Campaign)))

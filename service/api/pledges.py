@@ -1,0 +1,59 @@
+"""Pledges as readers make them."""
+
+import uuid
+from typing import Any
+
+from schemas.pledge import OpenCheckoutResponse, PledgeRequest, PledgeResponse
+from service.api.blueprint import ResourceBlueprint, idempotency_key
+from service.api.client import count_request
+from service.api.cors import campaign_for_this_page, open_to_listed_origins
+from service.domain.checkout import OpenCheckout, open_checkout
+from service.domain.pledges import PledgeWish, find_pledge
+from service.web import current_desk, reading
+
+pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")
+open_to_listed_origins(pledges)
+
+KEY_HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": True,
+    "schema": {"type": "string", "minLength": 8, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": "A new random value for each pledge; the same again for a repeat of the same request.",
+}
+
+
+@pledges.route("", methods=["POST"])
+@pledges.doc(parameters=[KEY_HEADER])
+@pledges.arguments(PledgeRequest)
+@pledges.response(201, OpenCheckoutResponse)
+def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]]:
+    """Make a pledge and open the page where it is paid."""
+    count_request("pledge")
+    desk, campaign = current_desk(), campaign_for_this_page(wish["campaign"])
+    opened = open_checkout(
+        desk.database.transaction,
+        desk.gateway,
+        campaign,
+        PledgeWish(**wish),
+        key=idempotency_key(),
+        clock=desk.clock,
+    )
+    return opened, 201, {"Idempotent-Replayed": "true"} if opened.replayed else {}
+
+
+@pledges.route("/<uuid:pledge_id>")
+@pledges.response(200, PledgeResponse)
+def show_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
+    """Show where a pledge stands: nothing personal, ever."""
+    with reading() as session:
+        pledge = find_pledge(session, pledge_id)
+        campaign_for_this_page(pledge.campaign.slug)
+        return {
+            "id": pledge.id,
+            "status": pledge.status,
+            "frequency": pledge.frequency,
+            "amount": pledge.amount_minor,
+            "currency": pledge.currency,
+            "created_at": pledge.created_at,
+        }

@@ -1,0 +1,145 @@
+"""Errors as RFC 9457 problems: the only table of domain error → HTTP status."""
+
+import http
+import json
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from service.domain import errors
+
+log = structlog.get_logger()
+
+STATUS: dict[type[errors.DomainError], int] = {
+    errors.CampaignNotFound: 404,
+    errors.OriginNotAllowed: 403,
+    errors.FrequencyNotOffered: 422,
+    errors.AmountBelowMinimum: 422,
+    errors.AmountAboveMaximum: 422,
+    errors.UnreadableAmount: 422,
+    errors.CurrencyNotAccepted: 422,
+    errors.ReturnUrlNotAllowed: 422,
+    errors.IdempotencyKeyReused: 422,
+    errors.RequestInProgress: 409,
+    errors.PaymentsUnavailable: 503,
+    errors.PledgeNotFound: 404,
+    errors.PaymentMismatch: 409,
+    errors.ReminderNotFound: 404,
+    errors.RemindersNotOffered: 422,
+    errors.ReminderChoiceNotOffered: 422,
+    errors.InvalidAddress: 422,
+    errors.UnknownTimeZone: 422,
+    errors.InvalidCursor: 422,
+    errors.IllegalMove: 409,
+    errors.LeaseLost: 409,
+    errors.StaffTokenNotFound: 404,
+    errors.TooManyRequests: 429,
+}
+
+# What a client may meet before any rule of ours is asked.
+HTTP_CODES = {
+    400: ("bad_request", "The request could not be read."),
+    401: ("unauthorized", "Send a staff token as 'Authorization: Bearer <token>'."),
+    403: ("forbidden", "This is not allowed."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take this method."),
+    406: ("not_acceptable", "This cannot be answered in the form that was asked for."),
+    413: ("body_too_large", "The body is larger than 64 KiB."),
+    415: ("unsupported_media_type", "Send JSON, with 'Content-Type: application/json'."),
+    422: ("validation_failed", "Some fields are not valid."),
+    429: ("too_many_requests", "Too many requests; please wait a moment."),
+    500: ("internal_error", "Something went wrong here. It has been noted under the X-Request-Id of this answer."),
+    503: ("unavailable", "The service cannot answer right now; please try again soon."),
+}
+
+
+class Refusal(Exception):
+    """A request that the edge itself refuses, before any rule is asked."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(code)
+        self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: dict[str, list[str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return the answer for an error."""
+    body: dict[str, Any] = {
+        "type": f"urn:mainstay:problem:{code}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if status == 422:
+        body["errors"] = errors or {}
+    g.problem_code = code
+    return Response(json.dumps(body), status, headers, content_type="application/problem+json")
+
+
+def answer_errors(app: Flask) -> None:
+    """Make every error of this app a problem; nothing personal and no traceback is ever shown."""
+    app.register_error_handler(errors.DomainError, _domain_error)
+    app.register_error_handler(
+        Refusal, lambda error: problem(error.status, error.code, error.detail, headers=error.headers)
+    )
+    app.register_error_handler(OperationalError, _database_down)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _domain_error(error: errors.DomainError) -> Response:
+    headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
+    fields = {error.field: [error.detail]} if error.field else {}
+    return problem(STATUS[type(error)], error.code, error.detail, errors=fields, headers=headers)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]  # werkzeug types it as the base class of Flask's
+    status = error.code or 500
+    code, detail = HTTP_CODES.get(status, ("error", error.description or "The request failed."))
+    data = getattr(error, "data", None) or {}
+    messages = data.get("messages", {})
+    if status == 400 and "json" in messages:
+        code, detail = "invalid_json", "The body is not readable as JSON."
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return problem(status, code, detail, errors=flatten(messages), headers=headers)
+
+
+def flatten(messages: Any) -> dict[str, list[str]]:
+    """Return marshmallow's nested messages as field → list, with dots: `frequencies.0.minimum`."""
+    # webargs puts the place (json, query) first; the client knows where it sent what.
+    found: dict[str, list[str]] = {}
+
+    def walk(node: Any, path: tuple[str, ...]) -> None:
+        if isinstance(node, dict):
+            for name, child in node.items():
+                walk(child, (*path, str(name)))
+        else:
+            found[".".join(part for part in path if part != "_schema") or "body"] = [str(line) for line in node]
+
+    for part in messages.values() if isinstance(messages, dict) else ():
+        walk(part, ())
+    return found
+
+
+def _database_down(error: OperationalError) -> Response:
+    log.error("database_unavailable", error_class=type(error.orig).__name__)
+    code, detail = HTTP_CODES[503]
+    return problem(503, code, detail, headers={"Retry-After": "5"})
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected_error", exc_info=error)
+    code, detail = HTTP_CODES[500]
+    return problem(500, code, detail)

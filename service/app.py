@@ -1,0 +1,98 @@
+"""The web application: blueprints, error handlers, headers, and one log line for each request."""
+
+import re
+import secrets
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from service import __version__
+from service.api.admin import admin
+from service.api.admin_campaigns import admin_campaigns
+from service.api.admin_erasures import erasures
+from service.api.admin_export import exports
+from service.api.blueprint import DescribedApi
+from service.api.campaigns import campaigns
+from service.api.cors import answer_preflight
+from service.api.operations import operations
+from service.api.pledges import pledges
+from service.api.problems import answer_errors
+from service.api.reminders import reminders
+from service.desk import Desk
+from service.logs import set_up_logs
+from service.settings import read_settings
+from service.web import put_desk
+from service.wiring import build_desk
+
+LARGEST_BODY_BYTES = 64 * 1024
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
+
+log = structlog.get_logger()
+
+
+def create_app(desk: Desk | None = None) -> Flask:
+    """Return the application, on the given desk or on one that is built from the environment."""
+    if desk is None:
+        settings = read_settings()
+        set_up_logs(settings.log_level)
+        desk = build_desk(settings)
+    app = Flask("service", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST_BODY_BYTES,
+        API_TITLE="Mainstay",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    put_desk(app, desk)
+    describe(app)
+    app.register_blueprint(operations)
+    answer_errors(app)
+    app.before_request(_begin)
+    app.before_request(answer_preflight)
+    app.after_request(_finish)
+    if desk.settings.trusted_proxies:
+        hops = desk.settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's own way
+    return app
+
+
+def describe(app: Flask) -> None:
+    """Register every resource, with its description in /openapi.json."""
+    api = DescribedApi(
+        app,
+        spec_kwargs={
+            "info": {"description": "Reader donations, and the reminder that brings readers back."},
+            "servers": [{"url": app.extensions["mainstay"].links.public_url}],
+            "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
+        },
+    )
+    for blueprint in (campaigns, pledges, reminders, admin, exports, admin_campaigns, erasures):
+        api.register_blueprint(blueprint)
+
+
+def _begin() -> None:
+    # A proxy in front may have named the request already; a strange name is replaced, not repeated.
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    g.began = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    # The route's pattern and not its path, because paths hold readers' tokens.
+    log.info(
+        "request",
+        request_id=g.request_id,
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else None,
+        status=response.status_code,
+        code=g.get("problem_code"),
+        milliseconds=round((time.perf_counter() - g.began) * 1000, 1),
+    )
+    return response

@@ -1,0 +1,1 @@
+"""What talks to the outside world: payments, mail, and the store that counts requests."""

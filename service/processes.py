@@ -1,0 +1,112 @@
+"""Starting the processes: web, worker, or both for a look at the whole."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from service.settings import Settings, read_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = (sys.executable, "-m", "gunicorn", "--config", "python:service.gunicorn_config", "service.app:create_app()")
+WORKER = (sys.executable, "-m", "jobs.worker")
+DEMO_MONTH_SECONDS = "60"
+STARTS_WITHIN_SECONDS = 20
+
+
+def serve(settings: Settings) -> NoReturn:
+    """Become the web process."""
+    _check_port_is_free(settings)
+    _become(WEB)
+
+
+def work() -> NoReturn:
+    """Become the worker process, which is a program of its own, so that `service` never imports `jobs`."""
+    _become(WORKER)
+
+
+def develop() -> None:
+    """Migrate, run web and worker until either ends or Ctrl-C is pressed, and say where to look."""
+    environment = os.environ | {"MONTH_SECONDS": os.environ.get("MONTH_SECONDS", DEMO_MONTH_SECONDS)}
+    settings = read_settings(environment)
+    _check_port_is_free(settings)
+    environment |= _path()
+    subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=True)
+    children = [subprocess.Popen(command, env=environment) for command in (WEB, WORKER)]
+    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    try:
+        _wait_until_up(settings, children[0])
+        click.echo(_welcome(settings))
+        while all(child.poll() is None for child in children):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        click.echo("Stopping.")
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()
+
+
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _become(command: tuple[str, ...]) -> NoReturn:
+    sys.stdout.flush()
+    os.execve(command[0], command, os.environ | _path())
+
+
+def _path() -> dict[str, str]:
+    """Let a child find our packages wherever it is started from."""
+    others = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{others}" if others else str(ROOT)}
+
+
+def _check_port_is_free(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise click.ClickException(
+                f"Port {settings.port} is taken; choose another, as in PORT={settings.port + 1} mainstay dev."
+            ) from error
+
+
+def _wait_until_up(settings: Settings, web: subprocess.Popen[bytes]) -> None:
+    give_up_at = time.monotonic() + STARTS_WITHIN_SECONDS
+    while time.monotonic() < give_up_at and web.poll() is None:
+        try:
+            socket.create_connection((settings.host, settings.port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise click.ClickException("The web process did not start; its log above says why.")
+
+
+def _welcome(settings: Settings) -> str:
+    base = settings.public_url
+    lines = [
+        "",
+        f"  The demo article, with the support box under it:  {base}/demo",
+        f"  The support page without JavaScript:              {base}/support/default",
+        *(
+            [f"  The mails sent so far:                            {base}/dev/outbox"]
+            if settings.keeps_mail
+            else []
+        ),
+        f"  The API:                                          {base}/docs",
+        "",
+        f"  Here a month lasts {settings.month_seconds} seconds for new reminders (MONTH_SECONDS), so that you see",
+        "  the mail arrive while you watch. Press Ctrl-C to stop.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,43 @@
+"""Building the desk from the settings: once for each process, shared by web and worker."""
+
+from service.db.keyring import Keyring
+from service.db.session import Database, make_engine
+from service.desk import Desk, utc_now
+from service.domain.campaign_shelf import CampaignShelf
+from service.domain.links import Links
+from service.domain.ports import Clock, Mailer, Throttle
+from service.gateways.letters import LetterWriter
+from service.gateways.outbox import OutboxMailer
+from service.gateways.sandbox import SandboxGateway
+from service.gateways.smtp import SmtpMailer
+from service.gateways.throttle import OpenThrottle, WindowThrottle
+from service.settings import Settings
+
+
+def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
+    """Return a desk; nothing is connected before it is used."""
+    keyring = Keyring(settings.secret_keys)
+    database = Database(make_engine(settings, keyring))
+    return Desk(
+        settings=settings,
+        database=database,
+        clock=clock,
+        gateway=SandboxGateway(keyring, settings.public_url),
+        mailer=_mailer(settings, database, clock),
+        throttle=_throttle(settings, keyring),
+        shelf=CampaignShelf(database.reading),
+        links=Links(settings.public_url),
+    )
+
+
+def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
+    writer = LetterWriter(settings.mail_from, clock)
+    if settings.mail_server is None:
+        return OutboxMailer(database, writer, clock)
+    return SmtpMailer(settings.mail_server, writer)
+
+
+def _throttle(settings: Settings, keyring: Keyring) -> Throttle:
+    if settings.rate_limit is None:
+        return OpenThrottle()
+    return WindowThrottle(settings.rate_limit, keyring, redis_url=settings.redis_url)
