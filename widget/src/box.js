@@ -1,0 +1,86 @@
+/** One box on one page: brings the campaign, and leads from one view to the next. */
+
+import { ask } from "./api.js";
+import { firstChoice } from "./choice.js";
+import { makeFrame } from "./frame.js";
+import { languageAround, languageOf } from "./language.js";
+import { moneyIn } from "./money.js";
+import { requestsFrom } from "./requests.js";
+import { textsWith } from "./texts.js";
+import { pledgeView } from "./views/pledge.js";
+import { reminderSetView, reminderView } from "./views/reminder.js";
+import { retryButton, troubleView, waitingView } from "./views/trouble.js";
+
+/** @param {HTMLElement} host the element on the newsroom's page */
+export function openBox(host) {
+  const frame = makeFrame(host, () => {
+    frame.mark("dismissed");
+    host.hidden = true;
+    tell("dismissed");
+  });
+  const slug = () => host.getAttribute("campaign") ?? "default";
+  /** Only the newest request for the campaign may fill the box. */
+  let newest = 0;
+  let comeBack = () => {};
+
+  /** @type {Tell} */
+  const tell = (name, detail) => {
+    const told = { campaign: slug(), variant: host.getAttribute("variant") || undefined, ...detail };
+    host.dispatchEvent(new CustomEvent(`support-box:${name}`, { bubbles: true, composed: true, detail: told }));
+  };
+
+  /** @type {Call} */
+  const call = (path, body, key) => {
+    const base = host.getAttribute("api") ?? new URL(import.meta.url).origin;
+    return ask(base.replace(/\/+$/, "") + path, body, key);
+  };
+
+  /** @param {boolean} moveFocus only after the reader asked for it, never while they read */
+  async function load(moveFocus = false) {
+    const turn = ++newest;
+    const english = textsWith();
+    frame.shut();
+    frame.show("loading", waitingView(english("loading")), moveFocus);
+    const asked = languageAround(host);
+    const query = asked && `?lang=${encodeURIComponent(asked)}`;
+    const answer = await call(`/v1/campaigns/${encodeURIComponent(slug())}${query}`);
+    if (turn !== newest) return;
+    if (answer.status === 200) return fill(answer.body, asked, moveFocus);
+    const again = retryButton(english, answer.wait, () => load(true));
+    frame.show("error", waitingView(english("error_loading"), again), moveFocus);
+  }
+
+  /** @param {Campaign} campaign @param {string} asked @param {boolean} moveFocus */
+  function fill(campaign, asked, moveFocus) {
+    const lang = languageOf(asked, campaign.lang);
+    const text = textsWith(campaign.texts);
+    /** @type {Desk} */
+    const desk = {
+      campaign,
+      choice: firstChoice(campaign),
+      money: moneyIn(campaign.currency, lang, campaign.exponent),
+      lang,
+      text,
+      showPledge: () => frame.show("form", pledgeView(desk)),
+      showReminder: () => frame.show("reminder-form", reminderView(desk)),
+      showReminderSet: (dueOn) => frame.show("reminder-set", reminderSetView(desk, dueOn)),
+      showTrouble: (answer, goBack, retry) => frame.show("error", troubleView(desk, answer, goBack, retry)),
+      mend: (state) => frame.mark(state),
+      pledge: () => requests.pledge(),
+      remind: (addressIsWhole) => requests.remind(addressIsWhole),
+    };
+    const requests = requestsFrom(desk, frame, host, call, tell);
+    comeBack = () => {
+      requests.forget();
+      if (frame.is("submitting")) desk.showPledge();
+    };
+    frame.open(lang, text("close"));
+    frame.show("form", pledgeView(desk), moveFocus);
+  }
+
+  return {
+    load,
+    /** The browser brought the page back as it was left, on its way to checkout. */
+    comeBack: () => comeBack(),
+  };
+}

@@ -1,0 +1,40 @@
+/** What the reader is about to give. */
+
+/**
+ * Reads the chosen amount and holds it against the campaign's limits.
+ * @param {Choice} choice
+ * @param {Terms} terms
+ * @param {Money} money
+ * @returns {Reading}
+ */
+export function chosenAmount(choice, terms, money) {
+  /** @type {Reading} */
+  const reading = choice.other.trim() || !choice.preset ? money.read(choice.other) : { minor: choice.preset };
+  if (reading.refusal) return reading;
+  if (reading.minor < terms.minimum)
+    return { refusal: "amount_below_minimum", values: { limit: money.format(terms.minimum) } };
+  if (reading.minor > terms.maximum)
+    return { refusal: "amount_above_maximum", values: { limit: money.format(terms.maximum) } };
+  return reading;
+}
+
+/** @param {Campaign} campaign @param {Frequency} frequency @returns {Terms} */
+export function termsFor({ frequencies }, frequency) {
+  return frequencies.find((terms) => terms.frequency === frequency) ?? frequencies[0];
+}
+
+/** The presets, and the amount the campaign suggests even when it is none of them. @param {Terms} terms */
+export const offeredAmounts = ({ presets, default: suggested }) =>
+  [...new Set([...presets, suggested])].sort((one, other) => one - other);
+
+/** Starts where the campaign suggests. @param {Campaign} campaign @returns {Choice} */
+export function firstChoice(campaign) {
+  const terms = termsFor(campaign, campaign.default_frequency);
+  return {
+    frequency: terms.frequency,
+    preset: terms.default,
+    other: "",
+    email: "",
+    months: campaign.reminder.choices[0],
+  };
+}

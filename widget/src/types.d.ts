@@ -1,0 +1,108 @@
+/** What the wire contract says, as types. Every amount is an integer in minor units. */
+
+declare module "*.css" {
+  const css: string;
+  export default css;
+}
+
+type Frequency = "once" | "monthly" | "annual";
+
+type Terms = {
+  frequency: Frequency;
+  presets: number[];
+  default: number;
+  minimum: number;
+  maximum: number;
+};
+
+type Texts = typeof import("../../schemas/texts/widget.en.json");
+
+type Campaign = {
+  slug: string;
+  heading: string;
+  message: string[];
+  currency: string;
+  /** How many decimals the currency has by ISO 4217, which the service counts by. */
+  exponent?: number;
+  lang: string;
+  frequencies: Terms[];
+  default_frequency: Frequency;
+  reminder: { enabled: boolean; choices: number[] };
+  privacy_url?: string | null;
+  texts?: Partial<Texts>;
+};
+
+/** An answer of the service, or a status of 0 when none came. */
+type Answer = {
+  status: number;
+  /** The seconds that the service asks us to wait before trying again. */
+  wait: number;
+  /** The decoded body: what was asked for, or an RFC 9457 problem. */
+  body: any;
+};
+
+/** Why an amount was not taken: the key of the text that explains it, and what fills its placeholders. */
+type Refusal = { minor?: undefined; refusal: keyof Texts; values?: Record<string, string | number> };
+
+type Reading = { minor: number; refusal?: undefined } | Refusal;
+
+type Say = (key: keyof Texts, values?: Record<string, string | number>) => string;
+
+type Money = import("./money.js").Money;
+
+/** What the reader has chosen so far; it outlives every view, so going back loses nothing. */
+type Choice = {
+  frequency: Frequency;
+  preset: number;
+  /** The amount as the reader wrote it, or an empty string while a preset stands. */
+  other: string;
+  email: string;
+  months: number;
+};
+
+/** What a view may know and do. */
+type Desk = {
+  campaign: Campaign;
+  choice: Choice;
+  money: Money;
+  lang: string;
+  text: Say;
+  /** The reader is putting right what was refused, so the view is in its own state again. */
+  mend: (state: State) => void;
+  pledge: () => void;
+  /** Asks for the reminder, if the browser takes the address for one. */
+  remind: (addressIsWhole: boolean) => void;
+  showPledge: () => void;
+  showReminder: () => void;
+  /** Takes the day of the reminder, YYYY-MM-DD. */
+  showReminderSet: (dueOn: string) => void;
+  showTrouble: (answer: Answer, goBack: () => void, retry: () => void) => void;
+};
+
+/** Every state the box can be in; `data-state` names it. */
+type State =
+  | "loading"
+  | "form"
+  | "invalid"
+  | "submitting"
+  | "error"
+  | "reminder-form"
+  | "reminder-set"
+  | "dismissed";
+
+/** Asks the service; with a body it posts. */
+type Call = (path: string, body?: string, key?: string) => Promise<Answer>;
+
+/** Tells the newsroom's own analytics what happened, never who did it. */
+type Tell = (name: "pledged" | "reminded" | "dismissed", detail?: object) => void;
+
+type View = {
+  heading?: string;
+  /** What the state has to say; it is announced. */
+  message?: string;
+  nodes: Node[];
+  /** Shows the message at the field and moves the focus there. */
+  refuse?: (message: string) => void;
+  /** Shows that the request is on its way. */
+  busy?: (words: string) => void;
+};

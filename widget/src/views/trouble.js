@@ -1,0 +1,55 @@
+/** What a reader sees when a request failed: what happened, and what they can do now. */
+
+import { button, make } from "../dom.js";
+
+/** @param {Say} text @param {Answer} answer */
+function explanation(text, { status, body }) {
+  if (!status) return text("error_unreachable");
+  if (status === 429 || status === 503) return text("error_busy");
+  return (status < 500 && body.detail) || text("error_unexpected");
+}
+
+/**
+ * A button that stays shut for as long as the service asked for.
+ * @param {Say} text
+ * @param {number} wait seconds
+ * @param {() => void} retry
+ */
+export function retryButton(text, wait, retry) {
+  const again = button("submit", "", retry);
+  const count = () => {
+    again.disabled = wait > 0;
+    again.textContent = wait > 0 ? text("try_again_in", { seconds: wait-- }) : text("try_again");
+    if (again.disabled) setTimeout(count, 1000);
+  };
+  count();
+  return again;
+}
+
+/**
+ * @param {Desk} desk
+ * @param {Answer} answer
+ * @param {() => void} goBack
+ * @param {() => void} retry
+ * @returns {View}
+ */
+export const troubleView = ({ campaign, showPledge, showReminder, text }, answer, goBack, retry) => ({
+  heading: text("error_heading"),
+  message: explanation(text, answer) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
+  nodes: [
+    retryButton(text, answer.wait, () => {
+      goBack();
+      retry();
+    }),
+    button("link", text("back"), goBack),
+    ...(campaign.reminder.enabled && goBack !== showReminder ? [button("link", text("not_ready"), showReminder)] : []),
+  ],
+});
+
+/**
+ * What stands in for the box until its campaign has come: the newsroom's own link.
+ * @param {string} message
+ * @param {...Node} nodes
+ * @returns {View}
+ */
+export const waitingView = (message, ...nodes) => ({ message, nodes: [make("slot"), ...nodes] });

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { moneyIn } from "../src/money.js";
+
+/** What a reader writes, in a language and a currency, and the minor units it can only mean. */
+const TAKEN = [
+  ["7.5", "en", "USD", 750],
+  ["7.50", "en", "USD", 750],
+  ["2", "en", "USD", 200],
+  ["0.29", "en", "USD", 29],
+  ["1000", "en", "USD", 100000],
+  ["1234567.89", "en", "USD", 123456789],
+  ["007", "en", "USD", 700],
+  [" $7.50 ", "en", "USD", 750],
+  ["7.50 $", "en", "USD", 750],
+  ["USD 7.50", "en", "USD", 750],
+  ["7.50usd", "en", "USD", 750],
+  ["US$7.50", "en-CA", "USD", 750],
+  ["$7.50", "en-CA", "USD", 750],
+  ["7,50", "ru", "USD", 750],
+  ["7,5", "ru", "RUB", 750],
+  ["500 ₽", "ru", "RUB", 50000],
+  ["7,50\u00a0€", "de", "EUR", 750],
+  ["500", "ja", "JPY", 500],
+  ["￥５００", "ja", "JPY", 500],
+  ["1.5", "en", "KWD", 1500],
+  ["1.250", "en", "KWD", 1250],
+  ["٧٫٥", "ar-EG", "EGP", 750],
+  ["0", "en", "USD", 0],
+  // The largest integer that is exact, and a number far beyond it.
+  ["90071992547409.91", "en", "USD", 9007199254740991],
+  ["99999999999999999999", "en", "USD", Number.MAX_SAFE_INTEGER],
+];
+
+for (const [written, lang, currency, minor] of TAKEN)
+  test(`"${written}" in ${lang} is ${minor} in the smallest unit of ${currency}`, () =>
+    assert.deepEqual(moneyIn(currency, lang).read(written), { minor }));
+
+/** What is never guessed, why, and the example that helps. */
+const REFUSED = [
+  ["", "en", "USD", "amount_missing"],
+  ["   ", "en", "USD", "amount_missing"],
+  ["$", "en", "USD", "amount_missing"],
+  ["1.000", "en", "USD", "amount_has_grouping", "1000"],
+  ["1,000", "en", "USD", "amount_has_grouping", "1000"],
+  ["1 000", "en", "USD", "amount_has_grouping", "1000"],
+  ["1,000,000", "en", "USD", "amount_has_grouping", "1000000"],
+  ["1,000.50", "en", "USD", "amount_has_grouping", "1000.50"],
+  ["1.000", "de", "EUR", "amount_has_grouping", "1000"],
+  ["1,000", "de", "EUR", "amount_has_grouping", "1000"],
+  ["1\u00a0000,50", "ru", "RUB", "amount_has_grouping", "1000,50"],
+  ["1’000", "de-CH", "CHF", "amount_has_grouping", "1000"],
+  ["1,000", "ja", "JPY", "amount_has_grouping", "1000"],
+  ["1,000", "en", "KWD", "amount_has_grouping", "1000"],
+  ["7,50", "en", "USD", "amount_wrong_separator", "7.50"],
+  ["7,5", "en", "USD", "amount_wrong_separator", "7.50"],
+  ["7.5", "ru", "RUB", "amount_wrong_separator", "7,50"],
+  ["7.505", "en", "USD", "amount_has_grouping", "7505"],
+  ["7.5050", "en", "USD", "amount_too_many_decimals", "7.50"],
+  ["1.23456", "en", "KWD", "amount_too_many_decimals", "7.500"],
+  ["500.00", "ja", "JPY", "amount_whole_only", "500"],
+  ["-5", "en", "USD", "amount_not_a_number", "7.50"],
+  ["+5", "en", "USD", "amount_not_a_number", "7.50"],
+  ["1e3", "en", "USD", "amount_not_a_number", "7.50"],
+  ["0x10", "en", "USD", "amount_not_a_number", "7.50"],
+  ["five", "en", "USD", "amount_not_a_number", "7.50"],
+  ["7.", "en", "USD", "amount_not_a_number", "7.50"],
+  [".50", "en", "USD", "amount_not_a_number", "7.50"],
+  ["1 50", "en", "USD", "amount_not_a_number", "7.50"],
+  ["€7", "en", "USD", "amount_not_a_number", "7.50"],
+  ["$7$", "en", "USD", "amount_not_a_number", "7.50"],
+  ["five", "ja", "JPY", "amount_not_a_number", "500"],
+];
+
+for (const [written, lang, currency, refusal, example] of REFUSED)
+  test(`"${written}" in ${lang} is refused as ${refusal}`, () => {
+    const money = moneyIn(currency, lang);
+    const reading = money.read(written);
+    assert.equal(reading.refusal, refusal);
+    assert.equal(reading.values?.example, example);
+    if (example) assert.ok(money.read(example).minor, "the example itself is taken");
+  });
+
+const plain = (text) => text.replace(/\s/g, " ");
+
+for (const [minor, lang, currency, written] of [
+  [200, "en", "USD", "$2"],
+  [750, "en", "USD", "$7.50"],
+  [5, "en", "USD", "$0.05"],
+  [1000000, "en", "USD", "$10,000"],
+  [750, "ru", "RUB", "7,50 ₽"],
+  [50000, "ru", "RUB", "500 ₽"],
+  [500, "ja", "JPY", "￥500"],
+  [1250, "en", "KWD", "KWD 1.250"],
+  [2000, "en", "KWD", "KWD 2"],
+])
+  test(`${minor} ${currency} is written ${written} in ${lang}`, () =>
+    assert.equal(plain(moneyIn(currency, lang).format(minor)), written));
+
+test("every cent up to a hundred dollars reads back as it was written", () => {
+  const money = moneyIn("USD", "en");
+  for (let minor = 0; minor <= 10000; minor++) assert.deepEqual(money.read(money.format(minor)), { minor });
+});
+
+test("the service's own count of decimals stands before the browser's", () => {
+  const dinars = moneyIn("RSD", "en", 2);
+  assert.deepEqual(dinars.read("7.50"), { minor: 750 });
+  assert.equal(plain(dinars.format(750)), "RSD 7.50");
+});
+
+test("the sign of the currency stands where the language puts it", () => {
+  assert.equal(moneyIn("USD", "en").symbolLeads, true);
+  assert.equal(moneyIn("RUB", "ru").symbolLeads, false);
+});

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
+import RU from "../../schemas/texts/widget.ru.json" with { type: "json" };
+import { textsWith, versionOf } from "../src/texts.js";
+
+const placeholders = (text) => (text.match(/{\w+}/g) ?? []).sort();
+
+test("Russian says everything that English says, in the same order", () =>
+  assert.deepEqual(Object.keys(RU), Object.keys(EN)));
+
+for (const key of Object.keys(EN))
+  test(`"${key}" has the same placeholders in both languages`, () =>
+    assert.deepEqual(placeholders(RU[key]), placeholders(EN[key])));
+
+test("the words of the choices are the ones that were ordered", () => {
+  const said = ["once", "monthly", "annual", "continue", "not_ready", "remind_me_next_month", "reminder_set", "close"];
+  assert.deepEqual(
+    said.map((key) => EN[key]),
+    [
+      "Once",
+      "Monthly",
+      "Annual",
+      "Continue",
+      "Not ready to support today? Remind me later.",
+      "Remind me next month",
+      "Thank you! Your reminder is set.",
+      "Close",
+    ],
+  );
+});
+
+test("a campaign's own words come before the built-in English", () => {
+  const text = textsWith({ monthly: "Every month" });
+  assert.equal(text("monthly"), "Every month");
+  assert.equal(text("once"), "Once");
+});
+
+test("placeholders are filled with what they name and nothing is interpreted", () => {
+  const text = textsWith({ continue_once: "{amount} $& {amount}" });
+  assert.equal(text("continue_once", { amount: "{date}" }), "{date} $& {date}");
+});
+
+test("a doubled brace is a brace, as it is for the server", () =>
+  assert.equal(textsWith({ continue_once: "{{{amount}}}" })("continue_once", { amount: 2 }), "{2}"));
+
+test("the version of the consent changes with its words and its language", () => {
+  assert.match(versionOf("en", EN.reminder_consent), /^en-[0-9a-f]{8}$/);
+  assert.equal(versionOf("en", "a"), "en-e40c292c");
+  assert.notEqual(versionOf("en", "a"), versionOf("en", "b"));
+});
