@@ -79,7 +79,7 @@ class CampaignFile(StrictSchema):
     slug = Slug(required=True)
     name = Text(longest=200, required=True)
     heading = Text(longest=200, required=True)
-    message = fields.List(Text(longest=2000), required=True)
+    message = fields.List(Text(longest=2000, lines=True), required=True)
     currency = CurrencyCode(load_default="USD")
     lang = LanguageTag(load_default="en")
     frequencies = fields.List(
@@ -105,7 +105,9 @@ class CampaignFile(StrictSchema):
     timezone = TimeZoneName(load_default="UTC")
     send_hour = WholeNumber(lowest=0, highest=23, load_default=9, metadata={"type": "integer"})
     texts = fields.Dict(
-        keys=LanguageTag(), values=fields.Dict(keys=fields.String(), values=Text(longest=8000)), load_default=dict
+        keys=LanguageTag(),
+        values=fields.Dict(keys=fields.String(), values=Text(longest=8000, lines=True)),
+        load_default=dict,
     )
 
     @pre_load

@@ -61,11 +61,15 @@ class WholeNumber(fields.Field[int]):
 
 
 class Text(fields.String):
-    """Text of people: not empty, not too long, and without the characters that no database or mail can hold."""
+    """Text of people: not empty, not too long, and without the characters that no database or mail can hold.
 
-    def __init__(self, *, longest: int, **kwargs: Any) -> None:
+    With `lines` it may have line breaks.
+    """
+
+    def __init__(self, *, longest: int, lines: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.longest = longest
+        self.allowed = "\n" if lines else ""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs).strip()
@@ -73,7 +77,7 @@ class Text(fields.String):
             raise ValidationError("This must not be empty.")
         if len(text) > self.longest:
             raise ValidationError(f"Use at most {self.longest} characters.")
-        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
+        if any(unicodedata.category(sign) in ("Cc", "Cs") and sign not in self.allowed for sign in text):
             raise ValidationError("This holds characters that cannot be stored; remove them.")
         return text
 

@@ -1,8 +1,6 @@
 """The `mainstay` command."""
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
 

@@ -37,7 +37,8 @@ def develop() -> None:
     settings = read_settings(environment)
     _check_port_is_free(settings)
     environment |= _path()
-    subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=True)
+    if subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=False).returncode:
+        raise SystemExit(1)
     children = [subprocess.Popen(command, env=environment) for command in (WEB, WORKER)]
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
@@ -105,8 +106,8 @@ def _welcome(settings: Settings) -> str:
         ),
         f"  The API:                                          {base}/docs",
         "",
-        f"  Here a month lasts {settings.month_seconds} seconds for new reminders (MONTH_SECONDS), so that you see",
-        "  the mail arrive while you watch. Press Ctrl-C to stop.",
+        f"  Here a month lasts {settings.month_seconds} seconds for new reminders (MONTH_SECONDS), so that you",
+        "  see the mail arrive while you watch. Press Ctrl-C to stop.",
         "",
     ]
     return "\n".join(lines)

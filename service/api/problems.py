@@ -86,6 +86,10 @@ def problem(
     return Response(json.dumps(body), status, headers, content_type="application/problem+json")
 
 
+# What marshmallow puts on the way to a field that the sender did not write.
+MARSHMALLOW_STEPS = ("_schema", "value")
+
+
 def answer_errors(app: Flask) -> None:
     """Make every error of this app a problem; nothing personal and no traceback is ever shown."""
     app.register_error_handler(errors.DomainError, _domain_error)
@@ -126,7 +130,9 @@ def flatten(messages: Any) -> dict[str, list[str]]:
             for name, child in node.items():
                 walk(child, (*path, str(name)))
         else:
-            found[".".join(part for part in path if part != "_schema") or "body"] = [str(line) for line in node]
+            found[".".join(part for part in path if part not in MARSHMALLOW_STEPS) or "body"] = [
+                str(line) for line in node
+            ]
 
     for part in messages.values() if isinstance(messages, dict) else ():
         walk(part, ())
