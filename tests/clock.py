@@ -1,0 +1,18 @@
+"""A clock that tests turn by hand."""
+
+import datetime
+
+
+class Clock:
+    """Stands still until it is told to move."""
+
+    def __init__(self, now: datetime.datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime.datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> datetime.datetime:
+        """Move on by `days=`, `hours=`, `seconds=` … and return the new instant."""
+        self.now += datetime.timedelta(**duration)
+        return self.now

@@ -1,0 +1,127 @@
+"""What every test may ask for: a real PostgreSQL, a desk on it, a clock to turn, and a client at the door.
+
+The server is `TEST_DATABASE_URL`, or one that this run starts itself. Each test process has a database of its
+own, built by the real migrations; each test that asks for one finds it empty but for the demo campaign.
+"""
+
+import datetime
+import os
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from service.app import create_app
+from service.cli import DEMO_CAMPAIGN, read_campaign_file
+from service.db.migration import migrate
+from service.db.tables import Base
+from service.desk import Desk
+from service.domain.campaigns import apply_campaign, read_terms
+from service.settings import Settings, read_settings
+from service.wiring import build_desk
+from tests.clock import Clock
+from tests.postgres import Server
+
+SERVER = "MAINSTAY_TEST_SERVER"
+PUBLIC_URL = "http://desk.test"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the one server of this run, before any test process begins."""
+    if hasattr(config, "workerinput"):
+        return
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given is None:
+        config.mainstay_server = Server()
+    os.environ[SERVER] = given or config.mainstay_server.url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server that this run started."""
+    if hasattr(config, "mainstay_server"):
+        config.mainstay_server.stop()
+
+
+def make_database(name: str) -> str:
+    """Create an empty database on the tests' server and return its URL."""
+    server = make_url(os.environ[SERVER].replace("postgres://", "postgresql://", 1))
+    server = server.set(drivername="postgresql+psycopg")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    engine.dispose()
+    return server.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """Return the name of this test process: `gw0`, `gw1`, … or `main`."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "main")
+
+
+@pytest.fixture(scope="session")
+def migrated_database(worker_id: str) -> str:
+    """Return the URL of this test process's database, with the schema that the migrations build."""
+    url = make_database(f"mainstay_test_{worker_id}")
+    desk = build_desk(settings_for(url))
+    migrate(desk.database.engine)
+    desk.database.engine.dispose()
+    return url
+
+
+def settings_for(database_url: str, **changes: str) -> Settings:
+    """Return the settings of a test desk; `changes` are environment variables."""
+    return read_settings(
+        {
+            "DATABASE_URL": database_url,
+            "SECRET_KEYS": "a-key-that-only-the-tests-know-0123456789",
+            "PUBLIC_URL": PUBLIC_URL,
+            "RATE_LIMIT": "off",
+            **changes,
+        }
+    )
+
+
+def empty(desk: Desk) -> None:
+    """Leave nothing in the database but the demo campaign."""
+    with desk.database.transaction() as session:
+        tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+        session.execute(text(f"TRUNCATE {tables} CASCADE"))
+        apply_campaign(session, read_terms(read_campaign_file(DEMO_CAMPAIGN)), now=desk.clock())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that stands at 09:30 UTC on 23 November 2026 until it is turned."""
+    return Clock(datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC))
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    """Return the settings of the desk; a test module may override this fixture."""
+    return settings_for(migrated_database)
+
+
+@pytest.fixture
+def desk(settings: Settings, clock: Clock) -> Iterator[Desk]:
+    """Return a desk on real PostgreSQL, with the outbox mailer and the demo campaign."""
+    desk = build_desk(settings, clock=clock)
+    empty(desk)
+    yield desk
+    desk.database.engine.dispose()
+
+
+@pytest.fixture
+def app(desk: Desk) -> Flask:
+    """Return the web application on that desk."""
+    return create_app(desk)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Return a client of that application."""
+    return app.test_client()

