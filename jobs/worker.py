@@ -29,7 +29,7 @@ def main() -> None:
         settings = read_settings()
     except SettingsError as error:
         sys.exit(str(error))
-    set_up_logs(settings.log_level)
+    set_up_logs(settings)
     stop = threading.Event()
 
     def asked_to_stop(_number: int, _frame: FrameType | None) -> None:

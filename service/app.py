@@ -36,7 +36,7 @@ def create_app(desk: Desk | None = None) -> Flask:
     """Return the application, on the given desk or on one that is built from the environment."""
     if desk is None:
         settings = read_settings()
-        set_up_logs(settings.log_level)
+        set_up_logs(settings)
         desk = build_desk(settings)
     app = Flask("service", static_folder=None)
     app.config.update(

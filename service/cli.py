@@ -17,6 +17,7 @@ from service.api.problems import flatten
 from service.db.migration import migrate as apply_migrations
 from service.desk import Desk
 from service.domain import campaigns, staff
+from service.domain.campaign_shelf import let_go
 from service.domain.errors import DomainError
 from service.domain.export import write_export
 from service.domain.pledge_list import PledgeFilter, stream_pledges
@@ -172,6 +173,7 @@ def apply_campaign(file: Path) -> None:
             details={"campaign": terms.slug},
             now=desk.clock(),
         )
+    let_go()
     click.echo(f"Applied the campaign {terms.slug!r}.", err=True)
 
 
@@ -197,7 +199,7 @@ def read_campaign_file(file: Path) -> dict[str, Any]:
 @cli.command()
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option(
-    "--out", type=click.File("wb", lazy=False), default="-", help="Where to write; - is standard output."
+    "--out", type=click.File("wb", atomic=True), default="-", help="Where to write; - is standard output."
 )
 def export(kind: str, out: Any) -> None:
     """Write every pledge to a file."""

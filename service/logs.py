@@ -8,9 +8,12 @@ from typing import Any
 
 import structlog
 
+from service.settings import Settings
 
-def set_up_logs(level: str) -> None:
+
+def set_up_logs(settings: Settings) -> None:
     """Send every log line, ours and the libraries', to standard output as JSON."""
+    level = settings.log_level.upper()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -27,7 +30,7 @@ def set_up_logs(level: str) -> None:
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
     # These two write a line for every tick; their warnings still pass.
     for chatty in ("apscheduler", "alembic"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
@@ -37,9 +40,13 @@ def set_up_logs(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
     )
+    if settings.uses_short_key:
+        structlog.get_logger().warning(
+            "secret_key_is_short", advice="use at least 32 random characters in SECRET_KEYS"
+        )
 
 
 def frames_without_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

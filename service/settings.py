@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from environs import Env, EnvError
 
+SHORTEST_GOOD_KEY = 32
 DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
 
 
@@ -59,6 +60,11 @@ class Settings:
     def uses_demo_key(self) -> bool:
         """Whether addresses are encrypted with the key that everyone can read in this file."""
         return DEMO_KEY in self.secret_keys
+
+    @property
+    def uses_short_key(self) -> bool:
+        """Whether a key is so short that it could be guessed."""
+        return any(len(key) < SHORTEST_GOOD_KEY for key in self.secret_keys)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -6,9 +6,11 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from service.db.violations import violated_constraint
 from service.domain import errors
 
 log = structlog.get_logger()
@@ -97,6 +99,8 @@ def answer_errors(app: Flask) -> None:
         Refusal, lambda error: problem(error.status, error.code, error.detail, headers=error.headers)
     )
     app.register_error_handler(OperationalError, _database_down)
+    app.register_error_handler(PoolTimeout, _database_down)
+    app.register_error_handler(IntegrityError, _conflict)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -139,8 +143,19 @@ def flatten(messages: Any) -> dict[str, list[str]]:
     return found
 
 
-def _database_down(error: OperationalError) -> Response:
-    log.error("database_unavailable", error_class=type(error.orig).__name__)
+def _conflict(error: IntegrityError) -> Response:
+    # Two requests wrote the same thing at once, and this one came second: sent again, it will see the first.
+    log.warning("constraint_violated", constraint=violated_constraint(error))
+    return problem(
+        409,
+        "conflict",
+        "Another request changed the same thing just now; send this one again.",
+        headers={"Retry-After": "1"},
+    )
+
+
+def _database_down(error: OperationalError | PoolTimeout) -> Response:
+    log.error("database_unavailable", error_class=type(getattr(error, "orig", None) or error).__name__)
     code, detail = HTTP_CODES[503]
     return problem(503, code, detail, headers={"Retry-After": "5"})
 
