@@ -29,9 +29,13 @@ def find_binaries() -> Path:
 
 
 class Server:
-    """A running server; `url` is an SQLAlchemy URL to its maintenance database."""
+    """A running server; `url` is an SQLAlchemy URL to its maintenance database.
 
-    def __init__(self) -> None:
+    The tests' own servers may lose what a power cut takes; with `durable`, which the benchmarks need, nothing is
+    set for speed.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
         binaries = find_binaries()
         self.folder = Path(tempfile.mkdtemp(prefix="mainstay-pg-", dir="/tmp"))
         account = self._account()
@@ -49,8 +53,9 @@ class Server:
         )
         options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}"]
         fast = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+        speed = [] if durable else fast
         self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *options, *fast, "-c", "max_connections=200"],
+            [binaries / "postgres", "-D", data, *options, *speed, "-c", "max_connections=200"],
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "log").open("wb"),
             cwd="/",

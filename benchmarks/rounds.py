@@ -1,0 +1,95 @@
+"""Rounds: ours, bare, ours, bare, … so that whatever else the machine does falls on both alike."""
+
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from benchmarks.load import Tally
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One request to each of two ports, with the status that both must answer; the readers' part is zeros."""
+
+    name: str
+    ours: bytes
+    bare: bytes
+    expected: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how long to measure; `warm_up` is spent before each round, on the same connections."""
+
+    rounds: int
+    seconds: float
+    warm_up: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a contest showed, round by round."""
+
+    name: str
+    ours: list[Tally]
+    bare: list[Tally]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Ours to bare, for each pair of neighbouring rounds."""
+        return [_rate(one) / max(_rate(other), 1e-9) for one, other in zip(self.ours, self.bare, strict=True)]
+
+    @property
+    def errors(self) -> list[str]:
+        """The first error of each round that had any."""
+        return [
+            f"{tally.errors} errors, first: {tally.first_error}" for tally in self.ours + self.bare if tally.errors
+        ]
+
+
+def compete(contest: Contest, pace: Pace, *, ours: int, bare: int) -> Figures:
+    """Measure a contest on two ports."""
+    figures = Figures(contest.name, [], [])
+    for number in range(pace.rounds):
+        # Each round is other readers, or the second would find the reminders of the first.
+        for port, request, tallies in ((ours, contest.ours, figures.ours), (bare, contest.bare, figures.bare)):
+            tallies.append(_ask(port, request.replace(b"{round}", b"%04d" % number), contest.expected, pace))
+    return figures
+
+
+def _ask(port: int, request: bytes, expected: int, pace: Pace) -> Tally:
+    options = ["--port", port, "--expected", expected, "--seconds", pace.seconds, "--warm-up", pace.warm_up]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load", *map(str, options)],
+        input=request,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return Tally(**json.loads(done.stdout))
+
+
+def table(all_figures: list[Figures]) -> str:
+    """Return the figures as a table for people."""
+    lines = [f"{'':32}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'errors':>8}   ours / bare (lowest to highest)"]
+    for figures in all_figures:
+        ratios = figures.ratios
+        for who, tallies in (("ours", figures.ours), ("bare", figures.bare)):
+            verdict = (
+                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+                if who == "ours"
+                else ""
+            )
+            lines.append(
+                f"{figures.name + ', ' + who:32}"
+                f"{statistics.median(map(_rate, tallies)):>11,.0f}"
+                f"{statistics.median(tally.p50_ms for tally in tallies):>9.1f}"
+                f"{statistics.median(tally.p95_ms for tally in tallies):>9.1f}"
+                f"{sum(tally.errors for tally in tallies):>8}   {verdict}".rstrip()
+            )
+    return "\n".join(lines)
+
+
+def _rate(tally: Tally) -> float:
+    return tally.answers / tally.seconds

@@ -1,0 +1,69 @@
+"""The stage: a PostgreSQL that forgets nothing, and ours and the bare application under our gunicorn settings."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+from sqlalchemy import Engine, create_engine
+
+from benchmarks.bare_table import bare_reminders
+from tests.postgres import Server
+from tests.processes import ROOT, answers, environment, free_port, started, wait_until, web
+
+# Counting is part of the price of a request; refusing one would spoil the measurement.
+RATE_LIMIT = "1000000000/minute"
+WORKERS = "2"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where everything stands: two ports of the loopback interface, and the database that both use."""
+
+    ours: int
+    bare: int
+    engine: Engine
+    environment: dict[str, str]
+
+
+@contextmanager
+def set_up() -> Iterator[Stage]:
+    """Start everything, yield, and stop it again."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mainstay-bench-")))
+        server = Server(durable=True)
+        stack.callback(server.stop)
+        engine = create_engine(server.url.replace("postgresql://", "postgresql+psycopg://", 1))
+        stack.callback(engine.dispose)
+        settings = environment(server.url)
+        subprocess.run(
+            [sys.executable, "-m", "service", "migrate"], env=settings, cwd=ROOT, check=True, capture_output=True
+        )
+        bare_reminders.create(engine)
+        base = stack.enter_context(
+            web(server.url, folder / "ours.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
+        )
+        with urlopen(f"{base}/v1/campaigns/default", timeout=10) as response:
+            (folder / "answer").write_bytes(response.read())
+        bare = stack.enter_context(_bare(server.url, folder))
+        yield Stage(int(base.rpartition(":")[2]), bare, engine, settings)
+
+
+@contextmanager
+def _bare(database_url: str, folder: Path) -> Iterator[int]:
+    port = free_port()
+    settings = environment(
+        database_url,
+        PORT=str(port),
+        WEB_CONCURRENCY=WORKERS,
+        LOG_LEVEL="info",
+        BARE_ANSWER=str(folder / "answer"),
+    )
+    gunicorn = ("gunicorn", "--config", "python:service.gunicorn_config", "benchmarks.bare_app:app")
+    with started(*gunicorn, log=folder / "bare.log", env=settings):
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/campaign"), what="the bare application")
+        yield port
