@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import click
 import yaml
 from marshmallow import ValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from schemas.campaign import CampaignFile
 from schemas.export import FORMATS
@@ -15,6 +15,7 @@ from schemas.vocabulary import Scope
 from service import __version__, processes
 from service.api.problems import flatten
 from service.db.migration import migrate as apply_migrations
+from service.db.violations import violated_constraint
 from service.desk import Desk
 from service.domain import campaigns, staff
 from service.domain.campaign_shelf import let_go
@@ -83,11 +84,24 @@ def migrate() -> None:
 def migrate_and_seed(desk: Desk) -> None:
     """Apply what migrations are missing, and seed the demo campaign where there is no campaign at all."""
     apply_migrations(desk.database.engine)
-    with desk.database.transaction() as session:
-        if not campaigns.has_campaigns(session):
+    if seed(desk):
+        click.echo("Added the demo campaign 'default'.")
+
+
+def seed(desk: Desk) -> bool:
+    """Add the demo campaign where there is no campaign at all; return whether it was added."""
+    try:
+        with desk.database.transaction() as session:
+            if campaigns.has_campaigns(session):
+                return False
             terms = campaigns.read_terms(read_campaign_file(DEMO_CAMPAIGN))
             campaigns.apply_campaign(session, terms, now=desk.clock())
-            click.echo("Added the demo campaign 'default'.")
+    except IntegrityError as error:
+        if violated_constraint(error) != "uq_campaigns_slug":
+            raise
+        # Another release process seeded it a moment before.
+        return False
+    return True
 
 
 @cli.group()

@@ -1,0 +1,71 @@
+"""Databases of both kinds, for promises that must hold on each."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.cli import migrate_and_seed
+from service.desk import Desk
+from service.settings import Settings
+from service.wiring import build_desk
+from tests.clock import Clock
+from tests.conftest import make_database, settings_for
+
+MakeDesk = Callable[..., Desk]
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def empty_url(request: pytest.FixtureRequest, worker_id: str, tmp_path: Path) -> str:
+    """Return the URL of a database with nothing in it, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'mainstay.db'}"
+    return make_database(f"mainstay_empty_{worker_id}")
+
+
+@pytest.fixture
+def desk_of(clock: Clock) -> Iterator[MakeDesk]:
+    """Return a function that builds desks, and let go of their connections afterwards."""
+    built: list[Desk] = []
+
+    def build(settings: Settings) -> Desk:
+        built.append(build_desk(settings, clock=clock))
+        return built[-1]
+
+    yield build
+    for desk in built:
+        desk.database.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated SQLite file with the demo campaign, to be copied and never used itself."""
+    file = tmp_path_factory.mktemp("sqlite") / "mainstay.db"
+    desk = build_desk(settings_for(f"sqlite:///{file}"))
+    migrate_and_seed(desk)
+    with desk.database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    desk.database.engine.dispose()
+    return file
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """Return the URL of a migrated SQLite file with nothing but the demo campaign."""
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'mainstay.db')}"
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a migrated database with nothing but the demo campaign, once of each kind."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("sqlite_url")
+    return request.getfixturevalue("desk").settings.database_url
+
+
+@pytest.fixture
+def either(url: str, desk_of: MakeDesk) -> Desk:
+    """Return a desk on that database."""
+    return desk_of(settings_for(url))

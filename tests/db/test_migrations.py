@@ -1,0 +1,150 @@
+"""The migrations build what the models say, on both databases, from any state and by any number of processes."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import func, inspect, select, text
+from sqlalchemy.orm import Session
+
+from service.cli import seed
+from service.db.campaign import Campaign
+from service.db.migration import alembic_config, is_current, migrate
+from service.db.tables import Base
+from service.desk import Desk
+from service.domain import campaigns
+from tests.conftest import settings_for
+from tests.processes import ROOT, environment
+
+
+@pytest.fixture
+def bare(empty_url: str, desk_of) -> Desk:
+    return desk_of(settings_for(empty_url))
+
+
+def tables(desk: Desk) -> set[str]:
+    return set(inspect(desk.database.engine).get_table_names()) - {"alembic_version"}
+
+
+def test_an_empty_database_goes_up_and_down_and_up_again(bare: Desk) -> None:
+    engine = bare.database.engine
+    assert not is_current(engine)
+    migrate(engine)
+    assert is_current(engine)
+    assert tables(bare) == set(Base.metadata.tables)
+    migrate(engine, revision="base")
+    assert not is_current(engine)
+    assert tables(bare) == set()
+    migrate(engine)
+    assert is_current(engine)
+    assert tables(bare) == set(Base.metadata.tables)
+
+
+def test_every_single_step_can_be_taken_back(bare: Desk) -> None:
+    engine = bare.database.engine
+    for script in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions())):
+        migrate(engine, revision=script.revision)
+        before = tables(bare)
+        migrate(engine, revision="base")
+        migrate(engine, revision=script.revision)
+        assert tables(bare) == before
+
+
+def test_migrating_again_changes_nothing(bare: Desk) -> None:
+    migrate(bare.database.engine)
+    migrate(bare.database.engine)
+    assert is_current(bare.database.engine)
+
+
+def test_the_models_and_the_migrated_schema_are_equal(bare: Desk) -> None:
+    migrate(bare.database.engine)
+    with bare.database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_checks_of_the_models_and_of_the_migrations_are_equal(bare: Desk, desk_of, tmp_path) -> None:
+    # Alembic does not compare CHECK constraints, so the databases that each builds are asked for theirs.
+    migrate(bare.database.engine)
+    by_migrations = checks(bare)
+    migrate(bare.database.engine, revision="base")
+    Base.metadata.create_all(bare.database.engine)
+    assert by_migrations == checks(bare)
+    assert sum(map(len, by_migrations.values())) >= 13
+
+
+def checks(desk: Desk) -> dict[str, dict[str, str]]:
+    inspector = inspect(desk.database.engine)
+    return {
+        table: {
+            check["name"]: " ".join(check["sqltext"].split()) for check in inspector.get_check_constraints(table)
+        }
+        for table in tables(desk)
+    }
+
+
+def test_every_constraint_has_a_name(bare: Desk) -> None:
+    migrate(bare.database.engine)
+    inspector = inspect(bare.database.engine)
+    for table in tables(bare):
+        assert inspector.get_pk_constraint(table)["name"] == f"pk_{table}"
+        others = (
+            *inspector.get_unique_constraints(table),
+            *inspector.get_foreign_keys(table),
+            *inspector.get_check_constraints(table),
+        )
+        assert all((found["name"] or "").startswith(("uq_", "fk_", "ck_")) for found in others), table
+
+
+def test_two_processes_that_migrate_at_once_do_no_harm(bare: Desk, empty_url: str) -> None:
+    command = [sys.executable, "-m", "service", "migrate"]
+    env = environment(empty_url)
+    at_once = [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    for process in at_once:
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    assert is_current(bare.database.engine)
+    with bare.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Campaign)) == 1
+
+
+def test_two_processes_that_seed_at_once_do_no_harm(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(bare.database.engine)
+    both_have_looked = threading.Barrier(2)
+    look = campaigns.has_campaigns
+
+    def look_at_the_same_time(session: Session) -> bool:
+        found = look(session)
+        # On SQLite the second cannot look before the first has written, so there the wait ends by its time.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_have_looked.wait(timeout=0.5)
+        return found
+
+    monkeypatch.setattr(campaigns, "has_campaigns", look_at_the_same_time)
+    with ThreadPoolExecutor(2) as pool:
+        seeding = [pool.submit(seed, bare) for _ in range(2)]
+    assert sorted(done.result() for done in seeding) == [False, True]
+    with bare.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Campaign)) == 1
+
+
+def test_a_failed_migration_leaves_the_schema_as_it_was(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = bare.database.engine
+    migrate(engine, revision="0001")
+    with engine.begin() as connection:
+        # The third migration will find this table in its way, after the second has been applied.
+        connection.execute(text("CREATE TABLE pledges (id INTEGER PRIMARY KEY)"))
+    with pytest.raises(Exception, match="pledges"):
+        migrate(engine)
+    assert tables(bare) == {"campaigns", "support_choices", "pledges"}
