@@ -3,9 +3,11 @@
 import re
 import secrets
 import time
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import __version__
@@ -34,11 +36,21 @@ log = structlog.get_logger()
 
 def create_app(desk: Desk | None = None) -> Flask:
     """Return the application, on the given desk or on one that is built from the environment."""
+class DiscreetFlask(Flask):
+    """Flask, but for the log line of its last resort, which holds the path and so a reader's token."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Write down what no error handler could answer."""
+        log.error("unexpected_error", exc_info=exc_info)
+
+
     if desk is None:
         settings = read_settings()
         set_up_logs(settings)
         desk = build_desk(settings)
-    app = Flask("service", static_folder=None)
+    app = DiscreetFlask("service", static_folder=None)
+    # A doubled slash is an address that does not exist: the redirect that Flask would send is a page of HTML.
+    app.url_map.merge_slashes = False
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_BODY_BYTES,
         API_TITLE="Mainstay",
@@ -83,11 +95,17 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
+    # Flask itself looks at the length only when a view reads the body, and some never do.
+    if (request.content_length or 0) > LARGEST_BODY_BYTES:
+        raise RequestEntityTooLarge
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     # The route's pattern and not its path, because paths hold readers' tokens.
     log.info(
         "request",
+    if response.status_code == 204 or request.method == "OPTIONS":
+        # Nothing is no HTML, as Flask would have it.
+        response.headers.pop("Content-Type", None)
         request_id=g.request_id,
         method=request.method,
         route=request.url_rule.rule if request.url_rule else None,

@@ -2,13 +2,15 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 import flask
 from flask import request
 from flask_smorest import Api, Blueprint
+from marshmallow import Schema
 from webargs import core
 from webargs.flaskparser import FlaskParser, is_json_request
+from werkzeug.datastructures import MultiDict
 
 from schemas.problem import Problem
 from service.api.problems import HTTP_CODES, Refusal
@@ -21,16 +23,38 @@ def _integer(digits: str) -> float | int:
     return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
 
 
-class StrictJsonParser(FlaskParser):
-    """Reads bodies as JSON and nothing else."""
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is JavaScript, not JSON (RFC 8259, section 6)")
 
-    def _raw_load_json(self, req: flask.Request) -> Any:
+
+class StrictJsonParser(FlaskParser):
+    """Reads bodies as JSON and nothing else, and refuses every name that is not described, in queries as well."""
+
+    # A misspelt filter that was passed over would answer with everything.
+    DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"query": None}
+
+    def load_json(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the body as JSON, or `missing` for an empty one where every field may be left out.
+
+        Raises:
+            Refusal: 415 for a body that does not say it is JSON, 400 for one that is not.
+        """
         body = req.get_data(cache=True)
-        if not is_json_request(req):
-            if body:
-                raise Refusal(415, *HTTP_CODES[415])
+        if not body:
+            if any(field.required for field in schema.fields.values()):
+                raise Refusal(400, "invalid_json", "The body is empty; send a JSON object.")
             return core.missing
-        return json.loads(body.decode("utf-8"), parse_int=_integer)
+        if not is_json_request(req):
+            raise Refusal(415, *HTTP_CODES[415])
+        try:
+            return json.loads(body.decode("utf-8"), parse_int=_integer, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(400, "invalid_json", "The body is not readable as JSON.") from error
+
+    def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the query; a name with nothing after it counts as left out, as an empty form field means."""
+        given = MultiDict((name, value) for name, value in req.args.items(multi=True) if value)
+        return self._makeproxy(given, schema)
 
 
 class ResourceBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships no types

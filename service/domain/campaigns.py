@@ -53,7 +53,8 @@ def find_campaign(session: Session, slug: str) -> Campaign:
     Raises:
         CampaignNotFound: there is none with this slug.
     """
-    campaign = session.scalar(select(Campaign).where(Campaign.slug == slug))
+    # PostgreSQL refuses to compare with a text that holds NUL, which an address may.
+    campaign = None if "\0" in slug else session.scalar(select(Campaign).where(Campaign.slug == slug))
     if campaign is None:
         raise CampaignNotFound("There is no campaign with this name.", field="campaign")
     return campaign

@@ -1,0 +1,248 @@
+"""Every refusal is a problem in the form of RFC 9457, on every route, for everything that a client may send."""
+
+import json
+import time
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service.app import LARGEST_BODY_BYTES
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.desk import Desk
+from tests.api.wire import PLEDGE, a_key, assert_problem, bearer, count, pledge, remind
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+BODIES = (
+    "/v1/pledges",
+    "/v1/reminders",
+    "/v1/admin/erasures",
+    "/v1/admin/campaigns/default",
+    "/v1/reminders/x/snooze",
+)
+
+
+def send(client: FlaskClient, desk: Desk, path: str, data: bytes, **headers: str):
+    method = client.put if "campaigns" in path else client.post
+    sent = bearer(desk, "manage") | {"Idempotency-Key": a_key(), "Content-Type": "application/json"} | headers
+    return method(path, data=data, headers={name: value for name, value in sent.items() if value})
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{",
+        b"{'campaign': 'default'}",
+        b"\xff\xfe{}",
+        b'{"campaign": "\xe9"}',
+        '{"campaign": "default"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"campaign": "default"}',
+        b'{"amount": NaN}',
+        b'{"amount": Infinity}',
+        b'{"amount": -Infinity}',
+        b'{"amount": 0200}',
+        b"{} {}",
+        b"\x00",
+        b"[" * 60_000,
+        b'{"a":' * 12_000,
+    ],
+    ids=lambda data: data[:16].decode("latin-1").encode("unicode_escape").decode(),
+)
+def test_a_body_that_is_not_json_is_unreadable(client: FlaskClient, desk: Desk, path: str, data: bytes) -> None:
+    assert_problem(send(client, desk, path, data), 400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/pledges", "/v1/reminders", "/v1/admin/erasures", "/v1/admin/campaigns/default"]
+)
+def test_an_empty_body_is_unreadable_where_one_is_needed(client: FlaskClient, desk: Desk, path: str) -> None:
+    assert_problem(send(client, desk, path, b""), 400, "invalid_json")
+    assert_problem(send(client, desk, path, b"", **{"Content-Type": ""}), 400, "invalid_json")
+
+
+@pytest.mark.parametrize("data", [b"[]", b'"x"', b"1", b"true", b"null", b"[[1]]"])
+@pytest.mark.parametrize("path", BODIES)
+def test_json_that_is_no_object_is_not_valid(client: FlaskClient, desk: Desk, path: str, data: bytes) -> None:
+    assert_problem(send(client, desk, path, data), 422, "validation_failed", field="body")
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "nonsense"]
+)
+def test_a_body_that_does_not_say_it_is_json_is_not_read(
+    client: FlaskClient, desk: Desk, path: str, kind: str
+) -> None:
+    response = send(client, desk, path, json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
+    assert_problem(response, 415, "unsupported_media_type")
+    assert count(desk, Pledge) == 0
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json"]
+)
+def test_json_may_say_so_in_every_way_that_http_knows(client: FlaskClient, desk: Desk, kind: str) -> None:
+    response = send(client, desk, "/v1/pledges", json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
+    assert response.status_code == 201
+
+
+def padded(size: int) -> bytes:
+    """Return a pledge of exactly so many bytes."""
+    body = json.dumps(PLEDGE).encode()
+    return body + b" " * (size - len(body))
+
+
+def test_a_body_of_64_kib_is_read_and_one_byte_more_is_refused(client: FlaskClient, desk: Desk) -> None:
+    assert send(client, desk, "/v1/pledges", padded(LARGEST_BODY_BYTES)).status_code == 201
+    assert_problem(send(client, desk, "/v1/pledges", padded(LARGEST_BODY_BYTES + 1)), 413, "body_too_large")
+    assert count(desk, Pledge) == 1
+
+
+@pytest.mark.parametrize("path", [*BODIES, "/v1/reminders/x/cancel"])
+def test_no_route_takes_a_body_over_64_kib(client: FlaskClient, desk: Desk, path: str) -> None:
+    assert_problem(send(client, desk, path, padded(LARGEST_BODY_BYTES + 1)), 413, "body_too_large")
+    assert_problem(
+        send(client, desk, path, padded(LARGEST_BODY_BYTES + 1), **{"Content-Type": "text/plain"}),
+        413,
+        "body_too_large",
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1",
+        "/v1/",
+        "/v2/pledges",
+        "/v1/pledges/",
+        "/v1/pledges/not-an-id",
+        "/v1/pledges/00000000-0000-0000-0000-00000000000",
+        "/v1/campaigns",
+        "/v1/campaigns/default/",
+        "/v1/campaigns/a/b",
+        "//v1/campaigns/default",
+        "/v1//campaigns/default",
+        "/v1/../v1/campaigns/default",
+        "/v1/campaigns/default%00",
+        "/v1/campaigns/%ff%fe",
+        "/v1/campaigns/%F0%9F%92%A9",
+        "/v1/campaigns/" + "a" * 3000,
+        "/v1/campaigns/default'--",
+        "/.env",
+        "/favicon.txt",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
+def test_what_does_not_exist_is_a_problem_and_never_a_page(client: FlaskClient, method: str, path: str) -> None:
+    response = client.open(path, method=method)
+    assert response.status_code in (404, 405), response.text
+    assert response.content_type == "application/problem+json"
+    assert response.headers["X-Request-Id"]
+    if method == "HEAD":
+        assert response.data == b""
+    else:
+        assert response.get_json(force=True)["status"] == response.status_code
+
+
+def test_a_pledge_that_nobody_made_is_not_found(client: FlaskClient) -> None:
+    assert_problem(client.get(f"/v1/pledges/{NOBODY}"), 404, "pledge_not_found")
+
+
+def test_each_address_takes_only_its_methods_and_names_them(app: Flask, client: FlaskClient) -> None:
+    for rule in app.url_map.iter_rules():
+        if not rule.rule.startswith("/v1/"):
+            continue
+        _, path = rule.build(dict.fromkeys(rule.arguments, NOBODY), append_unknown=False)
+        taken = set().union(*(other.methods for other in app.url_map.iter_rules() if other.rule == rule.rule))
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - taken:
+            response = client.open(path, method=method)
+            assert_problem(response, 405, "method_not_allowed")
+            assert {"GET", "POST", "PUT"} & taken <= set(response.headers["Allow"].replace(" ", "").split(","))
+
+
+def test_every_answer_carries_a_request_id_and_repeats_a_sound_one(client: FlaskClient) -> None:
+    for path in ("/healthz", "/v1/campaigns/default", "/v1/nothing", "/openapi.json"):
+        first, second = client.get(path), client.get(path)
+        assert len(first.headers["X-Request-Id"]) >= 8
+        assert first.headers["X-Request-Id"] != second.headers["X-Request-Id"]
+    given = client.get("/v1/nothing", headers={"X-Request-Id": "trace-0123456789"})
+    assert given.headers["X-Request-Id"] == "trace-0123456789"
+    for strange in ("short", "with space 12345", "ünsound-12345", "x" * 129, "a\tb-1234567"):
+        assert client.get("/v1/nothing", headers={"X-Request-Id": strange}).headers["X-Request-Id"] != strange
+
+
+@pytest.mark.parametrize("path", ["/v1/campaigns/default", "/v1/campaigns/none", "/healthz", "/openapi.json"])
+def test_head_answers_as_get_does_without_a_body(client: FlaskClient, path: str) -> None:
+    get, head = client.get(path), client.head(path)
+    assert head.data == b""
+    assert head.status_code == get.status_code
+    for name in ("Content-Type", "Content-Length", "ETag", "Cache-Control"):
+        assert head.headers.get(name) == get.headers.get(name)
+
+
+def test_an_unknown_field_is_refused_with_the_nearest_known_one(client: FlaskClient, desk: Desk) -> None:
+    problem = assert_problem(pledge(client, ammount=300), 422, "validation_failed", field="ammount")
+    assert "did you mean 'amount'?" in problem["errors"]["ammount"][0]
+    problem = assert_problem(remind(client, e_mail="x"), 422, "validation_failed", field="e_mail")
+    assert "did you mean 'email'?" in problem["errors"]["e_mail"][0]
+    assert count(desk, Pledge) == count(desk, Reminder) == 0
+
+
+def test_ten_thousand_unknown_fields_do_not_hold_the_desk_up(client: FlaskClient, desk: Desk) -> None:
+    body = json.dumps({f"{number:05}": 0 for number in range(5_900)}, separators=(",", ":")).encode()
+    assert len(body) <= LARGEST_BODY_BYTES
+    began = time.process_time()
+    assert_problem(send(client, desk, "/v1/pledges", body), 422, "validation_failed")
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("campaign", None),
+        ("campaign", 1),
+        ("campaign", ["default"]),
+        ("campaign", {"slug": "default"}),
+        ("campaign", ""),
+        ("campaign", "de\u0000fault"),
+        ("campaign", "\ud800"),
+        ("campaign", "x" * 65),
+        ("frequency", None),
+        ("frequency", "weekly"),
+        ("frequency", "MONTHLY"),
+        ("frequency", 1),
+        ("frequency", []),
+        ("frequency", {}),
+        ("currency", "usd"),
+        ("currency", "US"),
+        ("currency", "XXXX"),
+        ("currency", "ZZZ"),
+        ("currency", 840),
+        ("currency", None),
+        ("page_url", "javascript:alert(1)"),
+        ("page_url", "//paper.example"),
+        ("page_url", "paper.example"),
+        ("page_url", "https://"),
+        ("page_url", "https://paper.example/" + "a" * 2048),
+        ("page_url", "https://paper.example/\n"[:-1] + "a\nb"),
+        ("page_url", "https://[::1"),
+        ("page_url", "https://paper.example:99999/"),
+        ("page_url", None),
+        ("variant", ""),
+        ("variant", "v" * 201),
+        ("variant", "a\u0000b"),
+        ("variant", "\ud83d"),
+        ("variant", 7),
+        ("lang", "e"),
+        ("lang", "en_US"),
+        ("lang", "../../etc"),
+        ("lang", ["en"]),
+    ],
+)
+def test_each_field_of_a_pledge_is_held_against_its_form(
+    client: FlaskClient, desk: Desk, name: str, value
+) -> None:
+    assert_problem(pledge(client, **{name: value}), 422, "validation_failed", field=name)
+    assert count(desk, Pledge) == 0

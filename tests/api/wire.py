@@ -1,0 +1,131 @@
+"""What readers and staff send, and what the answers to them must look like."""
+
+import datetime
+import uuid
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from schemas.campaign import CampaignFile
+from schemas.vocabulary import Scope
+from service.db.base import Base
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.domain.campaigns import apply_campaign, campaign_terms, find_campaign, read_terms
+from service.domain.money import Money
+from service.domain.payments import Charge, settle_pledge
+from service.domain.pledges import find_pledge
+from service.domain.reminders import reminder_token
+from service.domain.staff import create_staff_token
+from service.domain.supporters import find_supporter
+
+PLEDGE: dict[str, Any] = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
+REMINDER: dict[str, Any] = {"campaign": "default", "email": "reader@example.org"}
+LEFT_OUT = object()
+"""Stands for a field that is not sent at all."""
+
+
+def changed(body: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with some fields changed, added or left out."""
+    return {name: value for name, value in (body | changes).items() if value is not LEFT_OUT}
+
+
+def a_key() -> str:
+    """Return a new Idempotency-Key."""
+    return str(uuid.uuid4())
+
+
+def pledge(
+    client: FlaskClient, *, key: str | None = None, origin: str | None = None, **changes: Any
+) -> TestResponse:
+    """Send a pledge."""
+    headers = {"Idempotency-Key": key or a_key()} | ({"Origin": origin} if origin else {})
+    return client.post("/v1/pledges", json=changed(PLEDGE, changes), headers=headers)
+
+
+def remind(client: FlaskClient, *, origin: str | None = None, **changes: Any) -> TestResponse:
+    """Ask for a reminder."""
+    headers = {"Origin": origin} if origin else {}
+    return client.post("/v1/reminders", json=changed(REMINDER, changes), headers=headers)
+
+
+def pay(desk: Desk, pledge_id: str, *, email: str | None = "reader@example.org") -> None:
+    """Report from the gateway that a pledge was paid."""
+    with desk.database.transaction() as session:
+        wanted = uuid.UUID(pledge_id)
+        found = find_pledge(session, wanted)
+        charge = Charge(reference=f"paid_{pledge_id}", money=Money(found.amount_minor, found.currency))
+        settle_pledge(session, wanted, charge, email=email, now=desk.clock())
+
+
+def count(desk: Desk, table: type[Base]) -> int:
+    """Return how many rows a table holds."""
+    with desk.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(table))
+
+
+def token_of(desk: Desk, address: str) -> str:
+    """Return the token that the reader's mail holds."""
+    with desk.database.reading() as session:
+        supporter = find_supporter(session, address)
+        reminder = session.scalars(select(Reminder).where(Reminder.supporter_id == supporter.id)).one()
+        return reminder_token(desk.database.keyring, reminder)
+
+
+def the_reminder(desk: Desk) -> Reminder:
+    """Return the only reminder there is."""
+    with desk.database.reading() as session:
+        return session.scalars(select(Reminder)).one()
+
+
+def staff_token(desk: Desk, *scopes: str, name: str = "the desk") -> str:
+    """Return a new staff token."""
+    with desk.database.transaction() as session:
+        return create_staff_token(session, name=name, scopes=[Scope(word) for word in scopes], now=desk.clock())
+
+
+def bearer(desk: Desk, *scopes: str) -> dict[str, str]:
+    """Return the header of a new staff token with these scopes."""
+    return {"Authorization": f"Bearer {staff_token(desk, *scopes)}"}
+
+
+def campaign_file(desk: Desk, slug: str = "default") -> dict[str, Any]:
+    """Return a campaign as its file says it."""
+    with desk.database.reading() as session:
+        return CampaignFile().dump(campaign_terms(find_campaign(session, slug)))
+
+
+def change_campaign(desk: Desk, **changes: Any) -> None:
+    """Change the demo campaign, or with `slug` make another like it, before any request has asked for it."""
+    file = CampaignFile().load(campaign_file(desk) | changes)
+    with desk.database.transaction() as session:
+        apply_campaign(session, read_terms(file), now=desk.clock())
+
+
+def assert_problem(
+    response: TestResponse, status: int, code: str, *, field: str | None = None, says: str = ""
+) -> dict[str, Any]:
+    """Hold an answer against RFC 9457 and the contract: return the problem."""
+    assert response.status_code == status, response.text
+    assert response.content_type == "application/problem+json"
+    assert response.headers["X-Request-Id"]
+    problem = response.get_json(force=True)
+    assert {"type", "title", "status", "detail", "code"} <= problem.keys()
+    assert all(isinstance(problem[name], str) and problem[name] for name in ("type", "title", "detail", "code"))
+    assert problem["code"] == code
+    assert problem["status"] == status
+    assert says in problem["detail"]
+    assert ("errors" in problem) == (status == 422)
+    if status == 422:
+        assert all(isinstance(line, str) for lines in problem["errors"].values() for line in lines)
+    if field is not None:
+        assert field in problem["errors"], problem["errors"]
+    return problem
+
+
+def instant(text: str) -> datetime.datetime:
+    """Return the instant that a contract timestamp names; it must be RFC 3339 in UTC with `Z`."""
+    assert text.endswith("Z")
+    return datetime.datetime.fromisoformat(text)
