@@ -20,10 +20,12 @@ from service.api.campaigns import campaigns
 from service.api.cors import answer_preflight
 from service.api.operations import operations
 from service.api.pledges import pledges
-from service.api.problems import answer_errors
+from service.api.problems import HTTP_CODES, STATUS, answer_errors
 from service.api.reminders import reminders
 from service.desk import Desk
 from service.logs import set_up_logs
+from service.pages.api_facts import ApiFacts
+from service.pages.registration import register_pages
 from service.settings import read_settings
 from service.web import put_desk
 from service.wiring import build_desk
@@ -34,8 +36,6 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 log = structlog.get_logger()
 
 
-def create_app(desk: Desk | None = None) -> Flask:
-    """Return the application, on the given desk or on one that is built from the environment."""
 class DiscreetFlask(Flask):
     """Flask, but for the log line of its last resort, which holds the path and so a reader's token."""
 
@@ -44,6 +44,8 @@ class DiscreetFlask(Flask):
         log.error("unexpected_error", exc_info=exc_info)
 
 
+def create_app(desk: Desk | None = None) -> Flask:
+    """Return the application, on the given desk or on one that is built from the environment."""
     if desk is None:
         settings = read_settings()
         set_up_logs(settings)
@@ -60,9 +62,10 @@ class DiscreetFlask(Flask):
         OPENAPI_JSON_PATH="openapi.json",
     )
     put_desk(app, desk)
-    describe(app)
+    api = describe(app)
     app.register_blueprint(operations)
     answer_errors(app)
+    register_pages(app, ApiFacts(statuses=STATUS, codes=HTTP_CODES, specification=api.spec.to_dict))
     app.before_request(_begin)
     app.before_request(answer_preflight)
     app.after_request(_finish)
@@ -72,7 +75,7 @@ class DiscreetFlask(Flask):
     return app
 
 
-def describe(app: Flask) -> None:
+def describe(app: Flask) -> DescribedApi:
     """Register every resource, with its description in /openapi.json."""
     api = DescribedApi(
         app,
@@ -84,6 +87,7 @@ def describe(app: Flask) -> None:
     )
     for blueprint in (campaigns, pledges, reminders, admin, exports, admin_campaigns, erasures):
         api.register_blueprint(blueprint)
+    return api
 
 
 def _begin() -> None:
@@ -91,21 +95,21 @@ def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
     g.began = time.perf_counter()
+    # Flask itself looks at the length only when a view reads the body, and some never do.
+    if (request.content_length or 0) > LARGEST_BODY_BYTES:
+        raise RequestEntityTooLarge
 
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    # Flask itself looks at the length only when a view reads the body, and some never do.
-    if (request.content_length or 0) > LARGEST_BODY_BYTES:
-        raise RequestEntityTooLarge
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code == 204 or request.method == "OPTIONS":
+        # Nothing is no HTML, as Flask would have it.
+        response.headers.pop("Content-Type", None)
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     # The route's pattern and not its path, because paths hold readers' tokens.
     log.info(
         "request",
-    if response.status_code == 204 or request.method == "OPTIONS":
-        # Nothing is no HTML, as Flask would have it.
-        response.headers.pop("Content-Type", None)
         request_id=g.request_id,
         method=request.method,
         route=request.url_rule.rule if request.url_rule else None,

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
 
 from service.desk import Desk
@@ -29,3 +29,12 @@ def transaction() -> AbstractContextManager[Session]:
 def reading() -> AbstractContextManager[Session]:
     """Open a session that cannot change anything."""
     return current_desk().database.reading()
+
+
+def count_request(action: str) -> None:
+    """Count this request against its client's limit; the client is the network address that sent it.
+
+    Raises:
+        TooManyRequests: with the seconds to wait.
+    """
+    current_desk().throttle.check(action, request.remote_addr or "unknown")

@@ -37,6 +37,7 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.InvalidCursor: 422,
     errors.IllegalMove: 409,
     errors.LeaseLost: 409,
+    errors.MailNotFound: 404,
     errors.StaffTokenNotFound: 404,
     errors.TooManyRequests: 429,
 }

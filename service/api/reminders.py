@@ -6,11 +6,10 @@ from flask import Response
 
 from schemas.reminder import ReminderRequest, ReminderResponse, SnoozeRequest
 from service.api.blueprint import ResourceBlueprint
-from service.api.client import count_request
 from service.api.cors import campaign_for_this_page, open_to_listed_origins
 from service.domain import reminders as domain
 from service.domain.reminders import ReminderWish, SetReminder
-from service.web import current_desk, transaction
+from service.web import count_request, current_desk, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")
 open_to_listed_origins(reminders)

@@ -119,6 +119,12 @@ class InvalidCursor(DomainError):
     code = "invalid_cursor"
 
 
+class MailNotFound(DomainError):
+    """The outbox holds no mail with this id."""
+
+    code = "mail_not_found"
+
+
 class StaffTokenNotFound(DomainError):
     """No staff token in use has this name."""
 

@@ -1,5 +1,6 @@
 """The addresses that mails and redirects point to, all under the deployment's own public address."""
 
+import uuid
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
@@ -28,6 +29,10 @@ class Links:
         query = urlencode({name: value for name, value in choice.items() if value is not None})
         page = f"{self.public_url}/support/{campaign.slug}"
         return f"{page}?{query}" if query else page
+
+    def thank_you_page(self, campaign: Campaign, pledge_id: uuid.UUID) -> str:
+        """Where a reader arrives after paying, and reads what became of it."""
+        return f"{self.public_url}/support/{campaign.slug}/thank-you?pledge={pledge_id}"
 
     def reminder_page(self, token: str) -> str:
         """Where a reader manages their reminder."""

@@ -138,9 +138,14 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
         ReminderNotFound: the token is no good.
     """
     reminder = find_reminder(session, token, now=now, to_change=True)
-    if (reminder.status, ReminderEvent.CANCEL) in MOVES:
+    if may_cancel(reminder):
         move_reminder(session, reminder, ReminderEvent.CANCEL, now=now)
     return reminder
+
+
+def may_cancel(reminder: Reminder) -> bool:
+    """Whether there is a mail that a cancel would keep from leaving."""
+    return (reminder.status, ReminderEvent.CANCEL) in MOVES
 
 
 def find_reminder(session: Session, token: str, *, now: datetime.datetime, to_change: bool = False) -> Reminder:

@@ -1,7 +1,7 @@
 """Writing a letter as a mail: text and HTML from templates, and the headers that mail programs act on."""
 
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 from babel.dates import format_date
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -10,6 +10,8 @@ from schemas.texts import choose_language, texts_in
 from service.domain.currencies import find_locale
 from service.domain.money import format_money
 from service.domain.ports import Clock, ReminderLetter
+
+LONGEST_PAGE_NAME = 200
 
 
 class LetterWriter:
@@ -37,27 +39,44 @@ class LetterWriter:
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = letter.to
-        message["Subject"] = words["subject"]
+        # A campaign may word the subject itself, over several lines; a header has one.
+        message["Subject"] = " ".join(words["subject"].split())
         message["Date"] = format_datetime(self._clock())
         message["Message-ID"] = letter.message_id
         message["List-Unsubscribe"] = f"<{letter.cancel_url}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message["Auto-Submitted"] = "auto-generated"
         message["Content-Language"] = lang
-        view = {"letter": letter, "words": words, "lang": lang, "sender": parseaddr(self._sender)[1]}
-        message.set_content(self._templates.get_template("reminder.txt").render(view))
-        message.add_alternative(self._templates.get_template("reminder.html").render(view), subtype="html")
+        view = {"letter": letter, "words": words, "lang": lang, "direction": find_locale(lang).text_direction}
+        # Quoted-printable passes every server as it is, and stays readable to whoever looks at the source.
+        message.set_content(self._templates.get_template("reminder.txt").render(view), cte="quoted-printable")
+        message.add_alternative(
+            self._templates.get_template("reminder.html").render(view), subtype="html", cte="quoted-printable"
+        )
         return message
 
     def _words(self, letter: ReminderLetter, lang: str) -> dict[str, str]:
-        """Return every text of the letter with its names, dates and amounts filled in."""
+        """Return every text of the letter with its names, dates and amounts filled in.
+
+        `asked` names the page if it is known, and `give` the choice if one was made.
+        """
         filled = {
             "campaign": letter.campaign_name,
             "heading": letter.campaign_heading,
             "date": format_date(letter.asked_on, format="long", locale=find_locale(lang)),
-            "page": letter.asked_where or "",
+            "page": page_name(letter.asked_where or ""),
             "amount": "" if letter.money is None else format_money(letter.money, lang),
         }
         said = {letter.lang: letter.texts, lang: letter.texts}
         texts = texts_in("mails", lang, said)
-        return {name.removeprefix("mail_"): text.format_map(filled) for name, text in texts.items()}
+        words = {name.removeprefix("mail_"): text.format_map(filled) for name, text in texts.items()}
+        knows_choice = letter.money is not None and letter.frequency is not None
+        words["give"] = words[f"give_{letter.frequency}" if knows_choice else "give_any"]
+        words["asked"] = words["asked_on_page" if letter.asked_where else "asked"]
+        return words
+
+
+def page_name(url: str) -> str:
+    """Return a page's address without its query and fragment, which may be the reader's own, and not too long."""
+    bare = url.partition("#")[0].partition("?")[0]
+    return bare if len(bare) <= LONGEST_PAGE_NAME else f"{bare[:LONGEST_PAGE_NAME]}…"

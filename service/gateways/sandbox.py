@@ -3,15 +3,9 @@
 The page (`service.pages.sandbox`) reports back through the same domain calls as a real processor's events.
 """
 
-import datetime
-import uuid
-
 from service.db.keyring import Keyring
 from service.domain.ports import Checkout, CheckoutOrder
-from service.domain.tokens import issue_token, read_token
-
-TOKEN_PURPOSE = "sandbox-checkout"  # noqa: S105 - the purpose of a token is no secret
-OPEN_FOR = datetime.timedelta(days=2)
+from service.domain.sandbox_checkout import checkout_token
 
 
 class SandboxGateway:
@@ -25,18 +19,5 @@ class SandboxGateway:
 
     def start_checkout(self, order: CheckoutOrder) -> Checkout:
         """Return the page for this pledge; its signed link is the same each time."""
-        # The pledge's own id says when it was made (UUIDv7), so that asking twice yields one link.
-        made_at = datetime.datetime.fromtimestamp((order.pledge_id.int >> 80) / 1000, datetime.UTC)
-        token = issue_token(
-            self._keyring, purpose=TOKEN_PURPOSE, subject=order.pledge_id, expires_at=made_at + OPEN_FOR
-        )
+        token = checkout_token(self._keyring, order.pledge_id)
         return Checkout(reference=f"sandbox_{order.pledge_id}", url=f"{self._public_url}/sandbox/checkout/{token}")
-
-
-def read_checkout(keyring: Keyring, token: str, *, now: datetime.datetime) -> uuid.UUID:
-    """Return the id of the pledge that a checkout link is for.
-
-    Raises:
-        BadTokenError: the link is altered or too old.
-    """
-    return read_token(keyring, purpose=TOKEN_PURPOSE, token=token, now=now)

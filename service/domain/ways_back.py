@@ -1,0 +1,45 @@
+"""Where a reader goes from the checkout: only ever to a place that the newsroom listed, or to a page of ours."""
+
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge
+from service.domain.links import Links
+
+
+def after_payment(pledge: Pledge, links: Links) -> str:
+    """Return the newsroom's own page, told which pledge it was and where it stands, else our thank-you page."""
+    own_page = _return_page(pledge)
+    return own_page or links.thank_you_page(pledge.campaign, pledge.id)
+
+
+def walk_away(pledge: Pledge, links: Links) -> str:
+    """Return the page that the reader came from, if the newsroom lists it, else our support page."""
+    campaign = pledge.campaign
+    own_page = _return_page(pledge)
+    if own_page is not None:
+        return own_page
+    if pledge.page_url is not None and _may_return_to(campaign, pledge.page_url, links):
+        return pledge.page_url
+    return links.gift_page(campaign, pledge.frequency, pledge.amount_minor)
+
+
+def _return_page(pledge: Pledge) -> str | None:
+    # The host was listed when the pledge was made; a newsroom that took it off the list since is obeyed.
+    if pledge.return_url is None or not _is_listed(pledge.campaign, pledge.return_url):
+        return None
+    parts = urlsplit(pledge.return_url)
+    told = urlencode({"pledge": str(pledge.id), "status": pledge.status.value})
+    return urlunsplit(parts._replace(query=f"{parts.query}&{told}" if parts.query else told))
+
+
+def _may_return_to(campaign: Campaign, url: str, links: Links) -> bool:
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}".lower()
+    ours = urlsplit(links.public_url)
+    return _is_listed(campaign, url) or origin in (*campaign.origins, f"{ours.scheme}://{ours.netloc}".lower())
+
+
+def _is_listed(campaign: Campaign, url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and (parts.hostname or "").lower() in campaign.return_hosts

@@ -1,0 +1,66 @@
+"""What is wrong with a form, said to the reader in their language, beside the field that it is about."""
+
+from dataclasses import dataclass
+
+from service.db.campaign import Campaign
+from service.domain.errors import DomainError
+from service.domain.money import Money, format_money
+from service.pages.api_facts import status_of
+from service.pages.gifts import typed_form
+from service.pages.language import Words
+
+
+class Complaint(Exception):
+    """A form that cannot be read; `code` is said like that of a domain error."""
+
+    def __init__(self, code: str, *, field: str) -> None:
+        super().__init__(code)
+        self.code, self.field = code, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """A complaint in words, the field it belongs to (`form` for the whole), and the answer's HTTP status."""
+
+    field: str
+    sentence: str
+    status: int
+
+
+# Where a refusal belongs in our forms; one that is not here gets a page of its own.
+PLACES = {
+    "frequency_missing": "frequency",
+    "frequency_not_offered": "frequency",
+    "amount_missing": "amount",
+    "unreadable_amount": "amount",
+    "amount_below_minimum": "amount",
+    "amount_above_maximum": "amount",
+    "email_missing": "email",
+    "invalid_email": "email",
+    "reminder_choice_not_offered": "months",
+    "payments_unavailable": "form",
+    "request_in_progress": "form",
+}
+
+
+def say(
+    error: Complaint | DomainError, words: Words, campaign: Campaign, *, frequency: str = "", typed: str = ""
+) -> Said:
+    """Return a refusal in words; `frequency` and `typed` are what stands in the form.
+
+    Raises:
+        the error itself, if no field can mend it.
+    """
+    if error.code not in PLACES:
+        raise error
+    limits = {choice.frequency.value: choice for choice in campaign.choices}.get(frequency)
+    values = {"typed": typed.strip(), "example": typed_form(Money(750, campaign.currency), words.lang)}
+    if limits is not None:
+        limit = limits.minimum_minor if error.code == "amount_below_minimum" else limits.maximum_minor
+        values["limit"] = format_money(Money(limit, campaign.currency), words.lang)
+    name = "email_invalid" if error.code == "invalid_email" else error.code
+    return Said(
+        field=PLACES[error.code],
+        sentence=words.fill(name, **values),
+        status=status_of(error) if isinstance(error, DomainError) else 422,
+    )

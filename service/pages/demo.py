@@ -1,0 +1,24 @@
+"""An article of an invented paper, with the support box under it, as a newsroom would embed it."""
+
+from flask import Blueprint, Response, redirect
+from werkzeug.wrappers import Response as BaseResponse
+
+from service.pages.language import plain_words
+from service.pages.sheet import sheet
+
+# Days on which the invented ferry did not sail: the figure of the article.
+CANCELLED_DAYS = ((2019, 9), (2020, 14), (2021, 22), (2022, 31), (2023, 38), (2024, 57), (2025, 71))
+
+demo = Blueprint("demo", __name__)
+
+
+@demo.get("/")
+def go_to_demo() -> BaseResponse:
+    """Lead a newcomer to the demonstration."""
+    return redirect("/demo", 302)
+
+
+@demo.get("/demo")
+def show_article() -> Response:
+    """Show the article with the box in it."""
+    return sheet("demo.html", plain_words(), runs_widget=True, days=CANCELLED_DAYS)

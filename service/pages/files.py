@@ -1,0 +1,79 @@
+"""The files that pages are made of, and the widget that newsrooms embed."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import NotFound
+
+FOLDER = Path(__file__).with_name("static")
+TYPES = {
+    "pages.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml; charset=utf-8",
+    "v1.js": "text/javascript; charset=utf-8",
+}
+WIDGET = "v1.js"
+WIDGET_CACHE = "public, max-age=300, stale-while-revalidate=86400"
+HASHED_CACHE = "public, max-age=31536000, immutable"
+
+files = Blueprint("files", __name__)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A file as it is sent: plain and compressed, under the hash of its content."""
+
+    plain: bytes
+    zipped: bytes
+    hash: str
+
+
+def address_of(name: str) -> str:
+    """Return a file's address, which changes with its content, so that browsers may keep it for a year."""
+    return f"/static/{name}?v={_read(name).hash}"
+
+
+@files.get("/widget/v1.js")
+def widget() -> Response:
+    """Give the script that newsrooms embed, to any site."""
+    response = _send(WIDGET, WIDGET_CACHE)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+@files.get("/static/<name>")
+def static_file(name: str) -> Response:
+    """Give a file of the pages."""
+    if name not in TYPES or name == WIDGET:
+        raise NotFound
+    fresh = request.args.get("v") == _read(name).hash
+    return _send(name, HASHED_CACHE if fresh else "no-cache")
+
+
+def _send(name: str, cache: str) -> Response:
+    file = _read(name)
+    zipped = request.accept_encodings["gzip"] > 0
+    response = Response(file.zipped if zipped else file.plain, content_type=TYPES[name])
+    if zipped:
+        response.headers["Content-Encoding"] = "gzip"
+    # The two forms differ byte for byte, so each has a tag of its own (RFC 9110, section 8.8.3).
+    response.set_etag(f"{file.hash}-gzip" if zipped else file.hash)
+    response.headers["Cache-Control"] = cache
+    response.vary.add("Accept-Encoding")
+    response.make_conditional(request)
+    return response
+
+
+def _read(name: str) -> Built:
+    path = FOLDER / name
+    return _read_version(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _read_version(path: Path, _changed_at: int) -> Built:
+    plain = path.read_bytes()
+    return Built(plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16])

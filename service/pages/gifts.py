@@ -1,0 +1,39 @@
+"""Amounts and dates in the words of a page."""
+
+import datetime
+
+from babel.dates import format_date, format_timedelta
+
+from schemas.vocabulary import Frequency
+from service.domain.currencies import decimal_separator, find_locale
+from service.domain.money import Money, format_money, to_major
+from service.pages.language import Words
+
+DAYS_IN_A_BABEL_MONTH = 30
+
+
+def say_gift(words: Words, frequency: Frequency, money: Money) -> str:
+    """Return a gift in words: "$2 a month"."""
+    return words.fill(f"gift_{frequency}", amount=format_money(money, words.lang))
+
+
+def typed_form(money: Money, lang: str) -> str:
+    """Return an amount as this language's readers type it: "7.50", in Russian "7,50", and "5" if it is whole."""
+    whole, _, decimals = to_major(money).partition(".")
+    return whole if not decimals.strip("0") else f"{whole}{decimal_separator(find_locale(lang))}{decimals}"
+
+
+def say_date(date: datetime.date, lang: str) -> str:
+    """Return a date in words: "23 December 2026" as the language writes it."""
+    return format_date(date, format="long", locale=find_locale(lang))
+
+
+def say_when(months: int, words: Words) -> str:
+    """Return the words on the button that sets a reminder so many months from now."""
+    if months == 1:
+        return words.remind_me_next_month
+    wait = datetime.timedelta(days=months * DAYS_IN_A_BABEL_MONTH)
+    locale = find_locale(words.lang)
+    # Without the high threshold Babel would round twelve months to a year.
+    when = format_timedelta(wait, granularity="month", threshold=1000, add_direction=True, locale=locale)
+    return words.fill("remind_me_when", when=when)

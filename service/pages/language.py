@@ -1,0 +1,55 @@
+"""In which language a reader is answered, and every text of that language."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import request
+
+from schemas.texts import choose_language, texts_in
+from service.db.campaign import Campaign
+
+
+class Words(dict[str, str]):
+    """The texts of the pages, and those of the widget that they share, in one language: `words.thanks_title`."""
+
+    def __init__(self, lang: str, said: Mapping[str, Mapping[str, str]]) -> None:
+        super().__init__(texts_in("widget", lang, said) | texts_in("pages", lang, said))
+        self.lang = lang
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def fill(self, name: str, **values: Any) -> str:
+        """Return one text with what stands in its braces."""
+        return self[name].format_map(values)
+
+
+def words_for(campaign: Campaign, chosen: str | None = None) -> Words:
+    """Return the words for a campaign's reader.
+
+    The language is the one asked for by `?lang=`, else the one `chosen` before, else the first that the browser
+    accepts and we have, else the campaign's.
+    """
+    lang = _choose((_asked_for(), chosen), campaign.texts, default=campaign.lang)
+    return Words(lang, campaign.texts)
+
+
+def plain_words() -> Words:
+    """Return the words for a page that belongs to no campaign."""
+    return Words(_choose((_asked_for(),), (), default="en"), {})
+
+
+def _asked_for() -> str | None:
+    return request.args.get("lang") or request.form.get("lang")
+
+
+def _choose(wishes: Iterable[str | None], own: Iterable[str], *, default: str) -> str:
+    own = tuple(own)
+    for wish in (*wishes, *request.accept_languages.values()):
+        # An empty default says that there are no texts in the wished language.
+        if wish and (lang := choose_language(wish, own, default="")):
+            return lang
+    return default

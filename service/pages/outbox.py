@@ -1,0 +1,98 @@
+"""The demonstration's outbox: the mails that `smtp` would have sent, for anyone who can open this address."""
+
+import datetime
+import uuid
+from dataclasses import dataclass
+from email import message_from_string, policy
+from email.message import EmailMessage
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import NotFound
+
+from service.db.outbox_mail import OutboxMail
+from service.domain.kept_mails import find_kept_mail, list_kept_mails
+from service.pages.language import plain_words
+from service.pages.sheet import sheet
+from service.web import current_desk, reading
+
+SHOWN_HEADERS = (
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "Auto-Submitted",
+    "Content-Language",
+)
+# A mail may style itself and lead the reader on, and do nothing else.
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+)
+
+outbox = Blueprint("outbox", __name__, url_prefix="/dev/outbox")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A mail, opened."""
+
+    id: uuid.UUID
+    sent_at: datetime.datetime
+    headers: dict[str, str]
+    text: str
+    html: str
+
+
+@outbox.before_request
+def only_with_kept_mail() -> None:
+    """Be there only while mails are kept; with a real mailer there is nothing at this address."""
+    if not current_desk().settings.keeps_mail:
+        raise NotFound
+
+
+@outbox.get("")
+def list_mails() -> Response:
+    """List the mails, the newest first."""
+    with reading() as session:
+        return sheet("outbox.html", plain_words(), mails=[_open(mail) for mail in list_kept_mails(session)])
+
+
+@outbox.get("/<uuid:mail_id>")
+def show_mail(mail_id: uuid.UUID) -> Response:
+    """Show one mail: its headers, and both its parts."""
+    with reading() as session:
+        return sheet("mail.html", plain_words(), frames=True, mail=_open(find_kept_mail(session, mail_id)))
+
+
+@outbox.get("/<uuid:mail_id>/html")
+def show_html_part(mail_id: uuid.UUID) -> Response:
+    """Give the HTML part as it was written, to be shown in a frame that can do nothing."""
+    with reading() as session:
+        html = _open(find_kept_mail(session, mail_id)).html
+    # Mail programs open links in a window of their own; in our frame, they take the whole page.
+    response = Response(
+        html.replace("<head>", '<head><base target="_top">', 1), content_type="text/html; charset=utf-8"
+    )
+    response.headers["Content-Security-Policy"] = MAIL_POLICY
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _open(mail: OutboxMail) -> Opened:
+    message = message_from_string(mail.message, policy=policy.default)
+    return Opened(
+        id=mail.id,
+        sent_at=mail.sent_at,
+        headers={name: str(message[name]) for name in SHOWN_HEADERS if name in message},
+        text=_part(message, "plain"),
+        html=_part(message, "html"),
+    )
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    return "" if part is None else str(part.get_content())

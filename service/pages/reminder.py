@@ -1,0 +1,89 @@
+"""The reader's own page for their reminder. Looking at it changes nothing: mail scanners follow links."""
+
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, redirect, request, url_for
+from marshmallow import ValidationError
+from werkzeug.wrappers import Response as BaseResponse
+
+from schemas.reminder import SnoozeRequest
+from service.db.reminder import Reminder
+from service.domain.errors import ReminderChoiceNotOffered
+from service.domain.money import Money
+from service.domain.reminders import cancel_reminder, find_reminder, may_cancel, snooze_reminder
+from service.pages.gifts import say_date, say_gift, say_when
+from service.pages.language import Words, words_for
+from service.pages.sheet import sheet
+from service.pages.support_form import whole
+from service.web import current_desk, reading, transaction
+
+reminder = Blueprint("reminder", __name__)
+
+
+@reminder.get("/r/<token>")
+def show_reminder(token: str) -> Response:
+    """Say when the reminder is due, or what became of it, and what the reader can do."""
+    desk = current_desk()
+    with reading() as session:
+        row = find_reminder(session, token, now=desk.clock())
+        campaign = row.campaign
+        words = words_for(campaign, row.lang)
+        response = sheet(
+            "reminder.html",
+            words,
+            campaign=campaign,
+            state=row.status.value,
+            due_on=say_date(row.due_on, words.lang),
+            sent_on=_sent_on(row, words.lang),
+            give_url=desk.links.gift_page(campaign, row.frequency, row.amount_minor),
+            gift=_gift(row, words),
+            waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],
+            can_wait=campaign.reminder_enabled,
+            can_cancel=may_cancel(row),
+            here=request.path,
+        )
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+@reminder.post("/r/<token>/snooze")
+def snooze(token: str) -> BaseResponse:
+    """Move the reminder on from today, or set it again after it was sent or cancelled."""
+    desk = current_desk()
+    try:
+        wish = SnoozeRequest().load({"months": whole(request.form["months"])} if "months" in request.form else {})
+    except ValidationError as error:
+        raise ReminderChoiceNotOffered("This campaign offers no such reminder.", field="months") from error
+    with transaction() as session:
+        snooze_reminder(
+            session,
+            token,
+            months=wish.get("months"),
+            now=desk.clock(),
+            month_seconds=desk.settings.month_seconds,
+        )
+    return _back(token)
+
+
+@reminder.post("/r/<token>/cancel")
+def cancel(token: str) -> BaseResponse:
+    """Make sure that no mail follows."""
+    with transaction() as session:
+        cancel_reminder(session, token, now=current_desk().clock())
+    return _back(token)
+
+
+def _back(token: str) -> BaseResponse:
+    return redirect(url_for(".show_reminder", token=token, lang=request.form.get("lang")), 303)
+
+
+def _sent_on(row: Reminder, lang: str) -> str | None:
+    if row.sent_at is None:
+        return None
+    return say_date(row.sent_at.astimezone(ZoneInfo(row.timezone)).date(), lang)
+
+
+def _gift(row: Reminder, words: Words) -> str | None:
+    if row.frequency is None or row.amount_minor is None:
+        return None
+    return say_gift(words, row.frequency, Money(row.amount_minor, row.campaign.currency))

@@ -1,0 +1,76 @@
+"""The form that asks for a reminder: an address, when to write, and the choice to bring back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError
+
+from schemas.reminder import ReminderRequest
+from service.db.campaign import Campaign
+from service.domain.reminders import ReminderWish
+from service.pages.complaints import Complaint
+from service.pages.language import Words
+from service.pages.support_form import whole
+
+FNV_OFFSET, FNV_PRIME, FOUR_BYTES = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderForm:
+    """What stands in the form, as text; frequency and amount (minor units) are the choice made before."""
+
+    email: str = ""
+    months: str = ""
+    frequency: str = ""
+    amount: str = ""
+
+
+def reminder_form(sent: Mapping[str, str]) -> ReminderForm:
+    """Return the form with what a query or a sent form says."""
+    return ReminderForm(**{name: sent.get(name, "") for name in ("email", "months", "frequency", "amount")})
+
+
+def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, page_url: str) -> ReminderWish:
+    """Return what the reader asks for.
+
+    Raises:
+        Complaint: a field is missing or cannot be accepted.
+    """
+    if not form.email.strip():
+        raise Complaint("email_missing", field="email")
+    asked: dict[str, Any] = {
+        "campaign": campaign.slug,
+        "email": form.email,
+        "months": whole(form.months),
+        "page_url": page_url,
+        "lang": words.lang,
+        "consent_version": consent_version(words.lang, words.reminder_consent),
+    } | _choice(campaign, form)
+    try:
+        wish = ReminderRequest().load({name: value for name, value in asked.items() if value is not None})
+    except ValidationError as error:
+        faults = error.messages if isinstance(error.messages, dict) else {}
+        if "months" in faults:
+            raise Complaint("reminder_choice_not_offered", field="months") from error
+        raise Complaint("invalid_email", field="email") from error
+    return ReminderWish(**wish)
+
+
+def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
+    """Return the frequency and amount that were chosen before, as far as the campaign still offers them."""
+    offered = {choice.frequency.value: choice for choice in campaign.choices}.get(form.frequency)
+    amount = whole(form.amount)
+    if offered is None:
+        return {}
+    if amount is None or not offered.minimum_minor <= amount <= offered.maximum_minor:
+        return {"frequency": form.frequency}
+    return {"frequency": form.frequency, "amount": amount}
+
+
+def consent_version(lang: str, agreed_to: str) -> str:
+    """Name the exact words that a reader agreed to, by the same rule as the widget (FNV-1a, 32 bits)."""
+    version = FNV_OFFSET
+    for byte in agreed_to.encode():
+        version = (version ^ byte) * FNV_PRIME & FOUR_BYTES
+    return f"{lang}-{version:08x}"

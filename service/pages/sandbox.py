@@ -1,0 +1,94 @@
+"""The sandbox's hosted checkout: a test in which no card is taken."""
+
+import re
+import secrets
+
+from flask import Blueprint, Response, redirect, request
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response as BaseResponse
+
+from schemas.vocabulary import PledgeStatus
+from service.db.pledge import Pledge
+from service.domain.errors import InvalidAddress
+from service.domain.money import Money
+from service.domain.sandbox_checkout import decline_checkout, find_checkout, pay_checkout
+from service.domain.ways_back import after_payment, walk_away
+from service.pages.complaints import Said, say
+from service.pages.gifts import say_gift
+from service.pages.language import words_for
+from service.pages.sheet import sheet
+from service.web import current_desk, reading, transaction
+
+DECLINED = 402
+ATTEMPT = re.compile(r"[0-9a-f]{8,32}")
+
+sandbox = Blueprint("sandbox", __name__)
+
+
+@sandbox.get("/sandbox/checkout/<token>")
+def show_checkout(token: str) -> Response:
+    """Show what is to be paid, or what became of it."""
+    with reading() as session:
+        return _draw(find_checkout(session, token, now=current_desk().clock()))
+
+
+@sandbox.post("/sandbox/checkout/<token>")
+def answer_checkout(token: str) -> BaseResponse:
+    """Do what the reader pressed: pay, without any money, or let the payment be declined."""
+    outcome = request.form.get("outcome")
+    if outcome == "pay":
+        return _pay(token, request.form.get("email", "").strip())
+    if outcome == "decline":
+        return _decline(token, request.form.get("email", "").strip())
+    raise BadRequest
+
+
+def _pay(token: str, email: str) -> BaseResponse:
+    desk = current_desk()
+    try:
+        with transaction() as session:
+            pledge = pay_checkout(session, token, email=email or None, now=desk.clock())
+            return redirect(after_payment(pledge, desk.links), 303)
+    except InvalidAddress as error:
+        with reading() as session:
+            pledge = find_checkout(session, token, now=desk.clock())
+            words = words_for(pledge.campaign, pledge.lang)
+            return _draw(pledge, email=email, said=say(error, words, pledge.campaign))
+
+
+def _decline(token: str, email: str) -> Response:
+    # The attempt's name was made with the form, so that the button pressed twice is one attempt.
+    sent = request.form.get("attempt", "")
+    attempt = sent if ATTEMPT.fullmatch(sent) else new_attempt()
+    with transaction() as session:
+        pledge = decline_checkout(session, token, attempt=attempt, now=current_desk().clock())
+        return _draw(pledge, email=email, declined=True)
+
+
+def new_attempt() -> str:
+    """Return a new name for one try to pay."""
+    return secrets.token_hex(8)
+
+
+def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined: bool = False) -> Response:
+    links, campaign = current_desk().links, pledge.campaign
+    words = words_for(campaign, pledge.lang)
+    is_open = pledge.status == PledgeStatus.PENDING
+    gift = say_gift(words, pledge.frequency, Money(pledge.amount_minor, pledge.currency))
+    return sheet(
+        "sandbox.html",
+        words,
+        status=said.status if said else DECLINED if declined and is_open else 200,
+        leads_to=[after_payment(pledge, links)],
+        campaign=campaign,
+        gift=gift,
+        is_open=is_open,
+        is_expired=pledge.status == PledgeStatus.EXPIRED,
+        attempt=new_attempt(),
+        email=email,
+        said=said,
+        declined=declined,
+        away_url=walk_away(pledge, links),
+        again_url=links.gift_page(campaign, pledge.frequency, pledge.amount_minor),
+        thanks_url=links.thank_you_page(campaign, pledge.id),
+    )

@@ -1,0 +1,106 @@
+"""The support form: what it offers, what was typed into it, and what is wrong with that."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from marshmallow import ValidationError
+
+from schemas.pledge import PledgeRequest
+from service.db.campaign import Campaign
+from service.domain.money import Money, parse_amount
+from service.domain.pledges import PledgeWish
+from service.pages.complaints import Complaint
+from service.pages.gifts import typed_form
+
+VARIANT = "support-page"
+LONGEST_KEY = 200
+MOST_DIGITS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportForm:
+    """What stands in the form, as text: presets in minor units by frequency, another amount as it was typed."""
+
+    frequency: str
+    presets: Mapping[str, str]
+    other_amount: str = ""
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+
+def blank_form(campaign: Campaign, query: Mapping[str, str], lang: str) -> SupportForm:
+    """Return the form as it is first shown, with the choice that an earlier page or mail made."""
+    presets = {str(choice.frequency): str(choice.default_minor) for choice in campaign.choices}
+    offered = {str(choice.frequency): choice for choice in campaign.choices}
+    frequency = query.get("frequency", "")
+    form = SupportForm(
+        frequency=frequency if frequency in offered else str(campaign.default_frequency), presets=presets
+    )
+    amount, choice = whole(query.get("amount", "")), offered[form.frequency]
+    if amount is None or not choice.minimum_minor <= amount <= choice.maximum_minor:
+        return form
+    if amount in choice.presets_minor:
+        return replace(form, presets=presets | {form.frequency: str(amount)})
+    return replace(form, other_amount=typed_form(Money(amount, campaign.currency), lang))
+
+
+def filled_form(campaign: Campaign, sent: Mapping[str, str]) -> SupportForm:
+    """Return the form as the reader sent it, to be shown again with everything in it."""
+    key = sent.get("key", "")
+    usable = 8 <= len(key) <= LONGEST_KEY and all("!" <= sign <= "~" for sign in key)
+    form = SupportForm(
+        frequency=sent.get("frequency", ""),
+        presets={str(choice.frequency): sent.get(f"preset_{choice.frequency}", "") for choice in campaign.choices},
+        other_amount=sent.get("other_amount", ""),
+    )
+    return replace(form, key=key) if usable else form
+
+
+def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
+    """Return what the reader asks to give.
+
+    Raises:
+        Complaint: a field is missing or cannot be accepted.
+        UnreadableAmount: what was typed is not an amount, or could be two different ones.
+    """
+    if form.frequency not in form.presets:
+        raise Complaint("frequency_missing", field="frequency")
+    amount = _amount(campaign, form, lang)
+    try:
+        wish = PledgeRequest().load(
+            {
+                "campaign": campaign.slug,
+                "frequency": form.frequency,
+                "amount": amount,
+                "currency": campaign.currency,
+                "variant": VARIANT,
+                "lang": lang,
+            }
+        )
+    except ValidationError as error:
+        # The rest is the campaign's own; only an amount of nothing, or beyond all money, is left to refuse.
+        too_little = amount <= 0
+        raise Complaint(
+            "amount_below_minimum" if too_little else "amount_above_maximum", field="amount"
+        ) from error
+    return PledgeWish(**wish)
+
+
+def _amount(campaign: Campaign, form: SupportForm, lang: str) -> int:
+    """Return the amount in minor units: the one that was typed, else the preset of the chosen frequency."""
+    if form.other_amount.strip():
+        return parse_amount(form.other_amount, currency=campaign.currency, lang=lang)
+    amount = whole(form.presets[form.frequency])
+    if amount is None:
+        raise Complaint("amount_missing", field="amount")
+    return amount
+
+
+def whole(text: str) -> int | None:
+    """Return a plain whole number, or None for anything else, such as a field that was tampered with."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
+
+
+def intent_key(form: SupportForm, wish: PledgeWish) -> str:
+    """Return the idempotency key: the form and the choice, so that only the same choice sent again is a repeat."""
+    return f"{form.key}-{wish.frequency}-{wish.amount}"

@@ -1,0 +1,55 @@
+"""Asking for a reminder from the support page, and the page that confirms it."""
+
+import datetime
+
+from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from service.domain.errors import DomainError
+from service.domain.reminders import set_reminder
+from service.pages.complaints import Complaint, say
+from service.pages.gifts import say_date
+from service.pages.language import words_for
+from service.pages.reminder_form import read_reminder_wish, reminder_form
+from service.pages.sheet import sheet
+from service.pages.support import draw_form
+from service.pages.support_form import blank_form
+from service.web import count_request, current_desk, transaction
+
+support_reminder = Blueprint("support_reminder", __name__)
+
+
+@support_reminder.post("/support/<slug>/reminder")
+def ask_for_reminder(slug: str) -> BaseResponse:
+    """Set a reminder and lead to the page that says when it comes."""
+    count_request("reminder")
+    desk = current_desk()
+    campaign = desk.shelf.campaign(slug)
+    words, form = words_for(campaign), reminder_form(request.form)
+    try:
+        wish = read_reminder_wish(campaign, form, words, page_url=desk.links.gift_page(campaign, None, None))
+        with transaction() as session:
+            answer = set_reminder(
+                session, campaign, wish, now=desk.clock(), month_seconds=desk.settings.month_seconds
+            )
+    except (Complaint, DomainError) as error:
+        choice = blank_form(campaign, request.form, words.lang)
+        return draw_form(campaign, words, choice, form, say(error, words, campaign))
+    # The date is all that the next page is told; the address stays out of every URL.
+    due_on = answer.due_on.isoformat()
+    return redirect(url_for(".say_reminder_is_set", slug=slug, due_on=due_on, lang=words.lang), 303)
+
+
+@support_reminder.get("/support/<slug>/reminder-set")
+def say_reminder_is_set(slug: str) -> Response:
+    """Thank the reader and say on which day we will write."""
+    campaign = current_desk().shelf.campaign(slug)
+    words = words_for(campaign)
+    return sheet("reminder_set.html", words, campaign=campaign, date=_date(request.args.get("due_on"), words.lang))
+
+
+def _date(text: str | None, lang: str) -> str | None:
+    try:
+        return say_date(datetime.date.fromisoformat(text or ""), lang)
+    except ValueError:
+        return None
