@@ -14,6 +14,7 @@ from schemas.export import FORMATS
 from schemas.vocabulary import Scope
 from service import __version__, processes
 from service.api.problems import flatten
+from service.commands.keys import keys
 from service.db.migration import migrate as apply_migrations
 from service.db.violations import violated_constraint
 from service.desk import Desk
@@ -49,6 +50,9 @@ class RefusingGroup(click.Group):
 @click.version_option(__version__, prog_name="mainstay")
 def cli() -> None:
     """The support desk of a newsroom: reader donations, and the reminder that brings readers back."""
+
+
+cli.add_command(keys)
 
 
 def _desk() -> Desk:

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db.base import Base, WithId
 from service.db.types import EncryptedText
 
+MESSAGE = EncryptedText("outbox_mails.message")
+
 
 class OutboxMail(WithId, Base):
     """One kept mail. The whole message is encrypted, since it holds an address and the links of its reader."""
@@ -20,5 +22,5 @@ class OutboxMail(WithId, Base):
 
     message_id: Mapped[str] = mapped_column(Text)
     recipient_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    message: Mapped[str] = mapped_column(EncryptedText("outbox_mails.message"))
+    message: Mapped[str] = mapped_column(MESSAGE)
     sent_at: Mapped[datetime.datetime]

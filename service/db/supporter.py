@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db.base import Base, WithId
 from service.db.types import EncryptedText
 
+EMAIL = EncryptedText("supporters.email")
+
 
 class Supporter(WithId, Base):
     """A person known by an e-mail address; `email_hash` is its keyed hash (see `Keyring.fingerprint`)."""
@@ -15,6 +17,6 @@ class Supporter(WithId, Base):
     __tablename__ = "supporters"
     __table_args__ = (UniqueConstraint("email_hash"),)
 
-    email: Mapped[str] = mapped_column(EncryptedText("supporters.email"))
+    email: Mapped[str] = mapped_column(EMAIL)
     email_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[datetime.datetime]

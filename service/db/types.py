@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, DateTime, Dialect, LargeBinary, String
 from sqlalchemy.types import TypeDecorator
 
-from service.db.keyring import Keyring
+from service.db.keyring import CannotDecrypt, Keyring
 
 
 class UTCDateTime(TypeDecorator[datetime.datetime]):
@@ -59,15 +59,17 @@ def one_of(column: str, words: Iterable[str], *, name: str) -> CheckConstraint:
 class EncryptedText(TypeDecorator[str]):
     """Text that only this deployment's keys can read; `context` names the column (see `Keyring.encrypt`).
 
-    The keys belong to the engine, which carries them on its dialect (see `service.db.session`).
+    The keys belong to the engine, which carries them on its dialect (see `service.db.session`). A value that no
+    key opens raises `CannotDecrypt`, unless `unreadable` says what to read in its place.
     """
 
     impl = LargeBinary
     cache_ok = True
 
-    def __init__(self, context: str) -> None:
+    def __init__(self, context: str, *, unreadable: str | None = None) -> None:
         super().__init__()
         self.context = context
+        self.unreadable = unreadable
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
         """Close the text under the current key."""
@@ -79,7 +81,20 @@ class EncryptedText(TypeDecorator[str]):
         """Open the text with whichever key closed it."""
         if value is None:
             return None
-        return keyring_of(dialect).decrypt(bytes(value), context=self.context.encode()).decode()
+        try:
+            return self.open(value, keyring_of(dialect))
+        except CannotDecrypt:
+            if self.unreadable is None:
+                raise
+            return self.unreadable
+
+    def open(self, value: bytes, keyring: Keyring) -> str:
+        """Open what lies in the table.
+
+        Raises:
+            CannotDecrypt: no key of the ring opens it.
+        """
+        return keyring.decrypt(bytes(value), context=self.context.encode()).decode()
 
 
 def keyring_of(dialect: Dialect) -> Keyring:

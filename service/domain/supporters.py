@@ -3,7 +3,7 @@
 import datetime
 import uuid
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from service.db.base import new_id
@@ -21,11 +21,19 @@ def keyring_in(session: Session) -> Keyring:
     return keyring_of(session.get_bind().dialect)
 
 
-def find_supporter(session: Session, address: str) -> Supporter | None:
-    """Return the person with this normalised address, whichever key hashed it."""
-    return session.scalar(
-        select(Supporter).where(Supporter.email_hash.in_(keyring_in(session).fingerprints(address)))
-    )
+def hold_supporter(session: Session, address: str) -> uuid.UUID | None:
+    """Return the id of the person with this normalised address, whichever key hashed it.
+
+    The row cannot be deleted until the transaction ends, so that what is about to point at it may.
+    """
+    query = _with_address(session, address).limit(1)
+    return session.scalar(query.with_for_update(read=True, key_share=True))
+
+
+def _with_address(session: Session, address: str) -> Select[uuid.UUID]:
+    # Only the id is read: a stored address that does not open must not keep its reader from asking or leaving.
+    hashes = keyring_in(session).fingerprints(address)
+    return select(Supporter.id).where(Supporter.email_hash.in_(hashes)).order_by(Supporter.id)
 
 
 def meet_supporter(session: Session, address: str, *, now: datetime.datetime) -> uuid.UUID:
@@ -33,9 +41,9 @@ def meet_supporter(session: Session, address: str, *, now: datetime.datetime) ->
 
     Two requests at once agree on one person: the hash is unique, and the second to insert takes the first's row.
     """
-    known = find_supporter(session, address)
+    known = hold_supporter(session, address)
     if known is not None:
-        return known.id
+        return known
     row = {
         "id": new_id(),
         "email": address,
@@ -59,13 +67,10 @@ def erase_supporter(session: Session, address: str) -> tuple[int, int]:
     session.execute(
         delete(OutboxMail).where(OutboxMail.recipient_hash.in_(keyring_in(session).fingerprints(address)))
     )
-    supporter = find_supporter(session, address)
-    if supporter is None:
-        return 0, 0
-    reminders = session.scalar(
-        select(func.count()).select_from(Reminder).where(Reminder.supporter_id == supporter.id)
-    )
-    pledges = session.scalar(select(func.count()).select_from(Pledge).where(Pledge.supporter_id == supporter.id))
-    session.execute(update(Pledge).where(Pledge.supporter_id == supporter.id).values(supporter_id=None))
-    session.execute(delete(Supporter).where(Supporter.id == supporter.id))
+    # More than one row only while keys change, when two processes with different first keys met the same reader.
+    people = session.scalars(_with_address(session, address)).all()
+    reminders = session.scalar(select(func.count()).select_from(Reminder).where(Reminder.supporter_id.in_(people)))
+    pledges = session.scalar(select(func.count()).select_from(Pledge).where(Pledge.supporter_id.in_(people)))
+    session.execute(update(Pledge).where(Pledge.supporter_id.in_(people)).values(supporter_id=None))
+    session.execute(delete(Supporter).where(Supporter.id.in_(people)))
     return pledges or 0, reminders or 0

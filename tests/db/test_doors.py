@@ -43,9 +43,13 @@ def test_nothing_written_through_the_reading_door_of_sqlite_stays(either: Desk) 
 
 
 def test_a_transaction_that_raises_leaves_nothing(either: Desk) -> None:
-    with pytest.raises(RuntimeError), either.database.transaction() as session:
-        session.execute(update(Campaign).values(name="Altered"))
-        raise RuntimeError
+    def alter_and_fail() -> None:
+        with either.database.transaction() as session:
+            session.execute(update(Campaign).values(name="Altered"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        alter_and_fail()
     with either.database.reading() as session:
         assert session.scalar(select(Campaign.name)) != "Altered"
 

@@ -1,0 +1,43 @@
+"""`mainstay keys`: the secret keys and what lies encrypted under them."""
+
+import sys
+
+import click
+
+from service.domain.key_rotation import Rotation, rotate_keys
+from service.domain.staff import write_audit
+from service.settings import read_settings
+from service.wiring import build_desk
+
+
+@click.group()
+def keys() -> None:
+    """Change the keys that encrypt addresses and sign links."""
+
+
+@keys.command("rotate")
+def rotate() -> None:
+    """Encrypt everything under the first key of SECRET_KEYS.
+
+    First put the new key before the old one, restart every process, and only then run this. It works beside the
+    running service and may be stopped and run again. When it has ended without complaint, nothing stored needs the
+    old key; but links in mails that were sent before were signed with it, and stop working once it is dropped.
+    """
+    desk = build_desk(read_settings())
+
+    def show(so_far: Rotation) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{so_far.rotated} rows", err=True, nl=False)
+
+    done = rotate_keys(desk.database.transaction, clock=desk.clock, progress=show)
+    counts = {"rotated": done.rotated, "merged": done.merged, "unreadable": len(done.unreadable)}
+    with desk.database.transaction() as session:
+        write_audit(session, actor="command line", action="rotate_keys", details=counts, now=desk.clock())
+    click.echo(f"Encrypted {done.rotated} rows anew under the first key.")
+    if done.merged:
+        click.echo(f"Merged {done.merged} people who were known twice.")
+    if done.unreadable:
+        ids = "\n".join(f"  {row_id}" for row_id in done.unreadable)
+        raise click.ClickException(
+            f"{len(done.unreadable)} rows open with no key of SECRET_KEYS and were left as they are:\n{ids}"
+        )

@@ -1,0 +1,154 @@
+"""Moving everything that is encrypted or hashed under an older key to the first key of `SECRET_KEYS`.
+
+It works in small transactions beside running processes, and may be stopped and begun again at any time: what
+the first key has closed already is passed over. A value that no key opens is left as it is and counted.
+"""
+
+import datetime
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from email import message_from_string
+from email.message import EmailMessage
+from email.policy import default as modern
+from typing import Any
+
+from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from service.db.keyring import KEY_ID_BYTES, CannotDecrypt, Keyring
+from service.db.outbox_mail import MESSAGE, OutboxMail
+from service.db.supporter import EMAIL, Supporter
+from service.domain.ports import Clock, Door
+from service.domain.supporter_merge import merge_supporters
+from service.domain.supporters import keyring_in
+
+ROWS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """What was done: rows moved to the first key, people found twice, and the ids of rows that nothing opens."""
+
+    rotated: int = 0
+    merged: int = 0
+    unreadable: tuple[uuid.UUID, ...] = ()
+
+    def __add__(self, other: "Rotation") -> "Rotation":
+        return Rotation(
+            rotated=self.rotated + other.rotated,
+            merged=self.merged + other.merged,
+            unreadable=self.unreadable + other.unreadable,
+        )
+
+
+Batch = tuple[Rotation, uuid.UUID | None]
+"""What was done with some rows, and the id of the last of them; None when there were none left."""
+
+
+def rotate_keys(door: Door, *, clock: Clock, progress: Callable[[Rotation], None] = lambda _: None) -> Rotation:
+    """Move every address and kept mail to the first key; `progress` hears of the sum after each batch."""
+    done = Rotation()
+    steps: tuple[Callable[[Session, uuid.UUID | None], Batch], ...] = (
+        lambda session, after: rotate_supporters(session, after=after, now=clock()),
+        lambda session, after: rotate_outbox_mails(session, after=after),
+    )
+    for rotate in steps:
+        after: uuid.UUID | None = None
+        while True:
+            with door() as session:
+                some, after = rotate(session, after)
+            if after is None:
+                break
+            done += some
+            progress(done)
+    return done
+
+
+def rotate_supporters(
+    session: Session, *, after: uuid.UUID | None, now: datetime.datetime, limit: int = ROWS_AT_ONCE
+) -> Batch:
+    """Encrypt and hash some addresses under the first key.
+
+    While the processes of two releases used different first keys, one person may have become known twice. The
+    second row to come under the first key is then merged into the other.
+    """
+    keyring = keyring_in(session)
+    addresses, unreadable, last = _open_some(session, Supporter, Supporter.email, EMAIL, after=after, limit=limit)
+    hashes = {row_id: keyring.fingerprint(address) for row_id, address in addresses.items()}
+    holders = {
+        email_hash: holder
+        for holder, email_hash in session.execute(
+            select(Supporter.id, Supporter.email_hash).where(Supporter.email_hash.in_(hashes.values()))
+        )
+    }
+    merged = 0
+    changes: list[dict[str, Any]] = []
+    for row_id, email_hash in hashes.items():
+        holder = holders.setdefault(email_hash, row_id)
+        if holder != row_id:
+            merge_supporters(session, kept=holder, given_up=row_id, now=now)
+            merged += 1
+        else:
+            changes.append({"id": row_id, "email": addresses[row_id], "email_hash": email_hash})
+    if changes:
+        session.execute(update(Supporter), changes)
+    return Rotation(rotated=len(changes), merged=merged, unreadable=unreadable), last
+
+
+def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int = ROWS_AT_ONCE) -> Batch:
+    """Encrypt some kept mails under the first key, and hash their recipients under it."""
+    keyring = keyring_in(session)
+    messages, unreadable, last = _open_some(
+        session, OutboxMail, OutboxMail.message, MESSAGE, after=after, limit=limit
+    )
+    changes = [
+        {"id": row_id, "message": message, "recipient_hash": keyring.fingerprint(_recipient(message))}
+        for row_id, message in messages.items()
+    ]
+    if changes:
+        session.execute(update(OutboxMail), changes)
+    return Rotation(rotated=len(changes), unreadable=unreadable), last
+
+
+def _open_some(
+    session: Session,
+    table: type[Supporter] | type[OutboxMail],
+    column: InstrumentedAttribute[str],
+    kind: Any,
+    *,
+    after: uuid.UUID | None,
+    limit: int,
+) -> tuple[dict[uuid.UUID, str], tuple[uuid.UUID, ...], uuid.UUID | None]:
+    """Return some texts under older keys, the ids of those that nothing opens, and the last id looked at."""
+    keyring = keyring_in(session)
+    # The bytes are read as they lie in the table, so that one that does not open cannot keep the others from it.
+    closed = type_coerce(column, LargeBinary)
+    query = (
+        select(table.id, closed)
+        .where(_under_an_older_key(closed, keyring))
+        .order_by(table.id)
+        .limit(limit)
+        .with_for_update()
+    )
+    if after is not None:
+        query = query.where(table.id > after)
+    rows = session.execute(query).all()
+    texts, unreadable = {}, []
+    for row_id, value in rows:
+        try:
+            texts[row_id] = kind.open(value, keyring)
+        except CannotDecrypt:
+            unreadable.append(row_id)
+    return texts, tuple(unreadable), rows[-1][0] if rows else None
+
+
+def _under_an_older_key(closed: ColumnElement[bytes], keyring: Keyring) -> ColumnElement[bool]:
+    return func.substr(closed, 1, KEY_ID_BYTES) != keyring.current_id
+
+
+def _recipient(message: str) -> str:
+    """Return the one address that a kept mail went to."""
+    parsed = message_from_string(message, _class=EmailMessage, policy=modern)
+    recipient: str = parsed["To"].addresses[0].addr_spec
+    return recipient

@@ -1,0 +1,54 @@
+"""Making one person of two rows that turn out to hold the same address."""
+
+import datetime
+import uuid
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder, ReminderMove
+from service.db.supporter import Supporter
+from service.domain.reminder_status import MOVES, ReminderEvent
+from service.domain.reminders import move_reminder
+
+
+def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, now: datetime.datetime) -> None:
+    """Give everything of one row to another and delete it: pledges, reminders, and the earlier day of meeting.
+
+    Where both have a reminder for one campaign, the one that was asked for last stays, as if the reader had been
+    known all along. If they cancelled the other one after that, this one is cancelled too: a no is never lost.
+    """
+    session.execute(update(Pledge).where(Pledge.supporter_id == given_up).values(supporter_id=kept))
+    standing = {reminder.campaign_id: reminder for reminder in _reminders(session, kept)}
+    for reminder in _reminders(session, given_up):
+        other = standing.get(reminder.campaign_id)
+        if other is None:
+            reminder.supporter_id = kept
+            continue
+        last, first = (reminder, other) if reminder.asked_at > other.asked_at else (other, reminder)
+        if _cancelled_since(session, first, last.asked_at) and (last.status, ReminderEvent.CANCEL) in MOVES:
+            move_reminder(session, last, ReminderEvent.CANCEL, now=now)
+        session.delete(first)
+        # The one that stays may take the other's place only after that has left it: their pair is unique.
+        session.flush()
+        last.supporter_id = kept
+    met = session.scalar(select(func.min(Supporter.created_at)).where(Supporter.id.in_((kept, given_up))))
+    session.execute(update(Supporter).where(Supporter.id == kept).values(created_at=met))
+    # The reminders must have moved before the row goes, because it would take them along.
+    session.flush()
+    session.execute(delete(Supporter).where(Supporter.id == given_up))
+
+
+def _reminders(session: Session, supporter_id: uuid.UUID) -> list[Reminder]:
+    query = select(Reminder).where(Reminder.supporter_id == supporter_id).order_by(Reminder.id).with_for_update()
+    return list(session.scalars(query))
+
+
+def _cancelled_since(session: Session, reminder: Reminder, since: datetime.datetime) -> bool:
+    cancelled = select(ReminderMove.id).where(
+        ReminderMove.reminder_id == reminder.id,
+        ReminderMove.event == ReminderEvent.CANCEL,
+        ReminderMove.at >= since,
+    )
+    return session.scalar(cancelled.limit(1)) is not None

@@ -1,0 +1,56 @@
+"""Readers and what they left behind, for tests that look at the rows."""
+
+import uuid
+
+from sqlalchemy import LargeBinary, func, select, type_coerce
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Frequency
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.db.supporter import Supporter
+from service.desk import Desk
+from service.domain.addresses import normalise_address
+from service.domain.campaigns import find_campaign
+from service.domain.money import Money
+from service.domain.payments import Charge, settle_pledge
+from service.domain.pledges import PledgeWish, make_pledge
+from service.domain.reminders import ReminderWish, set_reminder
+from service.domain.supporters import meet_supporter
+
+
+def ask(desk: Desk, address: str, **wish) -> uuid.UUID:
+    """Set a reminder for this address and return its id."""
+    with desk.database.transaction() as session:
+        campaign = find_campaign(session, "default")
+        set_reminder(session, campaign, ReminderWish(campaign="default", email=address, **wish), now=desk.clock())
+        person = meet_supporter(session, normalise_address(address), now=desk.clock())
+        found = session.scalar(select(Reminder.id).where(Reminder.supporter_id == person))
+        assert found is not None
+        return found
+
+
+def give(desk: Desk, address: str | None, *, amount: int = 500) -> uuid.UUID:
+    """Make a pledge, settle it under this address, and return its id."""
+    with desk.database.transaction() as session:
+        wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
+        pledge = make_pledge(session, find_campaign(session, "default"), wish, gateway="sandbox", now=desk.clock())
+        charge = Charge(reference=f"paid-{pledge.id}", money=Money(amount, "USD"))
+        settle_pledge(session, pledge.id, charge, email=address, now=desk.clock())
+        return pledge.id
+
+
+def raw_addresses(session: Session) -> dict[uuid.UUID, bytes]:
+    """Return every stored address as it lies in the table."""
+    rows = session.execute(select(Supporter.id, type_coerce(Supporter.email, LargeBinary)))
+    return {row_id: bytes(value) for row_id, value in rows}
+
+
+def how_many(session: Session, table: type) -> int:
+    """Return how many rows a table has."""
+    return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def supporter_of(session: Session, pledge_id: uuid.UUID) -> uuid.UUID | None:
+    """Return whose pledge this is."""
+    return session.scalar(select(Pledge.supporter_id).where(Pledge.id == pledge_id))

@@ -1,0 +1,151 @@
+"""Addresses lie encrypted in the table, and only there where they were put do they open."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import LargeBinary, func, select, text, type_coerce, update
+
+from service.db.keyring import CannotDecrypt, Keyring
+from service.db.outbox_mail import OutboxMail
+from service.db.reminder import Reminder
+from service.db.supporter import EMAIL, Supporter
+from service.desk import Desk
+from service.domain.export import write_export
+from service.domain.pledge_list import PledgeFilter, stream_pledges
+from service.domain.reminders import find_reminder, reminder_token
+from service.domain.supporters import erase_supporter
+from tests.conftest import settings_for
+from tests.db.people import ask, give, how_many, raw_addresses
+
+ADDRESS = "Anna.Reader@news.example"
+OLD, NEW = "old-key-0123456789-0123456789-012", "new-key-0123456789-0123456789-012"
+
+
+def everything(desk: Desk) -> str:
+    """Return every byte of every row as PostgreSQL itself shows it, with binary columns as hex and as text."""
+    with desk.database.reading() as session:
+        tables = session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+        rows = [session.scalars(text(f'SELECT row_to_json(t)::text FROM "{table}" t')).all() for table in tables]
+        raw = session.scalars(text("SELECT encode(email, 'escape') FROM supporters")).all()
+    return "\n".join(line for lines in (*rows, raw) for line in lines)
+
+
+def test_an_address_is_nowhere_in_the_database(desk: Desk) -> None:
+    ask(desk, ADDRESS, page_url="https://paper.example/a")
+    give(desk, ADDRESS)
+    stored = everything(desk).lower()
+    assert "paper.example" in stored
+    for part in (ADDRESS, "anna.reader", "news.example"):
+        assert part.lower() not in stored
+        assert part.lower().encode().hex() not in stored
+        assert part.encode().hex() not in stored
+
+
+def test_equal_addresses_are_one_person_and_are_never_encrypted_alike(desk: Desk) -> None:
+    ask(desk, f"  {ADDRESS.replace('news', 'NEWS')} ")
+    give(desk, ADDRESS)
+    with desk.database.transaction() as session:
+        assert how_many(session, Supporter) == 1
+        (before,) = raw_addresses(session).values()
+        session.execute(update(Supporter).values(email=ADDRESS))
+        (after,) = raw_addresses(session).values()
+    assert before != after
+
+
+def test_an_address_of_a_german_domain_is_stored_in_ascii(either: Desk) -> None:
+    ask(either, "leser@BÜCHER.example")
+    with either.database.reading() as session:
+        assert session.scalar(select(Supporter.email)) == "leser@xn--bcher-kva.example"
+
+
+def test_a_value_that_was_moved_to_another_column_does_not_open(either: Desk) -> None:
+    ask(either, ADDRESS)
+    with either.database.transaction() as session:
+        (stolen,) = raw_addresses(session).values()
+        session.execute(
+            text(
+                "INSERT INTO outbox_mails (id, message_id, recipient_hash, message, sent_at) "
+                "SELECT id, 'm', email_hash, email, created_at FROM supporters"
+            )
+        )
+        assert session.scalar(select(type_coerce(OutboxMail.message, LargeBinary))) == stolen
+        with pytest.raises(CannotDecrypt):
+            session.scalar(select(OutboxMail.message))
+
+
+@given(data=st.data(), message=st.text(max_size=60))
+def test_bytes_that_were_altered_do_not_open(data: st.DataObject, message: str) -> None:
+    keyring = Keyring((OLD,))
+    closed = keyring.encrypt(message.encode(), context=b"c")
+    assert keyring.decrypt(closed, context=b"c").decode() == message
+    place = data.draw(st.integers(0, len(closed) - 1), label="place")
+    bit = data.draw(st.sampled_from([1 << n for n in range(8)]), label="bit")
+    altered = closed[:place] + bytes([closed[place] ^ bit]) + closed[place + 1 :]
+    with pytest.raises(CannotDecrypt):
+        keyring.decrypt(altered, context=b"c")
+
+
+def test_bytes_that_were_cut_short_do_not_open() -> None:
+    keyring = Keyring((OLD,))
+    closed = keyring.encrypt(b"a@reader.example", context=b"c")
+    for length in range(len(closed)):
+        with pytest.raises(CannotDecrypt):
+            keyring.decrypt(closed[:length], context=b"c")
+
+
+def test_the_three_uses_of_a_secret_have_different_keys() -> None:
+    keyring = Keyring((OLD,))
+    assert keyring.fingerprint("text") != keyring.sign(b"text")
+
+
+def desk_with(desk_of, url: str, keys: str) -> Desk:
+    return desk_of(settings_for(url, SECRET_KEYS=keys))
+
+
+def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, desk_of) -> None:
+    before = desk_with(desk_of, url, OLD)
+    reminder_id = ask(before, ADDRESS)
+    with before.database.reading() as session:
+        token = reminder_token(before.database.keyring, session.get_one(Reminder, reminder_id))
+    after = desk_with(desk_of, url, f"{NEW},{OLD}")
+    with after.database.reading() as session:
+        assert session.scalar(select(Supporter.email)) == ADDRESS
+        assert find_reminder(session, token, now=after.clock()).id == reminder_id
+    assert ask(after, ADDRESS) == reminder_id
+    with after.database.reading() as session:
+        assert how_many(session, Supporter) == 1
+
+
+def test_a_dropped_key_costs_its_own_rows_and_no_others(url: str, desk_of) -> None:
+    ask(desk_with(desk_of, url, OLD), ADDRESS)
+    after = desk_with(desk_of, url, NEW)
+    ask(after, "b@reader.example")
+    with after.database.reading() as session:
+        lost, found = session.scalars(select(Supporter.id).order_by(Supporter.id))
+        assert session.scalar(select(Supporter.email).where(Supporter.id == found)) == "b@reader.example"
+        with pytest.raises(CannotDecrypt, match="no key of SECRET_KEYS"):
+            session.scalar(select(Supporter.email).where(Supporter.id == lost))
+
+
+def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, desk_of) -> None:
+    give(desk_with(desk_of, url, OLD), ADDRESS)
+    after = desk_with(desk_of, url, NEW)
+    give(after, "b@reader.example")
+    with after.database.reading() as session:
+        file = b"".join(write_export("csv", stream_pledges(session, PledgeFilter()))).decode()
+    rows = list(csv.DictReader(io.StringIO(file)))
+    assert [row["email"] for row in rows] == ["(no key opens this address)", "b@reader.example"]
+
+
+def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased(either: Desk) -> None:
+    reminder_id = ask(either, ADDRESS)
+    broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL)
+    with either.database.transaction() as session:
+        session.execute(update(Supporter).values(email=broken))
+    assert ask(either, ADDRESS) == reminder_id
+    with either.database.transaction() as session:
+        assert erase_supporter(session, ADDRESS) == (0, 1)
+        assert how_many(session, Supporter) == 0

@@ -1,0 +1,244 @@
+"""`mainstay keys rotate`: everything moves to the first key, and nothing is lost on the way."""
+
+import datetime
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import LargeBinary, select, type_coerce
+
+from schemas.vocabulary import ReminderStatus
+from service.cli import cli
+from service.db.audit_entry import AuditEntry
+from service.db.keyring import Keyring
+from service.db.outbox_mail import OutboxMail
+from service.db.reminder import Reminder
+from service.db.supporter import Supporter
+from service.desk import Desk
+from service.domain import key_rotation
+from service.domain.key_rotation import Rotation, rotate_keys
+from service.domain.ports import ReminderLetter
+from service.domain.reminders import cancel_reminder, reminder_token
+from service.domain.supporters import erase_supporter
+from tests.clock import Clock
+from tests.conftest import settings_for
+from tests.db.people import ask, give, how_many, raw_addresses, supporter_of
+
+OLDER, OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("older", "old", "new"))
+
+
+@pytest.fixture
+def with_keys(url: str, desk_of):
+    return lambda *keys: desk_of(settings_for(url, SECRET_KEYS=",".join(keys)))
+
+
+def rotate(desk: Desk) -> Rotation:
+    return rotate_keys(desk.database.transaction, clock=desk.clock)
+
+
+def keep_mail(desk: Desk, address: str, number: int = 1) -> None:
+    desk.mailer.send(
+        ReminderLetter(
+            message_id=f"<{number}@desk.test>",
+            to=address,
+            lang="en",
+            campaign_name="The Paper",
+            campaign_heading="Heading",
+            texts={},
+            asked_on=datetime.date(2026, 10, 23),
+            asked_where=None,
+            frequency=None,
+            money=None,
+            give_url="http://desk.test/support/default",
+            manage_url="http://desk.test/r/token",
+            cancel_url="http://desk.test/v1/reminders/token/cancel",
+        )
+    )
+
+
+def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> None:
+    before = with_keys(OLD)
+    for number in range(5):
+        ask(before, f"reader-{number}@news.example")
+        keep_mail(before, f"reader-{number}@news.example", number)
+    assert rotate(with_keys(NEW, OLD)) == Rotation(rotated=10)
+    after = with_keys(NEW)
+    with after.database.reading() as session:
+        assert sorted(session.scalars(select(Supporter.email))) == [f"reader-{n}@news.example" for n in range(5)]
+        assert all("To: reader-" in message for message in session.scalars(select(OutboxMail.message)))
+    ask(after, "reader-0@news.example")
+    with after.database.transaction() as session:
+        assert how_many(session, Supporter) == 5
+        # The kept mails are found by their recipient under the new key as well.
+        erase_supporter(session, "reader-0@news.example")
+        assert how_many(session, OutboxMail) == 4
+
+
+def test_rotating_again_touches_nothing(with_keys) -> None:
+    ask(with_keys(OLD), "a@news.example")
+    desk = with_keys(NEW, OLD)
+    assert rotate(desk).rotated == 1
+    with desk.database.reading() as session:
+        before = raw_addresses(session)
+    assert rotate(desk) == Rotation()
+    with desk.database.reading() as session:
+        assert raw_addresses(session) == before
+
+
+def test_a_rotation_that_was_stopped_goes_on_where_it_was(with_keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = with_keys(OLD)
+    for number in range(7):
+        ask(before, f"reader-{number}@news.example")
+    monkeypatch.setattr(key_rotation.rotate_supporters, "__kwdefaults__", {"limit": 3})
+    desk = with_keys(NEW, OLD)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(_: Rotation) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        rotate_keys(desk.database.transaction, clock=desk.clock, progress=stop)
+    sums: list[int] = []
+    rotate_keys(desk.database.transaction, clock=desk.clock, progress=lambda so_far: sums.append(so_far.rotated))
+    assert sums == [3, 4]
+
+
+def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_keys) -> None:
+    lost = ask(with_keys(OLDER), "lost@news.example")
+    ask(with_keys(OLD), "a@news.example")
+    keep_mail(with_keys(OLDER), "lost@news.example")
+    desk = with_keys(NEW, OLD)
+    with desk.database.reading() as session:
+        lost_person = session.scalar(select(Reminder.supporter_id).where(Reminder.id == lost))
+        lost_mail = session.scalar(select(OutboxMail.id))
+    assert rotate(desk) == Rotation(rotated=1, unreadable=(lost_person, lost_mail))
+    with with_keys(OLDER).database.reading() as session:
+        assert session.scalar(select(Supporter.email).where(Supporter.id == lost_person)) == "lost@news.example"
+
+
+def known_twice(with_keys, clock: Clock) -> tuple[Desk, Desk]:
+    """Two web processes with different first keys that do not know of one another's."""
+    return with_keys(OLD), with_keys(NEW)
+
+
+def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: Clock) -> None:
+    old, new = known_twice(with_keys, clock)
+    first_met = clock()
+    gift = give(old, "a@news.example")
+    ask(old, "a@news.example")
+    clock.advance(days=1)
+    other_gift = give(new, "a@news.example")
+    last_asked = ask(new, "a@news.example")
+    desk = with_keys(NEW, OLD)
+    assert rotate(desk) == Rotation(merged=1)
+    with desk.database.reading() as session:
+        person = session.scalars(select(Supporter)).one()
+        assert person.created_at == first_met
+        assert supporter_of(session, gift) == supporter_of(session, other_gift) == person.id
+        assert [reminder.id for reminder in session.scalars(select(Reminder))] == [last_asked]
+
+
+def test_the_reminder_that_was_asked_for_last_stays_whichever_row_has_it(with_keys, clock: Clock) -> None:
+    old, new = known_twice(with_keys, clock)
+    ask(new, "a@news.example")
+    clock.advance(days=1)
+    last_asked = ask(old, "a@news.example", page_url="https://paper.example/last")
+    desk = with_keys(NEW, OLD)
+    assert rotate(desk).merged == 1
+    with desk.database.reading() as session:
+        reminder = session.scalars(select(Reminder)).one()
+        assert (reminder.id, reminder.page_url) == (last_asked, "https://paper.example/last")
+        assert reminder.supporter_id == session.scalars(select(Supporter.id)).one()
+
+
+def test_a_cancel_is_not_lost_when_two_rows_become_one(with_keys, clock: Clock) -> None:
+    old, new = known_twice(with_keys, clock)
+    first = ask(old, "a@news.example")
+    clock.advance(days=1)
+    last = ask(new, "a@news.example")
+    clock.advance(days=1)
+    with old.database.transaction() as session:
+        token = reminder_token(old.database.keyring, session.get_one(Reminder, first))
+        cancel_reminder(session, token, now=clock())
+    desk = with_keys(NEW, OLD)
+    rotate(desk)
+    with desk.database.reading() as session:
+        reminder = session.scalars(select(Reminder)).one()
+        assert (reminder.id, reminder.status) == (last, ReminderStatus.CANCELLED)
+
+
+def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) -> None:
+    before = with_keys(OLD)
+    readers = [f"reader-{number}@news.example" for number in range(60)]
+    for reader in readers:
+        ask(before, reader)
+    desk = with_keys(NEW, OLD)
+    start = threading.Barrier(4)
+
+    def keep_asking(turn: int) -> None:
+        start.wait()
+        for reader in readers[turn::3] + [f"new-{turn}-{number}@news.example" for number in range(5)]:
+            ask(desk, reader)
+
+    def keep_rotating() -> None:
+        start.wait()
+        rotate(desk)
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(keep_rotating), *(pool.submit(keep_asking, turn) for turn in range(3))]
+        for work in working:
+            work.result()
+    rotate(desk)
+    with with_keys(NEW).database.reading() as session:
+        assert len(set(session.scalars(select(Supporter.email)))) == how_many(session, Supporter) == 75
+        assert how_many(session, Reminder) == 75
+
+
+def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None:
+    ask(with_keys(OLD), "a@news.example")
+    keep_mail(with_keys(OLD), "a@news.example")
+    desk = with_keys(NEW, OLD)
+    rotate(desk)
+    first_key = Keyring((NEW,)).current_id
+    with desk.database.reading() as session:
+        for column in (Supporter.email, OutboxMail.message):
+            assert session.scalar(select(type_coerce(column, LargeBinary)))[:4] == first_key
+        for hashed, expected in (
+            (Supporter.email_hash, "a@news.example"),
+            (OutboxMail.recipient_hash, "a@news.example"),
+        ):
+            assert session.scalar(select(hashed)) == Keyring((NEW,)).fingerprint(expected)
+
+
+def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
+    keep_mail(with_keys(OLD), "jürgen@xn--bcher-kva.example")
+    desk = with_keys(NEW, OLD)
+    assert rotate(desk) == Rotation(rotated=1)
+    with desk.database.reading() as session:
+        expected = Keyring((NEW,)).fingerprint("jürgen@xn--bcher-kva.example")
+        assert session.scalar(select(OutboxMail.recipient_hash)) == expected
+
+
+def test_the_command_says_what_it_did_and_fails_while_something_does_not_open(
+    with_keys, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(with_keys(OLD), "a@news.example")
+    ask(with_keys(OLDER), "lost@news.example")
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
+    ended = CliRunner().invoke(cli, ["keys", "rotate"])
+    assert ended.exit_code == 1
+    assert "Encrypted 1 rows anew" in ended.stdout
+    assert "1 rows open with no key" in ended.stderr
+    monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD},{OLDER}")
+    ended = CliRunner().invoke(cli, ["keys", "rotate"])
+    assert ended.exit_code == 0, ended.output
+    desk = with_keys(NEW)
+    with desk.database.reading() as session:
+        assert session.scalars(select(AuditEntry.details).order_by(AuditEntry.id)).all() == [
+            {"rotated": 1, "merged": 0, "unreadable": 1},
+            {"rotated": 1, "merged": 0, "unreadable": 0},
+        ]
