@@ -64,9 +64,9 @@ class ReminderItem(Schema):
     due_on = fields.Date(required=True)
     due_at = Instant(required=True)
     asked_at = Instant(required=True)
-    sent_at = Instant(required=True)
+    sent_at = Instant(required=True, allow_none=True)
     attempts = fields.Integer(required=True)
-    reason = fields.String(required=True)
+    reason = fields.String(required=True, allow_none=True)
 
 
 class ReminderPage(Schema):

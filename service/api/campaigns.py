@@ -34,11 +34,11 @@ def show_campaign(slug: str) -> Response:
     answers = current_desk().shelf.copy(slug).answers
     if lang not in answers:
         body = json.dumps(CampaignResponse().dump(_answer(campaign, lang)), ensure_ascii=False).encode()
-        answers[lang] = body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        answers[lang] = body, hashlib.sha256(body).hexdigest()[:32]
     body, etag = answers[lang]
-    unchanged = etag in request.headers.get("If-None-Match", "")
+    unchanged = request.if_none_match.contains_weak(etag)
     response = Response(b"" if unchanged else body, 304 if unchanged else 200, content_type="application/json")
-    response.headers["ETag"] = etag
+    response.set_etag(etag)
     response.headers["Cache-Control"] = CACHE
     return response
 

@@ -1,0 +1,166 @@
+"""What the widget reads: one campaign in one language, cached by whoever asks, never out of date once changed."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service.app import create_app
+from service.desk import Desk
+from service.domain.campaign_shelf import KEPT_SECONDS
+from service.settings import Settings
+from service.wiring import build_desk
+from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign
+from tests.clock import Clock
+
+DEFAULT = "/v1/campaigns/default"
+
+
+def test_the_demo_campaign_offers_what_the_contract_shows(client: FlaskClient) -> None:
+    response = client.get(DEFAULT)
+    assert response.status_code == 200
+    assert response.content_type == "application/json"
+    campaign = response.json
+    assert campaign["slug"] == "default"
+    assert (campaign["currency"], campaign["exponent"], campaign["lang"]) == ("USD", 2, "en")
+    assert isinstance(campaign["message"], list)
+    assert all(isinstance(paragraph, str) and "\n" not in paragraph for paragraph in campaign["message"])
+    assert campaign["frequencies"][0] == {
+        "frequency": "once",
+        "presets": [500, 1500, 5000],
+        "default": 1500,
+        "minimum": 200,
+        "maximum": 1_000_000,
+    }
+    assert [choice["frequency"] for choice in campaign["frequencies"]] == ["once", "monthly", "annual"]
+    assert {choice["minimum"] for choice in campaign["frequencies"]} == {200}
+    assert campaign["default_frequency"] == "monthly"
+    assert campaign["reminder"] == {"enabled": True, "choices": [1]}
+    assert campaign["support_url"] == "http://desk.test/support/default"
+    assert "privacy_url" in campaign
+
+
+def test_readers_are_not_shown_what_only_staff_need(client: FlaskClient) -> None:
+    assert (
+        not {"origins", "return_hosts", "timezone", "send_hour", "id", "updated_at"}
+        & client.get(DEFAULT).json.keys()
+    )
+
+
+def test_an_answer_may_be_kept_for_a_minute_and_asked_after_by_its_etag(client: FlaskClient) -> None:
+    first = client.get(DEFAULT)
+    assert first.headers["Cache-Control"] == "public, max-age=60, stale-while-revalidate=600"
+    etag = first.headers["ETag"]
+    assert etag.startswith('"')
+    assert etag.endswith('"')
+    for asked in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = client.get(DEFAULT, headers={"If-None-Match": asked})
+        assert (again.status_code, again.data) == (304, b""), asked
+        assert again.headers["ETag"] == etag
+        assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+    for asked in ('"other"', etag[:-2] + '"', "", "nonsense"):
+        assert client.get(DEFAULT, headers={"If-None-Match": asked}).status_code == 200, asked
+
+
+def test_each_language_has_an_etag_of_its_own(client: FlaskClient) -> None:
+    english, russian = client.get(DEFAULT), client.get(f"{DEFAULT}?lang=ru")
+    assert english.headers["ETag"] != russian.headers["ETag"]
+    mixed = client.get(f"{DEFAULT}?lang=ru", headers={"If-None-Match": english.headers["ETag"]})
+    assert mixed.status_code == 200
+
+
+def test_a_russian_reader_reads_russian(client: FlaskClient) -> None:
+    campaign = client.get(f"{DEFAULT}?lang=ru").json
+    assert campaign["lang"] == "ru"
+    assert campaign["heading"] == "Эта газета держится на вас"
+    assert "четыреста двенадцать" in campaign["message"][0]
+    assert campaign["texts"]
+    assert any("а" <= letter <= "я" for text in campaign["texts"].values() for letter in text)
+
+
+@pytest.mark.parametrize("lang", ["ru-RU", "ru_RU", "RU"])
+def test_a_regional_tag_finds_its_language(client: FlaskClient, lang: str) -> None:
+    assert client.get(DEFAULT, query_string={"lang": lang}).json["lang"] == "ru"
+
+
+@pytest.mark.parametrize("lang", ["", "xx", "de", "../ru", "ru\0", "💩", "x" * 3000, "en'--", "widget"])
+def test_an_unknown_language_gets_the_campaign_s_own(client: FlaskClient, lang: str) -> None:
+    response = client.get(DEFAULT, query_string={"lang": lang})
+    assert (response.status_code, response.json["lang"]) == (200, "en")
+
+
+def test_a_campaign_says_any_text_differently(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(
+        desk, texts={"en": {"heading": "Stand with us"}, "fr": {"heading": "Tenez bon", "message": "Un.\n\nDeux."}}
+    )
+    assert client.get(DEFAULT).json["heading"] == "Stand with us"
+    french = client.get(f"{DEFAULT}?lang=fr-CA").json
+    assert (french["lang"], french["heading"], french["message"]) == ("fr", "Tenez bon", ["Un.", "Deux."])
+
+
+@pytest.mark.parametrize(("currency", "exponent"), [("USD", 2), ("JPY", 0), ("KWD", 3)])
+def test_a_currency_comes_with_its_number_of_decimals(
+    desk: Desk, client: FlaskClient, currency: str, exponent: int
+) -> None:
+    change_campaign(desk, currency=currency)
+    assert client.get(DEFAULT).json["exponent"] == exponent
+
+
+def test_a_campaign_s_own_support_page_takes_the_place_of_ours(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, support_url="https://paper.example/give", privacy_url="https://paper.example/privacy")
+    campaign = client.get(DEFAULT).json
+    assert campaign["support_url"] == "https://paper.example/give"
+    assert campaign["privacy_url"] == "https://paper.example/privacy"
+
+
+@pytest.mark.parametrize("slug", ["none", "Default", "default ", "default%00", "%F0%9F%92%A9", "a" * 3000])
+def test_a_campaign_that_does_not_exist_is_not_found(client: FlaskClient, slug: str) -> None:
+    assert_problem(client.get(f"/v1/campaigns/{slug}"), 404, "campaign_not_found")
+
+
+def put(client: FlaskClient, desk: Desk, file: dict[str, Any]):
+    return client.put(f"/v1/admin/campaigns/{file['slug']}", json=file, headers=bearer(desk, "manage"))
+
+
+def test_a_change_is_seen_by_the_next_reader_in_every_process(
+    desk: Desk, client: FlaskClient, settings: Settings, clock: Clock
+) -> None:
+    other_process = create_app(build_desk(settings, clock=clock)).test_client()
+    before = client.get(DEFAULT).headers["ETag"]
+    assert other_process.get(DEFAULT).headers["ETag"] == before
+    clock.advance(seconds=1)
+    assert put(client, desk, campaign_file(desk) | {"heading": "Changed just now"}).status_code == 200
+    for reader in (other_process, client):
+        answer = reader.get(DEFAULT, headers={"If-None-Match": before})
+        assert (answer.status_code, answer.json["heading"]) == (200, "Changed just now")
+
+
+def test_the_answer_to_a_change_waits_until_no_process_shows_the_old_text(
+    desk: Desk, client: FlaskClient, app: Flask
+) -> None:
+    client.get(DEFAULT)
+    began = time.monotonic()
+    put(client, desk, campaign_file(desk) | {"heading": "Changed"})
+    assert time.monotonic() - began >= KEPT_SECONDS
+
+
+def test_the_widget_s_limits_and_the_server_s_are_the_same_numbers(desk: Desk, client: FlaskClient) -> None:
+    choice = {"frequency": "once", "presets": [700], "default": 700, "minimum": 650, "maximum": 800}
+    change_campaign(desk, frequencies=[choice], default_frequency="once")
+    shown = client.get(DEFAULT).json["frequencies"][0]
+    assert shown == choice
+    body = {"campaign": "default", "frequency": "once", "currency": "USD"}
+    for amount, status in ((649, 422), (650, 201), (800, 201), (801, 422)):
+        sent = client.post(
+            "/v1/pledges", json=body | {"amount": amount}, headers={"Idempotency-Key": f"key-{amount:08}"}
+        )
+        assert sent.status_code == status, amount
+
+
+def test_the_body_is_utf_8(client: FlaskClient) -> None:
+    raw = client.get(f"{DEFAULT}?lang=ru").data
+    assert "газета" in raw.decode("utf-8")
+    assert json.loads(raw)

@@ -1,0 +1,92 @@
+"""Where a reader may be sent after paying: to a listed host and nowhere else, however the address is written."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.db.pledge import Pledge
+from service.desk import Desk
+from tests.api.wire import assert_problem, change_campaign, count, pledge
+
+
+@pytest.fixture(autouse=True)
+def _listed(desk: Desk) -> None:
+    change_campaign(desk, return_hosts=["paper.example", "xn--e1afmkfd.xn--p1ai"])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://paper.example",
+        "https://paper.example/",
+        "https://paper.example/thanks?from=box#top",
+        "http://paper.example/thanks",
+        "HTTPS://PAPER.EXAMPLE/Thanks",
+        "https://paper.example:8443/thanks",
+        "https://xn--e1afmkfd.xn--p1ai/",
+        "  https://paper.example/  ",
+    ],
+)
+def test_a_reader_may_return_to_a_listed_host(client: FlaskClient, url: str) -> None:
+    assert pledge(client, return_url=url).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("https://evil.example/", "return_url_not_allowed"),
+        ("https://www.paper.example/", "return_url_not_allowed"),
+        ("https://paper.example.evil.example/", "return_url_not_allowed"),
+        ("https://evilpaper.example/", "return_url_not_allowed"),
+        ("https://paper.example./", "return_url_not_allowed"),
+        ("https://paper.example%00.evil.example/", "return_url_not_allowed"),
+        ("https://evil.example/paper.example", "return_url_not_allowed"),
+        ("https://evil.example?paper.example", "return_url_not_allowed"),
+        ("https://evil.example#paper.example", "return_url_not_allowed"),
+        ("https://\N{FULLWIDTH LATIN SMALL LETTER P}aper.example/", "return_url_not_allowed"),
+        ("https://p\N{CYRILLIC SMALL LETTER A}per.example/", "return_url_not_allowed"),
+        ("https://paper\N{IDEOGRAPHIC FULL STOP}example/", "return_url_not_allowed"),
+        ("https://пример.рф/", "return_url_not_allowed"),
+        ("https://127.0.0.1/", "return_url_not_allowed"),
+        ("https://[::1]/", "return_url_not_allowed"),
+        ("https://paper.example@evil.example/", "validation_failed"),
+        ("https://paper.example:pw@evil.example/", "validation_failed"),
+        ("https://evil.example@paper.example/", "validation_failed"),
+        ("https://@paper.example/", "validation_failed"),
+        ("https://evil.example\\@paper.example/", "validation_failed"),
+        ("https://evil.example\\.paper.example/", "validation_failed"),
+        ("https:\\\\paper.example/", "validation_failed"),
+        ("https:/paper.example/", "validation_failed"),
+        ("https:paper.example", "validation_failed"),
+        ("//paper.example/", "validation_failed"),
+        ("/thanks", "validation_failed"),
+        ("javascript:alert(1)//paper.example", "validation_failed"),
+        ("javascript://paper.example/%0aalert(1)", "validation_failed"),
+        ("data://paper.example/", "validation_failed"),
+        ("ftp://paper.example/", "validation_failed"),
+        ("https://paper.example:0/", "validation_failed"),
+        ("https://paper.example:99999/", "validation_failed"),
+        ("https://paper.example:port/", "validation_failed"),
+        ("https://paper.example/a b", "validation_failed"),
+        ("https://paper.example/a\tb", "validation_failed"),
+        ("https://paper.exa\nmple/", "validation_failed"),
+        ("https://paper.example/\r\nSet-Cookie: a=b", "validation_failed"),
+        ("https://paper.example/\0", "validation_failed"),
+        ("https://paper.example/\x7f", "validation_failed"),
+        ("https://paper.example/a\N{LINE SEPARATOR}b", "validation_failed"),
+        ("https://paper.example/\N{NO-BREAK SPACE}x", "validation_failed"),
+        ("", "validation_failed"),
+        (None, "validation_failed"),
+        (["https://paper.example/"], "validation_failed"),
+        ("https://paper.example/" + "a" * 2048, "validation_failed"),
+    ],
+)
+def test_no_reader_is_sent_where_the_campaign_does_not_say(
+    client: FlaskClient, desk: Desk, url: object, code: str
+) -> None:
+    assert_problem(pledge(client, return_url=url), 422, code, field="return_url")
+    assert count(desk, Pledge) == 0
+
+
+def test_without_a_list_no_address_is_taken(client: FlaskClient, desk: Desk) -> None:
+    change_campaign(desk, return_hosts=[])
+    assert_problem(pledge(client, return_url="https://paper.example/"), 422, "return_url_not_allowed")
