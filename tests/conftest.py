@@ -15,7 +15,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from service.app import create_app
-from service.cli import DEMO_CAMPAIGN, read_campaign_file
+from service.commands.campaigns import read_campaign_file
+from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.migration import migrate
 from service.db.tables import Base
 from service.desk import Desk

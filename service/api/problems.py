@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from schemas.messages import flatten
 from service.db.violations import violated_constraint
 from service.domain import errors
 
@@ -89,10 +90,6 @@ def problem(
     return Response(json.dumps(body), status, headers, content_type="application/problem+json")
 
 
-# What marshmallow puts on the way to a field that the sender did not write.
-MARSHMALLOW_STEPS = ("_schema", "value")
-
-
 def answer_errors(app: Flask) -> None:
     """Make every error of this app a problem; nothing personal and no traceback is ever shown."""
     app.register_error_handler(errors.DomainError, _domain_error)
@@ -123,25 +120,6 @@ def _http_error(error: HTTPException) -> Response:
         code, detail = "invalid_json", "The body is not readable as JSON."
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return problem(status, code, detail, errors=flatten(messages), headers=headers)
-
-
-def flatten(messages: Any) -> dict[str, list[str]]:
-    """Return marshmallow's nested messages as field → list, with dots: `frequencies.0.minimum`."""
-    # webargs puts the place (json, query) first; the client knows where it sent what.
-    found: dict[str, list[str]] = {}
-
-    def walk(node: Any, path: tuple[str, ...]) -> None:
-        if isinstance(node, dict):
-            for name, child in node.items():
-                walk(child, (*path, str(name)))
-        else:
-            found[".".join(part for part in path if part not in MARSHMALLOW_STEPS) or "body"] = [
-                str(line) for line in node
-            ]
-
-    for part in messages.values() if isinstance(messages, dict) else ():
-        walk(part, ())
-    return found
 
 
 def _conflict(error: IntegrityError) -> Response:

@@ -4,10 +4,8 @@ import sys
 
 import click
 
+from service.commands.opening import audit, open_desk
 from service.domain.key_rotation import Rotation, rotate_keys
-from service.domain.staff import write_audit
-from service.settings import read_settings
-from service.wiring import build_desk
 
 
 @click.group()
@@ -23,7 +21,7 @@ def rotate() -> None:
     running service and may be stopped and run again. When it has ended without complaint, nothing stored needs the
     old key; but links in mails that were sent before were signed with it, and stop working once it is dropped.
     """
-    desk = build_desk(read_settings())
+    desk = open_desk()
 
     def show(so_far: Rotation) -> None:
         if sys.stderr.isatty():
@@ -32,7 +30,7 @@ def rotate() -> None:
     done = rotate_keys(desk.database.transaction, clock=desk.clock, progress=show)
     counts = {"rotated": done.rotated, "merged": done.merged, "unreadable": len(done.unreadable)}
     with desk.database.transaction() as session:
-        write_audit(session, actor="command line", action="rotate_keys", details=counts, now=desk.clock())
+        audit(session, desk, "rotate_keys", counts)
     click.echo(f"Encrypted {done.rotated} rows anew under the first key.")
     if done.merged:
         click.echo(f"Merged {done.merged} people who were known twice.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import migrate_and_seed
+from service.commands.migrate import migrate_and_seed
 from service.desk import Desk
 from service.settings import Settings
 from service.wiring import build_desk

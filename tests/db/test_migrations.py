@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.orm import Session
 
-from service.cli import seed
+from service.commands.migrate import seed
 from service.db.campaign import Campaign
 from service.db.migration import alembic_config, is_current, migrate
 from service.db.tables import Base

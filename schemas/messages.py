@@ -1,0 +1,25 @@
+"""What a schema says of a wrong request, as one flat table."""
+
+from typing import Any
+
+# What marshmallow puts on the way to a field that the sender did not write.
+MARSHMALLOW_STEPS = ("_schema", "value")
+
+
+def flatten(messages: Any) -> dict[str, list[str]]:
+    """Return marshmallow's nested messages as field → list, with dots: `frequencies.0.minimum`."""
+    # webargs puts the place (json, query) first; the client knows where it sent what.
+    found: dict[str, list[str]] = {}
+
+    def walk(node: Any, path: tuple[str, ...]) -> None:
+        if isinstance(node, dict):
+            for name, child in node.items():
+                walk(child, (*path, str(name)))
+        else:
+            found[".".join(part for part in path if part not in MARSHMALLOW_STEPS) or "body"] = [
+                str(line) for line in node
+            ]
+
+    for part in messages.values() if isinstance(messages, dict) else ():
+        walk(part, ())
+    return found

@@ -1,0 +1,60 @@
+"""`mainstay campaign`: what an appeal says and offers."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from marshmallow import ValidationError
+
+from schemas.campaign import CampaignFile
+from schemas.messages import flatten
+from service.commands.opening import audit, open_desk
+from service.domain import campaigns
+from service.domain.campaign_shelf import let_go
+
+
+@click.group()
+def campaign() -> None:
+    """Show and change what an appeal says and offers."""
+
+
+@campaign.command("show")
+@click.argument("slug", default="default")
+def show_campaign(slug: str) -> None:
+    """Print a campaign as a file that can be changed and applied again."""
+    with open_desk().database.reading() as session:
+        file = CampaignFile().dump(campaigns.campaign_terms(campaigns.find_campaign(session, slug)))
+    click.echo(yaml.safe_dump(file, allow_unicode=True, sort_keys=False, width=100), nl=False)
+
+
+@campaign.command("apply")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def apply_campaign(file: Path) -> None:
+    """Make a campaign say and offer exactly what FILE says."""
+    terms = campaigns.read_terms(read_campaign_file(file))
+    desk = open_desk()
+    with desk.database.transaction() as session:
+        campaigns.apply_campaign(session, terms, now=desk.clock())
+        audit(session, desk, "apply_campaign", {"campaign": terms.slug})
+    let_go()
+    click.echo(f"Applied the campaign {terms.slug!r}.", err=True)
+
+
+def read_campaign_file(file: Path) -> dict[str, Any]:
+    """Read and check a campaign file.
+
+    Raises:
+        click.ClickException: it is not YAML or not a campaign; every fault is listed with its place.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file} is not readable as YAML: {error}") from error
+    try:
+        loaded: dict[str, Any] = CampaignFile().load(content)
+    except ValidationError as error:
+        faults = flatten({"file": error.messages})
+        lines = "\n".join(f"  {place}: {' '.join(lines)}" for place, lines in sorted(faults.items()))
+        raise click.ClickException(f"{file} was not applied:\n{lines}") from error
+    return loaded

@@ -1,0 +1,45 @@
+"""`mainstay migrate`: the database brought up to date."""
+
+from pathlib import Path
+
+import click
+from sqlalchemy.exc import IntegrityError
+
+from service.commands.campaigns import read_campaign_file
+from service.commands.opening import open_desk
+from service.db.migration import migrate as apply_migrations
+from service.db.violations import violated_constraint
+from service.desk import Desk
+from service.domain import campaigns
+
+DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database up to date; an empty one gets a demo campaign."""
+    migrate_and_seed(open_desk())
+    click.echo("The database is up to date.")
+
+
+def migrate_and_seed(desk: Desk) -> None:
+    """Apply what migrations are missing, and seed the demo campaign where there is no campaign at all."""
+    apply_migrations(desk.database.engine)
+    if seed(desk):
+        click.echo("Added the demo campaign 'default'.")
+
+
+def seed(desk: Desk) -> bool:
+    """Add the demo campaign where there is no campaign at all; return whether it was added."""
+    try:
+        with desk.database.transaction() as session:
+            if campaigns.has_campaigns(session):
+                return False
+            terms = campaigns.read_terms(read_campaign_file(DEMO_CAMPAIGN))
+            campaigns.apply_campaign(session, terms, now=desk.clock())
+    except IntegrityError as error:
+        if violated_constraint(error) != "uq_campaigns_slug":
+            raise
+        # Another release process seeded it a moment before.
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""`mainstay token`: the tokens that staff use."""
+
+import click
+
+from schemas.vocabulary import Scope
+from service.commands.opening import audit, open_desk
+from service.domain import staff
+
+
+@click.group()
+def token() -> None:
+    """Make and revoke the tokens that staff use."""
+
+
+@token.command("create")
+@click.option("--name", required=True, help="Who or what the token is for.")
+@click.option(
+    "--scope",
+    "scopes",
+    required=True,
+    multiple=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="What it may do; give the option again for more.",
+)
+def create_token(name: str, scopes: tuple[str, ...]) -> None:
+    """Print a new token, once and alone on standard output."""
+    desk = open_desk()
+    with desk.database.transaction() as session:
+        text = staff.create_staff_token(
+            session, name=name, scopes=[Scope(word) for word in scopes], now=desk.clock()
+        )
+        audit(session, desk, "create_token", {"name": name, "scopes": scopes})
+    click.echo(text)
+
+
+@token.command("revoke")
+@click.option("--name", required=True, help="The name it was created with.")
+def revoke_token(name: str) -> None:
+    """Revoke every token of this name."""
+    desk = open_desk()
+    with desk.database.transaction() as session:
+        revoked = staff.revoke_staff_tokens(session, name=name, now=desk.clock())
+        audit(session, desk, "revoke_token", {"name": name})
+    click.echo(f"Revoked {revoked} token{'s' if revoked > 1 else ''} named {name!r}.", err=True)
+
+
+@token.command("list")
+def list_tokens() -> None:
+    """List tokens by name; a token itself is never shown again."""
+    with open_desk().database.reading() as session:
+        for row in staff.list_staff_tokens(session):
+            state = "in use" if row.revoked_at is None else f"revoked {row.revoked_at:%Y-%m-%d}"
+            click.echo(f"{row.name}  {', '.join(row.scopes)}  made {row.created_at:%Y-%m-%d}  {state}")
