@@ -26,8 +26,9 @@ class SmtpMailer:
             MailRefused: the server refused the recipient or the message for good (5xx).
         """
         message = self._writer.write(letter)
+        connection = self._open()
         try:
-            self._open().send_message(message)
+            connection.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             code = next(iter(error.recipients.values()))[0]
             raise _refusal("recipient refused", code) from error
@@ -52,7 +53,11 @@ class SmtpMailer:
                 connection.close()
 
     def _open(self) -> smtplib.SMTP:
-        """Return a connection that answers, the old one if it still does."""
+        """Return a connection that answers, the old one if it still does.
+
+        Raises:
+            MailDelayed: whatever keeps us from connecting is our fault or the server's, and no reader's.
+        """
         if self._connection is not None:
             try:
                 if self._connection.noop()[0] == 250:
@@ -60,7 +65,11 @@ class SmtpMailer:
             except (smtplib.SMTPException, OSError):
                 pass
             self.close()
-        self._connection = self._connect()
+        try:
+            self._connection = self._connect()
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
+            # UnicodeError: smtplib sends no name or password but ASCII.
+            raise MailDelayed(f"connection failed ({type(error).__name__})") from error
         return self._connection
 
     def _connect(self) -> smtplib.SMTP:
@@ -76,7 +85,7 @@ class SmtpMailer:
                 connection.starttls(context=context)
             if server.user is not None:
                 connection.login(server.user, server.password or "")
-        except (smtplib.SMTPException, OSError):
+        except BaseException:
             connection.close()
             raise
         return connection

@@ -1,0 +1,98 @@
+"""A mail server of the tests' own on the loopback interface, which can be told to misbehave."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default as modern
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult
+
+from tests.processes import free_port
+
+OK = "250 OK"
+
+
+class Sink:
+    """Runs from `with` to its end. `mails` are those accepted, in order; `connections` counts those opened.
+
+    `answer_recipient` and `answer_data` return the reply to each; `stall_seconds` is how long a DATA takes, and
+    `hangs_up` ends the connection without a reply to it.
+    """
+
+    def __init__(
+        self,
+        *,
+        implicit_tls: ssl.SSLContext | None = None,
+        starttls: ssl.SSLContext | None = None,
+        login: tuple[str, str] | None = None,
+        idle_seconds: float = 60,
+        port: int | None = None,
+    ) -> None:
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[str] = []
+        self.connections = 0
+        self.over_tls: list[bool] = []
+        self.stall_seconds = 0.0
+        self.hangs_up = False
+        self.in_data = threading.Event()
+        self.answer_recipient: Callable[[str], str] = lambda _: OK
+        self.answer_data: Callable[[str], str] = lambda _: OK
+        self.port = port or free_port()
+        self._login = login
+        self._options: dict[str, Any] = {"timeout": idle_seconds, "enable_SMTPUTF8": True}
+        if starttls is not None:
+            self._options |= {"tls_context": starttls, "require_starttls": True}
+        if login is not None:
+            self._options |= {"authenticator": self._check, "auth_required": True, "auth_require_tls": False}
+        sink = self
+
+        class Door(Controller):
+            def factory(self) -> SMTP:
+                sink.connections += 1
+                return SMTP(self.handler, hostname="sink.test", **sink._options)
+
+        self._door = Door(self, hostname="127.0.0.1", port=self.port, ssl_context=implicit_tls)
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}?tls=none"
+
+    def __enter__(self) -> "Sink":
+        self._door.start()
+        # The controller knocks once by itself to see whether it is up.
+        self.connections = 0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._door.stop()
+
+    def _check(self, _server: SMTP, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+        given = (data.login.decode(), data.password.decode())
+        return AuthResult(success=given == self._login, handled=False)
+
+    async def handle_RCPT(self, _server: SMTP, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's own name
+        reply = self.answer_recipient(address)
+        if reply.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return reply
+
+    async def handle_DATA(self, server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's own name
+        self.in_data.set()
+        await asyncio.sleep(self.stall_seconds)
+        if self.hangs_up:
+            server.transport.abort()
+        reply = self.answer_data(envelope.rcpt_tos[0])
+        if reply.startswith("250"):
+            self.mails.append(message_from_bytes(envelope.content, _class=EmailMessage, policy=modern))
+            self.recipients.extend(envelope.rcpt_tos)
+            self.over_tls.append(server.transport.get_extra_info("ssl_object") is not None)
+        return reply
+
+    def ids(self) -> list[str]:
+        """Return the Message-ID of each mail that was accepted."""
+        return [mail["Message-ID"] for mail in self.mails]
