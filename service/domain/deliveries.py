@@ -84,7 +84,9 @@ def write_letter(session: Session, claim: Claim, *, links: Links, now: datetime.
     reminder.leased_until = now + LEASE
     campaign = reminder.campaign
     # A reader of "pt-BR" is written to in a campaign's "pt", where it has no closer words.
-    texts: dict[str, str] = campaign.texts.get(reminder.lang) or campaign.texts.get(reminder.lang[:2], {})
+    texts: dict[str, str] = campaign.texts.get(reminder.lang) or campaign.texts.get(
+        reminder.lang.partition("-")[0], {}
+    )
     token = reminder_token(keyring_in(session), reminder)
     return ReminderLetter(
         message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
