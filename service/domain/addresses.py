@@ -14,7 +14,7 @@ def normalise_address(text: str) -> str:
         InvalidAddress: mail cannot be sent to this; the address itself is not repeated in the error.
     """
     try:
-        address = validate_email(text.strip(), check_deliverability=False, test_environment=True)
+        address = validate_email(text.strip(), check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         raise InvalidAddress(
             "This does not look like an e-mail address; write it like name@example.org.", field="email"

@@ -15,6 +15,7 @@ from service.db.reminder import Reminder, ReminderMove
 from service.db.upsert import insert_into
 from service.domain.addresses import normalise_address
 from service.domain.calendar import Due, next_month
+from service.domain.campaigns import choice_for
 from service.domain.errors import ReminderChoiceNotOffered, ReminderNotFound, RemindersNotOffered
 from service.domain.pledges import check_amount
 from service.domain.reminder_status import MOVES, ReminderEvent, move
@@ -67,8 +68,11 @@ def set_reminder(
         AmountAboveMaximum, FrequencyNotOffered: nothing is stored.
     """
     months = _months(campaign, wish.months)
-    if wish.amount is not None:
-        frequency = wish.frequency or campaign.default_frequency
+    frequency = wish.frequency or campaign.default_frequency
+    if wish.amount is None:
+        # The mail will lead back to this choice, so it must be one that the campaign offers.
+        choice_for(campaign, frequency)
+    else:
         check_amount(campaign, frequency, wish.amount, lang=wish.lang or campaign.lang)
     zone = wish.timezone or campaign.timezone
     due = _due(campaign, months, zone, now=now, month_seconds=month_seconds)

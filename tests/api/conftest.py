@@ -11,7 +11,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from service.app import create_app
-from service.cli import DEMO_CAMPAIGN, read_campaign_file
+from service.commands.campaigns import read_campaign_file
+from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.tables import Base
 from service.desk import Desk
 from service.domain.campaigns import CampaignTerms, apply_campaign, read_terms

@@ -1,0 +1,171 @@
+"""Which pages of other sites may call: those a campaign lists, with no credentials, never the staff's doors."""
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.desk import Desk
+from tests.api.wire import assert_problem, bearer, change_campaign, count, pay, pledge, remind
+
+PAPER = "https://paper.example"
+STRANGER = "https://stranger.example"
+ALLOW = "Access-Control-Allow-Origin"
+
+
+@pytest.fixture
+def listed(desk: Desk) -> None:
+    """Let only the paper's pages embed the campaign."""
+    change_campaign(desk, origins=[PAPER, "https://www.paper.example", "http://localhost:3000"])
+
+
+def preflight(client: FlaskClient, path: str, origin: str, method: str = "POST") -> TestResponse:
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "content-type,idempotency-key",
+    }
+    return client.options(path, headers=headers)
+
+
+def test_by_default_any_page_may_read_and_ask(client: FlaskClient) -> None:
+    for response in (
+        client.get("/v1/campaigns/default", headers={"Origin": STRANGER}),
+        pledge(client, origin=STRANGER),
+        remind(client, origin=STRANGER),
+        remind(client, origin="null"),
+    ):
+        assert response.status_code in (200, 201)
+        assert response.headers[ALLOW] == "*"
+
+
+def test_a_page_may_read_the_headers_that_the_widget_needs(client: FlaskClient) -> None:
+    exposed = pledge(client, origin=PAPER).headers["Access-Control-Expose-Headers"]
+    assert {"ETag", "Idempotent-Replayed", "Retry-After", "X-Request-Id"} <= set(exposed.split(", "))
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize("origin", [PAPER, "https://www.paper.example", "http://localhost:3000"])
+def test_a_listed_page_is_let_in_by_name(client: FlaskClient, origin: str) -> None:
+    for response in (
+        client.get("/v1/campaigns/default", headers={"Origin": origin}),
+        pledge(client, origin=origin),
+        remind(client, origin=origin),
+    ):
+        assert response.status_code in (200, 201)
+        assert response.headers[ALLOW] == origin
+        assert "Origin" in response.headers["Vary"]
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    "origin",
+    [
+        STRANGER,
+        "null",
+        "",
+        "http://paper.example",
+        "https://paper.example:8443",
+        "https://evil.paper.example",
+        "https://paper.example.evil.example",
+        "https://paper.example/",
+        "https://paper.example, https://stranger.example",
+        "https://пейпер.example",
+        "file://",
+        "*",
+    ],
+)
+def test_a_page_that_is_not_listed_gets_nothing_done(client: FlaskClient, desk: Desk, origin: str) -> None:
+    raw = origin.encode().decode("latin-1")
+    headers = {"Origin": raw, "Idempotency-Key": "from-a-strange-page"}
+    body = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
+    for response in (
+        client.get("/v1/campaigns/default", headers={"Origin": raw}),
+        client.post("/v1/pledges", json=body, headers=headers),
+        client.post("/v1/reminders", json={"campaign": "default", "email": "a@example.org"}, headers=headers),
+    ):
+        assert_problem(response, 403, "origin_not_allowed")
+        assert ALLOW not in response.headers
+    assert count(desk, Pledge) == count(desk, Reminder) == 0
+
+
+@pytest.mark.usefixtures("listed")
+def test_servers_and_our_own_pages_need_no_listing(client: FlaskClient) -> None:
+    assert pledge(client).status_code == 201
+    assert pledge(client, origin="http://desk.test").status_code == 201
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_strange_page_cannot_look_a_pledge_up(client: FlaskClient) -> None:
+    made = pledge(client).json["id"]
+    assert_problem(client.get(f"/v1/pledges/{made}", headers={"Origin": STRANGER}), 403, "origin_not_allowed")
+    assert client.get(f"/v1/pledges/{made}", headers={"Origin": PAPER}).headers[ALLOW] == PAPER
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_page_can_read_why_it_was_refused(client: FlaskClient) -> None:
+    headers = {"Origin": PAPER, "Idempotency-Key": "12345678"}
+    for response in (
+        pledge(client, origin=PAPER, amount=1),
+        remind(client, origin=PAPER, email="nobody"),
+        client.post("/v1/pledges", data="{", headers=headers | {"Content-Type": "application/json"}),
+        client.post("/v1/pledges", data="x", headers=headers | {"Content-Type": "text/plain"}),
+        client.post("/v1/pledges", data=b" " * 70_000, headers=headers | {"Content-Type": "application/json"}),
+        client.get("/v1/pledges/00000000-0000-0000-0000-000000000000", headers=headers),
+    ):
+        assert response.status_code >= 400
+        assert response.headers[ALLOW] == PAPER
+        assert response.get_json(force=True)["code"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/pledges", "/v1/reminders", "/v1/campaigns/default", "/v1/reminders/token/cancel"]
+)
+def test_a_preflight_is_answered_for_a_listed_page(
+    client: FlaskClient, desk: Desk, listed: None, path: str
+) -> None:
+    response = preflight(client, path, PAPER)
+    assert (response.status_code, response.data) == (204, b"")
+    assert response.headers[ALLOW] == PAPER
+    assert {"GET", "POST"} <= set(response.headers["Access-Control-Allow-Methods"].split(", "))
+    allowed = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert {"content-type", "idempotency-key", "if-none-match"} <= set(allowed)
+    assert int(response.headers["Access-Control-Max-Age"]) > 0
+
+
+def test_a_preflight_promises_a_strange_page_nothing(client: FlaskClient, listed: None) -> None:
+    response = preflight(client, "/v1/pledges", STRANGER)
+    assert response.status_code == 204
+    assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
+
+
+def test_staff_doors_are_closed_to_every_page(client: FlaskClient, desk: Desk) -> None:
+    for path in (
+        "/v1/admin/pledges",
+        "/v1/admin/pledges/export",
+        "/v1/admin/summary",
+        "/v1/admin/campaigns/default",
+    ):
+        response = preflight(client, path, PAPER, method="GET")
+        assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
+        headers = bearer(desk, "read", "export") | {"Origin": PAPER}
+        for sent in (headers, {"Origin": PAPER}):
+            answer = client.get(path, headers=sent)
+            assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+
+
+def test_no_answer_ever_takes_or_gives_a_credential(client: FlaskClient, desk: Desk) -> None:
+    made = pledge(client, origin=PAPER)
+    pay(desk, made.json["id"])
+    for response in (
+        made,
+        remind(client, origin=PAPER),
+        pledge(client, origin=PAPER, amount=1),
+        client.get("/v1/campaigns/default", headers={"Origin": PAPER}),
+        preflight(client, "/v1/pledges", PAPER),
+        client.get("/v1/nothing", headers={"Origin": PAPER}),
+        client.get("/v1/admin/summary", headers=bearer(desk, "read")),
+    ):
+        assert "Access-Control-Allow-Credentials" not in response.headers
+        assert "Set-Cookie" not in response.headers

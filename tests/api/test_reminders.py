@@ -1,0 +1,317 @@
+"""A reminder: due on the same day of a later month by the reader's calendar, one for each reader and campaign."""
+
+import datetime
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from service.db.reminder import Reminder
+from service.db.supporter import Supporter
+from service.desk import Desk
+from tests.api.wire import LEFT_OUT, assert_problem, change_campaign, count, pay, pledge, remind, the_reminder
+from tests.clock import Clock
+
+
+def at(clock: Clock, text: str) -> None:
+    clock.now = datetime.datetime.fromisoformat(text)
+
+
+def test_the_contract_s_own_example_comes_out_to_the_letter(client: FlaskClient, clock: Clock) -> None:
+    at(clock, "2026-11-23T09:30:00Z")
+    response = remind(
+        client,
+        months=1,
+        timezone="Europe/Amsterdam",
+        frequency="monthly",
+        amount=500,
+        page_url="https://paper.example/a",
+        lang="en",
+        consent_version="2026-01",
+    )
+    assert response.status_code == 201
+    assert response.content_type == "application/json"
+    assert response.json == {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-12-23T08:00:00Z"}
+
+
+def test_a_campaign_and_an_address_are_enough(client: FlaskClient, desk: Desk) -> None:
+    assert remind(client).json == {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-12-23T09:00:00Z"}
+    reminder = the_reminder(desk)
+    assert (reminder.months, reminder.timezone, reminder.lang, reminder.amount_minor) == (1, "UTC", "en", None)
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "zone", "months", "due_on", "due_at"),
+    [
+        # The last day of a month that is too short.
+        ("2027-01-31T12:00:00Z", "UTC", 1, "2027-02-28", "2027-02-28T09:00:00Z"),
+        ("2028-01-31T12:00:00Z", "UTC", 1, "2028-02-29", "2028-02-29T09:00:00Z"),
+        ("2026-07-31T12:00:00Z", "UTC", 1, "2026-08-31", "2026-08-31T09:00:00Z"),
+        ("2026-08-31T12:00:00Z", "UTC", 1, "2026-09-30", "2026-09-30T09:00:00Z"),
+        ("2026-12-29T12:00:00Z", "UTC", 1, "2027-01-29", "2027-01-29T09:00:00Z"),
+        ("2026-12-31T12:00:00Z", "UTC", 1, "2027-01-31", "2027-01-31T09:00:00Z"),
+        ("2027-02-28T12:00:00Z", "UTC", 1, "2027-03-28", "2027-03-28T09:00:00Z"),
+        ("2028-02-29T12:00:00Z", "UTC", 12, "2029-02-28", "2029-02-28T09:00:00Z"),
+        # The reader's own date counts: it is already the 1st in Auckland, and still the 31st in Honolulu.
+        ("2026-12-31T12:00:00Z", "Pacific/Auckland", 1, "2027-02-01", "2027-01-31T20:00:00Z"),
+        ("2027-01-01T05:00:00Z", "Pacific/Honolulu", 1, "2027-01-31", "2027-01-31T19:00:00Z"),
+        ("2026-11-23T09:30:00Z", "Asia/Kathmandu", 1, "2026-12-23", "2026-12-23T03:15:00Z"),
+        ("2026-11-23T09:30:00Z", "Pacific/Kiritimati", 3, "2027-02-23", "2027-02-22T19:00:00Z"),
+        # Summer time began or ended in between.
+        ("2026-10-20T09:30:00Z", "Europe/Amsterdam", 1, "2026-11-20", "2026-11-20T08:00:00Z"),
+        ("2027-03-10T09:30:00Z", "Europe/Amsterdam", 1, "2027-04-10", "2027-04-10T07:00:00Z"),
+    ],
+)  # fmt: skip
+def test_a_later_month_is_the_same_day_by_the_reader_s_calendar(
+    desk: Desk, client: FlaskClient, clock: Clock, asked_at: str, zone: str, months: int, due_on: str, due_at: str
+) -> None:
+    at(clock, asked_at)
+    change_campaign(desk, reminder={"choices": [1, 3, 12]})
+    answer = remind(client, timezone=zone, months=months).json
+    assert (answer["due_on"], answer["due_at"]) == (due_on, due_at)
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "hour", "due_at"),
+    [
+        # 02:00 to 03:00 does not exist on 28 March 2027 in Amsterdam: the mail leaves an hour of clock time later.
+        ("2027-02-28T12:00:00Z", 2, "2027-03-28T01:00:00Z"),
+        # 02:00 to 03:00 comes twice on 31 October 2027: the first one counts.
+        ("2027-09-30T12:00:00Z", 2, "2027-10-30T00:00:00Z"),
+        ("2027-08-31T12:00:00Z", 2, "2027-09-30T00:00:00Z"),
+    ],
+)
+def test_an_hour_that_a_clock_change_skips_moves_forward(
+    desk: Desk, client: FlaskClient, clock: Clock, asked_at: str, hour: int, due_at: str
+) -> None:
+    at(clock, asked_at)
+    change_campaign(desk, timezone="Europe/Amsterdam", send_hour=hour)
+    assert remind(client).json["due_at"] == due_at
+
+
+def test_an_hour_that_comes_twice_means_the_first(desk: Desk, client: FlaskClient, clock: Clock) -> None:
+    at(clock, "2027-08-31T12:00:00Z")
+    change_campaign(desk, timezone="Europe/Amsterdam", send_hour=2, reminder={"choices": [2]})
+    assert remind(client).json == {"status": "scheduled", "due_on": "2027-10-31", "due_at": "2027-10-31T00:00:00Z"}
+
+
+def test_without_a_zone_the_campaign_s_counts(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, timezone="America/New_York", send_hour=7)
+    assert remind(client).json["due_at"] == "2026-12-23T12:00:00Z"
+    assert remind(client, timezone="Asia/Tokyo").json["due_at"] == "2026-12-22T22:00:00Z"
+
+
+def test_the_first_choice_is_meant_when_none_is_named(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, reminder={"choices": [3, 1]})
+    assert remind(client).json["due_on"] == "2027-02-23"
+    assert remind(client, months=1).json["due_on"] == "2026-12-23"
+
+
+@pytest.mark.parametrize("months", [2, 3, 12, 24])
+def test_months_that_are_not_offered_are_refused(client: FlaskClient, desk: Desk, months: int) -> None:
+    assert_problem(remind(client, months=months), 422, "reminder_choice_not_offered", field="months", says="1")
+    assert count(desk, Reminder) == count(desk, Supporter) == 0
+
+
+def test_a_campaign_without_reminders_sets_none(client: FlaskClient, desk: Desk) -> None:
+    change_campaign(desk, reminder={"enabled": False})
+    assert_problem(remind(client), 422, "reminders_not_offered")
+    assert count(desk, Reminder) == count(desk, Supporter) == 0
+
+
+def test_a_campaign_that_does_not_exist_sets_none(client: FlaskClient, desk: Desk) -> None:
+    assert_problem(remind(client, campaign="none"), 404, "campaign_not_found")
+    assert count(desk, Supporter) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("months", 0),
+        ("months", -1),
+        ("months", 25),
+        ("months", 1.0),
+        ("months", "1"),
+        ("months", True),
+        ("months", None),
+        ("months", []),
+        ("timezone", "europe/amsterdam"),
+        ("timezone", "Europe/Atlantis"),
+        ("timezone", "+01:00"),
+        ("timezone", "CEST"),
+        ("timezone", "localtime"),
+        ("timezone", "posixrules"),
+        ("timezone", "../etc/passwd"),
+        ("timezone", "UTC\0"),
+        ("timezone", ""),
+        ("timezone", 1),
+        ("timezone", None),
+        ("frequency", "weekly"),
+        ("amount", 0),
+        ("amount", 5.0),
+        ("amount", "500"),
+        ("amount", True),
+        ("amount", 10**13),
+        ("page_url", "javascript:alert(1)"),
+        ("lang", "english please"),
+        ("consent_version", ""),
+        ("consent_version", "v" * 65),
+        ("email", LEFT_OUT),
+        ("email", None),
+        ("email", 1),
+        ("email", ["reader@example.org"]),
+        ("campaign", LEFT_OUT),
+        ("currency", "USD"),
+    ],
+)
+def test_each_field_of_a_reminder_is_held_against_its_form(
+    client: FlaskClient, desk: Desk, name: str, value: object
+) -> None:
+    assert_problem(remind(client, **{name: value}), 422, "validation_failed", field=name)
+    assert count(desk, Reminder) == count(desk, Supporter) == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        ({"amount": 199}, "amount_below_minimum"),
+        ({"amount": 1_000_001, "frequency": "once"}, "amount_above_maximum"),
+        ({"frequency": "annual"}, "frequency_not_offered"),
+        ({"frequency": "annual", "amount": 500}, "frequency_not_offered"),
+    ],
+)
+def test_a_wish_that_the_campaign_could_not_grant_is_not_kept(
+    client: FlaskClient, desk: Desk, wish: dict, code: str
+) -> None:
+    change_campaign(desk, frequencies=[{"frequency": "once"}, {"frequency": "monthly"}])
+    assert_problem(remind(client, **wish), 422, code)
+    assert count(desk, Reminder) == count(desk, Supporter) == 0
+
+
+def test_asking_again_replaces_the_date_and_keeps_one_reminder(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    change_campaign(desk, reminder={"choices": [1, 3]})
+    remind(client, amount=500, frequency="monthly", timezone="Asia/Tokyo")
+    clock.advance(days=3)
+    answer = remind(client, months=3)
+    assert answer.json == {"status": "scheduled", "due_on": "2027-02-26", "due_at": "2027-02-26T09:00:00Z"}
+    reminder = the_reminder(desk)
+    assert (reminder.months, reminder.timezone, reminder.amount_minor) == (3, "UTC", None)
+    assert count(desk, Supporter) == 1
+
+
+def test_each_campaign_may_remind_the_same_reader(client: FlaskClient, desk: Desk) -> None:
+    change_campaign(desk, slug="climate")
+    assert remind(client).status_code == remind(client, campaign="climate").status_code == 201
+    assert (count(desk, Reminder), count(desk, Supporter)) == (2, 1)
+
+
+def test_the_answer_does_not_tell_whether_the_address_was_known(client: FlaskClient, desk: Desk) -> None:
+    pay(desk, pledge(client).json["id"], email="known@example.org")
+    remind(client, email="reminded@example.org")
+    answers = {
+        (answer.status_code, answer.data, tuple(sorted(name for name, _ in answer.headers)))
+        for answer in (
+            remind(client, email=address)
+            for address in ("known@example.org", "reminded@example.org", "new@example.org")
+        )
+    }
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "reader@EXAMPLE.org",
+        "  reader@example.org\t",
+        "reader@Example.ORG ",
+        "reader@example.org\N{NO-BREAK SPACE}",
+        "reader@\N{FULLWIDTH LATIN SMALL LETTER E}xample.org",
+    ],
+)
+def test_an_address_written_differently_is_the_same_reader(client: FlaskClient, desk: Desk, written: str) -> None:
+    assert remind(client).status_code == remind(client, email=written).status_code == 201
+    assert count(desk, Reminder) == count(desk, Supporter) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("reader@bücher.example", "reader@xn--bcher-kva.example"),
+        ("reader@BÜCHER.example", "reader@bu\N{COMBINING DIAERESIS}cher.example"),
+        ("читатель@пример.рф", "читатель@xn--e1afmkfd.xn--p1ai"),
+        ("r\N{LATIN SMALL LETTER E WITH ACUTE}ader@example.org", "re\N{COMBINING ACUTE ACCENT}ader@example.org"),
+    ],
+)
+def test_an_international_address_has_one_form(client: FlaskClient, desk: Desk, one: str, other: str) -> None:
+    assert remind(client, email=one).status_code == remind(client, email=other).status_code == 201
+    assert count(desk, Supporter) == 1
+    with desk.database.reading() as session:
+        domain = session.scalars(select(Supporter)).one().email.rpartition("@")[2]
+        assert domain.isascii()
+        assert domain == domain.lower()
+
+
+@pytest.mark.parametrize("one", ["a.b@example.org", "ab@example.org", "a+b@example.org", "A@example.org"])
+def test_the_part_before_the_at_is_the_reader_s_own_business(client: FlaskClient, desk: Desk, one: str) -> None:
+    remind(client, email="a@example.org")
+    remind(client, email=one)
+    assert count(desk, Supporter) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "reader",
+        "@paper.example",
+        "reader@",
+        "reader@localhost",
+        "reader@@example.org",
+        "reader@example..org",
+        "reader@-example.org",
+        "reader@example.org-",
+        "reader@example",
+        ".reader@example.org",
+        "reader.@example.org",
+        "re..ader@example.org",
+        "re ader@example.org",
+        "reader@exa mple.org",
+        "Reader <reader@example.org>",
+        "<reader@example.org>",
+        "reader@example.org, other@example.org",
+        "reader@example.org;other@example.org",
+        "reader@[127.0.0.1]",
+        "reader@127.0.0.1",
+        "reader@example.org\N{ZERO WIDTH SPACE}",
+        "reader@ex\N{RIGHT-TO-LEFT OVERRIDE}ample.org",
+        "mailto:reader@example.org?bcc=other@example.org",
+        "a" * 65 + "@example.org",
+        "reader@" + "a" * 64 + ".org",
+        "reader@" + ".".join(["a" * 60] * 5) + ".org",
+        '"reader"@example.org',
+        "reader@xn--.example",
+        "reader@example.org.",
+        "💩",
+    ],
+)
+def test_an_address_that_no_mail_can_reach_is_refused(client: FlaskClient, desk: Desk, address: str) -> None:
+    problem = assert_problem(remind(client, email=address), 422, "invalid_email", field="email")
+    assert address not in str(problem)
+    assert count(desk, Reminder) == count(desk, Supporter) == 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "reader@example.org\nBcc: x@example.org",
+        "a\0b@example.org",
+        "a\rb@example.org",
+        "\ud800@example.org",
+        "",
+        " ",
+    ],
+)
+def test_an_address_that_would_forge_a_header_is_refused(client: FlaskClient, desk: Desk, address: str) -> None:
+    assert_problem(remind(client, email=address), 422, "validation_failed", field="email")
+    assert count(desk, Supporter) == 0
