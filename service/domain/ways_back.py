@@ -15,13 +15,15 @@ def after_payment(pledge: Pledge, links: Links) -> str:
 
 def walk_away(pledge: Pledge, links: Links) -> str:
     """Return the page that the reader came from, if the newsroom lists it, else our support page."""
-    campaign = pledge.campaign
-    own_page = _return_page(pledge)
-    if own_page is not None:
-        return own_page
-    if pledge.page_url is not None and _may_return_to(campaign, pledge.page_url, links):
-        return pledge.page_url
-    return links.gift_page(campaign, pledge.frequency, pledge.amount_minor)
+    support_page = links.gift_page(pledge.campaign, pledge.frequency, pledge.amount_minor)
+    return _return_page(pledge) or page_before(pledge, links) or support_page
+
+
+def page_before(pledge: Pledge, links: Links) -> str | None:
+    """Return the page that the reader gave from, if the newsroom lists it or it is ours."""
+    if pledge.page_url is None or not _may_return_to(pledge.campaign, pledge.page_url, links):
+        return None
+    return pledge.page_url
 
 
 def _return_page(pledge: Pledge) -> str | None:

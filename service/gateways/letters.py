@@ -46,13 +46,14 @@ class LetterWriter:
         message["List-Unsubscribe"] = f"<{letter.cancel_url}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = lang
         view = {"letter": letter, "words": words, "lang": lang, "direction": find_locale(lang).text_direction}
         # Quoted-printable passes every server as it is, and stays readable to whoever looks at the source.
         message.set_content(self._templates.get_template("reminder.txt").render(view), cte="quoted-printable")
         message.add_alternative(
             self._templates.get_template("reminder.html").render(view), subtype="html", cte="quoted-printable"
         )
+        # Only now: what describes content moves into the first part when a second one is added.
+        message["Content-Language"] = lang
         return message
 
     def _words(self, letter: ReminderLetter, lang: str) -> dict[str, str]:

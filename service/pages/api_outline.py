@@ -103,7 +103,7 @@ class _Reader:
     def _operation(self, path: str, method: str, node: Node, shared: list[Node]) -> Operation:
         parameters = [self._follow(one) for one in (*shared, *node.get("parameters", []))]
         body = self._schema(node.get("requestBody", {}))
-        needs_token = bool(node.get("security"))
+        needs_token = bool(node.get("security")) or path.startswith("/v1/admin/")
         return Operation(
             id=f"{method}-{path.strip('/').replace('/', '-').translate({ord('{'): None, ord('}'): None})}",
             method=method.upper(),

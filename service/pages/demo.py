@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.pages.language import plain_words
 from service.pages.sheet import sheet
+from service.web import current_desk
 
 # Days on which the invented ferry did not sail: the figure of the article.
 CANCELLED_DAYS = ((2019, 9), (2020, 14), (2021, 22), (2022, 31), (2023, 38), (2024, 57), (2025, 71))
@@ -21,4 +22,10 @@ def go_to_demo() -> BaseResponse:
 @demo.get("/demo")
 def show_article() -> Response:
     """Show the article with the box in it."""
-    return sheet("demo.html", plain_words(), runs_widget=True, days=CANCELLED_DAYS)
+    return sheet(
+        "demo.html",
+        plain_words(),
+        runs_widget=True,
+        days=CANCELLED_DAYS,
+        keeps_mail=current_desk().settings.keeps_mail,
+    )

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from service.pages.api_facts import api_facts
 from service.pages.api_outline import outline
-from service.pages.language import plain_words
+from service.pages.language import english_words
 from service.pages.sheet import sheet
 
 docs = Blueprint("docs", __name__)
@@ -16,4 +16,4 @@ def show_docs() -> Response:
     facts = api_facts()
     errors = [(status, code, sentence) for status, (code, sentence) in facts.codes.items()]
     errors += [(status, error.code, (error.__doc__ or "").strip()) for error, status in facts.statuses.items()]
-    return sheet("docs.html", plain_words(), api=outline(facts.specification()), errors=sorted(errors))
+    return sheet("docs.html", english_words(), api=outline(facts.specification()), errors=sorted(errors))

@@ -42,6 +42,11 @@ def plain_words() -> Words:
     return Words(_choose((_asked_for(),), (), default="en"), {})
 
 
+def english_words() -> Words:
+    """Return the words for a page that is for those who run the desk; such pages are written in English."""
+    return Words("en", {})
+
+
 def _asked_for() -> str | None:
     return request.args.get("lang") or request.form.get("lang")
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from service.db.outbox_mail import OutboxMail
 from service.domain.kept_mails import find_kept_mail, list_kept_mails
-from service.pages.language import plain_words
+from service.pages.language import english_words
 from service.pages.sheet import sheet
 from service.web import current_desk, reading
 
@@ -58,14 +58,14 @@ def only_with_kept_mail() -> None:
 def list_mails() -> Response:
     """List the mails, the newest first."""
     with reading() as session:
-        return sheet("outbox.html", plain_words(), mails=[_open(mail) for mail in list_kept_mails(session)])
+        return sheet("outbox.html", english_words(), mails=[_open(mail) for mail in list_kept_mails(session)])
 
 
 @outbox.get("/<uuid:mail_id>")
 def show_mail(mail_id: uuid.UUID) -> Response:
     """Show one mail: its headers, and both its parts."""
     with reading() as session:
-        return sheet("mail.html", plain_words(), frames=True, mail=_open(find_kept_mail(session, mail_id)))
+        return sheet("mail.html", english_words(), frames=True, mail=_open(find_kept_mail(session, mail_id)))
 
 
 @outbox.get("/<uuid:mail_id>/html")

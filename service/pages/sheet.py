@@ -44,7 +44,9 @@ def sheet(
     `leads_to` are addresses on other sites that a form of this page may end at: browsers hold a form's redirects
     against the policy too. `runs_widget` lets our own script run, and `frames` our own pages be framed in it.
     """
-    response = Response(draw(template, words, status=status, **view), status, content_type="text/html; charset=utf-8")
+    response = Response(
+        draw(template, words, status=status, **view), status, content_type="text/html; charset=utf-8"
+    )
     response.headers["Content-Security-Policy"] = _policy(leads_to, runs_widget=runs_widget, frames=frames)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Language"] = words.lang

@@ -8,6 +8,7 @@ from schemas.vocabulary import PledgeStatus
 from service.domain.errors import PledgeNotFound
 from service.domain.money import Money, format_money
 from service.domain.pledges import find_pledge
+from service.domain.ways_back import page_before
 from service.pages.gifts import say_gift
 from service.pages.language import words_for
 from service.pages.sheet import sheet
@@ -40,6 +41,7 @@ def say_thank_you(slug: str) -> Response:
             here=links.thank_you_page(pledge.campaign, pledge.id),
             checkout_url=pledge.checkout_url,
             again_url=links.gift_page(pledge.campaign, pledge.frequency, pledge.amount_minor),
+            page_before=page_before(pledge, links),
             is_a_test=pledge.gateway == "sandbox",
         )
 

@@ -1,9 +1,12 @@
 """What a person sees when something is refused: a page, where a program would get a problem (RFC 9457)."""
 
+from email.utils import parseaddr
+
 from flask import Flask, Response, g, request
 
 from service.pages.language import Words, plain_words
 from service.pages.sheet import sheet
+from service.web import current_desk
 
 PROBLEM = "application/problem+json"
 # Programs read these; everything else is for people.
@@ -25,6 +28,7 @@ def _show(response: Response) -> Response:
         "trouble.html",
         words,
         status=status,
+        sender=parseaddr(current_desk().settings.mail_from)[0] or "Mainstay",
         title=words[f"trouble_{name}_title"],
         message=words[f"trouble_{name}"],
         reference=g.get("request_id") if status >= SERVER_FAULT else None,
