@@ -1,5 +1,12 @@
-"""INSERT that says what to do when the row is already there; both databases know it under the same words."""
+"""INSERT that says what to do when the row is already there; both databases know it under the same words.
 
+Those for the hot paths are written once for each table and then only filled in, because writing one takes longer
+than running it.
+"""
+
+import uuid
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
@@ -7,9 +14,50 @@ from sqlalchemy.orm import Session
 
 from service.db.base import Base
 
-_INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 def insert_into(session: Session, table: type[Base]) -> Any:
     """Return an INSERT into `table` that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    return _INSERTS[session.get_bind().dialect.name](table)
+    return _INSERTS[_database(session)](table)
+
+
+def insert_row(session: Session, table: type[Base], row: Mapping[str, Any]) -> None:
+    """Insert a row now, and not when the session is flushed."""
+    session.execute(_plain(_database(session), table), row)
+
+
+def insert_unless_there(
+    session: Session, table: type[Base], row: Mapping[str, Any], *, unique: tuple[str, ...]
+) -> bool:
+    """Insert a row unless one with the same `unique` columns is there; return whether it was inserted."""
+    return session.execute(_unless_there(_database(session), table, unique), row).first() is not None
+
+
+def insert_or_hold(session: Session, table: type[Base], row: Mapping[str, Any], *, unique: str) -> uuid.UUID:
+    """Insert a row, or hold the one with the same `unique` column until the transaction ends; return its id."""
+    row_id: uuid.UUID = session.execute(_or_hold(_database(session), table, unique), row).scalar_one()
+    return row_id
+
+
+def _database(session: Session) -> str:
+    return session.get_bind().dialect.name
+
+
+@cache
+def _plain(database: str, table: Any) -> Any:
+    return _INSERTS[database](table.__table__)
+
+
+@cache
+def _unless_there(database: str, table: Any, unique: tuple[str, ...]) -> Any:
+    statement = _plain(database, table).on_conflict_do_nothing(index_elements=unique)
+    return statement.returning(table.__table__.c.id)
+
+
+@cache
+def _or_hold(database: str, table: Any, unique: str) -> Any:
+    statement = _plain(database, table)
+    # Setting the value that is there already changes nothing, but it locks the row and returns its id.
+    setting = {unique: statement.excluded[unique]}
+    return statement.on_conflict_do_update(index_elements=[unique], set_=setting).returning(table.__table__.c.id)

@@ -12,7 +12,7 @@ from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.keyring import Keyring
 from service.db.reminder import Reminder, ReminderMove
-from service.db.upsert import insert_into
+from service.db.upsert import insert_row, insert_unless_there
 from service.domain.addresses import normalise_address
 from service.domain.calendar import Due, next_month
 from service.domain.campaigns import choice_for
@@ -91,16 +91,10 @@ def set_reminder(
     }
     reminder_id = new_id()
     row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **said}
-    added = session.execute(
-        insert_into(session, Reminder)
-        .values(status=ReminderStatus.SCHEDULED, occurrence=1, attempts=0, lease_number=0, **row)
-        .on_conflict_do_nothing(index_elements=[Reminder.campaign_id, Reminder.supporter_id])
-        .returning(Reminder.id)
-    ).scalar_one_or_none()
-    if added is not None:
-        session.add(
-            ReminderMove(reminder_id=added, occurrence=1, event=MADE, to_status=ReminderStatus.SCHEDULED, at=now)
-        )
+    row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
+    if insert_unless_there(session, Reminder, row, unique=("campaign_id", "supporter_id")):
+        made = {"occurrence": 1, "event": MADE, "to_status": ReminderStatus.SCHEDULED, "at": now}
+        insert_row(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
     else:
         standing = session.execute(
             select(Reminder)

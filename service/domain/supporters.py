@@ -13,7 +13,7 @@ from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.db.types import keyring_of
-from service.db.upsert import insert_into
+from service.db.upsert import insert_or_hold
 
 
 def keyring_in(session: Session) -> Keyring:
@@ -41,21 +41,13 @@ def meet_supporter(session: Session, address: str, *, now: datetime.datetime) ->
 
     Two requests at once agree on one person: the hash is unique, and the second to insert takes the first's row.
     """
-    known = hold_supporter(session, address)
+    current, *older = keyring_in(session).fingerprints(address)
+    # While keys change, an older one may have hashed the address to what the INSERT would not run into.
+    known = hold_supporter(session, address) if older else None
     if known is not None:
         return known
-    row = {
-        "id": new_id(),
-        "email": address,
-        "email_hash": keyring_in(session).fingerprint(address),
-        "created_at": now,
-    }
-    statement = insert_into(session, Supporter).values(row)
-    statement = statement.on_conflict_do_update(
-        index_elements=[Supporter.email_hash], set_={"email_hash": statement.excluded.email_hash}
-    ).returning(Supporter.id)
-    supporter_id: uuid.UUID = session.execute(statement).scalar_one()
-    return supporter_id
+    row = {"id": new_id(), "email": address, "email_hash": current, "created_at": now}
+    return insert_or_hold(session, Supporter, row, unique="email_hash")
 
 
 def erase_supporter(session: Session, address: str) -> tuple[int, int]:
