@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.db.keyring import Keyring
+from service.db.liveness import replace_dead_connections
 from service.db.types import attach_keyring, keyring_of
 from service.settings import Settings, sqlite_file
 
@@ -30,12 +31,14 @@ def make_engine(settings: Settings, keyring: Keyring) -> Engine:
             path.parent.mkdir(parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
     else:
-        options |= {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
+        options |= {"pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
     engine = create_engine(settings.database_url, **options)
     attach_keyring(engine.dialect, keyring)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        replace_dead_connections(engine)
     return engine
 
 
