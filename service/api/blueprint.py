@@ -62,6 +62,10 @@ class ResourceBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships
 
     ARGUMENTS_PARSER = StrictJsonParser()
 
+    def arguments(self, schema: type[Schema], **options: Any) -> Any:
+        """Read the request by a schema, which is made once here and not again for each request."""
+        return super().arguments(schema(), **options)
+
 
 class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
     """The API with its description, in which every error is a problem."""
