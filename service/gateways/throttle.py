@@ -1,10 +1,13 @@
 """Counting how often one client asks, in this process or, with `REDIS_URL`, across all of them."""
 
 import math
+import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 
 import structlog
-from limits import parse
+from limits import RateLimitItem, parse
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
@@ -29,10 +32,9 @@ class WindowThrottle:
     """
 
     def __init__(self, rate: str, keyring: Keyring, *, redis_url: str | None) -> None:
-        self._rate = parse(rate)
+        limit = parse(rate)
         self._keyring = keyring
-        storage = storage_from_string(redis_url or "memory://", wrap_exceptions=True)
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._counts = LocalCounts(limit) if redis_url is None else SharedCounts(limit, redis_url)
 
     def check(self, action: str, client: str) -> None:
         """Count one request.
@@ -44,11 +46,64 @@ class WindowThrottle:
         """
         who = self._keyring.fingerprint(f"throttle {client}").hex()[:32]
         try:
-            if self._limiter.hit(self._rate, action, who):
-                return
-            reset_at = self._limiter.get_window_stats(self._rate, action, who).reset_time
+            wait = self._counts.add(action, who)
         except StorageError:
             log.warning("throttle_store_unavailable")
             return
-        wait = max(1, math.ceil(reset_at - time.time()))
-        raise TooManyRequests("Too many requests; please wait a moment.", retry_after_seconds=wait)
+        if wait > 0:
+            seconds = max(1, math.ceil(wait))
+            raise TooManyRequests("Too many requests; please wait a moment.", retry_after_seconds=seconds)
+
+
+class SharedCounts:
+    """Counts in Redis."""
+
+    def __init__(self, limit: RateLimitItem, redis_url: str) -> None:
+        self._limit = limit
+        self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(redis_url, wrap_exceptions=True))
+
+    def add(self, action: str, who: str) -> float:
+        """Count one request and return 0, or return the seconds to wait.
+
+        Raises:
+            StorageError: Redis does not answer.
+        """
+        if self._limiter.hit(self._limit, action, who):
+            return 0
+        return self._limiter.get_window_stats(self._limit, action, who).reset_time - time.time()
+
+
+class LocalCounts:
+    """Counts in this process: those of the present window and of the one before it, and nothing older.
+
+    A request counts in full in its own window and fades away during the next. The same rule as in Redis; the store
+    in memory that comes with `limits` starts a thread for almost every request.
+    """
+
+    def __init__(self, limit: RateLimitItem, *, now: Callable[[], float] = time.time) -> None:
+        self._most, self._seconds = limit.amount, limit.get_expiry()
+        self._now = now
+        self._lock = threading.Lock()
+        self._window = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._before: Counter[tuple[str, str]] = Counter()
+
+    def add(self, action: str, who: str) -> float:
+        """Count one request and return 0, or return the seconds to wait."""
+        key = action, who
+        with self._lock:
+            window, gone = divmod(self._now(), self._seconds)
+            if window != self._window:
+                self._before = self._counts if window == self._window + 1 else Counter()
+                self._window, self._counts = int(window), Counter()
+            count, before = self._counts[key], self._before[key]
+            if count + before * (1 - gone / self._seconds) <= self._most - 1:
+                self._counts[key] = count + 1
+                return 0
+        if count < self._most:
+            return self._until_room(before, self._most - 1 - count) - gone
+        return self._seconds - gone + self._until_room(count, self._most - 1)
+
+    def _until_room(self, faded: int, room: int) -> float:
+        """Return after how many seconds of a window `faded` requests of the one before it count as `room`."""
+        return self._seconds * (1 - room / faded)
