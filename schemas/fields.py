@@ -15,6 +15,10 @@ from marshmallow import ValidationError, fields
 # Twelve digits of minor units are ten billion dollars: more is a mistake, whatever the campaign's maximum.
 LARGEST_AMOUNT = 10**12
 LONGEST_URL = 2048
+DATE_OR_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?P<time>T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?"
+)
 
 
 @cache
@@ -185,15 +189,14 @@ class Instant(fields.Field[datetime.datetime]):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> datetime.datetime:
         wish = "Give a date such as 2026-12-23 or an instant such as 2026-12-23T08:00:00Z."
-        if not isinstance(value, str):
+        # Python reads every form of ISO 8601, weeks included; RFC 3339 has one, which names its offset.
+        form = DATE_OR_INSTANT.fullmatch(value) if isinstance(value, str) else None
+        if form is None:
             raise ValidationError(wish)
-        is_date = len(value) == len("2026-12-23")
         try:
-            instant = datetime.datetime.fromisoformat(value)
-            if is_date:
+            instant = datetime.datetime.fromisoformat(form[0])
+            if form["time"] is None:
                 instant = instant.replace(tzinfo=datetime.UTC) + datetime.timedelta(days=int(self.after_date))
-            if instant.tzinfo is None:
-                raise ValidationError(wish)
             return instant.astimezone(datetime.UTC)
         except (ValueError, OverflowError) as error:
             raise ValidationError(wish) from error

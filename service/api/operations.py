@@ -12,11 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.vocabulary import Scope
+from service.api.problems import problem
 from service.api.staff_access import require_scope
 from service.db.migration import is_current
 from service.domain.summary import last_beat, summarise
 from service.web import current_desk, reading
 
+FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 WORKER_SILENT_AFTER = datetime.timedelta(seconds=90)
 
 operations = Blueprint("operations", __name__)
@@ -29,11 +31,13 @@ def healthz() -> Response:
 
 
 @operations.get("/readyz")
-def readyz() -> tuple[Response, int]:
+def readyz() -> Response:
     """Say whether the database answers, its schema is current and a worker is alive, each by name."""
     checks = {"database": _database(), "migrations": _migrations(), "worker": _worker()}
-    ready = all(answer == "ok" for answer in checks.values())
-    return jsonify(status="ok" if ready else "unavailable", checks=checks), 200 if ready else 503
+    failed = [f"{name}: {answer}" for name, answer in checks.items() if answer != "ok"]
+    if failed:
+        return problem(503, "not_ready", f"Not ready: {', '.join(failed)}.", more={"checks": checks})
+    return jsonify(status="ok", checks=checks)
 
 
 def _database() -> str:
@@ -77,7 +81,8 @@ def metrics() -> Response:
 
 def _from_this_machine() -> bool:
     # A proxy on this machine that we were not told of would make the whole world look local.
-    if "X-Forwarded-For" in request.headers and not current_desk().settings.trusted_proxies:
+    forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
+    if forwarded and not current_desk().settings.trusted_proxies:
         return False
     try:
         return ipaddress.ip_address(request.remote_addr or "").is_loopback

@@ -75,8 +75,9 @@ def problem(
     *,
     errors: dict[str, list[str]] | None = None,
     headers: dict[str, str] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> Response:
-    """Return the answer for an error."""
+    """Return the answer for an error; `more` are members beyond those that every problem has."""
     body: dict[str, Any] = {
         "type": f"urn:mainstay:problem:{code}",
         "title": http.HTTPStatus(status).phrase,
@@ -86,6 +87,7 @@ def problem(
     }
     if status == 422:
         body["errors"] = errors or {}
+    body |= more or {}
     g.problem_code = code
     return Response(json.dumps(body), status, headers, content_type="application/problem+json")
 

@@ -17,9 +17,9 @@ WORKER = "worker"
 
 def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
     """Return how many pledges and reminders stand where, what was paid in each currency, and what is due."""
-    by_status = dict(session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).tuples().all())
+    by_status = dict(session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).all())
     reminders = dict(
-        session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).tuples().all()
+        session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
     )
     paid = session.execute(
         select(Payment.currency, func.count().label("payments"), func.sum(Payment.amount_minor).label("amount"))

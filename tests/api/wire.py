@@ -102,6 +102,13 @@ def change_campaign(desk: Desk, **changes: Any) -> None:
         apply_campaign(session, read_terms(file), now=desk.clock())
 
 
+def listed(client: FlaskClient, staff: dict[str, str], path: str, **query: Any) -> dict[str, Any]:
+    """Return what staff read at an address."""
+    response = client.get(path, headers=staff, query_string=query)
+    assert response.status_code == 200, response.text
+    return response.json
+
+
 def assert_problem(
     response: TestResponse, status: int, code: str, *, field: str | None = None, says: str = ""
 ) -> dict[str, Any]:

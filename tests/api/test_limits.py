@@ -1,0 +1,128 @@
+"""When too much is asked, or the database is away: an honest refusal that says when to come back."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from service.app import create_app
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.settings import Settings
+from service.wiring import build_desk
+from tests.api.wire import PLEDGE, REMINDER, assert_problem, count, pledge, remind
+from tests.clock import Clock
+from tests.conftest import settings_for
+
+AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
+
+
+class TestAtThreeAMinute:
+    @pytest.fixture
+    def settings(self, migrated_database: str) -> Settings:
+        return settings_for(migrated_database, RATE_LIMIT="3/minute")
+
+    def test_the_fourth_request_is_told_when_to_come_back(self, client: FlaskClient, desk: Desk) -> None:
+        for ask, table in ((pledge, Pledge), (remind, Reminder)):
+            assert [ask(client).status_code for _ in range(3)] == [201] * 3
+            stored = count(desk, table)
+            response = ask(client, origin="https://paper.example")
+            assert_problem(response, 429, "too_many_requests")
+            assert 1 <= int(response.headers["Retry-After"]) <= 60
+            assert response.headers["Access-Control-Allow-Origin"] in ("*", "https://paper.example")
+            assert count(desk, table) == stored
+
+    def test_reading_and_cancelling_are_never_limited(self, client: FlaskClient) -> None:
+        assert {client.get("/v1/campaigns/default").status_code for _ in range(9)} == {200}
+        assert {client.post("/v1/reminders/x/cancel").status_code for _ in range(9)} == {404}
+        assert {client.get("/healthz").status_code for _ in range(9)} == {200}
+
+    def test_each_reader_is_counted_alone(self, client: FlaskClient) -> None:
+        for _ in range(4):
+            remind(client)
+        other = client.post("/v1/reminders", json=REMINDER, environ_base={"REMOTE_ADDR": "203.0.113.9"})
+        assert other.status_code == 201
+
+    def test_a_header_that_anyone_can_write_does_not_make_another_reader(self, client: FlaskClient) -> None:
+        answers = [
+            client.post("/v1/reminders", json=REMINDER, headers={"X-Forwarded-For": f"203.0.113.{number}"})
+            for number in range(4)
+        ]
+        assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+
+
+def test_behind_a_trusted_proxy_its_word_counts_and_no_forged_one_does(migrated_database: str, desk: Desk) -> None:
+    settings = settings_for(migrated_database, RATE_LIMIT="1/minute", TRUSTED_PROXIES="1")
+    client = create_app(build_desk(settings)).test_client()
+
+    def ask(forwarded: str) -> int:
+        return client.post("/v1/reminders", json=REMINDER, headers={"X-Forwarded-For": forwarded}).status_code
+
+    assert [ask("203.0.113.1"), ask("203.0.113.2")] == [201, 201]
+    # Only what the proxy itself appended is believed, not what the client wrote before it.
+    assert [ask("198.51.100.7, 203.0.113.1"), ask("198.51.100.8, 203.0.113.2")] == [429, 429]
+
+
+@pytest.fixture(scope="module")
+def orphan() -> FlaskClient:
+    """Return a client of an application whose database is away."""
+    return create_app(build_desk(settings_for(AWAY))).test_client()
+
+
+ROUTES = [
+    ("GET", "/v1/campaigns/default"),
+    ("POST", "/v1/pledges"),
+    ("GET", "/v1/pledges/00000000-0000-0000-0000-000000000000"),
+    ("POST", "/v1/reminders"),
+    ("GET", "/v1/admin/summary"),
+    ("GET", "/v1/admin/pledges"),
+    ("GET", "/v1/admin/pledges/export"),
+    ("POST", "/v1/admin/erasures"),
+    ("GET", "/metrics"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("origin", [None, "https://paper.example"])
+def test_without_its_database_every_route_says_that_it_is_down(
+    orphan: FlaskClient, method: str, path: str, origin: str | None
+) -> None:
+    headers = {"Authorization": "Bearer any", "Idempotency-Key": "12345678"} | (
+        {"Origin": origin} if origin else {}
+    )
+    body = {"/v1/pledges": PLEDGE, "/v1/reminders": REMINDER}.get(path, {})
+    response = orphan.open(path, method=method, headers=headers, json=body if method == "POST" else None)
+    problem = assert_problem(response, 503, "unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    assert "nobody" not in str(problem)
+    assert "127.0.0.1" not in str(problem)
+
+
+def test_without_its_database_a_preflight_is_still_answered(orphan: FlaskClient) -> None:
+    headers = {"Origin": "https://paper.example", "Access-Control-Request-Method": "POST"}
+    response = orphan.options("/v1/pledges", headers=headers)
+    assert response.status_code == 204
+    assert response.headers["X-Request-Id"]
+
+
+def test_what_nobody_foresaw_is_a_problem_without_a_trace(client: FlaskClient, desk: Desk, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("reader@example.org")
+
+    monkeypatch.setattr("service.domain.reminders.set_reminder", broken)
+    problem = assert_problem(remind(client), 500, "internal_error")
+    assert "reader@example.org" not in str(problem)
+    assert "ZeroDivision" not in str(problem)
+
+
+def test_a_desk_that_cannot_answer_keeps_no_half_of_a_pledge(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    with desk.database.transaction() as session:
+        session.execute(text("ALTER TABLE idempotency_keys RENAME TO elsewhere"))
+    try:
+        assert_problem(pledge(client), 500, "internal_error")
+    finally:
+        with desk.database.transaction() as session:
+            session.execute(text("ALTER TABLE elsewhere RENAME TO idempotency_keys"))
+    assert count(desk, Pledge) == 0

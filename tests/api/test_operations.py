@@ -1,0 +1,133 @@
+"""For machines that watch: whether the process is up, whether it can work, and how the desk stands in numbers."""
+
+import dataclasses
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from service.app import create_app
+from service.desk import Desk
+from service.domain.summary import beat
+from service.web import put_desk
+from service.wiring import build_desk
+from tests.api.wire import assert_problem, bearer, pay, pledge, remind
+from tests.clock import Clock
+from tests.conftest import settings_for
+
+AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
+STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
+
+
+def live(desk: Desk) -> None:
+    """Let a worker be seen alive."""
+    with desk.database.transaction() as session:
+        beat(session, now=desk.clock())
+
+
+def test_a_process_that_is_up_says_so_without_its_database() -> None:
+    response = create_app(build_desk(settings_for(AWAY))).test_client().get("/healthz")
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+def test_with_database_schema_and_worker_the_desk_is_ready(client: FlaskClient, desk: Desk) -> None:
+    live(desk)
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json == {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "worker": "ok"}}
+
+
+def failing(client: FlaskClient) -> dict[str, str]:
+    """Return the checks that failed."""
+    response = client.get("/readyz")
+    problem = assert_problem(response, 503, "not_ready")
+    return {name: answer for name, answer in problem["checks"].items() if answer != "ok"}
+
+
+def test_a_database_that_is_away_is_named() -> None:
+    client = create_app(build_desk(settings_for(AWAY))).test_client()
+    checks = failing(client)
+    assert checks.keys() == {"database", "migrations", "worker"}
+    assert "127.0.0.1" not in str(checks)
+
+
+def test_a_worker_that_never_was_is_named(client: FlaskClient) -> None:
+    assert failing(client).keys() == {"worker"}
+
+
+def test_a_worker_that_fell_silent_is_named(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    live(desk)
+    clock.advance(seconds=89)
+    assert client.get("/readyz").status_code == 200
+    clock.advance(seconds=2)
+    checks = failing(client)
+    assert checks.keys() == {"worker"}
+    assert "91 seconds" in checks["worker"]
+    live(desk)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_migrations_that_are_missing_are_named(client: FlaskClient, desk: Desk) -> None:
+    live(desk)
+    with desk.database.transaction() as session:
+        head = session.scalar(text("SELECT version_num FROM alembic_version"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    try:
+        checks = failing(client)
+    finally:
+        with desk.database.transaction() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": head})
+    assert checks.keys() == {"migrations"}
+    assert "mainstay migrate" in checks["migrations"]
+
+
+def test_the_numbers_are_prometheus_text(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    live(desk)
+    pay(desk, pledge(client).json["id"])
+    remind(client)
+    clock.advance(seconds=30)
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain; version=0.0.4")
+    lines = set(response.text.splitlines())
+    assert {
+        'mainstay_pledges{status="active"} 1.0',
+        'mainstay_pledges{status="pending"} 0.0',
+        'mainstay_reminders{status="scheduled"} 1.0',
+        "mainstay_reminders_due 0.0",
+        "mainstay_worker_heartbeat_age_seconds 30.0",
+    } <= lines
+    assert "reader@" not in response.text
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1"])
+def test_this_machine_may_read_the_numbers(client: FlaskClient, address: str) -> None:
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": address}).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "10.0.0.1", "192.168.1.1", "2001:db8::1", "", "unix"])
+def test_nobody_else_may_without_a_token(client: FlaskClient, address: str) -> None:
+    assert_problem(client.get("/metrics", environ_base={"REMOTE_ADDR": address}), 401, "unauthorized")
+
+
+def test_a_token_to_read_opens_the_numbers_from_anywhere(client: FlaskClient, desk: Desk) -> None:
+    assert client.get("/metrics", headers=bearer(desk, "read"), environ_base=STRANGER).status_code == 200
+    refused = client.get("/metrics", headers=bearer(desk, "export", "manage"), environ_base=STRANGER)
+    assert_problem(refused, 403, "scope_missing")
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-Ip"])
+def test_a_proxy_that_we_were_not_told_of_makes_nobody_local(client: FlaskClient, header: str) -> None:
+    # A proxy on this machine connects from the loopback address, whoever it speaks for.
+    assert_problem(client.get("/metrics", headers={header: "203.0.113.9"}), 401, "unauthorized")
+    assert_problem(client.get("/metrics", headers={header: "127.0.0.1"}), 401, "unauthorized")
+
+
+def test_behind_a_trusted_proxy_the_reader_s_own_address_counts(app: Flask, desk: Desk) -> None:
+    settings = dataclasses.replace(desk.settings, trusted_proxies=1)
+    client = create_app(dataclasses.replace(desk, settings=settings)).test_client()
+    put_desk(app, desk)
+    assert client.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
+    assert client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 200
+    assert client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}).status_code == 401

@@ -1,0 +1,105 @@
+"""The staff's doors: each has a lock, each lock asks for a scope, and nothing opens without a token with it."""
+
+import uuid
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from schemas.vocabulary import Scope
+from service.desk import Desk
+from service.domain.staff import revoke_staff_tokens
+from tests.api.wire import assert_problem, bearer, staff_token
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+DOORS = {
+    ("GET", "/v1/admin/pledges"): Scope.READ,
+    ("GET", "/v1/admin/reminders"): Scope.READ,
+    ("GET", "/v1/admin/summary"): Scope.READ,
+    ("GET", "/v1/admin/campaigns/<slug>"): Scope.READ,
+    ("GET", "/v1/admin/pledges/export"): Scope.EXPORT,
+    ("PUT", "/v1/admin/campaigns/<slug>"): Scope.MANAGE,
+    ("POST", "/v1/admin/reminders/<uuid:reminder_id>/retry"): Scope.MANAGE,
+    ("POST", "/v1/admin/erasures"): Scope.MANAGE,
+}
+
+
+def path_of(rule: str) -> str:
+    return rule.replace("<slug>", "default").replace("<uuid:reminder_id>", NOBODY)
+
+
+def test_every_staff_route_of_the_application_has_a_lock_and_is_listed_here(app: Flask) -> None:
+    found = {}
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/v1/admin"):
+            view = app.view_functions[rule.endpoint]
+            for method in rule.methods - {"HEAD", "OPTIONS"}:
+                # The schemas are wrapped around the lock, whose mark shows through.
+                found[method, rule.rule] = getattr(view, "staff_scope", None)
+    assert found == DOORS
+
+
+@pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
+def test_no_door_opens_without_a_good_token(client: FlaskClient, desk: Desk, method: str, rule: str) -> None:
+    good = staff_token(desk, "read", "export", "manage")
+    revoked = staff_token(desk, "read", "export", "manage", name="gone")
+    with desk.database.transaction() as session:
+        revoke_staff_tokens(session, name="gone", now=desk.clock())
+    for header in (
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer unknown",
+        f"Bearer {revoked}",
+        f"Bearer {good}x",
+        f"Bearer {good[:-1]}",
+        f"Bearer {good.upper()}",
+        f"Bearer {good}, {good}",
+        f"Bearer {good}\0",
+        f"Basic {good}",
+        f"Token {good}",
+        good,
+        "Bearer " + "é" * 9,
+        "Bearer " + "x" * 9000,
+    ):
+        headers = {} if header is None else {"Authorization": header.encode().decode("latin-1")}
+        response = client.open(path_of(rule), method=method, headers=headers, json=None if method == "GET" else {})
+        assert_problem(response, 401, "unauthorized")
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    # A token belongs into the header: in an address it would end up in logs and histories.
+    response = client.open(f"{path_of(rule)}?access_token={good}&token={good}", method=method)
+    assert_problem(response, 401, "unauthorized")
+
+
+@pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
+def test_each_door_asks_for_its_own_scope(client: FlaskClient, desk: Desk, method: str, rule: str) -> None:
+    scope = DOORS[method, rule]
+    others = [other.value for other in Scope if other != scope]
+    sent = None if method == "GET" else {}
+    refused = client.open(path_of(rule), method=method, headers=bearer(desk, *others), json=sent)
+    assert_problem(refused, 403, "scope_missing", says=scope.value)
+    let_in = client.open(path_of(rule), method=method, headers=bearer(desk, scope), json=sent)
+    assert let_in.status_code not in (401, 403)
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
+def test_the_word_bearer_may_be_written_in_any_case(client: FlaskClient, desk: Desk, kind: str) -> None:
+    headers = {"Authorization": f"{kind} {staff_token(desk, 'read')}"}
+    assert client.get("/v1/admin/summary", headers=headers).status_code == 200
+
+
+def test_a_stranger_cannot_tell_what_is_behind_a_door(client: FlaskClient) -> None:
+    known, unknown = client.get("/v1/admin/campaigns/default"), client.get("/v1/admin/campaigns/none")
+    assert known.status_code == unknown.status_code == 401
+    retry = client.post(f"/v1/admin/reminders/{uuid.uuid4()}/retry")
+    assert retry.status_code == 401
+
+
+def test_a_token_is_kept_only_by_its_hash(client: FlaskClient, desk: Desk) -> None:
+    token = staff_token(desk, "read")
+    assert len(token) > 40
+    with desk.database.reading() as session:
+        row = session.execute(text("SELECT * FROM staff_tokens")).one()
+    assert token not in str(tuple(row))

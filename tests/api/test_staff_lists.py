@@ -1,0 +1,209 @@
+"""What staff read: pledges and reminders by page, each row once, and the sums."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import insert, select
+
+from schemas.vocabulary import Frequency, PledgeStatus
+from service.db.base import new_id
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge
+from service.desk import Desk
+from tests.api.wire import assert_problem, bearer, change_campaign, listed, pay, pledge
+from tests.clock import Clock
+
+PLEDGES = "/v1/admin/pledges"
+REMINDERS = "/v1/admin/reminders"
+
+
+@pytest.fixture
+def staff(desk: Desk) -> dict[str, str]:
+    return bearer(desk, "read")
+
+
+def add_pledges(desk: Desk, number: int, **changes: Any) -> None:
+    with desk.database.transaction() as session:
+        campaign_id = session.scalar(select(Campaign.id).where(Campaign.slug == "default"))
+        row = {
+            "campaign_id": campaign_id,
+            "status": PledgeStatus.PENDING,
+            "frequency": Frequency.ONCE,
+            "amount_minor": 200,
+            "currency": "USD",
+            "gateway": "sandbox",
+            "created_at": desk.clock(),
+        }
+        session.execute(insert(Pledge), [row | {"id": new_id()} | changes for _ in range(number)])
+
+
+def test_a_pledge_is_shown_without_its_reader(client: FlaskClient, desk: Desk, staff: dict, clock: Clock) -> None:
+    made = pledge(client, page_url="https://paper.example/a", variant="blue").json
+    clock.advance(minutes=5)
+    pay(desk, made["id"])
+    page = listed(client, staff, PLEDGES)
+    assert page == {
+        "items": [
+            {
+                "id": made["id"],
+                "created_at": "2026-11-23T09:30:00Z",
+                "campaign": "default",
+                "status": "active",
+                "frequency": "monthly",
+                "amount": 200,
+                "currency": "USD",
+                "payments": 1,
+                "paid_total": 200,
+                "last_payment_at": "2026-11-23T09:35:00Z",
+                "page_url": "https://paper.example/a",
+                "variant": "blue",
+                "gateway": "sandbox",
+                "gateway_reference": f"sandbox_{made['id']}",
+            }
+        ],
+        "next_cursor": None,
+    }
+
+
+def test_an_empty_desk_has_an_empty_list(client: FlaskClient, staff: dict) -> None:
+    assert listed(client, staff, PLEDGES) == listed(client, staff, REMINDERS) == {"items": [], "next_cursor": None}
+
+
+def test_the_list_is_filtered_by_status_frequency_and_campaign(
+    client: FlaskClient, desk: Desk, staff: dict
+) -> None:
+    change_campaign(desk, slug="climate")
+    paid = pledge(client).json["id"]
+    pay(desk, paid)
+    once = pledge(client, frequency="once").json["id"]
+    other = pledge(client, campaign="climate").json["id"]
+
+    def ids(**query: str) -> set[str]:
+        return {item["id"] for item in listed(client, staff, PLEDGES, **query)["items"]}
+
+    assert ids() == {paid, once, other}
+    assert ids(status="active") == {paid}
+    assert ids(status="pending") == {once, other}
+    assert ids(frequency="once") == {once}
+    assert ids(campaign="climate") == {other}
+    assert ids(campaign="default", status="pending", frequency="once") == {once}
+    assert ids(status="refunded") == ids(campaign="no-such-campaign") == set()
+
+
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        ({}, [21, 22, 23, 24]),
+        ({"created_from": "2026-11-22"}, [22, 23, 24]),
+        ({"created_to": "2026-11-22"}, [21, 22]),
+        ({"created_from": "2026-11-22", "created_to": "2026-11-22"}, [22]),
+        ({"created_from": "2026-11-22T09:30:00Z"}, [22, 23, 24]),
+        ({"created_from": "2026-11-22T09:30:01Z"}, [23, 24]),
+        ({"created_to": "2026-11-22T09:30:00Z"}, [21]),
+        ({"created_to": "2026-11-22T09:30:01Z"}, [21, 22]),
+        ({"created_from": "2026-11-22T10:30:00+01:00"}, [22, 23, 24]),
+        ({"created_from": "2026-11-24", "created_to": "2026-11-21"}, []),
+        ({"created_from": "0001-01-01", "created_to": "9999-12-30"}, [21, 22, 23, 24]),
+    ],
+)
+def test_the_list_is_filtered_by_days_and_by_instants(
+    client: FlaskClient, desk: Desk, staff: dict, clock: Clock, query: dict, days: list[int]
+) -> None:
+    for day in (21, 22, 23, 24):
+        add_pledges(desk, 1, created_at=clock.now.replace(day=day))
+    found = sorted(int(item["created_at"][8:10]) for item in listed(client, staff, PLEDGES, **query)["items"])
+    assert found == days
+
+
+@pytest.mark.parametrize("path", [PLEDGES, REMINDERS])
+@pytest.mark.parametrize("limit", ["0", "-1", "201", "1.5", "ten", "1e2", "99999999999999999999", "0x10"])
+def test_a_page_holds_one_to_two_hundred(client: FlaskClient, staff: dict, path: str, limit: str) -> None:
+    response = client.get(path, headers=staff, query_string={"limit": limit})
+    assert_problem(response, 422, "validation_failed", field="limit")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        (PLEDGES, "status", "paid"),
+        (PLEDGES, "status", "Active"),
+        (PLEDGES, "frequency", "weekly"),
+        (PLEDGES, "campaign", "No Slug"),
+        (PLEDGES, "campaign", "x\0"),
+        (PLEDGES, "created_from", "yesterday"),
+        (PLEDGES, "created_from", "2026-02-30"),
+        (PLEDGES, "created_from", "2026-11-22T09:30:00"),
+        (PLEDGES, "created_from", "20261122T0"),
+        (PLEDGES, "created_from", "2026-W47-1"),
+        (PLEDGES, "created_from", "1700000000"),
+        (PLEDGES, "created_to", "9999-12-31"),
+        (PLEDGES, "created_to", "2026-11-22T25:00:00Z"),
+        (PLEDGES, "statuss", "active"),
+        (PLEDGES, "email", "reader@example.org"),
+        (REMINDERS, "status", "due"),
+        (REMINDERS, "due_from", "soon"),
+        (REMINDERS, "created_from", "2026-11-22"),
+    ],
+)
+def test_a_filter_that_means_nothing_is_refused_and_not_passed_over(
+    client: FlaskClient, staff: dict, path: str, name: str, value: str
+) -> None:
+    response = client.get(path, headers=staff, query_string={name: value})
+    assert_problem(response, 422, "validation_failed", field=name)
+
+
+def test_a_filter_left_empty_filters_nothing(client: FlaskClient, desk: Desk, staff: dict) -> None:
+    add_pledges(desk, 3)
+    query = "status=&frequency=&campaign=&created_from=&created_to=&limit=&cursor="
+    assert len(client.get(f"{PLEDGES}?{query}", headers=staff).json["items"]) == 3
+
+
+@pytest.mark.parametrize("path", [PLEDGES, REMINDERS])
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "AAAA", "=", "é", "💩", "00000000-0000-0000-0000-000000000000", "a" * 22 + "!", "A" * 23, "%00", "\0"],
+)
+def test_a_cursor_that_was_never_given_out_is_refused(
+    client: FlaskClient, staff: dict, path: str, cursor: str
+) -> None:
+    response = client.get(path, headers=staff, query_string={"cursor": cursor})
+    assert_problem(response, 422, "invalid_cursor", field="cursor")
+
+
+def test_a_cursor_of_absurd_length_is_refused(client: FlaskClient, staff: dict) -> None:
+    response = client.get(PLEDGES, headers=staff, query_string={"cursor": "A" * 65})
+    assert_problem(response, 422, "validation_failed", field="cursor")
+
+
+def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
+    client: FlaskClient, desk: Desk, staff: dict
+) -> None:
+    add_pledges(desk, 500)
+    with desk.database.reading() as session:
+        standing = {str(pledge_id) for pledge_id in session.scalars(select(Pledge.id))}
+    met: list[str] = []
+    query: dict[str, Any] = {"limit": 70}
+    while True:
+        page = listed(client, staff, PLEDGES, **query)
+        met += [item["id"] for item in page["items"]]
+        add_pledges(desk, 3)
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert len(met) == len(set(met))
+    assert set(met) == standing
+    assert met == sorted(met, reverse=True)
+
+
+@pytest.mark.parametrize(("rows", "pages"), [(49, 1), (50, 1), (51, 2), (100, 2)])
+def test_the_last_page_names_no_next_one(
+    client: FlaskClient, desk: Desk, staff: dict, rows: int, pages: int
+) -> None:
+    add_pledges(desk, rows)
+    cursor, seen = "", 0
+    for number in range(1, pages + 1):
+        page = listed(client, staff, PLEDGES, cursor=cursor)
+        cursor, seen = page["next_cursor"], seen + len(page["items"])
+        assert (cursor is None) == (number == pages)
+    assert seen == rows

@@ -1,0 +1,88 @@
+"""Reminders and sums as staff read them, and what staff can do for a reminder that failed."""
+
+import datetime
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+
+from schemas.vocabulary import PledgeStatus, ReminderStatus
+from service.db.audit_entry import AuditEntry
+from service.db.base import new_id
+from service.db.reminder import Reminder
+from service.desk import Desk
+from tests.api.wire import assert_problem, bearer, change_campaign, listed, pay, pledge, remind, the_reminder
+from tests.clock import Clock
+
+REMINDERS = "/v1/admin/reminders"
+
+
+@pytest.fixture
+def staff(desk: Desk) -> dict[str, str]:
+    return bearer(desk, "read")
+
+
+def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, desk: Desk, staff: dict) -> None:
+    remind(client)
+    [item] = listed(client, staff, REMINDERS, status="scheduled", campaign="default")["items"]
+    assert item == {
+        "id": str(the_reminder(desk).id),
+        "campaign": "default",
+        "status": "scheduled",
+        "occurrence": 1,
+        "due_on": "2026-12-23",
+        "due_at": "2026-12-23T09:00:00Z",
+        "asked_at": "2026-11-23T09:30:00Z",
+        "sent_at": None,
+        "attempts": 0,
+        "reason": None,
+    }
+    assert listed(client, staff, REMINDERS, due_to="2026-12-22")["items"] == []
+    assert len(listed(client, staff, REMINDERS, due_from="2026-12-23", due_to="2026-12-23")["items"]) == 1
+    assert listed(client, staff, REMINDERS, status="sent")["items"] == []
+
+
+def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    remind(client)
+    with desk.database.transaction() as session:
+        session.execute(
+            update(Reminder).values(status=ReminderStatus.FAILED, attempts=8, reason="recipient refused")
+        )
+    manage = bearer(desk, "manage")
+    reminder_id = the_reminder(desk).id
+    response = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
+    assert response.status_code == 200
+    assert response.json == {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-11-23T09:30:00Z"}
+    assert the_reminder(desk).attempts == 0
+    with desk.database.reading() as session:
+        entry = session.scalars(select(AuditEntry)).one()
+        assert (entry.action, entry.details) == ("retry_reminder", {"reminder": str(reminder_id)})
+    again = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
+    assert_problem(again, 409, "illegal_move")
+
+
+def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, desk: Desk) -> None:
+    response = client.post(f"{REMINDERS}/{new_id()}/retry", headers=bearer(desk, "manage"))
+    assert_problem(response, 404, "reminder_not_found")
+
+
+def test_the_summary_counts_what_stands_where_and_what_was_paid(
+    client: FlaskClient, desk: Desk, staff: dict, clock: Clock
+) -> None:
+    change_campaign(desk, slug="yen", currency="JPY")
+    pay(desk, pledge(client).json["id"])
+    pay(desk, pledge(client, frequency="once", amount=1000).json["id"])
+    pay(desk, pledge(client, campaign="yen", currency="JPY", amount=300).json["id"])
+    pledge(client)
+    remind(client)
+    clock.now += datetime.timedelta(days=31)
+    summary = listed(client, staff, "/v1/admin/summary")
+    assert summary["pledges"] == dict.fromkeys(PledgeStatus, 0) | {"active": 2, "completed": 1, "pending": 1}
+    assert summary["reminders"] == dict.fromkeys(ReminderStatus, 0) | {"scheduled": 1}
+    assert summary["paid"] == [
+        {"currency": "JPY", "payments": 1, "amount": 300},
+        {"currency": "USD", "payments": 2, "amount": 1200},
+    ]
+    assert summary["reminders_due"] == 1
