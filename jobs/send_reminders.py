@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
 from service.desk import Desk
@@ -62,6 +63,9 @@ def _send_one(desk: Desk, claim: Claim) -> None:
         _record(
             desk, claim, lambda session, claim: record_failure(session, claim, reason=reason, now=desk.clock())
         )
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
+        # The database does not answer, which is no fault of this reminder; its lease ends by itself.
+        raise
     except Exception as error:
         # One row that cannot be read, written or rendered must not keep the others from leaving.
         log.exception("reminder_failed", reminder=str(claim.reminder_id))

@@ -11,6 +11,7 @@ from service.db.heartbeat import Heartbeat
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
+from service.db.upsert import insert_into
 
 WORKER = "worker"
 
@@ -18,9 +19,7 @@ WORKER = "worker"
 def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
     """Return how many pledges and reminders stand where, what was paid in each currency, and what is due."""
     by_status = dict(session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).all())
-    reminders = dict(
-        session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
-    )
+    reminders = dict(session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all())
     paid = session.execute(
         select(Payment.currency, func.count().label("payments"), func.sum(Payment.amount_minor).label("amount"))
         .where(Payment.status == PaymentStatus.SUCCEEDED)
@@ -48,8 +47,11 @@ def due_now(session: Session, *, now: datetime.datetime) -> int:
 
 
 def beat(session: Session, *, now: datetime.datetime) -> None:
-    """Write down that the worker is alive."""
-    session.merge(Heartbeat(process=WORKER, at=now))
+    """Write down that a worker is alive; two that start at once write the one row in turn."""
+    statement = insert_into(session, Heartbeat).values(process=WORKER, at=now)
+    session.execute(
+        statement.on_conflict_do_update(index_elements=[Heartbeat.process], set_={"at": statement.excluded.at})
+    )
 
 
 def last_beat(session: Session) -> datetime.datetime | None:
