@@ -55,7 +55,12 @@ def read_placeholders(text: str) -> frozenset[str]:
     Raises:
         ValueError: a brace stands alone.
     """
-    return frozenset(name for _, name, _, _ in Formatter().parse(text) if name is not None)
+    # Only a bare name is filled in: a width in braces could ask for a text of any size.
+    return frozenset(
+        name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+        for _, name, spec, conversion in Formatter().parse(text)
+        if name is not None
+    )
 
 
 def choose_language(wanted: str | None, own: Iterable[str], *, default: str) -> str:

@@ -28,7 +28,8 @@ class TestAtThreeAMinute:
             stored = count(desk, table)
             response = ask(client, origin="https://paper.example")
             assert_problem(response, 429, "too_many_requests")
-            assert 1 <= int(response.headers["Retry-After"]) <= 60
+            # A full window fades away during the next one, so that the wait may be longer than one of them.
+            assert 1 <= int(response.headers["Retry-After"]) <= 120
             assert response.headers["Access-Control-Allow-Origin"] in ("*", "https://paper.example")
             assert count(desk, table) == stored
 

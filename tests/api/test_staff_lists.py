@@ -4,14 +4,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.base import new_id
-from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.desk import Desk
-from tests.api.wire import assert_problem, bearer, change_campaign, listed, pay, pledge
+from tests.api.wire import add_pledges, assert_problem, bearer, change_campaign, listed, pay, pledge
 from tests.clock import Clock
 
 PLEDGES = "/v1/admin/pledges"
@@ -21,21 +18,6 @@ REMINDERS = "/v1/admin/reminders"
 @pytest.fixture
 def staff(desk: Desk) -> dict[str, str]:
     return bearer(desk, "read")
-
-
-def add_pledges(desk: Desk, number: int, **changes: Any) -> None:
-    with desk.database.transaction() as session:
-        campaign_id = session.scalar(select(Campaign.id).where(Campaign.slug == "default"))
-        row = {
-            "campaign_id": campaign_id,
-            "status": PledgeStatus.PENDING,
-            "frequency": Frequency.ONCE,
-            "amount_minor": 200,
-            "currency": "USD",
-            "gateway": "sandbox",
-            "created_at": desk.clock(),
-        }
-        session.execute(insert(Pledge), [row | {"id": new_id()} | changes for _ in range(number)])
 
 
 def test_a_pledge_is_shown_without_its_reader(client: FlaskClient, desk: Desk, staff: dict, clock: Clock) -> None:

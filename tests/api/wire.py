@@ -5,12 +5,14 @@ import uuid
 from typing import Any
 
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from werkzeug.test import TestResponse
 
 from schemas.campaign import CampaignFile
-from schemas.vocabulary import Scope
-from service.db.base import Base
+from schemas.vocabulary import Frequency, PledgeStatus, Scope
+from service.db.base import Base, new_id
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Desk
 from service.domain.campaigns import apply_campaign, campaign_terms, find_campaign, read_terms
@@ -100,6 +102,22 @@ def change_campaign(desk: Desk, **changes: Any) -> None:
     file = CampaignFile().load(campaign_file(desk) | changes)
     with desk.database.transaction() as session:
         apply_campaign(session, read_terms(file), now=desk.clock())
+
+
+def add_pledges(desk: Desk, number: int, **changes: Any) -> None:
+    """Add pledges that nobody asked for over the wire, for lists that must be long."""
+    with desk.database.transaction() as session:
+        campaign_id = session.scalar(select(Campaign.id).where(Campaign.slug == "default"))
+        row = {
+            "campaign_id": campaign_id,
+            "status": PledgeStatus.PENDING,
+            "frequency": Frequency.ONCE,
+            "amount_minor": 200,
+            "currency": "USD",
+            "gateway": "sandbox",
+            "created_at": desk.clock(),
+        }
+        session.execute(insert(Pledge), [row | {"id": new_id()} | changes for _ in range(number)])
 
 
 def listed(client: FlaskClient, staff: dict[str, str], path: str, **query: Any) -> dict[str, Any]:

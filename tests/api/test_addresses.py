@@ -1,0 +1,107 @@
+"""E-mail addresses as readers write them: one reader for every way of writing, and none that no mail can reach."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from service.db.reminder import Reminder
+from service.db.supporter import Supporter
+from service.desk import Desk
+from tests.api.wire import assert_problem, count, remind
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "reader@EXAMPLE.org",
+        "  reader@example.org\t",
+        "reader@Example.ORG ",
+        "reader@example.org\N{NO-BREAK SPACE}",
+        "reader@\N{FULLWIDTH LATIN SMALL LETTER E}xample.org",
+    ],
+)
+def test_an_address_written_differently_is_the_same_reader(client: FlaskClient, desk: Desk, written: str) -> None:
+    assert remind(client).status_code == remind(client, email=written).status_code == 201
+    assert count(desk, Reminder) == count(desk, Supporter) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("reader@bücher.example", "reader@xn--bcher-kva.example"),
+        ("reader@BÜCHER.example", "reader@bu\N{COMBINING DIAERESIS}cher.example"),
+        ("читатель@пример.рф", "читатель@xn--e1afmkfd.xn--p1ai"),
+        ("r\N{LATIN SMALL LETTER E WITH ACUTE}ader@example.org", "re\N{COMBINING ACUTE ACCENT}ader@example.org"),
+    ],
+)
+def test_an_international_address_has_one_form(client: FlaskClient, desk: Desk, one: str, other: str) -> None:
+    assert remind(client, email=one).status_code == remind(client, email=other).status_code == 201
+    assert count(desk, Supporter) == 1
+    with desk.database.reading() as session:
+        domain = session.scalars(select(Supporter)).one().email.rpartition("@")[2]
+        assert domain.isascii()
+        assert domain == domain.lower()
+
+
+@pytest.mark.parametrize("one", ["a.b@example.org", "ab@example.org", "a+b@example.org", "A@example.org"])
+def test_the_part_before_the_at_is_the_reader_s_own_business(client: FlaskClient, desk: Desk, one: str) -> None:
+    remind(client, email="a@example.org")
+    remind(client, email=one)
+    assert count(desk, Supporter) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "reader",
+        "@paper.example",
+        "reader@",
+        "reader@localhost",
+        "reader@@example.org",
+        "reader@example..org",
+        "reader@-example.org",
+        "reader@example.org-",
+        "reader@example",
+        ".reader@example.org",
+        "reader.@example.org",
+        "re..ader@example.org",
+        "re ader@example.org",
+        "reader@exa mple.org",
+        "Reader <reader@example.org>",
+        "<reader@example.org>",
+        "reader@example.org, other@example.org",
+        "reader@example.org;other@example.org",
+        "reader@[127.0.0.1]",
+        "reader@127.0.0.1",
+        "reader@example.org\N{ZERO WIDTH SPACE}",
+        "reader@ex\N{RIGHT-TO-LEFT OVERRIDE}ample.org",
+        "mailto:reader@example.org?bcc=other@example.org",
+        "a" * 65 + "@example.org",
+        "reader@" + "a" * 64 + ".org",
+        "reader@" + ".".join(["a" * 60] * 5) + ".org",
+        '"reader"@example.org',
+        "reader@xn--.example",
+        "reader@example.org.",
+        "💩",
+    ],
+)
+def test_an_address_that_no_mail_can_reach_is_refused(client: FlaskClient, desk: Desk, address: str) -> None:
+    problem = assert_problem(remind(client, email=address), 422, "invalid_email", field="email")
+    assert address not in str(problem)
+    assert count(desk, Reminder) == count(desk, Supporter) == 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "reader@example.org\nBcc: x@example.org",
+        "a\0b@example.org",
+        "a\rb@example.org",
+        "\ud800@example.org",
+        "",
+        " ",
+    ],
+)
+def test_an_address_that_would_forge_a_header_is_refused(client: FlaskClient, desk: Desk, address: str) -> None:
+    assert_problem(remind(client, email=address), 422, "validation_failed", field="email")
+    assert count(desk, Supporter) == 0

@@ -1,0 +1,126 @@
+"""Forgetting a reader (GDPR, article 17): their address leaves every table, and the books keep their sums."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select, text
+from werkzeug.test import TestResponse
+
+from service.db.audit_entry import AuditEntry
+from service.db.outbox_mail import OutboxMail
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder, ReminderMove
+from service.db.supporter import Supporter
+from service.db.tables import Base
+from service.desk import Desk
+from service.domain.deliveries import claim_due_reminders, write_letter
+from tests.api.wire import assert_problem, bearer, change_campaign, count, pay, pledge, remind
+
+READER, OTHER = "reader@example.org", "other@example.org"
+
+
+def erase(client: FlaskClient, desk: Desk, address: object) -> TestResponse:
+    return client.post("/v1/admin/erasures", json={"email": address}, headers=bearer(desk, "manage"))
+
+
+@pytest.fixture
+def known(client: FlaskClient, desk: Desk) -> None:
+    """Let two readers give and ask to be reminded, one of them for two campaigns."""
+    change_campaign(desk, slug="climate")
+    for address in (READER, READER, OTHER):
+        pay(desk, pledge(client).json["id"], email=address)
+    remind(client, email=READER)
+    remind(client, email=READER, campaign="climate")
+    remind(client, email=OTHER)
+
+
+@pytest.mark.usefixtures("known")
+def test_a_reader_is_forgotten_and_the_books_keep_their_sums(client: FlaskClient, desk: Desk) -> None:
+    response = erase(client, desk, READER)
+    assert (response.status_code, response.json) == (200, {"pledges": 2, "reminders": 2})
+    assert (count(desk, Pledge), count(desk, Payment)) == (3, 3)
+    assert (count(desk, Supporter), count(desk, Reminder), count(desk, ReminderMove)) == (1, 1, 1)
+    with desk.database.reading() as session:
+        assert session.scalars(select(Supporter)).one().email == OTHER
+
+
+@pytest.mark.usefixtures("known")
+def test_forgetting_again_finds_nothing(client: FlaskClient, desk: Desk) -> None:
+    erase(client, desk, READER)
+    assert erase(client, desk, READER).json == {"pledges": 0, "reminders": 0}
+    assert erase(client, desk, "never@example.org").json == {"pledges": 0, "reminders": 0}
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("written", ["  reader@EXAMPLE.org ", "reader@example.org\n"])
+def test_a_reader_is_found_however_their_address_is_written(client: FlaskClient, desk: Desk, written: str) -> None:
+    assert erase(client, desk, written).json == {"pledges": 2, "reminders": 2}
+
+
+@pytest.mark.usefixtures("known")
+def test_the_address_and_its_hash_leave_every_table(client: FlaskClient, desk: Desk) -> None:
+    with desk.database.transaction() as session:
+        session.execute(text("UPDATE reminders SET due_at = asked_at"))
+        claims = claim_due_reminders(session, now=desk.clock(), limit=9)
+        letters = [write_letter(session, claim, links=desk.links, now=desk.clock()) for claim in claims]
+    # These readers gave, so no letter was written; the mail of one who asked before giving is kept by hand.
+    assert letters == [None] * 3
+    with desk.database.transaction() as session:
+        for address in (READER, OTHER):
+            session.add(
+                OutboxMail(
+                    message_id=f"<{len(address)}@desk.test>",
+                    recipient_hash=desk.database.keyring.fingerprint(address),
+                    message=f"To: {address}",
+                    sent_at=desk.clock(),
+                )
+            )
+    erase(client, desk, READER)
+    fingerprint = desk.database.keyring.fingerprint(READER)
+    with desk.database.reading() as session:
+        for table in Base.metadata.sorted_tables:
+            for row in session.execute(select(table)):
+                values = tuple(row)
+                assert READER not in str(values), table.name
+                assert fingerprint not in values, table.name
+        assert count(desk, OutboxMail) == 1
+
+
+@pytest.mark.usefixtures("known")
+def test_the_audit_log_tells_that_someone_was_forgotten_and_not_who(client: FlaskClient, desk: Desk) -> None:
+    erase(client, desk, READER)
+    with desk.database.reading() as session:
+        [entry] = session.scalars(select(AuditEntry)).all()
+    assert (entry.action, entry.details) == ("erase_reader", {"pledges": 2, "reminders": 2})
+    assert "reader" not in str((entry.actor, entry.details)).replace("erase_reader", "")
+
+
+@pytest.mark.usefixtures("known")
+def test_the_export_shows_no_address_for_a_forgotten_reader(client: FlaskClient, desk: Desk) -> None:
+    erase(client, desk, READER)
+    exported = client.get("/v1/admin/pledges/export", headers=bearer(desk, "export")).text
+    assert READER not in exported
+    assert exported.count(OTHER) == 1
+    assert exported.count("2.00,200,USD") == 3
+
+
+def test_a_forgotten_reader_may_come_back(client: FlaskClient, desk: Desk) -> None:
+    remind(client)
+    erase(client, desk, READER)
+    assert remind(client).status_code == 201
+    assert count(desk, Reminder) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("nobody", "invalid_email"),
+        ("", "validation_failed"),
+        (None, "validation_failed"),
+        (1, "validation_failed"),
+    ],
+)
+def test_what_is_no_address_forgets_nobody(client: FlaskClient, desk: Desk, address: object, code: str) -> None:
+    remind(client)
+    assert_problem(erase(client, desk, address), 422, code, field="email")
+    assert (count(desk, Reminder), count(desk, AuditEntry)) == (1, 0)

@@ -1,0 +1,157 @@
+"""Campaigns as staff write them over the wire: the whole file, checked as a whole, and read back unchanged."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from service.db.audit_entry import AuditEntry
+from service.db.campaign import Campaign
+from service.desk import Desk
+from tests.api.wire import assert_problem, bearer, campaign_file, changed, count
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The wait for other processes is tested with the campaign's readers.
+    monkeypatch.setattr("service.api.admin_campaigns.let_go", lambda: None)
+
+
+def put(client: FlaskClient, desk: Desk, file: Any, slug: str = "default") -> TestResponse:
+    return client.put(f"/v1/admin/campaigns/{slug}", json=file, headers=bearer(desk, "manage"))
+
+
+def shown(client: FlaskClient, desk: Desk, slug: str = "default") -> dict[str, Any]:
+    response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(desk, "read"))
+    assert response.status_code == 200
+    return response.json
+
+
+def test_putting_back_what_was_read_changes_nothing(client: FlaskClient, desk: Desk) -> None:
+    file = shown(client, desk)
+    response = put(client, desk, file)
+    assert (response.status_code, response.json) == (200, file)
+    assert shown(client, desk) == file
+
+
+def test_a_file_says_everything_that_staff_may_decide(client: FlaskClient, desk: Desk) -> None:
+    assert shown(client, desk).keys() == {
+        "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
+        "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "texts",
+    }  # fmt: skip
+
+
+def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient, desk: Desk) -> None:
+    file = {"slug": "climate", "name": "The Lantern", "heading": "Warm words", "message": "One.\n\nTwo\nlines."}
+    response = put(client, desk, file, slug="climate")
+    assert response.status_code == 200
+    made = response.json
+    assert made["message"] == ["One.", "Two lines."]
+    assert (made["currency"], made["lang"], made["timezone"], made["send_hour"]) == ("USD", "en", "UTC", 9)
+    assert (made["origins"], made["return_hosts"], made["texts"]) == (["*"], [], {})
+    assert made["reminder"] == {"enabled": True, "choices": [1]}
+    assert {choice["minimum"] for choice in made["frequencies"]} == {200}
+    assert client.get("/v1/campaigns/climate").json["heading"] == "Warm words"
+
+
+def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, desk: Desk) -> None:
+    put(client, desk, campaign_file(desk) | {"send_hour": 17, "origins": ["https://paper.example"]})
+    short = {name: shown(client, desk)[name] for name in ("slug", "name", "heading", "message")}
+    put(client, desk, short)
+    assert (shown(client, desk)["send_hour"], shown(client, desk)["origins"]) == (9, ["*"])
+
+
+def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient, desk: Desk) -> None:
+    file = campaign_file(desk)
+    file["frequencies"] = [file["frequencies"][2], file["frequencies"][0]]
+    file["default_frequency"] = "once"
+    assert [choice["frequency"] for choice in put(client, desk, file).json["frequencies"]] == ["annual", "once"]
+
+
+def test_a_file_for_another_campaign_is_refused(client: FlaskClient, desk: Desk) -> None:
+    assert_problem(put(client, desk, campaign_file(desk), slug="other"), 422, "slug_mismatch")
+    assert count(desk, Campaign) == 1
+
+
+def test_a_campaign_that_does_not_exist_has_no_file(client: FlaskClient, desk: Desk) -> None:
+    for slug in ("none", "x%00", "💩"):
+        response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(desk, "read"))
+        assert_problem(response, 404, "campaign_not_found")
+
+
+def test_a_change_is_written_to_the_audit_log(client: FlaskClient, desk: Desk) -> None:
+    put(client, desk, campaign_file(desk))
+    with desk.database.reading() as session:
+        [entry] = session.scalars(select(AuditEntry)).all()
+    assert (entry.action, entry.details) == ("put_campaign", {"campaign": "default"})
+
+
+ONCE = {"frequency": "once"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"slug": "Default"}, "slug"),
+        ({"name": ""}, "name"),
+        ({"name": 5}, "name"),
+        ({"heading": "x" * 201}, "heading"),
+        ({"heading": "two\nlines"}, "heading"),
+        ({"message": []}, "message"),
+        ({"message": " \n\n "}, "message"),
+        ({"message": [1]}, "message.0"),
+        ({"message": None}, "message"),
+        ({"currency": "usd"}, "currency"),
+        ({"currency": "XYZ"}, "currency"),
+        ({"lang": "plain English"}, "lang"),
+        ({"frequencies": []}, "frequencies"),
+        ({"frequencies": [ONCE, ONCE], "default_frequency": "once"}, "frequencies"),
+        ({"frequencies": [{"frequency": "weekly"}]}, "frequencies.0.frequency"),
+        ({"frequencies": [ONCE | {"minimum": 0}]}, "frequencies.0.minimum"),
+        ({"frequencies": [ONCE | {"minimum": 2.5}]}, "frequencies.0.minimum"),
+        ({"frequencies": [ONCE | {"minimum": 300, "maximum": 200}]}, "frequencies.0.minimum"),
+        ({"frequencies": [ONCE | {"presets": []}]}, "frequencies.0.presets"),
+        ({"frequencies": [ONCE | {"presets": [500, 300]}]}, "frequencies.0.presets"),
+        ({"frequencies": [ONCE | {"presets": [500, 500]}]}, "frequencies.0.presets"),
+        ({"frequencies": [ONCE | {"presets": [100, 500]}]}, "frequencies.0.presets"),
+        ({"frequencies": [ONCE | {"presets": [200, 300, 400, 500, 600, 700, 800]}]}, "frequencies.0.presets"),
+        ({"frequencies": [ONCE | {"presets": ["500"]}]}, "frequencies.0.presets.0"),
+        ({"frequencies": [ONCE | {"default": 100}]}, "frequencies.0.default"),
+        ({"frequencies": [ONCE | {"preset": [500]}]}, "frequencies.0.preset"),
+        ({"frequencies": [ONCE], "default_frequency": "annual"}, "default_frequency"),
+        ({"reminder": {"choices": []}}, "reminder.choices"),
+        ({"reminder": {"choices": [1, 1]}}, "reminder.choices"),
+        ({"reminder": {"choices": [0]}}, "reminder.choices.0"),
+        ({"reminder": {"choices": [25]}}, "reminder.choices.0"),
+        ({"reminder": {"enabled": "yes"}}, "reminder.enabled"),
+        ({"reminder": {"on": True}}, "reminder.on"),
+        ({"privacy_url": "javascript:alert(1)"}, "privacy_url"),
+        ({"support_url": "/give"}, "support_url"),
+        ({"origins": ["paper.example"]}, "origins.0"),
+        ({"origins": ["https://paper.example/path"]}, "origins.0"),
+        ({"origins": ["https://*.paper.example"]}, "origins.0"),
+        ({"return_hosts": ["https://paper.example"]}, "return_hosts.0"),
+        ({"return_hosts": ["*"]}, "return_hosts.0"),
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"send_hour": 24}, "send_hour"),
+        ({"send_hour": -1}, "send_hour"),
+        ({"send_hour": "9"}, "send_hour"),
+        ({"texts": {"english!": {}}}, "texts.english!"),
+        ({"texts": {"en": {"headin": "x"}}}, "texts.en.headin"),
+        ({"texts": {"en": {"mail_subject": "Hello {nobody}"}}}, "texts.en.mail_subject"),
+        ({"texts": {"en": {"mail_subject": "Hello {"}}}, "texts.en.mail_subject"),
+        ({"texts": {"en": {"mail_subject": "{campaign.__class__}"}}}, "texts.en.mail_subject"),
+        ({"texts": {"en": {"mail_subject": "{campaign!r:>9999999}"}}}, "texts.en.mail_subject"),
+        ({"texts": []}, "texts"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_file_with_a_fault_is_refused_whole_with_its_place(
+    client: FlaskClient, desk: Desk, change: dict[str, Any], field: str
+) -> None:
+    before = campaign_file(desk)
+    problem = assert_problem(put(client, desk, changed(before, change)), 422, "validation_failed")
+    assert any(name == field or name.startswith(f"{field}.") for name in problem["errors"]), problem["errors"]
+    assert campaign_file(desk) == before
