@@ -27,19 +27,19 @@ class Said:
     status: int
 
 
-# Where a refusal belongs in our forms; one that is not here gets a page of its own.
+# Where a refusal belongs in our forms, and the text that says it; one that is not here gets a page of its own.
 PLACES = {
-    "frequency_missing": "frequency",
-    "frequency_not_offered": "frequency",
-    "amount_missing": "amount",
-    "unreadable_amount": "amount",
-    "amount_below_minimum": "amount",
-    "amount_above_maximum": "amount",
-    "email_missing": "email",
-    "invalid_email": "email",
-    "reminder_choice_not_offered": "months",
-    "payments_unavailable": "form",
-    "request_in_progress": "form",
+    "frequency_missing": ("frequency", "frequency_missing"),
+    "frequency_not_offered": ("frequency", "frequency_missing"),
+    "amount_missing": ("amount", "amount_missing"),
+    "unreadable_amount": ("amount", "unreadable_amount"),
+    "amount_below_minimum": ("amount", "amount_below_minimum"),
+    "amount_above_maximum": ("amount", "amount_above_maximum"),
+    "email_missing": ("email", "email_missing"),
+    "invalid_email": ("email", "email_invalid"),
+    "reminder_choice_not_offered": ("months", "reminder_choice_not_offered"),
+    "payments_unavailable": ("form", "payments_unavailable"),
+    "request_in_progress": ("form", "request_in_progress"),
 }
 
 
@@ -58,9 +58,9 @@ def say(
     if limits is not None:
         limit = limits.minimum_minor if error.code == "amount_below_minimum" else limits.maximum_minor
         values["limit"] = format_money(Money(limit, campaign.currency), words.lang)
-    name = "email_invalid" if error.code == "invalid_email" else error.code
+    field, name = PLACES[error.code]
     return Said(
-        field=PLACES[error.code],
+        field=field,
         sentence=words.fill(name, **values),
         status=status_of(error) if isinstance(error, DomainError) else 422,
     )

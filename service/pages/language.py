@@ -48,7 +48,7 @@ def english_words() -> Words:
 
 
 def _asked_for() -> str | None:
-    return request.args.get("lang") or request.form.get("lang")
+    return request.args.get("lang")
 
 
 def _choose(wishes: Iterable[str | None], own: Iterable[str], *, default: str) -> str:

@@ -41,6 +41,7 @@ def show_reminder(token: str) -> Response:
             can_wait=campaign.reminder_enabled,
             can_cancel=may_cancel(row),
             here=request.path,
+            keeping_lang=f"?lang={words.lang}" if "lang" in request.args else "",
         )
     response.headers["X-Robots-Tag"] = "noindex"
     return response
@@ -74,7 +75,7 @@ def cancel(token: str) -> BaseResponse:
 
 
 def _back(token: str) -> BaseResponse:
-    return redirect(url_for(".show_reminder", token=token, lang=request.form.get("lang")), 303)
+    return redirect(url_for(".show_reminder", token=token, lang=request.args.get("lang")), 303)
 
 
 def _sent_on(row: Reminder, lang: str) -> str | None:

@@ -39,10 +39,13 @@ def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, 
     """
     if not form.email.strip():
         raise Complaint("email_missing", field="email")
+    months = whole(form.months)
+    if months is None and form.months:
+        raise Complaint("reminder_choice_not_offered", field="months")
     asked: dict[str, Any] = {
         "campaign": campaign.slug,
         "email": form.email,
-        "months": whole(form.months),
+        "months": months,
         "page_url": page_url,
         "lang": words.lang,
         "consent_version": consent_version(words.lang, words.reminder_consent),

@@ -1,0 +1,40 @@
+"""The API's description for people says what the specification says."""
+
+from flask.testing import FlaskClient
+
+from service.api.problems import STATUS
+from tests.pages.reading import words_in
+
+
+def test_every_operation_is_described_with_an_example(client: FlaskClient) -> None:
+    paths = client.get("/openapi.json").json["paths"]
+    page = client.get("/docs").text
+    operations = [(path, method) for path, item in paths.items() for method in item if method != "parameters"]
+    assert len(operations) > 10
+    for path, method in operations:
+        assert f'<code class="method">{method.upper()}</code> <code>{path}</code>' in page
+    assert page.count("<h4>Example</h4>") == len(operations)
+    assert page.count("curl ") == len(operations)
+
+
+def test_fields_of_a_request_are_listed_with_what_they_must_be(client: FlaskClient) -> None:
+    page = words_in(client.get("/docs").text)
+    assert "Idempotency-Key required header, string" in page
+    assert "frequency required once | monthly | annual" in page
+    assert "email required string" in page
+    assert "frequencies[].minimum integer" in page
+
+
+def test_what_needs_a_token_says_so(client: FlaskClient) -> None:
+    page = client.get("/docs").text
+    summary = page.partition('id="get-v1-admin-summary"')[2].partition("</article>")[0]
+    assert "Needs a staff token." in summary
+    assert "Authorization: Bearer" in summary
+    pledges = page.partition('id="post-v1-pledges"')[2].partition("</article>")[0]
+    assert "Needs a staff token." not in pledges
+
+
+def test_every_error_of_a_rule_is_listed(client: FlaskClient) -> None:
+    page = client.get("/docs").text
+    for error, status in STATUS.items():
+        assert f"<code>{status}</code> <code>{error.code}</code>" in page

@@ -1,0 +1,108 @@
+"""What holds for every page: strict headers, no cookie, nothing from anyone else, words in both languages."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.desk import Desk
+from tests.api.wire import pay, pledge, remind, token_of
+from tests.gateways.letters import letter
+from tests.pages.reading import BROWSER, path_of
+
+PAGES = (
+    "/demo",
+    "/docs",
+    "/dev/outbox",
+    "/dev/outbox/mail",
+    "/support/default",
+    "/support/default/reminder-set?due_on=2026-12-23",
+    "/support/default/thank-you",
+    "/sandbox/checkout",
+    "/r",
+    "/nothing",
+)
+
+
+@pytest.fixture
+def where(desk: Desk, client: FlaskClient) -> dict[str, str]:
+    """Return the full path of each page."""
+    opened = pledge(client).json
+    pay(desk, opened["id"])
+    remind(client, email="reader@example.org")
+    desk.mailer.send(letter())
+    mail = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
+    assert mail is not None
+    return {
+        "/dev/outbox/mail": mail[1],
+        "/support/default/thank-you": f"/support/default/thank-you?pledge={opened['id']}",
+        "/sandbox/checkout": path_of(opened["checkout_url"]),
+        "/r": f"/r/{token_of(desk, 'reader@example.org')}",
+    }
+
+
+def policy_of(header: str) -> dict[str, str]:
+    """Return a Content-Security-Policy as directive → what it allows."""
+    return dict(rule.strip().partition(" ")[::2] for rule in header.split(";"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_every_page_keeps_the_house_rules(
+    client: FlaskClient, where: dict[str, str], page: str, lang: str
+) -> None:
+    response = client.get(where.get(page, page), headers=BROWSER | {"Accept-Language": lang})
+    assert response.status_code == (404 if page == "/nothing" else 200)
+    assert response.content_type == "text/html; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Set-Cookie" not in response.headers
+    policy = policy_of(response.headers["Content-Security-Policy"])
+    assert policy["default-src"] == "'none'"
+    assert policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["base-uri"] == "'none'"
+    assert policy["form-action"] == "'self' http://desk.test"
+    assert policy.get("script-src") == ("'self'" if page == "/demo" else None)
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_made_of_our_own_files_only(client: FlaskClient, where: dict[str, str], page: str) -> None:
+    html = client.get(where.get(page, page), headers=BROWSER).text
+    loaded = re.findall(r'(?:\ssrc|<link[^>]*\shref)="([^"]+)"', html)
+    assert loaded
+    assert all(not urlsplit(address).netloc for address in loaded)
+    assert " style=" not in html
+    assert "<style" not in html
+    assert not re.search(r"\son[a-z]+=", html)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_has_one_heading_a_title_and_a_language(
+    client: FlaskClient, where: dict[str, str], page: str
+) -> None:
+    html = client.get(where.get(page, page), headers=BROWSER).text
+    assert html.startswith("<!DOCTYPE html>")
+    assert html.count("<h1") == 1
+    assert re.search(r"<title>\S[^<]*</title>", html)
+    assert re.search(r'<html lang="en" dir="ltr">', html)
+    ids = re.findall(r'\sid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    for pointed_at in re.findall(r'(?:\sfor|href)="#?([a-z-]+)"', html):
+        assert pointed_at in ids or pointed_at.startswith("/")
+
+
+def test_a_newcomer_is_led_to_the_demonstration(client: FlaskClient) -> None:
+    response = client.get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/demo")
+
+
+def test_the_demonstration_says_that_it_is_one_and_holds_the_box(client: FlaskClient) -> None:
+    page = client.get("/demo").text
+    assert "the paper, the town and the story are invented" in page
+    assert '<script type="module" src="/widget/v1.js"></script>' in page
+    assert '<support-box campaign="default"><a href="/support/default">' in page
+    assert '<html lang="ru"' in client.get("/demo?lang=ru").text

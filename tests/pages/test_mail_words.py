@@ -1,0 +1,118 @@
+"""What the reminder's mail says, in both its parts and both its languages."""
+
+import datetime
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from schemas.vocabulary import Frequency
+from service.domain.money import Money
+from service.gateways.letters import LetterWriter
+from tests.gateways.letters import letter
+from tests.pages.reading import words_in
+
+NOW = datetime.datetime(2026, 12, 23, 9, 0, tzinfo=datetime.UTC)
+
+
+def write(**changes: Any) -> EmailMessage:
+    return LetterWriter("The Paper <support@paper.example>", lambda: NOW).write(letter(**changes))
+
+
+def parts(**changes: Any) -> tuple[str, str]:
+    """Return what a reader of the plain text reads, and a reader of the HTML."""
+    message = write(**changes)
+    text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    return " ".join(text.split()), words_in(html)
+
+
+def test_it_says_when_and_where_the_reader_asked() -> None:
+    for said in parts(asked_on=datetime.date(2026, 11, 23), asked_where="https://paper.example/story"):
+        assert "You asked us on November 23, 2026, while reading https://paper.example/story," in said
+
+
+def test_a_page_that_is_not_known_is_not_mentioned() -> None:
+    for said in parts(asked_where=None):
+        assert "to remind you about supporting" in said
+        assert "while reading" not in said
+
+
+def test_what_may_be_the_readers_alone_is_not_repeated() -> None:
+    for said in parts(asked_where="https://paper.example/story?session=secret#mine"):
+        assert "secret" not in said
+        assert "mine" not in said
+
+
+@pytest.mark.parametrize(
+    ("frequency", "amount", "words"),
+    [
+        (Frequency.MONTHLY, 500, "Give $5 a month"),
+        (Frequency.ANNUAL, 2550, "Give $25.50 a year"),
+        (Frequency.ONCE, 500, "Give $5"),
+    ],
+)
+def test_the_button_says_what_was_chosen(frequency: Frequency, amount: int, words: str) -> None:
+    for said in parts(frequency=frequency, money=Money(amount, "USD")):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    "changes", [{"frequency": None}, {"money": None}, {"frequency": None, "money": None}], ids=str
+)
+def test_without_a_whole_choice_the_button_names_the_newsroom(changes: dict[str, Any]) -> None:
+    for said in parts(campaign_name="The Harbour Lantern", **changes):
+        assert "Support The Harbour Lantern" in said
+
+
+def test_both_parts_lead_to_the_gift_and_to_the_readers_own_page() -> None:
+    message, sent = write(), letter()
+    for kind in ("plain", "html"):
+        content = message.get_body((kind,)).get_content().replace("&amp;", "&")
+        assert content.count(sent.give_url) == 1
+        assert content.count(sent.manage_url) == 1
+
+
+def test_the_html_loads_nothing_and_tracks_nobody() -> None:
+    html = write().get_body(("html",)).get_content()
+    for mark in ("<img", "<script", "<link", "url(", "<table", "http-equiv"):
+        assert mark not in html
+    assert '<meta name="color-scheme" content="light dark">' in html
+
+
+def test_it_is_written_in_the_readers_language() -> None:
+    message = write(lang="ru", asked_on=datetime.date(2026, 11, 23), campaign_name="Портовый фонарь")
+    assert message["Subject"] == "Напоминание от «Портовый фонарь»"
+    assert message["Content-Language"] == "ru"
+    for kind in ("plain", "html"):
+        assert "23 ноября 2026" in message.get_body((kind,)).get_content()
+
+
+def test_a_language_without_texts_is_written_in_english() -> None:
+    message = write(lang="eo")
+    assert message["Content-Language"] == "en"
+    assert "Hello," in message.get_body(("plain",)).get_content()
+
+
+def test_a_campaign_may_say_it_differently() -> None:
+    message = write(texts={"mail_subject": "A word from\n{campaign}"}, campaign_name="The Harbour Lantern")
+    assert message["Subject"] == "A word from The Harbour Lantern"
+    assert message["Bcc"] is None
+
+
+def test_markup_in_a_name_is_text() -> None:
+    html = write(campaign_name="<b>Bold</b> & Co").get_body(("html",)).get_content()
+    assert "<b>" not in html
+    assert "&lt;b&gt;Bold&lt;/b&gt; &amp; Co" in html
+
+
+@pytest.mark.parametrize("name", ["to", "message_id", "cancel_url"])
+@pytest.mark.parametrize("sign", ["\r\n", "\n", "\r"])
+def test_a_line_break_forges_no_header(name: str, sign: str) -> None:
+    with pytest.raises(ValueError, match=r"linefeed|newline|CR|invalid"):
+        write(**{name: f"<a@news.example>{sign}Bcc: b@news.example"})
+
+
+def test_the_parts_pass_every_server_as_they_are() -> None:
+    raw = write(lang="ru").as_bytes()
+    assert raw.isascii()
+    assert max(map(len, raw.splitlines())) <= 998

@@ -1,0 +1,255 @@
+"""The support page gives all that the widget gives, with no script at all."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.desk import Desk
+from service.domain.ports import GatewayUnavailable
+from tests.api.wire import change_campaign, count
+from tests.pages.reading import Form, forms_in, path_of, tag_with, words_in
+
+PAGE = "/support/default"
+
+
+def gift_form(client: FlaskClient, **query: str) -> Form:
+    response = client.get(PAGE, query_string=query)
+    assert response.status_code == 200
+    return forms_in(response.text)[0]
+
+
+def give(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
+    return client.post(form.action, data=form.fields | typed)
+
+
+def the_pledge(desk: Desk) -> Pledge:
+    with desk.database.reading() as session:
+        return session.scalars(select(Pledge)).one()
+
+
+def test_the_page_offers_what_the_campaign_offers(client: FlaskClient) -> None:
+    page = client.get(PAGE).text
+    for words in ("This paper is yours to keep", "Once", "Monthly", "Annual", "Other amount", "Continue"):
+        assert words in words_in(page)
+    for preset in ("$5", "$15", "$50", "$3", "$7", "$25", "$100"):
+        assert f"<span>{preset}</span>" in page
+    assert "Not ready to support today? Remind me later." in words_in(page)
+    assert "<script" not in page
+
+
+def test_the_usual_choice_is_made_already(client: FlaskClient) -> None:
+    fields = gift_form(client).fields
+    assert (fields["frequency"], fields["preset_monthly"], fields["other_amount"]) == ("monthly", "700", "")
+
+
+def test_continue_leads_to_the_checkout(desk: Desk, client: FlaskClient) -> None:
+    response = give(client, gift_form(client))
+    pledge = the_pledge(desk)
+    assert (response.status_code, response.headers["Location"]) == (303, pledge.checkout_url)
+    assert (pledge.frequency, pledge.amount_minor, pledge.currency) == ("monthly", 700, "USD")
+    assert (pledge.variant, pledge.lang) == ("support-page", "en")
+
+
+def test_the_preset_of_the_chosen_frequency_counts(desk: Desk, client: FlaskClient) -> None:
+    give(client, gift_form(client), frequency="annual", preset_annual="10000", preset_once="500")
+    assert (the_pledge(desk).frequency, the_pledge(desk).amount_minor) == ("annual", 10000)
+
+
+def test_an_amount_that_was_written_wins_over_the_preset(desk: Desk, client: FlaskClient) -> None:
+    give(client, gift_form(client), other_amount=" $7.50 ")
+    assert the_pledge(desk).amount_minor == 750
+
+
+def test_an_amount_is_read_in_the_language_of_the_page(desk: Desk, client: FlaskClient) -> None:
+    give(client, gift_form(client, lang="ru"), other_amount="7,50")
+    assert (the_pledge(desk).amount_minor, the_pledge(desk).lang) == (750, "ru")
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        ("1.99", "The smallest amount we can take is $2."),
+        ("0", "The smallest amount we can take is $2."),
+        ("10000.01", "The largest amount we can take here is $10,000."),
+        ("999999999999", "The largest amount we can take here is $10,000."),
+        ("1.000", "We cannot tell which amount “1.000” is."),
+        ("seven", "We cannot tell which amount “seven” is."),
+        ("<b>", "We cannot tell which amount “<b>” is."),
+        ("-5", "We cannot tell which amount “-5” is."),
+    ],
+)
+def test_an_amount_that_cannot_be_taken_is_explained_and_kept(
+    desk: Desk, client: FlaskClient, typed: str, complaint: str
+) -> None:
+    form = gift_form(client, frequency="annual", amount="2500")
+    response = give(client, form, other_amount=typed)
+    assert response.status_code == 422
+    assert complaint in words_in(response.text)
+    kept = forms_in(response.text)[0].fields
+    assert kept == form.fields | {"other_amount": typed}
+    assert count(desk, Pledge) == 0
+
+
+def test_a_complaint_is_tied_to_its_field_and_summed_up_above(client: FlaskClient) -> None:
+    page = give(client, gift_form(client), other_amount="1").text
+    field = tag_with(page, 'name="other_amount"')
+    assert 'aria-invalid="true"' in field
+    assert 'aria-describedby="amount-complaint amount-hint"' in field
+    assert 'id="amount-complaint"' in page
+    assert 'href="#amount"' in page
+    assert 'role="alert"' in page
+    assert "<title>Please check: Support The Harbour Lantern</title>" in page
+
+
+@pytest.mark.parametrize("frequency", ["", "weekly"])
+def test_a_frequency_that_is_not_offered_is_asked_for_again(
+    desk: Desk, client: FlaskClient, frequency: str
+) -> None:
+    response = give(client, gift_form(client), frequency=frequency, other_amount="5")
+    assert response.status_code == 422
+    assert "Choose how often you would like to give." in words_in(response.text)
+    assert forms_in(response.text)[0].fields["other_amount"] == "5"
+    assert count(desk, Pledge) == 0
+
+
+@pytest.mark.parametrize("preset", ["", "7.00", "-700", "٧٠٠", "9" * 40])
+def test_a_preset_that_was_tampered_with_is_no_amount(desk: Desk, client: FlaskClient, preset: str) -> None:
+    response = give(client, gift_form(client), preset_monthly=preset)
+    assert response.status_code == 422
+    assert "Choose an amount, or write your own." in words_in(response.text)
+    assert count(desk, Pledge) == 0
+
+
+def test_an_empty_form_is_answered_and_not_a_fault(client: FlaskClient) -> None:
+    assert client.post(PAGE).status_code == 422
+
+
+def test_pressing_continue_twice_makes_one_pledge(desk: Desk, client: FlaskClient) -> None:
+    form = gift_form(client)
+    first, second = give(client, form), give(client, form)
+    assert first.headers["Location"] == second.headers["Location"]
+    assert count(desk, Pledge) == 1
+
+
+def test_another_choice_in_the_same_form_is_another_pledge(desk: Desk, client: FlaskClient) -> None:
+    form = gift_form(client)
+    first, second = give(client, form), give(client, form, preset_monthly="300")
+    assert first.headers["Location"] != second.headers["Location"]
+    assert count(desk, Pledge) == 2
+
+
+def test_each_visit_is_an_intent_of_its_own(client: FlaskClient) -> None:
+    assert gift_form(client).fields["key"] != gift_form(client).fields["key"]
+
+
+def test_a_key_that_was_tampered_with_is_replaced(desk: Desk, client: FlaskClient) -> None:
+    for key in ("", "short", "with a space", "x" * 500, "ключ-ключ"):
+        assert give(client, gift_form(client), key=key).status_code == 303
+    assert count(desk, Pledge) == 5
+
+
+def test_a_gateway_that_is_down_costs_the_reader_nothing_they_typed(
+    desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(order: object) -> None:
+        raise GatewayUnavailable
+
+    form = gift_form(client)
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.gateway, "start_checkout", down)
+        response = give(client, form, other_amount="8")
+    assert response.status_code == 503
+    assert "You have not been charged" in words_in(response.text)
+    again = forms_in(response.text)[0]
+    assert again.fields == form.fields | {"other_amount": "8"}
+    assert give(client, again).status_code == 303
+    assert (count(desk, Pledge), count(desk, Payment)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"frequency": "monthly", "amount": "300"}, ("monthly", "300", "")),
+        ({"frequency": "monthly", "amount": "500"}, ("monthly", "700", "5")),
+        ({"frequency": "monthly", "amount": "750"}, ("monthly", "700", "7.50")),
+        ({"frequency": "monthly", "amount": "750", "lang": "ru"}, ("monthly", "700", "7,50")),
+        ({"amount": "300"}, ("monthly", "300", "")),
+        ({"frequency": "weekly", "amount": "300"}, ("monthly", "300", "")),
+        ({"frequency": "monthly", "amount": "199"}, ("monthly", "700", "")),
+        ({"frequency": "monthly", "amount": "1000001"}, ("monthly", "700", "")),
+        ({"frequency": "monthly", "amount": "7.50"}, ("monthly", "700", "")),
+        ({"frequency": "monthly", "amount": "9" * 5000}, ("monthly", "700", "")),
+    ],
+)
+def test_a_choice_in_the_address_is_made_already(
+    client: FlaskClient, query: dict[str, str], expected: tuple[str, str, str]
+) -> None:
+    fields = gift_form(client, **query).fields
+    assert (fields["frequency"], fields["preset_monthly"], fields["other_amount"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "accepts", "lang"),
+    [
+        ("", "", "en"),
+        ("", "ru-RU,ru;q=0.9,en;q=0.8", "ru"),
+        ("", "de,ru;q=0.5", "ru"),
+        ("", "de", "en"),
+        ("?lang=en", "ru", "en"),
+        ("?lang=ru", "en", "ru"),
+        ("?lang=xx", "ru", "ru"),
+        ("?lang=%00%FF", "", "en"),
+    ],
+)
+def test_the_page_speaks_the_readers_language(client: FlaskClient, query: str, accepts: str, lang: str) -> None:
+    response = client.get(PAGE + query, headers={"Accept-Language": accepts})
+    assert f'<html lang="{lang}"' in response.text
+    assert response.headers["Content-Language"] == lang
+    assert "Accept-Language" in response.headers["Vary"]
+    heading = {"en": "This paper is yours to keep", "ru": "Эта газета держится на вас"}[lang]
+    assert heading in response.text
+
+
+def test_words_that_the_campaign_has_in_one_language_only_are_marked_as_such(
+    desk: Desk, client: FlaskClient
+) -> None:
+    change_campaign(desk, texts={})
+    page = client.get(PAGE + "?lang=ru").text
+    assert '<html lang="ru"' in page
+    assert '<div class="appeal" lang="en">' in page
+
+
+def test_a_language_that_runs_from_the_right_turns_the_page(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, texts={"ar": {"heading": "هذه الصحيفة لكم"}})
+    assert '<html lang="ar" dir="rtl">' in client.get(PAGE + "?lang=ar").text
+
+
+def test_a_currency_without_decimals_is_shown_and_read_without(desk: Desk, client: FlaskClient) -> None:
+    yen = {"frequency": "once", "presets": [500, 1000], "default": 500, "minimum": 200, "maximum": 100000}
+    change_campaign(desk, currency="JPY", frequencies=[yen], default_frequency="once")
+    form = gift_form(client, frequency="once", amount="750")
+    assert form.fields["other_amount"] == "750"
+    assert give(client, form, other_amount="7.50").status_code == 422
+    assert give(client, form).status_code == 303
+    assert the_pledge(desk).amount_minor == 750
+
+
+def test_a_campaign_with_one_frequency_asks_for_none(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, frequencies=[{"frequency": "once"}], default_frequency="once")
+    form = gift_form(client)
+    assert form.fields["frequency"] == "once"
+    assert "How often" not in words_in(client.get(PAGE).text)
+    assert give(client, form).status_code == 303
+
+
+def test_a_reader_can_do_it_all_by_following_the_page(client: FlaskClient) -> None:
+    checkout = client.get(path_of(give(client, gift_form(client)).headers["Location"]))
+    [form] = forms_in(checkout.text)
+    paid = client.post(checkout.request.path, data=form.fields | {"outcome": "pay"})
+    thanks = client.get(path_of(paid.headers["Location"]))
+    assert "You give The Harbour Lantern $7 a month." in words_in(thanks.text)

@@ -1,0 +1,144 @@
+"""A reader without JavaScript asks for a reminder, and no address ever stands in a URL."""
+
+import datetime
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.pages.reminder_form import consent_version
+from tests.api.wire import change_campaign, count, the_reminder
+from tests.pages.reading import Form, forms_in, tag_with, words_in
+
+PAGE = "/support/default"
+
+
+def reminder_form(client: FlaskClient, **query: str) -> Form:
+    return forms_in(client.get(PAGE, query_string=query).text)[1]
+
+
+def ask(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
+    return client.post(form.action, data=form.fields | typed)
+
+
+def test_the_button_says_what_it_does(client: FlaskClient) -> None:
+    assert reminder_form(client).buttons == [("months", "1", "Remind me next month")]
+
+
+def test_a_reminder_is_set_and_confirmed_with_its_date(desk: Desk, client: FlaskClient) -> None:
+    response = ask(client, reminder_form(client), email="reader@example.org", months="1")
+    assert response.status_code == 303
+    assert response.headers["Location"] == "/support/default/reminder-set?due_on=2026-12-23&lang=en"
+    page = words_in(client.get(response.headers["Location"]).text)
+    assert "Thank you! Your reminder is set." in page
+    assert "December 23, 2026" in page
+    reminder = the_reminder(desk)
+    assert reminder.due_on == datetime.date(2026, 12, 23)
+    assert reminder.page_url == "http://desk.test/support/default"
+
+
+def test_the_choice_of_the_address_is_kept_for_the_mail(desk: Desk, client: FlaskClient) -> None:
+    ask(client, reminder_form(client, frequency="annual", amount="5000"), email="reader@example.org")
+    assert (the_reminder(desk).frequency, the_reminder(desk).amount_minor) == ("annual", 5000)
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ({}, (None, None)),
+        ({"frequency": "weekly", "amount": "500"}, (None, None)),
+        ({"frequency": "monthly", "amount": "1"}, ("monthly", None)),
+        ({"frequency": "monthly", "amount": "lots"}, ("monthly", None)),
+    ],
+)
+def test_a_choice_that_is_not_offered_never_costs_the_reminder(
+    desk: Desk, client: FlaskClient, query: dict[str, str], kept: tuple[str | None, int | None]
+) -> None:
+    assert ask(client, reminder_form(client, **query), email="reader@example.org").status_code == 303
+    assert (the_reminder(desk).frequency, the_reminder(desk).amount_minor) == kept
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        ("", "Write your e-mail address."),
+        ("  ", "Write your e-mail address."),
+        ("reader@", "Write the address in full"),
+        ("a@b.example\nBcc: c@d.example", "Write the address in full"),
+        ("a" * 400 + "@example.org", "Write the address in full"),
+    ],
+)
+def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
+    desk: Desk, client: FlaskClient, typed: str, complaint: str
+) -> None:
+    response = ask(client, reminder_form(client, frequency="annual", amount="5000"), email=typed, months="1")
+    assert response.status_code == 422
+    assert complaint in words_in(response.text)
+    gift, reminder = forms_in(response.text)
+    assert reminder.fields["email"] == typed
+    assert (reminder.fields["frequency"], reminder.fields["amount"]) == ("annual", "5000")
+    assert (gift.fields["frequency"], gift.fields["preset_annual"]) == ("annual", "5000")
+    assert "<details" in response.text
+    assert " open>" in tag_with(response.text, 'id="remind"')
+    assert 'aria-describedby="email-complaint email-hint"' in tag_with(response.text, 'name="email"')
+    assert count(desk, Reminder) == 0
+
+
+def test_each_wait_that_the_campaign_offers_has_a_button_of_its_own(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, reminder={"enabled": True, "choices": [1, 3, 12]})
+    form = reminder_form(client)
+    assert [label for _, _, label in form.buttons] == [
+        "Remind me next month",
+        "Remind me in 3 months",
+        "Remind me in 12 months",
+    ]
+    ask(client, form, email="reader@example.org", months="3")
+    assert the_reminder(desk).due_on == datetime.date(2027, 2, 23)
+
+
+@pytest.mark.parametrize("months", ["2", "0", "-1", "99", "soon"])
+def test_a_wait_that_is_not_offered_is_refused(desk: Desk, client: FlaskClient, months: str) -> None:
+    response = ask(client, reminder_form(client), email="reader@example.org", months=months)
+    assert response.status_code == 422
+    assert "Choose when we should write to you." in words_in(response.text)
+    assert count(desk, Reminder) == 0
+
+
+def test_a_campaign_without_reminders_offers_none(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, reminder={"enabled": False, "choices": [1]})
+    assert len(forms_in(client.get(PAGE).text)) == 1
+    assert client.post(f"{PAGE}/reminder", data={"email": "reader@example.org"}).status_code == 422
+
+
+def test_the_confirmation_is_in_the_readers_language(client: FlaskClient) -> None:
+    response = ask(client, reminder_form(client, lang="ru"), email="reader@example.org")
+    page = words_in(client.get(response.headers["Location"]).text)
+    assert "Спасибо! Мы вам напомним." in page
+    assert "23 декабря 2026 г." in page
+
+
+@pytest.mark.parametrize("due_on", ["", "tomorrow", "2026-13-01", "<b>"])
+def test_a_date_that_is_none_is_not_repeated(client: FlaskClient, due_on: str) -> None:
+    response = client.get(f"{PAGE}/reminder-set", query_string={"due_on": due_on})
+    assert response.status_code == 200
+    assert "We will write to you once, on" not in words_in(response.text)
+
+
+def test_the_answer_is_the_same_for_an_address_that_is_known(desk: Desk, client: FlaskClient) -> None:
+    form = reminder_form(client)
+    first = ask(client, form, email="reader@example.org")
+    second = ask(client, form, email="reader@example.org")
+    assert first.headers["Location"] == second.headers["Location"]
+    with desk.database.reading() as session:
+        assert len(session.scalars(select(Reminder)).all()) == 1
+
+
+def test_the_words_agreed_to_are_named_as_the_widget_names_them(desk: Desk, client: FlaskClient) -> None:
+    # The value comes from the widget's own versionOf("en", …), run on the same sentence.
+    assert consent_version("en", "We use your address for this one reminder and nothing else.") == "en-3ac1a0ed"
+    ask(client, reminder_form(client), email="reader@example.org")
+    assert the_reminder(desk).consent_version == "en-3ac1a0ed"
