@@ -8,7 +8,6 @@ import datetime
 import signal
 import sys
 import threading
-from types import FrameType
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -20,6 +19,8 @@ from service.logs import set_up_logs
 from service.settings import SettingsError, read_settings
 from service.wiring import build_desk
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 log = structlog.get_logger()
 
 
@@ -30,18 +31,16 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     set_up_logs(settings)
+    # The signals wait, in every thread, until they are asked for. A handler would run in the middle of whatever
+    # this thread does, and setting an event that it is just about to wait for would block it for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
-
-    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, asked_to_stop)
-    signal.signal(signal.SIGINT, asked_to_stop)
     desk = build_desk(settings)
     scheduler = make_scheduler(desk, stop)
     scheduler.start()
     log.info("worker_started", jobs=[job.name for job in JOBS])
-    stop.wait()
+    signal.sigwait(STOP_SIGNALS)
+    stop.set()
     scheduler.shutdown(wait=True)
     desk.mailer.close()
     log.info("worker_stopped")

@@ -1,0 +1,110 @@
+"""The files that a host reads first: app.json, .python-version, the requirements, the Procfile."""
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from tests.processes import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+OURS = {"service", "schemas", "jobs", "migrations"}
+
+
+def requirements(name: str) -> list[tuple[Requirement, list[str]]]:
+    """Return each requirement with its hashes; a line that continues is one with the next."""
+    text = re.sub(r"\\\n", " ", (ROOT / name).read_text())
+    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
+    found = []
+    for line in lines:
+        if line and not line.startswith("#"):
+            requirement, *hashes = re.split(r"\s+--hash=", line)
+            found.append((Requirement(requirement.strip()), hashes))
+    return found
+
+
+def test_app_json_asks_for_postgresql_and_makes_the_secret() -> None:
+    app = json.loads((ROOT / "app.json").read_text())
+    assert "heroku-postgresql" in [addon["plan"].partition(":")[0] for addon in app["addons"]]
+    assert app["env"]["SECRET_KEYS"]["generator"] == "secret"
+    assert set(app["formation"]) == {"web", "worker"}
+    assert [pack["url"] for pack in app["buildpacks"]] == ["heroku/python"]
+
+
+def test_app_json_holds_no_value_that_should_be_secret() -> None:
+    app = json.loads((ROOT / "app.json").read_text())
+    assert {name for name, setting in app["env"].items() if "value" in setting} <= {"GATEWAY", "LOG_LEVEL"}
+
+
+def test_the_procfile_has_the_three_processes_and_nothing_else() -> None:
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["release", "web", "worker"]
+
+
+def test_the_python_version_is_the_one_that_types_and_style_are_checked_for() -> None:
+    version = (ROOT / ".python-version").read_text().strip()
+    assert version in SpecifierSet(PROJECT["project"]["requires-python"])
+    assert PROJECT["tool"]["mypy"]["python_version"] == version
+    assert PROJECT["tool"]["ruff"]["target-version"] == f"py{version.replace('.', '')}"
+
+
+def test_every_requirement_is_pinned_and_hashed_and_none_has_an_address() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        assert "://" not in re.sub(r"#.*", "", (ROOT / name).read_text()), name
+        listed = requirements(name)
+        assert listed, name
+        for requirement, hashes in listed:
+            assert requirement.url is None, requirement
+            assert [pin.operator for pin in requirement.specifier] == ["=="], requirement
+            assert hashes, requirement
+            assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes), requirement
+
+
+def test_every_import_of_the_service_is_among_its_own_requirements() -> None:
+    listed = {canonicalize_name(requirement.name) for requirement, _ in requirements("requirements.txt")}
+    distributions = packages_distributions()
+    missing = {
+        name: sorted(places)
+        for name, places in imports().items()
+        if not {canonicalize_name(found) for found in distributions.get(name, ())} & listed
+    }
+    assert missing == {}
+
+
+def test_the_direct_requirements_are_those_of_the_project() -> None:
+    listed = {canonicalize_name(requirement.name) for requirement, _ in requirements("requirements.txt")}
+    wanted = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
+    assert wanted <= listed
+
+
+def imports() -> dict[str, set[str]]:
+    """Return the top-level names that our packages import from elsewhere, and where."""
+    found: dict[str, set[str]] = {}
+    for package in OURS:
+        for file in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(file.read_text())
+            # What is imported for the type checker alone is never imported at all.
+            skipped = {id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in ast.walk(node)}
+            for node in ast.walk(tree):
+                names = []
+                if id(node) in skipped:
+                    continue
+                if isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module]
+                for name in names:
+                    top = name.partition(".")[0]
+                    if top not in OURS and top not in sys.stdlib_module_names:
+                        found.setdefault(top, set()).add(str(file.relative_to(ROOT)))
+    return found
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"

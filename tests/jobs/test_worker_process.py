@@ -1,0 +1,226 @@
+"""Real workers on a real PostgreSQL with a real mail server: nothing twice, nothing lost, and a clean end."""
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from schemas.vocabulary import ReminderStatus
+from service.db.heartbeat import Heartbeat
+from service.db.reminder import Reminder
+from service.desk import Desk, utc_now
+from service.domain.summary import last_beat
+from tests.db.people import ask
+from tests.gateways.sink import Sink
+from tests.jobs.posts import history
+from tests.processes import ROOT, environment, free_port, wait_until, web, worker
+
+
+@pytest.fixture
+def url(desk: Desk) -> str:
+    return desk.settings.database_url
+
+
+def ask_for_many(desk: Desk, count: int) -> None:
+    """Set reminders that are due at once by the real clock, the first asked for the longest due."""
+    ids = [ask(desk, f"reader-{number}@news.example") for number in range(count)]
+    now = utc_now()
+    with desk.database.transaction() as session:
+        session.execute(
+            update(Reminder),
+            [
+                {"id": reminder_id, "due_at": now - datetime.timedelta(seconds=count - number)}
+                for number, reminder_id in enumerate(ids)
+            ],
+        )
+
+
+def count(desk: Desk, status: ReminderStatus) -> int:
+    with desk.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(Reminder).where(Reminder.status == status)) or 0
+
+
+def all_sent(desk: Desk, expected: int) -> bool:
+    return count(desk, ReminderStatus.SENT) == expected
+
+
+def is_alive(desk: Desk) -> bool:
+    with desk.database.reading() as session:
+        return last_beat(session) is not None
+
+
+def test_two_workers_at_once_send_each_mail_once(desk: Desk, url: str, tmp_path: Path) -> None:
+    ask_for_many(desk, 120)
+    with Sink() as sink:
+        # A mail that takes a moment lets both workers have their share.
+        sink.stall_seconds = 0.01
+        with (
+            worker(url, tmp_path / "one.log", MAIL_URL=sink.url) as one,
+            worker(url, tmp_path / "two.log", MAIL_URL=sink.url) as two,
+        ):
+            wait_until(lambda: all_sent(desk, 120), what="every mail to leave", seconds=60)
+        assert (one.returncode, two.returncode) == (0, 0)
+        assert len(sink.ids()) == len(set(sink.ids())) == 120
+        assert sorted(sink.recipients) == sorted(f"reader-{number}@news.example" for number in range(120))
+    shares = [(tmp_path / name).read_text().count('"reminder_sent"') for name in ("one.log", "two.log")]
+    assert sum(shares) == 120
+    for name in ("one.log", "two.log"):
+        assert "job_failed" not in (tmp_path / name).read_text()
+        assert "@news.example" not in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_rest(
+    desk: Desk, url: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    ask_for_many(desk, 5)
+    with Sink() as sink:
+        sink.stall_seconds = 2
+        with worker(url, tmp_path / "log", MAIL_URL=sink.url) as process:
+            assert sink.in_data.wait(30)
+            process.send_signal(number)
+            # Impatient people press it twice.
+            process.send_signal(number)
+            assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
+        assert sink.recipients == ["reader-0@news.example"]
+    with desk.database.reading() as session:
+        reminders = session.scalars(select(Reminder).order_by(Reminder.id)).all()
+    assert [(reminder.status.value, reminder.attempts) for reminder in reminders] == [
+        ("sent", 1),
+        *[("scheduled", 0)] * 4,
+    ]
+    assert [event for event, _ in history(desk, reminders[1].id)] == ["made", "claim", "lose_lease"]
+
+
+def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(desk: Desk, url: str, tmp_path: Path) -> None:
+    with worker(url, tmp_path / "log") as process:
+        wait_until(lambda: is_alive(desk), what="a heartbeat")
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        # Far less than the 15 seconds until its next tick: nothing makes a stopping worker wait.
+        assert time.monotonic() - began < 10
+
+
+def test_the_web_process_sends_nothing_and_starts_no_scheduler(desk: Desk, url: str, tmp_path: Path) -> None:
+    ask_for_many(desk, 1)
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys, service.app; print([n for n in sys.modules if 'apscheduler' in n])"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "[]"
+    with web(url, tmp_path / "log") as base:
+        for _ in range(5):
+            subprocess.run(
+                [sys.executable, "-c", f"import urllib.request as u; u.urlopen('{base}/healthz')"], check=True
+            )
+    assert count(desk, ReminderStatus.SCHEDULED) == 1
+    with desk.database.reading() as session:
+        assert session.scalar(select(Heartbeat.at)) is None
+
+
+class Gate:
+    """A way to PostgreSQL that can be shut: a TCP port that leads to the server's Unix socket."""
+
+    RELAY = """
+import asyncio, sys
+
+port, socket = int(sys.argv[1]), sys.argv[2]
+
+async def copy(source, target):
+    try:
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+    finally:
+        target.close()
+
+async def lead(reader, writer):
+    there_reader, there_writer = await asyncio.open_unix_connection(socket)
+    await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer), return_exceptions=True)
+
+async def main():
+    await (await asyncio.start_server(lead, "127.0.0.1", port)).serve_forever()
+
+asyncio.run(main())
+"""
+
+    def __init__(self, socket: str) -> None:
+        self.port = free_port()
+        self._socket = socket
+        self._process: subprocess.Popen | None = None
+
+    def open(self) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", self.RELAY, str(self.port), self._socket])
+
+    def shut(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def gate(desk: Desk):
+    folder = desk.database.engine.url.query.get("host")
+    if not folder:
+        # A server that TEST_DATABASE_URL names may be elsewhere; it is not ours to cut off.
+        pytest.skip("needs a PostgreSQL behind a Unix socket, as the tests start it by themselves")
+    gate = Gate(f"{folder}/.s.PGSQL.5432")
+    yield gate
+    gate.shut()
+
+
+def test_a_worker_outlives_a_database_that_is_away_at_first_and_again_later(
+    desk: Desk, tmp_path: Path, gate: Gate
+) -> None:
+    ask_for_many(desk, 1)
+    name = desk.database.engine.url.database
+    log = tmp_path / "log"
+    with worker(f"postgresql://postgres@127.0.0.1:{gate.port}/{name}", log) as process:
+        wait_until(
+            lambda: log.exists() and "job_failed" in log.read_text(), what="the worker to miss its database"
+        )
+        gate.open()
+        wait_until(lambda: all_sent(desk, 1), what="the mail to leave once the database is there", seconds=30)
+        gate.shut()
+        before = log.read_text().count("job_failed")
+        wait_until(
+            lambda: log.read_text().count("job_failed") > before, what="the worker to miss it again", seconds=30
+        )
+        ask_for_many(desk, 2)
+        gate.open()
+        wait_until(lambda: all_sent(desk, 2), what="the worker to recover", seconds=30)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_worker_with_a_wrong_setting_says_so_in_one_sentence(tmp_path: Path, url: str) -> None:
+    env = environment(url, MAIL_URL="pigeon:")
+    ended = subprocess.run(
+        [sys.executable, "-m", "jobs.worker"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("MAIL_URL must be")
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_burst_of_signals_ends_the_worker_once(url: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with worker(url, log) as process:
+        wait_until(lambda: log.exists() and "worker_started" in log.read_text(), what="the worker to start")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(process.pid, number)
+        assert process.wait(timeout=20) == 0
+    assert "worker_stopped" in log.read_text()
