@@ -12,6 +12,8 @@ from typing import overload
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from environs import Env, EnvError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 SHORTEST_GOOD_KEY = 32
 DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
@@ -29,7 +31,7 @@ class MailServer:
     port: int
     tls: str
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +135,10 @@ def _settings(env: Env) -> Settings:
 
 def _whole(env: Env, name: str, default: int, *, lowest: int, highest: int) -> int:
     text = _text(env, name, str(default))
-    if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
-        raise SettingsError(f"{name} must be a whole number from {lowest} to {highest}, not {text!r}.")
+    # No number that is asked for here is longer, and Python refuses to read one of thousands of digits.
+    written = text.isascii() and text.isdigit() and len(text) <= 12
+    if not (written and lowest <= int(text) <= highest):
+        raise SettingsError(f"{name} must be a whole number from {lowest} to {highest}, not {text[:40]!r}.")
     return int(text)
 
 
@@ -147,6 +151,10 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
 def _database_url(url: str) -> str:
     """Accept what Heroku writes (`postgres://`) and name the driver that we ship with."""
     scheme, separator, rest = url.partition("://")
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        separator = ""
     if scheme in ("postgres", "postgresql", "postgresql+psycopg") and separator:
         return f"postgresql+psycopg://{rest}"
     if scheme in ("sqlite", "sqlite+pysqlite") and separator:
@@ -195,8 +203,13 @@ def _mail_from(text: str) -> str:
 
 
 def _public_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        # Reading the port is what tells whether it is one.
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or "?" in url or "#" in url:
         raise SettingsError(f"PUBLIC_URL must be an address such as https://support.paper.example, not {url!r}.")
     return url.rstrip("/")
 
@@ -223,6 +236,7 @@ def _rate_limit(text: str) -> str | None:
     if text == "off":
         return None
     count, separator, period = text.partition("/")
-    if not (separator and count.isdigit() and int(count) > 0 and period in ("second", "minute", "hour", "day")):
+    number = count.isascii() and count.isdigit() and len(count) <= 12 and int(count) > 0
+    if not (separator and number and period in ("second", "minute", "hour", "day")):
         raise SettingsError(f"RATE_LIMIT must be off or a rate such as 300/minute, not {text!r}.")
     return text

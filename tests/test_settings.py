@@ -1,0 +1,198 @@
+"""Settings: a wrong value stops the start with one sentence that names it, and a secret is never shown."""
+
+import pytest
+
+from service.settings import DEMO_KEY, Settings, SettingsError, read_settings
+
+SOUND = {
+    "DATABASE_URL": "postgresql://u:hidden@host/name",
+    "SECRET_KEYS": "hidden-key-hidden-key-hidden-key-0123456789",
+}
+
+
+def read(**values: str) -> Settings:
+    return read_settings(SOUND | values)
+
+
+def test_with_nothing_set_the_demonstration_runs() -> None:
+    settings = read_settings({})
+    assert settings.database_url == "sqlite:///var/mainstay.db"
+    assert settings.keeps_mail
+    assert settings.mail_from == "Mainstay <support@localhost>"
+    assert settings.public_url == "http://localhost:8000"
+    assert settings.secret_keys == (DEMO_KEY,)
+    assert settings.uses_demo_key
+    assert (settings.gateway, settings.redis_url, settings.month_seconds) == ("sandbox", None, None)
+    assert (settings.port, settings.web_concurrency, settings.trusted_proxies) == (8000, 2, 0)
+    assert settings.log_level == "info"
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "MAIL_URL", "PUBLIC_URL", "PORT", "LOG_LEVEL", "MONTH_SECONDS"])
+def test_an_empty_value_counts_as_none(name: str) -> None:
+    assert read_settings({name: " "}) == read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p@host:5432/name", "postgresql+psycopg://u:p@host:5432/name"),
+        (
+            "postgres://u:p%40%2F@host/name?sslmode=require",
+            "postgresql+psycopg://u:p%40%2F@host/name?sslmode=require",
+        ),
+        ("postgresql://host/name", "postgresql+psycopg://host/name"),
+        ("postgresql+psycopg://host/name", "postgresql+psycopg://host/name"),
+        ("postgresql:///name?host=/run/postgresql", "postgresql+psycopg:///name?host=/run/postgresql"),
+        ("sqlite:///a.db", "sqlite:///a.db"),
+        ("sqlite+pysqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+        ("sqlite://", "sqlite://"),
+    ],
+)
+def test_a_database_address_is_taken_as_heroku_and_others_write_it(given: str, used: str) -> None:
+    assert read(DATABASE_URL=given).database_url == used
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "tls", "user", "password"),
+    [
+        ("smtp://mail.example", "mail.example", 587, "starttls", None, None),
+        ("smtp://mail.example:465", "mail.example", 465, "implicit", None, None),
+        ("smtp://mail.example?tls=implicit", "mail.example", 465, "implicit", None, None),
+        ("smtp://mail.example?tls=none", "mail.example", 25, "none", None, None),
+        ("smtp://mail.example:2525?tls=starttls", "mail.example", 2525, "starttls", None, None),
+        ("smtp://user:pass@mail.example:587", "mail.example", 587, "starttls", "user", "pass"),
+        ("smtp://a%40b.example:p%3A%2F%23@mail.example", "mail.example", 587, "starttls", "a@b.example", "p:/#"),
+        ("smtp://user@mail.example", "mail.example", 587, "starttls", "user", None),
+        ("smtp://[::1]:1025?tls=none", "::1", 1025, "none", None, None),
+        ("SMTP://mail.example", "mail.example", 587, "starttls", None, None),
+    ],
+)
+def test_a_mail_server_is_one_address(
+    url: str, host: str, port: int, tls: str, user: str | None, password: str | None
+) -> None:
+    server = read(MAIL_URL=url).mail_server
+    assert server is not None
+    assert (server.host, server.port, server.tls, server.user, server.password) == (
+        host,
+        port,
+        tls,
+        user,
+        password,
+    )
+
+
+@pytest.mark.parametrize("url", ["outbox:", "outbox"])
+def test_the_outbox_needs_no_server(url: str) -> None:
+    assert read(MAIL_URL=url).keeps_mail
+
+
+WRONG = [
+    ("PORT", "0"),
+    ("PORT", "65536"),
+    ("PORT", "http"),
+    ("PORT", "80.0"),
+    ("PORT", "-80"),
+    ("PORT", "٨٠"),
+    ("PORT", "9" * 5000),
+    ("WEB_CONCURRENCY", "0"),
+    ("WEB_CONCURRENCY", "many"),
+    ("TRUSTED_PROXIES", "yes"),
+    ("TRUSTED_PROXIES", "-1"),
+    ("TRUSTED_PROXIES", "11"),
+    ("LOG_LEVEL", "loud"),
+    ("MONTH_SECONDS", "0"),
+    ("MONTH_SECONDS", "1.5"),
+    ("GATEWAY", "cash"),
+    ("DATABASE_URL", "mysql://host/name"),
+    ("DATABASE_URL", "mainstay.db"),
+    ("DATABASE_URL", "postgres:"),
+    ("DATABASE_URL", "postgresql://host:port/name"),
+    ("DATABASE_URL", "postgresql://[::1/name"),
+    ("MAIL_URL", "mail.example"),
+    ("MAIL_URL", "https://mail.example"),
+    ("MAIL_URL", "smtp://"),
+    ("MAIL_URL", "smtp://mail.example:port"),
+    ("MAIL_URL", "smtp://mail.example:99999"),
+    ("MAIL_URL", "smtp://[::1"),
+    ("MAIL_URL", "smtp://mail.example?tls=maybe"),
+    ("MAIL_URL", "smtp://mail.example?tls="),
+    ("MAIL_URL", "smtp://mail.example?ssl=1"),
+    ("MAIL_FROM", "The Paper"),
+    ("MAIL_FROM", "a@b.example\nBcc: c@d.example"),
+    ("PUBLIC_URL", "support.paper.example"),
+    ("PUBLIC_URL", "ftp://paper.example"),
+    ("PUBLIC_URL", "https://"),
+    ("PUBLIC_URL", "https://[::1"),
+    ("PUBLIC_URL", "https://paper.example:port"),
+    ("PUBLIC_URL", "https://paper.example?a=b"),
+    ("PUBLIC_URL", "https://paper.example#top"),
+    ("REDIS_URL", "localhost:6379"),
+    ("RATE_LIMIT", "300"),
+    ("RATE_LIMIT", "0/minute"),
+    ("RATE_LIMIT", "300/fortnight"),
+    ("RATE_LIMIT", "²/minute"),
+    ("RATE_LIMIT", "٣/minute"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda part: part[:40])
+def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**{name: value})
+    sentence = str(refused.value)
+    assert name in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://user:hidden@host/name"),
+        ("DATABASE_URL", "postgresql://user:hidden@host:port/name"),
+        ("MAIL_URL", "smtp://user:hidden@host:port"),
+        ("REDIS_URL", "http://:hidden@host"),
+    ],
+)
+def test_the_sentence_does_not_repeat_a_password(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**{name: value})
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "real",
+    [
+        {"DATABASE_URL": "postgresql://host/name"},
+        {"MAIL_URL": "smtp://mail.example"},
+        {"DATABASE_URL": "postgresql://host/name", "SECRET_KEYS": " , "},
+    ],
+)
+def test_only_a_demonstration_runs_without_keys(real: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="SECRET_KEYS"):
+        read_settings(real)
+
+
+def test_keys_are_listed_with_the_current_one_first() -> None:
+    assert read(SECRET_KEYS=" new , old,").secret_keys == ("new", "old")
+
+
+def test_on_heroku_one_proxy_is_trusted() -> None:
+    assert read(DYNO="web.1").trusted_proxies == 1
+    assert read(DYNO="web.1", TRUSTED_PROXIES="2").trusted_proxies == 2
+
+
+def test_the_public_address_has_no_slash_at_its_end() -> None:
+    assert read(PUBLIC_URL="https://paper.example/").public_url == "https://paper.example"
+
+
+def test_a_secret_is_never_shown() -> None:
+    settings = read(MAIL_URL="smtp://u:hidden@h", REDIS_URL="redis://:hidden@h")
+    for shown in (repr(settings), str(settings), f"{settings.mail_server!r}", repr(vars(settings)["mail_server"])):
+        assert "hidden" not in shown
+
+
+def test_settings_cannot_be_changed_once_read() -> None:
+    with pytest.raises(AttributeError):
+        read().port = 1  # type: ignore[misc]
