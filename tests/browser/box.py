@@ -1,0 +1,46 @@
+"""The support box as a reader meets it: by the words on it."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+NOT_READY = "Not ready to support today? Remind me later."
+REMIND = "Remind me next month"
+REMINDER_SET = "Thank you! Your reminder is set."
+
+
+class Box:
+    """The box on a page. Every lookup waits for what it looks for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.host = page.locator("support-box")
+        self.frame = self.host.locator(".box")
+        self.once = self.host.get_by_role("radio", name="Once")
+        self.monthly = self.host.get_by_role("radio", name="Monthly")
+        self.annual = self.host.get_by_role("radio", name="Annual")
+        self.other_amount = self.host.get_by_label("Other amount")
+        self.continue_button = self.host.get_by_role("button", name=re.compile("^(Continue|Taking you)"))
+        self.submit = self.host.locator("[part=submit]")
+        self.not_ready = self.host.get_by_role("button", name=NOT_READY)
+        self.email = self.host.get_by_label("E-mail address")
+        self.remind = self.host.get_by_role("button", name=REMIND)
+        self.close = self.host.get_by_role("button", name="Close")
+        self.retry = self.host.get_by_role("button", name="Try again")
+        self.back = self.host.get_by_role("button", name="Back")
+        self.heading = self.host.get_by_role("heading")
+        self.error = self.host.locator("[part=error]")
+        self.link = self.host.get_by_role("link")
+
+    def expect_state(self, state: str) -> None:
+        """Wait until the box is in this state."""
+        expect(self.frame).to_have_attribute("data-state", state)
+
+    def insist(self, button: Locator) -> None:
+        """Press a button that has said it is busy, as an impatient reader does."""
+        button.click(force=True)
+
+    def choose(self, frequency: str, amount: str) -> None:
+        """Choose a frequency and type an amount of one's own."""
+        self.host.get_by_role("radio", name=frequency).check()
+        self.other_amount.fill(amount)

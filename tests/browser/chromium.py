@@ -1,0 +1,32 @@
+"""Finding the Chromium that the tests drive: the machine's own, else the one that Playwright installed."""
+
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+# Nothing but the pages under test may reach the network: a test's list of requests must be the pages' own.
+ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+MISSING = (
+    "The browser tests need Chromium and there is none: install it (Debian: sudo apt-get install chromium; "
+    "macOS: install Google Chrome; anywhere: .venv/bin/playwright install chromium) and run them again."
+)
+
+
+class ChromiumIsMissing(Exception):
+    """There is no browser to test in; a run without one must fail and not skip."""
+
+
+def find_chromium(playwright: Playwright) -> str:
+    """Return the path of a Chromium.
+
+    Raises:
+        ChromiumIsMissing: the message says what to install.
+    """
+    places = [shutil.which(name) for name in NAMES] + [str(MACOS), playwright.chromium.executable_path]
+    for place in places:
+        if place and Path(place).exists():
+            return place
+    raise ChromiumIsMissing(MISSING)

@@ -1,0 +1,104 @@
+"""A newsroom that runs, a browser that visits it, and a page that may not complain."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+
+from tests.browser.box import Box
+from tests.browser.chromium import ARGUMENTS, find_chromium
+from tests.browser.host_site import HostSite
+from tests.browser.newsroom import Newsroom, open_newsroom
+
+NewPage = Callable[..., Page]
+
+# A browser reports answers of 400 and above, and connections that a test cuts, as errors of the network.
+OF_THE_NETWORK = "Failed to load resource"
+SUBSCRIBER = "subscriber@example.org"
+PATIENCE_MS = 15_000
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGUMENTS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def newsroom(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newsroom]:
+    with open_newsroom(f"mainstay_browser_{worker_id}", tmp_path_factory.mktemp("newsroom")) as newsroom:
+        # Asked for now, so that nobody waits for the mail later.
+        newsroom.remind(SUBSCRIBER)
+        yield newsroom
+
+
+@pytest.fixture(scope="session")
+def letter(newsroom: Newsroom) -> str:
+    """Return the address of a reminder's own page, as the reader found it in the mail."""
+    return newsroom.link_in_mail_to(SUBSCRIBER)
+
+
+@pytest.fixture
+def host_site(newsroom: Newsroom) -> Iterator[HostSite]:
+    """Return the newsroom's own site, on another origin than ours."""
+    with HostSite(newsroom.base) as site:
+        yield site
+
+
+@pytest.fixture
+def expected_complaints() -> list[str]:
+    """Return a list for what a browser will write to its console because the test makes it."""
+    return [OF_THE_NETWORK]
+
+
+@pytest.fixture
+def new_page(browser: Browser, newsroom: Newsroom, expected_complaints: list[str]) -> Iterator[NewPage]:
+    """Return a function that opens a page in a fresh context; relative addresses lead to the service.
+
+    Whatever a page writes to its console as an error, and every exception and violated policy, fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        expected = any(words in message.text for words in expected_complaints)
+        if message.type in ("error", "warning") and not expected:
+            complaints.append(message.text)
+
+    def open_page(**options) -> Page:
+        options = {"base_url": newsroom.base, "locale": "en-US", "timezone_id": "Europe/Amsterdam"} | options
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        context.on("console", hear)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        return context.new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> Page:
+    return new_page()
+
+
+@pytest.fixture
+def demo(page: Page) -> Box:
+    """Return the box under the demonstration's article, with its campaign in it."""
+    page.goto("/demo")
+    box = Box(page)
+    box.expect_state("form")
+    return box
+
+

@@ -1,0 +1,71 @@
+"""A newsroom's own site with the box on it: another origin, and as strict a page as a policy can make."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+STRICT = (
+    "default-src 'none'; script-src {base}; connect-src {base}; style-src 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+# Without a style sheet (the policy forbids them), the page follows the reader's light or dark like this.
+PAGE = """<!DOCTYPE html>
+<html lang="{lang}" dir="{direction}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>The ferry did not sail</title>
+<script type="module" src="{base}/widget/v1.js"></script>
+</head>
+<body>
+<main>
+<h1>The ferry did not sail</h1>
+<p>It has stayed in the harbour for seventy-one days this year. <a href="#more">More on the ferry</a></p>
+<support-box {attributes}><a href="{base}/support/default">Support our work</a></support-box>
+<p id="more">The next one is due at nine. <a href="#top">Back to the top</a></p>
+</main>
+</body>
+</html>
+"""
+
+
+class HostSite:
+    """Serves one page; a context manager. `base` is its origin."""
+
+    def __init__(self, mainstay: str) -> None:
+        self._mainstay = mainstay
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path == "/favicon.ico":
+                    self.send_error(404)
+                    return
+                body = site.html.encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Security-Policy", STRICT.format(base=site._mainstay))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing; the browser's own list of requests is what tests look at."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base = f"http://127.0.0.1:{self._server.server_port}"
+        self.show()
+
+    def show(self, attributes: str = "", *, lang: str = "en", direction: str = "ltr") -> str:
+        """Set the article's language and the box's attributes; return the article's address."""
+        self.html = PAGE.format(base=self._mainstay, attributes=attributes, lang=lang, direction=direction)
+        return f"{self.base}/article"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,169 @@
+"""A newsroom for the browser to visit: the real web process and a real worker on a PostgreSQL database."""
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import create_engine, text
+
+from tests.conftest import make_database
+from tests.processes import ROOT, environment, wait_until, web, worker
+
+# So short a month brings a reminder's mail while the test watches.
+MONTH_SECONDS = "2"
+CAMPAIGN = {"slug": "default", "name": "The Harbour Lantern", "heading": "Keep it lit", "message": "Readers pay."}
+
+
+@dataclass
+class Newsroom:
+    """What a test may do with the running service, besides visiting its pages at `base`."""
+
+    base: str
+    database_url: str
+    worker: subprocess.Popen
+
+    @cached_property
+    def _engine(self):
+        return create_engine(self.database_url)
+
+    def ask(self, query: str, **values: Any) -> list[tuple]:
+        """Return what the database holds."""
+        with self._engine.begin() as connection:
+            return [tuple(row) for row in connection.execute(text(query), values)]
+
+    def count(self, table: str) -> int:
+        """Return how many rows a table holds."""
+        return self.ask(f"SELECT count(*) FROM {table}")[0][0]
+
+    def close_checkouts(self) -> None:
+        """Let every open checkout be older than the day after which it closes, and the job that closes them run."""
+        with self._engine.begin() as connection:
+            connection.execute(text("UPDATE pledges SET created_at = created_at - interval '25 hours'"))
+
+    @contextmanager
+    def without_mails(self) -> Iterator[None]:
+        """Let the outbox be as it was before the first mail, until the block ends."""
+        with self._engine.begin() as connection:
+            connection.execute(text("ALTER TABLE outbox_mails RENAME TO kept_aside"))
+            connection.execute(text("CREATE TABLE outbox_mails (LIKE kept_aside)"))
+        try:
+            yield
+        finally:
+            with self._engine.begin() as connection:
+                connection.execute(text("DROP TABLE outbox_mails"))
+                connection.execute(text("ALTER TABLE kept_aside RENAME TO outbox_mails"))
+
+    def command(self, *arguments: str, given: str | None = None) -> str:
+        """Run a `mainstay` command and return what it printed."""
+        return subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            cwd=ROOT,
+            env=environment(self.database_url, PUBLIC_URL=self.base),
+            input=given,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    @cached_property
+    def token(self) -> str:
+        """Return a staff token that may export, made as staff make it."""
+        return self.command("token", "create", "--name", "treasurer", "--scope", "export").strip()
+
+    def export(self) -> dict[str, dict[str, str]]:
+        """Download the pledges as a treasurer does; return the rows by pledge id."""
+        request = urllib.request.Request(
+            f"{self.base}/v1/admin/pledges/export?format=csv", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            rows = csv.DictReader(io.TextIOWrapper(answer, encoding="utf-8", newline=""))
+            return {row["id"]: row for row in rows}
+
+    def post(self, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+        """Send JSON as another program would and return the answer."""
+        headers |= {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.base + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def remind(self, email: str, **changes: Any) -> None:
+        """Ask for a reminder of a monthly $2."""
+        wish = {"campaign": "default", "email": email, "frequency": "monthly", "amount": 200}
+        self.post("/v1/reminders", wish | changes)
+
+    def pledge(self, key: str, **changes: Any) -> dict[str, Any]:
+        """Make a pledge of $2 a month."""
+        wish = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
+        return self.post("/v1/pledges", wish | changes, **{"Idempotency-Key": key})
+
+    def offer(self, folder: Path, **changes: Any) -> None:
+        """Put up a campaign that differs from a plain one, as a newsroom's editor would."""
+        file = folder / "campaign.yaml"
+        file.write_text(yaml.safe_dump(CAMPAIGN | changes, allow_unicode=True), encoding="utf-8")
+        self.command("campaign", "apply", str(file))
+
+    def read(self, path: str) -> str:
+        """Return a page's HTML."""
+        with urllib.request.urlopen(self.base + path) as answer:
+            return answer.read().decode()
+
+    def mails_to(self, email: str) -> list[str]:
+        """Return the addresses of the kept mails to a reader, as the outbox lists them."""
+        entries = re.findall(r'<a href="(/dev/outbox/[^"]+)">(.*?)</a>', self.read("/dev/outbox"), re.DOTALL)
+        return [address for address, entry in entries if email in entry]
+
+    def wait_for_mails(self, email: str, *, number: int = 1) -> list[str]:
+        """Wait until the worker has written so many mails to a reader."""
+        wait_until(lambda: len(self.mails_to(email)) >= number, what=f"mail {number} to {email}", seconds=40)
+        return self.mails_to(email)
+
+    def link_in_mail_to(self, email: str) -> str:
+        """Wait for the mail to a reader and return the link in it to the reader's own page."""
+        mail = self.wait_for_mails(email)[0]
+        return re.search(rf"{re.escape(self.base)}/r/[\w.-]+", self.read(mail))[0]
+
+    @contextmanager
+    def resting_worker(self) -> Iterator[None]:
+        """Hold the worker still, so that a reminder stays scheduled while the test looks at it."""
+        os.kill(self.worker.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.worker.pid, signal.SIGCONT)
+
+
+def pledge_in(url: str) -> str:
+    """Return the pledge's id that a thank-you page's address names."""
+    return urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["pledge"][0]
+
+
+@contextmanager
+def open_newsroom(name: str, folder: Path) -> Iterator[Newsroom]:
+    """Run both processes on a new database until the block ends."""
+    url = make_database(name)
+    subprocess.run(
+        [sys.executable, "-m", "service", "migrate"], cwd=ROOT, env=environment(url), check=True, capture_output=True
+    )
+    with (
+        web(url, folder / "web.log", MONTH_SECONDS=MONTH_SECONDS) as base,
+        worker(url, folder / "worker.log", PUBLIC_URL=base, MONTH_SECONDS=MONTH_SECONDS) as process,
+    ):
+        newsroom = Newsroom(base, url, process)
+        # A worker that is stopped before it listens for signals would die of them.
+        wait_until(lambda: "worker_started" in (folder / "worker.log").read_text(), what="the worker")
+        yield newsroom
+        newsroom._engine.dispose()

@@ -1,0 +1,105 @@
+"""Every state of the box, held against axe-core, a phone's width and a thumb's size, light and dark."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.box import Box
+from tests.browser.host_site import HostSite
+from tests.browser.inspection import inspect
+from tests.browser.traffic import CAMPAIGN, PLEDGES, REMINDERS, hold, refuse
+
+Reach = Callable[[Box], None]
+
+
+def loading(box: Box) -> None:
+    hold(box.page, CAMPAIGN)
+    box.page.reload()
+
+
+def cannot_load(box: Box) -> None:
+    refuse(box.page, CAMPAIGN, 503, retry_after=600)
+    box.page.reload()
+
+
+def form(box: Box) -> None:
+    box.other_amount.fill("2.50")
+
+
+def invalid(box: Box) -> None:
+    box.other_amount.fill("1.000")
+    box.continue_button.click()
+
+
+def submitting(box: Box) -> None:
+    hold(box.page, PLEDGES)
+    box.continue_button.click()
+
+
+def error(box: Box) -> None:
+    refuse(box.page, PLEDGES, 500)
+    box.continue_button.click()
+
+
+def waiting(box: Box) -> None:
+    refuse(box.page, PLEDGES, 429, retry_after=600)
+    box.continue_button.click()
+
+
+def reminder_form(box: Box) -> None:
+    box.not_ready.click()
+    box.email.fill("reader@example.org")
+
+
+def reminder_invalid(box: Box) -> None:
+    box.not_ready.click()
+    box.remind.click()
+
+
+def reminder_submitting(box: Box) -> None:
+    hold(box.page, REMINDERS)
+    reminder_form(box)
+    box.remind.click()
+
+
+def reminder_set(box: Box) -> None:
+    reminder_form(box)
+    box.remind.click()
+
+
+def dismissed(box: Box) -> None:
+    box.close.click()
+
+
+STATES = [
+    (loading, "loading"),
+    (cannot_load, "error"),
+    (form, "form"),
+    (invalid, "invalid"),
+    (submitting, "submitting"),
+    (error, "error"),
+    (waiting, "error"),
+    (reminder_form, "reminder-form"),
+    (reminder_invalid, "invalid"),
+    (reminder_submitting, "submitting"),
+    (reminder_set, "reminder-set"),
+    (dismissed, "dismissed"),
+]
+
+
+@pytest.mark.parametrize(("reach", "state"), STATES, ids=[reach.__name__ for reach, _ in STATES])
+def test_no_state_of_the_box_shuts_anyone_out(host_site: HostSite, page: Page, reach: Reach, state: str) -> None:
+    page.goto(host_site.show())
+    box = Box(page)
+    box.expect_state("form")
+    reach(box)
+    box.expect_state(state)
+    inspect(page, reach.__name__)
+
+
+def test_a_box_that_wants_light_or_dark_is_readable_whatever_the_system_says(host_site: HostSite, page: Page) -> None:
+    for theme in ("light", "dark"):
+        page.goto(host_site.show(f'theme="{theme}"'))
+        Box(page).expect_state("form")
+        inspect(page, theme)

@@ -1,0 +1,141 @@
+"""A reader who is not ready asks to be reminded, is reminded, and changes their mind as they like."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.box import REMINDER_SET, Box
+from tests.browser.newsroom import Newsroom
+from tests.browser.traffic import REMINDERS, hold, listen, refuse
+
+
+def test_a_reminder_is_set_written_followed_and_minded(newsroom: Newsroom, demo: Box) -> None:
+    page, address = demo.page, "patient.reader@example.org"
+    demo.choose("Annual", "30")
+    demo.not_ready.click()
+    demo.email.fill(address)
+    demo.remind.click()
+    expect(demo.heading).to_have_text(REMINDER_SET)
+    demo.expect_state("reminder-set")
+
+    newsroom.wait_for_mails(address)
+    page.goto("/dev/outbox")
+    page.get_by_role("link").filter(has_text=address).click()
+    link = page.locator("pre").get_by_role("link").filter(has_text="/r/").get_attribute("href")
+    assert link.startswith(f"{newsroom.base}/r/")
+    page.frame_locator("iframe").get_by_role("link", name=re.compile(r"\$30")).click()
+    expect(page).to_have_url(f"{newsroom.base}/support/default?frequency=annual&amount=3000")
+    expect(page.get_by_role("radio", name="Annual")).to_be_checked()
+    expect(page.get_by_label("Other amount")).to_have_value("30")
+
+    page.go_back()
+    page.locator("pre").get_by_role("link").filter(has_text="/r/").click()
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("We have written to you")
+    page.get_by_role("link", name="Give $30 a year").click()
+    expect(page).to_have_url(f"{newsroom.base}/support/default?frequency=annual&amount=3000")
+
+    with newsroom.resting_worker():
+        page.goto(link)
+        page.get_by_role("button", name="Remind me next month").click()
+        expect(heading).to_have_text("We will remind you")
+        page.get_by_role("button", name="Cancel the reminder").click()
+        expect(heading).to_have_text("Your reminder is cancelled")
+        expect(page.get_by_role("button", name="Cancel the reminder")).to_have_count(0)
+        page.get_by_role("button", name="Remind me next month").click()
+        expect(heading).to_have_text("We will remind you")
+        page.get_by_role("button", name="Cancel the reminder").click()
+        expect(heading).to_have_text("Your reminder is cancelled")
+    # A cancelled reminder is never sent, and one that was set again is sent once more.
+    page.get_by_role("button", name="Remind me next month").click()
+    assert len(newsroom.wait_for_mails(address, number=2)) == 2
+
+
+def test_looking_at_the_reminder_page_changes_nothing(newsroom: Newsroom, page: Page, letter: str) -> None:
+    before = newsroom.ask("SELECT status, due_at, occurrence FROM reminders ORDER BY id")
+    for address in (letter, f"{letter}?lang=ru", f"{letter}/cancel", f"{letter}/snooze"):
+        page.goto(address)
+    assert newsroom.ask("SELECT status, due_at, occurrence FROM reminders ORDER BY id") == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        ("", "Write your e-mail address."),
+        ("reader", "Write the address in full, for example name@example.org."),
+        ("reader@example", None),
+    ],
+)
+def test_an_address_that_cannot_be_written_to_is_explained_at_its_field(
+    newsroom: Newsroom, demo: Box, typed: str, complaint: str | None
+) -> None:
+    before = newsroom.count("reminders")
+    demo.not_ready.click()
+    demo.email.fill(typed)
+    demo.remind.click()
+    demo.expect_state("invalid")
+    expect(demo.email).to_be_focused()
+    expect(demo.email).to_have_value(typed)
+    # The last one passes the browser's own check, so the service says what is wrong with it.
+    expect(demo.error).to_have_text(complaint or re.compile("."))
+    assert newsroom.count("reminders") == before
+
+
+def test_the_reminder_request_says_no_more_than_it_must(demo: Box) -> None:
+    sent = listen(demo.page, "/v1/reminders")
+    demo.page.goto("/demo?utm_source=letter#comments")
+    demo.not_ready.click()
+    demo.email.fill("terse@example.org")
+    demo.remind.click()
+    demo.expect_state("reminder-set")
+    [request] = sent
+    body = request.post_data_json
+    consent = body.pop("consent_version")
+    assert re.fullmatch("en-[0-9a-f]{8}", consent)
+    assert body == {
+        "campaign": "default",
+        "frequency": "monthly",
+        "amount": 700,
+        "email": "terse@example.org",
+        "months": 1,
+        "timezone": "Europe/Amsterdam",
+        "page_url": demo.page.url.partition("?")[0],
+        "lang": "en",
+    }
+    assert "referer" not in request.all_headers()
+
+
+def test_pressing_the_reminder_button_twice_sends_one_request(demo: Box) -> None:
+    sent, held = listen(demo.page, "/v1/reminders"), hold(demo.page, REMINDERS)
+    demo.not_ready.click()
+    demo.email.fill("twice@example.org")
+    demo.email.press("Enter")
+    demo.insist(demo.submit)
+    demo.expect_state("submitting")
+    held[0].continue_()
+    demo.expect_state("reminder-set")
+    assert len(sent) == 1
+
+
+def test_a_failed_reminder_keeps_the_address_for_the_next_try(demo: Box) -> None:
+    refuse(demo.page, REMINDERS, 500)
+    demo.not_ready.click()
+    demo.email.fill("again@example.org")
+    demo.remind.click()
+    demo.expect_state("error")
+    demo.back.click()
+    expect(demo.email).to_have_value("again@example.org")
+    refuse(demo.page, REMINDERS, 503)
+    demo.remind.click()
+    demo.retry.click()
+    demo.expect_state("reminder-set")
+
+
+def test_going_back_from_the_reminder_loses_nothing(demo: Box) -> None:
+    demo.choose("Once", "12.50")
+    demo.not_ready.click()
+    demo.back.click()
+    expect(demo.once).to_be_checked()
+    expect(demo.other_amount).to_have_value("12.50")
+    expect(demo.continue_button).to_have_text("Continue – $12.50 once")

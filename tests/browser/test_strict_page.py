@@ -1,0 +1,164 @@
+"""The box on the strictest page of another origin: it works, it is dressed, and it leaves no trace."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from tests.browser.box import REMINDER_SET, Box
+from tests.browser.conftest import NewPage
+from tests.browser.host_site import HostSite
+from tests.browser.newsroom import Newsroom, pledge_in
+
+# Every way in which a page can keep something in a browser.
+KEPT = """async () => ({
+  cookies: document.cookie,
+  local: { ...localStorage },
+  session: { ...sessionStorage },
+  databases: (await indexedDB.databases()).map(({ name }) => name),
+  caches: await caches.keys(),
+  workers: (await navigator.serviceWorker.getRegistrations()).length,
+})"""
+NOTHING = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
+
+
+@pytest.fixture
+def violations(page: Page) -> list[str]:
+    """Return a list to which every violated policy is added, from before the page's first byte."""
+    heard: list[str] = []
+    page.context.expose_function("reportViolation", lambda words: heard.append(words))
+    page.context.add_init_script(
+        """addEventListener("securitypolicyviolation", (event) =>
+             reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sample}`))"""
+    )
+    return heard
+
+
+@pytest.fixture
+def requests(page: Page) -> list[Request]:
+    """Return a list to which every request of every page of this reader is added."""
+    sent: list[Request] = []
+    page.context.on("request", lambda request: sent.append(request))
+    return sent
+
+
+def assert_nothing_is_kept(context: BrowserContext) -> None:
+    assert context.cookies() == []
+    assert [page.evaluate(KEPT) for page in context.pages] == [NOTHING]
+
+
+def test_a_gift_and_a_reminder_from_the_strictest_page(
+    newsroom: Newsroom, host_site: HostSite, page: Page, violations: list[str], requests: list[Request]
+) -> None:
+    article = host_site.show('variant="strict"')
+    page.goto(article)
+    box = Box(page)
+    box.expect_state("form")
+    # Styled, although the page forbids every style sheet and every style attribute.
+    expect(box.submit).to_have_css("background-color", "rgb(15, 92, 78)")
+    expect(box.submit).to_have_css("min-height", "52px")
+
+    box.not_ready.click()
+    box.email.fill("strict@example.org")
+    box.remind.click()
+    expect(box.heading).to_have_text(REMINDER_SET)
+    assert_nothing_is_kept(page.context)
+
+    page.reload()
+    box.choose("Monthly", "2")
+    box.continue_button.click()
+    page.get_by_role("button", name="Pay $2 a month").click()
+    expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
+    row = newsroom.export()[pledge_in(page.url)]
+    assert (row["status"], row["amount"], row["currency"]) == ("active", "2.00", "USD")
+    assert (row["page_url"], row["variant"]) == (article, "strict")
+
+    assert_nothing_is_kept(page.context)
+    assert violations == []
+    assert {urlsplit(request.url).netloc for request in requests} == {
+        urlsplit(newsroom.base).netloc,
+        urlsplit(host_site.base).netloc,
+    }
+    asked = [request for request in requests if "/v1/" in request.url]
+    assert len(asked) == 4
+    for request in asked:
+        headers = request.all_headers()
+        assert not any(headers.get(name) for name in ("cookie", "referer", "authorization"))
+
+
+def test_the_box_leaves_nothing_in_the_page_but_its_name(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show())
+    Box(page).expect_state("form")
+    names = "() => Object.getOwnPropertyNames(window).sort()"
+    with_box = page.evaluate(names)
+    page.route("**/widget/v1.js", lambda route: route.abort())
+    page.reload()
+    assert page.evaluate(names) == with_box
+
+
+def test_the_newsroom_hears_what_happened_and_never_who_did_it(host_site: HostSite, page: Page) -> None:
+    told: list[dict] = []
+    page.context.expose_function("tellNewsroom", lambda event: told.append(event))
+    page.context.add_init_script(
+        """for (const name of ["pledged", "reminded", "dismissed"])
+             addEventListener(`support-box:${name}`, ({ type, detail }) => tellNewsroom({ type, ...detail }))"""
+    )
+    page.goto(host_site.show('variant="b"'))
+    box = Box(page)
+    box.not_ready.click()
+    box.email.fill("who@example.org")
+    box.remind.click()
+    box.expect_state("reminder-set")
+    box.close.click()
+    page.reload()
+    box.choose("Once", "9")
+    box.continue_button.click()
+    expect(page).to_have_url(re.compile("/sandbox/checkout/"))
+    common = {"campaign": "default", "variant": "b"}
+    assert told == [
+        {"type": "support-box:reminded", **common, "months": 1},
+        {"type": "support-box:dismissed", **common},
+        {"type": "support-box:pledged", **common, "frequency": "once", "amount": 900, "currency": "USD"},
+    ]
+
+
+def test_a_campaign_may_name_the_pages_that_embed_it(
+    newsroom: Newsroom, host_site: HostSite, new_page: NewPage, tmp_path: Path
+) -> None:
+    newsroom.offer(tmp_path, slug="listed", origins=[host_site.base])
+    page = new_page()
+    page.goto(host_site.show('campaign="listed"'))
+    box = Box(page)
+    box.expect_state("form")
+    box.continue_button.click()
+    expect(page).to_have_url(re.compile("/sandbox/checkout/"))
+
+
+def test_a_page_that_the_campaign_does_not_name_keeps_its_own_link(
+    newsroom: Newsroom, host_site: HostSite, page: Page, tmp_path: Path, expected_complaints: list[str]
+) -> None:
+    # The browser itself writes to the console that the answer may not be read.
+    expected_complaints.append("blocked by CORS policy")
+    newsroom.offer(tmp_path, slug="elsewhere", origins=["https://elsewhere.example"])
+    page.goto(host_site.show('campaign="elsewhere"'))
+    box = Box(page)
+    box.expect_state("error")
+    expect(box.host).to_contain_text("The support form could not be loaded.")
+    expect(box.link).to_be_visible()
+    expect(box.host.get_by_role("radio")).to_have_count(0)
+    box.link.click()
+    expect(page).to_have_url(f"{newsroom.base}/support/default")
+
+
+def test_a_reader_is_brought_back_to_the_newsrooms_own_page(
+    newsroom: Newsroom, host_site: HostSite, page: Page, tmp_path: Path
+) -> None:
+    newsroom.offer(tmp_path, slug="returning", return_hosts=["127.0.0.1"])
+    page.goto(host_site.show('campaign="returning" return-url="/thanks?from=box"'))
+    box = Box(page)
+    box.choose("Once", "5")
+    box.continue_button.click()
+    page.get_by_role("button", name="Pay $5 once").click()
+    expect(page).to_have_url(re.compile(re.escape(f"{host_site.base}/thanks?from=box&pledge=") + ".*status=completed"))
