@@ -1,12 +1,10 @@
-"""The web application: blueprints, error handlers, headers, and one log line for each request."""
+"""The web application: blueprints and error handlers behind the front door."""
 
-import re
-import secrets
-import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -18,6 +16,7 @@ from service.api.admin_export import exports
 from service.api.blueprint import DescribedApi
 from service.api.campaigns import campaigns
 from service.api.cors import answer_preflight
+from service.api.front_door import REQUEST_ID, FrontDoor
 from service.api.operations import operations
 from service.api.pledges import pledges
 from service.api.problems import HTTP_CODES, STATUS, answer_errors
@@ -31,13 +30,16 @@ from service.web import put_desk
 from service.wiring import build_desk
 
 LARGEST_BODY_BYTES = 64 * 1024
-REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 
 log = structlog.get_logger()
 
 
 class DiscreetFlask(Flask):
     """Flask, but for the log line of its last resort, which holds the path and so a reader's token."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is; Flask would look ten times a request whether it is a coroutine."""
+        return func
 
     def log_exception(self, exc_info: Any) -> None:
         """Write down what no error handler could answer."""
@@ -68,10 +70,11 @@ def create_app(desk: Desk | None = None) -> Flask:
     register_pages(app, ApiFacts(statuses=STATUS, codes=HTTP_CODES, specification=api.spec.to_dict))
     app.before_request(_begin)
     app.before_request(answer_preflight)
-    app.after_request(_finish)
-    if desk.settings.trusted_proxies:
-        hops = desk.settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's own way
+    hops = desk.settings.trusted_proxies
+    # Flask's own way to stand before an application is to take the place of this method.
+    app.wsgi_app = FrontDoor(app.wsgi_app)  # type: ignore[method-assign]
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
 
 
@@ -91,30 +94,7 @@ def describe(app: Flask) -> DescribedApi:
 
 
 def _begin() -> None:
-    # A proxy in front may have named the request already; a strange name is replaced, not repeated.
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-    g.began = time.perf_counter()
+    g.request_id = request.environ.get(REQUEST_ID)
     # Flask itself looks at the length only when a view reads the body, and some never do.
-    if (request.content_length or 0) > LARGEST_BODY_BYTES:
+    if "CONTENT_LENGTH" in request.environ and (request.content_length or 0) > LARGEST_BODY_BYTES:
         raise RequestEntityTooLarge
-
-
-def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    if response.status_code == 204 or request.method == "OPTIONS":
-        # Nothing is no HTML, as Flask would have it.
-        response.headers.pop("Content-Type", None)
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    # The route's pattern and not its path, because paths hold readers' tokens.
-    log.info(
-        "request",
-        request_id=g.request_id,
-        method=request.method,
-        route=request.url_rule.rule if request.url_rule else None,
-        status=response.status_code,
-        code=g.get("problem_code"),
-        milliseconds=round((time.perf_counter() - g.began) * 1000, 1),
-    )
-    return response

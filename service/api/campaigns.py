@@ -5,11 +5,12 @@ import json
 from typing import Any
 
 from flask import Response, request
+from werkzeug.http import quote_etag
 
 from schemas.campaign import CampaignResponse, split_paragraphs
 from schemas.texts import choose_language, widget_texts
 from service.api.blueprint import ResourceBlueprint
-from service.api.cors import campaign_for_this_page, open_to_listed_origins
+from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
 from service.domain.campaigns import campaign_terms
 from service.domain.currencies import exponent
@@ -29,18 +30,17 @@ open_to_listed_origins(campaigns)
 @campaigns.alt_response(304, description="Not modified")
 def show_campaign(slug: str) -> Response:
     """Show a campaign's text and choices, in the reader's language where there is one."""
-    campaign = campaign_for_this_page(slug)
+    copy = current_desk().shelf.copy(slug)
+    campaign, answers = copy.campaign, copy.answers
+    hold_against_page(campaign)
     lang = choose_language(request.args.get("lang"), campaign.texts, default=campaign.lang)
-    answers = current_desk().shelf.copy(slug).answers
     if lang not in answers:
         body = json.dumps(CampaignResponse().dump(_answer(campaign, lang)), ensure_ascii=False).encode()
         answers[lang] = body, hashlib.sha256(body).hexdigest()[:32]
     body, etag = answers[lang]
     unchanged = request.if_none_match.contains_weak(etag)
-    response = Response(b"" if unchanged else body, 304 if unchanged else 200, content_type="application/json")
-    response.set_etag(etag)
-    response.headers["Cache-Control"] = CACHE
-    return response
+    headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE)]
+    return Response(b"" if unchanged else body, 304 if unchanged else 200, headers)
 
 
 def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from service.domain.campaigns import allows_origin, check_origin
 from service.web import current_desk, reading
 
 EXPOSED = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
+OPEN_TO_ALL = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED)]
 ALLOWED_HEADERS = "Content-Type, Idempotency-Key, If-None-Match"
 ALLOWED_METHODS = "GET, POST, OPTIONS"
 PREFLIGHT_SECONDS = "3600"
@@ -29,11 +30,19 @@ def campaign_for_this_page(slug: str) -> Campaign:
     Raises:
         CampaignNotFound, OriginNotAllowed
     """
-    desk = current_desk()
-    campaign = desk.shelf.campaign(slug)
-    g.campaign = campaign
-    check_origin(campaign, request.headers.get("Origin"), own=desk.links.public_url)
+    campaign = current_desk().shelf.campaign(slug)
+    hold_against_page(campaign)
     return campaign
+
+
+def hold_against_page(campaign: Campaign) -> None:
+    """Refuse the request if the page that sent it may not embed this campaign.
+
+    Raises:
+        OriginNotAllowed
+    """
+    g.campaign = campaign
+    check_origin(campaign, request.headers.get("Origin"), own=current_desk().links.public_url)
 
 
 def answer_preflight() -> Response | None:
@@ -54,17 +63,15 @@ def answer_preflight() -> Response | None:
 def _allow(response: Response) -> Response:
     campaign: Campaign | None = g.get("campaign")
     if campaign is not None and "*" in campaign.origins:
-        response.headers["Access-Control-Allow-Origin"] = "*"
-    else:
-        response.headers.add("Vary", "Origin")
-        origin = request.headers.get("Origin")
-        if origin is None:
-            return response
-        listed = any(allows_origin(one, origin) for one in ([campaign] if campaign else _all_campaigns()))
-        if not listed:
-            return response
+        response.headers.extend(OPEN_TO_ALL)
+        return response
+    response.headers.add("Vary", "Origin")
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return response
+    if any(allows_origin(one, origin) for one in ([campaign] if campaign else _all_campaigns())):
         response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED
     return response
 
 
