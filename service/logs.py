@@ -1,5 +1,6 @@
 """Log lines: one JSON object each, with a static event name, ids as fields and nothing personal."""
 
+import json
 import logging
 import sys
 import traceback
@@ -10,12 +11,14 @@ import structlog
 
 from service.settings import Settings
 
+# Made once, because `json.dumps` would make one for each line that holds anything but plain values.
+ENCODER = json.JSONEncoder(default=repr)
+
 
 def set_up_logs(settings: Settings) -> None:
     """Send every log line, ours and the libraries', to standard output as JSON."""
     level = settings.log_level.upper()
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         frames_without_values,
@@ -26,7 +29,7 @@ def set_up_logs(settings: Settings) -> None:
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                _as_json,
             ],
         )
     )
@@ -35,10 +38,7 @@ def set_up_logs(settings: Settings) -> None:
     for chatty in ("apscheduler", "alembic"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.configure(
-        processors=[
-            *shared,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*shared, _as_json],
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
@@ -47,6 +47,10 @@ def set_up_logs(settings: Settings) -> None:
         structlog.get_logger().warning(
             "secret_key_is_short", advice="use at least 32 random characters in SECRET_KEYS"
         )
+
+
+def _as_json(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    return ENCODER.encode(event)
 
 
 def frames_without_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
