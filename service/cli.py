@@ -3,7 +3,7 @@
 from typing import Any, NoReturn
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import __version__, processes
 from service.commands.campaigns import campaign
@@ -24,7 +24,7 @@ class RefusingGroup(click.Group):
             return super().invoke(ctx)
         except (SettingsError, DomainError) as error:
             raise click.ClickException(str(error)) from error
-        except OperationalError as error:
+        except (OperationalError, ProgrammingError) as error:
             raise click.ClickException(
                 f"The database does not answer as it should ({type(error.orig).__name__}); "
                 "check DATABASE_URL and run mainstay migrate."

@@ -6,15 +6,25 @@ from sqlalchemy.orm import Session
 
 from service.desk import Desk
 from service.domain.staff import write_audit
-from service.settings import read_settings
+from service.settings import SettingsError, read_settings
 from service.wiring import build_desk
 
 COMMAND_LINE = "command line"
 
 
 def open_desk() -> Desk:
-    """Return a desk on the settings of the environment."""
-    return build_desk(read_settings())
+    """Return a desk on the settings of the environment.
+
+    Raises:
+        SettingsError: a setting is wrong, or names a folder that cannot be made.
+    """
+    settings = read_settings()
+    try:
+        return build_desk(settings)
+    except OSError as error:
+        raise SettingsError(
+            f"DATABASE_URL names a file whose folder cannot be made ({error.strerror}: {error.filename})."
+        ) from error
 
 
 def audit(session: Session, desk: Desk, action: str, details: dict[str, Any]) -> None:

@@ -12,8 +12,19 @@ def token() -> None:
     """Make and revoke the tokens that staff use."""
 
 
+LONGEST_NAME = 120
+
+
+def token_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    """Return the name, trimmed, or refuse one that the list could not show."""
+    name = name.strip()
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise click.BadParameter(f"use 1 to {LONGEST_NAME} characters on one line.")
+    return name
+
+
 @token.command("create")
-@click.option("--name", required=True, help="Who or what the token is for.")
+@click.option("--name", required=True, callback=token_name, help="Who or what the token is for.")
 @click.option(
     "--scope",
     "scopes",

@@ -1,0 +1,25 @@
+"""Running the `mainstay` command inside a test, and the form of its refusals."""
+
+from click.testing import CliRunner, Result
+
+from service.cli import cli
+
+KEYS = "a-key-that-only-the-tests-know-0123456789"
+
+
+def mainstay(*arguments: str, **environment: str) -> Result:
+    """Run a command in this process, with nothing in its environment but what is given."""
+    settings = {
+        name: environment.get(name, "") for name in ("MAIL_URL", "PUBLIC_URL", "REDIS_URL", "GATEWAY", "PORT")
+    }
+    return CliRunner().invoke(cli, list(arguments), env=settings | {"SECRET_KEYS": KEYS} | environment)
+
+
+def assert_refused(result: Result, *said: str) -> None:
+    """Hold a refusal to its form: exit code 1 or 2, nothing on standard output, a sentence and no traceback."""
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit), repr(result.exception)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    for words in said:
+        assert words in result.stderr

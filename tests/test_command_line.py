@@ -1,0 +1,200 @@
+"""The `mainstay` command: what it prints where, and what it refuses with one sentence that changes nothing."""
+
+import csv
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import openpyxl
+import pytest
+import yaml
+from click.testing import Result
+
+from tests.command_line import KEYS, assert_refused, mainstay
+from tests.processes import ROOT
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an SQLite file that `mainstay migrate` has made."""
+    file = tmp_path_factory.mktemp("desk") / "mainstay.db"
+    result = mainstay("migrate", DATABASE_URL=f"sqlite:///{file}")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "Added the demo campaign 'default'.\nThe database is up to date.\n"
+    return file
+
+
+@pytest.fixture
+def file(migrated_file: Path, tmp_path: Path) -> Path:
+    """Return a copy of that file, for one test."""
+    copy = tmp_path / "mainstay.db"
+    with closing(sqlite3.connect(migrated_file)) as connection:
+        # The newest rows may still be in the log beside the file, so the file alone is not the database.
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    return copy
+
+
+@pytest.fixture
+def run(file: Path) -> Run:
+    """Return the command on that file."""
+    return lambda *arguments, **environment: mainstay(*arguments, DATABASE_URL=f"sqlite:///{file}", **environment)
+
+
+def ask(file: Path, question: str) -> list[tuple]:
+    """Return rows from the file, read from beside the service."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(question).fetchall()
+
+
+def test_migrating_twice_changes_nothing(run: Run, file: Path) -> None:
+    before = ask(file, "SELECT id, updated_at FROM campaigns")
+    result = run("migrate")
+    assert (result.exit_code, result.stdout) == (0, "The database is up to date.\n")
+    assert ask(file, "SELECT id, updated_at FROM campaigns") == before
+
+
+def test_a_token_is_printed_once_and_alone(run: Run, file: Path) -> None:
+    result = run("token", "create", "--name", "desk", "--scope", "read", "--scope", "export")
+    assert (result.exit_code, result.stderr) == (0, "")
+    token = result.stdout.removesuffix("\n")
+    assert len(token.split()) == 1
+    assert len(token) > 40
+    [(name, scopes, digest)] = ask(file, "SELECT name, scopes, token_hash FROM staff_tokens")
+    assert (name, json.loads(scopes)) == ("desk", ["read", "export"])
+    assert token.encode() not in digest
+    listing = run("token", "list").stdout
+    assert "desk  read, export" in listing
+    assert token not in listing
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--scope", "read"],
+        ["--name", "desk"],
+        ["--name", "desk", "--scope", "everything"],
+        ["--name", "", "--scope", "read"],
+        ["--name", "  ", "--scope", "read"],
+        ["--name", "n" * 121, "--scope", "read"],
+    ],
+)
+def test_a_token_needs_a_name_and_a_known_scope(run: Run, file: Path, options: list[str]) -> None:
+    assert_refused(run("token", "create", *options))
+    assert ask(file, "SELECT name FROM staff_tokens") == []
+
+
+def test_a_revoked_token_is_listed_as_revoked(run: Run) -> None:
+    run("token", "create", "--name", "desk", "--scope", "read")
+    result = run("token", "revoke", "--name", "desk")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "Revoked 1 token" in result.stderr
+    assert "revoked 20" in run("token", "list").stdout
+    assert_refused(run("token", "revoke", "--name", "desk"), "no token in use", "desk")
+
+
+def test_applying_what_was_shown_changes_nothing(run: Run, tmp_path: Path) -> None:
+    shown = run("campaign", "show").stdout
+    sheet = tmp_path / "campaign.yaml"
+    sheet.write_text(shown, encoding="utf-8")
+    assert yaml.safe_load(shown)["slug"] == "default"
+    assert "Эта газета" in shown
+    assert run("campaign", "apply", str(sheet)).exit_code == 0
+    assert run("campaign", "show", "default").stdout == shown
+
+
+def test_a_short_file_makes_a_whole_campaign(run: Run, tmp_path: Path) -> None:
+    sheet = tmp_path / "campaign.yaml"
+    sheet.write_text(
+        "slug: climate\nname: The Lantern\nheading: Warm\nmessage: |\n  One.\n\n  Two.\n", encoding="utf-8"
+    )
+    assert run("campaign", "apply", str(sheet)).exit_code == 0
+    made = yaml.safe_load(run("campaign", "show", "climate").stdout)
+    assert made["message"] == ["One.", "Two."]
+    assert made["origins"] == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"slug: default\nheadin: x\n", ["headin", "did you mean 'heading'?"]),
+        (
+            b"slug: default\nname: A\nheading: B\nmessage: C\nreminders: {}\n",
+            ["reminders", "did you mean 'reminder'?"],
+        ),
+        (b"slug: default\nname: A\nheading: B\nmessage: C\nsend_hour: 25\n", ["send_hour", "0 to 23"]),
+        (
+            b"slug: default\nname: A\nheading: B\nmessage: C\nfrequencies: [{frequency: once, minimum: 1.5}]\n",
+            ["frequencies.0.minimum"],
+        ),
+        (b"slug: default\nname: A\nheading: B\nmessage: C\ntexts: {en: {continu: x}}\n", ["texts.en.continu"]),
+        (b"", ["campaign.yaml"]),
+        (b"just words", ["campaign.yaml"]),
+        (b"- a\n- list\n", ["campaign.yaml"]),
+        (b"slug: [unclosed", ["not readable as YAML"]),
+        (b"slug: !!python/object/apply:os.system ['true']", ["not readable as YAML"]),
+        (b"\xff\xfe\x00", ["not readable as YAML"]),
+    ],
+    ids=lambda part: str(part)[:40],
+)
+def test_a_file_with_a_fault_is_not_applied(
+    run: Run, file: Path, tmp_path: Path, content: bytes, said: list[str]
+) -> None:
+    before = ask(file, "SELECT * FROM campaigns")
+    sheet = tmp_path / "campaign.yaml"
+    sheet.write_bytes(content)
+    assert_refused(run("campaign", "apply", str(sheet)), *said)
+    assert ask(file, "SELECT * FROM campaigns") == before
+    assert ask(file, "SELECT * FROM audit_log") == []
+
+
+def test_a_campaign_or_a_file_that_does_not_exist_is_named(run: Run, tmp_path: Path) -> None:
+    assert_refused(run("campaign", "show", "none"), "no campaign")
+    assert_refused(run("campaign", "apply", str(tmp_path / "none.yaml")), "none.yaml")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
+def test_an_export_goes_to_a_file_and_into_the_audit_log(run: Run, file: Path, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / f"pledges.{kind}"
+    result = run("export", "--format", kind, "--out", str(out))
+    assert (result.exit_code, result.stdout) == (0, "")
+    if kind == "csv":
+        [header] = csv.reader(io.StringIO(out.read_text(encoding="utf-8")))
+        assert header[0] == "id"
+    elif kind == "jsonl":
+        assert out.read_bytes() == b""
+    else:
+        assert openpyxl.load_workbook(out).active["A1"].value == "id"
+    assert ask(file, "SELECT actor, action FROM audit_log") == [("command line", "export_pledges")]
+
+
+def test_an_export_goes_to_standard_output_when_no_file_is_named(run: Run) -> None:
+    assert run("export").stdout_bytes.startswith(b"id,created_at,")
+
+
+def test_an_export_that_fails_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "pledges.csv"
+    out.write_text("yesterday's", encoding="utf-8")
+    assert_refused(
+        mainstay("export", "--out", str(out), DATABASE_URL=f"sqlite:///{tmp_path}/empty.db"), "mainstay migrate"
+    )
+    assert out.read_text(encoding="utf-8") == "yesterday's"
+
+
+def test_the_command_runs_as_a_process_of_its_own(file: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "service", "token", "create", "--name", "desk", "--scope", "read"],
+        env={"DATABASE_URL": f"sqlite:///{file}", "SECRET_KEYS": KEYS},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert len(process.stdout.split()) == 1
