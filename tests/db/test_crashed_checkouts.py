@@ -1,0 +1,129 @@
+"""A crash between the two transactions of a checkout: the same request, sent again, finishes the same pledge."""
+
+import datetime
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from schemas.vocabulary import Frequency
+from service.db.pledge import Pledge
+from service.desk import Desk
+from service.domain.campaigns import find_campaign
+from service.domain.checkout import OpenCheckout, open_checkout
+from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
+from service.domain.idempotency import HELD_FOR
+from service.domain.pledges import PledgeWish
+from service.domain.ports import Checkout, CheckoutOrder, GatewayUnavailable
+from tests.clock import Clock
+from tests.db.people import how_many
+
+WISH = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=200, currency="USD")
+KEY = "key-00000001"
+
+
+class Till:
+    """A gateway that remembers the orders, and does as `on_order` says before it answers."""
+
+    name = "till"
+
+    def __init__(self, on_order: Callable[[], None] = lambda: None) -> None:
+        self.orders: list[CheckoutOrder] = []
+        self.on_order = on_order
+
+    def start_checkout(self, order: CheckoutOrder) -> Checkout:
+        self.orders.append(order)
+        self.on_order()
+        return Checkout(reference=f"till_{order.pledge_id}", url=f"https://till.example/{order.pledge_id}")
+
+
+class Crash(BaseException):
+    """The process ends here: nothing catches it on the way."""
+
+
+def crash() -> None:
+    raise Crash
+
+
+def buy(desk: Desk, till: Till, wish: PledgeWish = WISH) -> OpenCheckout:
+    with desk.database.reading() as session:
+        campaign = find_campaign(session, "default")
+    return open_checkout(desk.database.transaction, till, campaign, wish, key=KEY, clock=desk.clock)
+
+
+def test_a_repeat_after_a_crash_finishes_the_same_pledge(either: Desk, clock: Clock) -> None:
+    till = Till(crash)
+    with pytest.raises(Crash):
+        buy(either, till)
+    till.on_order = lambda: None
+    # Nobody can know yet that the first has crashed.
+    with pytest.raises(RequestInProgress):
+        buy(either, till)
+    clock.now += HELD_FOR
+    finished = buy(either, till)
+    assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
+    assert finished.checkout_url == f"https://till.example/{finished.id}"
+    repeated = buy(either, till)
+    assert (repeated.id, repeated.checkout_url, repeated.replayed) == (finished.id, finished.checkout_url, True)
+    assert len(till.orders) == 2
+    with either.database.reading() as session:
+        assert how_many(session, Pledge) == 1
+
+
+def test_a_gateway_that_is_down_can_be_asked_again_at_once(either: Desk) -> None:
+    def down() -> None:
+        raise GatewayUnavailable
+
+    till = Till(down)
+    with pytest.raises(PaymentsUnavailable):
+        buy(either, till)
+    till.on_order = lambda: None
+    finished = buy(either, till)
+    assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
+    with either.database.reading() as session:
+        assert how_many(session, Pledge) == 1
+
+
+def test_another_wish_under_the_same_key_is_refused_even_while_the_first_hangs(either: Desk) -> None:
+    till = Till(crash)
+    with pytest.raises(Crash):
+        buy(either, till)
+    other = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=300, currency="USD")
+    with pytest.raises(IdempotencyKeyReused):
+        buy(either, till, other)
+    with either.database.reading() as session:
+        assert session.scalars(select(Pledge.amount_minor)).all() == [200]
+
+
+def test_no_transaction_is_open_while_the_gateway_is_asked(either: Desk) -> None:
+    # If one were, this would wait for the pledge's row (PostgreSQL) or for the whole file (SQLite).
+    def change_the_pledge() -> None:
+        with either.database.transaction() as session:
+            pledge = session.scalars(select(Pledge).with_for_update(nowait=True)).one()
+            pledge.variant = "changed meanwhile"
+
+    buy(either, Till(change_the_pledge))
+    with either.database.reading() as session:
+        assert session.scalar(select(Pledge.variant)) == "changed meanwhile"
+
+
+def test_many_repeats_after_a_crash_start_one_checkout(either: Desk, clock: Clock) -> None:
+    with pytest.raises(Crash):
+        buy(either, Till(crash))
+    clock.now += HELD_FOR + datetime.timedelta(seconds=1)
+    start = threading.Barrier(8)
+    till = Till()
+
+    def repeat() -> OpenCheckout | None:
+        start.wait()
+        try:
+            return buy(either, till)
+        except RequestInProgress:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [future.result() for future in [pool.submit(repeat) for _ in range(8)]]
+    assert len(till.orders) == 1
+    assert len({answer.checkout_url for answer in answers if answer is not None}) == 1

@@ -1,0 +1,90 @@
+"""An export of very many pledges keeps only a few of them in memory at a time."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import text
+
+from service.desk import Desk
+from tests.db.people import give
+from tests.processes import ROOT, environment
+
+PLEDGES = 200_000
+
+# Runs in a process of its own, so that nothing else has grown its memory before. A first export of no row at all
+# loads every library and opens the connection, so that what grows afterwards is for the rows.
+MEASURE = """
+import json, resource, sys, time
+from schemas.vocabulary import PledgeStatus
+from service.domain.export import write_export
+from service.domain.pledge_list import PledgeFilter, stream_pledges
+from service.settings import read_settings
+from service.wiring import build_desk
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+def export(wanted):
+    size = lines = 0
+    with desk.database.reading() as session:
+        for piece in write_export("csv", stream_pledges(session, wanted)):
+            size += len(piece)
+            lines += piece.count(b"\\n")
+    return {"size": size, "lines": lines}
+
+desk = build_desk(read_settings())
+export(PledgeFilter(status=PledgeStatus.REFUNDED))
+before, began = peak(), time.monotonic()
+print(json.dumps(export(PledgeFilter()) | {"seconds": time.monotonic() - began, "grown": peak() - before}))
+"""
+
+
+@pytest.fixture
+def many_pledges(desk: Desk) -> str:
+    """Fill the database from one pledge with a payment and a reader, inside PostgreSQL itself."""
+    give(desk, "reader@news.example")
+    with desk.database.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO pledges (id, campaign_id, supporter_id, status, frequency, amount_minor, currency,"
+                " page_url, gateway, gateway_reference, created_at)"
+                " SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,"
+                " campaign_id, supporter_id, status, frequency, 200 + n, currency,"
+                " 'https://paper.example/' || n, gateway, 'r' || n, created_at"
+                " FROM pledges, generate_series(2, :count) AS n"
+            ),
+            {"count": PLEDGES},
+        )
+        session.execute(
+            text(
+                "INSERT INTO payments"
+                " (id, pledge_id, status, amount_minor, currency, gateway, gateway_reference, paid_at)"
+                " SELECT id, id, 'succeeded', amount_minor, currency, gateway, id::text, created_at"
+                " FROM pledges WHERE amount_minor % 10 = 0 AND gateway_reference IS NOT NULL"
+            )
+        )
+        session.execute(text("ANALYZE"))
+    return desk.settings.database_url
+
+
+def test_two_hundred_thousand_pledges_are_exported_in_constant_memory(
+    many_pledges: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURE],
+        cwd=ROOT,
+        env=environment(many_pledges),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(ended.stdout)
+    assert found["lines"] == PLEDGES + 1
+    # The file itself is tens of megabytes; held in memory, its rows would be several times that.
+    assert found["size"] > 30_000_000
+    assert found["grown"] < 12_000_000
+    rate, grown = PLEDGES / found["seconds"], found["grown"] / 1e6
+    with capsys.disabled():
+        print(f" {rate:,.0f} pledges/s, memory grew by {grown:.1f} MB ", end="")  # noqa: T201 - shown by pytest -n 0

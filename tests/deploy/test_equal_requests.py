@@ -1,0 +1,57 @@
+"""Many requests at once against a real gunicorn with two processes on PostgreSQL: one pledge for each key."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from sqlalchemy import func, select
+
+from service.db.idempotency_key import IdempotencyKey
+from service.db.pledge import Pledge, PledgeMove
+from service.desk import Desk
+from tests.processes import web
+
+WISH = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
+
+
+@pytest.fixture
+def base(desk: Desk, tmp_path: Path) -> Iterator[str]:
+    with web(desk.settings.database_url, tmp_path / "log", WEB_CONCURRENCY="2") as base:
+        yield base
+
+
+def post(base: str, key: str) -> requests.Response:
+    return requests.post(f"{base}/v1/pledges", json=WISH, headers={"Idempotency-Key": key}, timeout=30)
+
+
+def how_many(desk: Desk, table: type) -> int | None:
+    with desk.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(table))
+
+
+def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fifty(desk: Desk, base: str) -> None:
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: post(base, "the-same-key-for-all"), range(50)))
+    made = [answer for answer in answers if answer.status_code == 201]
+    waiting = [answer for answer in answers if answer.status_code != 201]
+    assert made
+    assert len({answer.text for answer in made}) == 1
+    # Exactly one of them made it; every other that got it was told that it is a repeat.
+    assert Counter(answer.headers.get("Idempotent-Replayed") for answer in made)[None] == 1
+    assert {(answer.status_code, answer.json()["code"]) for answer in waiting} <= {(409, "request_in_progress")}
+    assert all(answer.headers["Retry-After"] == "1" for answer in waiting)
+    assert how_many(desk, Pledge) == how_many(desk, PledgeMove) == how_many(desk, IdempotencyKey) == 1
+    with desk.database.reading() as session:
+        assert session.scalar(select(Pledge.checkout_url)) == made[0].json()["checkout_url"]
+    # Whoever was told to wait gets the same answer a moment later.
+    again = post(base, "the-same-key-for-all")
+    assert (again.status_code, again.text) == (201, made[0].text)
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda number: post(base, f"a-key-of-its-own-{number}"), range(50)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["checkout_url"] for answer in answers}) == 50
+    assert how_many(desk, Pledge) == 51
