@@ -1,0 +1,106 @@
+"""The Procfile as a host runs it: release, web and worker on PostgreSQL, from a pledge to a clean end."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from sqlalchemy import select
+
+from schemas.vocabulary import ReminderStatus
+from service.db.outbox_mail import OutboxMail
+from service.db.reminder import Reminder
+from service.wiring import build_desk
+from tests.conftest import make_database, settings_for
+from tests.processes import KEYS, ROOT, environment, free_port, wait_until
+
+
+@pytest.fixture
+def env(worker_id: str) -> dict[str, str]:
+    """Return the environment that a host gives: its own form of the database's address, and a port."""
+    url = make_database(f"mainstay_release_{worker_id}").replace("postgresql+psycopg://", "postgres://")
+    port = str(free_port())
+    return environment(
+        url,
+        PORT=port,
+        PUBLIC_URL=f"http://127.0.0.1:{port}",
+        WEB_CONCURRENCY="1",
+        MONTH_SECONDS="1",
+        # The Procfile says `python`, as a host's own path finds it.
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    )
+
+
+@contextmanager
+def honcho(env: dict[str, str], log: Path, *processes: str) -> Iterator[subprocess.Popen]:
+    """Run lines of the Procfile until the block ends; whatever happens, nothing is left running."""
+    # honcho gives the first process the PORT that it is told, and later ones a hundred more.
+    command = [sys.executable, "-m", "honcho", "start", "--port", env["PORT"], *processes]
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(timeout=40)
+
+
+def is_ready(base: str) -> bool:
+    try:
+        return requests.get(f"{base}/readyz", timeout=2).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_path: Path) -> None:
+    log, base = tmp_path / "log", env["PUBLIC_URL"]
+    with honcho(env, log, "release") as release:
+        assert release.wait(timeout=60) == 0, log.read_text()
+    with honcho(env, log, "web", "worker") as running:
+        wait_until(
+            lambda: is_ready(base) or running.poll() is not None, what=f"/readyz to be 200, see {log}", seconds=60
+        )
+        assert running.poll() is None, log.read_text()
+        pledge = requests.post(
+            f"{base}/v1/pledges",
+            json={"campaign": "default", "frequency": "once", "amount": 500, "currency": "USD"},
+            headers={"Idempotency-Key": "a-key-of-its-own"},
+            timeout=10,
+        )
+        assert pledge.status_code == 201
+        assert pledge.json()["checkout_url"].startswith(base)
+        reminder = requests.post(
+            f"{base}/v1/reminders", json={"campaign": "default", "email": "reader@news.example"}, timeout=10
+        )
+        assert reminder.status_code == 201
+        desk = build_desk(settings_for(env["DATABASE_URL"], SECRET_KEYS=KEYS))
+
+        def arrived() -> bool:
+            with desk.database.reading() as session:
+                return session.scalar(select(Reminder.status)) == ReminderStatus.SENT
+
+        wait_until(arrived, what=f"the reminder to be sent, see {log}", seconds=30)
+        with desk.database.reading() as session:
+            message = session.scalars(select(OutboxMail.message)).one()
+        assert "To: reader@news.example" in message
+        desk.database.engine.dispose()
+        running.send_signal(signal.SIGTERM)
+        running.wait(timeout=40)
+    said = log.read_text()
+    assert "worker_stopped" in said
+    # Each is the very process that was signalled, and no shell stands between.
+    assert "worker.1 stopped (rc=0)" in said
+    assert "web.1 stopped (rc=0)" in said
+    assert "Shutting down: Master" in said
+    assert "Traceback" not in said
+    assert "reader@news.example" not in said
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{base}/healthz", timeout=2)
