@@ -1,0 +1,50 @@
+"""Connections that PostgreSQL has closed are replaced before anyone meets them."""
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from service.db import liveness
+from service.desk import Desk
+
+
+def end_all_connections(desk: Desk) -> None:
+    """End what the desk holds open, from outside, as a restart of the server does."""
+    url = make_url(desk.settings.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as outside:
+        outside.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def backend(desk: Desk) -> int:
+    """Return which process of PostgreSQL serves a transaction."""
+    with desk.database.transaction() as session:
+        return session.scalar(text("SELECT pg_backend_pid()"))
+
+
+@pytest.mark.parametrize("trusted_seconds", [0, 60])
+def test_a_transaction_never_meets_a_connection_that_the_server_ended(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, trusted_seconds: int
+) -> None:
+    monkeypatch.setattr(liveness, "TRUSTED_SECONDS", trusted_seconds)
+    before = backend(desk)
+    assert backend(desk) == before
+    end_all_connections(desk)
+    assert backend(desk) != before
+
+
+def test_a_connection_in_use_a_moment_ago_is_not_asked_and_an_idle_one_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    ping = desk.database.engine.dialect.do_ping
+    monkeypatch.setattr(desk.database.engine.dialect, "do_ping", lambda dbapi: asked.append(dbapi) or ping(dbapi))
+    backend(desk)
+    backend(desk)
+    assert asked == []
+    monkeypatch.setattr(liveness, "TRUSTED_SECONDS", 0)
+    backend(desk)
+    assert len(asked) == 1

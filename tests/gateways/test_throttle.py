@@ -1,0 +1,60 @@
+"""The counts in this process: the same rule as in Redis, and a wait that is the truth."""
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from limits import parse
+
+from service.gateways.throttle import LocalCounts
+
+
+class Seconds:
+    """A clock that reads in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 600_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_at_the_turn_of_a_window_is_no_way_around_the_limit() -> None:
+    seconds = Seconds()
+    counts = LocalCounts(parse("10/minute"), now=seconds)
+    seconds.now += 59
+    assert [counts.add("remind", "a reader") for _ in range(10)] == [0] * 10
+    seconds.now += 2
+    assert counts.add("remind", "a reader") > 0
+
+
+def test_readers_and_actions_are_counted_apart() -> None:
+    counts = LocalCounts(parse("1/minute"), now=Seconds())
+    asked = [("remind", "a reader"), ("remind", "another"), ("give", "a reader")]
+    assert [counts.add(*each) for each in asked] == [0, 0, 0]
+    assert all(counts.add(*each) > 0 for each in asked)
+
+
+def test_nothing_is_kept_of_who_asked_two_windows_ago() -> None:
+    seconds = Seconds()
+    counts = LocalCounts(parse("9/minute"), now=seconds)
+    for number in range(100):
+        counts.add("remind", f"reader {number}")
+    for _ in range(2):
+        seconds.now += 60
+        counts.add("remind", "one")
+    assert {who for kept in (counts._counts, counts._before) for _, who in kept} == {"one"}
+
+
+@given(most=st.integers(1, 20), gaps=st.lists(st.floats(0, 150), max_size=60))
+@example(most=1, gaps=[0, 0])
+def test_a_refused_request_is_let_through_after_the_wait_and_not_before(most: int, gaps: list[float]) -> None:
+    seconds = Seconds()
+    counts = LocalCounts(parse(f"{most}/minute"), now=seconds)
+    for gap in gaps:
+        seconds.now += gap
+        wait = counts.add("remind", "a reader")
+        if wait > 0:
+            refused_at = seconds.now
+            seconds.now = refused_at + wait - 0.01
+            assert counts.add("remind", "a reader") > 0
+            seconds.now = refused_at + wait + 0.01
+            assert counts.add("remind", "a reader") == 0
