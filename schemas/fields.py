@@ -2,7 +2,6 @@
 
 import datetime
 import re
-import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -15,6 +14,9 @@ from marshmallow import ValidationError, fields
 # Twelve digits of minor units are ten billion dollars: more is a mistake, whatever the campaign's maximum.
 LARGEST_AMOUNT = 10**12
 LONGEST_URL = 2048
+# The control characters and halves of surrogate pairs: the categories Cc and Cs of Unicode, which never grow.
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+CONTROLS_BUT_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 DATE_OR_INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?P<time>T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?"
@@ -73,7 +75,7 @@ class Text(fields.String):
     def __init__(self, *, longest: int, lines: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.longest = longest
-        self.allowed = "\n" if lines else ""
+        self.barred = CONTROLS_BUT_LINES if lines else CONTROLS
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs).strip()
@@ -81,7 +83,7 @@ class Text(fields.String):
             raise ValidationError("This must not be empty.")
         if len(text) > self.longest:
             raise ValidationError(f"Use at most {self.longest} characters.")
-        if any(unicodedata.category(sign) in ("Cc", "Cs") and sign not in self.allowed for sign in text):
+        if self.barred.search(text):
             raise ValidationError("This holds characters that cannot be stored; remove them.")
         return text
 

@@ -19,29 +19,28 @@ _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.in
 
 def insert_into(session: Session, table: type[Base]) -> Any:
     """Return an INSERT into `table` that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    return _INSERTS[_database(session)](table)
+    return _INSERTS[session.get_bind().dialect.name](table)
 
 
 def insert_row(session: Session, table: type[Base], row: Mapping[str, Any]) -> None:
     """Insert a row now, and not when the session is flushed."""
-    session.execute(_plain(_database(session), table), row)
+    connection = session.connection()
+    connection.execute(_plain(connection.dialect.name, table), row)
 
 
 def insert_unless_there(
     session: Session, table: type[Base], row: Mapping[str, Any], *, unique: tuple[str, ...]
 ) -> bool:
     """Insert a row unless one with the same `unique` columns is there; return whether it was inserted."""
-    return session.execute(_unless_there(_database(session), table, unique), row).first() is not None
+    connection = session.connection()
+    return connection.execute(_unless_there(connection.dialect.name, table, unique), row).first() is not None
 
 
 def insert_or_hold(session: Session, table: type[Base], row: Mapping[str, Any], *, unique: str) -> uuid.UUID:
     """Insert a row, or hold the one with the same `unique` column until the transaction ends; return its id."""
-    row_id: uuid.UUID = session.execute(_or_hold(_database(session), table, unique), row).scalar_one()
+    connection = session.connection()
+    row_id: uuid.UUID = connection.execute(_or_hold(connection.dialect.name, table, unique), row).scalar_one()
     return row_id
-
-
-def _database(session: Session) -> str:
-    return session.get_bind().dialect.name
 
 
 @cache
