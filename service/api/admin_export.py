@@ -16,11 +16,14 @@ from service.web import current_desk, transaction
 
 exports = ResourceBlueprint("export", __name__, url_prefix="/v1/admin/pledges", description="Pledges as a file.")
 
+FILE = {"type": "string", "format": "binary"}
+KINDS = {content_type.partition(";")[0]: {"schema": FILE} for content_type in CONTENT_TYPES.values()}
+
 
 @exports.route("/export")
 @staff_only(Scope.EXPORT)
 @exports.arguments(ExportQuery, location="query")
-@exports.response(200, {"type": "string", "format": "binary"}, content_type="text/csv")
+@exports.doc(responses={"200": {"description": "The file.", "content": KINDS}})
 def export_pledges(query: dict[str, Any]) -> Response:
     """Download pledges with their readers' addresses; written to the audit log before the first byte."""
     desk = current_desk()

@@ -1,0 +1,134 @@
+"""The description of the API: valid, complete, and kept by the service when a machine tries everything in it."""
+
+import re
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.desk import Desk
+from tests.api.wire import a_key, pay, pledge, remind, staff_token, token_of
+
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+)
+UNDESCRIBED = {"/healthz", "/readyz", "/metrics"}
+
+
+def test_it_says_openapi_3_1_and_names_the_deployment(client: FlaskClient) -> None:
+    response = client.get("/openapi.json")
+    assert response.content_type == "application/json"
+    assert response.json["openapi"].startswith("3.1")
+    assert response.json["servers"] == [{"url": "http://desk.test"}]
+    assert response.json["info"]["title"] == "Mainstay"
+
+
+def test_it_is_valid(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").json
+    schemathesis.openapi.from_dict(document).validate()
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+        assert schema.get("type") == "object", name
+
+
+def test_it_describes_every_route_and_nothing_else(app: Flask, client: FlaskClient) -> None:
+    described = {
+        (method.upper(), path)
+        for path, operations in client.get("/openapi.json").json["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+    served = {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/v1/")
+    }
+    assert described == served
+
+
+def test_each_operation_has_a_sentence_and_an_error_in_the_one_form(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").json
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if method == "parameters":
+                continue
+            assert operation["summary"].endswith("."), (method, path)
+            assert any(code.startswith("2") for code in operation["responses"]), (method, path)
+            assert "default" in operation["responses"], (method, path)
+    assert "application/problem+json" in document["components"]["responses"]["DEFAULT_ERROR"]["content"]
+
+
+def test_staff_operations_say_that_they_need_a_token(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").json
+    assert document["components"]["securitySchemes"]["staff"] == {"type": "http", "scheme": "bearer"}
+    for path, operations in document["paths"].items():
+        needed = [{"staff": []}] if "/admin/" in path else []
+        for method, operation in operations.items():
+            if method != "parameters":
+                assert operation.get("security", []) == needed, (method, path)
+
+
+@pytest.fixture
+def story(desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return what a caller must know to get past the first door: a token, an id and a reminder's link."""
+    monkeypatch.setattr("service.api.admin_campaigns.let_go", lambda: None)
+    made = pledge(client).json["id"]
+    pay(desk, made, email="other@example.org")
+    remind(client)
+    token = staff_token(desk, "read", "export", "manage")
+    return {"pledge_id": made, "token": token_of(desk, "reader@example.org"), "staff": token, "slug": "default"}
+
+
+def test_a_machine_that_tries_everything_finds_no_crash_and_no_lie(app: Flask, story: dict[str, str]) -> None:
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
+    known = {name: story[name] for name in ("pledge_id", "token", "slug")}
+    tried: set[str] = set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        tried.add(operation.label)
+        for wild in (True, False):
+            mode = schemathesis.GenerationMode.NEGATIVE if wild else schemathesis.GenerationMode.POSITIVE
+
+            @seed(20261123)
+            @hypothesis_settings(
+                max_examples=10,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy(generation_mode=mode), lucky=st.booleans())
+            def attempt(case: Any, lucky: bool) -> None:
+                case.headers["Authorization"] = f"Bearer {story['staff']}"
+                if lucky:
+                    # Half of the attempts get past the first door, where there is more to break.
+                    case.headers["Idempotency-Key"] = a_key()
+                    for name in known.keys() & case.path_parameters.keys():
+                        case.path_parameters[name] = known[name]
+                case.call_and_validate(checks=CHECKS)
+
+            try:
+                attempt()
+            except Unsatisfiable:
+                # Where nothing is asked for, there is nothing to get wrong.
+                assert wild
+    assert len(tried) == sum(rule.rule.startswith("/v1/") for rule in app.url_map.iter_rules())

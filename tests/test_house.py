@@ -1,0 +1,80 @@
+"""The house itself: these are our packages, the schema is the models', and every rule that can refuse says how."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+import jobs
+import schemas
+import service
+from service.api.problems import STATUS
+from service.db.tables import Base
+from service.desk import Desk
+from service.domain import errors
+from service.domain.errors import DomainError
+from tests.processes import ROOT
+
+LONGEST_FILE = 250
+OURS = ("service", "schemas", "jobs", "migrations", "tests", "benchmarks", "scripts")
+
+
+@pytest.mark.parametrize("package", [service, schemas, jobs], ids=lambda package: package.__name__)
+def test_the_packages_are_this_repository_s(package) -> None:
+    assert Path(package.__file__).resolve() == ROOT / package.__name__ / "__init__.py"
+
+
+def test_the_migrations_build_what_the_models_describe(desk: Desk) -> None:
+    with desk.database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def domain_errors() -> list[type[DomainError]]:
+    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DomainError)]
+    return [kind for kind in found if kind is not DomainError]
+
+
+@pytest.mark.parametrize("kind", domain_errors(), ids=lambda kind: kind.__name__)
+def test_each_refusal_of_the_domain_has_a_code_a_sentence_and_a_status(kind: type[DomainError]) -> None:
+    sentence = kind.__dict__.get("__doc__") or ""
+    assert sentence.endswith(".")
+    assert "\n\n" not in sentence
+    assert kind.code != DomainError.code
+    assert kind.code == kind.code.lower()
+    assert kind.code.replace("_", "").isalpha()
+    assert 400 <= STATUS[kind] < 600
+
+
+def test_no_two_refusals_share_a_code_and_no_status_stands_for_nothing() -> None:
+    kinds = domain_errors()
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    assert set(STATUS) == set(kinds)
+    assert not [kind for kind in DomainError.__subclasses__() if kind not in kinds]
+
+
+def test_no_file_is_longer_than_a_room_should_be() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *OURS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    files = [ROOT / name for name in listed.stdout.split() if name.endswith(".py")]
+    # Outside a checkout, as in an unpacked archive, the files are found by walking.
+    files = files or [file for room in OURS for file in (ROOT / room).rglob("*.py")]
+    assert len(files) > 50
+    sizes = {
+        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in files
+        if file.exists()
+    }
+    assert {name: lines for name, lines in sizes.items() if lines > LONGEST_FILE} == {}
+
+
+def test_the_web_process_starts_no_scheduler() -> None:
+    code = "import sys, service.app; sys.exit('apscheduler' in sys.modules or 'jobs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
