@@ -100,5 +100,3 @@ def demo(page: Page) -> Box:
     box = Box(page)
     box.expect_state("form")
     return box
-
-

@@ -1,6 +1,7 @@
 """A newsroom for the browser to visit: the real web process and a real worker on a PostgreSQL database."""
 
 import csv
+import datetime
 import io
 import json
 import os
@@ -20,7 +21,9 @@ from typing import Any
 import yaml
 from sqlalchemy import create_engine, text
 
-from tests.conftest import make_database
+from service.domain.pledges import expire_abandoned_pledges
+from service.wiring import build_desk
+from tests.conftest import make_database, settings_for
 from tests.processes import ROOT, environment, wait_until, web, worker
 
 # So short a month brings a reminder's mail while the test watches.
@@ -50,22 +53,24 @@ class Newsroom:
         return self.ask(f"SELECT count(*) FROM {table}")[0][0]
 
     def close_checkouts(self) -> None:
-        """Let every open checkout be older than the day after which it closes, and the job that closes them run."""
-        with self._engine.begin() as connection:
-            connection.execute(text("UPDATE pledges SET created_at = created_at - interval '25 hours'"))
+        """Do what the worker does to the checkouts that are open now, when a day has passed."""
+        desk = build_desk(settings_for(self.database_url))
+        with desk.database.transaction() as session:
+            expire_abandoned_pledges(session, now=desk.clock() + datetime.timedelta(days=2))
+        desk.database.engine.dispose()
 
     @contextmanager
     def without_mails(self) -> Iterator[None]:
         """Let the outbox be as it was before the first mail, until the block ends."""
         with self._engine.begin() as connection:
-            connection.execute(text("ALTER TABLE outbox_mails RENAME TO kept_aside"))
-            connection.execute(text("CREATE TABLE outbox_mails (LIKE kept_aside)"))
+            connection.execute(text("CREATE TABLE put_aside AS SELECT * FROM outbox_mails"))
+            connection.execute(text("DELETE FROM outbox_mails"))
         try:
             yield
         finally:
             with self._engine.begin() as connection:
-                connection.execute(text("DROP TABLE outbox_mails"))
-                connection.execute(text("ALTER TABLE kept_aside RENAME TO outbox_mails"))
+                connection.execute(text("INSERT INTO outbox_mails SELECT * FROM put_aside"))
+                connection.execute(text("DROP TABLE put_aside"))
 
     def command(self, *arguments: str, given: str | None = None) -> str:
         """Run a `mainstay` command and return what it printed."""
@@ -156,7 +161,11 @@ def open_newsroom(name: str, folder: Path) -> Iterator[Newsroom]:
     """Run both processes on a new database until the block ends."""
     url = make_database(name)
     subprocess.run(
-        [sys.executable, "-m", "service", "migrate"], cwd=ROOT, env=environment(url), check=True, capture_output=True
+        [sys.executable, "-m", "service", "migrate"],
+        cwd=ROOT,
+        env=environment(url),
+        check=True,
+        capture_output=True,
     )
     with (
         web(url, folder / "web.log", MONTH_SECONDS=MONTH_SECONDS) as base,

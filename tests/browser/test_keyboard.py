@@ -1,4 +1,4 @@
-"""A reader with a keyboard alone: everything can be reached, is seen to be reached, and leads somewhere sensible."""
+"""A reader with a keyboard alone reaches everything, sees where they are, and is led somewhere sensible."""
 
 import re
 
@@ -7,30 +7,15 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.box import NOT_READY, REMIND, REMINDER_SET, Box
 from tests.browser.host_site import HostSite
+from tests.browser.inspection import ask
 from tests.browser.newsroom import Newsroom
 from tests.browser.traffic import CAMPAIGN, REMINDERS, refuse
-
-# What has the focus, also inside the box, and whether something drawn around it says so. A native radio fills
-# its tile unseen, and a field stands in a frame, so the ring may be on the neighbour or on the frame.
-FOCUS = """() => {
-  let one = document.activeElement;
-  while (one.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
-  const name = one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent;
-  const ring = [one, one.nextElementSibling, one.closest(".well")].filter(Boolean).some((place) => {
-    const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(place);
-    // The browser's own ring, on the newsroom's links, is "auto" and as wide as the browser likes.
-    const drawn = outlineStyle === "auto" || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2);
-    return drawn || boxShadow !== "none";
-  });
-  const inView = one === document.body || ((box) => box.bottom > 0 && box.top < innerHeight)(one.getBoundingClientRect());
-  return { name: name.trim().replace(/\\s+/g, " "), tag: one.localName, ring, inView };
-}"""
 
 
 def press(page: Page, keys: str) -> str:
     """Press a key, see that the focus is drawn where it went, and return the name of what has it."""
     page.keyboard.press(keys)
-    focus = page.evaluate(FOCUS)
+    focus = ask(page, "focus")
     assert focus["ring"], f"nothing shows that {focus['tag']} “{focus['name']}” has the focus"
     assert focus["inView"], f"{focus['tag']} “{focus['name']}” has the focus out of sight"
     return focus["name"]
@@ -38,7 +23,7 @@ def press(page: Page, keys: str) -> str:
 
 def focused(page: Page) -> str:
     """Return the name of what has the focus, drawn or not: a heading that is read out needs no ring."""
-    return page.evaluate(FOCUS)["name"]
+    return ask(page, "focus")["name"]
 
 
 @pytest.fixture

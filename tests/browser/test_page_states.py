@@ -184,8 +184,7 @@ def test_no_state_of_a_page_shuts_anyone_out(
 
 
 def test_an_outbox_without_mails_says_how_to_get_one(newsroom: Newsroom, page: Page) -> None:
-    # The list is what tells full from empty, so the empty page is drawn by a desk whose readers asked for nothing.
-    with newsroom.without_mails():
+    with newsroom.resting_worker(), newsroom.without_mails():
         page.goto("/dev/outbox")
         expect(page.get_by_text("No mail yet.")).to_be_visible()
         inspect(page, "outbox, empty")

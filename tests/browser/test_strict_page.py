@@ -10,17 +10,9 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 from tests.browser.box import REMINDER_SET, Box
 from tests.browser.conftest import NewPage
 from tests.browser.host_site import HostSite
+from tests.browser.inspection import ask
 from tests.browser.newsroom import Newsroom, pledge_in
 
-# Every way in which a page can keep something in a browser.
-KEPT = """async () => ({
-  cookies: document.cookie,
-  local: { ...localStorage },
-  session: { ...sessionStorage },
-  databases: (await indexedDB.databases()).map(({ name }) => name),
-  caches: await caches.keys(),
-  workers: (await navigator.serviceWorker.getRegistrations()).length,
-})"""
 NOTHING = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
 
 
@@ -46,7 +38,7 @@ def requests(page: Page) -> list[Request]:
 
 def assert_nothing_is_kept(context: BrowserContext) -> None:
     assert context.cookies() == []
-    assert [page.evaluate(KEPT) for page in context.pages] == [NOTHING]
+    assert [ask(page, "kept") for page in context.pages] == [NOTHING]
 
 
 def test_a_gift_and_a_reminder_from_the_strictest_page(
@@ -161,4 +153,6 @@ def test_a_reader_is_brought_back_to_the_newsrooms_own_page(
     box.choose("Once", "5")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $5 once").click()
-    expect(page).to_have_url(re.compile(re.escape(f"{host_site.base}/thanks?from=box&pledge=") + ".*status=completed"))
+    expect(page).to_have_url(
+        re.compile(re.escape(f"{host_site.base}/thanks?from=box&pledge=") + ".*status=completed")
+    )

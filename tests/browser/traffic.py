@@ -8,6 +8,8 @@ from playwright.sync_api import Page, Request, Route
 CAMPAIGN = "**/v1/campaigns/*"
 PLEDGES = "**/v1/pledges"
 REMINDERS = "**/v1/reminders"
+# A page of another site may read an answer, and the time to wait, only with these.
+READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 
 
 def hold(page: Page, address: str) -> list[Route]:
@@ -20,14 +22,13 @@ def hold(page: Page, address: str) -> list[Route]:
 def refuse(page: Page, address: str, status: int, *, retry_after: int | None = None, **problem: Any) -> None:
     """Answer the next request to an address with a problem instead of asking the service."""
     wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    # A page of another site may read an answer, and the time to wait, only with these headers.
-    headers = wait | {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
-    body = json.dumps({"status": status} | problem)
-    page.route(
-        address,
-        lambda route: route.fulfill(status=status, headers=headers, content_type="application/problem+json", body=body),
-        times=1,
-    )
+    answer = {
+        "status": status,
+        "headers": wait | READABLE,
+        "content_type": "application/problem+json",
+        "body": json.dumps({"status": status} | problem),
+    }
+    page.route(address, lambda route: route.fulfill(**answer), times=1)
 
 
 def listen(page: Page, path: str) -> list[Request]:

@@ -1,0 +1,132 @@
+"""Readers set their own text size, colours, motion, language and direction, and everything follows."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.box import Box
+from tests.browser.conftest import NewPage
+from tests.browser.host_site import HostSite
+from tests.browser.inspection import PHONE, ask, inspect
+from tests.browser.newsroom import Newsroom
+
+PATHS = ("/support/default", "/demo", "/dev/outbox", "/docs", "/no-such-page")
+# Text at twice its size, as a browser's own setting makes it: all that is measured in rem or em follows.
+DOUBLE = "() => { document.documentElement.style.fontSize = '200%' }"
+ARABIC = {
+    "lang": "ar",
+    "name": "فانوس الميناء",
+    "heading": "هذه الصحيفة لكم",
+    "message": "القرّاء يدفعون ثمنها.",
+    "texts": {"ar": {"once": "مرة واحدة", "monthly": "شهريًا", "annual": "سنويًا", "other_amount": "مبلغ آخر"}},
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_text_at_twice_its_size_is_neither_cut_off_nor_wider_than_the_window(page: Page, path: str) -> None:
+    page.goto(path)
+    if path == "/demo":
+        Box(page).expect_state("form")
+    page.evaluate(DOUBLE)
+    for width in (2 * PHONE, PHONE):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert ask(page, "tooWide") + ask(page, "smallTargets") + ask(page, "cutOff") == []
+
+
+def test_forced_colours_still_tell_what_is_chosen_and_what_is_a_button(
+    host_site: HostSite, page: Page, newsroom: Newsroom
+) -> None:
+    colour = "(one) => getComputedStyle(one).backgroundColor"
+    border = "(one) => getComputedStyle(one).borderTopColor"
+    page.emulate_media(forced_colors="active")
+    for address, tiles, button in (
+        (host_site.show(), "[part=option]:has(input[name=frequency])", "[part=submit]"),
+        (f"{newsroom.base}/support/default", ".tile:has([name=frequency])", ".main-button >> nth=0"),
+    ):
+        page.goto(address)
+        chosen = page.locator(tiles).filter(has=page.locator(":checked")).locator("span")
+        other = page.locator(tiles).filter(has_not=page.locator(":checked")).locator("span").first
+        assert chosen.evaluate(colour) != other.evaluate(colour)
+        # A button without a fill is known by its edge.
+        assert page.locator(button).evaluate(border) not in (
+            "rgba(0, 0, 0, 0)",
+            page.locator("body").evaluate(colour),
+        )
+
+
+def test_nothing_moves_for_a_reader_who_wants_stillness(
+    host_site: HostSite, page: Page, newsroom: Newsroom
+) -> None:
+    page.goto(host_site.show())
+    box = Box(page)
+    page.route("**/v1/pledges", lambda _: None)
+    box.continue_button.click()
+    box.expect_state("submitting")
+    assert ask(page, "animations") > 0
+    page.emulate_media(reduced_motion="reduce")
+    assert ask(page, "animations") == 0
+
+
+def test_a_russian_article_gets_a_russian_box(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show(lang="ru"))
+    box = Box(page)
+    box.expect_state("form")
+    expect(box.frame).to_have_attribute("lang", "ru")
+    expect(box.heading).to_have_text("Эта газета держится на вас")
+    box.host.get_by_role("radio", name="Ежемесячно").check()
+    box.host.get_by_label("Другая сумма").fill("2,50")
+    expect(box.submit).to_have_text("Продолжить — 2,50 $ в месяц")
+    box.host.get_by_role("button", name="Попросите напомнить позже").click()
+    expect(box.host.get_by_role("button", name="Напомнить через месяц")).to_be_visible()
+    box.host.get_by_role("button", name="Назад").click()
+    box.host.get_by_role("button", name="Закрыть").click()
+    box.expect_state("dismissed")
+
+
+def test_the_boxs_own_language_comes_before_the_articles(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show('lang="ru"', lang="en"))
+    expect(Box(page).heading).to_have_text("Эта газета держится на вас")
+    page.locator("support-box").evaluate("(box) => { box.lang = 'en' }")
+    expect(Box(page).heading).to_have_text("This paper is yours to keep")
+
+
+def test_a_russian_reader_reads_russian_on_the_whole_way(newsroom: Newsroom, new_page: NewPage) -> None:
+    page = new_page(locale="ru-RU", java_script_enabled=False)
+    page.goto("/demo")
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    page.locator("support-box").get_by_role("link").click()
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    page.get_by_label("Другая сумма").fill("2,50")
+    page.get_by_role("button", name="Продолжить").click()
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    page.get_by_role("button", name=re.compile(r"2,50\s\$")).click()
+    expect(page).to_have_url(re.compile("/thank-you"))
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    # The paper's name is its own in every language; nothing else is left in English.
+    assert not re.search("[A-Za-z]{2,}", page.locator("main").inner_text().replace("The Harbour Lantern", ""))
+
+
+def test_a_box_on_a_page_that_runs_from_right_to_left_keeps_its_shape(
+    newsroom: Newsroom, host_site: HostSite, page: Page, tmp_path: Path
+) -> None:
+    newsroom.offer(tmp_path, slug="arabic", **ARABIC)
+    page.goto(host_site.show(lang="he", direction="rtl", is_strict=False))
+    english = Box(page)
+    english.expect_state("form")
+    expect(english.frame).to_have_attribute("dir", "ltr")
+    inspect(page, "an English box in a page from right to left")
+
+    page.goto(host_site.show('campaign="arabic"', lang="ar", direction="rtl", is_strict=False))
+    arabic = Box(page)
+    arabic.expect_state("form")
+    expect(arabic.frame).to_have_attribute("dir", "rtl")
+    expect(arabic.frame).to_have_css("text-align", "start")
+    close, frame = arabic.close.bounding_box(), arabic.frame.bounding_box()
+    assert close["x"] - frame["x"] < frame["width"] / 2
+    inspect(page, "an Arabic box")
+
+    page.goto("/support/arabic?lang=ar")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    inspect(page, "an Arabic support page")
