@@ -1,25 +1,14 @@
 """An OpenAPI specification as a page shows it: groups, operations, fields, and an example of each."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.pages.api_example import curl_example
+
 Node = Mapping[str, Any]
 
 METHODS = ("get", "post", "put", "delete")
-# What the demonstration's own campaign would take, for fields that have no example of their own.
-EXAMPLES: Mapping[str, Any] = {
-    "campaign": "default",
-    "slug": "default",
-    "currency": "USD",
-    "frequency": "monthly",
-    "name": "The Paper",
-    "heading": "Keep this paper independent",
-    "message": ["Readers pay for it."],
-    "email": "reader@example.org",
-    "months": 1,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +106,7 @@ class _Reader:
                 for code, answer in ((code, self._follow(one)) for code, one in sorted(node["responses"].items()))
                 if code.isdigit() and not _is_problem(answer)
             ],
-            example=self._curl(path, method, parameters, body, needs_token=needs_token),
+            example=curl_example(self._server + path, method, parameters, body, needs_token=needs_token),
         )
 
     def _follow(self, node: Node) -> Node:
@@ -165,27 +154,6 @@ class _Reader:
         kind = schema.get("type", "string")
         words = " or ".join(kind) if isinstance(kind, list) else str(kind)
         return f"{words} ({schema['format']})" if "format" in schema else words
-
-    def _curl(self, path: str, method: str, parameters: list[Node], body: Node, *, needs_token: bool) -> str:
-        for name in ("slug",):
-            path = path.replace(f"{{{name}}}", EXAMPLES[name])
-        lines = [f"curl {self._server}{path}"]
-        if method != "get":
-            lines[0] = f"curl -X {method.upper()} {self._server}{path}"
-        if needs_token:
-            lines.append("-H 'Authorization: Bearer <token>'")
-        lines += [f"-H '{one['name']}: <a new UUID>'" for one in parameters if one["in"] == "header"]
-        if body:
-            lines += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(self._example(body))}'"]
-        return " \\\n  ".join(lines)
-
-    def _example(self, schema: Node) -> dict[str, Any]:
-        """Return a body with every required field."""
-        properties = schema.get("properties", {})
-        names = schema.get("required", []) or list(properties)
-        return {
-            name: properties[name].get("example", EXAMPLES.get(name, "…")) for name in properties if name in names
-        }
 
 
 def _is_problem(answer: Node) -> bool:
