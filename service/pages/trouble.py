@@ -20,7 +20,10 @@ def show_problems_as_pages(app: Flask) -> None:
 
 
 def _show(response: Response) -> Response:
-    if response.mimetype != PROBLEM or request.path.startswith(FOR_PROGRAMS) or not _prefers_a_page():
+    if response.mimetype != PROBLEM or request.path.startswith(FOR_PROGRAMS):
+        return response
+    if not _prefers_a_page():
+        response.vary.add("Accept")
         return response
     words, status = plain_words(), response.status_code
     name = _name_of(status, g.get("problem_code", ""), words)

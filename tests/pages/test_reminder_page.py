@@ -76,6 +76,12 @@ def test_cancelling_is_confirmed_and_can_be_undone(desk: Desk, client: FlaskClie
     assert "We will remind you" in words_in(client.get(page).text)
 
 
+def test_a_language_that_was_asked_for_stays(client: FlaskClient, page: str) -> None:
+    [snooze, cancel] = forms_in(client.get(f"{page}?lang=ru").text)
+    for form in (snooze, cancel):
+        assert client.post(form.action).headers["Location"] == f"{page}?lang=ru"
+
+
 def test_cancelling_twice_is_no_fault(desk: Desk, client: FlaskClient, page: str) -> None:
     assert [client.post(page + CANCEL).status_code for _ in range(2)] == [303, 303]
     assert the_reminder(desk).status == "cancelled"

@@ -31,6 +31,7 @@ HTML = "text/html; charset=utf-8"
 def test_who_would_rather_read_a_page_gets_one(client: FlaskClient, accept: str, kind: str) -> None:
     response = client.get("/support/nowhere", headers={"Accept": accept})
     assert (response.status_code, response.content_type) == (404, kind)
+    assert "Accept" in response.vary
     assert response.headers["X-Request-Id"]
 
 
