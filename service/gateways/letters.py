@@ -1,6 +1,7 @@
 """Writing a letter as a mail: text and HTML from templates, and the headers that mail programs act on."""
 
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 
 from babel.dates import format_date
@@ -12,6 +13,30 @@ from service.domain.money import format_money
 from service.domain.ports import Clock, ReminderLetter
 
 LONGEST_PAGE_NAME = 200
+# RFC 5322, section 2.1.1.
+LONGEST_LINE = 998
+
+
+class WholeAddresses(EmailPolicy):
+    """The library's modern rules, but headers that hold one address keep it on one line.
+
+    It would break a long one into encoded words, and no mail program looks for an address inside those
+    (RFC 2047, section 5), so that the button for one-click unsubscribing would be missing.
+    """
+
+    def fold(self, name: str, value: str) -> str:
+        """Return a header as text."""
+        return self._on_one_line(name, value) or super().fold(name, value)
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """Return a header as bytes."""
+        whole = self._on_one_line(name, value)
+        return super().fold_binary(name, value) if whole is None else whole.encode()
+
+    def _on_one_line(self, name: str, value: str) -> str | None:
+        line = f"{name}: {value}"
+        held = name in ("List-Unsubscribe", "Message-ID") and value.isascii() and len(line) <= LONGEST_LINE
+        return line + self.linesep if held else None
 
 
 class LetterWriter:
@@ -36,7 +61,7 @@ class LetterWriter:
         """
         lang = choose_language(letter.lang, (), default="en")
         words = self._words(letter, lang)
-        message = EmailMessage()
+        message = EmailMessage(policy=WholeAddresses())
         message["From"] = self._sender
         message["To"] = letter.to
         # A campaign may word the subject itself, over several lines; a header has one.

@@ -1,0 +1,44 @@
+"""Headers as they leave, byte for byte, for they are read by programs that know less than Python does."""
+
+import datetime
+
+import pytest
+
+from service.domain.ports import ReminderLetter
+from service.gateways.letters import LetterWriter
+
+NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
+LONG = "https://support.a-newsroom-with-a-long-name.example"
+
+
+def letter(token: str) -> ReminderLetter:
+    return ReminderLetter(
+        message_id=f"<reminder-01a2096b-83c1-7b2b-a6ec-57c100000000-1@{LONG.removeprefix('https://')}>",
+        to="reader@example.org",
+        lang="en",
+        campaign_name="The Harbour Lantern",
+        campaign_heading="This paper is yours to keep",
+        texts={},
+        asked_on=NOON.date(),
+        asked_where=None,
+        frequency=None,
+        money=None,
+        give_url=f"{LONG}/support/default",
+        manage_url=f"{LONG}/r/{token}",
+        cancel_url=f"{LONG}/v1/reminders/{token}/cancel",
+    )
+
+
+@pytest.mark.parametrize("written", [lambda mail: mail.as_bytes(), lambda mail: mail.as_string().encode()])
+def test_a_long_address_is_never_broken_into_encoded_words(written) -> None:
+    sent = letter("A" * 76)
+    raw = written(LetterWriter("Mainstay <support@localhost>", lambda: NOON).write(sent))
+    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
+    assert f"List-Unsubscribe: <{sent.cancel_url}>".encode() in lines
+    assert f"Message-ID: {sent.message_id}".encode() in lines
+    assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in lines
+
+
+def test_an_address_cannot_bring_a_header_of_its_own() -> None:
+    with pytest.raises(ValueError, match="linefeed"):
+        LetterWriter("Mainstay <support@localhost>", lambda: NOON).write(letter("A\r\nBcc: x@example.org"))
