@@ -82,7 +82,7 @@ def answers(url: str) -> bool:
     return True
 
 
-def wait_until(condition, *, what: str, seconds: float = 20) -> None:
+def wait_until(condition, *, what: str, seconds: float = 60) -> None:
     """Wait for a condition to hold; fail with `what` was waited for."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
