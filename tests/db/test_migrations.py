@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from service.commands.migrate import seed
 from service.db.campaign import Campaign
-from service.db.migration import alembic_config, is_current, migrate
+from service.db.migration import MIGRATION_LOCK, alembic_config, is_current, migrate
 from service.db.tables import Base
 from service.desk import Desk
 from service.domain import campaigns
 from tests.conftest import settings_for
-from tests.processes import ROOT, environment
+from tests.processes import ROOT, environment, wait_until
 
 
 @pytest.fixture
@@ -117,6 +117,21 @@ def test_two_processes_that_migrate_at_once_do_no_harm(bare: Desk, empty_url: st
     assert is_current(bare.database.engine)
     with bare.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Campaign)) == 1
+
+
+def test_a_second_release_waits_until_the_first_has_migrated(desk: Desk) -> None:
+    engine = desk.database.engine
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as first:
+            first.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            second = pool.submit(migrate, engine)
+            waiting = text(
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+                " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+            )
+            wait_until(lambda: second.done() or first.scalar(waiting), what="the second to meet the lock")
+            assert not second.done()
+        second.result(timeout=20)
 
 
 def test_two_processes_that_seed_at_once_do_no_harm(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,10 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(desk: Desk) -> 
 
 def waiting_for_a_lock(desk: Desk) -> bool:
     with desk.database.reading() as session:
-        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(session.scalar(text(waiting)))
 
 
 def behind(desk: Desk, hold: Callable[[], None], then: Callable[[], object]) -> None:
