@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.box import NOT_READY, REMIND, Box
+from tests.browser.conftest import NewPage
 from tests.browser.inspection import inspect
 from tests.browser.newsroom import Newsroom
 
@@ -188,3 +189,12 @@ def test_an_outbox_without_mails_says_how_to_get_one(newsroom: Newsroom, page: P
         page.goto("/dev/outbox")
         expect(page.get_by_text("No mail yet.")).to_be_visible()
         inspect(page, "outbox, empty")
+
+
+def test_the_mail_itself_can_be_read_by_everyone(newsroom: Newsroom, new_page: NewPage, letter: str) -> None:
+    [mail] = newsroom.mails_to("subscriber@example.org")[-1:]
+    page = new_page(bypass_csp=True)
+    # In the outbox the mail stands in a frame in which no script runs, not even the one that looks for faults.
+    page.set_content(newsroom.read(f"{mail}/html"))
+    # Landmarks and a heading of the first level are for pages; around a mail, the mail program has them.
+    inspect(page, "the mail", but=("region", "landmark-one-main", "page-has-heading-one"))

@@ -1,0 +1,87 @@
+"""Takes the picture of the README: an article of the demonstration, with the support box under it.
+
+Run it from the checkout with `.venv/bin/python scripts/take_screenshots.py` after the box or the pages changed.
+"""
+
+import subprocess
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.box import Box  # noqa: E402 - the tests' tools are found only from the checkout's root
+from tests.browser.chromium import ARGUMENTS, find_chromium  # noqa: E402 - as above
+from tests.processes import environment, web  # noqa: E402 - as above
+
+PICTURE = ROOT / "docs" / "images" / "support-box.png"
+# The column with some air around it, drawn 1200 pixels wide for sharp screens.
+WIDTH, SCALE = 800, 1.5
+# The picture begins with the end of the article: enough of it to show what the box stands under.
+FIRST_SHOWN = "article > p >> nth=-2"
+# Less than the space between two paragraphs, so that none is cut through.
+MARGIN = 16
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def main() -> None:
+    """Serve the demonstration, visit it and keep the picture."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        database_url = f"sqlite:///{folder / 'mainstay.db'}"
+        migrate = [sys.executable, "-m", "service", "migrate"]
+        subprocess.run(migrate, cwd=ROOT, env=environment(database_url), check=True)  # noqa: S603 - our own command
+        with web(database_url, folder / "web.log") as base:
+            browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGUMENTS)
+            take_picture(browser, base)
+            browser.close()
+    print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size // 1024} KB")  # noqa: T201 - a command's answer
+
+
+def take_picture(browser: Browser, base: str) -> None:
+    """Keep the end of the article and the box, with $2 a month chosen."""
+    page = browser.new_page(
+        viewport={"width": WIDTH, "height": 900},
+        device_scale_factor=SCALE,
+        color_scheme="light",
+        reduced_motion="reduce",
+        locale="en-US",
+    )
+    page.goto(f"{base}/demo")
+    box = Box(page)
+    box.expect_state("form")
+    box.choose("Monthly", "2")
+    # The picture shows the box at rest: nothing has the focus, and no text cursor blinks.
+    box.other_amount.blur()
+    first, last = page.locator(FIRST_SHOWN).bounding_box(), box.frame.bounding_box()
+    if first is None or last is None:
+        raise RuntimeError("the demonstration has no article, or no box under it")
+    # Where things stand is counted from the top of what is in view; the picture is cut out of the whole page.
+    scrolled = page.evaluate("() => scrollY")
+    top, bottom = first["y"] + scrolled - MARGIN, last["y"] + last["height"] + scrolled + MARGIN
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    clip = {"x": 0, "y": top, "width": WIDTH, "height": bottom - top}
+    PICTURE.write_bytes(repack(page.screenshot(full_page=True, clip=clip)))
+
+
+def repack(png: bytes) -> bytes:
+    """Return the same picture in fewer bytes: browsers pack in a hurry (PNG, sections 5.3 and 10)."""
+    chunks, at = [], len(SIGNATURE)
+    while at < len(png):
+        length = int.from_bytes(png[at : at + 4])
+        chunks.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + length]))
+        at += length + 12
+    pixels = zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT"))
+    [header, end] = [data for kind, data in chunks if kind in (b"IHDR", b"IEND")]
+    packed = [(b"IHDR", header), (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", end)]
+    return SIGNATURE + b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in packed
+    )
+
+
+if __name__ == "__main__":
+    main()
