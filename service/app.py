@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
+from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -19,7 +20,7 @@ from service.api.cors import answer_preflight
 from service.api.front_door import REQUEST_ID, FrontDoor
 from service.api.operations import operations
 from service.api.pledges import pledges
-from service.api.problems import HTTP_CODES, STATUS, answer_errors
+from service.api.problems import HTTP_CODES, STATUS, answer_errors, problem
 from service.api.reminders import reminders
 from service.desk import Desk
 from service.logs import set_up_logs
@@ -56,7 +57,7 @@ def create_app(desk: Desk | None = None) -> Flask:
     # A doubled slash is an address that does not exist: the redirect that Flask would send is a page of HTML.
     app.url_map.merge_slashes = False
     app.config.update(
-        MAX_CONTENT_LENGTH=LARGEST_BODY_BYTES,
+        MAX_CONTENT_LENGTH=LARGEST_BODY_BYTES + 1,
         API_TITLE="Mainstay",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
@@ -67,6 +68,8 @@ def create_app(desk: Desk | None = None) -> Flask:
     api = describe(app)
     app.register_blueprint(operations)
     answer_errors(app)
+    for kind in (ParseException, NoMoreData):
+        app.register_error_handler(kind, _cut_short)
     register_pages(app, ApiFacts(statuses=STATUS, codes=HTTP_CODES, specification=api.spec.to_dict))
     app.before_request(_begin)
     app.before_request(answer_preflight)
@@ -93,8 +96,20 @@ def describe(app: Flask) -> DescribedApi:
     return api
 
 
+def _cut_short(_error: Exception) -> Response:
+    # The body is read while the request is answered, so its faults show only here.
+    return problem(400, "bad_request", "The body ended early or is not in the chunks that it promised.")
+
+
 def _begin() -> None:
     g.request_id = request.environ.get(REQUEST_ID)
-    # Flask itself looks at the length only when a view reads the body, and some never do.
-    if "CONTENT_LENGTH" in request.environ and (request.content_length or 0) > LARGEST_BODY_BYTES:
+    # Flask itself looks at the length only when a view reads the body, and some never do. A body that comes in
+    # chunks names no length: it would be cut off at the limit without a word, so it is read to one byte beyond.
+    if "CONTENT_LENGTH" in request.environ:
+        length = request.content_length or 0
+    elif "HTTP_TRANSFER_ENCODING" in request.environ:
+        length = len(request.get_data())
+    else:
+        return
+    if length > LARGEST_BODY_BYTES:
         raise RequestEntityTooLarge

@@ -1,0 +1,71 @@
+"""What only shows over a real connection: bodies without a length, requests cut short, and a second process."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from service.desk import Desk
+from tests.api.wire import PLEDGE, a_key, bearer, campaign_file
+from tests.clock import Clock
+from tests.processes import web
+
+
+@pytest.fixture
+def base(desk: Desk, migrated_database: str, tmp_path: Path) -> Iterator[str]:
+    """Serve the test's database by a process of its own."""
+    with web(migrated_database, tmp_path / "log") as base:
+        yield base
+
+
+def in_chunks(number: int) -> Iterator[bytes]:
+    yield json.dumps(PLEDGE).encode()
+    for _ in range(number):
+        yield b" " * 1024
+
+
+def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
+    """Send raw bytes and return all that comes back."""
+    address = urlsplit(base)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(words)
+        if hang_up:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_the_wire_itself_keeps_the_contract(base: str, desk: Desk, client: FlaskClient, clock: Clock) -> None:
+    headers = {"Idempotency-Key": a_key(), "Content-Type": "application/json"}
+    # Without Content-Length a body is measured while it is read.
+    taken = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=10)
+    assert taken.status_code == 201
+    refused = requests.post(f"{base}/v1/pledges", data=in_chunks(70), headers=headers, timeout=10)
+    assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    again = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=10)
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+
+    head = b"POST /v1/pledges HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    for cut_short in (
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n",
+        b"Content-Length: 500\r\n\r\n{}",
+        b"Content-Length: minus\r\n\r\n{}",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+    ):
+        answer = speak(base, head + cut_short, hang_up=True)
+        assert not answer or answer.startswith(b"HTTP/1.1 4"), answer
+        assert b"<html" not in answer
+
+    # A campaign changed here is changed there, as soon as the change is confirmed.
+    old = requests.get(f"{base}/v1/campaigns/default", timeout=10)
+    clock.advance(seconds=1)
+    file = campaign_file(desk) | {"heading": "Changed in another process"}
+    assert client.put("/v1/admin/campaigns/default", json=file, headers=bearer(desk, "manage")).status_code == 200
+    new = requests.get(f"{base}/v1/campaigns/default", headers={"If-None-Match": old.headers["ETag"]}, timeout=10)
+    assert (new.status_code, new.json()["heading"]) == (200, "Changed in another process")
