@@ -33,12 +33,13 @@ def show_campaign(slug: str) -> Response:
     copy = current_desk().shelf.copy(slug)
     campaign, answers = copy.campaign, copy.answers
     hold_against_page(campaign)
-    lang = choose_language(request.args.get("lang"), campaign.texts, default=campaign.lang)
+    wished = request.args.get("lang") if request.query_string else None
+    lang = choose_language(wished, campaign.texts, default=campaign.lang)
     if lang not in answers:
         body = json.dumps(CampaignResponse().dump(_answer(campaign, lang)), ensure_ascii=False).encode()
         answers[lang] = body, hashlib.sha256(body).hexdigest()[:32]
     body, etag = answers[lang]
-    unchanged = request.if_none_match.contains_weak(etag)
+    unchanged = "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag)
     headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE)]
     return Response(b"" if unchanged else body, 304 if unchanged else 200, headers)
 

@@ -20,14 +20,14 @@ REQUEST_ID = "mainstay.request_id"
 SOUND_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 CARRIED = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
 
-log = structlog.get_logger()
-
 
 class FrontDoor:
     """Stands before the application; `environ[REQUEST_ID]` is the request's id."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
+        # Bound here, once, because an unbound logger is bound anew for each line.
+        self._log: Any = structlog.get_logger().bind()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Pass a request on, and its answer back."""
@@ -42,7 +42,7 @@ class FrontDoor:
                 headers = [header for header in headers if header[0] != "Content-Type"]
             # The route's pattern and not its path, because paths hold readers' tokens.
             rule = environ["werkzeug.request"].url_rule
-            log.info(
+            self._log.info(
                 "request",
                 request_id=request_id,
                 method=environ["REQUEST_METHOD"],
