@@ -1,0 +1,125 @@
+"""Fields of the wire, alone: what each takes, and that nothing is converted on the way in."""
+
+import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from marshmallow import Schema, ValidationError, fields
+
+from schemas.base import unknown_name
+from schemas.fields import (
+    LARGEST_AMOUNT,
+    Instant,
+    MinorAmount,
+    Text,
+    TimeZoneName,
+    WebUrl,
+    WholeNumber,
+    write_instant,
+)
+
+
+def load(field: fields.Field, value: Any) -> Any:
+    return Schema.from_dict({"value": field})().load({"value": value})["value"]
+
+
+@settings(deadline=None)
+@given(st.integers(min_value=1, max_value=LARGEST_AMOUNT))
+def test_every_amount_comes_through_as_it_was_sent(amount: int) -> None:
+    assert load(MinorAmount(), amount) == amount
+
+
+ANYTHING = st.one_of(
+    st.floats(),
+    st.text(),
+    st.booleans(),
+    st.integers(max_value=0),
+    st.integers(min_value=LARGEST_AMOUNT + 1),
+    st.lists(st.integers()),
+)
+
+
+@settings(deadline=None)
+@given(ANYTHING)
+def test_nothing_else_becomes_an_amount(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        load(MinorAmount(), value)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.floats(), st.text(), st.booleans(), st.integers(max_value=0), st.integers(min_value=25)))
+def test_nothing_else_becomes_a_number_of_months(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        load(WholeNumber(lowest=1, highest=24), value)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=50))
+def test_text_is_trimmed_or_refused_and_never_holds_what_cannot_be_stored(text: str) -> None:
+    try:
+        loaded = load(Text(longest=40), text)
+    except ValidationError:
+        return
+    assert loaded == text.strip() != ""
+    assert len(loaded) <= 40
+    loaded.encode("utf-8")
+    assert "\0" not in loaded
+    assert "\n" not in loaded
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_no_text_makes_an_address_reading_fail_otherwise_than_by_refusing(text: str) -> None:
+    for url in (text, f"https://{text}", f"https://paper.example/{text}", f"https://{text}@paper.example"):
+        try:
+            loaded = load(WebUrl(), url)
+        except ValidationError:
+            continue
+        assert loaded.lower().startswith(("http://", "https://"))
+        assert "\\" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ("2026-12-23", "2026-12-23T00:00:00Z"),
+        ("2026-12-23T08:00:00Z", "2026-12-23T08:00:00Z"),
+        ("2026-12-23T08:00:00.999Z", "2026-12-23T08:00:00Z"),
+        ("2026-12-23T09:00:00+01:00", "2026-12-23T08:00:00Z"),
+        ("2028-02-29", "2028-02-29T00:00:00Z"),
+    ],
+)
+def test_an_instant_is_read_by_rfc_3339_and_written_in_utc(written: str, instant: str) -> None:
+    assert write_instant(load(Instant(), written)) == instant
+
+
+@settings(deadline=None)
+@given(st.datetimes(timezones=st.timezones()))
+def test_what_is_written_is_read_back_to_the_second(instant: datetime.datetime) -> None:
+    try:
+        utc = instant.astimezone(datetime.UTC).replace(microsecond=0)
+    except OverflowError:
+        return
+    if utc.year >= 1000:
+        assert load(Instant(), write_instant(utc)) == utc
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Amsterdam", "America/Argentina/ComodRivadavia", "Etc/GMT+12"])
+def test_a_zone_is_taken_by_its_exact_name(name: str) -> None:
+    assert load(TimeZoneName(), name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "sentence"),
+    [
+        ("ammount", ["amount", "email"], "This is not known; did you mean 'amount'?"),
+        ("colour", ["amount", "email"], "This is not known."),
+        ("", ["amount"], "This is not known."),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_known_one(
+    name: str, known: list[str], sentence: str
+) -> None:
+    assert unknown_name(name, known) == sentence
