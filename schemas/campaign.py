@@ -23,7 +23,7 @@ MINIMUM = 200
 MAXIMUM = 1_000_000
 PRESETS = {
     Frequency.ONCE: [500, 1500, 5000],
-    Frequency.MONTHLY: [300, 700, 1500],
+    Frequency.MONTHLY: [200, 700, 1500],
     Frequency.ANNUAL: [2500, 5000, 10000],
 }
 

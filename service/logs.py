@@ -34,9 +34,10 @@ def set_up_logs(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # These two write a line for every tick; their warnings still pass.
-    for chatty in ("apscheduler", "alembic"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+    # Alembic writes a line for each look at the schema, and the scheduler one for each tick, with a warning for
+    # each tick that comes while a long run is still at work, as it should be.
+    for chatty, least in (("alembic", logging.WARNING), ("apscheduler", logging.ERROR)):
+        logging.getLogger(chatty).setLevel(max(least, logging.getLogger().level))
     structlog.configure(
         processors=[*shared, _as_json],
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),

@@ -14,6 +14,7 @@ from service.db.types import attach_keyring, keyring_of
 from service.settings import Settings, sqlite_file
 
 SQLITE_BUSY_SECONDS = 15
+CONNECT_SECONDS = 10
 READ_ONLY = "mainstay_read_only"
 
 type_of_door = Callable[[], AbstractContextManager[Session]]
@@ -31,7 +32,9 @@ def make_engine(settings: Settings, keyring: Keyring) -> Engine:
             path.parent.mkdir(parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
     else:
-        options |= {"pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
+        options |= {"pool_size": 8, "max_overflow": 8, "pool_timeout": CONNECT_SECONDS}
+        if "connect_timeout" not in settings.database_url:
+            options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
     engine = create_engine(settings.database_url, **options)
     attach_keyring(engine.dialect, keyring)
     if engine.dialect.name == "sqlite":

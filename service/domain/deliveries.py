@@ -7,15 +7,18 @@ record over the new owner's result, because the number has moved on.
 import datetime
 import uuid
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PaymentStatus, ReminderStatus
+from service.db.campaign import Campaign
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
+from service.domain.campaigns import allows_origin
 from service.domain.errors import LeaseLost
 from service.domain.links import Links
 from service.domain.money import Money
@@ -96,7 +99,7 @@ def write_letter(session: Session, claim: Claim, *, links: Links, now: datetime.
         campaign_heading=texts.get("heading", campaign.heading),
         texts=texts,
         asked_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
-        asked_where=reminder.page_url,
+        asked_where=_where(campaign, reminder.page_url, links),
         frequency=reminder.frequency,
         money=None if reminder.amount_minor is None else Money(reminder.amount_minor, campaign.currency),
         give_url=links.gift_page(campaign, reminder.frequency, reminder.amount_minor),
@@ -169,6 +172,19 @@ def _held(session: Session, claim: Claim) -> Reminder:
     if reminder is None:
         raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
     return reminder
+
+
+def _where(campaign: Campaign, page_url: str | None, links: Links) -> str | None:
+    """Return the page that the reader asked on, unless it lies outside the sites that the campaign lists.
+
+    Anybody can send a sign-up with any page in it, and our mail must not carry a stranger's link.
+    """
+    if page_url is None:
+        return None
+    page, own = urlsplit(page_url), urlsplit(links.public_url)
+    if (page.scheme, page.netloc) == (own.scheme, own.netloc):
+        return page_url
+    return page_url if allows_origin(campaign, f"{page.scheme}://{page.netloc}") else None
 
 
 def _gave_since_asking(session: Session, reminder: Reminder) -> bool:

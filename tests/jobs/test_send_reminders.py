@@ -336,3 +336,25 @@ def test_a_database_that_goes_away_is_no_fault_of_the_reminder(desk: Desk, clock
     post = Post()
     run(desk, post)
     assert post.addresses == [READER]
+
+
+@pytest.mark.parametrize(
+    ("origins", "page", "is_named"),
+    [
+        (["*"], "https://paper.example/a", True),
+        (["https://paper.example"], "https://paper.example/a", True),
+        (["https://paper.example"], "https://elsewhere.example/a", False),
+        (["https://paper.example"], "http://paper.example/a", False),
+        (["https://paper.example"], "http://desk.test/support/default", True),
+    ],
+)
+def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
+    desk: Desk, clock: Clock, origins: list[str], page: str, is_named: bool
+) -> None:
+    with desk.database.transaction() as session:
+        find_campaign(session, "default").origins = origins
+    ask(desk, READER, page_url=page)
+    clock.advance(days=32)
+    post = Post()
+    run(desk, post)
+    assert [letter.asked_where for letter in post.letters] == [page if is_named else None]

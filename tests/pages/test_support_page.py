@@ -36,7 +36,7 @@ def test_the_page_offers_what_the_campaign_offers(client: FlaskClient) -> None:
     page = client.get(PAGE).text
     for words in ("This paper is yours to keep", "Once", "Monthly", "Annual", "Other amount", "Continue"):
         assert words in words_in(page)
-    for preset in ("$5", "$15", "$50", "$3", "$7", "$25", "$100"):
+    for preset in ("$5", "$15", "$50", "$2", "$7", "$25", "$100"):
         assert f"<span>{preset}</span>" in page
     assert "Not ready to support today? Remind me later." in words_in(page)
     assert "<script" not in page
