@@ -209,8 +209,11 @@ def _public_url(url: str) -> str:
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         sound = False
-    if not sound or "?" in url or "#" in url:
-        raise SettingsError(f"PUBLIC_URL must be an address such as https://support.paper.example, not {url!r}.")
+    # Pages and the widget stand at the root of their host, so an address with a path would lead nowhere.
+    if not sound or "?" in url or "#" in url or parts.path.strip("/"):
+        raise SettingsError(
+            f"PUBLIC_URL must be an address without a path, such as https://support.paper.example, not {url!r}."
+        )
     return url.rstrip("/")
 
 

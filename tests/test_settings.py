@@ -126,6 +126,7 @@ WRONG = [
     ("PUBLIC_URL", "https://paper.example:port"),
     ("PUBLIC_URL", "https://paper.example?a=b"),
     ("PUBLIC_URL", "https://paper.example#top"),
+    ("PUBLIC_URL", "https://paper.example/support"),
     ("REDIS_URL", "localhost:6379"),
     ("RATE_LIMIT", "300"),
     ("RATE_LIMIT", "0/minute"),

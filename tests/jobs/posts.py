@@ -4,11 +4,14 @@ import dataclasses
 import threading
 from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from jobs.send_reminders import send_reminders
 from service.db.reminder import Reminder, ReminderMove
 from service.desk import Desk
 from service.domain.ports import ReminderLetter
+
+READER = "reader@news.example"
 
 
 class Post:
@@ -56,3 +59,15 @@ def history(desk: Desk, reminder_id: object) -> list[tuple[str, str]]:
             select(ReminderMove).where(ReminderMove.reminder_id == reminder_id).order_by(ReminderMove.id)
         )
         return [(move.event, move.to_status.value) for move in moves]
+
+
+def run(desk: Desk, post: Post | None = None) -> None:
+    """Run the job once, with another mailer if one is given."""
+    send_reminders(desk if post is None else with_post(desk, post), threading.Event())
+
+
+def standing(desk: Desk) -> dict[str, int]:
+    """Return how many reminders stand where."""
+    with desk.database.reading() as session:
+        rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
+        return {status.value: count for status, count in rows}

@@ -1,44 +1,24 @@
 """One run of the job: what is due leaves once, what cannot leave says why, and one bad row stops nothing."""
 
 import datetime
-import threading
-import uuid
 
 import pytest
-from sqlalchemy import func, select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import func, select
 
-from jobs.return_lost_reminders import return_lost_reminders
-from jobs.send_reminders import send_reminders
 from schemas.vocabulary import Frequency, ReminderStatus
-from service.db.campaign import Campaign, SupportChoice
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.campaigns import find_campaign
-from service.domain.deliveries import LEASE, MOST_ATTEMPTS
 from service.domain.money import Money
 from service.domain.payments import Charge, fail_payment
 from service.domain.pledges import PledgeWish, make_pledge
-from service.domain.ports import MailDelayed, MailRefused, ReminderLetter
-from service.domain.reminder_list import retry_reminder
+from service.domain.ports import MailDelayed, ReminderLetter
 from service.domain.reminders import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask, give
-from tests.jobs.posts import Post, find, history, told_to_stop, with_post
-
-READER = "reader@news.example"
-
-
-def run(desk: Desk, post: Post | None = None) -> None:
-    send_reminders(desk if post is None else with_post(desk, post), threading.Event())
-
-
-def standing(desk: Desk) -> dict[str, int]:
-    with desk.database.reading() as session:
-        rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
-        return {status.value: count for status, count in rows}
+from tests.jobs.posts import READER, Post, find, history, run, standing
 
 
 def test_a_due_reminder_leaves_once(desk: Desk, clock: Clock) -> None:
@@ -172,170 +152,6 @@ def test_a_cancel_between_claim_and_mail_holds_the_mail_back(desk: Desk, clock: 
     assert post.addresses == ["a@news.example"]
     assert find(desk, first).status == ReminderStatus.SENT
     assert find(desk, second).status == ReminderStatus.CANCELLED
-
-
-def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
-    clock.advance(days=32)
-    due_on = find(desk, reminder_id).due_on
-
-    def later(_: ReminderLetter) -> None:
-        raise MailDelayed("recipient refused for now (450)")
-
-    pauses = []
-    for _ in range(MOST_ATTEMPTS - 1):
-        run(desk, Post(later))
-        reminder = find(desk, reminder_id)
-        assert reminder.status == ReminderStatus.SCHEDULED
-        assert reminder.reason == "recipient refused for now (450)"
-        assert reminder.due_on == due_on
-        pauses.append((reminder.due_at - clock()).total_seconds() / 60)
-        clock.now = reminder.due_at - datetime.timedelta(seconds=1)
-        run(desk, Post(later))
-        assert find(desk, reminder_id).attempts == len(pauses)
-        clock.now = reminder.due_at
-    assert pauses == [5, 15, 45, 135, 405, 720, 720]
-    run(desk, Post(later))
-    reminder = find(desk, reminder_id)
-    assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MOST_ATTEMPTS)
-    assert reminder.reason == "recipient refused for now (450)"
-    clock.advance(days=400)
-    post = Post()
-    run(desk, post)
-    assert post.letters == []
-
-
-def test_a_refusal_ends_the_reminder_until_staff_send_it_back(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
-    clock.advance(days=32)
-
-    def never(_: ReminderLetter) -> None:
-        raise MailRefused("recipient refused (550)")
-
-    run(desk, Post(never))
-    assert find(desk, reminder_id).status == ReminderStatus.FAILED
-    assert find(desk, reminder_id).reason == "recipient refused (550)"
-    with desk.database.transaction() as session:
-        retry_reminder(session, reminder_id, now=clock())
-    post = Post()
-    run(desk, post)
-    assert post.addresses == [READER]
-    assert [event for event, _ in history(desk, reminder_id)] == [
-        "made",
-        "claim",
-        "fail",
-        "send_back",
-        "claim",
-        "deliver",
-    ]
-
-
-def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(desk: Desk, clock: Clock) -> None:
-    asked = [ask(desk, f"reader-{number}@news.example") for number in range(5)]
-    clock.advance(days=32)
-    stop = threading.Event()
-    post = Post(lambda _: stop.set())
-    send_reminders(with_post(desk, post), stop)
-    assert post.addresses == ["reader-0@news.example"]
-    assert post.closed == 1
-    assert find(desk, asked[0]).status == ReminderStatus.SENT
-    for reminder_id in asked[1:]:
-        reminder = find(desk, reminder_id)
-        assert (reminder.status, reminder.attempts) == (ReminderStatus.SCHEDULED, 0)
-        assert history(desk, reminder_id)[-1] == ("lose_lease", "scheduled")
-
-
-def test_who_was_told_to_stop_before_claims_nothing(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
-    clock.advance(days=32)
-    send_reminders(with_post(desk, Post()), told_to_stop())
-    assert find(desk, reminder_id).status == ReminderStatus.SCHEDULED
-
-
-def poison(desk: Desk, address: str, kind: str) -> uuid.UUID:
-    """Set a reminder and spoil it as `kind` says, as only a fault or an attack could."""
-    reminder_id = ask(desk, address)
-    with desk.database.transaction() as session:
-        reminder = session.get_one(Reminder, reminder_id)
-        person = update(Supporter).where(Supporter.id == reminder.supporter_id)
-        if kind == "undecryptable address":
-            garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
-            session.execute(garbage, {"id": reminder.supporter_id})
-        elif kind == "forged header":
-            session.execute(person.values(email=f"{address}\r\nBcc: victim@news.example"))
-        elif kind == "unknown zone":
-            reminder.timezone = "Mars/Olympus"
-        elif kind == "template error":
-            reminder.campaign_id = broken_campaign(session)
-    return reminder_id
-
-
-def broken_campaign(session) -> uuid.UUID:
-    standing = find_campaign(session, "default")
-    columns = {column.key: getattr(standing, column.key) for column in Campaign.__table__.columns}
-    columns |= {"id": uuid.uuid4(), "slug": "broken", "texts": {"en": {"mail_subject": "{nobody} {knows"}}}
-    session.add(Campaign(**columns))
-    session.flush()
-    session.add(
-        SupportChoice(
-            campaign_id=columns["id"],
-            frequency="once",
-            position=0,
-            presets_minor=[200],
-            default_minor=200,
-            minimum_minor=200,
-            maximum_minor=200,
-        )
-    )
-    session.flush()
-    return columns["id"]
-
-
-POISONS = ("undecryptable address", "forged header", "unknown zone", "template error")
-
-
-def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(desk: Desk, clock: Clock) -> None:
-    poisoned = {}
-    for number in range(50):
-        if number % 13 == 0:
-            kind = POISONS[number // 13]
-            poisoned[kind] = poison(desk, f"reader-{number}@news.example", kind)
-        else:
-            ask(desk, f"reader-{number}@news.example")
-    ask(desk, "page@news.example", page_url="https://paper.example/\r\nBcc: victim@news.example")
-    clock.advance(days=32)
-    run(desk)
-    assert standing(desk) == {"sent": 47, "failed": 4}
-    for kind, reminder_id in poisoned.items():
-        reminder = find(desk, reminder_id)
-        assert reminder.status == ReminderStatus.FAILED, kind
-        assert reminder.reason is not None
-        assert reminder.reason.startswith("could not be written (")
-        assert "news.example" not in reminder.reason
-        assert history(desk, reminder_id)[-1] == ("fail", "failed")
-    with desk.database.reading() as session:
-        headers = [message.partition("\n\n")[0] for message in session.scalars(select(OutboxMail.message))]
-    assert len(headers) == 47
-    assert not any("Bcc" in head for head in headers)
-
-
-def test_a_database_that_goes_away_is_no_fault_of_the_reminder(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
-    clock.advance(days=32)
-
-    def gone(_: ReminderLetter) -> None:
-        raise OperationalError("SELECT 1", {}, Exception("server closed the connection"))
-
-    post = Post(gone)
-    with pytest.raises(OperationalError):
-        run(desk, post)
-    assert post.closed == 1
-    assert find(desk, reminder_id).status == ReminderStatus.SENDING
-    clock.now += LEASE
-    return_lost_reminders(desk, threading.Event())
-    post = Post()
-    run(desk, post)
-    assert post.addresses == [READER]
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,15 @@
 """The support page gives all that the widget gives, with no script at all."""
 
-from typing import Any
-
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
-from werkzeug.test import TestResponse
 
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.desk import Desk
 from service.domain.ports import GatewayUnavailable
-from tests.api.wire import change_campaign, count
-from tests.pages.reading import Form, forms_in, path_of, tag_with, words_in
-
-PAGE = "/support/default"
-
-
-def gift_form(client: FlaskClient, **query: str) -> Form:
-    response = client.get(PAGE, query_string=query)
-    assert response.status_code == 200
-    return forms_in(response.text)[0]
-
-
-def give(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
-    return client.post(form.action, data=form.fields | typed)
-
-
-def the_pledge(desk: Desk) -> Pledge:
-    with desk.database.reading() as session:
-        return session.scalars(select(Pledge)).one()
+from tests.api.wire import count
+from tests.pages.giving import PAGE, gift_form, give, the_pledge
+from tests.pages.reading import forms_in, path_of, tag_with, words_in
 
 
 def test_the_page_offers_what_the_campaign_offers(client: FlaskClient) -> None:
@@ -169,82 +149,6 @@ def test_a_gateway_that_is_down_costs_the_reader_nothing_they_typed(
     assert again.fields == form.fields | {"other_amount": "8"}
     assert give(client, again).status_code == 303
     assert (count(desk, Pledge), count(desk, Payment)) == (1, 0)
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({"frequency": "monthly", "amount": "200"}, ("monthly", "200", "")),
-        ({"frequency": "monthly", "amount": "500"}, ("monthly", "700", "5")),
-        ({"frequency": "monthly", "amount": "750"}, ("monthly", "700", "7.50")),
-        ({"frequency": "monthly", "amount": "750", "lang": "ru"}, ("monthly", "700", "7,50")),
-        ({"amount": "200"}, ("monthly", "200", "")),
-        ({"frequency": "weekly", "amount": "200"}, ("monthly", "200", "")),
-        ({"frequency": "monthly", "amount": "199"}, ("monthly", "700", "")),
-        ({"frequency": "monthly", "amount": "1000001"}, ("monthly", "700", "")),
-        ({"frequency": "monthly", "amount": "7.50"}, ("monthly", "700", "")),
-        ({"frequency": "monthly", "amount": "9" * 5000}, ("monthly", "700", "")),
-    ],
-)
-def test_a_choice_in_the_address_is_made_already(
-    client: FlaskClient, query: dict[str, str], expected: tuple[str, str, str]
-) -> None:
-    fields = gift_form(client, **query).fields
-    assert (fields["frequency"], fields["preset_monthly"], fields["other_amount"]) == expected
-
-
-@pytest.mark.parametrize(
-    ("query", "accepts", "lang"),
-    [
-        ("", "", "en"),
-        ("", "ru-RU,ru;q=0.9,en;q=0.8", "ru"),
-        ("", "de,ru;q=0.5", "ru"),
-        ("", "de", "en"),
-        ("?lang=en", "ru", "en"),
-        ("?lang=ru", "en", "ru"),
-        ("?lang=xx", "ru", "ru"),
-        ("?lang=%00%FF", "", "en"),
-    ],
-)
-def test_the_page_speaks_the_readers_language(client: FlaskClient, query: str, accepts: str, lang: str) -> None:
-    response = client.get(PAGE + query, headers={"Accept-Language": accepts})
-    assert f'<html lang="{lang}"' in response.text
-    assert response.headers["Content-Language"] == lang
-    assert "Accept-Language" in response.headers["Vary"]
-    heading = {"en": "This paper is yours to keep", "ru": "Эта газета держится на вас"}[lang]
-    assert heading in response.text
-
-
-def test_words_that_the_campaign_has_in_one_language_only_are_marked_as_such(
-    desk: Desk, client: FlaskClient
-) -> None:
-    change_campaign(desk, texts={})
-    page = client.get(PAGE + "?lang=ru").text
-    assert '<html lang="ru"' in page
-    assert '<div class="appeal" lang="en">' in page
-
-
-def test_a_language_that_runs_from_the_right_turns_the_page(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, texts={"ar": {"heading": "هذه الصحيفة لكم"}})
-    assert '<html lang="ar" dir="rtl">' in client.get(PAGE + "?lang=ar").text
-
-
-def test_a_currency_without_decimals_is_shown_and_read_without(desk: Desk, client: FlaskClient) -> None:
-    yen = {"frequency": "once", "presets": [500, 1000], "default": 500, "minimum": 200, "maximum": 100000}
-    change_campaign(desk, currency="JPY", frequencies=[yen], default_frequency="once")
-    form = gift_form(client, frequency="once", amount="750")
-    assert form.fields["other_amount"] == "750"
-    assert give(client, form, other_amount="7.50").status_code == 422
-    assert give(client, form).status_code == 303
-    assert the_pledge(desk).amount_minor == 750
-
-
-def test_a_campaign_with_one_frequency_asks_for_none(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, frequencies=[{"frequency": "once"}], default_frequency="once")
-    form = gift_form(client)
-    assert form.fields["frequency"] == "once"
-    assert "How often" not in words_in(client.get(PAGE).text)
-    assert give(client, form).status_code == 303
 
 
 def test_a_reader_can_do_it_all_by_following_the_page(client: FlaskClient) -> None:

@@ -1,0 +1,28 @@
+"""The support page's gift form, as a reader fills it in."""
+
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from service.db.pledge import Pledge
+from service.desk import Desk
+from tests.pages.reading import Form, forms_in
+
+PAGE = "/support/default"
+
+
+def gift_form(client: FlaskClient, **query: str) -> Form:
+    response = client.get(PAGE, query_string=query)
+    assert response.status_code == 200
+    return forms_in(response.text)[0]
+
+
+def give(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
+    return client.post(form.action, data=form.fields | typed)
+
+
+def the_pledge(desk: Desk) -> Pledge:
+    with desk.database.reading() as session:
+        return session.scalars(select(Pledge)).one()
