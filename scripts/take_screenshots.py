@@ -54,9 +54,10 @@ def take_picture(browser: Browser, base: str) -> None:
     page.goto(f"{base}/demo")
     box = Box(page)
     box.expect_state("form")
-    box.choose("Monthly", "2")
-    # The picture shows the box at rest: nothing has the focus, and no text cursor blinks.
-    box.other_amount.blur()
+    two_dollars = box.host.get_by_role("radio", name="$2", exact=True)
+    two_dollars.check()
+    # The picture shows the box at rest, with nothing in focus.
+    two_dollars.blur()
     first, last = page.locator(FIRST_SHOWN).bounding_box(), box.frame.bounding_box()
     if first is None or last is None:
         raise RuntimeError("the demonstration has no article, or no box under it")
