@@ -79,6 +79,9 @@ def main() -> int:
             faults += each.errors
             if each.name == REMINDER.name:
                 faults += _missing(stage, each)
+        if faults:
+            # The log goes with the stage, and it says why.
+            faults += [line for line in stage.log.read_text().splitlines() if '"level": "error"' in line][:5]
         if options.only in (None, "export"):
             speeds = export.race(stage, rows=rows, rounds=1 if options.quick else EXPORT_ROUNDS)
             print(f"\n{export.table(speeds, rows)}")

@@ -22,12 +22,13 @@ WORKERS = "2"
 
 @dataclass(frozen=True)
 class Stage:
-    """Where everything stands: two ports of the loopback interface, and the database that both use."""
+    """Where everything stands: two ports of the loopback interface, the database that both use, and our log."""
 
     ours: int
     bare: int
     engine: Engine
     environment: dict[str, str]
+    log: Path
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def set_up() -> Iterator[Stage]:
         with urlopen(f"{base}/v1/campaigns/default", timeout=10) as response:
             (folder / "answer").write_bytes(response.read())
         bare = stack.enter_context(_bare(server.url, folder))
-        yield Stage(int(base.rpartition(":")[2]), bare, engine, settings)
+        yield Stage(int(base.rpartition(":")[2]), bare, engine, settings, folder / "ours.log")
 
 
 @contextmanager
