@@ -1,7 +1,7 @@
 """What every request gets on its way in and out: an id, the headers that all answers carry, and one log line.
 
-This is WSGI (PEP 3333) and not a pair of Flask's hooks, since there it would be a quarter of the work of a request
-that is answered from memory.
+This is WSGI (PEP 3333) and not a pair of Flask's hooks, in which the same takes a sixth more function calls of a
+request that is answered from memory.
 """
 
 import re
