@@ -58,9 +58,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["pledge_id"], ["pledges.id"], name=op.f("fk_pledge_moves_pledge_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_pledge_moves")),
+        sa.PrimaryKeyConstraint("pledge_id", "id", name=op.f("pk_pledge_moves")),
     )
-    op.create_index("ix_pledge_moves_pledge_id", "pledge_moves", ["pledge_id"], unique=False)
     op.create_table(
         "payments",
         sa.Column("pledge_id", sa.Uuid(), nullable=False),

@@ -41,7 +41,7 @@ def upgrade() -> None:
             ["supporter_id"], ["supporters.id"], name=op.f("fk_reminders_supporter_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reminders")),
-        sa.UniqueConstraint("campaign_id", "supporter_id", name=op.f("uq_reminders_campaign_id_supporter_id")),
+        sa.UniqueConstraint("supporter_id", "campaign_id", name=op.f("uq_reminders_supporter_id_campaign_id")),
     )
     op.create_index(
         "ix_reminders_due",
@@ -59,7 +59,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'sending'"),
         sqlite_where=sa.text("status = 'sending'"),
     )
-    op.create_index("ix_reminders_supporter_id", "reminders", ["supporter_id"], unique=False)
     op.create_table(
         "reminder_moves",
         sa.Column("reminder_id", sa.Uuid(), nullable=False),
@@ -73,9 +72,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["reminder_id"], ["reminders.id"], name=op.f("fk_reminder_moves_reminder_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_reminder_moves")),
+        sa.PrimaryKeyConstraint("reminder_id", "id", name=op.f("pk_reminder_moves")),
     )
-    op.create_index("ix_reminder_moves_reminder_id", "reminder_moves", ["reminder_id"], unique=False)
     op.create_table(
         "outbox_mails",
         sa.Column("message_id", sa.Text(), nullable=False),

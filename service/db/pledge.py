@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, T
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.base import Base, WithId
+from service.db.base import Base, WithId, new_id
 from service.db.campaign import Campaign
 from service.db.supporter import Supporter
 from service.db.types import Word, one_of
@@ -50,13 +50,13 @@ class Pledge(WithId, Base):
     supporter: Mapped[Supporter | None] = relationship()
 
 
-class PledgeMove(WithId, Base):
-    """One change of a pledge's status; rows are only ever added."""
+class PledgeMove(Base):
+    """One change of a pledge's status; rows are only ever added, and found by their pledge."""
 
     __tablename__ = "pledge_moves"
-    __table_args__ = (Index("ix_pledge_moves_pledge_id", "pledge_id"),)
 
-    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
+    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     event: Mapped[str] = mapped_column(String(32))
     from_status: Mapped[PledgeStatus | None] = mapped_column(Word(PledgeStatus))
     to_status: Mapped[PledgeStatus] = mapped_column(Word(PledgeStatus))

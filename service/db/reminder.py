@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, T
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency, ReminderStatus
-from service.db.base import Base, WithId
+from service.db.base import Base, WithId, new_id
 from service.db.campaign import Campaign
 from service.db.supporter import Supporter
 from service.db.types import Word, one_of
@@ -22,7 +22,7 @@ class Reminder(WithId, Base):
 
     __tablename__ = "reminders"
     __table_args__ = (
-        UniqueConstraint("campaign_id", "supporter_id"),
+        UniqueConstraint("supporter_id", "campaign_id"),
         one_of("status", ReminderStatus, name="status_known"),
         CheckConstraint("months BETWEEN 1 AND 24", name="months_in_range"),
         CheckConstraint("amount_minor IS NULL OR amount_minor > 0", name="amount_positive"),
@@ -39,7 +39,6 @@ class Reminder(WithId, Base):
             postgresql_where=text("status = 'sending'"),
             sqlite_where=text("status = 'sending'"),
         ),
-        Index("ix_reminders_supporter_id", "supporter_id"),
     )
 
     campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
@@ -66,13 +65,15 @@ class Reminder(WithId, Base):
     supporter: Mapped[Supporter] = relationship()
 
 
-class ReminderMove(WithId, Base):
-    """One change of a reminder's status; rows are only ever added."""
+class ReminderMove(Base):
+    """One change of a reminder's status; rows are only ever added, and found by their reminder."""
 
     __tablename__ = "reminder_moves"
-    __table_args__ = (Index("ix_reminder_moves_reminder_id", "reminder_id"),)
 
-    reminder_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("reminders.id", ondelete="CASCADE"))
+    reminder_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("reminders.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     occurrence: Mapped[int]
     event: Mapped[str] = mapped_column(String(32))
     from_status: Mapped[ReminderStatus | None] = mapped_column(Word(ReminderStatus))

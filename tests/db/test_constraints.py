@@ -167,7 +167,7 @@ def test_every_unique_constraint_refuses_a_second_row(either: Desk, campaign_id:
         "uq_supporters_email_hash": insert(Supporter).values(supporter(id=new_id())),
         "uq_pledges_gateway_gateway_reference": insert(Pledge).values(pledge(campaign_id, id=new_id())),
         "uq_payments_gateway_gateway_reference": insert(Payment).values(payment()),
-        "uq_reminders_campaign_id_supporter_id": insert(Reminder).values(reminder(campaign_id)),
+        "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),
         "uq_outbox_mails_message_id": insert(OutboxMail).values(mail()),
         "uq_staff_tokens_token_hash": insert(StaffToken).values(token()),
     }
