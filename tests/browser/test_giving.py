@@ -129,15 +129,6 @@ def test_an_amount_that_cannot_be_taken_is_explained_at_its_field_and_sent_nowhe
     expect(demo.error).to_be_empty()
 
 
-def test_the_service_refuses_what_the_box_let_through_and_the_reader_reads_why(demo: Box) -> None:
-    refuse(demo.page, PLEDGES, 422, code="amount_below_minimum", errors={"amount": ["At least $9."]})
-    demo.other_amount.fill("5")
-    demo.continue_button.click()
-    demo.expect_state("invalid")
-    expect(demo.error).to_have_text("At least $9.")
-    expect(demo.other_amount).to_have_value("5")
-
-
 @pytest.mark.parametrize("again", ["a second click", "Enter"])
 def test_pressing_continue_twice_makes_one_pledge(
     newsroom: Newsroom, demo: Box, sent: list[Request], again: str

@@ -1,6 +1,18 @@
 /** What the reader is about to give. */
 
 /**
+ * Says which limit of the campaign an amount crosses, whether the box noticed it or the service did.
+ * @param {"amount_below_minimum" | "amount_above_maximum"} refusal
+ * @param {Terms} terms
+ * @param {Money} money
+ * @returns {Refusal}
+ */
+export const outside = (refusal, terms, money) => ({
+  refusal,
+  values: { limit: money.format(refusal === "amount_below_minimum" ? terms.minimum : terms.maximum) },
+});
+
+/**
  * Reads the chosen amount and holds it against the campaign's limits.
  * @param {Choice} choice
  * @param {Terms} terms
@@ -11,10 +23,8 @@ export function chosenAmount(choice, terms, money) {
   /** @type {Reading} */
   const reading = choice.other.trim() || !choice.preset ? money.read(choice.other) : { minor: choice.preset };
   if (reading.refusal) return reading;
-  if (reading.minor < terms.minimum)
-    return { refusal: "amount_below_minimum", values: { limit: money.format(terms.minimum) } };
-  if (reading.minor > terms.maximum)
-    return { refusal: "amount_above_maximum", values: { limit: money.format(terms.maximum) } };
+  if (reading.minor < terms.minimum) return outside("amount_below_minimum", terms, money);
+  if (reading.minor > terms.maximum) return outside("amount_above_maximum", terms, money);
   return reading;
 }
 

@@ -2,11 +2,13 @@
 
 import { button, make } from "../dom.js";
 
-/** @param {Say} text @param {Answer} answer */
-function explanation(text, { status, body }) {
-  if (!status) return text("error_unreachable");
-  if (status === 429 || status === 503) return text("error_busy");
-  return (status < 500 && body.detail) || text("error_unexpected");
+/**
+ * Our own words for every answer: what the service writes is meant for those who run it, and is always English.
+ * @param {Answer} answer
+ */
+function explanation({ status }) {
+  if (!status) return "error_unreachable";
+  return status === 429 || status === 503 ? "error_busy" : "error_unexpected";
 }
 
 /**
@@ -35,7 +37,7 @@ export function retryButton(text, wait, retry) {
  */
 export const troubleView = ({ campaign, showPledge, showReminder, text }, answer, goBack, retry) => ({
   heading: text("error_heading"),
-  message: explanation(text, answer) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
+  message: text(explanation(answer)) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
   nodes: [
     retryButton(text, answer.wait, () => {
       goBack();

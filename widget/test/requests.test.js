@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+import { moneyIn } from "../src/money.js";
+import { requestsFrom } from "../src/requests.js";
+import { textsWith } from "../src/texts.js";
+import { troubleView } from "../src/views/trouble.js";
+
+const RUSSIAN = {
+  amount_below_minimum: "Не меньше {limit}.",
+  amount_above_maximum: "Не больше {limit}.",
+  email_invalid: "Укажите адрес целиком.",
+};
+const CHECKOUT = "https://pay.example/1";
+const made = () => ({ status: 201, body: { checkout_url: CHECKOUT, frequency: "monthly", currency: "USD" } });
+const refused = (code, more) => ({ status: 422, body: { code, detail: "For operators.", ...more } });
+const plain = (text) => text?.replace(/\u00a0/g, " ");
+
+/** A box without a page: what it was last seen showing, what it sent, and where the reader was taken. */
+function boxWith(attributes, ...answers) {
+  const seen = { state: "form", said: "", sent: [], keys: [], taken: "" };
+  const show = (state) => (...what) => Object.assign(seen, { state, what });
+  const frame = {
+    is: (state) => seen.state === state,
+    submit: () => show("submitting")(),
+    refuse: (said) => Object.assign(seen, { state: "invalid", said }),
+  };
+  const terms = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
+  const desk = {
+    campaign: { slug: "default", currency: "USD", frequencies: [{ ...terms, frequency: "once", minimum: 1 }, terms] },
+    choice: { frequency: "monthly", preset: 700, other: "", email: "reader@example", months: 1 },
+    money: moneyIn("USD", "ru"),
+    lang: "ru",
+    text: textsWith(RUSSIAN),
+    showPledge: show("form"),
+    showReminder: show("reminder-form"),
+    showReminderSet: show("reminder-set"),
+    showTrouble: show("error"),
+  };
+  const host = { getAttribute: (name) => attributes[name] ?? null };
+  const call = async (_path, body, key) => {
+    assert.equal(seen.state, "submitting");
+    seen.sent.push(JSON.parse(body));
+    seen.keys.push(key);
+    return answers.shift();
+  };
+  globalThis.location = {
+    protocol: "https:",
+    origin: "https://paper.example",
+    pathname: "/article",
+    href: "https://paper.example/article",
+    assign: (url) => Object.assign(seen, { taken: url }),
+  };
+  return { seen, desk, host, ...requestsFrom(desk, frame, host, call, () => {}) };
+}
+
+/** @type {import("node:test").Mock<typeof console.warn>} */
+let warn;
+beforeEach(() => {
+  mock.restoreAll();
+  warn = mock.method(console, "warn", () => {});
+});
+
+test("a return-url that is no address is left out, and the newsroom hears of it once", async () => {
+  const { seen, pledge } = boxWith({ "return-url": "https://[" }, { status: 0, body: {} }, made());
+  await pledge();
+  assert.equal(seen.state, "error");
+  await pledge();
+  assert.deepEqual([seen.taken, "return_url" in seen.sent[0]], [CHECKOUT, false]);
+  assert.equal(seen.keys[0], seen.keys[1]);
+  assert.equal(warn.mock.callCount(), 1);
+  assert.match(warn.mock.calls[0].arguments[0], /return-url="https:\/\/\["/);
+});
+
+for (const answer of [
+  refused("return_url_not_allowed"),
+  refused("validation_failed", { errors: { return_url: ["Not a web address."] } }),
+])
+  test(`a return-url that the service refuses (${answer.body.code}) does not cost the gift`, async () => {
+    const { seen, pledge } = boxWith({ "return-url": "/thanks" }, answer, made());
+    await pledge();
+    const urls = seen.sent.map((body) => body.return_url);
+    assert.deepEqual([urls, seen.taken], [["https://paper.example/thanks", undefined], CHECKOUT]);
+    assert.notEqual(seen.keys[0], seen.keys[1]);
+    assert.equal(warn.mock.callCount(), 1);
+  });
+
+test("a retry after the refused return-url is the same intent, so a lost answer makes no second gift", async () => {
+  const lost = { status: 0, body: {} };
+  const { seen, pledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"), lost, made());
+  await pledge();
+  assert.equal(seen.state, "error");
+  await pledge();
+  assert.deepEqual([seen.sent.length, seen.keys[2], seen.taken], [3, seen.keys[1], CHECKOUT]);
+  assert.equal(warn.mock.callCount(), 1);
+});
+
+test("a service that refuses a return-url it was not sent is not asked for ever", async () => {
+  const twice = refused("return_url_not_allowed");
+  const { seen, pledge } = boxWith({ "return-url": "/thanks" }, twice, twice);
+  await pledge();
+  assert.deepEqual([seen.state, seen.sent.length], ["error", 2]);
+});
+
+test("a reader who closed the box is not taken to a checkout by the second try", async () => {
+  const { seen, pledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"));
+  const paying = pledge();
+  seen.state = "dismissed";
+  await paying;
+  assert.deepEqual([seen.state, seen.sent.length, seen.taken], ["dismissed", 1, ""]);
+});
+
+for (const [code, said] of [
+  ["amount_below_minimum", "Не меньше 2 $."],
+  ["amount_above_maximum", "Не больше 1 000 $."],
+])
+  test(`${code} is said in the box's own words, with the limit of the chosen frequency`, async () => {
+    const { seen, pledge } = boxWith({}, refused(code, { errors: { amount: ["For operators."] } }));
+    await pledge();
+    assert.deepEqual([seen.state, plain(seen.said)], ["invalid", said]);
+  });
+
+for (const answer of [refused("invalid_email"), refused("validation_failed", { errors: { email: ["Too long."] } })])
+  test(`an address refused as ${answer.body.code} is explained in the box's own words`, async () => {
+    const { seen, remind } = boxWith({}, answer);
+    await remind(true);
+    assert.deepEqual([seen.state, seen.said], ["invalid", RUSSIAN.email_invalid]);
+  });
+
+for (const code of ["currency_not_accepted", "frequency_not_offered", "amount_of_a_new_kind", "campaign_not_found"])
+  test(`${code} leads to where a reader can try again`, async () => {
+    const { seen, pledge } = boxWith({}, refused(code), made());
+    await pledge();
+    const [, goBack, retry] = seen.what;
+    assert.equal(seen.state, "error");
+    goBack();
+    await retry();
+    assert.equal(seen.taken, CHECKOUT);
+    assert.notEqual(seen.keys[0], seen.keys[1]);
+  });
+
+test("a reminder that the campaign no longer offers leads to where a reader can try again", async () => {
+  const { seen, remind } = boxWith({}, refused("reminder_choice_not_offered", { errors: { months: ["3 or 6."] } }));
+  await remind(true);
+  assert.deepEqual([seen.state, seen.said], ["error", ""]);
+});
+
+for (const [status, key] of [
+  [0, "error_unreachable"],
+  [403, "error_unexpected"],
+  [404, "error_unexpected"],
+  [409, "error_unexpected"],
+  [422, "error_unexpected"],
+  [429, "error_busy"],
+  [500, "error_unexpected"],
+  [503, "error_busy"],
+])
+  test(`an answer of ${status} is told as ${key}, never as the service wrote it`, (t) => {
+    t.after(() => delete globalThis.document);
+    globalThis.document = { createElement: () => ({ append() {}, setAttribute() {} }) };
+    const desk = { campaign: { reminder: {} }, text: (name) => name };
+    const { message } = troubleView(desk, { status, wait: 0, body: { detail: "For operators." } }, () => {});
+    assert.equal(message, key);
+  });
