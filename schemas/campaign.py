@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from babel.numbers import get_currency_precision
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
 from schemas.base import StrictSchema, unknown_name
@@ -15,6 +16,7 @@ from schemas.fields import (
     TimeZoneName,
     WebUrl,
     WholeNumber,
+    currencies,
 )
 from schemas.texts import CAMPAIGN_TEXTS, placeholders_of, read_placeholders, text_names
 from schemas.vocabulary import Frequency
@@ -85,6 +87,7 @@ class CampaignFile(StrictSchema):
     frequencies = fields.List(
         fields.Nested(FrequencyChoice),
         load_default=lambda: FrequencyChoice(many=True).load([{"frequency": word} for word in Frequency]),
+        metadata={"description": "Must be given for a currency that does not count in hundredths."},
     )
     default_frequency = fields.Enum(Frequency, by_value=True)
     reminder = fields.Nested(ReminderChoices, load_default=lambda: {"enabled": True, "choices": [1]})
@@ -115,6 +118,15 @@ class CampaignFile(StrictSchema):
         """Read a text with blank lines as a list of paragraphs, as YAML makes easy to write."""
         if isinstance(data, dict) and isinstance(data.get("message"), str):
             return data | {"message": split_paragraphs(data["message"])}
+        return data
+
+    @pre_load
+    def frequencies_of_another_scale(self, data: Any, **_: Any) -> Any:
+        """Refuse to offer the usual amounts where they would mean a hundred times as much, or a tenth."""
+        if isinstance(data, dict) and "frequencies" not in data:
+            currency = data.get("currency", "USD")
+            if isinstance(currency, str) and currency in currencies() and get_currency_precision(currency) != 2:
+                raise ValidationError(f"Give amounts in {currency}; the usual ones are in dollars.", "frequencies")
         return data
 
     @validates_schema(skip_on_field_errors=True)

@@ -24,7 +24,8 @@ DATE_OR_INSTANT = re.compile(
 
 
 @cache
-def _currencies() -> frozenset[str]:
+def currencies() -> frozenset[str]:
+    """Return every ISO 4217 code that Babel knows."""
     return frozenset(list_currencies())
 
 
@@ -156,7 +157,7 @@ class CurrencyCode(Pattern):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         code: str = super()._deserialize(value, attr, data, **kwargs)
-        if code not in _currencies():
+        if code not in currencies():
             raise ValidationError(self.wish)
         return code
 

@@ -44,6 +44,8 @@ def set_up_logs(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
     )
+    if settings.keeps_mail and not settings.database_url.startswith("sqlite"):
+        structlog.get_logger().warning("mails_are_kept_and_not_sent", advice="set MAIL_URL to a mail server")
     if settings.uses_short_key:
         structlog.get_logger().warning(
             "secret_key_is_short", advice="use at least 32 random characters in SECRET_KEYS"

@@ -33,10 +33,12 @@ def work() -> NoReturn:
 
 def develop() -> None:
     """Migrate, run web and worker until either ends or Ctrl-C is pressed, and say where to look."""
-    environment = os.environ | {"MONTH_SECONDS": os.environ.get("MONTH_SECONDS", DEMO_MONTH_SECONDS)}
-    settings = read_settings(environment)
+    settings = read_settings()
+    if settings.month_seconds is None:
+        os.environ["MONTH_SECONDS"] = DEMO_MONTH_SECONDS
+        settings = read_settings()
     _check_port_is_free(settings)
-    environment |= _path()
+    environment = os.environ | _path()
     if subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=False).returncode:
         raise SystemExit(1)
     children = [subprocess.Popen(command, env=environment) for command in (WEB, WORKER)]

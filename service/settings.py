@@ -59,11 +59,6 @@ class Settings:
         return self.mail_server is None
 
     @property
-    def uses_demo_key(self) -> bool:
-        """Whether addresses are encrypted with the key that everyone can read in this file."""
-        return DEMO_KEY in self.secret_keys
-
-    @property
     def uses_short_key(self) -> bool:
         """Whether a key is so short that it could be guessed."""
         return any(len(key) < SHORTEST_GOOD_KEY for key in self.secret_keys)
@@ -214,7 +209,10 @@ def _public_url(url: str) -> str:
         raise SettingsError(
             f"PUBLIC_URL must be an address without a path, such as https://support.paper.example, not {url!r}."
         )
-    return url.rstrip("/")
+    # As browsers write an origin, so that ours can be compared with theirs.
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    usual = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
+    return f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{parts.port}"
 
 
 def _secret_keys(text: str, *, demo: bool) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What a view may reach: the desk of the app that serves the request, and the two doors to its database."""
 
+import ipaddress
 from contextlib import AbstractContextManager
 from typing import cast
 
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 from service.desk import Desk
 
 EXTENSION = "mainstay"
+FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 
 
 def put_desk(app: Flask, desk: Desk) -> None:
@@ -37,4 +39,25 @@ def count_request(action: str) -> None:
     Raises:
         TooManyRequests: with the seconds to wait.
     """
-    current_desk().throttle.check(action, request.remote_addr or "unknown")
+    current_desk().throttle.check(action, _network(request.remote_addr or "unknown"))
+
+
+def _network(address: str) -> str:
+    """Return the address, or of IPv6 the network that one household has to itself (RFC 6177): 64 bits."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+
+
+def is_from_this_machine() -> bool:
+    """Whether the request comes from the machine that the service runs on."""
+    # A proxy on this machine that we were not told of would make the whole world look local.
+    forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
+    if forwarded and not current_desk().settings.trusted_proxies:
+        return False
+    try:
+        return ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False

@@ -21,7 +21,6 @@ def test_with_nothing_set_the_demonstration_runs() -> None:
     assert settings.mail_from == "Mainstay <support@localhost>"
     assert settings.public_url == "http://localhost:8000"
     assert settings.secret_keys == (DEMO_KEY,)
-    assert settings.uses_demo_key
     assert (settings.gateway, settings.redis_url, settings.month_seconds) == ("sandbox", None, None)
     assert (settings.port, settings.web_concurrency, settings.trusted_proxies) == (8000, 2, 0)
     assert settings.log_level == "info"

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("timezone", sa.String(length=64), nullable=False),
         sa.Column("frequency", sa.String(length=32), nullable=True),
         sa.Column("amount_minor", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("page_url", sa.Text(), nullable=True),
         sa.Column("lang", sa.String(length=35), nullable=False),
         sa.Column("consent_version", sa.Text(), nullable=True),
@@ -33,6 +34,9 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "status IN ('scheduled', 'sending', 'sent', 'cancelled', 'skipped', 'failed')",
             name=op.f("ck_reminders_status_known"),
+        ),
+        sa.CheckConstraint(
+            "frequency IN ('once', 'monthly', 'annual')", name=op.f("ck_reminders_frequency_known")
         ),
         sa.CheckConstraint("amount_minor IS NULL OR amount_minor > 0", name=op.f("ck_reminders_amount_positive")),
         sa.CheckConstraint("months BETWEEN 1 AND 24", name=op.f("ck_reminders_months_in_range")),
@@ -58,6 +62,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'sending'"),
         sqlite_where=sa.text("status = 'sending'"),
+    )
+    op.create_index(
+        "ix_reminders_finished",
+        "reminders",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('sent', 'cancelled', 'skipped', 'failed')"),
+        sqlite_where=sa.text("status IN ('sent', 'cancelled', 'skipped', 'failed')"),
     )
     op.create_table(
         "reminder_moves",

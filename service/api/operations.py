@@ -1,10 +1,9 @@
 """Whether the service is well, for machines that watch it."""
 
 import datetime
-import ipaddress
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -16,9 +15,8 @@ from service.api.problems import problem
 from service.api.staff_access import require_scope
 from service.db.migration import is_current
 from service.domain.summary import last_beat, summarise
-from service.web import current_desk, reading
+from service.web import current_desk, is_from_this_machine, reading
 
-FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 WORKER_SILENT_AFTER = datetime.timedelta(seconds=90)
 
 operations = Blueprint("operations", __name__)
@@ -72,22 +70,11 @@ def _worker() -> str:
 @operations.get("/metrics")
 def metrics() -> Response:
     """Give the desk's numbers as Prometheus text, to this machine or to a token with the scope `read`."""
-    if not _from_this_machine():
+    if not is_from_this_machine():
         require_scope(Scope.READ)
     registry = CollectorRegistry()
     registry.register(DeskNumbers())
     return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _from_this_machine() -> bool:
-    # A proxy on this machine that we were not told of would make the whole world look local.
-    forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
-    if forwarded and not current_desk().settings.trusted_proxies:
-        return False
-    try:
-        return ipaddress.ip_address(request.remote_addr or "").is_loopback
-    except ValueError:
-        return False
 
 
 class DeskNumbers(Collector):

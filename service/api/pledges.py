@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.pledge import OpenCheckoutResponse, PledgeRequest, PledgeResponse
 from service.api.blueprint import ResourceBlueprint, idempotency_key
-from service.api.cors import campaign_for_this_page, open_to_listed_origins
+from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
 from service.domain.checkout import OpenCheckout, open_checkout
 from service.domain.pledges import PledgeWish, find_pledge
 from service.web import count_request, current_desk, reading
@@ -47,7 +47,7 @@ def show_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
     """Show where a pledge stands: nothing personal, ever."""
     with reading() as session:
         pledge = find_pledge(session, pledge_id)
-        campaign_for_this_page(pledge.campaign.slug)
+        hold_against_page(pledge.campaign)
         return {
             "id": pledge.id,
             "status": pledge.status,

@@ -1,7 +1,12 @@
 """`mainstay export`: every pledge in one file."""
 
+import os
 import sys
-from typing import Any
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -10,22 +15,46 @@ from service.commands.opening import audit, open_desk
 from service.domain.export import write_export
 from service.domain.pledge_list import PledgeFilter, stream_pledges
 
+STANDARD_OUTPUT = Path("-")
+
 
 @click.command()
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option(
-    "--out", type=click.File("wb", atomic=True), default="-", help="Where to write; - is standard output."
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+    default="-",
+    help="Where to write; - is standard output.",
 )
-def export(kind: str, out: Any) -> None:
+def export(kind: str, out: Path) -> None:
     """Write every pledge to a file."""
     desk = open_desk()
     with desk.database.transaction() as session:
         audit(session, desk, "export_pledges", {"format": kind})
-    count = 0
-    with desk.database.reading() as session:
+    with _target(out) as file, desk.database.reading() as session:
         for piece in write_export(kind, stream_pledges(session, PledgeFilter())):
-            out.write(piece)
-            count += piece.count(b"\n")
-            if out.name not in ("-", "<stdout>") and sys.stderr.isatty():
-                click.echo(f"\r{count} lines", err=True, nl=False)
-    out.flush()
+            file.write(piece)
+            if out != STANDARD_OUTPUT and sys.stderr.isatty():
+                click.echo(f"\r{file.tell() // 1024:,} KiB", err=True, nl=False)
+    if out != STANDARD_OUTPUT:
+        click.echo(f"Wrote {out}.", err=True)
+
+
+@contextmanager
+def _target(out: Path) -> Iterator[BinaryIO]:
+    """Open what is written to; a file takes the old one's place only when it is whole."""
+    if out == STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        handle, name = tempfile.mkstemp(dir=out.resolve().parent, prefix=f".{out.name}.")
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written: {error.strerror}.") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        Path(name).replace(out)
+    except BaseException:
+        Path(name).unlink()
+        raise

@@ -7,7 +7,7 @@ weaken another. The first secret encrypts, hashes and signs; all of them decrypt
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,9 +27,9 @@ class Key:
     """The working keys that one secret yields; `id` tells which secret closed a text."""
 
     id: bytes
-    cipher: AESGCM
-    hashing: bytes
-    signing: bytes
+    cipher: AESGCM = field(repr=False)
+    hashing: bytes = field(repr=False)
+    signing: bytes = field(repr=False)
 
 
 def _derive(secret: str, use: str, length: int) -> bytes:

@@ -9,6 +9,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
+from service.db.session import READ_ONLY
+
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # Any fixed number serves, as long as every release of this service uses the same one.
 MIGRATION_LOCK = 7_205_759_403_792
@@ -37,9 +39,17 @@ def migrate(engine: Engine, *, revision: str = "head") -> None:
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether every migration of this release has been applied."""
-    with engine.connect() as connection:
-        return set(MigrationContext.configure(connection).get_current_heads()) == newest_revisions()
+    """Whether every migration of this release has been applied; those of a newer release may be there as well."""
+    with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        applied = set(MigrationContext.configure(connection).get_current_heads())
+    return applied == newest_revisions() or bool(applied - known_revisions())
+
+
+@cache
+def known_revisions() -> frozenset[str]:
+    """Return every migration of this release; the next one's are applied while this one still serves."""
+    script = ScriptDirectory.from_config(alembic_config())
+    return frozenset(revision.revision for revision in script.walk_revisions())
 
 
 @cache

@@ -12,6 +12,9 @@ from service.db.campaign import Campaign
 from service.db.supporter import Supporter
 from service.db.types import Word, one_of
 
+# Nothing follows by itself; only a reader or the staff can begin anew.
+FINISHED = (ReminderStatus.SENT, ReminderStatus.CANCELLED, ReminderStatus.SKIPPED, ReminderStatus.FAILED)
+
 
 class Reminder(WithId, Base):
     """A reader's request to be asked again: one row for each campaign and address, renewed when they ask anew.
@@ -24,6 +27,7 @@ class Reminder(WithId, Base):
     __table_args__ = (
         UniqueConstraint("supporter_id", "campaign_id"),
         one_of("status", ReminderStatus, name="status_known"),
+        one_of("frequency", Frequency, name="frequency_known"),
         CheckConstraint("months BETWEEN 1 AND 24", name="months_in_range"),
         CheckConstraint("amount_minor IS NULL OR amount_minor > 0", name="amount_positive"),
         Index(
@@ -39,6 +43,13 @@ class Reminder(WithId, Base):
             postgresql_where=text("status = 'sending'"),
             sqlite_where=text("status = 'sending'"),
         ),
+        # Only what has ended is in it, so that a sign-up does not pay for it.
+        Index(
+            "ix_reminders_finished",
+            "due_at",
+            postgresql_where=text("status IN ('sent', 'cancelled', 'skipped', 'failed')"),
+            sqlite_where=text("status IN ('sent', 'cancelled', 'skipped', 'failed')"),
+        ),
     )
 
     campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
@@ -51,6 +62,7 @@ class Reminder(WithId, Base):
     timezone: Mapped[str] = mapped_column(String(64))
     frequency: Mapped[Frequency | None] = mapped_column(Word(Frequency))
     amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
     page_url: Mapped[str | None] = mapped_column(Text)
     lang: Mapped[str] = mapped_column(String(35))
     consent_version: Mapped[str | None] = mapped_column(Text)

@@ -1,8 +1,8 @@
 """Engines and the two doors to the database: one that may write and one that cannot."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -16,8 +16,6 @@ from service.settings import Settings, sqlite_file
 SQLITE_BUSY_SECONDS = 15
 CONNECT_SECONDS = 10
 READ_ONLY = "mainstay_read_only"
-
-type_of_door = Callable[[], AbstractContextManager[Session]]
 
 
 def make_engine(settings: Settings, keyring: Keyring) -> Engine:

@@ -108,7 +108,16 @@ def choice_for(campaign: Campaign, frequency: Frequency) -> SupportChoice:
 
 def allows_origin(campaign: Campaign, origin: str) -> bool:
     """Whether pages of this origin (RFC 6454, as `https://paper.example`) may embed the campaign."""
-    return "*" in campaign.origins or origin.lower() in campaign.origins
+    return _lists(campaign.origins, origin)
+
+
+def any_campaign_allows(session: Session, origin: str) -> bool:
+    """Whether pages of this origin may embed any campaign at all."""
+    return any(_lists(origins, origin) for origins in session.scalars(select(Campaign.origins)))
+
+
+def _lists(origins: list[str], origin: str) -> bool:
+    return "*" in origins or origin.lower() in origins
 
 
 def check_origin(campaign: Campaign, origin: str | None, *, own: str) -> None:

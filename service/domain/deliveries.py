@@ -7,7 +7,6 @@ record over the new owner's result, because the number has moved on.
 import datetime
 import uuid
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -18,13 +17,12 @@ from service.db.campaign import Campaign
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.domain.campaigns import allows_origin
 from service.domain.errors import LeaseLost
 from service.domain.links import Links
-from service.domain.money import Money
+from service.domain.listed_pages import is_on_embedding_site
 from service.domain.ports import ReminderLetter
 from service.domain.reminder_status import ReminderEvent
-from service.domain.reminders import move_reminder, reminder_token
+from service.domain.reminders import chosen_gift, move_reminder, reminder_token
 from service.domain.supporters import keyring_in
 
 LEASE = datetime.timedelta(minutes=5)
@@ -90,6 +88,7 @@ def write_letter(session: Session, claim: Claim, *, links: Links, now: datetime.
     texts: dict[str, str] = campaign.texts.get(reminder.lang) or campaign.texts.get(
         reminder.lang.partition("-")[0], {}
     )
+    gift = chosen_gift(reminder)
     token = reminder_token(keyring_in(session), reminder)
     return ReminderLetter(
         message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
@@ -101,8 +100,8 @@ def write_letter(session: Session, claim: Claim, *, links: Links, now: datetime.
         asked_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
         asked_where=_where(campaign, reminder.page_url, links),
         frequency=reminder.frequency,
-        money=None if reminder.amount_minor is None else Money(reminder.amount_minor, campaign.currency),
-        give_url=links.gift_page(campaign, reminder.frequency, reminder.amount_minor),
+        money=gift,
+        give_url=links.gift_page(campaign, reminder.frequency, gift.amount_minor if gift else None),
         manage_url=links.reminder_page(token),
         cancel_url=links.reminder_cancel(token),
     )
@@ -175,16 +174,13 @@ def _held(session: Session, claim: Claim) -> Reminder:
 
 
 def _where(campaign: Campaign, page_url: str | None, links: Links) -> str | None:
-    """Return the page that the reader asked on, unless it lies outside the sites that the campaign lists.
+    """Return the page that the reader asked on, if it is ours or on a site that may embed the campaign.
 
-    Anybody can send a sign-up with any page in it, and our mail must not carry a stranger's link.
+    Anybody can send a sign-up that names any page. A campaign that lists its sites keeps strangers' pages out of
+    its mails; one that lets every site embed it (`*`, the default) does not.
     """
-    if page_url is None:
-        return None
-    page, own = urlsplit(page_url), urlsplit(links.public_url)
-    if (page.scheme, page.netloc) == (own.scheme, own.netloc):
-        return page_url
-    return page_url if allows_origin(campaign, f"{page.scheme}://{page.netloc}") else None
+    named = page_url is not None and is_on_embedding_site(campaign, page_url, own=links.public_url)
+    return page_url if named else None
 
 
 def _gave_since_asking(session: Session, reminder: Reminder) -> bool:

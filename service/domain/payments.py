@@ -16,7 +16,7 @@ from service.db.base import new_id
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.domain.addresses import normalise_address
-from service.domain.errors import PaymentMismatch
+from service.domain.errors import InvalidAddress, PaymentMismatch
 from service.domain.money import Money
 from service.domain.pledge_status import PledgeEvent
 from service.domain.pledges import find_pledge, move_pledge
@@ -36,6 +36,8 @@ def settle_pledge(
 ) -> Pledge:
     """Record that the reader paid: a single gift is completed, a recurring one becomes active.
 
+    An `email` that no mail can be sent to is left out.
+
     Raises:
         PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
         IllegalMove: the pledge takes no first payment any more.
@@ -47,8 +49,17 @@ def settle_pledge(
     move_pledge(session, pledge, PledgeEvent.SETTLE_ONCE if once else PledgeEvent.START, now=now)
     _record(session, pledge, charge, PaymentStatus.SUCCEEDED, now=now)
     if email is not None:
-        pledge.supporter_id = meet_supporter(session, normalise_address(email), now=now)
+        _link_supporter(session, pledge, email, now=now)
     return pledge
+
+
+def _link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
+    try:
+        address = normalise_address(email)
+    except InvalidAddress:
+        # Money that arrived is never refused for the address beside it: the gift then stands without a name.
+        return
+    pledge.supporter_id = meet_supporter(session, address, now=now)
 
 
 def fail_payment(session: Session, pledge_id: uuid.UUID, charge: Charge, *, now: datetime.datetime) -> Pledge:
@@ -79,16 +90,23 @@ def expire_pledge(session: Session, pledge_id: uuid.UUID, *, now: datetime.datet
 
 
 def _is_recorded(session: Session, pledge: Pledge, charge: Charge) -> bool:
+    """Whether this charge was reported before.
+
+    Raises:
+        PaymentMismatch: it is another currency, less than was pledged, or another pledge's charge.
+    """
     if charge.money.currency != pledge.currency:
         raise PaymentMismatch(f"The pledge is in {pledge.currency}, the payment in {charge.money.currency}.")
-    return (
-        session.scalar(
-            select(Payment.id).where(
-                Payment.gateway == pledge.gateway, Payment.gateway_reference == charge.reference
-            )
+    if charge.money.amount_minor < pledge.amount_minor:
+        raise PaymentMismatch("The payment is less than was pledged.")
+    paid_for = session.scalar(
+        select(Payment.pledge_id).where(
+            Payment.gateway == pledge.gateway, Payment.gateway_reference == charge.reference
         )
-        is not None
     )
+    if paid_for not in (None, pledge.id):
+        raise PaymentMismatch("This payment was reported for another pledge.")
+    return paid_for is not None
 
 
 def _record(

@@ -50,11 +50,13 @@ def list_pledges(session: Session, wanted: PledgeFilter, *, limit: int, cursor: 
     Raises:
         InvalidCursor: the cursor is not one that was given out.
     """
-    query = _pledges(wanted).order_by(Pledge.id.desc()).limit(limit + 1)
+    page = _matching(select(Pledge.id), wanted).order_by(Pledge.id.desc()).limit(limit + 1)
     if cursor is not None:
-        query = query.where(Pledge.id < read_cursor(cursor))
-    rows = list(session.execute(query))
-    return Page(rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+        page = page.where(Pledge.id < read_cursor(cursor))
+    # Which pledges comes first, so that the payments of no others are added up.
+    ids = list(session.scalars(page))
+    rows = list(session.execute(_pledges(ids[:limit]).order_by(Pledge.id.desc())))
+    return Page(rows, write_cursor(ids[limit - 1]) if len(ids) > limit else None)
 
 
 def stream_pledges(session: Session, wanted: PledgeFilter) -> Iterator[Row[Any]]:
@@ -63,7 +65,7 @@ def stream_pledges(session: Session, wanted: PledgeFilter) -> Iterator[Row[Any]]
     An address that no key opens is named as such, so that it costs its own row and not the rest of the file.
     """
     query = (
-        _pledges(wanted)
+        _matching(_pledges(), wanted)
         .outerjoin(Supporter, Supporter.id == Pledge.supporter_id)
         .add_columns(type_coerce(Supporter.email, EMAIL_OR_NOTE).label("email"))
         .order_by(Pledge.id)
@@ -72,19 +74,18 @@ def stream_pledges(session: Session, wanted: PledgeFilter) -> Iterator[Row[Any]]
     yield from session.execute(query)
 
 
-def _pledges(wanted: PledgeFilter) -> Select[Any]:
-    """Return the query of all columns that staff see, but for the address."""
+def _pledges(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
+    """Return the query of all columns that staff see but for the address, of these pledges or of all."""
     paid = Payment.status == PaymentStatus.SUCCEEDED
-    paid_by_pledge = (
-        select(
-            Payment.pledge_id,
-            func.count(case((paid, 1))).label("payments"),
-            func.sum(case((paid, Payment.amount_minor), else_=0)).label("paid_minor"),
-            func.max(case((paid, Payment.paid_at))).label("last_payment_at"),
-        )
-        .group_by(Payment.pledge_id)
-        .subquery()
-    )
+    sums = select(
+        Payment.pledge_id,
+        func.count(case((paid, 1))).label("payments"),
+        func.sum(case((paid, Payment.amount_minor), else_=0)).label("paid_minor"),
+        func.max(case((paid, Payment.paid_at))).label("last_payment_at"),
+    ).group_by(Payment.pledge_id)
+    if ids is not None:
+        sums = sums.where(Payment.pledge_id.in_(ids))
+    paid_by_pledge = sums.subquery()
     query = (
         select(
             Pledge.id,
@@ -105,12 +106,17 @@ def _pledges(wanted: PledgeFilter) -> Select[Any]:
         .join(Campaign, Campaign.id == Pledge.campaign_id)
         .outerjoin(paid_by_pledge, paid_by_pledge.c.pledge_id == Pledge.id)
     )
+    return query if ids is None else query.where(Pledge.id.in_(ids))
+
+
+def _matching(query: Select[Any], wanted: PledgeFilter) -> Select[Any]:
+    """Return a query of pledges that yields only those that are wanted."""
     if wanted.status is not None:
         query = query.where(Pledge.status == wanted.status)
     if wanted.frequency is not None:
         query = query.where(Pledge.frequency == wanted.frequency)
     if wanted.campaign is not None:
-        query = query.where(Campaign.slug == wanted.campaign)
+        query = query.where(Pledge.campaign.has(slug=wanted.campaign))
     if wanted.created_from is not None:
         query = query.where(Pledge.created_at >= wanted.created_from)
     if wanted.created_to is not None:

@@ -3,7 +3,6 @@
 import datetime
 import uuid
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,6 +19,7 @@ from service.domain.errors import (
     PledgeNotFound,
     ReturnUrlNotAllowed,
 )
+from service.domain.listed_pages import may_return_to
 from service.domain.money import Money, format_money
 from service.domain.pledge_status import PledgeEvent, move
 
@@ -51,7 +51,7 @@ def check_wish(campaign: Campaign, wish: PledgeWish) -> None:
     if wish.currency != campaign.currency:
         raise CurrencyNotAccepted(f"This campaign takes {campaign.currency}.", field="currency")
     check_amount(campaign, wish.frequency, wish.amount, lang=wish.lang or campaign.lang)
-    if wish.return_url is not None and not _is_listed(wish.return_url, campaign.return_hosts):
+    if wish.return_url is not None and not may_return_to(campaign, wish.return_url):
         raise ReturnUrlNotAllowed(
             "The campaign does not list the host of this address; add it to the campaign's return_hosts.",
             field="return_url",
@@ -71,10 +71,6 @@ def check_amount(campaign: Campaign, frequency: Frequency, amount_minor: int, *,
     if amount_minor > choice.maximum_minor:
         most = format_money(Money(choice.maximum_minor, campaign.currency), lang)
         raise AmountAboveMaximum(f"The largest amount is {most}.", field="amount")
-
-
-def _is_listed(url: str, hosts: list[str]) -> bool:
-    return (urlsplit(url).hostname or "").lower() in hosts
 
 
 def make_pledge(

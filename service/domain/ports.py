@@ -4,7 +4,7 @@ import datetime
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -63,7 +63,7 @@ class ReminderLetter:
     """
 
     message_id: str
-    to: str
+    to: str = field(repr=False)
     lang: str
     campaign_name: str
     campaign_heading: str
@@ -73,8 +73,8 @@ class ReminderLetter:
     frequency: Frequency | None
     money: Money | None
     give_url: str
-    manage_url: str
-    cancel_url: str
+    manage_url: str = field(repr=False)
+    cancel_url: str = field(repr=False)
 
 
 class MailDelayed(Exception):

@@ -1,7 +1,7 @@
 """Reminders as readers see them: set one, look at it, cancel it, move it on."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from service.domain.addresses import normalise_address
 from service.domain.calendar import Due, next_month
 from service.domain.campaigns import choice_for
 from service.domain.errors import ReminderChoiceNotOffered, ReminderNotFound, RemindersNotOffered
+from service.domain.money import Money
 from service.domain.pledges import check_amount
 from service.domain.reminder_status import MOVES, ReminderEvent, move
 from service.domain.supporters import keyring_in, meet_supporter
@@ -32,7 +33,7 @@ class ReminderWish:
     """What a reader asks for; what is left out comes from the campaign."""
 
     campaign: str
-    email: str
+    email: str = field(repr=False)
     months: int | None = None
     timezone: str | None = None
     frequency: Frequency | None = None
@@ -84,6 +85,7 @@ def set_reminder(
         "timezone": zone,
         "frequency": wish.frequency,
         "amount_minor": wish.amount,
+        "currency": campaign.currency,
         "page_url": wish.page_url,
         "lang": wish.lang or campaign.lang,
         "consent_version": wish.consent_version,
@@ -167,6 +169,13 @@ def reminder_token(keyring: Keyring, reminder: Reminder) -> str:
     return issue_token(
         keyring, purpose=TOKEN_PURPOSE, subject=reminder.id, expires_at=reminder.due_at + TOKEN_GOOD_FOR
     )
+
+
+def chosen_gift(reminder: Reminder) -> Money | None:
+    """Return the amount that the reader chose, unless they chose none or the campaign takes other money by now."""
+    if reminder.amount_minor is None or reminder.currency != reminder.campaign.currency:
+        return None
+    return Money(reminder.amount_minor, reminder.currency)
 
 
 def move_reminder(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.pledge import Pledge
+from service.domain.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
 from service.domain.money import Money
 from service.domain.payments import Charge, fail_payment, settle_pledge
@@ -53,7 +54,8 @@ def pay_checkout(session: Session, token: str, *, email: str | None, now: dateti
     pledge = find_checkout(session, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
         return pledge
-    return settle_pledge(session, pledge.id, _charge(pledge, "paid"), email=email, now=now)
+    address = None if email is None else normalise_address(email)
+    return settle_pledge(session, pledge.id, _charge(pledge, "paid"), email=address, now=now)
 
 
 def decline_checkout(session: Session, token: str, *, attempt: str, now: datetime.datetime) -> Pledge:

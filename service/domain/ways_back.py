@@ -5,6 +5,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.domain.links import Links
+from service.domain.listed_pages import is_on_embedding_site, may_return_to, origin_of
 
 
 def after_payment(pledge: Pledge, links: Links) -> str:
@@ -21,27 +22,21 @@ def walk_away(pledge: Pledge, links: Links) -> str:
 
 def page_before(pledge: Pledge, links: Links) -> str | None:
     """Return the page that the reader gave from, if the newsroom lists it or it is ours."""
-    if pledge.page_url is None or not _may_return_to(pledge.campaign, pledge.page_url, links):
+    if pledge.page_url is None or not _leads_back(pledge.campaign, pledge.page_url, links):
         return None
     return pledge.page_url
 
 
 def _return_page(pledge: Pledge) -> str | None:
     # The host was listed when the pledge was made; a newsroom that took it off the list since is obeyed.
-    if pledge.return_url is None or not _is_listed(pledge.campaign, pledge.return_url):
+    if pledge.return_url is None or not may_return_to(pledge.campaign, pledge.return_url):
         return None
     parts = urlsplit(pledge.return_url)
     told = urlencode({"pledge": str(pledge.id), "status": pledge.status.value})
     return urlunsplit(parts._replace(query=f"{parts.query}&{told}" if parts.query else told))
 
 
-def _may_return_to(campaign: Campaign, url: str, links: Links) -> bool:
-    parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc}".lower()
-    ours = urlsplit(links.public_url)
-    return _is_listed(campaign, url) or origin in (*campaign.origins, f"{ours.scheme}://{ours.netloc}".lower())
-
-
-def _is_listed(campaign: Campaign, url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and (parts.hostname or "").lower() in campaign.return_hosts
+def _leads_back(campaign: Campaign, url: str, links: Links) -> bool:
+    # A campaign that lets every site embed it has not named any, so it sends nobody to one.
+    named = "*" not in campaign.origins and is_on_embedding_site(campaign, url, own=links.public_url)
+    return named or may_return_to(campaign, url) or origin_of(url) == links.public_url

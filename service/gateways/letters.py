@@ -59,7 +59,9 @@ class LetterWriter:
         Raises:
             ValueError: a header would be forged, such as by a line break in an address.
         """
-        lang = choose_language(letter.lang, (), default="en")
+        # What the campaign says in a language of its own makes it a language that we write.
+        own = (letter.lang,) if letter.texts else ()
+        lang = choose_language(letter.lang, own, default="en")
         words = self._words(letter, lang)
         message = EmailMessage(policy=WholeAddresses())
         message["From"] = self._sender

@@ -13,7 +13,7 @@ from service.db.outbox_mail import OutboxMail
 from service.domain.kept_mails import find_kept_mail, list_kept_mails
 from service.pages.language import english_words
 from service.pages.sheet import sheet
-from service.web import current_desk, reading
+from service.web import current_desk, is_from_this_machine, reading
 
 SHOWN_HEADERS = (
     "From",
@@ -49,8 +49,11 @@ class Opened:
 
 @outbox.before_request
 def only_with_kept_mail() -> None:
-    """Be there only while mails are kept; with a real mailer there is nothing at this address."""
-    if not current_desk().settings.keeps_mail:
+    """Be there only while mails are kept, and only for whoever sits at the machine that keeps them.
+
+    A newsroom that forgot to set a mail server must not show its readers' addresses to the world.
+    """
+    if not current_desk().settings.keeps_mail or not is_from_this_machine():
         raise NotFound
 
 

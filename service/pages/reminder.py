@@ -9,8 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.reminder import SnoozeRequest
 from service.db.reminder import Reminder
 from service.domain.errors import ReminderChoiceNotOffered
-from service.domain.money import Money
-from service.domain.reminders import cancel_reminder, find_reminder, may_cancel, snooze_reminder
+from service.domain.reminders import cancel_reminder, chosen_gift, find_reminder, may_cancel, snooze_reminder
 from service.pages.gifts import say_date, say_gift, say_when
 from service.pages.language import Words, words_for
 from service.pages.sheet import sheet
@@ -28,6 +27,7 @@ def show_reminder(token: str) -> Response:
         row = find_reminder(session, token, now=desk.clock())
         campaign = row.campaign
         words = words_for(campaign, row.lang)
+        gift = chosen_gift(row)
         response = sheet(
             "reminder.html",
             words,
@@ -35,7 +35,7 @@ def show_reminder(token: str) -> Response:
             state=row.status.value,
             due_on=say_date(row.due_on, words.lang),
             sent_on=_sent_on(row, words.lang),
-            give_url=desk.links.gift_page(campaign, row.frequency, row.amount_minor),
+            give_url=desk.links.gift_page(campaign, row.frequency, gift.amount_minor if gift else None),
             gift=_gift(row, words),
             waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],
             can_wait=campaign.reminder_enabled,
@@ -85,6 +85,5 @@ def _sent_on(row: Reminder, lang: str) -> str | None:
 
 
 def _gift(row: Reminder, words: Words) -> str | None:
-    if row.frequency is None or row.amount_minor is None:
-        return None
-    return say_gift(words, row.frequency, Money(row.amount_minor, row.campaign.currency))
+    gift = chosen_gift(row)
+    return None if row.frequency is None or gift is None else say_gift(words, row.frequency, gift)

@@ -1,0 +1,99 @@
+"""How long readers' data is kept: what nobody needs any more is deleted, a batch at a time.
+
+Deleting never waits for a reader: a row that another transaction holds is passed over until the next run.
+"""
+
+import datetime
+from dataclasses import dataclass
+
+from sqlalchemy import BindParameter, bindparam, delete, or_, select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import ReminderStatus
+from service.db.outbox_mail import OutboxMail
+from service.db.pledge import Pledge
+from service.db.reminder import FINISHED, Reminder
+from service.db.supporter import Supporter
+
+# The links in a mail must work for a year, and a reader who comes back a little late must find them working too.
+FINISHED_KEPT_FOR = datetime.timedelta(days=400)
+MAILS_KEPT_FOR = datetime.timedelta(days=30)
+ROWS_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """How many reminders were deleted, and how many people who then had nothing left with us."""
+
+    reminders: int
+    supporters: int
+
+
+def forget_finished_reminders(
+    session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE
+) -> Forgotten | None:
+    """Delete reminders that ended long ago, and the people who then have neither a reminder nor a pledge.
+
+    Everyone is known by a reminder or a pledge from the transaction that met them, and pledges are never deleted,
+    so that losing the last reminder is the only way to be left with nothing. Hence nobody else is looked at.
+
+    Returns None when there was nothing to delete.
+    """
+    long_ago = now - FINISHED_KEPT_FOR
+    # The states stand in the statement as words, because neither database can prove from parameters that the
+    # partial index covers them.
+    states: BindParameter[ReminderStatus] = bindparam("finished", FINISHED, expanding=True, literal_execute=True)
+    over = (
+        Reminder.status.in_(states),
+        Reminder.due_at <= long_ago,
+        Reminder.asked_at <= long_ago,
+        # A mail that left late, as after a long stop of the worker, has links of its own age.
+        or_(Reminder.sent_at.is_(None), Reminder.sent_at <= long_ago),
+    )
+    # A sign-up holds its supporter before it looks for a reminder. Whoever holds the supporter, then, is alone
+    # with the reminders as well: one of the two passes or waits before it has touched anything.
+    held = session.execute(
+        select(Reminder.id, Reminder.supporter_id)
+        .join(Supporter, Supporter.id == Reminder.supporter_id)
+        .where(*over)
+        .order_by(Reminder.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not held:
+        return None
+    # A sign-up may have ended between the look and the hold. A new statement sees what it left, and nothing can
+    # follow it: a row that points at a supporter needs a FOR KEY SHARE on it, which our FOR UPDATE keeps away.
+    reminders = session.scalars(
+        delete(Reminder)
+        .where(Reminder.id.in_([reminder_id for reminder_id, _ in held]), *over)
+        .returning(Reminder.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    supporters = session.scalars(
+        delete(Supporter)
+        .where(
+            Supporter.id.in_({supporter_id for _, supporter_id in held}),
+            ~select(Reminder.id).where(Reminder.supporter_id == Supporter.id).exists(),
+            ~select(Pledge.id).where(Pledge.supporter_id == Supporter.id).exists(),
+        )
+        .returning(Supporter.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return Forgotten(reminders=len(reminders), supporters=len(supporters))
+
+
+def forget_kept_mails(session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE) -> int:
+    """Delete mails that the outbox has kept for long enough; return how many."""
+    old = (
+        select(OutboxMail.id)
+        .where(OutboxMail.sent_at <= now - MAILS_KEPT_FOR)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(old).all()
+    if ids:
+        session.execute(
+            delete(OutboxMail).where(OutboxMail.id.in_(ids)).execution_options(synchronize_session=False)
+        )
+    return len(ids)
