@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jobs.beat import beat
 from jobs.expire_pledges import expire_pledges
 from jobs.forget_idempotency_keys import forget_idempotency_keys
+from jobs.forget_readers import forget_readers
 from jobs.return_lost_reminders import return_lost_reminders
 from jobs.send_reminders import send_reminders
 from service.desk import Desk
@@ -27,4 +28,5 @@ JOBS = (
     Job("return_lost_reminders", return_lost_reminders, 30),
     Job("expire_pledges", expire_pledges, 600),
     Job("forget_idempotency_keys", forget_idempotency_keys, 3600),
+    Job("forget_readers", forget_readers, 3600),
 )

@@ -1,0 +1,26 @@
+"""Deletes what need not be known of readers any more: reminders long over, addresses without use, old mails."""
+
+import threading
+
+import structlog
+
+from service.desk import Desk
+from service.domain.retention import forget_finished_reminders, forget_kept_mails
+
+log = structlog.get_logger()
+
+
+def forget_readers(desk: Desk, stop: threading.Event) -> None:
+    """Delete it all, a batch at a time."""
+    while not stop.is_set():
+        with desk.database.transaction() as session:
+            forgotten = forget_finished_reminders(session, now=desk.clock())
+        if forgotten is None:
+            break
+        log.info("readers_forgotten", reminders=forgotten.reminders, supporters=forgotten.supporters)
+    while not stop.is_set():
+        with desk.database.transaction() as session:
+            mails = forget_kept_mails(session, now=desk.clock())
+        if not mails:
+            break
+        log.info("kept_mails_forgotten", count=mails)
