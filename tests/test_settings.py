@@ -196,3 +196,15 @@ def test_a_secret_is_never_shown() -> None:
 def test_settings_cannot_be_changed_once_read() -> None:
     with pytest.raises(AttributeError):
         read().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://Support.Paper.Example/", "https://support.paper.example"),
+        ("https://support.paper.example:443", "https://support.paper.example"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_the_public_address_is_kept_as_browsers_write_an_origin(given: str, kept: str) -> None:
+    assert read(PUBLIC_URL=given).public_url == kept

@@ -127,3 +127,17 @@ def test_a_desk_that_cannot_answer_keeps_no_half_of_a_pledge(
         with desk.database.transaction() as session:
             session.execute(text("ALTER TABLE elsewhere RENAME TO idempotency_keys"))
     assert count(desk, Pledge) == 0
+
+
+def test_one_household_is_one_client_however_many_ipv6_addresses_it_uses(
+    migrated_database: str, desk: Desk
+) -> None:
+    client = create_app(build_desk(settings_for(migrated_database, RATE_LIMIT="1/minute"))).test_client()
+
+    def ask_from(address: str) -> int:
+        wish = {"campaign": "default", "email": "reader@example.org"}
+        return client.post("/v1/reminders", json=wish, environ_base={"REMOTE_ADDR": address}).status_code
+
+    assert ask_from("2001:db8:1:2::1") == 201
+    assert ask_from("2001:db8:1:2:ffff::9") == 429
+    assert ask_from("2001:db8:1:3::1") == 201

@@ -149,3 +149,9 @@ def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased
     with either.database.transaction() as session:
         assert erase_supporter(session, ADDRESS) == (0, 1)
         assert how_many(session, Supporter) == 0
+
+
+def test_no_key_shows_in_what_a_program_prints_of_it() -> None:
+    key = Keyring(("a-secret",))._keys[0]
+    for part in (key.hashing, key.signing):
+        assert repr(part) not in repr(key)

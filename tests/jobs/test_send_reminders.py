@@ -174,3 +174,27 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
     post = Post()
     run(desk, post)
     assert [letter.asked_where for letter in post.letters] == [page if is_named else None]
+
+
+def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(desk: Desk, clock: Clock) -> None:
+    ask(desk, READER, amount=500, frequency=Frequency.MONTHLY)
+    with desk.database.transaction() as session:
+        find_campaign(session, "default").currency = "JPY"
+    clock.advance(days=32)
+    post = Post()
+    run(desk, post)
+    assert [letter.money for letter in post.letters] == [None]
+    assert post.letters[0].give_url.endswith("/support/default?frequency=monthly")
+
+
+def test_a_campaign_s_own_language_is_the_language_of_its_mail(desk: Desk, clock: Clock) -> None:
+    with desk.database.transaction() as session:
+        find_campaign(session, "default").texts = {"de": {"mail_subject": "Erinnerung von {campaign}"}}
+    ask(desk, READER, lang="de-AT")
+    clock.advance(days=32)
+    run(desk)
+    with desk.database.reading() as session:
+        mail = session.scalars(select(OutboxMail.message)).one()
+    assert "Subject: Erinnerung von The Harbour Lantern" in mail
+    assert "Content-Language: de-AT" in mail
+    assert "23. November 2026" in mail

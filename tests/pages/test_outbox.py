@@ -80,3 +80,16 @@ def test_where_mails_are_sent_there_is_no_outbox(
         assert client.get(path).status_code == 200
         assert sending_client.get(path).status_code == 404
     assert "/dev/outbox" not in sending_client.get("/demo").text
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [("203.0.113.9", {}), ("127.0.0.1", {"X-Forwarded-For": "203.0.113.9"})],
+)
+def test_nobody_reads_others_mail_from_another_machine(
+    client: FlaskClient, mail: str, address: str, headers: dict[str, str]
+) -> None:
+    for path in (OUTBOX, mail, f"{mail}/html"):
+        answer = client.get(path, environ_base={"REMOTE_ADDR": address}, headers=headers)
+        assert answer.status_code == 404
+        assert "reader@example.org" not in answer.text

@@ -1,0 +1,20 @@
+"""Origins are compared as browsers write them."""
+
+import pytest
+
+from service.domain.listed_pages import origin_of
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://Paper.Example/a?b#c", "https://paper.example"),
+        ("https://paper.example:443/", "https://paper.example"),
+        ("http://paper.example:80", "http://paper.example"),
+        ("http://paper.example:8080/a", "http://paper.example:8080"),
+        ("https://paper.example:80/", "https://paper.example:80"),
+        ("http://[::1]:8000/a", "http://[::1]:8000"),
+    ],
+)
+def test_an_origin_is_the_scheme_the_host_and_an_unusual_port(url: str, origin: str) -> None:
+    assert origin_of(url) == origin

@@ -1,0 +1,28 @@
+"""What only shows when the parts of a campaign file are seen together."""
+
+import pytest
+from marshmallow import ValidationError
+
+from schemas.campaign import CampaignFile
+
+SHORT = {"slug": "spring", "name": "The Lantern", "heading": "Spring", "message": ["Help."]}
+
+
+@pytest.mark.parametrize("currency", ["JPY", "KWD"])
+def test_the_usual_amounts_are_not_offered_where_they_would_mean_something_else(currency: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        CampaignFile().load(SHORT | {"currency": currency})
+    assert refusal.value.messages == {
+        "frequencies": [f"Give amounts in {currency}; the usual ones are in dollars."]
+    }
+    yen = {"frequency": "once", "presets": [1000, 3000], "minimum": 300}
+    assert CampaignFile().load(SHORT | {"currency": currency, "frequencies": [yen]})["currency"] == currency
+
+
+def test_the_smallest_usual_amount_is_two_dollars_at_every_frequency() -> None:
+    choices = CampaignFile().load(SHORT)["frequencies"]
+    assert [(choice["frequency"].value, choice["minimum"]) for choice in choices] == [
+        ("once", 200),
+        ("monthly", 200),
+        ("annual", 200),
+    ]
