@@ -64,7 +64,7 @@ def _allow(response: Response) -> Response:
     if campaign is not None and "*" in campaign.origins:
         response.headers.extend(OPEN_TO_ALL)
         return response
-    response.headers.add("Vary", "Origin")
+    response.vary.add("Origin")
     origin = request.headers.get("Origin")
     if origin is None:
         return response

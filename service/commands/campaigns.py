@@ -14,6 +14,17 @@ from service.domain import campaigns
 from service.domain.campaign_shelf import let_go
 
 
+class ReadableDumper(yaml.SafeDumper):
+    """Writes a text of several lines as it reads, line by line."""
+
+
+def _write_text(dumper: ReadableDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+ReadableDumper.add_representer(str, _write_text)
+
+
 @click.group()
 def campaign() -> None:
     """Show and change what an appeal says and offers."""
@@ -25,7 +36,7 @@ def show_campaign(slug: str) -> None:
     """Print a campaign as a file that can be changed and applied again."""
     with open_desk().database.reading() as session:
         file = CampaignFile().dump(campaigns.campaign_terms(campaigns.find_campaign(session, slug)))
-    click.echo(yaml.safe_dump(file, allow_unicode=True, sort_keys=False, width=100), nl=False)
+    click.echo(yaml.dump(file, Dumper=ReadableDumper, allow_unicode=True, sort_keys=False, width=100), nl=False)
 
 
 @campaign.command("apply")
@@ -51,6 +62,8 @@ def read_campaign_file(file: Path) -> dict[str, Any]:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file} is not readable as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise click.ClickException(f"{file} holds no campaign; give keys such as slug, name, heading and message.")
     try:
         loaded: dict[str, Any] = CampaignFile().load(content)
     except ValidationError as error:

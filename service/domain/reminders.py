@@ -224,7 +224,9 @@ def _months(campaign: Campaign, wished: int | None) -> int:
     months = campaign.reminder_choices[0] if wished is None else wished
     if months not in campaign.reminder_choices:
         offered = ", ".join(map(str, campaign.reminder_choices))
-        raise ReminderChoiceNotOffered(f"This campaign offers a reminder after: {offered} months.", field="months")
+        raise ReminderChoiceNotOffered(
+            f"Choose after how many months: this campaign offers {offered}.", field="months"
+        )
     return months
 
 

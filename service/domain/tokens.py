@@ -33,6 +33,9 @@ def read_token(keyring: Keyring, *, purpose: str, token: str, now: datetime.date
     Raises:
         BadTokenError: it cannot be trusted; the reason is not told apart, so that nobody can probe for it.
     """
+    # One token has one spelling: the padding that it is written without is not accepted either.
+    if "=" in token:
+        raise BadTokenError(purpose)
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:

@@ -215,3 +215,8 @@ def test_a_link_of_the_first_reminder_still_works_after_asking_again(
     remind(client)
     assert cancel(client, token).status_code == 204
     assert the_reminder(desk).status == ReminderStatus.CANCELLED
+
+
+def test_a_link_has_one_spelling(client: FlaskClient, token: str) -> None:
+    assert_problem(cancel(client, f"{token}="), 404, "reminder_not_found")
+    assert cancel(client, token).status_code == 204
