@@ -1,7 +1,7 @@
 """The load: a few readers who ask again as soon as they are answered, in a process of its own.
 
 It shares the machine with what it measures, so it does the least that still checks every answer: one thread,
-raw sockets that stay open, requests that are written before the clock starts.
+raw sockets that stay open for a while, requests that are written before the clock starts.
 """
 
 import argparse
@@ -14,6 +14,9 @@ import time
 from dataclasses import asdict, dataclass, field
 
 CONNECTIONS = 16
+# A connection that stayed open for a whole round would tie its reader to one of the server's two processes, and a
+# round's figure would say how evenly chance had spread sixteen readers over them.
+REQUESTS_A_CONNECTION = 100
 GIVE_UP_SECONDS = 30
 READER = b"000000000000"
 
@@ -38,6 +41,7 @@ class Connection:
     socket: socket.socket
     received: bytearray = field(default_factory=bytearray)
     sent_at: float = 0
+    answered: int = 0
 
 
 def ask_for(
@@ -52,10 +56,20 @@ def ask_for(
     good = b"HTTP/1.1 %d " % expected
     tally, latencies, reader = Tally(), [], 0
     with selectors.DefaultSelector() as selector:
-        for _ in range(connections):
+
+        def connect() -> Connection:
             plug = socket.create_connection(("127.0.0.1", port), timeout=5)
             plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            selector.register(plug, selectors.EVENT_READ, Connection(plug))
+            connection = Connection(plug)
+            selector.register(plug, selectors.EVENT_READ, connection)
+            return connection
+
+        def hang_up(connection: Connection) -> None:
+            selector.unregister(connection.socket)
+            connection.socket.close()
+
+        for _ in range(connections):
+            connect()
         begin = time.perf_counter()
         count_from, stop_at = begin + warm_up, begin + warm_up + seconds
 
@@ -68,8 +82,7 @@ def ask_for(
         def fail(connection: Connection, why: str) -> None:
             tally.errors += 1
             tally.first_error = tally.first_error or why
-            selector.unregister(connection.socket)
-            connection.socket.close()
+            hang_up(connection)
 
         for key in list(selector.get_map().values()):
             send(key.data)
@@ -101,11 +114,14 @@ def ask_for(
                     tally.answers += 1
                     latencies.append(now - connection.sent_at)
                 connection.received.clear()
-                if now < stop_at:
+                connection.answered += 1
+                if now >= stop_at:
+                    hang_up(connection)
+                elif connection.answered < REQUESTS_A_CONNECTION:
                     send(connection)
                 else:
-                    selector.unregister(connection.socket)
-                    connection.socket.close()
+                    hang_up(connection)
+                    send(connect())
     tally.seconds = seconds
     if len(latencies) > 1:
         cuts = statistics.quantiles(latencies, n=20)
