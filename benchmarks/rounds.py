@@ -21,7 +21,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class Pace:
-    """How often and how long to measure; `warm_up` is spent before each round, on the same connections."""
+    """How often and how long to measure; `warm_up` seconds are spent before each round."""
 
     rounds: int
     seconds: float
