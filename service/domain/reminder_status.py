@@ -47,6 +47,8 @@ MOVES: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]] = {
     (ReminderStatus.FAILED, ReminderEvent.SEND_BACK): ReminderStatus.SCHEDULED,
     # Without this, a reminder that its reader cancelled after a failure could still be sent back by staff.
     (ReminderStatus.FAILED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
+    # Who cancels from the mail itself is told that it is done, and their wish is on record.
+    (ReminderStatus.SENT, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     # A reader has one reminder for a campaign, and asking renews it from wherever it stands (docs/adr/0003). From
     # `sending` too: the worker with the mail in hand has then lost its lease, so its report changes nothing.
     **{(status, ReminderEvent.ASK): ReminderStatus.SCHEDULED for status in ReminderStatus},

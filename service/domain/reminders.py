@@ -144,7 +144,7 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
 
 
 def may_cancel(reminder: Reminder) -> bool:
-    """Whether there is a mail that a cancel would keep from leaving."""
+    """Whether the reader can still say that they want no reminder."""
     return (reminder.status, ReminderEvent.CANCEL) in MOVES
 
 

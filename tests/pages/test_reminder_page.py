@@ -98,7 +98,7 @@ def test_each_state_has_words_in_each_language(
     assert answer.status_code == 200
     assert f'<html lang="{lang}"' in answer.text
     can_cancel = any(form.action.endswith(CANCEL) for form in forms_in(answer.text))
-    assert can_cancel == (status in ("scheduled", "sending", "failed"))
+    assert can_cancel == (status in ("scheduled", "sending", "sent", "failed"))
 
 
 def test_a_reminder_that_was_sent_says_on_which_day_of_the_readers_own(
@@ -154,3 +154,12 @@ def test_the_page_is_kept_by_nobody_and_told_to_nobody(client: FlaskClient, page
 
 def test_the_page_names_nobody(client: FlaskClient, page: str) -> None:
     assert "reader@" not in client.get(page).text
+
+
+def test_a_reader_who_cancels_from_the_mail_that_came_is_told_that_it_is_done(
+    desk: Desk, client: FlaskClient, page: str
+) -> None:
+    put(desk, status=ReminderStatus.SENT, sent_at=desk.clock())
+    form = next(form for form in forms_in(client.get(page).text) if form.action.endswith(CANCEL))
+    assert client.post(form.action, data=form.fields).status_code == 303
+    assert "Your reminder is cancelled" in client.get(page).text
