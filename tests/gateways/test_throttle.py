@@ -4,7 +4,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from limits import parse
 
-from service.gateways.throttle import LocalCounts
+from service.db.keyring import Keyring
+from service.gateways.throttle import LocalCounts, WindowThrottle
 
 
 class Seconds:
@@ -58,3 +59,9 @@ def test_a_refused_request_is_let_through_after_the_wait_and_not_before(most: in
             assert counts.add("remind", "a reader") > 0
             seconds.now = refused_at + wait + 0.01
             assert counts.add("remind", "a reader") == 0
+
+
+def test_readers_come_before_the_count_when_redis_is_away() -> None:
+    throttle = WindowThrottle("1/minute", Keyring(("a-secret",)), redis_url="redis://127.0.0.1:1/0")
+    for _ in range(3):
+        throttle.check("reminder", "203.0.113.9")
