@@ -32,7 +32,7 @@ def test_the_link_stands_while_the_box_loads(page: Page) -> None:
     box.expect_state("loading")
     expect(box.link).to_be_visible()
     expect(box.close).to_be_hidden()
-    held[0].continue_()
+    held.let_go()
     box.expect_state("form")
     expect(box.link).to_be_hidden()
 
@@ -70,6 +70,6 @@ def test_closing_the_box_while_it_sends_takes_the_reader_nowhere(demo: Box) -> N
     demo.close.click()
     demo.expect_state("dismissed")
     with demo.page.expect_response("**/v1/pledges"):
-        held[0].continue_()
+        held.let_go()
     expect(demo.host).to_be_hidden()
     assert demo.page.url.endswith("/demo")

@@ -113,7 +113,7 @@ def test_pressing_the_reminder_button_twice_sends_one_request(demo: Box) -> None
     demo.email.press("Enter")
     demo.insist(demo.submit)
     demo.expect_state("submitting")
-    held[0].continue_()
+    held.let_go()
     demo.expect_state("reminder-set")
     assert len(sent) == 1
 

@@ -12,11 +12,30 @@ REMINDERS = "**/v1/reminders"
 READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 
 
-def hold(page: Page, address: str) -> list[Route]:
-    """Let requests to an address wait; the list holds those that came, to be let go by the test."""
-    held: list[Route] = []
-    page.route(address, lambda route: held.append(route))
-    return held
+class Held:
+    """Requests that wait until the test lets them go."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self._page = page
+        self._routes: list[Route] = []
+        page.route(address, self._routes.append)
+
+    def let_go(self) -> None:
+        """Let the first request go on.
+
+        The page may show that it has asked before word of the request has reached the test, so this waits for it.
+        """
+        for _ in range(200):
+            if self._routes:
+                self._routes.pop(0).continue_()
+                return
+            self._page.wait_for_timeout(50)
+        raise AssertionError("No request came to be let go.")
+
+
+def hold(page: Page, address: str) -> Held:
+    """Let requests to an address wait, to be let go by the test."""
+    return Held(page, address)
 
 
 def refuse(page: Page, address: str, status: int, *, retry_after: int | None = None, **problem: Any) -> None:
