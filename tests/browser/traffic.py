@@ -18,7 +18,7 @@ class Held:
     def __init__(self, page: Page, address: str) -> None:
         self._page = page
         self._routes: list[Route] = []
-        page.route(address, self._routes.append)
+        page.route(address, lambda route: self._routes.append(route))
 
     def let_go(self) -> None:
         """Let the first request go on.
