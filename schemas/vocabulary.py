@@ -36,12 +36,41 @@ class PaymentStatus(StrEnum):
 class ReminderStatus(StrEnum):
     """Where a reminder stands."""
 
+    UNCONFIRMED = "unconfirmed"
     SCHEDULED = "scheduled"
     SENDING = "sending"
     SENT = "sent"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+class DeliveryOutcome(StrEnum):
+    """What became of a mail that was about to leave."""
+
+    LEAVING = "leaving"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class Suppressed(StrEnum):
+    """Why an address gets no more mail."""
+
+    HARD_BOUNCE = "hard_bounce"
+    COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
+    ERASURE = "erasure"
+
+
+class JobOutcome(StrEnum):
+    """How a run of a job ended."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    VANISHED = "vanished"
 
 
 class Scope(StrEnum):

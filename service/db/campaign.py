@@ -4,7 +4,7 @@ import datetime
 import uuid
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency
@@ -13,7 +13,11 @@ from service.db.types import Word, one_of
 
 
 class Campaign(WithId, Base):
-    """One appeal: its text, currency, frequencies and reminder choices."""
+    """One appeal: its text, currency, frequencies and reminder choices.
+
+    Late mails leave between `send_hour` and `send_until` (exclusive) by the reader's clock. `reminder_repeats` are
+    the months after which a reminder may come again and again; with `reminder_confirm`, a reader confirms first.
+    """
 
     __tablename__ = "campaigns"
     __table_args__ = (
@@ -31,12 +35,15 @@ class Campaign(WithId, Base):
     default_frequency: Mapped[Frequency] = mapped_column(Word(Frequency))
     reminder_enabled: Mapped[bool]
     reminder_choices: Mapped[list[int]]
+    reminder_repeats: Mapped[list[int]] = mapped_column(server_default="[]")
+    reminder_confirm: Mapped[bool] = mapped_column(server_default=false())
     privacy_url: Mapped[str | None] = mapped_column(Text)
     support_url: Mapped[str | None] = mapped_column(Text)
     origins: Mapped[list[str]]
     return_hosts: Mapped[list[str]]
     timezone: Mapped[str] = mapped_column(String(64))
     send_hour: Mapped[int]
+    send_until: Mapped[int] = mapped_column(server_default="21")
     texts: Mapped[dict[str, Any]]
     updated_at: Mapped[datetime.datetime]
 

@@ -1,13 +1,16 @@
 """Bringing the database's schema up to date, and telling whether it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from service.db.session import READ_ONLY
 
@@ -26,7 +29,7 @@ def alembic_config() -> Config:
 
 def migrate(engine: Engine, *, revision: str = "head") -> None:
     """Apply the migrations that are missing, in one transaction; a second process waits for the first."""
-    with engine.begin() as connection:
+    with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
@@ -36,6 +39,20 @@ def migrate(engine: Engine, *, revision: str = "head") -> None:
             command.downgrade(config, revision)
         else:
             command.upgrade(config, revision)
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Keep SQLite from deleting what refers to a table that is built anew; between transactions only."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def is_current(engine: Engine) -> bool:

@@ -14,7 +14,7 @@ from service.db.types import Word, one_of
 
 
 class Pledge(WithId, Base):
-    """What one reader chose to give, and where it stands."""
+    """What one reader chose to give, and where it stands; `reminder_id` is the reminder that brought them back."""
 
     __tablename__ = "pledges"
     __table_args__ = (
@@ -29,10 +29,17 @@ class Pledge(WithId, Base):
             sqlite_where=text("status = 'pending'"),
         ),
         Index("ix_pledges_supporter_id", "supporter_id"),
+        Index(
+            "ix_pledges_reminder_id",
+            "reminder_id",
+            postgresql_where=text("reminder_id IS NOT NULL"),
+            sqlite_where=text("reminder_id IS NOT NULL"),
+        ),
     )
 
     campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
     supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="SET NULL"))
+    reminder_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("reminders.id", ondelete="SET NULL"))
     status: Mapped[PledgeStatus] = mapped_column(Word(PledgeStatus))
     frequency: Mapped[Frequency] = mapped_column(Word(Frequency))
     amount_minor: Mapped[int] = mapped_column(BigInteger)

@@ -3,7 +3,7 @@
 import datetime
 import uuid
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency, ReminderStatus
@@ -21,6 +21,8 @@ class Reminder(WithId, Base):
 
     `due_at` is when the mail may leave; a temporary failure moves it, while `due_on` stays the promised date.
     A worker holds the row while it sends: until `leased_until`, under `lease_number`, which every claim raises.
+    With `every_months` it comes again that many months after each time, counted from `asked_at`. One that
+    `awaits_confirmation` is not the reader's own yet: nothing leaves for it but the question whether it is.
     """
 
     __tablename__ = "reminders"
@@ -42,6 +44,12 @@ class Reminder(WithId, Base):
             "leased_until",
             postgresql_where=text("status = 'sending'"),
             sqlite_where=text("status = 'sending'"),
+        ),
+        Index(
+            "ix_reminders_awaiting",
+            "asked_at",
+            postgresql_where=text("awaits_confirmation"),
+            sqlite_where=text("awaits_confirmation"),
         ),
         # Only what has ended is in it, so that a sign-up does not pay for it.
         Index(
@@ -70,7 +78,11 @@ class Reminder(WithId, Base):
     attempts: Mapped[int] = mapped_column(default=0)
     lease_number: Mapped[int] = mapped_column(default=0)
     leased_until: Mapped[datetime.datetime | None]
+    leased_by: Mapped[uuid.UUID | None]
     sent_at: Mapped[datetime.datetime | None]
+    every_months: Mapped[int | None]
+    awaits_confirmation: Mapped[bool] = mapped_column(default=False, server_default=false())
+    confirmed_at: Mapped[datetime.datetime | None]
     reason: Mapped[str | None] = mapped_column(Text)
 
     campaign: Mapped[Campaign] = relationship()

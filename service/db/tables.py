@@ -3,21 +3,30 @@
 from service.db.audit_entry import AuditEntry
 from service.db.base import Base
 from service.db.campaign import Campaign, SupportChoice
+from service.db.delivery import Delivery
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
+from service.db.job_run import JobRun
+from service.db.mail_pace import MailPace
+from service.db.mail_tally import MailTally
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
 from service.db.pledge import Pledge, PledgeMove
 from service.db.reminder import Reminder, ReminderMove
 from service.db.staff_token import StaffToken
 from service.db.supporter import Supporter
+from service.db.suppression import Suppression
 
 __all__ = [
     "AuditEntry",
     "Base",
     "Campaign",
+    "Delivery",
     "Heartbeat",
     "IdempotencyKey",
+    "JobRun",
+    "MailPace",
+    "MailTally",
     "OutboxMail",
     "Payment",
     "Pledge",
@@ -27,4 +36,5 @@ __all__ = [
     "StaffToken",
     "SupportChoice",
     "Supporter",
+    "Suppression",
 ]

@@ -10,13 +10,16 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from service.db.base import Base, new_id
 from service.db.campaign import Campaign, SupportChoice
+from service.db.delivery import Delivery
 from service.db.idempotency_key import IdempotencyKey
+from service.db.job_run import JobRun
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.staff_token import StaffToken
 from service.db.supporter import Supporter
+from service.db.suppression import Suppression
 from service.db.violations import violated_constraint
 from service.desk import Desk
 
@@ -36,6 +39,9 @@ def campaign_id(either: Desk) -> uuid.UUID:
         session.execute(insert(OutboxMail).values(mail()))
         session.execute(insert(StaffToken).values(token()))
         session.execute(insert(IdempotencyKey).values(key()))
+        session.execute(insert(Delivery).values(delivery(session.scalars(select(Reminder.id)).one())))
+        session.execute(insert(Suppression).values(suppression()))
+        session.execute(insert(JobRun).values(job_run()))
     return found
 
 
@@ -113,6 +119,19 @@ def key(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def delivery(reminder_id: uuid.UUID) -> dict[str, Any]:
+    first = {"occurrence": 1, "lease_number": 1, "attempts": 1}
+    return {"reminder_id": reminder_id, "outcome": "leaving", "began_at": NOW} | first
+
+
+def suppression() -> dict[str, Any]:
+    return {"email_hash": b"s" * 32, "scope": "*", "reason": "complaint", "at": NOW}
+
+
+def job_run() -> dict[str, Any]:
+    return {"job": "beat", "worker": new_id(), "started_at": NOW, "outcome": "running", "counts": {}}
+
+
 def expect_refusal(desk: Desk, statement: Any, name: str) -> None:
     with pytest.raises(IntegrityError) as caught, desk.database.transaction() as session:
         session.execute(statement)
@@ -138,6 +157,9 @@ REFUSED = [
     ("ck_reminders_months_in_range", "UPDATE reminders SET months = 0"),
     ("ck_reminders_months_in_range", "UPDATE reminders SET months = 25"),
     ("ck_reminders_amount_positive", "UPDATE reminders SET amount_minor = 0"),
+    ("ck_deliveries_outcome_known", "UPDATE deliveries SET outcome = 'lost'"),
+    ("ck_suppressions_reason_known", "UPDATE suppressions SET reason = 'spite'"),
+    ("ck_job_runs_outcome_known", "UPDATE job_runs SET outcome = 'bored'"),
     ("ck_campaigns_send_hour_in_a_day", "UPDATE campaigns SET send_hour = 24"),
     ("ck_campaigns_send_hour_in_a_day", "UPDATE campaigns SET send_hour = -1"),
     ("ck_campaigns_default_frequency_known", "UPDATE campaigns SET default_frequency = 'daily'"),

@@ -1,0 +1,30 @@
+"""What the workers did and when."""
+
+import datetime
+import uuid
+from typing import Any
+
+from sqlalchemy import Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from schemas.vocabulary import JobOutcome
+from service.db.base import Base, WithId
+from service.db.types import Word, one_of
+
+
+class JobRun(WithId, Base):
+    """One run of one job: `counts` says what it did, `error` the class of what ended it; neither is personal."""
+
+    __tablename__ = "job_runs"
+    __table_args__ = (
+        one_of("outcome", JobOutcome, name="outcome_known"),
+        Index("ix_job_runs_started_at", "started_at"),
+    )
+
+    job: Mapped[str] = mapped_column(String(64))
+    worker: Mapped[uuid.UUID]
+    started_at: Mapped[datetime.datetime]
+    ended_at: Mapped[datetime.datetime | None]
+    outcome: Mapped[JobOutcome] = mapped_column(Word(JobOutcome))
+    counts: Mapped[dict[str, Any]]
+    error: Mapped[str | None] = mapped_column(String(128))

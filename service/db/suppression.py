@@ -1,0 +1,24 @@
+"""Addresses that get no more mail."""
+
+import datetime
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from schemas.vocabulary import Suppressed
+from service.db.base import Base
+from service.db.types import Word, one_of
+
+EVERYWHERE = "*"
+
+
+class Suppression(Base):
+    """An address, known only by its keyed hash, that gets no mail of one campaign (its slug) or of any (`*`)."""
+
+    __tablename__ = "suppressions"
+    __table_args__ = (one_of("reason", Suppressed, name="reason_known"),)
+
+    email_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[Suppressed] = mapped_column(Word(Suppressed))
+    at: Mapped[datetime.datetime]
