@@ -31,10 +31,10 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
 
 
 def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
-    writer = LetterWriter(settings.mail_from, clock)
-    if settings.mail_server is None:
+    writer = LetterWriter(settings.mail.sender, clock)
+    if settings.mail.server is None:
         return OutboxMailer(database, writer, clock)
-    return SmtpMailer(settings.mail_server, writer)
+    return SmtpMailer(settings.mail.server, writer)
 
 
 def _throttle(settings: Settings, keyring: Keyring) -> Throttle:

@@ -18,7 +18,7 @@ def test_with_nothing_set_the_demonstration_runs() -> None:
     settings = read_settings({})
     assert settings.database_url == "sqlite:///var/mainstay.db"
     assert settings.keeps_mail
-    assert settings.mail_from == "Mainstay <support@localhost>"
+    assert settings.mail.sender == "Mainstay <support@localhost>"
     assert settings.public_url == "http://localhost:8000"
     assert settings.secret_keys == (DEMO_KEY,)
     assert (settings.gateway, settings.redis_url, settings.month_seconds) == ("sandbox", None, None)
@@ -69,7 +69,7 @@ def test_a_database_address_is_taken_as_heroku_and_others_write_it(given: str, u
 def test_a_mail_server_is_one_address(
     url: str, host: str, port: int, tls: str, user: str | None, password: str | None
 ) -> None:
-    server = read(MAIL_URL=url).mail_server
+    server = read(MAIL_URL=url).mail.server
     assert server is not None
     assert (server.host, server.port, server.tls, server.user, server.password) == (
         host,
@@ -189,7 +189,7 @@ def test_the_public_address_has_no_slash_at_its_end() -> None:
 
 def test_a_secret_is_never_shown() -> None:
     settings = read(MAIL_URL="smtp://u:hidden@h", REDIS_URL="redis://:hidden@h")
-    for shown in (repr(settings), str(settings), f"{settings.mail_server!r}", repr(vars(settings)["mail_server"])):
+    for shown in (repr(settings), str(settings), f"{settings.mail!r}", repr(settings.mail.server)):
         assert "hidden" not in shown
 
 

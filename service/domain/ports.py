@@ -59,7 +59,9 @@ class Gateway(Protocol):
 class ReminderLetter:
     """All that a reminder's mail says. `to` is the only personal part; it must not reach a log.
 
-    `asked_on` is a date in the reader's own zone; `give_url`, `manage_url` and `cancel_url` are absolute.
+    `asked_on` is a date in the reader's own zone; `give_url`, `manage_url` and `cancel_url` are absolute. With
+    `every_months` it comes again. One that `asks_to_confirm` only asks whether the reader wants the reminder at
+    all: its one button leads to `manage_url`.
     """
 
     message_id: str
@@ -75,25 +77,68 @@ class ReminderLetter:
     give_url: str
     manage_url: str = field(repr=False)
     cancel_url: str = field(repr=False)
+    every_months: int | None = None
+    asks_to_confirm: bool = False
 
 
-class MailDelayed(Exception):
-    """The mail could not leave now but may later. The message says why, without an address."""
+@dataclass(frozen=True, kw_only=True)
+class Mail:
+    """A letter as it leaves: `content` is the whole message (RFC 5322), its lines ended by CRLF."""
+
+    message_id: str
+    recipient: str = field(repr=False)
+    content: bytes = field(repr=False)
 
 
-class MailRefused(Exception):
-    """The mail will never be taken as it is. The message says why, without an address."""
+class MailTrouble(Exception):
+    """A mail did not leave, or may not have. The message says why, without an address."""
+
+
+class MailDelayed(MailTrouble):
+    """This mail could not leave now but may later."""
+
+
+class MailDoubtful(MailDelayed):
+    """The connection ended after the whole mail was handed over and before the reply: it may have been accepted."""
+
+
+class MailRefused(MailTrouble):
+    """This mail will never be taken as it is; with `dead_address`, no mail to its recipient will."""
+
+    def __init__(self, message: str, *, dead_address: bool = False) -> None:
+        super().__init__(message)
+        self.dead_address = dead_address
+
+
+class MailServerAway(MailTrouble):
+    """No mail can leave now, whoever it is for: the server does not answer, or says goodbye."""
+
+
+class MailServerRefusesUs(MailServerAway):
+    """No mail can leave until a person mends it: the server refuses our name, password, certificate or sender."""
 
 
 class Mailer(Protocol):
-    """The thing that sends mail."""
+    """The thing that sends mail, over one connection at a time. Not for two threads at once."""
 
-    def send(self, letter: ReminderLetter) -> None:
-        """Send one letter; return only once it was accepted.
+    def write(self, letter: ReminderLetter) -> Mail:
+        """Return the letter as a mail; whatever it raises is the letter's fault, and no other mail's."""
+
+    def open(self) -> None:
+        """Make sure that a mail can leave, as far as can be known without sending one.
 
         Raises:
-            MailDelayed: try again later.
+            MailServerAway: try again later.
+            MailServerRefusesUs: somebody must look.
+        """
+
+    def send(self, mail: Mail) -> str:
+        """Send one mail; return what the server said when it accepted it.
+
+        Raises:
+            MailDelayed, MailDoubtful: try again later.
             MailRefused: do not try again.
+            MailServerAway, MailServerRefusesUs: the mail has not left, and no other will.
         """
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ def _show(response: Response) -> Response:
         "trouble.html",
         words,
         status=status,
-        sender=parseaddr(current_desk().settings.mail_from)[0] or "Mainstay",
+        sender=parseaddr(current_desk().settings.mail.sender)[0] or "Mainstay",
         title=words[f"trouble_{name}_title"],
         message=words[f"trouble_{name}"],
         reference=g.get("request_id") if status >= SERVER_FAULT else None,

@@ -26,7 +26,7 @@ def mailer_to() -> Iterator[Callable[[str], SmtpMailer]]:
     with contextlib.ExitStack() as open_mailers:
 
         def make(url: str) -> SmtpMailer:
-            server = settings_for("sqlite://", MAIL_URL=url).mail_server
+            server = settings_for("sqlite://", MAIL_URL=url).mail.server
             assert server is not None
             mailer = SmtpMailer(server, LetterWriter("The Paper <support@paper.example>", utc_now))
             open_mailers.callback(mailer.close)
