@@ -99,7 +99,7 @@ class MailDelayed(MailTrouble):
 
 
 class MailDoubtful(MailDelayed):
-    """The connection ended after the whole mail was handed over and before the reply: it may have been accepted."""
+    """The connection ended between handing the whole mail over and the reply: it may have been accepted."""
 
 
 class MailRefused(MailTrouble):
