@@ -14,6 +14,9 @@ class ReminderEvent(StrEnum):
     ASK = "ask"  # The reader asks, again or for later, or takes a cancel back: a new occurrence.
     CLAIM = "claim"  # A worker takes it, with a lease, to send its mail.
     DELIVER = "deliver"  # The mail server took the mail.
+    ASK_TO_CONFIRM = "ask_to_confirm"  # The mail server took the mail that asks whether the reader wants it.
+    CONFIRM = "confirm"  # The reader says that they do.
+    COME_AGAIN = "come_again"  # A reminder that repeats is set for its next time: a new occurrence.
     LOSE_LEASE = "lose_lease"  # The worker vanished, or was stopped and handed the reminder back.
     RETRY = "retry"  # The mail server asked to try again later.
     FAIL = "fail"  # The mail can never be delivered, or every try is used up.
@@ -26,6 +29,9 @@ _CANNOT: Final[Mapping[ReminderEvent, str]] = {
     ReminderEvent.ASK: "be asked for",
     ReminderEvent.CLAIM: "be claimed",
     ReminderEvent.DELIVER: "be delivered",
+    ReminderEvent.ASK_TO_CONFIRM: "be asked about",
+    ReminderEvent.CONFIRM: "be confirmed",
+    ReminderEvent.COME_AGAIN: "come again",
     ReminderEvent.LOSE_LEASE: "be handed back",
     ReminderEvent.RETRY: "be retried",
     ReminderEvent.FAIL: "fail",
@@ -39,12 +45,27 @@ MOVES: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]] = {
     (ReminderStatus.SCHEDULED, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
     (ReminderStatus.SCHEDULED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     (ReminderStatus.SENDING, ReminderEvent.DELIVER): ReminderStatus.SENT,
+    (ReminderStatus.SENDING, ReminderEvent.ASK_TO_CONFIRM): ReminderStatus.UNCONFIRMED,
     (ReminderStatus.SENDING, ReminderEvent.LOSE_LEASE): ReminderStatus.SCHEDULED,
     (ReminderStatus.SENDING, ReminderEvent.RETRY): ReminderStatus.SCHEDULED,
     (ReminderStatus.SENDING, ReminderEvent.FAIL): ReminderStatus.FAILED,
     (ReminderStatus.SENDING, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
     (ReminderStatus.SENDING, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     (ReminderStatus.FAILED, ReminderEvent.SEND_BACK): ReminderStatus.SCHEDULED,
+    (ReminderStatus.SENT, ReminderEvent.COME_AGAIN): ReminderStatus.SCHEDULED,
+    (ReminderStatus.SKIPPED, ReminderEvent.COME_AGAIN): ReminderStatus.SCHEDULED,
+    # A reader may be quicker than our record of the mail that asked them, or follow the link of an earlier one.
+    **{
+        (status, ReminderEvent.CONFIRM): ReminderStatus.SCHEDULED
+        for status in (
+            ReminderStatus.UNCONFIRMED,
+            ReminderStatus.SCHEDULED,
+            ReminderStatus.SENDING,
+            ReminderStatus.FAILED,
+        )
+    },
+    (ReminderStatus.UNCONFIRMED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
+    (ReminderStatus.SKIPPED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     # Without this, a reminder that its reader cancelled after a failure could still be sent back by staff.
     (ReminderStatus.FAILED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     # Who cancels from the mail itself is told that it is done, and their wish is on record.

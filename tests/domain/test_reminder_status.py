@@ -27,6 +27,16 @@ LEGAL = [
     ("failed", "ask", "scheduled"),
     ("failed", "send_back", "scheduled"),
     ("failed", "cancel", "cancelled"),
+    ("sending", "ask_to_confirm", "unconfirmed"),
+    ("unconfirmed", "ask", "scheduled"),
+    ("unconfirmed", "confirm", "scheduled"),
+    ("unconfirmed", "cancel", "cancelled"),
+    ("scheduled", "confirm", "scheduled"),
+    ("sending", "confirm", "scheduled"),
+    ("failed", "confirm", "scheduled"),
+    ("sent", "come_again", "scheduled"),
+    ("skipped", "come_again", "scheduled"),
+    ("skipped", "cancel", "cancelled"),
 ]
 ILLEGAL = sorted(set(product(ReminderStatus, ReminderEvent)) - {(status, event) for status, event, _ in LEGAL})
 
