@@ -1,0 +1,1 @@
+"""How mails leave: claimed, written, sent once, and what became of them."""

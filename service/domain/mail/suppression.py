@@ -1,0 +1,127 @@
+"""Addresses that get no more mail: after a bounce, a complaint, or their reader's own word.
+
+No address is kept, only its keyed hash (see `Keyring.marked_fingerprints`), so that a reader who was erased stays
+unknown and is still left in peace. The hash is that of the address in lower case: the hosts that tell capitals
+apart are fewer than the mail services that report an address in lower case, and silence is the safer mistake.
+"""
+
+import datetime
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Suppressed
+from service.db.keyring import CannotDecrypt
+from service.db.supporter import Supporter
+from service.db.suppression import EVERYWHERE, Suppression
+from service.db.types import keyring_of
+from service.db.upsert import insert_into
+
+# A dead address does not come alive, and a complaint is not taken back, because somebody asks again.
+FOR_GOOD = (Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT)
+
+
+class Addressee(NamedTuple):
+    """Whom a mail is for: a name for it, the stored address, its campaign's slug, and when the reader asked."""
+
+    key: uuid.UUID
+    address: str
+    campaign: str
+    asked_at: datetime.datetime
+
+
+def suppress(
+    session: Session, address: str, *, reason: Suppressed, now: datetime.datetime, scope: str = EVERYWHERE
+) -> None:
+    """Let no more mail of one campaign (its slug), or of any, go to a normalised address.
+
+    What holds for good is never weakened by what a reader may take back; of two of the same kind the later stays.
+    """
+    [current, *_] = hashes(session, address)
+    write_suppression(session, {"email_hash": current, "scope": scope, "reason": reason, "at": now})
+
+
+def write_suppression(session: Session, row: dict[str, object]) -> None:
+    """Write a suppression by its hash, or strengthen the one that is there; two at once write it in turn."""
+    statement = insert_into(session, Suppression).values(row)
+    new = statement.excluded
+    lasts, lasted = new.reason.in_(FOR_GOOD), Suppression.reason.in_(FOR_GOOD)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Suppression.email_hash, Suppression.scope],
+            set_={"reason": new.reason, "at": new.at},
+            where=or_(and_(lasts, ~lasted), and_(lasts == lasted, new.at > Suppression.at)),
+        )
+    )
+
+
+def suppress_supporter(
+    session: Session, supporter_id: uuid.UUID, *, reason: Suppressed, now: datetime.datetime, scope: str
+) -> None:
+    """Let no more mail go to this person; one whose stored address no key opens gets none anyway."""
+    try:
+        address = session.scalar(select(Supporter.email).where(Supporter.id == supporter_id))
+    except CannotDecrypt:
+        return
+    if address is not None:
+        suppress(session, address, reason=reason, now=now, scope=scope)
+
+
+def suppressed_among(session: Session, wanted: Iterable[Addressee]) -> dict[uuid.UUID, Suppressed]:
+    """Return which of these mails must not leave, and why, in one query however many they are.
+
+    A bounce or a complaint always counts. What the reader said counts only if they said it after they asked for
+    this mail, since they take it back by asking again.
+    """
+    mails = [(key, hashes(session, address), slug, asked_at) for key, address, slug, asked_at in wanted]
+    if not mails:
+        return {}
+    query = select(Suppression.email_hash, Suppression.scope, Suppression.reason, Suppression.at).where(
+        Suppression.email_hash.in_({email_hash for _, tried, _, _ in mails for email_hash in tried}),
+        Suppression.scope.in_({EVERYWHERE} | {slug for _, _, slug, _ in mails}),
+    )
+    known = {(email_hash, scope): (reason, at) for email_hash, scope, reason, at in session.execute(query)}
+    found = {}
+    for key, tried, slug, asked_at in mails:
+        standing = [known.get((email_hash, scope)) for email_hash in tried for scope in (EVERYWHERE, slug)]
+        reasons = [row[0] for row in standing if row and (row[0] in FOR_GOOD or row[1] > asked_at)]
+        if reasons:
+            # The words stand in the vocabulary with what holds for good first.
+            found[key] = min(reasons, key=list(Suppressed).index)
+    return found
+
+
+def suppressions_of(session: Session, address: str) -> Sequence[Suppression]:
+    """Return what stands against a normalised address, whichever key hashed it."""
+    query = select(Suppression).where(Suppression.email_hash.in_(hashes(session, address)))
+    return session.scalars(query.order_by(Suppression.scope, Suppression.at)).all()
+
+
+def lift_suppression(session: Session, address: str, *, scope: str | None = None) -> int:
+    """Let mail go to a normalised address again, in one scope or in all; return how many rows are gone."""
+    statement = delete(Suppression).where(Suppression.email_hash.in_(hashes(session, address)))
+    if scope is not None:
+        statement = statement.where(Suppression.scope == scope)
+    return len(session.scalars(statement.returning(Suppression.scope)).all())
+
+
+def list_suppressions(session: Session, *, reason: Suppressed | None = None) -> Iterator[Suppression]:
+    """Yield every suppression, the oldest first, without holding them all at once."""
+    query = select(Suppression).order_by(Suppression.at, Suppression.email_hash, Suppression.scope)
+    if reason is not None:
+        query = query.where(Suppression.reason == reason)
+    yield from session.scalars(query.execution_options(yield_per=500))
+
+
+def count_suppressions(session: Session) -> dict[Suppressed, int]:
+    """Return how many stand for each reason; a reason without any is there as well."""
+    counted = dict(session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason)).all())
+    return {reason: counted.get(reason, 0) for reason in Suppressed}
+
+
+def hashes(session: Session, address: str) -> list[bytes]:
+    """Return what an address may stand under, one for each key, the current one first."""
+    return keyring_of(session.get_bind().dialect).marked_fingerprints(address.lower())
