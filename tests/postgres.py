@@ -55,15 +55,19 @@ class Server:
         options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}"]
         fast = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
         speed = [] if durable else fast
-        self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *options, *speed, "-c", "max_connections=200"],
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("wb"),
-            cwd="/",
-            **account,
-        )
-        self._wait(binaries)
+        self._command = [binaries / "postgres", "-D", data, *options, *speed, "-c", "max_connections=200"]
+        self._binaries, self._given = binaries, account
+        self._process = self._start()
         self.url = f"postgresql://postgres@/postgres?host={quote(str(self.folder), safe='')}"
+
+    def crash(self) -> None:
+        """Stop the server in its immediate mode, in which it tidies nothing up; `recover` starts it again."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(timeout=20)
+
+    def recover(self) -> None:
+        """Start the server again; it repairs itself from its log."""
+        self._process = self._start()
 
     def stop(self) -> None:
         """Stop the server and remove its folder."""
@@ -71,6 +75,14 @@ class Server:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=20)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self) -> subprocess.Popen:
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                self._command, stdout=subprocess.DEVNULL, stderr=log, cwd="/", **self._given
+            )
+        self._wait(process)
+        return process
 
     @staticmethod
     def _account() -> dict:
@@ -86,12 +98,12 @@ class Server:
             "PostgreSQL refuses root, and there is no account 'postgres' or 'nobody' to use instead"
         )
 
-    def _wait(self, binaries: Path) -> None:
+    def _wait(self, process: subprocess.Popen) -> None:
         for _ in range(200):
-            ready = subprocess.run([binaries / "pg_isready", "-q", "-h", self.folder], check=False)
+            ready = subprocess.run([self._binaries / "pg_isready", "-q", "-h", self.folder], check=False)
             if ready.returncode == 0:
                 return
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 break
             time.sleep(0.05)
         raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()}")

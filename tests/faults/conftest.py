@@ -1,0 +1,27 @@
+"""A desk by the real clock, beside which real workers run, and a mail server that does as it is told."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from service.desk import utc_now
+from tests.faults.sink import FarSink
+
+
+@pytest.fixture
+def clock() -> Callable:
+    """Return the clock of every real process, in place of one that a test turns."""
+    return utc_now
+
+
+@pytest.fixture
+def sink() -> Iterator[FarSink]:
+    """Return a mail server in a process of its own."""
+    with FarSink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def url(desk) -> str:
+    """Return the URL of the database that the workers share with the desk."""
+    return desk.settings.database_url

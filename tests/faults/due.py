@@ -1,0 +1,74 @@
+"""Many reminders that are due, stored as fast as PostgreSQL takes them, and where they stand."""
+
+import datetime
+import uuid
+
+import psycopg
+from sqlalchemy import func, select
+
+from schemas.vocabulary import ReminderStatus
+from service.db.base import new_id
+from service.db.campaign import Campaign
+from service.db.reminder import Reminder
+from service.db.supporter import EMAIL
+from service.desk import Desk, utc_now
+
+UNDER_WAY = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING)
+SUPPORTERS = "COPY supporters (id, email, email_hash, created_at) FROM STDIN"
+REMINDERS = (
+    "COPY reminders (id, campaign_id, supporter_id, status, occurrence, months, due_on, due_at, timezone, "
+    "currency, lang, asked_at, attempts, lease_number, awaits_confirmation) FROM STDIN"
+)
+MONTH = datetime.timedelta(days=30)
+
+
+def address(number: int) -> str:
+    """Return the address of a reader who has no name."""
+    return f"reader-{number}@news.example"
+
+
+def addresses(count: int) -> set[str]:
+    """Return the addresses of the first so many readers."""
+    return {address(number) for number in range(count)}
+
+
+def fill(desk: Desk, count: int, *, slug: str = "default", first: int = 0) -> list[uuid.UUID]:
+    """Store reminders of so many readers, each due by now, the first the longest; return their ids."""
+    keyring, now = desk.database.keyring, utc_now()
+    with desk.database.reading() as session:
+        campaign_id = session.scalars(select(Campaign.id).where(Campaign.slug == slug)).one()
+    people = {new_id(): address(number) for number in range(first, first + count)}
+    ids = [new_id() for _ in people]
+    connection = desk.database.engine.raw_connection()
+    try:
+        cursor: psycopg.Cursor = connection.cursor()
+        with cursor.copy(SUPPORTERS) as copy:
+            for person, email in people.items():
+                closed = keyring.encrypt(email.encode(), context=EMAIL.context.encode())
+                copy.write_row((person, closed, keyring.fingerprint(email), now - MONTH))
+        with cursor.copy(REMINDERS) as copy:
+            for late, (reminder_id, person) in enumerate(
+                zip(reversed(ids), reversed(people), strict=True), start=1
+            ):
+                due_at = now - datetime.timedelta(milliseconds=late)
+                row = (reminder_id, campaign_id, person, "scheduled", 1, 1, due_at.date(), due_at, "UTC", "USD")
+                copy.write_row((*row, "en", now - MONTH, 0, 0, False))
+        connection.commit()
+        cursor.execute("ANALYZE supporters, reminders")
+        connection.commit()
+    finally:
+        connection.close()
+    return ids
+
+
+def standing(desk: Desk) -> dict[str, int]:
+    """Return how many reminders stand where."""
+    with desk.database.reading() as session:
+        rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
+        return {status.value: count for status, count in rows}
+
+
+def is_quiet(desk: Desk) -> bool:
+    """Whether no reminder is scheduled or in anybody's hands."""
+    with desk.database.reading() as session:
+        return session.scalar(select(Reminder.id).where(Reminder.status.in_(UNDER_WAY)).limit(1)) is None

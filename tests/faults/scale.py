@@ -1,0 +1,51 @@
+"""How large the faults are: small in `make test`, to keep the promises watched; large in `make faults`."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the runs; `outage_seconds` is how long the mail server stays away."""
+
+    reminders: int
+    kills: int
+    restarts: int
+    held: int
+    away: int
+    outage_seconds: float
+    mail_rate: int
+    poisoned: int
+    walks: int
+
+
+SHORT = Scale(
+    reminders=300,
+    kills=2,
+    restarts=1,
+    held=60,
+    away=120,
+    outage_seconds=3,
+    mail_rate=50,
+    poisoned=200,
+    walks=25,
+)
+FULL = Scale(
+    reminders=20_000,
+    kills=20,
+    restarts=3,
+    held=1_000,
+    away=10_000,
+    outage_seconds=60,
+    mail_rate=100,
+    poisoned=1_000,
+    walks=500,
+)
+IN_FULL = os.environ.get("FAULTS") == "full"
+SCALE = FULL if IN_FULL else SHORT
+
+
+def say(figures: str) -> None:
+    """Print figures on a line of their own, for whoever runs `make faults`."""
+    sys.stdout.write(f"\n{figures}\n")

@@ -1,0 +1,110 @@
+"""The tests' end of the mail server in `tests.faults.sink_process`."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from tests.processes import ROOT, free_port
+
+DROP = "drop"
+TAKE_AND_DROP = "take and drop"
+FOR_EVER = -1
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a sink has seen: mails that it accepted as (Message-ID, recipients, when), connections as instants."""
+
+    mails: list[tuple[str, list[str], float]]
+    connections: list[float]
+    header_names: list[str]
+
+    @property
+    def copies(self) -> Counter[str]:
+        """How many mails each address has."""
+        return Counter(recipient for _, recipients, _ in self.mails for recipient in recipients)
+
+    @property
+    def extras(self) -> int:
+        """How many mails there are beyond the first of each Message-ID."""
+        return len(self.mails) - len({message_id for message_id, _, _ in self.mails})
+
+    def ids_for(self, address: str) -> list[str]:
+        """Return the Message-ID of each mail that this address has."""
+        return [message_id for message_id, recipients, _ in self.mails if address in recipients]
+
+
+class FarSink:
+    """Runs from `with` to its end. `rule(at, reply)` makes it misbehave, at a greeting, login, recipient or data.
+
+    A reply `DROP` ends the connection in place of an answer, and `TAKE_AND_DROP` does so with the mail accepted.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    def __enter__(self) -> "FarSink":
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.sink_process", str(self.port)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}?tls=none"
+
+    @property
+    def url_with_login(self) -> str:
+        return f"smtp://desk:wrong@127.0.0.1:{self.port}?tls=none"
+
+    def open(self) -> None:
+        self._do("open")
+
+    def close(self) -> None:
+        self._do("close")
+
+    def rule(self, at: str, reply: str, *, to: str | None = None, times: int = FOR_EVER) -> None:
+        self._do("rule", at=at, reply=reply, to=to, times=times)
+
+    def calm(self) -> None:
+        self._do("calm")
+
+    def hold(self) -> None:
+        self._do("hold")
+
+    @property
+    def accepted(self) -> int:
+        return self._do("count")["accepted"]
+
+    @property
+    def in_hand(self) -> int:
+        return self._do("count")["in_hand"]
+
+    @property
+    def connections(self) -> int:
+        return self._do("count")["connections"]
+
+    def report(self) -> Report:
+        said = self._do("report")
+        mails = [(message_id, recipients, at) for message_id, recipients, at in said["mails"]]
+        return Report(mails, said["connections"], said["header_names"])
+
+    def _do(self, what: str, **more: Any) -> Any:
+        self._process.stdin.write(json.dumps({"do": what, **more}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the mail server of the tests has ended; its error is on standard error")
+        return json.loads(answer)

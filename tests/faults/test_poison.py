@@ -1,0 +1,116 @@
+"""Rows that can never become a mail, among many that can: each is kept for staff, and all the others leave."""
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from service.db.supporter import EMAIL
+from service.desk import Desk
+from tests.api.wire import bearer, change_campaign, listed
+from tests.faults.due import addresses, fill, is_quiet, standing
+from tests.faults.scale import SCALE, say
+from tests.faults.sink import FarSink
+from tests.faults.workers import Workers
+from tests.processes import wait_until
+
+pytestmark = pytest.mark.xdist_group("faults")
+FORGED = "reader@news.example\r\nBcc: everybody@news.example"
+
+
+def alter_the_address(desk: Desk, reminder_id: UUID) -> None:
+    run(
+        desk,
+        "UPDATE supporters SET email = set_byte(email, 20, get_byte(email, 20) # 255) WHERE id = "
+        "(SELECT supporter_id FROM reminders WHERE id = :id)",
+        reminder_id,
+    )
+
+
+def delete_the_campaign(desk: Desk, reminder_id: UUID) -> None:
+    change_campaign(desk, slug="gone")
+    run(
+        desk,
+        "UPDATE reminders SET campaign_id = (SELECT id FROM campaigns WHERE slug = 'gone') WHERE id = :id",
+        reminder_id,
+    )
+    run(desk, "DELETE FROM campaigns WHERE slug = 'gone'", unchecked=True)
+
+
+def break_the_words(desk: Desk, reminder_id: UUID) -> None:
+    change_campaign(desk, slug="broken")
+    run(desk, """UPDATE campaigns SET texts = '{"en": {"mail_subject": "Dear {nobody}"}}' WHERE slug = 'broken'""")
+    run(
+        desk,
+        "UPDATE reminders SET campaign_id = (SELECT id FROM campaigns WHERE slug = 'broken') WHERE id = :id",
+        reminder_id,
+    )
+
+
+def forge_the_address(desk: Desk, reminder_id: UUID) -> None:
+    forged = desk.database.keyring.encrypt(FORGED.encode(), context=EMAIL.context.encode())
+    run(
+        desk,
+        "UPDATE supporters SET email = :forged WHERE id = (SELECT supporter_id FROM reminders WHERE id = :id)",
+        reminder_id,
+        forged=forged,
+    )
+
+
+def forge_the_page(desk: Desk, reminder_id: UUID) -> None:
+    page = "https://news.example/\r\nBcc: everybody@news.example"
+    run(desk, "UPDATE reminders SET page_url = :page WHERE id = :id", reminder_id, page=page)
+
+
+def lose_the_time_zone(desk: Desk, reminder_id: UUID) -> None:
+    run(desk, "UPDATE reminders SET timezone = 'Mars/Olympus' WHERE id = :id", reminder_id)
+
+
+POISONS: tuple[Callable[[Desk, UUID], None], ...] = (
+    alter_the_address,
+    delete_the_campaign,
+    break_the_words,
+    forge_the_address,
+    forge_the_page,
+    lose_the_time_zone,
+)
+
+
+def run(
+    desk: Desk, statement: str, reminder_id: UUID | None = None, *, unchecked: bool = False, **values: object
+) -> None:
+    """Write to the tables behind everybody's back; `unchecked` even against their constraints."""
+    with desk.database.transaction() as session:
+        if unchecked:
+            session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text(statement), values if reminder_id is None else values | {"id": reminder_id})
+
+
+def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
+    desk: Desk, client, url: str, sink: FarSink, tmp_path: Path
+) -> None:
+    staff = bearer(desk, "read")
+    ids = fill(desk, SCALE.poisoned)
+    # They lie among the others, so that one which stopped a batch would take its neighbours with it.
+    poisoned = ids[:: SCALE.poisoned // len(POISONS)][: len(POISONS)]
+    for poison, reminder_id in zip(POISONS, poisoned, strict=True):
+        poison(desk, reminder_id)
+    with Workers(1, url, tmp_path / "log", MAIL_URL=sink.url) as workers:
+        wait_until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=120)
+        log = workers.log
+    report = sink.report()
+    items = {item["id"]: item for item in listed(client, staff, "/v1/admin/reminders", status="failed")["items"]}
+    reasons = {poison.__name__: items[str(one)]["reason"] for poison, one in zip(POISONS, poisoned, strict=True)}
+    say(
+        f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, and kept for staff: {reasons}"
+    )
+    healthy = addresses(SCALE.poisoned) - {f"reader-{ids.index(one)}@news.example" for one in poisoned}
+    assert set(report.copies) == healthy
+    assert report.extras == 0
+    assert standing(desk) == {"sent": len(healthy), "failed": len(POISONS)}
+    assert "bcc" not in report.header_names
+    assert len(items) == len(POISONS)
+    assert reasons == {}
+    assert "@news.example" not in log

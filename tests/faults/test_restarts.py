@@ -1,0 +1,63 @@
+"""PostgreSQL that falls over in the middle of it: nothing is lost, and the workers recover by themselves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.commands.migrate import migrate_and_seed
+from service.desk import Desk
+from service.wiring import build_desk
+from tests.conftest import settings_for
+from tests.faults.due import addresses, fill, is_quiet, standing
+from tests.faults.scale import SCALE, say
+from tests.faults.sink import FarSink
+from tests.faults.workers import Workers
+from tests.postgres import Server
+from tests.processes import wait_until
+
+pytestmark = pytest.mark.xdist_group("faults")
+WORKERS = 3
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    # It must keep what it said was committed, as every real one does.
+    server = Server(durable=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def desk(server: Server) -> Iterator[Desk]:
+    desk = build_desk(settings_for(server.url))
+    migrate_and_seed(desk)
+    yield desk
+    desk.database.engine.dispose()
+
+
+def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
+    server: Server, desk: Desk, url: str, sink: FarSink, tmp_path: Path
+) -> None:
+    fill(desk, SCALE.reminders)
+    with Workers(WORKERS, url, tmp_path / "log", MAIL_URL=sink.url) as workers:
+        for number in range(SCALE.restarts):
+            enough = SCALE.reminders * (number + 1) // (SCALE.restarts + 2)
+            wait_until(lambda: sink.accepted > enough, what=f"{enough} mails", seconds=600)  # noqa: B023 - used at once
+            # The worst moment: every worker has handed a mail over, and hears the reply with nowhere to write it.
+            sink.hold()
+            wait_until(lambda: sink.in_hand == WORKERS, what="every worker to have handed a mail over")
+            server.crash()
+            sink.calm()
+            wait_until(lambda: sink.in_hand == 0, what="the replies to be given")
+            server.recover()
+        wait_until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=600)
+        assert workers.all_live
+    report = sink.report()
+    say(
+        f"{SCALE.reminders:,} due, {SCALE.restarts} crash(es) of PostgreSQL under {WORKERS} workers: "
+        f"{len(report.copies):,} addresses have their mail, {report.extras} extra"
+    )
+    assert standing(desk) == {"sent": SCALE.reminders}
+    assert set(report.copies) == addresses(SCALE.reminders)
+    assert report.extras <= SCALE.restarts * WORKERS

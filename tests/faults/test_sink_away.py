@@ -1,0 +1,55 @@
+"""A mail server that is down: it is left alone, and when it is back, everything leaves at the rate that was set."""
+
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from service.db.delivery import Delivery
+from service.desk import Desk
+from tests.faults.due import addresses, fill, is_quiet, standing
+from tests.faults.scale import SCALE, say
+from tests.faults.sink import DROP, FarSink
+from tests.faults.workers import Workers
+from tests.processes import wait_until
+
+pytestmark = pytest.mark.xdist_group("faults")
+WORKERS = 3
+
+
+def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
+    desk: Desk, url: str, sink: FarSink, tmp_path: Path
+) -> None:
+    fill(desk, SCALE.away)
+    settings = {"MAIL_URL": sink.url, "MAIL_RATE": str(SCALE.mail_rate)}
+    with Workers(WORKERS, url, tmp_path / "log", **settings) as workers:
+        wait_until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails", seconds=600)
+        sink.close()
+        wait_until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
+        # Something answers the door now and hangs up at once, so that every knock can be counted.
+        sink.rule("greeting", DROP)
+        before = sink.connections
+        sink.open()
+        time.sleep(SCALE.outage_seconds)
+        knocks = sink.connections - before
+        sink.calm()
+        back_at = time.time()
+        wait_until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=600)
+    report = sink.report()
+    after = [at for _, _, at in report.mails if at >= back_at]
+    rate = len(after) / (after[-1] - after[0])
+    say(
+        f"{SCALE.away:,} due, the mail server away for {SCALE.outage_seconds:.0f} s: {knocks} connections by "
+        f"{WORKERS} workers meanwhile; all delivered, {report.extras} extra, {rate:.0f} mails/s of {SCALE.mail_rate}"
+    )
+    assert standing(desk) == {"sent": SCALE.away}
+    assert set(report.copies) == addresses(SCALE.away)
+    assert knocks <= WORKERS * (3 + SCALE.outage_seconds / 10)
+    assert report.extras <= WORKERS
+    with desk.database.reading() as session:
+        again = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.attempts > 1))
+    # Only what was in somebody's hands when the line was cut has cost an attempt.
+    assert again <= WORKERS
+    assert rate <= SCALE.mail_rate * 1.1
