@@ -1,20 +1,27 @@
-"""Puts reminders whose worker vanished back in the queue."""
+"""Takes up reminders whose worker vanished, by what is on record of their mails."""
 
 import threading
+from collections import Counter
+from collections.abc import Mapping
 
 import structlog
 
+from jobs.carrier import rules_of
 from service.desk import Desk
-from service.domain.deliveries import return_lost_reminders as return_some
+from service.domain.mail import settling
 
 log = structlog.get_logger()
 
 
-def return_lost_reminders(desk: Desk, stop: threading.Event) -> None:
-    """Return every reminder whose lease has ended."""
+def return_lost_reminders(desk: Desk, stop: threading.Event) -> Mapping[str, int]:
+    """Settle every reminder whose lease has ended; return how many came to which end."""
+    counts: Counter[str] = Counter()
     while not stop.is_set():
         with desk.database.transaction() as session:
-            returned = return_some(session, now=desk.clock())
-        if not returned:
-            return
-        log.warning("lost_reminders_returned", count=returned)
+            some = settling.return_lost_reminders(session, rules=rules_of(desk), now=desk.clock())
+        if not some:
+            break
+        counts.update(some)
+    if counts:
+        log.warning("lost_reminders_returned", **counts)
+    return counts

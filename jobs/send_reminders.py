@@ -1,87 +1,54 @@
-"""Sends the reminders that are due, a small batch at a time, until none is left or the worker is told to stop."""
+"""Sends the reminders that are due, over as many connections as the settings say."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from sqlalchemy import exc
-from sqlalchemy.orm import Session
 
+from jobs.carrier import Carrier, rules_of
 from service.desk import Desk
-from service.domain.deliveries import (
-    Claim,
-    claim_due_reminders,
-    hand_back,
-    record_delay,
-    record_failure,
-    record_sent,
-    write_letter,
-)
-from service.domain.errors import LeaseLost
-from service.domain.ports import MailDelayed, MailRefused
-
-BATCH = 20
+from service.domain.mail.settling import return_lost_reminders
+from service.domain.ports import MailServerRefusesUs
 
 log = structlog.get_logger()
 
 
-def send_reminders(desk: Desk, stop: threading.Event) -> None:
-    """Send what is due, the longest due first."""
-    try:
-        while not stop.is_set():
-            with desk.database.transaction() as session:
-                claims = claim_due_reminders(session, now=desk.clock(), limit=BATCH)
-            if not claims:
-                return
-            for claim in claims:
-                if stop.is_set():
-                    _record(desk, claim, lambda session, claim: hand_back(session, claim, now=desk.clock()))
-                else:
-                    _send_one(desk, claim)
-    finally:
-        desk.mailer.close()
+def send_reminders(desk: Desk, stop: threading.Event) -> Mapping[str, int]:
+    """Send what is due, the longest due first; return how many reminders came to which end.
+
+    Raises:
+        MailServerAway, MailServerRefusesUs: no mail can leave; what was not sent waits, at no cost to it.
+    """
+    if not desk.breaker.lets_through(desk.clock()):
+        return {}
+    counts = _take_up_what_a_broken_run_left(desk)
+    carriers = [Carrier(desk, mailer, stop) for mailer in desk.mailers]
+    with ThreadPoolExecutor(len(carriers), thread_name_prefix="carrier") as pool:
+        runs = [pool.submit(carrier.run) for carrier in carriers]
+    for carrier in carriers:
+        counts.update(carrier.counts)
+    if counts.total():
+        log.info("reminders_carried", **{name: count for name, count in counts.items() if count})
+    for run in runs:
+        run.result()
+    for trouble in (carrier.trouble for carrier in carriers):
+        if trouble is not None:
+            needs_somebody = isinstance(trouble, MailServerRefusesUs)
+            desk.breaker.trip(desk.clock(), needs_somebody=needs_somebody)
+            say = log.error if needs_somebody else log.warning
+            say("mail_server_refuses_us" if needs_somebody else "mail_server_away", reason=str(trouble))
+            raise trouble
+    return counts
 
 
-def _send_one(desk: Desk, claim: Claim) -> None:
-    """Send one reminder between two transactions; whatever is wrong with it stays with it."""
-    try:
+def _take_up_what_a_broken_run_left(desk: Desk) -> Counter[str]:
+    """Settle what this worker holds although no run of it is under way, as after an error in the middle of one."""
+    counts: Counter[str] = Counter()
+    while True:
         with desk.database.transaction() as session:
-            letter = write_letter(session, claim, links=desk.links, now=desk.clock())
-        if letter is None:
-            log.info("reminder_skipped", reminder=str(claim.reminder_id))
-            return
-        desk.mailer.send(letter)
-    except LeaseLost:
-        log.info("reminder_lease_lost", reminder=str(claim.reminder_id))
-    except MailDelayed as error:
-        log.warning("reminder_delayed", reminder=str(claim.reminder_id), reason=str(error))
-        reason = str(error)
-        _record(desk, claim, lambda session, claim: record_delay(session, claim, reason=reason, now=desk.clock()))
-    except MailRefused as error:
-        log.warning("reminder_refused", reminder=str(claim.reminder_id), reason=str(error))
-        reason = str(error)
-        _record(
-            desk, claim, lambda session, claim: record_failure(session, claim, reason=reason, now=desk.clock())
-        )
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
-        # The database does not answer, which is no fault of this reminder; its lease ends by itself.
-        raise
-    except Exception as error:
-        # One row that cannot be read, written or rendered must not keep the others from leaving.
-        log.exception("reminder_failed", reminder=str(claim.reminder_id))
-        reason = f"could not be written ({type(error).__name__})"
-        _record(
-            desk, claim, lambda session, claim: record_failure(session, claim, reason=reason, now=desk.clock())
-        )
-    else:
-        log.info("reminder_sent", reminder=str(claim.reminder_id))
-        _record(desk, claim, lambda session, claim: record_sent(session, claim, now=desk.clock()))
-
-
-def _record(desk: Desk, claim: Claim, write: Callable[[Session, Claim], None]) -> None:
-    """Write down what became of a claim, unless it is someone else's by now."""
-    try:
-        with desk.database.transaction() as session:
-            write(session, claim)
-    except LeaseLost:
-        log.info("reminder_lease_lost", reminder=str(claim.reminder_id))
+            some = return_lost_reminders(session, rules=rules_of(desk), now=desk.clock(), worker=desk.worker_id)
+        counts.update(some)
+        if not some:
+            return counts

@@ -1,27 +1,39 @@
 """Everything that a request or a job works with, in one frozen object."""
 
 import datetime
+import uuid
 from dataclasses import dataclass
 
 from service.db.session import Database
 from service.domain.campaign_shelf import CampaignShelf
 from service.domain.links import Links
+from service.domain.mail.breaker import Breaker
 from service.domain.ports import Clock, Gateway, Mailer, Throttle
 from service.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """The newsroom's support desk, as `service.wiring` builds it once for each process."""
+    """The newsroom's support desk, as `service.wiring` builds it once for each process.
+
+    There is a mailer for each connection that a worker may open; `worker_id` is what this process signs with.
+    """
 
     settings: Settings
     database: Database
     clock: Clock
     gateway: Gateway
-    mailer: Mailer
+    mailers: tuple[Mailer, ...]
+    breaker: Breaker
+    worker_id: uuid.UUID
     throttle: Throttle
     shelf: CampaignShelf
     links: Links
+
+    @property
+    def lease(self) -> datetime.timedelta:
+        """How long a worker keeps what it claimed without a sign of life."""
+        return datetime.timedelta(seconds=self.settings.mail.lease_seconds)
 
 
 def utc_now() -> datetime.datetime:

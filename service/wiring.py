@@ -1,10 +1,13 @@
 """Building the desk from the settings: once for each process, shared by web and worker."""
 
+import uuid
+
 from service.db.keyring import Keyring
 from service.db.session import Database, make_engine
 from service.desk import Desk, utc_now
 from service.domain.campaign_shelf import CampaignShelf
 from service.domain.links import Links
+from service.domain.mail.breaker import Breaker
 from service.domain.ports import Clock, Mailer, Throttle
 from service.gateways.letters import LetterWriter
 from service.gateways.outbox import OutboxMailer
@@ -23,18 +26,22 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
         database=database,
         clock=clock,
         gateway=SandboxGateway(keyring, settings.public_url),
-        mailer=_mailer(settings, database, clock),
+        mailers=_mailers(settings, database, clock),
+        breaker=Breaker(),
+        worker_id=uuid.uuid4(),
         throttle=_throttle(settings, keyring),
         shelf=CampaignShelf(database.reading),
         links=Links(settings.public_url),
     )
 
 
-def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
-    writer = LetterWriter(settings.mail.sender, clock)
-    if settings.mail.server is None:
-        return OutboxMailer(database, writer, clock)
-    return SmtpMailer(settings.mail.server, writer)
+def _mailers(settings: Settings, database: Database, clock: Clock) -> tuple[Mailer, ...]:
+    mail, writer = settings.mail, LetterWriter(settings.mail.sender, clock)
+    if mail.server is None:
+        return (OutboxMailer(database, writer, clock),)
+    return tuple(
+        SmtpMailer(mail.server, writer, per_connection=mail.per_connection) for _ in range(mail.connections)
+    )
 
 
 def _throttle(settings: Settings, keyring: Keyring) -> Throttle:

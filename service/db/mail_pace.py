@@ -9,7 +9,7 @@ from service.db.base import Base
 
 
 class MailPace(Base):
-    """The first instant that no worker has taken for a mail yet; one row for each mail server."""
+    """The first instant that no worker has taken for a mail yet; one row for the one mail server."""
 
     __tablename__ = "mail_pace"
 

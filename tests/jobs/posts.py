@@ -2,29 +2,55 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from jobs.send_reminders import send_reminders
+from schemas.vocabulary import DeliveryOutcome
 from service.db.reminder import Reminder, ReminderMove
 from service.desk import Desk
-from service.domain.ports import ReminderLetter
+from service.domain.mail.breaker import Breaker
+from service.domain.mail.claims import Claim, claim_due_reminders
+from service.domain.mail.deliveries import begin_delivery, record_reply
+from service.domain.mail.settling import Rules, return_lost_reminders, settle
+from service.domain.ports import Mail, ReminderLetter
 
 READER = "reader@news.example"
 
 
 class Post:
-    """A mailer that keeps the letters and calls `on_send` before it takes each."""
+    """A mailer that keeps the letters and calls `on_send` before it takes each; `on_open` before each as well."""
 
-    def __init__(self, on_send: Callable[[ReminderLetter], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        on_send: Callable[[ReminderLetter], None] = lambda _: None,
+        *,
+        on_open: Callable[[], None] = lambda: None,
+    ) -> None:
         self.letters: list[ReminderLetter] = []
         self.on_send = on_send
+        self.on_open = on_open
+        self.opened = 0
         self.closed = 0
+        self._written: ReminderLetter | None = None
 
-    def send(self, letter: ReminderLetter) -> None:
+    def write(self, letter: ReminderLetter) -> Mail:
+        self._written = letter
+        return Mail(message_id=letter.message_id, recipient=letter.to, content=b"")
+
+    def open(self) -> None:
+        self.opened += 1
+        self.on_open()
+
+    def send(self, mail: Mail) -> str:
+        letter = self._written
+        assert letter is not None
+        assert letter.message_id == mail.message_id
         self.on_send(letter)
         self.letters.append(letter)
+        return "250 OK"
 
     def close(self) -> None:
         self.closed += 1
@@ -36,7 +62,7 @@ class Post:
 
 def with_post(desk: Desk, post: Post) -> Desk:
     """Return the desk with another mailer."""
-    return dataclasses.replace(desk, mailer=post)
+    return dataclasses.replace(desk, mailers=(post,), breaker=Breaker())
 
 
 def told_to_stop() -> threading.Event:
@@ -61,9 +87,9 @@ def history(desk: Desk, reminder_id: object) -> list[tuple[str, str]]:
         return [(move.event, move.to_status.value) for move in moves]
 
 
-def run(desk: Desk, post: Post | None = None) -> None:
-    """Run the job once, with another mailer if one is given."""
-    send_reminders(desk if post is None else with_post(desk, post), threading.Event())
+def run(desk: Desk, post: Post | None = None) -> Mapping[str, int]:
+    """Run the job once, with another mailer if one is given; return what it counts."""
+    return send_reminders(desk if post is None else with_post(desk, post), threading.Event())
 
 
 def standing(desk: Desk) -> dict[str, int]:
@@ -71,3 +97,34 @@ def standing(desk: Desk) -> dict[str, int]:
     with desk.database.reading() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
+
+
+def claim_in(session: Session, desk: Desk, *, limit: int = 100) -> list[Claim]:
+    """Claim what is due, whatever the hour."""
+    return claim_due_reminders(
+        session, worker=desk.worker_id, now=desk.clock(), limit=limit, lease=desk.lease, keep_hours=False
+    ).claims
+
+
+def begin(desk: Desk, claim: Claim) -> int:
+    """Write down that a mail is about to leave; return which attempt it is."""
+    with desk.database.transaction() as session:
+        return begin_delivery(session, claim, now=desk.clock())
+
+
+def answer(desk: Desk, claim: Claim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
+    """Write down what became of a mail."""
+    with desk.database.transaction() as session:
+        record_reply(session, claim, outcome, reply=words, now=desk.clock())
+
+
+def settle_all(desk: Desk, *claims: Claim, rules: Rules = Rules()) -> dict[str, int]:  # noqa: B008 - it is frozen
+    """Settle claims by what is on record of them."""
+    with desk.database.transaction() as session:
+        return dict(settle(session, claims, rules=rules, now=desk.clock()))
+
+
+def give_back_lost(desk: Desk, *, rules: Rules = Rules()) -> dict[str, int]:  # noqa: B008 - it is frozen
+    """Sweep up what was lost."""
+    with desk.database.transaction() as session:
+        return dict(return_lost_reminders(session, rules=rules, now=desk.clock()))

@@ -13,14 +13,13 @@ from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.campaigns import find_campaign
-from service.domain.deliveries import claim_due_reminders
 from service.domain.reminders import ReminderWish, set_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_desk
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.db.people import ask, how_many
-from tests.jobs.posts import find, history
+from tests.jobs.posts import claim_in, find, history
 from tests.processes import wait_until
 
 ASKED = {"campaign": "default", "email": "reader@news.example"}
@@ -68,7 +67,7 @@ def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(desk: Desk, clock
     clock.advance(days=32)
     claiming = desk.database.transaction()
     session = claiming.__enter__()
-    claim_due_reminders(session, now=clock(), limit=1)
+    claim_in(session, desk, limit=1)
     behind(desk, lambda: claiming.__exit__(None, None, None), lambda: ask(desk, "reader@news.example"))
     reminder = find(desk, reminder_id)
     assert (reminder.status, reminder.occurrence) == (ReminderStatus.SCHEDULED, 2)
@@ -82,7 +81,7 @@ def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(desk: Desk, clock:
         wish = ReminderWish(campaign="default", email="reader@news.example")
         set_reminder(session, find_campaign(session, "default"), wish, now=clock())
         with desk.database.transaction() as other:
-            assert claim_due_reminders(other, now=clock(), limit=1) == []
+            assert claim_in(other, desk, limit=1) == []
 
 
 @pytest.mark.parametrize("keys", ["one key", "keys being changed"])

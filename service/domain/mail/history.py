@@ -1,0 +1,36 @@
+"""Moving many reminders at once, as one table says, with the history of each."""
+
+import datetime
+import uuid
+from collections.abc import Iterable
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import ReminderStatus
+from service.db.base import new_id
+from service.db.reminder import ReminderMove
+from service.domain.reminder_status import ReminderEvent, move
+
+
+def write_moves(
+    session: Session,
+    event: ReminderEvent,
+    moved: Iterable[tuple[uuid.UUID, int]],
+    *,
+    before: ReminderStatus,
+    now: datetime.datetime,
+) -> ReminderStatus:
+    """Write the same move into the history of reminders, given as (id, occurrence); return where they stand now.
+
+    Raises:
+        IllegalMove: the event cannot happen to a reminder that stands there.
+    """
+    after = move(before, event)
+    shared = {"event": event.value, "from_status": before, "to_status": after, "reason": None, "at": now}
+    rows = [
+        {"id": new_id(), "reminder_id": row_id, "occurrence": occurrence} | shared for row_id, occurrence in moved
+    ]
+    if rows:
+        session.execute(insert(ReminderMove), rows)
+    return after

@@ -1,0 +1,197 @@
+"""Writing the letters for what was claimed, many at once; what cannot be written or need not leave ends here."""
+
+import datetime
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import LargeBinary, Row, func, select, type_coerce
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import PaymentStatus, ReminderStatus
+from service.db.campaign import Campaign
+from service.db.keyring import CannotDecrypt
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder, stands
+from service.db.supporter import EMAIL, Supporter
+from service.domain.links import Links
+from service.domain.listed_pages import is_on_embedding_site
+from service.domain.mail.claims import Claim
+from service.domain.mail.suppression import Addressee, suppressed_among
+from service.domain.mail_tallies import count_mails
+from service.domain.ports import ReminderLetter
+from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders import chosen_gift, move_reminder, reminder_token, schedule_next
+from service.domain.supporters import keyring_in
+
+ALREADY_GAVE = "already_gave"
+SUPPRESSED = "suppressed"
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """The letters that are to leave, each with its claim, and how many reminders ended here instead, by how."""
+
+    letters: list[tuple[Claim, ReminderLetter]]
+    ended: Counter[str]
+
+
+class Unwritable(Exception):
+    """A letter cannot be written; the message tells the staff why and holds nothing of the reader's."""
+
+
+def write_letters(
+    session: Session,
+    claims: Sequence[Claim],
+    *,
+    links: Links,
+    now: datetime.datetime,
+    month_seconds: int | None = None,
+) -> Drafts:
+    """Return the letters for these claims, which this transaction has made.
+
+    Whoever gave since they asked, or gets no more mail, is skipped. A row that cannot be read or written is failed
+    with a reason, and keeps no other from leaving.
+    """
+    drafts = Drafts([], Counter())
+    held = {claim.reminder_id: claim for claim in claims}
+    addresses: dict[uuid.UUID, str] = {}
+    rows: list[Row[tuple[Reminder, Campaign, bytes]]] = []
+    for row in _claimed_rows(session, held):
+        reminder, campaign, closed = row
+        try:
+            addresses[reminder.id] = _address(session, campaign, closed)
+            rows.append(row)
+        except Unwritable as error:
+            _end(session, drafts, reminder, ReminderEvent.FAIL, unwritable(error), now=now)
+    suppressed = suppressed_among(
+        session,
+        [
+            Addressee(reminder.id, addresses[reminder.id], campaign.slug, reminder.asked_at)
+            for reminder, campaign, _ in rows
+        ],
+    )
+    gave_at = _last_gifts(session, {reminder.supporter_id for reminder, _, _ in rows})
+    for reminder, campaign, _ in rows:
+        why = suppressed.get(reminder.id)
+        if why is not None:
+            _end(session, drafts, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {why}", now=now)
+        elif _gave_since_asking(reminder, gave_at.get(reminder.supporter_id)):
+            _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
+            if reminder.every_months is not None:
+                schedule_next(session, reminder, now=now, month_seconds=month_seconds)
+        else:
+            try:
+                letter = _letter(session, reminder, campaign, addresses[reminder.id], links)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
+                _end(session, drafts, reminder, ReminderEvent.FAIL, unwritable(error), now=now)
+            else:
+                drafts.letters.append((held[reminder.id], letter))
+    if drafts.ended:
+        count_mails(session, **drafts.ended)
+    return drafts
+
+
+def unwritable(error: Exception) -> str:
+    """Say in the staff's words why a letter could not be written; only our own errors are known to be discreet."""
+    return f"could not be written: {error if isinstance(error, Unwritable) else type(error).__name__}"
+
+
+def _claimed_rows(session: Session, held: dict[uuid.UUID, Claim]) -> list[Row[tuple[Reminder, Campaign, bytes]]]:
+    # The address is read as it lies in the table, so that one that does not open cannot keep the others from it;
+    # and a campaign that somebody deleted past the constraint must fail its own reminders only.
+    rows = session.execute(
+        select(Reminder, Campaign, type_coerce(Supporter.email, LargeBinary))
+        .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
+        .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
+        .where(Reminder.id.in_(held), stands(ReminderStatus.SENDING))
+        .order_by(Reminder.due_at, Reminder.id)
+    ).all()
+    return list(rows)
+
+
+def _address(session: Session, campaign: Campaign | None, closed: bytes | None) -> str:
+    if campaign is None:
+        raise Unwritable("its campaign was deleted")
+    if closed is None:
+        raise Unwritable("its reader was deleted")
+    try:
+        return EMAIL.open(closed, keyring_in(session))
+    except (CannotDecrypt, UnicodeDecodeError) as error:
+        raise Unwritable("no key of SECRET_KEYS opens its address") from error
+
+
+def _end(
+    session: Session,
+    drafts: Drafts,
+    reminder: Reminder,
+    event: ReminderEvent,
+    reason: str,
+    *,
+    now: datetime.datetime,
+) -> None:
+    move_reminder(session, reminder, event, now=now, reason=reason)
+    suppressed = reason.startswith(SUPPRESSED)
+    drafts.ended["failed" if event == ReminderEvent.FAIL else "suppressed" if suppressed else "skipped"] += 1
+
+
+def _last_gifts(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID, datetime.datetime]:
+    """Return when each of these people last gave, as far as they ever did."""
+    rows = session.execute(
+        select(Pledge.supporter_id, func.max(Payment.paid_at))
+        .join(Payment, Payment.pledge_id == Pledge.id)
+        .where(Pledge.supporter_id.in_(supporters), Payment.status == PaymentStatus.SUCCEEDED)
+        .group_by(Pledge.supporter_id)
+    )
+    return {supporter_id: paid_at for supporter_id, paid_at in rows if supporter_id is not None}
+
+
+def _gave_since_asking(reminder: Reminder, gave_at: datetime.datetime | None) -> bool:
+    if gave_at is None or reminder.awaits_confirmation:
+        return False
+    # One that comes again asks whether they gave since it last came.
+    return gave_at >= max(reminder.asked_at, reminder.sent_at or reminder.asked_at)
+
+
+def _letter(
+    session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links
+) -> ReminderLetter:
+    # A reader of "pt-BR" is written to in a campaign's "pt", where it has no closer words.
+    texts: dict[str, str] = campaign.texts.get(reminder.lang) or campaign.texts.get(
+        reminder.lang.partition("-")[0], {}
+    )
+    gift = chosen_gift(reminder)
+    token = reminder_token(keyring_in(session), reminder)
+    return ReminderLetter(
+        message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
+        to=address,
+        lang=reminder.lang,
+        campaign_name=campaign.name,
+        campaign_heading=texts.get("heading", campaign.heading),
+        texts=texts,
+        asked_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
+        asked_where=_where(campaign, reminder.page_url, links),
+        frequency=reminder.frequency,
+        money=gift,
+        give_url=links.gift_page(campaign, reminder.frequency, gift.amount_minor if gift else None),
+        manage_url=links.reminder_page(token),
+        cancel_url=links.reminder_cancel(token),
+        every_months=reminder.every_months,
+        asks_to_confirm=reminder.awaits_confirmation,
+    )
+
+
+def _where(campaign: Campaign, page_url: str | None, links: Links) -> str | None:
+    """Return the page that the reader asked on, if it is ours or on a site that may embed the campaign.
+
+    Anybody can send a sign-up that names any page. A campaign that lists its sites keeps strangers' pages out of
+    its mails; one that lets every site embed it (`*`, the default) does not.
+    """
+    if page_url is None:
+        return None
+    if not page_url.isprintable():
+        raise Unwritable("the address of its page holds control characters")
+    return page_url if is_on_embedding_site(campaign, page_url, own=links.public_url) else None

@@ -1,0 +1,28 @@
+"""How fast mails leave, counted in the database for all workers together."""
+
+import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.db.mail_pace import MailPace
+from service.db.upsert import insert_into
+
+MAIL_SERVER = "mail"
+
+
+def reserve_slots(session: Session, *, rate: float, count: int, now: datetime.datetime) -> list[datetime.datetime]:
+    """Take the next `count` instants at which a mail may leave, `rate` of them a second.
+
+    What nobody used in time is not saved up: after a quiet hour mails leave at the rate, and not all at once.
+    """
+    apart = datetime.timedelta(seconds=1 / rate)
+    session.execute(
+        insert_into(session, MailPace)
+        .values(server=MAIL_SERVER, free_from=now)
+        .on_conflict_do_nothing(index_elements=[MailPace.server])
+    )
+    pace = session.scalars(select(MailPace).where(MailPace.server == MAIL_SERVER).with_for_update()).one()
+    first = max(pace.free_from, now)
+    pace.free_from = first + apart * count
+    return [first + apart * number for number in range(count)]

@@ -1,0 +1,191 @@
+"""Moving reminders by what is on record of their mails: after a batch, and after a worker that never came back.
+
+Both ways are one, so that what a crash leaves behind is settled as if its worker had done it.
+"""
+
+import datetime
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import DeliveryOutcome, ReminderStatus
+from service.db.delivery import Delivery
+from service.db.reminder import Reminder, stands
+from service.domain.errors import LeaseLost
+from service.domain.mail.backoff import MOST_ATTEMPTS, pause_after
+from service.domain.mail.claims import Claim
+from service.domain.mail.history import write_moves
+from service.domain.mail_tallies import count_mails
+from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders import move_reminder, schedule_next
+
+NOT_BEGUN = "not_begun"
+IN_DOUBT = "in doubt: the worker stopped while the mail was leaving, so it may have arrived"
+ROWS_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the deployment decides: whether staff look at a doubtful mail first, and how long a month is."""
+
+    holds_doubtful: bool = False
+    month_seconds: int | None = None
+
+
+def settle(session: Session, claims: Sequence[Claim], *, rules: Rules, now: datetime.datetime) -> Counter[str]:
+    """Settle a worker's own claims; return how many reminders came to which end.
+
+    One that was cancelled, renewed or taken over since is not touched.
+    """
+    leases = {claim.reminder_id: claim.lease_number for claim in claims}
+    rows = session.execute(_records().where(Reminder.id.in_(leases)).with_for_update(of=Reminder)).all()
+    mine = [row for row in rows if row.lease_number == leases[row.id]]
+    counts = _settle(session, mine, rules, now)
+    if len(claims) > len(mine):
+        counts["lease_lost"] = len(claims) - len(mine)
+    return counts
+
+
+def return_lost_reminders(
+    session: Session,
+    *,
+    rules: Rules,
+    now: datetime.datetime,
+    worker: uuid.UUID | None = None,
+    limit: int = ROWS_AT_ONCE,
+) -> Counter[str]:
+    """Settle reminders whose lease has ended, however long ago, or that `worker` still holds from a broken run."""
+    lost = Reminder.leased_until <= now
+    query = _records().where(lost if worker is None else or_(lost, Reminder.leased_by == worker)).limit(limit)
+    rows = session.execute(query.with_for_update(of=Reminder, skip_locked=True)).all()
+    return _settle(session, rows, rules, now)
+
+
+def refuse_letter(session: Session, claim: Claim, *, reason: str, now: datetime.datetime) -> None:
+    """Record that this letter could not be made into a mail; staff can read why and send it back.
+
+    Raises:
+        LeaseLost: the reminder was cancelled, renewed or taken over since it was claimed.
+    """
+    reminder = session.scalar(
+        select(Reminder)
+        .where(
+            Reminder.id == claim.reminder_id,
+            Reminder.lease_number == claim.lease_number,
+            stands(ReminderStatus.SENDING),
+        )
+        .with_for_update()
+    )
+    if reminder is None:
+        raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
+    move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=reason)
+    count_mails(session, failed=1)
+
+
+def _records() -> Select[Any]:
+    """Return the query for reminders in some worker's hands, each with the record of its mail if it was begun."""
+    # A record from an earlier lease says nothing of this one, unless the mail was accepted after all.
+    record = and_(
+        Delivery.reminder_id == Reminder.id,
+        Delivery.occurrence == Reminder.occurrence,
+        or_(Delivery.lease_number == Reminder.lease_number, Delivery.outcome == DeliveryOutcome.ACCEPTED),
+    )
+    return (
+        select(
+            Reminder.id,
+            Reminder.occurrence,
+            Reminder.lease_number,
+            Reminder.every_months,
+            Reminder.awaits_confirmation,
+            Delivery.outcome,
+            Delivery.attempts,
+            Delivery.reply,
+            Delivery.ended_at,
+        )
+        .outerjoin(Delivery, record)
+        .where(stands(ReminderStatus.SENDING))
+    )
+
+
+def _settle(session: Session, rows: Sequence[Row[Any]], rules: Rules, now: datetime.datetime) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    plain = []
+    for row in rows:
+        accepted = row.outcome == DeliveryOutcome.ACCEPTED
+        if accepted and row.every_months is None and not row.awaits_confirmation:
+            plain.append(row)
+        else:
+            _settle_one(session, row, rules, now, counts)
+    if plain:
+        _deliver(session, plain, now)
+        counts["sent"] += len(plain)
+    kept = {name: counts[name] for name in ("sent", "retried", "failed", "in_doubt") if counts[name]}
+    if kept:
+        count_mails(session, **kept)
+    return counts
+
+
+def _deliver(session: Session, rows: Sequence[Row[Any]], now: datetime.datetime) -> None:
+    """Move many reminders to `sent` at once: nothing else is to be said of nearly all of them."""
+    after = write_moves(
+        session,
+        ReminderEvent.DELIVER,
+        [(row.id, row.occurrence) for row in rows],
+        before=ReminderStatus.SENDING,
+        now=now,
+    )
+    session.execute(
+        update(Reminder),
+        [
+            {
+                "id": row.id,
+                "status": after,
+                "attempts": row.attempts,
+                "sent_at": row.ended_at,
+                "leased_until": None,
+            }
+            for row in rows
+        ],
+    )
+
+
+def _settle_one(
+    session: Session, row: Row[Any], rules: Rules, now: datetime.datetime, counts: Counter[str]
+) -> None:
+    reminder = session.get_one(Reminder, row.id)
+    if row.outcome is None:
+        move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=NOT_BEGUN)
+        counts["handed_back"] += 1
+        return
+    reminder.attempts = row.attempts
+    used_up = row.attempts >= MOST_ATTEMPTS
+    match row.outcome:
+        case DeliveryOutcome.ACCEPTED if reminder.awaits_confirmation:
+            move_reminder(session, reminder, ReminderEvent.ASK_TO_CONFIRM, now=now)
+            counts["sent"] += 1
+        case DeliveryOutcome.ACCEPTED:
+            move_reminder(session, reminder, ReminderEvent.DELIVER, now=now)
+            reminder.sent_at = row.ended_at
+            schedule_next(session, reminder, now=now, month_seconds=rules.month_seconds)
+            counts["sent"] += 1
+        case DeliveryOutcome.WITHDRAWN:
+            move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=row.reply)
+            counts["handed_back"] += 1
+        case DeliveryOutcome.LEAVING if not rules.holds_doubtful and not used_up:
+            move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=IN_DOUBT)
+            counts["in_doubt"] += 1
+        case DeliveryOutcome.LEAVING:
+            move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=IN_DOUBT)
+            counts.update(in_doubt=1, failed=1)
+        case DeliveryOutcome.DEFERRED if not used_up:
+            move_reminder(session, reminder, ReminderEvent.RETRY, now=now, reason=row.reply)
+            reminder.due_at = now + pause_after(row.attempts)
+            counts["retried"] += 1
+        case _:
+            move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=row.reply)
+            counts["failed"] += 1
