@@ -1,4 +1,4 @@
-"""Shows that the worker is alive."""
+"""Shows that this worker is alive."""
 
 import threading
 
@@ -9,4 +9,4 @@ from service.domain.summary import beat as write_beat
 def beat(desk: Desk, _stop: threading.Event) -> None:
     """Write the worker's heartbeat, which /readyz reads."""
     with desk.database.transaction() as session:
-        write_beat(session, now=desk.clock())
+        write_beat(session, worker=desk.worker_id, now=desk.clock())

@@ -10,9 +10,10 @@ from service.domain.idempotency import forget_old_keys
 log = structlog.get_logger()
 
 
-def forget_idempotency_keys(desk: Desk, _stop: threading.Event) -> None:
+def forget_idempotency_keys(desk: Desk, _stop: threading.Event) -> dict[str, int]:
     """Delete the keys that are over a week old."""
     with desk.database.transaction() as session:
         forgotten = forget_old_keys(session, now=desk.clock())
     if forgotten:
         log.info("idempotency_keys_forgotten", count=forgotten)
+    return {"forgotten": forgotten}

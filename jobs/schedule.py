@@ -1,13 +1,15 @@
 """What runs when: one table."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jobs.beat import beat
 from jobs.expire_pledges import expire_pledges
 from jobs.forget_idempotency_keys import forget_idempotency_keys
+from jobs.forget_job_runs import forget_job_runs
 from jobs.forget_readers import forget_readers
+from jobs.note_vanished_workers import note_vanished_workers
 from jobs.return_lost_reminders import return_lost_reminders
 from jobs.send_reminders import send_reminders
 from service.desk import Desk
@@ -15,18 +17,25 @@ from service.desk import Desk
 
 @dataclass(frozen=True)
 class Job:
-    """A function that runs every so many seconds, never twice at once in one worker."""
+    """A function that runs every so many seconds, never twice at once in one worker.
+
+    It returns how much it did of what, by name; None if it did not even look. Its runs are written down (see
+    `service.domain.job_record`), unless `is_recorded` is false.
+    """
 
     name: str
-    run: Callable[[Desk, threading.Event], None]
+    run: Callable[[Desk, threading.Event], Mapping[str, int] | None]
     every_seconds: int
+    is_recorded: bool = True
 
 
 JOBS = (
-    Job("beat", beat, 15),
+    Job("beat", beat, 5, is_recorded=False),
     Job("send_reminders", send_reminders, 5),
-    Job("return_lost_reminders", return_lost_reminders, 30),
+    Job("return_lost_reminders", return_lost_reminders, 5),
+    Job("note_vanished_workers", note_vanished_workers, 30),
     Job("expire_pledges", expire_pledges, 600),
     Job("forget_idempotency_keys", forget_idempotency_keys, 3600),
+    Job("forget_job_runs", forget_job_runs, 3600),
     Job("forget_readers", forget_readers, 3600),
 )

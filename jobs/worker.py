@@ -13,6 +13,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from jobs.record import JobRecord
 from jobs.schedule import JOBS, Job
 from service.desk import Desk
 from service.logs import set_up_logs
@@ -53,26 +54,32 @@ def make_scheduler(desk: Desk, stop: threading.Event) -> BackgroundScheduler:
         executors={"default": ThreadPoolExecutor(len(JOBS))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
+    record = JobRecord(desk)
     for job in JOBS:
         scheduler.add_job(
-            _guarded,
+            run_once,
             "interval",
             seconds=job.every_seconds,
             next_run_time=datetime.datetime.now(datetime.UTC),
             id=job.name,
-            args=(job, desk, stop),
+            args=(job, desk, record, stop),
         )
     return scheduler
 
 
-def _guarded(job: Job, desk: Desk, stop: threading.Event) -> None:
-    """Run a job; an error is logged and the next run comes all the same."""
+def run_once(job: Job, desk: Desk, record: JobRecord, stop: threading.Event) -> None:
+    """Run a job and write down how it went; an error is logged and the next run comes all the same."""
     if stop.is_set():
         return
+    run = record.begin(job.name) if job.is_recorded else None
+    counts, error = None, None
     try:
-        job.run(desk, stop)
-    except Exception:
+        counts = job.run(desk, stop)
+    except Exception as failure:
         log.exception("job_failed", job=job.name)
+        error = failure
+    if run is not None:
+        record.end(run, counts=counts, error=error)
 
 
 if __name__ == "__main__":

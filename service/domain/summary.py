@@ -1,6 +1,7 @@
 """How the desk stands, in numbers."""
 
 import datetime
+import uuid
 from typing import Any
 
 from sqlalchemy import func, select
@@ -12,8 +13,6 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.upsert import insert_into
-
-WORKER = "worker"
 
 
 def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
@@ -46,14 +45,14 @@ def due_now(session: Session, *, now: datetime.datetime) -> int:
     )
 
 
-def beat(session: Session, *, now: datetime.datetime) -> None:
-    """Write down that a worker is alive; two that start at once write the one row in turn."""
-    statement = insert_into(session, Heartbeat).values(process=WORKER, at=now)
+def beat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:
+    """Write down that a worker is alive."""
+    statement = insert_into(session, Heartbeat).values(process=worker.hex, at=now)
     session.execute(
         statement.on_conflict_do_update(index_elements=[Heartbeat.process], set_={"at": statement.excluded.at})
     )
 
 
 def last_beat(session: Session) -> datetime.datetime | None:
-    """Return when the worker was last alive; None if it never was."""
-    return session.scalar(select(Heartbeat.at).where(Heartbeat.process == WORKER))
+    """Return when any worker was last alive; None if none ever was."""
+    return session.scalar(select(func.max(Heartbeat.at)))

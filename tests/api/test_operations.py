@@ -23,7 +23,7 @@ STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
 def live(desk: Desk) -> None:
     """Let a worker be seen alive."""
     with desk.database.transaction() as session:
-        beat(session, now=desk.clock())
+        beat(session, worker=desk.worker_id, now=desk.clock())
 
 
 def test_a_process_that_is_up_says_so_without_its_database() -> None:

@@ -1,0 +1,20 @@
+"""Notes which workers fell silent, and the runs that they will never end."""
+
+import threading
+
+import structlog
+
+from service.desk import Desk
+from service.domain.job_record import forget_silent_workers, note_vanished_runs
+
+log = structlog.get_logger()
+
+
+def note_vanished_workers(desk: Desk, _stop: threading.Event) -> dict[str, int]:
+    """Note the runs of workers that vanished; forget workers that are long gone."""
+    with desk.database.transaction() as session:
+        vanished = note_vanished_runs(session, now=desk.clock())
+        forgotten = forget_silent_workers(session, now=desk.clock())
+    if vanished:
+        log.warning("job_runs_vanished", count=vanished)
+    return {"vanished": vanished, "workers_forgotten": forgotten}

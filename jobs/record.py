@@ -1,0 +1,49 @@
+"""Writes down what a worker's jobs do, beside them: no job waits for its record, nor fails with it."""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from service.desk import Desk
+from service.domain.job_record import Run, begin_run, end_run
+
+log = structlog.get_logger()
+
+
+class JobRecord:
+    """The record that one worker keeps. Each job runs once at a time, so that each has its own entries here."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        # Ends that could not be written when they came, as when the database went away during the run.
+        self._owed: dict[str, Callable[[Session], None]] = {}
+
+    def begin(self, job: str) -> Run | None:
+        """Write down that a job begins, and how it ended last if that is still owed; None if neither can be."""
+        owed = self._owed.get(job)
+        try:
+            with self._desk.database.transaction() as session:
+                if owed is not None:
+                    owed(session)
+                run = begin_run(session, job, worker=self._desk.worker_id, now=self._desk.clock())
+        except SQLAlchemyError as error:
+            log.warning("job_run_not_recorded", job=job, error_class=type(error).__name__)
+            return None
+        self._owed.pop(job, None)
+        return run
+
+    def end(self, run: Run, *, counts: Mapping[str, int] | None, error: Exception | None) -> None:
+        """Write down how a run ended, now or when the job begins the next time."""
+        now, kind = self._desk.clock(), type(error).__name__ if error else None
+
+        def write(session: Session) -> None:
+            end_run(session, run, counts=counts, error=kind, now=now)
+
+        try:
+            with self._desk.database.transaction() as session:
+                write(session)
+        except SQLAlchemyError as trouble:
+            log.warning("job_end_not_recorded", job=run.job, error_class=type(trouble).__name__)
+            self._owed[run.job] = write

@@ -1,0 +1,29 @@
+"""How many mails came to which end, counted as they do, since the rows themselves change and are deleted."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.db.mail_tally import MailTally
+from service.db.upsert import insert_into
+
+ENDS = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")
+
+
+def count_mails(session: Session, **counts: int) -> None:
+    """Add to the tallies, as in `count_mails(session, sent=12, retried=1)`.
+
+    Whoever counts holds the tallies until its transaction ends. It does so once, at the end of it and in the order
+    of their names, so that no worker waits for long and none for one that waits for it.
+    """
+    rows = [{"name": name, "count": count} for name, count in sorted(counts.items()) if count]
+    if not rows:
+        return
+    statement = insert_into(session, MailTally).values(rows)
+    sums = {"count": MailTally.count + statement.excluded["count"]}
+    session.execute(statement.on_conflict_do_update(index_elements=[MailTally.name], set_=sums))
+
+
+def tallies(session: Session) -> dict[str, int]:
+    """Return every tally by name; one that nothing was added to yet is 0."""
+    rows = session.execute(select(MailTally.name, MailTally.count)).tuples()
+    return dict.fromkeys(ENDS, 0) | dict(rows.all())
