@@ -18,6 +18,7 @@ from service.api.blueprint import DescribedApi
 from service.api.campaigns import campaigns
 from service.api.cors import answer_preflight
 from service.api.front_door import REQUEST_ID, FrontDoor
+from service.api.mail_webhooks import mail_webhooks
 from service.api.operations import operations
 from service.api.pledges import pledges
 from service.api.problems import HTTP_CODES, STATUS, answer_errors, problem
@@ -91,7 +92,7 @@ def describe(app: Flask) -> DescribedApi:
             "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
         },
     )
-    for blueprint in (campaigns, pledges, reminders, admin, exports, admin_campaigns, erasures):
+    for blueprint in (campaigns, pledges, reminders, admin, exports, admin_campaigns, erasures, mail_webhooks):
         api.register_blueprint(blueprint)
     return api
 

@@ -2,14 +2,14 @@
 
 import datetime
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency
+from schemas.vocabulary import Frequency, Suppressed
 from service.domain.money import Money
 
 Clock = Callable[[], datetime.datetime]
@@ -143,6 +143,46 @@ class Mailer(Protocol):
 
     def close(self) -> None:
         """Let go of the connection, if one is open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailReport:
+    """What a mail service says of one address, as it writes it; `at` is when it happened, if it says so."""
+
+    address: str = field(repr=False)
+    reason: Suppressed
+    at: datetime.datetime | None = None
+
+
+class UnreadableReport(Exception):
+    """What came is not what this mail service sends."""
+
+
+class MailReporter(Protocol):
+    """The thing that reads what one mail service reports: bounces, complaints and wishes to be left alone.
+
+    `name` stands in the address that it posts to; `challenge` is the WWW-Authenticate of an answer to whom it does
+    not know, if that is how it proves itself.
+    """
+
+    name: str
+    challenge: str | None
+
+    def is_authentic(self, headers: Mapping[str, str], body: bytes, now: datetime.datetime, /) -> bool:
+        """Whether the service itself sent this, by the proof that it documents; compares in constant time.
+
+        The names of the headers are written as in `Content-Type`.
+
+        Raises:
+            UnreadableReport: the proof stands in a body that cannot be read.
+        """
+
+    def read(self, body: bytes) -> list[MailReport]:
+        """Return which addresses are to get no more mail; of what only passes by, none.
+
+        Raises:
+            UnreadableReport: the body is not what this service sends.
+        """
 
 
 class Throttle(Protocol):

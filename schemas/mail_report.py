@@ -1,0 +1,83 @@
+"""What mail services report, of which we read only what we need, and what they are answered."""
+
+import json
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+
+class TheirSchema(Schema):
+    """What others send: they may add to it at any time."""
+
+    class Meta:
+        """What is not described is theirs to say and not ours to read."""
+
+        unknown = EXCLUDE
+
+
+class PostmarkReport(TheirSchema):
+    """One webhook of Postmark's (https://postmarkapp.com/developer/webhooks/webhooks-overview).
+
+    A bounce and a complaint name the address in `Email`, a changed subscription in `Recipient`.
+    """
+
+    record_type = fields.String(required=True, data_key="RecordType")
+    type = fields.String(data_key="Type", allow_none=True)
+    email = fields.String(data_key="Email", allow_none=True)
+    recipient = fields.String(data_key="Recipient", allow_none=True)
+    inactive = fields.Boolean(data_key="Inactive", load_default=False)
+    bounced_at = fields.String(data_key="BouncedAt", allow_none=True)
+    changed_at = fields.String(data_key="ChangedAt", allow_none=True)
+    suppress_sending = fields.Boolean(data_key="SuppressSending", load_default=False)
+    suppression_reason = fields.String(data_key="SuppressionReason", allow_none=True)
+
+
+class MailgunSignature(TheirSchema):
+    """Mailgun's proof; `timestamp` is seconds since 1970."""
+
+    timestamp = fields.String(required=True)
+    token = fields.String(required=True)
+    signature = fields.String(required=True)
+
+
+class MailgunDelivery(TheirSchema):
+    """What became of a mail in the end; `code` is that of the receiving server, or Mailgun's own."""
+
+    code = fields.Integer(allow_none=True)
+
+
+class MailgunEvent(TheirSchema):
+    """What happened; `timestamp` is seconds since 1970."""
+
+    event = fields.String(required=True)
+    recipient = fields.String(allow_none=True)
+    severity = fields.String(allow_none=True)
+    reason = fields.String(allow_none=True)
+    timestamp = fields.Float(allow_none=True)
+    delivery = fields.Nested(MailgunDelivery, data_key="delivery-status", allow_none=True)
+
+
+class MailgunReport(TheirSchema):
+    """One webhook of Mailgun's (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhooks)."""
+
+    signature = fields.Nested(MailgunSignature, required=True)
+    event = fields.Nested(MailgunEvent, required=True, data_key="event-data")
+
+
+class MailReportResponse(Schema):
+    """How many addresses in the report get no more mail."""
+
+    suppressed = fields.Integer(required=True)
+
+
+def read_report(schema: Schema, body: bytes) -> dict[str, Any]:
+    """Read a body by a schema.
+
+    Raises:
+        ValueError: it is not JSON, or not what the schema describes; the error repeats nothing of it.
+    """
+    try:
+        report: dict[str, Any] = schema.load(json.loads(body))
+    except (ValueError, RecursionError, ValidationError):
+        raise ValueError("this is not such a report") from None
+    return report

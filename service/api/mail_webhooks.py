@@ -1,0 +1,42 @@
+"""What mail services report: bounces, complaints and wishes to be left alone."""
+
+from flask import request
+
+from schemas.mail_report import MailReportResponse
+from service.api.blueprint import ResourceBlueprint
+from service.api.problems import HTTP_CODES, Refusal
+from service.domain.mail.reports import take_reports
+from service.domain.ports import UnreadableReport
+from service.web import current_desk, transaction
+
+mail_webhooks = ResourceBlueprint(
+    "mail reports", __name__, url_prefix="/v1/webhooks/mail", description="What mail services report."
+)
+
+THEIR_BODY = {
+    "required": True,
+    "description": "As the service documents it.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+
+
+@mail_webhooks.route("/<service>", methods=["POST"])
+@mail_webhooks.doc(requestBody=THEIR_BODY)
+@mail_webhooks.response(200, MailReportResponse)
+def take_mail_report(service: str) -> dict[str, int]:
+    """Let no more mail go to an address that bounced, complained or unsubscribed."""
+    desk = current_desk()
+    reporter = desk.mail_reporters.get(service)
+    if reporter is None:
+        raise Refusal(404, *HTTP_CODES[404])
+    now, body = desk.clock(), request.get_data()
+    try:
+        if not reporter.is_authentic(dict(request.headers), body, now):
+            # Where the proof is a login, a program may ask for it as browsers do (RFC 9110, section 11.6.1).
+            asked = {"WWW-Authenticate": reporter.challenge} if reporter.challenge else {}
+            raise Refusal(401, "invalid_signature", f"This does not prove to come from {reporter.name}.", asked)
+        reports = reporter.read(body)
+    except UnreadableReport as error:
+        raise Refusal(400, "unreadable_report", f"This is not what {reporter.name} sends.") from error
+    with transaction() as session:
+        return {"suppressed": take_reports(session, reports, now=now)}

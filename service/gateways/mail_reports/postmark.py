@@ -1,0 +1,79 @@
+"""What Postmark reports, proven by a login in the address that it posts to (HTTP Basic, RFC 7617)."""
+
+import base64
+import binascii
+import datetime
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.mail_report import PostmarkReport, read_report
+from schemas.vocabulary import Suppressed
+from service.domain.ports import MailReport, UnreadableReport
+
+# By the bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types; of the others only those
+# count for which Postmark itself sends nothing more to the address.
+BOUNCES = {
+    "HardBounce": Suppressed.HARD_BOUNCE,
+    "BadEmailAddress": Suppressed.HARD_BOUNCE,
+    "SpamComplaint": Suppressed.COMPLAINT,
+    "Unsubscribe": Suppressed.UNSUBSCRIBE,
+    "ManuallyDeactivated": Suppressed.UNSUBSCRIBE,
+}
+# A reader who unsubscribes at Postmark is a manual suppression to it.
+CHANGES = {"HardBounce": Suppressed.HARD_BOUNCE, "SpamComplaint": Suppressed.COMPLAINT}
+
+
+class PostmarkReporter:
+    """Reads Postmark's webhooks; `login` is `name:password`."""
+
+    name = "postmark"
+    challenge: str | None = 'Basic realm="mainstay", charset="UTF-8"'
+
+    def __init__(self, login: str) -> None:
+        self._login = login.encode()
+
+    def is_authentic(self, headers: Mapping[str, str], _body: bytes, _now: datetime.datetime, /) -> bool:
+        """Whether the name and the password are ours."""
+        kind, _, given = headers.get("Authorization", "").partition(" ")
+        try:
+            login = base64.b64decode(given.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return kind.lower() == "basic" and hmac.compare_digest(login, self._login)
+
+    def read(self, body: bytes) -> list[MailReport]:
+        """Return the address that bounced for good, complained or unsubscribed.
+
+        Raises:
+            UnreadableReport: the body is not Postmark's.
+        """
+        try:
+            report = read_report(PostmarkReport(), body)
+        except ValueError as error:
+            raise UnreadableReport(self.name) from error
+        reason = _reason(report)
+        address = report.get("email") or report.get("recipient")
+        if reason is None or not address:
+            return []
+        return [MailReport(address=address, reason=reason, at=_instant(report))]
+
+
+def _reason(report: dict[str, Any]) -> Suppressed | None:
+    match report["record_type"]:
+        case "SpamComplaint":
+            return Suppressed.COMPLAINT
+        case "Bounce":
+            return BOUNCES.get(report.get("type") or "", Suppressed.HARD_BOUNCE if report["inactive"] else None)
+        case "SubscriptionChange" if report["suppress_sending"]:
+            return CHANGES.get(report.get("suppression_reason") or "", Suppressed.UNSUBSCRIBE)
+    # An address that was let in again at Postmark stays out here until staff lift it: the two lists differ.
+    return None
+
+
+def _instant(report: dict[str, Any]) -> datetime.datetime | None:
+    try:
+        at = datetime.datetime.fromisoformat(report.get("bounced_at") or report.get("changed_at") or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
