@@ -43,7 +43,6 @@ def main() -> None:
     signal.sigwait(STOP_SIGNALS)
     stop.set()
     scheduler.shutdown(wait=True)
-    desk.mailer.close()
     log.info("worker_stopped")
 
 

@@ -2,42 +2,29 @@
 
 import datetime
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select, text
 
-from schemas.vocabulary import ReminderStatus
+from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Desk
-from service.domain.deliveries import (
-    LEASE,
-    Claim,
-    claim_due_reminders,
-    hand_back,
-    record_delay,
-    record_failure,
-    record_sent,
-    return_lost_reminders,
-    write_letter,
-)
 from service.domain.errors import LeaseLost
+from service.domain.mail.claims import Claim, renew_leases
+from service.domain.mail.settling import refuse_letter
 from service.domain.reminders import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import find, history
+from tests.jobs.posts import answer, begin, claim_in, find, give_back_lost, history, settle_all
 
 MONTH = datetime.timedelta(days=32)
 
 
 def claim(desk: Desk, limit: int = 100) -> list[Claim]:
     with desk.database.transaction() as session:
-        return claim_due_reminders(session, now=desk.clock(), limit=limit)
-
-
-def give_back_lost(desk: Desk) -> int:
-    with desk.database.transaction() as session:
-        return return_lost_reminders(session, now=desk.clock())
+        return claim_in(session, desk, limit=limit)
 
 
 def test_nothing_is_claimed_before_it_is_due(desk: Desk, clock: Clock) -> None:
@@ -73,7 +60,7 @@ def test_a_row_that_another_session_holds_is_passed_over_and_not_waited_for(desk
         session.get_one(Reminder, held, with_for_update=True)
         with desk.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            claims = claim_due_reminders(other, now=clock(), limit=10)
+            claims = claim_in(other, desk, limit=10)
         assert [one.reminder_id for one in claims] == [free]
     assert [one.reminder_id for one in claim(desk)] == [held]
 
@@ -101,46 +88,66 @@ def test_a_lost_lease_is_returned_however_long_ago_it_was_lost(desk: Desk, clock
     reminder_id = ask(desk, "a@news.example")
     clock.now += MONTH
     claim(desk)
-    clock.now += LEASE - datetime.timedelta(seconds=1)
-    assert give_back_lost(desk) == 0
+    clock.now += desk.lease - datetime.timedelta(seconds=1)
+    assert give_back_lost(desk) == {}
     clock.advance(days=800)
-    assert give_back_lost(desk) == 1
+    assert give_back_lost(desk) == {"handed_back": 1}
     assert find(desk, reminder_id).status == ReminderStatus.SCHEDULED
     assert history(desk, reminder_id)[-1] == ("lose_lease", "scheduled")
     assert len(claim(desk)) == 1
+
+
+def test_a_worker_that_shows_life_keeps_what_it_holds(desk: Desk, clock: Clock) -> None:
+    ask(desk, "a@news.example")
+    clock.now += MONTH
+    claim(desk)
+    for _ in range(5):
+        clock.now += desk.lease - datetime.timedelta(seconds=1)
+        with desk.database.transaction() as session:
+            renew_leases(session, worker=desk.worker_id, now=clock(), lease=desk.lease)
+        assert give_back_lost(desk) == {}
+    with desk.database.transaction() as session:
+        renew_leases(session, worker=uuid.uuid4(), now=clock() + desk.lease, lease=desk.lease)
+    clock.now += desk.lease
+    assert give_back_lost(desk) == {"handed_back": 1}
 
 
 def test_whoever_lost_the_lease_records_nothing_over_the_new_owner(desk: Desk, clock: Clock) -> None:
     reminder_id = ask(desk, "a@news.example")
     clock.now += MONTH
     (lost,) = claim(desk)
-    clock.now += LEASE
+    begin(desk, lost)
+    clock.now += desk.lease
     give_back_lost(desk)
     (held,) = claim(desk)
-    records = (
-        lambda session: record_sent(session, lost, now=clock()),
-        lambda session: record_failure(session, lost, reason="x", now=clock()),
-        lambda session: record_delay(session, lost, reason="x", now=clock()),
-        lambda session: hand_back(session, lost, now=clock()),
-        lambda session: write_letter(session, lost, links=desk.links, now=clock()),
-    )
-    for record in records:
-        with pytest.raises(LeaseLost), desk.database.transaction() as session:
-            record(session)
+    with pytest.raises(LeaseLost):
+        begin(desk, lost)
+    assert begin(desk, held) == 2
+    for outcome in DeliveryOutcome:
+        with pytest.raises(LeaseLost):
+            answer(desk, lost, outcome)
+    with pytest.raises(LeaseLost), desk.database.transaction() as session:
+        refuse_letter(session, lost, reason="x", now=clock())
+    assert settle_all(desk, lost) == {"lease_lost": 1}
     assert find(desk, reminder_id).status == ReminderStatus.SENDING
-    with desk.database.transaction() as session:
-        record_sent(session, held, now=clock())
+    answer(desk, held, DeliveryOutcome.ACCEPTED)
+    assert settle_all(desk, held) == {"sent": 1}
     assert find(desk, reminder_id).status == ReminderStatus.SENT
 
 
-def test_writing_the_letter_renews_the_lease(desk: Desk, clock: Clock) -> None:
+def test_a_mail_that_was_accepted_after_its_lease_was_lost_is_not_sent_again(desk: Desk, clock: Clock) -> None:
     reminder_id = ask(desk, "a@news.example")
     clock.now += MONTH
+    (slow,) = claim(desk)
+    begin(desk, slow)
+    clock.now += desk.lease
+    assert give_back_lost(desk) == {"in_doubt": 1}
+    answer(desk, slow, DeliveryOutcome.ACCEPTED)
     (held,) = claim(desk)
-    clock.now += LEASE - datetime.timedelta(seconds=1)
-    with desk.database.transaction() as session:
-        write_letter(session, held, links=desk.links, now=clock())
-    assert find(desk, reminder_id).leased_until == clock() + LEASE
+    with pytest.raises(LeaseLost):
+        begin(desk, held)
+    assert settle_all(desk, held) == {"sent": 1}
+    assert find(desk, reminder_id).status == ReminderStatus.SENT
 
 
 def test_a_cancel_while_the_mail_leaves_is_not_taken_back_by_the_record(desk: Desk, clock: Clock) -> None:
@@ -150,11 +157,12 @@ def test_a_cancel_while_the_mail_leaves_is_not_taken_back_by_the_record(desk: De
     with desk.database.transaction() as session:
         token = reminder_token(desk.database.keyring, session.get_one(Reminder, reminder_id))
         cancel_reminder(session, token, now=clock())
-    with pytest.raises(LeaseLost), desk.database.transaction() as session:
-        record_sent(session, held, now=clock())
+    with pytest.raises(LeaseLost):
+        begin(desk, held)
+    assert settle_all(desk, held) == {"lease_lost": 1}
     assert find(desk, reminder_id).status == ReminderStatus.CANCELLED
     clock.advance(days=800)
-    assert give_back_lost(desk) == 0
+    assert give_back_lost(desk) == {}
     assert claim(desk) == []
 
 
@@ -162,9 +170,10 @@ def test_asking_again_while_the_mail_leaves_begins_a_new_occurrence(desk: Desk, 
     reminder_id = ask(desk, "a@news.example")
     clock.now += MONTH
     (held,) = claim(desk)
+    begin(desk, held)
     ask(desk, "a@news.example")
-    with pytest.raises(LeaseLost), desk.database.transaction() as session:
-        record_sent(session, held, now=clock())
+    answer(desk, held, DeliveryOutcome.ACCEPTED)
+    assert settle_all(desk, held) == {"lease_lost": 1}
     reminder = find(desk, reminder_id)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == (ReminderStatus.SCHEDULED, 2, 0)
     assert reminder.due_at > clock()
@@ -175,10 +184,11 @@ def test_two_sweeps_at_once_return_each_reminder_once(desk: Desk, clock: Clock) 
         ask(desk, f"reader-{number}@news.example")
     clock.now += MONTH
     claim(desk)
-    clock.now += LEASE
+    clock.now += desk.lease
     with ThreadPoolExecutor(2) as pool:
         returned = [pool.submit(give_back_lost, desk) for _ in range(2)]
-    assert sum(done.result() for done in returned) + give_back_lost(desk) == 30
+    some = [done.result() for done in returned] + [give_back_lost(desk)]
+    assert sum(counts.get("handed_back", 0) for counts in some) == 30
     with desk.database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM reminder_moves WHERE event = 'lose_lease'")) == 30
 
@@ -192,9 +202,9 @@ def test_the_same_claims_work_on_sqlite(sqlite_desk: Desk, clock: Clock) -> None
     claimed = [one for some in claims for one in some]
     assert len({one.reminder_id for one in claimed}) == len(claimed) == 6
     for one in claimed:
-        with sqlite_desk.database.transaction() as session:
-            write_letter(session, one, links=sqlite_desk.links, now=clock())
-            record_sent(session, one, now=clock())
+        begin(sqlite_desk, one)
+        answer(sqlite_desk, one, DeliveryOutcome.ACCEPTED)
+    assert settle_all(sqlite_desk, *claimed) == {"sent": 6}
     with sqlite_desk.database.reading() as session:
         sent = select(func.count()).select_from(Reminder).where(Reminder.status == ReminderStatus.SENT)
         assert session.scalar(sent) == 6

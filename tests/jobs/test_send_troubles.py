@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
-from jobs.return_lost_reminders import return_lost_reminders
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign, SupportChoice
@@ -17,7 +16,7 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.campaigns import find_campaign
-from service.domain.deliveries import LEASE, MOST_ATTEMPTS
+from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
 from service.domain.ports import MailDelayed, MailRefused, ReminderLetter
 from service.domain.reminder_list import retry_reminder
 from tests.clock import Clock
@@ -40,12 +39,14 @@ def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up
         assert reminder.status == ReminderStatus.SCHEDULED
         assert reminder.reason == "recipient refused for now (450)"
         assert reminder.due_on == due_on
-        pauses.append((reminder.due_at - clock()).total_seconds() / 60)
-        clock.now = reminder.due_at - datetime.timedelta(seconds=1)
+        pauses.append(reminder.due_at - clock())
+        clock.now = reminder.due_at - datetime.timedelta(microseconds=1)
         run(desk, Post(later))
         assert find(desk, reminder_id).attempts == len(pauses)
         clock.now = reminder.due_at
-    assert pauses == [5, 15, 45, 135, 405, 720, 720]
+    longest = [longest_pause_after(attempts) for attempts in range(1, MOST_ATTEMPTS)]
+    assert [pause.total_seconds() / 60 for pause in longest] == [10, 30, 90, 270, 810, 2160, 2160]
+    assert all(datetime.timedelta() <= pause <= most for pause, most in zip(pauses, longest, strict=True))
     run(desk, Post(later))
     reminder = find(desk, reminder_id)
     assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MOST_ATTEMPTS)
@@ -153,20 +154,21 @@ def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(desk: Desk, 
             poisoned[kind] = poison(desk, f"reader-{number}@news.example", kind)
         else:
             ask(desk, f"reader-{number}@news.example")
-    ask(desk, "page@news.example", page_url="https://paper.example/\r\nBcc: victim@news.example")
+    forged_page = "https://paper.example/\r\nBcc: victim@news.example"
+    poisoned["forged page"] = ask(desk, "page@news.example", page_url=forged_page)
     clock.advance(days=32)
     run(desk)
-    assert standing(desk) == {"sent": 47, "failed": 4}
+    assert standing(desk) == {"sent": 46, "failed": 5}
     for kind, reminder_id in poisoned.items():
         reminder = find(desk, reminder_id)
         assert reminder.status == ReminderStatus.FAILED, kind
         assert reminder.reason is not None
-        assert reminder.reason.startswith("could not be written (")
+        assert reminder.reason.startswith("could not be written: ")
         assert "news.example" not in reminder.reason
         assert history(desk, reminder_id)[-1] == ("fail", "failed")
     with desk.database.reading() as session:
         headers = [message.partition("\n\n")[0] for message in session.scalars(select(OutboxMail.message))]
-    assert len(headers) == 47
+    assert len(headers) == 46
     assert not any("Bcc" in head for head in headers)
 
 
@@ -181,9 +183,9 @@ def test_a_database_that_goes_away_is_no_fault_of_the_reminder(desk: Desk, clock
     with pytest.raises(OperationalError):
         run(desk, post)
     assert post.closed == 1
-    assert find(desk, reminder_id).status == ReminderStatus.SENDING
-    clock.now += LEASE
-    return_lost_reminders(desk, threading.Event())
+    # Whether it left is not known, so it is sent again; an attempt that began is one that counts.
+    assert find(desk, reminder_id).status == ReminderStatus.SCHEDULED
     post = Post()
     run(desk, post)
     assert post.addresses == [READER]
+    assert find(desk, reminder_id).attempts == 2
