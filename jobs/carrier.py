@@ -78,15 +78,17 @@ class Carrier:
         """Carry batch after batch."""
         try:
             while not self._stop.is_set() and self.trouble is None:
-                claims, drafts, slots, postponed = self._claim()
+                drafts, slots, postponed = self._claim()
                 self.counts.update(drafts.ended, postponed=postponed)
-                if not claims and not postponed:
+                if drafts.letters:
+                    self._carry(drafts, slots)
+                elif not drafts.ended and not postponed:
                     return
-                self._carry(claims, drafts, slots)
         finally:
             self._mailer.close()
 
-    def _claim(self) -> tuple[list[Claim], Drafts, list[datetime.datetime], int]:
+    def _claim(self) -> tuple[Drafts, list[datetime.datetime], int]:
+        """Return the letters of the next batch, when each may leave, and how many wait for the morning instead."""
         desk, rate, now = self._desk, self._settings.rate, self._desk.clock()
         limit = BATCH if rate is None else max(1, min(BATCH, int(rate * BATCH_SECONDS)))
         with desk.database.transaction() as session:
@@ -103,14 +105,16 @@ class Carrier:
             )
             count = len(drafts.letters)
             slots = [now] * count if rate is None else reserve_slots(session, rate=rate, count=count, now=now)
-        return claimed.claims, drafts, slots, claimed.postponed
+        return drafts, slots, claimed.postponed
 
-    def _carry(self, claims: list[Claim], drafts: Drafts, slots: list[datetime.datetime]) -> None:
+    def _carry(self, drafts: Drafts, slots: list[datetime.datetime]) -> None:
+        claims = [claim for claim, _ in drafts.letters]
         reply: Reply | None = None
         try:
             for (claim, letter), slot in zip(drafts.letters, slots, strict=True):
                 mail = self._write(claim, letter)
                 if mail is None:
+                    claims.remove(claim)
                     continue
                 if self._is_stopped_before(slot):
                     break

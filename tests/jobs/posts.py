@@ -65,6 +65,12 @@ def with_post(desk: Desk, post: Post) -> Desk:
     return dataclasses.replace(desk, mailers=(post,), breaker=Breaker())
 
 
+def at_any_hour(desk: Desk) -> Desk:
+    """Return the desk with late mails that do not wait for the morning."""
+    mail = dataclasses.replace(desk.settings.mail, keeps_hours=False)
+    return dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail))
+
+
 def told_to_stop() -> threading.Event:
     """Return what a worker looks at that is told to stop."""
     stop = threading.Event()

@@ -21,7 +21,7 @@ from service.domain.ports import MailDelayed, MailRefused, ReminderLetter
 from service.domain.reminder_list import retry_reminder
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import READER, Post, find, history, run, standing, told_to_stop, with_post
+from tests.jobs.posts import READER, Post, at_any_hour, find, history, run, standing, told_to_stop, with_post
 
 
 def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up(desk: Desk, clock: Clock) -> None:
@@ -32,6 +32,7 @@ def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up
     def later(_: ReminderLetter) -> None:
         raise MailDelayed("recipient refused for now (450)")
 
+    desk = at_any_hour(desk)
     pauses = []
     for _ in range(MOST_ATTEMPTS - 1):
         run(desk, Post(later))

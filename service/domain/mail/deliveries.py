@@ -8,7 +8,7 @@ import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, literal, select, update
+from sqlalchemy import bindparam, false, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from service.domain.errors import LeaseLost
 from service.domain.mail.claims import Claim
 
 REPLY_CHARACTERS = 300
+TABLE: Any = Delivery.__table__
 
 
 def begin_delivery(session: Session, claim: Claim, *, now: datetime.datetime) -> int:
@@ -27,7 +28,8 @@ def begin_delivery(session: Session, claim: Claim, *, now: datetime.datetime) ->
     Raises:
         LeaseLost: the reminder was cancelled, renewed or taken over since it was claimed, or its mail has left.
     """
-    attempt = session.scalar(_begin(session.get_bind().dialect.name), _keys(claim) | {"began": now})
+    connection = session.connection()
+    attempt = connection.scalar(_begin(connection.dialect.name), _keys(claim) | {"began": now})
     if attempt is None:
         raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
     return int(attempt)
@@ -63,8 +65,8 @@ def _begin(database: str) -> Any:
         Reminder.occurrence,
         Reminder.lease_number,
         literal(1),
-        literal(DeliveryOutcome.LEAVING, Delivery.outcome.type),
-        bindparam("began", type_=Delivery.began_at.type),
+        literal(DeliveryOutcome.LEAVING, TABLE.c.outcome.type),
+        bindparam("began", type_=TABLE.c.began_at.type),
     ).where(
         Reminder.id == bindparam("reminder"),
         Reminder.occurrence == bindparam("which"),
@@ -73,41 +75,40 @@ def _begin(database: str) -> Any:
     )
     names = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "began_at")
     into = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
-    statement = into(Delivery).from_select(names, leaving)
+    statement = into(TABLE).from_select(names, leaving)
     return statement.on_conflict_do_update(
-        index_elements=[Delivery.reminder_id, Delivery.occurrence],
+        index_elements=[TABLE.c.reminder_id, TABLE.c.occurrence],
         set_={
             "lease_number": statement.excluded.lease_number,
-            "attempts": Delivery.attempts + 1,
+            "attempts": TABLE.c.attempts + 1,
             "outcome": statement.excluded.outcome,
             "began_at": statement.excluded.began_at,
             "reply": None,
             "ended_at": None,
         },
         # A mail that was accepted is not sent again, even if its worker came back too late to say so.
-        where=Delivery.outcome != DeliveryOutcome.ACCEPTED,
-    ).returning(Delivery.attempts)
+        where=TABLE.c.outcome != DeliveryOutcome.ACCEPTED,
+    ).returning(TABLE.c.attempts)
 
 
 @cache
 def _record(uncounted: bool) -> Any:
-    values: dict[Any, Any] = {
-        "outcome": bindparam("said", type_=Delivery.outcome.type),
+    values: dict[str, Any] = {
+        "outcome": bindparam("said", type_=TABLE.c.outcome.type),
         "reply": bindparam("words"),
-        "ended_at": bindparam("ended", type_=Delivery.ended_at.type),
+        "ended_at": bindparam("ended", type_=TABLE.c.ended_at.type),
     }
     if uncounted:
-        values["attempts"] = Delivery.attempts - 1
-    table = Delivery.__table__
+        values["attempts"] = TABLE.c.attempts - 1
+    # Saying the same again is no contradiction; but an attempt must not be taken back twice.
+    said_before = false() if uncounted else TABLE.c.outcome == bindparam("said", type_=TABLE.c.outcome.type)
     return (
-        update(table)
+        update(TABLE)
         .where(
-            table.c.reminder_id == bindparam("reminder"),
-            table.c.occurrence == bindparam("which"),
-            table.c.lease_number == bindparam("lease"),
-            table.c.outcome.in_(
-                [DeliveryOutcome.LEAVING] if uncounted else [DeliveryOutcome.LEAVING, bindparam("said")]
-            ),
+            TABLE.c.reminder_id == bindparam("reminder"),
+            TABLE.c.occurrence == bindparam("which"),
+            TABLE.c.lease_number == bindparam("lease"),
+            or_(TABLE.c.outcome == DeliveryOutcome.LEAVING, said_before),
         )
         .values(values)
     )
