@@ -180,6 +180,20 @@ def split_paragraphs(text: str) -> list[str]:
     return [" ".join(part.split()) for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
 
 
+class ReminderOption(Schema):
+    """One reminder that readers may ask for."""
+
+    months = fields.Integer(required=True)
+    repeat = fields.Boolean(required=True, metadata={"description": "Whether it comes again until they cancel."})
+    label = fields.String(required=True, metadata={"example": "In 3 months"})
+
+
+class ReminderOffer(ReminderChoices):
+    """The reminder choices with the words for each of them, in the order in which readers see them."""
+
+    options = fields.List(fields.Nested(ReminderOption), required=True)
+
+
 class CampaignResponse(Schema):
     """What the widget shows, in one language."""
 
@@ -194,7 +208,7 @@ class CampaignResponse(Schema):
     lang = fields.String(required=True)
     frequencies = fields.List(fields.Nested(FrequencyChoice), required=True)
     default_frequency = fields.Enum(Frequency, by_value=True, required=True)
-    reminder = fields.Nested(ReminderChoices, required=True)
+    reminder = fields.Nested(ReminderOffer, required=True)
     privacy_url = fields.String(required=True, allow_none=True)
     support_url = fields.String(required=True)
     texts = fields.Dict(

@@ -8,12 +8,13 @@ from flask import Response, request
 from werkzeug.http import quote_etag
 
 from schemas.campaign import CampaignResponse, split_paragraphs
+from schemas.reminder_words import reminder_options, texts_of_the_offer
 from schemas.texts import choose_language, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
 from service.domain.campaigns import campaign_terms
-from service.domain.currencies import exponent
+from service.domain.currencies import exponent, find_locale
 from service.web import current_desk
 
 CACHE = "public, max-age=60, stale-while-revalidate=600"
@@ -47,11 +48,15 @@ def show_campaign(slug: str) -> Response:
 def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
     said = campaign.texts.get(lang, {})
     message = split_paragraphs(said["message"]) if "message" in said else campaign.message
-    return campaign_terms(campaign) | {
+    terms, once, again = campaign_terms(campaign), campaign.reminder_choices, campaign.reminder_repeats
+    options = reminder_options(once, again, lang, campaign.texts, locale=find_locale(lang))
+    offer = texts_of_the_offer(lang, campaign.texts, repeats=bool(again), confirm=campaign.reminder_confirm)
+    return terms | {
         "heading": said.get("heading", campaign.heading),
         "message": message,
         "exponent": exponent(campaign.currency),
         "lang": lang,
+        "reminder": terms["reminder"] | {"options": options},
         "support_url": current_desk().links.support_page(campaign),
-        "texts": widget_texts(lang, campaign.texts),
+        "texts": widget_texts(lang, campaign.texts) | offer,
     }

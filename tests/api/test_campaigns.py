@@ -38,7 +38,9 @@ def test_the_demo_campaign_offers_what_the_contract_shows(client: FlaskClient) -
     assert [choice["frequency"] for choice in campaign["frequencies"]] == ["once", "monthly", "annual"]
     assert {choice["minimum"] for choice in campaign["frequencies"]} == {200}
     assert campaign["default_frequency"] == "monthly"
-    assert campaign["reminder"] == {"enabled": True, "choices": [1]}
+    reminder = campaign["reminder"]
+    assert (reminder["enabled"], reminder["choices"]) == (True, [1])
+    assert reminder["options"] == [{"months": 1, "repeat": False, "label": "Next month"}]
     assert campaign["support_url"] == "http://desk.test/support/default"
     assert "privacy_url" in campaign
 

@@ -46,5 +46,6 @@ export function firstChoice(campaign) {
     other: "",
     email: "",
     months: campaign.reminder.choices[0],
+    repeat: false,
   };
 }

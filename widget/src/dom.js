@@ -24,6 +24,10 @@ export const button = (part, words, onclick) => make("button", { type: "button",
 export const fieldset = (legend, ...children) =>
   make("fieldset", {}, make("legend", { part: "legend" }, legend), ...children);
 
+/** @param {string} words @param {...Node} well what a reader writes in or chooses from, in its frame */
+export const field = (words, ...well) =>
+  make("label", { part: "field" }, words, make("span", { className: "well" }, ...well));
+
 /**
  * A form that asks us, not the browser, and says so while the answer is on its way.
  * @param {() => void} send

@@ -88,10 +88,12 @@ export function requestsFrom(desk, frame, host, call, tell) {
   async function remind(addressIsWhole) {
     if (frame.is("submitting")) return;
     if (!addressIsWhole) return refuse({ refusal: choice.email ? "email_invalid" : "email_missing" });
+    const { email, months, repeat } = choice;
+    const wait = { months, ...(repeat && { repeat }) };
     const hope = {
       ...wish(reading().minor),
-      email: choice.email,
-      months: choice.months,
+      email,
+      ...wait,
       consent_version: versionOf(lang, text("reminder_consent")),
     };
     /** @param {string} [timezone] */
@@ -107,7 +109,7 @@ export function requestsFrom(desk, frame, host, call, tell) {
       return settle(answer, isAddress && { refusal: "email_invalid" }, desk.showReminder, () => remind(true));
     }
     desk.showReminderSet(answer.body.due_on);
-    tell("reminded", { months: choice.months });
+    tell("reminded", wait);
   }
 
   return { pledge, remind, forget: intent.forget };

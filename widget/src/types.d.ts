@@ -17,6 +17,9 @@ type Terms = {
 
 type Texts = typeof import("../../schemas/texts/widget.en.json");
 
+/** A number of months from now, and whether the reminder comes again after as many. */
+type Wait = { months: number; repeat: boolean };
+
 type Campaign = {
   slug: string;
   heading: string;
@@ -27,7 +30,7 @@ type Campaign = {
   lang: string;
   frequencies: Terms[];
   default_frequency: Frequency;
-  reminder: { enabled: boolean; choices: number[] };
+  reminder: { enabled: boolean; choices: number[]; options?: (Wait & { label: string })[] };
   privacy_url?: string | null;
   texts?: Partial<Texts>;
 };
@@ -57,8 +60,7 @@ type Choice = {
   /** The amount as the reader wrote it, or an empty string while a preset stands. */
   other: string;
   email: string;
-  months: number;
-};
+} & Wait;
 
 /** What a view may know and do. */
 type Desk = {

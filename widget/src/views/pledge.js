@@ -1,7 +1,7 @@
 /** The first view: how often, how much, and a button that says what will happen. */
 
 import { chosenAmount, offeredAmounts, termsFor } from "../choice.js";
-import { button, complaintAt, fieldset, formOf, make, option } from "../dom.js";
+import { button, complaintAt, field, fieldset, formOf, make, option } from "../dom.js";
 
 /** @param {Desk} desk @returns {View} */
 export function pledgeView(desk) {
@@ -62,12 +62,7 @@ export function pledgeView(desk) {
     fieldset(
       text("amount_legend"),
       presets,
-      make(
-        "label",
-        { part: "field" },
-        text("other_amount"),
-        make("span", { className: "well" }, ...(money.symbolLeads ? [symbol, other] : [other, symbol])),
-      ),
+      field(text("other_amount"), ...(money.symbolLeads ? [symbol, other] : [other, symbol])),
       complaint.place,
     ),
     submit,

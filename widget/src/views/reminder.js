@@ -1,6 +1,6 @@
 /** The reminder: an address, when to write, and what the address is used for. */
 
-import { button, complaintAt, fieldset, formOf, make, option } from "../dom.js";
+import { button, complaintAt, field, formOf, make } from "../dom.js";
 
 /** @param {string} lang @param {number} months @returns {string} "next month", "in 3 months" */
 const when = (lang, months) => new Intl.RelativeTimeFormat(lang, { numeric: "auto" }).format(months, "month");
@@ -8,7 +8,8 @@ const when = (lang, months) => new Intl.RelativeTimeFormat(lang, { numeric: "aut
 /** @param {Desk} desk @returns {View} */
 export function reminderView(desk) {
   const { campaign, choice, lang, text } = desk;
-  const months = campaign.reminder.choices;
+  // An answer that the browser kept from before an update has no list; then the first choice stands alone.
+  const options = campaign.reminder.options ?? [];
   const submit = make("button", { part: "submit" });
   const email = make("input", {
     id: "email",
@@ -25,32 +26,42 @@ export function reminderView(desk) {
   });
   const complaint = complaintAt(email);
 
+  const select = make(
+    "select",
+    {
+      part: "input",
+      onchange() {
+        Object.assign(choice, options[select.selectedIndex]);
+        sayWhen();
+      },
+    },
+    ...options.map(({ label, ...wait }) =>
+      make("option", { selected: wait.months === choice.months && wait.repeat === choice.repeat }, label),
+    ),
+  );
+
+  /** The button promises one mail; the list above it says when more of them come. */
   function sayWhen() {
+    const { months, repeat } = choice;
     submit.textContent =
-      choice.months === 1 ? text("remind_me_next_month") : text("remind_me_when", { when: when(lang, choice.months) });
+      months === 1 && !repeat
+        ? text("remind_me_next_month")
+        : text("remind_me_when", { when: repeat ? "" : when(lang, months) });
   }
   sayWhen();
 
-  const waits = months.map((wait) =>
-    option("months", when(lang, wait), wait, wait === choice.months, () => {
-      choice.months = wait;
-      sayWhen();
-    }),
-  );
   const privacy = campaign.privacy_url
     ? [" ", make("a", { href: campaign.privacy_url, target: "_blank", rel: "noopener" }, text("privacy_link"))]
     : [];
 
   const { form, busy } = formOf(
     () => desk.remind(email.validity.valid),
-    ...(months.length > 1
-      ? [fieldset(text("reminder_legend"), make("div", { className: "options" }, ...waits))]
-      : []),
     make(
       "fieldset",
       {},
-      make("label", { part: "field" }, text("email"), make("span", { className: "well" }, email)),
+      field(text("email"), email),
       complaint.place,
+      ...(options.length > 1 ? [field(text("reminder_legend"), select)] : []),
     ),
     make("p", { part: "note" }, text("reminder_consent"), ...privacy),
     submit,
