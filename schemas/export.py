@@ -49,6 +49,12 @@ class PaidTotal(Schema):
     amount = fields.Integer(required=True, metadata={"description": "Minor units."})
 
 
+class Conversions(Schema):
+    """What came of reminders."""
+
+    pledges = fields.Integer(required=True, metadata={"description": "Completed or active, from a reminder's link."})
+
+
 class SummaryResponse(Schema):
     """How the desk stands, in numbers."""
 
@@ -56,3 +62,4 @@ class SummaryResponse(Schema):
     reminders = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     paid = fields.List(fields.Nested(PaidTotal), required=True)
     reminders_due = fields.Integer(required=True)
+    conversions = fields.Nested(Conversions, required=True)

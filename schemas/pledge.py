@@ -18,6 +18,9 @@ class PledgeRequest(StrictSchema):
     variant = Text(longest=200, metadata={"description": "Which version of the page or box they saw."})
     lang = LanguageTag()
     return_url = WebUrl(metadata={"description": "Where to send the reader after paying."})
+    reminder = Text(
+        longest=200, metadata={"description": "What stood behind `from` in the link of a reminder's mail."}
+    )
 
 
 class PledgeResponse(Schema):

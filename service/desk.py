@@ -2,13 +2,14 @@
 
 import datetime
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.db.session import Database
 from service.domain.campaign_shelf import CampaignShelf
 from service.domain.links import Links
 from service.domain.mail.breaker import Breaker
-from service.domain.ports import Clock, Gateway, Mailer, Throttle
+from service.domain.ports import Clock, Gateway, Mailer, MailReporter, Throttle
 from service.settings import Settings
 
 
@@ -27,6 +28,7 @@ class Desk:
     breaker: Breaker
     worker_id: uuid.UUID
     throttle: Throttle
+    mail_reporters: Mapping[str, MailReporter]
     shelf: CampaignShelf
     links: Links
 

@@ -10,6 +10,7 @@ from service.domain.links import Links
 from service.domain.mail.breaker import Breaker
 from service.domain.ports import Clock, Mailer, Throttle
 from service.gateways.letters import LetterWriter
+from service.gateways.mail_reports import mail_reporters
 from service.gateways.outbox import OutboxMailer
 from service.gateways.sandbox import SandboxGateway
 from service.gateways.smtp import SmtpMailer
@@ -30,6 +31,7 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
         breaker=Breaker(),
         worker_id=uuid.uuid4(),
         throttle=_throttle(settings, keyring),
+        mail_reporters=mail_reporters(settings.mail),
         shelf=CampaignShelf(database.reading),
         links=Links(settings.public_url),
     )

@@ -21,6 +21,6 @@ def erase_reader(request: dict[str, str]) -> dict[str, int]:
     """Delete a reader's address and reminders, and unlink their pledges; the books keep the sums."""
     now = current_desk().clock()
     with transaction() as session:
-        pledges, reminders = erase_supporter(session, normalise_address(request["email"]))
+        pledges, reminders = erase_supporter(session, normalise_address(request["email"]), now=now)
         audit(session, "erase_reader", {"pledges": pledges, "reminders": reminders}, now=now)
     return {"pledges": pledges, "reminders": reminders}

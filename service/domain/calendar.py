@@ -56,12 +56,48 @@ def next_month(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> D
         ValueError: `asked_at` has no time zone, or `hour` or the resulting year does not exist.
 
     """
+    _check_zone(zone)
+    asked_on = whenever.Instant(asked_at).to_tz(zone).date()
+    return _due(asked_on.add(months=months), zone, hour)
+
+
+def next_occurrence(
+    asked_at: dt.datetime, *, first_months: int, every_months: int, zone: str, hour: int, after: dt.datetime
+) -> Due:
+    """Find when a reminder comes again: the first of its dates that lies later than `after`.
+
+    Its dates are `first_months` after it was asked for, and every `every_months` after that. Each is counted from
+    the day of asking and none from the one before, so that a 31st stays one: 31 January, 28 February, 31 March.
+
+    Raises:
+        UnknownTimeZone, ValueError: as `next_month`.
+
+    """
+    months = first_months
+    while (due := next_month(asked_at, months=months, zone=zone, hour=hour)).at <= after:
+        months += every_months
+    return due
+
+
+def at_hour(on: dt.date, *, zone: str, hour: int) -> Due:
+    """Find the instant at which a promised date's mail is due, by the rule of `next_month`.
+
+    Raises:
+        UnknownTimeZone, ValueError: as `next_month`.
+
+    """
+    _check_zone(zone)
+    return _due(whenever.Date(on), zone, hour)
+
+
+def _due(on: whenever.Date, zone: str, hour: int) -> Due:
+    due = on.at(whenever.Time(hour)).assume_tz(zone, disambiguation="compatible")
+    return Due(on=due.date().to_stdlib(), at=due.to_instant().to_stdlib())
+
+
+def _check_zone(zone: str) -> None:
     if not is_time_zone(zone):
         raise UnknownTimeZone(
             "This time zone is not in the IANA time zone database; write one such as Europe/Amsterdam.",
             field="timezone",
         )
-    asked_on = whenever.Instant(asked_at).to_tz(zone).date()
-    wall_clock = asked_on.add(months=months).at(whenever.Time(hour))
-    due = wall_clock.assume_tz(zone, disambiguation="compatible")
-    return Due(on=due.date().to_stdlib(), at=due.to_instant().to_stdlib())

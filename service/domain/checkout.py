@@ -7,6 +7,7 @@ and a crash leaves a pledge that the same request, sent again, finishes.
 import datetime
 import uuid
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -91,7 +92,7 @@ def _write_down(
 def _claim(
     session: Session, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, now: datetime.datetime
 ) -> tuple[Pledge, bool]:
-    request = asdict(wish)
+    request = _request(wish)
     held = find_key(session, key, request)
     if held is None:
         check_wish(campaign, wish)
@@ -110,9 +111,17 @@ def _claim(
 
 
 def _let_go(session: Session, key: str, wish: PledgeWish, *, now: datetime.datetime) -> None:
-    held = find_key(session, key, asdict(wish))
+    held = find_key(session, key, _request(wish))
     if held is not None:
         held.held_until = now
+
+
+def _request(wish: PledgeWish) -> dict[str, Any]:
+    request = asdict(wish)
+    if wish.reminder is None:
+        # Keys that the release before held know no such field, and their requests may still be sent again.
+        del request["reminder"]
+    return request
 
 
 def _answer(pledge: Pledge, *, replayed: bool) -> OpenCheckout:

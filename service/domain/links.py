@@ -23,9 +23,18 @@ class Links:
         """Where supporters of this campaign go without the widget."""
         return campaign.support_url or f"{self.public_url}/support/{campaign.slug}"
 
-    def gift_page(self, campaign: Campaign, frequency: Frequency | None, amount_minor: int | None) -> str:
-        """Return the hosted support page with a reader's earlier choice already made."""
-        choice = {"frequency": frequency, "amount": amount_minor}
+    def gift_page(
+        self,
+        campaign: Campaign,
+        frequency: Frequency | None,
+        amount_minor: int | None,
+        came_from: str | None = None,
+    ) -> str:
+        """Return the hosted support page with a reader's earlier choice already made.
+
+        `came_from` is the token of the reminder that leads there (see `conversions.gift_token`).
+        """
+        choice = {"frequency": frequency, "amount": amount_minor, "from": came_from}
         query = urlencode({name: value for name, value in choice.items() if value is not None})
         page = f"{self.public_url}/support/{campaign.slug}"
         return f"{page}?{query}" if query else page

@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge, PledgeMove
 from service.domain.campaigns import choice_for
+from service.domain.conversions import reminder_behind
 from service.domain.errors import (
     AmountAboveMaximum,
     AmountBelowMinimum,
@@ -22,6 +23,7 @@ from service.domain.errors import (
 from service.domain.listed_pages import may_return_to
 from service.domain.money import Money, format_money
 from service.domain.pledge_status import PledgeEvent, move
+from service.domain.supporters import keyring_in
 
 ABANDONED_AFTER = datetime.timedelta(hours=24)
 MADE = "made"
@@ -29,7 +31,7 @@ MADE = "made"
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeWish:
-    """What a reader asks to give; `amount` is in minor units."""
+    """What a reader asks to give; `amount` is in minor units, `reminder` the token of the one they came from."""
 
     campaign: str
     frequency: Frequency
@@ -39,6 +41,7 @@ class PledgeWish:
     variant: str | None = None
     lang: str | None = None
     return_url: str | None = None
+    reminder: str | None = field(default=None, repr=False)
 
 
 def check_wish(campaign: Campaign, wish: PledgeWish) -> None:
@@ -77,9 +80,11 @@ def make_pledge(
     session: Session, campaign: Campaign, wish: PledgeWish, *, gateway: str, now: datetime.datetime
 ) -> Pledge:
     """Write down a new pledge, pending until the gateway reports what became of it."""
+    came_from = reminder_behind(session, keyring_in(session), wish.reminder, campaign_id=campaign.id, now=now)
     pledge = Pledge(
         id=new_id(),
         campaign_id=campaign.id,
+        reminder_id=came_from,
         status=PledgeStatus.PENDING,
         frequency=wish.frequency,
         amount_minor=wish.amount,

@@ -12,8 +12,8 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder
 from service.domain.errors import ReminderNotFound
 from service.domain.pledge_list import Page, read_cursor, write_cursor
+from service.domain.reminder_moves import move_reminder
 from service.domain.reminder_status import ReminderEvent
-from service.domain.reminders import move_reminder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,9 @@ def list_reminders(session: Session, wanted: ReminderFilter, *, limit: int, curs
             Campaign.slug.label("campaign"),
             Reminder.status,
             Reminder.occurrence,
+            Reminder.every_months.is_not(None).label("repeat"),
+            Reminder.every_months,
+            Reminder.awaits_confirmation,
             Reminder.due_on,
             Reminder.due_at,
             Reminder.asked_at,

@@ -13,10 +13,14 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.upsert import insert_into
+from service.domain.conversions import count_conversions
 
 
 def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
-    """Return how many pledges and reminders stand where, what was paid in each currency, and what is due."""
+    """Return how many pledges and reminders stand where, what was paid in each currency, and what is due.
+
+    Conversions are the gifts that came from a reminder's link.
+    """
     by_status = dict(session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).all())
     reminders = dict(session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all())
     paid = session.execute(
@@ -30,6 +34,7 @@ def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
         "reminders": {status.value: reminders.get(status, 0) for status in ReminderStatus},
         "paid": [row._asdict() for row in paid],
         "reminders_due": due_now(session, now=now),
+        "conversions": {"pledges": count_conversions(session)},
     }
 
 

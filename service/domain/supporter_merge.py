@@ -9,15 +9,17 @@ from sqlalchemy.orm import Session
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
-from service.domain.reminder_status import MOVES, ReminderEvent
-from service.domain.reminders import move_reminder
+from service.domain.reminder_links import may_cancel, may_confirm
+from service.domain.reminder_moves import cancel, confirm
+from service.domain.reminder_status import ReminderEvent
 
 
 def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, now: datetime.datetime) -> None:
     """Give everything of one row to another and delete it: pledges, reminders, and the earlier day of meeting.
 
     Where both have a reminder for one campaign, the one that was asked for last stays, as if the reader had been
-    known all along. If they cancelled the other one after that, this one is cancelled too: a no is never lost.
+    known all along. If they cancelled the other one after that, this one is cancelled too: a no is never lost; and
+    if they had confirmed the other one, this one needs no word from them.
     """
     session.execute(update(Pledge).where(Pledge.supporter_id == given_up).values(supporter_id=kept))
     standing = {reminder.campaign_id: reminder for reminder in _reminders(session, kept)}
@@ -27,8 +29,12 @@ def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, 
             reminder.supporter_id = kept
             continue
         last, first = (reminder, other) if reminder.asked_at > other.asked_at else (other, reminder)
-        if _cancelled_since(session, first, last.asked_at) and (last.status, ReminderEvent.CANCEL) in MOVES:
-            move_reminder(session, last, ReminderEvent.CANCEL, now=now)
+        if _cancelled_since(session, first, last.asked_at) and may_cancel(last):
+            cancel(session, last, now=now)
+        elif first.confirmed_at is not None and may_confirm(last):
+            confirm(session, last, now=now)
+        # What a mail about the one that goes has brought was brought by this reader's reminder all the same.
+        session.execute(update(Pledge).where(Pledge.reminder_id == first.id).values(reminder_id=last.id))
         session.delete(first)
         # The one that stays may take the other's place only after that has left it: their pair is unique.
         session.flush()

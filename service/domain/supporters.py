@@ -6,6 +6,7 @@ import uuid
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from schemas.vocabulary import Suppressed
 from service.db.base import new_id
 from service.db.keyring import Keyring
 from service.db.outbox_mail import OutboxMail
@@ -14,6 +15,7 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.db.types import keyring_of
 from service.db.upsert import insert_or_hold
+from service.domain.mail.suppression import suppress
 
 
 def keyring_in(session: Session) -> Keyring:
@@ -50,12 +52,14 @@ def meet_supporter(session: Session, address: str, *, now: datetime.datetime) ->
     return insert_or_hold(session, Supporter, row, unique="email_hash")
 
 
-def erase_supporter(session: Session, address: str) -> tuple[int, int]:
+def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -> tuple[int, int]:
     """Forget a person: their address, their reminders and the mails kept for them.
 
-    Pledges stay for the books, without a link to anyone. Returns how many pledges were unlinked and how
-    many reminders were deleted. Asked for by the GDPR's article 17.
+    Pledges stay for the books, without a link to anyone. What stays of the address is a keyed hash that keeps a
+    sign-up that was on its way from being mailed; asking again later takes it back. Returns how many pledges were
+    unlinked and how many reminders were deleted. Asked for by the GDPR's article 17.
     """
+    suppress(session, address, reason=Suppressed.ERASURE, now=now)
     session.execute(
         delete(OutboxMail).where(OutboxMail.recipient_hash.in_(keyring_in(session).fingerprints(address)))
     )
@@ -64,5 +68,9 @@ def erase_supporter(session: Session, address: str) -> tuple[int, int]:
     reminders = session.scalar(select(func.count()).select_from(Reminder).where(Reminder.supporter_id.in_(people)))
     pledges = session.scalar(select(func.count()).select_from(Pledge).where(Pledge.supporter_id.in_(people)))
     session.execute(update(Pledge).where(Pledge.supporter_id.in_(people)).values(supporter_id=None))
+    # Deleting the reminders would empty this as well, but only after it holds the person: whoever settles a gift
+    # holds the pledge first, and the two would wait for one another.
+    theirs = select(Reminder.id).where(Reminder.supporter_id.in_(people))
+    session.execute(update(Pledge).where(Pledge.reminder_id.in_(theirs)).values(reminder_id=None))
     session.execute(delete(Supporter).where(Supporter.id.in_(people)))
     return pledges or 0, reminders or 0

@@ -1,13 +1,13 @@
 """The mailer that keeps mails in the database, to be read at /dev/outbox: for demonstrations and tests."""
 
-from email.message import EmailMessage
-
 from service.db.base import new_id
 from service.db.outbox_mail import OutboxMail
 from service.db.session import Database
 from service.db.upsert import insert_into
-from service.domain.ports import Clock, ReminderLetter
+from service.domain.ports import Clock, Mail, ReminderLetter
 from service.gateways.letters import LetterWriter
+
+KEPT = "250 kept in the outbox"
 
 
 class OutboxMailer:
@@ -18,21 +18,28 @@ class OutboxMailer:
         self._writer = writer
         self._clock = clock
 
-    def send(self, letter: ReminderLetter) -> None:
-        """Keep the mail that `smtp` would send."""
-        message: EmailMessage = self._writer.write(letter)
+    def write(self, letter: ReminderLetter) -> Mail:
+        """Return the letter as the mail that `smtp` would send."""
+        return self._writer.write(letter)
+
+    def open(self) -> None:
+        """Have nothing to open; the database says by itself when it is away."""
+
+    def send(self, mail: Mail) -> str:
+        """Keep the mail, and answer as a server would."""
         with self._database.transaction() as session:
             session.execute(
                 insert_into(session, OutboxMail)
                 .values(
                     id=new_id(),
-                    message_id=letter.message_id,
-                    recipient_hash=self._database.keyring.fingerprint(letter.to),
-                    message=message.as_string(),
+                    message_id=mail.message_id,
+                    recipient_hash=self._database.keyring.fingerprint(mail.recipient),
+                    message=mail.content.decode(),
                     sent_at=self._clock(),
                 )
                 .on_conflict_do_nothing(index_elements=[OutboxMail.message_id])
             )
+        return KEPT
 
     def close(self) -> None:
         """Hold nothing open."""

@@ -1,96 +1,150 @@
-"""The mailer that sends, over one connection that is reused as long as the server keeps it."""
+"""The mailer that sends, over one connection that is reused for so many mails."""
 
-import smtplib
 import ssl
 
-from service.domain.ports import MailDelayed, MailRefused, ReminderLetter
+from service.domain.ports import (
+    Mail,
+    MailDoubtful,
+    MailRefused,
+    MailServerAway,
+    MailServerRefusesUs,
+    MailTrouble,
+    ReminderLetter,
+)
 from service.gateways.letters import LetterWriter
+from service.gateways.smtp_line import SmtpLine
+from service.gateways.smtp_replies import GOODBYE, Reply, Step, trouble_in
 from service.settings import MailServer
-
-TIMEOUT_SECONDS = 30
 
 
 class SmtpMailer:
-    """Sends each letter to the configured server (RFC 5321). Not for two threads at once."""
+    """Sends mails to the configured server (RFC 5321), and tells apart whom each failure is about.
 
-    def __init__(self, server: MailServer, writer: LetterWriter) -> None:
+    | what happens | what it means |
+    |---|---|
+    | cannot connect, connection lost before the mail was handed over, 421, sender refused for now | MailServerAway |
+    | login, certificate or sender refused | MailServerRefusesUs |
+    | recipient or message refused for now (4xx) | MailDelayed |
+    | recipient or message refused for good (5xx) | MailRefused |
+    | connection lost after the mail was handed over, and before the reply | MailDoubtful |
+    """
+
+    def __init__(self, server: MailServer, writer: LetterWriter, *, per_connection: int) -> None:
         self._server = server
         self._writer = writer
-        self._connection: smtplib.SMTP | None = None
+        self._per_connection = per_connection
+        self._line: SmtpLine | None = None
+        self._context: ssl.SSLContext | None = None
 
-    def send(self, letter: ReminderLetter) -> None:
-        """Send one letter; return once the server has accepted it.
+    def write(self, letter: ReminderLetter) -> Mail:
+        """Return the letter as a mail; whatever it raises is the letter's fault."""
+        return self._writer.write(letter)
+
+    def open(self) -> None:
+        """Make sure that the server listens: an open connection is asked, for it may have ended meanwhile.
 
         Raises:
-            MailDelayed: the connection failed, or the server said "later" (4xx) or refused us as a sender.
-            MailRefused: the server refused the recipient or the message for good (5xx).
+            MailServerAway, MailServerRefusesUs: it does not.
         """
-        message = self._writer.write(letter)
-        connection = self._open()
+        if self._line is not None:
+            try:
+                if self._line.ask("NOOP").is_within(2):
+                    return
+            except MailServerAway:
+                pass
+            self._hang_up()
+        self._connected()
+
+    def send(self, mail: Mail) -> str:
+        """Send one mail; return what the server said when it accepted it.
+
+        Raises:
+            MailTrouble: as the table above says.
+        """
         try:
-            connection.send_message(message)
-        except smtplib.SMTPRecipientsRefused as error:
-            code = next(iter(error.recipients.values()))[0]
-            raise _refusal("recipient refused", code) from error
-        except smtplib.SMTPSenderRefused as error:
-            self.close()
-            raise MailDelayed(f"sender refused ({error.smtp_code})") from error
-        except smtplib.SMTPDataError as error:
-            raise _refusal("message refused", error.smtp_code) from error
-        except smtplib.SMTPNotSupportedError as error:
-            raise MailRefused("the server cannot send to international addresses") from error
-        except (smtplib.SMTPException, OSError) as error:
-            self.close()
-            raise MailDelayed(f"connection failed ({type(error).__name__})") from error
+            return self._send(mail)
+        except (MailServerAway, MailDoubtful):
+            self._hang_up()
+            raise
+        except MailTrouble:
+            self._start_over()
+            raise
 
     def close(self) -> None:
         """Say goodbye and let go of the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.quit()
-            except (smtplib.SMTPException, OSError):
-                connection.close()
+        line, self._line = self._line, None
+        if line is not None:
+            line.quit()
 
-    def _open(self) -> smtplib.SMTP:
-        """Return a connection that answers, the old one if it still does.
+    def _send(self, mail: Mail) -> str:
+        line = self._begin(mail)
+        _expect(2, "recipient", line.ask(f"RCPT TO:<{mail.recipient}>"))
+        _expect(3, "message", line.ask("DATA"))
+        reply = line.hand_over(mail.content)
+        _expect(2, "content", reply)
+        return reply.said
 
-        Raises:
-            MailDelayed: whatever keeps us from connecting is our fault or the server's, and no reader's.
+    def _begin(self, mail: Mail) -> SmtpLine:
+        """Name the sender, and return the connection on which it was accepted.
+
+        A server may have ended a connection that was kept. No part of the mail has left then, so that a new one
+        is opened and nobody need know.
         """
-        if self._connection is not None:
-            try:
-                if self._connection.noop()[0] == 250:
-                    return self._connection
-            except (smtplib.SMTPException, OSError):
-                pass
+        if self._line is not None and self._line.mails >= self._per_connection:
             self.close()
+        was_kept = self._line is not None
+        line, reply = self._connected(), None
         try:
-            self._connection = self._connect()
-        except (smtplib.SMTPException, OSError, UnicodeError) as error:
-            # UnicodeError: smtplib sends no name or password but ASCII.
-            raise MailDelayed(f"connection failed ({type(error).__name__})") from error
-        return self._connection
+            reply = self._name_sender(line, mail)
+        except MailServerAway:
+            if not was_kept:
+                raise
+        if reply is None or (was_kept and reply.code == GOODBYE):
+            self._hang_up()
+            line = self._connected()
+            reply = self._name_sender(line, mail)
+        _expect(2, "sender", reply)
+        return line
 
-    def _connect(self) -> smtplib.SMTP:
-        server, context = self._server, ssl.create_default_context()
-        if server.tls == "implicit":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                server.host, server.port, timeout=TIMEOUT_SECONDS, context=context
-            )
-        else:
-            connection = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
+    def _name_sender(self, line: SmtpLine, mail: Mail) -> Reply:
+        sender = self._writer.sender_address
+        options = f" SIZE={len(mail.content)}" if line.offers("size") else ""
+        if not (sender + mail.recipient).isascii():
+            if not line.offers("smtputf8"):
+                self._refuse_other_scripts(sender)
+            line.speak_utf8()
+            options += " SMTPUTF8 BODY=8BITMIME"
+        line.mails += 1
+        return line.ask(f"MAIL FROM:<{sender}>{options}")
+
+    def _refuse_other_scripts(self, sender: str) -> None:
+        if not sender.isascii():
+            raise MailServerRefusesUs("the server cannot send from international addresses")
+        raise MailRefused("the server cannot send to international addresses")
+
+    def _connected(self) -> SmtpLine:
+        if self._line is None:
+            if self._context is None and self._server.tls != "none":
+                # Reading every authority that we trust takes longer than writing a hundred mails.
+                self._context = ssl.create_default_context()
+            self._line = SmtpLine(self._server, self._context)
+        return self._line
+
+    def _start_over(self) -> None:
+        """Make the connection ready for the next mail, or let go of it."""
         try:
-            if server.tls == "starttls":
-                connection.starttls(context=context)
-            if server.user is not None:
-                connection.login(server.user, server.password or "")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            if self._line is not None and self._line.ask("RSET").is_within(2):
+                return
+        except MailServerAway:
+            pass
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.drop()
 
 
-def _refusal(what: str, code: int) -> MailDelayed | MailRefused:
-    """Return the error for a reply: 4xx may be tried again, 5xx may not (RFC 5321, section 4.2.1)."""
-    return MailDelayed(f"{what} for now ({code})") if 400 <= code < 500 else MailRefused(f"{what} ({code})")
+def _expect(hundred: int, step: Step, reply: Reply) -> None:
+    if not reply.is_within(hundred):
+        raise trouble_in(step, reply)

@@ -1,5 +1,6 @@
 """The support form: what it offers, what was typed into it, and what is wrong with that."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,15 +17,20 @@ from service.pages.gifts import typed_form
 VARIANT = "support-page"
 LONGEST_KEY = 200
 MOST_DIGITS = 12
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SupportForm:
-    """What stands in the form, as text: presets in minor units by frequency, another amount as it was typed."""
+    """What stands in the form, as text: presets in minor units by frequency, another amount as it was typed.
+
+    `came_from` is the token of the reminder whose link led here.
+    """
 
     frequency: str
     presets: Mapping[str, str]
     other_amount: str = ""
+    came_from: str = ""
     key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
 
@@ -34,7 +40,9 @@ def blank_form(campaign: Campaign, query: Mapping[str, str], lang: str) -> Suppo
     offered = {str(choice.frequency): choice for choice in campaign.choices}
     frequency = query.get("frequency", "")
     form = SupportForm(
-        frequency=frequency if frequency in offered else str(campaign.default_frequency), presets=presets
+        frequency=frequency if frequency in offered else str(campaign.default_frequency),
+        presets=presets,
+        came_from=_token(query),
     )
     amount, choice = whole(query.get("amount", "")), offered[form.frequency]
     if amount is None or not choice.minimum_minor <= amount <= choice.maximum_minor:
@@ -52,6 +60,7 @@ def filled_form(campaign: Campaign, sent: Mapping[str, str]) -> SupportForm:
         frequency=sent.get("frequency", ""),
         presets={str(choice.frequency): sent.get(f"preset_{choice.frequency}", "") for choice in campaign.choices},
         other_amount=sent.get("other_amount", ""),
+        came_from=_token(sent),
     )
     return replace(form, key=key) if usable else form
 
@@ -76,6 +85,7 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
                 "variant": VARIANT,
                 "lang": lang,
             }
+            | ({"reminder": form.came_from} if form.came_from else {})
         )
     except ValidationError as error:
         # The rest is the campaign's own; only an amount of nothing, or beyond all money, is left to refuse.
@@ -84,6 +94,12 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
             "amount_below_minimum" if too_little else "amount_above_maximum", field="amount"
         ) from error
     return PledgeWish(**wish)
+
+
+def _token(given: Mapping[str, str]) -> str:
+    """Return what may be a reminder's token, and nothing for what cannot be one: no gift fails because of it."""
+    token = given.get("from", "")
+    return token if TOKEN.fullmatch(token) else ""
 
 
 def _amount(campaign: Campaign, form: SupportForm, lang: str) -> int:

@@ -74,7 +74,7 @@ def _begin(database: str) -> Any:
         stands(ReminderStatus.SENDING),
     )
     names = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "began_at")
-    into = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
+    into: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
     statement = into(TABLE).from_select(names, leaving)
     return statement.on_conflict_do_update(
         index_elements=[TABLE.c.reminder_id, TABLE.c.occurrence],

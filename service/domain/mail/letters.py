@@ -59,7 +59,7 @@ def write_letters(
     drafts = Drafts([], Counter())
     held = {claim.reminder_id: claim for claim in claims}
     addresses: dict[uuid.UUID, str] = {}
-    rows: list[Row[tuple[Reminder, Campaign, bytes]]] = []
+    rows: list[Row[Reminder, Campaign, bytes]] = []
     for row in _claimed_rows(session, held):
         reminder, campaign, closed = row
         try:
@@ -100,7 +100,7 @@ def unwritable(error: Exception) -> str:
     return f"could not be written: {error if isinstance(error, Unwritable) else type(error).__name__}"
 
 
-def _claimed_rows(session: Session, held: dict[uuid.UUID, Claim]) -> list[Row[tuple[Reminder, Campaign, bytes]]]:
+def _claimed_rows(session: Session, held: dict[uuid.UUID, Claim]) -> list[Row[Reminder, Campaign, bytes]]:
     # The address is read as it lies in the table, so that one that does not open cannot keep the others from it;
     # and a campaign that somebody deleted past the constraint must fail its own reminders only.
     rows = session.execute(

@@ -87,7 +87,7 @@ def refuse_letter(session: Session, claim: Claim, *, reason: str, now: datetime.
     count_mails(session, failed=1)
 
 
-def _records() -> Select[Any]:
+def _records() -> Select[*tuple[Any, ...]]:
     """Return the query for reminders in some worker's hands, each with the record of its mail if it was begun."""
     # A record from an earlier lease says nothing of this one, unless the mail was accepted after all.
     record = and_(
@@ -112,7 +112,9 @@ def _records() -> Select[Any]:
     )
 
 
-def _settle(session: Session, rows: Sequence[Row[Any]], rules: Rules, now: datetime.datetime) -> Counter[str]:
+def _settle(
+    session: Session, rows: Sequence[Row[*tuple[Any, ...]]], rules: Rules, now: datetime.datetime
+) -> Counter[str]:
     counts: Counter[str] = Counter()
     plain = []
     for row in rows:
@@ -130,7 +132,7 @@ def _settle(session: Session, rows: Sequence[Row[Any]], rules: Rules, now: datet
     return counts
 
 
-def _deliver(session: Session, rows: Sequence[Row[Any]], now: datetime.datetime) -> None:
+def _deliver(session: Session, rows: Sequence[Row[*tuple[Any, ...]]], now: datetime.datetime) -> None:
     """Move many reminders to `sent` at once: nothing else is to be said of nearly all of them."""
     after = write_moves(
         session,
@@ -155,7 +157,7 @@ def _deliver(session: Session, rows: Sequence[Row[Any]], now: datetime.datetime)
 
 
 def _settle_one(
-    session: Session, row: Row[Any], rules: Rules, now: datetime.datetime, counts: Counter[str]
+    session: Session, row: Row[*tuple[Any, ...]], rules: Rules, now: datetime.datetime, counts: Counter[str]
 ) -> None:
     reminder = session.get_one(Reminder, row.id)
     if row.outcome is None:
