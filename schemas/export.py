@@ -52,7 +52,9 @@ class PaidTotal(Schema):
 class Conversions(Schema):
     """What came of reminders."""
 
-    pledges = fields.Integer(required=True, metadata={"description": "Completed or active, from a reminder's link."})
+    pledges = fields.Integer(
+        required=True, metadata={"description": "Completed or active, from a reminder's link."}
+    )
 
 
 class SummaryResponse(Schema):

@@ -10,6 +10,7 @@ from service.commands.campaigns import campaign
 from service.commands.export import export
 from service.commands.keys import keys
 from service.commands.migrate import migrate
+from service.commands.suppressions import suppressions
 from service.commands.tokens import token
 from service.domain.errors import DomainError
 from service.settings import SettingsError, read_settings
@@ -56,7 +57,7 @@ def dev() -> None:
     processes.develop()
 
 
-for command in (migrate, token, campaign, export, keys):
+for command in (migrate, token, campaign, export, keys, suppressions):
     cli.add_command(command)
 
 

@@ -7,6 +7,11 @@ import click
 from service.commands.opening import audit, open_desk
 from service.domain.key_rotation import Rotation, rotate_keys
 
+LEFT_BEHIND = """\
+{} addresses that bounced or complained belong to nobody who is stored, so that only an older key knows them.
+For as long as these are to get no mail, keep the older keys in SECRET_KEYS, behind the first. Without them, a
+reader who signs up with such an address is written to again, until it bounces again."""
+
 
 @click.group()
 def keys() -> None:
@@ -20,6 +25,9 @@ def rotate() -> None:
     First put the new key before the old one, restart every process, and only then run this. It works beside the
     running service and may be stopped and run again. When it has ended without complaint, nothing stored needs the
     old key; but links in mails that were sent before were signed with it, and stop working once it is dropped.
+
+    Addresses that bounced or complained and that belong to nobody stored are kept as hashes alone, which cannot be
+    made anew: they count for as long as the old key stays behind the first. It says how many there are.
     """
     desk = open_desk()
 
@@ -28,12 +36,22 @@ def rotate() -> None:
             click.echo(f"\r{so_far.rotated} rows", err=True, nl=False)
 
     done = rotate_keys(desk.database.transaction, clock=desk.clock, progress=show)
-    counts = {"rotated": done.rotated, "merged": done.merged, "unreadable": len(done.unreadable)}
+    counts = {
+        "rotated": done.rotated,
+        "merged": done.merged,
+        "suppressions": done.suppressions,
+        "left_behind": done.left_behind,
+        "unreadable": len(done.unreadable),
+    }
     with desk.database.transaction() as session:
         audit(session, desk, "rotate_keys", counts)
     click.echo(f"Encrypted {done.rotated} rows anew under the first key.")
     if done.merged:
         click.echo(f"Merged {done.merged} people who were known twice.")
+    if done.suppressions:
+        click.echo(f"Moved {done.suppressions} suppressions with the addresses that they stand against.")
+    if done.left_behind:
+        click.echo(LEFT_BEHIND.format(done.left_behind))
     if done.unreadable:
         ids = "\n".join(f"  {row_id}" for row_id in done.unreadable)
         raise click.ClickException(

@@ -19,6 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from service.db.keyring import KEY_ID_BYTES, CannotDecrypt, Keyring
 from service.db.outbox_mail import MESSAGE, OutboxMail
 from service.db.supporter import EMAIL, Supporter
+from service.domain.mail.suppression import count_left_behind, move_to_first_key
 from service.domain.ports import Clock, Door
 from service.domain.supporter_merge import merge_supporters
 from service.domain.supporters import keyring_in
@@ -28,16 +29,24 @@ ROWS_AT_ONCE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
-    """What was done: rows moved to the first key, people found twice, and the ids of rows that nothing opens."""
+    """What was done: rows moved to the first key, people found twice, and the ids of rows that nothing opens.
+
+    `suppressions` moved with the addresses that they stand against. `left_behind` are addresses of nobody we know,
+    which only an older key knows to be dead or unwilling.
+    """
 
     rotated: int = 0
     merged: int = 0
+    suppressions: int = 0
+    left_behind: int = 0
     unreadable: tuple[uuid.UUID, ...] = ()
 
     def __add__(self, other: "Rotation") -> "Rotation":
         return Rotation(
             rotated=self.rotated + other.rotated,
             merged=self.merged + other.merged,
+            suppressions=self.suppressions + other.suppressions,
+            left_behind=self.left_behind + other.left_behind,
             unreadable=self.unreadable + other.unreadable,
         )
 
@@ -62,13 +71,14 @@ def rotate_keys(door: Door, *, clock: Clock, progress: Callable[[Rotation], None
                 break
             done += some
             progress(done)
-    return done
+    with door() as session:
+        return done + Rotation(left_behind=count_left_behind(session))
 
 
 def rotate_supporters(
     session: Session, *, after: uuid.UUID | None, now: datetime.datetime, limit: int = ROWS_AT_ONCE
 ) -> Batch:
-    """Encrypt and hash some addresses under the first key.
+    """Encrypt and hash some addresses under the first key, and what stands against them.
 
     While the processes of two releases used different first keys, one person may have become known twice. The
     second row to come under the first key is then merged into the other.
@@ -93,7 +103,8 @@ def rotate_supporters(
             changes.append({"id": row_id, "email": addresses[row_id], "email_hash": email_hash})
     if changes:
         session.execute(update(Supporter), changes)
-    return Rotation(rotated=len(changes), merged=merged, unreadable=unreadable), last
+    moved = move_to_first_key(session, addresses.values())
+    return Rotation(rotated=len(changes), merged=merged, suppressions=moved, unreadable=unreadable), last
 
 
 def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int = ROWS_AT_ONCE) -> Batch:

@@ -5,6 +5,7 @@ import uuid
 from flask import Blueprint, Response, request
 
 from schemas.vocabulary import PledgeStatus
+from service.domain.conversions import came_from
 from service.domain.errors import PledgeNotFound
 from service.domain.money import Money, format_money
 from service.domain.pledges import find_pledge
@@ -40,7 +41,12 @@ def say_thank_you(slug: str) -> Response:
             gift=say_gift(words, pledge.frequency, money),
             here=links.thank_you_page(pledge.campaign, pledge.id),
             checkout_url=pledge.checkout_url,
-            again_url=links.gift_page(pledge.campaign, pledge.frequency, pledge.amount_minor),
+            again_url=links.gift_page(
+                pledge.campaign,
+                pledge.frequency,
+                pledge.amount_minor,
+                came_from(session, current_desk().database.keyring, pledge),
+            ),
             page_before=page_before(pledge, links),
             is_a_test=pledge.gateway == "sandbox",
         )

@@ -203,7 +203,7 @@ def test_a_link_is_good_for_more_than_a_year_and_not_for_ever(
 
 def test_after_an_erasure_the_link_opens_nothing(client: FlaskClient, desk: Desk, token: str) -> None:
     with desk.database.transaction() as session:
-        erase_supporter(session, READER)
+        erase_supporter(session, READER, now=desk.clock())
     assert_opens_nothing(client, token)
     assert count(desk, Reminder) == 0
 

@@ -90,7 +90,7 @@ def test_a_sign_up_beside_an_erasure_succeeds_either_way(desk: Desk, keys: str, 
     ask(desk, "reader@news.example")
     erasing = desk.database.transaction()
     session = erasing.__enter__()
-    erase_supporter(session, "reader@news.example")
+    erase_supporter(session, "reader@news.example", now=desk.clock())
     behind(desk, lambda: erasing.__exit__(None, None, None), lambda: ask(desk, "reader@news.example"))
     with desk.database.reading() as session:
         assert how_many(session, Supporter) == how_many(session, Reminder) == 1

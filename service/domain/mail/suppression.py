@@ -10,11 +10,11 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Suppressed
-from service.db.keyring import CannotDecrypt
+from service.db.keyring import KEY_ID_BYTES, CannotDecrypt
 from service.db.supporter import Supporter
 from service.db.suppression import EVERYWHERE, Suppression
 from service.db.types import keyring_of
@@ -106,6 +106,34 @@ def lift_suppression(session: Session, address: str, *, scope: str | None = None
     if scope is not None:
         statement = statement.where(Suppression.scope == scope)
     return len(session.scalars(statement.returning(Suppression.scope)).all())
+
+
+def move_to_first_key(session: Session, addresses: Iterable[str]) -> int:
+    """Put what stands against these addresses under older keys under the first key; return how many rows moved."""
+    current = {}
+    for address in addresses:
+        first, *older = hashes(session, address)
+        current |= dict.fromkeys(older, first)
+    moved = session.execute(
+        delete(Suppression)
+        .where(Suppression.email_hash.in_(current))
+        .returning(Suppression.email_hash, Suppression.scope, Suppression.reason, Suppression.at)
+    ).all()
+    for email_hash, scope, reason, at in moved:
+        write_suppression(session, {"email_hash": current[email_hash], "scope": scope, "reason": reason, "at": at})
+    return len(moved)
+
+
+def count_left_behind(session: Session) -> int:
+    """Return how many addresses only an older key knows to be dead or unwilling.
+
+    What a reader may take back does not count: nobody whom we know by the first key is among them, and who asks
+    anew takes it back.
+    """
+    mark = func.substr(Suppression.email_hash, 1, KEY_ID_BYTES)
+    current_id = keyring_of(session.get_bind().dialect).current_id
+    query = select(func.count(distinct(Suppression.email_hash)))
+    return session.scalar(query.where(Suppression.reason.in_(FOR_GOOD), mark != current_id)) or 0
 
 
 def list_suppressions(session: Session, *, reason: Suppressed | None = None) -> Iterator[Suppression]:

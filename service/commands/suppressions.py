@@ -1,0 +1,90 @@
+"""`mainstay suppressions`: the addresses that get no more mail."""
+
+import sys
+
+import click
+
+from schemas.vocabulary import Suppressed
+from service.commands.opening import audit, open_desk
+from service.db.keyring import KEY_ID_BYTES
+from service.db.suppression import EVERYWHERE, Suppression
+from service.domain.addresses import normalise_address
+from service.domain.mail import suppression
+
+# Behind the mark of the key, which most of them share, enough to tell them apart.
+SHOWN_BYTES = 6
+
+
+@click.group()
+def suppressions() -> None:
+    """Look at the addresses that get no more mail, and let mail go to one again.
+
+    An address is kept only as a keyed hash. It is on the list after a bounce, a complaint, an unsubscribing or an
+    erasure; what a reader said, they take back themselves by asking for a reminder again.
+    """
+
+
+@suppressions.command("list")
+@click.option(
+    "--reason", type=click.Choice([word.value for word in Suppressed]), help="Only those for this reason."
+)
+def list_suppressions(reason: str | None) -> None:
+    """List them, the oldest first: the beginning of the hash, where it holds, why, and since when.
+
+    Where it holds is a campaign's slug, or * for every campaign.
+    """
+    wanted = None if reason is None else Suppressed(reason)
+    with open_desk().database.reading() as session:
+        for row in suppression.list_suppressions(session, reason=wanted):
+            click.echo(_line(row))
+        counted = suppression.count_suppressions(session)
+    number = sum(counted.values()) if wanted is None else counted[wanted]
+    click.echo(f"{number} in all.", err=True)
+
+
+@suppressions.command("check")
+@click.argument("address")
+def check_address(address: str) -> None:
+    """Say whether mail may go to ADDRESS; with - it is read from standard input.
+
+    Standard input keeps the address out of the shell's history. The look is written to the audit log, without the
+    address. The exit code is 0 either way.
+    """
+    desk, wanted = open_desk(), _address(address)
+    with desk.database.transaction() as session:
+        rows = suppression.suppressions_of(session, wanted)
+        audit(session, desk, "check_suppression", {"found": len(rows)})
+    for row in rows:
+        click.echo(_line(row))
+    if not rows:
+        click.echo("Nothing stands against this address.")
+
+
+@suppressions.command("lift")
+@click.argument("address")
+@click.option(
+    "--scope", help="Only in this campaign, by its slug, or * for what holds in all. Default: everything."
+)
+def lift_suppression(address: str, scope: str | None) -> None:
+    """Let mail go to ADDRESS again; with - it is read from standard input.
+
+    Lift a bounce when its cause is mended, and a complaint only when the reader asks for it. The mail service may
+    have a list of its own, which this does not change. It is written to the audit log, without the address.
+    """
+    desk, wanted = open_desk(), _address(address)
+    with desk.database.transaction() as session:
+        lifted = suppression.lift_suppression(session, wanted, scope=scope)
+        if not lifted:
+            where = "" if scope in (None, EVERYWHERE) else f" in {scope!r}"
+            raise click.ClickException(f"Nothing stands against this address{where}.")
+        audit(session, desk, "lift_suppression", {"lifted": lifted, "scope": scope})
+    click.echo(f"Lifted {lifted} suppression{'s' if lifted > 1 else ''}.")
+
+
+def _line(row: Suppression) -> str:
+    shown = row.email_hash[KEY_ID_BYTES:][:SHOWN_BYTES].hex()
+    return f"{shown}  {row.scope}  {row.reason}  {row.at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _address(given: str) -> str:
+    return normalise_address(sys.stdin.readline() if given == "-" else given)
