@@ -22,7 +22,7 @@ class SmtpMailer:
 
     | what happens | what it means |
     |---|---|
-    | cannot connect, connection lost before the mail was handed over, 421, sender refused for now | MailServerAway |
+    | cannot connect, connection lost before the mail was handed over, goodbye (421) | MailServerAway |
     | login, certificate or sender refused | MailServerRefusesUs |
     | recipient or message refused for now (4xx) | MailDelayed |
     | recipient or message refused for good (5xx) | MailRefused |
@@ -103,7 +103,8 @@ class SmtpMailer:
             self._hang_up()
             line = self._connected()
             reply = self._name_sender(line, mail)
-        _expect(2, "sender", reply)
+        # For an address in another script more is asked for, which can be refused for that mail alone.
+        _expect(2, "sender" if mail.recipient.isascii() else "message", reply)
         return line
 
     def _name_sender(self, line: SmtpLine, mail: Mail) -> Reply:

@@ -1,0 +1,162 @@
+"""One connection to a mail server: opened, encrypted and logged in, and never waited on for long."""
+
+import io
+import smtplib
+import socket
+import ssl
+import time
+from contextlib import suppress
+from typing import Any
+
+from service.domain.ports import MailDoubtful, MailServerAway, MailServerRefusesUs
+from service.gateways.smtp_replies import Reply
+from service.settings import MailServer
+
+# A mail has four replies, so that the slowest of servers holds one for two minutes.
+REPLY_SECONDS = 30.0
+
+Failures = (smtplib.SMTPException, OSError)
+
+
+class SmtpLine:
+    """A connection that is open. After an error it is closed, and another one is needed."""
+
+    def __init__(self, server: MailServer, context: ssl.SSLContext | None) -> None:
+        """Connect.
+
+        Raises:
+            MailServerAway, MailServerRefusesUs: nothing is open.
+        """
+        self.mails = 0
+        try:
+            self._smtp = _connect(server, context)
+        except ssl.SSLCertVerificationError as error:
+            raise MailServerRefusesUs("nobody vouches for the server's certificate") from error
+        except smtplib.SMTPResponseException as error:
+            reply = Reply(error.smtp_code, _as_bytes(error.smtp_error))
+            kind = MailServerRefusesUs if reply.is_within(5) else MailServerAway
+            raise kind(f"the server did not let us in ({reply.said})") from error
+        except smtplib.SMTPNotSupportedError as error:
+            raise MailServerRefusesUs("the server does not offer the encryption or login of MAIL_URL") from error
+        except UnicodeError as error:
+            raise MailServerRefusesUs("the name or password of MAIL_URL is not ASCII") from error
+        except Failures as error:
+            # The library has no name of its own for a server that offers only ways of login that it cannot use.
+            kind = MailServerRefusesUs if type(error) is smtplib.SMTPException else MailServerAway
+            raise kind(f"cannot connect ({_cause(error)})") from error
+
+    def offers(self, extension: str) -> bool:
+        """Tell whether the server has an extension, such as "smtputf8"."""
+        return self._smtp.has_extn(extension)
+
+    def ask(self, command: str) -> Reply:
+        """Say one line and return the reply.
+
+        Raises:
+            MailServerAway: the connection is lost, and no mail was in it.
+        """
+        try:
+            return Reply(*self._smtp.docmd(command))
+        except Failures as error:
+            self.drop()
+            raise MailServerAway(f"connection lost ({_cause(error)})") from error
+
+    def hand_over(self, content: bytes) -> Reply:
+        """Send a whole message and return what becomes of it.
+
+        Raises:
+            MailServerAway: the connection was lost before its end.
+            MailDoubtful: the connection was lost after its end, but before the reply.
+        """
+        # A dot alone ends a message, so one at a line's start is doubled (RFC 5321, section 4.5.2).
+        stuffed = content.replace(b"\r\n.", b"\r\n..")
+        try:
+            self._smtp.send(stuffed + b".\r\n")
+        except Failures as error:
+            self.drop()
+            raise MailServerAway(f"connection lost ({_cause(error)})") from error
+        try:
+            return Reply(*self._smtp.getreply())
+        except Failures as error:
+            self.drop()
+            raise MailDoubtful(f"no reply to the whole mail ({_cause(error)})") from error
+
+    def speak_utf8(self) -> None:
+        """Allow addresses in other scripts in what is said from here on."""
+        self._smtp.command_encoding = "utf-8"
+
+    def quit(self) -> None:
+        """Say goodbye, if anybody listens, and let go."""
+        with suppress(*Failures):
+            self._smtp.quit()
+        self.drop()
+
+    def drop(self) -> None:
+        """Let go without a word."""
+        with suppress(OSError):
+            self._smtp.close()
+
+
+class _OnTime(smtplib.SMTP):
+    """Allows each reply so many seconds in all; the library allows them to every byte of it."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock is not None and self.file is None:
+            self.file = io.BufferedReader(_Replies(self.sock))
+        if self.file is not None:
+            self.file.raw.answer_by = time.monotonic() + REPLY_SECONDS
+        reply = super().getreply()
+        if self.sock is not None:
+            # What is left of one reply's time is not the next command's.
+            self.sock.settimeout(REPLY_SECONDS)
+        return reply
+
+
+class _OnTimeOverTls(_OnTime, smtplib.SMTP_SSL):
+    """The same over TLS from the first byte."""
+
+
+class _Replies(io.RawIOBase):
+    """What comes from the server, up to an instant."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._sock = sock
+        self.answer_by = 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        seconds_left = self.answer_by - time.monotonic()
+        if seconds_left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(seconds_left)
+        return self._sock.recv_into(buffer)
+
+
+def _connect(server: MailServer, context: ssl.SSLContext | None) -> smtplib.SMTP:
+    if server.tls == "implicit":
+        smtp: smtplib.SMTP = _OnTimeOverTls(server.host, server.port, timeout=REPLY_SECONDS, context=context)
+    else:
+        smtp = _OnTime(server.host, server.port, timeout=REPLY_SECONDS)
+    try:
+        if server.tls == "starttls":
+            smtp.starttls(context=context)
+        smtp.ehlo_or_helo_if_needed()
+        if server.user is not None:
+            smtp.login(server.user, server.password or "")
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+def _cause(error: BaseException) -> str:
+    """Return what really happened by the name of its class; the library hides time-outs behind its own error."""
+    hidden = error.__context__
+    return type(hidden if isinstance(hidden, OSError) else error).__name__
+
+
+def _as_bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
