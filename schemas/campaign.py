@@ -23,6 +23,8 @@ from schemas.vocabulary import Frequency
 
 MINIMUM = 200
 MAXIMUM = 1_000_000
+# When nobody is to be written to any more, unless the campaign begins even later.
+ENDS_OF_DAY = (21, 24)
 PRESETS = {
     Frequency.ONCE: [500, 1500, 5000],
     Frequency.MONTHLY: [200, 700, 1500],
@@ -58,20 +60,32 @@ class FrequencyChoice(StrictSchema):
 
 
 class ReminderChoices(StrictSchema):
-    """Whether readers may ask to be reminded, and after how many months."""
+    """Whether readers may ask to be reminded, after how many months, again every how many, and who confirms."""
 
     enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
     choices = fields.List(
         WholeNumber(lowest=1, highest=24, metadata={"type": "integer", "minimum": 1, "maximum": 24}),
         load_default=lambda: [1],
     )
+    repeats = fields.List(
+        WholeNumber(lowest=1, highest=12, metadata={"type": "integer", "minimum": 1, "maximum": 12}),
+        load_default=list,
+        metadata={"description": "Every how many months a reminder may come again, until its reader cancels."},
+    )
+    confirm = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Whether a reader confirms by mail first that the reminder is theirs."},
+    )
 
     @post_load
     def check(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Refuse an offer of nothing, or of the same twice."""
-        choices = reminder["choices"]
-        if not 1 <= len(choices) <= 6 or len(set(choices)) < len(choices):
-            raise ValidationError("Give one to six different numbers of months.", "choices")
+        for name, fewest, wish in (("choices", 1, "one to"), ("repeats", 0, "at most")):
+            offered = reminder[name]
+            if not fewest <= len(offered) <= 6 or len(set(offered)) < len(offered):
+                raise ValidationError(f"Give {wish} six different numbers of months.", name)
         return reminder
 
 
@@ -90,7 +104,7 @@ class CampaignFile(StrictSchema):
         metadata={"description": "Must be given for a currency that does not count in hundredths."},
     )
     default_frequency = fields.Enum(Frequency, by_value=True)
-    reminder = fields.Nested(ReminderChoices, load_default=lambda: {"enabled": True, "choices": [1]})
+    reminder = fields.Nested(ReminderChoices, load_default=lambda: ReminderChoices().load({}))
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
     origins = fields.List(
@@ -107,6 +121,11 @@ class CampaignFile(StrictSchema):
     )
     timezone = TimeZoneName(load_default="UTC")
     send_hour = WholeNumber(lowest=0, highest=23, load_default=9, metadata={"type": "integer"})
+    send_until = WholeNumber(
+        lowest=1,
+        highest=24,
+        metadata={"type": "integer", "description": "Mails that are late wait from here to the next send_hour."},
+    )
     texts = fields.Dict(
         keys=LanguageTag(),
         values=fields.Dict(keys=fields.String(), values=Text(longest=8000, lines=True)),
@@ -138,6 +157,8 @@ class CampaignFile(StrictSchema):
             errors["frequencies"] = ["Give each frequency once, and at least one."]
         if data.get("default_frequency") not in (None, *offered):
             errors["default_frequency"] = [f"Give one that is offered: {', '.join(offered)}."]
+        if data.get("send_until", ENDS_OF_DAY[-1]) <= data["send_hour"]:
+            errors["send_until"] = [f"Give an hour later than send_hour, {data['send_hour']}, and at most 24."]
         if not data["message"]:
             errors["message"] = ["Give at least one paragraph."]
         for lang, said in data["texts"].items():
@@ -149,10 +170,11 @@ class CampaignFile(StrictSchema):
 
     @post_load
     def settle(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Write addresses in their one form and choose the frequency that is shown at first."""
+        """Write addresses in their one form, and choose the frequency shown at first and when the day ends."""
         offered = [choice["frequency"] for choice in data["frequencies"]]
         usual = Frequency.MONTHLY if Frequency.MONTHLY in offered else offered[0]
         data.setdefault("default_frequency", usual)
+        data.setdefault("send_until", next(hour for hour in ENDS_OF_DAY if hour > data["send_hour"]))
         data["origins"] = [origin.lower().rstrip("/") for origin in data["origins"]]
         data["return_hosts"] = [host.lower() for host in data["return_hosts"]]
         return data

@@ -20,6 +20,11 @@ class ReminderRequest(StrictSchema):
     campaign = Slug(required=True)
     email = Text(longest=320, required=True, metadata={"example": "reader@example.org"})
     months = Months()
+    repeat = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Again and again, every so many months, until the reader cancels."},
+    )
     timezone = TimeZoneName(metadata={"example": "Europe/Amsterdam"})
     frequency = fields.Enum(Frequency, by_value=True)
     amount = MinorAmount(metadata={"type": "integer", "minimum": 1, "example": 500})
@@ -40,6 +45,7 @@ class ReminderResponse(Schema):
     status = fields.Enum(ReminderStatus, by_value=True, required=True)
     due_on = fields.Date(required=True)
     due_at = Instant(required=True, metadata={"type": "string", "format": "date-time"})
+    repeat = fields.Boolean(required=True, metadata={"description": "Whether others follow it until cancelled."})
 
 
 class ReminderQuery(StrictSchema):
@@ -61,6 +67,9 @@ class ReminderItem(Schema):
     campaign = fields.String(required=True)
     status = fields.Enum(ReminderStatus, by_value=True, required=True)
     occurrence = fields.Integer(required=True)
+    repeat = fields.Boolean(required=True)
+    every_months = fields.Integer(required=True, allow_none=True)
+    awaits_confirmation = fields.Boolean(required=True)
     due_on = fields.Date(required=True)
     due_at = Instant(required=True)
     asked_at = Instant(required=True)

@@ -9,9 +9,9 @@ from schemas.reminder import ReminderPage, ReminderQuery, ReminderResponse
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import audit, staff_only
-from service.db.reminder import Reminder
 from service.domain.pledge_list import Page, PledgeFilter, list_pledges
 from service.domain.reminder_list import ReminderFilter, list_reminders, retry_reminder
+from service.domain.reminder_promise import SetReminder, promise_of
 from service.domain.summary import summarise
 from service.web import current_desk, reading, transaction
 
@@ -51,13 +51,13 @@ def show_reminders(query: dict[str, Any]) -> Page:
 @admin.route("/reminders/<uuid:reminder_id>/retry", methods=["POST"])
 @staff_only(Scope.MANAGE)
 @admin.response(200, ReminderResponse)
-def send_reminder_back(reminder_id: uuid.UUID) -> Reminder:
+def send_reminder_back(reminder_id: uuid.UUID) -> SetReminder:
     """Send a failed reminder back into the queue."""
     now = current_desk().clock()
     with transaction() as session:
         reminder = retry_reminder(session, reminder_id, now=now)
         audit(session, "retry_reminder", {"reminder": str(reminder_id)}, now=now)
-        return reminder
+        return promise_of(reminder)
 
 
 @admin.route("/summary")

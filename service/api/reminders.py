@@ -7,8 +7,10 @@ from flask import Response
 from schemas.reminder import ReminderRequest, ReminderResponse, SnoozeRequest
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import campaign_for_this_page, open_to_listed_origins
+from service.domain import reminder_links
 from service.domain import reminders as domain
-from service.domain.reminders import ReminderWish, SetReminder
+from service.domain.reminder_promise import SetReminder
+from service.domain.reminders import ReminderWish
 from service.web import count_request, current_desk, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")
@@ -28,12 +30,23 @@ def set_reminder(wish: dict[str, Any]) -> SetReminder:
         )
 
 
+@reminders.route("/<token>/confirm", methods=["POST"])
+@reminders.response(200, ReminderResponse)
+def confirm_reminder(token: str) -> SetReminder:
+    """Say that a reminder is wanted, where the campaign has its readers confirm; repeating it changes nothing."""
+    desk = current_desk()
+    with transaction() as session:
+        return reminder_links.confirm_reminder(
+            session, token, now=desk.clock(), month_seconds=desk.settings.month_seconds
+        )
+
+
 @reminders.route("/<token>/cancel", methods=["POST"])
 @reminders.response(204)
 def cancel_reminder(token: str) -> Response:
     """Cancel a reminder; mail programs post here for one-click unsubscribing (RFC 8058)."""
     with transaction() as session:
-        domain.cancel_reminder(session, token, now=current_desk().clock())
+        reminder_links.cancel_reminder(session, token, now=current_desk().clock())
     return Response(status=204)
 
 
@@ -44,7 +57,7 @@ def snooze_reminder(wish: dict[str, Any], token: str) -> SetReminder:
     """Move a reminder on, by so many months from today."""
     desk = current_desk()
     with transaction() as session:
-        return domain.snooze_reminder(
+        return reminder_links.snooze_reminder(
             session,
             token,
             months=wish.get("months"),

@@ -38,12 +38,15 @@ class CampaignTerms:
     default_frequency: Frequency
     reminder_enabled: bool
     reminder_choices: list[int]
+    reminder_repeats: list[int]
+    reminder_confirm: bool
     privacy_url: str | None
     support_url: str | None
     origins: list[str]
     return_hosts: list[str]
     timezone: str
     send_hour: int
+    send_until: int
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -135,8 +138,7 @@ def read_terms(file: Mapping[str, Any]) -> CampaignTerms:
     rest = {name: value for name, value in file.items() if name not in ("frequencies", "reminder")}
     return CampaignTerms(
         frequencies=[ChoiceTerms(**choice) for choice in file["frequencies"]],
-        reminder_enabled=file["reminder"]["enabled"],
-        reminder_choices=file["reminder"]["choices"],
+        **{f"reminder_{name}": value for name, value in file["reminder"].items()},
         **rest,
     )
 
@@ -146,7 +148,7 @@ def campaign_terms(campaign: Campaign) -> dict[str, Any]:
     plain = {
         name: getattr(campaign, name)
         for name in CampaignTerms.__dataclass_fields__
-        if name not in ("frequencies", "reminder_enabled", "reminder_choices")
+        if name != "frequencies" and not name.startswith("reminder_")
     }
     return plain | {
         "frequencies": [
@@ -159,5 +161,10 @@ def campaign_terms(campaign: Campaign) -> dict[str, Any]:
             }
             for choice in campaign.choices
         ],
-        "reminder": {"enabled": campaign.reminder_enabled, "choices": campaign.reminder_choices},
+        "reminder": {
+            "enabled": campaign.reminder_enabled,
+            "choices": campaign.reminder_choices,
+            "repeats": campaign.reminder_repeats,
+            "confirm": campaign.reminder_confirm,
+        },
     }

@@ -9,7 +9,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.reminder import SnoozeRequest
 from service.db.reminder import Reminder
 from service.domain.errors import ReminderChoiceNotOffered
-from service.domain.reminders import cancel_reminder, chosen_gift, find_reminder, may_cancel, snooze_reminder
+from service.domain.reminder_links import cancel_reminder, find_reminder, may_cancel, snooze_reminder
+from service.domain.reminder_promise import chosen_gift
 from service.pages.gifts import say_date, say_gift, say_when
 from service.pages.language import Words, words_for
 from service.pages.sheet import sheet

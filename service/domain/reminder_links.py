@@ -1,0 +1,108 @@
+"""What a reader can do with the link in our mail: look at their reminder, confirm it, move it on, cancel it.
+
+Whoever holds the link has read the mail, so that each of these proves whose address it is.
+"""
+
+import datetime
+
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import ReminderStatus
+from service.db.keyring import Keyring
+from service.db.reminder import Reminder
+from service.domain.errors import ReminderNotFound
+from service.domain.reminder_due import choose_months, due_after
+from service.domain.reminder_moves import cancel, confirm, renew_reminder
+from service.domain.reminder_promise import SetReminder, promise_of
+from service.domain.reminder_status import MOVES, ReminderEvent
+from service.domain.supporters import keyring_in
+from service.domain.tokens import BadTokenError, issue_token, read_token
+
+TOKEN_PURPOSE = "reminder"  # noqa: S105 - the purpose of a token is no secret
+TOKEN_GOOD_FOR = datetime.timedelta(days=730)
+
+
+def reminder_token(keyring: Keyring, reminder: Reminder) -> str:
+    """Return the reader's token for this reminder, good for two years after it is due."""
+    return issue_token(
+        keyring, purpose=TOKEN_PURPOSE, subject=reminder.id, expires_at=reminder.due_at + TOKEN_GOOD_FOR
+    )
+
+
+def find_reminder(session: Session, token: str, *, now: datetime.datetime, to_change: bool = False) -> Reminder:
+    """Return the reminder that a token stands for; with `to_change`, hold its row.
+
+    Raises:
+        ReminderNotFound: the token is altered or expired, or the reminder was erased.
+    """
+    try:
+        reminder_id = read_token(keyring_in(session), purpose=TOKEN_PURPOSE, token=token, now=now)
+    except BadTokenError as error:
+        raise ReminderNotFound("This reminder link is not valid any more.") from error
+    reminder = session.get(Reminder, reminder_id, with_for_update=True if to_change else None)
+    if reminder is None:
+        raise ReminderNotFound("This reminder link is not valid any more.")
+    return reminder
+
+
+def confirm_reminder(
+    session: Session, token: str, *, now: datetime.datetime, month_seconds: int | None = None
+) -> SetReminder:
+    """Let a reminder come that waits for its reader's word; repeating it changes nothing.
+
+    Raises:
+        ReminderNotFound: the token is no good.
+        IllegalMove: it was cancelled, so that it has to be asked for again.
+    """
+    reminder = find_reminder(session, token, now=now, to_change=True)
+    # Once cancelled, it must not be called confirmed either, whatever it was before.
+    if reminder.awaits_confirmation or reminder.status == ReminderStatus.CANCELLED:
+        confirm(session, reminder, now=now, month_seconds=month_seconds)
+    return promise_of(reminder)
+
+
+def may_confirm(reminder: Reminder) -> bool:
+    """Whether the reader has yet to say that the reminder is theirs, and can."""
+    return reminder.awaits_confirmation and (reminder.status, ReminderEvent.CONFIRM) in MOVES
+
+
+def snooze_reminder(
+    session: Session,
+    token: str,
+    *,
+    months: int | None,
+    now: datetime.datetime,
+    month_seconds: int | None = None,
+) -> SetReminder:
+    """Move the reminder on by some months from now; a sent or cancelled one is set anew.
+
+    One that repeats goes on repeating, counted from its new date.
+
+    Raises:
+        ReminderNotFound: the token is no good.
+        RemindersNotOffered, ReminderChoiceNotOffered: the campaign does not offer that.
+    """
+    reminder = find_reminder(session, token, now=now, to_change=True)
+    campaign = reminder.campaign
+    reminder.months = choose_months(campaign, months)
+    due = due_after(campaign, reminder.months, reminder.timezone, now=now, month_seconds=month_seconds)
+    renew_reminder(session, reminder, due, now=now)
+    reminder.confirmed_at = now
+    return promise_of(reminder)
+
+
+def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> Reminder:
+    """Make sure that no mail follows, neither this nor a later one; repeating it changes nothing.
+
+    Raises:
+        ReminderNotFound: the token is no good.
+    """
+    reminder = find_reminder(session, token, now=now, to_change=True)
+    if may_cancel(reminder):
+        cancel(session, reminder, now=now)
+    return reminder
+
+
+def may_cancel(reminder: Reminder) -> bool:
+    """Whether the reader can still say that they want no reminder."""
+    return (reminder.status, ReminderEvent.CANCEL) in MOVES

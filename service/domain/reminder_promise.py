@@ -1,0 +1,35 @@
+"""What a reader is promised, and what they chose to give."""
+
+import datetime
+from dataclasses import dataclass
+
+from schemas.vocabulary import ReminderStatus
+from service.db.reminder import Reminder
+from service.domain.money import Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetReminder:
+    """What the reader is told: the same whether or not their address was known."""
+
+    status: ReminderStatus
+    due_on: datetime.date
+    due_at: datetime.datetime
+    repeat: bool
+
+
+def promise_of(reminder: Reminder) -> SetReminder:
+    """Return what is promised of a reminder as it stands."""
+    return SetReminder(
+        status=reminder.status,
+        due_on=reminder.due_on,
+        due_at=reminder.due_at,
+        repeat=reminder.every_months is not None,
+    )
+
+
+def chosen_gift(reminder: Reminder) -> Money | None:
+    """Return the amount that the reader chose, unless they chose none or the campaign takes other money by now."""
+    if reminder.amount_minor is None or reminder.currency != reminder.campaign.currency:
+        return None
+    return Money(reminder.amount_minor, reminder.currency)
