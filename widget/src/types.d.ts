@@ -17,8 +17,8 @@ type Terms = {
 
 type Texts = typeof import("../../schemas/texts/widget.en.json");
 
-/** A number of months from now, and whether the reminder comes again after as many. */
-type Wait = { months: number; repeat: boolean };
+/** A number of months from now, whether the reminder comes again after as many, and the words for it. */
+type Wait = { months: number; repeat: boolean; label?: string };
 
 type Campaign = {
   slug: string;

@@ -35,18 +35,18 @@ export function reminderView(desk) {
         sayWhen();
       },
     },
-    ...options.map(({ label, ...wait }) =>
-      make("option", { selected: wait.months === choice.months && wait.repeat === choice.repeat }, label),
+    ...options.map(({ months, repeat, label }) =>
+      make("option", { selected: months === choice.months && repeat === choice.repeat }, label),
     ),
   );
 
-  /** The button promises one mail; the list above it says when more of them come. */
+  /** Says when the mail will come; of those that come again and again, the list above the button says it. */
   function sayWhen() {
-    const { months, repeat } = choice;
+    const { months, repeat, label = when(lang, months) } = choice;
     submit.textContent =
       months === 1 && !repeat
         ? text("remind_me_next_month")
-        : text("remind_me_when", { when: repeat ? "" : when(lang, months) });
+        : text("remind_me_when", { when: repeat ? "" : label[0].toLowerCase() + label.slice(1) });
   }
   sayWhen();
 
@@ -56,13 +56,8 @@ export function reminderView(desk) {
 
   const { form, busy } = formOf(
     () => desk.remind(email.validity.valid),
-    make(
-      "fieldset",
-      {},
-      field(text("email"), email),
-      complaint.place,
-      ...(options.length > 1 ? [field(text("reminder_legend"), select)] : []),
-    ),
+    make("fieldset", {}, field(text("email"), email), complaint.place),
+    ...(options.length > 1 ? [make("fieldset", {}, field(text("reminder_legend"), select))] : []),
     make("p", { part: "note" }, text("reminder_consent"), ...privacy),
     submit,
   );
