@@ -4,12 +4,14 @@ Deleting never waits for a reader: a row that another transaction holds is passe
 """
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, bindparam, delete, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, Boolean, ColumnElement, bindparam, delete, literal_column, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.vocabulary import ReminderStatus
+from service.db.delivery import Delivery
 from service.db.outbox_mail import OutboxMail
 from service.db.pledge import Pledge
 from service.db.reminder import FINISHED, Reminder
@@ -17,6 +19,7 @@ from service.db.supporter import Supporter
 
 # The links in a mail must work for a year, and a reader who comes back a little late must find them working too.
 FINISHED_KEPT_FOR = datetime.timedelta(days=400)
+UNCONFIRMED_KEPT_FOR = datetime.timedelta(days=7)
 MAILS_KEPT_FOR = datetime.timedelta(days=30)
 ROWS_AT_ONCE = 200
 
@@ -50,13 +53,47 @@ def forget_finished_reminders(
         # A mail that left late, as after a long stop of the worker, has links of its own age.
         or_(Reminder.sent_at.is_(None), Reminder.sent_at <= long_ago),
     )
+    return _forget(session, over, oldest_by=Reminder.due_at, limit=limit)
+
+
+def forget_unconfirmed_reminders(
+    session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE
+) -> Forgotten | None:
+    """Delete reminders that nobody confirmed within a week, and the people of whom we then know nothing else.
+
+    The week begins with our last question, or when the reminder was asked for if that is later. One whose question
+    is still to leave is kept however long that takes: its reader has not been asked yet.
+
+    Returns None when there was nothing to delete.
+    """
+    long_ago = now - UNCONFIRMED_KEPT_FOR
+    asked_since = select(Delivery.occurrence).where(
+        Delivery.reminder_id == Reminder.id, Delivery.began_at > long_ago
+    )
+    over = (
+        # As the partial index says it; SQLite does not see that "= 1" means the same.
+        literal_column("reminders.awaits_confirmation", Boolean),
+        Reminder.status.not_in((ReminderStatus.SCHEDULED, ReminderStatus.SENDING)),
+        Reminder.asked_at <= long_ago,
+        ~asked_since.exists(),
+    )
+    return _forget(session, over, oldest_by=Reminder.asked_at, limit=limit)
+
+
+def _forget(
+    session: Session,
+    over: Sequence[ColumnElement[bool]],
+    *,
+    oldest_by: InstrumentedAttribute[datetime.datetime],
+    limit: int,
+) -> Forgotten | None:
     # A sign-up holds its supporter before it looks for a reminder. Whoever holds the supporter, then, is alone
     # with the reminders as well: one of the two passes or waits before it has touched anything.
     held = session.execute(
         select(Reminder.id, Reminder.supporter_id)
         .join(Supporter, Supporter.id == Reminder.supporter_id)
         .where(*over)
-        .order_by(Reminder.due_at)
+        .order_by(oldest_by)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
