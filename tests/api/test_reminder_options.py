@@ -1,0 +1,145 @@
+"""The reminders on offer, each in words that are true of it, in the reader's language."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from schemas.texts import PLACES, read_placeholders, texts_of, written_languages
+from service.desk import Desk
+from tests.api.wire import change_campaign
+
+DEFAULT = "/v1/campaigns/default"
+ENGLISH, RUSSIAN = DEFAULT, f"{DEFAULT}?lang=ru"
+
+
+def labels(client: FlaskClient, address: str = ENGLISH) -> list[str]:
+    """Return the words of every reminder on offer, as they follow one another."""
+    return [option["label"] for option in client.get(address).json["reminder"]["options"]]
+
+
+def test_reminders_that_come_once_stand_before_those_that_come_again(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, reminder={"choices": [3, 1], "repeats": [12, 3]})
+    reminder = client.get(DEFAULT).json["reminder"]
+    assert (reminder["choices"], reminder["repeats"], reminder["confirm"]) == ([3, 1], [12, 3], False)
+    assert reminder["options"] == [
+        {"months": 3, "repeat": False, "label": "In 3 months"},
+        {"months": 1, "repeat": False, "label": "Next month"},
+        {"months": 12, "repeat": True, "label": "Every year, until I cancel"},
+        {"months": 3, "repeat": True, "label": "Every 3 months, until I cancel"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (ENGLISH, ["Next month", "In 2 months", "In 5 months", "In a year", "In 2 years"]),
+        (
+            RUSSIAN,
+            ["Через месяц", "Через 2 месяца", "Через 5 месяцев", "Через год", "Через 2 года"],
+        ),
+    ],
+)
+def test_every_wait_has_words(desk: Desk, client: FlaskClient, address: str, said: list[str]) -> None:
+    change_campaign(desk, reminder={"choices": [1, 2, 5, 12, 24]})
+    assert labels(client, address) == said
+
+
+@pytest.mark.parametrize(
+    ("address", "intervals", "end"),
+    [
+        (ENGLISH, ["Every month", "Every 2 months", "Every 6 months", "Every year"], ", until I cancel"),
+        (RUSSIAN, ["Каждый месяц", "Каждые 2 месяца", "Каждые 6 месяцев", "Каждый год"], ", пока не отменю"),
+    ],
+)
+def test_every_interval_has_words(
+    desk: Desk, client: FlaskClient, address: str, intervals: list[str], end: str
+) -> None:
+    change_campaign(desk, reminder={"repeats": [1, 2, 6, 12]})
+    assert labels(client, address)[1:] == [interval + end for interval in intervals]
+
+
+def test_a_campaign_words_its_reminders_in_a_language_of_its_own(desk: Desk, client: FlaskClient) -> None:
+    reminder = {"choices": [1, 3], "repeats": [1, 3]}
+    said = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
+    change_campaign(desk, reminder=reminder, texts={"de": said})
+    # What it does not word is English with an English number, not a sentence in two languages.
+    theirs = ["Nächsten Monat", "In 3 Monaten", "Jeden Monat, bis ich absage"]
+    assert labels(client, f"{DEFAULT}?lang=de") == [*theirs, "Every 3 months, until I cancel"]
+
+
+def test_the_words_of_an_interval_take_the_number_of_their_language(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(
+        desk, reminder={"repeats": [3]}, texts={"de": {"reminder_every": "Alle {interval}, bis ich absage"}}
+    )
+    assert labels(client, f"{DEFAULT}?lang=de")[1] == "Alle 3 Monate, bis ich absage"
+
+
+def test_an_offer_has_an_etag_of_its_own_in_every_language(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, slug="again", reminder={"repeats": [3]})
+    addresses = [f"/v1/campaigns/{slug}?lang={lang}" for slug in ("default", "again") for lang in ("en", "ru")]
+    etags = [client.get(address).headers["ETag"] for address in addresses]
+    assert len(set(etags)) == len(addresses)
+    kept = client.get(addresses[3], headers={"If-None-Match": etags[3]})
+    assert kept.status_code == 304
+
+
+def test_a_campaign_with_one_reminder_says_what_it_always_said(client: FlaskClient) -> None:
+    assert client.get(ENGLISH).json["texts"] == {}
+    assert client.get(RUSSIAN).json["texts"] == texts_of("widget", "ru")
+
+
+def texts_with(desk: Desk, client: FlaskClient, address: str = ENGLISH, **changes: Any) -> dict[str, str]:
+    """Return the texts in the answer of a campaign with these changes."""
+    change_campaign(desk, **changes)
+    return client.get(address).json["texts"]
+
+
+@pytest.mark.parametrize("address", [ENGLISH, RUSSIAN])
+def test_nothing_promises_a_single_mail_where_more_may_come(desk: Desk, client: FlaskClient, address: str) -> None:
+    said = texts_with(desk, client, address, reminder={"repeats": [3]})
+    about_mails = [said[name] for name in ("reminder_message", "reminder_consent", "reminder_date")]
+    assert not any(word in text for text in about_mails for word in ("once", "one", "один", "этого"))
+
+
+@pytest.mark.parametrize("repeats", [[], [3]], ids=["once", "again and again"])
+@pytest.mark.parametrize(
+    ("address", "heading", "message"),
+    [(ENGLISH, "Almost there!", "Please confirm in the mail"), (RUSSIAN, "Почти готово!", "подтвердите")],
+)
+def test_a_reader_who_must_confirm_is_told_so(
+    desk: Desk, client: FlaskClient, address: str, heading: str, message: str, repeats: list[int]
+) -> None:
+    said = texts_with(desk, client, address, reminder={"confirm": True, "repeats": repeats})
+    assert said["reminder_set"] == heading
+    assert message in said["reminder_date"]
+    assert "{date}" in said["reminder_date"]
+
+
+def test_what_the_campaign_itself_says_stands(desk: Desk, client: FlaskClient) -> None:
+    own = {"reminder_set": "Look at your mail!", "reminder_consent": "For your reminders."}
+    said = texts_with(desk, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
+    assert own.items() <= said.items()
+    assert "confirm" in said["reminder_date"]
+
+
+def test_every_language_says_all_of_it_and_fills_in_the_same() -> None:
+    english = texts_of("reminders", "en")
+    for lang in written_languages():
+        theirs = texts_of("reminders", lang)
+        assert list(theirs) == list(english)
+        assert [read_placeholders(text) for text in theirs.values()] == [
+            read_placeholders(text) for text in english.values()
+        ]
+
+
+def test_no_name_means_two_texts() -> None:
+    names = [name for place in PLACES for name in texts_of(place, "en")]
+    assert len(names) == len(set(names))
+
+
+def test_what_is_said_instead_names_a_text_of_the_widget_and_fills_in_no_more() -> None:
+    for name, text in texts_of("reminders", "en").items():
+        plain, _, kind = name.rpartition("_")
+        if kind in ("repeats", "confirm"):
+            assert read_placeholders(text) <= read_placeholders(texts_of("widget", "en")[plain])
