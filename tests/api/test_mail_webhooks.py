@@ -1,0 +1,294 @@
+"""What Postmark and Mailgun report is believed when it is proven, and then no more mail goes there, at once."""
+
+import dataclasses
+import datetime
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from schemas.vocabulary import ReminderStatus, Suppressed
+from service.desk import Desk
+from service.settings import Settings
+from service.web import put_desk
+from tests.api.mail_reports import (
+    KEY,
+    MAILGUN,
+    POSTMARK,
+    READER,
+    against,
+    all_suppressions,
+    bounce,
+    by_mailgun,
+    by_postmark,
+    complaint,
+    event,
+    failure,
+    login,
+    signature,
+    subscription,
+)
+from tests.api.wire import assert_problem, remind, the_reminder
+from tests.clock import Clock
+from tests.conftest import settings_for
+from tests.jobs.posts import Post, run
+
+HARD, COMPLAINT, UNSUBSCRIBE = Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT, Suppressed.UNSUBSCRIBE
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    """Return the settings of a desk that both services report to."""
+    return settings_for(migrated_database, POSTMARK_WEBHOOK_LOGIN="desk:a long pass:word", MAILGUN_WEBHOOK_KEY=KEY)
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (bounce(), HARD),
+        (bounce(Type="BadEmailAddress", TypeCode=100000), HARD),
+        (bounce(Type="SMTPApiError", TypeCode=100007), HARD),
+        (bounce(Type="SpamComplaint", TypeCode=100001), COMPLAINT),
+        (bounce(Type="Unsubscribe", TypeCode=16), UNSUBSCRIBE),
+        (bounce(Type="ManuallyDeactivated", TypeCode=100002), UNSUBSCRIBE),
+        (complaint(), COMPLAINT),
+        (subscription(), UNSUBSCRIBE),
+        (subscription(SuppressionReason=None), UNSUBSCRIBE),
+        (subscription(SuppressionReason="HardBounce"), HARD),
+        (subscription(SuppressionReason="SpamComplaint"), COMPLAINT),
+        (bounce(Type="SoftBounce", TypeCode=4096, Inactive=False), None),
+        (bounce(Type="Transient", TypeCode=2, Inactive=False), None),
+        (bounce(Type="AutoResponder", TypeCode=64, Inactive=False), None),
+        (bounce(Type="Blocked", TypeCode=100006, Inactive=False), None),
+        (bounce(Type="DMARCPolicy", TypeCode=100009, Inactive=False), None),
+        (subscription(SuppressSending=False, SuppressionReason=None), None),
+        ({"RecordType": "Delivery", "Recipient": READER, "DeliveredAt": "2026-11-23T09:25:00Z"}, None),
+        ({"RecordType": "Open", "Recipient": READER}, None),
+        ({"RecordType": "SomethingNew", "Email": READER, "Inactive": True}, None),
+    ],
+    ids=lambda part: f"{part['RecordType']} {part.get('Type', '')}" if isinstance(part, dict) else str(part),
+)
+def test_what_postmark_reports_is_understood(
+    client: FlaskClient, desk: Desk, report: dict[str, object], reason: Suppressed | None
+) -> None:
+    response = by_postmark(client, report)
+    assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})
+    assert against(desk) == ({} if reason is None else {"*": reason})
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (failure(), HARD),
+        (failure(reason="generic"), HARD),
+        (failure(reason="suppress-bounce", code=605), HARD),
+        (failure(reason="suppress-complaint", code=607), COMPLAINT),
+        (failure(reason="suppress-unsubscribe", code=606), UNSUBSCRIBE),
+        (event("failed", severity="permanent"), HARD),
+        (event("complained"), COMPLAINT),
+        (event("unsubscribed"), UNSUBSCRIBE),
+        (failure(severity="temporary", code=451, reason="generic"), None),
+        (failure(code=602, reason="old"), None),
+        (event("failed"), None),
+        (event("delivered"), None),
+        (event("opened"), None),
+        (event("something-new", severity="permanent"), None),
+        ({"event": "complained"}, None),
+    ],
+    ids=lambda part: f"{part['event']} {part.get('reason', '')}" if isinstance(part, dict) else str(part),
+)
+def test_what_mailgun_reports_is_understood(
+    client: FlaskClient, desk: Desk, report: dict[str, object], reason: Suppressed | None
+) -> None:
+    response = by_mailgun(client, desk, report)
+    assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})
+    assert against(desk) == ({} if reason is None else {"*": reason})
+
+
+def test_the_same_report_again_changes_nothing(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    before = None
+    for _ in range(3):
+        for response in (by_postmark(client, bounce()), by_postmark(client, subscription())):
+            assert (response.status_code, response.json) == (200, {"suppressed": 1})
+        [row] = all_suppressions(desk)
+        before = before or (row.email_hash, row.reason, row.at)
+        assert (row.email_hash, row.reason, row.at) == before
+        clock.advance(hours=1)
+
+
+def test_equal_reports_at_the_same_moment_are_one(app: Flask, desk: Desk) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: by_postmark(app.test_client(), bounce()), range(24)))
+    assert {(answer.status_code, answer.json["suppressed"]) for answer in answers} == {(200, 1)}
+    assert [row.reason for row in all_suppressions(desk)] == [HARD]
+
+
+def test_a_reader_is_known_however_the_service_writes_their_address(client: FlaskClient, desk: Desk) -> None:
+    by_postmark(client, bounce(Email=" READER@Example.ORG "))
+    assert against(desk, "Reader@example.org") == against(desk) == {"*": HARD}
+
+
+@pytest.mark.parametrize("address", ["nobody", "", "a@b@c", "x" * 400 + "@example.org", "a\0@example.org", None])
+def test_what_is_no_address_is_passed_over(client: FlaskClient, desk: Desk, address: str | None) -> None:
+    for response in (
+        by_postmark(client, bounce(Email=address)),
+        by_mailgun(client, desk, event("complained", recipient=address)),
+    ):
+        assert (response.status_code, response.json) == (200, {"suppressed": 0})
+    assert all_suppressions(desk) == []
+
+
+def test_a_waiting_reminder_of_that_address_is_not_sent(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    remind(client, timezone="UTC")
+    by_mailgun(client, desk, event("complained"))
+    clock.advance(days=31)
+    post = Post()
+    run(desk, post)
+    assert post.letters == []
+    reminder = the_reminder(desk)
+    assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "suppressed: complaint")
+
+
+def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    # The report says 09:25; the reader asks at 09:30, and the service got through to us only hours later.
+    remind(client, timezone="UTC")
+    clock.advance(hours=4)
+    assert by_postmark(client, subscription()).json == {"suppressed": 1}
+    clock.advance(days=31)
+    post = Post()
+    run(desk, post)
+    assert post.addresses == [READER]
+
+
+@pytest.mark.parametrize("said", ["2031-01-01T00:00:00Z", "yesterday", "2026-11-23T09:25:00", None, ""])
+def test_a_time_that_cannot_be_is_taken_as_now(client: FlaskClient, desk: Desk, said: str | None) -> None:
+    by_postmark(client, bounce(BouncedAt=said))
+    assert [row.at for row in all_suppressions(desk)] == [desk.clock()]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": ""},
+        login("desk:a long pass:wor"),
+        login("desk:"),
+        login("other:a long pass:word"),
+        {"Authorization": login()["Authorization"].replace("Basic", "Bearer")},
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic %%%"},
+        {"Authorization": "Basic é"},
+    ],
+    ids=range(8),
+)
+def test_a_wrong_login_is_refused_and_asked_for(client: FlaskClient, desk: Desk, headers: dict[str, str]) -> None:
+    refused = by_postmark(client, bounce(), **headers)
+    assert_problem(refused, 401, "invalid_signature")
+    assert refused.headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert all_suppressions(desk) == []
+
+
+def test_the_word_basic_may_be_written_in_any_case(client: FlaskClient) -> None:
+    header = login()["Authorization"].replace("Basic", "basic")
+    assert by_postmark(client, bounce(), Authorization=header).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [0, 600, 8 * 3600, -60])
+def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
+    client: FlaskClient, desk: Desk, seconds: int
+) -> None:
+    assert by_mailgun(client, desk, failure(), age_seconds=seconds).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [{"key": "another key"}, {"age_seconds": 10 * 3600}, {"age_seconds": -3600}, {"age_seconds": 10**9}],
+    ids=str,
+)
+def test_a_signature_of_another_or_of_long_ago_is_refused(
+    client: FlaskClient, desk: Desk, proof: dict[str, object]
+) -> None:
+    refused = by_mailgun(client, desk, failure(), **proof)
+    assert_problem(refused, 401, "invalid_signature")
+    assert "WWW-Authenticate" not in refused.headers
+    assert all_suppressions(desk) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token": "f" * 50},
+        {"timestamp": "1795426201"},
+        {"timestamp": "nan"},
+        {"timestamp": "9" * 30},
+        {"timestamp": ""},
+        {"signature": ""},
+        {"signature": "é"},
+        {"signature": "0" * 64},
+    ],
+    ids=str,
+)
+def test_an_altered_proof_is_refused(client: FlaskClient, desk: Desk, changes: dict[str, str]) -> None:
+    body = {"signature": signature(desk) | changes, "event-data": failure()}
+    assert_problem(client.post(MAILGUN, json=body), 401, "invalid_signature")
+    assert all_suppressions(desk) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff",
+        b"{}",
+        b"[" * 9000,
+        b'{"signature": 1, "event-data": 2, "RecordType": 3}',
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("path", [POSTMARK, MAILGUN])
+def test_what_is_no_report_is_unreadable(client: FlaskClient, desk: Desk, path: str, body: bytes) -> None:
+    assert_problem(client.post(path, data=body, headers=login()), 400, "unreadable_report")
+    assert all_suppressions(desk) == []
+
+
+def test_a_service_that_was_given_no_proof_does_not_exist(client: FlaskClient, app: Flask, desk: Desk) -> None:
+    put_desk(app, dataclasses.replace(desk, mail_reporters={}))
+    for path in (POSTMARK, MAILGUN, "/v1/webhooks/mail/none"):
+        assert_problem(client.post(path, data=json.dumps(bounce()), headers=login()), 404, "not_found")
+
+
+def test_a_report_is_taken_by_post_alone(client: FlaskClient) -> None:
+    assert_problem(client.get(POSTMARK), 405, "method_not_allowed")
+
+
+def test_neither_the_log_nor_an_answer_repeats_what_came(
+    client: FlaskClient, desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = [
+        by_postmark(client, bounce()),
+        by_postmark(client, bounce(), Authorization="Basic reader@example.org"),
+        by_mailgun(client, desk, event("complained")),
+        by_mailgun(client, desk, event("complained"), key="another"),
+        client.post(POSTMARK, data=b'{"Email": "reader@example.org"}', headers=login()),
+        client.post(MAILGUN, data=b'{"recipient": "reader@example.org", "signature": {}}'),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 401, 200, 401, 400, 400]
+    said = "".join(capfd.readouterr()) + "".join(answer.text for answer in answers)
+    assert "/v1/webhooks/mail/<service>" in said
+    for secret in ("reader", "example.org", "a long pass", KEY):
+        assert secret not in said
+
+
+def test_a_stronger_reason_stays_whichever_service_speaks_last(client: FlaskClient, desk: Desk) -> None:
+    by_postmark(client, subscription())
+    by_mailgun(client, desk, event("complained"))
+    by_postmark(client, subscription(ChangedAt="2026-11-23T09:29:00Z"))
+    assert against(desk) == {"*": COMPLAINT}
+    [row] = all_suppressions(desk)
+    assert row.at == datetime.datetime.fromtimestamp(1795425900.123456, datetime.UTC)
