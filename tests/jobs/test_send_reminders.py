@@ -184,7 +184,7 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(desk: 
     post = Post()
     run(desk, post)
     assert [letter.money for letter in post.letters] == [None]
-    assert post.letters[0].give_url.endswith("/support/default?frequency=monthly")
+    assert "/support/default?frequency=monthly&from=" in post.letters[0].give_url
 
 
 def test_a_campaign_s_own_language_is_the_language_of_its_mail(desk: Desk, clock: Clock) -> None:

@@ -17,14 +17,17 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, stands
 from service.db.supporter import EMAIL, Supporter
+from service.domain.conversions import gift_token
 from service.domain.links import Links
 from service.domain.listed_pages import is_on_embedding_site
 from service.domain.mail.claims import Claim
 from service.domain.mail.suppression import Addressee, suppressed_among
 from service.domain.mail_tallies import count_mails
 from service.domain.ports import ReminderLetter
+from service.domain.reminder_links import reminder_token
+from service.domain.reminder_moves import move_reminder, schedule_next
+from service.domain.reminder_promise import chosen_gift
 from service.domain.reminder_status import ReminderEvent
-from service.domain.reminders import chosen_gift, move_reminder, reminder_token, schedule_next
 from service.domain.supporters import keyring_in
 
 ALREADY_GAVE = "already_gave"
@@ -81,8 +84,7 @@ def write_letters(
             _end(session, drafts, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {why}", now=now)
         elif _gave_since_asking(reminder, gave_at.get(reminder.supporter_id)):
             _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
-            if reminder.every_months is not None:
-                schedule_next(session, reminder, now=now, month_seconds=month_seconds)
+            schedule_next(session, reminder, now=now, month_seconds=month_seconds)
         else:
             try:
                 letter = _letter(session, reminder, campaign, addresses[reminder.id], links)
@@ -164,7 +166,8 @@ def _letter(
         reminder.lang.partition("-")[0], {}
     )
     gift = chosen_gift(reminder)
-    token = reminder_token(keyring_in(session), reminder)
+    keyring = keyring_in(session)
+    token = reminder_token(keyring, reminder)
     return ReminderLetter(
         message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
         to=address,
@@ -176,7 +179,12 @@ def _letter(
         asked_where=_where(campaign, reminder.page_url, links),
         frequency=reminder.frequency,
         money=gift,
-        give_url=links.gift_page(campaign, reminder.frequency, gift.amount_minor if gift else None),
+        give_url=links.gift_page(
+            campaign,
+            reminder.frequency,
+            gift.amount_minor if gift else None,
+            came_from=gift_token(keyring, reminder),
+        ),
         manage_url=links.reminder_page(token),
         cancel_url=links.reminder_cancel(token),
         every_months=reminder.every_months,

@@ -21,8 +21,8 @@ from service.domain.mail.backoff import MOST_ATTEMPTS, pause_after
 from service.domain.mail.claims import Claim
 from service.domain.mail.history import write_moves
 from service.domain.mail_tallies import count_mails
+from service.domain.reminder_moves import move_reminder, schedule_next
 from service.domain.reminder_status import ReminderEvent
-from service.domain.reminders import move_reminder, schedule_next
 
 NOT_BEGUN = "not_begun"
 IN_DOUBT = "in doubt: the worker stopped while the mail was leaving, so it may have arrived"
