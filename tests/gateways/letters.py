@@ -2,9 +2,12 @@
 
 import dataclasses
 import datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default as modern
 from typing import Any
 
-from service.domain.ports import ReminderLetter
+from service.domain.ports import Mail, Mailer, ReminderLetter
 
 LETTER = ReminderLetter(
     message_id="<reminder-1-1@desk.test>",
@@ -26,3 +29,16 @@ LETTER = ReminderLetter(
 def letter(**changes: Any) -> ReminderLetter:
     """Return the letter with some of it changed."""
     return dataclasses.replace(LETTER, **changes)
+
+
+def send(mailer: Mailer, **changes: Any) -> str:
+    """Write the letter with some of it changed, send it, and return what the server said."""
+    return mailer.send(mailer.write(letter(**changes)))
+
+
+def opened(mail: Mail) -> EmailMessage:
+    """Return a mail as the standard library reads it."""
+    message = message_from_bytes(mail.content, _class=EmailMessage, policy=modern)
+    for part in message.walk():
+        assert part.defects == []
+    return message

@@ -21,7 +21,11 @@ class Sink:
     """Runs from `with` to its end. `mails` are those accepted, in order; `connections` counts those opened.
 
     `answer_recipient` and `answer_data` return the reply to each; `stall_seconds` is how long a DATA takes, and
-    `hangs_up` ends the connection without a reply to it.
+    `hangs_up` ends the connection without a reply to it. `greets` is what it says first.
+
+    For any command, by its name: `answers` says something else (and ends the connection after a 421),
+    `hangs_up_at` ends the connection instead, and `trickles_at` answers by one sign in a tenth of a second, without
+    an end. `commands` are those that came.
     """
 
     def __init__(
@@ -32,19 +36,26 @@ class Sink:
         login: tuple[str, str] | None = None,
         idle_seconds: float = 60,
         port: int | None = None,
+        speaks_utf8: bool = True,
     ) -> None:
         self.mails: list[EmailMessage] = []
+        self.contents: list[bytes] = []
         self.recipients: list[str] = []
+        self.commands: list[str] = []
         self.connections = 0
         self.over_tls: list[bool] = []
         self.stall_seconds = 0.0
         self.hangs_up = False
+        self.greets: str | None = None
+        self.answers: dict[str, str] = {}
+        self.hangs_up_at: set[str] = set()
+        self.trickles_at: set[str] = set()
         self.in_data = threading.Event()
         self.answer_recipient: Callable[[str], str] = lambda _: OK
         self.answer_data: Callable[[str], str] = lambda _: OK
         self.port = port or free_port()
         self._login = login
-        self._options: dict[str, Any] = {"timeout": idle_seconds, "enable_SMTPUTF8": True}
+        self._options: dict[str, Any] = {"timeout": idle_seconds, "enable_SMTPUTF8": speaks_utf8}
         if starttls is not None:
             self._options |= {"tls_context": starttls, "require_starttls": True}
         if login is not None:
@@ -54,7 +65,7 @@ class Sink:
         class Door(Controller):
             def factory(self) -> SMTP:
                 sink.connections += 1
-                return SMTP(self.handler, hostname="sink.test", **sink._options)
+                return _Clerk(sink, self.handler, hostname="sink.test", **sink._options)
 
         self._door = Door(self, hostname="127.0.0.1", port=self.port, ssl_context=implicit_tls)
 
@@ -89,6 +100,7 @@ class Sink:
         reply = self.answer_data(envelope.rcpt_tos[0])
         if reply.startswith("250"):
             self.mails.append(message_from_bytes(envelope.content, _class=EmailMessage, policy=modern))
+            self.contents.append(envelope.content)
             self.recipients.extend(envelope.rcpt_tos)
             self.over_tls.append(server.transport.get_extra_info("ssl_object") is not None)
         return reply
@@ -96,3 +108,39 @@ class Sink:
     def ids(self) -> list[str]:
         """Return the Message-ID of each mail that was accepted."""
         return [mail["Message-ID"] for mail in self.mails]
+
+
+class _Clerk(SMTP):
+    """Serves one connection as the sink is told to."""
+
+    def __init__(self, sink: Sink, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sink = sink
+        self._smtp_methods = {name: self._as_told(name, serve) for name, serve in self._smtp_methods.items()}
+
+    async def _handle_client(self) -> None:
+        if self._sink.greets is not None:
+            await self.push(self._sink.greets)
+            self.transport.close()
+        else:
+            await super()._handle_client()
+
+    def _as_told(self, name: str, serve: Any) -> Any:
+        async def told(argument: str | None) -> None:
+            sink = self._sink
+            sink.commands.append(name)
+            if name in sink.hangs_up_at:
+                self.transport.abort()
+            elif name in sink.trickles_at:
+                self._writer.write(b"250 ")
+                while not self.transport.is_closing():
+                    self._writer.write(b".")
+                    await asyncio.sleep(0.1)
+            elif name in sink.answers:
+                await self.push(sink.answers[name])
+                if sink.answers[name].startswith("421"):
+                    self.transport.close()
+            else:
+                await serve(argument)
+
+        return told

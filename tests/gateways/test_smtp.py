@@ -1,123 +1,96 @@
-"""The SMTP mailer against a real server: one connection, every kind of refusal, TLS, no address in an error."""
+"""The SMTP mailer against a real server: one connection for many mails, logins, TLS, addresses of every script."""
 
-import contextlib
 import select
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from service.desk import utc_now
-from service.domain.ports import MailDelayed, MailRefused
-from service.gateways.letters import LetterWriter
+from service.domain.ports import MailRefused, MailServerAway, MailServerRefusesUs
 from service.gateways.smtp import SmtpMailer
-from tests.conftest import settings_for
 from tests.gateways.certificates import make_server_context
-from tests.gateways.letters import letter
+from tests.gateways.letters import letter, send
 from tests.gateways.sink import Sink
-from tests.processes import free_port, wait_until
-
-ADDRESS = "reader@news.example"
-
-
-@pytest.fixture
-def mailer_to() -> Iterator[Callable[[str], SmtpMailer]]:
-    with contextlib.ExitStack() as open_mailers:
-
-        def make(url: str) -> SmtpMailer:
-            server = settings_for("sqlite://", MAIL_URL=url).mail.server
-            assert server is not None
-            mailer = SmtpMailer(server, LetterWriter("The Paper <support@paper.example>", utc_now))
-            open_mailers.callback(mailer.close)
-            return mailer
-
-        yield make
+from tests.processes import wait_until
 
 
 def test_two_hundred_mails_leave_over_one_connection(mailer_to) -> None:
     with Sink() as sink:
         mailer = mailer_to(sink.url)
         for number in range(200):
-            mailer.send(letter(message_id=f"<{number}@desk.test>", to=f"reader-{number}@news.example"))
+            send(mailer, message_id=f"<{number}@desk.test>", to=f"reader-{number}@news.example")
         assert sink.connections == 1
         assert sink.ids() == [f"<{number}@desk.test>" for number in range(200)]
         assert sink.recipients == [f"reader-{number}@news.example" for number in range(200)]
+
+
+def test_a_connection_is_opened_anew_after_so_many_mails(mailer_to) -> None:
+    with Sink() as sink:
+        mailer = mailer_to(sink.url, per_connection=3)
+        for _ in range(7):
+            send(mailer)
+        assert (sink.connections, len(sink.mails)) == (3, 7)
+        assert sink.commands.count("QUIT") == 2
+
+
+def test_a_mail_takes_three_commands_and_no_more(mailer_to) -> None:
+    with Sink() as sink:
+        mailer = mailer_to(sink.url)
+        for _ in range(2):
+            send(mailer)
+        assert sink.commands == ["EHLO", *["MAIL", "RCPT", "DATA"] * 2]
+
+
+def test_what_leaves_is_what_was_written(mailer_to) -> None:
+    with Sink() as sink:
+        mailer = mailer_to(sink.url)
+        # A line that begins with a dot, and one that is nothing else, would end the mail too early.
+        mail = mailer.write(letter(texts={"mail_thanks": ".\n..\n.end\n."}))
+        mailer.send(mail)
+        assert sink.contents == [mail.content]
+
+
+def test_the_server_is_quoted_on_what_it_accepted(mailer_to) -> None:
+    with Sink() as sink:
+        sink.answer_data = lambda address: f"250 2.0.0 OK queued as 17 for <{address}>"
+        assert send(mailer_to(sink.url)) == "250 2.0.0 OK queued as 17 for …"
 
 
 def test_a_mailer_that_was_closed_opens_a_new_connection(mailer_to) -> None:
     with Sink() as sink:
         mailer = mailer_to(sink.url)
         for _ in range(2):
-            mailer.send(letter())
+            send(mailer)
             mailer.close()
             mailer.close()
         assert (sink.connections, len(sink.mails)) == (2, 2)
 
 
-def test_a_connection_that_the_server_dropped_while_idle_is_opened_again(mailer_to) -> None:
+@pytest.mark.parametrize("opens", [False, True])
+def test_a_connection_that_the_server_dropped_while_idle_is_opened_again(mailer_to, opens: bool) -> None:
     with Sink(idle_seconds=0.2) as sink:
         mailer = mailer_to(sink.url)
-        mailer.send(letter())
+        send(mailer)
         # The server says 421 and closes; both wait in the socket until the next mail looks.
         wait_until(lambda: _has_ended(mailer), what="the server to end the connection")
-        mailer.send(letter())
+        if opens:
+            mailer.open()
+        send(mailer)
         assert (sink.connections, len(sink.mails)) == (2, 2)
 
 
 def _has_ended(mailer: SmtpMailer) -> bool:
     # What the server said waits in the socket.
-    return bool(select.select([mailer._connection.sock], [], [], 0)[0])
+    assert mailer._line is not None
+    return bool(select.select([mailer._line._smtp.sock], [], [], 0)[0])
 
 
-@pytest.mark.parametrize("reply", ["450 4.2.1 Mailbox busy", "451 4.3.0 Try again later", "421 4.3.2 Going away"])
-def test_a_4xx_for_the_recipient_means_later(mailer_to, reply: str) -> None:
-    with Sink() as sink:
-        sink.answer_recipient = lambda _: reply
-        mailer = mailer_to(sink.url)
-        with pytest.raises(MailDelayed, match=reply[:3]) as caught:
-            mailer.send(letter())
-        assert ADDRESS not in str(caught.value)
-        sink.answer_recipient = lambda _: "250 OK"
-        mailer.send(letter())
-        assert len(sink.mails) == 1
-
-
-@pytest.mark.parametrize("reply", ["550 5.1.1 No such reader@news.example", "553 5.1.3 Bad address"])
-def test_a_5xx_for_the_recipient_means_never(mailer_to, reply: str) -> None:
-    with Sink() as sink:
-        sink.answer_recipient = lambda address: reply if address == ADDRESS else "250 OK"
-        mailer = mailer_to(sink.url)
-        with pytest.raises(MailRefused, match=reply[:3]) as caught:
-            mailer.send(letter())
-        assert ADDRESS not in str(caught.value)
-        mailer.send(letter(to="other@news.example"))
-        assert (sink.connections, sink.recipients) == (1, ["other@news.example"])
-
-
-@pytest.mark.parametrize(("reply", "error"), [("451 4.7.1 Later", MailDelayed), ("554 5.7.1 Never", MailRefused)])
-def test_the_final_reply_tells_later_from_never(mailer_to, reply: str, error: type[Exception]) -> None:
-    with Sink() as sink:
-        sink.answer_data = lambda _: reply
-        with pytest.raises(error, match=reply[:3]):
-            mailer_to(sink.url).send(letter())
-
-
-def test_a_server_that_is_not_there_means_later(mailer_to) -> None:
-    with pytest.raises(MailDelayed, match="ConnectionRefusedError"):
-        mailer_to(f"smtp://127.0.0.1:{free_port()}?tls=none").send(letter())
-
-
-def test_a_server_that_hangs_up_in_the_middle_means_later_and_the_next_mail_leaves(mailer_to) -> None:
+def test_opening_connects_once_and_then_only_asks(mailer_to) -> None:
     with Sink() as sink:
         mailer = mailer_to(sink.url)
-        sink.hangs_up = True
-        with pytest.raises(MailDelayed, match="SMTPServerDisconnected"):
-            mailer.send(letter())
-        sink.hangs_up = False
-        sink.mails.clear()
-        mailer.send(letter())
-        assert len(sink.mails) == 1
+        for _ in range(3):
+            mailer.open()
+        assert (sink.connections, sink.commands) == (1, ["EHLO", "NOOP", "NOOP"])
 
 
 # The sink takes passwords without TLS on purpose, and its library warns each time.
@@ -129,25 +102,41 @@ def test_login_with_the_name_and_password_of_mail_url(mailer_to) -> None:
     name, password = "desk@paper.example", "p:a/s s@w%rd"
     with Sink(login=(name, password)) as sink:
         url = f"smtp://{quote(name, safe='')}:{quote(password, safe='')}@127.0.0.1:{sink.port}?tls=none"
-        mailer_to(url).send(letter())
+        send(mailer_to(url))
         assert len(sink.mails) == 1
 
 
 @plain_login
 @pytest.mark.parametrize("password", ["wrong", "wröng"])
-def test_a_login_that_fails_means_later_and_never_blames_the_reader(mailer_to, password: str) -> None:
+def test_a_login_that_fails_needs_a_person_and_never_blames_the_reader(mailer_to, password: str) -> None:
     with Sink(login=("desk", "right")) as sink:
         mailer = mailer_to(f"smtp://desk:{quote(password)}@127.0.0.1:{sink.port}?tls=none")
-        with pytest.raises(MailDelayed) as caught:
-            mailer.send(letter())
-        assert password not in str(caught.value)
+        for begin in (mailer.open, lambda: send(mailer)):
+            with pytest.raises(MailServerRefusesUs) as caught:
+                begin()
+            assert password not in str(caught.value)
 
 
-def test_a_server_without_the_login_or_the_encryption_that_we_want_means_later(mailer_to) -> None:
+@plain_login
+def test_a_login_that_fails_for_now_means_that_the_server_is_away(mailer_to) -> None:
+    with Sink(login=("desk", "right")) as sink:
+        sink.answers["AUTH"] = "454 4.7.0 Temporary authentication failure"
+        with pytest.raises(MailServerAway, match="454") as caught:
+            mailer_to(f"smtp://desk:right@127.0.0.1:{sink.port}?tls=none").open()
+        assert not isinstance(caught.value, MailServerRefusesUs)
+
+
+@plain_login
+def test_a_server_that_wants_a_login_which_we_lack_refuses_us_and_no_mail(mailer_to) -> None:
+    with Sink(login=("desk", "right")) as sink, pytest.raises(MailServerRefusesUs, match="530"):
+        send(mailer_to(sink.url))
+
+
+def test_a_server_without_the_login_or_the_encryption_that_we_want_needs_a_person(mailer_to) -> None:
     with Sink() as sink:
         for url in (f"smtp://127.0.0.1:{sink.port}?tls=starttls", f"smtp://desk:x@127.0.0.1:{sink.port}?tls=none"):
-            with pytest.raises(MailDelayed):
-                mailer_to(url).send(letter())
+            with pytest.raises(MailServerRefusesUs):
+                send(mailer_to(url))
         assert sink.mails == []
 
 
@@ -158,9 +147,9 @@ def test_tls_with_a_server_that_we_trust(
     context, authority = make_server_context(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     with Sink(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
-        mailer = mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}")
-        mailer.send(letter())
-        mailer.send(letter())
+        mailer = mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}", per_connection=1)
+        send(mailer)
+        send(mailer)
         assert sink.over_tls == [True, True]
 
 
@@ -170,26 +159,50 @@ def test_nothing_is_sent_to_a_server_whose_certificate_nobody_vouches_for(
 ) -> None:
     context, _ = make_server_context(tmp_path)
     with Sink(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
-        with pytest.raises(MailDelayed, match="SSLCertVerificationError"):
-            mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}").send(letter())
+        with pytest.raises(MailServerRefusesUs, match="certificate"):
+            send(mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}"))
         assert sink.mails == []
+
+
+def test_encryption_that_is_not_to_be_had_for_now_means_that_the_server_is_away(mailer_to, tmp_path: Path) -> None:
+    context, _ = make_server_context(tmp_path)
+    with Sink(starttls=context) as sink:
+        sink.answers["STARTTLS"] = "454 4.7.0 TLS not available due to temporary reason"
+        with pytest.raises(MailServerAway, match="454") as caught:
+            mailer_to(f"smtp://127.0.0.1:{sink.port}?tls=starttls").open()
+        assert not isinstance(caught.value, MailServerRefusesUs)
 
 
 def test_a_domain_in_another_script_is_addressed_in_ascii(mailer_to) -> None:
     with Sink() as sink:
-        mailer_to(sink.url).send(letter(to="leser@xn--bcher-kva.example"))
+        send(mailer_to(sink.url), to="leser@xn--bcher-kva.example")
         assert sink.recipients == ["leser@xn--bcher-kva.example"]
         assert sink.mails[0]["To"] == "leser@xn--bcher-kva.example"
 
 
 def test_a_name_in_another_script_reaches_a_server_that_takes_it(mailer_to) -> None:
     with Sink() as sink:
-        mailer_to(sink.url).send(letter(to="jürgen@xn--bcher-kva.example"))
-        assert sink.recipients == ["jürgen@xn--bcher-kva.example"]
+        mailer = mailer_to(sink.url)
+        for address in ("jürgen@xn--bcher-kva.example", "reader@news.example"):
+            send(mailer, to=address)
+        assert sink.recipients == ["jürgen@xn--bcher-kva.example", "reader@news.example"]
+        assert sink.mails[0]["To"] == "jürgen@xn--bcher-kva.example"
 
 
-def test_a_name_in_another_script_is_refused_where_the_server_cannot_take_it(mailer_to) -> None:
+def test_a_name_in_another_script_is_refused_alone_where_the_server_cannot_take_it(mailer_to) -> None:
+    with Sink(speaks_utf8=False) as sink:
+        mailer = mailer_to(sink.url)
+        with pytest.raises(MailRefused, match="international") as caught:
+            send(mailer, to="jürgen@xn--bcher-kva.example")
+        assert not caught.value.dead_address
+        send(mailer)
+        assert sink.recipients == ["reader@news.example"]
+
+
+def test_a_sender_in_another_script_needs_a_server_that_takes_it(mailer_to) -> None:
+    sender = "Zeitung <grüße@paper.example>"
+    with Sink(speaks_utf8=False) as sink, pytest.raises(MailServerRefusesUs, match="international"):
+        send(mailer_to(sink.url, sender=sender))
     with Sink() as sink:
-        sink._options["enable_SMTPUTF8"] = False
-        with pytest.raises(MailRefused, match="international"):
-            mailer_to(sink.url).send(letter(to="jürgen@xn--bcher-kva.example"))
+        send(mailer_to(sink.url, sender=sender))
+        assert sink.mails[0]["From"] == sender

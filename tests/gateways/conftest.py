@@ -1,0 +1,26 @@
+"""A mailer for each test that sends, which is closed after it."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from service.desk import utc_now
+from service.gateways.letters import LetterWriter
+from service.gateways.smtp import SmtpMailer
+from tests.conftest import settings_for
+
+
+@pytest.fixture
+def mailer_to() -> Iterator[Callable[..., SmtpMailer]]:
+    """Return a function that makes a mailer to a MAIL_URL."""
+    with contextlib.ExitStack() as open_mailers:
+
+        def make(url: str, *, sender: str = "The Paper <support@paper.example>", per_connection: int = 1000):
+            server = settings_for("sqlite://", MAIL_URL=url).mail.server
+            assert server is not None
+            mailer = SmtpMailer(server, LetterWriter(sender, utc_now), per_connection=per_connection)
+            open_mailers.callback(mailer.close)
+            return mailer
+
+        yield make

@@ -1,0 +1,70 @@
+"""Replies of mail servers: which of them mean that an address is dead, and what may be kept of their words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.ports import MailRefused
+from service.gateways.smtp_replies import LONGEST_REPLY, Reply, Step, trouble_in
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "text", "dead"),
+    [
+        ("recipient", 550, "No such user", True),
+        ("recipient", 550, "5.1.1 No such user", True),
+        ("recipient", 553, "5.1.3 Bad address", True),
+        ("recipient", 550, "5.1.2 No such domain", True),
+        ("recipient", 550, "5.1.10 Its domain takes no mail", True),
+        ("recipient", 556, "Its domain takes no mail", True),
+        ("recipient", 550, "5.2.1 Mailbox closed", True),
+        ("recipient", 550, "5.0.0 Unknown", True),
+        ("recipient", 551, "Moved", True),
+        ("recipient", 552, "Full", False),
+        ("recipient", 552, "5.2.2 Full", False),
+        ("recipient", 554, "Failed", False),
+        ("recipient", 554, "5.0.0 Failed", False),
+        ("recipient", 550, "5.2.3 Too large", False),
+        ("recipient", 550, "5.3.2 Not now", False),
+        ("recipient", 550, "5.4.4 No route", False),
+        ("recipient", 550, "5.7.1 Policy", False),
+        ("recipient", 554, "5.7.1 Relay access denied", False),
+        ("recipient", 503, "Need MAIL", False),
+        ("recipient", 501, "5.1.9 Relay", False),
+        ("message", 550, "No such user", False),
+        ("message", 554, "5.5.1 No valid recipients", False),
+        ("content", 550, "No such user", False),
+        ("content", 550, "5.1.1 No such user", True),
+        ("content", 550, "5.2.1 Mailbox closed", False),
+        ("content", 554, "5.7.1 Spam", False),
+        ("content", 552, "5.3.4 Too large", False),
+    ],
+)
+def test_an_address_is_dead_only_where_the_server_says_so(step: Step, code: int, text: str, dead: bool) -> None:
+    trouble = trouble_in(step, Reply(code, text.encode()))
+    assert isinstance(trouble, MailRefused)
+    assert trouble.dead_address is dead
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("OK queued as 1", "250 OK queued as 1"),
+        ("2.1.5 <reader@news.example> ok", "250 2.1.5 … ok"),
+        ("to:reader@news.example, ok", "250 … ok"),
+        ('"a reader"@news.example ok', "250 … ok"),
+        ("jürgen@bücher.example ok", "250 … ok"),
+        ("one\ntwo\r\n three\x00\x1b", "250 one two three"),
+        ("", "250"),
+    ],
+)
+def test_a_reply_is_kept_on_one_line_and_without_addresses(text: str, said: str) -> None:
+    assert Reply(250, text.encode()).said == said
+
+
+@given(st.binary(max_size=600))
+def test_whatever_a_server_says_can_be_kept(text: bytes) -> None:
+    said = Reply(550, text).said
+    assert "@" not in said
+    assert said.isprintable()
+    assert len(said) <= LONGEST_REPLY
