@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from service import __version__, processes
 from service.commands.campaigns import campaign
 from service.commands.export import export
+from service.commands.jobs import jobs
 from service.commands.keys import keys
 from service.commands.migrate import migrate
 from service.commands.suppressions import suppressions
@@ -57,7 +58,7 @@ def dev() -> None:
     processes.develop()
 
 
-for command in (migrate, token, campaign, export, keys, suppressions):
+for command in (migrate, token, campaign, export, jobs, keys, suppressions):
     cli.add_command(command)
 
 

@@ -1,23 +1,26 @@
 """Whether the service is well, for machines that watch it."""
 
-import datetime
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Scope
+from service.api.numbers import DeskNumbers
 from service.api.problems import problem
 from service.api.staff_access import require_scope
 from service.db.migration import is_current
-from service.domain.summary import last_beat, summarise
+from service.domain.backlog import LATE_AFTER, longest_wait
+from service.domain.job_record import SILENT_AFTER, latest_result
+from service.domain.ports import MailServerRefusesUs
+from service.domain.summary import last_beat
 from service.web import current_desk, is_from_this_machine, reading
 
-WORKER_SILENT_AFTER = datetime.timedelta(seconds=90)
+SENDING = "send_reminders"
+UNKNOWN = "not known, because the database cannot tell"
 
 operations = Blueprint("operations", __name__)
 
@@ -30,41 +33,62 @@ def healthz() -> Response:
 
 @operations.get("/readyz")
 def readyz() -> Response:
-    """Say whether the database answers, its schema is current and a worker is alive, each by name."""
-    checks = {"database": _database(), "migrations": _migrations(), "worker": _worker()}
+    """Say whether the database answers, its schema is current, a worker is alive and mails leave, each by name."""
+    checks = {"database": _ask(_database, else_="the database does not answer")}
+    for name, check in (
+        ("migrations", _migrations),
+        ("worker", _worker),
+        ("reminders", _reminders),
+        ("mail", _mail),
+    ):
+        # Without a database each would wait for it anew.
+        checks[name] = _ask(check, else_=UNKNOWN) if checks["database"] == "ok" else UNKNOWN
     failed = [f"{name}: {answer}" for name, answer in checks.items() if answer != "ok"]
     if failed:
         return problem(503, "not_ready", f"Not ready: {', '.join(failed)}.", more={"checks": checks})
     return jsonify(status="ok", checks=checks)
 
 
-def _database() -> str:
+def _ask(check: Callable[[Session], str], *, else_: str) -> str:
     try:
         with reading() as session:
-            session.execute(text("SELECT 1"))
+            return check(session)
     except SQLAlchemyError:
-        return "the database does not answer"
+        return else_
+
+
+def _database(session: Session) -> str:
+    session.execute(text("SELECT 1"))
     return "ok"
 
 
-def _migrations() -> str:
-    try:
-        current = is_current(current_desk().database.engine)
-    except SQLAlchemyError:
-        return "the database does not answer"
+def _migrations(_session: Session) -> str:
+    current = is_current(current_desk().database.engine)
     return "ok" if current else "the schema is not current; run mainstay migrate"
 
 
-def _worker() -> str:
-    try:
-        with reading() as session:
-            beat = last_beat(session)
-    except SQLAlchemyError:
-        return "the last heartbeat cannot be read"
+def _worker(session: Session) -> str:
+    beat = last_beat(session)
     if beat is None:
         return "no worker was ever seen; start mainstay worker"
     age = current_desk().clock() - beat
-    return "ok" if age < WORKER_SILENT_AFTER else f"no sign of life for {int(age.total_seconds())} seconds"
+    return "ok" if age < SILENT_AFTER else f"no sign of life for {int(age.total_seconds())} seconds"
+
+
+def _reminders(session: Session) -> str:
+    waited = longest_wait(session, now=current_desk().clock())
+    if waited is None or waited <= LATE_AFTER:
+        return "ok"
+    minutes = int(waited.total_seconds() // 60)
+    return f"the oldest due reminder has waited {minutes} minutes; is a worker sending? see mainstay jobs"
+
+
+def _mail(session: Session) -> str:
+    # While nothing is due, nothing will be tried that could show that the server takes our mails again.
+    waits = longest_wait(session, now=current_desk().clock()) is not None
+    last = latest_result(session, SENDING) if waits else None
+    refused = last is not None and last.error == MailServerRefusesUs.__name__
+    return "the mail server refuses us; check MAIL_URL" if refused else "ok"
 
 
 @operations.get("/metrics")
@@ -75,27 +99,3 @@ def metrics() -> Response:
     registry = CollectorRegistry()
     registry.register(DeskNumbers())
     return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-class DeskNumbers(Collector):
-    """Reads the numbers when they are asked for, so that every process gives the same ones."""
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield each number as a gauge."""
-        now = current_desk().clock()
-        with reading() as session:
-            summary, beat = summarise(session, now=now), last_beat(session)
-        for things in ("pledges", "reminders"):
-            gauge = GaugeMetricFamily(f"mainstay_{things}", f"How many {things} stand where.", labels=["status"])
-            for status, count in summary[things].items():
-                gauge.add_metric([status], count)
-            yield gauge
-        yield GaugeMetricFamily(
-            "mainstay_reminders_due", "Reminders that wait to be sent now.", value=summary["reminders_due"]
-        )
-        if beat is not None:
-            yield GaugeMetricFamily(
-                "mainstay_worker_heartbeat_age_seconds",
-                "Time since a worker was last seen alive.",
-                value=(now - beat).total_seconds(),
-            )

@@ -25,5 +25,5 @@ def count_mails(session: Session, **counts: int) -> None:
 
 def tallies(session: Session) -> dict[str, int]:
     """Return every tally by name; one that nothing was added to yet is 0."""
-    rows = session.execute(select(MailTally.name, MailTally.count)).tuples()
-    return dict.fromkeys(ENDS, 0) | dict(rows.all())
+    rows = session.execute(select(MailTally.name, MailTally.count)).all()
+    return dict.fromkeys(ENDS, 0) | dict(rows)

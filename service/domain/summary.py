@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PaymentStatus, PledgeStatus, ReminderStatus
+from schemas.vocabulary import PaymentStatus, ReminderStatus
 from service.db.heartbeat import Heartbeat
 from service.db.payment import Payment
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.reminder import Reminder, stands
 from service.db.upsert import insert_into
 from service.domain.conversions import count_conversions
+from service.domain.standing import count_pledges, count_reminders
 
 
 def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
@@ -21,8 +21,6 @@ def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
 
     Conversions are the gifts that came from a reminder's link.
     """
-    by_status = dict(session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).all())
-    reminders = dict(session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all())
     paid = session.execute(
         select(Payment.currency, func.count().label("payments"), func.sum(Payment.amount_minor).label("amount"))
         .where(Payment.status == PaymentStatus.SUCCEEDED)
@@ -30,8 +28,8 @@ def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
         .order_by(Payment.currency)
     )
     return {
-        "pledges": {status.value: by_status.get(status, 0) for status in PledgeStatus},
-        "reminders": {status.value: reminders.get(status, 0) for status in ReminderStatus},
+        "pledges": {status.value: count for status, count in count_pledges(session).items()},
+        "reminders": {status.value: count for status, count in count_reminders(session).items()},
         "paid": [row._asdict() for row in paid],
         "reminders_due": due_now(session, now=now),
         "conversions": {"pledges": count_conversions(session)},
@@ -44,7 +42,7 @@ def due_now(session: Session, *, now: datetime.datetime) -> int:
         session.scalar(
             select(func.count())
             .select_from(Reminder)
-            .where(Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= now)
+            .where(stands(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
         )
         or 0
     )

@@ -1,0 +1,96 @@
+"""How many rows stand where: numbers that cost a look at whole tables, and are kept according to that cost."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import PledgeStatus, ReminderStatus, Suppressed
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.db.suppression import Suppression
+from service.domain.job_record import JobStanding, standing_of_jobs
+from service.domain.ports import Door
+
+# At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
+# long as it took, it costs each process a hundredth of its time at most.
+KEPT_TIMES = 100
+WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How the desk stands: counts by word, and what became of each job."""
+
+    pledges: dict[PledgeStatus, int]
+    reminders: dict[ReminderStatus, int]
+    suppressed: dict[Suppressed, int]
+    jobs: dict[str, JobStanding]
+
+
+def count_standing(session: Session) -> Standing:
+    """Count everything now."""
+    return Standing(
+        pledges=count_pledges(session),
+        reminders=count_reminders(session),
+        suppressed=_count_suppressed(session),
+        jobs=standing_of_jobs(session),
+    )
+
+
+def count_pledges(session: Session) -> dict[PledgeStatus, int]:
+    """Return how many pledges stand where; a status that none has is 0."""
+    rows = session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).all()
+    return dict.fromkeys(PledgeStatus, 0) | dict(rows)
+
+
+def count_reminders(session: Session) -> dict[ReminderStatus, int]:
+    """Return how many reminders stand where; a status that none has is 0."""
+    rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
+    return dict.fromkeys(ReminderStatus, 0) | dict(rows)
+
+
+def _count_suppressed(session: Session) -> dict[Suppressed, int]:
+    rows = session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason)).all()
+    return dict.fromkeys(Suppressed, 0) | dict(rows)
+
+
+class KeptStanding:
+    """Hands out the latest count and makes a new one when it is time, beside whoever asks."""
+
+    def __init__(self, reading: Door, *, count: Callable[[Session], Standing] = count_standing) -> None:
+        self._reading = reading
+        self._count = count
+        self._lock = threading.Lock()
+        self._counting: threading.Thread | None = None
+        self._latest: Standing | None = None
+        self._good_until = 0.0
+
+    def latest(self, *, wait_seconds: float = WAIT_SECONDS) -> Standing | None:
+        """Return the latest count. A new one is waited for, but not for long; None if there never was one."""
+        with self._lock:
+            if time.monotonic() >= self._good_until and self._counting is None:
+                self._counting = threading.Thread(target=self._renew, daemon=True)
+                self._counting.start()
+            counting = self._counting
+        if counting is not None:
+            counting.join(wait_seconds)
+        return self._latest
+
+    def _renew(self) -> None:
+        began = time.monotonic()
+        try:
+            with self._reading() as session:
+                self._latest = self._count(session)
+        except SQLAlchemyError:
+            # Whoever asks gets the count before; that the database is away, other checks say by name.
+            pass
+        finally:
+            ended = time.monotonic()
+            with self._lock:
+                self._good_until = ended + KEPT_TIMES * (ended - began)
+                self._counting = None
