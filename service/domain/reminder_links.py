@@ -7,10 +7,11 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.vocabulary import ReminderStatus, Suppressed
 from service.db.keyring import Keyring
 from service.db.reminder import Reminder
 from service.domain.errors import ReminderNotFound
+from service.domain.mail.suppression import suppress_supporter
 from service.domain.reminder_due import choose_months, due_after
 from service.domain.reminder_moves import cancel, confirm, renew_reminder
 from service.domain.reminder_promise import SetReminder, promise_of
@@ -100,6 +101,10 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
     reminder = find_reminder(session, token, now=now, to_change=True)
     if may_cancel(reminder):
         cancel(session, reminder, now=now)
+    # Also where there is nothing to cancel any more: whoever says this wants no further mail of the campaign's.
+    suppress_supporter(
+        session, reminder.supporter_id, reason=Suppressed.UNSUBSCRIBE, scope=reminder.campaign.slug, now=now
+    )
     return reminder
 
 

@@ -35,8 +35,6 @@ def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, 
             confirm(session, last, now=now)
         # What a mail about the one that goes has brought was brought by this reader's reminder all the same.
         session.execute(update(Pledge).where(Pledge.reminder_id == first.id).values(reminder_id=last.id))
-        # A gift that came from the one that goes came from the same reader's wish.
-        session.execute(update(Pledge).where(Pledge.reminder_id == first.id).values(reminder_id=last.id))
         session.delete(first)
         # The one that stays may take the other's place only after that has left it: their pair is unique.
         session.flush()
