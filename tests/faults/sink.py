@@ -61,13 +61,9 @@ class FarSink:
         self._process.kill()
         self._process.communicate()
 
-    @property
-    def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.port}?tls=none"
-
-    @property
-    def url_with_login(self) -> str:
-        return f"smtp://desk:wrong@127.0.0.1:{self.port}?tls=none"
+    def url_for(self, caller: str) -> str:
+        """Return a MAIL_URL; the caller's name is also its login, so that one can be told from another."""
+        return f"smtp://{caller}:password@127.0.0.1:{self.port}?tls=none"
 
     def open(self) -> None:
         self._do("open")
@@ -84,12 +80,16 @@ class FarSink:
     def hold(self) -> None:
         self._do("hold")
 
+    def slow(self, seconds: float) -> None:
+        self._do("slow", seconds=seconds)
+
     @property
     def accepted(self) -> int:
         return self._do("count")["accepted"]
 
     @property
-    def in_hand(self) -> int:
+    def in_hand(self) -> list[str]:
+        """Who has handed a mail over and waits for the reply."""
         return self._do("count")["in_hand"]
 
     @property

@@ -27,7 +27,8 @@ class Office:
         self.mails: list[tuple[str, list[str], float]] = []
         self.header_names: set[str] = set()
         self.connections: list[float] = []
-        self.in_hand = 0
+        self.in_hand: list[str] = []
+        self.seconds = 0.0
         self.going_on = asyncio.Event()
         self.going_on.set()
         self._door: asyncio.Server | None = None
@@ -59,8 +60,12 @@ class Office:
         """Accept mails, but keep every reply to oneself until `calm`."""
         self.going_on.clear()
 
-    async def do_count(self) -> dict[str, int]:
-        """Return how much of what there was."""
+    async def do_slow(self, seconds: float) -> None:
+        """Take so long over each mail."""
+        self.seconds = seconds
+
+    async def do_count(self) -> dict[str, Any]:
+        """Return how much there was, and who has handed a mail over that is not answered."""
         return {"accepted": len(self.mails), "connections": len(self.connections), "in_hand": self.in_hand}
 
     async def do_report(self) -> dict[str, Any]:
@@ -119,6 +124,7 @@ class Clerk(SMTP):
         login = {"authenticator": self._check, "auth_require_tls": False}
         super().__init__(self, hostname="sink.test", enable_SMTPUTF8=True, **login)
         self._office = office
+        self._caller = "somebody"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._office.arrive(transport)
@@ -128,7 +134,8 @@ class Clerk(SMTP):
         self._office.leave(self.transport)
         super().connection_lost(error)
 
-    def _check(self, *_: object) -> AuthResult:
+    def _check(self, _server: SMTP, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+        self._caller = data.login.decode()
         refused = self._office.reply("login")
         return AuthResult(success=refused is None, handled=False, message=refused)
 
@@ -142,11 +149,12 @@ class Clerk(SMTP):
         said = self._office.reply("data", envelope.rcpt_tos[0]) or OK
         if said in (OK, TAKE_AND_DROP):
             self._office.take(envelope.content, envelope.rcpt_tos)
-        self._office.in_hand += 1
+        self._office.in_hand.append(self._caller)
         try:
+            await asyncio.sleep(self._office.seconds)
             await self._office.going_on.wait()
         finally:
-            self._office.in_hand -= 1
+            self._office.in_hand.remove(self._caller)
         if said in (DROP, TAKE_AND_DROP):
             self.transport.abort()
         if said.startswith("421"):

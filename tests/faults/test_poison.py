@@ -97,7 +97,7 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     poisoned = ids[:: SCALE.poisoned // len(POISONS)][: len(POISONS)]
     for poison, reminder_id in zip(POISONS, poisoned, strict=True):
         poison(desk, reminder_id)
-    with Workers(1, url, tmp_path / "log", MAIL_URL=sink.url) as workers:
+    with Workers(1, url, sink, tmp_path / "log") as workers:
         wait_until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=120)
         log = workers.log
     report = sink.report()

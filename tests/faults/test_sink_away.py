@@ -1,7 +1,6 @@
-"""A mail server that is down: it is left alone, and when it is back, everything leaves at the rate that was set."""
+"""A mail server that is down: it is left alone, and when it is back, everything leaves at the set rate."""
 
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from sqlalchemy import func, select
 
 from service.db.delivery import Delivery
 from service.desk import Desk
-from tests.faults.due import addresses, fill, is_quiet, standing
+from tests.faults.due import addresses, fill, is_quiet, let_the_pauses_pass, standing
 from tests.faults.scale import SCALE, say
 from tests.faults.sink import DROP, FarSink
 from tests.faults.workers import Workers
@@ -23,8 +22,7 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
     desk: Desk, url: str, sink: FarSink, tmp_path: Path
 ) -> None:
     fill(desk, SCALE.away)
-    settings = {"MAIL_URL": sink.url, "MAIL_RATE": str(SCALE.mail_rate)}
-    with Workers(WORKERS, url, tmp_path / "log", **settings) as workers:
+    with Workers(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
         wait_until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails", seconds=600)
         sink.close()
         wait_until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
@@ -33,10 +31,13 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
         before = sink.connections
         sink.open()
         time.sleep(SCALE.outage_seconds)
+        wait_until(lambda: sink.connections > before, what="a worker to look whether it is back")
         knocks = sink.connections - before
         sink.calm()
         back_at = time.time()
-        wait_until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=600)
+        wait_until(lambda: is_quiet(desk), what="the backlog to leave", seconds=600)
+        let_the_pauses_pass(desk)
+        wait_until(lambda: is_quiet(desk), what="what was cut off to leave as well")
     report = sink.report()
     after = [at for _, _, at in report.mails if at >= back_at]
     rate = len(after) / (after[-1] - after[0])

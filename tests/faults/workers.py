@@ -3,9 +3,11 @@
 import random
 import subprocess
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
-from tests.processes import worker
+from tests.faults.sink import FarSink
+from tests.processes import wait_until, worker
 
 SETTINGS = {"SENDING_HOURS": "any", "LEASE_SECONDS": "10"}
 
@@ -13,22 +15,24 @@ SETTINGS = {"SENDING_HOURS": "any", "LEASE_SECONDS": "10"}
 class Workers:
     """Runs so many workers from `with` to its end, when each must obey SIGTERM. All write into one log."""
 
-    def __init__(self, count: int, database_url: str, log: Path, **settings: str) -> None:
+    def __init__(self, number: int, database_url: str, sink: FarSink, log: Path, **settings: str) -> None:
+        self._number = number
         self._url = database_url
+        self._sink = sink
         self._settings = SETTINGS | settings
         self._log = log
         self._stack = ExitStack()
-        self.processes: list[subprocess.Popen] = []
-        self._count = count
+        self._names = (f"worker-{which}" for which in count(1))
+        self._processes: dict[str, subprocess.Popen] = {}
 
     def __enter__(self) -> "Workers":
-        for _ in range(self._count):
+        for _ in range(self._number):
             self._start()
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        for process in self.processes:
-            # All at once, so that they need not wait for one another.
+    def __exit__(self, *_: object) -> None:
+        # All at once, so that none waits for another.
+        for process in self._processes.values():
             process.terminate()
         self._stack.close()
 
@@ -40,15 +44,27 @@ class Workers:
     @property
     def all_live(self) -> bool:
         """Whether none has ended."""
-        return all(process.poll() is None for process in self.processes)
+        return all(process.poll() is None for process in self._processes.values())
 
-    def kill_one(self, chance: random.Random) -> None:
-        """Kill a random one as a power cut would (SIGKILL), and start another in its place."""
-        victim = chance.choice(self.processes)
+    def kill_any(self, chance: random.Random) -> None:
+        """Kill a random one, wherever it is."""
+        self._kill(chance.choice(list(self._processes)))
+
+    def kill_one_with_a_mail_in_hand(self, chance: random.Random) -> None:
+        """Kill one between the end of a mail and the reply to it, which is the one window that there is."""
+        self._sink.hold()
+        wait_until(lambda: self._sink.in_hand, what="somebody to hand a mail over")
+        self._kill(chance.choice(self._sink.in_hand))
+        self._sink.calm()
+
+    def _kill(self, name: str) -> None:
+        """Kill a worker as a power cut would (SIGKILL), and start another in its place."""
+        victim = self._processes.pop(name)
         victim.kill()
         victim.wait()
-        self.processes.remove(victim)
         self._start()
 
     def _start(self) -> None:
-        self.processes.append(self._stack.enter_context(worker(self._url, self._log, **self._settings)))
+        name = next(self._names)
+        settings = self._settings | {"MAIL_URL": self._sink.url_for(name)}
+        self._processes[name] = self._stack.enter_context(worker(self._url, self._log, **settings))
