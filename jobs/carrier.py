@@ -80,6 +80,8 @@ class Carrier:
             while not self._stop.is_set() and self.trouble is None:
                 drafts, slots, postponed = self._claim()
                 self.counts.update(drafts.ended, postponed=postponed)
+                if drafts.ended["failed"]:
+                    log.warning("reminders_unwritable", count=drafts.ended["failed"])
                 if drafts.letters:
                     self._carry(drafts, slots)
                 elif not drafts.ended and not postponed:

@@ -173,7 +173,7 @@ def test_a_whole_story_leaves_nothing_personal_in_any_log(newsroom: Newsroom) ->
     logged = newsroom.log.read_text(encoding="utf-8")
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     events = {line["event"] for line in lines}
-    assert {"request", "worker_started", "reminder_sent", "reminder_failed", "unexpected_error"} <= events
+    assert {"request", "worker_started", "reminder_sent", "reminders_unwritable", "unexpected_error"} <= events
     for secret in newsroom.secrets | {GIVER, READER, LOST, TYPO, KEYS}:
         assert secret not in logged
         assert secret.partition("@")[0] not in logged
