@@ -1,0 +1,159 @@
+"""Claiming what is due: few reminders beside many, and beside what one might use in place of this service."""
+
+import datetime
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import event, text
+
+from benchmarks.apscheduler_store import JobStore
+from benchmarks.ground import Ground, desk_on, make_every_hour_a_morning
+from benchmarks.procrastinate_jobs import Jobs
+from service.db.session import Database
+from service.desk import utc_now
+from service.domain.mail.claims import claim_due_reminders
+
+FEW = 100_000
+LEASE = datetime.timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many rows each holds, how many are taken at once, and how often.
+
+    The rows of the last, which takes long, are taken `slow_rounds` times.
+    """
+
+    rows: int
+    few: int
+    procrastinate: int
+    batch: int
+    rounds: int
+    slow_rounds: int
+
+
+class Contestant(Protocol):
+    """Something that can be asked for what is due."""
+
+    name: str
+
+    def take(self) -> float:
+        """Take a batch that nobody has taken yet, for good, and return the seconds that it took."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class Reminders:
+    """Ours: the statements of a worker, each round one transaction and its commit."""
+
+    def __init__(self, ground: Ground, sizes: Sizes, rows: int) -> None:
+        self.name = f"ours, {rows:,} scheduled"
+        self.log_bytes: list[int] = []
+        self._batch = sizes.batch
+        # One batch is for the warm-up.
+        due = sizes.batch * (sizes.rounds + 1)
+        url = ground.reminders(rows, beside=due, scattered=due)
+        make_every_hour_a_morning(url)
+        self._desk = desk_on(url)
+
+    def take(self) -> float:
+        """Claim as a worker does, with its sending hours kept."""
+        written = self._log_position()
+        begin = time.perf_counter()
+        with self._desk.database.transaction() as session:
+            claimed = claim_due_reminders(session, **self._wish())
+        seconds = time.perf_counter() - begin
+        self.log_bytes.append(self._log_position() - written)
+        if len(claimed.claims) != self._batch:
+            raise SystemExit(f"{self.name}: claimed {len(claimed.claims)} of {self._batch}")
+        return seconds
+
+    def plan(self) -> str:
+        """Return how PostgreSQL runs the statement that finds what is due, as the code sends it."""
+        with _heard(self._desk.database) as statements, self._desk.database.transaction() as session:
+            claim_due_reminders(session, **self._wish())
+            session.rollback()
+        statement, parameters = next(each for each in statements if "FOR UPDATE" in each[0])
+        with self._desk.database.transaction() as session:
+            explain = f"EXPLAIN (ANALYZE, BUFFERS) {statement}"
+            lines = session.connection().exec_driver_sql(explain, parameters).scalars().all()
+            session.rollback()
+        return "\n".join([statement.replace("\n", " "), *lines])
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._desk.database.engine.dispose()
+
+    def _log_position(self) -> int:
+        with self._desk.database.reading() as session:
+            return int(session.scalar(text("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")))
+
+    def _wish(self) -> dict[str, Any]:
+        shared = {"worker": self._desk.worker_id, "now": utc_now(), "keep_hours": True}
+        return shared | {"limit": self._batch, "lease": LEASE}
+
+
+@contextmanager
+def _heard(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """Yield the statements that the engine sends meanwhile, with their parameters."""
+    statements: list[tuple[str, Any]] = []
+
+    def hear(_c: object, _cursor: object, statement: str, parameters: Any, _x: object, _many: bool) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", hear)
+    yield statements
+    event.remove(database.engine, "before_cursor_execute", hear)
+
+
+def race(ground: Ground, sizes: Sizes) -> str:
+    """Let all take what is due in turn; return the figures, and how PostgreSQL finds what is due."""
+    few, many = Reminders(ground, sizes, sizes.few), Reminders(ground, sizes, sizes.rows)
+    store = JobStore(ground, sizes.few, batch=sizes.batch)
+    less = {"batch": sizes.batch, "rounds": sizes.slow_rounds}
+    beside, scattered = (Jobs(ground, sizes.procrastinate, scattered=lie, **less) for lie in (False, True))
+    parts = []
+    try:
+        # Those that lie side by side are the longest due, so that they are taken first.
+        for how, peers in (("side by side", (store, beside)), ("scattered", (scattered,))):
+            plan = many.plan()
+            seconds = _rounds((few, many, *peers), sizes)
+            parts.append(_table(f"taking {sizes.batch} due reminders that lie {how}", seconds, (few, many)))
+    finally:
+        for each in (few, many, store, beside, scattered):
+            each.close()
+    return "\n\n".join([*parts, plan])
+
+
+def _rounds(contestants: tuple[Contestant, ...], sizes: Sizes) -> dict[str, list[float]]:
+    """Let each take a batch in turn; what is slow goes without a warm-up, and less often."""
+    seconds: dict[str, list[float]] = {each.name: [] for each in contestants}
+    for number in range(-1, sizes.rounds):
+        for each in contestants:
+            if isinstance(each, Jobs) and number not in range(sizes.slow_rounds):
+                continue
+            taken = each.take()
+            if number >= 0:
+                seconds[each.name].append(taken)
+    return seconds
+
+
+def _table(title: str, seconds: dict[str, list[float]], ours: tuple[Reminders, ...]) -> str:
+    """Return the medians, and each beside the first, of rounds that stood beside one another."""
+    base = next(iter(seconds.values()))
+    lines = [f"{title:50}{'rounds':>7}{'ms':>10}   × the first (lowest to highest)"]
+    for name, times in seconds.items():
+        ratios = [one / other for one, other in zip(times, base, strict=False)]
+        lines.append(
+            f"{name:50}{len(times):>7}{statistics.median(times) * 1000:>10,.1f}   "
+            f"{statistics.median(ratios):,.2f} ({min(ratios):,.2f} to {max(ratios):,.2f})"
+        )
+    for each in ours:
+        lines.append(f"{each.name}: {statistics.median(each.log_bytes) / 1e6:.1f} MB of write-ahead log each time")
+        each.log_bytes.clear()
+    return "\n".join(lines)

@@ -1,0 +1,67 @@
+"""Databases to measure on: one PostgreSQL that forgets nothing, and in it as many reminders as one likes."""
+
+import datetime
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from benchmarks.fill import fill
+from benchmarks.readers import Crowd
+from service.desk import Desk
+from service.settings import read_settings
+from service.wiring import build_desk
+from tests.postgres import Server
+from tests.processes import KEYS, ROOT, environment
+
+
+class Ground:
+    """A server; its databases are made by name, each with the schema that the migrations build."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._filled: dict[int, str] = {}
+
+    def empty_database(self, name: str) -> str:
+        """Create a database with nothing in it and return its URL."""
+        with psycopg.connect(self._server.url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self._server.url.replace("/postgres?", f"/{name}?", 1)
+
+    def database(self, name: str) -> str:
+        """Create a desk's database with nothing in it but the demo campaign, and return its URL."""
+        url = self.empty_database(name)
+        migrate = (sys.executable, "-m", "service", "migrate")
+        subprocess.run(migrate, env=environment(url), cwd=ROOT, check=True, capture_output=True)
+        return url
+
+    def reminders(self, rows: int, *, beside: int = 0, scattered: int = 0) -> str:
+        """Return the URL of a desk's database with so many reminders; it is filled when it is first asked for."""
+        if rows not in self._filled:
+            self._filled[rows] = self.database(f"reminders_{rows}")
+            crowd = Crowd(rows, beside, scattered, datetime.datetime.now(datetime.UTC))
+            fill(self._filled[rows], crowd, (KEYS,))
+        return self._filled[rows]
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """Start the server, yield, stop it and give its disk back."""
+    server = Server(durable=True)
+    try:
+        yield Ground(server)
+    finally:
+        server.stop()
+
+
+def desk_on(url: str) -> Desk:
+    """Return a desk on a database, as a worker process would build it."""
+    return build_desk(read_settings(environment(url)))
+
+
+def make_every_hour_a_morning(url: str) -> None:
+    """Let the campaign's mails leave at any hour, by the rule and not around it, whenever somebody measures."""
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE campaigns SET send_hour = 0, send_until = 24")
