@@ -10,6 +10,7 @@ from service.domain.money import Money, format_money, to_major
 from service.pages.language import Words
 
 DAYS_IN_A_BABEL_MONTH = 30
+MONTHS_IN_A_YEAR = 12
 
 
 def say_gift(words: Words, frequency: Frequency, money: Money) -> str:
@@ -32,8 +33,20 @@ def say_when(months: int, words: Words) -> str:
     """Return the words on the button that sets a reminder so many months from now."""
     if months == 1:
         return words.remind_me_next_month
-    wait = datetime.timedelta(days=months * DAYS_IN_A_BABEL_MONTH)
+    return words.fill("remind_me_when", when=_say_months(months, words, add_direction=True))
+
+
+def say_every(months: int, words: Words) -> str:
+    """Return how often a reminder comes: "every month", "every 3 months"."""
+    if months == 1:
+        return words.every_month
+    if months == MONTHS_IN_A_YEAR:
+        return words.every_year
+    return words.fill("every_so_often", months=_say_months(months, words, add_direction=False))
+
+
+def _say_months(months: int, words: Words, *, add_direction: bool) -> str:
+    span = datetime.timedelta(days=months * DAYS_IN_A_BABEL_MONTH)
     locale = find_locale(words.lang)
     # Without the high threshold Babel would round twelve months to a year.
-    when = format_timedelta(wait, granularity="month", threshold=1000, add_direction=True, locale=locale)
-    return words.fill("remind_me_when", when=when)
+    return format_timedelta(span, granularity="month", threshold=1000, add_direction=add_direction, locale=locale)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import request
 
+from schemas.reminder_words import texts_of_the_offer
 from schemas.texts import choose_language, texts_in
 from service.db.campaign import Campaign
 
@@ -34,7 +35,9 @@ def words_for(campaign: Campaign, chosen: str | None = None) -> Words:
     accepts and we have, else the campaign's.
     """
     lang = _choose((_asked_for(), chosen), campaign.texts, default=campaign.lang)
-    return Words(lang, campaign.texts)
+    words, repeats = Words(lang, campaign.texts), bool(campaign.reminder_repeats)
+    words.update(texts_of_the_offer(lang, campaign.texts, repeats=repeats, confirm=campaign.reminder_confirm))
+    return words
 
 
 def plain_words() -> Words:

@@ -7,11 +7,20 @@ from marshmallow import ValidationError
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.reminder import SnoozeRequest
+from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
-from service.domain.errors import ReminderChoiceNotOffered
-from service.domain.reminder_links import cancel_reminder, find_reminder, may_cancel, snooze_reminder
+from service.domain.errors import IllegalMove, ReminderChoiceNotOffered
+from service.domain.mail.letters import ALREADY_GAVE
+from service.domain.reminder_links import (
+    cancel_reminder,
+    confirm_reminder,
+    find_reminder,
+    may_cancel,
+    may_confirm,
+    snooze_reminder,
+)
 from service.domain.reminder_promise import chosen_gift
-from service.pages.gifts import say_date, say_gift, say_when
+from service.pages.gifts import say_date, say_every, say_gift, say_when
 from service.pages.language import Words, words_for
 from service.pages.sheet import sheet
 from service.pages.support_form import whole
@@ -33,19 +42,34 @@ def show_reminder(token: str) -> Response:
             "reminder.html",
             words,
             campaign=campaign,
-            state=row.status.value,
+            state=_state(row),
+            is_just_confirmed="confirmed" in request.args and row.status == ReminderStatus.SCHEDULED,
             due_on=say_date(row.due_on, words.lang),
             sent_on=_sent_on(row, words.lang),
+            often=None if row.every_months is None else say_every(row.every_months, words),
             give_url=desk.links.gift_page(campaign, row.frequency, gift.amount_minor if gift else None),
             gift=_gift(row, words),
             waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],
-            can_wait=campaign.reminder_enabled,
+            can_wait=campaign.reminder_enabled and not may_confirm(row),
             can_cancel=may_cancel(row),
             here=request.path,
             keeping_lang=f"?lang={words.lang}" if "lang" in request.args else "",
         )
     response.headers["X-Robots-Tag"] = "noindex"
     return response
+
+
+@reminder.post("/r/<token>/confirm")
+def confirm(token: str) -> BaseResponse:
+    """Let the reminder come, because its reader wants it."""
+    desk = current_desk()
+    try:
+        with transaction() as session:
+            confirm_reminder(session, token, now=desk.clock(), month_seconds=desk.settings.month_seconds)
+    except IllegalMove:
+        # It was cancelled on another page, say; this one then shows so, and how to undo that.
+        return _back(token)
+    return _back(token, confirmed="yes")
 
 
 @reminder.post("/r/<token>/snooze")
@@ -75,8 +99,18 @@ def cancel(token: str) -> BaseResponse:
     return _back(token)
 
 
-def _back(token: str) -> BaseResponse:
-    return redirect(url_for(".show_reminder", token=token, lang=request.args.get("lang")), 303)
+def _back(token: str, *, confirmed: str | None = None) -> BaseResponse:
+    page = url_for(".show_reminder", token=token, lang=request.args.get("lang"), confirmed=confirmed)
+    return redirect(page, 303)
+
+
+def _state(row: Reminder) -> str:
+    """Return the word by which the page's texts are named."""
+    if may_confirm(row):
+        return ReminderStatus.UNCONFIRMED
+    if row.status == ReminderStatus.SKIPPED and row.reason not in (None, ALREADY_GAVE):
+        return "suppressed"
+    return row.status
 
 
 def _sent_on(row: Reminder, lang: str) -> str | None:

@@ -6,24 +6,50 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from schemas import reminder_words
 from schemas.reminder import ReminderRequest
 from service.db.campaign import Campaign
+from service.domain.currencies import find_locale
 from service.domain.reminders import ReminderWish
 from service.pages.complaints import Complaint
 from service.pages.language import Words
 from service.pages.support_form import whole
 
+EVERY = "every-"
 FNV_OFFSET, FNV_PRIME, FOUR_BYTES = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderForm:
-    """What stands in the form, as text; frequency and amount (minor units) are the choice made before."""
+    """What stands in the form, as text; frequency and amount (minor units) are the choice made before.
+
+    `months` is "3" for a reminder that comes once, and "every-3" for one that comes again and again.
+    """
 
     email: str = ""
     months: str = ""
     frequency: str = ""
     amount: str = ""
+
+
+@dataclass(frozen=True)
+class ReminderOption:
+    """One reminder on offer: what the form sends for it, and what readers see."""
+
+    value: str
+    label: str
+
+
+def reminder_options(campaign: Campaign, words: Words) -> list[ReminderOption]:
+    """Return every reminder that the campaign offers, in the widget's order and words."""
+    offered = reminder_words.reminder_options(
+        campaign.reminder_choices,
+        campaign.reminder_repeats,
+        words.lang,
+        campaign.texts,
+        locale=find_locale(words.lang),
+    )
+    return [ReminderOption(f"{EVERY if one['repeat'] else ''}{one['months']}", one["label"]) for one in offered]
 
 
 def reminder_form(sent: Mapping[str, str]) -> ReminderForm:
@@ -39,13 +65,15 @@ def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, 
     """
     if not form.email.strip():
         raise Complaint("email_missing", field="email")
-    months = whole(form.months)
+    number = form.months.removeprefix(EVERY)
+    months = whole(number)
     if months is None and form.months:
         raise Complaint("reminder_choice_not_offered", field="months")
     asked: dict[str, Any] = {
         "campaign": campaign.slug,
         "email": form.email,
         "months": months,
+        "repeat": number != form.months,
         "page_url": page_url,
         "lang": words.lang,
         "consent_version": consent_version(words.lang, words.reminder_consent),

@@ -13,7 +13,7 @@ from service.domain.money import Money, format_money
 from service.pages.complaints import Complaint, Said, say
 from service.pages.gifts import say_when, typed_form
 from service.pages.language import Words, words_for
-from service.pages.reminder_form import ReminderForm, reminder_form
+from service.pages.reminder_form import ReminderForm, reminder_form, reminder_options
 from service.pages.sheet import sheet
 from service.pages.support_form import SupportForm, blank_form, filled_form, intent_key, read_wish
 from service.web import count_request, current_desk
@@ -75,5 +75,6 @@ def draw_form(
         example=typed_form(Money(750, campaign.currency), words.lang),
         mark=get_currency_symbol(campaign.currency, locale),
         mark_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
-        waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],
+        options=reminder_options(campaign, words),
+        only_wait=[(months, say_when(months, words)) for months in campaign.reminder_choices[:1]],
     )
