@@ -1,0 +1,146 @@
+"""What a mail server can do to us, and what that costs a reminder."""
+
+import dataclasses
+import threading
+
+import pytest
+
+from jobs.send_reminders import send_reminders
+from schemas.vocabulary import ReminderStatus
+from service.desk import Desk
+from service.domain.mail.breaker import Breaker
+from service.domain.ports import (
+    MailDoubtful,
+    MailRefused,
+    MailServerAway,
+    MailServerRefusesUs,
+    ReminderLetter,
+)
+from tests.clock import Clock
+from tests.db.people import ask
+from tests.jobs.posts import READER, Post, find, run, with_post
+
+
+def test_a_server_that_is_away_costs_no_reminder_an_attempt(desk: Desk, clock: Clock) -> None:
+    asked = [ask(desk, f"reader-{number}@news.example") for number in range(3)]
+    clock.advance(days=32)
+
+    def nobody_there() -> None:
+        raise MailServerAway("connection refused")
+
+    post = Post(on_open=nobody_there)
+    desk = with_post(desk, post)
+    with pytest.raises(MailServerAway):
+        send_reminders(desk, threading.Event())
+    assert post.opened == 1
+    assert [(find(desk, each).status, find(desk, each).attempts) for each in asked] == [
+        (ReminderStatus.SCHEDULED, 0)
+    ] * 3
+    for _ in range(3):
+        assert send_reminders(desk, threading.Event()) == {}
+    assert post.opened == 1
+    clock.advance(minutes=1)
+    post.on_open = lambda: None
+    assert send_reminders(desk, threading.Event())["sent"] == 3
+    assert len(post.letters) == 3
+
+
+def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_attempt(
+    desk: Desk, clock: Clock
+) -> None:
+    first, second = ask(desk, "a@news.example"), ask(desk, "b@news.example")
+    clock.advance(days=32)
+
+    def goodbye(_: ReminderLetter) -> None:
+        raise MailServerAway("goodbye (421)")
+
+    with pytest.raises(MailServerAway):
+        run(desk, Post(goodbye))
+    assert (find(desk, first).attempts, find(desk, second).attempts) == (1, 0)
+    assert find(desk, first).due_at > clock()
+    assert find(desk, second).due_at <= clock()
+
+
+def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(desk: Desk, clock: Clock) -> None:
+    asked = [ask(desk, f"reader-{number}@news.example") for number in range(3)]
+    clock.advance(days=32)
+
+    def refuse(_: ReminderLetter) -> None:
+        raise MailServerRefusesUs("sender refused (550)")
+
+    tries: list[str] = []
+    post = Post(lambda letter: (tries.append(letter.to), refuse(letter)))
+    desk = with_post(desk, post)
+    with pytest.raises(MailServerRefusesUs):
+        send_reminders(desk, threading.Event())
+    clock.advance(minutes=2)
+    assert send_reminders(desk, threading.Event()) == {}
+    assert tries == ["reader-0@news.example"]
+    assert {(find(desk, each).status, find(desk, each).attempts) for each in asked} == {
+        (ReminderStatus.SCHEDULED, 0)
+    }
+    assert find(desk, asked[0]).reason == "sender refused (550)"
+    clock.advance(minutes=5)
+    post.on_send = lambda _: None
+    assert send_reminders(desk, threading.Event())["sent"] == 3
+
+
+def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clock: Clock) -> None:
+    breaker, pauses = Breaker(), []
+    for _ in range(8):
+        breaker.trip(clock(), needs_somebody=False)
+        breaker.trip(clock(), needs_somebody=False)
+        waited = 0
+        while not breaker.lets_through(clock()):
+            clock.advance(seconds=1)
+            waited += 1
+        pauses.append(waited)
+    for number, waited in enumerate(pauses):
+        most = min(5 * 2**number, 60)
+        assert most / 2 <= waited <= most + 1
+    breaker.trip(clock(), needs_somebody=False)
+    breaker.reset()
+    assert breaker.lets_through(clock())
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
+    desk: Desk, clock: Clock, held: bool
+) -> None:
+    reminder_id = ask(desk, READER)
+    clock.advance(days=32)
+    mail = dataclasses.replace(desk.settings.mail, holds_doubtful=held, keeps_hours=False)
+    desk = dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail))
+
+    def vanish(_: ReminderLetter) -> None:
+        raise MailDoubtful("connection lost before the reply")
+
+    run(desk, Post(vanish))
+    reminder = find(desk, reminder_id)
+    assert reminder.status == (ReminderStatus.FAILED if held else ReminderStatus.SCHEDULED)
+    assert reminder.reason is not None
+    assert "may have arrived" in reminder.reason or reminder.reason == "connection lost before the reply"
+    clock.advance(days=3)
+    post = Post()
+    run(desk, post)
+    assert post.addresses == ([] if held else [READER])
+
+
+def test_a_dead_address_gets_no_more_mail_of_any_campaign(desk: Desk, clock: Clock) -> None:
+    reminder_id = ask(desk, READER)
+    clock.advance(days=32)
+
+    def unknown(_: ReminderLetter) -> None:
+        raise MailRefused("recipient refused (550)", dead_address=True)
+
+    run(desk, Post(unknown))
+    assert find(desk, reminder_id).status == ReminderStatus.FAILED
+    ask(desk, READER)
+    clock.advance(days=32)
+    post = Post()
+    assert run(desk, post)["suppressed"] == 1
+    assert post.letters == []
+    assert (find(desk, reminder_id).status, find(desk, reminder_id).reason) == (
+        ReminderStatus.SKIPPED,
+        "suppressed: hard_bounce",
+    )

@@ -1,0 +1,126 @@
+"""When and how fast mails leave: by day, at the set rate, over so many connections."""
+
+import dataclasses
+import datetime
+import threading
+import time
+
+import pytest
+from sqlalchemy import update
+
+from jobs.send_reminders import send_reminders
+from schemas.vocabulary import ReminderStatus
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.domain.mail.pace import reserve_slots
+from service.domain.mail.sending_hours import SendingHours
+from service.domain.ports import (
+    ReminderLetter,
+)
+from tests.clock import Clock
+from tests.db.people import ask
+from tests.jobs.posts import READER, Post, at_any_hour, find, run
+
+
+def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:
+    return datetime.datetime(2026, 3, day, hour, minute, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "opening"),
+    [
+        (utc(10, 9), "UTC", utc(10, 9)),
+        (utc(10, 20, 59), "UTC", utc(10, 20, 59)),
+        (utc(10, 21), "UTC", utc(11, 9)),
+        (utc(10, 8, 59), "UTC", utc(10, 9)),
+        (utc(10, 2), "Asia/Tokyo", utc(10, 2)),
+        (utc(10, 12), "Asia/Tokyo", utc(11, 0)),
+        (utc(10, 3), "America/New_York", utc(10, 13)),
+        # The clocks go forward in the night to the 29th, so that nine o'clock comes an hour earlier.
+        (utc(28, 20), "Europe/Amsterdam", utc(29, 7)),
+        (utc(10, 3), "Mars/Olympus", utc(10, 3)),
+    ],
+)
+def test_readers_are_written_to_by_day(now: datetime.datetime, zone: str, opening: datetime.datetime) -> None:
+    assert SendingHours(9, 21).next_opening(now, zone) == opening
+
+
+def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(desk: Desk, clock: Clock) -> None:
+    there, here = ask(desk, "a@news.example", timezone="Asia/Tokyo"), ask(desk, "b@news.example", timezone="UTC")
+    clock.advance(days=32)
+    clock.now = clock.now.replace(hour=14)
+    promised = find(desk, there).due_on
+    post = Post()
+    assert run(desk, post)["postponed"] == 1
+    assert post.addresses == ["b@news.example"]
+    assert find(desk, here).status == ReminderStatus.SENT
+    waiting = find(desk, there)
+    assert (waiting.status, waiting.attempts, waiting.due_on) == (ReminderStatus.SCHEDULED, 0, promised)
+    assert waiting.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=0)
+    clock.now = waiting.due_at
+    run(desk, post)
+    assert post.addresses == ["b@news.example", "a@news.example"]
+
+
+def test_a_setting_lets_late_mails_leave_at_night(desk: Desk, clock: Clock) -> None:
+    ask(desk, READER, timezone="Asia/Tokyo")
+    clock.advance(days=32)
+    clock.now = clock.now.replace(hour=18)
+    post = Post()
+    run(at_any_hour(desk), post)
+    assert post.addresses == [READER]
+
+
+def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(desk: Desk, clock: Clock) -> None:
+    def reserve(count: int) -> list[float]:
+        with desk.database.transaction() as session:
+            slots = reserve_slots(session, rate=4, count=count, now=clock())
+        return [(slot - begun).total_seconds() for slot in slots]
+
+    begun = clock()
+    assert reserve(3) == [0, 0.25, 0.5]
+    assert reserve(2) == [0.75, 1]
+    clock.advance(hours=1)
+    begun = clock()
+    assert reserve(2) == [0, 0.25]
+
+
+def test_mails_leave_no_faster_than_the_rate(desk: Desk) -> None:
+    for number in range(6):
+        ask(desk, f"reader-{number}@news.example")
+    mail = dataclasses.replace(desk.settings.mail, rate=20.0, keeps_hours=False)
+    desk = dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail), clock=real_clock)
+    with desk.database.transaction() as session:
+        session.execute(update(Reminder).values(due_at=real_clock()))
+    left: list[float] = []
+    began = time.monotonic()
+    run(desk, Post(lambda _: left.append(time.monotonic())))
+    assert len(left) == 6
+    # Never earlier than its slot; how much later is the machine's affair.
+    assert all(at - began >= number / 20 - 0.01 for number, at in enumerate(left))
+
+
+def real_clock() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def test_several_connections_share_the_mails(desk: Desk, clock: Clock) -> None:
+    for number in range(120):
+        ask(desk, f"reader-{number}@news.example")
+    clock.advance(days=32)
+    together = threading.Barrier(2, timeout=20)
+    met: set[str] = set()
+
+    def meet(letter: ReminderLetter) -> None:
+        # The first mail of each waits for the other's, which proves that both are at it.
+        name = threading.current_thread().name
+        if name not in met:
+            met.add(name)
+            together.wait()
+
+    posts = (Post(meet), Post(meet))
+    counts = send_reminders(dataclasses.replace(desk, mailers=posts), threading.Event())
+    assert counts["sent"] == 120
+    assert all(post.letters for post in posts)
+    assert len({letter.to for post in posts for letter in post.letters}) == 120
+    assert [post.closed for post in posts] == [1, 1]
