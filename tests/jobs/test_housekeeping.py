@@ -1,7 +1,9 @@
 """What the worker tidies: abandoned pledges, old keys, signs of life."""
 
+import dataclasses
 import datetime
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,18 +12,22 @@ from sqlalchemy import func, select, text
 from jobs.beat import beat
 from jobs.expire_pledges import expire_pledges
 from jobs.forget_idempotency_keys import forget_idempotency_keys
+from jobs.forget_readers import forget_readers
 from schemas.vocabulary import Frequency, PledgeStatus
+from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeMove
 from service.desk import Desk
 from service.domain.campaigns import find_campaign
 from service.domain.checkout import open_checkout
 from service.domain.errors import IllegalMove
+from service.domain.mail_tallies import count_mails, tallies
 from service.domain.money import Money
 from service.domain.payments import Charge, expire_pledge, settle_pledge
 from service.domain.pledges import PledgeWish
 from service.domain.summary import last_beat
 from tests.clock import Clock
+from tests.db.people import ask
 from tests.jobs.posts import told_to_stop
 
 GO_ON = threading.Event()
@@ -126,24 +132,24 @@ def test_a_key_is_remembered_for_a_week(desk: Desk, clock: Clock) -> None:
         assert session.get(Pledge, first.id) is not None
 
 
-def test_two_workers_that_start_at_once_both_show_that_they_live(desk: Desk, clock: Clock) -> None:
+def test_workers_that_start_at_once_each_show_that_they_live(desk: Desk, clock: Clock) -> None:
     start = threading.Barrier(4)
+    workers = [dataclasses.replace(desk, worker_id=uuid.uuid4()) for _ in range(4)]
 
-    def start_and_beat() -> None:
+    def start_and_beat(worker: Desk) -> None:
         start.wait()
-        beat(desk, GO_ON)
+        beat(worker, GO_ON)
 
-    for _ in range(5):
-        with desk.database.transaction() as session:
-            session.execute(text("DELETE FROM heartbeats"))
-        with ThreadPoolExecutor(4) as pool:
-            beating = [pool.submit(start_and_beat) for _ in range(4)]
-        for done in beating:
-            done.result()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            list(pool.map(start_and_beat, workers))
     clock.advance(minutes=1)
-    beat(desk, GO_ON)
+    beat(workers[0], GO_ON)
     with desk.database.reading() as session:
         assert last_beat(session) == clock()
+        beats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
+    assert beats.keys() == {worker.worker_id.hex for worker in workers}
+    assert sorted(beats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
 
 
 def test_a_heartbeat_is_written_on_sqlite_too(sqlite_desk: Desk, clock: Clock) -> None:
@@ -152,3 +158,29 @@ def test_a_heartbeat_is_written_on_sqlite_too(sqlite_desk: Desk, clock: Clock) -
         beat(sqlite_desk, GO_ON)
     with sqlite_desk.database.reading() as session:
         assert last_beat(session) == clock()
+
+
+def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_desk: Desk) -> None:
+    for _ in range(2):
+        with sqlite_desk.database.transaction() as session:
+            count_mails(session, sent=2, failed=1)
+    with sqlite_desk.database.reading() as session:
+        assert (tallies(session)["sent"], tallies(session)["failed"]) == (4, 2)
+
+
+def test_each_job_says_how_much_it_did(desk: Desk, clock: Clock) -> None:
+    for number in range(3):
+        make(desk, f"key-0000000{number}")
+    clock.advance(days=8)
+    assert expire_pledges(desk, GO_ON) == {"expired": 3}
+    assert expire_pledges(desk, GO_ON) == {"expired": 0}
+    assert forget_idempotency_keys(desk, GO_ON) == {"forgotten": 3}
+    assert forget_idempotency_keys(desk, GO_ON) == {"forgotten": 0}
+    assert forget_readers(desk, GO_ON) == {"reminders": 0, "supporters": 0, "mails": 0}
+    reminder_id = ask(desk, "reader@news.example")
+    with desk.database.transaction() as session:
+        session.execute(
+            text("UPDATE reminders SET status = 'cancelled' WHERE id = :id").bindparams(id=reminder_id)
+        )
+    clock.advance(days=800)
+    assert forget_readers(desk, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}

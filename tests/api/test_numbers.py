@@ -1,0 +1,184 @@
+"""/metrics: the numbers that tell whether reminders leave, in time and at what price."""
+
+import datetime
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from flask.testing import FlaskClient
+from sqlalchemy import exc, update
+
+from jobs.record import JobRecord
+from jobs.schedule import Job
+from jobs.worker import run_once
+from schemas.vocabulary import Suppressed
+from service.api.numbers import kept_standing
+from service.db.reminder import Reminder
+from service.db.suppression import Suppression
+from service.desk import Desk
+from service.domain.job_record import begin_run
+from service.domain.mail_tallies import count_mails, tallies
+from service.domain.standing import KeptStanding, Standing
+from tests.clock import Clock
+from tests.db.people import ask
+
+GO_ON = threading.Event()
+
+
+def numbers(client: FlaskClient) -> dict[str, float]:
+    """Return every sample that /metrics shows, all of them counted now."""
+    kept_standing.cache_clear()
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    lines = [line.rpartition(" ") for line in response.text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def count(desk: Desk, **counts: int) -> None:
+    with desk.database.transaction() as session:
+        count_mails(session, **counts)
+
+
+def test_every_end_of_a_mail_has_a_counter_from_the_first_scrape(client: FlaskClient, desk: Desk) -> None:
+    ends = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")
+    mails = {name: value for name, value in numbers(client).items() if name.startswith("mainstay_mails_total")}
+    assert mails == {f'mainstay_mails_total{{outcome="{end}"}}': 0 for end in ends}
+    assert "# TYPE mainstay_mails_total counter" in client.get("/metrics").text
+
+
+def test_what_was_counted_adds_up(client: FlaskClient, desk: Desk) -> None:
+    count(desk, sent=20, retried=1)
+    count(desk, sent=5, in_doubt=1, failed=0)
+    count(desk)
+    shown = numbers(client)
+    assert shown['mainstay_mails_total{outcome="sent"}'] == 25
+    assert shown['mainstay_mails_total{outcome="retried"}'] == 1
+    assert shown['mainstay_mails_total{outcome="in_doubt"}'] == 1
+    assert shown['mainstay_mails_total{outcome="failed"}'] == 0
+
+
+def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_in_a_ring(desk: Desk) -> None:
+    orders = [{"sent": 1, "failed": 2}, {"failed": 2, "sent": 1}, {"retried": 1, "sent": 1, "failed": 2}]
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            count(desk, **orders[number % 3])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    with desk.database.reading() as session:
+        assert tallies(session) | {"skipped": 0} == tallies(session)
+        assert (tallies(session)["sent"], tallies(session)["failed"]) == (300, 600)
+
+
+def test_what_is_due_and_how_long_it_has_waited(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    shown = numbers(client)
+    assert (shown["mainstay_reminders_due"], shown["mainstay_reminders_oldest_due_age_seconds"]) == (0, 0)
+    for minutes in (-60, 10, 90):
+        reminder_id = ask(desk, f"reader{minutes}@news.example")
+        with desk.database.transaction() as session:
+            due_at = clock() - datetime.timedelta(minutes=minutes)
+            session.execute(update(Reminder).where(Reminder.id == reminder_id).values(due_at=due_at))
+    shown = numbers(client)
+    assert (shown["mainstay_reminders_due"], shown["mainstay_reminders_oldest_due_age_seconds"]) == (2, 5400)
+
+
+def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    def end(counts: dict[str, int] | None = None) -> None:
+        clock.advance(seconds=5)
+
+        def run(_desk: Desk, _stop: threading.Event) -> dict[str, int]:
+            if counts is None:
+                raise ConnectionResetError
+            return counts
+
+        run_once(Job("send_reminders", run, 5), desk, JobRecord(desk), GO_ON)
+
+    name = 'mainstay_job_last_success_timestamp_seconds{job="send_reminders"}'
+    end()
+    assert name not in numbers(client)
+    end({"sent": 1})
+    assert numbers(client)[name] == clock().timestamp()
+    end({})
+    idle_at = clock().timestamp()
+    end()
+    assert numbers(client)[name] == idle_at
+
+
+def test_a_job_at_work_shows_by_how_many_workers(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    name = 'mainstay_job_running{job="send_reminders"}'
+    for workers in (1, 2):
+        with desk.database.transaction() as session:
+            begin_run(session, "send_reminders", worker=uuid.uuid4(), now=clock())
+        assert numbers(client)[name] == workers
+
+
+def test_addresses_that_get_no_more_mail_are_counted_by_why(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    with desk.database.transaction() as session:
+        for number, reason in enumerate([Suppressed.HARD_BOUNCE, Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT]):
+            session.add(Suppression(email_hash=bytes([number]) * 32, scope="*", reason=reason, at=clock()))
+    shown = numbers(client)
+    assert shown['mainstay_suppressed_addresses{reason="hard_bounce"}'] == 2
+    assert shown['mainstay_suppressed_addresses{reason="complaint"}'] == 1
+    assert shown['mainstay_suppressed_addresses{reason="erasure"}'] == 0
+
+
+def standing(number: int) -> Standing:
+    """Return a count that can be told from others."""
+    return Standing(pledges={}, reminders={}, suppressed={}, jobs={str(number): None})
+
+
+class Counting:
+    """A count of whole tables that takes as long as a test says."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.may_end = threading.Event()
+        self.may_end.set()
+
+    def __call__(self, _session: object) -> Standing:
+        self.begun += 1
+        number = self.begun
+        assert self.may_end.wait(30)
+        return standing(number)
+
+
+def test_a_count_that_takes_long_keeps_nobody_waiting(desk: Desk) -> None:
+    counting = Counting()
+    kept = KeptStanding(desk.database.reading, count=counting)
+    counting.may_end.clear()
+    assert kept.latest(wait_seconds=0.01) is None
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: kept.latest(wait_seconds=0.01), range(8))) == [None] * 8
+    counting.may_end.set()
+    assert kept.latest() == standing(1)
+    assert counting.begun == 1
+
+
+def test_a_count_is_kept_for_a_hundred_times_as_long_as_it_took(desk: Desk) -> None:
+    counting = Counting()
+    kept = KeptStanding(desk.database.reading, count=lambda session: [time.sleep(0.02), counting(session)][1])
+    assert kept.latest() == standing(1)
+    assert kept.latest() == standing(1)
+    quick = KeptStanding(desk.database.reading, count=counting)
+    before = quick.latest()
+    time.sleep(0.5)
+    assert quick.latest() != before
+
+
+def test_without_a_database_the_count_before_stays(desk: Desk) -> None:
+    def count(_session: object) -> Standing:
+        answers.append(True)
+        if len(answers) > 1:
+            raise exc.OperationalError("SELECT", {}, ConnectionResetError())
+        return standing(1)
+
+    answers: list[bool] = []
+    kept = KeptStanding(desk.database.reading, count=count)
+    assert kept.latest() == standing(1)
+    time.sleep(0.5)
+    assert kept.latest() == standing(1)
+    assert len(answers) == 2
