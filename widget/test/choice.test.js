@@ -14,8 +14,8 @@ const campaign = {
 const choosing = (choice) => ({ ...firstChoice(campaign), ...choice });
 
 test("the first choice is what the campaign suggests", () => {
-  const { frequency, preset, other, months } = firstChoice(campaign);
-  assert.deepEqual([frequency, preset, other, months], ["monthly", 1500, "", 3]);
+  const { frequency, preset, other, months, repeat } = firstChoice(campaign);
+  assert.deepEqual([frequency, preset, other, months, repeat], ["monthly", 1500, "", 3, false]);
 });
 
 test("an amount of the reader's own stands before a preset", () =>

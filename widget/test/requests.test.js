@@ -27,7 +27,7 @@ function boxWith(attributes, ...answers) {
   const terms = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
   const desk = {
     campaign: { slug: "default", currency: "USD", frequencies: [{ ...terms, frequency: "once", minimum: 1 }, terms] },
-    choice: { frequency: "monthly", preset: 700, other: "", email: "reader@example", months: 1 },
+    choice: { frequency: "monthly", preset: 700, other: "", email: "reader@example", months: 1, repeat: false },
     money: moneyIn("USD", "ru"),
     lang: "ru",
     text: textsWith(RUSSIAN),
@@ -50,7 +50,8 @@ function boxWith(attributes, ...answers) {
     href: "https://paper.example/article",
     assign: (url) => Object.assign(seen, { taken: url }),
   };
-  return { seen, desk, host, ...requestsFrom(desk, frame, host, call, () => {}) };
+  const tell = (name, detail) => Object.assign(seen, { told: { name, ...detail } });
+  return { seen, desk, host, ...requestsFrom(desk, frame, host, call, tell) };
 }
 
 /** @type {import("node:test").Mock<typeof console.warn>} */
@@ -136,6 +137,19 @@ for (const code of ["currency_not_accepted", "frequency_not_offered", "amount_of
     await retry();
     assert.equal(seen.taken, CHECKOUT);
     assert.notEqual(seen.keys[0], seen.keys[1]);
+  });
+
+for (const [repeat, said] of [
+  [false, { months: 3 }],
+  [true, { months: 3, repeat: true }],
+])
+  test(`a reminder that ${repeat ? "comes again" : "comes once"} is asked for and told as such`, async () => {
+    const { seen, desk, remind } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
+    Object.assign(desk.choice, { months: 3, repeat, label: "For readers." });
+    await remind(true);
+    const { email, months, repeat: again, label } = seen.sent[0];
+    assert.deepEqual([email, months, again, label], ["reader@example", 3, repeat || undefined, undefined]);
+    assert.deepEqual([seen.state, seen.told], ["reminder-set", { name: "reminded", ...said }]);
   });
 
 test("a reminder that the campaign no longer offers leads to where a reader can try again", async () => {

@@ -5,12 +5,23 @@ import { button, complaintAt, field, formOf, make } from "../dom.js";
 /** @param {string} lang @param {number} months @returns {string} "next month", "in 3 months" */
 const when = (lang, months) => new Intl.RelativeTimeFormat(lang, { numeric: "auto" }).format(months, "month");
 
+/**
+ * The words of the button: when the mail will come. Of one that comes again and again, the list above it says that.
+ * @param {Say} text
+ * @param {string} lang
+ * @param {Wait} wait
+ */
+export function promiseOf(text, lang, { months, repeat, label = when(lang, months) }) {
+  if (months === 1 && !repeat) return text("remind_me_next_month");
+  return text("remind_me_when", { when: repeat ? "" : label[0].toLowerCase() + label.slice(1) });
+}
+
 /** @param {Desk} desk @returns {View} */
 export function reminderView(desk) {
   const { campaign, choice, lang, text } = desk;
   // An answer that the browser kept from before an update has no list; then the first choice stands alone.
   const options = campaign.reminder.options ?? [];
-  const submit = make("button", { part: "submit" });
+  const submit = make("button", { part: "submit" }, promiseOf(text, lang, choice));
   const email = make("input", {
     id: "email",
     type: "email",
@@ -32,23 +43,13 @@ export function reminderView(desk) {
       part: "input",
       onchange() {
         Object.assign(choice, options[select.selectedIndex]);
-        sayWhen();
+        submit.textContent = promiseOf(text, lang, choice);
       },
     },
     ...options.map(({ months, repeat, label }) =>
       make("option", { selected: months === choice.months && repeat === choice.repeat }, label),
     ),
   );
-
-  /** Says when the mail will come; of those that come again and again, the list above the button says it. */
-  function sayWhen() {
-    const { months, repeat, label = when(lang, months) } = choice;
-    submit.textContent =
-      months === 1 && !repeat
-        ? text("remind_me_next_month")
-        : text("remind_me_when", { when: repeat ? "" : label[0].toLowerCase() + label.slice(1) });
-  }
-  sayWhen();
 
   const privacy = campaign.privacy_url
     ? [" ", make("a", { href: campaign.privacy_url, target: "_blank", rel: "noopener" }, text("privacy_link"))]
