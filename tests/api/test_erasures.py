@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
+from schemas.vocabulary import PledgeStatus, Suppressed
 from service.db.audit_entry import AuditEntry
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
@@ -13,8 +14,24 @@ from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.db.tables import Base
 from service.desk import Desk
-from service.domain.deliveries import claim_due_reminders, write_letter
-from tests.api.wire import assert_problem, bearer, change_campaign, count, pay, pledge, remind
+from service.domain.campaigns import find_campaign
+from service.domain.conversions import gift_token
+from service.domain.mail.suppression import suppress
+from service.domain.reminders import ReminderWish, set_reminder
+from tests.api.mail_reports import against
+from tests.api.wire import (
+    assert_problem,
+    bearer,
+    change_campaign,
+    count,
+    pay,
+    pledge,
+    remind,
+    the_pledge,
+    the_reminder,
+)
+from tests.clock import Clock
+from tests.jobs.posts import Post, at_any_hour, run
 
 READER, OTHER = "reader@example.org", "other@example.org"
 
@@ -58,13 +75,15 @@ def test_a_reader_is_found_however_their_address_is_written(client: FlaskClient,
 
 
 @pytest.mark.usefixtures("known")
-def test_the_address_and_its_hash_leave_every_table(client: FlaskClient, desk: Desk) -> None:
+def test_the_address_leaves_every_table_and_its_hash_all_but_the_list_of_the_silent(
+    client: FlaskClient, desk: Desk
+) -> None:
     with desk.database.transaction() as session:
         session.execute(text("UPDATE reminders SET due_at = asked_at"))
-        claims = claim_due_reminders(session, now=desk.clock(), limit=9)
-        letters = [write_letter(session, claim, links=desk.links, now=desk.clock()) for claim in claims]
+    post = Post()
+    run(at_any_hour(desk), post)
     # These readers gave, so no letter was written; the mail of one who asked before giving is kept by hand.
-    assert letters == [None] * 3
+    assert post.letters == []
     with desk.database.transaction() as session:
         for address in (READER, OTHER):
             session.add(
@@ -77,12 +96,14 @@ def test_the_address_and_its_hash_leave_every_table(client: FlaskClient, desk: D
             )
     erase(client, desk, READER)
     fingerprint = desk.database.keyring.fingerprint(READER)
+    [marked] = desk.database.keyring.marked_fingerprints(READER)
     with desk.database.reading() as session:
         for table in Base.metadata.sorted_tables:
             for row in session.execute(select(table)):
                 values = tuple(row)
                 assert READER not in str(values), table.name
                 assert fingerprint not in values, table.name
+                assert (marked in values) == (table.name == "suppressions"), table.name
         assert count(desk, OutboxMail) == 1
 
 
@@ -109,6 +130,44 @@ def test_a_forgotten_reader_may_come_back(client: FlaskClient, desk: Desk) -> No
     erase(client, desk, READER)
     assert remind(client).status_code == 201
     assert count(desk, Reminder) == 1
+
+
+def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    asked_at = clock()
+    clock.advance(seconds=1)
+    erase(client, desk, READER)
+    assert against(desk) == {"*": Suppressed.ERASURE}
+    with desk.database.transaction() as session:
+        wish = ReminderWish(campaign="default", email=READER, timezone="UTC")
+        set_reminder(session, find_campaign(session, "default"), wish, now=asked_at)
+    clock.advance(days=31)
+    post = Post()
+    run(desk, post)
+    assert post.letters == []
+    assert the_reminder(desk).reason == "suppressed: erasure"
+    remind(client, timezone="UTC")
+    clock.advance(days=31)
+    run(desk, post)
+    assert post.addresses == [READER]
+
+
+def test_erasing_does_not_make_a_dead_address_live(client: FlaskClient, desk: Desk) -> None:
+    with desk.database.transaction() as session:
+        suppress(session, READER, reason=Suppressed.HARD_BOUNCE, now=desk.clock())
+    erase(client, desk, READER)
+    assert against(desk) == {"*": Suppressed.HARD_BOUNCE}
+
+
+def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, desk: Desk) -> None:
+    remind(client)
+    token = gift_token(desk.database.keyring, the_reminder(desk))
+    pay(desk, pledge(client, reminder=token).json["id"], email=OTHER)
+    assert the_pledge(desk).reminder_id is not None
+    assert erase(client, desk, READER).json == {"pledges": 0, "reminders": 1}
+    gift = the_pledge(desk)
+    assert (gift.reminder_id, gift.supporter is None, gift.status) == (None, False, PledgeStatus.ACTIVE)
 
 
 @pytest.mark.parametrize(

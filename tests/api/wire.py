@@ -6,6 +6,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 from sqlalchemy import func, insert, select
+from sqlalchemy.orm import joinedload
 from werkzeug.test import TestResponse
 
 from schemas.campaign import CampaignFile
@@ -72,6 +73,12 @@ def token_of(desk: Desk, address: str) -> str:
     with desk.database.reading() as session:
         [theirs] = [one for one in session.scalars(select(Reminder)) if one.supporter.email == address]
         return reminder_token(desk.database.keyring, theirs)
+
+
+def the_pledge(desk: Desk) -> Pledge:
+    """Return the only pledge there is, with its supporter."""
+    with desk.database.reading() as session:
+        return session.scalars(select(Pledge).options(joinedload(Pledge.supporter))).one()
 
 
 def the_reminder(desk: Desk) -> Reminder:
