@@ -29,16 +29,14 @@ def letter(token: str) -> ReminderLetter:
     )
 
 
-@pytest.mark.parametrize("written", [lambda mail: mail.as_bytes(), lambda mail: mail.as_string().encode()])
-def test_a_long_address_is_never_broken_into_encoded_words(written) -> None:
+def test_a_long_address_is_never_broken_into_encoded_words() -> None:
     sent = letter("A" * 76)
-    raw = written(LetterWriter("Mainstay <support@localhost>", lambda: NOON).write(sent))
-    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
+    lines = LetterWriter("Mainstay <support@localhost>", lambda: NOON).write(sent).content.split(b"\r\n")
     assert f"List-Unsubscribe: <{sent.cancel_url}>".encode() in lines
     assert f"Message-ID: {sent.message_id}".encode() in lines
     assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in lines
 
 
 def test_an_address_cannot_bring_a_header_of_its_own() -> None:
-    with pytest.raises(ValueError, match="linefeed"):
+    with pytest.raises(ValueError, match="List-Unsubscribe"):
         LetterWriter("Mainstay <support@localhost>", lambda: NOON).write(letter("A\r\nBcc: x@example.org"))

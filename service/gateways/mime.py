@@ -11,9 +11,9 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 
-# RFC 5322, section 2.1.1, and RFC 5321, section 4.5.3.1.3.
+# RFC 5322, section 2.1.1; RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.2.
 LONGEST_LINE = 998
-LONGEST_ADDRESS = 254
+LONGEST_ADDRESS = 64 + len("@") + 255
 CRLF = b"\r\n"
 # Quoted-printable never writes "=_", so that this cannot occur in a part (RFC 2045, section 6.7).
 BOUNDARY = b"=_letter"
@@ -100,7 +100,7 @@ def _whole(name: str, bracketed: str) -> bytes:
     (RFC 2047, section 5), so that the button for one-click unsubscribing would be missing.
     """
     line = f"{name}: {bracketed}"
-    if not _BRACKETED.fullmatch(bracketed) or len(line) > LONGEST_LINE:
+    if not (_BRACKETED.fullmatch(bracketed) and line.isprintable() and len(line) <= LONGEST_LINE):
         raise ValueError(f"An invalid {name}: it is no single address, or too long.")
     # A host in another script leaves no choice; it is our own, so that every mail would fail instead.
     return line.encode() + CRLF if line.isascii() else folded(name, bracketed)

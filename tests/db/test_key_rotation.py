@@ -1,6 +1,5 @@
 """`mainstay keys rotate`: everything moves to the first key, and nothing is lost on the way."""
 
-import datetime
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,12 +17,12 @@ from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain import key_rotation
 from service.domain.key_rotation import Rotation, rotate_keys
-from service.domain.ports import ReminderLetter
 from service.domain.reminders import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.db.people import ask, give, how_many, raw_addresses, supporter_of
+from tests.gateways.letters import send
 
 OLDER, OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("older", "old", "new"))
 
@@ -38,23 +37,7 @@ def rotate(desk: Desk) -> Rotation:
 
 
 def keep_mail(desk: Desk, address: str, number: int = 1) -> None:
-    desk.mailer.send(
-        ReminderLetter(
-            message_id=f"<{number}@desk.test>",
-            to=address,
-            lang="en",
-            campaign_name="The Paper",
-            campaign_heading="Heading",
-            texts={},
-            asked_on=datetime.date(2026, 10, 23),
-            asked_where=None,
-            frequency=None,
-            money=None,
-            give_url="http://desk.test/support/default",
-            manage_url="http://desk.test/r/token",
-            cancel_url="http://desk.test/v1/reminders/token/cancel",
-        )
-    )
+    send(desk.mailers[0], message_id=f"<{number}@desk.test>", to=address)
 
 
 def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> None:
@@ -71,7 +54,7 @@ def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> N
     with after.database.transaction() as session:
         assert how_many(session, Supporter) == 5
         # The kept mails are found by their recipient under the new key as well.
-        erase_supporter(session, "reader-0@news.example")
+        erase_supporter(session, "reader-0@news.example", now=after.clock())
         assert how_many(session, OutboxMail) == 4
 
 

@@ -24,8 +24,8 @@ class Sink:
     `hangs_up` ends the connection without a reply to it. `greets` is what it says first.
 
     For any command, by its name: `answers` says something else (and ends the connection after a 421),
-    `hangs_up_at` ends the connection instead, and `trickles_at` answers by one sign in a tenth of a second, without
-    an end. `commands` are those that came.
+    `hangs_up_at` ends the connection instead, and `trickles_at` answers by one sign in a tenth of a second and
+    never ends. `commands` are those that came.
     """
 
     def __init__(

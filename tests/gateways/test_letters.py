@@ -1,28 +1,44 @@
 """The mail itself: the headers that mail programs act on, and nothing that a reader could smuggle into them."""
 
 import datetime
+import re
+import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.gateways.letters import LetterWriter
-from tests.gateways.letters import LETTER, letter
+from tests.gateways.letters import LETTER, letter, opened
+from tests.pages.reading import words_in
 
 NOW = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
+WRITER = LetterWriter("The Paper <support@paper.example>", lambda: NOW)
+SAID = ("campaign_name", "campaign_heading", "asked_where", "give_url")
+WORDS = st.text(
+    st.one_of(st.characters(codec="utf-8", exclude_categories=["Cc"]), st.sampled_from("<>&\"'{}.=\r\n жЯ🎈")),
+    min_size=1,
+    max_size=80,
+)
+
+
+def tags(html: str) -> list[str]:
+    return re.findall(r"</?(\w+)", re.sub(r"<(style|title).*?</\1>", "", html, flags=re.DOTALL))
 
 
 @pytest.fixture
 def writer() -> LetterWriter:
-    return LetterWriter("The Paper <support@paper.example>", lambda: NOW)
+    return WRITER
 
 
 def test_mail_programs_can_unsubscribe_with_one_click(writer: LetterWriter) -> None:
-    message = writer.write(LETTER)
+    message = opened(writer.write(LETTER))
     assert message["List-Unsubscribe"] == f"<{LETTER.cancel_url}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
 def test_each_header_is_there_once(writer: LetterWriter) -> None:
-    message = writer.write(LETTER)
+    message = opened(writer.write(LETTER))
     assert message["Message-ID"] == LETTER.message_id
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["From"] == "The Paper <support@paper.example>"
@@ -34,7 +50,7 @@ def test_each_header_is_there_once(writer: LetterWriter) -> None:
 
 
 def test_the_mail_says_the_same_as_text_and_as_html(writer: LetterWriter) -> None:
-    message = writer.write(LETTER)
+    message = opened(writer.write(LETTER))
     assert message.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
     for part in message.iter_parts():
@@ -44,23 +60,48 @@ def test_the_mail_says_the_same_as_text_and_as_html(writer: LetterWriter) -> Non
 
 @pytest.mark.parametrize("sign", ["\r\n", "\n", "\r"])
 def test_an_address_with_a_line_break_forges_no_header(writer: LetterWriter, sign: str) -> None:
-    with pytest.raises(ValueError, match=r"linefeed|newline|CR|invalid"):
+    with pytest.raises(ValueError, match="invalid"):
         writer.write(letter(to=f"a@news.example{sign}Bcc: b@news.example"))
 
 
 def test_a_page_address_with_a_line_break_forges_no_header(writer: LetterWriter) -> None:
-    message = writer.write(letter(asked_where="https://paper.example/\r\nBcc: b@news.example"))
+    message = opened(writer.write(letter(asked_where="https://paper.example/\r\nBcc: b@news.example")))
     assert message["Bcc"] is None
 
 
 def test_what_a_reader_sent_is_text_in_the_html(writer: LetterWriter) -> None:
-    message = writer.write(letter(asked_where="https://paper.example/<script>alert(1)</script>"))
+    message = opened(writer.write(letter(asked_where="https://paper.example/<script>alert(1)</script>")))
     html = message.get_body(("html",)).get_content()
     assert "<script>" not in html
 
 
-def test_no_line_is_longer_than_mail_allows(writer: LetterWriter) -> None:
-    message = writer.write(
-        letter(campaign_heading="word " * 400, asked_where="https://paper.example/" + "a" * 1900)
-    )
-    assert max(map(len, message.as_bytes().splitlines())) <= 998
+def test_a_letter_becomes_a_mail_to_its_reader_under_its_own_id(writer: LetterWriter) -> None:
+    mail = writer.write(LETTER)
+    assert (mail.message_id, mail.recipient) == (LETTER.message_id, LETTER.to)
+    for secret in (LETTER.to, LETTER.manage_url):
+        assert secret not in repr(mail)
+
+
+@settings(deadline=None)
+@given(
+    changes=st.fixed_dictionaries({}, optional=dict.fromkeys(SAID, WORDS)),
+    lang=st.sampled_from(["en", "ru", "eo"]),
+)
+def test_whatever_a_campaign_or_a_reader_says_is_only_text(changes: dict[str, str], lang: str) -> None:
+    """The text as it is, in both parts; nothing in it becomes a header, a tag or a part."""
+    message = opened(WRITER.write(letter(lang=lang, **changes)))
+    assert set(message.keys()) == set(opened(WRITER.write(LETTER)).keys())
+    text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    said = " ".join(changes.get("campaign_name", LETTER.campaign_name).split())
+    assert said in " ".join(text.split())
+    assert said in words_in(html)
+    assert tags(html) == tags(opened(WRITER.write(letter(lang=lang))).get_body(("html",)).get_content())
+
+
+def test_a_thousand_letters_are_written_in_a_moment(writer: LetterWriter) -> None:
+    letters = [letter(message_id=f"<{number}@desk.test>", to=f"r{number}@news.example") for number in range(1000)]
+    begun = time.process_time()
+    for each in letters:
+        writer.write(each)
+    # A tenth of that on the machine that this was written on; the standard library alone takes two seconds.
+    assert time.process_time() - begun < 1

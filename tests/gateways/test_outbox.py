@@ -3,14 +3,31 @@
 from sqlalchemy import select
 
 from service.db.outbox_mail import OutboxMail
-from service.desk import Desk
-from tests.gateways.letters import letter
+from service.desk import Desk, utc_now
+from service.gateways.letters import LetterWriter
+from service.gateways.outbox import OutboxMailer
+from tests.gateways.letters import letter, send
+
+
+def outbox(desk: Desk) -> OutboxMailer:
+    return OutboxMailer(desk.database, LetterWriter("The Paper <support@paper.example>", utc_now), utc_now)
 
 
 def test_a_mail_is_kept_once_however_often_it_is_sent(desk: Desk) -> None:
+    mailer = outbox(desk)
+    mailer.open()
     for _ in range(3):
-        desk.mailer.send(letter())
-    desk.mailer.send(letter(message_id="<other@desk.test>"))
+        assert send(mailer) == "250 kept in the outbox"
+    send(mailer, message_id="<other@desk.test>")
+    mailer.close()
     with desk.database.reading() as session:
         kept = session.scalars(select(OutboxMail.message_id).order_by(OutboxMail.id)).all()
     assert kept == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
+
+
+def test_what_is_kept_is_the_whole_mail_as_it_would_leave(desk: Desk) -> None:
+    mailer = outbox(desk)
+    mail = mailer.write(letter(to="jürgen@news.example", lang="ru"))
+    mailer.send(mail)
+    with desk.database.reading() as session:
+        assert session.scalars(select(OutboxMail.message)).one().encode() == mail.content

@@ -109,14 +109,14 @@ def test_a_server_that_does_not_answer_holds_a_mail_for_a_while_only(
 ) -> None:
     monkeypatch.setattr(smtp_line, "REPLY_SECONDS", 0.5)
     with Sink() as sink:
-        sink.stall_seconds = 3 if step == "the mail" else 0
+        sink.stall_seconds = 20 if step == "the mail" else 0
         # One sign in a tenth of a second: each byte comes in time, and the reply never.
         sink.trickles_at = {step}
         mailer = mailer_to(sink.url)
         begun = time.monotonic()
         with pytest.raises(DOUBTFUL if step == "the mail" else AWAY, match="TimeoutError"):
             send(mailer)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 5
 
 
 def test_a_server_that_says_goodbye_to_our_name_is_away(mailer_to) -> None:

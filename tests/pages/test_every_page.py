@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from service.desk import Desk
 from tests.api.wire import pay, pledge, remind, token_of
-from tests.gateways.letters import letter
+from tests.gateways.letters import send
 from tests.pages.reading import BROWSER, path_of
 
 PAGES = (
@@ -31,7 +31,7 @@ def where(desk: Desk, client: FlaskClient) -> dict[str, str]:
     opened = pledge(client).json
     pay(desk, opened["id"])
     remind(client, email="reader@example.org")
-    desk.mailer.send(letter())
+    send(desk.mailers[0])
     mail = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
     assert mail is not None
     return {

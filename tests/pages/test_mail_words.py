@@ -9,14 +9,14 @@ import pytest
 from schemas.vocabulary import Frequency
 from service.domain.money import Money
 from service.gateways.letters import LetterWriter
-from tests.gateways.letters import letter
+from tests.gateways.letters import letter, opened
 from tests.pages.reading import words_in
 
 NOW = datetime.datetime(2026, 12, 23, 9, 0, tzinfo=datetime.UTC)
 
 
 def write(**changes: Any) -> EmailMessage:
-    return LetterWriter("The Paper <support@paper.example>", lambda: NOW).write(letter(**changes))
+    return opened(LetterWriter("The Paper <support@paper.example>", lambda: NOW).write(letter(**changes)))
 
 
 def parts(**changes: Any) -> tuple[str, str]:
@@ -105,14 +105,69 @@ def test_markup_in_a_name_is_text() -> None:
     assert "&lt;b&gt;Bold&lt;/b&gt; &amp; Co" in html
 
 
-@pytest.mark.parametrize("name", ["to", "message_id", "cancel_url"])
-@pytest.mark.parametrize("sign", ["\r\n", "\n", "\r"])
-def test_a_line_break_forges_no_header(name: str, sign: str) -> None:
-    with pytest.raises(ValueError, match=r"linefeed|newline|CR|invalid"):
-        write(**{name: f"<a@news.example>{sign}Bcc: b@news.example"})
+@pytest.mark.parametrize(
+    ("months", "lang", "words"),
+    [
+        (1, "en", "It comes every month, until you cancel it."),
+        (3, "en", "It comes every 3 months, until you cancel it."),
+        (12, "en", "It comes every year, until you cancel it."),
+        (1, "ru", "Оно приходит каждый месяц, пока вы его не отмените."),
+        (3, "ru", "Оно приходит каждые 3 месяца, пока вы его не отмените."),
+        (6, "ru", "Оно приходит каждые 6 месяцев, пока вы его не отмените."),
+        (12, "ru", "Оно приходит каждый год, пока вы его не отмените."),
+    ],
+)
+def test_one_that_comes_again_says_how_often_and_how_to_end_it(months: int, lang: str, words: str) -> None:
+    for said in parts(every_months=months, lang=lang):
+        assert words in said
+        assert (
+            "end the reminders with the link above" if lang == "en" else "прекратите их по ссылке выше"
+        ) in said
+        for once in ("the only one", "only once", "единственное", "один раз"):
+            assert once not in said
 
 
-def test_the_parts_pass_every_server_as_they_are() -> None:
-    raw = write(lang="ru").as_bytes()
-    assert raw.isascii()
-    assert max(map(len, raw.splitlines())) <= 998
+def test_one_that_comes_once_says_so() -> None:
+    for said in parts():
+        assert "This is that reminder, and the only one." in said
+        assert "every" not in said
+
+
+def test_a_confirmation_says_when_and_where_they_asked_and_what_silence_means() -> None:
+    asked = {"asked_on": datetime.date(2026, 11, 23), "asked_where": "https://paper.example/story?session=secret"}
+    for said in parts(asks_to_confirm=True, **asked):
+        assert (
+            "This address was given to us on November 23, 2026, on the page https://paper.example/story," in said
+        )
+        assert "Yes, remind me" in said
+        assert "Without your yes nothing more comes, and after 7 days we forget this address." in said
+        assert "secret" not in said
+    for said in parts(asks_to_confirm=True, asked_where=None):
+        assert "on the page" not in said
+
+
+def test_a_confirmation_asks_one_thing_and_does_not_ask_for_money() -> None:
+    message, sent = write(asks_to_confirm=True, frequency=Frequency.ONCE, money=Money(500, "USD")), letter()
+    assert message["Subject"] == "Please confirm your reminder from The Paper"
+    assert message["List-Unsubscribe"] == f"<{sent.cancel_url}>"
+    for kind in ("plain", "html"):
+        content = message.get_body((kind,)).get_content()
+        assert content.count("http") == 2 if kind == "plain" else content.count("href=") == 1
+        assert content.count(sent.manage_url) == 1
+        assert sent.give_url not in content
+        assert "Give $5" not in content
+
+
+def test_a_confirmation_of_one_that_comes_again_says_how_often() -> None:
+    for said in parts(asks_to_confirm=True, every_months=3):
+        assert "we will remind you every 3 months, until you cancel" in said
+    for said in parts(asks_to_confirm=True):
+        assert "we will remind you once" in said
+
+
+def test_a_confirmation_is_written_in_the_readers_language() -> None:
+    message = write(asks_to_confirm=True, lang="ru", campaign_name="Портовый фонарь")
+    assert message["Subject"] == "Подтвердите напоминание от «Портовый фонарь»"
+    for said in parts(asks_to_confirm=True, lang="ru"):
+        assert "Да, напомните мне" in said
+        assert "через 7 дней мы забудем этот адрес" in said

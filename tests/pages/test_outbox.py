@@ -11,7 +11,7 @@ from service.desk import Desk
 from service.wiring import build_desk
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.gateways.letters import letter
+from tests.gateways.letters import letter, send
 from tests.pages.reading import BROWSER, words_in
 
 OUTBOX = "/dev/outbox"
@@ -20,7 +20,7 @@ OUTBOX = "/dev/outbox"
 @pytest.fixture
 def mail(desk: Desk, client: FlaskClient) -> str:
     """Return the path of a mail that was kept."""
-    desk.mailer.send(letter(to="reader@example.org"))
+    send(desk.mailers[0], to="reader@example.org")
     found = re.search(r'href="(/dev/outbox/[^"]+)"', client.get(OUTBOX).text)
     assert found is not None
     return found[1]
@@ -42,7 +42,7 @@ def test_an_empty_outbox_says_how_to_fill_it(client: FlaskClient) -> None:
 
 def test_mails_are_listed_the_newest_first(desk: Desk, client: FlaskClient, clock: Clock) -> None:
     for number in range(3):
-        desk.mailer.send(letter(to=f"reader-{number}@example.org", message_id=f"<{number}@desk.test>"))
+        send(desk.mailers[0], to=f"reader-{number}@example.org", message_id=f"<{number}@desk.test>")
         clock.advance(seconds=1)
     assert re.findall(r"reader-\d", client.get(OUTBOX).text) == ["reader-2", "reader-1", "reader-0"]
 
