@@ -1,0 +1,163 @@
+"""A gift that a reminder led to is known to come from it, and none is ever refused for where it comes from."""
+
+import datetime
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select, text
+
+from schemas.vocabulary import PledgeStatus
+from service.db.idempotency_key import IdempotencyKey
+from service.db.keyring import Keyring
+from service.db.pledge import Pledge
+from service.desk import Desk
+from service.domain.conversions import gift_token
+from service.domain.idempotency import request_hash
+from service.domain.reminders import reminder_token
+from service.domain.supporters import erase_supporter
+from tests.api.wire import (
+    PLEDGE,
+    a_key,
+    assert_problem,
+    bearer,
+    change_campaign,
+    count,
+    listed,
+    pay,
+    pledge,
+    remind,
+    the_pledge,
+    the_reminder,
+)
+from tests.clock import Clock
+from tests.processes import wait_until
+
+READER = "reader@example.org"
+
+
+@pytest.fixture
+def token(client: FlaskClient, desk: Desk) -> str:
+    """Return what the gift link of a reader's mail holds."""
+    remind(client)
+    return gift_token(desk.database.keyring, the_reminder(desk))
+
+
+def conversions(client: FlaskClient, desk: Desk) -> int:
+    return listed(client, bearer(desk, "read"), "/v1/admin/summary")["conversions"]["pledges"]
+
+
+def test_a_gift_from_a_reminder_is_linked_to_it(client: FlaskClient, desk: Desk, token: str) -> None:
+    made = pledge(client, reminder=token)
+    assert made.status_code == 201
+    assert "reminder" not in made.json
+    assert the_pledge(desk).reminder_id == the_reminder(desk).id
+
+
+def test_a_gift_from_anywhere_else_is_linked_to_none(client: FlaskClient, desk: Desk, token: str) -> None:
+    pledge(client)
+    assert the_pledge(desk).reminder_id is None
+
+
+def somebody_waits(desk: Desk) -> bool:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with desk.database.reading() as session:
+        return bool(session.scalar(text(waiting)))
+
+
+def altered(token: str, desk: Desk) -> dict[str, Any]:
+    reminder = the_reminder(desk)
+    return {
+        "altered": token[:-2] + "xy",
+        "cut short": token[:-1],
+        "padded": token + "=",
+        "no token": "x",
+        "other letters": "токен",
+        "the reader's own link": reminder_token(desk.database.keyring, reminder),
+        "of another key": gift_token(Keyring(("another key",)), reminder),
+    }
+
+
+def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, desk: Desk, token: str) -> None:
+    for name, bad in altered(token, desk).items():
+        assert pledge(client, reminder=bad).status_code == 201, name
+    with desk.database.reading() as session:
+        assert set(session.scalars(select(Pledge.reminder_id))) == {None}
+
+
+def test_a_token_is_good_for_a_year_after_the_mail(
+    client: FlaskClient, desk: Desk, token: str, clock: Clock
+) -> None:
+    clock.now = the_reminder(desk).due_at + datetime.timedelta(days=366)
+    first = pledge(client, reminder=token).json["id"]
+    clock.advance(days=40)
+    second = pledge(client, reminder=token).json["id"]
+    with desk.database.reading() as session:
+        linked = [session.get_one(Pledge, uuid.UUID(made)).reminder_id is not None for made in (first, second)]
+    assert linked == [True, False]
+
+
+def test_a_gift_to_another_campaign_is_not_that_reminder_s(client: FlaskClient, desk: Desk, token: str) -> None:
+    change_campaign(desk, slug="climate")
+    assert pledge(client, campaign="climate", reminder=token).status_code == 201
+    assert the_pledge(desk).reminder_id is None
+
+
+def test_a_gift_after_the_reminder_was_forgotten_is_linked_to_none(
+    client: FlaskClient, desk: Desk, token: str
+) -> None:
+    with desk.database.transaction() as session:
+        erase_supporter(session, READER, now=desk.clock())
+    assert pledge(client, reminder=token).status_code == 201
+    assert the_pledge(desk).reminder_id is None
+
+
+def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(app: Flask, desk: Desk, token: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with desk.database.transaction() as session:
+            erase_supporter(session, READER, now=desk.clock())
+            giving = pool.submit(pledge, app.test_client(), reminder=token)
+            wait_until(lambda: giving.done() or somebody_waits(desk), what="the gift to meet the erasure")
+        assert giving.result().status_code == 201
+    assert the_pledge(desk).reminder_id is None
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 201, 5, None, ["x"], "a\0b"], ids=repr)
+def test_what_cannot_be_a_token_is_a_fault_of_the_program_that_sent_it(client: FlaskClient, wrong: object) -> None:
+    assert_problem(pledge(client, reminder=wrong), 422, "validation_failed", field="reminder")
+
+
+def test_the_same_gift_again_is_the_same_pledge(client: FlaskClient, desk: Desk, token: str) -> None:
+    key = a_key()
+    first, again = (pledge(client, key=key, reminder=token) for _ in range(2))
+    assert (first.json, again.headers["Idempotent-Replayed"]) == (again.json, "true")
+    assert count(desk, Pledge) == 1
+    assert_problem(pledge(client, key=key), 422, "idempotency_key_reused")
+    assert_problem(pledge(client, key=key, reminder="other"), 422, "idempotency_key_reused")
+
+
+def test_a_repeat_of_a_request_that_the_release_before_took_is_still_its_repeat(
+    client: FlaskClient, desk: Desk
+) -> None:
+    pledge(client)
+    before = PLEDGE | dict.fromkeys(("page_url", "variant", "lang", "return_url"))
+    with desk.database.reading() as session:
+        assert session.scalar(select(IdempotencyKey.request_hash)) == request_hash(before)
+
+
+@pytest.mark.parametrize("frequency", ["once", "monthly"])
+def test_the_summary_counts_what_was_given(client: FlaskClient, desk: Desk, token: str, frequency: str) -> None:
+    assert conversions(client, desk) == 0
+    made = pledge(client, reminder=token, frequency=frequency, amount=500).json["id"]
+    pay(desk, pledge(client).json["id"])
+    assert conversions(client, desk) == 0
+    pay(desk, made)
+    assert conversions(client, desk) == 1
+    with desk.database.transaction() as session:
+        session.get_one(Pledge, uuid.UUID(made)).status = PledgeStatus.REFUNDED
+    assert conversions(client, desk) == 0
