@@ -22,6 +22,8 @@ from benchmarks.readers import Crowd, Writer
 from service.settings.addresses import database_url
 from tests.processes import KEYS
 
+Say = Callable[[str], None]
+
 CHUNK = 20_000
 FEW_CHUNKS = 5
 # Measured, with a good deal to spare: rows and indexes of three tables, and the log that they leave behind.
@@ -44,29 +46,29 @@ INDEXES = """
 """
 
 
-def fill(url: str, crowd: Crowd, secrets: tuple[str, ...]) -> None:
+def fill(url: str, crowd: Crowd, secrets: tuple[str, ...], *, quietly: bool = False) -> None:
     """Store a scheduled reminder for each reader of the crowd, with its history.
 
     The database must be migrated and hold no reminder; otherwise this stops with a sentence and changes nothing.
     """
-    begin = time.perf_counter()
+    say = _silent if quietly else _from(time.perf_counter())
     with psycopg.connect(url) as connection:
         writer = Writer(crowd, _campaign(connection), secrets)
-        _check_disk(connection, crowd.rows)
+        _check_disk(connection, crowd.rows, say)
         connection.execute("SET LOCAL maintenance_work_mem = '512MB'")
         kept = _take_away(connection)
         for table in TABLES:
-            _copy(connection, table, getattr(writer, table), crowd.rows, begin)
+            _copy(connection, table, getattr(writer, table), crowd.rows, say)
         for statement in kept:
             connection.execute(statement)
-        _say(begin, f"{len(kept)} indexes and constraints built again")
+        say(f"{len(kept)} indexes and constraints built again")
     with psycopg.connect(url, autocommit=True) as connection:
         for table in TABLES:
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
         # Whoever measures next does not wait for what this has left to be written.
         connection.execute("CHECKPOINT")
         used = (connection.execute("SELECT pg_database_size(current_database())").fetchone() or [0])[0]
-    _say(begin, f"{crowd.rows:,} reminders, {crowd.due:,} of them due; the database takes {used / 1e9:.2f} GB")
+    say(f"{crowd.rows:,} reminders, {crowd.due:,} of them due; the database takes {used / 1e9:.2f} GB")
 
 
 def _campaign(connection: psycopg.Connection) -> str:
@@ -78,14 +80,12 @@ def _campaign(connection: psycopg.Connection) -> str:
     return str(found[0])
 
 
-def _check_disk(connection: psycopg.Connection, rows: int) -> None:
+def _check_disk(connection: psycopg.Connection, rows: int, say: Say) -> None:
     """Say what is free where the database lies, if that is on this machine, and stop if it is too little."""
     folder = (connection.execute("SHOW data_directory").fetchone() or [""])[0]
     if Path(folder).exists():
         free, needed = shutil.disk_usage(folder).free, rows * BYTES_A_ROW
-        print(
-            f"{free / 1e9:.0f} GB of disk are free, {rows:,} rows need up to {needed / 1e9:.1f}", file=sys.stderr
-        )
+        say(f"{free / 1e9:.0f} GB of disk are free, {rows:,} rows need up to {needed / 1e9:.1f}")
         if free < needed:
             raise SystemExit("That is not enough: ask for fewer --rows.")
 
@@ -105,7 +105,7 @@ def _take_away(connection: psycopg.Connection) -> list[str]:
 
 
 def _copy(
-    connection: psycopg.Connection, table: str, write: Callable[[range], bytes], rows: int, begin: float
+    connection: psycopg.Connection, table: str, write: Callable[[range], bytes], rows: int, say: Say
 ) -> None:
     """Write the rows in as many processes as there are cores, and hand them to one COPY in their order."""
     chunks = [range(first, min(first + CHUNK, rows)) for first in range(0, rows, CHUNK)]
@@ -120,12 +120,19 @@ def _copy(
             copy.write(lines)
             copied += len(chunk)
             if copied % 1_000_000 == 0:
-                _say(begin, f"{table}: {copied:,}")
-    _say(begin, f"{table}: all {copied:,}")
+                say(f"{table}: {copied:,}")
+    say(f"{table}: all {copied:,}")
 
 
-def _say(begin: float, what: str) -> None:
-    print(f"{time.perf_counter() - begin:6.1f} s  {what}", file=sys.stderr, flush=True)
+def _from(begin: float) -> Say:
+    def say(what: str) -> None:
+        print(f"{time.perf_counter() - begin:6.1f} s  {what}", file=sys.stderr, flush=True)
+
+    return say
+
+
+def _silent(_what: str) -> None:
+    pass
 
 
 def main() -> None:

@@ -56,9 +56,9 @@ def ground() -> Iterator[Ground]:
         server.stop()
 
 
-def desk_on(url: str) -> Desk:
-    """Return a desk on a database, as a worker process would build it."""
-    return build_desk(read_settings(environment(url)))
+def desk_on(url: str, **changes: str) -> Desk:
+    """Return a desk on a database, as a process with these settings would build it."""
+    return build_desk(read_settings(environment(url, **changes)))
 
 
 def make_every_hour_a_morning(url: str) -> None:

@@ -11,12 +11,16 @@ from benchmarks.load import Tally
 
 @dataclass(frozen=True)
 class Contest:
-    """One request to each of two ports, with the status that both must answer; the readers' part is zeros."""
+    """One request to each of two ports, with the status that both must answer; the readers' part is zeros.
+
+    `who` says what stands at each port: what is measured, and what it is held against.
+    """
 
     name: str
     ours: bytes
     bare: bytes
     expected: int
+    who: tuple[str, str] = ("ours", "bare")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Figures:
     """What a contest showed, round by round."""
 
     name: str
+    who: tuple[str, str]
     ours: list[Tally]
     bare: list[Tally]
 
@@ -51,7 +56,7 @@ class Figures:
 
 def compete(contest: Contest, pace: Pace, *, ours: int, bare: int) -> Figures:
     """Measure a contest on two ports."""
-    figures = Figures(contest.name, [], [])
+    figures = Figures(contest.name, contest.who, [], [])
     for number in range(pace.rounds):
         # Each round is other readers, or the second would find the reminders of the first.
         for port, request, tallies in ((ours, contest.ours, figures.ours), (bare, contest.bare, figures.bare)):
@@ -72,17 +77,18 @@ def _ask(port: int, request: bytes, expected: int, pace: Pace) -> Tally:
 
 def table(all_figures: list[Figures]) -> str:
     """Return the figures as a table for people."""
-    lines = [f"{'':32}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'errors':>8}   ours / bare (lowest to highest)"]
+    who = " / ".join(all_figures[0].who)
+    lines = [f"{'':40}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'errors':>8}   {who} (lowest to highest)"]
     for figures in all_figures:
         ratios = figures.ratios
-        for who, tallies in (("ours", figures.ours), ("bare", figures.bare)):
+        for who, tallies in zip(figures.who, (figures.ours, figures.bare), strict=True):
             verdict = (
                 f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-                if who == "ours"
+                if tallies is figures.ours
                 else ""
             )
             lines.append(
-                f"{figures.name + ', ' + who:32}"
+                f"{figures.name + ', ' + who:40}"
                 f"{statistics.median(map(_rate, tallies)):>11,.0f}"
                 f"{statistics.median(tally.p50_ms for tally in tallies):>9.1f}"
                 f"{statistics.median(tally.p95_ms for tally in tallies):>9.1f}"

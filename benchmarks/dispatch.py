@@ -1,0 +1,134 @@
+"""Dispatch: real workers beside bare loops over smtplib, each with as many mails into the same kind of sink."""
+
+import statistics
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+
+from benchmarks.claims import LEASE
+from benchmarks.fill import TABLES, fill
+from benchmarks.ground import Ground, desk_on
+from benchmarks.readers import Crowd
+from benchmarks.sink import Sink, Tally
+from service.desk import utc_now
+from service.domain.mail.claims import claim_due_reminders
+from service.domain.mail.letters import write_letters
+from tests.processes import KEYS, ROOT, wait_until, worker
+
+SENDER = "The Paper <support@paper.example>"
+
+
+@dataclass(frozen=True)
+class Crew:
+    """So many workers with so many connections each."""
+
+    workers: int
+    connections: int
+
+    @property
+    def name(self) -> str:
+        """Say who this is."""
+        workers = "one worker" if self.workers == 1 else f"{self.workers} workers"
+        return f"ours, {workers}, {self.connections} connection{'s' if self.connections > 1 else ''} each"
+
+
+CREWS = (Crew(1, 1), Crew(1, 2), Crew(1, 4), Crew(2, 1), Crew(2, 2))
+READY, BUILT = "smtplib loop, mails ready-made", "smtplib loop, mails built in turn"
+WAYS = {READY: "ready", BUILT: "built"}
+
+
+def race(ground: Ground, *, mails: int, rounds: int) -> str:
+    """Send so many mails in each way, in turn; return the figures."""
+    url = ground.database("dispatch")
+    speeds: dict[str, list[float]] = {name: [] for name in (*WAYS, *(crew.name for crew in CREWS))}
+    sizes: dict[str, int] = {}
+    for _ in range(rounds):
+        _make_due(url, mails)
+        sample = _sample(url)
+        for name, way in WAYS.items():
+            tally = _send_bare(way, sample, mails)
+            speeds[name].append(_speed(tally, mails, name))
+            sizes[name] = tally.bytes // mails
+        for crew in CREWS:
+            _make_due(url, mails)
+            tally = _send_ours(url, crew, mails)
+            speeds[crew.name].append(_speed(tally, mails, crew.name))
+            sizes[crew.name] = tally.bytes // mails
+    return _table(speeds, sizes, f"{mails:,} mails, median of {rounds}")
+
+
+def _make_due(url: str, mails: int) -> None:
+    """Leave nothing in the database but so many reminders, each due by now."""
+    with psycopg.connect(url) as connection:
+        connection.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
+    fill(url, Crowd(mails, mails, 0, datetime.now(UTC)), (KEYS,), quietly=True)
+
+
+def _settings(port: int, connections: int = 1) -> dict[str, str]:
+    return {
+        "MAIL_URL": f"smtp://127.0.0.1:{port}?tls=none",
+        "MAIL_FROM": SENDER,
+        "MAIL_CONNECTIONS": str(connections),
+        "SENDING_HOURS": "any",
+        "PUBLIC_URL": "https://support.paper.example",
+    }
+
+
+def _sample(url: str) -> bytes:
+    """Return a mail as a worker would send it, and send nothing."""
+    desk = desk_on(url, **_settings(25))
+    wish = {"worker": desk.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
+    with desk.database.transaction() as session:
+        claims = claim_due_reminders(session, **wish).claims
+        drafts = write_letters(session, claims, links=desk.links, now=utc_now(), month_seconds=None)
+        session.rollback()
+    desk.database.engine.dispose()
+    return desk.mailers[0].write(drafts.letters[0][1]).content
+
+
+def _send_bare(way: str, sample: bytes, mails: int) -> Tally:
+    with Sink() as sink:
+        command = [sys.executable, "-m", "benchmarks.bare_mail", way, str(sink.port), str(mails)]
+        subprocess.run(command, input=sample, cwd=ROOT, check=True)
+        return sink.tally()
+
+
+def _send_ours(url: str, crew: Crew, mails: int) -> Tally:
+    with ExitStack() as stack:
+        sink = stack.enter_context(Sink())
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="mainstay-bench-")))
+        for number in range(crew.workers):
+            log = folder / f"worker-{number}.log"
+            stack.enter_context(worker(url, log, **_settings(sink.port, crew.connections)))
+        tally = sink.wait_for(mails)
+        wait_until(lambda: _count_sent(url) == mails, what="every reminder to be recorded as sent")
+        return tally
+
+
+def _count_sent(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT count(*) FROM reminders WHERE status = 'sent'").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _speed(tally: Tally, mails: int, name: str) -> float:
+    if (tally.mails, tally.different) != (mails, mails):
+        raise SystemExit(f"{name}: {tally.mails} mails, {tally.different} different ones, instead of {mails}")
+    return (mails - 1) / tally.seconds
+
+
+def _table(speeds: dict[str, list[float]], sizes: dict[str, int], title: str) -> str:
+    lines = [f"{title:44}{'mails/s':>9}{'bytes':>7}   share of ready-made   share of built in turn"]
+    for name, own in speeds.items():
+        shares = []
+        for base in (READY, BUILT):
+            ratios = [one / other for one, other in zip(own, speeds[base], strict=True)]
+            shares.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        lines.append(f"{name:44}{statistics.median(own):>9,.0f}{sizes[name]:>7,}   {shares[0]:22}{shares[1]}")
+    return "\n".join(lines)
