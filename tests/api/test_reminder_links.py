@@ -70,7 +70,8 @@ def test_a_snoozed_reminder_comes_so_many_months_from_now(
     clock.advance(days=8)
     response = snooze(client, token, json={"months": 3})
     assert response.status_code == 200
-    assert response.json == {"status": "scheduled", "due_on": "2027-03-01", "due_at": "2027-03-01T09:00:00Z"}
+    promised = {"status": "scheduled", "due_on": "2027-03-01", "due_at": "2027-03-01T09:00:00Z"}
+    assert response.json == promised | {"repeat": False}
     assert the_reminder(desk).due_on == datetime.date(2027, 3, 1)
 
 
@@ -110,7 +111,7 @@ def test_get_and_head_change_nothing_because_mail_scanners_follow_links(
     client: FlaskClient, desk: Desk, token: str
 ) -> None:
     moves = count(desk, ReminderMove)
-    for what in ("cancel", "snooze"):
+    for what in ("cancel", "snooze", "confirm"):
         for method in ("GET", "HEAD", "PUT", "DELETE"):
             response = client.open(f"/v1/reminders/{token}/{what}", method=method)
             assert response.status_code == 405
@@ -123,6 +124,7 @@ def test_get_and_head_change_nothing_because_mail_scanners_follow_links(
 def assert_opens_nothing(client: FlaskClient, token: str) -> None:
     assert_problem(cancel(client, token), 404, "reminder_not_found")
     assert_problem(snooze(client, token), 404, "reminder_not_found")
+    assert_problem(client.post(f"/v1/reminders/{token}/confirm"), 404, "reminder_not_found")
 
 
 @pytest.mark.parametrize(

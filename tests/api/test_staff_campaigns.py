@@ -39,7 +39,7 @@ def test_putting_back_what_was_read_changes_nothing(client: FlaskClient, desk: D
 def test_a_file_says_everything_that_staff_may_decide(client: FlaskClient, desk: Desk) -> None:
     assert shown(client, desk).keys() == {
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
-        "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "texts",
+        "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
     }  # fmt: skip
 
 
@@ -51,7 +51,8 @@ def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient
     assert made["message"] == ["One.", "Two lines."]
     assert (made["currency"], made["lang"], made["timezone"], made["send_hour"]) == ("USD", "en", "UTC", 9)
     assert (made["origins"], made["return_hosts"], made["texts"]) == (["*"], [], {})
-    assert made["reminder"] == {"enabled": True, "choices": [1]}
+    assert made["reminder"] == {"enabled": True, "choices": [1], "repeats": [], "confirm": False}
+    assert made["send_until"] == 21
     assert {choice["minimum"] for choice in made["frequencies"]} == {200}
     assert client.get("/v1/campaigns/climate").json["heading"] == "Warm words"
 
@@ -61,6 +62,23 @@ def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, desk: De
     short = {name: shown(client, desk)[name] for name in ("slug", "name", "heading", "message")}
     put(client, desk, short)
     assert (shown(client, desk)["send_hour"], shown(client, desk)["origins"]) == (9, ["*"])
+
+
+def test_every_reminder_that_a_campaign_offers_is_read_back(client: FlaskClient, desk: Desk) -> None:
+    reminder = {"enabled": True, "choices": [1, 3, 6, 12], "repeats": [3, 1], "confirm": True}
+    file = campaign_file(desk) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
+    assert put(client, desk, file).json == shown(client, desk) == file
+    answer = client.get("/v1/campaigns/default").json["reminder"]
+    assert {name: answer[name] for name in reminder} == reminder
+
+
+@pytest.mark.parametrize(("begins", "ends"), [(0, 21), (9, 21), (20, 21), (21, 24), (23, 24)])
+def test_nobody_is_written_to_late_in_the_evening_unless_the_campaign_begins_then(
+    client: FlaskClient, desk: Desk, begins: int, ends: int
+) -> None:
+    file = campaign_file(desk) | {"send_hour": begins}
+    del file["send_until"]
+    assert put(client, desk, file).json["send_until"] == ends
 
 
 def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient, desk: Desk) -> None:
@@ -125,6 +143,14 @@ ONCE = {"frequency": "once"}
         ({"reminder": {"choices": [1, 1]}}, "reminder.choices"),
         ({"reminder": {"choices": [0]}}, "reminder.choices.0"),
         ({"reminder": {"choices": [25]}}, "reminder.choices.0"),
+        ({"reminder": {"choices": [1, 2, 3, 4, 5, 6, 7]}}, "reminder.choices"),
+        ({"reminder": {"repeats": [3, 3]}}, "reminder.repeats"),
+        ({"reminder": {"repeats": [1, 2, 3, 4, 5, 6, 7]}}, "reminder.repeats"),
+        ({"reminder": {"repeats": [0]}}, "reminder.repeats.0"),
+        ({"reminder": {"repeats": [1, 13]}}, "reminder.repeats.1"),
+        ({"reminder": {"repeats": [True]}}, "reminder.repeats.0"),
+        ({"reminder": {"repeats": 3}}, "reminder.repeats"),
+        ({"reminder": {"confirm": "yes"}}, "reminder.confirm"),
         ({"reminder": {"enabled": "yes"}}, "reminder.enabled"),
         ({"reminder": {"on": True}}, "reminder.on"),
         ({"privacy_url": "javascript:alert(1)"}, "privacy_url"),
@@ -138,6 +164,11 @@ ONCE = {"frequency": "once"}
         ({"send_hour": 24}, "send_hour"),
         ({"send_hour": -1}, "send_hour"),
         ({"send_hour": "9"}, "send_hour"),
+        ({"send_hour": 21}, "send_until"),
+        ({"send_until": 9}, "send_until"),
+        ({"send_until": 0}, "send_until"),
+        ({"send_until": 25}, "send_until"),
+        ({"send_until": None}, "send_until"),
         ({"texts": {"english!": {}}}, "texts.english!"),
         ({"texts": {"en": {"headin": "x"}}}, "texts.en.headin"),
         ({"texts": {"en": {"mail_subject": "Hello {nobody}"}}}, "texts.en.mail_subject"),

@@ -30,6 +30,9 @@ def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, desk: Desk,
         "campaign": "default",
         "status": "scheduled",
         "occurrence": 1,
+        "repeat": False,
+        "every_months": None,
+        "awaits_confirmation": False,
         "due_on": "2026-12-23",
         "due_at": "2026-12-23T09:00:00Z",
         "asked_at": "2026-11-23T09:30:00Z",
@@ -40,6 +43,15 @@ def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, desk: Desk,
     assert listed(client, staff, REMINDERS, due_to="2026-12-22")["items"] == []
     assert len(listed(client, staff, REMINDERS, due_from="2026-12-23", due_to="2026-12-23")["items"]) == 1
     assert listed(client, staff, REMINDERS, status="sent")["items"] == []
+
+
+def test_staff_see_what_comes_again_and_what_waits_for_its_reader(
+    client: FlaskClient, desk: Desk, staff: dict
+) -> None:
+    change_campaign(desk, reminder={"repeats": [3], "confirm": True})
+    remind(client, months=3, repeat=True)
+    [item] = listed(client, staff, REMINDERS)["items"]
+    assert (item["repeat"], item["every_months"], item["awaits_confirmation"]) == (True, 3, True)
 
 
 def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
@@ -54,7 +66,8 @@ def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
     reminder_id = the_reminder(desk).id
     response = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
     assert response.status_code == 200
-    assert response.json == {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-11-23T09:30:00Z"}
+    promised = {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-11-23T09:30:00Z"}
+    assert response.json == promised | {"repeat": False}
     assert the_reminder(desk).attempts == 0
     with desk.database.reading() as session:
         entry = session.scalars(select(AuditEntry)).one()

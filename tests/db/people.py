@@ -5,7 +5,8 @@ import uuid
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency
+from schemas.vocabulary import DeliveryOutcome, Frequency
+from service.db.delivery import Delivery
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
@@ -15,6 +16,8 @@ from service.domain.campaigns import find_campaign
 from service.domain.money import Money
 from service.domain.payments import Charge, settle_pledge
 from service.domain.pledges import PledgeWish, make_pledge
+from service.domain.reminder_moves import move_reminder
+from service.domain.reminder_status import ReminderEvent
 from service.domain.reminders import ReminderWish, set_reminder
 from service.domain.supporters import meet_supporter
 
@@ -28,6 +31,19 @@ def ask(desk: Desk, address: str, **wish) -> uuid.UUID:
         found = session.scalar(select(Reminder.id).where(Reminder.supporter_id == person))
         assert found is not None
         return found
+
+
+def try_mail(
+    desk: Desk, reminder_id: uuid.UUID, event: ReminderEvent | None = None, *, outcome=DeliveryOutcome.ACCEPTED
+) -> None:
+    """Put on record that the reminder's mail was tried, and move it as a worker does that learns of `event`."""
+    with desk.database.transaction() as session:
+        reminder = session.get_one(Reminder, reminder_id)
+        said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "began_at": desk.clock()}
+        session.add(Delivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **said))
+        move_reminder(session, reminder, ReminderEvent.CLAIM, now=desk.clock())
+        if event is not None:
+            move_reminder(session, reminder, event, now=desk.clock())
 
 
 def give(desk: Desk, address: str | None, *, amount: int = 500) -> uuid.UUID:

@@ -1,0 +1,69 @@
+"""Asking again: what was never tried is moved, and anything else begins anew. Asking first costs three INSERTs."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from schemas.vocabulary import DeliveryOutcome
+from service.desk import Desk
+from service.domain.reminder_status import ReminderEvent
+from tests.api.wire import change_campaign, remind, the_reminder, token_of
+from tests.clock import Clock
+from tests.db.people import try_mail
+
+TRIED = [
+    (ReminderEvent.RETRY, DeliveryOutcome.DEFERRED),
+    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.LEAVING),
+    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.WITHDRAWN),
+    (ReminderEvent.DELIVER, DeliveryOutcome.ACCEPTED),
+    (ReminderEvent.FAIL, DeliveryOutcome.REJECTED),
+    (None, DeliveryOutcome.LEAVING),
+]
+
+
+def ask_again(client: FlaskClient, desk: Desk, way: str) -> None:
+    if way == "sign up":
+        assert remind(client).status_code == 201
+    else:
+        token = token_of(desk, "reader@example.org")
+        assert client.post(f"/v1/reminders/{token}/snooze").status_code == 200
+
+
+@pytest.mark.parametrize("way", ["sign up", "snooze"])
+def test_a_reminder_that_was_never_tried_is_merely_moved(
+    client: FlaskClient, desk: Desk, clock: Clock, way: str
+) -> None:
+    remind(client)
+    clock.advance(days=2)
+    ask_again(client, desk, way)
+    assert (the_reminder(desk).occurrence, str(the_reminder(desk).due_on)) == (1, "2026-12-25")
+
+
+@pytest.mark.parametrize("way", ["sign up", "snooze"])
+@pytest.mark.parametrize(("last", "outcome"), TRIED)
+def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
+    client: FlaskClient, desk: Desk, way: str, last: ReminderEvent | None, outcome: DeliveryOutcome
+) -> None:
+    remind(client)
+    try_mail(desk, the_reminder(desk).id, last, outcome=outcome)
+    ask_again(client, desk, way)
+    reminder = the_reminder(desk)
+    assert (reminder.status, reminder.occurrence, reminder.attempts) == ("scheduled", 2, 0)
+    assert reminder.leased_until is None
+    assert reminder.leased_by is None
+
+
+@pytest.mark.parametrize(
+    "offer", [{}, {"repeats": [1]}, {"confirm": True}], ids=["plain", "may come again", "is confirmed"]
+)
+def test_a_new_reader_costs_three_statements(desk: Desk, client: FlaskClient, offer: dict) -> None:
+    change_campaign(desk, reminder=offer)
+    assert client.get("/v1/campaigns/default").status_code == 200
+    said: list[str] = []
+
+    @event.listens_for(desk.database.engine, "before_cursor_execute")
+    def keep(_connection, _cursor, statement, _parameters, _context, _many):
+        said.append(" ".join(statement.split()[:3]))
+
+    remind(client, repeat="repeats" in offer)
+    assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]

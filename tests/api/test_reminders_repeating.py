@@ -1,0 +1,166 @@
+"""A reminder that comes again and again: asked for by its interval, moved on, and ended as a whole."""
+
+import datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from schemas.vocabulary import ReminderStatus
+from service.db.reminder import Reminder
+from service.db.supporter import Supporter
+from service.desk import Desk
+from service.domain.errors import IllegalMove
+from service.domain.reminder_moves import schedule_next
+from service.domain.reminder_status import ReminderEvent
+from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
+from tests.clock import Clock
+from tests.db.people import try_mail
+
+READER = "reader@example.org"
+
+
+@pytest.fixture(autouse=True)
+def _offer(desk: Desk) -> None:
+    change_campaign(desk, reminder={"choices": [1, 6], "repeats": [3, 1]})
+
+
+def snooze(client: FlaskClient, desk: Desk, **wish: int):
+    return client.post(f"/v1/reminders/{token_of(desk, READER)}/snooze", json=wish)
+
+
+def deliver(desk: Desk, *, month_seconds: int | None = None) -> None:
+    """Send what is there, and set it for its next time if it has one."""
+    try_mail(desk, the_reminder(desk).id, ReminderEvent.DELIVER)
+    come_again(desk, month_seconds=month_seconds)
+
+
+def come_again(desk: Desk, *, month_seconds: int | None = None) -> None:
+    with desk.database.transaction() as session:
+        reminder = session.get_one(Reminder, the_reminder(desk).id)
+        schedule_next(session, reminder, now=desk.clock(), month_seconds=month_seconds)
+
+
+def test_the_first_mail_comes_after_one_interval(client: FlaskClient, desk: Desk) -> None:
+    response = remind(client, months=3, repeat=True, timezone="Europe/Amsterdam")
+    assert response.status_code == 201
+    promised = {"status": "scheduled", "due_on": "2027-02-23", "due_at": "2027-02-23T08:00:00Z"}
+    assert response.json == promised | {"repeat": True}
+    assert (the_reminder(desk).months, the_reminder(desk).every_months) == (3, 3)
+
+
+def test_the_first_interval_is_meant_when_none_is_named(client: FlaskClient, desk: Desk) -> None:
+    assert remind(client, repeat=True).json["due_on"] == "2027-02-23"
+
+
+@pytest.mark.parametrize("wish", [{}, {"repeat": False}])
+def test_a_reminder_comes_once_unless_more_is_asked_for(client: FlaskClient, desk: Desk, wish: dict) -> None:
+    assert remind(client, **wish).json["repeat"] is False
+    assert the_reminder(desk).every_months is None
+
+
+@pytest.mark.parametrize(
+    ("wish", "field", "says"),
+    [
+        ({"months": 6, "repeat": True}, "months", "3, 1"),
+        ({"months": 2, "repeat": True}, "months", "3, 1"),
+        ({"months": 3}, "months", "1, 6"),
+        ({"months": 3, "repeat": False}, "months", "1, 6"),
+    ],
+)
+def test_what_is_not_offered_is_refused_and_what_is_is_named(
+    client: FlaskClient, desk: Desk, wish: dict, field: str, says: str
+) -> None:
+    assert_problem(remind(client, **wish), 422, "reminder_choice_not_offered", field=field, says=says)
+    assert count(desk, Reminder) == count(desk, Supporter) == 0
+
+
+def test_a_campaign_without_intervals_has_none_come_again(client: FlaskClient, desk: Desk) -> None:
+    change_campaign(desk, slug="once", reminder={"choices": [1]})
+    answer = remind(client, campaign="once", months=1, repeat=True)
+    assert_problem(answer, 422, "reminder_choice_not_offered", field="repeat")
+    change_campaign(desk, slug="never", reminder={"enabled": False, "repeats": [1]})
+    assert_problem(remind(client, campaign="never", months=1, repeat=True), 422, "reminders_not_offered")
+    assert count(desk, Reminder) == 0
+
+
+def test_after_each_mail_the_next_is_counted_from_the_day_of_asking(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    clock.now = datetime.datetime(2027, 1, 31, 12, tzinfo=datetime.UTC)
+    days = [remind(client, months=1, repeat=True).json["due_on"]]
+    for _ in range(3):
+        clock.now = the_reminder(desk).due_at
+        deliver(desk)
+        days.append(str(the_reminder(desk).due_on))
+    assert days == ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"]
+    reminder = the_reminder(desk)
+    assert (reminder.status, reminder.occurrence, reminder.attempts) == (ReminderStatus.SCHEDULED, 4, 0)
+
+
+def test_times_that_were_missed_are_not_made_up_for(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    remind(client, months=1, repeat=True)
+    clock.now = datetime.datetime(2027, 3, 30, 12, tzinfo=datetime.UTC)
+    deliver(desk)
+    assert the_reminder(desk).due_on == datetime.date(2027, 4, 23)
+
+
+def test_one_that_was_skipped_comes_again(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    remind(client, months=1, repeat=True)
+    clock.now = the_reminder(desk).due_at
+    try_mail(desk, the_reminder(desk).id, ReminderEvent.SKIP)
+    come_again(desk)
+    assert (the_reminder(desk).status, the_reminder(desk).due_on) == ("scheduled", datetime.date(2027, 1, 23))
+
+
+def test_one_that_comes_once_does_not(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    remind(client, months=1)
+    clock.now = the_reminder(desk).due_at
+    deliver(desk)
+    assert (the_reminder(desk).status, the_reminder(desk).occurrence) == ("sent", 1)
+
+
+def test_what_has_not_ended_is_not_set_for_its_next_time(client: FlaskClient, desk: Desk) -> None:
+    remind(client, months=1, repeat=True)
+    with pytest.raises(IllegalMove):
+        come_again(desk)
+
+
+def test_in_a_demonstration_a_month_is_as_long_as_it_says(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    remind(client, months=3, repeat=True)
+    asked_at = clock.now
+    for seconds, next_seconds in ((0, 180), (180, 360), (359, 360), (1000, 1080)):
+        clock.now = asked_at + datetime.timedelta(seconds=seconds)
+        deliver(desk, month_seconds=60)
+        assert the_reminder(desk).due_at == asked_at + datetime.timedelta(seconds=next_seconds)
+
+
+def test_a_snoozed_one_goes_on_from_its_new_date(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    remind(client, months=3, repeat=True)
+    clock.now = datetime.datetime(2026, 12, 31, 12, tzinfo=datetime.UTC)
+    answer = snooze(client, desk, months=1)
+    promised = {"status": "scheduled", "due_on": "2027-01-31", "due_at": "2027-01-31T09:00:00Z"}
+    assert answer.json == promised | {"repeat": True}
+    clock.now = the_reminder(desk).due_at
+    deliver(desk)
+    assert the_reminder(desk).due_on == datetime.date(2027, 4, 30)
+
+
+def test_an_interval_is_no_wait_of_its_own(client: FlaskClient, desk: Desk) -> None:
+    remind(client, months=3, repeat=True)
+    assert_problem(snooze(client, desk, months=3), 422, "reminder_choice_not_offered", field="months", says="1, 6")
+
+
+def test_a_cancel_ends_all_that_would_follow(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+    remind(client, months=1, repeat=True)
+    clock.now = the_reminder(desk).due_at
+    deliver(desk)
+    assert client.post(f"/v1/reminders/{token_of(desk, READER)}/cancel").status_code == 204
+    assert (the_reminder(desk).status, the_reminder(desk).every_months) == ("cancelled", None)
+    # Who then asks for one by its old link asks for one.
+    assert snooze(client, desk, months=1).json["repeat"] is False
+
+
+def test_who_asks_for_one_has_no_others_any_more(client: FlaskClient, desk: Desk) -> None:
+    remind(client, months=1, repeat=True)
+    assert remind(client, months=6).json["repeat"] is False
+    assert the_reminder(desk).every_months is None
