@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import JobOutcome
@@ -137,25 +137,3 @@ def latest_result(session: Session, job: str) -> JobRun | None:
         .order_by(JobRun.started_at.desc())
         .limit(1)
     )
-
-
-@dataclass(frozen=True)
-class JobStanding:
-    """When a job last ended well, if it ever did, and how many workers are at it."""
-
-    succeeded_at: datetime.datetime | None
-    running: int
-
-
-def standing_of_jobs(session: Session) -> dict[str, JobStanding]:
-    """Return how each job stands that ever ran, by name."""
-    rows = session.execute(
-        select(
-            JobRun.job,
-            func.max(JobRun.ended_at).filter(JobRun.outcome == JobOutcome.DONE),
-            func.count().filter(JobRun.outcome == JobOutcome.RUNNING),
-        )
-        .group_by(JobRun.job)
-        .order_by(JobRun.job)
-    ).all()
-    return {job: JobStanding(succeeded_at, running) for job, succeeded_at, running in rows}

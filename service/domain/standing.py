@@ -1,5 +1,6 @@
 """How many rows stand where: numbers that cost a look at whole tables, and are kept according to that cost."""
 
+import datetime
 import threading
 import time
 from collections.abc import Callable
@@ -9,17 +10,25 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PledgeStatus, ReminderStatus, Suppressed
+from schemas.vocabulary import JobOutcome, PledgeStatus, ReminderStatus, Suppressed
+from service.db.job_run import JobRun
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.suppression import Suppression
-from service.domain.job_record import JobStanding, standing_of_jobs
 from service.domain.ports import Door
 
 # At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
 # long as it took, it costs each process a hundredth of its time at most.
 KEPT_TIMES = 100
 WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class JobStanding:
+    """When a job last ended well, if it ever did, and how many workers are at it."""
+
+    succeeded_at: datetime.datetime | None
+    running: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +47,7 @@ def count_standing(session: Session) -> Standing:
         pledges=count_pledges(session),
         reminders=count_reminders(session),
         suppressed=_count_suppressed(session),
-        jobs=standing_of_jobs(session),
+        jobs=_jobs(session),
     )
 
 
@@ -57,6 +66,19 @@ def count_reminders(session: Session) -> dict[ReminderStatus, int]:
 def _count_suppressed(session: Session) -> dict[Suppressed, int]:
     rows = session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason)).all()
     return dict.fromkeys(Suppressed, 0) | dict(rows)
+
+
+def _jobs(session: Session) -> dict[str, JobStanding]:
+    rows = session.execute(
+        select(
+            JobRun.job,
+            func.max(JobRun.ended_at).filter(JobRun.outcome == JobOutcome.DONE),
+            func.count().filter(JobRun.outcome == JobOutcome.RUNNING),
+        )
+        .group_by(JobRun.job)
+        .order_by(JobRun.job)
+    ).all()
+    return {job: JobStanding(succeeded_at, running) for job, succeeded_at, running in rows}
 
 
 class KeptStanding:
@@ -83,14 +105,15 @@ class KeptStanding:
 
     def _renew(self) -> None:
         began = time.monotonic()
+        took = 0.0
         try:
             with self._reading() as session:
                 self._latest = self._count(session)
+            took = time.monotonic() - began
         except SQLAlchemyError:
             # Whoever asks gets the count before; that the database is away, other checks say by name.
             pass
         finally:
-            ended = time.monotonic()
             with self._lock:
-                self._good_until = ended + KEPT_TIMES * (ended - began)
+                self._good_until = time.monotonic() + KEPT_TIMES * took
                 self._counting = None

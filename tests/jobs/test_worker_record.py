@@ -1,0 +1,108 @@
+"""What real workers leave on record: the work of each, nothing unended after a clean stop, and a death by name."""
+
+import datetime
+import threading
+import uuid
+from collections import Counter
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from jobs.note_vanished_workers import note_vanished_workers
+from schemas.vocabulary import JobOutcome
+from service.db.heartbeat import Heartbeat
+from service.db.job_run import JobRun
+from service.db.reminder import Reminder
+from service.desk import Desk, utc_now
+from service.domain.mail_tallies import tallies
+from service.wiring import build_desk
+from tests.db.people import ask
+from tests.gateways.sink import Sink
+from tests.jobs.posts import standing
+from tests.processes import wait_until, worker
+
+
+def ask_for(desk: Desk, count: int) -> None:
+    """Set reminders that are due by the real clock."""
+    for number in range(count):
+        ask(desk, f"reader-{number}@news.example")
+    with desk.database.transaction() as session:
+        session.execute(update(Reminder).values(due_at=utc_now() - datetime.timedelta(seconds=1)))
+
+
+def runs(desk: Desk, job: str = "send_reminders") -> list[JobRun]:
+    """Return the runs of a job, the first first."""
+    with desk.database.reading() as session:
+        return list(session.scalars(select(JobRun).where(JobRun.job == job).order_by(JobRun.started_at)))
+
+
+def is_sent(desk: Desk, count: int) -> bool:
+    return standing(desk).get("sent") == count
+
+
+def workers(desk: Desk) -> set[uuid.UUID]:
+    """Return the workers that ever showed that they live."""
+    with desk.database.reading() as session:
+        return {uuid.UUID(process) for process in session.scalars(select(Heartbeat.process))}
+
+
+def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_stop(
+    desk: Desk, tmp_path: Path
+) -> None:
+    ask_for(desk, 200)
+    url = desk.settings.database_url
+    with Sink() as sink:
+        # A mail that takes a moment lets both workers have their share.
+        sink.stall_seconds = 0.01
+        with (
+            worker(url, tmp_path / "one.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
+            worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
+        ):
+            wait_until(lambda: is_sent(desk, 200), what="every mail to leave")
+            wait_until(lambda: len(workers(desk)) == 2, what="both workers to show that they live")
+        assert len(sink.recipients) == 200
+    sent = Counter()
+    for run in runs(desk):
+        sent[run.worker] += run.counts.get("sent", 0)
+    assert sum(sent.values()) == 200
+    assert {by for by, count in sent.items() if count} == workers(desk)
+    with desk.database.reading() as session:
+        assert tallies(session)["sent"] == 200
+        ends = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
+    assert {outcome for outcome, _ in ends} == {JobOutcome.DONE}
+    assert all(ended_at is not None for _, ended_at in ends)
+
+
+def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_are_not(
+    desk: Desk, tmp_path: Path
+) -> None:
+    ask_for(desk, 1)
+    url = desk.settings.database_url
+    with Sink() as sink:
+        sink.stall_seconds = 30
+        with worker(url, tmp_path / "one.log", MAIL_URL=sink.url, SENDING_HOURS="any") as killed:
+            assert sink.in_data.wait(30)
+            wait_until(lambda: workers(desk) != set(), what="a heartbeat")
+            killed.kill()
+            killed.wait()
+        [dead] = workers(desk)
+        with worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"):
+            wait_until(lambda: len(workers(desk)) == 2, what="another worker")
+            [run] = [run for run in runs(desk) if run.worker == dead]
+            assert (run.outcome, run.ended_at) == (JobOutcome.RUNNING, None)
+            be_silent(desk, dead, since=utc_now() - datetime.timedelta(seconds=91))
+            note_vanished_workers(build_desk(desk.settings), threading.Event())
+            [run] = [run for run in runs(desk) if run.worker == dead]
+            assert run.outcome == JobOutcome.VANISHED
+            assert run.ended_at is not None
+    with desk.database.reading() as session:
+        vanished = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.VANISHED)).all()
+        assert set(vanished) == {dead}
+        assert session.scalars(select(JobRun).where(JobRun.outcome == JobOutcome.RUNNING)).all() == []
+
+
+def be_silent(desk: Desk, process: uuid.UUID, *, since: datetime.datetime) -> None:
+    """Let it be as if a worker had died a while ago."""
+    with desk.database.transaction() as session:
+        session.execute(update(Heartbeat).where(Heartbeat.process == process.hex).values(at=since))
+        session.execute(update(JobRun).where(JobRun.worker == process).values(started_at=since))
