@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.reminder import SnoozeRequest
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
+from service.domain.conversions import gift_token
 from service.domain.errors import IllegalMove, ReminderChoiceNotOffered
 from service.domain.mail.letters import ALREADY_GAVE
 from service.domain.reminder_links import (
@@ -47,7 +48,12 @@ def show_reminder(token: str) -> Response:
             due_on=say_date(row.due_on, words.lang),
             sent_on=_sent_on(row, words.lang),
             often=None if row.every_months is None else say_every(row.every_months, words),
-            give_url=desk.links.gift_page(campaign, row.frequency, gift.amount_minor if gift else None),
+            give_url=desk.links.gift_page(
+                campaign,
+                row.frequency,
+                gift.amount_minor if gift else None,
+                gift_token(desk.database.keyring, row),
+            ),
             gift=_gift(row, words),
             waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],
             can_wait=campaign.reminder_enabled and not may_confirm(row),

@@ -222,6 +222,6 @@ def test_the_command_says_what_it_did_and_fails_while_something_does_not_open(
     desk = with_keys(NEW)
     with desk.database.reading() as session:
         assert session.scalars(select(AuditEntry.details).order_by(AuditEntry.id)).all() == [
-            {"rotated": 1, "merged": 0, "unreadable": 1},
-            {"rotated": 1, "merged": 0, "unreadable": 0},
+            {"rotated": 1, "merged": 0, "suppressions": 0, "left_behind": 0, "unreadable": 1},
+            {"rotated": 1, "merged": 0, "suppressions": 0, "left_behind": 0, "unreadable": 0},
         ]

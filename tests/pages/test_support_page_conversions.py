@@ -1,12 +1,15 @@
 """The support page remembers which reminder led to it, and says nothing of it to anyone."""
 
+import re
+from html import unescape
+
 import pytest
 from flask.testing import FlaskClient
 
 from schemas.vocabulary import PledgeStatus
 from service.desk import Desk
 from service.domain.conversions import gift_token
-from tests.api.wire import remind, the_reminder
+from tests.api.wire import remind, the_reminder, token_of
 from tests.pages.giving import gift_form, give, the_pledge
 from tests.pages.reading import forms_in, path_of
 
@@ -22,12 +25,26 @@ def link(client: FlaskClient, desk: Desk) -> str:
         return desk.links.gift_page(campaign, reminder.frequency, reminder.amount_minor, token)
 
 
+def href_with(page: str, part: str) -> str:
+    """Return the address of the link on a page that holds this."""
+    found = re.search(rf'href="([^"]*{part}[^"]*)"', page)
+    assert found is not None
+    return found[1]
+
+
 def test_a_gift_by_the_link_of_a_mail_is_linked_to_its_reminder(
     client: FlaskClient, desk: Desk, link: str
 ) -> None:
     form = forms_in(client.get(path_of(link)).text)[0]
     assert give(client, form).status_code == 303
     assert (the_pledge(desk).reminder_id, the_pledge(desk).amount_minor) == (the_reminder(desk).id, 200)
+
+
+def test_a_gift_by_way_of_the_reader_s_own_page_is_linked_as_well(client: FlaskClient, desk: Desk) -> None:
+    remind(client)
+    page = client.get(f"/r/{token_of(desk, 'reader@example.org')}").text
+    give(client, forms_in(client.get(path_of(unescape(href_with(page, "from=")))).text)[0])
+    assert the_pledge(desk).reminder_id == the_reminder(desk).id
 
 
 def test_a_complaint_about_the_amount_does_not_lose_the_reminder(

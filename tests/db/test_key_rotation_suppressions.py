@@ -1,0 +1,89 @@
+"""What stands against an address moves to the first key with it; what only an older key knows is counted."""
+
+import datetime
+
+import pytest
+from click.testing import CliRunner
+
+from schemas.vocabulary import Suppressed
+from service.cli import cli
+from service.db.suppression import EVERYWHERE
+from service.desk import Desk
+from service.domain.key_rotation import Rotation, rotate_keys
+from service.domain.mail.suppression import suppress, suppressions_of
+from tests.conftest import settings_for
+from tests.db.people import ask
+
+OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
+KNOWN, UNKNOWN = "Known@news.example", "unknown@news.example"
+
+
+@pytest.fixture
+def with_keys(url: str, desk_of):
+    return lambda *keys: desk_of(settings_for(url, SECRET_KEYS=",".join(keys)))
+
+
+def say(desk: Desk, address: str, reason: Suppressed, *, scope: str = EVERYWHERE, minutes: float = 0) -> None:
+    with desk.database.transaction() as session:
+        now = desk.clock() + datetime.timedelta(minutes=minutes)
+        suppress(session, address, reason=reason, now=now, scope=scope)
+
+
+def against(desk: Desk, address: str) -> dict[str, Suppressed]:
+    with desk.database.reading() as session:
+        return {row.scope: row.reason for row in suppressions_of(session, address)}
+
+
+def rotate(desk: Desk) -> Rotation:
+    return rotate_keys(desk.database.transaction, clock=desk.clock)
+
+
+def test_what_stands_against_a_reader_moves_with_their_address(with_keys) -> None:
+    before = with_keys(OLD)
+    ask(before, KNOWN)
+    say(before, KNOWN, Suppressed.COMPLAINT)
+    say(before, KNOWN, Suppressed.UNSUBSCRIBE, scope="default")
+    assert rotate(with_keys(NEW, OLD)) == Rotation(rotated=1, suppressions=2)
+    assert against(with_keys(NEW), KNOWN) == {"*": Suppressed.COMPLAINT, "default": Suppressed.UNSUBSCRIBE}
+    assert against(with_keys(OLD), KNOWN) == {}
+    assert rotate(with_keys(NEW, OLD)) == Rotation()
+
+
+@pytest.mark.parametrize("stronger_under", [OLD, NEW])
+def test_of_two_keys_the_stronger_word_stays(with_keys, stronger_under: str) -> None:
+    ask(with_keys(OLD), KNOWN)
+    for key in (OLD, NEW):
+        strong = key == stronger_under
+        say(with_keys(key, OLD), KNOWN, Suppressed.COMPLAINT if strong else Suppressed.ERASURE, minutes=not strong)
+    desk = with_keys(NEW, OLD)
+    assert rotate(desk).suppressions == 1
+    assert against(with_keys(NEW), KNOWN) == {"*": Suppressed.COMPLAINT}
+
+
+def test_what_holds_for_good_and_belongs_to_nobody_is_counted_and_left(with_keys) -> None:
+    before = with_keys(OLD)
+    say(before, UNKNOWN, Suppressed.HARD_BOUNCE)
+    say(before, UNKNOWN, Suppressed.COMPLAINT, scope="default")
+    say(before, "left@news.example", Suppressed.UNSUBSCRIBE)
+    both = with_keys(NEW, OLD)
+    say(both, "another@news.example", Suppressed.HARD_BOUNCE)
+    for _ in range(2):
+        assert rotate(both) == Rotation(left_behind=1)
+    assert against(both, UNKNOWN) == {"*": Suppressed.HARD_BOUNCE, "default": Suppressed.COMPLAINT}
+
+
+def test_the_command_says_what_is_left_and_what_to_do(
+    with_keys, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = with_keys(OLD)
+    ask(before, KNOWN)
+    for address in (KNOWN, UNKNOWN):
+        say(before, address, Suppressed.HARD_BOUNCE)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
+    ended = CliRunner().invoke(cli, ["keys", "rotate"])
+    assert ended.exit_code == 0, ended.output
+    assert "Moved 1 suppressions" in ended.stdout
+    assert "1 addresses that bounced or complained belong to nobody who is stored" in ended.stdout
+    assert "keep the older keys in SECRET_KEYS, behind the first" in ended.stdout
+    assert "news.example" not in ended.output

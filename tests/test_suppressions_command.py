@@ -1,0 +1,130 @@
+"""`mainstay suppressions`: the list without an address in it, one address looked at, and one let in again."""
+
+import datetime
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from schemas.vocabulary import Suppressed
+from service.cli import cli
+from service.db.suppression import EVERYWHERE
+from service.domain.mail.suppression import suppress
+from service.wiring import build_desk
+from tests.command_line import KEYS, assert_refused, mainstay
+from tests.conftest import settings_for
+
+READER, OTHER = "reader@news.example", "other@news.example"
+NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a migrated SQLite file on which a bounce, a complaint and an unsubscribing stand."""
+    file = tmp_path / "mainstay.db"
+    url = f"sqlite:///{file}"
+    assert mainstay("migrate", DATABASE_URL=url).exit_code == 0
+    desk = build_desk(settings_for(url, SECRET_KEYS=KEYS))
+    with desk.database.transaction() as session:
+        said = [
+            (READER, Suppressed.COMPLAINT, EVERYWHERE),
+            (READER, Suppressed.UNSUBSCRIBE, "default"),
+            (OTHER, Suppressed.HARD_BOUNCE, EVERYWHERE),
+        ]
+        for minutes, (address, reason, scope) in enumerate(said):
+            suppress(session, address, reason=reason, now=NOON + datetime.timedelta(minutes=minutes), scope=scope)
+    desk.database.engine.dispose()
+    return file
+
+
+@pytest.fixture
+def run(file: Path) -> Run:
+    def run(*arguments: str, typed: str | None = None) -> Result:
+        settings = {"DATABASE_URL": f"sqlite:///{file}", "SECRET_KEYS": KEYS}
+        result = CliRunner().invoke(cli, ["suppressions", *arguments], env=settings, input=typed)
+        assert "news.example" not in result.output
+        return result
+
+    return run
+
+
+def audited(file: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(file) as connection:
+        return list(connection.execute("SELECT action, details FROM audit_log ORDER BY id"))
+
+
+def test_the_list_says_where_why_and_since_when(run: Run) -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [line[1:] for line in lines] == [
+        ["*", "complaint", "2026-11-23T12:00:00Z"],
+        ["default", "unsubscribe", "2026-11-23T12:01:00Z"],
+        ["*", "hard_bounce", "2026-11-23T12:02:00Z"],
+    ]
+    # One reader is known again by the beginning of the hash.
+    assert lines[0][0] == lines[1][0] != lines[2][0]
+    assert result.stderr == "3 in all.\n"
+
+
+def test_the_list_can_be_of_one_reason(run: Run) -> None:
+    result = run("list", "--reason", "complaint")
+    assert [line.split()[2] for line in result.stdout.splitlines()] == ["complaint"]
+    assert result.stderr == "1 in all.\n"
+    assert run("list", "--reason", "erasure").stdout == ""
+    assert_refused(run("list", "--reason", "boredom"), "complaint", "hard_bounce")
+
+
+@pytest.mark.parametrize(
+    ("address", "typed"), [(READER, None), ("-", f"{READER}\n"), (" Reader@NEWS.example ", None)]
+)
+def test_an_address_is_looked_up(run: Run, file: Path, address: str, typed: str | None) -> None:
+    result = run("check", address, typed=typed)
+    assert result.exit_code == 0
+    assert [line.split()[1:3] for line in result.stdout.splitlines()] == [
+        ["*", "complaint"],
+        ["default", "unsubscribe"],
+    ]
+    assert audited(file) == [("check_suppression", '{"found": 2}')]
+
+
+def test_an_address_that_nothing_stands_against_is_said_to_be_free(run: Run) -> None:
+    assert run("check", "free@news.example").stdout == "Nothing stands against this address.\n"
+
+
+def test_lifting_lets_mail_go_there_again(run: Run, file: Path) -> None:
+    assert run("lift", "-", typed=READER).stdout == "Lifted 2 suppressions.\n"
+    assert run("check", READER).stdout.startswith("Nothing")
+    assert len(run("list").stdout.splitlines()) == 1
+    assert audited(file)[0] == ("lift_suppression", '{"lifted": 2, "scope": null}')
+
+
+def test_lifting_can_be_of_one_campaign(run: Run) -> None:
+    assert run("lift", READER, "--scope", "default").stdout == "Lifted 1 suppression.\n"
+    assert "complaint" in run("check", READER).stdout
+    assert_refused(run("lift", READER, "--scope", "default"), "Nothing stands", "'default'")
+
+
+def test_lifting_what_does_not_stand_is_refused_and_not_written_down(run: Run, file: Path) -> None:
+    assert_refused(run("lift", "free@news.example"), "Nothing stands against this address.")
+    assert audited(file) == []
+
+
+@pytest.mark.parametrize("command", ["check", "lift"])
+@pytest.mark.parametrize("typed", ["", "\n", "nobody\n"])
+def test_what_is_no_address_is_said_to_be_none(run: Run, file: Path, command: str, typed: str) -> None:
+    assert_refused(run(command, "-", typed=typed), "e-mail address")
+    assert_refused(run(command, "nobody"), "e-mail address")
+    assert_refused(run(command))
+    assert audited(file) == []
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["check"], ["lift"]], ids=" ".join)
+def test_each_command_explains_itself(command: list[str]) -> None:
+    result = mainstay("suppressions", *command, "--help", DATABASE_URL="nonsense")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
