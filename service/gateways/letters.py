@@ -15,6 +15,8 @@ class LetterWriter:
 
     def __init__(self, sender: str, clock: Clock) -> None:
         self._sender = sender
+        # Without the name: what a server is told, and where it reports to.
+        self.sender_address = parseaddr(sender)[1]
         self._clock = clock
         self._templates = Environment(
             loader=PackageLoader("service.gateways", "templates"),
@@ -25,11 +27,6 @@ class LetterWriter:
             # They come with the program; looking at each file before each mail would only cost time.
             auto_reload=False,
         )
-
-    @property
-    def sender_address(self) -> str:
-        """Our own address, without the name."""
-        return parseaddr(self._sender)[1]
 
     def write(self, letter: ReminderLetter) -> Mail:
         """Return the mail: text and HTML, with one-click unsubscribing (RFC 8058).

@@ -1,6 +1,7 @@
 """The mailer that sends, over one connection that is reused for so many mails."""
 
 import ssl
+from collections.abc import Callable
 
 from service.domain.ports import (
     Mail,
@@ -9,6 +10,7 @@ from service.domain.ports import (
     MailServerAway,
     MailServerRefusesUs,
     MailTrouble,
+    MailWithheld,
     ReminderLetter,
 )
 from service.gateways.letters import LetterWriter
@@ -55,19 +57,23 @@ class SmtpMailer:
             self._hang_up()
         self._connected()
 
-    def send(self, mail: Mail) -> str:
-        """Send one mail; return what the server said when it accepted it.
+    def send(self, mail: Mail, *, may_leave: Callable[[], bool] = lambda: True) -> str:
+        """Send one mail, unless it may not leave; return what the server said when it accepted it.
 
         Raises:
             MailTrouble: as the table above says.
         """
         try:
-            return self._send(mail)
+            return self._send(mail, may_leave)
         except (MailServerAway, MailDoubtful):
             self._hang_up()
             raise
         except MailTrouble:
             self._start_over()
+            raise
+        except BaseException:
+            # Nobody can say how far this got, and the next mail must not go on from there.
+            self._hang_up()
             raise
 
     def close(self) -> None:
@@ -76,9 +82,11 @@ class SmtpMailer:
         if line is not None:
             line.quit()
 
-    def _send(self, mail: Mail) -> str:
+    def _send(self, mail: Mail, may_leave: Callable[[], bool]) -> str:
         line = self._begin(mail)
         _expect(2, "recipient", line.ask(f"RCPT TO:<{mail.recipient}>"))
+        if not may_leave():
+            raise MailWithheld("it was not to leave after all")
         _expect(3, "message", line.ask("DATA"))
         reply = line.hand_over(mail.content)
         _expect(2, "content", reply)

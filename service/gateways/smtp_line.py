@@ -14,6 +14,8 @@ from service.settings import MailServer
 
 # A mail has four replies, so that the slowest of servers holds one for two minutes.
 REPLY_SECONDS = 30.0
+# Whatever is answered to a goodbye changes nothing, and a worker that stops has little time.
+GOODBYE_SECONDS = 2.0
 
 Failures = (smtplib.SMTPException, OSError)
 
@@ -87,6 +89,7 @@ class SmtpLine:
 
     def quit(self) -> None:
         """Say goodbye, if anybody listens, and let go."""
+        self._smtp.patience = GOODBYE_SECONDS
         with suppress(*Failures):
             self._smtp.quit()
         self.drop()
@@ -100,11 +103,13 @@ class SmtpLine:
 class _OnTime(smtplib.SMTP):
     """Allows each reply so many seconds in all; the library allows them to every byte of it."""
 
+    patience: float | None = None
+
     def getreply(self) -> tuple[int, bytes]:
         if self.sock is not None and self.file is None:
             self.file = io.BufferedReader(_Replies(self.sock))
         if self.file is not None:
-            self.file.raw.answer_by = time.monotonic() + REPLY_SECONDS
+            self.file.raw.answer_by = time.monotonic() + (self.patience or REPLY_SECONDS)
         reply = super().getreply()
         if self.sock is not None:
             # What is left of one reply's time is not the next command's.
@@ -135,9 +140,9 @@ class _Replies(io.RawIOBase):
         return self._sock.recv_into(buffer)
 
 
-def _connect(server: MailServer, context: ssl.SSLContext | None) -> smtplib.SMTP:
+def _connect(server: MailServer, context: ssl.SSLContext | None) -> _OnTime:
     if server.tls == "implicit":
-        smtp: smtplib.SMTP = _OnTimeOverTls(server.host, server.port, timeout=REPLY_SECONDS, context=context)
+        smtp: _OnTime = _OnTimeOverTls(server.host, server.port, timeout=REPLY_SECONDS, context=context)
     else:
         smtp = _OnTime(server.host, server.port, timeout=REPLY_SECONDS)
     try:

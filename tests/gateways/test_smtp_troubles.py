@@ -127,6 +127,17 @@ def test_a_server_that_says_goodbye_to_our_name_is_away(mailer_to) -> None:
         assert type(caught.value) is AWAY
 
 
+def test_a_goodbye_is_not_waited_for(mailer_to, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp_line, "GOODBYE_SECONDS", 0.3)
+    with Sink() as sink:
+        mailer = mailer_to(sink.url)
+        send(mailer)
+        sink.trickles_at = {"QUIT"}
+        begun = time.monotonic()
+        mailer.close()
+        assert time.monotonic() - begun < 5
+
+
 def test_a_server_that_is_not_there_is_away(mailer_to) -> None:
     mailer = mailer_to(f"smtp://127.0.0.1:{free_port()}?tls=none")
     for begin in (mailer.open, lambda: send(mailer)):
