@@ -38,7 +38,7 @@ def test_it_says_when_the_reminder_is_due_and_what_can_be_done(client: FlaskClie
     words = words_in(answer.text)
     assert "On December 23, 2026, we will write to you once about supporting The Harbour Lantern." in words
     assert [form.action for form in forms_in(answer.text)] == [page + SNOOZE, page + CANCEL]
-    assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=500"' in answer.text
+    assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=500&amp;from=' in answer.text
     assert "Give $5 a month" in words
     assert "Remind me next month" in words
 
