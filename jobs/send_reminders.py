@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from jobs.carrier import Carrier, rules_of
+from jobs.books import rules_of
+from jobs.carrier import Carrier
 from service.desk import Desk
 from service.domain.mail.settling import return_lost_reminders
 from service.domain.ports import MailServerRefusesUs

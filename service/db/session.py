@@ -73,6 +73,17 @@ class Database:
             yield session
 
     @contextmanager
+    def single_statement(self) -> Iterator[Session]:
+        """Yield a session for one statement, a transaction of its own: PostgreSQL is asked once instead of thrice."""
+        if self.engine.dialect.name != "postgresql":
+            with self.transaction() as session:
+                yield session
+            return
+        with self._sessions() as session:
+            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            yield session
+
+    @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session in which PostgreSQL itself refuses to write; nothing is ever committed."""
         with self._sessions() as session:

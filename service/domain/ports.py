@@ -110,6 +110,10 @@ class MailRefused(MailTrouble):
         self.dead_address = dead_address
 
 
+class MailWithheld(MailTrouble):
+    """This mail was not to leave after all, and has not."""
+
+
 class MailServerAway(MailTrouble):
     """No mail can leave now, whoever it is for: the server does not answer, or says goodbye."""
 
@@ -132,10 +136,14 @@ class Mailer(Protocol):
             MailServerRefusesUs: somebody must look.
         """
 
-    def send(self, mail: Mail) -> str:
+    def send(self, mail: Mail, *, may_leave: Callable[[], bool] = lambda: True) -> str:
         """Send one mail; return what the server said when it accepted it.
 
+        The server may be told for whom the mail is before, but nothing of its content leaves until `may_leave` has
+        been asked, which may take a moment, and has said that it may.
+
         Raises:
+            MailWithheld: it may not.
             MailDelayed, MailDoubtful: try again later.
             MailRefused: do not try again.
             MailServerAway, MailServerRefusesUs: the mail has not left, and no other will.

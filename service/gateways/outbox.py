@@ -1,10 +1,12 @@
 """The mailer that keeps mails in the database, to be read at /dev/outbox: for demonstrations and tests."""
 
+from collections.abc import Callable
+
 from service.db.base import new_id
 from service.db.outbox_mail import OutboxMail
 from service.db.session import Database
 from service.db.upsert import insert_into
-from service.domain.ports import Clock, Mail, ReminderLetter
+from service.domain.ports import Clock, Mail, MailWithheld, ReminderLetter
 from service.gateways.letters import LetterWriter
 
 KEPT = "250 kept in the outbox"
@@ -25,8 +27,14 @@ class OutboxMailer:
     def open(self) -> None:
         """Have nothing to open; the database says by itself when it is away."""
 
-    def send(self, mail: Mail) -> str:
-        """Keep the mail, and answer as a server would."""
+    def send(self, mail: Mail, *, may_leave: Callable[[], bool] = lambda: True) -> str:
+        """Keep the mail, unless it may not leave, and answer as a server would.
+
+        Raises:
+            MailWithheld: it may not.
+        """
+        if not may_leave():
+            raise MailWithheld("it was not to leave after all")
         with self._database.transaction() as session:
             session.execute(
                 insert_into(session, OutboxMail)

@@ -13,9 +13,9 @@ from service.db.reminder import Reminder, ReminderMove
 from service.desk import Desk
 from service.domain.mail.breaker import Breaker
 from service.domain.mail.claims import Claim, claim_due_reminders
-from service.domain.mail.deliveries import begin_delivery, record_reply
+from service.domain.mail.deliveries import Reply, begin_delivery, record_reply
 from service.domain.mail.settling import Rules, return_lost_reminders, settle
-from service.domain.ports import Mail, ReminderLetter
+from service.domain.ports import Mail, MailWithheld, ReminderLetter
 
 READER = "reader@news.example"
 
@@ -44,7 +44,9 @@ class Post:
         self.opened += 1
         self.on_open()
 
-    def send(self, mail: Mail) -> str:
+    def send(self, mail: Mail, *, may_leave: Callable[[], bool]) -> str:
+        if not may_leave():
+            raise MailWithheld("it was not to leave after all")
         letter = self._written
         assert letter is not None
         assert letter.message_id == mail.message_id
@@ -121,7 +123,7 @@ def begin(desk: Desk, claim: Claim) -> int:
 def answer(desk: Desk, claim: Claim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
     """Write down what became of a mail."""
     with desk.database.transaction() as session:
-        record_reply(session, claim, outcome, reply=words, now=desk.clock())
+        record_reply(session, Reply(claim, outcome, words), now=desk.clock())
 
 
 def settle_all(desk: Desk, *claims: Claim, rules: Rules = Rules()) -> dict[str, int]:  # noqa: B008 - it is frozen

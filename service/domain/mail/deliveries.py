@@ -1,14 +1,16 @@
 """The record of each mail: written before it leaves, completed by what the mail server said.
 
-Both are one statement, because they stand between any two mails. What they say of a reminder moves it later, many
-at once (`service.domain.mail.settling`); until then this record alone is the truth, and it survives a crash.
+What it says of a reminder moves that reminder later, many at once (`service.domain.mail.settling`). Until then
+this record alone is the truth, and it survives a crash.
 """
 
 import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, false, literal, or_, select, update
+from sqlalchemy import bindparam, false, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,6 +24,15 @@ REPLY_CHARACTERS = 300
 TABLE: Any = Delivery.__table__
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What became of one mail: what the server said, or what kept us from hearing it; without an address."""
+
+    claim: Claim
+    outcome: DeliveryOutcome
+    words: str
+
+
 def begin_delivery(session: Session, claim: Claim, *, now: datetime.datetime) -> int:
     """Write down that this mail is about to leave; return which attempt it is, from 1.
 
@@ -29,32 +40,57 @@ def begin_delivery(session: Session, claim: Claim, *, now: datetime.datetime) ->
         LeaseLost: the reminder was cancelled, renewed or taken over since it was claimed, or its mail has left.
     """
     connection = session.connection()
-    attempt = connection.scalar(_begin(connection.dialect.name), _keys(claim) | {"began": now})
+    attempt = connection.scalar(_begin(connection.dialect.name), _beginning(claim, now))
     if attempt is None:
         raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
     return int(attempt)
 
 
-def record_reply(
-    session: Session, claim: Claim, outcome: DeliveryOutcome, *, reply: str, now: datetime.datetime
-) -> None:
-    """Write down what the mail server said, or what kept us from hearing it; writing it twice changes nothing.
+def record_reply(session: Session, reply: Reply, *, now: datetime.datetime) -> None:
+    """Write down what became of a mail; writing it twice changes nothing.
 
     An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
 
     Raises:
         LeaseLost: another worker has begun this mail since.
     """
-    written = session.connection().execute(
-        _record(outcome == DeliveryOutcome.WITHDRAWN),
-        _keys(claim) | {"said": outcome, "words": reply[:REPLY_CHARACTERS], "ended": now},
-    )
-    if written.rowcount != 1:
+    statement = _record(uncounted=reply.outcome == DeliveryOutcome.WITHDRAWN)
+    if session.connection().execute(statement, _saying(reply, now)).rowcount != 1:
         raise LeaseLost("Another worker has begun this mail since.")
 
 
-def _keys(claim: Claim) -> dict[str, Any]:
-    return {"reminder": claim.reminder_id, "which": claim.occurrence, "lease": claim.lease_number}
+def pass_on(session: Session, reply: Reply, claim: Claim, *, now: datetime.datetime) -> tuple[bool, bool]:
+    """Record one mail's reply and begin the next; return whether each was still ours.
+
+    It stands between any two mails, so that it is one statement where the database knows such.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql" and reply.outcome != DeliveryOutcome.WITHDRAWN:
+        row = connection.execute(_pass_on(), _saying(reply, now) | _beginning(claim, now)).one()
+        return row.recorded == 1, row.attempts is not None
+    return _is_ours(record_reply, session, reply, now=now), _is_ours(begin_delivery, session, claim, now=now)
+
+
+def _is_ours(write: Callable[..., object], *what: object, now: datetime.datetime) -> bool:
+    try:
+        write(*what, now=now)
+    except LeaseLost:
+        return False
+    return True
+
+
+def _beginning(claim: Claim, now: datetime.datetime) -> dict[str, Any]:
+    keys = {"next_id": claim.reminder_id, "next_occurrence": claim.occurrence, "next_lease": claim.lease_number}
+    return keys | {"now": now}
+
+
+def _saying(reply: Reply, now: datetime.datetime) -> dict[str, Any]:
+    claim = reply.claim
+    keys = {"reminder": claim.reminder_id, "which": claim.occurrence, "lease": claim.lease_number}
+    return keys | {"said": reply.outcome, "words": reply.words[:REPLY_CHARACTERS], "now": now}
+
+
+NOW: Any = bindparam("now", type_=TABLE.c.began_at.type)
 
 
 @cache
@@ -66,11 +102,11 @@ def _begin(database: str) -> Any:
         Reminder.lease_number,
         literal(1),
         literal(DeliveryOutcome.LEAVING, TABLE.c.outcome.type),
-        bindparam("began", type_=TABLE.c.began_at.type),
+        NOW,
     ).where(
-        Reminder.id == bindparam("reminder"),
-        Reminder.occurrence == bindparam("which"),
-        Reminder.lease_number == bindparam("lease"),
+        Reminder.id == bindparam("next_id"),
+        Reminder.occurrence == bindparam("next_occurrence"),
+        Reminder.lease_number == bindparam("next_lease"),
         stands(ReminderStatus.SENDING),
     )
     names = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "began_at")
@@ -96,7 +132,7 @@ def _record(uncounted: bool) -> Any:
     values: dict[str, Any] = {
         "outcome": bindparam("said", type_=TABLE.c.outcome.type),
         "reply": bindparam("words"),
-        "ended_at": bindparam("ended", type_=TABLE.c.ended_at.type),
+        "ended_at": NOW,
     }
     if uncounted:
         values["attempts"] = TABLE.c.attempts - 1
@@ -111,4 +147,14 @@ def _record(uncounted: bool) -> Any:
             or_(TABLE.c.outcome == DeliveryOutcome.LEAVING, said_before),
         )
         .values(values)
+    )
+
+
+@cache
+def _pass_on() -> Any:
+    recorded = _record(uncounted=False).returning(TABLE.c.attempts).cte("recorded")
+    begun = _begin("postgresql").cte("begun")
+    return select(
+        select(func.count()).select_from(recorded).scalar_subquery().label("recorded"),
+        select(begun.c.attempts).scalar_subquery().label("attempts"),
     )
