@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Suppressed
 from service.desk import Desk
+from service.domain.backlog import longest_wait
 from service.domain.errors import LeaseLost
 from service.domain.mail import deliveries
 from service.domain.mail.claims import Claim, claim_due_reminders
@@ -31,6 +32,8 @@ BATCH = 50
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
 BATCH_SECONDS = 5
 INSIST_SECONDS = 120
+# Whoever stops a worker waits for it half a minute at most.
+INSIST_SECONDS_WHEN_STOPPED = 10
 DATABASE_AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 
 log = structlog.get_logger()
@@ -65,6 +68,11 @@ class Books:
         self._desk = desk
         self._stop = stop
 
+    def is_anything_due(self) -> bool:
+        """Whether there is anything to claim."""
+        with self._desk.database.reading() as session:
+            return longest_wait(session, now=self._desk.clock()) is not None
+
     def claim(self) -> Batch:
         """Claim what is due and write its letters."""
         desk, mail, now = self._desk, self._desk.settings.mail, self._desk.clock()
@@ -92,7 +100,7 @@ class Books:
         return Batch(drafts, slots, claimed.postponed)
 
     def pass_on(self, reply: Reply | None, claim: Claim) -> bool:
-        """Put on record one mail's reply and that the next is about to leave; return whether that is still ours."""
+        """Put on record one mail's reply, and that the next is about to leave; return whether it is still ours."""
         database, now = self._desk.database, self._desk.clock()
         if reply is None:
             return self._insist(database.single_statement, self._begin, claim, now)
@@ -144,14 +152,14 @@ class Books:
         self, door: Door, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Write until it is written, or for two minutes; what was committed unheard of is written twice."""
-        give_up_at = time.monotonic() + INSIST_SECONDS
-        pause = 0.1
+        began, pause = time.monotonic(), 0.1
         while True:
             try:
                 with door() as session:
                     return write(session, *args, **kwargs)
             except DATABASE_AWAY:
-                if time.monotonic() > give_up_at or self._stop.is_set():
+                longest = INSIST_SECONDS_WHEN_STOPPED if self._stop.is_set() else INSIST_SECONDS
+                if time.monotonic() - began > longest:
                     raise
                 log.warning("database_away", retry_in=pause)
                 time.sleep(pause)

@@ -49,6 +49,8 @@ class Carrier:
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="books") as clerk:
                 while not self._stop.is_set() and self.trouble is None:
+                    if self._desk.breaker.is_wary and not self._try_the_server():
+                        return
                     batch = self._books.claim()
                     self.counts.update(batch.drafts.ended, postponed=batch.postponed)
                     if batch.is_empty:
@@ -56,6 +58,17 @@ class Carrier:
                     self._carry(batch, clerk)
         finally:
             self._mailer.close()
+
+    def _try_the_server(self) -> bool:
+        """See whether a server that was away is back, before anything is claimed for it; False if nothing is due."""
+        if not self._books.is_anything_due():
+            return False
+        try:
+            self._mailer.open()
+        except MailServerAway as trouble:
+            self.trouble = trouble
+            return False
+        return True
 
     def _carry(self, batch: Batch, clerk: ThreadPoolExecutor) -> None:
         claims = [claim for claim, _ in batch.drafts.letters]
@@ -71,7 +84,6 @@ class Carrier:
                 if self._is_stopped_before(slot):
                     break
                 begun = clerk.submit(self._books.pass_on, reply, claim)
-                reply = None
                 reply = self._send(claim, letter, mail, begun)
                 if self.trouble is not None:
                     break

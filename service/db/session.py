@@ -74,7 +74,7 @@ class Database:
 
     @contextmanager
     def single_statement(self) -> Iterator[Session]:
-        """Yield a session for one statement, a transaction of its own: PostgreSQL is asked once instead of thrice."""
+        """Yield a session for one statement, a transaction of its own: one round trip instead of three."""
         if self.engine.dialect.name != "postgresql":
             with self.transaction() as session:
                 yield session

@@ -40,6 +40,11 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(desk: Desk, clock: C
         assert send_reminders(desk, threading.Event()) == {}
     assert post.opened == 1
     clock.advance(minutes=1)
+    with pytest.raises(MailServerAway):
+        send_reminders(desk, threading.Event())
+    # Nothing is claimed for a server that was away before it is seen to be back.
+    assert [event for event, _ in history(desk, asked[0])] == ["made", "claim", "lose_lease"]
+    clock.advance(minutes=1)
     post.on_open = lambda: None
     assert send_reminders(desk, threading.Event())["sent"] == 3
     assert len(post.letters) == 3

@@ -23,6 +23,11 @@ class Breaker:
         with self._lock:
             return self._open_until is None or now >= self._open_until
 
+    @property
+    def is_wary(self) -> bool:
+        """Whether the server failed last, so that it is tried before anything is claimed for it."""
+        return self._failures > 0
+
     def trip(self, now: datetime.datetime, *, needs_somebody: bool) -> None:
         """Leave the server alone for a while: 5 to 60 seconds, or 5 minutes if a person must mend something.
 

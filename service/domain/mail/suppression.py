@@ -110,7 +110,7 @@ def lift_suppression(session: Session, address: str, *, scope: str | None = None
 
 def move_to_first_key(session: Session, addresses: Iterable[str]) -> int:
     """Put what stands against these addresses under older keys under the first key; return how many rows moved."""
-    current = {}
+    current: dict[bytes, bytes] = {}
     for address in addresses:
         first, *older = hashes(session, address)
         current |= dict.fromkeys(older, first)
