@@ -1,0 +1,148 @@
+"""Nobody but the mail service itself is believed, nothing else is read, and no answer or log repeats what came."""
+
+import dataclasses
+import json
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service.desk import Desk
+from service.settings import Settings
+from service.web import put_desk
+from tests.api.mail_reports import (
+    KEY,
+    MAILGUN,
+    POSTMARK,
+    all_suppressions,
+    bounce,
+    by_mailgun,
+    by_postmark,
+    event,
+    failure,
+    login,
+    signature,
+)
+from tests.api.wire import assert_problem
+from tests.conftest import settings_for
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    """Return the settings of a desk that both services report to."""
+    return settings_for(migrated_database, POSTMARK_WEBHOOK_LOGIN="desk:a long pass:word", MAILGUN_WEBHOOK_KEY=KEY)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": ""},
+        login("desk:a long pass:wor"),
+        login("desk:"),
+        login("other:a long pass:word"),
+        {"Authorization": login()["Authorization"].replace("Basic", "Bearer")},
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic %%%"},
+        {"Authorization": "Basic é"},
+    ],
+    ids=range(8),
+)
+def test_a_wrong_login_is_refused_and_asked_for(client: FlaskClient, desk: Desk, headers: dict[str, str]) -> None:
+    refused = by_postmark(client, bounce(), **headers)
+    assert_problem(refused, 401, "invalid_signature")
+    assert refused.headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert all_suppressions(desk) == []
+
+
+def test_the_word_basic_may_be_written_in_any_case(client: FlaskClient) -> None:
+    header = login()["Authorization"].replace("Basic", "basic")
+    assert by_postmark(client, bounce(), Authorization=header).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [0, 600, 8 * 3600, -60])
+def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
+    client: FlaskClient, desk: Desk, seconds: int
+) -> None:
+    assert by_mailgun(client, desk, failure(), age_seconds=seconds).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [{"key": "another key"}, {"age_seconds": 10 * 3600}, {"age_seconds": -3600}, {"age_seconds": 10**9}],
+    ids=str,
+)
+def test_a_signature_of_another_or_of_long_ago_is_refused(
+    client: FlaskClient, desk: Desk, proof: dict[str, object]
+) -> None:
+    refused = by_mailgun(client, desk, failure(), **proof)
+    assert_problem(refused, 401, "invalid_signature")
+    assert "WWW-Authenticate" not in refused.headers
+    assert all_suppressions(desk) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token": "f" * 50},
+        {"timestamp": "1795426201"},
+        {"timestamp": "nan"},
+        {"timestamp": "9" * 30},
+        {"timestamp": ""},
+        {"signature": ""},
+        {"signature": "é"},
+        {"signature": "0" * 64},
+    ],
+    ids=str,
+)
+def test_an_altered_proof_is_refused(client: FlaskClient, desk: Desk, changes: dict[str, str]) -> None:
+    body = {"signature": signature(desk) | changes, "event-data": failure()}
+    assert_problem(client.post(MAILGUN, json=body), 401, "invalid_signature")
+    assert all_suppressions(desk) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff",
+        b"{}",
+        b"[" * 9000,
+        b'{"signature": 1, "event-data": 2, "RecordType": 3}',
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("path", [POSTMARK, MAILGUN])
+def test_what_is_no_report_is_unreadable(client: FlaskClient, desk: Desk, path: str, body: bytes) -> None:
+    assert_problem(client.post(path, data=body, headers=login()), 400, "unreadable_report")
+    assert all_suppressions(desk) == []
+
+
+def test_a_service_that_was_given_no_proof_does_not_exist(client: FlaskClient, app: Flask, desk: Desk) -> None:
+    put_desk(app, dataclasses.replace(desk, mail_reporters={}))
+    for path in (POSTMARK, MAILGUN, "/v1/webhooks/mail/none"):
+        assert_problem(client.post(path, data=json.dumps(bounce()), headers=login()), 404, "not_found")
+
+
+def test_a_report_is_taken_by_post_alone(client: FlaskClient) -> None:
+    assert_problem(client.get(POSTMARK), 405, "method_not_allowed")
+
+
+def test_neither_the_log_nor_an_answer_repeats_what_came(
+    client: FlaskClient, desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = [
+        by_postmark(client, bounce()),
+        by_postmark(client, bounce(), Authorization="Basic reader@example.org"),
+        by_mailgun(client, desk, event("complained")),
+        by_mailgun(client, desk, event("complained"), key="another"),
+        client.post(POSTMARK, data=b'{"Email": "reader@example.org"}', headers=login()),
+        client.post(MAILGUN, data=b'{"recipient": "reader@example.org", "signature": {}}'),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 401, 200, 401, 400, 400]
+    said = "".join(capfd.readouterr()) + "".join(answer.text for answer in answers)
+    assert "/v1/webhooks/mail/<service>" in said
+    for secret in ("reader", "example.org", "a long pass", KEY):
+        assert secret not in said
