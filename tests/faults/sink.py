@@ -48,7 +48,7 @@ class FarSink:
 
     def __enter__(self) -> "FarSink":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.sink_process", str(self.port)],
+            [sys.executable, "-W", "ignore", "-m", "tests.faults.sink_process", str(self.port)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

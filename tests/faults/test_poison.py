@@ -1,5 +1,6 @@
 """Rows that can never become a mail, among many that can: each is kept for staff, and all the others leave."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -76,6 +77,8 @@ POISONS: tuple[Callable[[Desk, UUID], None], ...] = (
     forge_the_page,
     lose_the_time_zone,
 )
+# What a program calls an error tells staff nothing: `KeyError`, `ZoneInfoNotFoundError`.
+NAME_OF_AN_ERROR = re.compile(r"\b\w+(Error|Exception)\b")
 
 
 def run(
@@ -103,14 +106,13 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     report = sink.report()
     items = {item["id"]: item for item in listed(client, staff, "/v1/admin/reminders", status="failed")["items"]}
     reasons = {poison.__name__: items[str(one)]["reason"] for poison, one in zip(POISONS, poisoned, strict=True)}
-    say(
-        f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, and kept for staff: {reasons}"
-    )
+    say(f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, kept for staff: {reasons}")
     healthy = addresses(SCALE.poisoned) - {f"reader-{ids.index(one)}@news.example" for one in poisoned}
     assert set(report.copies) == healthy
     assert report.extras == 0
     assert standing(desk) == {"sent": len(healthy), "failed": len(POISONS)}
     assert "bcc" not in report.header_names
-    assert len(items) == len(POISONS)
-    assert reasons == {}
+    for reason in reasons.values():
+        assert reason.startswith("could not be written: ")
+        assert not NAME_OF_AN_ERROR.search(reason), reason
     assert "@news.example" not in log
