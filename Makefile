@@ -40,8 +40,8 @@ lint: .venv/dev.stamp widget/node_modules/.stamp ## check style, types, import d
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget run lint
 
-bench: .venv/dev.stamp ## measure the hot paths beside a bare baseline, on PostgreSQL
-	$(BIN)/python -m benchmarks
+bench: .venv/dev.stamp ## measure the hot paths beside other ways, on PostgreSQL; BENCH_ARGS="--only claims --rows 10000000"
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 widget: widget/node_modules/.stamp ## build the embedded script into service/pages/static/
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget run build

@@ -5,16 +5,56 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
-from benchmarks import export
+from benchmarks import claims, dispatch, export, sign_ups
+from benchmarks.dispatch import Crew
+from benchmarks.ground import Ground, ground
 from benchmarks.rounds import Contest, Figures, Pace, compete, table
 from benchmarks.stage import Stage, set_up
 
-FULL = Pace(rounds=9, seconds=4, warm_up=1)
-QUICK = Pace(rounds=2, seconds=1, warm_up=0.5)
-ROWS, QUICK_ROWS, EXPORT_ROUNDS = 200_000, 20_000, 3
+# What the web process serves, and what is about reminders in great number.
+SERVED = {"reminders", "campaign", "export"}
+PARTS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured, and how often."""
+
+    pace: Pace
+    exported: int
+    export_rounds: int
+    mails: int
+    crews: tuple[Crew, ...]
+    dispatch_rounds: int
+    sign_ups: Pace
+    claims: claims.Sizes
+
+
+FULL = Size(
+    pace=Pace(rounds=9, seconds=4, warm_up=1),
+    exported=200_000,
+    export_rounds=3,
+    mails=5_000,
+    crews=dispatch.CREWS,
+    dispatch_rounds=3,
+    sign_ups=Pace(rounds=10, seconds=4, warm_up=1),
+    claims=claims.Sizes(rows=1_000_000, few=100_000, procrastinate=1_000_000, batch=500, rounds=20, slow_rounds=2),
+)
+QUICK = Size(
+    pace=Pace(rounds=2, seconds=1, warm_up=0.5),
+    exported=20_000,
+    export_rounds=1,
+    mails=50,
+    crews=(Crew(2, 2),),
+    dispatch_rounds=1,
+    sign_ups=Pace(rounds=1, seconds=1, warm_up=0.2),
+    claims=claims.Sizes(rows=6_000, few=2_000, procrastinate=2_000, batch=20, rounds=2, slow_rounds=1),
+)
 
 # What the widget sends from a newsroom's article.
 WISH = {
@@ -60,37 +100,66 @@ CAMPAIGN = Contest(
 def main() -> int:
     """Run what the command line asks for; the exit status is 1 if any answer was wrong or any row is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs")
-    parser.add_argument("--only", choices=("reminders", "campaign", "export"), help="one of the three")
+    parser.add_argument("--quick", action="store_true", help="less than a minute, to see that it runs")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="some of these")
+    parser.add_argument("--rows", type=int, help="scheduled reminders in the full tables (default a million)")
     options = parser.parse_args()
-    pace, rows = (QUICK, QUICK_ROWS) if options.quick else (FULL, ROWS)
+    size = QUICK if options.quick else FULL
+    size = replace(size, claims=replace(size.claims, rows=options.rows or size.claims.rows))
     faults: list[str] = []
-    with set_up() as stage:
-        print(_machine(stage), "\n")
-        contests = {"reminders": REMINDER, "campaign": CAMPAIGN}
-        figures = [
-            compete(contest, pace, ours=stage.ours, bare=stage.bare)
-            for name, contest in contests.items()
-            if options.only in (None, name)
-        ]
-        if figures:
-            print(table(figures), flush=True)
-        for each in figures:
-            faults += each.errors
-            if each.name == REMINDER.name:
-                faults += _missing(stage, each)
-        if faults:
-            # The log goes with the stage, and it says why.
-            faults += [line for line in stage.log.read_text().splitlines() if '"level": "error"' in line][:5]
-        if options.only in (None, "export"):
-            speeds = export.race(stage, rows=rows, rounds=1 if options.quick else EXPORT_ROUNDS)
-            print(f"\n{export.table(speeds, rows)}")
+    if SERVED & set(options.only):
+        with set_up() as stage:
+            print(_machine(stage.engine), "\n")
+            faults += _measure_served(stage, size, options.only)
+    if set(options.only) - SERVED:
+        with ground() as bare_ground:
+            faults += _measure_reminders(bare_ground, size, options.only)
     print(*[f"\nWRONG: {fault}" for fault in faults], sep="", file=sys.stderr)
     return 1 if faults else 0
 
 
-def _machine(stage: Stage) -> str:
-    with stage.engine.connect() as connection:
+def _measure_served(stage: Stage, size: Size, only: Collection[str]) -> list[str]:
+    """Measure what readers and staff ask the web process for; return what is wrong."""
+    faults = []
+    contests = {"reminders": REMINDER, "campaign": CAMPAIGN}
+    figures = [
+        compete(contest, size.pace, ours=stage.ours, bare=stage.bare)
+        for name, contest in contests.items()
+        if name in only
+    ]
+    if figures:
+        print(table(figures), flush=True)
+    for each in figures:
+        faults += each.errors
+        if each.name == REMINDER.name:
+            faults += _missing(stage, each)
+    if faults:
+        # The log goes with the stage, and it says why.
+        faults += [line for line in stage.log.read_text().splitlines() if '"level": "error"' in line][:5]
+    if "export" in only:
+        speeds = export.race(stage, rows=size.exported, rounds=size.export_rounds)
+        print(f"\n{export.table(speeds, size.exported)}", flush=True)
+    return faults
+
+
+def _measure_reminders(ground: Ground, size: Size, only: Collection[str]) -> list[str]:
+    """Measure how reminders are kept and sent; return what is wrong."""
+    faults = []
+    if "dispatch" in only:
+        print(
+            f"\n{dispatch.race(ground, mails=size.mails, crews=size.crews, rounds=size.dispatch_rounds)}",
+            flush=True,
+        )
+    if "claims" in only:
+        print(f"\n{claims.race(ground, size.claims)}", flush=True)
+    if "sign-ups" in only:
+        figures, faults = sign_ups.race(ground, REMINDER, size.sign_ups, rows=size.claims.rows)
+        print(f"\n{table([figures])}", flush=True)
+    return faults
+
+
+def _machine(engine: Engine) -> str:
+    with engine.connect() as connection:
         settings = {name: connection.scalar(text(f"SHOW {name}")) for name in ("server_version", "fsync")}
     return (
         f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {settings['server_version']} "

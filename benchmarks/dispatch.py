@@ -43,10 +43,10 @@ READY, BUILT = "smtplib loop, mails ready-made", "smtplib loop, mails built in t
 WAYS = {READY: "ready", BUILT: "built"}
 
 
-def race(ground: Ground, *, mails: int, rounds: int) -> str:
+def race(ground: Ground, *, mails: int, crews: tuple[Crew, ...], rounds: int) -> str:
     """Send so many mails in each way, in turn; return the figures."""
     url = ground.database("dispatch")
-    speeds: dict[str, list[float]] = {name: [] for name in (*WAYS, *(crew.name for crew in CREWS))}
+    speeds: dict[str, list[float]] = {name: [] for name in (*WAYS, *(crew.name for crew in crews))}
     sizes: dict[str, int] = {}
     for _ in range(rounds):
         _make_due(url, mails)
@@ -55,7 +55,7 @@ def race(ground: Ground, *, mails: int, rounds: int) -> str:
             tally = _send_bare(way, sample, mails)
             speeds[name].append(_speed(tally, mails, name))
             sizes[name] = tally.bytes // mails
-        for crew in CREWS:
+        for crew in crews:
             _make_due(url, mails)
             tally = _send_ours(url, crew, mails)
             speeds[crew.name].append(_speed(tally, mails, crew.name))

@@ -16,26 +16,31 @@ from service.wiring import build_desk
 from tests.postgres import Server
 from tests.processes import KEYS, ROOT, environment
 
+MODEL = "migrated"
+
 
 class Ground:
     """A server; its databases are made by name, each with the schema that the migrations build."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._has_model = False
         self._filled: dict[int, str] = {}
 
-    def empty_database(self, name: str) -> str:
-        """Create a database with nothing in it and return its URL."""
+    def empty_database(self, name: str, *, like: str = "template1") -> str:
+        """Create a database with nothing in it, or with what is in another, and return its URL."""
         with psycopg.connect(self._server.url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
         return self._server.url.replace("/postgres?", f"/{name}?", 1)
 
     def database(self, name: str) -> str:
         """Create a desk's database with nothing in it but the demo campaign, and return its URL."""
-        url = self.empty_database(name)
-        migrate = (sys.executable, "-m", "service", "migrate")
-        subprocess.run(migrate, env=environment(url), cwd=ROOT, check=True, capture_output=True)
-        return url
+        if not self._has_model:
+            migrate = (sys.executable, "-m", "service", "migrate")
+            env = environment(self.empty_database(MODEL))
+            subprocess.run(migrate, env=env, cwd=ROOT, check=True, capture_output=True)
+            self._has_model = True
+        return self.empty_database(name, like=MODEL)
 
     def reminders(self, rows: int, *, beside: int = 0, scattered: int = 0) -> str:
         """Return the URL of a desk's database with so many reminders; it is filled when it is first asked for."""

@@ -1,0 +1,76 @@
+"""The benchmarks of reminders run, at sizes that show nothing: no figure is asserted, only that there is one."""
+
+import re
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from service.desk import utc_now
+from service.domain.mail.claims import claim_due_reminders
+from service.domain.mail.letters import write_letters
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.xdist_group("benchmarks")
+FIGURE = r" +[\d,.]+"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_quick_benchmarks_of_reminders_print_a_figure_for_each_way() -> None:
+    done = run("benchmarks", "--quick", "--only", "claims", "dispatch", "sign-ups")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in (
+        r"ours, 2,000 scheduled",
+        r"ours, 6,000 scheduled",
+        r"APScheduler's SQLAlchemyJobStore, 2,000 jobs",
+        r"procrastinate, 2,000 jobs, side by side",
+        r"procrastinate, 2,000 jobs, scattered",
+        r"smtplib loop, mails ready-made",
+        r"smtplib loop, mails built in turn",
+        r"ours, 2 workers, 2 connections each",
+        r"POST /v1/reminders, 6,000 rows",
+        r"POST /v1/reminders, none",
+    ):
+        assert re.search(f"^{name}{FIGURE}", done.stdout, re.MULTILINE), done.stdout
+    assert "Index Scan using ix_reminders_due" in done.stdout
+
+
+def fill(desk, *options: str) -> subprocess.CompletedProcess[str]:
+    return run("benchmarks.fill", "--database-url", desk.settings.database_url, *options)
+
+
+def test_what_the_loader_makes_can_be_claimed_and_written_to(desk) -> None:
+    done = fill(desk, "--rows", "300", "--due", "20")
+    assert done.returncode == 0, done.stderr
+    wish = {"worker": desk.worker_id, "now": utc_now(), "limit": 50, "lease": desk.lease, "keep_hours": False}
+    with desk.database.transaction() as session:
+        claimed = claim_due_reminders(session, **wish)
+        drafts = write_letters(session, claimed.claims, links=desk.links, now=utc_now(), month_seconds=None)
+    assert len({letter.to for _, letter in drafts.letters}) == 20
+
+
+def test_the_loader_builds_every_index_and_constraint_again(desk) -> None:
+    def described() -> list[tuple]:
+        with psycopg.connect(desk.settings.database_url.replace("+psycopg", "")) as connection:
+            indexes = connection.execute("SELECT indexname, indexdef FROM pg_indexes ORDER BY 1").fetchall()
+            found = connection.execute(
+                "SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint ORDER BY 1, 2"
+            )
+            return [*indexes, *found.fetchall()]
+
+    before = described()
+    assert fill(desk, "--rows", "10").returncode == 0
+    assert described() == before
+
+
+def test_the_loader_leaves_a_desk_alone_that_holds_reminders(desk) -> None:
+    assert fill(desk, "--rows", "10", "--due", "1").returncode == 0
+    again = fill(desk, "--rows", "10", "--due", "1")
+    assert again.returncode == 1
+    assert "holds reminders already" in again.stderr
