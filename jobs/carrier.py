@@ -60,7 +60,7 @@ class Carrier:
             self._mailer.close()
 
     def _try_the_server(self) -> bool:
-        """See whether a server that was away is back, before anything is claimed for it; False if nothing is due."""
+        """See whether a server that was away is back before claiming; False if it is not, or nothing is due."""
         if not self._books.is_anything_due():
             return False
         try:

@@ -18,7 +18,7 @@ from service.domain.ports import (
 )
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import READER, Post, find, run, with_post
+from tests.jobs.posts import READER, Post, find, history, run, with_post
 
 
 def test_a_server_that_is_away_costs_no_reminder_an_attempt(desk: Desk, clock: Clock) -> None:

@@ -49,25 +49,25 @@ def workers(desk: Desk) -> set[uuid.UUID]:
 def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_stop(
     desk: Desk, tmp_path: Path
 ) -> None:
-    ask_for(desk, 200)
     url = desk.settings.database_url
     with Sink() as sink:
-        # A mail that takes a moment lets both workers have their share.
-        sink.stall_seconds = 0.01
+        # Both look every five seconds. This lasts for longer, so that both have their share.
+        sink.stall_seconds = 0.04
         with (
             worker(url, tmp_path / "one.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
         ):
-            wait_until(lambda: is_sent(desk, 200), what="every mail to leave")
             wait_until(lambda: len(workers(desk)) == 2, what="both workers to show that they live")
-        assert len(sink.recipients) == 200
+            ask_for(desk, 400)
+            wait_until(lambda: is_sent(desk, 400), what="every mail to leave")
+        assert len(sink.recipients) == 400
     sent = Counter()
     for run in runs(desk):
         sent[run.worker] += run.counts.get("sent", 0)
-    assert sum(sent.values()) == 200
+    assert sum(sent.values()) == 400
     assert {by for by, count in sent.items() if count} == workers(desk)
     with desk.database.reading() as session:
-        assert tallies(session)["sent"] == 200
+        assert tallies(session)["sent"] == 400
         ends = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
     assert {outcome for outcome, _ in ends} == {JobOutcome.DONE}
     assert all(ended_at is not None for _, ended_at in ends)
