@@ -17,6 +17,9 @@ from service.db.pledge import Pledge
 from service.desk import Desk
 from service.domain.conversions import gift_token
 from service.domain.idempotency import request_hash
+from service.domain.money import Money
+from service.domain.payments import Charge, settle_pledge
+from service.domain.pledges import find_pledge
 from service.domain.reminders import reminder_token
 from service.domain.supporters import erase_supporter
 from tests.api.wire import (
@@ -125,6 +128,26 @@ def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(app: Flask, desk:
             wait_until(lambda: giving.done() or somebody_waits(desk), what="the gift to meet the erasure")
         assert giving.result().status_code == 201
     assert the_pledge(desk).reminder_id is None
+
+
+def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_in_a_circle(
+    client: FlaskClient, desk: Desk, token: str
+) -> None:
+    made = uuid.UUID(pledge(client, reminder=token).json["id"])
+
+    def forget() -> None:
+        with desk.database.transaction() as session:
+            erase_supporter(session, READER, now=desk.clock())
+
+    with ThreadPoolExecutor(1) as pool:
+        with desk.database.transaction() as session:
+            money = Money(find_pledge(session, made, to_change=True).amount_minor, "USD")
+            forgetting = pool.submit(forget)
+            wait_until(lambda: forgetting.done() or somebody_waits(desk), what="the erasure to meet the gift")
+            settle_pledge(session, made, Charge(reference="paid", money=money), email=READER, now=desk.clock())
+        forgetting.result(timeout=20)
+    gift = the_pledge(desk)
+    assert (gift.status, gift.reminder_id, gift.supporter_id) == (PledgeStatus.ACTIVE, None, None)
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 201, 5, None, ["x"], "a\0b"], ids=repr)
