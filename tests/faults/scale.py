@@ -18,6 +18,7 @@ class Scale:
     mail_rate: int
     poisoned: int
     walks: int
+    steps: int
 
 
 SHORT = Scale(
@@ -30,6 +31,7 @@ SHORT = Scale(
     mail_rate=50,
     poisoned=200,
     walks=25,
+    steps=40,
 )
 FULL = Scale(
     reminders=20_000,
@@ -41,6 +43,7 @@ FULL = Scale(
     mail_rate=100,
     poisoned=1_000,
     walks=500,
+    steps=80,
 )
 IN_FULL = os.environ.get("FAULTS") == "full"
 SCALE = FULL if IN_FULL else SHORT

@@ -1,4 +1,4 @@
-"""What a mail server can say besides yes: each answer has its own consequence, and only for the mail it is about."""
+"""What a mail server can say besides yes: each answer has a consequence of its own, for the mail it is about."""
 
 import datetime
 from pathlib import Path
