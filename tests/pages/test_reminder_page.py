@@ -98,7 +98,16 @@ def test_each_state_has_words_in_each_language(
     assert answer.status_code == 200
     assert f'<html lang="{lang}"' in answer.text
     can_cancel = any(form.action.endswith(CANCEL) for form in forms_in(answer.text))
-    assert can_cancel == (status in ("scheduled", "sending", "sent", "failed"))
+    assert can_cancel == (status != "cancelled")
+
+
+def test_an_address_that_gets_no_more_mail_is_told_so(desk: Desk, client: FlaskClient, page: str) -> None:
+    put(desk, status=ReminderStatus.SKIPPED, reason="already_gave")
+    assert "No reminder was needed" in words_in(client.get(page).text)
+    put(desk, status=ReminderStatus.SKIPPED, reason="suppressed: complaint")
+    words = words_in(client.get(page).text)
+    assert "We do not write to this address" in words
+    assert "given" not in words
 
 
 def test_a_reminder_that_was_sent_says_on_which_day_of_the_readers_own(

@@ -88,18 +88,6 @@ def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
     assert count(desk, Reminder) == 0
 
 
-def test_each_wait_that_the_campaign_offers_has_a_button_of_its_own(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, reminder={"enabled": True, "choices": [1, 3, 12]})
-    form = reminder_form(client)
-    assert [label for _, _, label in form.buttons] == [
-        "Remind me next month",
-        "Remind me in 3 months",
-        "Remind me in 12 months",
-    ]
-    ask(client, form, email="reader@example.org", months="3")
-    assert the_reminder(desk).due_on == datetime.date(2027, 2, 23)
-
-
 @pytest.mark.parametrize("months", ["2", "0", "-1", "99", "soon"])
 def test_a_wait_that_is_not_offered_is_refused(desk: Desk, client: FlaskClient, months: str) -> None:
     response = ask(client, reminder_form(client), email="reader@example.org", months=months)

@@ -1,0 +1,74 @@
+"""When two rows turn out to be one reader: what they said to us by either counts."""
+
+import datetime
+import uuid
+
+import pytest
+from sqlalchemy import select, update
+
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.domain.reminder_moves import confirm
+from service.domain.reminder_status import ReminderEvent
+from service.domain.supporter_merge import merge_supporters
+from tests.clock import Clock
+from tests.db.people import ask, give, try_mail
+
+ONE, OTHER = "one@news.example", "other@news.example"
+
+
+def confirming(desk: Desk) -> None:
+    with desk.database.transaction() as session:
+        session.execute(update(Campaign).values(reminder_confirm=True))
+
+
+def say_yes(desk: Desk, reminder_id: uuid.UUID) -> None:
+    with desk.database.transaction() as session:
+        confirm(session, session.get_one(Reminder, reminder_id), now=desk.clock())
+
+
+def merged(desk: Desk, kept: uuid.UUID, given_up: uuid.UUID) -> Reminder:
+    """Make one person of the two who have these reminders; return the one reminder that they then have."""
+    with desk.database.transaction() as session:
+        people = {one: session.get_one(Reminder, one).supporter_id for one in (kept, given_up)}
+        merge_supporters(session, kept=people[kept], given_up=people[given_up], now=desk.clock())
+    with desk.database.reading() as session:
+        return session.scalars(select(Reminder)).one()
+
+
+@pytest.mark.parametrize("last_is_kept", [True, False])
+def test_who_confirmed_one_reminder_need_not_confirm_the_other(
+    desk: Desk, clock: Clock, last_is_kept: bool
+) -> None:
+    confirming(desk)
+    first = ask(desk, ONE)
+    say_yes(desk, first)
+    clock.advance(days=1)
+    last = ask(desk, OTHER)
+    try_mail(desk, last, ReminderEvent.ASK_TO_CONFIRM)
+    reminder = merged(desk, *((last, first) if last_is_kept else (first, last)))
+    assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (last, "scheduled", False)
+    assert reminder.due_at == datetime.datetime(2026, 12, 24, 9, tzinfo=datetime.UTC)
+
+
+def test_two_questions_become_one(desk: Desk, clock: Clock) -> None:
+    confirming(desk)
+    first = ask(desk, ONE)
+    clock.advance(days=1)
+    last = ask(desk, OTHER)
+    reminder = merged(desk, first, last)
+    assert (reminder.id, reminder.awaits_confirmation) == (last, True)
+
+
+def test_a_gift_stays_with_the_reminder_that_brought_it(desk: Desk, clock: Clock) -> None:
+    first = ask(desk, ONE)
+    gift = give(desk, ONE)
+    with desk.database.transaction() as session:
+        session.execute(update(Pledge).values(reminder_id=first))
+    clock.advance(days=1)
+    last = ask(desk, OTHER)
+    merged(desk, first, last)
+    with desk.database.reading() as session:
+        assert session.get_one(Pledge, gift).reminder_id == last

@@ -1,0 +1,116 @@
+"""A campaign that offers several reminders: all of them are in the list, and what is promised is true of each."""
+
+import datetime
+import re
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.pages.reminder_form import consent_version
+from tests.api.wire import change_campaign, count, the_reminder, token_of
+from tests.pages.reading import forms_in, tag_with, words_in
+
+PAGE = "/support/default"
+READER = "reader@example.org"
+CHOICES = {"1": "Next month", "3": "In 3 months", "12": "In a year"}
+REPEATS = {"every-1": "Every month, until I cancel", "every-3": "Every 3 months, until I cancel"}
+
+
+@pytest.fixture(autouse=True)
+def _offer(desk: Desk) -> None:
+    change_campaign(desk, reminder={"choices": [1, 3, 12], "repeats": [1, 3]})
+
+
+def offered(page: str) -> dict[str, str]:
+    """Return what can be chosen, by the value that is sent for it."""
+    return dict(re.findall(r'name="months" value="([^"]+)"[^>]*><span>([^<]+)<', page))
+
+
+def ask(client: FlaskClient, *, lang: str = "en", **typed: str) -> TestResponse:
+    form = forms_in(client.get(PAGE, query_string={"lang": lang}).text)[1]
+    return client.post(form.action, data=form.fields | {"email": READER} | typed)
+
+
+def test_every_reminder_is_in_the_list_and_the_first_is_chosen(client: FlaskClient) -> None:
+    page = client.get(PAGE).text
+    assert offered(page) == CHOICES | REPEATS
+    form = forms_in(page)[1]
+    assert form.fields["months"] == "1"
+    assert "Remind me" in words_in(page)
+    assert "we will write to you once" not in words_in(page)
+
+
+def test_every_reminder_has_its_words_in_russian(client: FlaskClient) -> None:
+    labels = offered(client.get(f"{PAGE}?lang=ru").text)
+    assert labels["3"] == "Через 3 месяца"
+    assert labels["every-3"] == "Каждые 3 месяца, пока не отменю"
+
+
+@pytest.mark.parametrize(
+    ("value", "months", "every", "due_on"),
+    [("3", 3, None, "2027-02-23"), ("12", 12, None, "2027-11-23"), ("every-3", 3, 3, "2027-02-23")],
+)
+def test_what_was_chosen_is_what_comes(
+    desk: Desk, client: FlaskClient, value: str, months: int, every: int | None, due_on: str
+) -> None:
+    response = ask(client, months=value)
+    assert response.status_code == 303
+    reminder = the_reminder(desk)
+    assert (reminder.months, reminder.every_months) == (months, every)
+    assert reminder.due_on == datetime.date.fromisoformat(due_on)
+    said = words_in(client.get(response.headers["Location"]).text)
+    assert "We will write to you on " in said
+
+
+@pytest.mark.parametrize("value", ["2", "every-12", "every-", "every-x", "every-every-1", "-1", "1-every"])
+def test_what_is_not_offered_is_refused_beside_the_list(desk: Desk, client: FlaskClient, value: str) -> None:
+    response = ask(client, months=value)
+    assert response.status_code == 422
+    assert "Choose when we should write to you." in words_in(response.text)
+    assert 'aria-describedby="months-complaint ' in response.text
+    assert 'href="#remind-1"' in response.text
+    assert count(desk, Reminder) == 0
+
+
+def test_a_choice_is_kept_while_the_address_is_mended(client: FlaskClient) -> None:
+    page = ask(client, email="reader@", months="every-3").text
+    assert forms_in(page)[1].fields["months"] == "every-3"
+    assert "checked" in tag_with(page, 'value="every-3"')
+
+
+def test_the_words_agreed_to_are_true_of_what_comes_again(desk: Desk, client: FlaskClient) -> None:
+    ask(client, months="every-1")
+    agreed_to = "We use your address for the reminders that you choose here and nothing else."
+    assert agreed_to in words_in(client.get(PAGE).text)
+    assert the_reminder(desk).consent_version == consent_version("en", agreed_to)
+
+
+def test_the_reminder_s_own_page_says_that_it_repeats_when_it_comes_next_and_what_cancel_ends(
+    desk: Desk, client: FlaskClient
+) -> None:
+    ask(client, months="every-3")
+    page = f"/r/{token_of(desk, READER)}"
+    said = words_in(client.get(page).text)
+    assert "On February 23, 2027, we will write to you" in said
+    assert "and after that every 3 months, until you cancel." in said
+    assert "The others then follow from its new date, every 3 months." in said
+    assert "Cancel this reminder and all that follow" in said
+    assert " once " not in said
+    in_russian = words_in(client.get(f"{page}?lang=ru").text)
+    assert "каждые 3 месяца" in in_russian
+    assert "Отменить это напоминание и все следующие" in in_russian
+
+
+def test_moving_one_that_repeats_keeps_it_repeating_and_cancelling_ends_it(
+    desk: Desk, client: FlaskClient
+) -> None:
+    ask(client, months="every-1")
+    page = f"/r/{token_of(desk, READER)}"
+    client.post(f"{page}/snooze", data={"months": "3"})
+    assert (the_reminder(desk).every_months, str(the_reminder(desk).due_on)) == (1, "2027-02-23")
+    assert "and after that every month, until you cancel." in words_in(client.get(page).text)
+    client.post(f"{page}/cancel")
+    assert "every month" not in words_in(client.get(page).text)

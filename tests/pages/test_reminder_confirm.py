@@ -1,0 +1,107 @@
+"""A campaign that has its readers confirm: the page asks, only its button answers, and no JavaScript is needed."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.db.reminder import ReminderMove
+from service.desk import Desk
+from service.domain.reminder_status import ReminderEvent
+from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
+from tests.db.people import try_mail
+from tests.pages.reading import Form, forms_in, words_in
+
+READER = "reader@example.org"
+CONFIRM = "/confirm"
+
+
+@pytest.fixture(autouse=True)
+def _confirming(desk: Desk) -> None:
+    change_campaign(desk, reminder={"choices": [1], "repeats": [1], "confirm": True})
+
+
+@pytest.fixture
+def page(desk: Desk, client: FlaskClient) -> str:
+    """Return the path of the page of a reminder whose reader has been asked."""
+    remind(client)
+    try_mail(desk, the_reminder(desk).id, ReminderEvent.ASK_TO_CONFIRM)
+    return f"/r/{token_of(desk, READER)}"
+
+
+def question(client: FlaskClient, page: str) -> Form | None:
+    """Return the form that confirms, if the page has one."""
+    return next((form for form in forms_in(client.get(page).text) if CONFIRM in form.action), None)
+
+
+def test_it_asks_with_one_button_that_says_what_it_does(client: FlaskClient, page: str) -> None:
+    answer = client.get(page)
+    assert [form.action for form in forms_in(answer.text)] == [page + CONFIRM, f"{page}/cancel"]
+    said = words_in(answer.text)
+    assert "Yes, remind me on December 23, 2026" in said
+    assert "No, do not write to me" in said
+    assert "after 7 days" in said
+
+
+def test_looking_confirms_nothing(desk: Desk, client: FlaskClient, page: str) -> None:
+    moves = count(desk, ReminderMove)
+    for path in (page, page + CONFIRM):
+        client.get(path)
+        client.head(path)
+        client.options(path)
+    assert the_reminder(desk).status == "unconfirmed"
+    assert count(desk, ReminderMove) == moves
+
+
+@pytest.mark.parametrize(("lang", "title"), [("en", "Your reminder is set"), ("ru", "Напоминание поставлено")])
+def test_the_button_sets_the_reminder_and_says_so(
+    desk: Desk, client: FlaskClient, page: str, lang: str, title: str
+) -> None:
+    form = question(client, f"{page}?lang={lang}")
+    response = client.post(form.action, data=form.fields)
+    assert response.status_code == 303
+    assert title in words_in(client.get(response.headers["Location"]).text)
+    assert the_reminder(desk).status == "scheduled"
+    assert question(client, page) is None
+
+
+def test_pressing_it_twice_is_no_fault(client: FlaskClient, page: str) -> None:
+    assert [client.post(page + CONFIRM).status_code for _ in range(2)] == [303, 303]
+
+
+def test_who_has_cancelled_meanwhile_is_shown_how_to_undo_that(desk: Desk, client: FlaskClient, page: str) -> None:
+    client.post(f"{page}/cancel")
+    response = client.post(page + CONFIRM)
+    assert (response.status_code, response.headers["Location"]) == (303, page)
+    said = words_in(client.get(page).text)
+    assert "Your reminder is cancelled" in said
+    assert "Changed your mind?" in said
+    client.post(f"{page}/snooze")
+    assert the_reminder(desk).status == "scheduled"
+
+
+def test_one_that_repeats_says_so_before_it_is_confirmed(desk: Desk, client: FlaskClient) -> None:
+    remind(client, repeat=True)
+    page = f"/r/{token_of(desk, READER)}"
+    assert "on December 23, 2026, and then every month, about supporting" in words_in(client.get(page).text)
+
+
+def test_a_question_that_is_not_on_record_as_sent_can_be_answered(desk: Desk, client: FlaskClient) -> None:
+    remind(client)
+    page = f"/r/{token_of(desk, READER)}"
+    assert question(client, page) is not None
+    assert client.post(page + CONFIRM).status_code == 303
+    assert the_reminder(desk).awaits_confirmation is False
+
+
+def test_after_asking_the_reader_is_sent_to_their_mail(client: FlaskClient) -> None:
+    form = forms_in(client.get("/support/default").text)[1]
+    response = client.post(form.action, data=form.fields | {"email": READER})
+    assert response.status_code == 303
+    said = words_in(client.get(response.headers["Location"]).text)
+    assert "Please confirm in the mail that we have just sent you." in said
+    assert "December 23, 2026" in said
+    assert "If you have confirmed a reminder from us before" in said
+    assert "is set" not in said
+
+
+def test_a_link_that_is_no_good_confirms_nothing(client: FlaskClient, page: str) -> None:
+    assert client.post(f"{page[:-4]}AAAA{CONFIRM}").status_code == 404
