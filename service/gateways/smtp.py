@@ -26,6 +26,7 @@ class SmtpMailer:
     |---|---|
     | cannot connect, connection lost before the mail was handed over, goodbye (421) | MailServerAway |
     | login, certificate or sender refused | MailServerRefusesUs |
+    | not to leave after all, which is asked once the recipient is accepted | MailWithheld |
     | recipient or message refused for now (4xx) | MailDelayed |
     | recipient or message refused for good (5xx) | MailRefused |
     | connection lost after the mail was handed over, and before the reply | MailDoubtful |

@@ -1,9 +1,11 @@
 """The mailer that keeps mails instead of sending them."""
 
+import pytest
 from sqlalchemy import select
 
 from service.db.outbox_mail import OutboxMail
 from service.desk import Desk, utc_now
+from service.domain.ports import MailWithheld
 from service.gateways.letters import LetterWriter
 from service.gateways.outbox import OutboxMailer
 from tests.gateways.letters import letter, send
@@ -23,6 +25,14 @@ def test_a_mail_is_kept_once_however_often_it_is_sent(desk: Desk) -> None:
     with desk.database.reading() as session:
         kept = session.scalars(select(OutboxMail.message_id).order_by(OutboxMail.id)).all()
     assert kept == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
+
+
+def test_a_mail_that_may_not_leave_after_all_is_not_kept(desk: Desk) -> None:
+    mailer = outbox(desk)
+    with pytest.raises(MailWithheld):
+        mailer.send(mailer.write(letter()), may_leave=lambda: False)
+    with desk.database.reading() as session:
+        assert session.scalars(select(OutboxMail)).all() == []
 
 
 def test_what_is_kept_is_the_whole_mail_as_it_would_leave(desk: Desk) -> None:

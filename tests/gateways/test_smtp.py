@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from service.domain.ports import MailRefused, MailServerAway, MailServerRefusesUs
+from service.domain.ports import MailRefused, MailServerAway, MailServerRefusesUs, MailWithheld
 from service.gateways.smtp import SmtpMailer
 from tests.gateways.certificates import make_server_context
 from tests.gateways.letters import letter, send
@@ -48,6 +48,25 @@ def test_what_leaves_is_what_was_written(mailer_to) -> None:
         mail = mailer.write(letter(texts={"mail_thanks": ".\n..\n.end\n."}))
         mailer.send(mail)
         assert sink.contents == [mail.content]
+
+
+def test_a_mail_that_may_not_leave_after_all_has_not_left(mailer_to) -> None:
+    with Sink() as sink:
+        mailer = mailer_to(sink.url)
+        with pytest.raises(MailWithheld):
+            mailer.send(mailer.write(letter()), may_leave=lambda: False)
+        assert sink.commands == ["EHLO", "MAIL", "RCPT", "RSET"]
+        send(mailer)
+        assert (sink.connections, len(sink.mails)) == (1, 1)
+
+
+def test_nobody_goes_on_from_where_an_unknown_error_stopped(mailer_to) -> None:
+    with Sink() as sink:
+        mailer = mailer_to(sink.url)
+        with pytest.raises(ZeroDivisionError):
+            mailer.send(mailer.write(letter()), may_leave=lambda: bool(1 / 0))
+        send(mailer)
+        assert (sink.connections, len(sink.mails)) == (2, 1)
 
 
 def test_the_server_is_quoted_on_what_it_accepted(mailer_to) -> None:
