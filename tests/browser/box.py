@@ -24,6 +24,7 @@ class Box:
         self.submit = self.host.locator("[part=submit]")
         self.not_ready = self.host.get_by_role("button", name=NOT_READY)
         self.email = self.host.get_by_label("E-mail address")
+        self.when = self.host.get_by_role("combobox", name="When")
         self.remind = self.host.get_by_role("button", name=REMIND)
         self.close = self.host.get_by_role("button", name="Close")
         self.retry = self.host.get_by_role("button", name="Try again")

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from tests.processes import ROOT, environment, wait_until, web, worker
 
 # So short a month brings a reminder's mail while the test watches.
 MONTH_SECONDS = "2"
+MAILS_IN_HAND = "SELECT 1 FROM reminders WHERE status = 'sending'"
 CAMPAIGN = {"slug": "default", "name": "The Harbour Lantern", "heading": "Keep it lit", "message": "Readers pay."}
 
 
@@ -132,8 +134,9 @@ class Newsroom:
         return [address for address, entry in entries if email in entry]
 
     def wait_for_mails(self, email: str, *, number: int = 1) -> list[str]:
-        """Wait until the worker has written so many mails to a reader."""
-        wait_until(lambda: len(self.mails_to(email)) >= number, what=f"mail {number} to {email}", seconds=40)
+        """Wait until the worker has written so many mails to a reader, and has noted that it did."""
+        wait_until(lambda: len(self.mails_to(email)) >= number, what=f"mail {number} to {email}")
+        wait_until(lambda: not self.ask(MAILS_IN_HAND), what="the worker's notes")
         return self.mails_to(email)
 
     def link_in_mail_to(self, email: str) -> str:
@@ -144,11 +147,28 @@ class Newsroom:
     @contextmanager
     def resting_worker(self) -> Iterator[None]:
         """Hold the worker still, so that a reminder stays scheduled while the test looks at it."""
-        os.kill(self.worker.pid, signal.SIGSTOP)
+        self._stop_worker_between_mails()
         try:
             yield
         finally:
             os.kill(self.worker.pid, signal.SIGCONT)
+
+    def _stop_worker_between_mails(self) -> None:
+        """Stop the worker where it has no mail in hand and holds no locks, for which a page would wait with it."""
+        at_work = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+                   AND pid <> pg_backend_pid() AND state <> 'idle'"""
+
+        def stopped() -> bool:
+            os.kill(self.worker.pid, signal.SIGSTOP)
+            time.sleep(0.1)
+            if not self.ask(MAILS_IN_HAND) and not self.ask(at_work):
+                return True
+            os.kill(self.worker.pid, signal.SIGCONT)
+            # Long enough for it to come out of what it is in.
+            time.sleep(0.1)
+            return False
+
+        wait_until(stopped, what="the worker to be between two mails")
 
 
 def pledge_in(url: str) -> str:

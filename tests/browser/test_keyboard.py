@@ -1,7 +1,5 @@
 """A reader with a keyboard alone reaches everything, sees where they are, and is led somewhere sensible."""
 
-import re
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -49,7 +47,7 @@ def test_two_dollars_a_month_with_the_keyboard_alone(article: Box) -> None:
     page.keyboard.type("2")
     assert press(page, "Tab") == "Continue – $2 a month"
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/sandbox/checkout/"))
+    expect(page.get_by_role("button", name="Pay $2 a month")).to_be_visible()
     for _ in range(6):
         if press(page, "Tab") == "Pay $2 a month":
             break
@@ -144,8 +142,9 @@ def test_the_support_page_and_its_reminder_with_the_keyboard_alone(newsroom: New
     page.goto(newsroom.link_in_mail_to("keys.alone@example.org"))
     while press(page, "Tab") != REMIND:
         pass
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("We will remind you")
+    with newsroom.resting_worker():
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("We will remind you")
 
 
 def test_a_refused_support_form_puts_the_focus_on_what_is_wrong(page: Page) -> None:

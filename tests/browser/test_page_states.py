@@ -25,7 +25,9 @@ class Visit:
         self.page.goto(path)
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name).click()
+        """Press a button that sends a form, and wait for the page that answers."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=name).click()
 
     def checkout(self) -> None:
         self.go(self.newsroom.pledge(str(uuid.uuid4()))["checkout_url"])

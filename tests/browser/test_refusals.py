@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.box import Box
 from tests.browser.host_site import HostSite
 from tests.browser.newsroom import Newsroom, pledge_in
-from tests.browser.traffic import PLEDGES, REMINDERS, listen, refuse
+from tests.browser.traffic import PLEDGES, REMINDERS, Heard, listen, refuse
 
 OPERATORS = "A sentence for operators."
 UNEXPECTED = "У нас что-то сломалось. Пожалуйста, попробуйте ещё раз."
@@ -111,7 +111,7 @@ def test_a_return_url_that_cannot_be_used_is_told_to_the_newsroom_and_costs_no_g
     tries: int,
 ) -> None:
     expected_complaints.append("goes without return-url")
-    warnings: list[str] = []
+    warnings: Heard[str] = Heard(page)
     page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
     sent = listen(page, "/v1/pledges")
     newsroom.offer(tmp_path, slug="mistaken", return_hosts=["127.0.0.1"])
@@ -124,6 +124,6 @@ def test_a_return_url_that_cannot_be_used_is_told_to_the_newsroom_and_costs_no_g
     page.get_by_role("button", name="Pay $5 once").click()
     expect(page.get_by_text("You gave The Harbour Lantern $5.")).to_be_visible()
     assert newsroom.export()[pledge_in(page.url)]["status"] == "completed"
-    assert (len(sent), newsroom.count("pledges") - before) == (tries, 1)
-    [warning] = warnings
+    assert (len(sent.wait_for(tries)), newsroom.count("pledges") - before) == (tries, 1)
+    [warning] = warnings.wait_for(1)
     assert f'return-url="{return_url}"' in warning

@@ -12,6 +12,7 @@ from tests.browser.conftest import NewPage
 from tests.browser.host_site import HostSite
 from tests.browser.inspection import ask
 from tests.browser.newsroom import Newsroom, pledge_in
+from tests.browser.traffic import Heard
 
 NOTHING = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
 
@@ -29,9 +30,9 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def requests(page: Page) -> list[Request]:
+def requests(page: Page) -> Heard[Request]:
     """Return a list to which every request of every page of this reader is added."""
-    sent: list[Request] = []
+    sent: Heard[Request] = Heard(page)
     page.context.on("request", lambda request: sent.append(request))
     return sent
 
@@ -42,7 +43,7 @@ def assert_nothing_is_kept(context: BrowserContext) -> None:
 
 
 def test_a_gift_and_a_reminder_from_the_strictest_page(
-    newsroom: Newsroom, host_site: HostSite, page: Page, violations: list[str], requests: list[Request]
+    newsroom: Newsroom, host_site: HostSite, page: Page, violations: list[str], requests: Heard[Request]
 ) -> None:
     article = host_site.show('variant="strict"')
     page.goto(article)
@@ -91,7 +92,7 @@ def test_the_box_leaves_nothing_in_the_page_but_its_name(host_site: HostSite, pa
 
 
 def test_the_newsroom_hears_what_happened_and_never_who_did_it(host_site: HostSite, page: Page) -> None:
-    told: list[dict] = []
+    told: Heard[dict] = Heard(page)
     page.context.expose_function("tellNewsroom", lambda event: told.append(event))
     page.context.add_init_script(
         """for (const name of ["pledged", "reminded", "dismissed"])
@@ -109,7 +110,7 @@ def test_the_newsroom_hears_what_happened_and_never_who_did_it(host_site: HostSi
     box.continue_button.click()
     expect(page).to_have_url(re.compile("/sandbox/checkout/"))
     common = {"campaign": "default", "variant": "b"}
-    assert told == [
+    assert told.wait_for(3) == [
         {"type": "support-box:reminded", **common, "months": 1},
         {"type": "support-box:dismissed", **common},
         {"type": "support-box:pledged", **common, "frequency": "once", "amount": 900, "currency": "USD"},

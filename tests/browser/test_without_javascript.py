@@ -95,5 +95,7 @@ def test_a_reminder_is_asked_for_refused_mended_sent_and_cancelled(newsroom: New
     support.goto(newsroom.link_in_mail_to("no.script@example.org"))
     with newsroom.resting_worker():
         support.get_by_role("button", name=REMIND).click()
+        # The page before has a button to cancel with as well.
+        expect(support.get_by_role("heading", level=1)).to_have_text("We will remind you")
         support.get_by_role("button", name="Cancel the reminder").click()
         expect(support.get_by_role("heading", level=1)).to_have_text("Your reminder is cancelled")

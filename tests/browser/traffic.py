@@ -1,10 +1,15 @@
-"""What goes between the page and the service: held back, refused or listened to."""
+"""What goes between the page and the service: held back, refused or listened to.
+
+Word of what a page does reaches the test a moment after the page shows it, so a test that looks at what was heard
+waits for it first.
+"""
 
 import json
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from playwright.sync_api import Page, Request, Route
 
+Thing = TypeVar("Thing")
 CAMPAIGN = "**/v1/campaigns/*"
 PLEDGES = "**/v1/pledges"
 REMINDERS = "**/v1/reminders"
@@ -12,25 +17,33 @@ REMINDERS = "**/v1/reminders"
 READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 
 
+class Heard(list[Thing]):
+    """What the browser has told the test so far."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        self._page = page
+
+    def wait_for(self, number: int) -> Self:
+        """Wait until at least so many things were told; return them all."""
+        for _ in range(300):
+            if len(self) >= number:
+                return self
+            # Only while it waits like this does the test hear what the browser has to tell.
+            self._page.wait_for_timeout(50)
+        raise AssertionError(f"{len(self)} of {number} were told: {list(self)}")
+
+
 class Held:
     """Requests that wait until the test lets them go."""
 
     def __init__(self, page: Page, address: str) -> None:
-        self._page = page
-        self._routes: list[Route] = []
+        self._routes: Heard[Route] = Heard(page)
         page.route(address, lambda route: self._routes.append(route))
 
     def let_go(self) -> None:
-        """Let the first request go on.
-
-        The page may show that it has asked before word of the request has reached the test, so this waits for it.
-        """
-        for _ in range(200):
-            if self._routes:
-                self._routes.pop(0).continue_()
-                return
-            self._page.wait_for_timeout(50)
-        raise AssertionError("No request came to be let go.")
+        """Let the first request go on, as soon as there is one."""
+        self._routes.wait_for(1).pop(0).continue_()
 
 
 def hold(page: Page, address: str) -> Held:
@@ -50,9 +63,9 @@ def refuse(page: Page, address: str, status: int, *, retry_after: int | None = N
     page.route(address, lambda route: route.fulfill(**answer), times=1)
 
 
-def listen(page: Page, path: str) -> list[Request]:
+def listen(page: Page, path: str) -> Heard[Request]:
     """Return a list to which every POST to this path is added."""
-    sent: list[Request] = []
+    sent: Heard[Request] = Heard(page)
 
     def note(request: Request) -> None:
         if request.method == "POST" and request.url.endswith(path):
