@@ -8,7 +8,8 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Engine, text
+import psycopg
+from sqlalchemy import text
 
 from benchmarks import claims, dispatch, export, sign_ups
 from benchmarks.dispatch import Crew
@@ -109,11 +110,12 @@ def main() -> int:
     faults: list[str] = []
     if SERVED & set(options.only):
         with set_up() as stage:
-            print(_machine(stage.engine), "\n")
+            print(_machine(stage.url))
             faults += _measure_served(stage, size, options.only)
     if set(options.only) - SERVED:
-        with ground() as bare_ground:
-            faults += _measure_reminders(bare_ground, size, options.only)
+        with ground() as databases:
+            print(_machine(databases.url))
+            faults += _measure_reminders(databases, size, options.only)
     print(*[f"\nWRONG: {fault}" for fault in faults], sep="", file=sys.stderr)
     return 1 if faults else 0
 
@@ -158,12 +160,14 @@ def _measure_reminders(ground: Ground, size: Size, only: Collection[str]) -> lis
     return faults
 
 
-def _machine(engine: Engine) -> str:
-    with engine.connect() as connection:
-        settings = {name: connection.scalar(text(f"SHOW {name}")) for name in ("server_version", "fsync")}
+def _machine(url: str) -> str:
+    """Say what this is measured on: the processor, and PostgreSQL's settings that bear on it."""
+    names = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
+    with psycopg.connect(url) as connection:
+        said = {name: (connection.execute(f"SHOW {name}").fetchone() or ["?"])[0] for name in names}
     return (
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {settings['server_version']} "
-        f"(fsync {settings['fsync']}), gunicorn gthread"
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {said.pop('server_version')} "
+        f"({', '.join(f'{name} {value}' for name, value in said.items())}), gunicorn gthread\n"
     )
 
 

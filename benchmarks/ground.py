@@ -23,15 +23,15 @@ class Ground:
     """A server; its databases are made by name, each with the schema that the migrations build."""
 
     def __init__(self, server: Server) -> None:
-        self._server = server
+        self.url = server.url
         self._has_model = False
         self._filled: dict[int, str] = {}
 
     def empty_database(self, name: str, *, like: str = "template1") -> str:
         """Create a database with nothing in it, or with what is in another, and return its URL."""
-        with psycopg.connect(self._server.url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
-        return self._server.url.replace("/postgres?", f"/{name}?", 1)
+        return self.url.replace("/postgres?", f"/{name}?", 1)
 
     def database(self, name: str) -> str:
         """Create a desk's database with nothing in it but the demo campaign, and return its URL."""

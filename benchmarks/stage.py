@@ -27,6 +27,7 @@ class Stage:
     ours: int
     bare: int
     engine: Engine
+    url: str
     environment: dict[str, str]
     log: Path
 
@@ -51,7 +52,7 @@ def set_up() -> Iterator[Stage]:
         with urlopen(f"{base}/v1/campaigns/default", timeout=10) as response:
             (folder / "answer").write_bytes(response.read())
         bare = stack.enter_context(_bare(server.url, folder))
-        yield Stage(int(base.rpartition(":")[2]), bare, engine, settings, folder / "ours.log")
+        yield Stage(int(base.rpartition(":")[2]), bare, engine, server.url, settings, folder / "ours.log")
 
 
 @contextmanager
