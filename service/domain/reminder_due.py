@@ -67,5 +67,22 @@ def due_next(reminder: Reminder, every_months: int, *, now: datetime.datetime, m
     return _at(first + gone * interval, zone)
 
 
+def wanted_since(reminder: Reminder, *, month_seconds: int | None = None) -> datetime.datetime:
+    """Return since when a gift makes this occurrence needless: since it was asked for, or came the time before.
+
+    It came the time before also when it was skipped then, so that one gift does not keep all later ones away.
+    """
+    asked_at, every_months = reminder.asked_at, reminder.every_months
+    last = max(asked_at, reminder.sent_at or asked_at)
+    if every_months is None:
+        return last
+    if month_seconds is not None:
+        return max(last, reminder.due_at - datetime.timedelta(seconds=every_months * month_seconds))
+    zone, hour, months = reminder.timezone, reminder.campaign.send_hour, reminder.months
+    while (before := next_month(asked_at, months=months, zone=zone, hour=hour)).on < reminder.due_on:
+        last, months = max(last, before.at), months + every_months
+    return last
+
+
 def _at(at: datetime.datetime, zone: str) -> Due:
     return Due(on=at.astimezone(ZoneInfo(zone)).date(), at=at)

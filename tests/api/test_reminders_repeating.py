@@ -10,6 +10,7 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.errors import IllegalMove
+from service.domain.reminder_due import wanted_since
 from service.domain.reminder_moves import schedule_next
 from service.domain.reminder_status import ReminderEvent
 from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
@@ -164,3 +165,25 @@ def test_who_asks_for_one_has_no_others_any_more(client: FlaskClient, desk: Desk
     remind(client, months=1, repeat=True)
     assert remind(client, months=6).json["repeat"] is False
     assert the_reminder(desk).every_months is None
+
+
+@pytest.mark.parametrize("month_seconds", [None, 60])
+@pytest.mark.parametrize("last", [ReminderEvent.DELIVER, ReminderEvent.SKIP])
+def test_a_gift_makes_the_next_one_needless_but_none_after_that(
+    client: FlaskClient, desk: Desk, clock: Clock, last: ReminderEvent, month_seconds: int | None
+) -> None:
+    remind(client, months=1, repeat=True)
+    asked_at = clock.now
+    if month_seconds:
+        with desk.database.transaction() as session:
+            session.get_one(Reminder, the_reminder(desk).id).due_at = asked_at + datetime.timedelta(seconds=60)
+    assert since_when(desk, month_seconds) == asked_at
+    came_at = clock.now = the_reminder(desk).due_at
+    try_mail(desk, the_reminder(desk).id, last)
+    come_again(desk, month_seconds=month_seconds)
+    assert since_when(desk, month_seconds) == came_at
+
+
+def since_when(desk: Desk, month_seconds: int | None) -> datetime.datetime:
+    with desk.database.reading() as session:
+        return wanted_since(session.get_one(Reminder, the_reminder(desk).id), month_seconds=month_seconds)
