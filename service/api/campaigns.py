@@ -9,7 +9,7 @@ from werkzeug.http import quote_etag
 
 from schemas.campaign import CampaignResponse, split_paragraphs
 from schemas.reminder_words import reminder_options, texts_of_the_offer
-from schemas.texts import choose_language, widget_texts
+from schemas.texts import choose_language, texts_in, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
@@ -51,6 +51,9 @@ def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
     terms, once, again = campaign_terms(campaign), campaign.reminder_choices, campaign.reminder_repeats
     options = reminder_options(once, again, lang, campaign.texts, locale=find_locale(lang))
     offer = texts_of_the_offer(lang, campaign.texts, repeats=bool(again), confirm=campaign.reminder_confirm)
+    if campaign.reminder_confirm and "reminder_date" in offer:
+        # The page without JavaScript says this in a line of its own, for which the box has no place.
+        offer["reminder_date"] += " " + texts_in("pages", lang, campaign.texts)["reminder_set_known"]
     return terms | {
         "heading": said.get("heading", campaign.heading),
         "message": message,

@@ -116,6 +116,11 @@ def test_a_reader_who_must_confirm_is_told_so(
     assert "{date}" in said["reminder_date"]
 
 
+def test_a_reader_who_confirmed_before_is_not_left_waiting_for_a_mail(desk: Desk, client: FlaskClient) -> None:
+    said = texts_with(desk, client, reminder={"confirm": True})
+    assert said["reminder_date"].endswith(texts_of("pages", "en")["reminder_set_known"])
+
+
 def test_what_the_campaign_itself_says_stands(desk: Desk, client: FlaskClient) -> None:
     own = {"reminder_set": "Look at your mail!", "reminder_consent": "For your reminders."}
     said = texts_with(desk, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
