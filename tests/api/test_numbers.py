@@ -2,7 +2,6 @@
 
 import datetime
 import threading
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -132,54 +131,60 @@ def standing(number: int) -> Standing:
 
 
 class Counting:
-    """A count of whole tables that takes as long as a test says."""
+    """A count of whole tables that takes, by the watch, as many seconds as a test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk) -> None:
         self.begun = 0
+        self.seconds = 0.0
+        self.fails = False
+        self.watch = 1000.0
         self.may_end = threading.Event()
         self.may_end.set()
+        self._kept = KeptStanding(desk.database.reading, count=self._count, monotonic=lambda: self.watch)
 
-    def __call__(self, _session: object) -> Standing:
+    def _count(self, _session: object) -> Standing:
         self.begun += 1
         number = self.begun
         assert self.may_end.wait(30)
+        self.watch += self.seconds
+        if self.fails:
+            raise exc.OperationalError("SELECT", {}, ConnectionResetError())
         return standing(number)
+
+    def latest(self, *, wait_seconds: float = 30) -> Standing | None:
+        return self._kept.latest(wait_seconds=wait_seconds)
 
 
 def test_a_count_that_takes_long_keeps_nobody_waiting(desk: Desk) -> None:
-    counting = Counting()
-    kept = KeptStanding(desk.database.reading, count=counting)
+    counting = Counting(desk)
+    counting.seconds = 1
     counting.may_end.clear()
-    assert kept.latest(wait_seconds=0.01) is None
+    assert counting.latest(wait_seconds=0.01) is None
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda _: kept.latest(wait_seconds=0.01), range(8))) == [None] * 8
+        answers = pool.map(lambda _: counting.latest(wait_seconds=0.01), range(8))
+        assert list(answers) == [None] * 8
     counting.may_end.set()
-    assert kept.latest() == standing(1)
+    assert counting.latest() == standing(1)
     assert counting.begun == 1
 
 
 def test_a_count_is_kept_for_a_hundred_times_as_long_as_it_took(desk: Desk) -> None:
-    counting = Counting()
-    kept = KeptStanding(desk.database.reading, count=lambda session: [time.sleep(0.02), counting(session)][1])
-    assert kept.latest() == standing(1)
-    assert kept.latest() == standing(1)
-    quick = KeptStanding(desk.database.reading, count=counting)
-    before = quick.latest()
-    time.sleep(0.5)
-    assert quick.latest() != before
+    counting = Counting(desk)
+    counting.seconds = 2
+    assert counting.latest() == standing(1)
+    counting.watch += 199
+    assert counting.latest() == standing(1)
+    counting.watch += 1
+    counting.seconds = 0
+    # One that took no time at all is not kept at all.
+    assert [counting.latest(), counting.latest()] == [standing(2), standing(3)]
 
 
 def test_without_a_database_the_count_before_stays_until_it_is_back(desk: Desk) -> None:
-    def count(_session: object) -> Standing:
-        calls.append(True)
-        if len(calls) == 2:
-            # A database that is away may take long to say so; that is no reason to leave it alone for long.
-            time.sleep(0.2)
-            raise exc.OperationalError("SELECT", {}, ConnectionResetError())
-        return standing(len(calls))
-
-    calls: list[bool] = []
-    kept = KeptStanding(desk.database.reading, count=count)
-    assert kept.latest() == standing(1)
-    time.sleep(0.5)
-    assert [kept.latest(), kept.latest()] == [standing(1), standing(3)]
+    counting = Counting(desk)
+    assert counting.latest() == standing(1)
+    # A database that is away may take long to say so; that is no reason to leave it alone for long.
+    counting.seconds, counting.fails = 10, True
+    assert counting.latest() == standing(1)
+    counting.fails = False
+    assert counting.latest() == standing(3)
