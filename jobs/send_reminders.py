@@ -16,14 +16,16 @@ from service.domain.ports import MailServerRefusesUs
 log = structlog.get_logger()
 
 
-def send_reminders(desk: Desk, stop: threading.Event) -> Mapping[str, int]:
+def send_reminders(desk: Desk, stop: threading.Event) -> Mapping[str, int] | None:
     """Send what is due, the longest due first; return how many reminders came to which end.
+
+    None while a mail server that was away is left alone.
 
     Raises:
         MailServerAway, MailServerRefusesUs: no mail can leave; what was not sent waits, at no cost to it.
     """
     if not desk.breaker.lets_through(desk.clock()):
-        return {}
+        return None
     counts = _take_up_what_a_broken_run_left(desk)
     carriers = [Carrier(desk, mailer, stop) for mailer in desk.mailers]
     with ThreadPoolExecutor(len(carriers), thread_name_prefix="carrier") as pool:

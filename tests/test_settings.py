@@ -117,6 +117,17 @@ WRONG = [
     ("MAIL_URL", "smtp://mail.example?tls="),
     ("MAIL_URL", "smtp://mail.example?ssl=1"),
     ("MAIL_FROM", "The Paper"),
+    ("MAIL_FROM", "0@"),
+    ("MAIL_FROM", "The Paper <a@.example>"),
+    ("MAIL_RATE", "fast"),
+    ("MAIL_RATE", "0"),
+    ("MAIL_RATE", "nan"),
+    ("MAIL_CONNECTIONS", "0"),
+    ("MAIL_PER_CONNECTION", "0"),
+    ("MAIL_IN_DOUBT", "drop"),
+    ("SENDING_HOURS", "night"),
+    ("LEASE_SECONDS", "5"),
+    ("POSTMARK_WEBHOOK_LOGIN", "nobody"),
     ("MAIL_FROM", "a@b.example\nBcc: c@d.example"),
     ("PUBLIC_URL", "support.paper.example"),
     ("PUBLIC_URL", "ftp://paper.example"),
@@ -181,6 +192,29 @@ def test_keys_are_listed_with_the_current_one_first() -> None:
 def test_on_heroku_one_proxy_is_trusted() -> None:
     assert read(DYNO="web.1").trusted_proxies == 1
     assert read(DYNO="web.1", TRUSTED_PROXIES="2").trusted_proxies == 2
+
+
+def test_the_public_address_is_written_as_mail_programs_read_it() -> None:
+    assert read(PUBLIC_URL="https://zeitung.bücher.example").public_url == "https://zeitung.xn--bcher-kva.example"
+
+
+def test_mail_leaves_by_day_as_fast_as_it_can_over_one_connection_unless_told_otherwise() -> None:
+    mail = read().mail
+    assert (mail.rate, mail.connections, mail.per_connection, mail.lease_seconds) == (None, 1, 100, 60)
+    assert (mail.keeps_hours, mail.holds_doubtful, mail.postmark_login, mail.mailgun_key) == (
+        True,
+        False,
+        None,
+        None,
+    )
+    told = read(MAIL_RATE="2.5", MAIL_CONNECTIONS="4", MAIL_IN_DOUBT="hold", SENDING_HOURS="any").mail
+    assert (told.rate, told.connections, told.holds_doubtful, told.keeps_hours) == (2.5, 4, True, False)
+    assert read(MAIL_RATE="off").mail.rate is None
+
+
+def test_where_a_month_lasts_a_minute_no_mail_waits_for_the_morning() -> None:
+    assert not read(MONTH_SECONDS="60").mail.keeps_hours
+    assert read(MONTH_SECONDS="60", SENDING_HOURS="campaign").mail.keeps_hours
 
 
 def test_the_public_address_has_no_slash_at_its_end() -> None:

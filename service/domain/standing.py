@@ -14,7 +14,7 @@ from schemas.vocabulary import JobOutcome, PledgeStatus, ReminderStatus, Suppres
 from service.db.job_run import JobRun
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.db.suppression import Suppression
+from service.domain.mail.suppression import count_suppressions
 from service.domain.ports import Door
 
 # At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
@@ -47,7 +47,7 @@ def count_standing(session: Session) -> Standing:
     return Standing(
         pledges=count_pledges(session),
         reminders=count_reminders(session),
-        suppressed=_count_suppressed(session),
+        suppressed=count_suppressions(session),
         jobs=_jobs(session),
     )
 
@@ -62,11 +62,6 @@ def count_reminders(session: Session) -> dict[ReminderStatus, int]:
     """Return how many reminders stand where; a status that none has is 0."""
     rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
     return dict.fromkeys(ReminderStatus, 0) | dict(rows)
-
-
-def _count_suppressed(session: Session) -> dict[Suppressed, int]:
-    rows = session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason)).all()
-    return dict.fromkeys(Suppressed, 0) | dict(rows)
 
 
 def _jobs(session: Session) -> dict[str, JobStanding]:

@@ -39,6 +39,8 @@ def public_url(url: str) -> str:
         parts = urlsplit(url)
         # Reading the port is what tells whether it is one.
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # Mail programs look for no link in a header that is not ASCII (RFC 8058), and browsers write names so too.
+        name = (parts.hostname or "").encode("idna").decode()
     except ValueError:
         sound = False
     # Pages and the widget stand at the root of their host, so an address with a path would lead nowhere.
@@ -47,7 +49,7 @@ def public_url(url: str) -> str:
             f"PUBLIC_URL must be an address without a path, such as https://support.paper.example, not {url!r}."
         )
     # As browsers write an origin, so that ours can be compared with theirs.
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    host = f"[{name}]" if ":" in name else name
     usual = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
     return f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{parts.port}"
 

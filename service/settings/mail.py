@@ -83,7 +83,9 @@ def _server(url: str) -> MailServer | None:
 
 
 def _sender(sender: str) -> str:
-    if "@" not in parseaddr(sender)[1] or any(ord(sign) < 32 for sign in sender):
+    name, _, host = parseaddr(sender)[1].rpartition("@")
+    # A host must begin like one, or the library that writes headers takes offence at every single mail.
+    if not name or not host[:1].isalnum() or any(ord(sign) < 32 for sign in sender):
         raise SettingsError(
             f"MAIL_FROM must be an address such as 'The Paper <support@paper.example>', not {sender!r}."
         )

@@ -97,7 +97,9 @@ def history(desk: Desk, reminder_id: object) -> list[tuple[str, str]]:
 
 def run(desk: Desk, post: Post | None = None) -> Mapping[str, int]:
     """Run the job once, with another mailer if one is given; return what it counts."""
-    return send_reminders(desk if post is None else with_post(desk, post), threading.Event())
+    counts = send_reminders(desk if post is None else with_post(desk, post), threading.Event())
+    assert counts is not None
+    return counts
 
 
 def standing(desk: Desk) -> dict[str, int]:

@@ -37,7 +37,7 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(desk: Desk, clock: C
         (ReminderStatus.SCHEDULED, 0)
     ] * 3
     for _ in range(3):
-        assert send_reminders(desk, threading.Event()) == {}
+        assert send_reminders(desk, threading.Event()) is None
     assert post.opened == 1
     clock.advance(minutes=1)
     with pytest.raises(MailServerAway):
@@ -79,7 +79,7 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(desk: Desk, cl
     with pytest.raises(MailServerRefusesUs):
         send_reminders(desk, threading.Event())
     clock.advance(minutes=2)
-    assert send_reminders(desk, threading.Event()) == {}
+    assert send_reminders(desk, threading.Event()) is None
     assert tries == ["reader-0@news.example"]
     assert {(find(desk, each).status, find(desk, each).attempts) for each in asked} == {
         (ReminderStatus.SCHEDULED, 0)

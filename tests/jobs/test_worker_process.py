@@ -106,7 +106,7 @@ def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(desk: Desk, url: st
         began = time.monotonic()
         process.terminate()
         assert process.wait(timeout=20) == 0
-        # Far less than the 15 seconds until its next tick: nothing makes a stopping worker wait.
+        # Far less than a stopping worker may take: nothing makes a stopping worker wait.
         assert time.monotonic() - began < 10
 
 
