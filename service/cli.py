@@ -11,6 +11,7 @@ from service.commands.export import export
 from service.commands.jobs import jobs
 from service.commands.keys import keys
 from service.commands.migrate import migrate
+from service.commands.reminders import reminders
 from service.commands.suppressions import suppressions
 from service.commands.tokens import token
 from service.domain.errors import DomainError
@@ -58,7 +59,7 @@ def dev() -> None:
     processes.develop()
 
 
-for command in (migrate, token, campaign, export, jobs, keys, suppressions):
+for command in (migrate, token, campaign, export, jobs, keys, reminders, suppressions):
     cli.add_command(command)
 
 

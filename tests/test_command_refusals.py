@@ -22,6 +22,12 @@ COMMANDS = [
     ["campaign", "apply"],
     ["export"],
     ["keys", "rotate"],
+    ["jobs"],
+    ["reminders", "failed"],
+    ["reminders", "retry"],
+    ["suppressions", "list"],
+    ["suppressions", "check"],
+    ["suppressions", "lift"],
 ]
 
 
@@ -53,7 +59,9 @@ def test_a_database_that_cannot_be_reached_is_one_sentence(command: list[str], u
     assert "hidden" not in result.stderr
 
 
-@pytest.mark.parametrize("command", [["campaign", "show"], ["token", "list"], ["export"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["campaign", "show"], ["token", "list"], ["export"], ["reminders", "failed"]], ids=" ".join
+)
 def test_a_database_without_tables_is_told_to_migrate(worker_id: str, tmp_path: Path, command: list[str]) -> None:
     for url in (make_database(f"mainstay_bare_{worker_id}"), f"sqlite:///{tmp_path}/bare.db"):
         result = mainstay(*command, DATABASE_URL=url)

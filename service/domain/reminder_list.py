@@ -1,7 +1,6 @@
 """Reminders as staff read them, and what staff can do for one that failed."""
 
 import datetime
-import uuid
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -10,10 +9,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
-from service.domain.errors import ReminderNotFound
 from service.domain.pledge_list import Page, read_cursor, write_cursor
-from service.domain.reminder_moves import move_reminder
-from service.domain.reminder_status import ReminderEvent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +60,3 @@ def list_reminders(session: Session, wanted: ReminderFilter, *, limit: int, curs
         query = query.where(Reminder.id < read_cursor(cursor))
     rows = list(session.execute(query))
     return Page(rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else None)
-
-
-def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.datetime) -> Reminder:
-    """Send a failed reminder back into the queue, due at once, with all its attempts before it.
-
-    Raises:
-        ReminderNotFound: there is none with this id.
-        IllegalMove: it has not failed.
-    """
-    reminder = session.get(Reminder, reminder_id, with_for_update=True)
-    if reminder is None:
-        raise ReminderNotFound("There is no reminder with this id.")
-    move_reminder(session, reminder, ReminderEvent.SEND_BACK, now=now)
-    reminder.attempts = 0
-    reminder.due_at = now
-    return reminder

@@ -1,0 +1,98 @@
+"""What staff can do for reminders that failed: see why, and send them back once the cause is mended."""
+
+import datetime
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import ReminderStatus
+from service.db.campaign import Campaign
+from service.db.delivery import Delivery
+from service.db.reminder import Reminder, stands
+from service.domain.errors import ReminderNotFound
+from service.domain.reminder_moves import move_reminder
+from service.domain.reminder_status import ReminderEvent
+
+ROWS_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How many reminders of a campaign failed for one reason; the campaign is None if it was deleted."""
+
+    campaign: str | None
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureFilter:
+    """Which failed reminders: of one campaign, for reasons that begin so; what is None filters nothing."""
+
+    campaign: str | None = None
+    reason: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what the query must ask for."""
+        asked = [stands(ReminderStatus.FAILED)]
+        if self.campaign is not None:
+            asked.append(Campaign.slug == self.campaign)
+        if self.reason is not None:
+            asked.append(Reminder.reason.startswith(self.reason, autoescape=True))
+        return asked
+
+
+def list_failures(session: Session, wanted: FailureFilter) -> list[Failure]:
+    """Return how many failed for which reason, the most first."""
+    number = func.count()
+    rows = session.execute(
+        select(Campaign.slug, func.coalesce(Reminder.reason, ""), number)
+        .select_from(Reminder)
+        .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
+        .where(*wanted.conditions())
+        .group_by(Campaign.slug, Reminder.reason)
+        .order_by(number.desc(), Campaign.slug, Reminder.reason)
+    )
+    return [Failure(slug, reason, count) for slug, reason, count in rows]
+
+
+def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.datetime) -> Reminder:
+    """Send a failed reminder back into the queue, due at once, with all its attempts before it.
+
+    Raises:
+        ReminderNotFound: there is none with this id.
+        IllegalMove: it has not failed.
+    """
+    reminder = session.get(Reminder, reminder_id, with_for_update=True)
+    if reminder is None:
+        raise ReminderNotFound("There is no reminder with this id.")
+    _send_back(session, reminder, now=now)
+    return reminder
+
+
+def retry_failures(
+    session: Session, wanted: FailureFilter, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE
+) -> int:
+    """Send some failed reminders back, the oldest first, passing over what somebody holds; return how many."""
+    failed = session.scalars(
+        select(Reminder)
+        .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
+        .where(*wanted.conditions())
+        .order_by(Reminder.due_at)
+        .limit(limit)
+        .with_for_update(of=Reminder, skip_locked=True)
+    ).all()
+    for reminder in failed:
+        _send_back(session, reminder, now=now)
+    return len(failed)
+
+
+def _send_back(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
+    move_reminder(session, reminder, ReminderEvent.SEND_BACK, now=now)
+    reminder.attempts, reminder.due_at = 0, now
+    tried = session.get(Delivery, (reminder.id, reminder.occurrence))
+    if tried is not None:
+        # It is the same mail, under the same Message-ID, but the tries that it used up are given back to it.
+        tried.attempts = 0

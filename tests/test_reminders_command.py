@@ -1,0 +1,111 @@
+"""`mainstay reminders`: why some failed, and sending them back once the cause is mended."""
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select, text, update
+
+from schemas.vocabulary import ReminderStatus
+from service.cli import cli
+from service.db.audit_entry import AuditEntry
+from service.db.delivery import Delivery
+from service.db.reminder import Reminder
+from service.desk import Desk
+from tests.clock import Clock
+from tests.db.people import ask
+from tests.jobs.posts import find, history
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(desk: Desk) -> Run:
+    def run(*arguments: str, typed: str | None = None) -> Result:
+        settings = {
+            "DATABASE_URL": desk.settings.database_url,
+            "SECRET_KEYS": ",".join(desk.settings.secret_keys),
+        }
+        return CliRunner().invoke(cli, ["reminders", *arguments], env=settings, input=typed)
+
+    return run
+
+
+def fail(desk: Desk, address: str, reason: str):
+    """Make a reminder that failed after eight tries."""
+    reminder_id = ask(desk, address)
+    with desk.database.transaction() as session:
+        gone = {"status": ReminderStatus.FAILED, "reason": reason, "attempts": 8, "due_at": desk.clock()}
+        session.execute(update(Reminder).where(Reminder.id == reminder_id).values(gone))
+        tried = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
+        session.add(Delivery(reminder_id=reminder_id, began_at=desk.clock(), **tried))
+    return reminder_id
+
+
+def test_without_a_failure_it_says_so(desk: Desk, run: Run) -> None:
+    ask(desk, "a@news.example")
+    assert run("failed").stderr == "No reminder has failed.\n"
+    result = run("retry")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "No such reminder has failed.\n"
+
+
+def test_failures_are_counted_by_reason_the_most_first(desk: Desk, run: Run) -> None:
+    fail(desk, "a@news.example", "recipient refused (550)")
+    for number in range(3):
+        fail(desk, f"b{number}@news.example", "recipient refused for now (450)")
+    lines = [line.split(maxsplit=2) for line in run("failed").stdout.splitlines()]
+    assert lines == [
+        ["3", "default", "recipient refused for now (450)"],
+        ["1", "default", "recipient refused (550)"],
+    ]
+    assert run("failed", "--campaign", "elsewhere").stderr == "No reminder has failed.\n"
+
+
+def test_only_those_of_the_reason_go_back_with_all_their_tries(desk: Desk, run: Run, clock: Clock) -> None:
+    mended, other = (
+        fail(desk, "a@news.example", "could not be written: UndefinedError"),
+        fail(desk, "b@news.example", "100% refused"),
+    )
+    result = run("retry", "--reason", "could not", typed="y\n")
+    assert result.exit_code == 0
+    assert result.stdout == "Sent 1 reminders back into the queue.\n"
+    assert (find(desk, mended).status, find(desk, mended).attempts) == (ReminderStatus.SCHEDULED, 0)
+    assert history(desk, mended)[-1] == ("send_back", "scheduled")
+    assert find(desk, other).status == ReminderStatus.FAILED
+    with desk.database.reading() as session:
+        assert session.get_one(Delivery, (mended, 1)).attempts == 0
+        assert session.scalars(select(AuditEntry)).one().details == {"returned": 1}
+    # A reason is taken as it is written, and is no pattern.
+    assert run("retry", "--reason", "%", "--yes").stderr == "No such reminder has failed.\n"
+
+
+def test_who_says_no_changes_nothing(desk: Desk, run: Run) -> None:
+    failed = fail(desk, "a@news.example", "refused")
+    result = run("retry", typed="n\n")
+    assert result.exit_code == 1
+    assert "Send 1 reminders back?" in result.stderr
+    assert find(desk, failed).status == ReminderStatus.FAILED
+
+
+def test_thousands_go_back_in_many_small_steps(desk: Desk, run: Run) -> None:
+    failed = fail(desk, "a@news.example", "refused")
+    with desk.database.transaction() as session:
+        columns = [
+            column.name for column in Reminder.__table__.columns if column.name not in ("id", "supporter_id")
+        ]
+        names = ", ".join(columns)
+        session.execute(
+            text(
+                "WITH people AS (INSERT INTO supporters (id, email, email_hash, created_at) "
+                "SELECT gen_random_uuid(), '', decode(md5(n::text), 'hex'), now() FROM generate_series(1, 999) n "
+                "RETURNING id) "
+                f"INSERT INTO reminders (id, supporter_id, {names}) "
+                f"SELECT gen_random_uuid(), people.id, {names.replace('due_at', 'reminders.due_at')} "
+                "FROM people, reminders WHERE reminders.id = :id"
+            ),
+            {"id": failed},
+        )
+    result = run("retry", "--yes")
+    assert result.stdout == "Sent 1000 reminders back into the queue.\n"
+    assert result.stderr.splitlines() == [f"{number} of 1000 sent back" for number in range(200, 1001, 200)]
