@@ -6,13 +6,16 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from schemas.vocabulary import PledgeStatus, ReminderStatus
+from schemas.vocabulary import DeliveryOutcome, PledgeStatus, ReminderStatus
 from service.db.audit_entry import AuditEntry
 from service.db.base import new_id
+from service.db.delivery import Delivery
 from service.db.reminder import Reminder
 from service.desk import Desk
+from service.domain.reminder_status import ReminderEvent
 from tests.api.wire import assert_problem, bearer, change_campaign, listed, pay, pledge, remind, the_reminder
 from tests.clock import Clock
+from tests.db.people import try_mail
 
 REMINDERS = "/v1/admin/reminders"
 
@@ -74,6 +77,20 @@ def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
         assert (entry.action, entry.details) == ("retry_reminder", {"reminder": str(reminder_id)})
     again = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
     assert_problem(again, 409, "illegal_move")
+
+
+def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_message_id(
+    client: FlaskClient, desk: Desk
+) -> None:
+    remind(client)
+    reminder_id = the_reminder(desk).id
+    try_mail(desk, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
+    with desk.database.transaction() as session:
+        session.execute(update(Delivery).values(attempts=8))
+    client.post(f"{REMINDERS}/{reminder_id}/retry", headers=bearer(desk, "manage"))
+    assert the_reminder(desk).occurrence == 1
+    with desk.database.reading() as session:
+        assert session.scalars(select(Delivery.attempts)).one() == 0
 
 
 def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, desk: Desk) -> None:
