@@ -16,7 +16,7 @@ from service.db.reminder import FINISHED, Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.errors import ReminderNotFound
-from service.domain.reminders import find_reminder, reminder_token, snooze_reminder
+from service.domain.reminder_links import find_reminder, reminder_token, snooze_reminder
 from service.domain.retention import Forgotten, forget_finished_reminders
 from tests.clock import Clock
 from tests.db.people import ask, give, how_many
