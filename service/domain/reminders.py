@@ -18,23 +18,9 @@ from service.domain.addresses import normalise_address
 from service.domain.campaigns import choice_for
 from service.domain.pledges import check_amount
 from service.domain.reminder_due import choose_months, due_after
-from service.domain.reminder_links import cancel_reminder, find_reminder, reminder_token, snooze_reminder
-from service.domain.reminder_moves import ask_to_confirm, move_reminder, renew_reminder, schedule_next
-from service.domain.reminder_promise import SetReminder, chosen_gift
+from service.domain.reminder_moves import ask_to_confirm, renew_reminder
+from service.domain.reminder_promise import SetReminder
 from service.domain.supporters import meet_supporter
-
-__all__ = [
-    "ReminderWish",
-    "SetReminder",
-    "cancel_reminder",
-    "chosen_gift",
-    "find_reminder",
-    "move_reminder",
-    "reminder_token",
-    "schedule_next",
-    "set_reminder",
-    "snooze_reminder",
-]
 
 MADE = "made"
 

@@ -20,7 +20,7 @@ from service.domain.idempotency import request_hash
 from service.domain.money import Money
 from service.domain.payments import Charge, settle_pledge
 from service.domain.pledges import find_pledge
-from service.domain.reminders import reminder_token
+from service.domain.reminder_links import reminder_token
 from service.domain.supporters import erase_supporter
 from tests.api.wire import (
     PLEDGE,

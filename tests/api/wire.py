@@ -20,7 +20,7 @@ from service.domain.campaigns import apply_campaign, campaign_terms, find_campai
 from service.domain.money import Money
 from service.domain.payments import Charge, settle_pledge
 from service.domain.pledges import find_pledge
-from service.domain.reminders import reminder_token
+from service.domain.reminder_links import reminder_token
 from service.domain.staff import create_staff_token
 
 PLEDGE: dict[str, Any] = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}

@@ -17,7 +17,7 @@ from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain import key_rotation
 from service.domain.key_rotation import Rotation, rotate_keys
-from service.domain.reminders import cancel_reminder, reminder_token
+from service.domain.reminder_links import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.clock import Clock
 from tests.conftest import settings_for

@@ -72,6 +72,10 @@ def test_who_gave_this_month_is_asked_again_the_next(desk: Desk, clock: Clock) -
     run(desk, post)
     assert post.letters == []
     assert [event for event, _ in history(desk, reminder_id)][-2:] == ["skip", "come_again"]
+    for _ in range(2):
+        clock.now = find(desk, reminder_id).due_at
+        run(desk, post)
+    assert post.addresses == [READER] * 2
 
 
 def test_the_tallies_say_what_became_of_the_mails(desk: Desk, clock: Clock) -> None:

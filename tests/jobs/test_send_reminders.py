@@ -15,7 +15,7 @@ from service.domain.money import Money
 from service.domain.payments import Charge, fail_payment
 from service.domain.pledges import PledgeWish, make_pledge
 from service.domain.ports import MailDelayed, ReminderLetter
-from service.domain.reminders import cancel_reminder, reminder_token
+from service.domain.reminder_links import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask, give
 from tests.jobs.posts import READER, Post, find, history, run, standing

@@ -24,6 +24,7 @@ from service.domain.mail.claims import Claim
 from service.domain.mail.suppression import Addressee, suppressed_among
 from service.domain.mail_tallies import count_mails
 from service.domain.ports import ReminderLetter
+from service.domain.reminder_due import wanted_since
 from service.domain.reminder_links import reminder_token
 from service.domain.reminder_moves import move_reminder, schedule_next
 from service.domain.reminder_promise import chosen_gift
@@ -82,16 +83,16 @@ def write_letters(
         why = suppressed.get(reminder.id)
         if why is not None:
             _end(session, drafts, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {why}", now=now)
-        elif _gave_since_asking(reminder, gave_at.get(reminder.supporter_id)):
-            _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
-            schedule_next(session, reminder, now=now, month_seconds=month_seconds)
-        else:
-            try:
-                letter = _letter(session, reminder, campaign, addresses[reminder.id], links)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-                _end(session, drafts, reminder, ReminderEvent.FAIL, unwritable(error), now=now)
+            continue
+        try:
+            if _gave_already(reminder, gave_at.get(reminder.supporter_id), month_seconds):
+                _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
+                schedule_next(session, reminder, now=now, month_seconds=month_seconds)
             else:
+                letter = _letter(session, reminder, campaign, addresses[reminder.id], links)
                 drafts.letters.append((held[reminder.id], letter))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
+            _end(session, drafts, reminder, ReminderEvent.FAIL, unwritable(error), now=now)
     if drafts.ended:
         count_mails(session, **drafts.ended)
     return drafts
@@ -151,11 +152,10 @@ def _last_gifts(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID,
     return {supporter_id: paid_at for supporter_id, paid_at in rows if supporter_id is not None}
 
 
-def _gave_since_asking(reminder: Reminder, gave_at: datetime.datetime | None) -> bool:
+def _gave_already(reminder: Reminder, gave_at: datetime.datetime | None, month_seconds: int | None) -> bool:
     if gave_at is None or reminder.awaits_confirmation:
         return False
-    # One that comes again asks whether they gave since it last came.
-    return gave_at >= max(reminder.asked_at, reminder.sent_at or reminder.asked_at)
+    return gave_at >= wanted_since(reminder, month_seconds=month_seconds)
 
 
 def _letter(
