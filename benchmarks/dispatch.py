@@ -67,7 +67,7 @@ def _make_due(url: str, mails: int) -> None:
     """Leave nothing in the database but so many reminders, each due by now."""
     with psycopg.connect(url) as connection:
         connection.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
-    fill(url, Crowd(mails, mails, 0, datetime.now(UTC)), (KEYS,), quietly=True)
+    fill(url, Crowd(mails, datetime.now(UTC), beside=mails), (KEYS,), quietly=True)
 
 
 def _settings(port: int, connections: int = 1) -> dict[str, str]:

@@ -144,8 +144,8 @@ def main() -> None:
     parser.add_argument("--database-url", required=True, help="migrated, without reminders; its keys: SECRET_KEYS")
     options = parser.parse_args()
     url = database_url(options.database_url).replace("postgresql+psycopg://", "postgresql://", 1)
-    beside, scattered = (options.due, 0) if options.beside else (0, options.due)
-    crowd = Crowd(options.rows, beside, scattered, datetime.datetime.now(datetime.UTC))
+    due = {"beside" if options.beside else "scattered": options.due}
+    crowd = Crowd(options.rows, datetime.datetime.now(datetime.UTC), **due)
     fill(url, crowd, tuple(os.environ.get("SECRET_KEYS", KEYS).split(",")))
 
 

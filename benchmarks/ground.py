@@ -42,12 +42,14 @@ class Ground:
             self._has_model = True
         return self.empty_database(name, like=MODEL)
 
-    def reminders(self, rows: int, *, beside: int = 0, scattered: int = 0) -> str:
-        """Return the URL of a desk's database with so many reminders; it is filled when it is first asked for."""
+    def reminders(self, rows: int, **due: int) -> str:
+        """Return the URL of a desk's database with so many reminders, which is filled when it is first asked for.
+
+        `due` says how many are due, and how they lie (see `Crowd`).
+        """
         if rows not in self._filled:
             self._filled[rows] = self.database(f"reminders_{rows}")
-            crowd = Crowd(rows, beside, scattered, datetime.datetime.now(datetime.UTC))
-            fill(self._filled[rows], crowd, (KEYS,))
+            fill(self._filled[rows], Crowd(rows, datetime.datetime.now(datetime.UTC), **due), (KEYS,))
         return self._filled[rows]
 
 

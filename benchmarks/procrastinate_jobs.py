@@ -31,8 +31,8 @@ class Jobs:
         self._app = App(connector=PsycopgConnector(conninfo=url))
         self._runner = asyncio.Runner()
         now = datetime.datetime.now(datetime.UTC)
-        due = batch * rounds
-        self._runner.run(self._fill(Crowd(rows, 0 if scattered else due, due if scattered else 0, now)))
+        due = {"scattered" if scattered else "beside": batch * rounds}
+        self._runner.run(self._fill(Crowd(rows, now, **due)))
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")

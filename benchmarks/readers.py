@@ -15,6 +15,7 @@ from service.db.supporter import EMAIL
 YEAR_SECONDS = 365 * 86400
 # Nothing that is promised for later becomes due while somebody measures.
 SOON_SECONDS = 6 * 3600
+ONE_IN = 5
 ZONES = ("Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Europe/Riga", "America/Sao_Paulo")
 ODD = 0x9E3779B97F4A7C15
 
@@ -23,27 +24,33 @@ ODD = 0x9E3779B97F4A7C15
 class Crowd:
     """Who is to be made: `rows` readers, whose mails are spread over the year after the instant `now`.
 
-    Those of some are due by then. The first that asked, `beside` one another in the tables, are the longest due.
-    Then come those that lie `scattered` over the tables, no two on one page, which is the worst that can happen to
-    whoever fetches them.
+    Those of some are due by then, in this order. First the first that asked, `beside` one another in the tables.
+    Then `among` those who asked next one in five, as where readers choose between a month and a year and live in
+    several zones. Then some `scattered` over all the rest, no two on one page, which is the worst that can happen
+    to whoever fetches them.
     """
 
     rows: int
-    beside: int
-    scattered: int
     now: datetime.datetime
+    beside: int = 0
+    among: int = 0
+    scattered: int = 0
 
     @property
     def due(self) -> int:
         """How many are due."""
-        return self.beside + self.scattered
+        return self.beside + self.among + self.scattered
 
     def place(self, number: int) -> int:
         """Return where in the order of due dates a reader stands, from 0: each place is taken once."""
         if number < self.beside:
             return number
-        others = self.rows - self.beside
-        return self.beside + (number - self.beside) * _stride(others) % others
+        rest, is_among = number - self.beside, number - self.beside < self.among * ONE_IN
+        if is_among and rest % ONE_IN == 0:
+            return self.beside + rest // ONE_IN
+        other = rest - (rest // ONE_IN + 1 if is_among else self.among)
+        others = self.rows - self.beside - self.among
+        return self.beside + self.among + other * _stride(others) % others
 
     def due_at(self, number: int) -> datetime.datetime:
         """Return when the mail may leave."""
