@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from sqlalchemy.orm import Session
-
 from schemas.vocabulary import DeliveryOutcome
 from service.desk import Desk
 from service.domain.errors import LeaseLost
@@ -51,21 +49,22 @@ class Hand:
     def is_idle(self) -> bool:
         return not self._claims
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether a mail is between its beginning and the server's reply."""
-        return self._mail is not None
+    def take_a_step(self, answer: tuple[DeliveryOutcome, bool]) -> None:
+        """Do what comes next: claim, begin a mail, hear the server's answer to it, or settle the batch."""
+        if self.is_idle:
+            self._claim()
+        elif self._mail is not None:
+            self._hear(self._mail, *answer)
+        elif self._drafts:
+            self._go_on(*self._drafts.pop(0))
+        else:
+            self._finish()
 
-    @property
-    def may_go_on(self) -> bool:
-        """Whether there is a reply to put on record, or another mail to begin."""
-        return not self.has_begun and bool(self._reply or self._drafts)
-
-    def claim(self, limit: int = 3) -> None:
+    def _claim(self) -> None:
         now = self._desk.clock()
         with self._desk.database.transaction() as session:
             claimed = claim_due_reminders(
-                session, worker=self._name, now=now, limit=limit, lease=LEASE, keep_hours=True
+                session, worker=self._name, now=now, limit=3, lease=LEASE, keep_hours=True
             )
             self._claims = claimed.claims
             self._drafts = write_letters(session, claimed.claims, links=self._desk.links, now=now).letters
@@ -74,17 +73,11 @@ class Hand:
         with self._desk.database.transaction() as session:
             renew_leases(session, worker=self._name, now=self._desk.clock(), lease=LEASE)
 
-    def go_on(self) -> None:
-        """Put the last reply on record and begin the next mail, each if there is one."""
+    def _go_on(self, claim: Claim, letter: ReminderLetter) -> None:
+        """Put the last reply on record, if there is one, and begin the next mail in the same transaction."""
         reply, self._reply = self._reply, None
         now = self._desk.clock()
         begun = False
-        if not self._drafts:
-            assert reply is not None
-            with self._desk.database.transaction() as session:
-                self._record(session, reply)
-            return
-        claim, letter = self._drafts.pop(0)
         with self._desk.database.transaction() as session:
             if reply is not None:
                 _, begun = pass_on(session, reply, claim, now=now)
@@ -95,10 +88,8 @@ class Hand:
             self._mail = claim
             self._check(claim, letter)
 
-    def hear(self, outcome: DeliveryOutcome, *, arrives: bool) -> None:
+    def _hear(self, mail: Claim, outcome: DeliveryOutcome, arrives: bool) -> None:
         """Get an answer to the mail that has begun; it may have arrived although the answer is a bad one."""
-        mail = self._mail
-        assert mail is not None
         self._mail = None
         if arrives:
             self._post.copies[mail.reminder_id, mail.occurrence] += 1
@@ -109,26 +100,27 @@ class Hand:
                 return
         self._reply = Reply(mail, outcome, "so said the server")
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Settle the batch, whatever of it was not begun."""
         with self._desk.database.transaction() as session:
             if self._reply is not None:
-                self._record(session, self._reply)
+                with suppress(LeaseLost):
+                    record_reply(session, self._reply, now=self._desk.clock())
             settle(session, self._claims, rules=self._rules, now=self._desk.clock())
         self._forget()
 
     def crash(self) -> None:
         """End between any two steps; another worker starts in its place."""
-        self.lose_hold()
+        self._lose_hold()
         self.is_frozen = False
         self._forget()
 
     def freeze(self) -> None:
         """Stop without ending, as a machine that sleeps; its leases run out, and it comes back unaware."""
-        self.lose_hold()
+        self._lose_hold()
         self.is_frozen = True
 
-    def lose_hold(self) -> None:
+    def _lose_hold(self) -> None:
         for mail in (self._mail, self._reply.claim if self._reply else None):
             if mail is not None:
                 self._excuse(mail)
@@ -136,7 +128,3 @@ class Hand:
     def _excuse(self, mail: Claim) -> None:
         if not self._rules.holds_doubtful:
             self._post.excuses[mail.reminder_id, mail.occurrence] += 1
-
-    def _record(self, session: Session, reply: Reply) -> None:
-        with suppress(LeaseLost):
-            record_reply(session, reply, now=self._desk.clock())

@@ -40,6 +40,4 @@ def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses
         )
     finally:
         desk.database.engine.dispose()
-    say(
-        f"{walks:,} walks of up to {SCALE.steps} steps on {database}: nothing twice, none after a cancel, none lost"
-    )
+    say(f"{walks:,} walks of up to {SCALE.steps} steps on {database}: none twice, none after a cancel, none lost")

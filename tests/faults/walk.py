@@ -4,72 +4,43 @@ import datetime
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.commands.campaigns import read_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
-from service.db.campaign import Campaign
 from service.db.reminder import Reminder, ReminderMove
 from service.db.tables import Base
-from service.desk import Desk
-from service.domain.campaigns import apply_campaign, find_campaign, read_terms
+from service.domain.campaigns import apply_campaign, read_terms
 from service.domain.failed_reminders import retry_reminder
 from service.domain.mail.claims import Claim
 from service.domain.mail.settling import Rules, return_lost_reminders
 from service.domain.ports import ReminderLetter
-from service.domain.reminder_links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
-from service.domain.reminders import ReminderWish, set_reminder
 from service.domain.retention import forget_unconfirmed_reminders
-from service.domain.supporters import meet_supporter
 from tests.api.wire import change_campaign
-from tests.clock import Clock
-from tests.faults.hand import LEASE, Hand, Post
-
-BEGINNING = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
-CAREFUL = "careful"
-ZONES = {"ada@news.example": "Pacific/Auckland", "bo@news.example": "America/New_York"}
-# Few, so that much happens to each.
-READERS = (("ada@news.example", "default"), ("bo@news.example", CAREFUL))
-WISHES = st.sampled_from(READERS)
-FAILED, SCHEDULED, SENDING = ReminderStatus.FAILED, ReminderStatus.SCHEDULED, ReminderStatus.SENDING
-WORKERS = st.sampled_from((0, 1))
-PASSED = st.sampled_from([datetime.timedelta(minutes=minutes) for minutes in (0.5, 2, 60, 60 * 12, 60 * 24 * 8)])
-ANSWERS = st.sampled_from(
-    [
-        *[(DeliveryOutcome.ACCEPTED, True)] * 3,
-        (DeliveryOutcome.DEFERRED, False),
-        (DeliveryOutcome.DEFERRED, True),
-        (DeliveryOutcome.REJECTED, False),
-        (DeliveryOutcome.WITHDRAWN, False),
-    ]
+from tests.faults.hand import LEASE, Hand, Mail
+from tests.faults.readers import (
+    BEGINNING,
+    CAREFUL,
+    NO_WORK,
+    READERS,
+    WORK,
+    WORKERS,
+    Readers,
+    Wish,
+    Work,
 )
+
+FAILED, SCHEDULED, SENDING = ReminderStatus.FAILED, ReminderStatus.SCHEDULED, ReminderStatus.SENDING
+PASSED = st.sampled_from([datetime.timedelta(minutes=minutes) for minutes in (0.5, 2, 60, 60 * 12, 60 * 24 * 8)])
 LONGEST_WAY_TO_QUIET = 40
 
 
-@dataclass
-class Wish:
-    """What one reader wants of one campaign, as the reader knows it; `since` is the occurrence they asked for."""
-
-    reminder_id: uuid.UUID
-    is_wanted: bool = True
-    is_confirmed: bool = False
-    since: int = 1
-
-
-class Walk(RuleBasedStateMachine):
+class Walk(Readers):
     """One walk. It ends with the workers doing all that is left to do, so that nothing can be lost on the way."""
-
-    def __init__(self, desk: Desk, clock: Clock) -> None:
-        super().__init__()
-        self.desk, self.clock = desk, clock
-        self.post = Post()
-        self.wishes: dict[tuple[str, str], Wish] = {}
 
     @initialize(holds_doubtful=st.booleans())
     def set_up(self, holds_doubtful: bool) -> None:
@@ -83,110 +54,56 @@ class Walk(RuleBasedStateMachine):
         change_campaign(self.desk, slug=CAREFUL, reminder=offer | {"confirm": True})
         self.rules = Rules(holds_doubtful=holds_doubtful)
         self.workers = [Hand(self.desk, self.post, self.rules, self.check_that_it_may_leave) for _ in range(2)]
+        self.questions: set[Mail] = set()
         self.standing: Counter[ReminderStatus] = Counter()
         for who in READERS:
-            self.sign_up(who, months=1, repeat=False)
+            self.sign_up(who, months=1, repeat=False, work=NO_WORK)
 
-    @rule(who=WISHES, months=st.sampled_from((1, 3)), repeat=st.booleans())
-    def sign_up(self, who: tuple[str, str], months: int, repeat: bool) -> None:
-        address, slug = who
-        asked = ReminderWish(
-            campaign=slug, email=address, months=1 if repeat else months, repeat=repeat, timezone=ZONES[address]
-        )
-        with self.desk.database.transaction() as session:
-            set_reminder(session, find_campaign(session, slug), asked, now=self.clock())
-            person = meet_supporter(session, address, now=self.clock())
-            reminder = session.scalars(
-                select(Reminder)
-                .join(Reminder.campaign)
-                .where(Reminder.supporter_id == person, Campaign.slug == slug)
-            ).one()
-            wish = self.wishes.setdefault(who, Wish(reminder.id, is_confirmed=slug != CAREFUL))
-            wish.is_wanted, wish.since = True, reminder.occurrence
-
-    @rule(who=WISHES)
-    def cancel(self, who: tuple[str, str]) -> None:
-        wish = self.wishes.get(who)
-        if wish is not None:
-            with self.desk.database.transaction() as session:
-                cancel_reminder(session, self.token(session, wish), now=self.clock())
-            wish.is_wanted, wish.is_confirmed = False, who[1] != CAREFUL
-
-    @rule(who=WISHES)
-    def snooze(self, who: tuple[str, str]) -> None:
-        wish = self.wishes.get(who)
-        if wish is not None and self.has_mail(wish):
-            with self.desk.database.transaction() as session:
-                snooze_reminder(session, self.token(session, wish), months=1, now=self.clock())
-                wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
-            wish.is_wanted = wish.is_confirmed = True
-
-    @rule(who=WISHES)
-    def confirm(self, who: tuple[str, str]) -> None:
-        wish = self.wishes.get(who)
-        if wish is not None and wish.is_wanted and self.has_mail(wish):
-            with self.desk.database.transaction() as session:
-                confirm_reminder(session, self.token(session, wish), now=self.clock())
-                if not wish.is_confirmed:
-                    wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
-            wish.is_confirmed = True
-
-    @precondition(lambda self: self.standing[SCHEDULED] and self.any_worker(lambda worker: worker.is_idle))
-    @rule(first=WORKERS)
-    def claim(self, first: int) -> None:
-        self.turn_the_clock(self.next_due())
-        self.worker(first, lambda worker: worker.is_idle).claim()
-
-    @precondition(lambda self: self.any_worker(lambda worker: worker.may_go_on))
-    @rule(first=WORKERS)
-    def go_on(self, first: int) -> None:
-        self.worker(first, lambda worker: worker.may_go_on).go_on()
-
-    @precondition(lambda self: self.any_worker(lambda worker: worker.has_begun))
-    @rule(first=WORKERS, answer=ANSWERS)
-    def hear(self, first: int, answer: tuple[DeliveryOutcome, bool]) -> None:
-        self.worker(first, lambda worker: worker.has_begun).hear(answer[0], arrives=answer[1])
-
-    @precondition(lambda self: self.any_worker(lambda worker: worker.may_finish))
-    @rule(first=WORKERS)
-    def finish(self, first: int) -> None:
-        self.worker(first, lambda worker: worker.may_finish).finish()
+    @rule(work=WORK)
+    def go_on(self, work: Work) -> None:
+        self.let_work(work)
 
     @precondition(lambda self: self.any_worker(lambda worker: not worker.is_idle))
-    @rule(first=WORKERS)
-    def crash(self, first: int) -> None:
+    @rule(first=WORKERS, work=WORK)
+    def crash(self, first: int, work: Work) -> None:
         self.worker(first, lambda worker: not worker.is_idle).crash()
+        self.let_work(work)
 
     @precondition(lambda self: self.any_worker(lambda worker: not worker.is_idle))
-    @rule(first=WORKERS)
-    def freeze(self, first: int) -> None:
+    @rule(first=WORKERS, work=WORK)
+    def freeze(self, first: int, work: Work) -> None:
         self.worker(first, lambda worker: not worker.is_idle).freeze()
+        self.let_work(work)
 
     @precondition(lambda self: any(worker.is_frozen for worker in self.workers))
-    @rule()
-    def thaw(self) -> None:
+    @rule(work=WORK)
+    def thaw(self, work: Work) -> None:
         for worker in self.workers:
             worker.is_frozen = False
+        self.let_work(work)
 
     @precondition(lambda self: self.standing[SENDING])
-    @rule()
-    def sweep(self) -> None:
+    @rule(work=WORK)
+    def sweep(self, work: Work) -> None:
         self.turn_the_clock(self.clock() + LEASE)
         with self.desk.database.transaction() as session:
             return_lost_reminders(session, rules=self.rules, now=self.clock())
+        self.let_work(work)
 
     @precondition(lambda self: self.standing[FAILED])
-    @rule()
-    def send_the_failed_back(self) -> None:
+    @rule(work=WORK)
+    def send_the_failed_back(self, work: Work) -> None:
         with self.desk.database.transaction() as session:
             for reminder in session.scalars(select(Reminder).where(Reminder.status == FAILED)):
                 retry_reminder(session, reminder.id, now=self.clock())
                 if self.rules.holds_doubtful:
                     self.post.excuses[reminder.id, reminder.occurrence] += 1
+        self.let_work(work)
 
-    @rule(time=PASSED)
-    def pass_time(self, time: datetime.timedelta) -> None:
+    @rule(time=PASSED, work=WORK)
+    def pass_time(self, time: datetime.timedelta, work: Work) -> None:
         self.turn_the_clock(self.clock() + time)
+        self.let_work(work)
 
     @invariant()
     def look_around(self) -> None:
@@ -202,6 +119,8 @@ class Walk(RuleBasedStateMachine):
     def check_that_it_may_leave(self, claim: Claim, letter: ReminderLetter) -> None:
         [wish] = [wish for wish in self.wishes.values() if wish.reminder_id == claim.reminder_id]
         assert wish.is_wanted, "a mail leaves after its reader cancelled"
+        if letter.asks_to_confirm:
+            self.questions.add((claim.reminder_id, claim.occurrence))
         assert letter.asks_to_confirm == (not wish.is_confirmed), "only the question leaves before a confirmation"
 
     def teardown(self) -> None:
@@ -212,8 +131,8 @@ class Walk(RuleBasedStateMachine):
         while unmet := [wish for wish in self.wishes.values() if wish.is_wanted and not self.is_met(wish)]:
             steps += 1
             assert steps < LONGEST_WAY_TO_QUIET, f"nothing comes of {unmet}"
-            self.send_the_failed_back()
-            self.sweep()
+            self.send_the_failed_back(NO_WORK)
+            self.sweep(NO_WORK)
             self.carry_all()
             self.turn_the_clock(self.next_due())
         self.no_mail_has_arrived_twice_without_a_crash_between()
@@ -221,19 +140,23 @@ class Walk(RuleBasedStateMachine):
 
     def carry_all(self) -> None:
         worker = self.workers[0]
-        worker.claim(limit=10)
-        while worker.may_go_on:
-            worker.go_on()
-            if worker.has_begun:
-                worker.hear(DeliveryOutcome.ACCEPTED, arrives=True)
-        worker.finish()
+        worker.take_a_step((DeliveryOutcome.ACCEPTED, True))
+        while not worker.is_idle:
+            worker.take_a_step((DeliveryOutcome.ACCEPTED, True))
 
     def is_met(self, wish: Wish) -> bool:
-        """Whether a mail has arrived for what they asked last."""
-        return any(row == wish.reminder_id and which >= wish.since for row, which in self.post.copies)
+        """Whether the mail has arrived that they asked for last: the reminder, or first the question."""
+        arrived = {mail for mail in self.post.copies if mail[0] == wish.reminder_id and mail[1] >= wish.since}
+        return bool(arrived - self.questions if wish.is_confirmed else arrived)
 
-    def has_mail(self, wish: Wish) -> bool:
-        return any(row == wish.reminder_id for row, _ in self.post.copies)
+    def let_work(self, work: Work) -> None:
+        """Let a worker take its next steps, as many as it comes to before anything else happens."""
+        which, steps, answer = work
+        worker = self.workers[which]
+        for _ in range(0 if worker.is_frozen else steps):
+            if worker.is_idle:
+                self.turn_the_clock(self.next_due())
+            worker.take_a_step(answer)
 
     def any_worker(self, can: Callable[[Hand], bool]) -> bool:
         return any(can(worker) and not worker.is_frozen for worker in self.workers)
@@ -265,9 +188,6 @@ class Walk(RuleBasedStateMachine):
             if wish.reminder_id not in kept:
                 assert not wish.is_confirmed, "a reminder that its reader confirmed is gone"
                 del self.wishes[who]
-
-    def token(self, session: Session, wish: Wish) -> str:
-        return reminder_token(self.desk.database.keyring, session.get_one(Reminder, wish.reminder_id))
 
     def check_the_histories(self) -> None:
         with self.desk.database.reading() as session:

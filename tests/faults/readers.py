@@ -1,0 +1,122 @@
+"""What readers do on a walk (`tests.faults.walk`), each with a little work of the workers' after it."""
+
+import datetime
+import uuid
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import DeliveryOutcome
+from service.db.campaign import Campaign
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.domain.campaigns import find_campaign
+from service.domain.reminder_links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
+from service.domain.reminders import ReminderWish, set_reminder
+from service.domain.supporters import meet_supporter
+from tests.clock import Clock
+from tests.faults.hand import Post
+
+BEGINNING = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
+CAREFUL = "careful"
+ZONES = {"ada@news.example": "Pacific/Auckland", "bo@news.example": "America/New_York"}
+# Few, so that much happens to each.
+READERS = (("ada@news.example", "default"), ("bo@news.example", CAREFUL))
+WISHES = st.sampled_from(READERS)
+Answer = tuple[DeliveryOutcome, bool]
+Work = tuple[int, int, Answer]
+WORKERS = st.sampled_from((0, 1))
+ANSWERS = st.sampled_from(
+    [
+        *[(DeliveryOutcome.ACCEPTED, True)] * 3,
+        (DeliveryOutcome.DEFERRED, False),
+        (DeliveryOutcome.DEFERRED, True),
+        (DeliveryOutcome.REJECTED, False),
+        (DeliveryOutcome.WITHDRAWN, False),
+    ]
+)
+# Which worker takes how many steps, and what it hears. Something of it is in every step of a walk, since walks in
+# which hardly a mail is begun show little.
+WORK = st.tuples(WORKERS, st.integers(0, 4), ANSWERS)
+NO_WORK: Work = (0, 0, (DeliveryOutcome.ACCEPTED, True))
+
+
+@dataclass
+class Wish:
+    """What one reader wants of one campaign, as the reader knows it; `since` is the occurrence they asked for."""
+
+    reminder_id: uuid.UUID
+    is_wanted: bool = True
+    is_confirmed: bool = False
+    since: int = 1
+
+
+class Readers(RuleBasedStateMachine):
+    """Readers who sign up, cancel, snooze and confirm, in any order."""
+
+    def __init__(self, desk: Desk, clock: Clock) -> None:
+        super().__init__()
+        self.desk, self.clock = desk, clock
+        self.post = Post()
+        self.wishes: dict[tuple[str, str], Wish] = {}
+
+    def let_work(self, work: Work) -> None:
+        """Let a worker take its next steps."""
+        raise NotImplementedError
+
+    @rule(who=WISHES, months=st.sampled_from((1, 3)), repeat=st.booleans(), work=WORK)
+    def sign_up(self, who: tuple[str, str], months: int, repeat: bool, work: Work) -> None:
+        address, slug = who
+        asked = ReminderWish(
+            campaign=slug, email=address, months=1 if repeat else months, repeat=repeat, timezone=ZONES[address]
+        )
+        with self.desk.database.transaction() as session:
+            set_reminder(session, find_campaign(session, slug), asked, now=self.clock())
+            person = meet_supporter(session, address, now=self.clock())
+            reminder = session.scalars(
+                select(Reminder)
+                .join(Reminder.campaign)
+                .where(Reminder.supporter_id == person, Campaign.slug == slug)
+            ).one()
+            wish = self.wishes.setdefault(who, Wish(reminder.id, is_confirmed=slug != CAREFUL))
+            wish.is_wanted, wish.since = True, reminder.occurrence
+        self.let_work(work)
+
+    @rule(who=WISHES, work=WORK)
+    def cancel(self, who: tuple[str, str], work: Work) -> None:
+        wish = self.wishes.get(who)
+        if wish is not None:
+            with self.desk.database.transaction() as session:
+                cancel_reminder(session, self.token(session, wish), now=self.clock())
+            wish.is_wanted, wish.is_confirmed = False, who[1] != CAREFUL
+        self.let_work(work)
+
+    @rule(who=WISHES, work=WORK)
+    def snooze(self, who: tuple[str, str], work: Work) -> None:
+        wish = self.wishes.get(who)
+        if wish is not None and self.has_mail(wish):
+            with self.desk.database.transaction() as session:
+                snooze_reminder(session, self.token(session, wish), months=1, now=self.clock())
+                wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
+            wish.is_wanted = wish.is_confirmed = True
+        self.let_work(work)
+
+    @rule(who=WISHES, work=WORK)
+    def confirm(self, who: tuple[str, str], work: Work) -> None:
+        wish = self.wishes.get(who)
+        if wish is not None and wish.is_wanted and self.has_mail(wish):
+            with self.desk.database.transaction() as session:
+                confirm_reminder(session, self.token(session, wish), now=self.clock())
+                if not wish.is_confirmed:
+                    wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
+            wish.is_confirmed = True
+        self.let_work(work)
+
+    def has_mail(self, wish: Wish) -> bool:
+        return any(row == wish.reminder_id for row, _ in self.post.copies)
+
+    def token(self, session: Session, wish: Wish) -> str:
+        return reminder_token(self.desk.database.keyring, session.get_one(Reminder, wish.reminder_id))
