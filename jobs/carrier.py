@@ -17,7 +17,6 @@ from schemas.vocabulary import DeliveryOutcome
 from service.desk import Desk
 from service.domain.mail.claims import Claim
 from service.domain.mail.deliveries import Reply
-from service.domain.mail.letters import unwritable
 from service.domain.ports import (
     Mail,
     MailDelayed,
@@ -29,6 +28,12 @@ from service.domain.ports import (
     MailWithheld,
     ReminderLetter,
 )
+
+UNWRITABLE = (
+    "could not be written: a text of its campaign cannot be filled in, or its address would forge a header; "
+    "the worker's log says which"
+)
+UNSENDABLE = "could not be sent: the worker's log says why"
 
 log = structlog.get_logger()
 
@@ -96,9 +101,9 @@ class Carrier:
         """Return the mail; None if the letter cannot be made into one, which is then on record."""
         try:
             return self._mailer.write(letter)
-        except Exception as error:
+        except Exception:
             log.exception("reminder_unwritable", reminder=str(claim.reminder_id))
-            self.counts["failed"] += self._books.refuse(claim, unwritable(error))
+            self.counts["failed"] += self._books.refuse(claim, UNWRITABLE)
             return None
 
     def _is_stopped_before(self, slot: datetime.datetime) -> bool:
@@ -133,9 +138,9 @@ class Carrier:
         except DATABASE_AWAY:
             # This is no fault of the reminder, nor of the mail server.
             raise
-        except Exception as error:
+        except Exception:
             log.exception("reminder_failed", reminder=str(claim.reminder_id))
-            outcome, words = DeliveryOutcome.REJECTED, f"could not be sent: {type(error).__name__}"
+            outcome, words = DeliveryOutcome.REJECTED, UNSENDABLE
         else:
             outcome = DeliveryOutcome.ACCEPTED
             self._desk.breaker.reset()

@@ -1,5 +1,6 @@
 """`mainstay reminders`: why some failed, and sending them back once the cause is mended."""
 
+import datetime
 from collections.abc import Callable
 
 import pytest
@@ -35,7 +36,12 @@ def fail(desk: Desk, address: str, reason: str):
     """Make a reminder that failed after eight tries."""
     reminder_id = ask(desk, address)
     with desk.database.transaction() as session:
-        gone = {"status": ReminderStatus.FAILED, "reason": reason, "attempts": 8, "due_at": desk.clock()}
+        gone = {
+            "status": ReminderStatus.FAILED,
+            "reason": reason,
+            "attempts": 8,
+            "due_at": desk.clock() - datetime.timedelta(days=2),
+        }
         session.execute(update(Reminder).where(Reminder.id == reminder_id).values(gone))
         tried = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
         session.add(Delivery(reminder_id=reminder_id, began_at=desk.clock(), **tried))
@@ -64,12 +70,12 @@ def test_failures_are_counted_by_reason_the_most_first(desk: Desk, run: Run) -> 
 
 def test_only_those_of_the_reason_go_back_with_all_their_tries(desk: Desk, run: Run, clock: Clock) -> None:
     mended, other = (
-        fail(desk, "a@news.example", "could not be written: UndefinedError"),
+        fail(desk, "a@news.example", "could not be written: its row makes no letter"),
         fail(desk, "b@news.example", "100% refused"),
     )
     result = run("retry", "--reason", "could not", typed="y\n")
     assert result.exit_code == 0
-    assert result.stdout == "Sent 1 reminders back into the queue.\n"
+    assert result.stdout == "Sent 1 reminder back into the queue.\n"
     assert (find(desk, mended).status, find(desk, mended).attempts) == (ReminderStatus.SCHEDULED, 0)
     assert history(desk, mended)[-1] == ("send_back", "scheduled")
     assert find(desk, other).status == ReminderStatus.FAILED
@@ -84,7 +90,7 @@ def test_who_says_no_changes_nothing(desk: Desk, run: Run) -> None:
     failed = fail(desk, "a@news.example", "refused")
     result = run("retry", typed="n\n")
     assert result.exit_code == 1
-    assert "Send 1 reminders back?" in result.stderr
+    assert "Send 1 reminder back?" in result.stderr
     assert find(desk, failed).status == ReminderStatus.FAILED
 
 

@@ -36,14 +36,16 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
     One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One whose
     address is suppressed is skipped, unless that is lifted first (mainstay suppressions lift).
     """
-    desk, wanted = open_desk(), FailureFilter(campaign=campaign, reason=reason)
+    desk = open_desk()
+    # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
+    wanted = FailureFilter(campaign=campaign, reason=reason, due_before=desk.clock())
     with desk.database.reading() as session:
         number = sum(failure.count for failure in list_failures(session, wanted))
     if not number:
         click.echo("No such reminder has failed.", err=True)
         return
     if not yes:
-        click.confirm(f"Send {number} reminders back?", abort=True, err=True)
+        click.confirm(f"Send {_reminders(number)} back?", abort=True, err=True)
     returned = 0
     while True:
         with desk.database.transaction() as session:
@@ -53,4 +55,8 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
                 audit(session, desk, "retry_reminders", {"returned": returned})
                 break
         click.echo(f"{returned} of {number} sent back", err=True)
-    click.echo(f"Sent {returned} reminders back into the queue.")
+    click.echo(f"Sent {_reminders(returned)} back into the queue.")
+
+
+def _reminders(number: int) -> str:
+    return f"{number} reminder{'' if number == 1 else 's'}"

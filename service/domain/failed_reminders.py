@@ -29,10 +29,11 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class FailureFilter:
-    """Which failed reminders: of one campaign, for reasons that begin so; what is None filters nothing."""
+    """Which failed reminders: of one campaign, for reasons that begin so, due before; None filters nothing."""
 
     campaign: str | None = None
     reason: str | None = None
+    due_before: datetime.datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what the query must ask for."""
@@ -41,6 +42,8 @@ class FailureFilter:
             asked.append(Campaign.slug == self.campaign)
         if self.reason is not None:
             asked.append(Reminder.reason.startswith(self.reason, autoescape=True))
+        if self.due_before is not None:
+            asked.append(Reminder.due_at < self.due_before)
         return asked
 
 

@@ -16,7 +16,7 @@ from tests.processes import wait_until
 pytestmark = pytest.mark.xdist_group("kills")
 WORKERS = 3
 SEED = 20_261_123
-IN_DOUBT = "in doubt: the worker stopped while the mail was leaving, so it may have arrived"
+IN_DOUBT = "in doubt: the mail was handed over but no reply is on record, so it may have arrived"
 
 
 @pytest.mark.parametrize("connections", [1, 4] if IN_FULL else [1])

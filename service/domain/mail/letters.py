@@ -5,7 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import LargeBinary, Row, func, select, type_coerce
 from sqlalchemy.orm import Session
@@ -70,7 +70,7 @@ def write_letters(
             addresses[reminder.id] = _address(session, campaign, closed)
             rows.append(row)
         except Unwritable as error:
-            _end(session, drafts, reminder, ReminderEvent.FAIL, unwritable(error), now=now)
+            _end(session, drafts, reminder, ReminderEvent.FAIL, _unwritable(error), now=now)
     suppressed = suppressed_among(
         session,
         [
@@ -92,15 +92,17 @@ def write_letters(
                 letter = _letter(session, reminder, campaign, addresses[reminder.id], links)
                 drafts.letters.append((held[reminder.id], letter))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-            _end(session, drafts, reminder, ReminderEvent.FAIL, unwritable(error), now=now)
+            _end(session, drafts, reminder, ReminderEvent.FAIL, _unwritable(error), now=now)
     if drafts.ended:
         count_mails(session, **drafts.ended)
     return drafts
 
 
-def unwritable(error: Exception) -> str:
+def _unwritable(error: Exception) -> str:
     """Say in the staff's words why a letter could not be written; only our own errors are known to be discreet."""
-    return f"could not be written: {error if isinstance(error, Unwritable) else type(error).__name__}"
+    if isinstance(error, ZoneInfoNotFoundError):
+        error = Unwritable("its time zone is not known")
+    return f"could not be written: {error if isinstance(error, Unwritable) else 'its row makes no letter'}"
 
 
 def _claimed_rows(session: Session, held: dict[uuid.UUID, Claim]) -> list[Row[Reminder, Campaign, bytes]]:

@@ -25,7 +25,7 @@ from service.domain.reminder_moves import move_reminder, schedule_next
 from service.domain.reminder_status import ReminderEvent
 
 NOT_BEGUN = "not_begun"
-IN_DOUBT = "in doubt: the worker stopped while the mail was leaving, so it may have arrived"
+IN_DOUBT = "in doubt: the mail was handed over but no reply is on record, so it may have arrived"
 ROWS_AT_ONCE = 100
 
 
