@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev test lint bench lock widget
+.PHONY: help install dev test lint bench lock widget faults
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,6 +32,9 @@ test: .venv/dev.stamp widget/node_modules/.stamp ## run every test: PostgreSQL, 
 	@./scripts/need-browser
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+faults: .venv/dev.stamp ## kill, crash, refuse and poison at full size, and print the numbers
+	FAULTS=full $(BIN)/python -m pytest -s tests/faults
 
 lint: .venv/dev.stamp widget/node_modules/.stamp ## check style, types, import directions and that the built widget is fresh
 	$(BIN)/ruff check .
