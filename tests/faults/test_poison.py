@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 
 from service.db.supporter import EMAIL
@@ -17,7 +16,6 @@ from tests.faults.sink import FarSink
 from tests.faults.workers import Workers
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.xdist_group("faults")
 FORGED = "reader@news.example\r\nBcc: everybody@news.example"
 
 
@@ -101,7 +99,7 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     for poison, reminder_id in zip(POISONS, poisoned, strict=True):
         poison(desk, reminder_id)
     with Workers(1, url, sink, tmp_path / "log") as workers:
-        wait_until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=120)
+        wait_until(lambda: is_quiet(desk), what="every reminder to be done with")
         log = workers.log
     report = sink.report()
     items = {item["id"]: item for item in listed(client, staff, "/v1/admin/reminders", status="failed")["items"]}

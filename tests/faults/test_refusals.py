@@ -3,7 +3,6 @@
 import datetime
 from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus, Suppressed
@@ -17,7 +16,6 @@ from tests.faults.sink import DROP, TAKE_AND_DROP, FarSink
 from tests.faults.workers import Workers
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.xdist_group("refusals")
 COUNT = 40
 UNKNOWN, REFUSED, LATER, LAST_TRY, CUT_OFF, TAKEN, GOODBYE = range(5, COUNT, 5)
 

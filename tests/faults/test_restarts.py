@@ -16,7 +16,6 @@ from tests.faults.workers import Workers
 from tests.postgres import Server
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.xdist_group("faults")
 WORKERS = 3
 
 

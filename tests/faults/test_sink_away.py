@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 
 from service.db.delivery import Delivery
@@ -14,7 +13,6 @@ from tests.faults.sink import DROP, FarSink
 from tests.faults.workers import Workers
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.xdist_group("faults")
 WORKERS = 3
 
 

@@ -13,8 +13,6 @@ from tests.conftest import settings_for
 from tests.faults.scale import IN_FULL, SCALE, say
 from tests.faults.walk import BEGINNING, Walk
 
-pytestmark = pytest.mark.xdist_group("walks")
-
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses_one(
