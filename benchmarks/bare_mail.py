@@ -1,8 +1,9 @@
-"""Bare loops over smtplib with one connection that is kept: no database, no record, no rate, no second try.
+"""Bare loops over smtplib with one connection that is kept: no rate, no second try, and mostly no database.
 
 It reads a mail of ours from standard input and sends as many like it as it is told. *ready*: all are made before
 the first leaves, so that nothing but the sending is left. *built*: each is an EmailMessage that is made when its
-turn comes, of texts that are ready, as one would write it without us.
+turn comes, of texts that are ready, as one would write it without us. *recorded*: ready, but a row is committed
+before each leaves, which is the least that whoever must not mail anybody twice has to do.
 """
 
 import smtplib
@@ -13,6 +14,8 @@ from email.message import EmailMessage
 from email.policy import SMTP as RFC_5321
 from email.utils import parseaddr
 
+import psycopg
+
 from benchmarks.readers import address
 
 # These come with the content, in whatever form it takes.
@@ -20,18 +23,21 @@ OF_THE_CONTENT = ("mime-version", "content-type", "content-transfer-encoding")
 
 
 def main() -> None:
-    """Send `argv[3]` mails to the port `argv[2]` in the way `argv[1]`."""
-    way, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    """Send `argv[3]` mails to the port `argv[2]` in the way `argv[1]`; `argv[4]` is the database for a record."""
+    way, port, count, url = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     sample = message_from_bytes(sys.stdin.buffer.read(), policy=RFC_5321)
     assert isinstance(sample, EmailMessage)
-    with smtplib.SMTP("127.0.0.1", port) as connection:
+    with smtplib.SMTP("127.0.0.1", port) as connection, psycopg.connect(url, autocommit=True) as database:
         if way == "built":
             for mail in _built(sample, count):
                 connection.send_message(mail)
             return
+        database.execute("CREATE TABLE IF NOT EXISTS bare_record (recipient text, at timestamptz DEFAULT now())")
         sender = parseaddr(sample["From"])[1]
         ready = [(mail["To"], mail.as_bytes()) for mail in _built(sample, count)]
         for recipient, content in ready:
+            if way == "recorded":
+                database.execute("INSERT INTO bare_record (recipient) VALUES (%s)", [recipient])
             connection.sendmail(sender, [recipient], content)
 
 

@@ -40,7 +40,8 @@ class Crew:
 
 CREWS = (Crew(1, 1), Crew(1, 2), Crew(1, 4), Crew(2, 1), Crew(2, 2))
 READY, BUILT = "smtplib loop, mails ready-made", "smtplib loop, mails built in turn"
-WAYS = {READY: "ready", BUILT: "built"}
+RECORDED = "smtplib loop, ready-made, a row before each"
+WAYS = {READY: "ready", BUILT: "built", RECORDED: "recorded"}
 
 
 def race(ground: Ground, *, mails: int, crews: tuple[Crew, ...], rounds: int) -> str:
@@ -52,7 +53,7 @@ def race(ground: Ground, *, mails: int, crews: tuple[Crew, ...], rounds: int) ->
         _make_due(url, mails)
         sample = _sample(url)
         for name, way in WAYS.items():
-            tally = _send_bare(way, sample, mails)
+            tally = _send_bare(url, way, sample, mails)
             speeds[name].append(_speed(tally, mails, name))
             sizes[name] = tally.bytes // mails
         for crew in crews:
@@ -92,9 +93,9 @@ def _sample(url: str) -> bytes:
     return desk.mailers[0].write(drafts.letters[0][1]).content
 
 
-def _send_bare(way: str, sample: bytes, mails: int) -> Tally:
+def _send_bare(url: str, way: str, sample: bytes, mails: int) -> Tally:
     with Sink() as sink:
-        command = [sys.executable, "-m", "benchmarks.bare_mail", way, str(sink.port), str(mails)]
+        command = [sys.executable, "-m", "benchmarks.bare_mail", way, str(sink.port), str(mails), url]
         subprocess.run(command, input=sample, cwd=ROOT, check=True)
         return sink.tally()
 
@@ -124,11 +125,14 @@ def _speed(tally: Tally, mails: int, name: str) -> float:
 
 
 def _table(speeds: dict[str, list[float]], sizes: dict[str, int], title: str) -> str:
-    lines = [f"{title:44}{'mails/s':>9}{'bytes':>7}   share of ready-made   share of built in turn"]
+    bases = {READY: "/ ready-made", BUILT: "/ built in turn", RECORDED: "/ with a row"}
+    lines = [
+        f"{title:44}{'mails/s':>9}{'bytes':>7}   {''.join(f'{words:22}' for words in bases.values())}".rstrip()
+    ]
     for name, own in speeds.items():
-        shares = []
-        for base in (READY, BUILT):
+        shares = ""
+        for base in bases:
             ratios = [one / other for one, other in zip(own, speeds[base], strict=True)]
-            shares.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-        lines.append(f"{name:44}{statistics.median(own):>9,.0f}{sizes[name]:>7,}   {shares[0]:22}{shares[1]}")
+            shares += f"{f'{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})':22}"
+        lines.append(f"{name:44}{statistics.median(own):>9,.0f}{sizes[name]:>7,}   {shares}".rstrip())
     return "\n".join(lines)

@@ -33,6 +33,7 @@ def test_the_quick_benchmarks_of_reminders_print_a_figure_for_each_way() -> None
         r"procrastinate, 2,000 jobs, scattered",
         r"smtplib loop, mails ready-made",
         r"smtplib loop, mails built in turn",
+        r"smtplib loop, ready-made, a row before each",
         r"ours, 2 workers, 2 connections each",
         r"POST /v1/reminders, 6,000 rows",
         r"POST /v1/reminders, none",
