@@ -14,7 +14,6 @@ from tests.faults.due import addresses, fill, is_quiet, standing
 from tests.faults.scale import SCALE, say
 from tests.faults.sink import FarSink
 from tests.faults.workers import Workers
-from tests.processes import wait_until
 
 FORGED = "reader@news.example\r\nBcc: everybody@news.example"
 
@@ -99,7 +98,7 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     for poison, reminder_id in zip(POISONS, poisoned, strict=True):
         poison(desk, reminder_id)
     with Workers(1, url, sink, tmp_path / "log") as workers:
-        wait_until(lambda: is_quiet(desk), what="every reminder to be done with")
+        workers.until(lambda: is_quiet(desk), what="every reminder to be done with")
         log = workers.log
     report = sink.report()
     items = {item["id"]: item for item in listed(client, staff, "/v1/admin/reminders", status="failed")["items"]}

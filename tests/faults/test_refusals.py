@@ -14,7 +14,6 @@ from service.domain.mail.suppression import suppressions_of
 from tests.faults.due import address, addresses, fill, is_quiet, let_the_pauses_pass, standing
 from tests.faults.sink import DROP, TAKE_AND_DROP, FarSink
 from tests.faults.workers import Workers
-from tests.processes import wait_until
 
 COUNT = 40
 UNKNOWN, REFUSED, LATER, LAST_TRY, CUT_OFF, TAKEN, GOODBYE = range(5, COUNT, 5)
@@ -46,7 +45,7 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
     sink.rule("data", TAKE_AND_DROP, to=address(TAKEN), times=1)
     sink.rule("data", "421 4.3.2 closing for the night", to=address(GOODBYE), times=1)
     with Workers(1, url, sink, tmp_path / "log") as workers:
-        wait_until(lambda: is_quiet(desk), what="every reminder to be tried")
+        workers.until(lambda: is_quiet(desk), what="every reminder to be tried")
         # Put off once more, for a longer while than the last time: anything up to the longest pause.
         reminder, delivery = find(desk, ids[LATER])
         assert (reminder.status, reminder.attempts, delivery.attempts) == (ReminderStatus.SCHEDULED, 4, 4)
@@ -54,7 +53,7 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
         assert "450" in reminder.reason
         sink.calm()
         let_the_pauses_pass(desk)
-        wait_until(lambda: is_quiet(desk), what="what was put off to leave")
+        workers.until(lambda: is_quiet(desk), what="what was put off to leave")
         log = workers.log
     failed = {UNKNOWN: "550", REFUSED: "554", LAST_TRY: "450"}
     for number, code in failed.items():
@@ -81,8 +80,8 @@ def test_a_server_that_refuses_our_login_stops_the_run_and_costs_no_reminder_an_
     fill(desk, COUNT)
     sink.rule("login", "535 5.7.8 wrong name or password")
     with Workers(1, url, sink, tmp_path / "log") as workers:
-        wait_until(lambda: "mail_server_refuses_us" in workers.log, what="the alarm in the log")
-        wait_until(lambda: standing(desk) == {"scheduled": COUNT}, what="every reminder to be handed back")
+        workers.until(lambda: "mail_server_refuses_us" in workers.log, what="the alarm in the log")
+        workers.until(lambda: standing(desk) == {"scheduled": COUNT}, what="every reminder to be handed back")
         assert "535" in workers.log
         assert "password@" not in workers.log
     assert sink.connections == 1
@@ -91,7 +90,7 @@ def test_a_server_that_refuses_our_login_stops_the_run_and_costs_no_reminder_an_
         assert session.scalar(select(func.count()).select_from(Delivery)) == 0
     # Somebody mends it and starts the worker anew.
     sink.calm()
-    with Workers(1, url, sink, tmp_path / "log"):
-        wait_until(lambda: is_quiet(desk), what="every reminder to be sent")
+    with Workers(1, url, sink, tmp_path / "log") as workers:
+        workers.until(lambda: is_quiet(desk), what="every reminder to be sent")
     assert standing(desk) == {"sent": COUNT}
     assert sink.report().extras == 0

@@ -14,7 +14,6 @@ from tests.faults.scale import SCALE, say
 from tests.faults.sink import FarSink
 from tests.faults.workers import Workers
 from tests.postgres import Server
-from tests.processes import wait_until
 
 WORKERS = 3
 
@@ -43,15 +42,15 @@ def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
     with Workers(WORKERS, url, sink, tmp_path / "log") as workers:
         for number in range(SCALE.restarts):
             enough = SCALE.reminders * number // (SCALE.restarts + 1)
-            wait_until(lambda: sink.accepted >= enough, what=f"{enough} mails", seconds=600)  # noqa: B023 - used at once
+            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails", seconds=600)  # noqa: B023 - used at once
             # The worst moment: mails are handed over, and the replies come when there is nowhere to write them.
             sink.hold()
-            wait_until(lambda: sink.in_hand, what="somebody to hand a mail over")
+            workers.until(lambda: sink.in_hand, what="somebody to hand a mail over")
             server.crash()
             sink.calm()
-            wait_until(lambda: not sink.in_hand, what="the replies to be given")
+            workers.until(lambda: not sink.in_hand, what="the replies to be given")
             server.recover()
-        wait_until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=600)
+        workers.until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=600)
         assert workers.all_live
     report = sink.report()
     say(

@@ -11,7 +11,6 @@ from tests.faults.due import addresses, fill, is_quiet, let_the_pauses_pass, sta
 from tests.faults.scale import SCALE, say
 from tests.faults.sink import DROP, FarSink
 from tests.faults.workers import Workers
-from tests.processes import wait_until
 
 WORKERS = 3
 
@@ -21,22 +20,22 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
 ) -> None:
     fill(desk, SCALE.away)
     with Workers(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
-        wait_until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails", seconds=600)
+        workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails", seconds=600)
         sink.close()
-        wait_until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
+        workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
         # Something answers the door now and hangs up at once, so that every knock can be counted.
         sink.rule("greeting", DROP)
         before = sink.connections
         sink.open()
         time.sleep(SCALE.outage_seconds)
-        wait_until(lambda: sink.connections > before, what="a worker to look whether it is back")
+        workers.until(lambda: sink.connections > before, what="a worker to look whether it is back")
         knocks = sink.connections - before
         sink.calm()
         back_at = time.time()
-        wait_until(lambda: is_quiet(desk), what="the backlog to leave", seconds=600)
+        workers.until(lambda: is_quiet(desk), what="the backlog to leave", seconds=600)
         after = [at for _, _, at in sink.report().mails if at >= back_at]
         let_the_pauses_pass(desk)
-        wait_until(lambda: is_quiet(desk), what="what was cut off to leave as well")
+        workers.until(lambda: is_quiet(desk), what="what was cut off to leave as well")
     report = sink.report()
     rate = (len(after) - 1) / (after[-1] - after[0])
     say(

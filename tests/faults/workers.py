@@ -2,6 +2,7 @@
 
 import random
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -45,6 +46,15 @@ class Workers:
     def all_live(self) -> bool:
         """Whether none has ended."""
         return all(process.poll() is None for process in self._processes.values())
+
+    def until(self, condition: Callable[[], object], *, what: str, seconds: float = 60) -> None:
+        """Wait for a condition to hold, as long as no worker ends by itself."""
+
+        def holds() -> object:
+            assert self.all_live, f"a worker ended by itself; see {self._log}"
+            return condition()
+
+        wait_until(holds, what=what, seconds=seconds)
 
     def kill_any(self, chance: random.Random) -> None:
         """Kill a random one, wherever it is."""
