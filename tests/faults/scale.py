@@ -42,8 +42,8 @@ FULL = Scale(
     outage_seconds=60,
     mail_rate=100,
     poisoned=1_000,
-    walks=500,
-    steps=80,
+    walks=300,
+    steps=60,
 )
 IN_FULL = os.environ.get("FAULTS") == "full"
 SCALE = FULL if IN_FULL else SHORT
