@@ -86,6 +86,9 @@ class Books:
                 lease=desk.lease,
                 keep_hours=mail.keeps_hours,
             )
+        # Not in one transaction: PostgreSQL looks again at what a row refers to if it changes twice in one, and a
+        # reminder whose campaign was deleted could then not even fail.
+        with desk.database.transaction() as session:
             drafts = write_letters(
                 session, claimed.claims, links=desk.links, now=now, month_seconds=desk.settings.month_seconds
             )

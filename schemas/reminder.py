@@ -64,7 +64,7 @@ class ReminderItem(Schema):
     """A reminder as staff see it, without its reader's address."""
 
     id = fields.UUID(required=True)
-    campaign = fields.String(required=True)
+    campaign = fields.String(required=True, allow_none=True)
     status = fields.Enum(ReminderStatus, by_value=True, required=True)
     occurrence = fields.Integer(required=True)
     repeat = fields.Boolean(required=True)

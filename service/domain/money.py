@@ -13,6 +13,7 @@ __all__ = ["Money", "exponent", "format_money", "is_currency", "parse_amount", "
 # Where letters would touch a digit, CLDR puts a no-break space, "KWD 1.500" (UTS 35, Currency Spacing).
 # Babel does not, so we do.
 _LETTER_BESIDE_NUMBER: Final = re.compile(r"(?<=[^\W\d_])(?=-?\d)|(?<=\d)(?=[^\W\d_])")
+THOUSAND_DIGITS: Final = 3
 _NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
@@ -53,5 +54,9 @@ def format_money(money: Money, lang: str) -> str:
     digits = exponent(money.currency)
     is_whole = money.amount_minor % 10**digits == 0
     pattern = money_pattern(locale, 0 if is_whole else digits)
-    written: str = pattern.apply(Decimal(to_major(money)), locale, currency=money.currency, currency_digits=False)
+    # Nobody takes "1 00" for a hundred, which is how one language would group it.
+    grouped = pattern.grouping[0] >= THOUSAND_DIGITS
+    written: str = pattern.apply(
+        Decimal(to_major(money)), locale, currency=money.currency, currency_digits=False, group_separator=grouped
+    )
     return _LETTER_BESIDE_NUMBER.sub(_NO_BREAK_SPACE, written)

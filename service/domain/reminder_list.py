@@ -44,7 +44,8 @@ def list_reminders(session: Session, wanted: ReminderFilter, *, limit: int, curs
             Reminder.attempts,
             Reminder.reason,
         )
-        .join(Campaign, Campaign.id == Reminder.campaign_id)
+        # A campaign that was deleted past the constraint leaves reminders that staff must still see.
+        .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
         .order_by(Reminder.id.desc())
         .limit(limit + 1)
     )

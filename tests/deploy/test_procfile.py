@@ -55,7 +55,7 @@ def honcho(env: dict[str, str], log: Path, *processes: str) -> Iterator[subproce
 
 def is_ready(base: str) -> bool:
     try:
-        return requests.get(f"{base}/readyz", timeout=2).status_code == 200
+        return requests.get(f"{base}/readyz", timeout=30).status_code == 200
     except requests.ConnectionError:
         return False
 
@@ -103,4 +103,4 @@ def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_
     assert "Traceback" not in said
     assert "reader@news.example" not in said
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{base}/healthz", timeout=2)
+        requests.get(f"{base}/healthz", timeout=30)

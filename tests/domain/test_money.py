@@ -106,6 +106,7 @@ def test_every_amount_up_to_a_hundred_thousand_reads_back_as_written(currency):
         (750, "USD", "x" * 5000, "$7.50"),
         (750, "USD", "ru-x-private", f"7,50{NBSP}$"),
         (750, "USD", "en_GB", "US$7.50"),
+        (100, "JPY", "tok", "JP¥100"),
     ],
 )
 def test_people_read_money_as_their_language_writes_it(amount, currency, lang, written):

@@ -55,7 +55,7 @@ def write_letters(
     now: datetime.datetime,
     month_seconds: int | None = None,
 ) -> Drafts:
-    """Return the letters for these claims, which this transaction has made.
+    """Return the letters for these claims; one that was lost or cancelled meanwhile has none.
 
     Whoever gave since they asked, or gets no more mail, is skipped. A row that cannot be read or written is failed
     with a reason, and keeps no other from leaving.
@@ -114,8 +114,9 @@ def _claimed_rows(session: Session, held: dict[uuid.UUID, Claim]) -> list[Row[Re
         .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
         .where(Reminder.id.in_(held), stands(ReminderStatus.SENDING))
         .order_by(Reminder.due_at, Reminder.id)
-    ).all()
-    return list(rows)
+        .with_for_update(of=Reminder)
+    )
+    return [row for row in rows if row[0].lease_number == held[row[0].id].lease_number]
 
 
 def _address(session: Session, campaign: Campaign | None, closed: bytes | None) -> str:
