@@ -4,7 +4,7 @@ import threading
 
 from service.desk import Desk
 from service.domain.mail.claims import renew_leases
-from service.domain.summary import beat as write_beat
+from service.domain.watch.summary import beat as write_beat
 
 
 def beat(desk: Desk, _stop: threading.Event) -> None:

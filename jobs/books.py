@@ -18,15 +18,15 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Suppressed
 from service.desk import Desk
-from service.domain.backlog import longest_wait
 from service.domain.errors import LeaseLost
 from service.domain.mail import deliveries
+from service.domain.mail.backlog import longest_wait
 from service.domain.mail.claims import Claim, claim_due_reminders
 from service.domain.mail.deliveries import Reply
 from service.domain.mail.letters import Drafts, write_letters
 from service.domain.mail.pace import reserve_slots
 from service.domain.mail.settling import Rules, refuse_letter, settle
-from service.domain.mail.suppression import suppress
+from service.domain.suppression import suppress
 
 BATCH = 50
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.

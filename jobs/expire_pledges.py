@@ -5,7 +5,7 @@ import threading
 import structlog
 
 from service.desk import Desk
-from service.domain.pledges import expire_abandoned_pledges
+from service.domain.pledges.making import expire_abandoned_pledges
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ import threading
 import structlog
 
 from service.desk import Desk
-from service.domain.idempotency import forget_old_keys
+from service.domain.pledges.idempotency import forget_old_keys
 
 log = structlog.get_logger()
 

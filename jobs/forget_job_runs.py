@@ -3,7 +3,7 @@
 import threading
 
 from service.desk import Desk
-from service.domain.job_record import forget_old_runs
+from service.domain.watch.job_record import forget_old_runs
 
 
 def forget_job_runs(desk: Desk, stop: threading.Event) -> dict[str, int]:

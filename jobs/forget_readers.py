@@ -5,7 +5,11 @@ import threading
 import structlog
 
 from service.desk import Desk
-from service.domain.retention import forget_finished_reminders, forget_kept_mails, forget_unconfirmed_reminders
+from service.domain.keeping.retention import (
+    forget_finished_reminders,
+    forget_kept_mails,
+    forget_unconfirmed_reminders,
+)
 
 log = structlog.get_logger()
 

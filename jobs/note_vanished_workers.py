@@ -5,7 +5,7 @@ import threading
 import structlog
 
 from service.desk import Desk
-from service.domain.job_record import forget_silent_workers, note_vanished_runs
+from service.domain.watch.job_record import forget_silent_workers, note_vanished_runs
 
 log = structlog.get_logger()
 

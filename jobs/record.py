@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.desk import Desk
-from service.domain.job_record import Run, begin_run, end_run
+from service.domain.watch.job_record import Run, begin_run, end_run
 
 log = structlog.get_logger()
 

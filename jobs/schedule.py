@@ -20,7 +20,7 @@ class Job:
     """A function that runs every so many seconds, never twice at once in one worker.
 
     It returns how much it did of what, by name; None if it did not even look. Its runs are written down (see
-    `service.domain.job_record`), unless `is_recorded` is false.
+    `service.domain.watch.job_record`), unless `is_recorded` is false.
     """
 
     name: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.db.session import Database
-from service.domain.campaign_shelf import CampaignShelf
+from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.links import Links
 from service.domain.mail.breaker import Breaker
 from service.domain.ports import Clock, Gateway, Mailer, MailReporter, Throttle

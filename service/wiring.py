@@ -5,7 +5,7 @@ import uuid
 from service.db.keyring import Keyring
 from service.db.session import Database, make_engine
 from service.desk import Desk, utc_now
-from service.domain.campaign_shelf import CampaignShelf
+from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.links import Links
 from service.domain.mail.breaker import Breaker
 from service.domain.ports import Clock, Mailer, Throttle

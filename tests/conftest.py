@@ -20,7 +20,7 @@ from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.migration import migrate
 from service.db.tables import Base
 from service.desk import Desk
-from service.domain.campaigns import apply_campaign, read_terms
+from service.domain.campaigns.terms import apply_campaign, read_terms
 from service.settings import Settings, read_settings
 from service.wiring import build_desk
 from tests.clock import Clock

@@ -10,7 +10,7 @@ from jobs.schedule import Job
 from jobs.worker import run_once
 from service.commands.migrate import migrate_and_seed
 from service.desk import Desk
-from service.domain.job_record import begin_run
+from service.domain.watch.job_record import begin_run
 from service.wiring import build_desk
 from tests.clock import Clock
 from tests.command_line import assert_refused, mainstay

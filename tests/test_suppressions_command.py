@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from schemas.vocabulary import Suppressed
 from service.cli import cli
 from service.db.suppression import EVERYWHERE
-from service.domain.mail.suppression import suppress
+from service.domain.suppression import suppress
 from service.wiring import build_desk
 from tests.command_line import KEYS, assert_refused, mainstay
 from tests.conftest import settings_for

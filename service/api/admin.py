@@ -9,11 +9,11 @@ from schemas.reminder import ReminderPage, ReminderQuery, ReminderResponse
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import audit, staff_only
-from service.domain.failed_reminders import retry_reminder
-from service.domain.pledge_list import Page, PledgeFilter, list_pledges
-from service.domain.reminder_list import ReminderFilter, list_reminders
-from service.domain.reminder_promise import SetReminder, promise_of
-from service.domain.summary import summarise
+from service.domain.pledges.listing import Page, PledgeFilter, list_pledges
+from service.domain.reminders.failures import retry_reminder
+from service.domain.reminders.listing import ReminderFilter, list_reminders
+from service.domain.reminders.promise import SetReminder, promise_of
+from service.domain.watch.summary import summarise
 from service.web import current_desk, reading, transaction
 
 admin = ResourceBlueprint("staff", __name__, url_prefix="/v1/admin", description="For the newsroom's staff.")

@@ -7,8 +7,8 @@ from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import Refusal
 from service.api.staff_access import audit, staff_only
-from service.domain.campaign_shelf import let_go
-from service.domain.campaigns import apply_campaign, campaign_terms, find_campaign, read_terms
+from service.domain.campaigns.shelf import let_go
+from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
 from service.web import current_desk, reading, transaction
 
 admin_campaigns = ResourceBlueprint(

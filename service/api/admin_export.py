@@ -10,8 +10,8 @@ from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import audit, staff_only
 from service.db.session import Database
-from service.domain.export import CONTENT_TYPES, write_export
-from service.domain.pledge_list import PledgeFilter, stream_pledges
+from service.domain.pledges.export import CONTENT_TYPES, write_export
+from service.domain.pledges.listing import PledgeFilter, stream_pledges
 from service.web import current_desk, transaction
 
 exports = ResourceBlueprint("export", __name__, url_prefix="/v1/admin/pledges", description="Pledges as a file.")

@@ -13,8 +13,8 @@ from schemas.texts import choose_language, texts_in, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
-from service.domain.campaigns import campaign_terms
-from service.domain.currencies import exponent, find_locale
+from service.domain.campaigns.terms import campaign_terms
+from service.domain.money.currencies import exponent, find_locale
 from service.web import current_desk
 
 CACHE = "public, max-age=60, stale-while-revalidate=600"

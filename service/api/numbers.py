@@ -7,10 +7,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.db.session import Database
-from service.domain.backlog import MOST_COUNTED, count_due, longest_wait
-from service.domain.mail_tallies import tallies
-from service.domain.standing import KeptStanding, Standing
-from service.domain.summary import last_beat
+from service.domain.mail.backlog import MOST_COUNTED, count_due, longest_wait
+from service.domain.mail.tallies import tallies
+from service.domain.watch.standing import KeptStanding, Standing
+from service.domain.watch.summary import last_beat
 from service.web import current_desk, reading
 
 

@@ -13,10 +13,10 @@ from service.api.numbers import DeskNumbers
 from service.api.problems import problem
 from service.api.staff_access import require_scope
 from service.db.migration import is_current
-from service.domain.backlog import LATE_AFTER, longest_wait
-from service.domain.job_record import SILENT_AFTER, latest_result
+from service.domain.mail.backlog import LATE_AFTER, longest_wait
 from service.domain.ports import MailServerRefusesUs
-from service.domain.summary import last_beat
+from service.domain.watch.job_record import SILENT_AFTER, latest_result
+from service.domain.watch.summary import last_beat
 from service.web import current_desk, is_from_this_machine, reading
 
 SENDING = "send_reminders"

@@ -6,8 +6,8 @@ from typing import Any
 from schemas.pledge import OpenCheckoutResponse, PledgeRequest, PledgeResponse
 from service.api.blueprint import ResourceBlueprint, idempotency_key
 from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
-from service.domain.checkout import OpenCheckout, open_checkout
-from service.domain.pledges import PledgeWish, find_pledge
+from service.domain.pledges.checkout import OpenCheckout, open_checkout
+from service.domain.pledges.making import PledgeWish, find_pledge
 from service.web import count_request, current_desk, reading
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")

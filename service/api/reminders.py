@@ -7,10 +7,10 @@ from flask import Response
 from schemas.reminder import ReminderRequest, ReminderResponse, SnoozeRequest
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import campaign_for_this_page, open_to_listed_origins
-from service.domain import reminder_links
-from service.domain import reminders as domain
-from service.domain.reminder_promise import SetReminder
-from service.domain.reminders import ReminderWish
+from service.domain.reminders import asking as domain
+from service.domain.reminders import links as reminder_links
+from service.domain.reminders.asking import ReminderWish
+from service.domain.reminders.promise import SetReminder
 from service.web import count_request, current_desk, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")

@@ -10,8 +10,8 @@ from marshmallow import ValidationError
 from schemas.campaign import CampaignFile
 from schemas.messages import flatten
 from service.commands.opening import audit, open_desk
-from service.domain import campaigns
-from service.domain.campaign_shelf import let_go
+from service.domain.campaigns import terms as campaigns
+from service.domain.campaigns.shelf import let_go
 
 
 class ReadableDumper(yaml.SafeDumper):

@@ -12,8 +12,8 @@ import click
 
 from schemas.export import FORMATS
 from service.commands.opening import audit, open_desk
-from service.domain.export import write_export
-from service.domain.pledge_list import PledgeFilter, stream_pledges
+from service.domain.pledges.export import write_export
+from service.domain.pledges.listing import PledgeFilter, stream_pledges
 
 STANDARD_OUTPUT = Path("-")
 

@@ -8,7 +8,7 @@ import click
 from schemas.vocabulary import JobOutcome
 from service.commands.opening import open_desk
 from service.db.job_run import JobRun
-from service.domain.job_record import latest_runs
+from service.domain.watch.job_record import latest_runs
 
 HEADINGS = ("when (UTC)", "job", "how long", "outcome", "what came of it")
 

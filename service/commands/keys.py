@@ -5,7 +5,7 @@ import sys
 import click
 
 from service.commands.opening import audit, open_desk
-from service.domain.key_rotation import Rotation, rotate_keys
+from service.domain.keeping.key_rotation import Rotation, rotate_keys
 
 LEFT_BEHIND = """\
 {} addresses that bounced or complained belong to nobody who is stored, so that only an older key knows them.

@@ -10,7 +10,7 @@ from service.commands.opening import open_desk
 from service.db.migration import migrate as apply_migrations
 from service.db.violations import violated_constraint
 from service.desk import Desk
-from service.domain import campaigns
+from service.domain.campaigns import terms as campaigns
 
 DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 

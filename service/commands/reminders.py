@@ -3,7 +3,7 @@
 import click
 
 from service.commands.opening import audit, open_desk
-from service.domain.failed_reminders import FailureFilter, list_failures, retry_failures
+from service.domain.reminders.failures import FailureFilter, list_failures, retry_failures
 
 
 @click.group()

@@ -8,8 +8,8 @@ from schemas.vocabulary import Suppressed
 from service.commands.opening import audit, open_desk
 from service.db.keyring import KEY_ID_BYTES
 from service.db.suppression import EVERYWHERE, Suppression
+from service.domain import suppression
 from service.domain.addresses import normalise_address
-from service.domain.mail import suppression
 
 # Behind the mark of the key, which most of them share, enough to tell them apart.
 SHOWN_BYTES = 6

@@ -10,7 +10,7 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, Suppressed
-from service.domain.money import Money
+from service.domain.money.amounts import Money
 
 Clock = Callable[[], datetime.datetime]
 """Returns the present instant in UTC."""

@@ -15,7 +15,7 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.db.types import keyring_of
 from service.db.upsert import insert_or_hold
-from service.domain.mail.suppression import suppress
+from service.domain.suppression import suppress
 
 
 def keyring_in(session: Session) -> Keyring:

@@ -4,7 +4,7 @@ from email.utils import parseaddr
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from service.domain.currencies import find_locale
+from service.domain.money.currencies import find_locale
 from service.domain.ports import Clock, Mail, ReminderLetter
 from service.gateways.mail_words import language_of, words_of
 from service.gateways.mime import write_message

@@ -7,8 +7,8 @@ from babel.dates import format_date
 from babel.units import format_unit
 
 from schemas.texts import choose_language, texts_in
-from service.domain.currencies import find_locale
-from service.domain.money import format_money
+from service.domain.money.amounts import format_money
+from service.domain.money.currencies import find_locale
 from service.domain.ports import ReminderLetter
 
 LONGEST_PAGE_NAME = 200

@@ -4,8 +4,8 @@ The page (`service.pages.sandbox`) reports back through the same domain calls as
 """
 
 from service.db.keyring import Keyring
+from service.domain.pledges.sandbox_checkout import checkout_token
 from service.domain.ports import Checkout, CheckoutOrder
-from service.domain.sandbox_checkout import checkout_token
 
 
 class SandboxGateway:

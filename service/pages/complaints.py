@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.db.campaign import Campaign
 from service.domain.errors import DomainError
-from service.domain.money import Money, format_money
+from service.domain.money.amounts import Money, format_money
 from service.pages.api_facts import status_of
 from service.pages.gifts import typed_form
 from service.pages.language import Words

@@ -5,8 +5,8 @@ import datetime
 from babel.dates import format_date, format_timedelta
 
 from schemas.vocabulary import Frequency
-from service.domain.currencies import decimal_separator, find_locale
-from service.domain.money import Money, format_money, to_major
+from service.domain.money.amounts import Money, format_money, to_major
+from service.domain.money.currencies import decimal_separator, find_locale
 from service.pages.language import Words
 
 DAYS_IN_A_BABEL_MONTH = 30

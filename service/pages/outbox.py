@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from service.db.outbox_mail import OutboxMail
-from service.domain.kept_mails import find_kept_mail, list_kept_mails
+from service.domain.keeping.kept_mails import find_kept_mail, list_kept_mails
 from service.pages.language import english_words
 from service.pages.sheet import sheet
 from service.web import current_desk, is_from_this_machine, reading

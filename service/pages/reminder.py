@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.reminder import SnoozeRequest
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
-from service.domain.conversions import gift_token
 from service.domain.errors import IllegalMove, ReminderChoiceNotOffered
 from service.domain.mail.letters import ALREADY_GAVE
-from service.domain.reminder_links import (
+from service.domain.pledges.conversions import gift_token
+from service.domain.reminders.links import (
     cancel_reminder,
     confirm_reminder,
     find_reminder,
@@ -20,7 +20,7 @@ from service.domain.reminder_links import (
     may_confirm,
     snooze_reminder,
 )
-from service.domain.reminder_promise import chosen_gift
+from service.domain.reminders.promise import chosen_gift
 from service.pages.gifts import say_date, say_every, say_gift, say_when
 from service.pages.language import Words, words_for
 from service.pages.sheet import sheet

@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 from schemas import reminder_words
 from schemas.reminder import ReminderRequest
 from service.db.campaign import Campaign
-from service.domain.currencies import find_locale
-from service.domain.reminders import ReminderWish
+from service.domain.money.currencies import find_locale
+from service.domain.reminders.asking import ReminderWish
 from service.pages.complaints import Complaint
 from service.pages.language import Words
 from service.pages.support_form import whole

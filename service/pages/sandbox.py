@@ -10,9 +10,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.errors import InvalidAddress
-from service.domain.money import Money
-from service.domain.sandbox_checkout import decline_checkout, find_checkout, pay_checkout
-from service.domain.ways_back import after_payment, walk_away
+from service.domain.money.amounts import Money
+from service.domain.pledges.sandbox_checkout import decline_checkout, find_checkout, pay_checkout
+from service.domain.pledges.ways_back import after_payment, walk_away
 from service.pages.complaints import Said, say
 from service.pages.gifts import say_gift
 from service.pages.language import words_for

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from service.domain.currencies import find_locale
+from service.domain.money.currencies import find_locale
 from service.pages.files import address_of
 from service.pages.language import Words
 from service.web import current_desk

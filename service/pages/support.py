@@ -6,10 +6,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.campaign import split_paragraphs
 from service.db.campaign import Campaign
-from service.domain.checkout import open_checkout
-from service.domain.currencies import find_locale
 from service.domain.errors import DomainError
-from service.domain.money import Money, format_money
+from service.domain.money.amounts import Money, format_money
+from service.domain.money.currencies import find_locale
+from service.domain.pledges.checkout import open_checkout
 from service.pages.complaints import Complaint, Said, say
 from service.pages.gifts import say_when, typed_form
 from service.pages.language import Words, words_for

@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 
 from schemas.pledge import PledgeRequest
 from service.db.campaign import Campaign
-from service.domain.money import Money, parse_amount
-from service.domain.pledges import PledgeWish
+from service.domain.money.amounts import Money, parse_amount
+from service.domain.pledges.making import PledgeWish
 from service.pages.complaints import Complaint
 from service.pages.gifts import typed_form
 

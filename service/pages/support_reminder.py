@@ -6,7 +6,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError
-from service.domain.reminders import set_reminder
+from service.domain.reminders.asking import set_reminder
 from service.pages.complaints import Complaint, say
 from service.pages.gifts import say_date
 from service.pages.language import words_for

@@ -5,11 +5,11 @@ import uuid
 from flask import Blueprint, Response, request
 
 from schemas.vocabulary import PledgeStatus
-from service.domain.conversions import came_from
 from service.domain.errors import PledgeNotFound
-from service.domain.money import Money, format_money
-from service.domain.pledges import find_pledge
-from service.domain.ways_back import page_before
+from service.domain.money.amounts import Money, format_money
+from service.domain.pledges.conversions import came_from
+from service.domain.pledges.making import find_pledge
+from service.domain.pledges.ways_back import page_before
 from service.pages.gifts import say_gift
 from service.pages.language import words_for
 from service.pages.sheet import sheet

@@ -15,7 +15,7 @@ from service.commands.campaigns import read_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.tables import Base
 from service.desk import Desk
-from service.domain.campaigns import CampaignTerms, apply_campaign, read_terms
+from service.domain.campaigns.terms import CampaignTerms, apply_campaign, read_terms
 from service.settings import Settings
 from service.web import put_desk
 from service.wiring import build_desk

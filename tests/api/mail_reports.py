@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from schemas.vocabulary import Suppressed
 from service.db.suppression import Suppression
 from service.desk import Desk
-from service.domain.mail.suppression import suppressions_of
+from service.domain.suppression import suppressions_of
 
 READER = "reader@example.org"
 LOGIN = "desk:a long pass:word"

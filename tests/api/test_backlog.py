@@ -14,9 +14,9 @@ from jobs.worker import run_once
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Desk
-from service.domain.backlog import count_due, longest_wait
+from service.domain.mail.backlog import count_due, longest_wait
 from service.domain.ports import MailServerAway, MailServerRefusesUs
-from service.domain.summary import beat
+from service.domain.watch.summary import beat
 from tests.api.wire import assert_problem
 from tests.clock import Clock
 from tests.db.people import ask

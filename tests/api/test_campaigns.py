@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from service.app import create_app
 from service.desk import Desk
-from service.domain.campaign_shelf import KEPT_SECONDS
+from service.domain.campaigns.shelf import KEPT_SECONDS
 from service.settings import Settings
 from service.wiring import build_desk
 from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign

@@ -15,12 +15,12 @@ from service.db.idempotency_key import IdempotencyKey
 from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.desk import Desk
-from service.domain.conversions import gift_token
-from service.domain.idempotency import request_hash
-from service.domain.money import Money
-from service.domain.payments import Charge, settle_pledge
-from service.domain.pledges import find_pledge
-from service.domain.reminder_links import reminder_token
+from service.domain.money.amounts import Money
+from service.domain.pledges.conversions import gift_token
+from service.domain.pledges.idempotency import request_hash
+from service.domain.pledges.making import find_pledge
+from service.domain.pledges.payments import Charge, settle_pledge
+from service.domain.reminders.links import reminder_token
 from service.domain.supporters import erase_supporter
 from tests.api.wire import (
     PLEDGE,

@@ -14,10 +14,10 @@ from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.db.tables import Base
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
-from service.domain.conversions import gift_token
-from service.domain.mail.suppression import suppress
-from service.domain.reminders import ReminderWish, set_reminder
+from service.domain.campaigns.terms import find_campaign
+from service.domain.pledges.conversions import gift_token
+from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.suppression import suppress
 from tests.api.mail_reports import against
 from tests.api.wire import (
     assert_problem,

@@ -16,9 +16,9 @@ from service.api.numbers import kept_standing
 from service.db.reminder import Reminder
 from service.db.suppression import Suppression
 from service.desk import Desk
-from service.domain.job_record import begin_run
-from service.domain.mail_tallies import count_mails, tallies
-from service.domain.standing import KeptStanding, Standing
+from service.domain.mail.tallies import count_mails, tallies
+from service.domain.watch.job_record import begin_run
+from service.domain.watch.standing import KeptStanding, Standing
 from tests.clock import Clock
 from tests.db.people import ask
 

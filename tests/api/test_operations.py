@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from service.app import create_app
 from service.desk import Desk
-from service.domain.summary import beat
+from service.domain.watch.summary import beat
 from service.web import put_desk
 from service.wiring import build_desk
 from tests.api.wire import assert_problem, bearer, pay, pledge, remind

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.reminder import Reminder, ReminderMove
 from service.desk import Desk
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
 from tests.clock import Clock
 from tests.db.people import try_mail

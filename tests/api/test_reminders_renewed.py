@@ -6,7 +6,7 @@ from sqlalchemy import event
 
 from schemas.vocabulary import DeliveryOutcome
 from service.desk import Desk
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import change_campaign, remind, the_reminder, token_of
 from tests.clock import Clock
 from tests.db.people import try_mail

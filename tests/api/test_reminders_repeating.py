@@ -10,9 +10,9 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.errors import IllegalMove
-from service.domain.reminder_due import wanted_since
-from service.domain.reminder_moves import schedule_next
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.due import wanted_since
+from service.domain.reminders.moves import schedule_next
+from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
 from tests.clock import Clock
 from tests.db.people import try_mail

@@ -12,7 +12,7 @@ from service.db.base import new_id
 from service.db.delivery import Delivery
 from service.db.reminder import Reminder
 from service.desk import Desk
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, bearer, change_campaign, listed, pay, pledge, remind, the_reminder
 from tests.clock import Clock
 from tests.db.people import try_mail

@@ -8,7 +8,7 @@ from schemas.vocabulary import ReminderStatus, Suppressed
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL, Supporter
 from service.desk import Desk
-from service.domain.mail.suppression import suppress
+from service.domain.suppression import suppress
 from tests.api.mail_reports import READER, against, all_suppressions
 from tests.api.wire import change_campaign, remind, the_reminder, token_of
 from tests.clock import Clock

@@ -16,11 +16,11 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Desk
-from service.domain.campaigns import apply_campaign, campaign_terms, find_campaign, read_terms
-from service.domain.money import Money
-from service.domain.payments import Charge, settle_pledge
-from service.domain.pledges import find_pledge
-from service.domain.reminder_links import reminder_token
+from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
+from service.domain.money.amounts import Money
+from service.domain.pledges.making import find_pledge
+from service.domain.pledges.payments import Charge, settle_pledge
+from service.domain.reminders.links import reminder_token
 from service.domain.staff import create_staff_token
 
 PLEDGE: dict[str, Any] = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}

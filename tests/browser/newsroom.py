@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 from sqlalchemy import create_engine, text
 
-from service.domain.pledges import expire_abandoned_pledges
+from service.domain.pledges.making import expire_abandoned_pledges
 from service.wiring import build_desk
 from tests.conftest import make_database, settings_for
 from tests.processes import ROOT, environment, wait_until, web, worker

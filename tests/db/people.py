@@ -12,13 +12,13 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.addresses import normalise_address
-from service.domain.campaigns import find_campaign
-from service.domain.money import Money
-from service.domain.payments import Charge, settle_pledge
-from service.domain.pledges import PledgeWish, make_pledge
-from service.domain.reminder_moves import move_reminder
-from service.domain.reminder_status import ReminderEvent
-from service.domain.reminders import ReminderWish, set_reminder
+from service.domain.campaigns.terms import find_campaign
+from service.domain.money.amounts import Money
+from service.domain.pledges.making import PledgeWish, make_pledge
+from service.domain.pledges.payments import Charge, settle_pledge
+from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.moves import move_reminder
+from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import meet_supporter
 
 

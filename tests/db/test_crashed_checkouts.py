@@ -11,11 +11,11 @@ from sqlalchemy import select
 from schemas.vocabulary import Frequency
 from service.db.pledge import Pledge
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
-from service.domain.checkout import OpenCheckout, open_checkout
+from service.domain.campaigns.terms import find_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
-from service.domain.idempotency import HELD_FOR
-from service.domain.pledges import PledgeWish
+from service.domain.pledges.checkout import OpenCheckout, open_checkout
+from service.domain.pledges.idempotency import HELD_FOR
+from service.domain.pledges.making import PledgeWish
 from service.domain.ports import Checkout, CheckoutOrder, GatewayUnavailable
 from tests.clock import Clock
 from tests.db.people import how_many

@@ -13,9 +13,9 @@ from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL, Supporter
 from service.desk import Desk
-from service.domain.export import write_export
-from service.domain.pledge_list import PledgeFilter, stream_pledges
-from service.domain.reminder_links import find_reminder, reminder_token
+from service.domain.pledges.export import write_export
+from service.domain.pledges.listing import PledgeFilter, stream_pledges
+from service.domain.reminders.links import find_reminder, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.conftest import settings_for
 from tests.db.people import ask, give, how_many, raw_addresses

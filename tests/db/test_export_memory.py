@@ -18,8 +18,8 @@ PLEDGES = 200_000
 MEASURE = """
 import json, resource, sys, time
 from schemas.vocabulary import PledgeStatus
-from service.domain.export import write_export
-from service.domain.pledge_list import PledgeFilter, stream_pledges
+from service.domain.pledges.export import write_export
+from service.domain.pledges.listing import PledgeFilter, stream_pledges
 from service.settings import read_settings
 from service.wiring import build_desk
 

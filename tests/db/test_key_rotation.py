@@ -15,9 +15,9 @@ from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
-from service.domain import key_rotation
-from service.domain.key_rotation import Rotation, rotate_keys
-from service.domain.reminder_links import cancel_reminder, reminder_token
+from service.domain.keeping import key_rotation
+from service.domain.keeping.key_rotation import Rotation, rotate_keys
+from service.domain.reminders.links import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.clock import Clock
 from tests.conftest import settings_for

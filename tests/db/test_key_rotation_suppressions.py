@@ -9,8 +9,8 @@ from schemas.vocabulary import Suppressed
 from service.cli import cli
 from service.db.suppression import EVERYWHERE
 from service.desk import Desk
-from service.domain.key_rotation import Rotation, rotate_keys
-from service.domain.mail.suppression import suppress, suppressions_of
+from service.domain.keeping.key_rotation import Rotation, rotate_keys
+from service.domain.suppression import suppress, suppressions_of
 from tests.conftest import settings_for
 from tests.db.people import ask
 

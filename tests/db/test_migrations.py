@@ -18,7 +18,7 @@ from service.db.campaign import Campaign
 from service.db.migration import MIGRATION_LOCK, alembic_config, is_current, migrate
 from service.db.tables import Base
 from service.desk import Desk
-from service.domain import campaigns
+from service.domain.campaigns import terms as campaigns
 from tests.conftest import settings_for
 from tests.processes import ROOT, environment, wait_until
 

@@ -10,9 +10,9 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Desk
-from service.domain.reminder_moves import confirm
-from service.domain.reminder_status import ReminderEvent
-from service.domain.supporter_merge import merge_supporters
+from service.domain.keeping.supporter_merge import merge_supporters
+from service.domain.reminders.moves import confirm
+from service.domain.reminders.status import ReminderEvent
 from tests.clock import Clock
 from tests.db.people import ask, give, try_mail
 

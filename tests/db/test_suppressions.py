@@ -11,7 +11,7 @@ from schemas.vocabulary import Suppressed
 from service.db.keyring import Keyring
 from service.db.suppression import EVERYWHERE, Suppression
 from service.desk import Desk
-from service.domain.mail.suppression import (
+from service.domain.suppression import (
     Addressee,
     count_suppressions,
     lift_suppression,

@@ -10,8 +10,9 @@ from babel.numbers import get_currency_precision, list_currencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain import currencies, money, typed_amount
-from service.domain.money import Money, exponent, format_money, is_currency, parse_amount, to_major
+from service.domain.money import amounts as money
+from service.domain.money import currencies, typed_amount
+from service.domain.money.amounts import Money, exponent, format_money, is_currency, parse_amount, to_major
 
 NBSP = "\N{NO-BREAK SPACE}"
 LANGUAGES = sorted(localedata.locale_identifiers())

@@ -9,11 +9,11 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
+from service.domain.campaigns.terms import find_campaign
 from service.domain.errors import PaymentMismatch
-from service.domain.money import Money
-from service.domain.payments import Charge, expire_pledge, fail_payment, settle_pledge
-from service.domain.pledges import PledgeWish, make_pledge
+from service.domain.money.amounts import Money
+from service.domain.pledges.making import PledgeWish, make_pledge
+from service.domain.pledges.payments import Charge, expire_pledge, fail_payment, settle_pledge
 
 
 def pledge_five_dollars(desk: Desk) -> uuid.UUID:

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.vocabulary import PledgeStatus
 from service.domain.errors import IllegalMove
-from service.domain.pledge_status import MOVES, PledgeEvent, move
+from service.domain.pledges.status import MOVES, PledgeEvent, move
 
 LEGAL = [
     ("pending", "settle_once", "completed"),

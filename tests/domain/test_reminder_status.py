@@ -6,7 +6,7 @@ import pytest
 
 from schemas.vocabulary import ReminderStatus
 from service.domain.errors import IllegalMove
-from service.domain.reminder_status import MOVES, ReminderEvent, move
+from service.domain.reminders.status import MOVES, ReminderEvent, move
 
 LEGAL = [
     ("scheduled", "ask", "scheduled"),

@@ -13,9 +13,9 @@ from schemas.vocabulary import DeliveryOutcome
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
-from service.domain.reminder_links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
-from service.domain.reminders import ReminderWish, set_reminder
+from service.domain.campaigns.terms import find_campaign
+from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
 from service.domain.supporters import meet_supporter
 from tests.clock import Clock
 from tests.faults.hand import Post

@@ -10,7 +10,7 @@ from service.db.delivery import Delivery
 from service.db.reminder import Reminder
 from service.desk import Desk, utc_now
 from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
-from service.domain.mail.suppression import suppressions_of
+from service.domain.suppression import suppressions_of
 from tests.faults.due import address, addresses, fill, is_quiet, let_the_pauses_pass, standing
 from tests.faults.sink import DROP, TAKE_AND_DROP, FarSink
 from tests.faults.workers import Workers

@@ -14,12 +14,12 @@ from service.commands.campaigns import read_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.reminder import Reminder, ReminderMove
 from service.db.tables import Base
-from service.domain.campaigns import apply_campaign, read_terms
-from service.domain.failed_reminders import retry_reminder
+from service.domain.campaigns.terms import apply_campaign, read_terms
+from service.domain.keeping.retention import forget_unconfirmed_reminders
 from service.domain.mail.claims import Claim
 from service.domain.mail.settling import Rules, return_lost_reminders
 from service.domain.ports import ReminderLetter
-from service.domain.retention import forget_unconfirmed_reminders
+from service.domain.reminders.failures import retry_reminder
 from tests.api.wire import change_campaign
 from tests.faults.hand import LEASE, Hand, Mail
 from tests.faults.readers import (

@@ -14,7 +14,7 @@ from service.desk import Desk
 from service.domain.errors import LeaseLost
 from service.domain.mail.claims import Claim, renew_leases
 from service.domain.mail.settling import refuse_letter
-from service.domain.reminder_links import cancel_reminder, reminder_token
+from service.domain.reminders.links import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs.posts import answer, begin, claim_in, find, give_back_lost, history, settle_all

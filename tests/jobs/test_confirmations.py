@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from service.db.campaign import Campaign
 from service.desk import Desk
-from service.domain.reminder_links import cancel_reminder, confirm_reminder, reminder_token
+from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs.posts import READER, Post, find, history, run

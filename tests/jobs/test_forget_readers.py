@@ -16,8 +16,8 @@ from service.db.reminder import FINISHED, Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.errors import ReminderNotFound
-from service.domain.reminder_links import find_reminder, reminder_token, snooze_reminder
-from service.domain.retention import Forgotten, forget_finished_reminders
+from service.domain.keeping.retention import Forgotten, forget_finished_reminders
+from service.domain.reminders.links import find_reminder, reminder_token, snooze_reminder
 from tests.clock import Clock
 from tests.db.people import ask, give, how_many
 from tests.jobs.posts import READER, run, told_to_stop

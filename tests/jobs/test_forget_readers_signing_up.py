@@ -14,9 +14,9 @@ from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
-from service.domain.campaigns import apply_campaign, find_campaign, read_terms
-from service.domain.reminders import ReminderWish, set_reminder
-from service.domain.retention import Forgotten, forget_finished_reminders
+from service.domain.campaigns.terms import apply_campaign, find_campaign, read_terms
+from service.domain.keeping.retention import Forgotten, forget_finished_reminders
+from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.wiring import build_desk
 from tests.clock import Clock
 from tests.conftest import settings_for

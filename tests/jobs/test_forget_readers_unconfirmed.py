@@ -12,12 +12,12 @@ from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Desk
-from service.domain.campaigns import apply_campaign, campaign_terms, find_campaign, read_terms
+from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
 from service.domain.errors import ReminderNotFound
-from service.domain.reminder_links import cancel_reminder, confirm_reminder, reminder_token
-from service.domain.reminder_status import ReminderEvent
-from service.domain.reminders import ReminderWish, set_reminder
-from service.domain.retention import Forgotten, forget_unconfirmed_reminders
+from service.domain.keeping.retention import Forgotten, forget_unconfirmed_reminders
+from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
+from service.domain.reminders.status import ReminderEvent
 from tests.clock import Clock
 from tests.db.people import ask, give, try_mail
 from tests.jobs.posts import READER, find

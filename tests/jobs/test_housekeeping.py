@@ -18,14 +18,14 @@ from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeMove
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
-from service.domain.checkout import open_checkout
+from service.domain.campaigns.terms import find_campaign
 from service.domain.errors import IllegalMove
-from service.domain.mail_tallies import count_mails, tallies
-from service.domain.money import Money
-from service.domain.payments import Charge, expire_pledge, settle_pledge
-from service.domain.pledges import PledgeWish
-from service.domain.summary import last_beat
+from service.domain.mail.tallies import count_mails, tallies
+from service.domain.money.amounts import Money
+from service.domain.pledges.checkout import open_checkout
+from service.domain.pledges.making import PledgeWish
+from service.domain.pledges.payments import Charge, expire_pledge, settle_pledge
+from service.domain.watch.summary import last_beat
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs.posts import told_to_stop

@@ -19,8 +19,8 @@ from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.desk import Desk
-from service.domain.job_record import begin_run, end_run, latest_runs
-from service.domain.summary import beat
+from service.domain.watch.job_record import begin_run, end_run, latest_runs
+from service.domain.watch.summary import beat
 from service.wiring import build_desk
 from tests.clock import Clock
 from tests.conftest import settings_for

@@ -5,12 +5,12 @@ from sqlalchemy import update
 from schemas.vocabulary import Suppressed
 from service.db.campaign import Campaign
 from service.desk import Desk
-from service.domain.mail.suppression import suppress
-from service.domain.mail_tallies import tallies
+from service.domain.mail.tallies import tallies
 from service.domain.ports import (
     MailRefused,
     ReminderLetter,
 )
+from service.domain.suppression import suppress
 from tests.clock import Clock
 from tests.db.people import ask, give
 from tests.jobs.posts import READER, Post, find, history, run, standing

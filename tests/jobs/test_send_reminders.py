@@ -10,12 +10,12 @@ from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
-from service.domain.money import Money
-from service.domain.payments import Charge, fail_payment
-from service.domain.pledges import PledgeWish, make_pledge
+from service.domain.campaigns.terms import find_campaign
+from service.domain.money.amounts import Money
+from service.domain.pledges.making import PledgeWish, make_pledge
+from service.domain.pledges.payments import Charge, fail_payment
 from service.domain.ports import MailDelayed, ReminderLetter
-from service.domain.reminder_links import cancel_reminder, reminder_token
+from service.domain.reminders.links import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask, give
 from tests.jobs.posts import READER, Post, find, history, run, standing

@@ -15,10 +15,10 @@ from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
-from service.domain.failed_reminders import retry_reminder
+from service.domain.campaigns.terms import find_campaign
 from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
 from service.domain.ports import MailDelayed, MailRefused, ReminderLetter
+from service.domain.reminders.failures import retry_reminder
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs.posts import READER, Post, at_any_hour, find, history, run, standing, told_to_stop, with_post

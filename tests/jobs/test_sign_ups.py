@@ -12,8 +12,8 @@ from service.app import create_app
 from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.desk import Desk
-from service.domain.campaigns import find_campaign
-from service.domain.reminders import ReminderWish, set_reminder
+from service.domain.campaigns.terms import find_campaign
+from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_desk
 from tests.clock import Clock

@@ -16,7 +16,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.heartbeat import Heartbeat
 from service.db.reminder import Reminder
 from service.desk import Desk, utc_now
-from service.domain.summary import last_beat
+from service.domain.watch.summary import last_beat
 from tests.db.people import ask
 from tests.gateways.sink import Sink
 from tests.jobs.posts import history

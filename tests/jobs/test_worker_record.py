@@ -15,7 +15,7 @@ from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.db.reminder import Reminder
 from service.desk import Desk, utc_now
-from service.domain.mail_tallies import tallies
+from service.domain.mail.tallies import tallies
 from tests.db.people import ask
 from tests.gateways.sink import Sink
 from tests.jobs.posts import standing

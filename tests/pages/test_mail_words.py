@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.vocabulary import Frequency
-from service.domain.money import Money
+from service.domain.money.amounts import Money
 from service.gateways.letters import LetterWriter
 from tests.gateways.letters import letter, opened
 from tests.pages.reading import words_in

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from service.db.reminder import ReminderMove
 from service.desk import Desk
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
 from tests.db.people import try_mail
 from tests.pages.reading import Form, forms_in, words_in

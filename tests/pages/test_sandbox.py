@@ -13,8 +13,8 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.supporter import Supporter
 from service.desk import Desk
-from service.domain.payments import expire_pledge
-from service.domain.sandbox_checkout import checkout_token
+from service.domain.pledges.payments import expire_pledge
+from service.domain.pledges.sandbox_checkout import checkout_token
 from tests.api.wire import change_campaign, count, pledge
 from tests.clock import Clock
 from tests.pages.reading import BROWSER, forms_in, path_of, tag_with, words_in

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from schemas.vocabulary import PledgeStatus
 from service.desk import Desk
-from service.domain.conversions import gift_token
+from service.domain.pledges.conversions import gift_token
 from tests.api.wire import remind, the_reminder, token_of
 from tests.pages.giving import gift_form, give, the_pledge
 from tests.pages.reading import forms_in, path_of

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from schemas.vocabulary import PledgeStatus
 from service.desk import Desk
-from service.domain.pledges import find_pledge
+from service.domain.pledges.making import find_pledge
 from tests.api.wire import change_campaign, pay, pledge
 from tests.pages.reading import BROWSER, words_in
 

@@ -17,7 +17,7 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder, stands
 from service.domain.mail.history import write_moves
 from service.domain.mail.sending_hours import SendingHours
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.status import ReminderEvent
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.base import new_id
 from service.db.reminder import ReminderMove
-from service.domain.reminder_status import ReminderEvent, move
+from service.domain.reminders.status import ReminderEvent, move
 
 
 def write_moves(

@@ -17,19 +17,19 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, stands
 from service.db.supporter import EMAIL, Supporter
-from service.domain.conversions import gift_token
+from service.domain.campaigns.listed_pages import is_on_embedding_site
 from service.domain.links import Links
-from service.domain.listed_pages import is_on_embedding_site
 from service.domain.mail.claims import Claim
-from service.domain.mail.suppression import Addressee, suppressed_among
-from service.domain.mail_tallies import count_mails
+from service.domain.mail.tallies import count_mails
+from service.domain.pledges.conversions import gift_token
 from service.domain.ports import ReminderLetter
-from service.domain.reminder_due import wanted_since
-from service.domain.reminder_links import reminder_token
-from service.domain.reminder_moves import move_reminder, schedule_next
-from service.domain.reminder_promise import chosen_gift
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.due import wanted_since
+from service.domain.reminders.links import reminder_token
+from service.domain.reminders.moves import move_reminder, schedule_next
+from service.domain.reminders.promise import chosen_gift
+from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import keyring_in
+from service.domain.suppression import Addressee, suppressed_among
 
 ALREADY_GAVE = "already_gave"
 SUPPRESSED = "suppressed"

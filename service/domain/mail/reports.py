@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from service.domain.addresses import normalise_address
 from service.domain.errors import InvalidAddress
-from service.domain.mail.suppression import suppress
 from service.domain.ports import MailReport
+from service.domain.suppression import suppress
 
 
 def take_reports(session: Session, reports: Iterable[MailReport], *, now: datetime.datetime) -> int:

@@ -20,9 +20,9 @@ from service.domain.errors import LeaseLost
 from service.domain.mail.backoff import MOST_ATTEMPTS, pause_after
 from service.domain.mail.claims import Claim
 from service.domain.mail.history import write_moves
-from service.domain.mail_tallies import count_mails
-from service.domain.reminder_moves import move_reminder, schedule_next
-from service.domain.reminder_status import ReminderEvent
+from service.domain.mail.tallies import count_mails
+from service.domain.reminders.moves import move_reminder, schedule_next
+from service.domain.reminders.status import ReminderEvent
 
 NOT_BEGUN = "not_begun"
 IN_DOUBT = "in doubt: the mail was handed over but no reply is on record, so it may have arrived"

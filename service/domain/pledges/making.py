@@ -11,8 +11,8 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge, PledgeMove
-from service.domain.campaigns import choice_for
-from service.domain.conversions import reminder_behind
+from service.domain.campaigns.listed_pages import may_return_to
+from service.domain.campaigns.terms import choice_for
 from service.domain.errors import (
     AmountAboveMaximum,
     AmountBelowMinimum,
@@ -20,9 +20,9 @@ from service.domain.errors import (
     PledgeNotFound,
     ReturnUrlNotAllowed,
 )
-from service.domain.listed_pages import may_return_to
-from service.domain.money import Money, format_money
-from service.domain.pledge_status import PledgeEvent, move
+from service.domain.money.amounts import Money, format_money
+from service.domain.pledges.conversions import reminder_behind
+from service.domain.pledges.status import PledgeEvent, move
 from service.domain.supporters import keyring_in
 
 ABANDONED_AFTER = datetime.timedelta(hours=24)

@@ -1,7 +1,7 @@
 """The sandbox's checkout: the signed link to it, and what its buttons report.
 
-It reports through `service.domain.payments`, as the events of a real processor do. A charge is named after its
-pledge and the reader's try, so that a button pressed twice counts once.
+It reports through `service.domain.pledges.payments`, as the events of a real processor do. A charge is named after
+its pledge and the reader's try, so that a button pressed twice counts once.
 """
 
 import datetime
@@ -14,9 +14,9 @@ from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
-from service.domain.money import Money
-from service.domain.payments import Charge, fail_payment, settle_pledge
-from service.domain.pledges import find_pledge
+from service.domain.money.amounts import Money
+from service.domain.pledges.making import find_pledge
+from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
 from service.domain.supporters import keyring_in
 from service.domain.tokens import BadTokenError, issue_token, read_token
 

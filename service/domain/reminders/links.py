@@ -11,12 +11,12 @@ from schemas.vocabulary import ReminderStatus, Suppressed
 from service.db.keyring import Keyring
 from service.db.reminder import Reminder
 from service.domain.errors import ReminderNotFound
-from service.domain.mail.suppression import suppress_supporter
-from service.domain.reminder_due import choose_months, due_after
-from service.domain.reminder_moves import cancel, confirm, renew_reminder
-from service.domain.reminder_promise import SetReminder, promise_of
-from service.domain.reminder_status import MOVES, ReminderEvent
+from service.domain.reminders.due import choose_months, due_after
+from service.domain.reminders.moves import cancel, confirm, renew_reminder
+from service.domain.reminders.promise import SetReminder, promise_of
+from service.domain.reminders.status import MOVES, ReminderEvent
 from service.domain.supporters import keyring_in
+from service.domain.suppression import suppress_supporter
 from service.domain.tokens import BadTokenError, issue_token, read_token
 
 TOKEN_PURPOSE = "reminder"  # noqa: S105 - the purpose of a token is no secret

@@ -9,7 +9,7 @@ from typing import Any
 
 import xlsxwriter
 
-from service.domain.money import Money, to_major
+from service.domain.money.amounts import Money, to_major
 
 COLUMNS = (
     "id",

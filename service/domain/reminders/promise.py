@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
-from service.domain.money import Money
+from service.domain.money.amounts import Money
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
-from service.domain.reminder_links import may_cancel, may_confirm
-from service.domain.reminder_moves import cancel, confirm
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.links import may_cancel, may_confirm
+from service.domain.reminders.moves import cancel, confirm
+from service.domain.reminders.status import ReminderEvent
 
 
 def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, now: datetime.datetime) -> None:

@@ -17,9 +17,9 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch
-from service.domain.money import Money
-from service.domain.pledge_status import PledgeEvent
-from service.domain.pledges import find_pledge, move_pledge
+from service.domain.money.amounts import Money
+from service.domain.pledges.making import find_pledge, move_pledge
+from service.domain.pledges.status import PledgeEvent
 from service.domain.supporters import meet_supporter
 
 

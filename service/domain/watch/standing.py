@@ -14,8 +14,8 @@ from schemas.vocabulary import JobOutcome, PledgeStatus, ReminderStatus, Suppres
 from service.db.job_run import JobRun
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.domain.mail.suppression import count_suppressions
 from service.domain.ports import Door
+from service.domain.suppression import count_suppressions
 
 # At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
 # long as it took, it costs each process a hundredth of its time at most.

@@ -19,10 +19,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from service.db.keyring import KEY_ID_BYTES, CannotDecrypt, Keyring
 from service.db.outbox_mail import MESSAGE, OutboxMail
 from service.db.supporter import EMAIL, Supporter
-from service.domain.mail.suppression import count_left_behind, move_to_first_key
+from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.ports import Clock, Door
-from service.domain.supporter_merge import merge_supporters
 from service.domain.supporters import keyring_in
+from service.domain.suppression import count_left_behind, move_to_first_key
 
 ROWS_AT_ONCE = 100
 

@@ -12,8 +12,8 @@ from service.db.campaign import Campaign
 from service.db.delivery import Delivery
 from service.db.reminder import Reminder, stands
 from service.domain.errors import ReminderNotFound
-from service.domain.reminder_moves import move_reminder
-from service.domain.reminder_status import ReminderEvent
+from service.domain.reminders.moves import move_reminder
+from service.domain.reminders.status import ReminderEvent
 
 ROWS_AT_ONCE = 200
 

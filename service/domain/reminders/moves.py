@@ -11,8 +11,8 @@ from schemas.vocabulary import ReminderStatus
 from service.db.delivery import Delivery
 from service.db.reminder import Reminder, ReminderMove
 from service.domain.calendar import Due
-from service.domain.reminder_due import due_next, due_once_confirmed
-from service.domain.reminder_status import ReminderEvent, move
+from service.domain.reminders.due import due_next, due_once_confirmed
+from service.domain.reminders.status import ReminderEvent, move
 
 # Whoever signs up strangers must not fill their mailboxes with our questions.
 QUESTION_PAUSE = datetime.timedelta(hours=1)

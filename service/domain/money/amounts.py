@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from service.domain.currencies import exponent, find_locale, is_currency, money_pattern
-from service.domain.typed_amount import parse_amount
+from service.domain.money.currencies import exponent, find_locale, is_currency, money_pattern
+from service.domain.money.typed_amount import parse_amount
 
 __all__ = ["Money", "exponent", "format_money", "is_currency", "parse_amount", "to_major"]
 

@@ -12,8 +12,8 @@ from service.db.heartbeat import Heartbeat
 from service.db.payment import Payment
 from service.db.reminder import Reminder, stands
 from service.db.upsert import insert_into
-from service.domain.conversions import count_conversions
-from service.domain.standing import count_pledges, count_reminders
+from service.domain.pledges.conversions import count_conversions
+from service.domain.watch.standing import count_pledges, count_reminders
 
 
 def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:

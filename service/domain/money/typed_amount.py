@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from service.domain.currencies import (
+from service.domain.errors import UnreadableAmount
+from service.domain.money.currencies import (
     currency_marks,
     decimal_separator,
     exponent,
     find_locale,
     without_invisible_marks,
 )
-from service.domain.errors import UnreadableAmount
 
 _MOST_DIGITS: Final = 15
 _LONGEST_TEXT: Final = 100

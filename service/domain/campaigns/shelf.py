@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.db.campaign import Campaign
-from service.domain.campaigns import find_campaign
+from service.domain.campaigns.terms import find_campaign
 from service.domain.ports import Door
 
 KEPT_SECONDS = 0.5

@@ -4,8 +4,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
+from service.domain.campaigns.listed_pages import is_on_embedding_site, may_return_to, origin_of
 from service.domain.links import Links
-from service.domain.listed_pages import is_on_embedding_site, may_return_to, origin_of
 
 
 def after_payment(pledge: Pledge, links: Links) -> str:

@@ -1,6 +1,6 @@
 """Setting a reminder: what readers ask for on our pages and in the widget, where nobody is known yet.
 
-What they do later, by the link in a mail, is in `reminder_links`; how a reminder moves on, in `reminder_moves`.
+What they do later, by the link in a mail, is in `links`; how a reminder moves on, in `moves`.
 """
 
 import datetime
@@ -15,11 +15,11 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder, ReminderMove
 from service.db.upsert import insert_row, insert_unless_there
 from service.domain.addresses import normalise_address
-from service.domain.campaigns import choice_for
-from service.domain.pledges import check_amount
-from service.domain.reminder_due import choose_months, due_after
-from service.domain.reminder_moves import ask_to_confirm, renew_reminder
-from service.domain.reminder_promise import SetReminder
+from service.domain.campaigns.terms import choice_for
+from service.domain.pledges.making import check_amount
+from service.domain.reminders.due import choose_months, due_after
+from service.domain.reminders.moves import ask_to_confirm, renew_reminder
+from service.domain.reminders.promise import SetReminder
 from service.domain.supporters import meet_supporter
 
 MADE = "made"

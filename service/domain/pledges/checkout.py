@@ -17,9 +17,9 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.violations import violated_constraint
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
-from service.domain.idempotency import HELD_FOR, find_key, hold_key
-from service.domain.money import Money
-from service.domain.pledges import PledgeWish, check_wish, find_pledge, make_pledge
+from service.domain.money.amounts import Money
+from service.domain.pledges.idempotency import HELD_FOR, find_key, hold_key
+from service.domain.pledges.making import PledgeWish, check_wish, find_pledge, make_pledge
 from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayUnavailable
 
 RETRY_AFTER_SECONDS = 30

@@ -1,0 +1,1 @@
+"""What an appeal says and offers, and on whose pages."""

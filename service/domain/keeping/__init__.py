@@ -1,0 +1,1 @@
+"""How long and under which key readers' data is kept."""

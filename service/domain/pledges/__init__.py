@@ -1,0 +1,1 @@
+"""What readers give: how a pledge is made, paid, listed and exported."""

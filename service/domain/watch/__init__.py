@@ -1,0 +1,1 @@
+"""How the desk stands, for those who watch over it."""
