@@ -28,7 +28,7 @@ from service.domain.mail.pace import reserve_slots
 from service.domain.mail.settling import Rules, refuse_letter, settle
 from service.domain.suppression import suppress
 
-BATCH = 50
+BATCH = 100
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
 BATCH_SECONDS = 5
 INSIST_SECONDS = 120

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import LargeBinary, Row, func, select, type_coerce
+from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PaymentStatus, ReminderStatus
@@ -62,24 +62,18 @@ def write_letters(
     """
     drafts = Drafts([], Counter())
     held = {claim.reminder_id: claim for claim in claims}
-    addresses: dict[uuid.UUID, str] = {}
-    rows: list[Row[Reminder, Campaign, bytes]] = []
-    for row in _claimed_rows(session, held):
-        reminder, campaign, closed = row
+    whole: list[tuple[Reminder, Campaign, str]] = []
+    for reminder, campaign, closed in _claimed_rows(session, held):
         try:
-            addresses[reminder.id] = _address(session, campaign, closed)
-            rows.append(row)
+            whole.append((reminder, *_opened(session, campaign, closed)))
         except Unwritable as error:
             _end(session, drafts, reminder, ReminderEvent.FAIL, _unwritable(error), now=now)
     suppressed = suppressed_among(
         session,
-        [
-            Addressee(reminder.id, addresses[reminder.id], campaign.slug, reminder.asked_at)
-            for reminder, campaign, _ in rows
-        ],
+        [Addressee(reminder.id, to, campaign.slug, reminder.asked_at) for reminder, campaign, to in whole],
     )
-    gave_at = _last_gifts(session, {reminder.supporter_id for reminder, _, _ in rows})
-    for reminder, campaign, _ in rows:
+    gave_at = _last_gifts(session, {reminder.supporter_id for reminder, _, _ in whole})
+    for reminder, campaign, to in whole:
         why = suppressed.get(reminder.id)
         if why is not None:
             _end(session, drafts, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {why}", now=now)
@@ -89,7 +83,7 @@ def write_letters(
                 _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
                 schedule_next(session, reminder, now=now, month_seconds=month_seconds)
             else:
-                letter = _letter(session, reminder, campaign, addresses[reminder.id], links)
+                letter = _letter(session, reminder, campaign, to, links)
                 drafts.letters.append((held[reminder.id], letter))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
             _end(session, drafts, reminder, ReminderEvent.FAIL, _unwritable(error), now=now)
@@ -105,27 +99,41 @@ def _unwritable(error: Exception) -> str:
     return f"could not be written: {error if isinstance(error, Unwritable) else 'its row makes no letter'}"
 
 
-def _claimed_rows(session: Session, held: dict[uuid.UUID, Claim]) -> list[Row[Reminder, Campaign, bytes]]:
+def _claimed_rows(
+    session: Session, held: dict[uuid.UUID, Claim]
+) -> list[tuple[Reminder, Campaign | None, bytes | None]]:
     # The address is read as it lies in the table, so that one that does not open cannot keep the others from it;
     # and a campaign that somebody deleted past the constraint must fail its own reminders only.
     rows = session.execute(
-        select(Reminder, Campaign, type_coerce(Supporter.email, LargeBinary))
-        .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
+        select(Reminder, type_coerce(Supporter.email, LargeBinary))
         .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
         .where(Reminder.id.in_(held), stands(ReminderStatus.SENDING))
         .order_by(Reminder.due_at, Reminder.id)
         .with_for_update(of=Reminder)
-    )
-    return [row for row in rows if row[0].lease_number == held[row[0].id].lease_number]
+    ).all()
+    # A campaign is read once, and not with each of its reminders.
+    wanted = {reminder.campaign_id for reminder, _ in rows}
+    found = session.scalars(select(Campaign).where(Campaign.id.in_(wanted)))
+    campaigns = {campaign.id: campaign for campaign in found}
+    return [
+        (reminder, campaigns.get(reminder.campaign_id), closed)
+        for reminder, closed in rows
+        if reminder.lease_number == held[reminder.id].lease_number
+    ]
 
 
-def _address(session: Session, campaign: Campaign | None, closed: bytes | None) -> str:
+def _opened(session: Session, campaign: Campaign | None, closed: bytes | None) -> tuple[Campaign, str]:
+    """Return the campaign and the reader's address.
+
+    Raises:
+        Unwritable: one of them is not there, or does not open.
+    """
     if campaign is None:
         raise Unwritable("its campaign was deleted")
     if closed is None:
         raise Unwritable("its reader was deleted")
     try:
-        return EMAIL.open(closed, keyring_in(session))
+        return campaign, EMAIL.open(closed, keyring_in(session))
     except (CannotDecrypt, UnicodeDecodeError) as error:
         raise Unwritable("no key of SECRET_KEYS opens its address") from error
 

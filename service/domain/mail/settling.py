@@ -142,17 +142,20 @@ def _deliver(session: Session, rows: Sequence[Row[*tuple[Any, ...]]], now: datet
         now=now,
     )
     session.execute(
-        update(Reminder),
-        [
-            {
-                "id": row.id,
-                "status": after,
-                "attempts": row.attempts,
-                "sent_at": row.ended_at,
-                "leased_until": None,
-            }
-            for row in rows
-        ],
+        update(Reminder)
+        .where(
+            Reminder.id.in_([row.id for row in rows]),
+            Delivery.reminder_id == Reminder.id,
+            Delivery.occurrence == Reminder.occurrence,
+        )
+        .values(
+            status=after,
+            attempts=Delivery.attempts,
+            sent_at=Delivery.ended_at,
+            leased_until=None,
+            leased_by=None,
+        )
+        .execution_options(synchronize_session=False)
     )
 
 
