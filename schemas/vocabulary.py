@@ -33,6 +33,55 @@ class PaymentStatus(StrEnum):
     DISPUTED = "disputed"
 
 
+class RefundStatus(StrEnum):
+    """How far money is on its way back to a reader."""
+
+    REQUESTED = "requested"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class DisputeStatus(StrEnum):
+    """How a reader's bank decided about a payment that its holder denies."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+class EventStatus(StrEnum):
+    """What became of an event that a gateway told us.
+
+    One that is `waiting` came before what it stands on and is tried again; one that is `parked` needs somebody.
+    """
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    IGNORED = "ignored"
+    WAITING = "waiting"
+    PARKED = "parked"
+
+
+class NoticeKind(StrEnum):
+    """What a mail about a pledge, or to its reader, is for."""
+
+    RECEIPT = "receipt"
+    MISSED = "missed"
+    RENEWAL = "renewal"
+    ENDED = "ended"
+    SIGN_IN = "sign_in"
+
+
+class NoticeStatus(StrEnum):
+    """Where such a mail stands."""
+
+    SCHEDULED = "scheduled"
+    SENDING = "sending"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
 class ReminderStatus(StrEnum):
     """Where a reminder stands."""
 

@@ -17,6 +17,9 @@ class Campaign(WithId, Base):
 
     Late mails leave between `send_hour` and `send_until` (exclusive) by the reader's clock. `reminder_repeats` are
     the months after which a reminder may come again and again; with `reminder_confirm`, a reader confirms first.
+    `currency` is the first of those it takes; `cover_fees` says for each of them, if anything, what the gateway
+    keeps of a payment: `basis_points` of it and a `fixed` amount in minor units. Receipts bear `legal_name` and
+    `tax_line`.
     """
 
     __tablename__ = "campaigns"
@@ -45,6 +48,9 @@ class Campaign(WithId, Base):
     send_hour: Mapped[int]
     send_until: Mapped[int] = mapped_column(server_default="21")
     texts: Mapped[dict[str, Any]]
+    cover_fees: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    legal_name: Mapped[str | None] = mapped_column(Text)
+    tax_line: Mapped[str | None] = mapped_column(Text)
     updated_at: Mapped[datetime.datetime]
 
     choices: Mapped[list["SupportChoice"]] = relationship(
@@ -53,7 +59,10 @@ class Campaign(WithId, Base):
 
 
 class SupportChoice(Base):
-    """What readers may give at one frequency. The widget shows it and the server checks against it: one table."""
+    """What readers may give at one frequency in one currency.
+
+    The widget shows it and the server checks against it: one table.
+    """
 
     __tablename__ = "support_choices"
     __table_args__ = (
@@ -67,6 +76,7 @@ class SupportChoice(Base):
     campaign_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True
     )
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
     frequency: Mapped[Frequency] = mapped_column(Word(Frequency), primary_key=True)
     position: Mapped[int]
     presets_minor: Mapped[list[int]]

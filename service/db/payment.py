@@ -1,18 +1,21 @@
-"""Money that moved, or failed to, for a pledge."""
+"""The ledger: money that moved, or failed to, for a pledge. Rows are added; no amount in them ever changes."""
 
 import datetime
 import uuid
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.vocabulary import PaymentStatus
+from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.base import Base, WithId
 from service.db.types import Word, one_of
 
 
 class Payment(WithId, Base):
-    """One attempt to move money; unique by the gateway's own reference, so a repeated report counts once."""
+    """One attempt to move money; unique by the gateway's own reference, so a repeated report counts once.
+
+    `status` says what its refunds and disputes add up to.
+    """
 
     __tablename__ = "payments"
     __table_args__ = (
@@ -29,3 +32,68 @@ class Payment(WithId, Base):
     gateway: Mapped[str] = mapped_column(String(32))
     gateway_reference: Mapped[str] = mapped_column(Text)
     paid_at: Mapped[datetime.datetime]
+
+
+class Refund(WithId, Base):
+    """Money of a payment that goes back to its reader.
+
+    One that staff ask for is written down before the gateway is called, under the hash of the key that makes
+    asking twice harmless; the gateway's own reference follows. One that was made at the gateway begins with that.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        one_of("status", RefundStatus, name="status_known"),
+        UniqueConstraint("gateway_reference"),
+        UniqueConstraint("request_hash"),
+        Index("ix_refunds_payment_id", "payment_id"),
+    )
+
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
+    status: Mapped[RefundStatus] = mapped_column(Word(RefundStatus))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    gateway_reference: Mapped[str | None] = mapped_column(Text)
+    request_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    reason: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime.datetime]
+
+
+class Dispute(WithId, Base):
+    """A payment that its card's holder denies: the bank takes the money back until it decides."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        one_of("status", DisputeStatus, name="status_known"),
+        UniqueConstraint("gateway_reference"),
+        Index("ix_disputes_payment_id", "payment_id"),
+    )
+
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
+    status: Mapped[DisputeStatus] = mapped_column(Word(DisputeStatus))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    gateway_reference: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime.datetime]
+
+
+class BalanceEntry(WithId, Base):
+    """What one movement did to the newsroom's balance at the gateway, in the currency that the balance is kept in.
+
+    `fee_minor` is the gateway's share; `net_minor` is what stays, negative where money left.
+    """
+
+    __tablename__ = "balance_entries"
+    __table_args__ = (
+        UniqueConstraint("gateway_reference"),
+        Index("ix_balance_entries_payment_id", "payment_id"),
+    )
+
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
+    gateway_reference: Mapped[str] = mapped_column(Text)
+    gross_minor: Mapped[int] = mapped_column(BigInteger)
+    fee_minor: Mapped[int] = mapped_column(BigInteger)
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))

@@ -14,14 +14,23 @@ from service.db.types import Word, one_of
 
 
 class Pledge(WithId, Base):
-    """What one reader chose to give, and where it stands; `reminder_id` is the reminder that brought them back."""
+    """What one reader chose to give, and where it stands; `reminder_id` is the reminder that brought them back.
+
+    `fees_minor` is what they add to `amount_minor` to cover the gateway's share. For one that recurs,
+    `subscription_reference` and `customer_reference` are the gateway's own names, `renews_at` is when it takes
+    money next, `stood_at` is when the news was made that decided whether it is past due, and `ended_at` when it
+    ended. What is wanted of the gateway is written down before it is called: `cancel_requested_at` and
+    `wanted_minor`.
+    """
 
     __tablename__ = "pledges"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("fees_minor >= 0", name="fees_not_negative"),
         one_of("frequency", Frequency, name="frequency_known"),
         one_of("status", PledgeStatus, name="status_known"),
         UniqueConstraint("gateway", "gateway_reference"),
+        UniqueConstraint("gateway", "subscription_reference"),
         Index(
             "ix_pledges_pending_created_at",
             "created_at",
@@ -34,6 +43,12 @@ class Pledge(WithId, Base):
             "reminder_id",
             postgresql_where=text("reminder_id IS NOT NULL"),
             sqlite_where=text("reminder_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_pledges_renews_at",
+            "renews_at",
+            postgresql_where=text("status = 'active'"),
+            sqlite_where=text("status = 'active'"),
         ),
     )
 
@@ -51,6 +66,14 @@ class Pledge(WithId, Base):
     gateway: Mapped[str] = mapped_column(String(32))
     gateway_reference: Mapped[str | None] = mapped_column(Text)
     checkout_url: Mapped[str | None] = mapped_column(Text)
+    fees_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    subscription_reference: Mapped[str | None] = mapped_column(Text)
+    customer_reference: Mapped[str | None] = mapped_column(Text)
+    renews_at: Mapped[datetime.datetime | None]
+    stood_at: Mapped[datetime.datetime | None]
+    ended_at: Mapped[datetime.datetime | None]
+    cancel_requested_at: Mapped[datetime.datetime | None]
+    wanted_minor: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime.datetime]
 
     campaign: Mapped[Campaign] = relationship()

@@ -4,35 +4,45 @@ from service.db.audit_entry import AuditEntry
 from service.db.base import Base
 from service.db.campaign import Campaign, SupportChoice
 from service.db.delivery import Delivery
+from service.db.gateway_event import GatewayEvent, Reconciliation
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
 from service.db.mail_pace import MailPace
 from service.db.mail_tally import MailTally
+from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
-from service.db.payment import Payment
+from service.db.payment import BalanceEntry, Dispute, Payment, Refund
 from service.db.pledge import Pledge, PledgeMove
 from service.db.reminder import Reminder, ReminderMove
+from service.db.sign_in import SignIn
 from service.db.staff_token import StaffToken
 from service.db.supporter import Supporter
 from service.db.suppression import Suppression
 
 __all__ = [
     "AuditEntry",
+    "BalanceEntry",
     "Base",
     "Campaign",
     "Delivery",
+    "Dispute",
+    "GatewayEvent",
     "Heartbeat",
     "IdempotencyKey",
     "JobRun",
     "MailPace",
     "MailTally",
+    "Notice",
     "OutboxMail",
     "Payment",
     "Pledge",
     "PledgeMove",
+    "Reconciliation",
+    "Refund",
     "Reminder",
     "ReminderMove",
+    "SignIn",
     "StaffToken",
     "SupportChoice",
     "Supporter",

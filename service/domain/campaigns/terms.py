@@ -78,16 +78,16 @@ def apply_campaign(session: Session, terms: CampaignTerms, *, now: datetime.date
     for name, value in plain.items():
         setattr(campaign, name, value)
     campaign.updated_at = now
-    standing = {choice.frequency: choice for choice in campaign.choices}
+    standing = {(choice.currency, choice.frequency): choice for choice in campaign.choices}
     campaign.choices = [
-        _choice(standing.get(choice.frequency), choice, position)
+        _choice(standing.get((terms.currency, choice.frequency)), terms.currency, choice, position)
         for position, choice in enumerate(terms.frequencies)
     ]
     return campaign
 
 
-def _choice(standing: SupportChoice | None, terms: ChoiceTerms, position: int) -> SupportChoice:
-    choice = standing or SupportChoice(frequency=terms.frequency)
+def _choice(standing: SupportChoice | None, currency: str, terms: ChoiceTerms, position: int) -> SupportChoice:
+    choice = standing or SupportChoice(currency=currency, frequency=terms.frequency)
     choice.position = position
     choice.presets_minor = terms.presets
     choice.default_minor = terms.default
