@@ -9,7 +9,7 @@ from service.db.session import Database
 from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.links import Links
 from service.domain.mail.breaker import Breaker
-from service.domain.ports import Clock, Gateway, Mailer, MailReporter, Throttle
+from service.domain.ports import Clock, EventSource, Gateway, Mailer, MailReporter, Throttle
 from service.settings import Settings
 
 
@@ -17,14 +17,18 @@ from service.settings import Settings
 class Desk:
     """The newsroom's support desk, as `service.wiring` builds it once for each process.
 
-    There is a mailer for each connection that a worker may open; `worker_id` is what this process signs with.
+    There is a mailer for each connection that a worker may open for reminders, and one for notices, which must not
+    wait behind them. `gateway_events` tells what happens at a gateway that is not ours. `worker_id` is what this
+    process signs with.
     """
 
     settings: Settings
     database: Database
     clock: Clock
     gateway: Gateway
+    gateway_events: EventSource | None
     mailers: tuple[Mailer, ...]
+    notice_mailer: Mailer
     breaker: Breaker
     worker_id: uuid.UUID
     throttle: Throttle

@@ -27,7 +27,9 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
         database=database,
         clock=clock,
         gateway=SandboxGateway(keyring, settings.public_url),
-        mailers=_mailers(settings, database, clock),
+        gateway_events=None,
+        mailers=tuple(_mailer(settings, database, clock) for _ in range(_connections(settings))),
+        notice_mailer=_mailer(settings, database, clock),
         breaker=Breaker(),
         worker_id=uuid.uuid4(),
         throttle=_throttle(settings, keyring),
@@ -37,13 +39,15 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
     )
 
 
-def _mailers(settings: Settings, database: Database, clock: Clock) -> tuple[Mailer, ...]:
+def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
     mail, writer = settings.mail, LetterWriter(settings.mail.sender, clock)
     if mail.server is None:
-        return (OutboxMailer(database, writer, clock),)
-    return tuple(
-        SmtpMailer(mail.server, writer, per_connection=mail.per_connection) for _ in range(mail.connections)
-    )
+        return OutboxMailer(database, writer, clock)
+    return SmtpMailer(mail.server, writer, per_connection=mail.per_connection)
+
+
+def _connections(settings: Settings) -> int:
+    return 1 if settings.keeps_mail else settings.mail.connections
 
 
 def _throttle(settings: Settings, keyring: Keyring) -> Throttle:

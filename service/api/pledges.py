@@ -37,6 +37,7 @@ def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]
         PledgeWish(**wish),
         key=idempotency_key(),
         clock=desk.clock,
+        links=desk.links,
     )
     return opened, 201, {"Idempotent-Replayed": "true"} if opened.replayed else {}
 

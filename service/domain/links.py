@@ -43,6 +43,22 @@ class Links:
         """Where a reader arrives after paying, and reads what became of it."""
         return f"{self.public_url}/support/{campaign.slug}/thank-you?pledge={pledge_id}"
 
+    def after_checkout(self, campaign: Campaign, pledge_id: uuid.UUID) -> str:
+        """Where a gateway sends a reader who paid on its page, maybe before it has told us."""
+        return f"{self.thank_you_page(campaign, pledge_id)}&checkout=done"
+
+    def pledge_page(self, token: str) -> str:
+        """Where a reader comes from a mail about their pledge (see `pledges.own_page`)."""
+        return f"{self.public_url}/p/{token}"
+
+    def sign_in_page(self, token: str) -> str:
+        """Where a reader comes from a mail with a link to sign in."""
+        return f"{self.public_url}/me/enter/{token}"
+
+    def readers_page(self) -> str:
+        """Where readers see all that they give."""
+        return f"{self.public_url}/me"
+
     def reminder_page(self, token: str) -> str:
         """Where a reader manages their reminder."""
         return f"{self.public_url}/r/{token}"

@@ -5,7 +5,7 @@ from email.utils import parseaddr
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from service.domain.money.currencies import find_locale
-from service.domain.ports import Clock, Mail, ReminderLetter
+from service.domain.ports import Clock, Letter, Mail, NoticeLetter
 from service.gateways.mail_words import language_of, words_of
 from service.gateways.mime import write_message
 
@@ -28,12 +28,14 @@ class LetterWriter:
             auto_reload=False,
         )
 
-    def write(self, letter: ReminderLetter) -> Mail:
+    def write(self, letter: Letter) -> Mail:
         """Return the mail: text and HTML, with one-click unsubscribing (RFC 8058).
 
         Raises:
             ValueError: a header would be forged, such as by a line break in an address.
         """
+        if isinstance(letter, NoticeLetter):
+            raise TypeError("notices have no words yet")
         lang = language_of(letter)
         words = words_of(letter, lang)
         view = {

@@ -6,7 +6,7 @@ from service.db.base import new_id
 from service.db.outbox_mail import OutboxMail
 from service.db.session import Database
 from service.db.upsert import insert_into
-from service.domain.ports import Clock, Mail, MailWithheld, ReminderLetter
+from service.domain.ports import Clock, Letter, Mail, MailWithheld
 from service.gateways.letters import LetterWriter
 
 KEPT = "250 kept in the outbox"
@@ -20,7 +20,7 @@ class OutboxMailer:
         self._writer = writer
         self._clock = clock
 
-    def write(self, letter: ReminderLetter) -> Mail:
+    def write(self, letter: Letter) -> Mail:
         """Return the letter as the mail that `smtp` would send."""
         return self._writer.write(letter)
 

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable
 
 from service.domain.ports import (
+    Letter,
     Mail,
     MailDoubtful,
     MailRefused,
@@ -11,7 +12,6 @@ from service.domain.ports import (
     MailServerRefusesUs,
     MailTrouble,
     MailWithheld,
-    ReminderLetter,
 )
 from service.gateways.letters import LetterWriter
 from service.gateways.smtp_line import SmtpLine
@@ -39,7 +39,7 @@ class SmtpMailer:
         self._line: SmtpLine | None = None
         self._context: ssl.SSLContext | None = None
 
-    def write(self, letter: ReminderLetter) -> Mail:
+    def write(self, letter: Letter) -> Mail:
         """Return the letter as a mail; whatever it raises is the letter's fault."""
         return self._writer.write(letter)
 

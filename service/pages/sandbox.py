@@ -88,7 +88,7 @@ def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined
         email=email,
         said=said,
         declined=declined,
-        away_url=walk_away(pledge, links),
+        away_url=walk_away(pledge, campaign, links),
         again_url=links.gift_page(campaign, pledge.frequency, pledge.amount_minor),
         thanks_url=links.thank_you_page(campaign, pledge.id),
     )

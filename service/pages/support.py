@@ -46,6 +46,7 @@ def make_pledge(slug: str) -> BaseResponse:
             wish,
             key=intent_key(form, wish),
             clock=desk.clock,
+            links=desk.links,
         )
     except (Complaint, DomainError) as error:
         said = say(error, words, campaign, frequency=form.frequency, typed=form.other_amount)

@@ -13,8 +13,18 @@ from environs import Env, EnvError
 from service.settings.addresses import database_url, public_url, redis_url, sqlite_file
 from service.settings.mail import MailServer, MailSettings, mail_settings
 from service.settings.reading import Given, SettingsError, one_of, text, whole
+from service.settings.stripe import StripeSettings, stripe_settings
 
-__all__ = ["DEMO_KEY", "MailServer", "MailSettings", "Settings", "SettingsError", "read_settings", "sqlite_file"]
+__all__ = [
+    "DEMO_KEY",
+    "MailServer",
+    "MailSettings",
+    "Settings",
+    "SettingsError",
+    "StripeSettings",
+    "read_settings",
+    "sqlite_file",
+]
 
 SHORTEST_GOOD_KEY = 32
 DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
@@ -29,6 +39,7 @@ class Settings:
     public_url: str
     secret_keys: tuple[str, ...] = field(repr=False)
     gateway: str
+    stripe: StripeSettings | None
     redis_url: str | None = field(repr=False)
     rate_limit: str | None
     trusted_proxies: int
@@ -70,13 +81,15 @@ def _settings(env: Env) -> Settings:
     database = database_url(text(env, "DATABASE_URL", "sqlite:///var/mainstay.db"))
     month = text(env, "MONTH_SECONDS")
     mail = mail_settings(env, in_a_hurry=month is not None)
+    gateway = one_of("GATEWAY", text(env, "GATEWAY", "sandbox"), ("sandbox", "stripe"))
     demo = mail.server is None and database.startswith("sqlite")
     return Settings(
         database_url=database,
         mail=mail,
         public_url=public_url(text(env, "PUBLIC_URL", f"http://localhost:{port}")),
         secret_keys=_secret_keys(text(env, "SECRET_KEYS", ""), demo=demo),
-        gateway=one_of("GATEWAY", text(env, "GATEWAY", "sandbox"), ("sandbox",)),
+        gateway=gateway,
+        stripe=stripe_settings(env) if gateway == "stripe" else None,
         redis_url=redis_url(text(env, "REDIS_URL")),
         rate_limit=_rate_limit(text(env, "RATE_LIMIT", "300/minute")),
         trusted_proxies=whole(env, "TRUSTED_PROXIES", 1 if on_heroku else 0, lowest=0, highest=10),

@@ -50,7 +50,9 @@ def crash() -> None:
 def buy(desk: Desk, till: Till, wish: PledgeWish = WISH) -> OpenCheckout:
     with desk.database.reading() as session:
         campaign = find_campaign(session, "default")
-    return open_checkout(desk.database.transaction, till, campaign, wish, key=KEY, clock=desk.clock)
+    return open_checkout(
+        desk.database.transaction, till, campaign, wish, key=KEY, clock=desk.clock, links=desk.links
+    )
 
 
 def test_a_repeat_after_a_crash_finishes_the_same_pledge(either: Desk, clock: Clock) -> None:

@@ -37,7 +37,9 @@ def make(desk: Desk, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
     with desk.database.reading() as session:
         campaign = find_campaign(session, "default")
     wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
-    opened = open_checkout(desk.database.transaction, desk.gateway, campaign, wish, key=key, clock=desk.clock)
+    opened = open_checkout(
+        desk.database.transaction, desk.gateway, campaign, wish, key=key, clock=desk.clock, links=desk.links
+    )
     with desk.database.reading() as session:
         return session.get_one(Pledge, opened.id)
 

@@ -17,9 +17,10 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.violations import violated_constraint
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
-from service.domain.money.amounts import Money
+from service.domain.links import Links
 from service.domain.pledges.idempotency import HELD_FOR, find_key, hold_key
-from service.domain.pledges.making import PledgeWish, check_wish, find_pledge, make_pledge
+from service.domain.pledges.making import PledgeWish, charge_of, check_wish, find_pledge, make_pledge
+from service.domain.pledges.ways_back import walk_away
 from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayUnavailable
 
 RETRY_AFTER_SECONDS = 30
@@ -40,7 +41,7 @@ class OpenCheckout:
 
 
 def open_checkout(
-    door: Door, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, clock: Clock
+    door: Door, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, clock: Clock, links: Links
 ) -> OpenCheckout:
     """Make a pledge and open its checkout, once for each key, however often and however concurrently asked.
 
@@ -52,15 +53,8 @@ def open_checkout(
     """
     pledge, replayed = _write_down(door, gateway, campaign, wish, key=key, clock=clock)
     if pledge.checkout_url is None:
-        order = CheckoutOrder(
-            pledge_id=pledge.id,
-            campaign_name=campaign.name,
-            frequency=pledge.frequency,
-            money=Money(pledge.amount_minor, pledge.currency),
-            lang=pledge.lang or campaign.lang,
-        )
         try:
-            checkout = gateway.start_checkout(order)
+            checkout = gateway.start_checkout(order_for(pledge, campaign, links))
         except GatewayUnavailable as error:
             with door() as session:
                 _let_go(session, key, wish, now=clock())
@@ -72,6 +66,19 @@ def open_checkout(
             pledge = find_pledge(session, pledge.id, to_change=True)
             pledge.gateway_reference, pledge.checkout_url = checkout.reference, checkout.url
     return _answer(pledge, replayed=replayed)
+
+
+def order_for(pledge: Pledge, campaign: Campaign, links: Links) -> CheckoutOrder:
+    """Return what the gateway is asked for; the same pledge always asks for the same."""
+    return CheckoutOrder(
+        pledge_id=pledge.id,
+        campaign_name=campaign.name,
+        frequency=pledge.frequency,
+        money=charge_of(pledge),
+        lang=pledge.lang or campaign.lang,
+        done_url=links.after_checkout(campaign, pledge.id),
+        back_url=walk_away(pledge, campaign, links),
+    )
 
 
 def _write_down(

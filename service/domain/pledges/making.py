@@ -94,6 +94,7 @@ def make_pledge(
         lang=wish.lang,
         return_url=wish.return_url,
         gateway=gateway,
+        fees_minor=0,
         created_at=now,
     )
     session.add(pledge)
@@ -101,6 +102,11 @@ def make_pledge(
     session.flush()
     session.add(PledgeMove(pledge_id=pledge.id, event=MADE, to_status=pledge.status, at=now))
     return pledge
+
+
+def charge_of(pledge: Pledge) -> Money:
+    """Return what is charged each time: what was chosen, and what was added to cover the gateway's share."""
+    return Money(pledge.amount_minor + pledge.fees_minor, pledge.currency)
 
 
 def find_pledge(session: Session, pledge_id: uuid.UUID, *, to_change: bool = False) -> Pledge:

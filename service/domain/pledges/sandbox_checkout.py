@@ -14,8 +14,7 @@ from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
-from service.domain.money.amounts import Money
-from service.domain.pledges.making import find_pledge
+from service.domain.pledges.making import charge_of, find_pledge
 from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
 from service.domain.supporters import keyring_in
 from service.domain.tokens import BadTokenError, issue_token, read_token
@@ -71,4 +70,4 @@ def decline_checkout(session: Session, token: str, *, attempt: str, now: datetim
 
 
 def _charge(pledge: Pledge, outcome: str) -> Charge:
-    return Charge(reference=f"sandbox_{pledge.id}_{outcome}", money=Money(pledge.amount_minor, pledge.currency))
+    return Charge(reference=f"sandbox_{pledge.id}_{outcome}", money=charge_of(pledge))

@@ -10,26 +10,30 @@ from service.domain.links import Links
 
 def after_payment(pledge: Pledge, links: Links) -> str:
     """Return the newsroom's own page, told which pledge it was and where it stands, else our thank-you page."""
-    own_page = _return_page(pledge)
+    own_page = _return_page(pledge, pledge.campaign)
     return own_page or links.thank_you_page(pledge.campaign, pledge.id)
 
 
-def walk_away(pledge: Pledge, links: Links) -> str:
+def walk_away(pledge: Pledge, campaign: Campaign, links: Links) -> str:
     """Return the page that the reader came from, if the newsroom lists it, else our support page."""
-    support_page = links.gift_page(pledge.campaign, pledge.frequency, pledge.amount_minor)
-    return _return_page(pledge) or page_before(pledge, links) or support_page
+    support_page = links.gift_page(campaign, pledge.frequency, pledge.amount_minor)
+    return _return_page(pledge, campaign) or _page_before(pledge, campaign, links) or support_page
 
 
 def page_before(pledge: Pledge, links: Links) -> str | None:
     """Return the page that the reader gave from, if the newsroom lists it or it is ours."""
-    if pledge.page_url is None or not _leads_back(pledge.campaign, pledge.page_url, links):
+    return _page_before(pledge, pledge.campaign, links)
+
+
+def _page_before(pledge: Pledge, campaign: Campaign, links: Links) -> str | None:
+    if pledge.page_url is None or not _leads_back(campaign, pledge.page_url, links):
         return None
     return pledge.page_url
 
 
-def _return_page(pledge: Pledge) -> str | None:
+def _return_page(pledge: Pledge, campaign: Campaign) -> str | None:
     # The host was listed when the pledge was made; a newsroom that took it off the list since is obeyed.
-    if pledge.return_url is None or not may_return_to(pledge.campaign, pledge.return_url):
+    if pledge.return_url is None or not may_return_to(campaign, pledge.return_url):
         return None
     parts = urlsplit(pledge.return_url)
     told = urlencode({"pledge": str(pledge.id), "status": pledge.status.value})

@@ -1,58 +1,12 @@
-"""What the domain asks of the outside world, as Protocols; `service.gateways` keeps these promises."""
+"""What the domain asks of whatever sends mail, and of whoever reports what became of it."""
 
 import datetime
-import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sqlalchemy.orm import Session
-
-from schemas.vocabulary import Frequency, Suppressed
+from schemas.vocabulary import Frequency, NoticeKind, Suppressed
 from service.domain.money.amounts import Money
-
-Clock = Callable[[], datetime.datetime]
-"""Returns the present instant in UTC."""
-
-Door = Callable[[], AbstractContextManager[Session]]
-"""Opens one transaction: it commits when the block ends and rolls back when it raises."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckoutOrder:
-    """What a gateway needs to know to take a pledge; `pledge_id` is also its idempotency key."""
-
-    pledge_id: uuid.UUID
-    campaign_name: str
-    frequency: Frequency
-    money: Money
-    lang: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkout:
-    """A page of the gateway's where the reader pays, and the gateway's own name for it."""
-
-    reference: str
-    url: str
-
-
-class GatewayUnavailable(Exception):
-    """The gateway gave no answer, or said that it cannot take payments now."""
-
-
-class Gateway(Protocol):
-    """The thing that takes the money."""
-
-    name: str
-
-    def start_checkout(self, order: CheckoutOrder) -> Checkout:
-        """Open a checkout; the same order again yields the same checkout.
-
-        Raises:
-            GatewayUnavailable: try again later.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +33,34 @@ class ReminderLetter:
     cancel_url: str = field(repr=False)
     every_months: int | None = None
     asks_to_confirm: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeLetter:
+    """All that a mail about a pledge says, or one with a link to sign in; `to` and the links are the reader's own.
+
+    `money` is what was or will be paid, fees included; `falls_on` is when: of the payment, the next try, the
+    renewal or the end. `number` is which of at most three mails about one missed payment this is. `legal_name` and
+    `tax_line` stand on receipts.
+    """
+
+    kind: NoticeKind
+    message_id: str
+    to: str = field(repr=False)
+    lang: str
+    campaign_name: str
+    texts: dict[str, str]
+    frequency: Frequency | None
+    money: Money | None
+    falls_on: datetime.date | None
+    page_url: str = field(repr=False)
+    number: int = 1
+    receipt_number: str | None = None
+    legal_name: str | None = None
+    tax_line: str | None = None
+
+
+Letter = ReminderLetter | NoticeLetter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +107,7 @@ class MailServerRefusesUs(MailServerAway):
 class Mailer(Protocol):
     """The thing that sends mail, over one connection at a time. Not for two threads at once."""
 
-    def write(self, letter: ReminderLetter) -> Mail:
+    def write(self, letter: Letter) -> Mail:
         """Return the letter as a mail; whatever it raises is the letter's fault, and no other mail's."""
 
     def open(self) -> None:
@@ -190,15 +172,4 @@ class MailReporter(Protocol):
 
         Raises:
             UnreadableReport: the body is not what this service sends.
-        """
-
-
-class Throttle(Protocol):
-    """The thing that counts how often one client asks."""
-
-    def check(self, action: str, client: str) -> None:
-        """Count one request.
-
-        Raises:
-            TooManyRequests: this client asked too often; the error says when to come back.
         """

@@ -1,0 +1,1 @@
+"""Mails to whoever gives, each told once."""
