@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.db.session import Database
+from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.links import Links
-from service.domain.mail.breaker import Breaker
 from service.domain.ports import Clock, EventSource, Gateway, Mailer, MailReporter, Throttle
 from service.settings import Settings
 

@@ -5,9 +5,9 @@ import uuid
 from service.db.keyring import Keyring
 from service.db.session import Database, make_engine
 from service.desk import Desk, utc_now
+from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.links import Links
-from service.domain.mail.breaker import Breaker
 from service.domain.ports import Clock, Mailer, Throttle
 from service.gateways.letters import LetterWriter
 from service.gateways.mail_reports import mail_reporters

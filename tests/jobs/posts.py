@@ -11,7 +11,7 @@ from jobs.send_reminders import send_reminders
 from schemas.vocabulary import DeliveryOutcome
 from service.db.reminder import Reminder, ReminderMove
 from service.desk import Desk
-from service.domain.mail.breaker import Breaker
+from service.domain.breaker import Breaker
 from service.domain.mail.claims import Claim, claim_due_reminders
 from service.domain.mail.deliveries import Reply, begin_delivery, record_reply
 from service.domain.mail.settling import Rules, return_lost_reminders, settle

@@ -8,7 +8,7 @@ import pytest
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import ReminderStatus
 from service.desk import Desk
-from service.domain.mail.breaker import Breaker
+from service.domain.breaker import Breaker
 from service.domain.ports import (
     MailDoubtful,
     MailRefused,
