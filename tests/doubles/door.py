@@ -22,16 +22,13 @@ from tests.doubles.hosted_page import Pages
 from tests.doubles.idempotency import Answer, Keys
 from tests.doubles.listing import expand
 from tests.doubles.parameters import read_form, read_params
+from tests.doubles.planned_errors import failed, said
 from tests.doubles.refusal import Refusal
 from tests.doubles.routes import Route, route_of
 from tests.doubles.troubles import Planned, Trouble, Troubles
 
 ROUTES = [*payment_routes.ROUTES, *billing_routes.ROUTES, *event_routes.ROUTES]
 SILENT_SECONDS = 60
-WORDS = {
-    401: ("invalid_request_error", None, "Invalid API Key provided"),
-    429: ("invalid_request_error", "rate_limit", "Request rate limit exceeded."),
-}
 
 
 class HungUpError(Exception):
@@ -199,21 +196,3 @@ class _Desk(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
-
-
-def said(planned: Planned) -> Refusal:
-    """Return what a planned error says."""
-    kind, code, message = WORDS.get(planned.status, ("api_error", None, "An unknown error occurred."))
-    return Refusal(message, status=planned.status, kind=kind, code=code)
-
-
-def failed(answer: Answer, planned: Planned | None, *, kept: bool) -> Answer:
-    """Return the answer, or the error that is planned to stand in its place after the effect.
-
-    A 500 is Stripe's own, and `kept` with the key; another error was put there by something on the way.
-    """
-    if planned is None or not planned.after_effect or planned.trouble is not Trouble.ANSWERS:
-        return answer
-    if kept is not (planned.status == 500):
-        return answer
-    return Answer(planned.status, said(planned).body(), planned.headers)

@@ -41,7 +41,7 @@ def invoice(account: Account, of: Thing, reason: str, *, start: int, end: int) -
         "lines": {"object": "list", "data": lines, "has_more": False, "url": f"/v1/invoices/{made}/lines"},
         "livemode": account.livemode,
         "metadata": {},
-        "next_payment_attempt": end if upcoming else account.now() + 3600,
+        "next_payment_attempt": start if upcoming else account.now() + 3600,
         "number": None,
         "parent": {
             "quote_details": None,

@@ -106,8 +106,8 @@ def _plain(value: str, kinds: list[Any], words: list[str], name: str) -> Any:
     if int in kinds and re.fullmatch(r"-?\d+", value):
         return int(value)
     # A list of words is open in the types, for words to come; Stripe itself knows only today's.
-    if words:
-        raise Refusal(f"Invalid {name}: must be one of {', '.join(filter(None, words))}", param=name)
+    if known := [word for word in words if word]:
+        raise Refusal(f"Invalid {name}: must be one of {', '.join(known)}", param=name)
     if {float, Decimal} & set(kinds):
         return Decimal(value)
     if str in kinds:
