@@ -28,6 +28,8 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.IdempotencyKeyReused: 422,
     errors.RequestInProgress: 409,
     errors.PaymentsUnavailable: 503,
+    errors.OrderRefused: 409,
+    errors.OtherGateway: 409,
     errors.PledgeNotFound: 404,
     errors.PaymentMismatch: 409,
     errors.ReminderNotFound: 404,

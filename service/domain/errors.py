@@ -77,6 +77,18 @@ class PaymentsUnavailable(DomainError):
     code = "payments_unavailable"
 
 
+class OrderRefused(DomainError):
+    """The gateway understood what was ordered for a pledge, and said no."""
+
+    code = "order_refused"
+
+
+class OtherGateway(DomainError):
+    """The pledge was made with another gateway than the one that is in use."""
+
+    code = "other_gateway"
+
+
 class PledgeNotFound(DomainError):
     """No pledge has this id."""
 

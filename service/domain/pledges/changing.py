@@ -1,0 +1,150 @@
+"""What is ordered for a pledge that recurs: its end, and the page where its card is changed.
+
+What is wanted is written down before the gateway is asked, and what came of it afterwards, so that a crash in
+between leaves a wish that the same call, made again, fulfils. No transaction is open while the gateway is asked.
+"""
+
+import datetime
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import NoticeKind, PledgeStatus
+from service.db.pledge import Pledge
+from service.domain.errors import OrderRefused, OtherGateway, PaymentsUnavailable
+from service.domain.notices.asking import put_notice
+from service.domain.pledges.making import find_pledge, move_pledge
+from service.domain.pledges.status import MOVES, PledgeEvent, move
+from service.domain.ports import Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
+
+RETRY_AFTER_SECONDS = 30
+# Its pledges know no subscription: nothing of theirs is kept anywhere but here.
+SANDBOX = "sandbox"
+
+
+def recurs(pledge: Pledge) -> bool:
+    """Whether money is still taken for this pledge from time to time, or tried to be."""
+    return (pledge.status, PledgeEvent.CANCEL) in MOVES
+
+
+def is_ending(pledge: Pledge) -> bool:
+    """Whether its end was asked for and the gateway has yet to answer."""
+    return recurs(pledge) and pledge.cancel_requested_at is not None
+
+
+def cancel_pledge(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, clock: Clock) -> Pledge:
+    """End a pledge that recurs, for good and from now on; one that was cancelled before stays as it is.
+
+    Raises:
+        PledgeNotFound: there is none with this id.
+        IllegalMove: it takes no money again, so that there is nothing to end.
+        OtherGateway: the gateway in use knows nothing of it.
+        PaymentsUnavailable: the wish is written down, and this call or the reconciler will fulfil it.
+        OrderRefused: the gateway says no, and somebody must look; the wish stays on record.
+    """
+    with door() as session:
+        pledge = find_pledge(session, pledge_id, to_change=True)
+        if pledge.status == PledgeStatus.CANCELLED:
+            return pledge
+        move(pledge.status, PledgeEvent.CANCEL)
+        check_gateway(pledge, gateway)
+        pledge.cancel_requested_at = pledge.cancel_requested_at or clock()
+    with ordering():
+        gateway.end_recurring(subscription_of(pledge))
+    with door() as session:
+        pledge = find_pledge(session, pledge_id, to_change=True)
+        end_pledge(session, pledge, now=clock())
+    return pledge
+
+
+def end_pledge(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
+    """Record that a pledge which recurred takes no more money, and have its reader told; harmless if repeated.
+
+    Raises:
+        IllegalMove: it cannot end from where it stands.
+    """
+    if pledge.status != PledgeStatus.CANCELLED:
+        move_pledge(session, pledge, PledgeEvent.CANCEL, now=now)
+        pledge.ended_at = pledge.ended_at or now
+        pledge.renews_at = None
+    # What was still to be changed about it is of no use any more.
+    pledge.wanted_minor = None
+    if pledge.supporter_id is not None:
+        put_notice(
+            session,
+            NoticeKind.ENDED,
+            str(pledge.id),
+            lang=pledge.lang or pledge.campaign.lang,
+            now=now,
+            supporter_id=pledge.supporter_id,
+            pledge_id=pledge.id,
+            falls_on=(pledge.ended_at or now).astimezone(ZoneInfo(pledge.campaign.timezone)).date(),
+        )
+
+
+def card_page(gateway: Gateway, pledge: Pledge, *, back_url: str, lang: str) -> str:
+    """Return the gateway's page where the reader changes how they pay; no transaction may be open.
+
+    Raises:
+        IllegalMove: no more money is taken for this pledge.
+        OtherGateway: the gateway in use knows nothing of it.
+        PaymentsUnavailable: ask again in a while.
+        OrderRefused: there is no such page; the message says why.
+    """
+    move(pledge.status, PledgeEvent.CANCEL)
+    check_gateway(pledge, gateway)
+    if pledge.customer_reference is None and pledge.gateway != SANDBOX:
+        raise _not_told_yet()
+    with ordering():
+        return gateway.card_page(pledge.customer_reference or "", back_url=back_url, lang=lang)
+
+
+def check_gateway(pledge: Pledge, gateway: Gateway) -> None:
+    """Refuse to order something of a gateway that does not know the pledge.
+
+    Raises:
+        OtherGateway: it was made with another.
+    """
+    if pledge.gateway != gateway.name:
+        raise OtherGateway(f"This pledge was made with {pledge.gateway}, and {gateway.name} is in use now.")
+
+
+def subscription_of(pledge: Pledge) -> str:
+    """Return the gateway's own name for what takes the money of this pledge.
+
+    Raises:
+        PaymentsUnavailable: the gateway has not told us yet.
+    """
+    if pledge.subscription_reference is not None:
+        return pledge.subscription_reference
+    if pledge.gateway == SANDBOX:
+        return f"{SANDBOX}_{pledge.id}"
+    raise _not_told_yet()
+
+
+def _not_told_yet() -> PaymentsUnavailable:
+    return PaymentsUnavailable(
+        "The payment processor has not told us all of this pledge yet; please try again in a minute.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+@contextmanager
+def ordering() -> Iterator[None]:
+    """Say in the domain's words what a gateway answers that does not do what it is asked.
+
+    Raises:
+        PaymentsUnavailable, OrderRefused: instead of its own two.
+    """
+    try:
+        yield
+    except GatewayUnavailable as error:
+        raise PaymentsUnavailable(
+            "The payment processor does not answer right now; please try again soon.",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        ) from error
+    except GatewayRefused as error:
+        raise OrderRefused(str(error)) from error
