@@ -1,58 +1,19 @@
 """How events reach somebody: signed, posted, in order, and only where they were asked for."""
 
 import json
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
 from stripe import InvalidRequestError, SignatureVerificationError, StripeClient, Webhook
 
 from tests.doubles.asking import once
+from tests.doubles.hook_desk import Desk
 from tests.doubles.stripe_api import StripeDouble
 from tests.doubles.webhooks import Deliverer, payload_of, signed
 from tests.processes import free_port, wait_until
 
 SECRET = "whsec_of-the-tests"
-
-
-class Desk(ThreadingHTTPServer):
-    """Takes webhooks and keeps them; answers `status`."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.came: list[tuple[bytes, str]] = []
-        self.status = 200
-        super().__init__(("127.0.0.1", 0), _Clerk)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
-
-
-class _Clerk(BaseHTTPRequestHandler):
-    server: Desk
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.came.append((body, self.headers["Stripe-Signature"]))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk()
-    threading.Thread(target=desk.serve_forever, args=(0.02,), daemon=True).start()
-    yield desk
-    desk.shutdown()
-    desk.server_close()
 
 
 def test_a_signature_is_one_that_the_library_believes() -> None:
