@@ -6,29 +6,27 @@ What a mail server said is not heard twice, so that it is written down even if t
 import datetime
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
+from jobs.mail_events import MailEvents
 from schemas.vocabulary import Suppressed
 from service.desk import Desk
 from service.domain.errors import LeaseLost
-from service.domain.mail import deliveries
-from service.domain.mail.backlog import longest_wait
-from service.domain.mail.claims import Claim, claim_due_reminders
 from service.domain.mail.deliveries import Reply
-from service.domain.mail.letters import Drafts, write_letters
+from service.domain.mail.drafts import Drafts
 from service.domain.mail.pace import reserve_slots
-from service.domain.mail.settling import Rules, refuse_letter, settle
+from service.domain.ports import Letter
 from service.domain.suppression import suppress
 
-BATCH = 100
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
 BATCH_SECONDS = 5
 INSIST_SECONDS = 120
@@ -39,16 +37,18 @@ DATABASE_AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C")
+L = TypeVar("L", bound=Letter)
 Door = Callable[[], AbstractContextManager[Session]]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some letters, the instant from which each may leave, and how many reminders wait for the morning instead."""
+class Batch(Generic[C, L]):
+    """Some letters, the instant from which each may leave, and how many mails wait for the morning instead."""
 
-    drafts: Drafts
+    drafts: Drafts[C, L]
     slots: list[datetime.datetime]
-    postponed: int
+    postponed: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -56,100 +56,117 @@ class Batch:
         return not (self.drafts.letters or self.drafts.ended or self.postponed)
 
 
-def rules_of(desk: Desk) -> Rules:
-    """Return what this deployment decides about mails in doubt and the length of a month."""
-    return Rules(holds_doubtful=desk.settings.mail.holds_doubtful, month_seconds=desk.settings.month_seconds)
+class Books(ABC, Generic[C, L]):
+    """The database as one carrier sees it, for one kind of mail."""
 
-
-class Books:
-    """The database as one carrier sees it."""
+    events: MailEvents
+    largest_batch: int
 
     def __init__(self, desk: Desk, stop: threading.Event) -> None:
         self._desk = desk
         self._stop = stop
 
+    @abstractmethod
     def is_anything_due(self) -> bool:
         """Whether there is anything to claim."""
-        with self._desk.database.reading() as session:
-            return longest_wait(session, now=self._desk.clock()) is not None
 
-    def claim(self) -> Batch:
+    @abstractmethod
+    def claim(self) -> Batch[C, L]:
         """Claim what is due and write its letters."""
-        desk, mail, now = self._desk, self._desk.settings.mail, self._desk.clock()
-        limit = BATCH if mail.rate is None else max(1, min(BATCH, int(mail.rate * BATCH_SECONDS)))
-        with desk.database.transaction() as session:
-            claimed = claim_due_reminders(
-                session,
-                worker=desk.worker_id,
-                now=now,
-                limit=limit,
-                lease=desk.lease,
-                keep_hours=mail.keeps_hours,
-            )
-        # Not in one transaction: PostgreSQL looks again at what a row refers to if it changes twice in one, and a
-        # reminder whose campaign was deleted could then not even fail.
-        with desk.database.transaction() as session:
-            drafts = write_letters(
-                session, claimed.claims, links=desk.links, now=now, month_seconds=desk.settings.month_seconds
-            )
-            count = len(drafts.letters)
-            slots = (
-                [now] * count
-                if mail.rate is None
-                else reserve_slots(session, rate=mail.rate, count=count, now=now)
-            )
-        if drafts.ended["failed"]:
-            log.warning("reminders_unwritable", count=drafts.ended["failed"])
-        return Batch(drafts, slots, claimed.postponed)
 
-    def pass_on(self, reply: Reply | None, claim: Claim) -> bool:
+    @abstractmethod
+    def names(self, claim: C) -> dict[str, str]:
+        """Return what the log says about which mail it is."""
+
+    @abstractmethod
+    def _begin(self, session: Session, claim: C, *, now: datetime.datetime) -> None:
+        """Write down that a mail is about to leave.
+
+        Raises:
+            LeaseLost: it is not ours any more.
+        """
+
+    @abstractmethod
+    def _record(self, session: Session, reply: Reply[C], *, now: datetime.datetime) -> None:
+        """Write down what became of a mail.
+
+        Raises:
+            LeaseLost: it is not ours any more.
+        """
+
+    @abstractmethod
+    def _pass_on(
+        self, session: Session, reply: Reply[C], claim: C, *, now: datetime.datetime
+    ) -> tuple[bool, bool]:
+        """Do both in one statement where the database can; return whether each was still ours."""
+
+    @abstractmethod
+    def _refuse(self, session: Session, claim: C, *, reason: str, now: datetime.datetime) -> None:
+        """Write down that a letter could not be made into a mail.
+
+        Raises:
+            LeaseLost: it is not ours any more.
+        """
+
+    @abstractmethod
+    def _settle(self, session: Session, claims: list[C], *, now: datetime.datetime) -> Counter[str]:
+        """Settle a batch by what is on record of it; return how many mails came to which end."""
+
+    def pass_on(self, reply: Reply[C] | None, claim: C) -> bool:
         """Put on record one mail's reply, and that the next is about to leave; return whether it is still ours."""
-        database, now = self._desk.database, self._desk.clock()
+        now, door = self._desk.clock(), self._desk.database.single_statement
         if reply is None:
-            return self._insist(database.single_statement, self._begin, claim, now)
-        recorded, begun = self._insist(database.single_statement, deliveries.pass_on, reply, claim, now=now)
+            return self._insist(door, self._is_ours, claim, self._begin, claim, now=now)
+        recorded, begun = self._insist(door, self._pass_on, reply, claim, now=now)
         for is_ours, whose in ((recorded, reply.claim), (begun, claim)):
             if not is_ours:
-                _say_lost(whose)
+                self._say_lost(whose)
         return begun
 
-    def refuse(self, claim: Claim, reason: str) -> bool:
+    def refuse(self, claim: C, reason: str) -> bool:
         """Put on record that a letter could not be made into a mail; return whether it was still ours."""
-        return self._insist(self._desk.database.transaction, self._refuse, claim, reason)
+        now, door = self._desk.clock(), self._desk.database.transaction
+        return self._insist(door, self._is_ours, claim, self._refuse, claim, reason=reason, now=now)
 
     def give_up(self, address: str) -> None:
         """Put on record that no mail will ever reach this address."""
         now = self._desk.clock()
         self._insist(self._desk.database.transaction, suppress, address, reason=Suppressed.HARD_BOUNCE, now=now)
 
-    def finish(self, reply: Reply | None, claims: list[Claim]) -> Counter[str]:
+    def finish(self, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:
         """Put the last reply on record and settle the whole batch; what was not begun goes back."""
         return self._insist(self._desk.database.transaction, self._finish, reply, claims)
 
-    def _begin(self, session: Session, claim: Claim, now: datetime.datetime) -> bool:
-        try:
-            deliveries.begin_delivery(session, claim, now=now)
-        except LeaseLost:
-            _say_lost(claim)
-            return False
-        return True
+    def batch_size(self) -> int:
+        """Return how much to claim at once."""
+        rate = self._desk.settings.mail.rate
+        return self.largest_batch if rate is None else max(1, min(self.largest_batch, int(rate * BATCH_SECONDS)))
 
-    def _refuse(self, session: Session, claim: Claim, reason: str) -> bool:
-        try:
-            refuse_letter(session, claim, reason=reason, now=self._desk.clock())
-        except LeaseLost:
-            _say_lost(claim)
-            return False
-        return True
+    def slots(self, session: Session, count: int, *, now: datetime.datetime) -> list[datetime.datetime]:
+        """Return the instants from which so many mails may leave."""
+        rate = self._desk.settings.mail.rate
+        return [now] * count if rate is None else reserve_slots(session, rate=rate, count=count, now=now)
 
-    def _finish(self, session: Session, reply: Reply | None, claims: list[Claim]) -> Counter[str]:
+    def _finish(self, session: Session, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:
         now = self._desk.clock()
         if reply is not None:
-            try:
-                deliveries.record_reply(session, reply, now=now)
-            except LeaseLost:
-                _say_lost(reply.claim)
-        return settle(session, claims, rules=rules_of(self._desk), now=now)
+            self._is_ours(session, reply.claim, self._record, reply, now=now)
+        return self._settle(session, claims, now=now)
+
+    def _is_ours(
+        self,
+        session: Session,
+        claim: C,
+        write: Callable[Concatenate[Session, P], None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> bool:
+        try:
+            write(session, *args, **kwargs)
+        except LeaseLost:
+            self._say_lost(claim)
+            return False
+        return True
 
     def _insist(
         self, door: Door, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
@@ -168,6 +185,5 @@ class Books:
                 time.sleep(pause)
                 pause = min(pause * 2, 2)
 
-
-def _say_lost(claim: Claim) -> None:
-    log.info("reminder_lease_lost", reminder=str(claim.reminder_id))
+    def _say_lost(self, claim: C) -> None:
+        log.info(self.events.lease_lost, **self.names(claim))

@@ -9,13 +9,13 @@ import datetime
 import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic
 
 import structlog
 
-from jobs.books import DATABASE_AWAY, Batch, Books
+from jobs.books import DATABASE_AWAY, Batch, Books, C, L
 from schemas.vocabulary import DeliveryOutcome
 from service.desk import Desk
-from service.domain.mail.claims import Claim
 from service.domain.mail.deliveries import Reply
 from service.domain.ports import (
     Mail,
@@ -26,7 +26,6 @@ from service.domain.ports import (
     MailServerAway,
     MailServerRefusesUs,
     MailWithheld,
-    ReminderLetter,
 )
 
 UNWRITABLE = (
@@ -38,14 +37,14 @@ UNSENDABLE = "could not be sent: the worker's log says why"
 log = structlog.get_logger()
 
 
-class Carrier:
+class Carrier(Generic[C, L]):
     """Sends what is due over one mailer until nothing is, or the worker is told to stop, or the server is away."""
 
-    def __init__(self, desk: Desk, mailer: Mailer, stop: threading.Event) -> None:
+    def __init__(self, desk: Desk, mailer: Mailer, books: Books[C, L], stop: threading.Event) -> None:
         self._desk = desk
         self._mailer = mailer
         self._stop = stop
-        self._books = Books(desk, stop)
+        self._books = books
         self.counts: Counter[str] = Counter()
         self.trouble: MailServerAway | None = None
 
@@ -75,9 +74,9 @@ class Carrier:
             return False
         return True
 
-    def _carry(self, batch: Batch, clerk: ThreadPoolExecutor) -> None:
+    def _carry(self, batch: Batch[C, L], clerk: ThreadPoolExecutor) -> None:
         claims = [claim for claim, _ in batch.drafts.letters]
-        reply: Reply | None = None
+        reply: Reply[C] | None = None
         try:
             if claims:
                 self._mailer.open()
@@ -97,12 +96,13 @@ class Carrier:
         finally:
             self.counts.update(self._books.finish(reply, claims))
 
-    def _write(self, claim: Claim, letter: ReminderLetter) -> Mail | None:
+    def _write(self, claim: C, letter: L) -> Mail | None:
         """Return the mail; None if the letter cannot be made into one, which is then on record."""
+        events, names = self._books.events, self._books.names(claim)
         try:
             return self._mailer.write(letter)
         except Exception:
-            log.exception("reminder_unwritable", reminder=str(claim.reminder_id))
+            log.exception(events.unwritable, **names)
             self.counts["failed"] += self._books.refuse(claim, UNWRITABLE)
             return None
 
@@ -111,8 +111,9 @@ class Carrier:
         wait = (slot - self._desk.clock()).total_seconds()
         return self._stop.wait(wait) if wait > 0 else self._stop.is_set()
 
-    def _send(self, claim: Claim, letter: ReminderLetter, mail: Mail, begun: Future[bool]) -> Reply | None:
+    def _send(self, claim: C, letter: L, mail: Mail, begun: Future[bool]) -> Reply[C] | None:
         """Send a mail once it is begun; return what became of it, or None if there is nothing to put on record."""
+        events, names = self._books.events, self._books.names(claim)
         try:
             words = self._mailer.send(mail, may_leave=begun.result)
         except MailWithheld:
@@ -123,26 +124,26 @@ class Carrier:
             outcome = DeliveryOutcome.WITHDRAWN if needs_somebody else DeliveryOutcome.DEFERRED
             words = str(trouble)
         except MailDoubtful as error:
-            log.warning("reminder_in_doubt", reminder=str(claim.reminder_id), reason=str(error))
+            log.warning(events.in_doubt, **names, reason=str(error))
             if self._desk.settings.mail.holds_doubtful:
                 return None
             outcome, words = DeliveryOutcome.DEFERRED, str(error)
         except MailDelayed as error:
-            log.warning("reminder_delayed", reminder=str(claim.reminder_id), reason=str(error))
+            log.warning(events.delayed, **names, reason=str(error))
             outcome, words = DeliveryOutcome.DEFERRED, str(error)
         except MailRefused as error:
-            log.warning("reminder_refused", reminder=str(claim.reminder_id), reason=str(error))
+            log.warning(events.refused, **names, reason=str(error))
             if error.dead_address:
                 self._books.give_up(letter.to)
             outcome, words = DeliveryOutcome.REJECTED, str(error)
         except DATABASE_AWAY:
-            # This is no fault of the reminder, nor of the mail server.
+            # This is no fault of the mail itself, nor of the mail server.
             raise
         except Exception:
-            log.exception("reminder_failed", reminder=str(claim.reminder_id))
+            log.exception(events.failed, **names)
             outcome, words = DeliveryOutcome.REJECTED, UNSENDABLE
         else:
             outcome = DeliveryOutcome.ACCEPTED
             self._desk.breaker.reset()
-            log.debug("reminder_sent", reminder=str(claim.reminder_id))
+            log.debug(events.sent, **names)
         return Reply(claim, outcome, words) if begun.result() else None

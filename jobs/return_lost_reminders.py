@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from jobs.books import rules_of
+from jobs.reminder_books import rules_of
 from service.desk import Desk
 from service.domain.mail import settling
 

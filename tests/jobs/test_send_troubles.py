@@ -132,6 +132,7 @@ def broken_campaign(session) -> uuid.UUID:
     session.add(
         SupportChoice(
             campaign_id=columns["id"],
+            currency=columns["currency"],
             frequency="once",
             position=0,
             presets_minor=[200],

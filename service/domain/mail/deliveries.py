@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import bindparam, false, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,13 +22,14 @@ from service.domain.mail.claims import Claim
 
 REPLY_CHARACTERS = 300
 TABLE: Any = Delivery.__table__
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class Reply:
+class Reply(Generic[C]):
     """What became of one mail: what the server said, or what kept us from hearing it; without an address."""
 
-    claim: Claim
+    claim: C
     outcome: DeliveryOutcome
     words: str
 
@@ -46,7 +47,7 @@ def begin_delivery(session: Session, claim: Claim, *, now: datetime.datetime) ->
     return int(attempt)
 
 
-def record_reply(session: Session, reply: Reply, *, now: datetime.datetime) -> None:
+def record_reply(session: Session, reply: Reply[Claim], *, now: datetime.datetime) -> None:
     """Write down what became of a mail; writing it twice changes nothing.
 
     An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
@@ -59,7 +60,7 @@ def record_reply(session: Session, reply: Reply, *, now: datetime.datetime) -> N
         raise LeaseLost("Another worker has begun this mail since.")
 
 
-def pass_on(session: Session, reply: Reply, claim: Claim, *, now: datetime.datetime) -> tuple[bool, bool]:
+def pass_on(session: Session, reply: Reply[Claim], claim: Claim, *, now: datetime.datetime) -> tuple[bool, bool]:
     """Record one mail's reply and begin the next; return whether each was still ours.
 
     It stands between any two mails, so that it is one statement where the database knows such.
@@ -84,7 +85,7 @@ def _beginning(claim: Claim, now: datetime.datetime) -> dict[str, Any]:
     return keys | {"now": now}
 
 
-def _saying(reply: Reply, now: datetime.datetime) -> dict[str, Any]:
+def _saying(reply: Reply[Claim], now: datetime.datetime) -> dict[str, Any]:
     claim = reply.claim
     keys = {"reminder": claim.reminder_id, "which": claim.occurrence, "lease": claim.lease_number}
     return keys | {"said": reply.outcome, "words": reply.words[:REPLY_CHARACTERS], "now": now}

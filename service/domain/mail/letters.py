@@ -4,22 +4,23 @@ import datetime
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PaymentStatus, ReminderStatus
+from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
-from service.db.keyring import CannotDecrypt
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, stands
-from service.db.supporter import EMAIL, Supporter
+from service.db.supporter import Supporter
 from service.domain.campaigns.listed_pages import is_on_embedding_site
+from service.domain.campaigns.own_texts import own_texts
+from service.domain.ledger.totals import KEPT
 from service.domain.links import Links
 from service.domain.mail.claims import Claim
+from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unwritable
 from service.domain.mail.tallies import count_mails
 from service.domain.pledges.conversions import gift_token
 from service.domain.ports import ReminderLetter
@@ -35,18 +36,6 @@ ALREADY_GAVE = "already_gave"
 SUPPRESSED = "suppressed"
 
 
-@dataclass(frozen=True)
-class Drafts:
-    """The letters that are to leave, each with its claim, and how many reminders ended here instead, by how."""
-
-    letters: list[tuple[Claim, ReminderLetter]]
-    ended: Counter[str]
-
-
-class Unwritable(Exception):
-    """A letter cannot be written; the message tells the staff why and holds nothing of the reader's."""
-
-
 def write_letters(
     session: Session,
     claims: Sequence[Claim],
@@ -54,20 +43,20 @@ def write_letters(
     links: Links,
     now: datetime.datetime,
     month_seconds: int | None = None,
-) -> Drafts:
+) -> Drafts[Claim, ReminderLetter]:
     """Return the letters for these claims; one that was lost or cancelled meanwhile has none.
 
     Whoever gave since they asked, or gets no more mail, is skipped. A row that cannot be read or written is failed
     with a reason, and keeps no other from leaving.
     """
-    drafts = Drafts([], Counter())
+    drafts: Drafts[Claim, ReminderLetter] = Drafts([], Counter())
     held = {claim.reminder_id: claim for claim in claims}
     whole: list[tuple[Reminder, Campaign, str]] = []
     for reminder, campaign, closed in _claimed_rows(session, held):
         try:
             whole.append((reminder, *_opened(session, campaign, closed)))
         except Unwritable as error:
-            _end(session, drafts, reminder, ReminderEvent.FAIL, _unwritable(error), now=now)
+            _end(session, drafts, reminder, ReminderEvent.FAIL, say_unwritable(error), now=now)
     suppressed = suppressed_among(
         session,
         [Addressee(reminder.id, to, campaign.slug, reminder.asked_at) for reminder, campaign, to in whole],
@@ -86,17 +75,10 @@ def write_letters(
                 letter = _letter(session, reminder, campaign, to, links)
                 drafts.letters.append((held[reminder.id], letter))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-            _end(session, drafts, reminder, ReminderEvent.FAIL, _unwritable(error), now=now)
+            _end(session, drafts, reminder, ReminderEvent.FAIL, say_unwritable(error), now=now)
     if drafts.ended:
         count_mails(session, **drafts.ended)
     return drafts
-
-
-def _unwritable(error: Exception) -> str:
-    """Say in the staff's words why a letter could not be written; only our own errors are known to be discreet."""
-    if isinstance(error, ZoneInfoNotFoundError):
-        error = Unwritable("its time zone is not known")
-    return f"could not be written: {error if isinstance(error, Unwritable) else 'its row makes no letter'}"
 
 
 def _claimed_rows(
@@ -132,15 +114,12 @@ def _opened(session: Session, campaign: Campaign | None, closed: bytes | None) -
         raise Unwritable("its campaign was deleted")
     if closed is None:
         raise Unwritable("its reader was deleted")
-    try:
-        return campaign, EMAIL.open(closed, keyring_in(session))
-    except (CannotDecrypt, UnicodeDecodeError) as error:
-        raise Unwritable("no key of SECRET_KEYS opens its address") from error
+    return campaign, open_address(closed, keyring_in(session))
 
 
 def _end(
     session: Session,
-    drafts: Drafts,
+    drafts: Drafts[Claim, ReminderLetter],
     reminder: Reminder,
     event: ReminderEvent,
     reason: str,
@@ -157,7 +136,7 @@ def _last_gifts(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID,
     rows = session.execute(
         select(Pledge.supporter_id, func.max(Payment.paid_at))
         .join(Payment, Payment.pledge_id == Pledge.id)
-        .where(Pledge.supporter_id.in_(supporters), Payment.status == PaymentStatus.SUCCEEDED)
+        .where(Pledge.supporter_id.in_(supporters), Payment.status.in_(KEPT))
         .group_by(Pledge.supporter_id)
     )
     return {supporter_id: paid_at for supporter_id, paid_at in rows if supporter_id is not None}
@@ -172,10 +151,7 @@ def _gave_already(reminder: Reminder, gave_at: datetime.datetime | None, month_s
 def _letter(
     session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links
 ) -> ReminderLetter:
-    # A reader of "pt-BR" is written to in a campaign's "pt", where it has no closer words.
-    texts: dict[str, str] = campaign.texts.get(reminder.lang) or campaign.texts.get(
-        reminder.lang.partition("-")[0], {}
-    )
+    texts = own_texts(campaign, reminder.lang)
     gift = chosen_gift(reminder)
     keyring = keyring_in(session)
     token = reminder_token(keyring, reminder)

@@ -17,15 +17,14 @@ from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.delivery import Delivery
 from service.db.reminder import Reminder, stands
 from service.domain.errors import LeaseLost
-from service.domain.mail.backoff import MOST_ATTEMPTS, pause_after
+from service.domain.mail.backoff import pause_after
 from service.domain.mail.claims import Claim
 from service.domain.mail.history import write_moves
 from service.domain.mail.tallies import count_mails
+from service.domain.mail.verdicts import Verdict, judge
 from service.domain.reminders.moves import move_reminder, schedule_next
 from service.domain.reminders.status import ReminderEvent
 
-NOT_BEGUN = "not_begun"
-IN_DOUBT = "in doubt: the mail was handed over but no reply is on record, so it may have arrived"
 ROWS_AT_ONCE = 100
 
 
@@ -163,34 +162,21 @@ def _settle_one(
     session: Session, row: Row[*tuple[Any, ...]], rules: Rules, now: datetime.datetime, counts: Counter[str]
 ) -> None:
     reminder = session.get_one(Reminder, row.id)
-    if row.outcome is None:
-        move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=NOT_BEGUN)
-        counts["handed_back"] += 1
-        return
-    reminder.attempts = row.attempts
-    used_up = row.attempts >= MOST_ATTEMPTS
-    match row.outcome:
-        case DeliveryOutcome.ACCEPTED if reminder.awaits_confirmation:
+    ruling = judge(row.outcome, attempts=row.attempts, reply=row.reply, holds_doubtful=rules.holds_doubtful)
+    if row.outcome is not None:
+        reminder.attempts = row.attempts
+    match ruling.verdict:
+        case Verdict.DELIVERED if reminder.awaits_confirmation:
             move_reminder(session, reminder, ReminderEvent.ASK_TO_CONFIRM, now=now)
-            counts["sent"] += 1
-        case DeliveryOutcome.ACCEPTED:
+        case Verdict.DELIVERED:
             move_reminder(session, reminder, ReminderEvent.DELIVER, now=now)
             reminder.sent_at = row.ended_at
             schedule_next(session, reminder, now=now, month_seconds=rules.month_seconds)
-            counts["sent"] += 1
-        case DeliveryOutcome.WITHDRAWN:
-            move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=row.reply)
-            counts["handed_back"] += 1
-        case DeliveryOutcome.LEAVING if not rules.holds_doubtful and not used_up:
-            move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=IN_DOUBT)
-            counts["in_doubt"] += 1
-        case DeliveryOutcome.LEAVING:
-            move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=IN_DOUBT)
-            counts.update(in_doubt=1, failed=1)
-        case DeliveryOutcome.DEFERRED if not used_up:
-            move_reminder(session, reminder, ReminderEvent.RETRY, now=now, reason=row.reply)
+        case Verdict.HANDED_BACK:
+            move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=ruling.reason)
+        case Verdict.RETRIED:
+            move_reminder(session, reminder, ReminderEvent.RETRY, now=now, reason=ruling.reason)
             reminder.due_at = now + pause_after(row.attempts)
-            counts["retried"] += 1
-        case _:
-            move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=row.reply)
-            counts["failed"] += 1
+        case Verdict.FAILED:
+            move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=ruling.reason)
+    counts.update(ruling.counted)

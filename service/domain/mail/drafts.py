@@ -1,0 +1,44 @@
+"""Letters that are about to leave, and those that cannot be written."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfoNotFoundError
+
+from service.db.keyring import CannotDecrypt, Keyring
+from service.db.supporter import EMAIL
+from service.domain.ports import Letter
+
+C = TypeVar("C")
+L = TypeVar("L", bound=Letter)
+
+
+@dataclass(frozen=True)
+class Drafts(Generic[C, L]):
+    """The letters that are to leave, each with its claim, and how many mails ended here instead, by how."""
+
+    letters: list[tuple[C, L]]
+    ended: Counter[str]
+
+
+class Unwritable(Exception):
+    """A letter cannot be written; the message tells the staff why and holds nothing of the reader's."""
+
+
+def say_unwritable(error: Exception) -> str:
+    """Say in the staff's words why a letter could not be written; only our own errors are known to be discreet."""
+    if isinstance(error, ZoneInfoNotFoundError):
+        error = Unwritable("its time zone is not known")
+    return f"could not be written: {error if isinstance(error, Unwritable) else 'its row makes no letter'}"
+
+
+def open_address(closed: bytes, keyring: Keyring) -> str:
+    """Return a stored address, read as it lies in the table so that it cannot keep other letters back.
+
+    Raises:
+        Unwritable: it does not open.
+    """
+    try:
+        return EMAIL.open(closed, keyring)
+    except (CannotDecrypt, UnicodeDecodeError) as error:
+        raise Unwritable("no key of SECRET_KEYS opens its address") from error
