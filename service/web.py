@@ -42,6 +42,16 @@ def count_request(action: str) -> None:
     current_desk().throttle.check(action, _network(request.remote_addr or "unknown"))
 
 
+def count_sign_in(address: str) -> None:
+    """Count a wish to sign in, by the network that it came from and by the normalised address that it names.
+
+    Raises:
+        TooManyRequests: with the seconds to wait, whether or not the address is anyone's whom we know.
+    """
+    count_request("sign_in_by_network")
+    current_desk().throttle.check("sign_in_by_address", address.lower())
+
+
 def _network(address: str) -> str:
     """Return the address, or of IPv6 the network that one household has to itself (RFC 6177): 64 bits."""
     try:

@@ -32,6 +32,7 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.OtherGateway: 409,
     errors.PledgeNotFound: 404,
     errors.PaymentMismatch: 409,
+    errors.SignInLinkOver: 404,
     errors.ReminderNotFound: 404,
     errors.RemindersNotOffered: 422,
     errors.ReminderChoiceNotOffered: 422,

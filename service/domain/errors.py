@@ -101,6 +101,12 @@ class PaymentMismatch(DomainError):
     code = "payment_mismatch"
 
 
+class SignInLinkOver(DomainError):
+    """The link to sign in was used before, is too old, or never was one."""
+
+    code = "sign_in_link_over"
+
+
 class ReminderNotFound(DomainError):
     """The token is altered or expired, or the reminder was erased."""
 

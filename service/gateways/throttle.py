@@ -17,6 +17,9 @@ from service.domain.errors import TooManyRequests
 
 log = structlog.get_logger()
 
+# What brings mail to somebody is asked for far less often than anything else, whatever the rate of the rest.
+OWN_RATES = {"sign_in_by_address": "5/hour", "sign_in_by_network": "20/hour"}
+
 
 class OpenThrottle:
     """Lets everything through: `RATE_LIMIT=off`."""
@@ -26,15 +29,15 @@ class OpenThrottle:
 
 
 class WindowThrottle:
-    """Allows so many requests of one action by one client in a sliding window.
+    """Allows so many requests of one action by one client in a sliding window; some actions have their own rate.
 
     The client's address is hashed before it is used as a key, so that no store ever holds it.
     """
 
     def __init__(self, rate: str, keyring: Keyring, *, redis_url: str | None) -> None:
-        limit = parse(rate)
         self._keyring = keyring
-        self._counts = LocalCounts(limit) if redis_url is None else SharedCounts(limit, redis_url)
+        self._counts = _counts(rate, redis_url)
+        self._own_counts = {action: _counts(own, redis_url) for action, own in OWN_RATES.items()}
 
     def check(self, action: str, client: str) -> None:
         """Count one request.
@@ -46,13 +49,18 @@ class WindowThrottle:
         """
         who = self._keyring.fingerprint(f"throttle {client}").hex()[:32]
         try:
-            wait = self._counts.add(action, who)
+            wait = self._own_counts.get(action, self._counts).add(action, who)
         except StorageError:
             log.warning("throttle_store_unavailable")
             return
         if wait > 0:
             seconds = max(1, math.ceil(wait))
             raise TooManyRequests("Too many requests; please wait a moment.", retry_after_seconds=seconds)
+
+
+def _counts(rate: str, redis_url: str | None) -> "LocalCounts | SharedCounts":
+    limit = parse(rate)
+    return LocalCounts(limit) if redis_url is None else SharedCounts(limit, redis_url)
 
 
 class SharedCounts:

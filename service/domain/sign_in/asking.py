@@ -1,0 +1,31 @@
+"""Asking for a link to one's own page: whoever asks learns nothing of who is known here."""
+
+import datetime
+
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import NoticeKind
+from service.db.base import new_id
+from service.db.sign_in import SignIn
+from service.db.upsert import insert_row
+from service.domain.notices.asking import put_notice
+from service.domain.supporters import hold_supporter
+
+
+def ask_to_sign_in(session: Session, address: str, *, lang: str, now: datetime.datetime) -> None:
+    """Have a link sent to a normalised address, if it is anyone's whom we know; the address itself is not kept.
+
+    The same two rows are written for everybody. The worker finds that a stranger's mail has nobody to go to.
+    """
+    supporter_id = hold_supporter(session, address)
+    wish = new_id()
+    insert_row(session, SignIn, {"id": wish, "supporter_id": supporter_id, "asked_at": now})
+    put_notice(
+        session,
+        NoticeKind.SIGN_IN,
+        str(wish),
+        lang=lang,
+        now=now,
+        supporter_id=supporter_id,
+        sign_in_id=wish,
+    )

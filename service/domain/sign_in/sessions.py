@@ -1,0 +1,70 @@
+"""Signing in with the link from a mail, once, and the session that follows: a row, so that it can be ended."""
+
+import datetime
+import secrets
+import uuid
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from service.db.keyring import digest
+from service.db.sign_in import SignIn
+from service.domain.errors import SignInLinkOver
+
+GOOD_FOR = datetime.timedelta(hours=3)
+SECRET_BYTES = 32
+
+
+def may_enter(session: Session, token: str, *, now: datetime.datetime) -> bool:
+    """Whether the link with this token would sign its reader in now. Looking does not use it up."""
+    return session.scalar(select(SignIn.id).where(*_is_open(token, now))) is not None
+
+
+def enter(session: Session, token: str, *, now: datetime.datetime) -> str:
+    """Sign the reader in whom the link was sent to; return the secret of their session, 256 random bits.
+
+    Of two clicks at once one signs in: the row is found open and closed by one statement.
+
+    Raises:
+        SignInLinkOver: the link was used before, is too old, or never was one.
+    """
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    entered = session.scalar(
+        update(SignIn)
+        .where(*_is_open(token, now))
+        .values(used_at=now, session_hash=digest(secret), session_ends_at=now + GOOD_FOR)
+        .returning(SignIn.id)
+        .execution_options(synchronize_session=False)
+    )
+    if entered is None:
+        raise SignInLinkOver("This link was used before, or is older than a quarter of an hour.")
+    return secret
+
+
+def reader_of(session: Session, secret: str | None, *, now: datetime.datetime) -> uuid.UUID | None:
+    """Return the supporter whose session this is; None if it has ended, or was never one."""
+    if not secret:
+        return None
+    return session.scalar(
+        select(SignIn.supporter_id).where(SignIn.session_hash == digest(secret), SignIn.session_ends_at > now)
+    )
+
+
+def leave(session: Session, secret: str | None) -> None:
+    """End a session; one that has ended stays so."""
+    if secret:
+        session.execute(
+            update(SignIn)
+            .where(SignIn.session_hash == digest(secret))
+            .values(session_hash=None, session_ends_at=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _is_open(token: str, now: datetime.datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        SignIn.link_hash == digest(token),
+        SignIn.link_ends_at > now,
+        SignIn.used_at.is_(None),
+        SignIn.supporter_id.is_not(None),
+    )
