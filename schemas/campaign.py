@@ -2,91 +2,37 @@
 
 from typing import Any
 
-from babel.numbers import get_currency_precision
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
 from schemas.base import StrictSchema, unknown_name
 from schemas.fields import (
     CurrencyCode,
     LanguageTag,
-    MinorAmount,
     Pattern,
     Slug,
     Text,
     TimeZoneName,
     WebUrl,
     WholeNumber,
-    currencies,
 )
+from schemas.offer import (
+    EXPONENT,
+    FEE_COVER,
+    STEP,
+    CurrencyOffer,
+    CurrencyOfferResponse,
+    FeeCover,
+    FrequencyChoice,
+    check_frequencies,
+    counts_in_hundredths,
+)
+from schemas.reminder_offer import ReminderChoices, ReminderOffer
 from schemas.texts import CAMPAIGN_TEXTS, placeholders_of, read_placeholders, text_names
 from schemas.vocabulary import Frequency
 
-MINIMUM = 200
-MAXIMUM = 1_000_000
 # When nobody is to be written to any more, unless the campaign begins even later.
 ENDS_OF_DAY = (21, 24)
-PRESETS = {
-    Frequency.ONCE: [500, 1500, 5000],
-    Frequency.MONTHLY: [200, 700, 1500],
-    Frequency.ANNUAL: [2500, 5000, 10000],
-}
-
-
-class FrequencyChoice(StrictSchema):
-    """What readers may give at one frequency, in minor units."""
-
-    frequency = fields.Enum(Frequency, by_value=True, required=True)
-    presets = fields.List(MinorAmount(metadata={"type": "integer"}))
-    default = MinorAmount(metadata={"type": "integer"})
-    minimum = MinorAmount(load_default=MINIMUM, metadata={"type": "integer"})
-    maximum = MinorAmount(load_default=MAXIMUM, metadata={"type": "integer"})
-
-    @post_load
-    def fill_in(self, choice: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Offer the usual presets that fit the limits, and the middle preset at first."""
-        low, high = choice["minimum"], choice["maximum"]
-        if low > high:
-            raise ValidationError("The minimum is above the maximum.", "minimum")
-        usual = [amount for amount in PRESETS[choice["frequency"]] if low <= amount <= high]
-        presets = choice.setdefault("presets", usual or [low])
-        if not 1 <= len(presets) <= 6 or presets != sorted(set(presets)):
-            raise ValidationError("Give one to six different amounts, the smallest first.", "presets")
-        if presets[0] < low or presets[-1] > high:
-            raise ValidationError(f"Presets must be from {low} to {high}, the limits given here.", "presets")
-        choice.setdefault("default", presets[len(presets) // 2])
-        if not low <= choice["default"] <= high:
-            raise ValidationError(f"The default must be from {low} to {high}, the limits given here.", "default")
-        return choice
-
-
-class ReminderChoices(StrictSchema):
-    """Whether readers may ask to be reminded, after how many months, again every how many, and who confirms."""
-
-    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
-    choices = fields.List(
-        WholeNumber(lowest=1, highest=24, metadata={"type": "integer", "minimum": 1, "maximum": 24}),
-        load_default=lambda: [1],
-    )
-    repeats = fields.List(
-        WholeNumber(lowest=1, highest=12, metadata={"type": "integer", "minimum": 1, "maximum": 12}),
-        load_default=list,
-        metadata={"description": "Every how many months a reminder may come again, until its reader cancels."},
-    )
-    confirm = fields.Boolean(
-        load_default=False,
-        truthy={True},
-        falsy={False},
-        metadata={"description": "Whether a reader confirms by mail first that the reminder is theirs."},
-    )
-
-    @post_load
-    def check(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Refuse an offer of nothing, or of the same twice."""
-        for name, fewest, wish in (("choices", 1, "one to"), ("repeats", 0, "at most")):
-            offered = reminder[name]
-            if not fewest <= len(offered) <= 6 or len(set(offered)) < len(offered):
-                raise ValidationError(f"Give {wish} six different numbers of months.", name)
-        return reminder
+LONGEST_NAME, LONGEST_TAX_LINE = 200, 500
 
 
 class CampaignFile(StrictSchema):
@@ -104,9 +50,27 @@ class CampaignFile(StrictSchema):
         metadata={"description": "Must be given for a currency that does not count in hundredths."},
     )
     default_frequency = fields.Enum(Frequency, by_value=True)
+    cover_fees = fields.Nested(FeeCover, load_default=None, allow_none=True, metadata={"description": FEE_COVER})
+    other_currencies = fields.List(
+        fields.Nested(CurrencyOffer),
+        load_default=list,
+        metadata={"description": "What readers may give in currencies besides `currency`."},
+    )
     reminder = fields.Nested(ReminderChoices, load_default=lambda: ReminderChoices().load({}))
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
+    legal_name = Text(
+        longest=LONGEST_NAME,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Who receives the money, as receipts name them."},
+    )
+    tax_line = Text(
+        longest=LONGEST_TAX_LINE,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "What receipts say on tax, such as a number or whether a gift is deductible."},
+    )
     origins = fields.List(
         Pattern(
             r"\*|https?://[A-Za-z0-9.\[\]:-]+/?",
@@ -144,7 +108,7 @@ class CampaignFile(StrictSchema):
         """Refuse to offer the usual amounts where they would mean a hundred times as much, or a tenth."""
         if isinstance(data, dict) and "frequencies" not in data:
             currency = data.get("currency", "USD")
-            if isinstance(currency, str) and currency in currencies() and get_currency_precision(currency) != 2:
+            if not counts_in_hundredths(currency):
                 raise ValidationError(f"Give amounts in {currency}; the usual ones are in dollars.", "frequencies")
         return data
 
@@ -153,8 +117,13 @@ class CampaignFile(StrictSchema):
         """Check what only shows when the parts are seen together."""
         errors: dict[str, Any] = {}
         offered = [choice["frequency"] for choice in data["frequencies"]]
-        if not offered or len(set(offered)) < len(offered):
-            errors["frequencies"] = ["Give each frequency once, and at least one."]
+        try:
+            check_frequencies(data["frequencies"])
+        except ValidationError as error:
+            errors["frequencies"] = error.messages
+        taken = [data["currency"], *(offer["currency"] for offer in data["other_currencies"])]
+        if len(set(taken)) < len(taken):
+            errors["other_currencies"] = [f"Give each currency once; {taken[0]} is the campaign's own."]
         if data.get("default_frequency") not in (None, *offered):
             errors["default_frequency"] = [f"Give one that is offered: {', '.join(offered)}."]
         if data.get("send_until", ENDS_OF_DAY[-1]) <= data["send_hour"]:
@@ -202,20 +171,6 @@ def split_paragraphs(text: str) -> list[str]:
     return [" ".join(part.split()) for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
 
 
-class ReminderOption(Schema):
-    """One reminder that readers may ask for."""
-
-    months = fields.Integer(required=True)
-    repeat = fields.Boolean(required=True, metadata={"description": "Whether it comes again until they cancel."})
-    label = fields.String(required=True, metadata={"example": "In 3 months"})
-
-
-class ReminderOffer(ReminderChoices):
-    """The reminder choices with the words for each of them, in the order in which readers see them."""
-
-    options = fields.List(fields.Nested(ReminderOption), required=True)
-
-
 class CampaignResponse(Schema):
     """What the widget shows, in one language."""
 
@@ -224,15 +179,18 @@ class CampaignResponse(Schema):
     heading = fields.String(required=True)
     message = fields.List(fields.String(), required=True)
     currency = fields.String(required=True)
-    exponent = fields.Integer(
-        required=True, metadata={"description": "How many decimals the currency has (ISO 4217): 2 for USD."}
-    )
+    exponent = fields.Integer(required=True, metadata={"description": EXPONENT})
+    step = fields.Integer(required=True, metadata={"description": STEP})
     lang = fields.String(required=True)
     frequencies = fields.List(fields.Nested(FrequencyChoice), required=True)
     default_frequency = fields.Enum(Frequency, by_value=True, required=True)
+    cover_fees = fields.Nested(FeeCover, required=True, allow_none=True, metadata={"description": FEE_COVER})
+    other_currencies = fields.List(fields.Nested(CurrencyOfferResponse), required=True)
     reminder = fields.Nested(ReminderOffer, required=True)
     privacy_url = fields.String(required=True, allow_none=True)
     support_url = fields.String(required=True)
+    legal_name = fields.String(required=True, allow_none=True)
+    tax_line = fields.String(required=True, allow_none=True)
     texts = fields.Dict(
         keys=fields.String(),
         values=fields.String(),

@@ -54,12 +54,18 @@ def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
     if campaign.reminder_confirm and "reminder_date" in offer:
         # The page without JavaScript says this in a line of its own, for which the box has no place.
         offer["reminder_date"] += " " + texts_in("pages", lang, campaign.texts)["reminder_set_known"]
-    return terms | {
+    answer = {
         "heading": said.get("heading", campaign.heading),
         "message": message,
-        "exponent": exponent(campaign.currency),
         "lang": lang,
+        "other_currencies": [other | _scale(other["currency"]) for other in terms["other_currencies"]],
         "reminder": terms["reminder"] | {"options": options},
         "support_url": current_desk().links.support_page(campaign),
         "texts": widget_texts(lang, campaign.texts) | offer,
     }
+    return terms | _scale(campaign.currency) | answer
+
+
+def _scale(currency: str) -> dict[str, int]:
+    """Return how a currency is divided, and in which steps our gateway charges it."""
+    return {"exponent": exponent(currency), "step": current_desk().gateway.limits(currency).step_minor}

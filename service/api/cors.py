@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, make_response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.db.campaign import Campaign
-from service.domain.campaigns.terms import allows_origin, any_campaign_allows, check_origin
+from service.domain.campaigns.origins import allows_origin, any_campaign_allows, check_origin
 from service.web import current_desk, reading
 
 EXPOSED = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"

@@ -40,6 +40,7 @@ def test_a_file_says_everything_that_staff_may_decide(client: FlaskClient, desk:
     assert shown(client, desk).keys() == {
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
+        "cover_fees", "other_currencies", "legal_name", "tax_line",
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from service.db.campaign import Campaign
-from service.domain.campaigns.terms import allows_origin
+from service.domain.campaigns.origins import allows_origin
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -1,4 +1,4 @@
-"""Campaigns: what one appeal says and offers."""
+"""Campaigns: what one appeal says and offers, as its file gives it and as it is stored."""
 
 import datetime
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign, SupportChoice
-from service.domain.errors import CampaignNotFound, FrequencyNotOffered, OriginNotAllowed
+from service.domain.campaigns.offers import choices_in, currencies_of
+from service.domain.errors import CampaignNotFound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,17 @@ class ChoiceTerms:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfferTerms:
+    """What readers may give in one currency; `cover_fees` is what the gateway keeps, if readers may cover it."""
+
+    currency: str
+    frequencies: list[ChoiceTerms]
+    cover_fees: dict[str, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CampaignTerms:
-    """A whole campaign, as a campaign file gives it."""
+    """A whole campaign, as a campaign file gives it; `offers` begins with the campaign's own currency."""
 
     slug: str
     name: str
@@ -34,7 +44,7 @@ class CampaignTerms:
     message: list[str]
     currency: str
     lang: str
-    frequencies: list[ChoiceTerms]
+    offers: list[OfferTerms]
     default_frequency: Frequency
     reminder_enabled: bool
     reminder_choices: list[int]
@@ -42,6 +52,8 @@ class CampaignTerms:
     reminder_confirm: bool
     privacy_url: str | None
     support_url: str | None
+    legal_name: str | None
+    tax_line: str | None
     origins: list[str]
     return_hosts: list[str]
     timezone: str
@@ -74,14 +86,16 @@ def apply_campaign(session: Session, terms: CampaignTerms, *, now: datetime.date
     if campaign is None:
         campaign = Campaign(slug=terms.slug, choices=[])
         session.add(campaign)
-    plain: dict[str, Any] = {name: value for name, value in vars(terms).items() if name != "frequencies"}
+    plain: dict[str, Any] = {name: value for name, value in vars(terms).items() if name != "offers"}
     for name, value in plain.items():
         setattr(campaign, name, value)
     campaign.updated_at = now
+    campaign.cover_fees = {offer.currency: offer.cover_fees for offer in terms.offers if offer.cover_fees}
     standing = {(choice.currency, choice.frequency): choice for choice in campaign.choices}
+    offered = [(offer.currency, choice) for offer in terms.offers for choice in offer.frequencies]
     campaign.choices = [
-        _choice(standing.get((terms.currency, choice.frequency)), terms.currency, choice, position)
-        for position, choice in enumerate(terms.frequencies)
+        _choice(standing.get((currency, choice.frequency)), currency, choice, position)
+        for position, (currency, choice) in enumerate(offered)
     ]
     return campaign
 
@@ -96,50 +110,21 @@ def _choice(standing: SupportChoice | None, currency: str, terms: ChoiceTerms, p
     return choice
 
 
-def choice_for(campaign: Campaign, frequency: Frequency) -> SupportChoice:
-    """Return what the campaign offers at this frequency.
-
-    Raises:
-        FrequencyNotOffered: it offers nothing there; the error lists what it does offer.
-    """
-    for choice in campaign.choices:
-        if choice.frequency == frequency:
-            return choice
-    offered = ", ".join(choice.frequency for choice in campaign.choices)
-    raise FrequencyNotOffered(f"This campaign offers: {offered}.", field="frequency")
-
-
-def allows_origin(campaign: Campaign, origin: str) -> bool:
-    """Whether pages of this origin (RFC 6454, as `https://paper.example`) may embed the campaign."""
-    return _lists(campaign.origins, origin)
-
-
-def any_campaign_allows(session: Session, origin: str) -> bool:
-    """Whether pages of this origin may embed any campaign at all."""
-    return any(_lists(origins, origin) for origins in session.scalars(select(Campaign.origins)))
-
-
-def _lists(origins: list[str], origin: str) -> bool:
-    return "*" in origins or origin.lower() in origins
-
-
-def check_origin(campaign: Campaign, origin: str | None, *, own: str) -> None:
-    """Refuse a request from a page that the campaign does not list; our own pages and servers may always ask.
-
-    Raises:
-        OriginNotAllowed: the campaign must list this origin first.
-    """
-    if origin is not None and origin != own and not allows_origin(campaign, origin):
-        raise OriginNotAllowed("This site may not embed the campaign; add it to the campaign's origins.")
-
-
 def read_terms(file: Mapping[str, Any]) -> CampaignTerms:
     """Return the terms in a campaign file that its schema has checked."""
-    rest = {name: value for name, value in file.items() if name not in ("frequencies", "reminder")}
+    apart = ("frequencies", "cover_fees", "other_currencies", "reminder")
     return CampaignTerms(
-        frequencies=[ChoiceTerms(**choice) for choice in file["frequencies"]],
+        offers=[_read_offer(offer) for offer in (file, *file["other_currencies"])],
         **{f"reminder_{name}": value for name, value in file["reminder"].items()},
-        **rest,
+        **{name: value for name, value in file.items() if name not in apart},
+    )
+
+
+def _read_offer(offer: Mapping[str, Any]) -> OfferTerms:
+    return OfferTerms(
+        currency=offer["currency"],
+        frequencies=[ChoiceTerms(**choice) for choice in offer["frequencies"]],
+        cover_fees=offer["cover_fees"],
     )
 
 
@@ -148,9 +133,21 @@ def campaign_terms(campaign: Campaign) -> dict[str, Any]:
     plain = {
         name: getattr(campaign, name)
         for name in CampaignTerms.__dataclass_fields__
-        if name != "frequencies" and not name.startswith("reminder_")
+        if name != "offers" and not name.startswith("reminder_")
     }
-    return plain | {
+    first, *others = (_offer(campaign, currency) for currency in currencies_of(campaign))
+    reminder = {
+        "enabled": campaign.reminder_enabled,
+        "choices": campaign.reminder_choices,
+        "repeats": campaign.reminder_repeats,
+        "confirm": campaign.reminder_confirm,
+    }
+    return plain | first | {"other_currencies": others, "reminder": reminder}
+
+
+def _offer(campaign: Campaign, currency: str) -> dict[str, Any]:
+    return {
+        "currency": currency,
         "frequencies": [
             {
                 "frequency": choice.frequency,
@@ -159,12 +156,7 @@ def campaign_terms(campaign: Campaign) -> dict[str, Any]:
                 "minimum": choice.minimum_minor,
                 "maximum": choice.maximum_minor,
             }
-            for choice in campaign.choices
+            for choice in choices_in(campaign, currency)
         ],
-        "reminder": {
-            "enabled": campaign.reminder_enabled,
-            "choices": campaign.reminder_choices,
-            "repeats": campaign.reminder_repeats,
-            "confirm": campaign.reminder_confirm,
-        },
+        "cover_fees": campaign.cover_fees.get(currency),
     }

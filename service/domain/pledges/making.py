@@ -12,7 +12,7 @@ from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge, PledgeMove
 from service.domain.campaigns.listed_pages import may_return_to
-from service.domain.campaigns.terms import choice_for
+from service.domain.campaigns.offers import choice_for
 from service.domain.errors import (
     AmountAboveMaximum,
     AmountBelowMinimum,
@@ -67,7 +67,7 @@ def check_amount(campaign: Campaign, frequency: Frequency, amount_minor: int, *,
     Raises:
         FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum: each says what would be accepted.
     """
-    choice = choice_for(campaign, frequency)
+    choice = choice_for(campaign, frequency, campaign.currency)
     if amount_minor < choice.minimum_minor:
         least = format_money(Money(choice.minimum_minor, campaign.currency), lang)
         raise AmountBelowMinimum(f"The smallest amount is {least}.", field="amount")

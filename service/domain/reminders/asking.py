@@ -15,7 +15,7 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder, ReminderMove
 from service.db.upsert import insert_row, insert_unless_there
 from service.domain.addresses import normalise_address
-from service.domain.campaigns.terms import choice_for
+from service.domain.campaigns.offers import choice_for
 from service.domain.pledges.making import check_amount
 from service.domain.reminders.due import choose_months, due_after
 from service.domain.reminders.moves import ask_to_confirm, renew_reminder
@@ -62,7 +62,7 @@ def set_reminder(
     frequency = wish.frequency or campaign.default_frequency
     if wish.amount is None:
         # The mail will lead back to this choice, so it must be one that the campaign offers.
-        choice_for(campaign, frequency)
+        choice_for(campaign, frequency, campaign.currency)
     else:
         check_amount(campaign, frequency, wish.amount, lang=wish.lang or campaign.lang)
     zone = wish.timezone or campaign.timezone

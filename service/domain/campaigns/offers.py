@@ -1,0 +1,44 @@
+"""What a campaign offers: in which currencies, how often and how much, and whether readers may cover the fees."""
+
+from schemas.vocabulary import Frequency
+from service.db.campaign import Campaign, SupportChoice
+from service.domain.errors import CurrencyNotAccepted, FrequencyNotOffered
+from service.domain.money.fees import FeeRate
+
+
+def currencies_of(campaign: Campaign) -> list[str]:
+    """Return the currencies that the campaign takes, its own first."""
+    return list(dict.fromkeys((campaign.currency, *(choice.currency for choice in campaign.choices))))
+
+
+def choices_in(campaign: Campaign, currency: str) -> list[SupportChoice]:
+    """Return what readers may choose in one currency, in the order in which they see it.
+
+    Raises:
+        CurrencyNotAccepted: the campaign does not take it; the error lists what it does take.
+    """
+    choices = [choice for choice in campaign.choices if choice.currency == currency]
+    if not choices:
+        accepted = ", ".join(currencies_of(campaign))
+        raise CurrencyNotAccepted(f"This campaign takes: {accepted}.", field="currency")
+    return choices
+
+
+def choice_for(campaign: Campaign, frequency: Frequency, currency: str) -> SupportChoice:
+    """Return what the campaign offers at this frequency in this currency.
+
+    Raises:
+        CurrencyNotAccepted, FrequencyNotOffered: it offers nothing there; the error lists what it does offer.
+    """
+    choices = choices_in(campaign, currency)
+    for choice in choices:
+        if choice.frequency == frequency:
+            return choice
+    offered = ", ".join(choice.frequency for choice in choices)
+    raise FrequencyNotOffered(f"This campaign offers in {currency}: {offered}.", field="frequency")
+
+
+def fee_rate(campaign: Campaign, currency: str) -> FeeRate | None:
+    """Return what the gateway keeps of a payment, or None if the campaign asks nobody to cover it."""
+    kept = campaign.cover_fees.get(currency)
+    return FeeRate(kept["basis_points"], kept["fixed"]) if kept else None

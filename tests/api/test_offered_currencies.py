@@ -1,0 +1,122 @@
+"""A campaign may take several currencies, each with choices of its own, and let readers cover the fees."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from service.desk import Desk
+from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign
+from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
+
+DEFAULT = "/v1/campaigns/default"
+ONCE = {"frequency": "once"}
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The wait for other processes is tested with the campaign's readers.
+    monkeypatch.setattr("service.api.admin_campaigns.let_go", lambda: None)
+
+
+def put(client: FlaskClient, desk: Desk, **changes: Any) -> TestResponse:
+    file = campaign_file(desk) | changes
+    return client.put("/v1/admin/campaigns/default", json=file, headers=bearer(desk, "manage"))
+
+
+def test_the_demo_takes_one_currency_and_asks_nobody_to_cover_fees(client: FlaskClient) -> None:
+    campaign = client.get(DEFAULT).json
+    assert (campaign["other_currencies"], campaign["cover_fees"], campaign["step"]) == ([], None, 1)
+    assert (campaign["legal_name"], campaign["tax_line"]) == (None, None)
+
+
+def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, other_currencies=[YEN, DINARS, EUROS], cover_fees=DOLLAR_FEES)
+    campaign = client.get(DEFAULT).json
+    assert (campaign["currency"], campaign["exponent"], campaign["cover_fees"]) == ("USD", 2, DOLLAR_FEES)
+    assert [choice["minimum"] for choice in campaign["frequencies"]] == [200, 200, 200]
+    assert campaign["other_currencies"] == [
+        YEN | {"exponent": 0, "step": 1},
+        DINARS | {"exponent": 3, "step": 1, "cover_fees": None},
+        EUROS | {"exponent": 2, "step": 1},
+    ]
+
+
+def test_receipts_bear_a_legal_name_and_a_line_on_tax(desk: Desk, client: FlaskClient) -> None:
+    change_campaign(desk, legal_name="Stichting De Lantaarn", tax_line="RSIN 123456789; gifts are deductible.")
+    campaign = client.get(DEFAULT).json
+    assert campaign["legal_name"] == "Stichting De Lantaarn"
+    assert campaign["tax_line"] == "RSIN 123456789; gifts are deductible."
+
+
+def test_a_campaign_in_several_currencies_is_read_back_as_it_was_put(client: FlaskClient, desk: Desk) -> None:
+    wanted = {"other_currencies": [EUROS, YEN], "cover_fees": DOLLAR_FEES, "legal_name": "L", "tax_line": "T"}
+    answer = put(client, desk, **wanted)
+    assert answer.status_code == 200
+    assert answer.json == campaign_file(desk)
+    assert {name: answer.json[name] for name in wanted} == wanted
+    assert put(client, desk).json == answer.json
+
+
+def test_a_currency_that_is_dropped_takes_its_choices_and_fees_with_it(client: FlaskClient, desk: Desk) -> None:
+    put(client, desk, other_currencies=[EUROS, YEN], cover_fees=DOLLAR_FEES)
+    assert put(client, desk, other_currencies=[YEN], cover_fees=None).json["other_currencies"] == [YEN]
+    campaign = client.get(DEFAULT).json
+    assert campaign["cover_fees"] is None
+    assert [offer["currency"] for offer in campaign["other_currencies"]] == ["JPY"]
+
+
+def test_another_currency_may_come_first(client: FlaskClient, desk: Desk) -> None:
+    before = campaign_file(desk)
+    dollars = {name: before[name] for name in ("currency", "frequencies", "cover_fees")}
+    put(client, desk, **EUROS, other_currencies=[dollars], default_frequency="once")
+    campaign = client.get(DEFAULT).json
+    assert (campaign["currency"], campaign["frequencies"]) == ("EUR", EUROS["frequencies"])
+    assert [offer["currency"] for offer in campaign["other_currencies"]] == ["USD"]
+
+
+def test_fees_may_be_a_share_alone_or_an_amount_alone(client: FlaskClient, desk: Desk) -> None:
+    assert put(client, desk, cover_fees={"basis_points": 150}).json["cover_fees"] == {
+        "basis_points": 150,
+        "fixed": 0,
+    }
+    assert put(client, desk, cover_fees={"fixed": 30}).json["cover_fees"] == {"basis_points": 0, "fixed": 30}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"other_currencies": [EUROS, EUROS]}, "other_currencies"),
+        ({"other_currencies": [EUROS | {"currency": "USD"}]}, "other_currencies"),
+        ({"other_currencies": [EUROS | {"currency": "XYZ"}]}, "other_currencies.0.currency"),
+        ({"other_currencies": [EUROS | {"currency": "eur"}]}, "other_currencies.0.currency"),
+        ({"other_currencies": [{"currency": "EUR"}]}, "other_currencies.0.frequencies"),
+        ({"other_currencies": [EUROS | {"frequencies": []}]}, "other_currencies.0.frequencies"),
+        ({"other_currencies": [EUROS | {"frequencies": [ONCE, ONCE]}]}, "other_currencies.0.frequencies"),
+        (
+            {"other_currencies": [EUROS | {"frequencies": [ONCE | {"minimum": 600, "presets": [500]}]}]},
+            "other_currencies.0.frequencies.0.presets",
+        ),
+        ({"other_currencies": [EUROS | {"exponent": 2}]}, "other_currencies.0.exponent"),
+        ({"other_currencies": ["EUR"]}, "other_currencies.0"),
+        ({"other_currencies": [EUROS | {"cover_fees": {"basis_points": 10_000}}]},
+         "other_currencies.0.cover_fees.basis_points"),
+        ({"cover_fees": {"basis_points": 10_000, "fixed": 30}}, "cover_fees.basis_points"),
+        ({"cover_fees": {"basis_points": 2.9}}, "cover_fees.basis_points"),
+        ({"cover_fees": {"basis_points": -1}}, "cover_fees.basis_points"),
+        ({"cover_fees": {"fixed": -1}}, "cover_fees.fixed"),
+        ({"cover_fees": {"fixed": True}}, "cover_fees.fixed"),
+        ({"cover_fees": {}}, "cover_fees.basis_points"),
+        ({"cover_fees": {"percent": 3}}, "cover_fees.percent"),
+        ({"cover_fees": 290}, "cover_fees"),
+        ({"legal_name": ""}, "legal_name"),
+        ({"tax_line": "x" * 501}, "tax_line"),
+    ],
+)  # fmt: skip
+def test_an_offer_that_cannot_be_meant_is_refused_and_nothing_is_stored(
+    client: FlaskClient, desk: Desk, change: dict[str, Any], field: str
+) -> None:
+    before = campaign_file(desk)
+    assert_problem(put(client, desk, **change), 422, "validation_failed", field=field)
+    assert campaign_file(desk) == before
