@@ -42,11 +42,29 @@ class PledgePage(Schema):
 
 
 class PaidTotal(Schema):
-    """What was paid in one currency."""
+    """What was paid in one currency and did not go back."""
 
     currency = fields.String(required=True)
     payments = fields.Integer(required=True)
     amount = fields.Integer(required=True, metadata={"description": "Minor units."})
+
+
+class LedgerTotal(Schema):
+    """What moved in one currency, in minor units; `disputed` is with banks, or lost to them."""
+
+    currency = fields.String(required=True)
+    received = fields.Integer(required=True)
+    refunded = fields.Integer(required=True)
+    disputed = fields.Integer(required=True)
+
+
+class BalanceTotal(Schema):
+    """What the gateway kept of payments, in minor units of the currency of the balance there."""
+
+    currency = fields.String(required=True)
+    gross = fields.Integer(required=True)
+    fees = fields.Integer(required=True)
+    net = fields.Integer(required=True)
 
 
 class Conversions(Schema):
@@ -63,5 +81,7 @@ class SummaryResponse(Schema):
     pledges = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     reminders = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     paid = fields.List(fields.Nested(PaidTotal), required=True)
+    ledger = fields.List(fields.Nested(LedgerTotal), required=True)
+    balances = fields.List(fields.Nested(BalanceTotal), required=True)
     reminders_due = fields.Integer(required=True)
     conversions = fields.Nested(Conversions, required=True)

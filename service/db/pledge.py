@@ -18,9 +18,8 @@ class Pledge(WithId, Base):
 
     `fees_minor` is what they add to `amount_minor` to cover the gateway's share. For one that recurs,
     `subscription_reference` and `customer_reference` are the gateway's own names, `renews_at` is when it takes
-    money next, `stood_at` is when the news was made that decided whether it is past due, and `ended_at` when it
-    ended. What is wanted of the gateway is written down before it is called: `cancel_requested_at` and
-    `wanted_minor`.
+    money next, `stood_at` is when the gateway last said by itself where it stands, and `ended_at` when it ended.
+    What is wanted of the gateway is written down before it is called: `cancel_requested_at` and `wanted_minor`.
     """
 
     __tablename__ = "pledges"

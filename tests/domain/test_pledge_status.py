@@ -6,7 +6,7 @@ import pytest
 
 from schemas.vocabulary import PledgeStatus
 from service.domain.errors import IllegalMove
-from service.domain.pledges.status import MOVES, PledgeEvent, move
+from service.domain.pledges.status import MOVES, PledgeEvent, move, steps
 
 LEGAL = [
     ("pending", "settle_once", "completed"),
@@ -22,6 +22,7 @@ LEGAL = [
     ("past_due", "miss", "past_due"),
     ("past_due", "cancel", "cancelled"),
     ("completed", "refund", "refunded"),
+    ("refunded", "keep", "completed"),
 ]
 ILLEGAL = sorted(set(product(PledgeStatus, PledgeEvent)) - {(status, event) for status, event, _ in LEGAL})
 
@@ -53,6 +54,29 @@ def test_money_that_arrives_after_the_checkout_expired_is_not_refused():
     assert move(PledgeStatus.EXPIRED, PledgeEvent.START) is PledgeStatus.ACTIVE
 
 
-@pytest.mark.parametrize("status", [PledgeStatus.CANCELLED, PledgeStatus.REFUNDED])
-def test_a_pledge_that_ended_stays_ended(status):
-    assert all(before is not status for before, _ in MOVES)
+def test_a_pledge_that_was_cancelled_stays_so():
+    assert all(before is not PledgeStatus.CANCELLED for before, _ in MOVES)
+
+
+def test_a_refunded_pledge_leaves_that_only_if_its_money_did_not_reach_the_reader():
+    assert [event for before, event in MOVES if before is PledgeStatus.REFUNDED] == [PledgeEvent.KEEP]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "way"),
+    [
+        ("pending", "pending", []),
+        ("pending", "past_due", ["start", "miss"]),
+        ("expired", "cancelled", ["start", "cancel"]),
+        ("pending", "refunded", ["settle_once", "refund"]),
+        ("past_due", "active", ["renew"]),
+    ],
+)
+def test_the_way_from_one_status_to_another_takes_legal_steps_alone(before, after, way):
+    assert steps(PledgeStatus(before), PledgeStatus(after)) == way
+
+
+@pytest.mark.parametrize(("before", "after"), [("cancelled", "active"), ("active", "completed")])
+def test_where_no_way_leads_there_is_none(before, after):
+    with pytest.raises(IllegalMove, match=f"cannot become {after}"):
+        steps(PledgeStatus(before), PledgeStatus(after))

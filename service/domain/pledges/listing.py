@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, case, func, select, type_coerce
+from sqlalchemy import Row, Select, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus
+from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.campaign import Campaign
-from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.supporter import EMAIL, Supporter
 from service.db.types import EncryptedText
 from service.domain.errors import InvalidCursor
+from service.domain.ledger.totals import sums_by_pledge
 
 ROWS_AT_ONCE = 500
 EMAIL_OR_NOTE = EncryptedText(EMAIL.context, unreadable="(no key opens this address)")
@@ -76,16 +76,7 @@ def stream_pledges(session: Session, wanted: PledgeFilter) -> Iterator[Row[Any]]
 
 def _pledges(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
     """Return the query of all columns that staff see but for the address, of these pledges or of all."""
-    paid = Payment.status == PaymentStatus.SUCCEEDED
-    sums = select(
-        Payment.pledge_id,
-        func.count(case((paid, 1))).label("payments"),
-        func.sum(case((paid, Payment.amount_minor), else_=0)).label("paid_minor"),
-        func.max(case((paid, Payment.paid_at))).label("last_payment_at"),
-    ).group_by(Payment.pledge_id)
-    if ids is not None:
-        sums = sums.where(Payment.pledge_id.in_(ids))
-    paid_by_pledge = sums.subquery()
+    paid_by_pledge = sums_by_pledge(ids).subquery()
     query = (
         select(
             Pledge.id,

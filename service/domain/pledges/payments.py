@@ -1,7 +1,7 @@
-"""What a gateway reports about a pledge: money came, money did not come, nobody came.
+"""What a gateway reports about a pledge: money came, money did not come, nobody came, money went back.
 
-Every gateway ends in these calls. Each may be repeated: a payment is known by the gateway's own
-reference, and a second report of it changes nothing.
+Every gateway ends in these calls. Each may be repeated and may come in any order: what is reported is written down
+once (see `service.domain.ledger`), and where the pledge stands follows from all that is written down.
 """
 
 import datetime
@@ -12,14 +12,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus
-from service.db.base import new_id
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch
+from service.domain.ledger.recording import record_dispute, record_payment, record_refund
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import find_pledge, move_pledge
+from service.domain.pledges.notes import offer_receipts, tell_of_missed_payment
+from service.domain.pledges.standing import stand_by_facts
 from service.domain.pledges.status import PledgeEvent
+from service.domain.pledges.subscription import name_at_gateway
+from service.domain.ports.news import Disputed, NotPaid, Paid, Refunded
 from service.domain.supporters import meet_supporter
 
 
@@ -40,26 +44,14 @@ def settle_pledge(
 
     Raises:
         PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
-        IllegalMove: the pledge takes no first payment any more.
     """
     pledge = find_pledge(session, pledge_id, to_change=True)
-    if _is_recorded(session, pledge, charge):
-        return pledge
-    once = pledge.frequency == Frequency.ONCE
-    move_pledge(session, pledge, PledgeEvent.SETTLE_ONCE if once else PledgeEvent.START, now=now)
-    _record(session, pledge, charge, PaymentStatus.SUCCEEDED, now=now)
+    if charge.money.amount_minor < pledge.amount_minor:
+        raise PaymentMismatch("The payment is less than was pledged.")
+    take_payment(session, pledge, Paid(reference=charge.reference, money=charge.money, at=now), now=now)
     if email is not None:
-        _link_supporter(session, pledge, email, now=now)
+        link_reader(session, pledge, email, now=now)
     return pledge
-
-
-def _link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
-    try:
-        address = normalise_address(email)
-    except InvalidAddress:
-        # Money that arrived is never refused for the address beside it: the gift then stands without a name.
-        return
-    pledge.supporter_id = meet_supporter(session, address, now=now)
 
 
 def fail_payment(session: Session, pledge_id: uuid.UUID, charge: Charge, *, now: datetime.datetime) -> Pledge:
@@ -67,12 +59,10 @@ def fail_payment(session: Session, pledge_id: uuid.UUID, charge: Charge, *, now:
 
     Raises:
         PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
-        IllegalMove: the pledge takes no first payment any more.
     """
     pledge = find_pledge(session, pledge_id, to_change=True)
-    if not _is_recorded(session, pledge, charge):
-        move_pledge(session, pledge, PledgeEvent.FAIL, now=now)
-        _record(session, pledge, charge, PaymentStatus.FAILED, now=now)
+    failed = NotPaid(reference=charge.reference, bill=charge.reference, money=charge.money, at=now)
+    take_failed_try(session, pledge, failed, now=now)
     return pledge
 
 
@@ -89,38 +79,80 @@ def expire_pledge(session: Session, pledge_id: uuid.UUID, *, now: datetime.datet
     return pledge
 
 
-def _is_recorded(session: Session, pledge: Pledge, charge: Charge) -> bool:
-    """Whether this charge was reported before.
+def take_payment(session: Session, pledge: Pledge, paid: Paid, *, now: datetime.datetime) -> None:
+    """Write down money that came for a pledge whose row is held.
 
     Raises:
-        PaymentMismatch: it is another currency, less than was pledged, or another pledge's charge.
+        PaymentMismatch: the report cannot be about this pledge, or its one payment came before.
     """
-    if charge.money.currency != pledge.currency:
-        raise PaymentMismatch(f"The pledge is in {pledge.currency}, the payment in {charge.money.currency}.")
-    if charge.money.amount_minor < pledge.amount_minor:
-        raise PaymentMismatch("The payment is less than was pledged.")
-    paid_for = session.scalar(
-        select(Payment.pledge_id).where(
-            Payment.gateway == pledge.gateway, Payment.gateway_reference == charge.reference
-        )
+    if pledge.frequency == Frequency.ONCE:
+        _hold_against_one_time(session, pledge, paid)
+    payment = record_payment(session, pledge, reference=paid.reference, money=paid.money, at=paid.at)
+    name_at_gateway(pledge, subscription=paid.subscription, customer=paid.customer, renews_at=paid.renews_at)
+    stand_by_facts(session, pledge, told=PledgeEvent.RENEW if payment else None, now=now)
+    if payment is not None:
+        offer_receipts(session, pledge, [payment], now=now)
+
+
+def take_failed_try(session: Session, pledge: Pledge, failed: NotPaid, *, now: datetime.datetime) -> None:
+    """Write down a try that failed, for a pledge whose row is held.
+
+    Raises:
+        PaymentMismatch: the report cannot be about this pledge.
+    """
+    payment = record_payment(
+        session, pledge, reference=failed.reference, money=failed.money, at=failed.at, failed=True
     )
-    if paid_for not in (None, pledge.id):
-        raise PaymentMismatch("This payment was reported for another pledge.")
-    return paid_for is not None
+    name_at_gateway(pledge, subscription=failed.subscription)
+    if payment is not None:
+        event = PledgeEvent.FAIL if pledge.status == PledgeStatus.PENDING else PledgeEvent.MISS
+        stand_by_facts(session, pledge, told=event, now=now)
+        tell_of_missed_payment(session, pledge, failed, now=now)
 
 
-def _record(
-    session: Session, pledge: Pledge, charge: Charge, status: PaymentStatus, *, now: datetime.datetime
+def take_refund(
+    session: Session, pledge: Pledge, payment: Payment, news: Refunded, *, now: datetime.datetime
 ) -> None:
-    session.add(
-        Payment(
-            id=new_id(),
-            pledge_id=pledge.id,
-            status=status,
-            amount_minor=charge.money.amount_minor,
-            currency=charge.money.currency,
-            gateway=pledge.gateway,
-            gateway_reference=charge.reference,
-            paid_at=now,
-        )
-    )
+    """Write down money that went back, of a payment of a pledge whose row is held.
+
+    Raises:
+        PaymentMismatch: the report cannot be about this payment.
+    """
+    record_refund(session, payment, news)
+    stand_by_facts(session, pledge, now=now)
+
+
+def take_dispute(session: Session, payment: Payment, news: Disputed) -> None:
+    """Write down a dispute of a payment of a pledge whose row is held.
+
+    The pledge stays where it is: a bank's word on one payment is not its reader's on the whole.
+
+    Raises:
+        PaymentMismatch: the report cannot be about this payment.
+    """
+    record_dispute(session, payment, news)
+
+
+def link_reader(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
+    """Learn who gives, unless that is known, and offer the receipts that waited for it."""
+    if pledge.supporter_id is not None:
+        return
+    try:
+        address = normalise_address(email)
+    except InvalidAddress:
+        # Money that arrived is never refused for the address beside it: the gift then stands without a name.
+        return
+    pledge.supporter_id = meet_supporter(session, address, now=now)
+    offer_receipts(session, pledge, _payments_that_came(session, pledge), now=now)
+
+
+def _payments_that_came(session: Session, pledge: Pledge) -> list[Payment]:
+    came = select(Payment).where(Payment.pledge_id == pledge.id, Payment.status != PaymentStatus.FAILED)
+    return list(session.scalars(came.order_by(Payment.paid_at)))
+
+
+def _hold_against_one_time(session: Session, pledge: Pledge, paid: Paid) -> None:
+    if paid.money.currency == pledge.currency and paid.money.amount_minor < pledge.amount_minor:
+        raise PaymentMismatch("The payment is less than was pledged.")
+    if any(payment.gateway_reference != paid.reference for payment in _payments_that_came(session, pledge)):
+        raise PaymentMismatch("This one-time pledge was paid already, by another payment.")

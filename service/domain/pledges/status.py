@@ -19,6 +19,7 @@ class PledgeEvent(StrEnum):
     MISS = "miss"  # The next money of a recurring pledge did not arrive.
     CANCEL = "cancel"  # The reader or the newsroom ended a recurring pledge.
     REFUND = "refund"  # All the money of a one-time pledge went back.
+    KEEP = "keep"  # Money that went back did not reach the reader, and is with the newsroom again.
 
 
 _CANNOT: Final[Mapping[PledgeEvent, str]] = {
@@ -30,6 +31,7 @@ _CANNOT: Final[Mapping[PledgeEvent, str]] = {
     PledgeEvent.MISS: "miss a payment",
     PledgeEvent.CANCEL: "be cancelled",
     PledgeEvent.REFUND: "be refunded",
+    PledgeEvent.KEEP: "keep what went back",
 }
 
 MOVES: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
@@ -47,6 +49,7 @@ MOVES: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
     (PledgeStatus.PAST_DUE, PledgeEvent.MISS): PledgeStatus.PAST_DUE,
     (PledgeStatus.PAST_DUE, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,
     (PledgeStatus.COMPLETED, PledgeEvent.REFUND): PledgeStatus.REFUNDED,
+    (PledgeStatus.REFUNDED, PledgeEvent.KEEP): PledgeStatus.COMPLETED,
 }
 
 
@@ -62,3 +65,22 @@ def move(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
     except KeyError:
         stands = status.replace("_", " ")
         raise IllegalMove(f"This pledge is {stands}, so it cannot {_CANNOT[event]}.") from None
+
+
+def steps(before: PledgeStatus, after: PledgeStatus) -> list[PledgeEvent]:
+    """Return the fewest events that lead from one status to another; none if they are the same.
+
+    Raises:
+        IllegalMove: no events lead there.
+    """
+    ways: dict[PledgeStatus, list[PledgeEvent]] = {before: []}
+    ahead = [before]
+    for here in ahead:
+        for (start, event), end in MOVES.items():
+            if start == here and end not in ways:
+                ways[end] = [*ways[here], event]
+                ahead.append(end)
+    if after not in ways:
+        stands, wanted = before.replace("_", " "), after.replace("_", " ")
+        raise IllegalMove(f"This pledge is {stands}, so it cannot become {wanted}.")
+    return ways[after]

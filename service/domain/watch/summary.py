@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PaymentStatus, ReminderStatus
+from schemas.vocabulary import ReminderStatus
 from service.db.heartbeat import Heartbeat
-from service.db.payment import Payment
 from service.db.reminder import Reminder, stands
 from service.db.upsert import insert_into
+from service.domain.ledger.totals import count_balances, count_totals
 from service.domain.pledges.conversions import count_conversions
 from service.domain.watch.standing import count_pledges, count_reminders
 
@@ -19,18 +19,20 @@ from service.domain.watch.standing import count_pledges, count_reminders
 def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
     """Return how many pledges and reminders stand where, what was paid in each currency, and what is due.
 
+    Of `paid`, what went back or is with a bank is taken off; `ledger` says how it comes about, and `balances` what
+    the gateway kept.
+
     Conversions are the gifts that came from a reminder's link.
     """
-    paid = session.execute(
-        select(Payment.currency, func.count().label("payments"), func.sum(Payment.amount_minor).label("amount"))
-        .where(Payment.status == PaymentStatus.SUCCEEDED)
-        .group_by(Payment.currency)
-        .order_by(Payment.currency)
-    )
+    totals = count_totals(session)
     return {
         "pledges": {status.value: count for status, count in count_pledges(session).items()},
         "reminders": {status.value: count for status, count in count_reminders(session).items()},
-        "paid": [row._asdict() for row in paid],
+        "paid": [
+            {"currency": total.currency, "payments": total.payments, "amount": total.amount} for total in totals
+        ],
+        "ledger": totals,
+        "balances": count_balances(session),
         "reminders_due": due_now(session, now=now),
         "conversions": {"pledges": count_conversions(session)},
     }

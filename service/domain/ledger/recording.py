@@ -1,0 +1,177 @@
+"""Writing down what a gateway reports about money, each thing once, under the gateway's own name for it.
+
+Whoever calls holds the pledge's row, so that nobody else writes about the same pledge meanwhile. No amount that is
+written down ever changes: a report that says otherwise is refused.
+"""
+
+import datetime
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
+from service.db.base import new_id
+from service.db.payment import BalanceEntry, Dispute, Payment, Refund
+from service.db.pledge import Pledge
+from service.db.upsert import insert_unless_there
+from service.domain.errors import PaymentMismatch
+from service.domain.ledger.standing import payment_standing
+from service.domain.money.amounts import Money
+from service.domain.ports import Balance
+from service.domain.ports.news import Disputed, Refunded
+
+# A later word counts more than an earlier one, in whatever order the two arrive.
+_REFUND_ORDER = (RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED)
+_DISPUTE_ORDER = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
+
+
+def record_payment(
+    session: Session, pledge: Pledge, *, reference: str, money: Money, at: datetime.datetime, failed: bool = False
+) -> Payment | None:
+    """Write down money that came, or a try that failed; return it, or None if it is there already.
+
+    Raises:
+        PaymentMismatch: it is in another currency than the pledge, or not what was reported before.
+    """
+    if money.currency != pledge.currency:
+        raise PaymentMismatch(f"The pledge is in {pledge.currency}, the payment in {money.currency}.")
+    known = session.scalar(
+        select(Payment).where(Payment.gateway == pledge.gateway, Payment.gateway_reference == reference)
+    )
+    if known is None:
+        payment = Payment(
+            id=new_id(),
+            pledge_id=pledge.id,
+            status=PaymentStatus.FAILED if failed else PaymentStatus.SUCCEEDED,
+            amount_minor=money.amount_minor,
+            currency=money.currency,
+            gateway=pledge.gateway,
+            gateway_reference=reference,
+            paid_at=at,
+        )
+        session.add(payment)
+        # What refers to it by id may follow, with no relationship to order them.
+        session.flush()
+        return payment
+    if known.pledge_id != pledge.id:
+        raise PaymentMismatch("This payment was reported for another pledge.")
+    if known.amount_minor != money.amount_minor:
+        raise PaymentMismatch("This payment was reported before with another amount.")
+    if (known.status == PaymentStatus.FAILED) != failed:
+        raise PaymentMismatch("This payment was reported both as made and as failed.")
+    return None
+
+
+def find_paid(session: Session, gateway: str, references: Sequence[str]) -> Payment | None:
+    """Return the money that came under one of these names."""
+    return session.scalar(
+        select(Payment)
+        .where(
+            Payment.gateway == gateway,
+            Payment.gateway_reference.in_(references),
+            Payment.status != PaymentStatus.FAILED,
+        )
+        .order_by(Payment.id)
+        .limit(1)
+    )
+
+
+def record_refund(session: Session, payment: Payment, news: Refunded) -> None:
+    """Write down money that went back, or that it did not arrive after all.
+
+    Raises:
+        PaymentMismatch: it is not of this payment, not what was reported before, or more than was paid.
+    """
+    status = RefundStatus.FAILED if news.failed else RefundStatus.SUCCEEDED
+    refund = _known_refund(session, news)
+    if refund is None:
+        _hold_against(session, payment, news.money, adding=not news.failed)
+        session.add(
+            Refund(
+                id=new_id(),
+                payment_id=payment.id,
+                status=status,
+                amount_minor=news.money.amount_minor,
+                currency=news.money.currency,
+                gateway_reference=news.refund,
+                created_at=news.at,
+            )
+        )
+    else:
+        if (refund.payment_id, refund.amount_minor) != (payment.id, news.money.amount_minor):
+            raise PaymentMismatch("This refund was written down for another payment or another amount.")
+        settle_refund(refund, status, reference=news.refund)
+    restate_payment(session, payment)
+
+
+def settle_refund(refund: Refund, status: RefundStatus, *, reference: str | None = None) -> None:
+    """Write down how far a refund came; it never goes back a step."""
+    refund.status = max(refund.status, status, key=_REFUND_ORDER.index)
+    refund.gateway_reference = refund.gateway_reference or reference
+
+
+def record_dispute(session: Session, payment: Payment, news: Disputed) -> None:
+    """Write down that a payment is denied, or how the bank decided.
+
+    Raises:
+        PaymentMismatch: the dispute was written down for another payment.
+    """
+    dispute = session.scalar(select(Dispute).where(Dispute.gateway_reference == news.dispute))
+    if dispute is None:
+        _hold_against(session, payment, news.money, adding=False)
+        session.add(
+            Dispute(
+                id=new_id(),
+                payment_id=payment.id,
+                status=news.status,
+                amount_minor=news.money.amount_minor,
+                currency=news.money.currency,
+                gateway_reference=news.dispute,
+                opened_at=news.at,
+            )
+        )
+    else:
+        if dispute.payment_id != payment.id:
+            raise PaymentMismatch("This dispute was written down for another payment.")
+        dispute.status = max(dispute.status, news.status, key=_DISPUTE_ORDER.index)
+        dispute.opened_at = min(dispute.opened_at, news.at)
+    restate_payment(session, payment)
+
+
+def restate_payment(session: Session, payment: Payment) -> None:
+    """Let a payment's status say what its refunds and disputes add up to."""
+    refunds = session.scalars(select(Refund).where(Refund.payment_id == payment.id)).all()
+    disputes = session.scalars(select(Dispute.status).where(Dispute.payment_id == payment.id)).all()
+    returned = sum(refund.amount_minor for refund in refunds if refund.status == RefundStatus.SUCCEEDED)
+    payment.status = payment_standing(payment.amount_minor, returned, disputes)
+
+
+def record_balance(session: Session, payment_id: uuid.UUID, balance: Balance) -> bool:
+    """Write down what a payment did to the balance at the gateway; return whether it is new."""
+    row = {
+        "id": new_id(),
+        "payment_id": payment_id,
+        "gateway_reference": balance.reference,
+        "gross_minor": balance.gross_minor,
+        "fee_minor": balance.fee_minor,
+        "net_minor": balance.net_minor,
+        "currency": balance.currency,
+    }
+    return insert_unless_there(session, BalanceEntry, row, unique=("gateway_reference",))
+
+
+def _known_refund(session: Session, news: Refunded) -> Refund | None:
+    ours = session.get(Refund, news.refund_id) if news.refund_id is not None else None
+    return ours or session.scalar(select(Refund).where(Refund.gateway_reference == news.refund))
+
+
+def _hold_against(session: Session, payment: Payment, money: Money, *, adding: bool) -> None:
+    if money.currency != payment.currency:
+        raise PaymentMismatch(f"The payment is in {payment.currency}, what went back in {money.currency}.")
+    returned = session.scalars(
+        select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status == RefundStatus.SUCCEEDED)
+    )
+    if adding and sum(returned) + money.amount_minor > payment.amount_minor:
+        raise PaymentMismatch("More went back than was paid.")

@@ -1,0 +1,134 @@
+"""Sums over the ledger. Nothing is ever kept as a sum: what is here is added up from the rows each time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
+from service.db.payment import BalanceEntry, Dispute, Payment, Refund
+
+# A payment of which the newsroom has all or a part; the others came back, are with a bank, or never came.
+KEPT = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
+# Money that a bank holds until it decides is as far away as what it gave back.
+TAKEN_BACK = (DisputeStatus.OPEN, DisputeStatus.LOST)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """What moved in one currency, in minor units; `payments` of them left something with the newsroom."""
+
+    currency: str
+    payments: int
+    received: int
+    refunded: int
+    disputed: int
+
+    @property
+    def amount(self) -> int:
+        """What is left."""
+        return self.received - self.refunded - self.disputed
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceTotal:
+    """What the gateway kept of payments and what it left, in the currency of the balance there."""
+
+    currency: str
+    gross: int
+    fees: int
+    net: int
+
+
+def count_totals(session: Session) -> list[Total]:
+    """Return what moved, by currency."""
+    refunded = _by_currency(session, Refund, Refund.status == RefundStatus.SUCCEEDED)
+    disputed = _by_currency(session, Dispute, Dispute.status.in_(TAKEN_BACK))
+    received = session.execute(
+        select(
+            Payment.currency,
+            func.count().filter(Payment.status.in_(KEPT)),
+            func.sum(Payment.amount_minor),
+        )
+        .where(Payment.status != PaymentStatus.FAILED)
+        .group_by(Payment.currency)
+        .order_by(Payment.currency)
+    )
+    return [
+        Total(
+            currency=currency,
+            payments=payments,
+            received=int(amount),
+            refunded=refunded.get(currency, 0),
+            disputed=disputed.get(currency, 0),
+        )
+        for currency, payments, amount in received
+    ]
+
+
+def count_balances(session: Session) -> list[BalanceTotal]:
+    """Return what the gateway kept and left, as far as it has said, by the currency of the balance."""
+    rows = session.execute(
+        select(
+            BalanceEntry.currency,
+            func.sum(BalanceEntry.gross_minor),
+            func.sum(BalanceEntry.fee_minor),
+            func.sum(BalanceEntry.net_minor),
+        )
+        .group_by(BalanceEntry.currency)
+        .order_by(BalanceEntry.currency)
+    )
+    return [
+        BalanceTotal(currency=currency, gross=int(gross), fees=int(fees), net=int(net))
+        for currency, gross, fees, net in rows
+    ]
+
+
+def sums_by_pledge(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
+    """Return the query of what is left of each pledge's payments, of these pledges or of all that have any.
+
+    Its columns are `pledge_id`, `payments`, `paid_minor` and `last_payment_at`.
+    """
+    refunds = _by_payment(Refund, Refund.status == RefundStatus.SUCCEEDED, pledge_ids)
+    disputes = _by_payment(Dispute, Dispute.status.in_(TAKEN_BACK), pledge_ids)
+    came, kept = Payment.status != PaymentStatus.FAILED, Payment.status.in_(KEPT)
+    left = (
+        Payment.amount_minor - func.coalesce(refunds.c.amount_minor, 0) - func.coalesce(disputes.c.amount_minor, 0)
+    )
+    query: Select[Any] = (
+        select(
+            Payment.pledge_id,
+            func.count().filter(kept).label("payments"),
+            func.sum(left).label("paid_minor"),
+            func.max(Payment.paid_at).filter(kept).label("last_payment_at"),
+        )
+        .outerjoin(refunds, refunds.c.payment_id == Payment.id)
+        .outerjoin(disputes, disputes.c.payment_id == Payment.id)
+        .where(came)
+        .group_by(Payment.pledge_id)
+    )
+    return query if pledge_ids is None else query.where(Payment.pledge_id.in_(pledge_ids))
+
+
+def _by_payment(
+    table: type[Refund] | type[Dispute], counted: ColumnElement[bool], pledge_ids: Sequence[Any] | None
+) -> Any:
+    query = (
+        select(table.payment_id, func.sum(table.amount_minor).label("amount_minor"))
+        .where(counted)
+        .group_by(table.payment_id)
+    )
+    if pledge_ids is not None:
+        query = query.join(Payment, Payment.id == table.payment_id).where(Payment.pledge_id.in_(pledge_ids))
+    return query.subquery()
+
+
+def _by_currency(
+    session: Session, table: type[Refund] | type[Dispute], counted: ColumnElement[bool]
+) -> dict[str, int]:
+    rows = session.execute(
+        select(table.currency, func.sum(table.amount_minor)).where(counted).group_by(table.currency)
+    )
+    return {currency: int(amount) for currency, amount in rows}

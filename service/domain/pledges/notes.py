@@ -1,0 +1,77 @@
+"""The mails that news about a pledge asks for: written down with the news, and sent by a job of their own."""
+
+import datetime
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Frequency, NoticeKind, PledgeStatus
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.domain.notices.asking import put_notice
+from service.domain.ports.news import NotPaid, RenewalAhead
+
+MOST_MISSED_NOTICES = 3
+
+
+def offer_receipts(
+    session: Session, pledge: Pledge, payments: Iterable[Payment], *, now: datetime.datetime
+) -> None:
+    """Have the reader sent a receipt for each of these payments, as soon as it is known who that is."""
+    if pledge.supporter_id is None:
+        return
+    for payment in payments:
+        _put(session, pledge, NoticeKind.RECEIPT, str(payment.id), payment=payment, now=now)
+
+
+def tell_of_missed_payment(session: Session, pledge: Pledge, failed: NotPaid, *, now: datetime.datetime) -> None:
+    """Have the reader told that a payment did not come, three times for one bill at most.
+
+    One that was paid meanwhile, or a pledge that ended, needs no such mail, however late its news comes.
+    """
+    if pledge.status == PledgeStatus.PAST_DUE and failed.number <= MOST_MISSED_NOTICES:
+        about = f"{failed.bill}#{failed.number}"
+        _put(session, pledge, NoticeKind.MISSED, about, falls_at=failed.next_try_at, now=now)
+
+
+def tell_of_renewal(session: Session, pledge: Pledge, ahead: RenewalAhead, *, now: datetime.datetime) -> None:
+    """Have the reader told that a year is over soon and the next will be paid."""
+    if pledge.frequency == Frequency.ANNUAL and pledge.status == PledgeStatus.ACTIVE and ahead.renews_at > now:
+        about = f"{pledge.id}:{_date(pledge, ahead.renews_at)}"
+        _put(session, pledge, NoticeKind.RENEWAL, about, falls_at=ahead.renews_at, now=now)
+
+
+def tell_of_end(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
+    """Have the reader told that no more money is taken."""
+    _put(session, pledge, NoticeKind.ENDED, str(pledge.id), falls_at=pledge.ended_at or now, now=now)
+
+
+def _put(
+    session: Session,
+    pledge: Pledge,
+    kind: NoticeKind,
+    about: str,
+    *,
+    now: datetime.datetime,
+    payment: Payment | None = None,
+    falls_at: datetime.datetime | None = None,
+) -> None:
+    if pledge.supporter_id is None:
+        # Nobody is known who could be written to.
+        return
+    put_notice(
+        session,
+        kind,
+        about,
+        lang=pledge.lang or pledge.campaign.lang,
+        now=now,
+        supporter_id=pledge.supporter_id,
+        pledge_id=pledge.id,
+        payment_id=None if payment is None else payment.id,
+        falls_on=None if falls_at is None else _date(pledge, falls_at),
+    )
+
+
+def _date(pledge: Pledge, at: datetime.datetime) -> datetime.date:
+    return at.astimezone(ZoneInfo(pledge.campaign.timezone)).date()

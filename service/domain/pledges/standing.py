@@ -1,0 +1,37 @@
+"""Moving a pledge to where it stands by all that is known of it, step by step through its table of moves."""
+
+import datetime
+
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import PledgeStatus
+from service.db.pledge import Pledge
+from service.domain.ledger.standing import facts_about, pledge_standing
+from service.domain.pledges.making import move_pledge
+from service.domain.pledges.notes import tell_of_end
+from service.domain.pledges.status import MOVES, PledgeEvent, steps
+
+
+def stand_by_facts(
+    session: Session,
+    pledge: Pledge,
+    *,
+    now: datetime.datetime,
+    told: PledgeEvent | None = None,
+    said_past_due: bool | None = None,
+    is_started: bool = False,
+    is_closed: bool = False,
+) -> None:
+    """Move a pledge whose row is held to where it stands now.
+
+    `told` goes into the history where it leaves the pledge as it is, such as one renewal more. The other three are
+    what has just been said of it (see `facts_about`).
+    """
+    facts = facts_about(session, pledge, said_past_due=said_past_due, is_started=is_started, is_closed=is_closed)
+    way = steps(pledge.status, pledge_standing(facts))
+    if not way and told is not None and MOVES.get((pledge.status, told)) == pledge.status:
+        way = [told]
+    for event in way:
+        move_pledge(session, pledge, event, now=now)
+    if way and pledge.status == PledgeStatus.CANCELLED:
+        tell_of_end(session, pledge, now=now)
