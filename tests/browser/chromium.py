@@ -9,6 +9,27 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 # Nothing but the pages under test may reach the network: a test's list of requests must be the pages' own.
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+# Of two such lists Chromium heeds the last, which is this one, so it begins with what Playwright switches off.
+SWITCHED_OFF = [
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+    # The menu under the address bar is a page of its own, which took longer to load than all that a test visits.
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxFullPopup",
+    "WebUIOmniboxAimPopup",
+]
+ARGUMENTS.append(f"--disable-features={','.join(SWITCHED_OFF)}")
 MISSING = (
     "The browser tests need Chromium and there is none: install it (Debian: sudo apt-get install chromium; "
     "macOS: install Google Chrome; anywhere: .venv/bin/playwright install chromium) and run them again."
