@@ -65,7 +65,7 @@ def _bare(database_url: str, folder: Path) -> Iterator[int]:
         LOG_LEVEL="info",
         BARE_ANSWER=str(folder / "answer"),
     )
-    gunicorn = ("gunicorn", "--config", "python:service.gunicorn_config", "benchmarks.bare_app:app")
-    with started(*gunicorn, log=folder / "bare.log", env=settings):
+    gunicorn = ("-m", "gunicorn", "--config", "python:service.gunicorn_config", "benchmarks.bare_app:app")
+    with started(sys.executable, *gunicorn, log=folder / "bare.log", env=settings):
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/campaign"), what="the bare application")
         yield port

@@ -1,16 +1,21 @@
-"""Real processes for the tests that need them: the web server and workers, each with an environment of its own."""
+"""Real processes for the tests that need them: the web server and workers, each with an environment of its own.
+
+They are started as what `mainstay serve` and `mainstay worker` become, without the command before it, which takes
+as long again. That the commands do become them is watched where the Procfile runs.
+"""
 
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from service.processes import WEB, WORKER
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = "a-key-that-only-the-tests-know-0123456789"
@@ -42,9 +47,7 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
 def started(*command: str, log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
     """Run a command until the block ends; it is told to stop (SIGTERM) and must obey."""
     with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT)
         try:
             yield process
         finally:
@@ -59,7 +62,7 @@ def web(database_url: str, log: Path, **changes: str) -> Iterator[str]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     env = environment(database_url, PORT=str(port), PUBLIC_URL=base, WEB_CONCURRENCY="1") | changes
-    with started("service", "serve", log=log, env=env) as process:
+    with started(*WEB, log=log, env=env) as process:
         wait_until(
             lambda: process.poll() is None and answers(f"{base}/healthz"), what=f"the web process, see {log}"
         )
@@ -69,7 +72,7 @@ def web(database_url: str, log: Path, **changes: str) -> Iterator[str]:
 @contextmanager
 def worker(database_url: str, log: Path, **changes: str) -> Iterator[subprocess.Popen]:
     """Run a worker until the block ends; give it the web process's PUBLIC_URL."""
-    with started("service", "worker", log=log, env=environment(database_url, **changes)) as process:
+    with started(*WORKER, log=log, env=environment(database_url, **changes)) as process:
         yield process
 
 

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -24,8 +23,9 @@ from sqlalchemy import create_engine, text
 
 from service.domain.pledges.making import expire_abandoned_pledges
 from service.wiring import build_desk
+from tests.command_line import mainstay
 from tests.conftest import make_database, settings_for
-from tests.processes import ROOT, environment, wait_until, web, worker
+from tests.processes import wait_until, web, worker
 
 # So short a month brings a reminder's mail while the test watches.
 MONTH_SECONDS = "2"
@@ -74,17 +74,11 @@ class Newsroom:
                 connection.execute(text("INSERT INTO outbox_mails SELECT * FROM put_aside"))
                 connection.execute(text("DROP TABLE put_aside"))
 
-    def command(self, *arguments: str, given: str | None = None) -> str:
+    def command(self, *arguments: str) -> str:
         """Run a `mainstay` command and return what it printed."""
-        return subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            cwd=ROOT,
-            env=environment(self.database_url, PUBLIC_URL=self.base),
-            input=given,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+        done = mainstay(*arguments, DATABASE_URL=self.database_url, PUBLIC_URL=self.base)
+        assert done.exit_code == 0, done.output
+        return done.stdout
 
     @cached_property
     def token(self) -> str:
@@ -135,7 +129,15 @@ class Newsroom:
 
     def wait_for_mails(self, email: str, *, number: int = 1) -> list[str]:
         """Wait until the worker has written so many mails to a reader, and has noted that it did."""
-        wait_until(lambda: len(self.mails_to(email)) >= number, what=f"mail {number} to {email}")
+        seen = 0
+
+        def are_there() -> bool:
+            nonlocal seen
+            before, seen = seen, self.count("outbox_mails")
+            # The service works for each look at the outbox, so it is only looked at when there is something new.
+            return seen != before and len(self.mails_to(email)) >= number
+
+        wait_until(are_there, what=f"mail {number} to {email}")
         wait_until(lambda: not self.ask(MAILS_IN_HAND), what="the worker's notes")
         return self.mails_to(email)
 
@@ -180,13 +182,7 @@ def pledge_in(url: str) -> str:
 def open_newsroom(name: str, folder: Path) -> Iterator[Newsroom]:
     """Run both processes on a new database until the block ends."""
     url = make_database(name)
-    subprocess.run(
-        [sys.executable, "-m", "service", "migrate"],
-        cwd=ROOT,
-        env=environment(url),
-        check=True,
-        capture_output=True,
-    )
+    assert mainstay("migrate", DATABASE_URL=url).exit_code == 0
     with (
         web(url, folder / "web.log", MONTH_SECONDS=MONTH_SECONDS) as base,
         worker(url, folder / "worker.log", PUBLIC_URL=base, MONTH_SECONDS=MONTH_SECONDS) as process,

@@ -1,7 +1,5 @@
 """A reader chooses among several reminders in the box: those that come once, and those that come again."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -29,10 +27,10 @@ ARABIC = {
 }
 
 
-@pytest.fixture
-def choosy(newsroom: Newsroom, tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def choosy(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the slug of a campaign that offers several reminders."""
-    newsroom.offer(tmp_path, slug="choosy", reminder=OFFER, texts={"ar": ARABIC})
+    newsroom.offer(tmp_path_factory.mktemp("choosy"), slug="choosy", reminder=OFFER, texts={"ar": ARABIC})
     return "choosy"
 
 
