@@ -50,11 +50,11 @@ QUICK = Size(
     pace=Pace(rounds=2, seconds=1, warm_up=0.5),
     exported=20_000,
     export_rounds=1,
-    mails=50,
+    mails=20,
     crews=(Crew(2, 2),),
     dispatch_rounds=1,
-    sign_ups=Pace(rounds=1, seconds=1, warm_up=0.2),
-    claims=claims.Sizes(rows=6_000, few=2_000, procrastinate=2_000, batch=20, rounds=2, slow_rounds=1),
+    sign_ups=Pace(rounds=1, seconds=0.3, warm_up=0.1),
+    claims=claims.Sizes(rows=2_000, few=300, procrastinate=300, batch=5, rounds=2, slow_rounds=1),
 )
 
 # What the widget sends from a newsroom's article.

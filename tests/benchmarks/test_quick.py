@@ -26,16 +26,16 @@ def test_the_quick_benchmarks_of_reminders_print_a_figure_for_each_way() -> None
     done = run("benchmarks", "--quick", "--only", "claims", "dispatch", "sign-ups")
     assert done.returncode == 0, done.stdout + done.stderr
     for name in (
+        r"ours, 300 scheduled",
         r"ours, 2,000 scheduled",
-        r"ours, 6,000 scheduled",
-        r"APScheduler's SQLAlchemyJobStore, 2,000 jobs",
-        r"procrastinate, 2,000 jobs, side by side",
-        r"procrastinate, 2,000 jobs, scattered",
+        r"APScheduler's SQLAlchemyJobStore, 300 jobs",
+        r"procrastinate, 300 jobs, side by side",
+        r"procrastinate, 300 jobs, scattered",
         r"smtplib loop, mails ready-made",
         r"smtplib loop, mails built in turn",
         r"smtplib loop, ready-made, a row before each",
         r"ours, 2 workers, 2 connections each",
-        r"POST /v1/reminders, 6,000 rows",
+        r"POST /v1/reminders, 2,000 rows",
         r"POST /v1/reminders, none",
     ):
         assert re.search(f"^{name}{FIGURE}", done.stdout, re.MULTILINE), done.stdout
@@ -56,6 +56,11 @@ def test_what_the_loader_makes_can_be_claimed_and_written_to(desk) -> None:
     assert len({letter.to for _, letter in drafts.letters}) == 20
 
 
+def without_casts(part: object) -> object:
+    """Return a definition without what PostgreSQL adds once it has read a list of words in its own writing."""
+    return re.sub(r"::(text|character varying)(\[\])?|[()]", "", part) if isinstance(part, str) else part
+
+
 def test_the_loader_builds_every_index_and_constraint_again(desk) -> None:
     def described() -> list[tuple]:
         with psycopg.connect(desk.settings.database_url.replace("+psycopg", "")) as connection:
@@ -63,7 +68,7 @@ def test_the_loader_builds_every_index_and_constraint_again(desk) -> None:
             found = connection.execute(
                 "SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint ORDER BY 1, 2"
             )
-            return [*indexes, *found.fetchall()]
+            return [tuple(map(without_casts, row)) for row in [*indexes, *found.fetchall()]]
 
     before = described()
     assert fill(desk, "--rows", "10").returncode == 0
