@@ -13,6 +13,7 @@ from tests.faults.sink import DROP, FarSink
 from tests.faults.workers import Workers
 
 WORKERS = 3
+LATEST_SECONDS = 1
 
 
 def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
@@ -37,7 +38,8 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
         let_the_pauses_pass(desk)
         workers.until(lambda: is_quiet(desk), what="what was cut off to leave as well")
     report = sink.report()
-    rate = (len(after) - 1) / (after[-1] - after[0])
+    seconds = after[-1] - after[0]
+    rate = (len(after) - 1) / seconds
     say(
         f"{SCALE.away:,} due, the mail server away for {SCALE.outage_seconds:.0f} s: {knocks} connections by "
         f"{WORKERS} workers meanwhile; {report.extras} extra, then {rate:.0f} mails/s of {SCALE.mail_rate}"
@@ -50,4 +52,5 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
         again = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.attempts > 1))
     # Only what was in somebody's hands when the line was cut has cost an attempt.
     assert again <= WORKERS
-    assert rate <= SCALE.mail_rate * 1.1
+    # A busy machine may keep the first mail beyond its turn, and that shortens the time in which the others leave.
+    assert len(after) - 1 <= SCALE.mail_rate * (seconds + LATEST_SECONDS)
