@@ -27,7 +27,7 @@ from localstripe.resources import Store, store
 from stripe import StripeClient
 
 with warnings.catch_warnings():
-    # Some of its handlers are plain functions, which aiohttp deplores; so it would of ours if they were not wrapped.
+    # Some of its handlers are plain functions, which aiohttp deplores; ours below are wrapped.
     warnings.simplefilter("ignore", DeprecationWarning)
     from localstripe import server, webhooks
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import stripe as library
@@ -217,3 +218,12 @@ def test_a_closed_door_refuses_and_opens_again_with_all_it_knew(
     double.open()
     assert stripe.v1.checkout.sessions.retrieve(session.id).status == "open"
     assert time.monotonic() - began < 2
+
+
+def test_fifty_callers_with_one_key_make_one_session(double: StripeDouble) -> None:
+    patient = double.client(max_network_retries=4)
+    with ThreadPoolExecutor(50) as pool:
+        asked = [pool.submit(patient.v1.checkout.sessions.create, params=once(), options=KEY) for _ in range(50)]
+        made = {answer.result().id for answer in asked}
+    assert made == {found["id"] for found in double.account.all("checkout.session")}
+    assert len(made) == 1

@@ -8,6 +8,7 @@ from stripe import InvalidRequestError, StripeClient
 from tests.doubles.asking import repeating, subscribed
 from tests.doubles.history import a_years_subscription
 from tests.doubles.periods import period_end
+from tests.doubles.refusal import Refusal
 from tests.doubles.stripe_api import StripeDouble
 
 DAY = 24 * 3600
@@ -122,6 +123,8 @@ def test_a_cancelled_subscription_is_gone(double: StripeDouble, stripe: StripeCl
     assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
     with pytest.raises(InvalidRequestError, match="canceled subscription"):
         stripe.v1.subscriptions.update(of, params={"cancel_at_period_end": True})
+    with pytest.raises(Refusal, match="is canceled"):
+        double.renew(of)
     assert stripe.v1.subscriptions.list().data == []
     assert len(stripe.v1.subscriptions.list(params={"status": "all"}).data) == 1
 

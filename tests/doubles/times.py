@@ -6,6 +6,7 @@ import datetime
 from tests.doubles import billing, charging, checkout
 from tests.doubles.account import Account, Thing
 from tests.doubles.money_shapes import DAY
+from tests.doubles.refusal import Refusal
 
 
 class Times:
@@ -30,7 +31,7 @@ class Times:
 
         A subscription that was to stop at its period's end stops there, and the subscription is returned.
         """
-        of = self.account.find("subscription", subscription)
+        of = self._living(subscription)
         if of["cancel_at_period_end"]:
             with self.account.lock:
                 self.account.advance_to(_ends(of))
@@ -100,8 +101,15 @@ class Times:
             self.account.advance_to(until)
         self.hand_out()
 
-    def _begin_period(self, subscription: str) -> tuple[Thing, Thing, Thing]:
+    def _living(self, subscription: str) -> Thing:
+        """Return a subscription that has not ended; to one that has, time brings nothing any more."""
         of = self.account.find("subscription", subscription)
+        if of["status"] == "canceled":
+            raise Refusal(f"The subscription {subscription} is canceled.")
+        return of
+
+    def _begin_period(self, subscription: str) -> tuple[Thing, Thing, Thing]:
+        of = self._living(subscription)
         announced = _ends(of) - self.account.terms.upcoming_days * DAY
         if self.account.now() <= announced:
             self.account.advance_to(announced)
@@ -111,7 +119,7 @@ class Times:
         return of, made, billing.intent_of(self.account, made)
 
     def _retry(self, subscription: str) -> tuple[Thing, Thing, Thing]:
-        of = self.account.find("subscription", subscription)
+        of = self._living(subscription)
         made = self.account.things[of["latest_invoice"]]
         self.account.advance_to(made["next_payment_attempt"])
         return of, made, billing.intent_of(self.account, made)
