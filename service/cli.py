@@ -12,6 +12,7 @@ from service.commands.jobs import jobs
 from service.commands.keys import keys
 from service.commands.migrate import migrate
 from service.commands.reminders import reminders
+from service.commands.stripe import stripe
 from service.commands.suppressions import suppressions
 from service.commands.tokens import token
 from service.domain.errors import DomainError
@@ -59,7 +60,7 @@ def dev() -> None:
     processes.develop()
 
 
-for command in (migrate, token, campaign, export, jobs, keys, reminders, suppressions):
+for command in (migrate, token, campaign, export, jobs, keys, reminders, stripe, suppressions):
     cli.add_command(command)
 
 

@@ -36,7 +36,8 @@ def set_up_logs(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # Alembic writes a line for each look at the schema, and the scheduler one for each tick, with a warning for
     # each tick that comes while a long run is still at work, as it should be.
-    for chatty, least in (("alembic", logging.WARNING), ("apscheduler", logging.ERROR)):
+    # Stripe's library writes what it is answered.
+    for chatty, least in (("alembic", logging.WARNING), ("apscheduler", logging.ERROR), ("stripe", logging.ERROR)):
         logging.getLogger(chatty).setLevel(max(least, logging.getLogger().level))
     structlog.configure(
         processors=[*shared, _as_json],

@@ -8,12 +8,13 @@ from service.desk import Desk, utc_now
 from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.links import Links
-from service.domain.ports import Clock, Mailer, Throttle
+from service.domain.ports import Clock, EventSource, Gateway, Mailer, Throttle
 from service.gateways.letters import LetterWriter
 from service.gateways.mail_reports import mail_reporters
 from service.gateways.outbox import OutboxMailer
 from service.gateways.sandbox import SandboxGateway
 from service.gateways.smtp import SmtpMailer
+from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
 from service.gateways.throttle import OpenThrottle, WindowThrottle
 from service.settings import Settings
 
@@ -22,12 +23,13 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
     """Return a desk; nothing is connected before it is used."""
     keyring = Keyring(settings.secret_keys)
     database = Database(make_engine(settings, keyring))
+    gateway, gateway_events = _gateway(settings, keyring, clock)
     return Desk(
         settings=settings,
         database=database,
         clock=clock,
-        gateway=SandboxGateway(keyring, settings.public_url),
-        gateway_events=None,
+        gateway=gateway,
+        gateway_events=gateway_events,
         mailers=tuple(_mailer(settings, database, clock) for _ in range(_connections(settings))),
         notice_mailer=_mailer(settings, database, clock),
         breaker=Breaker(),
@@ -37,6 +39,13 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
         shelf=CampaignShelf(database.reading),
         links=Links(settings.public_url),
     )
+
+
+def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[Gateway, EventSource | None]:
+    if settings.stripe is None:
+        return SandboxGateway(keyring, settings.public_url), None
+    api = StripeApi(settings.stripe, clock)
+    return StripeGateway(api, settings.stripe), StripeEvents(api, settings.stripe)
 
 
 def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:

@@ -33,8 +33,9 @@ def healthz() -> Response:
 
 @operations.get("/readyz")
 def readyz() -> Response:
-    """Say whether the database answers, its schema is current, a worker is alive and mails leave, each by name."""
+    """Say by name whether database, schema and worker are well, and whether money and mails can go their ways."""
     checks = {"database": _ask(_database, else_="the database does not answer")}
+    checks["payments"] = _payments()
     for name, check in (
         ("migrations", _migrations),
         ("worker", _worker),
@@ -65,6 +66,13 @@ def _database(session: Session) -> str:
 def _migrations(_session: Session) -> str:
     current = is_current(current_desk().database.engine)
     return "ok" if current else "the schema is not current; run mainstay migrate"
+
+
+def _payments() -> str:
+    stripe = current_desk().settings.stripe
+    if stripe is None or stripe.webhook_secrets:
+        return "ok"
+    return "nothing that Stripe sends is believed; run mainstay stripe setup and set STRIPE_WEBHOOK_SECRET"
 
 
 def _worker(session: Session) -> str:

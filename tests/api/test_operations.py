@@ -35,7 +35,7 @@ def test_with_database_schema_and_worker_the_desk_is_ready(client: FlaskClient, 
     live(desk)
     response = client.get("/readyz")
     assert response.status_code == 200
-    checks = ("database", "migrations", "worker", "reminders", "mail")
+    checks = ("database", "payments", "migrations", "worker", "reminders", "mail")
     assert response.json == {"status": "ok", "checks": dict.fromkeys(checks, "ok")}
 
 

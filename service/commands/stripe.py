@@ -1,0 +1,102 @@
+"""`mainstay stripe`: the account at Stripe that takes the money."""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from service.commands.opening import open_desk
+from service.domain.ports import GatewayRefused, GatewayUnavailable
+from service.gateways.stripe import StripeApi
+from service.gateways.stripe.endpoint import put_endpoint
+from service.settings import Settings, SettingsError, StripeSettings
+
+WEBHOOK = "/v1/webhooks/stripe"
+OUT_OF_REACH = ("localhost", "local", "internal", "test", "invalid", "lan", "home.arpa")
+
+
+class StripeGroup(click.Group):
+    """Turns what Stripe refuses into one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except GatewayUnavailable as error:
+            raise click.ClickException(
+                f"{error} Check STRIPE_SECRET_KEY and https://status.stripe.com, then run this again."
+            ) from error
+        except GatewayRefused as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=StripeGroup)
+def stripe() -> None:
+    """Connect with Stripe, and look at what it told us."""
+
+
+def stripe_settings_of(settings: Settings) -> StripeSettings:
+    """Return the settings of Stripe, without which no command of this group makes sense.
+
+    Raises:
+        SettingsError: the service takes money by another gateway.
+    """
+    if settings.stripe is None:
+        raise SettingsError("GATEWAY must be stripe for this, with STRIPE_SECRET_KEY.")
+    return settings.stripe
+
+
+@stripe.command("setup")
+def set_up() -> None:
+    """Tell Stripe where to send events, and print the secret that proves them, once and alone on standard output.
+
+    Running it again brings the list of events up to date; Stripe shows a secret only when an address is new to it.
+    """
+    desk = open_desk()
+    account = stripe_settings_of(desk.settings)
+    url = f"{reachable(desk.settings.public_url, is_live=account.is_live)}{WEBHOOK}"
+    done = put_endpoint(StripeApi(account, desk.clock), url)
+    if done.secret is not None:
+        click.echo(f"Stripe now sends {done.kinds} kinds of events to {url}.", err=True)
+        click.echo(
+            "Put the secret into STRIPE_WEBHOOK_SECRET; Stripe shows it in its dashboard as well:", err=True
+        )
+        click.echo(done.secret)
+        return
+    click.echo(f"Updated: Stripe sends {done.kinds} kinds of events to {url}, under the secret it had.", err=True)
+    if done.other_version is not None:
+        click.echo(
+            f"They come in the form of Stripe's API {done.other_version}, which is read as well; for that of "
+            f"{done.version}, delete this endpoint in Stripe's dashboard and run this again.",
+            err=True,
+        )
+
+
+def reachable(public_url: str, *, is_live: bool) -> str:
+    """Return the public address, if Stripe can reach it.
+
+    Raises:
+        SettingsError: it is one of this machine or of a private network, or not encrypted although money is real.
+    """
+    parts = urlsplit(public_url)
+    host = parts.hostname or ""
+    if _is_out_of_reach(host):
+        raise SettingsError(
+            f"PUBLIC_URL must be an address that Stripe can reach from the internet, not {host}; "
+            "for tests on this machine, let the Stripe CLI forward events to it."
+        )
+    if is_live and parts.scheme != "https":
+        raise SettingsError(
+            "PUBLIC_URL must begin with https:// for a live key: Stripe sends real events nowhere else."
+        )
+    return public_url
+
+
+def _is_out_of_reach(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        pass
+    name = host.rstrip(".").lower()
+    return "." not in name or name.endswith(tuple(f".{ending}" for ending in OUT_OF_REACH))

@@ -1,0 +1,99 @@
+"""The line to Stripe: its own library, in a hurry, and left alone while Stripe is down.
+
+A reader waits for most of these calls, and gunicorn's thread with them, so that each ends within ten seconds.
+"""
+
+import datetime
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import stripe
+import structlog
+from stripe import RequestsClient, StripeClient, StripeObject
+from stripe._v1_services import V1Services
+
+from service import __version__
+from service.domain.breaker import Breaker
+from service.domain.ports import Clock, GatewayRefused, GatewayUnavailable
+from service.gateways.stripe.troubles import KeptFault, is_missing, needs_somebody, translated
+from service.settings import StripeSettings
+
+# Twice both, and the half second that the library waits in between, is 9.5 seconds.
+CONNECT_SECONDS, READ_SECONDS, RETRIES = 1.5, 3.0, 1
+WITHIN = datetime.timedelta(seconds=10)
+PATIENCE = 3
+
+Answer = TypeVar("Answer")
+
+log = structlog.get_logger()
+
+
+class StripeApi:
+    """Asks Stripe, and says in the domain's words what went wrong. One for each process; threads share it."""
+
+    def __init__(self, settings: StripeSettings, clock: Clock, *, breaker: Breaker | None = None) -> None:
+        # The library would tell Stripe of this machine, and keep a file in the home folder to be known by.
+        stripe.enable_telemetry = False
+        stripe.set_app_info("Mainstay", version=__version__)
+        self.is_live = settings.is_live
+        self.version = stripe.api_version
+        self._clock = clock
+        self._breaker = breaker or Breaker(patience=PATIENCE)
+        self._client = StripeClient(
+            settings.secret_key,
+            base_addresses={"api": settings.api_base} if settings.api_base else {},
+            max_network_retries=RETRIES,
+            http_client=RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
+        )
+
+    def ask(self, deed: str, call: Callable[[V1Services], Answer]) -> Answer:
+        """Make one call, named `deed` in the log.
+
+        Raises:
+            GatewayUnavailable: Stripe gave no answer, or cannot serve us now.
+            GatewayRefused: Stripe understood and said no.
+        """
+        if not self._breaker.lets_one_try(self._clock(), within=WITHIN):
+            raise GatewayUnavailable("Stripe did not answer lately, and is left alone for a moment.")
+        try:
+            answer = call(self._client.v1)
+        except stripe.StripeError as error:
+            # What caused it is in the log, and may repeat what was sent, which is not for others to show.
+            raise self._trouble(deed, error) from None
+        self._breaker.reset()
+        return answer
+
+    def find(self, deed: str, call: Callable[[V1Services], StripeObject]) -> dict[str, Any] | None:
+        """Look something up; return it as plain JSON, or None if Stripe does not know it or may not tell us.
+
+        Raises:
+            GatewayUnavailable: try again later.
+        """
+        try:
+            return self.ask(deed, call).to_dict()
+        except GatewayRefused:
+            return None
+
+    def _trouble(self, deed: str, error: stripe.StripeError) -> Exception:
+        trouble = translated(error)
+        told = {
+            "deed": deed,
+            "error": type(error).__name__,
+            "status": error.http_status,
+            "code": error.code,
+            "request_id": error.request_id,
+        }
+        if isinstance(trouble, GatewayRefused):
+            # Stripe is well: it understood and answered.
+            self._breaker.reset()
+            if not is_missing(error):
+                log.warning("stripe_refused", **told)
+            return trouble
+        if needs_somebody(error):
+            log.error("stripe_refuses_our_key", **told)
+        else:
+            log.warning("stripe_unavailable", **told)
+        if not isinstance(error, stripe.PermissionError) and not isinstance(trouble, KeptFault):
+            # These concern one thing that we may not do, or did before; every other trouble is one of all calls.
+            self._breaker.trip(self._clock(), needs_somebody=needs_somebody(error))
+        return trouble

@@ -1,0 +1,154 @@
+"""What Stripe is told to do with what it already takes: to stop, to take another amount, to give back.
+
+Where it takes two calls, neither is made a second time by itself, so that both end within ten seconds.
+"""
+
+import uuid
+from typing import Any, Final
+
+from stripe import Refund, RequestOptions
+from stripe.params import RefundListParams
+
+from service.domain.money.amounts import Money
+from service.domain.ports import GatewayRefused, RefundOrder
+from service.gateways.stripe.checkout import language
+from service.gateways.stripe.client import StripeApi
+from service.gateways.stripe.names import intent_of_invoice, is_invoice
+from service.gateways.stripe.repeating import ask_under
+from service.gateways.stripe.units import to_stripe
+
+REFUND: Final = "refund_id"
+ENDED: Final = frozenset({"canceled", "incomplete_expired"})
+ONCE_ONLY: Final[RequestOptions] = {"max_network_retries": 0}
+
+
+def end_recurring(api: StripeApi, subscription: str) -> None:
+    """Cancel a subscription at once; one that is cancelled stays so.
+
+    Raises:
+        what `Gateway` raises.
+    """
+    try:
+        api.ask("end_recurring", lambda v1: v1.subscriptions.cancel(subscription, options=ONCE_ONLY))
+    except GatewayRefused:
+        # Stripe finds nothing to cancel once it is cancelled; only a look tells that from one that is not ours.
+        found = api.find(
+            "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY)
+        )
+        if found is None or found.get("status") not in ENDED:
+            raise
+
+
+def change_amount(api: StripeApi, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    """Put another price into a subscription, from its next payment on.
+
+    Raises:
+        what `Gateway` raises.
+    """
+    found = api.find("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY))
+    if found is None or found.get("status") in ENDED:
+        raise GatewayRefused("This subscription has ended at Stripe.")
+    item = found["items"]["data"][0]
+    price, amount = item["price"], _amount(money)
+    if price["currency"] != money.currency.lower():
+        raise GatewayRefused("A subscription cannot change its currency.")
+    if price["unit_amount"] == amount and item.get("quantity", 1) == 1:
+        return
+    params: dict[str, Any] = {
+        "items": [
+            {
+                "id": item["id"],
+                "quantity": 1,
+                "price_data": {
+                    "currency": price["currency"],
+                    "product": price["product"],
+                    "recurring": {
+                        "interval": price["recurring"]["interval"],
+                        "interval_count": price["recurring"].get("interval_count", 1),
+                    },
+                    "unit_amount": amount,
+                },
+            }
+        ],
+        "proration_behavior": "none",
+    }
+    # Each change makes a new price, so that the key differs when a reader changes there and back again.
+    ask_under(
+        api,
+        "change_amount",
+        f"amount/{pledge_id}/{price['id']}/{amount}",
+        lambda v1, options: v1.subscriptions.update(subscription, params, options),  # type: ignore[arg-type]
+        retries=0,
+    )
+
+
+def card_page(api: StripeApi, customer: str, *, back_url: str, lang: str) -> str:
+    """Open Stripe's Billing Portal at the one page where a card is changed; return its address.
+
+    It has no key of ours: a page that was opened once is good for some minutes, and asking again means another.
+
+    Raises:
+        what `Gateway` raises.
+    """
+    params: dict[str, Any] = {
+        "customer": customer,
+        "return_url": back_url,
+        "locale": language(lang),
+        "flow_data": {
+            "type": "payment_method_update",
+            "after_completion": {"type": "redirect", "redirect": {"return_url": back_url}},
+        },
+    }
+    return api.ask(
+        "card_page",
+        lambda v1: v1.billing_portal.sessions.create(params),  # type: ignore[arg-type]
+    ).url
+
+
+def refund(api: StripeApi, order: RefundOrder) -> str:
+    """Send money of a payment back; return Stripe's name of the refund.
+
+    Raises:
+        what `Gateway` raises.
+    """
+    paid = order.payment_reference
+    of = intent_of_invoice(api, paid, options=ONCE_ONLY) if is_invoice(paid) else {"payment_intent": paid}
+    if of is None:
+        raise GatewayRefused("Stripe knows no payment of this bill.")
+    params: dict[str, Any] = {
+        **of,
+        "amount": _amount(order.money),
+        "metadata": {REFUND: str(order.refund_id)},
+        "reason": "requested_by_customer",
+    }
+    made = ask_under(
+        api,
+        "refund",
+        f"refund/{order.refund_id}",
+        lambda v1, options: v1.refunds.create(params, options),  # type: ignore[arg-type]
+        already=lambda: _made_before(api, of, order.refund_id),
+        retries=0,
+    )
+    if made.status in ("failed", "canceled"):
+        raise GatewayRefused("The reader's bank does not take this money back.")
+    return made.id
+
+
+def _made_before(api: StripeApi, of: dict[str, str], refund_id: uuid.UUID) -> Refund | None:
+    asked: RefundListParams = {"limit": 100}
+    if "charge" in of:
+        asked["charge"] = of["charge"]
+    else:
+        asked["payment_intent"] = of["payment_intent"]
+    page = api.ask("look_for_refund", lambda v1: v1.refunds.list(asked, ONCE_ONLY))
+    for found in page.data:
+        if found.metadata is not None and found.metadata.to_dict().get(REFUND) == str(refund_id):
+            return found
+    return None
+
+
+def _amount(money: Money) -> int:
+    try:
+        return to_stripe(money)
+    except ValueError as error:
+        raise GatewayRefused(str(error)) from error

@@ -1,0 +1,95 @@
+"""An event as it was told, and how its fields are read: what is missing is None, what is wrong raises.
+
+Stripe's older API versions kept some of this elsewhere. An account may still tell in an older one, so the readers
+look in both places.
+"""
+
+import datetime
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.domain.money.amounts import Money
+from service.domain.ports import UnreadableEvent
+from service.gateways.stripe.checkout import PLEDGE
+from service.gateways.stripe.units import from_stripe
+
+Thing = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What happened, when, the object that it happened to as it was then, and what was otherwise before."""
+
+    kind: str
+    at: datetime.datetime
+    thing: Thing = field(repr=False)
+    before: Thing = field(repr=False)
+
+
+def inside(thing: Any, *path: str) -> Any:
+    """Return what stands at the end of a path of keys, or None."""
+    for name in path:
+        if not isinstance(thing, dict):
+            return None
+        thing = thing.get(name)
+    return thing
+
+
+def all_in(thing: Thing, name: str) -> list[Thing]:
+    """Return the objects of a list that Stripe gives within another object."""
+    found = inside(thing, name, "data")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def name_of(thing: Thing) -> str:
+    """Return the object's own id."""
+    found = thing.get("id")
+    if not isinstance(found, str) or not found:
+        raise UnreadableEvent("The object has no id.")
+    return found
+
+
+def pledge_in(*places: Any) -> uuid.UUID | None:
+    """Return the first pledge that any of these names, each a metadata or an id itself; another's are not ours."""
+    for place in places:
+        said = place.get(PLEDGE) if isinstance(place, dict) else place
+        if isinstance(said, str):
+            try:
+                return uuid.UUID(said)
+            except ValueError:
+                continue
+    return None
+
+
+def instant(value: Any) -> datetime.datetime | None:
+    """Return a moment that Stripe gives in seconds since 1970."""
+    if type(value) is not int:
+        return None
+    try:
+        return datetime.datetime.fromtimestamp(value, datetime.UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        raise UnreadableEvent("A moment is out of reach.") from error
+
+
+def whole(thing: Thing, name: str) -> int:
+    """Return a whole number that must be there."""
+    found = thing.get(name)
+    if type(found) is not int:
+        raise UnreadableEvent(f"The object has no whole number {name}.")
+    return found
+
+
+def money_in(thing: Thing, name: str) -> Money:
+    """Return the amount of this name, in the currency of the object."""
+    return money_of(whole(thing, name), thing.get("currency"))
+
+
+def money_of(amount: int, currency: Any) -> Money:
+    """Return an amount of Stripe's as ours."""
+    if not isinstance(currency, str):
+        raise UnreadableEvent("The object has no currency.")
+    try:
+        return from_stripe(amount, currency)
+    except ValueError as error:
+        raise UnreadableEvent("The object's currency is not one of ISO 4217.") from error
