@@ -14,7 +14,8 @@ class Words(dict[str, str]):
     """The texts of the pages, and those of the widget that they share, in one language: `words.thanks_title`."""
 
     def __init__(self, lang: str, said: Mapping[str, Mapping[str, str]]) -> None:
-        super().__init__(texts_in("widget", lang, said) | texts_in("pages", lang, said))
+        places = ("widget", "pages", "me")
+        super().__init__({name: text for place in places for name, text in texts_in(place, lang, said).items()})
         self.lang = lang
 
     def __getattr__(self, name: str) -> str:

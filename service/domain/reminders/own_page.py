@@ -1,0 +1,79 @@
+"""Reminders as their reader's own page has them: whoever is there has shown whose address it is."""
+
+import datetime
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Frequency, ReminderStatus
+from service.db.base import new_id
+from service.db.campaign import Campaign
+from service.db.reminder import Reminder, ReminderMove
+from service.db.supporter import Supporter
+from service.db.upsert import insert_row, insert_unless_there
+from service.domain.errors import RemindersNotOffered
+from service.domain.reminders.asking import MADE
+from service.domain.reminders.due import due_after
+from service.domain.reminders.moves import renew_reminder
+
+WAITING = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING, ReminderStatus.UNCONFIRMED)
+
+
+def reminders_of(session: Session, supporter_id: uuid.UUID) -> Sequence[Reminder]:
+    """Return the reminders that are still to come, the next one first."""
+    wanted = select(Reminder).where(Reminder.supporter_id == supporter_id, Reminder.status.in_(WAITING))
+    return session.scalars(wanted.order_by(Reminder.due_at)).all()
+
+
+def remind_supporter(
+    session: Session,
+    campaign: Campaign,
+    supporter_id: uuid.UUID,
+    *,
+    months: int,
+    frequency: Frequency | None = None,
+    amount_minor: int | None = None,
+    currency: str | None = None,
+    lang: str,
+    now: datetime.datetime,
+    month_seconds: int | None = None,
+) -> datetime.date:
+    """Set the one reminder of somebody whom we know, or renew it; return the date. There is nothing to confirm.
+
+    Raises:
+        RemindersNotOffered: the campaign offers none, or nobody is there any more to be reminded.
+    """
+    held = select(Supporter.id).where(Supporter.id == supporter_id).with_for_update(read=True, key_share=True)
+    if not campaign.reminder_enabled or session.scalar(held) is None:
+        raise RemindersNotOffered("This campaign offers no reminders.", field="campaign")
+    due = due_after(campaign, months, campaign.timezone, now=now, month_seconds=month_seconds)
+    said = {
+        "months": months,
+        "every_months": None,
+        "due_on": due.on,
+        "timezone": campaign.timezone,
+        "frequency": frequency,
+        "amount_minor": amount_minor,
+        "currency": currency or campaign.currency,
+        "page_url": None,
+        "lang": lang,
+        "consent_version": None,
+        "asked_at": now,
+        "confirmed_at": now,
+    }
+    reminder_id = new_id()
+    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **said}
+    row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
+    row |= {"due_at": due.at, "awaits_confirmation": False}
+    if insert_unless_there(session, Reminder, row, unique=("campaign_id", "supporter_id")):
+        made = {"occurrence": 1, "event": MADE, "to_status": ReminderStatus.SCHEDULED, "at": now}
+        insert_row(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
+    else:
+        theirs = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
+        standing = session.scalars(theirs.with_for_update()).one()
+        for name, value in said.items():
+            setattr(standing, name, value)
+        renew_reminder(session, standing, due, now=now)
+    return due.on
