@@ -14,6 +14,11 @@ class PledgeRequest(StrictSchema):
     frequency = fields.Enum(Frequency, by_value=True, required=True)
     amount = MinorAmount(required=True, metadata={"type": "integer", "minimum": 1, "example": 200})
     currency = CurrencyCode(required=True)
+    cover_fees = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Whether the reader adds what the payment provider keeps, if the campaign asks."},
+    )
     page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
     variant = Text(longest=200, metadata={"description": "Which version of the page or box they saw."})
     lang = LanguageTag()
@@ -31,6 +36,10 @@ class PledgeResponse(Schema):
     frequency = fields.Enum(Frequency, by_value=True, required=True)
     amount = MinorAmount(required=True, metadata={"type": "integer"})
     currency = fields.String(required=True)
+    fees = fields.Integer(
+        required=True, metadata={"description": "What is added to cover fees, in minor units; 0 if nothing."}
+    )
+    total = fields.Integer(required=True, metadata={"description": "What is charged: `amount` and `fees`."})
     created_at = Instant(required=True, metadata={"type": "string", "format": "date-time"})
 
 

@@ -3,7 +3,17 @@
 from marshmallow import Schema, fields
 
 from schemas.base import StrictSchema
-from schemas.fields import Instant, LanguageTag, MinorAmount, Slug, Text, TimeZoneName, WebUrl, WholeNumber
+from schemas.fields import (
+    CurrencyCode,
+    Instant,
+    LanguageTag,
+    MinorAmount,
+    Slug,
+    Text,
+    TimeZoneName,
+    WebUrl,
+    WholeNumber,
+)
 from schemas.vocabulary import Frequency, ReminderStatus
 
 
@@ -28,6 +38,7 @@ class ReminderRequest(StrictSchema):
     timezone = TimeZoneName(metadata={"example": "Europe/Amsterdam"})
     frequency = fields.Enum(Frequency, by_value=True)
     amount = MinorAmount(metadata={"type": "integer", "minimum": 1, "example": 500})
+    currency = CurrencyCode(metadata={"description": "Of `amount`; the campaign's own if left out."})
     page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
     lang = LanguageTag()
     consent_version = Text(longest=64, metadata={"description": "Which privacy text they agreed to."})

@@ -7,6 +7,7 @@ from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import Refusal
 from service.api.staff_access import audit, staff_only
+from service.domain.campaigns.charging import check_chargeable
 from service.domain.campaigns.shelf import let_go
 from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
 from service.web import current_desk, reading, transaction
@@ -33,9 +34,10 @@ def put_campaign_file(file: dict[str, Any], slug: str) -> dict[str, Any]:
     """Create a campaign, or make it say and offer exactly this."""
     if file["slug"] != slug:
         raise Refusal(422, "slug_mismatch", f"The file is for {file['slug']!r}, the address for {slug!r}.")
-    now = current_desk().clock()
+    now, terms = current_desk().clock(), read_terms(file)
+    check_chargeable(terms, current_desk().gateway)
     with transaction() as session:
-        campaign = apply_campaign(session, read_terms(file), now=now)
+        campaign = apply_campaign(session, terms, now=now)
         audit(session, "put_campaign", {"campaign": slug}, now=now)
         answer = campaign_terms(campaign)
     let_go()

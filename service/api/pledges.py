@@ -7,7 +7,7 @@ from schemas.pledge import OpenCheckoutResponse, PledgeRequest, PledgeResponse
 from service.api.blueprint import ResourceBlueprint, idempotency_key
 from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
-from service.domain.pledges.making import PledgeWish, find_pledge
+from service.domain.pledges.making import PledgeWish, charge_of, find_pledge
 from service.web import count_request, current_desk, reading
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")
@@ -55,5 +55,7 @@ def show_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
             "frequency": pledge.frequency,
             "amount": pledge.amount_minor,
             "currency": pledge.currency,
+            "fees": pledge.fees_minor,
+            "total": charge_of(pledge).amount_minor,
             "created_at": pledge.created_at,
         }

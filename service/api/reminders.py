@@ -26,7 +26,12 @@ def set_reminder(wish: dict[str, Any]) -> SetReminder:
     desk, campaign = current_desk(), campaign_for_this_page(wish["campaign"])
     with transaction() as session:
         return domain.set_reminder(
-            session, campaign, ReminderWish(**wish), now=desk.clock(), month_seconds=desk.settings.month_seconds
+            session,
+            campaign,
+            ReminderWish(**wish),
+            now=desk.clock(),
+            month_seconds=desk.settings.month_seconds,
+            gateway=desk.gateway,
         )
 
 

@@ -11,6 +11,7 @@ from schemas.campaign import CampaignFile
 from schemas.messages import flatten
 from service.commands.opening import audit, open_desk
 from service.domain.campaigns import terms as campaigns
+from service.domain.campaigns.charging import check_chargeable
 from service.domain.campaigns.shelf import let_go
 
 
@@ -45,6 +46,7 @@ def apply_campaign(file: Path) -> None:
     """Make a campaign say and offer exactly what FILE says."""
     terms = campaigns.read_terms(read_campaign_file(file))
     desk = open_desk()
+    check_chargeable(terms, desk.gateway)
     with desk.database.transaction() as session:
         campaigns.apply_campaign(session, terms, now=desk.clock())
         audit(session, desk, "apply_campaign", {"campaign": terms.slug})

@@ -47,8 +47,14 @@ class AmountAboveMaximum(DomainError):
     code = "amount_above_maximum"
 
 
+class AmountNotChargeable(DomainError):
+    """The campaign would take this amount, and the gateway cannot charge it."""
+
+    code = "amount_not_chargeable"
+
+
 class CurrencyNotAccepted(DomainError):
-    """The campaign takes another currency."""
+    """The campaign takes other currencies."""
 
     code = "currency_not_accepted"
 
@@ -95,8 +101,26 @@ class PledgeNotFound(DomainError):
     code = "pledge_not_found"
 
 
+class PaymentNotFound(DomainError):
+    """No payment has this id."""
+
+    code = "payment_not_found"
+
+
+class RefundTooLarge(DomainError):
+    """More is to go back than is left of the payment."""
+
+    code = "refund_too_large"
+
+
+class EventNotFound(DomainError):
+    """No event that a gateway told of has this id."""
+
+    code = "event_not_found"
+
+
 class PaymentMismatch(DomainError):
-    """The gateway reports money in another currency than the pledge's."""
+    """The gateway reports money that contradicts the pledge or what was reported before."""
 
     code = "payment_mismatch"
 

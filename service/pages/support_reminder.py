@@ -30,7 +30,12 @@ def ask_for_reminder(slug: str) -> BaseResponse:
         wish = read_reminder_wish(campaign, form, words, page_url=desk.links.gift_page(campaign, None, None))
         with transaction() as session:
             answer = set_reminder(
-                session, campaign, wish, now=desk.clock(), month_seconds=desk.settings.month_seconds
+                session,
+                campaign,
+                wish,
+                now=desk.clock(),
+                month_seconds=desk.settings.month_seconds,
+                gateway=desk.gateway,
             )
     except (Complaint, DomainError) as error:
         choice = blank_form(campaign, request.form, words.lang)

@@ -1,17 +1,22 @@
 """A campaign may take several currencies, each with choices of its own, and let readers cover the fees."""
 
+import dataclasses
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from service.desk import Desk
+from service.domain.ports import ChargeLimits
+from service.web import put_desk
 from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 
 DEFAULT = "/v1/campaigns/default"
 ONCE = {"frequency": "once"}
+FIVE = ONCE | {"presets": [500], "minimum": 500}
 
 
 @pytest.fixture(autouse=True)
@@ -120,3 +125,62 @@ def test_an_offer_that_cannot_be_meant_is_refused_and_nothing_is_stored(
     before = campaign_file(desk)
     assert_problem(put(client, desk, **change), 422, "validation_failed", field=field)
     assert campaign_file(desk) == before
+
+
+class Dear:
+    """A gateway that charges no less than five of anything, and dinars in steps of 0.010."""
+
+    name = "dear"
+
+    def limits(self, currency: str) -> ChargeLimits:
+        return {"KWD": ChargeLimits(smallest_minor=500, step_minor=10), "USD": ChargeLimits()}.get(
+            currency, ChargeLimits(smallest_minor=500)
+        )
+
+
+@pytest.fixture
+def dear(app: Flask, desk: Desk) -> FlaskClient:
+    put_desk(app, dataclasses.replace(desk, gateway=Dear()))
+    return app.test_client()
+
+
+def once(currency: str, **terms: Any) -> dict[str, Any]:
+    return {"currency": currency, "frequencies": [ONCE | terms]}
+
+
+@pytest.mark.parametrize(
+    ("offer", "says"),
+    [
+        (EUROS, "EUR, once: the minimum of 3.00 cannot be charged by dear, whose smallest charge is 5.00."),
+        (once("JPY", minimum=499, presets=[500]), "JPY, once: the minimum of 499 cannot be charged by dear"),
+        (
+            once("KWD", minimum=505, presets=[510]),
+            "KWD, once: the minimum of 0.505 cannot be charged by dear, which",
+        ),
+        (
+            once("KWD", minimum=500, presets=[500, 1505]),
+            "the preset of 1.505 cannot be charged by dear, which charges",
+        ),
+        (once("KWD", minimum=500, presets=[500], default=505), "the default of 0.505 cannot be charged by dear"),
+    ],
+)
+def test_what_the_gateway_cannot_charge_is_not_offered(
+    dear: FlaskClient, desk: Desk, offer: dict[str, Any], says: str
+) -> None:
+    before = campaign_file(desk)
+    refused = put(dear, desk, other_currencies=[YEN | {"currency": "SEK", "frequencies": [FIVE]}, offer])
+    assert_problem(refused, 422, "amount_not_chargeable", field="other_currencies.1.frequencies", says=says)
+    assert campaign_file(desk) == before
+
+
+def test_the_campaign_s_own_currency_is_held_against_the_gateway_too(dear: FlaskClient, desk: Desk) -> None:
+    refused = put(dear, desk, currency="EUR")
+    assert_problem(
+        refused, 422, "amount_not_chargeable", field="frequencies", says="EUR, once: the minimum of 2.00"
+    )
+
+
+def test_what_the_gateway_can_charge_is_offered(dear: FlaskClient, desk: Desk) -> None:
+    dinars = once("KWD", minimum=500, presets=[500, 1510])
+    assert put(dear, desk, other_currencies=[dinars]).status_code == 200
+    assert dear.get(DEFAULT).json["other_currencies"][0]["step"] == 10

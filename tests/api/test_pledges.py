@@ -20,7 +20,17 @@ def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
     assert response.status_code == 201
     assert response.content_type == "application/json"
     answer = response.json
-    assert answer.keys() == {"id", "status", "frequency", "amount", "currency", "checkout_url", "created_at"}
+    assert answer.keys() == {
+        "id",
+        "status",
+        "frequency",
+        "amount",
+        "currency",
+        "fees",
+        "total",
+        "checkout_url",
+        "created_at",
+    }
     assert (answer["status"], answer["frequency"], answer["amount"], answer["currency"]) == (
         "pending",
         "monthly",
@@ -164,6 +174,8 @@ def test_anyone_with_the_id_sees_where_a_pledge_stands_and_nothing_personal(
         "frequency": "monthly",
         "amount": 200,
         "currency": "USD",
+        "fees": 0,
+        "total": 200,
         "created_at": made["created_at"],
     }
     assert "reader@" not in shown.text

@@ -164,7 +164,7 @@ def test_a_campaign_that_does_not_exist_sets_none(client: FlaskClient, desk: Des
         ("email", 1),
         ("email", ["reader@example.org"]),
         ("campaign", LEFT_OUT),
-        ("currency", "USD"),
+        ("currency", "usd"),
     ],
 )
 def test_each_field_of_a_reminder_is_held_against_its_form(

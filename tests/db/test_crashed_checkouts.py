@@ -16,7 +16,7 @@ from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, Req
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.idempotency import HELD_FOR
 from service.domain.pledges.making import PledgeWish
-from service.domain.ports import Checkout, CheckoutOrder, GatewayUnavailable
+from service.domain.ports import ANY_AMOUNT, ChargeLimits, Checkout, CheckoutOrder, GatewayUnavailable
 from tests.clock import Clock
 from tests.db.people import how_many
 
@@ -32,6 +32,9 @@ class Till:
     def __init__(self, on_order: Callable[[], None] = lambda: None) -> None:
         self.orders: list[CheckoutOrder] = []
         self.on_order = on_order
+
+    def limits(self, currency: str) -> ChargeLimits:
+        return ANY_AMOUNT
 
     def start_checkout(self, order: CheckoutOrder) -> Checkout:
         self.orders.append(order)

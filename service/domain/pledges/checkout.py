@@ -24,6 +24,7 @@ from service.domain.pledges.ways_back import walk_away
 from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayUnavailable
 
 RETRY_AFTER_SECONDS = 30
+LATER_FIELDS = ("reminder", "cover_fees")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class OpenCheckout:
     frequency: Frequency
     amount: int
     currency: str
+    fees: int
+    total: int
     checkout_url: str
     created_at: datetime.datetime
     replayed: bool
@@ -102,8 +105,9 @@ def _claim(
     request = _request(wish)
     held = find_key(session, key, request)
     if held is None:
-        check_wish(campaign, wish)
-        pledge = make_pledge(session, campaign, wish, gateway=gateway.name, now=now)
+        limits = gateway.limits(wish.currency)
+        check_wish(campaign, wish, limits=limits)
+        pledge = make_pledge(session, campaign, wish, gateway=gateway.name, limits=limits, now=now)
         hold_key(session, key, request, pledge.id, now=now)
         return pledge, False
     pledge = find_pledge(session, held.pledge_id)
@@ -125,9 +129,10 @@ def _let_go(session: Session, key: str, wish: PledgeWish, *, now: datetime.datet
 
 def _request(wish: PledgeWish) -> dict[str, Any]:
     request = asdict(wish)
-    if wish.reminder is None:
-        # Keys that the release before held know no such field, and their requests may still be sent again.
-        del request["reminder"]
+    # Keys that the releases before held know no such field, and their requests may still be sent again.
+    for name in LATER_FIELDS:
+        if not request[name]:
+            del request[name]
     return request
 
 
@@ -139,6 +144,8 @@ def _answer(pledge: Pledge, *, replayed: bool) -> OpenCheckout:
         frequency=pledge.frequency,
         amount=pledge.amount_minor,
         currency=pledge.currency,
+        fees=pledge.fees_minor,
+        total=charge_of(pledge).amount_minor,
         checkout_url=pledge.checkout_url or "",
         created_at=pledge.created_at,
         replayed=replayed,

@@ -11,18 +11,13 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge, PledgeMove
+from service.domain.campaigns.charging import check_amount, fees_for
 from service.domain.campaigns.listed_pages import may_return_to
-from service.domain.campaigns.offers import choice_for
-from service.domain.errors import (
-    AmountAboveMaximum,
-    AmountBelowMinimum,
-    CurrencyNotAccepted,
-    PledgeNotFound,
-    ReturnUrlNotAllowed,
-)
-from service.domain.money.amounts import Money, format_money
+from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
+from service.domain.money.amounts import Money
 from service.domain.pledges.conversions import reminder_behind
 from service.domain.pledges.status import PledgeEvent, move
+from service.domain.ports import ANY_AMOUNT, ChargeLimits
 from service.domain.supporters import keyring_in
 
 ABANDONED_AFTER = datetime.timedelta(hours=24)
@@ -31,7 +26,10 @@ MADE = "made"
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeWish:
-    """What a reader asks to give; `amount` is in minor units, `reminder` the token of the one they came from."""
+    """What a reader asks to give; `amount` is in minor units, `reminder` the token of the one they came from.
+
+    With `cover_fees` they add the gateway's share, where the campaign asks them to.
+    """
 
     campaign: str
     frequency: Frequency
@@ -42,18 +40,18 @@ class PledgeWish:
     lang: str | None = None
     return_url: str | None = None
     reminder: str | None = field(default=None, repr=False)
+    cover_fees: bool = False
 
 
-def check_wish(campaign: Campaign, wish: PledgeWish) -> None:
-    """Hold a wish against what the campaign offers.
+def check_wish(campaign: Campaign, wish: PledgeWish, *, limits: ChargeLimits) -> None:
+    """Hold a wish against what the campaign offers, and what the gateway can charge.
 
     Raises:
-        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, ReturnUrlNotAllowed:
-        each says what would be accepted.
+        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable,
+        ReturnUrlNotAllowed: each says what would be accepted.
     """
-    if wish.currency != campaign.currency:
-        raise CurrencyNotAccepted(f"This campaign takes {campaign.currency}.", field="currency")
-    check_amount(campaign, wish.frequency, wish.amount, lang=wish.lang or campaign.lang)
+    money, lang = Money(wish.amount, wish.currency), wish.lang or campaign.lang
+    check_amount(campaign, wish.frequency, money, limits=limits, lang=lang)
     if wish.return_url is not None and not may_return_to(campaign, wish.return_url):
         raise ReturnUrlNotAllowed(
             "The campaign does not list the host of this address; add it to the campaign's return_hosts.",
@@ -61,25 +59,17 @@ def check_wish(campaign: Campaign, wish: PledgeWish) -> None:
         )
 
 
-def check_amount(campaign: Campaign, frequency: Frequency, amount_minor: int, *, lang: str) -> None:
-    """Hold an amount against the campaign's limits for the frequency.
-
-    Raises:
-        FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum: each says what would be accepted.
-    """
-    choice = choice_for(campaign, frequency, campaign.currency)
-    if amount_minor < choice.minimum_minor:
-        least = format_money(Money(choice.minimum_minor, campaign.currency), lang)
-        raise AmountBelowMinimum(f"The smallest amount is {least}.", field="amount")
-    if amount_minor > choice.maximum_minor:
-        most = format_money(Money(choice.maximum_minor, campaign.currency), lang)
-        raise AmountAboveMaximum(f"The largest amount is {most}.", field="amount")
-
-
 def make_pledge(
-    session: Session, campaign: Campaign, wish: PledgeWish, *, gateway: str, now: datetime.datetime
+    session: Session,
+    campaign: Campaign,
+    wish: PledgeWish,
+    *,
+    gateway: str,
+    now: datetime.datetime,
+    limits: ChargeLimits = ANY_AMOUNT,
 ) -> Pledge:
     """Write down a new pledge, pending until the gateway reports what became of it."""
+    money = Money(wish.amount, wish.currency)
     came_from = reminder_behind(session, keyring_in(session), wish.reminder, campaign_id=campaign.id, now=now)
     pledge = Pledge(
         id=new_id(),
@@ -94,7 +84,7 @@ def make_pledge(
         lang=wish.lang,
         return_url=wish.return_url,
         gateway=gateway,
-        fees_minor=0,
+        fees_minor=fees_for(campaign, money, limits=limits) if wish.cover_fees else 0,
         created_at=now,
     )
     session.add(pledge)

@@ -19,6 +19,7 @@ from service.domain.ports.mail import (
     UnreadableReport,
 )
 from service.domain.ports.money import (
+    ANY_AMOUNT,
     Balance,
     ChargeLimits,
     Checkout,
@@ -35,6 +36,7 @@ from service.domain.ports.money import (
 from service.domain.ports.traffic import Throttle
 
 __all__ = [
+    "ANY_AMOUNT",
     "Balance",
     "ChargeLimits",
     "Checkout",

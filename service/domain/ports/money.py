@@ -64,6 +64,9 @@ class ChargeLimits:
     step_minor: int = 1
 
 
+ANY_AMOUNT = ChargeLimits()
+
+
 class GatewayUnavailable(Exception):
     """The gateway gave no answer, or said that it cannot serve now; the same call may be made again."""
 

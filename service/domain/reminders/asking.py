@@ -15,8 +15,10 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder, ReminderMove
 from service.db.upsert import insert_row, insert_unless_there
 from service.domain.addresses import normalise_address
+from service.domain.campaigns.charging import check_amount
 from service.domain.campaigns.offers import choice_for
-from service.domain.pledges.making import check_amount
+from service.domain.money.amounts import Money
+from service.domain.ports import ANY_AMOUNT, Gateway
 from service.domain.reminders.due import choose_months, due_after
 from service.domain.reminders.moves import ask_to_confirm, renew_reminder
 from service.domain.reminders.promise import SetReminder
@@ -36,6 +38,7 @@ class ReminderWish:
     timezone: str | None = None
     frequency: Frequency | None = None
     amount: int | None = None
+    currency: str | None = None
     page_url: str | None = None
     lang: str | None = None
     consent_version: str | None = None
@@ -48,23 +51,27 @@ def set_reminder(
     *,
     now: datetime.datetime,
     month_seconds: int | None = None,
+    gateway: Gateway | None = None,
 ) -> SetReminder:
     """Set the reader's one reminder for this campaign, or renew the one they have.
 
     Where the campaign has readers confirm, it comes only once they did; until then only that question leaves.
-    `month_seconds` shortens a month for a demonstration; None means the calendar's.
+    `month_seconds` shortens a month for a demonstration; None means the calendar's. The mail leads back to what
+    was chosen, so that an amount must be one that the campaign offers and the `gateway`, if given, can charge.
 
     Raises:
-        RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimeZone, AmountBelowMinimum,
-        AmountAboveMaximum, FrequencyNotOffered: nothing is stored.
+        RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimeZone, CurrencyNotAccepted,
+        FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable: nothing is stored.
     """
     months = choose_months(campaign, wish.months, repeat=wish.repeat)
     frequency = wish.frequency or campaign.default_frequency
+    currency = wish.currency or campaign.currency
     if wish.amount is None:
-        # The mail will lead back to this choice, so it must be one that the campaign offers.
-        choice_for(campaign, frequency, campaign.currency)
+        choice_for(campaign, frequency, currency)
     else:
-        check_amount(campaign, frequency, wish.amount, lang=wish.lang or campaign.lang)
+        limits = ANY_AMOUNT if gateway is None else gateway.limits(currency)
+        money, lang = Money(wish.amount, currency), wish.lang or campaign.lang
+        check_amount(campaign, frequency, money, limits=limits, lang=lang)
     zone = wish.timezone or campaign.timezone
     due = due_after(campaign, months, zone, now=now, month_seconds=month_seconds)
     supporter_id = meet_supporter(session, normalise_address(wish.email), now=now)
@@ -75,7 +82,7 @@ def set_reminder(
         "timezone": zone,
         "frequency": wish.frequency,
         "amount_minor": wish.amount,
-        "currency": campaign.currency,
+        "currency": currency,
         "page_url": wish.page_url,
         "lang": wish.lang or campaign.lang,
         "consent_version": wish.consent_version,

@@ -1,0 +1,83 @@
+"""What the gateway can charge of what a campaign offers, and what covering its share adds."""
+
+from collections.abc import Iterator
+
+from schemas.vocabulary import Frequency
+from service.db.campaign import Campaign
+from service.domain.campaigns.offers import choice_for, fee_rate
+from service.domain.campaigns.terms import CampaignTerms, OfferTerms
+from service.domain.errors import AmountAboveMaximum, AmountBelowMinimum, AmountNotChargeable
+from service.domain.money.amounts import Money, format_money, to_major
+from service.domain.ports import ChargeLimits, Gateway
+
+
+def check_amount(
+    campaign: Campaign, frequency: Frequency, money: Money, *, limits: ChargeLimits, lang: str
+) -> None:
+    """Hold an amount against the campaign's limits for the frequency, and what the gateway can charge.
+
+    Raises:
+        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
+        each says what would be accepted.
+    """
+    choice = choice_for(campaign, frequency, money.currency)
+    amount, lowest = money.amount_minor, max(choice.minimum_minor, limits.smallest_minor)
+
+    def written(amount_minor: int) -> str:
+        return format_money(Money(amount_minor, money.currency), lang)
+
+    if amount < choice.minimum_minor:
+        raise AmountBelowMinimum(f"The smallest amount is {written(choice.minimum_minor)}.", field="amount")
+    if amount > choice.maximum_minor:
+        raise AmountAboveMaximum(f"The largest amount is {written(choice.maximum_minor)}.", field="amount")
+    if amount < lowest:
+        least = written(_stepped_up(lowest, limits.step_minor))
+        raise AmountNotChargeable(f"The smallest amount that can be charged is {least}.", field="amount")
+    if amount % limits.step_minor:
+        more = _stepped_up(amount, limits.step_minor)
+        near = [one for one in (more - limits.step_minor, more) if lowest <= one <= choice.maximum_minor]
+        would_do = f"; give {' or '.join(map(written, near))}" if near else ""
+        raise AmountNotChargeable(f"Exactly {written(amount)} cannot be charged{would_do}.", field="amount")
+
+
+def fees_for(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> int:
+    """Return what a reader adds to cover the gateway's share: nothing where the campaign asks nobody to."""
+    rate = fee_rate(campaign, money.currency)
+    return 0 if rate is None else rate.added_to(money.amount_minor, step_minor=limits.step_minor)
+
+
+def check_chargeable(terms: CampaignTerms, gateway: Gateway) -> None:
+    """Hold all that a campaign would offer against what the gateway can charge.
+
+    Raises:
+        AmountNotChargeable: the error names the currency, the frequency, and what would do.
+    """
+    for place, offer in enumerate(terms.offers):
+        limits = gateway.limits(offer.currency)
+        for name, frequency, amount in _amounts(offer):
+            if wrong := _wrong(Money(amount, offer.currency), limits):
+                field = "frequencies" if place == 0 else f"other_currencies.{place - 1}.frequencies"
+                said = f"{offer.currency}, {frequency}: the {name} of {to_major(Money(amount, offer.currency))}"
+                raise AmountNotChargeable(f"{said} cannot be charged by {gateway.name}, {wrong}.", field=field)
+
+
+def _amounts(offer: OfferTerms) -> Iterator[tuple[str, Frequency, int]]:
+    for choice in offer.frequencies:
+        yield "minimum", choice.frequency, choice.minimum
+        for preset in choice.presets:
+            yield "preset", choice.frequency, preset
+        yield "default", choice.frequency, choice.default
+
+
+def _wrong(money: Money, limits: ChargeLimits) -> str | None:
+    smallest = to_major(Money(_stepped_up(limits.smallest_minor, limits.step_minor), money.currency))
+    if money.amount_minor < limits.smallest_minor:
+        return f"whose smallest charge is {smallest}"
+    if money.amount_minor % limits.step_minor:
+        step = to_major(Money(limits.step_minor, money.currency))
+        return f"which charges whole multiples of {step}, from {smallest}"
+    return None
+
+
+def _stepped_up(amount_minor: int, step_minor: int) -> int:
+    return -(-amount_minor // step_minor) * step_minor
