@@ -1,0 +1,53 @@
+"""What the domain asks of the gateway, and a reader who pays for it."""
+
+import json
+import uuid
+from typing import Any
+
+from schemas.vocabulary import Frequency
+from service.domain.money.amounts import Money
+from service.domain.ports import CheckoutOrder
+from service.domain.ports.news import News
+from service.gateways.stripe import StripeEvents, StripeGateway
+from tests.doubles.account import Thing
+from tests.doubles.stripe_api import StripeDouble
+
+SECRET = "whsec_only_the_tests_know"
+PLEDGE_ID = uuid.UUID("01936f00-0000-7000-8000-000000000001")
+EMAIL = "ada@news.example"
+PAGE = "https://support.news.example"
+
+
+def order(
+    frequency: Frequency = Frequency.ONCE, amount: int = 1250, currency: str = "USD", **changes: Any
+) -> CheckoutOrder:
+    """Return an order for a checkout; `changes` are fields of it."""
+    fields: dict[str, Any] = {
+        "pledge_id": PLEDGE_ID,
+        "campaign_name": "The Meadow Gazette",
+        "frequency": frequency,
+        "money": Money(amount, currency),
+        "lang": "en",
+        "done_url": f"{PAGE}/support/default/thank-you?pledge={PLEDGE_ID}&checkout=done",
+        "back_url": f"{PAGE}/support/default",
+    }
+    return CheckoutOrder(**fields | changes)
+
+
+def subscribe(gateway: StripeGateway, double: StripeDouble, amount: int = 500, currency: str = "USD") -> Thing:
+    """Open a monthly checkout and pay it; return the session."""
+    opened = gateway.start_checkout(order(Frequency.MONTHLY, amount, currency))
+    double.pay(opened.reference, email=EMAIL)
+    return double.get(opened.reference)
+
+
+def give(gateway: StripeGateway, double: StripeDouble, amount: int = 1250, currency: str = "USD") -> Thing:
+    """Open a one-time checkout and pay it; return the session."""
+    opened = gateway.start_checkout(order(Frequency.ONCE, amount, currency))
+    double.pay(opened.reference, email=EMAIL)
+    return double.get(opened.reference)
+
+
+def told(events: StripeEvents, event: Thing) -> list[News]:
+    """Return what an event says."""
+    return events.read(json.dumps(event))

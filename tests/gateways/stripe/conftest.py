@@ -1,0 +1,57 @@
+"""The Stripe gateway at the door of the double, with tries that end soon."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway, client
+from service.settings import StripeSettings
+from tests.clock import Clock
+from tests.doubles.stripe_api import KEY, StripeDouble
+from tests.gateways.stripe.asking import SECRET
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "READ_SECONDS", 0.3)
+
+
+@pytest.fixture
+def double(clock: Clock) -> Iterator[StripeDouble]:
+    """Return Stripe, whose clock is the test's."""
+    with StripeDouble(clock=clock) as double:
+        yield double
+
+
+@pytest.fixture
+def account(double: StripeDouble) -> StripeSettings:
+    """Return our account there."""
+    return StripeSettings(secret_key=KEY, webhook_secrets=(SECRET,), api_base=double.url)
+
+
+@pytest.fixture
+def api(account: StripeSettings, clock: Clock) -> StripeApi:
+    """Return the line to it."""
+    return StripeApi(account, clock)
+
+
+@pytest.fixture
+def gateway(api: StripeApi, account: StripeSettings) -> StripeGateway:
+    """Return the gateway that the domain orders from."""
+    return StripeGateway(api, account)
+
+
+@pytest.fixture
+def events(api: StripeApi, account: StripeSettings) -> StripeEvents:
+    """Return the teller of what happens there."""
+    return StripeEvents(api, account)
+
+
+@pytest.fixture
+def lasts(double: StripeDouble) -> Callable[[str], dict]:
+    """Return a way to the latest event of a kind."""
+
+    def latest(kind: str) -> dict:
+        return [event for event in double.events if event["type"] == kind][-1]
+
+    return latest
