@@ -13,7 +13,9 @@ from service import __version__
 from service.api.admin import admin
 from service.api.admin_campaigns import admin_campaigns
 from service.api.admin_erasures import erasures
+from service.api.admin_events import admin_events
 from service.api.admin_export import exports
+from service.api.admin_money import admin_money
 from service.api.blueprint import DescribedApi
 from service.api.campaigns import campaigns
 from service.api.cors import answer_preflight
@@ -23,6 +25,7 @@ from service.api.operations import operations
 from service.api.pledges import pledges
 from service.api.problems import HTTP_CODES, STATUS, answer_errors, problem
 from service.api.reminders import reminders
+from service.api.stripe_webhook import stripe_webhook
 from service.desk import Desk
 from service.logs import set_up_logs
 from service.pages.api_facts import ApiFacts
@@ -32,6 +35,8 @@ from service.web import put_desk
 from service.wiring import build_desk
 
 LARGEST_BODY_BYTES = 64 * 1024
+# An event of Stripe's holds a whole invoice with all its lines.
+LARGER_BODY_BYTES = {"stripe events.take_event": 1024 * 1024}
 
 log = structlog.get_logger()
 
@@ -92,7 +97,8 @@ def describe(app: Flask) -> DescribedApi:
             "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
         },
     )
-    for blueprint in (campaigns, pledges, reminders, admin, exports, admin_campaigns, erasures, mail_webhooks):
+    staff = (admin, exports, admin_campaigns, admin_events, admin_money, erasures)
+    for blueprint in (campaigns, pledges, reminders, *staff, mail_webhooks, stripe_webhook):
         api.register_blueprint(blueprint)
     return api
 
@@ -106,11 +112,13 @@ def _begin() -> None:
     g.request_id = request.environ.get(REQUEST_ID)
     # Flask itself looks at the length only when a view reads the body, and some never do. A body that comes in
     # chunks names no length: it would be cut off at the limit without a word, so it is read to one byte beyond.
+    largest = LARGER_BODY_BYTES.get(request.endpoint or "", LARGEST_BODY_BYTES)
+    request.max_content_length = largest + 1
     if "CONTENT_LENGTH" in request.environ:
         length = request.content_length or 0
     elif "HTTP_TRANSFER_ENCODING" in request.environ:
         length = len(request.get_data())
     else:
         return
-    if length > LARGEST_BODY_BYTES:
+    if length > largest:
         raise RequestEntityTooLarge

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Suppressed
 from service.db.base import new_id
+from service.db.gateway_event import GatewayEvent
 from service.db.keyring import Keyring
 from service.db.outbox_mail import OutboxMail
 from service.db.pledge import Pledge
@@ -67,6 +68,9 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     people = session.scalars(_with_address(session, address)).all()
     reminders = session.scalar(select(func.count()).select_from(Reminder).where(Reminder.supporter_id.in_(people)))
     pledges = session.scalar(select(func.count()).select_from(Pledge).where(Pledge.supporter_id.in_(people)))
+    # What the gateway told us of their pledges names them as well.
+    given = select(Pledge.id).where(Pledge.supporter_id.in_(people))
+    session.execute(update(GatewayEvent).where(GatewayEvent.pledge_id.in_(given)).values(payload=None))
     session.execute(update(Pledge).where(Pledge.supporter_id.in_(people)).values(supporter_id=None))
     # Deleting the reminders would empty this as well, but only after it holds the person: whoever settles a gift
     # holds the pledge first, and the two would wait for one another.

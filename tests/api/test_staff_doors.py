@@ -1,5 +1,6 @@
 """The staff's doors: each has a lock, each lock asks for a scope, and nothing opens without a token with it."""
 
+import re
 import uuid
 
 import pytest
@@ -22,11 +23,16 @@ DOORS = {
     ("PUT", "/v1/admin/campaigns/<slug>"): Scope.MANAGE,
     ("POST", "/v1/admin/reminders/<uuid:reminder_id>/retry"): Scope.MANAGE,
     ("POST", "/v1/admin/erasures"): Scope.MANAGE,
+    ("GET", "/v1/admin/events"): Scope.READ,
+    ("POST", "/v1/admin/events/<uuid:event_id>/apply"): Scope.MANAGE,
+    ("GET", "/v1/admin/pledges/<uuid:pledge_id>/payments"): Scope.READ,
+    ("POST", "/v1/admin/pledges/<uuid:pledge_id>/cancel"): Scope.MANAGE,
+    ("POST", "/v1/admin/payments/<uuid:payment_id>/refund"): Scope.MANAGE,
 }
 
 
 def path_of(rule: str) -> str:
-    return rule.replace("<slug>", "default").replace("<uuid:reminder_id>", NOBODY)
+    return re.sub(r"<uuid:\w+>", NOBODY, rule.replace("<slug>", "default"))
 
 
 def test_every_staff_route_of_the_application_has_a_lock_and_is_listed_here(app: Flask) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from service.db.gateway_event import PAYLOAD, GatewayEvent
 from service.db.keyring import KEY_ID_BYTES, CannotDecrypt, Keyring
 from service.db.outbox_mail import MESSAGE, OutboxMail
 from service.db.supporter import EMAIL, Supporter
@@ -56,11 +57,12 @@ Batch = tuple[Rotation, uuid.UUID | None]
 
 
 def rotate_keys(door: Door, *, clock: Clock, progress: Callable[[Rotation], None] = lambda _: None) -> Rotation:
-    """Move every address and kept mail to the first key; `progress` hears of the sum after each batch."""
+    """Move all that is encrypted to the first key; `progress` hears of the sum after each batch."""
     done = Rotation()
     steps: tuple[Callable[[Session, uuid.UUID | None], Batch], ...] = (
         lambda session, after: rotate_supporters(session, after=after, now=clock()),
         lambda session, after: rotate_outbox_mails(session, after=after),
+        lambda session, after: rotate_event_payloads(session, after=after),
     )
     for rotate in steps:
         after: uuid.UUID | None = None
@@ -122,10 +124,21 @@ def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int
     return Rotation(rotated=len(changes), unreadable=unreadable), last
 
 
+def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: int = ROWS_AT_ONCE) -> Batch:
+    """Encrypt some of what gateways told us under the first key."""
+    payloads, unreadable, last = _open_some(
+        session, GatewayEvent, GatewayEvent.payload, PAYLOAD, after=after, limit=limit
+    )
+    changes = [{"id": row_id, "payload": payload} for row_id, payload in payloads.items()]
+    if changes:
+        session.execute(update(GatewayEvent), changes)
+    return Rotation(rotated=len(changes), unreadable=unreadable), last
+
+
 def _open_some(
     session: Session,
-    table: type[Supporter] | type[OutboxMail],
-    column: InstrumentedAttribute[str],
+    table: type[Supporter] | type[OutboxMail] | type[GatewayEvent],
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
     kind: Any,
     *,
     after: uuid.UUID | None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
@@ -97,7 +97,7 @@ def sums_by_pledge(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
     left = (
         Payment.amount_minor - func.coalesce(refunds.c.amount_minor, 0) - func.coalesce(disputes.c.amount_minor, 0)
     )
-    query: Select[Any] = (
+    query = (
         select(
             Payment.pledge_id,
             func.count().filter(kept).label("payments"),
@@ -109,7 +109,9 @@ def sums_by_pledge(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
         .where(came)
         .group_by(Payment.pledge_id)
     )
-    return query if pledge_ids is None else query.where(Payment.pledge_id.in_(pledge_ids))
+    if pledge_ids is not None:
+        query = query.where(Payment.pledge_id.in_(pledge_ids))
+    return cast("Select[Any]", query)
 
 
 def _by_payment(

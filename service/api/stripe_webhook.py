@@ -1,0 +1,39 @@
+"""What Stripe tells us: kept safely and answered at once; a job applies it."""
+
+from flask import request
+
+from schemas.gateway_event import StoredResponse
+from service.api.blueprint import ResourceBlueprint
+from service.api.problems import HTTP_CODES, Refusal
+from service.domain.events.inbox import WEBHOOK, keep_event
+from service.domain.ports import NotFromGateway
+from service.web import current_desk, transaction
+
+stripe_webhook = ResourceBlueprint(
+    "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="What Stripe tells us."
+)
+
+SIGNATURE = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
+ITS_BODY = {
+    "required": True,
+    "description": "An event, as Stripe documents it.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+
+
+@stripe_webhook.route("", methods=["POST"])
+@stripe_webhook.doc(parameters=[SIGNATURE], requestBody=ITS_BODY)
+@stripe_webhook.response(200, StoredResponse)
+def take_event() -> dict[str, bool]:
+    """Store an event that Stripe signed, once, however often it comes."""
+    desk = current_desk()
+    source, now = desk.gateway_events, desk.clock()
+    if source is None:
+        raise Refusal(404, *HTTP_CODES[404])
+    try:
+        raw = source.authenticate(request.get_data(), request.headers.get("Stripe-Signature", ""), now=now)
+    except NotFromGateway as error:
+        raise Refusal(400, "invalid_signature", "This does not prove to come from Stripe.") from error
+    with transaction() as session:
+        keep_event(session, source.name, raw, source=WEBHOOK, now=now)
+    return {"stored": True}

@@ -1,0 +1,135 @@
+"""Finishing what was ordered of the gateway and never written down as done, as after a crash in between.
+
+What is wanted stands in the books before the gateway is asked, and every order carries its own key: asking again
+yields what the first time did.
+"""
+
+import datetime
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Select, select
+
+from schemas.vocabulary import PledgeStatus, RefundStatus
+from service.db.payment import Payment, Refund
+from service.db.pledge import Pledge
+from service.domain.errors import DomainError, PaymentsUnavailable
+from service.domain.links import Links
+from service.domain.pledges.changing import cancel_pledge
+from service.domain.pledges.checkout import order_for
+from service.domain.pledges.making import ABANDONED_AFTER, find_pledge
+from service.domain.pledges.refunding import finish_refund
+from service.domain.ports import Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
+
+# A request that still runs has longer than any call to the gateway may take.
+LEFT_ALONE_FOR = datetime.timedelta(minutes=1)
+AT_ONCE = 200
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """One order: what kind it is, whose row it stands in, and how it is finished."""
+
+    kind: str
+    row_id: uuid.UUID
+    finish: Callable[[uuid.UUID], object]
+
+
+def finish_orders(
+    door: Door, gateway: Gateway, *, links: Links, clock: Clock, goes_on: Callable[[], bool] = lambda: True
+) -> Counter[str]:
+    """Finish what is left of each kind of order; return how much of which.
+
+    What the gateway refuses is `refused` and left for somebody to look at. While it does not answer, all of it is
+    `put_off`.
+    """
+    counts: Counter[str] = Counter()
+    for order in _unfinished(door, gateway, links, clock):
+        if not goes_on():
+            break
+        try:
+            order.finish(order.row_id)
+        except (GatewayUnavailable, PaymentsUnavailable):
+            counts["put_off"] += 1
+        except (GatewayRefused, DomainError) as error:
+            log.warning("order_refused", order=order.kind, row=str(order.row_id), reason=str(error))
+            counts["refused"] += 1
+        else:
+            log.info("order_finished", order=order.kind, row=str(order.row_id))
+            counts[order.kind] += 1
+    return counts
+
+
+def _unfinished(door: Door, gateway: Gateway, links: Links, clock: Clock) -> list[Unfinished]:
+    def open_checkout(pledge_id: uuid.UUID) -> None:
+        _finish_checkout(door, gateway, pledge_id, links=links)
+
+    def end(pledge_id: uuid.UUID) -> None:
+        cancel_pledge(door, gateway, pledge_id, clock=clock)
+
+    def send_back(refund_id: uuid.UUID) -> None:
+        finish_refund(door, gateway, refund_id, clock=clock)
+
+    with door() as session:
+        found = (
+            ("checkouts", open_checkout, _checkouts(gateway.name, now=clock())),
+            ("refunds", send_back, _refunds(gateway.name)),
+            ("cancellations", end, _cancellations(gateway.name)),
+        )
+        return [
+            Unfinished(kind, row_id, finish)
+            for kind, finish, query in found
+            for row_id in session.scalars(query.limit(AT_ONCE))
+        ]
+
+
+def _checkouts(gateway: str, *, now: datetime.datetime) -> Select[uuid.UUID]:
+    """Return the query of checkouts that were begun and that the gateway may still know under the same key."""
+    return (
+        select(Pledge.id)
+        .where(
+            Pledge.status == PledgeStatus.PENDING,
+            Pledge.gateway == gateway,
+            Pledge.gateway_reference.is_(None),
+            Pledge.created_at > now - ABANDONED_AFTER,
+            Pledge.created_at <= now - LEFT_ALONE_FOR,
+        )
+        .order_by(Pledge.created_at)
+    )
+
+
+def _refunds(gateway: str) -> Select[uuid.UUID]:
+    return (
+        select(Refund.id)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Refund.status == RefundStatus.REQUESTED, Payment.gateway == gateway)
+        .order_by(Refund.id)
+    )
+
+
+def _cancellations(gateway: str) -> Select[uuid.UUID]:
+    return (
+        select(Pledge.id)
+        .where(
+            Pledge.status.in_((PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)),
+            Pledge.gateway == gateway,
+            Pledge.cancel_requested_at.is_not(None),
+        )
+        .order_by(Pledge.cancel_requested_at)
+    )
+
+
+def _finish_checkout(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, links: Links) -> None:
+    with door() as session:
+        pledge = find_pledge(session, pledge_id)
+        order = order_for(pledge, pledge.campaign, links)
+    checkout = gateway.start_checkout(order)
+    with door() as session:
+        pledge = find_pledge(session, pledge_id, to_change=True)
+        pledge.gateway_reference = pledge.gateway_reference or checkout.reference
+        pledge.checkout_url = pledge.checkout_url or checkout.url

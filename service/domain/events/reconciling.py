@@ -1,0 +1,109 @@
+"""Holding what reached us against what the gateway says of itself, and finishing what a crash left half done.
+
+Nothing here is needed on a good day. Every call may be repeated, by any number of workers at once.
+"""
+
+import datetime
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.db.gateway_event import Reconciliation
+from service.db.upsert import insert_into
+from service.domain.events.finishing import finish_orders
+from service.domain.events.inbox import RECONCILER, keep_event
+from service.domain.events.working import apply_due_events
+from service.domain.links import Links
+from service.domain.ports import Clock, Door, EventSource, Gateway, RawEvent
+
+FIRST_LOOK_BACK = datetime.timedelta(days=30)
+# What happens at the gateway is not in its list at the same moment, and its clock is not ours.
+OVERLAP = datetime.timedelta(hours=24)
+HOUR_UTC = 3
+EVENTS_AT_ONCE = 100
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Events seen, those of them that no webhook told us, what became of what was due, and what was mended."""
+
+    seen: int = 0
+    not_told: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
+
+    def counts(self) -> dict[str, int]:
+        """Return all of it by name."""
+        sums = self.events + self.mended
+        return {"seen": self.seen, "not_told": self.not_told, **sums}
+
+
+def is_due(session: Session, gateway: str, *, now: datetime.datetime) -> bool:
+    """Whether no comparison was made since the last three o'clock at night (UTC)."""
+    row = session.get(Reconciliation, gateway)
+    night = now.replace(hour=HOUR_UTC, minute=0, second=0, microsecond=0)
+    if night > now:
+        night -= datetime.timedelta(days=1)
+    return row is None or row.reconciled_until < night
+
+
+def reconcile(
+    door: Door,
+    gateway: Gateway,
+    source: EventSource,
+    *,
+    links: Links,
+    clock: Clock,
+    goes_on: Callable[[], bool] = lambda: True,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Keep what no webhook told us, apply it, and finish what was begun; `progress` hears how many were seen.
+
+    Raises:
+        GatewayUnavailable: what was found so far is kept, and the next comparison begins where this one did.
+    """
+    began = clock()
+    with door() as session:
+        row = session.get(Reconciliation, source.name)
+        # A first look back reaches as far as Stripe remembers.
+        since = began - FIRST_LOOK_BACK if row is None else row.reconciled_until - OVERLAP
+    seen = not_told = 0
+    for some in _in_batches(source.events_since(since)):
+        with door() as session:
+            missing = [
+                raw for raw in some if keep_event(session, source.name, raw, source=RECONCILER, now=clock())
+            ]
+        for raw in missing:
+            happened = raw.occurred_at.isoformat()
+            log.warning("event_not_told", event=raw.reference, kind=raw.kind, occurred_at=happened)
+        seen, not_told = seen + len(some), not_told + len(missing)
+        progress(seen)
+        if not goes_on():
+            return Report(seen=seen, not_told=not_told)
+    with door() as session:
+        _move_on(session, source.name, began)
+    events = apply_due_events(door, source, clock=clock, goes_on=goes_on)
+    mended = finish_orders(door, gateway, links=links, clock=clock, goes_on=goes_on)
+    return Report(seen=seen, not_told=not_told, events=events, mended=mended)
+
+
+def _in_batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:
+    # The gateway is asked for its next page while nothing is open here.
+    while some := list(islice(events, EVENTS_AT_ONCE)):
+        yield some
+
+
+def _move_on(session: Session, gateway: str, until: datetime.datetime) -> None:
+    statement = insert_into(session, Reconciliation).values(gateway=gateway, reconciled_until=until)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Reconciliation.gateway],
+            set_={"reconciled_until": statement.excluded.reconciled_until},
+        )
+    )

@@ -1,0 +1,174 @@
+"""Working off what a gateway told us: read it, apply it, and say what became of it.
+
+Whatever fails, nothing is lost. The gateway was answered when its event was kept, so that no fault of ours makes
+it give up.
+"""
+
+import datetime
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from schemas.vocabulary import EventStatus
+from service.db.gateway_event import GatewayEvent
+from service.db.keyring import CannotDecrypt
+from service.db.pledge import Pledge
+from service.domain.errors import DomainError, PaymentsUnavailable
+from service.domain.events.applying import NotYet, apply_news
+from service.domain.events.inbox import TAKEN_FOR, find_event, hold_event, pause_after, reopen_event, take_events
+from service.domain.ports import Clock, Door, EventSource, GatewayUnavailable, UnreadableEvent
+from service.domain.ports.news import News
+
+EVENTS_AT_ONCE = 20
+MOST_WAITS = 12
+MOST_FAULTS = 5
+# What is left of a batch after so long is better left to whoever may take it next.
+ENOUGH = TAKEN_FOR * 3 / 4
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of an event: where it stands, why, and which pledge it was about."""
+
+    status: EventStatus
+    reason: str | None = None
+    pledge_id: uuid.UUID | None = None
+    pause: datetime.timedelta | None = None
+
+
+def apply_due_events(
+    door: Door, source: EventSource, *, clock: Clock, goes_on: Callable[[], bool] = lambda: True
+) -> Counter[str]:
+    """Apply what is due until nothing is; return how many events came to which end.
+
+    One whose missing part cannot be looked up now is `put_off`, at no cost to it, and the others go on.
+    """
+    counts: Counter[str] = Counter()
+    while goes_on():
+        began = clock()
+        with door() as session:
+            taken = take_events(session, source.name, now=began, limit=EVENTS_AT_ONCE)
+        for event_id in taken:
+            if not goes_on() or clock() - began > ENOUGH:
+                break
+            try:
+                status = apply_event(door, source, event_id, clock=clock)
+            except GatewayUnavailable:
+                counts["put_off"] += 1
+                continue
+            if status is not None:
+                counts[status.value] += 1
+        if not taken:
+            break
+    return counts
+
+
+def apply_event(door: Door, source: EventSource, event_id: uuid.UUID, *, clock: Clock) -> EventStatus | None:
+    """Apply one event and write down what became of it; None if somebody else did meanwhile.
+
+    Raises:
+        GatewayUnavailable: it could not be read for now.
+    """
+    try:
+        news = _read(door, source, event_id)
+    except GatewayUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one event must not stop the others
+        return _give_up_for_now(door, event_id, error, clock=clock)
+    if news is None:
+        return None
+    try:
+        with door() as session:
+            event = hold_event(session, event_id)
+            if event is None:
+                return None
+            pledges = {apply_news(session, source.name, one, now=clock()) for one in news}
+            status = EventStatus.APPLIED if news else EventStatus.IGNORED
+            return _write(event, Verdict(status=status, pledge_id=next(iter(pledges), None)), now=clock())
+    except OperationalError:
+        # The database is away, or chose this transaction to break a deadlock: the event comes up again by itself.
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        return _give_up_for_now(door, event_id, error, about=news, clock=clock)
+
+
+def apply_again(door: Door, source: EventSource, event_id: uuid.UUID, *, clock: Clock) -> GatewayEvent:
+    """Apply an event that was parked, ignored or waits, at once; return it as it stands then.
+
+    Raises:
+        EventNotFound, IllegalMove: see `reopen_event`.
+        PaymentsUnavailable: what it leaves out cannot be looked up now; it is tried again by itself.
+    """
+    with door() as session:
+        reopen_event(session, event_id, now=clock())
+    try:
+        apply_event(door, source, event_id, clock=clock)
+    except GatewayUnavailable as error:
+        raise PaymentsUnavailable(
+            "The payment processor does not answer right now; the event is tried again by itself.",
+            retry_after_seconds=int(TAKEN_FOR.total_seconds()),
+        ) from error
+    with door() as session:
+        return find_event(session, event_id)
+
+
+def _read(door: Door, source: EventSource, event_id: uuid.UUID) -> list[News] | None:
+    with door() as session:
+        event = session.get(GatewayEvent, event_id)
+        payload = None if event is None else event.payload
+    if event is None:
+        return None
+    if payload is None:
+        raise UnreadableEvent("What this event said is forgotten.")
+    return source.read(payload)
+
+
+def _give_up_for_now(
+    door: Door, event_id: uuid.UUID, error: Exception, *, clock: Clock, about: list[News] | None = None
+) -> EventStatus | None:
+    with door() as session:
+        event = hold_event(session, event_id)
+        if event is None:
+            return None
+        event.attempts += 1
+        verdict = _verdict(event, error)
+        named = [getattr(one, "pledge_id", None) for one in about or []]
+        # So that an erasure of its reader finds what it says; there may be no such pledge.
+        event.pledge_id = session.scalar(select(Pledge.id).where(Pledge.id.in_(named)).limit(1))
+        return _write(event, verdict, now=clock())
+
+
+def _verdict(event: GatewayEvent, error: Exception) -> Verdict:
+    if isinstance(error, NotYet):
+        status = EventStatus.PARKED if event.attempts >= MOST_WAITS else EventStatus.WAITING
+        return Verdict(status=status, reason=str(error), pause=pause_after(event.attempts))
+    if isinstance(error, DomainError):
+        return Verdict(status=EventStatus.PARKED, reason=error.detail)
+    if isinstance(error, UnreadableEvent):
+        return Verdict(status=EventStatus.PARKED, reason=str(error))
+    if isinstance(error, CannotDecrypt):
+        return Verdict(status=EventStatus.PARKED, reason="No key opens what this event said.")
+    log.error("event_not_applied", event=event.reference, kind=event.kind, exc_info=error)
+    reason = f"A fault of the service: {type(error).__name__}."
+    if event.attempts >= MOST_FAULTS:
+        return Verdict(status=EventStatus.PARKED, reason=reason)
+    return Verdict(status=event.status, reason=reason, pause=pause_after(event.attempts))
+
+
+def _write(event: GatewayEvent, verdict: Verdict, *, now: datetime.datetime) -> EventStatus:
+    event.status, event.reason = verdict.status, verdict.reason
+    event.pledge_id = verdict.pledge_id or event.pledge_id
+    if verdict.pause is not None:
+        event.retry_at = now + verdict.pause
+    if verdict.status in (EventStatus.APPLIED, EventStatus.IGNORED):
+        event.applied_at = now
+    if verdict.status == EventStatus.PARKED:
+        log.warning("event_parked", event=event.reference, kind=event.kind, reason=verdict.reason)
+    return verdict.status
