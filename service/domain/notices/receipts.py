@@ -1,0 +1,18 @@
+"""The number on a receipt: the same in its mail and on the reader's page, and never another payment's."""
+
+import uuid
+from typing import Final
+
+# Crockford's alphabet: no letter in it is mistaken for a digit when somebody reads the number out.
+ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+GROUPS, GROUP = 3, 4
+
+
+def receipt_number(payment_id: uuid.UUID, year: int) -> str:
+    """Return the number of a payment's receipt, such as "2026-7K3Q-9XTM-4BHF".
+
+    The letters are the last 60 bits of the payment's id, which are random in a UUIDv7 (RFC 9562, section 5.7).
+    """
+    bits = payment_id.int
+    letters = "".join(ALPHABET[bits >> 5 * place & 31] for place in reversed(range(GROUPS * GROUP)))
+    return "-".join([f"{year:04}", *(letters[start : start + GROUP] for start in range(0, len(letters), GROUP))])
