@@ -2,14 +2,15 @@
 
 import uuid
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.vocabulary import PledgeStatus
 from service.domain.errors import PledgeNotFound
 from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.conversions import came_from
 from service.domain.pledges.making import find_pledge
-from service.domain.pledges.ways_back import page_before
+from service.domain.pledges.ways_back import after_payment, page_before
 from service.pages.gifts import say_gift
 from service.pages.language import words_for
 from service.pages.sheet import sheet
@@ -18,12 +19,20 @@ from service.web import current_desk, reading
 # A gift that is being given; one that waits, and the rest, each have a page of their own.
 GIVEN = (PledgeStatus.COMPLETED, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
+# How soon the page looks again for a payment that is being confirmed, and how often before it gives up.
+LOOK_AGAIN_SECONDS = 3
+MOST_LOOKS = 20
+CONFIRMING = "confirming"
+
 thank_you = Blueprint("thank_you", __name__)
 
 
 @thank_you.get("/support/<slug>/thank-you")
-def say_thank_you(slug: str) -> Response:
-    """Say what was given, by the pledge's id, or that nothing was yet."""
+def say_thank_you(slug: str) -> BaseResponse:
+    """Say what was given, by the pledge's id, or that nothing was yet.
+
+    Who comes from a checkout that they went through may be here before the gateway has told us.
+    """
     links = current_desk().links
     with reading() as session:
         pledge = find_pledge(session, _pledge_id())
@@ -31,25 +40,46 @@ def say_thank_you(slug: str) -> Response:
             raise PledgeNotFound("There is no pledge with this id.")
         words = words_for(pledge.campaign, pledge.lang)
         money = Money(pledge.amount_minor, pledge.currency)
-        return sheet(
+        is_done = request.args.get("checkout") == "done"
+        here = links.thank_you_page(pledge.campaign, pledge.id)
+        if is_done and pledge.status in GIVEN and (onward := after_payment(pledge, links)) != here:
+            return redirect(onward, 303)
+        confirming = _confirming() if is_done and pledge.status == PledgeStatus.PENDING else None
+        answer = sheet(
             "thank_you.html",
             words,
             campaign=pledge.campaign,
-            state="given" if pledge.status in GIVEN else pledge.status.value,
+            state=confirming or ("given" if pledge.status in GIVEN else pledge.status.value),
             frequency=pledge.frequency.value,
             amount=format_money(money, words.lang),
             gift=say_gift(words, pledge.frequency, money),
-            here=links.thank_you_page(pledge.campaign, pledge.id),
+            here=links.after_checkout(pledge.campaign, pledge.id) if confirming else here,
             checkout_url=pledge.checkout_url,
             again_url=links.gift_page(
                 pledge.campaign,
                 pledge.frequency,
                 pledge.amount_minor,
                 came_from(session, current_desk().database.keyring, pledge),
+                currency=pledge.currency,
             ),
             page_before=page_before(pledge, links),
             is_a_test=pledge.gateway == "sandbox",
         )
+        if confirming == CONFIRMING:
+            onward = f"{links.after_checkout(pledge.campaign, pledge.id)}&looks={_looks() + 1}&lang={words.lang}"
+            # A header and no script or tag: it works everywhere, and stops by itself.
+            answer.headers["Refresh"] = f"{LOOK_AGAIN_SECONDS}; url={onward}"
+        return answer
+
+
+def _confirming() -> str:
+    """Return whether a payment that is being confirmed has been so for longer than usual."""
+    return CONFIRMING if _looks() < MOST_LOOKS else f"{CONFIRMING}_long"
+
+
+def _looks() -> int:
+    looks = request.args.get("looks", "")
+    return min(int(looks), MOST_LOOKS) if looks.isascii() and looks.isdigit() and len(looks) < 4 else 0
 
 
 def _pledge_id() -> uuid.UUID:

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from service.desk import Desk
 from tests.api.wire import pay, pledge, remind, token_of
 from tests.gateways.letters import send
+from tests.pages.readers import ask, link_for, link_of, the_payment
 from tests.pages.reading import BROWSER, path_of
 
 PAGES = (
@@ -21,6 +22,13 @@ PAGES = (
     "/support/default/thank-you",
     "/sandbox/checkout",
     "/r",
+    "/me",
+    "/me?sent=yes",
+    "/me/enter",
+    "/p",
+    "/p/cancel",
+    "/p/amount",
+    "/p/receipts",
     "/nothing",
 )
 
@@ -34,7 +42,14 @@ def where(desk: Desk, client: FlaskClient) -> dict[str, str]:
     send(desk.mailers[0])
     mail = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
     assert mail is not None
+    own_page, payment = link_of(desk, opened["id"]), the_payment(desk)
+    ask(client)
     return {
+        "/me/enter": f"/me/enter/{link_for(desk)}",
+        "/p": own_page,
+        "/p/cancel": f"{own_page}/cancel",
+        "/p/amount": f"{own_page}/amount",
+        "/p/receipts": f"{own_page}/receipts/{payment}",
         "/dev/outbox/mail": mail[1],
         "/support/default/thank-you": f"/support/default/thank-you?pledge={opened['id']}",
         "/sandbox/checkout": path_of(opened["checkout_url"]),

@@ -20,5 +20,5 @@ def make_link(session: Session, sign_in: SignIn, now: datetime.datetime) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     sign_in.link_hash, sign_in.link_ends_at = digest(token), now + GOOD_FOR
     # Written now, so that no mail ever leaves with a link that is not on record.
-    session.flush([sign_in])
+    session.flush()
     return token

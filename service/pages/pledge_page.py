@@ -1,0 +1,158 @@
+"""One pledge, as its reader minds it: its end in two clicks, another amount, another card, and its receipts.
+
+The same pages stand under `/me/pledges/…` for who is signed in and under `/p/…` for who follows a mail's link.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from service.domain.errors import DomainError, IllegalMove, PaymentsUnavailable
+from service.domain.pledges.changing import cancel_pledge, card_page, is_ending, recurs
+from service.domain.pledges.own_gifts import find_paid, payments_for, pledge_of_payment
+from service.domain.reminders.own_page import remind_supporter
+from service.pages.own_place import NotSignedIn, Place, draw_trouble, find_place
+from service.pages.own_support import done_said
+from service.pages.pledge_view import pledge_card, say_pledge
+from service.pages.receipt import draw_receipt
+from service.pages.same_site import refuse_other_sites
+from service.pages.sheet import sheet
+from service.web import count_request, current_desk, reading, transaction
+
+MONTHS_UNTIL_REMINDED = 3
+
+pledge_page = Blueprint("pledge_page", __name__)
+pledge_page.before_request(refuse_other_sites)
+pledge_page.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303))
+
+
+def at_both(action: str, method: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Serve a view for who is signed in and for who follows a mail's link."""
+
+    def register(view: Callable[..., Any]) -> Callable[..., Any]:
+        for rule in (f"/me/pledges/<uuid:pledge_id>/{action}", f"/p/<token>/{action}"):
+            pledge_page.add_url_rule(rule, view_func=view, methods=[method])
+        return view
+
+    return register
+
+
+def place_of(pledge_id: uuid.UUID | None, token: str | None) -> Place:
+    """Return the place, and count the request if it is to change something."""
+    if request.method == "POST":
+        count_request("reader")
+    with reading() as session:
+        return find_place(session, pledge_id, token)
+
+
+@pledge_page.get("/p/<token>")
+def show_pledge(token: str) -> Response:
+    """Show one pledge to whoever holds the link of a mail about it; no address is shown."""
+    with reading() as session:
+        place = find_place(session, None, token)
+        paid = payments_for(session, [place.pledge.id])[place.pledge.id]
+        card = pledge_card(place.pledge, paid, place.words, base=place.base, receipts=place.receipts)
+        answer = sheet(
+            "own_pledge.html",
+            place.words,
+            leads_to=current_desk().gateway.pages,
+            campaign=place.pledge.campaign,
+            card=card,
+            done=done_said(place.words),
+        )
+    answer.headers["X-Robots-Tag"] = "noindex"
+    return answer
+
+
+@at_both("cancel", "GET")
+def ask_about_end(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
+    """Ask once, and offer a reminder; either answer ends the pledge."""
+    place = place_of(pledge_id, token)
+    if not recurs(place.pledge) or is_ending(place.pledge):
+        return place.back()
+    answer = sheet(
+        "end_pledge.html",
+        place.words,
+        campaign=place.pledge.campaign,
+        gift=say_pledge(place.pledge, place.words),
+        home=place.home,
+        here=request.path,
+        offers_reminder=_may_remind(place),
+    )
+    answer.headers["X-Robots-Tag"] = "noindex"
+    return answer
+
+
+@at_both("cancel", "POST")
+def end(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
+    """End the pledge, and set the reminder if that was the button."""
+    place, desk = place_of(pledge_id, token), current_desk()
+    try:
+        cancel_pledge(desk.database.transaction, desk.gateway, place.pledge.id, clock=desk.clock)
+    except IllegalMove:
+        return place.back()
+    except PaymentsUnavailable as error:
+        with reading() as session:
+            place = find_place(session, pledge_id, token)
+        # What is written down will be done: the reader need not come back for it.
+        if not is_ending(place.pledge):
+            return draw_trouble(place, error)
+    except DomainError as error:
+        return draw_trouble(place, error)
+    if request.form.get("then") == "remind" and _may_remind(place):
+        return place.back(done="reminded", due_on=_remind(place))
+    return place.back(done="ended" if not is_ending(place.pledge) else None)
+
+
+@at_both("card", "POST")
+def open_card_page(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
+    """Lead to the gateway's own page, where the card is changed."""
+    place, desk = place_of(pledge_id, token), current_desk()
+    try:
+        back_url = desk.links.public_url + place.home
+        return redirect(card_page(desk.gateway, place.pledge, back_url=back_url, lang=place.words.lang), 303)
+    except DomainError as error:
+        return draw_trouble(place, error, about_card=True)
+
+
+@pledge_page.get("/me/receipts/<uuid:payment_id>")
+def show_receipt(payment_id: uuid.UUID) -> Response:
+    """Show the receipt of a payment to the reader whose it is."""
+    with reading() as session:
+        place = find_place(session, pledge_of_payment(session, payment_id), None)
+        return draw_receipt(place, find_paid(session, payment_id, place.pledge))
+
+
+@pledge_page.get("/p/<token>/receipts/<uuid:payment_id>")
+def show_receipt_of_link(token: str, payment_id: uuid.UUID) -> Response:
+    """Show a receipt to whoever holds the link of a mail about its pledge."""
+    with reading() as session:
+        place = find_place(session, None, token)
+        return draw_receipt(place, find_paid(session, payment_id, place.pledge))
+
+
+def _may_remind(place: Place) -> bool:
+    return place.pledge.campaign.reminder_enabled and place.pledge.supporter_id is not None
+
+
+def _remind(place: Place) -> str | None:
+    desk, pledge = current_desk(), place.pledge
+    if pledge.supporter_id is None:
+        return None
+    with transaction() as session:
+        due_on = remind_supporter(
+            session,
+            pledge.campaign,
+            pledge.supporter_id,
+            months=MONTHS_UNTIL_REMINDED,
+            frequency=pledge.frequency,
+            amount_minor=pledge.amount_minor,
+            currency=pledge.currency,
+            lang=place.words.lang,
+            now=desk.clock(),
+            month_seconds=desk.settings.month_seconds,
+        )
+    return due_on.isoformat()

@@ -1,0 +1,43 @@
+"""Two clicks on one link at the same moment, on both databases: one session."""
+
+import threading
+
+from service.db.sign_in import SignIn
+from service.desk import Desk
+from service.domain.errors import SignInLinkOver
+from service.domain.sign_in.asking import ask_to_sign_in
+from service.domain.sign_in.links import make_link
+from service.domain.sign_in.sessions import enter, reader_of
+from service.domain.supporters import meet_supporter
+from tests.db.people import how_many
+
+CLICKS = 8
+
+
+def test_of_many_clicks_at_once_one_signs_in(either: Desk) -> None:
+    address, now = "reader@example.org", either.clock()
+    with either.database.transaction() as session:
+        known = meet_supporter(session, address, now=now)
+        ask_to_sign_in(session, address, lang="en", now=now)
+        token = make_link(session, session.query(SignIn).one(), now)
+    secrets: list[str] = []
+    refused: list[SignInLinkOver] = []
+    together = threading.Barrier(CLICKS)
+
+    def click() -> None:
+        together.wait()
+        try:
+            with either.database.transaction() as session:
+                secrets.append(enter(session, token, now=now))
+        except SignInLinkOver as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=click) for _ in range(CLICKS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(secrets), len(refused)) == (1, CLICKS - 1)
+    with either.database.reading() as session:
+        assert reader_of(session, secrets[0], now=now) == known
+        assert how_many(session, SignIn) == 1

@@ -1,0 +1,78 @@
+"""Readers who come to their own page: how they sign in, and what they gave."""
+
+import uuid
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.db.sign_in import SignIn
+from service.desk import Desk
+from service.domain.pledges.own_page import pledge_token
+from service.domain.sign_in.links import make_link
+from tests.api.wire import pay, pledge
+from tests.pages.reading import BROWSER, Form, forms_in
+
+READER = "reader@example.org"
+
+
+def ask(client: FlaskClient, address: str = READER, **headers: str) -> TestResponse:
+    """Ask for a link, as the form does."""
+    return client.post("/me", data={"email": address}, headers=BROWSER | headers)
+
+
+def link_for(desk: Desk) -> str:
+    """Return the token that the mail of the newest wish holds, as the worker would have made it."""
+    with desk.database.transaction() as session:
+        newest = session.scalars(select(SignIn).order_by(SignIn.id.desc()).limit(1)).one()
+        return make_link(session, newest, desk.clock())
+
+
+def sign_in(desk: Desk, client: FlaskClient, address: str = READER) -> str:
+    """Sign in by mail; return the token of the link that was used."""
+    assert ask(client, address).status_code == 303
+    token = link_for(desk)
+    assert client.post(f"/me/enter/{token}").status_code == 303
+    return token
+
+
+def give(desk: Desk, client: FlaskClient, *, email: str | None = READER, **changes: Any) -> str:
+    """Make a pledge and pay it; return its id."""
+    made = str(pledge(client, **changes).json["id"])
+    pay(desk, made, email=email)
+    return made
+
+
+def link_of(desk: Desk, pledge_id: str) -> str:
+    """Return the address of a pledge's own page, as its mails have it."""
+    with desk.database.reading() as session:
+        found = session.get_one(Pledge, uuid.UUID(pledge_id))
+        return f"/p/{pledge_token(desk.database.keyring, found, now=desk.clock())}"
+
+
+def stored(desk: Desk, pledge_id: str) -> Pledge:
+    """Return the pledge as it is stored."""
+    with desk.database.reading() as session:
+        return session.get_one(Pledge, uuid.UUID(pledge_id))
+
+
+def the_payment(desk: Desk) -> uuid.UUID:
+    """Return the id of the only payment there is."""
+    with desk.database.reading() as session:
+        return session.scalars(select(Payment.id)).one()
+
+
+def page(client: FlaskClient, path: str, status: int = 200, **headers: str) -> str:
+    """Return a page as a browser gets it."""
+    response = client.get(path, headers=BROWSER | headers)
+    assert response.status_code == status, response.text
+    return response.text
+
+
+def form_to(html: str, ending: str) -> Form:
+    """Return the form of a page that leads to an address that ends so."""
+    [found] = [form for form in forms_in(html) if form.action.partition("?")[0].endswith(ending)]
+    return found

@@ -1,0 +1,64 @@
+"""How often a link can be asked for: the same for those whom we know and those whom we do not."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service.app import create_app
+from service.db.sign_in import SignIn
+from service.desk import Desk
+from service.settings import Settings
+from service.wiring import build_desk
+from tests.api.wire import count
+from tests.clock import Clock
+from tests.conftest import empty, settings_for
+from tests.pages.readers import ask, give, link_for
+from tests.pages.reading import words_in
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    return settings_for(migrated_database, RATE_LIMIT="1000/second", PUBLIC_URL="https://desk.test")
+
+
+@pytest.fixture
+def desk(settings: Settings, clock: Clock) -> Iterator[Desk]:
+    desk = build_desk(settings, clock=clock)
+    empty(desk)
+    yield desk
+    desk.database.engine.dispose()
+
+
+@pytest.fixture
+def app(desk: Desk) -> Flask:
+    return create_app(desk)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_one_address_gets_five_links_an_hour(desk: Desk, client: FlaskClient, is_known: bool) -> None:
+    if is_known:
+        give(desk, client)
+    for spelling in ("reader@example.org", "Reader@example.org", " reader@EXAMPLE.org", "READER@example.org") * 2:
+        last = ask(client, spelling)
+    assert last.status_code == 429
+    assert int(last.headers["Retry-After"]) > 60
+    assert "asked for too often" in words_in(last.text)
+    assert count(desk, SignIn) == 5
+
+
+def test_one_network_asks_twenty_times_an_hour(desk: Desk, client: FlaskClient) -> None:
+    answers = [ask(client, f"reader{number}@example.org").status_code for number in range(22)]
+    assert answers == [303] * 20 + [429] * 2
+    elsewhere = client.post("/me", data={"email": "x@example.org"}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert elsewhere.status_code == 303
+
+
+def test_over_https_the_cookie_is_of_this_host_and_secure(desk: Desk, client: FlaskClient) -> None:
+    give(desk, client)
+    ask(client)
+    cookie = client.post(f"/me/enter/{link_for(desk)}").headers["Set-Cookie"]
+    assert cookie.startswith("__Host-mainstay_reader=")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
