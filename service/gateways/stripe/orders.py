@@ -108,6 +108,9 @@ def card_page(api: StripeApi, customer: str, *, back_url: str, lang: str) -> str
 def refund(api: StripeApi, order: RefundOrder) -> str:
     """Send money of a payment back; return Stripe's name of the refund.
 
+    Stripe forgets a key after a day, and whoever asks again may come later than that: so a refund that was made
+    under our name for it is looked for first.
+
     Raises:
         what `Gateway` raises.
     """
@@ -115,13 +118,20 @@ def refund(api: StripeApi, order: RefundOrder) -> str:
     of = intent_of_invoice(api, paid, options=ONCE_ONLY) if is_invoice(paid) else {"payment_intent": paid}
     if of is None:
         raise GatewayRefused("Stripe knows no payment of this bill.")
+    made = _made_before(api, of, order.refund_id) or _make(api, of, order)
+    if made.status in ("failed", "canceled"):
+        raise GatewayRefused("The reader's bank does not take this money back.")
+    return made.id
+
+
+def _make(api: StripeApi, of: dict[str, str], order: RefundOrder) -> Refund:
     params: dict[str, Any] = {
         **of,
         "amount": _amount(order.money),
         "metadata": {REFUND: str(order.refund_id)},
         "reason": "requested_by_customer",
     }
-    made = ask_under(
+    return ask_under(
         api,
         "refund",
         f"refund/{order.refund_id}",
@@ -129,9 +139,6 @@ def refund(api: StripeApi, order: RefundOrder) -> str:
         already=lambda: _made_before(api, of, order.refund_id),
         retries=0,
     )
-    if made.status in ("failed", "canceled"):
-        raise GatewayRefused("The reader's bank does not take this money back.")
-    return made.id
 
 
 def _made_before(api: StripeApi, of: dict[str, str], refund_id: uuid.UUID) -> Refund | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
-from service.domain.ports import CheckoutOrder
+from service.domain.ports import CheckoutOrder, RefundOrder
 from service.domain.ports.news import News
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.doubles.account import Thing
@@ -14,6 +14,7 @@ from tests.doubles.stripe_api import StripeDouble
 
 SECRET = "whsec_only_the_tests_know"
 PLEDGE_ID = uuid.UUID("01936f00-0000-7000-8000-000000000001")
+REFUND_ID = uuid.UUID("01936f00-0000-7000-8000-0000000000aa")
 EMAIL = "ada@news.example"
 PAGE = "https://support.news.example"
 
@@ -46,6 +47,11 @@ def give(gateway: StripeGateway, double: StripeDouble, amount: int = 1250, curre
     opened = gateway.start_checkout(order(Frequency.ONCE, amount, currency))
     double.pay(opened.reference, email=EMAIL)
     return double.get(opened.reference)
+
+
+def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) -> RefundOrder:
+    """Return an order to send dollars of a payment back."""
+    return RefundOrder(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
 
 
 def told(events: StripeEvents, event: Thing) -> list[News]:

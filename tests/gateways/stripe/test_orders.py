@@ -5,16 +5,10 @@ import uuid
 import pytest
 
 from service.domain.money.amounts import Money
-from service.domain.ports import GatewayRefused, GatewayUnavailable, RefundOrder
+from service.domain.ports import GatewayRefused, GatewayUnavailable
 from service.gateways.stripe import StripeGateway
 from tests.doubles.stripe_api import StripeDouble
-from tests.gateways.stripe.asking import PAGE, PLEDGE_ID, give, subscribe
-
-REFUND_ID = uuid.UUID("01936f00-0000-7000-8000-0000000000aa")
-
-
-def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) -> RefundOrder:
-    return RefundOrder(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
+from tests.gateways.stripe.asking import PAGE, PLEDGE_ID, REFUND_ID, give, refund_order, subscribe
 
 
 def test_a_cancelled_subscription_takes_no_more(gateway: StripeGateway, double: StripeDouble) -> None:
@@ -144,6 +138,15 @@ def test_a_refund_that_stripe_made_and_calls_a_fault_is_found_and_not_made_twice
     # Under the same key Stripe repeats the fault; the refund is there all the same.
     name = gateway.refund(refund_order(intent, 400))
     assert [one["id"] for one in double.account.all("refund")] == [name]
+
+
+def test_a_refund_that_was_made_days_ago_is_not_made_again(gateway: StripeGateway, double: StripeDouble) -> None:
+    intent = give(gateway, double, 1250)["payment_intent"]
+    first = gateway.refund(refund_order(intent, 400))
+    double.pass_time(days=3)
+    assert gateway.refund(refund_order(intent, 400)) == first
+    other = uuid.UUID("01936f00-0000-7000-8000-0000000000ab")
+    assert gateway.refund(refund_order(intent, 400, other)) != first
 
 
 def test_more_than_was_paid_is_refused(gateway: StripeGateway, double: StripeDouble) -> None:

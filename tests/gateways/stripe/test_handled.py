@@ -1,0 +1,85 @@
+"""What we ask Stripe to send is what we handle, by webhook and by its list of events."""
+
+import datetime
+
+import pytest
+
+from service.domain.ports import GatewayUnavailable
+from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
+from service.gateways.stripe.endpoint import put_endpoint
+from service.gateways.stripe.reading import HANDLED
+from tests.clock import Clock
+from tests.doubles.history import a_years_subscription
+from tests.doubles.stripe_api import StripeDouble
+from tests.doubles.webhooks import payload_of, signed
+from tests.gateways.stripe.asking import PAGE, SECRET, subscribe
+
+PROMISED = {
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.upcoming",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+    "payment_intent.payment_failed",
+}
+
+
+def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApi, double: StripeDouble) -> None:
+    put_endpoint(api, f"{PAGE}/v1/webhooks/stripe")
+    (endpoint,) = double.account.all("webhook_endpoint")
+    assert set(endpoint["enabled_events"]) == set(HANDLED) == PROMISED
+    assert len(endpoint["enabled_events"]) == len(HANDLED)
+
+
+def test_events_since_are_those_that_a_webhook_would_have_brought(
+    double: StripeDouble, events: StripeEvents, clock: Clock
+) -> None:
+    since = clock()
+    double.terms.events_kept_days = 400
+    a_years_subscription(double)
+    wanted = [event for event in double.events if event["type"] in HANDLED]
+    found = list(events.events_since(since))
+    assert {one.reference for one in found} == {event["id"] for event in wanted}
+    assert len(found) == len(wanted)
+    by_name = {event["id"]: event for event in wanted}
+    for one in found:
+        told = by_name[one.reference]
+        assert (one.kind, one.occurred_at.timestamp()) == (told["type"], told["created"])
+        by_webhook = events.authenticate(
+            payload_of(told), signed(payload_of(told), SECRET, clock().timestamp()), now=clock()
+        )
+        assert events.read(one.payload) == events.read(by_webhook.payload)
+
+
+def test_events_before_a_moment_are_not_asked_for(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, clock: Clock
+) -> None:
+    name = subscribe(gateway, double)["subscription"]
+    clock.advance(days=1)
+    double.end_now(name)
+    found = events.events_since(clock() - datetime.timedelta(hours=1))
+    assert [one.kind for one in found] == ["customer.subscription.deleted"]
+
+
+def test_more_events_than_a_page_holds_all_come_once(
+    double: StripeDouble, events: StripeEvents, gateway: StripeGateway, clock: Clock
+) -> None:
+    subscribe(gateway, double)
+    invoice = next(event for event in double.events if event["type"] == "invoice.paid")
+    for number in range(250):
+        double.account.events.append(invoice | {"id": f"evt_1More{number:03}"})
+    found = [one.reference for one in events.events_since(clock()) if one.kind == "invoice.paid"]
+    assert len(found) == len(set(found)) == 251
+
+
+def test_a_list_that_breaks_off_is_unavailable(double: StripeDouble, events: StripeEvents, clock: Clock) -> None:
+    double.troubles.answer(503, "GET /v1/events", times=2)
+    with pytest.raises(GatewayUnavailable):
+        list(events.events_since(clock()))

@@ -1,0 +1,206 @@
+"""Each event as Stripe writes it today, and what it says in the domain's words."""
+
+import datetime
+from collections.abc import Callable
+
+from schemas.vocabulary import Frequency
+from service.domain.money.amounts import Money
+from service.domain.ports.news import (
+    CheckoutClosed,
+    CheckoutDone,
+    NotPaid,
+    Paid,
+    RenewalAhead,
+    Standing,
+)
+from service.gateways.stripe import StripeEvents, StripeGateway
+from service.gateways.stripe.reading import HANDLED
+from tests.clock import Clock
+from tests.doubles.account import Thing
+from tests.doubles.history import a_years_subscription
+from tests.doubles.stripe_api import StripeDouble
+from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, give, order, subscribe, told
+
+Lasts = Callable[[str], Thing]
+DONE = "checkout.session.completed"
+
+
+def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+) -> None:
+    session = give(gateway, double)
+    assert told(events, lasts(DONE)) == [
+        CheckoutDone(pledge_id=PLEDGE_ID, at=clock(), email=EMAIL),
+        Paid(reference=session["payment_intent"], money=Money(1250, "USD"), at=clock(), pledge_id=PLEDGE_ID),
+    ]
+
+
+def test_a_paid_subscription_checkout_is_done_and_paid_by_its_invoice(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+) -> None:
+    session = subscribe(gateway, double, 500)
+    names = {"subscription": session["subscription"], "customer": session["customer"]}
+    done, paid = told(events, lasts(DONE))
+    assert done == CheckoutDone(pledge_id=PLEDGE_ID, at=clock(), email=EMAIL, **names)
+    assert paid == Paid(
+        reference=session["invoice"], money=Money(500, "USD"), at=clock(), pledge_id=PLEDGE_ID, **names
+    )
+    (again,) = told(events, lasts("invoice.paid"))
+    assert isinstance(again, Paid)
+    assert (again.reference, again.money, again.at) == (paid.reference, paid.money, paid.at)
+    # From 23 November to 23 December.
+    assert again.renews_at == clock() + datetime.timedelta(days=30)
+
+
+def test_a_readers_address_stands_in_no_representation(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    give(gateway, double)
+    assert EMAIL not in repr(told(events, lasts(DONE)))
+
+
+def test_money_that_takes_days_is_done_first_and_paid_later(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    name = gateway.start_checkout(order()).reference
+    double.pay_later_by_bank(name)
+    assert [type(one) for one in told(events, lasts(DONE))] == [CheckoutDone]
+    double.bank_pays(name)
+    done, paid = told(events, lasts("checkout.session.async_payment_succeeded"))
+    assert isinstance(done, CheckoutDone)
+    assert isinstance(paid, Paid)
+    assert paid.reference == double.get(name)["payment_intent"]
+
+
+def test_money_that_a_bank_refuses_closes_a_one_time_checkout(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    name = gateway.start_checkout(order()).reference
+    double.pay_later_by_bank(name)
+    double.bank_refuses(name)
+    news = told(events, lasts("checkout.session.async_payment_failed"))
+    assert [type(one) for one in news] == [CheckoutDone, CheckoutClosed]
+    (tried,) = told(events, lasts("payment_intent.payment_failed"))
+    assert isinstance(tried, NotPaid)
+    assert tried.reference == double.charge_of(name)["id"]
+
+
+def test_money_that_a_bank_refuses_leaves_a_subscription_to_its_bills(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    name = gateway.start_checkout(order(Frequency.MONTHLY, 500)).reference
+    double.pay_later_by_bank(name)
+    double.bank_refuses(name)
+    news = told(events, lasts("checkout.session.async_payment_failed"))
+    assert [type(one) for one in news] == [CheckoutDone]
+    assert [type(one) for one in told(events, lasts("invoice.payment_failed"))] == [NotPaid]
+    # The intent of a bill bears no pledge: its invoice has told of the same try.
+    assert told(events, lasts("payment_intent.payment_failed")) == []
+
+
+def test_a_checkout_that_nobody_paid_is_closed(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+) -> None:
+    double.walk_away(gateway.start_checkout(order()).reference)
+    assert told(events, lasts("checkout.session.expired")) == [CheckoutClosed(pledge_id=PLEDGE_ID, at=clock())]
+
+
+def test_a_declined_card_is_a_try_named_by_its_charge(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+) -> None:
+    name = gateway.start_checkout(order()).reference
+    double.decline(name)
+    double.decline(name)
+    tries = [event for event in double.events if event["type"] == "payment_intent.payment_failed"]
+    first, second = (told(events, event)[0] for event in tries)
+    assert isinstance(first, NotPaid)
+    assert isinstance(second, NotPaid)
+    assert first.reference != second.reference
+    assert (first.bill, first.money, first.at) == (second.bill, Money(1250, "USD"), clock())
+    assert (first.number, first.next_try_at, first.pledge_id) == (1, None, PLEDGE_ID)
+
+
+def test_a_renewal_is_announced_for_when_the_paid_time_ends(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    name = subscribe(gateway, double)["subscription"]
+    (paid,) = told(events, lasts("invoice.paid"))
+    assert isinstance(paid, Paid)
+    double.announce(name)
+    assert told(events, lasts("invoice.upcoming")) == [
+        RenewalAhead(subscription=name, renews_at=paid.renews_at, pledge_id=PLEDGE_ID)
+    ]
+
+
+def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+) -> None:
+    name = subscribe(gateway, double)["subscription"]
+    double.fail_renewal(name)
+    (missed,) = told(events, lasts("invoice.payment_failed"))
+    bill = double.get(name)["latest_invoice"]
+    assert missed == NotPaid(
+        reference=f"{bill}#1",
+        bill=bill,
+        money=Money(500, "USD"),
+        at=clock(),
+        number=1,
+        next_try_at=clock() + datetime.timedelta(days=3),
+        pledge_id=PLEDGE_ID,
+        subscription=name,
+    )
+    (standing,) = told(events, lasts("customer.subscription.updated"))
+    assert isinstance(standing, Standing)
+    assert (standing.is_past_due, standing.is_started, standing.ended) == (True, True, False)
+    double.fail_again(name)
+    (again,) = told(events, lasts("invoice.payment_failed"))
+    assert isinstance(again, NotPaid)
+    assert (again.reference, again.number) == (f"{bill}#2", 2)
+    double.give_up(name)
+    (last,) = told(events, lasts("invoice.payment_failed"))
+    assert isinstance(last, NotPaid)
+    assert last.next_try_at is None
+    (ended,) = told(events, lasts("customer.subscription.deleted"))
+    assert isinstance(ended, Standing)
+    assert (ended.ended, ended.is_past_due, ended.renews_at) == (True, False, None)
+
+
+def test_a_changed_amount_is_told_with_the_time_that_it_comes(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+) -> None:
+    session = subscribe(gateway, double)
+    gateway.change_amount(session["subscription"], Money(900, "USD"), pledge_id=PLEDGE_ID)
+    (standing,) = told(events, lasts("customer.subscription.updated"))
+    assert standing == Standing(
+        subscription=session["subscription"],
+        at=clock(),
+        is_started=True,
+        money=Money(900, "USD"),
+        renews_at=clock() + datetime.timedelta(days=30),
+        pledge_id=PLEDGE_ID,
+        customer=session["customer"],
+    )
+
+
+def test_a_bill_of_nothing_is_no_payment(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    subscribe(gateway, double)
+    event = lasts("invoice.paid")
+    event["data"]["object"]["amount_paid"] = 0
+    assert told(events, event) == []
+
+
+def test_a_year_can_be_read_without_a_look_up_but_for_what_went_back(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+) -> None:
+    opened = gateway.start_checkout(order(frequency=order().frequency.MONTHLY, amount=500))
+    a_years_subscription(double, session=opened.reference)
+    handled = [event for event in double.events if event["type"] in HANDLED]
+    assert {event["type"] for event in handled} >= {"invoice.paid", "invoice.payment_failed", "charge.refunded"}
+    for event in handled:
+        calls = double.troubles.calls.total()
+        news = told(events, event)
+        assert news or event["type"] == "payment_intent.payment_failed"
+        looked_up = double.troubles.calls.total() - calls
+        assert looked_up == 0 or event["type"].startswith("charge."), event["type"]

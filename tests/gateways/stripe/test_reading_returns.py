@@ -1,0 +1,111 @@
+"""Money that goes back, as Stripe tells of it: refunds and disputes lead to the payment that they are of."""
+
+from collections.abc import Callable
+
+import pytest
+
+from schemas.vocabulary import DisputeStatus
+from service.domain.money.amounts import Money
+from service.domain.ports import GatewayUnavailable
+from service.domain.ports.news import (
+    Disputed,
+    Refunded,
+)
+from service.gateways.stripe import StripeEvents, StripeGateway
+from tests.clock import Clock
+from tests.doubles.account import Thing
+from tests.doubles.stripe_api import StripeDouble
+from tests.gateways.stripe.asking import REFUND_ID, give, refund_order, subscribe, told
+
+Lasts = Callable[[str], Thing]
+
+
+def test_a_refund_of_a_bill_names_the_payment_in_all_its_ways(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+) -> None:
+    session = subscribe(gateway, double)
+    charge = double.charge_of(session["id"])
+    first, second = double.refund(charge["id"], 200), double.refund(charge["id"], 100)
+    news = told(events, lasts("charge.refunded"))
+    assert {one.refund: one.money for one in news if isinstance(one, Refunded)} == {
+        first["id"]: Money(200, "USD"),
+        second["id"]: Money(100, "USD"),
+    }
+    for one in news:
+        assert isinstance(one, Refunded)
+        assert one.references == (charge["payment_intent"], session["invoice"], charge["id"])
+        assert (one.at, one.failed, one.refund_id) == (clock(), False, None)
+
+
+def test_a_refund_that_we_asked_for_bears_our_name_for_it(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    session = give(gateway, double)
+    gateway.refund(refund_order(session["payment_intent"], 400))
+    (refunded,) = told(events, lasts("charge.refunded"))
+    assert isinstance(refunded, Refunded)
+    assert refunded.refund_id == REFUND_ID
+    assert refunded.references[0] == session["payment_intent"]
+
+
+def test_a_refund_that_a_bank_sent_back_has_failed(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    charge = double.charge_of(give(gateway, double)["id"])
+    double.fail_refund(double.refund(charge["id"], 300)["id"])
+    double.refund(charge["id"], 200)
+    news = told(events, lasts("charge.refunded"))
+    assert sorted((one.money.amount_minor, one.failed) for one in news if isinstance(one, Refunded)) == [
+        (200, False),
+        (300, True),
+    ]
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("won", DisputeStatus.WON), ("lost", DisputeStatus.LOST)])
+@pytest.mark.parametrize("recurring", [True, False])
+def test_a_dispute_leads_to_its_payment_and_is_decided(
+    gateway: StripeGateway,
+    double: StripeDouble,
+    events: StripeEvents,
+    lasts: Lasts,
+    outcome: str,
+    status: DisputeStatus,
+    *,
+    recurring: bool,
+) -> None:
+    session = subscribe(gateway, double) if recurring else give(gateway, double)
+    charge = double.charge_of(session["id"])
+    dispute = double.open_dispute(charge["id"])
+    (opened,) = told(events, lasts("charge.dispute.created"))
+    assert isinstance(opened, Disputed)
+    assert (opened.dispute, opened.status) == (dispute["id"], DisputeStatus.OPEN)
+    assert opened.money == Money(charge["amount"], "USD")
+    assert (session["invoice"] or session["payment_intent"]) in opened.references
+    double.close_dispute(dispute["id"], outcome)
+    (closed,) = told(events, lasts("charge.dispute.closed"))
+    assert isinstance(closed, Disputed)
+    assert (closed.dispute, closed.status) == (dispute["id"], status)
+
+
+@pytest.mark.parametrize(
+    "status", ["warning_needs_response", "warning_under_review", "warning_closed", "prevented"]
+)
+def test_an_inquiry_moves_no_money_and_says_nothing(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, status: str
+) -> None:
+    double.open_dispute(double.charge_of(give(gateway, double)["id"])["id"])
+    event = lasts("charge.dispute.created")
+    event["data"]["object"]["status"] = status
+    calls = double.troubles.calls.total()
+    assert told(events, event) == []
+    assert double.troubles.calls.total() == calls
+
+
+def test_what_needs_a_look_up_waits_while_stripe_is_away(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+) -> None:
+    double.refund(double.charge_of(subscribe(gateway, double)["id"])["id"])
+    event = lasts("charge.refunded")
+    double.troubles.answer(503, times=2)
+    with pytest.raises(GatewayUnavailable):
+        told(events, event)

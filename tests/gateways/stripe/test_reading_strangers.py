@@ -1,0 +1,87 @@
+"""Events that do not say whose they are: a look at Stripe tells, and what is another product's is left alone."""
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas.vocabulary import Frequency
+from service.domain.money.amounts import Money
+from service.domain.ports.news import Disputed, Paid, Refunded
+from service.gateways.stripe import StripeEvents, StripeGateway
+from tests.doubles.account import Thing
+from tests.doubles.asking import once, repeating
+from tests.doubles.stripe_api import StripeDouble
+from tests.gateways.stripe.asking import PLEDGE_ID, give, subscribe, told
+
+REFUNDS = "GET /v1/refunds"
+
+
+@pytest.fixture(params=[Frequency.ONCE, Frequency.MONTHLY])
+def stranger(request: pytest.FixtureRequest, double: StripeDouble) -> Thing:
+    """Return a session of another product, paid on the same account."""
+    params: dict[str, Any] = once() if request.param is Frequency.ONCE else repeating()
+    session = double.client().v1.checkout.sessions.create(params=params)
+    double.pay(session.id)
+    return double.get(session.id)
+
+
+def test_nothing_that_happens_to_another_product_is_ours(
+    double: StripeDouble, events: StripeEvents, stranger: Thing
+) -> None:
+    charge = double.charge_of(stranger["id"])
+    double.refund(charge["id"], 100)
+    dispute = double.open_dispute(charge["id"], 100)
+    double.close_dispute(dispute["id"], "lost")
+    if stranger["subscription"]:
+        double.fail_renewal(stranger["subscription"])
+        double.give_up(stranger["subscription"])
+    assert [told(events, event) for event in double.events if told(events, event)] == []
+
+
+def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+) -> None:
+    subscribe(gateway, double)
+    event = next(event for event in double.events if event["type"] == "invoice.paid")
+    invoice = event["data"]["object"]
+    invoice["parent"]["subscription_details"]["metadata"] = None
+    for line in invoice["lines"]["data"]:
+        line["metadata"] = {}
+    (paid,) = told(events, event)
+    assert isinstance(paid, Paid)
+    assert paid.pledge_id == PLEDGE_ID
+
+
+def test_refunds_that_cannot_be_listed_are_told_by_what_they_add_up_to(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+) -> None:
+    charge = double.charge_of(give(gateway, double, 1250)["id"])
+    double.refund(charge["id"], 200)
+    double.refund(charge["id"], 300)
+    refunds: list[Refunded] = []
+    for event in [event for event in double.events if event["type"] == "charge.refunded"]:
+        double.troubles.answer(404, REFUNDS)
+        refunds += [one for one in told(events, event) if isinstance(one, Refunded)]
+    assert [(one.refund, one.money) for one in refunds] == [
+        (f"{charge['id']}@200", Money(200, "USD")),
+        (f"{charge['id']}@500", Money(300, "USD")),
+    ]
+
+
+def test_more_refunds_than_a_page_holds_are_all_told(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+) -> None:
+    charge = double.charge_of(give(gateway, double, 1250)["id"])
+    for _ in range(101):
+        double.refund(charge["id"], 1)
+    news = told(events, double.events[-1])
+    assert len({one.refund for one in news if isinstance(one, Refunded)}) == 101
+
+
+def test_a_payment_that_stripe_has_forgotten_may_be_ours(events: StripeEvents) -> None:
+    dispute = {"id": "du_1", "charge": "ch_1Gone", "amount": 500, "currency": "usd", "status": "needs_response"}
+    event = {"type": "charge.dispute.created", "created": 1795426200, "data": {"object": dispute}}
+    (found,) = events.read(json.dumps(event))
+    assert isinstance(found, Disputed)
+    assert found.references == ("ch_1Gone",)

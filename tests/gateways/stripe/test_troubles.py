@@ -1,0 +1,146 @@
+"""When Stripe is down, slow, or refuses us: said in the domain's words, within ten seconds, then left alone."""
+
+import time
+import uuid
+
+import pytest
+import structlog
+
+from service.domain.breaker import FIRST_PAUSE, UNTIL_SOMEBODY_LOOKED
+from service.domain.ports import GatewayRefused, GatewayUnavailable
+from service.gateways.stripe import StripeApi, StripeGateway
+from service.gateways.stripe.client import CONNECT_SECONDS, PATIENCE, RETRIES
+from service.settings import StripeSettings
+from tests.clock import Clock
+from tests.doubles.stripe_api import StripeDouble
+from tests.gateways.stripe.asking import order
+
+SESSIONS = "POST /v1/checkout/sessions"
+READ_SECONDS_OF_A_READER = 3.0
+MOST_SECONDS = 10
+
+
+def another() -> dict:
+    """Return what makes an order one of another pledge."""
+    return {"pledge_id": uuid.uuid4()}
+
+
+def calls(double: StripeDouble) -> int:
+    return double.troubles.calls[SESSIONS]
+
+
+def test_a_reader_waits_less_than_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    from service.gateways.stripe import client
+
+    assert client.READ_SECONDS == READ_SECONDS_OF_A_READER
+    pause_of_the_library = 0.5
+    tries = 1 + RETRIES
+    assert tries * (CONNECT_SECONDS + client.READ_SECONDS) + RETRIES * pause_of_the_library < MOST_SECONDS
+
+
+def test_silence_is_tried_twice_and_then_given_up(gateway: StripeGateway, double: StripeDouble) -> None:
+    double.troubles.time_out(SESSIONS, times=2)
+    began = time.monotonic()
+    with pytest.raises(GatewayUnavailable):
+        gateway.start_checkout(order())
+    assert calls(double) == 2
+    # Twice 0.3 seconds and the half second between.
+    assert 1.0 < time.monotonic() - began < 3
+
+
+def test_a_lost_answer_is_asked_for_again_and_no_second_checkout_made(
+    gateway: StripeGateway, double: StripeDouble
+) -> None:
+    double.troubles.time_out(SESSIONS, after_effect=True)
+    opened = gateway.start_checkout(order())
+    assert [one["id"] for one in double.account.all("checkout.session")] == [opened.reference]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429])
+def test_a_fault_of_stripes_is_unavailable(gateway: StripeGateway, double: StripeDouble, status: int) -> None:
+    double.troubles.answer(status, SESSIONS, times=2)
+    with pytest.raises(GatewayUnavailable):
+        gateway.start_checkout(order())
+
+
+def test_a_refused_connection_is_unavailable(gateway: StripeGateway, double: StripeDouble) -> None:
+    double.close()
+    with pytest.raises(GatewayUnavailable):
+        gateway.start_checkout(order())
+    double.open()
+
+
+def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
+    account: StripeSettings, double: StripeDouble, clock: Clock
+) -> None:
+    wrong = StripeSettings(secret_key="sk_test_wrong_key_0000", webhook_secrets=(), api_base=account.api_base)
+    gateway = StripeGateway(StripeApi(wrong, clock), wrong)
+    with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable) as refused:
+        gateway.start_checkout(order())
+    (line,) = lines
+    assert (line["log_level"], line["event"], line["deed"]) == (
+        "error",
+        "stripe_refuses_our_key",
+        "start_checkout",
+    )
+    assert line["status"] == 401
+    assert "wrong_key" not in f"{line} {refused.value} {refused.value.__cause__}"
+    # Nobody else tries for five minutes, since it stays so until somebody looks.
+    clock.now += UNTIL_SOMEBODY_LOOKED / 2
+    with pytest.raises(GatewayUnavailable, match="left alone"):
+        gateway.start_checkout(order())
+
+
+def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
+    gateway: StripeGateway, double: StripeDouble
+) -> None:
+    double.troubles.answer(403, "POST /v1/billing_portal/sessions")
+    with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable):
+        gateway.card_page("cus_any", back_url="https://news.example", lang="en")
+    assert [(line["log_level"], line["deed"]) for line in lines] == [("error", "card_page")]
+    assert gateway.start_checkout(order()).url
+
+
+def test_stripe_is_left_alone_after_three_failures_and_tried_by_one_after_a_pause(
+    gateway: StripeGateway, double: StripeDouble, clock: Clock
+) -> None:
+    double.close()
+    for _ in range(PATIENCE):
+        with pytest.raises(GatewayUnavailable, match="APIConnectionError"):
+            gateway.start_checkout(order())
+    began = time.monotonic()
+    with pytest.raises(GatewayUnavailable, match="left alone"):
+        gateway.start_checkout(order())
+    assert time.monotonic() - began < 0.1
+    double.open()
+    clock.now += FIRST_PAUSE
+    latch = double.troubles.hold(SESSIONS)
+    latch.release()
+    assert gateway.start_checkout(order()).url
+    assert gateway.start_checkout(order(**another())).url
+
+
+def test_a_refusal_shows_that_stripe_is_well(gateway: StripeGateway, double: StripeDouble) -> None:
+    for _ in range(PATIENCE + 1):
+        double.troubles.answer(500, SESSIONS, times=2)
+        with pytest.raises(GatewayUnavailable):
+            gateway.start_checkout(order(**another()))
+        with pytest.raises(GatewayRefused):
+            gateway.start_checkout(order(amount=1, **another()))
+    assert gateway.start_checkout(order(**another())).url
+
+
+def test_a_refusal_says_nothing_that_was_sent(gateway: StripeGateway, double: StripeDouble) -> None:
+    with structlog.testing.capture_logs() as lines, pytest.raises(GatewayRefused) as refused:
+        gateway.card_page("cus_of_ada@news.example", back_url="https://news.example", lang="en")
+    assert "ada@" not in f"{lines} {refused.value}"
+    assert "resource_missing" in str(refused.value)
+
+
+def test_the_library_tells_stripe_nothing_of_this_machine(gateway: StripeGateway) -> None:
+    import stripe
+
+    assert stripe.enable_telemetry is False
+    assert stripe.app_info is not None
+    assert stripe.app_info["name"] == "Mainstay"
