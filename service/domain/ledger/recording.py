@@ -61,6 +61,8 @@ def record_payment(
         raise PaymentMismatch("This payment was reported before with another amount.")
     if (known.status == PaymentStatus.FAILED) != failed:
         raise PaymentMismatch("This payment was reported both as made and as failed.")
+    # Two kinds of events tell of one payment, some seconds apart. The later instant holds, whichever came first.
+    known.paid_at = max(known.paid_at, at)
     return None
 
 

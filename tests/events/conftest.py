@@ -1,0 +1,43 @@
+"""A desk that is connected with a double of Stripe."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from service.desk import Desk
+from service.gateways.stripe import client
+from service.settings import Settings
+from tests.clock import Clock
+from tests.conftest import settings_for
+from tests.doubles.stripe_api import KEY, StripeDouble
+from tests.events.shop import SECRET, Shop
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "READ_SECONDS", 0.3)
+
+
+@pytest.fixture
+def stripe(clock: Clock) -> Iterator[StripeDouble]:
+    """Return Stripe, whose clock is the desk's."""
+    with StripeDouble(clock=clock) as stripe:
+        yield stripe
+
+
+@pytest.fixture
+def settings(migrated_database: str, stripe: StripeDouble) -> Settings:
+    """Return the settings of a desk that takes money by it."""
+    return settings_for(
+        migrated_database,
+        GATEWAY="stripe",
+        STRIPE_SECRET_KEY=KEY,
+        STRIPE_WEBHOOK_SECRET=SECRET,
+        STRIPE_API_BASE=stripe.url,
+    )
+
+
+@pytest.fixture
+def shop(desk: Desk, stripe: StripeDouble) -> Shop:
+    """Return the newsroom."""
+    return Shop(desk, stripe)

@@ -1,0 +1,110 @@
+"""A newsroom that takes money by Stripe, and what its books say."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import Frequency
+from service.db.gateway_event import GatewayEvent
+from service.db.payment import Dispute, Payment, Refund
+from service.db.pledge import Pledge
+from service.desk import Desk
+from service.domain.campaigns.terms import find_campaign
+from service.domain.events.inbox import WEBHOOK, keep_event
+from service.domain.events.working import apply_due_events
+from service.domain.ledger.totals import count_totals
+from service.domain.pledges.checkout import OpenCheckout, open_checkout
+from service.domain.pledges.making import PledgeWish
+from tests.doubles.account import Thing
+from tests.doubles.stripe_api import StripeDouble
+from tests.doubles.webhooks import payload_of, signed
+
+SECRET = "whsec_only_the_tests_know"
+
+
+@dataclass
+class Shop:
+    """A desk that is connected with the double of Stripe; both go by the same clock."""
+
+    desk: Desk
+    stripe: StripeDouble
+
+    def open(self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = "") -> OpenCheckout:
+        """Make a pledge and open its checkout."""
+        desk = self.desk
+        with desk.database.reading() as session:
+            campaign = find_campaign(session, "default")
+        wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
+        key = key or str(uuid.uuid4())
+        return open_checkout(
+            desk.database.transaction, desk.gateway, campaign, wish, key=key, clock=desk.clock, links=desk.links
+        )
+
+    def session_of(self, opened: OpenCheckout) -> str:
+        """Return Stripe's name for the checkout of a pledge."""
+        with self.desk.database.reading() as session:
+            return session.get_one(Pledge, opened.id).gateway_reference
+
+    def keep(self, *events: Thing) -> int:
+        """Keep events as the webhook does; return how many were new."""
+        source, now = self.desk.gateway_events, self.desk.clock()
+        new = 0
+        for event in events:
+            payload = payload_of(event)
+            raw = source.authenticate(payload, signed(payload, SECRET, now.timestamp()), now=now)
+            with self.desk.database.transaction() as session:
+                new += keep_event(session, source.name, raw, source=WEBHOOK, now=now)
+        return new
+
+    def work(self) -> dict[str, int]:
+        """Apply what is due, as the job does."""
+        return apply_due_events(self.desk.database.transaction, self.desk.gateway_events, clock=self.desk.clock)
+
+    def work_until_nothing_waits(self) -> None:
+        """Apply all there is, and turn the clock on to when what waits is tried again."""
+        for _ in range(12):
+            self.work()
+            with self.desk.database.reading() as session:
+                waiting = session.scalar(
+                    select(GatewayEvent.retry_at)
+                    .where(GatewayEvent.status.in_(("received", "waiting")))
+                    .order_by(GatewayEvent.retry_at.desc())
+                    .limit(1)
+                )
+            if waiting is None:
+                return
+            self.desk.clock.now = max(self.desk.clock.now, waiting)
+
+    def books(self, pledge_id: uuid.UUID) -> dict[str, Any]:
+        """Return all that the ledger and a pledge say."""
+        with self.desk.database.reading() as session:
+            return books(session, pledge_id)
+
+
+def books(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
+    """Return all that the ledger and a pledge say."""
+    pledge = session.get_one(Pledge, pledge_id)
+    return {
+        "pledge": {
+            name: getattr(pledge, name)
+            for name in (
+                "status",
+                "amount_minor",
+                "subscription_reference",
+                "customer_reference",
+                "renews_at",
+                "ended_at",
+            )
+        },
+        "payments": _rows(session, Payment, "gateway_reference", "status", "amount_minor", "paid_at"),
+        "refunds": _rows(session, Refund, "gateway_reference", "status", "amount_minor"),
+        "disputes": _rows(session, Dispute, "gateway_reference", "status", "amount_minor", "opened_at"),
+        "totals": count_totals(session),
+    }
+
+
+def _rows(session: Session, table: Any, *columns: str) -> list[tuple[Any, ...]]:
+    return sorted(tuple(row) for row in session.execute(select(*(getattr(table, name) for name in columns))))

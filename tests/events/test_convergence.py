@@ -1,0 +1,151 @@
+"""Whatever order a gateway's events come in, and however often, they end in the same pledge and the same sums."""
+
+import os
+import random
+import uuid
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import EventStatus, Frequency, PaymentStatus, PledgeStatus
+from service.domain.events.applying import NotYet, apply_news
+from service.domain.ports.news import News
+from tests.doubles.account import Thing
+from tests.doubles.history import a_years_subscription
+from tests.doubles.webhooks import payload_of
+from tests.events.shop import Shop, books
+
+EXAMPLES = 100 if os.environ.get("FAULTS") == "full" else 5
+RARELY = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+
+
+def a_year(**fate: object) -> Callable[[Shop], uuid.UUID]:
+    def live(shop: Shop) -> uuid.UUID:
+        opened = shop.open()
+        a_years_subscription(shop.stripe, session=shop.session_of(opened), **fate)
+        return opened.id
+
+    return live
+
+
+def a_bank_debit(shop: Shop) -> uuid.UUID:
+    opened = shop.open(Frequency.ONCE, amount=1000)
+    session = shop.session_of(opened)
+    shop.stripe.pay_later_by_bank(session)
+    charge = shop.stripe.bank_pays(session)
+    shop.stripe.refund(charge["id"], 300)
+    shop.stripe.refund(charge["id"], 700)
+    return opened.id
+
+
+def a_second_try(shop: Shop) -> uuid.UUID:
+    opened = shop.open(Frequency.ONCE, amount=1000)
+    session = shop.session_of(opened)
+    shop.stripe.decline(session)
+    charge = shop.stripe.pay(session)
+    dispute = shop.stripe.open_dispute(charge["id"])
+    shop.stripe.close_dispute(dispute["id"], "lost")
+    return opened.id
+
+
+def nobody_came(shop: Shop) -> uuid.UUID:
+    opened = shop.open(Frequency.ONCE)
+    shop.stripe.decline(shop.session_of(opened))
+    shop.stripe.walk_away(shop.session_of(opened))
+    return opened.id
+
+
+STORIES = {
+    "a year": (a_year(), PledgeStatus.ACTIVE, 12, 5800),
+    "a lost dispute": (a_year(dispute="lost"), PledgeStatus.ACTIVE, 11, 5300),
+    "given up": (a_year(gives_up=True), PledgeStatus.CANCELLED, 11, 5300),
+    "a bank debit": (a_bank_debit, PledgeStatus.REFUNDED, 0, 0),
+    "a second try": (a_second_try, PledgeStatus.COMPLETED, 0, 0),
+    "nobody": (nobody_came, PledgeStatus.EXPIRED, None, None),
+}
+
+
+def told(shop: Shop) -> list[Thing]:
+    """Return the events that Stripe was asked to send, and some on the way that it would send as well."""
+    return list(shop.stripe.events)
+
+
+def apply_all(session: Session, shop: Shop, stream: list[list[News]]) -> None:
+    """Apply news event by event; what comes too early is tried again at the end."""
+    left = stream
+    for _ in range(4):
+        waiting = []
+        for news in left:
+            try:
+                with session.begin_nested():
+                    for one in news:
+                        apply_news(session, "stripe", one, now=shop.desk.clock())
+            except NotYet:
+                waiting.append(news)
+        left = waiting
+    assert not left
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_books(shop: Shop, story: str) -> None:
+    live, status, payments, kept = STORIES[story]
+    pledge = live(shop)
+    stream = [news for event in told(shop) if (news := shop.desk.gateway_events.read(payload_of(event).decode()))]
+    assert len(stream) > 1
+    database = shop.desk.database
+
+    def ends_in(order: list[int]) -> dict:
+        with database.engine.connect() as connection, connection.begin() as undone:
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                apply_all(session, shop, [stream[number] for number in order])
+                session.flush()
+                found = books(session, pledge)
+            undone.rollback()
+        return found
+
+    expected = ends_in(list(range(len(stream))))
+    assert expected["pledge"]["status"] == status
+    assert [(total.payments, total.amount) for total in expected["totals"]] == (
+        [] if payments is None else [(payments, kept)]
+    )
+    came = [row for row in expected["payments"] if row[1] != PaymentStatus.FAILED]
+    assert sum(row[2] for row in came) == sum(total.received for total in expected["totals"])
+
+    @hypothesis_settings(max_examples=EXAMPLES if len(stream) > 20 else 2 * EXAMPLES, **RARELY)
+    @given(st.permutations(range(len(stream))), st.lists(st.integers(0, len(stream) - 1), max_size=12))
+    def try_it(order: list[int], again: list[int]) -> None:
+        assert ends_in([*order, *again]) == expected
+
+    try_it()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(shop: Shop, seed: int) -> None:
+    pledge = a_year(dispute="lost", gives_up=True)(shop)
+    events = told(shop)
+    shop.keep(*events)
+    shop.work_until_nothing_waits()
+    expected = shop.books(pledge)
+    with shop.desk.database.transaction() as session:
+        session.connection().exec_driver_sql("DELETE FROM notices")
+        for table in ("disputes", "refunds", "payments", "pledge_moves", "gateway_events"):
+            session.connection().exec_driver_sql(f"DELETE FROM {table}")
+        session.connection().exec_driver_sql(
+            "UPDATE pledges SET status = 'pending', subscription_reference = NULL, customer_reference = NULL,"
+            " renews_at = NULL, stood_at = NULL, ended_at = NULL, supporter_id = NULL"
+        )
+    chance = random.Random(seed)
+    shuffled = chance.sample(events, len(events)) + chance.choices(events, k=30)
+    while shuffled:
+        some, shuffled = shuffled[:7], shuffled[7:]
+        shop.keep(*some)
+        shop.work()
+    shop.work_until_nothing_waits()
+    assert shop.books(pledge) == expected
+    with shop.desk.database.reading() as session:
+        standing = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()
+        assert set(standing) == {EventStatus.APPLIED, EventStatus.IGNORED}

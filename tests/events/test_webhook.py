@@ -1,0 +1,125 @@
+"""The webhook: what Stripe signed is stored once and answered at once; everything else is refused."""
+
+import datetime
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select, text
+from werkzeug.test import TestResponse
+
+from jobs.apply_gateway_events import apply_gateway_events
+from jobs.forget_event_payloads import forget_event_payloads
+from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
+from service.app import create_app
+from service.db.gateway_event import GatewayEvent
+from service.db.payment import Payment
+from service.desk import Desk
+from service.wiring import build_desk
+from tests.api.wire import assert_problem, count
+from tests.conftest import settings_for
+from tests.doubles.account import Thing
+from tests.doubles.stripe_api import StripeDouble
+from tests.doubles.webhooks import payload_of, signed
+from tests.events.shop import SECRET, Shop
+
+GO_ON = threading.Event()
+HOOK = "/v1/webhooks/stripe"
+
+
+def post(client: FlaskClient, shop: Shop, event: Thing, *, secret: str = SECRET, age: float = 0) -> TestResponse:
+    payload = payload_of(event)
+    signature = signed(payload, secret, shop.desk.clock().timestamp() - age)
+    return client.post(
+        HOOK, data=payload, content_type="application/json", headers={"Stripe-Signature": signature}
+    )
+
+
+@pytest.fixture
+def paid(shop: Shop, stripe: StripeDouble) -> Thing:
+    """Return the event that tells of a gift."""
+    opened = shop.open(Frequency.ONCE)
+    stripe.pay(shop.session_of(opened))
+    return next(event for event in stripe.events if event["type"] == "checkout.session.completed")
+
+
+def test_an_event_is_stored_and_then_applied(client: FlaskClient, desk: Desk, shop: Shop, paid: Thing) -> None:
+    answer = post(client, shop, paid)
+    assert (answer.status_code, answer.json) == (200, {"stored": True})
+    assert count(desk, Payment) == 0
+    assert apply_gateway_events(desk, GO_ON) == {"applied": 1}
+    assert count(desk, Payment) == 1
+    with desk.database.reading() as session:
+        event = session.scalars(select(GatewayEvent)).one()
+    assert (event.status, event.source, event.kind) == (EventStatus.APPLIED, "webhook", paid["type"])
+    assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.COMPLETED
+
+
+def test_what_an_event_says_lies_encrypted(client: FlaskClient, desk: Desk, shop: Shop, paid: Thing) -> None:
+    post(client, shop, paid)
+    with desk.database.engine.connect() as connection:
+        lying = bytes(connection.execute(text("SELECT payload FROM gateway_events")).scalar_one())
+    assert paid["id"].encode() not in lying
+    with desk.database.reading() as session:
+        assert paid["id"] in session.scalars(select(GatewayEvent.payload)).one()
+
+
+def test_fifty_deliveries_of_one_event_at_once_make_one_payment(desk: Desk, shop: Shop, paid: Thing) -> None:
+    app = create_app(desk)
+
+    def deliver(_: int) -> int:
+        return post(app.test_client(), shop, paid).status_code
+
+    def work(_: int) -> None:
+        apply_gateway_events(desk, GO_ON)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(deliver, range(50)))
+        list(pool.map(work, range(4)))
+    assert answers == [200] * 50
+    assert count(desk, GatewayEvent) == count(desk, Payment) == 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "age"),
+    [("whsec_of_somebody_else", 0), (SECRET, 301), (SECRET, -301)],
+    ids=["another secret", "old", "from the future"],
+)
+def test_what_does_not_prove_to_be_stripe_s_is_refused(
+    client: FlaskClient, desk: Desk, shop: Shop, paid: Thing, secret: str, age: float
+) -> None:
+    assert_problem(post(client, shop, paid, secret=secret, age=age), 400, "invalid_signature")
+    assert_problem(client.post(HOOK, data=b"{}"), 400, "invalid_signature")
+    assert count(desk, GatewayEvent) == 0
+
+
+def test_an_event_of_real_money_is_not_one_of_a_test(client: FlaskClient, shop: Shop, paid: Thing) -> None:
+    assert_problem(post(client, shop, paid | {"livemode": True}), 400, "invalid_signature")
+
+
+def test_an_event_may_be_a_mebibyte_and_nothing_else_may(client: FlaskClient, shop: Shop, paid: Thing) -> None:
+    large = paid | {"padding": "x" * 900_000}
+    assert post(client, shop, large).status_code == 200
+    assert_problem(post(client, shop, paid | {"padding": "x" * 1_100_000}), 413, "body_too_large")
+    assert_problem(client.post("/v1/pledges", data=b"x" * 70_000), 413, "body_too_large")
+
+
+def test_without_stripe_there_is_no_such_address(migrated_database: str, shop: Shop, paid: Thing) -> None:
+    sandbox = build_desk(settings_for(migrated_database), clock=shop.desk.clock)
+    assert_problem(post(create_app(sandbox).test_client(), shop, paid), 404, "not_found")
+    assert apply_gateway_events(sandbox, GO_ON) is None
+    sandbox.database.engine.dispose()
+
+
+def test_payloads_are_forgotten_after_ninety_days_and_the_event_is_still_known(
+    client: FlaskClient, desk: Desk, shop: Shop, paid: Thing
+) -> None:
+    post(client, shop, paid)
+    shop.work()
+    assert forget_event_payloads(desk, GO_ON) == {"forgotten": 0}
+    desk.clock.now += datetime.timedelta(days=90)
+    assert forget_event_payloads(desk, GO_ON) == {"forgotten": 1}
+    assert post(client, shop, paid).status_code == 200
+    assert shop.work() == {}
+    assert count(desk, Payment) == 1
