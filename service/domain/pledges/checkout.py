@@ -21,7 +21,7 @@ from service.domain.links import Links
 from service.domain.pledges.idempotency import HELD_FOR, find_key, hold_key
 from service.domain.pledges.making import PledgeWish, charge_of, check_wish, find_pledge, make_pledge
 from service.domain.pledges.ways_back import walk_away
-from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayUnavailable
+from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
 
 RETRY_AFTER_SECONDS = 30
 LATER_FIELDS = ("reminder", "cover_fees")
@@ -52,13 +52,14 @@ def open_checkout(
         what `check_wish` raises: nothing is stored.
         IdempotencyKeyReused: the key came before with another wish.
         RequestInProgress: the first request with this key still runs.
-        PaymentsUnavailable: the gateway is down; the same request may be sent again with the same key.
+        PaymentsUnavailable: the gateway is down, or refuses this; the same request may be sent again with the same key.
     """
     pledge, replayed = _write_down(door, gateway, campaign, wish, key=key, clock=clock)
     if pledge.checkout_url is None:
         try:
             checkout = gateway.start_checkout(order_for(pledge, campaign, links))
-        except GatewayUnavailable as error:
+        except (GatewayUnavailable, GatewayRefused) as error:
+            # A refusal is no fault of the reader either, who chose what the campaign offers.
             with door() as session:
                 _let_go(session, key, wish, now=clock())
             raise PaymentsUnavailable(
