@@ -21,7 +21,7 @@ from service.pages.sheet import sheet
 from service.web import current_desk
 
 EXAMPLE_MINOR = 750
-OUT_OF_LIMITS = ("amount_below_minimum", "amount_above_maximum")
+OUT_OF_LIMITS = ("amount_below_minimum", "amount_above_maximum", "amount_not_chargeable")
 NOT_OFFERED = ("frequency_not_offered", "currency_not_accepted")
 
 pledge_amount = Blueprint("pledge_amount", __name__)
@@ -60,7 +60,7 @@ def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> 
 
 def _say(place: Place, error: DomainError, typed: str) -> Said | None:
     """Return what is wrong with what was typed; None if it is not that."""
-    words, pledge = place.words, place.pledge
+    words = place.words
     if error.code == "unreadable_amount":
         sentence = words.fill("unreadable_amount", typed=typed.strip(), example=_example(place))
     elif error.code in OUT_OF_LIMITS:

@@ -65,7 +65,9 @@ def pledge_card(pledge: Pledge, paid: Iterable[Paid], words: Words, *, base: str
         notes=list(_notes(pledge, words)),
         can_change=live,
         is_owed=live and pledge.status == PledgeStatus.PAST_DUE,
-        again=current_desk().links.gift_page(pledge.campaign, pledge.frequency, pledge.amount_minor)
+        again=current_desk().links.gift_page(
+            pledge.campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
+        )
         if ended
         else None,
         lines=lines[:SHOWN_AT_ONCE],

@@ -8,15 +8,14 @@ import uuid
 from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.domain.campaigns.offers import choice_for, fee_rate
-from service.domain.errors import AmountAboveMaximum, AmountBelowMinimum, OrderRefused
-from service.domain.money.amounts import Money, format_money
+from service.domain.campaigns.charging import check_amount, fees_for
+from service.domain.campaigns.offers import choice_for
+from service.domain.errors import OrderRefused
+from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering, subscription_of
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.status import PledgeEvent, move
 from service.domain.ports import Door, Gateway
-
-__all__ = ["amount_limits", "change_amount", "charge_for", "finish_amount"]
 
 
 def amount_limits(campaign: Campaign, gateway: Gateway, frequency: Frequency, currency: str) -> tuple[int, int]:
@@ -32,10 +31,11 @@ def amount_limits(campaign: Campaign, gateway: Gateway, frequency: Frequency, cu
 
 def charge_for(pledge: Pledge, amount_minor: int, gateway: Gateway) -> Money:
     """Return what would be charged each time for another amount; who covers the fees goes on covering them."""
-    rate = fee_rate(pledge.campaign, pledge.currency) if pledge.fees_minor else None
-    step = gateway.limits(pledge.currency).step_minor
-    added = 0 if rate is None else rate.added_to(amount_minor, step_minor=step)
-    return Money(amount_minor + added, pledge.currency)
+    chosen = Money(amount_minor, pledge.currency)
+    if not pledge.fees_minor:
+        return chosen
+    fees = fees_for(pledge.campaign, chosen, limits=gateway.limits(pledge.currency))
+    return Money(amount_minor + fees, pledge.currency)
 
 
 def change_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID, amount_minor: int, *, lang: str) -> Pledge:
@@ -44,7 +44,8 @@ def change_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID, amount_min
     Raises:
         PledgeNotFound: there is none with this id.
         IllegalMove: it takes no money again.
-        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum: each says what would do.
+        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
+        each says what would do.
         OtherGateway: the gateway in use knows nothing of it.
         PaymentsUnavailable: the wish is written down, and the reconciler will fulfil it.
         OrderRefused: the gateway says no; nothing has changed.
@@ -53,7 +54,9 @@ def change_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID, amount_min
         pledge = find_pledge(session, pledge_id, to_change=True)
         move(pledge.status, PledgeEvent.CANCEL)
         check_gateway(pledge, gateway)
-        _check(pledge, gateway, amount_minor, lang=lang)
+        limits = gateway.limits(pledge.currency)
+        wanted = Money(amount_minor, pledge.currency)
+        check_amount(pledge.campaign, pledge.frequency, wanted, limits=limits, lang=lang)
         subscription_of(pledge)
         pledge.wanted_minor = amount_minor
     return finish_amount(door, gateway, pledge_id)
@@ -89,18 +92,3 @@ def finish_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID) -> Pledge:
             pledge.amount_minor, pledge.fees_minor = wanted, charge.amount_minor - wanted
             pledge.wanted_minor = None
     return pledge
-
-
-def _check(pledge: Pledge, gateway: Gateway, amount_minor: int, *, lang: str) -> None:
-    least, most = amount_limits(pledge.campaign, gateway, pledge.frequency, pledge.currency)
-    step = gateway.limits(pledge.currency).step_minor
-    if amount_minor < least or amount_minor % step:
-        nearest = max(least, -(-amount_minor // step) * step)
-        raise AmountBelowMinimum(
-            f"The smallest amount like this is {format_money(Money(nearest, pledge.currency), lang)}.",
-            field="amount",
-        )
-    if amount_minor > most:
-        raise AmountAboveMaximum(
-            f"The largest amount is {format_money(Money(most, pledge.currency), lang)}.", field="amount"
-        )

@@ -1,0 +1,262 @@
+"""The reader's own page in a browser: the link by mail, the end in two clicks, and every state for everyone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import NewPage
+from tests.browser.inspection import inspect
+from tests.browser.newsroom import Newsroom
+from tests.browser.readers import give, own_page, session_of, sign_in_link, unused_link
+
+MOST_STEPS = 40
+
+
+def sign_in(newsroom: Newsroom, page: Page, email: str) -> None:
+    page.goto("/me")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Please look in your mailbox")
+    assert email.partition("@")[0] not in page.url
+    page.goto(sign_in_link(newsroom, email))
+    page.get_by_role("button", name="Open my page").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your support")
+
+
+def test_from_the_link_in_the_mail_to_a_cancelled_row_in_the_export(newsroom: Newsroom, page: Page) -> None:
+    email = "ends.it@example.org"
+    pledge_id = give(newsroom, page, email)
+    sign_in(newsroom, page, email)
+    assert newsroom.export()[pledge_id]["status"] == "active"
+    page.get_by_role("link", name="End this gift").click()
+    page.get_by_role("button", name="End it", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("This gift has ended.")
+    assert newsroom.export()[pledge_id]["status"] == "cancelled"
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("See what you give")
+    page.go_back()
+    page.goto("/me")
+    expect(page.get_by_role("heading", level=1)).to_have_text("See what you give")
+
+
+def test_the_cookie_is_out_of_every_script_s_reach(newsroom: Newsroom, page: Page) -> None:
+    email = "cookie@example.org"
+    give(newsroom, page, email)
+    sign_in(newsroom, page, email)
+    [cookie] = [one for one in page.context.cookies() if one["name"] == "mainstay_reader"]
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
+    assert page.evaluate("document.cookie") == ""
+
+
+def press_on(page: Page, wanted: Locator) -> None:
+    """Go with the Tab key to what is wanted and press Enter there."""
+    for _ in range(MOST_STEPS):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("(element) => element === document.activeElement"):
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"the Tab key does not lead to {wanted}")
+
+
+def test_everything_is_done_with_the_keyboard_alone_and_without_javascript(
+    newsroom: Newsroom, page: Page, new_page: NewPage
+) -> None:
+    pledge_id = give(newsroom, page, "keys@example.org")
+    for scripts in (True, False):
+        reader = new_page(java_script_enabled=scripts)
+        reader.goto(own_page(newsroom, pledge_id))
+        if not scripts:
+            # What has no script cannot be asked where its focus is, so there the pointer does it.
+            reader.get_by_role("link", name="End this gift").click()
+            reader.get_by_role("button", name="End it, and remind me").click()
+            expect(reader.get_by_role("status")).to_contain_text("we write to you once")
+            continue
+        press_on(reader, reader.get_by_role("link", name="Change the amount"))
+        reader.get_by_label("New amount, each month").focus()
+        reader.keyboard.type("1")
+        reader.keyboard.press("Enter")
+        expect(reader.get_by_role("alert")).to_be_focused()
+        reader.get_by_label("New amount, each month").focus()
+        reader.keyboard.press("ControlOrMeta+a")
+        reader.keyboard.type("12.50")
+        reader.keyboard.press("Enter")
+        expect(reader.get_by_role("heading", level=1)).to_contain_text("$12.50 a month")
+        assert newsroom.export()[pledge_id]["amount"] == "12.50"
+    assert newsroom.export()[pledge_id]["status"] == "cancelled"
+
+
+@dataclass
+class Visit:
+    """A reader who is signed in, with a running gift and one that was given once."""
+
+    page: Page
+    newsroom: Newsroom
+    email: str
+    pledge_id: str
+
+    def mine(self, path: str = "") -> None:
+        self.page.context.add_cookies([session_of(self.newsroom, self.email)])
+        self.page.goto(f"/me{path}")
+
+    def by_link(self, path: str = "") -> None:
+        self.page.goto(own_page(self.newsroom, self.pledge_id) + path)
+
+    def press(self, name: str) -> None:
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=name, exact=True).click()
+
+    def put(self, **values: object) -> None:
+        """Put the pledge where its gateway would have brought it."""
+        changes = ", ".join(f"{name} = :{name}" for name in values)
+        self.newsroom.ask(f"UPDATE pledges SET {changes} WHERE id = :id RETURNING 1", id=self.pledge_id, **values)
+
+
+def form(visit: Visit) -> None:
+    visit.page.goto("/me")
+
+
+def form_with_a_wrong_address(visit: Visit) -> None:
+    visit.page.goto("/me")
+    visit.page.get_by_label("E-mail address").fill("reader")
+    visit.press("Send me the link")
+
+
+def link_sent(visit: Visit) -> None:
+    visit.page.goto("/me?sent=yes")
+
+
+def door(visit: Visit) -> None:
+    visit.page.goto(unused_link(visit.newsroom, visit.email))
+
+
+def door_that_closed(visit: Visit) -> None:
+    visit.page.goto("/me/enter/no-such-link")
+
+
+def all_of_it(visit: Visit) -> None:
+    visit.put(renews_at="2026-12-23T09:00:00Z", fees_minor=36)
+    visit.mine()
+
+
+def all_of_it_in_russian(visit: Visit) -> None:
+    visit.put(renews_at="2026-12-23T09:00:00Z")
+    visit.mine("?lang=ru")
+
+
+def payment_missed(visit: Visit) -> None:
+    visit.put(status="past_due")
+    visit.mine()
+
+
+def being_ended(visit: Visit) -> None:
+    visit.put(cancel_requested_at="2026-11-23T09:00:00Z")
+    visit.mine()
+
+
+def by_link(visit: Visit) -> None:
+    visit.by_link()
+
+
+def question(visit: Visit) -> None:
+    visit.by_link("/cancel")
+
+
+def ended(visit: Visit) -> None:
+    visit.by_link("/cancel")
+    visit.press("End it")
+
+
+def new_amount(visit: Visit) -> None:
+    visit.by_link("/amount")
+
+
+def wrong_amount(visit: Visit) -> None:
+    visit.by_link("/amount")
+    visit.page.get_by_label("New amount, each month").fill("1.000")
+    visit.press("Change it")
+
+
+def amount_changed(visit: Visit) -> None:
+    visit.by_link("/amount")
+    visit.page.get_by_label("New amount, each month").fill("5")
+    visit.press("Change it")
+
+
+def no_card(visit: Visit) -> None:
+    visit.by_link()
+    visit.press("Update the card")
+
+
+def receipt(visit: Visit) -> None:
+    visit.by_link()
+    visit.page.get_by_role("link", name="Receipt").first.click()
+
+
+def being_confirmed(visit: Visit) -> None:
+    made = visit.newsroom.pledge(f"confirming-{visit.pledge_id}")["id"]
+    visit.page.goto(f"/support/default/thank-you?pledge={made}&checkout=done&looks=19")
+
+
+def confirmed_late(visit: Visit) -> None:
+    made = visit.newsroom.pledge(f"late-{visit.pledge_id}")["id"]
+    visit.page.goto(f"/support/default/thank-you?pledge={made}&checkout=done&looks=20")
+
+
+STATES: list[tuple[Callable[[Visit], None], str]] = [
+    (form, "See what you give"),
+    (form_with_a_wrong_address, "See what you give"),
+    (link_sent, "Please look in your mailbox"),
+    (door, "Welcome back"),
+    (door_that_closed, "This link does not work any more"),
+    (all_of_it, "Your support"),
+    (all_of_it_in_russian, "Ваша поддержка"),
+    (payment_missed, "Your support"),
+    (being_ended, "Your support"),
+    (by_link, "The Harbour Lantern $2 a month"),
+    (question, "End your gift of $2 a month?"),
+    (ended, "The Harbour Lantern $2 a month"),
+    (new_amount, "Change your gift of $2 a month"),
+    (wrong_amount, "Change your gift of $2 a month"),
+    (amount_changed, "The Harbour Lantern $5 a month"),
+    (no_card, "There is no card to update"),
+    (receipt, "Receipt"),
+    (confirmed_late, "Thank you!"),
+]
+
+
+@pytest.mark.parametrize(("reach", "heading"), STATES, ids=[reach.__name__ for reach, _ in STATES])
+def test_no_state_of_the_reader_s_page_shuts_anyone_out(
+    newsroom: Newsroom, page: Page, reach: Callable[[Visit], None], heading: str
+) -> None:
+    email = f"{reach.__name__}@example.org"
+    give(newsroom, page, email, frequency="once", amount=2500)
+    pledge_id = give(newsroom, page, email)
+    with newsroom.resting_worker():
+        reach(Visit(page, newsroom, email, pledge_id))
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        inspect(page, reach.__name__)
+
+
+def test_a_page_that_waits_for_the_payment_moves_on_by_itself(newsroom: Newsroom, new_page: NewPage) -> None:
+    page = new_page(java_script_enabled=False)
+    made = newsroom.pledge("moves-on-by-itself")
+    page.goto(f"/support/default/thank-you?pledge={made['id']}&checkout=done")
+    expect(page.get_by_text("is being confirmed")).to_be_visible()
+    checkout = page.context.new_page()
+    checkout.goto(made["checkout_url"])
+    checkout.get_by_role("button", name="Pay $2 a month").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you for standing behind us.")
+
+
+def test_a_receipt_prints_alone(newsroom: Newsroom, page: Page) -> None:
+    pledge_id = give(newsroom, page, "prints@example.org")
+    page.goto(own_page(newsroom, pledge_id))
+    page.get_by_role("link", name="Receipt").click()
+    page.emulate_media(media="print")
+    expect(page.get_by_role("article")).to_be_visible()
+    for hidden in (page.get_by_text("Print this page"), page.get_by_role("contentinfo")):
+        expect(hidden).to_be_hidden()
