@@ -1,10 +1,12 @@
 """`mainstay stripe`: the account at Stripe that takes the money."""
 
 import ipaddress
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import structlog
 
 from service.commands.opening import open_desk
 from service.domain.ports import GatewayRefused, GatewayUnavailable
@@ -17,10 +19,12 @@ OUT_OF_REACH = ("localhost", "local", "internal", "test", "invalid", "lan", "hom
 
 
 class StripeGroup(click.Group):
-    """Turns what Stripe refuses into one sentence and exit code 1."""
+    """Turns what Stripe refuses into one sentence and exit code 1; what is logged stays off standard output."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        before = structlog.get_config()
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
         try:
             return super().invoke(ctx)
         except GatewayUnavailable as error:
@@ -29,6 +33,8 @@ class StripeGroup(click.Group):
             ) from error
         except GatewayRefused as error:
             raise click.ClickException(str(error)) from error
+        finally:
+            structlog.configure(**before)
 
 
 @click.group(cls=StripeGroup)

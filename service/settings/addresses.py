@@ -33,8 +33,8 @@ def sqlite_file(url: str) -> Path | None:
     return Path(path)
 
 
-def public_url(url: str) -> str:
-    """Return the origin that every link of ours begins with, as browsers write one."""
+def public_url(url: str, *, name_of: str = "PUBLIC_URL") -> str:
+    """Return the origin that every link of ours begins with, as browsers write one; `name_of` is its setting."""
     try:
         parts = urlsplit(url)
         # Reading the port is what tells whether it is one.
@@ -46,7 +46,7 @@ def public_url(url: str) -> str:
     # Pages and the widget stand at the root of their host, so an address with a path would lead nowhere.
     if not sound or "?" in url or "#" in url or parts.path.strip("/"):
         raise SettingsError(
-            f"PUBLIC_URL must be an address without a path, such as https://support.paper.example, not {url!r}."
+            f"{name_of} must be an address without a path, such as https://support.paper.example, not {url!r}."
         )
     # As browsers write an origin, so that ours can be compared with theirs.
     host = f"[{name}]" if ":" in name else name

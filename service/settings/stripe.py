@@ -41,5 +41,7 @@ def stripe_settings(env: Env) -> StripeSettings:
         raise SettingsError("STRIPE_WEBHOOK_SECRET must begin with whsec_; mainstay stripe setup prints it.")
     base = text(env, "STRIPE_API_BASE")
     return StripeSettings(
-        secret_key=key, webhook_secrets=secrets, api_base=None if base is None else public_url(base)
+        secret_key=key,
+        webhook_secrets=secrets,
+        api_base=None if base is None else public_url(base, name_of="STRIPE_API_BASE"),
     )

@@ -52,7 +52,7 @@ def open_checkout(
         what `check_wish` raises: nothing is stored.
         IdempotencyKeyReused: the key came before with another wish.
         RequestInProgress: the first request with this key still runs.
-        PaymentsUnavailable: the gateway is down, or refuses this; the same request may be sent again with the same key.
+        PaymentsUnavailable: the gateway is down, or refuses; the same request may be sent again with the same key.
     """
     pledge, replayed = _write_down(door, gateway, campaign, wish, key=key, clock=clock)
     if pledge.checkout_url is None:

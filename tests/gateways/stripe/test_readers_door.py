@@ -1,0 +1,127 @@
+"""A pledge by Stripe at the service's own door: its checkout, and what a reader is told when there is none."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.desk import Desk
+from service.domain.watch.summary import beat
+from service.gateways.stripe.client import PATIENCE
+from service.settings import Settings
+from tests.api.wire import a_key, assert_problem, pledge
+from tests.clock import Clock
+from tests.conftest import settings_for
+from tests.doubles.stripe_api import KEY, StripeDouble
+from tests.gateways.stripe.asking import SECRET
+
+SESSIONS = "POST /v1/checkout/sessions"
+
+
+@pytest.fixture
+def settings(migrated_database: str, double: StripeDouble) -> Settings:
+    """Return the settings of a desk that takes money by Stripe."""
+    return settings_for(
+        migrated_database,
+        GATEWAY="stripe",
+        STRIPE_SECRET_KEY=KEY,
+        STRIPE_WEBHOOK_SECRET=SECRET,
+        STRIPE_API_BASE=double.url,
+    )
+
+
+@pytest.fixture
+def stripe_down(request: pytest.FixtureRequest, double: StripeDouble) -> StripeDouble:
+    """Let Stripe be down in one of its ways."""
+    match request.param:
+        case "silent":
+            double.troubles.time_out(SESSIONS, times=2)
+        case "refused connection":
+            double.close()
+        case status:
+            double.troubles.answer(status, SESSIONS, times=2)
+    return double
+
+
+def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClient, double: StripeDouble) -> None:
+    key = a_key()
+    first, again = pledge(client, key=key), pledge(client, key=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json == again.json
+    (session,) = double.account.all("checkout.session")
+    assert first.json["checkout_url"] == session["url"]
+    assert session["metadata"] == {"pledge_id": first.json["id"]}
+    assert session["cancel_url"].startswith("http://desk.test/support/default")
+    assert f"pledge={first.json['id']}" in session["success_url"]
+
+
+@pytest.mark.parametrize("stripe_down", ["silent", 500, 503, 429, "refused connection", 401], indirect=True)
+def test_while_stripe_is_down_a_reader_is_told_to_come_back(
+    client: FlaskClient, stripe_down: StripeDouble, clock: Clock
+) -> None:
+    key = a_key()
+    problem = pledge(client, key=key)
+    assert_problem(problem, 503, "payments_unavailable")
+    assert int(problem.headers["Retry-After"]) > 0
+    assert "stripe" not in problem.text.lower()
+    # The same request, sent again when it is well, finishes the same pledge.
+    stripe_down.close()
+    stripe_down.open()
+    stripe_down.troubles.clear()
+    clock.advance(minutes=6)
+    opened = pledge(client, key=key)
+    assert opened.status_code == 201
+    assert "Idempotent-Replayed" not in opened.headers
+    assert len(stripe_down.account.all("checkout.session")) == 1
+
+
+def test_a_checkout_whose_answer_was_lost_twice_is_found_again(
+    client: FlaskClient, double: StripeDouble, clock: Clock
+) -> None:
+    double.troubles.time_out(SESSIONS, after_effect=True, times=2)
+    key = a_key()
+    assert_problem(pledge(client, key=key), 503, "payments_unavailable")
+    opened = pledge(client, key=key)
+    assert opened.status_code == 201
+    (session,) = double.account.all("checkout.session")
+    assert opened.json["checkout_url"] == session["url"]
+
+
+def test_readers_do_not_wait_for_a_stripe_that_is_known_to_be_down(
+    client: FlaskClient, double: StripeDouble
+) -> None:
+    double.troubles.answer(500, SESSIONS, times=100)
+    for _ in range(PATIENCE):
+        pledge(client)
+    calls = double.troubles.calls[SESSIONS]
+    assert_problem(pledge(client), 503, "payments_unavailable")
+    assert double.troubles.calls[SESSIONS] == calls
+
+
+def test_what_stripe_refuses_is_not_the_readers_fault(client: FlaskClient, double: StripeDouble) -> None:
+    double.troubles.answer(400, SESSIONS)
+    problem = pledge(client)
+    assert_problem(problem, 503, "payments_unavailable")
+    assert problem.headers["Retry-After"]
+
+
+def checks(client: FlaskClient) -> dict[str, str]:
+    answer = client.get("/readyz").json
+    assert answer is not None
+    found: dict[str, str] = answer["checks"]
+    return found
+
+
+def test_a_desk_that_would_believe_nothing_is_not_ready(
+    migrated_database: str, double: StripeDouble, desk: Desk, client: FlaskClient
+) -> None:
+    from service.app import create_app
+    from service.wiring import build_desk
+
+    with desk.database.transaction() as session:
+        beat(session, worker=desk.worker_id, now=desk.clock())
+    assert checks(client)["payments"] == "ok"
+    deaf = settings_for(migrated_database, GATEWAY="stripe", STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=double.url)
+    other = build_desk(deaf, clock=desk.clock)
+    found = checks(create_app(other).test_client())
+    assert "STRIPE_WEBHOOK_SECRET" in found["payments"]
+    assert {name for name, answer in found.items() if answer != "ok"} == {"payments"}
+    other.database.engine.dispose()

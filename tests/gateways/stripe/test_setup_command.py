@@ -1,0 +1,110 @@
+"""`mainstay stripe setup`: one command that has Stripe send what we handle, and prints the secret once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from service.gateways.stripe.reading import HANDLED
+from tests.command_line import assert_refused, mainstay
+from tests.doubles.stripe_api import KEY, StripeDouble
+from tests.gateways.stripe.asking import PAGE
+
+
+@pytest.fixture
+def double() -> Iterator[StripeDouble]:
+    with StripeDouble() as double:
+        yield double
+
+
+def set_up(double: StripeDouble, folder: Path, **changes: str) -> Result:
+    environment = {
+        "DATABASE_URL": f"sqlite:///{folder}/mainstay.db",
+        "GATEWAY": "stripe",
+        "STRIPE_SECRET_KEY": KEY,
+        "STRIPE_WEBHOOK_SECRET": "",
+        "STRIPE_API_BASE": double.url,
+        "PUBLIC_URL": PAGE,
+    }
+    return mainstay("stripe", "setup", **environment | changes)
+
+
+def test_the_secret_is_printed_once_and_alone(double: StripeDouble, tmp_path: Path) -> None:
+    result = set_up(double, tmp_path)
+    assert result.exit_code == 0
+    (endpoint,) = double.account.all("webhook_endpoint")
+    assert result.stdout == f"{double.account.secrets[endpoint['id']]}\n"
+    assert endpoint["url"] == f"{PAGE}/v1/webhooks/stripe"
+    assert set(endpoint["enabled_events"]) == set(HANDLED)
+    assert endpoint["api_version"] == double.account.api_version
+    assert "STRIPE_WEBHOOK_SECRET" in result.stderr
+
+
+def test_running_it_again_updates_and_says_so(double: StripeDouble, tmp_path: Path) -> None:
+    set_up(double, tmp_path)
+    (endpoint,) = double.account.all("webhook_endpoint")
+    endpoint |= {"enabled_events": ["invoice.paid"], "status": "disabled"}
+    again = set_up(double, tmp_path)
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "Updated" in again.stderr
+    (endpoint,) = double.account.all("webhook_endpoint")
+    assert set(endpoint["enabled_events"]) == set(HANDLED)
+    assert endpoint["status"] == "enabled"
+
+
+def test_an_endpoint_in_an_older_form_is_kept_and_named(double: StripeDouble, tmp_path: Path) -> None:
+    set_up(double, tmp_path)
+    double.account.all("webhook_endpoint")[0]["api_version"] = "2019-12-03"
+    assert "2019-12-03" in set_up(double, tmp_path).stderr
+
+
+def test_another_address_has_an_endpoint_and_a_secret_of_its_own(double: StripeDouble, tmp_path: Path) -> None:
+    first = set_up(double, tmp_path).stdout
+    second = set_up(double, tmp_path, PUBLIC_URL="https://other.news.example").stdout
+    assert first != second != ""
+    assert len(double.account.all("webhook_endpoint")) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:8000",
+        "http://127.0.0.1:8000",
+        "http://[::1]:8000",
+        "http://10.0.0.7",
+        "http://192.168.1.5",
+        "http://169.254.1.1",
+        "http://desk",
+        "http://desk.local",
+        "http://desk.test",
+        "http://desk.LOCALHOST.",
+    ],
+)
+def test_an_address_that_stripe_cannot_reach_is_refused(
+    double: StripeDouble, tmp_path: Path, address: str
+) -> None:
+    assert_refused(set_up(double, tmp_path, PUBLIC_URL=address), "PUBLIC_URL", "can reach")
+    assert double.account.all("webhook_endpoint") == []
+
+
+def test_real_money_is_told_of_over_an_encrypted_line_alone(double: StripeDouble, tmp_path: Path) -> None:
+    live = {"STRIPE_SECRET_KEY": "sk_live_51Mainstay", "PUBLIC_URL": "http://support.news.example"}
+    assert_refused(set_up(double, tmp_path, **live), "https://")
+
+
+def test_without_stripe_there_is_nothing_to_set_up(double: StripeDouble, tmp_path: Path) -> None:
+    assert_refused(set_up(double, tmp_path, GATEWAY="sandbox"), "GATEWAY must be stripe")
+
+
+def test_a_key_that_stripe_refuses_is_said_in_a_sentence_without_the_key(
+    double: StripeDouble, tmp_path: Path
+) -> None:
+    result = set_up(double, tmp_path, STRIPE_SECRET_KEY="sk_test_of_somebody_else")
+    assert_refused(result, "STRIPE_SECRET_KEY")
+    assert "somebody_else" not in result.output
+
+
+def test_the_group_and_the_command_say_what_they_are_for() -> None:
+    assert "setup" in mainstay("stripe", "--help").stdout
+    assert "secret" in mainstay("stripe", "setup", "--help").stdout
