@@ -48,9 +48,16 @@ class AmountAboveMaximum(DomainError):
 
 
 class AmountNotChargeable(DomainError):
-    """The campaign would take this amount, and the gateway cannot charge it."""
+    """The campaign would take this amount, and the gateway cannot charge it.
+
+    `would_do` are the nearest amounts that it can, in minor units of the same currency.
+    """
 
     code = "amount_not_chargeable"
+
+    def __init__(self, detail: str, *, field: str | None = None, would_do: tuple[int, ...] = ()) -> None:
+        super().__init__(detail, field=field)
+        self.would_do = would_do
 
 
 class CurrencyNotAccepted(DomainError):

@@ -29,12 +29,16 @@ class Links:
         frequency: Frequency | None,
         amount_minor: int | None,
         came_from: str | None = None,
+        *,
+        currency: str | None = None,
     ) -> str:
         """Return the hosted support page with a reader's earlier choice already made.
 
+        The amount is in `currency`, else in the campaign's own.
         `came_from` is the token of the reminder that leads there (see `conversions.gift_token`).
         """
-        choice = {"frequency": frequency, "amount": amount_minor, "from": came_from}
+        other = None if currency == campaign.currency else currency
+        choice = {"frequency": frequency, "amount": amount_minor, "currency": other, "from": came_from}
         query = urlencode({name: value for name, value in choice.items() if value is not None})
         page = f"{self.public_url}/support/{campaign.slug}"
         return f"{page}?{query}" if query else page

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from service.db.campaign import Campaign
-from service.domain.errors import DomainError
+from service.domain.campaigns.offers import choices_in
+from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money
 from service.pages.api_facts import status_of
 from service.pages.gifts import typed_form
@@ -20,11 +21,15 @@ class Complaint(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """A complaint in words, the field it belongs to (`form` for the whole), and the answer's HTTP status."""
+    """A complaint in words, the field it belongs to (`form` for the whole), and the answer's HTTP status.
+
+    With `may_pass`, the same form sent again later may succeed.
+    """
 
     field: str
     sentence: str
     status: int
+    may_pass: bool = False
 
 
 # Where a refusal belongs in our forms, and the text that says it; one that is not here gets a page of its own.
@@ -38,29 +43,45 @@ PLACES = {
     "email_missing": ("email", "email_missing"),
     "invalid_email": ("email", "email_invalid"),
     "reminder_choice_not_offered": ("months", "reminder_choice_not_offered"),
+    "amount_not_chargeable": ("amount", "amount_not_chargeable"),
+    "currency_not_accepted": ("form", "currency_not_accepted"),
     "payments_unavailable": ("form", "payments_unavailable"),
     "request_in_progress": ("form", "request_in_progress"),
 }
 
 
 def say(
-    error: Complaint | DomainError, words: Words, campaign: Campaign, *, frequency: str = "", typed: str = ""
+    error: Complaint | DomainError,
+    words: Words,
+    campaign: Campaign,
+    *,
+    frequency: str = "",
+    typed: str = "",
+    currency: str | None = None,
 ) -> Said:
-    """Return a refusal in words; `frequency` and `typed` are what stands in the form.
+    """Return a refusal in words; `frequency`, `typed` and `currency` (else the campaign's own) stand in the form.
 
     Raises:
         the error itself, if no field can mend it.
     """
     if error.code not in PLACES:
         raise error
-    limits = {choice.frequency.value: choice for choice in campaign.choices}.get(frequency)
-    values = {"typed": typed.strip(), "example": typed_form(Money(750, campaign.currency), words.lang)}
+    money = currency or campaign.currency
+
+    def written(amount_minor: int) -> str:
+        return format_money(Money(amount_minor, money), words.lang)
+
+    limits = {choice.frequency.value: choice for choice in choices_in(campaign, money)}.get(frequency)
+    values = {"typed": typed.strip(), "example": typed_form(Money(750, money), words.lang)}
     if limits is not None:
         limit = limits.minimum_minor if error.code == "amount_below_minimum" else limits.maximum_minor
-        values["limit"] = format_money(Money(limit, campaign.currency), words.lang)
+        values["limit"] = written(limit)
+    if isinstance(error, AmountNotChargeable):
+        values["amounts"] = " / ".join(map(written, error.would_do))
     field, name = PLACES[error.code]
     return Said(
         field=field,
         sentence=words.fill(name, **values),
         status=status_of(error) if isinstance(error, DomainError) else 422,
+        may_pass=isinstance(error, PaymentsUnavailable),
     )

@@ -53,6 +53,7 @@ def show_reminder(token: str) -> Response:
                 row.frequency,
                 gift.amount_minor if gift else None,
                 gift_token(desk.database.keyring, row),
+                currency=gift.currency if gift else None,
             ),
             gift=_gift(row, words),
             waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],

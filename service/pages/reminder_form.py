@@ -8,20 +8,27 @@ from marshmallow import ValidationError
 
 from schemas import reminder_words
 from schemas.reminder import ReminderRequest
+from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
+from service.domain.campaigns.charging import check_amount
+from service.domain.campaigns.offers import choices_in, currencies_of
+from service.domain.errors import DomainError
+from service.domain.money.amounts import Money
 from service.domain.money.currencies import find_locale
 from service.domain.reminders.asking import ReminderWish
 from service.pages.complaints import Complaint
 from service.pages.language import Words
 from service.pages.support_form import whole
+from service.web import current_desk
 
 EVERY = "every-"
+FIELDS = ("email", "months", "frequency", "amount", "currency")
 FNV_OFFSET, FNV_PRIME, FOUR_BYTES = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderForm:
-    """What stands in the form, as text; frequency and amount (minor units) are the choice made before.
+    """What stands in the form, as text; frequency and amount (minor units of `currency`) were chosen before.
 
     `months` is "3" for a reminder that comes once, and "every-3" for one that comes again and again.
     """
@@ -30,6 +37,7 @@ class ReminderForm:
     months: str = ""
     frequency: str = ""
     amount: str = ""
+    currency: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ def reminder_options(campaign: Campaign, words: Words) -> list[ReminderOption]:
 
 def reminder_form(sent: Mapping[str, str]) -> ReminderForm:
     """Return the form with what a query or a sent form says."""
-    return ReminderForm(**{name: sent.get(name, "") for name in ("email", "months", "frequency", "amount")})
+    return ReminderForm(**{name: sent.get(name, "") for name in FIELDS})
 
 
 def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, page_url: str) -> ReminderWish:
@@ -89,14 +97,21 @@ def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, 
 
 
 def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
-    """Return the frequency and amount that were chosen before, as far as the campaign still offers them."""
-    offered = {choice.frequency.value: choice for choice in campaign.choices}.get(form.frequency)
-    amount = whole(form.amount)
-    if offered is None:
+    """Return what was chosen before, as far as the campaign still offers it and the gateway can charge it."""
+    currency = form.currency or campaign.currency
+    if currency not in currencies_of(campaign):
         return {}
-    if amount is None or not offered.minimum_minor <= amount <= offered.maximum_minor:
-        return {"frequency": form.frequency}
-    return {"frequency": form.frequency, "amount": amount}
+    offered = {choice.frequency.value: choice for choice in choices_in(campaign, currency)}
+    if form.frequency not in offered:
+        return {}
+    chosen, amount = {"frequency": form.frequency, "currency": currency}, whole(form.amount)
+    try:
+        money = Money(0 if amount is None else amount, currency)
+        limits = current_desk().gateway.limits(currency)
+        check_amount(campaign, Frequency(form.frequency), money, limits=limits, lang=campaign.lang)
+    except DomainError:
+        return chosen
+    return chosen | {"amount": amount}
 
 
 def consent_version(lang: str, agreed_to: str) -> str:

@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.errors import InvalidAddress
-from service.domain.money.amounts import Money
+from service.domain.money.amounts import Money, format_money
+from service.domain.pledges.making import charge_of
 from service.domain.pledges.sandbox_checkout import decline_checkout, find_checkout, pay_checkout
 from service.domain.pledges.ways_back import after_payment, walk_away
 from service.pages.complaints import Said, say
@@ -74,14 +75,15 @@ def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined
     links, campaign = current_desk().links, pledge.campaign
     words = words_for(campaign, pledge.lang)
     is_open = pledge.status == PledgeStatus.PENDING
-    gift = say_gift(words, pledge.frequency, Money(pledge.amount_minor, pledge.currency))
+    fees = Money(pledge.fees_minor, pledge.currency)
     return sheet(
         "sandbox.html",
         words,
         status=said.status if said else DECLINED if declined and is_open else 200,
         leads_to=[after_payment(pledge, links)],
         campaign=campaign,
-        gift=gift,
+        gift=say_gift(words, pledge.frequency, charge_of(pledge)),
+        fees=format_money(fees, words.lang) if pledge.fees_minor else None,
         is_open=is_open,
         is_expired=pledge.status == PledgeStatus.EXPIRED,
         attempt=new_attempt(),
@@ -89,6 +91,6 @@ def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined
         said=said,
         declined=declined,
         away_url=walk_away(pledge, campaign, links),
-        again_url=links.gift_page(campaign, pledge.frequency, pledge.amount_minor),
+        again_url=links.gift_page(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency),
         thanks_url=links.thank_you_page(campaign, pledge.id),
     )

@@ -1,11 +1,14 @@
 """The support page: the widget's choices as a plain form, for readers without JavaScript."""
 
+from contextlib import suppress
+
 from babel.numbers import get_currency_symbol
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.campaign import split_paragraphs
 from service.db.campaign import Campaign
+from service.domain.campaigns.offers import choices_in
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money, format_money
 from service.domain.money.currencies import find_locale
@@ -13,9 +16,18 @@ from service.domain.pledges.checkout import open_checkout
 from service.pages.complaints import Complaint, Said, say
 from service.pages.gifts import say_when, typed_form
 from service.pages.language import Words, words_for
+from service.pages.offered_money import currency_links, fee_figures
 from service.pages.reminder_form import ReminderForm, reminder_form, reminder_options
 from service.pages.sheet import sheet
-from service.pages.support_form import SupportForm, blank_form, filled_form, intent_key, read_wish
+from service.pages.support_form import (
+    SupportForm,
+    amount_in,
+    blank_form,
+    filled_form,
+    intent_key,
+    read_wish,
+    shown_currency,
+)
 from service.web import count_request, current_desk
 
 support = Blueprint("support", __name__)
@@ -49,8 +61,9 @@ def make_pledge(slug: str) -> BaseResponse:
             links=desk.links,
         )
     except (Complaint, DomainError) as error:
-        said = say(error, words, campaign, frequency=form.frequency, typed=form.other_amount)
-        return draw_form(campaign, words, form, reminder_form({"frequency": form.frequency}), said)
+        currency = shown_currency(campaign, form.currency)
+        said = say(error, words, campaign, frequency=form.frequency, typed=form.other_amount, currency=currency)
+        return draw_form(campaign, words, form, _later(campaign, form, words.lang), said)
     return redirect(opened.checkout_url, 303)
 
 
@@ -59,6 +72,7 @@ def draw_form(
 ) -> Response:
     """Return the support page with both its forms, and what is wrong in its place."""
     own, locale = campaign.texts.get(words.lang, {}), find_locale(words.lang)
+    currency = shown_currency(campaign, form.currency)
     return sheet(
         "support.html",
         words,
@@ -71,11 +85,26 @@ def draw_form(
         form=form,
         reminder=reminder,
         said=said,
-        reminder_is_open=(said is not None and said.field in ("email", "months")) or "remind" in request.args,
-        write=lambda amount: format_money(Money(amount, campaign.currency), words.lang),
-        example=typed_form(Money(750, campaign.currency), words.lang),
-        mark=get_currency_symbol(campaign.currency, locale),
+        # Who cannot give now is shown how to be asked again, with nothing to look for.
+        reminder_is_open=(said is not None and (said.may_pass or said.field in ("email", "months")))
+        or "remind" in request.args,
+        currency=currency,
+        currencies=currency_links(campaign, form, words),
+        choices=choices_in(campaign, currency),
+        fees_on=fee_figures(campaign, currency, words),
+        write=lambda amount: format_money(Money(amount, currency), words.lang),
+        example=typed_form(Money(750, currency), words.lang),
+        mark=get_currency_symbol(currency, locale),
         mark_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
         options=reminder_options(campaign, words),
         only_wait=[(months, say_when(months, words)) for months in campaign.reminder_choices[:1]],
     )
+
+
+def _later(campaign: Campaign, form: SupportForm, lang: str) -> ReminderForm:
+    """Return the other form with the choice of this one, so that who gives later need not choose again."""
+    chosen = {"frequency": form.frequency, "currency": shown_currency(campaign, form.currency)}
+    if form.currency == chosen["currency"] and form.frequency in form.presets:
+        with suppress(Complaint, DomainError):
+            chosen["amount"] = str(amount_in(form, lang))
+    return reminder_form(chosen)

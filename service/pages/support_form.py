@@ -9,6 +9,7 @@ from marshmallow import ValidationError
 
 from schemas.pledge import PledgeRequest
 from service.db.campaign import Campaign
+from service.domain.campaigns.offers import choices_in, currencies_of
 from service.domain.money.amounts import Money, parse_amount
 from service.domain.pledges.making import PledgeWish
 from service.pages.complaints import Complaint
@@ -24,42 +25,53 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 class SupportForm:
     """What stands in the form, as text: presets in minor units by frequency, another amount as it was typed.
 
-    `came_from` is the token of the reminder whose link led here.
+    All of them are in `currency`. `came_from` is the token of the reminder whose link led here.
     """
 
     frequency: str
     presets: Mapping[str, str]
+    currency: str
     other_amount: str = ""
+    covers_fees: bool = False
     came_from: str = ""
     key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
 
 def blank_form(campaign: Campaign, query: Mapping[str, str], lang: str) -> SupportForm:
     """Return the form as it is first shown, with the choice that an earlier page or mail made."""
-    presets = {str(choice.frequency): str(choice.default_minor) for choice in campaign.choices}
-    offered = {str(choice.frequency): choice for choice in campaign.choices}
-    frequency = query.get("frequency", "")
+    wanted = query.get("currency", campaign.currency)
+    currency = shown_currency(campaign, wanted)
+    offered = {str(choice.frequency): choice for choice in choices_in(campaign, currency)}
+    presets = {frequency: str(choice.default_minor) for frequency, choice in offered.items()}
+    # Not every currency need be offered at the campaign's usual frequency.
+    wishes = (query.get("frequency", ""), str(campaign.default_frequency), *offered)
     form = SupportForm(
-        frequency=frequency if frequency in offered else str(campaign.default_frequency),
+        frequency=next(wish for wish in wishes if wish in offered),
         presets=presets,
+        currency=currency,
         came_from=_token(query),
     )
     amount, choice = whole(query.get("amount", "")), offered[form.frequency]
-    if amount is None or not choice.minimum_minor <= amount <= choice.maximum_minor:
+    # An amount in money that is not taken any more says nothing about any other.
+    if amount is None or wanted != currency or not choice.minimum_minor <= amount <= choice.maximum_minor:
         return form
     if amount in choice.presets_minor:
         return replace(form, presets=presets | {form.frequency: str(amount)})
-    return replace(form, other_amount=typed_form(Money(amount, campaign.currency), lang))
+    return replace(form, other_amount=typed_form(Money(amount, currency), lang))
 
 
 def filled_form(campaign: Campaign, sent: Mapping[str, str]) -> SupportForm:
     """Return the form as the reader sent it, to be shown again with everything in it."""
     key = sent.get("key", "")
     usable = 8 <= len(key) <= LONGEST_KEY and all("!" <= sign <= "~" for sign in key)
+    currency = sent.get("currency", campaign.currency)
+    offered = [choice.frequency for choice in choices_in(campaign, shown_currency(campaign, currency))]
     form = SupportForm(
         frequency=sent.get("frequency", ""),
-        presets={str(choice.frequency): sent.get(f"preset_{choice.frequency}", "") for choice in campaign.choices},
+        presets={str(frequency): sent.get(f"preset_{frequency}", "") for frequency in offered},
+        currency=currency,
         other_amount=sent.get("other_amount", ""),
+        covers_fees=sent.get("cover_fees") == "yes",
         came_from=_token(sent),
     )
     return replace(form, key=key) if usable else form
@@ -72,16 +84,19 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
         Complaint: a field is missing or cannot be accepted.
         UnreadableAmount: what was typed is not an amount, or could be two different ones.
     """
+    if form.currency not in currencies_of(campaign):
+        raise Complaint("currency_not_accepted", field="form")
     if form.frequency not in form.presets:
         raise Complaint("frequency_missing", field="frequency")
-    amount = _amount(campaign, form, lang)
+    amount = amount_in(form, lang)
     try:
         wish = PledgeRequest().load(
             {
                 "campaign": campaign.slug,
                 "frequency": form.frequency,
                 "amount": amount,
-                "currency": campaign.currency,
+                "currency": form.currency,
+                "cover_fees": form.covers_fees,
                 "variant": VARIANT,
                 "lang": lang,
             }
@@ -102,10 +117,15 @@ def _token(given: Mapping[str, str]) -> str:
     return token if TOKEN.fullmatch(token) else ""
 
 
-def _amount(campaign: Campaign, form: SupportForm, lang: str) -> int:
+def shown_currency(campaign: Campaign, wanted: str) -> str:
+    """Return the wanted currency if the campaign takes it, else the campaign's own."""
+    return wanted if wanted in currencies_of(campaign) else campaign.currency
+
+
+def amount_in(form: SupportForm, lang: str) -> int:
     """Return the amount in minor units: the one that was typed, else the preset of the chosen frequency."""
     if form.other_amount.strip():
-        return parse_amount(form.other_amount, currency=campaign.currency, lang=lang)
+        return parse_amount(form.other_amount, currency=form.currency, lang=lang)
     amount = whole(form.presets[form.frequency])
     if amount is None:
         raise Complaint("amount_missing", field="amount")
@@ -119,4 +139,4 @@ def whole(text: str) -> int | None:
 
 def intent_key(form: SupportForm, wish: PledgeWish) -> str:
     """Return the idempotency key: the form and the choice, so that only the same choice sent again is a repeat."""
-    return f"{form.key}-{wish.frequency}-{wish.amount}"
+    return f"{form.key}-{wish.frequency}-{wish.amount}{wish.currency}{'-fees' if wish.cover_fees else ''}"

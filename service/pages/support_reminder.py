@@ -39,7 +39,7 @@ def ask_for_reminder(slug: str) -> BaseResponse:
             )
     except (Complaint, DomainError) as error:
         choice = blank_form(campaign, request.form, words.lang)
-        return draw_form(campaign, words, choice, form, say(error, words, campaign))
+        return draw_form(campaign, words, choice, form, say(error, words, campaign, currency=choice.currency))
     # The date is all that the next page is told; the address stays out of every URL.
     due_on = answer.due_on.isoformat()
     return redirect(url_for(".say_reminder_is_set", slug=slug, due_on=due_on, lang=words.lang), 303)

@@ -179,7 +179,9 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
 def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(desk: Desk, clock: Clock) -> None:
     ask(desk, READER, amount=500, frequency=Frequency.MONTHLY)
     with desk.database.transaction() as session:
-        find_campaign(session, "default").currency = "JPY"
+        campaign = find_campaign(session, "default")
+        for offer in (campaign, *campaign.choices):
+            offer.currency = "JPY"
     clock.advance(days=32)
     post = Post()
     run(desk, post)

@@ -34,7 +34,7 @@ class _Forms(HTMLParser):
             return
         elif tag == "button":
             self.button = (given.get("name", ""), given.get("value", ""))
-        elif tag == "input" and (given.get("type") != "radio" or "checked" in given):
+        elif tag == "input" and (given.get("type") not in ("radio", "checkbox") or "checked" in given):
             self.found[-1].fields[given["name"]] = given.get("value", "")
 
     def handle_data(self, data: str) -> None:

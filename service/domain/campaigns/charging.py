@@ -30,14 +30,12 @@ def check_amount(
         raise AmountBelowMinimum(f"The smallest amount is {written(choice.minimum_minor)}.", field="amount")
     if amount > choice.maximum_minor:
         raise AmountAboveMaximum(f"The largest amount is {written(choice.maximum_minor)}.", field="amount")
-    if amount < lowest:
-        least = written(_stepped_up(lowest, limits.step_minor))
-        raise AmountNotChargeable(f"The smallest amount that can be charged is {least}.", field="amount")
-    if amount % limits.step_minor:
-        more = _stepped_up(amount, limits.step_minor)
-        near = [one for one in (more - limits.step_minor, more) if lowest <= one <= choice.maximum_minor]
-        would_do = f"; give {' or '.join(map(written, near))}" if near else ""
-        raise AmountNotChargeable(f"Exactly {written(amount)} cannot be charged{would_do}.", field="amount")
+    if amount < lowest or amount % limits.step_minor:
+        more = _stepped_up(max(amount, lowest), limits.step_minor)
+        would_do = tuple(one for one in (more - limits.step_minor, more) if lowest <= one <= choice.maximum_minor)
+        near = " or ".join(map(written, would_do)) or "another amount"
+        detail = f"Exactly {written(amount)} cannot be charged; give {near}."
+        raise AmountNotChargeable(detail, field="amount", would_do=would_do)
 
 
 def fees_for(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> int:

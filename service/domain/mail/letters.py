@@ -171,6 +171,7 @@ def _letter(
             reminder.frequency,
             gift.amount_minor if gift else None,
             came_from=gift_token(keyring, reminder),
+            currency=gift.currency if gift else None,
         ),
         manage_url=links.reminder_page(token),
         cancel_url=links.reminder_cancel(token),

@@ -16,7 +16,7 @@ def after_payment(pledge: Pledge, links: Links) -> str:
 
 def walk_away(pledge: Pledge, campaign: Campaign, links: Links) -> str:
     """Return the page that the reader came from, if the newsroom lists it, else our support page."""
-    support_page = links.gift_page(campaign, pledge.frequency, pledge.amount_minor)
+    support_page = links.gift_page(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency)
     return _return_page(pledge, campaign) or _page_before(pledge, campaign, links) or support_page
 
 

@@ -1,0 +1,61 @@
+"""The currencies of a campaign and the fees on its presets, as a page without scripts shows them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from babel.numbers import get_currency_name
+
+from schemas.vocabulary import Frequency
+from service.db.campaign import Campaign
+from service.domain.campaigns.charging import fees_for
+from service.domain.campaigns.offers import choices_in, currencies_of, fee_rate
+from service.domain.money.amounts import Money, format_money
+from service.domain.money.currencies import find_locale
+from service.pages.language import Words
+from service.pages.support_form import SupportForm, shown_currency
+from service.web import current_desk
+
+
+@dataclass(frozen=True)
+class CurrencyLink:
+    """A link to the same page in another currency; the one that is shown leads nowhere else."""
+
+    name: str
+    url: str
+    is_shown: bool
+
+
+def currency_links(campaign: Campaign, form: SupportForm, words: Words) -> Sequence[CurrencyLink]:
+    """Return a link for each currency, with the frequency kept; none where there is only one."""
+    offered, shown = currencies_of(campaign), shown_currency(campaign, form.currency)
+    kept = {"lang": words.lang, "frequency": form.frequency, "from": form.came_from}
+    if len(offered) == 1:
+        return ()
+    return [
+        CurrencyLink(
+            get_currency_name(currency, locale=find_locale(words.lang)),
+            "?" + urlencode({name: value for name, value in {"currency": currency, **kept}.items() if value}),
+            currency == shown,
+        )
+        for currency in offered
+    ]
+
+
+def fee_figures(campaign: Campaign, currency: str, words: Words) -> Mapping[Frequency, str]:
+    """Return in words what covering the fees adds to each preset, by frequency; nothing where nobody may."""
+    if fee_rate(campaign, currency) is None:
+        return {}
+    limits = current_desk().gateway.limits(currency)
+
+    def figure(amount_minor: int) -> str:
+        money = Money(amount_minor, currency)
+        fees = Money(fees_for(campaign, money, limits=limits), currency)
+        return words.fill(
+            "cover_fees_figure", fees=format_money(fees, words.lang), amount=format_money(money, words.lang)
+        )
+
+    return {
+        choice.frequency: words.fill("cover_fees_figures", figures=", ".join(map(figure, choice.presets_minor)))
+        for choice in choices_in(campaign, currency)
+    }
