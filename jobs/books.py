@@ -116,17 +116,16 @@ class Books(ABC, Generic[C, L]):
         """Put on record one mail's reply, and that the next is about to leave; return whether it is still ours."""
         now, door = self._desk.clock(), self._desk.database.single_statement
         if reply is None:
-            return self._insist(door, self._is_ours, claim, self._begin, claim, now=now)
+            return self._unless_lost(claim, self._insist(door, self._is_ours, self._begin, claim, now=now))
         recorded, begun = self._insist(door, self._pass_on, reply, claim, now=now)
-        for is_ours, whose in ((recorded, reply.claim), (begun, claim)):
-            if not is_ours:
-                self._say_lost(whose)
-        return begun
+        self._unless_lost(reply.claim, recorded)
+        return self._unless_lost(claim, begun)
 
     def refuse(self, claim: C, reason: str) -> bool:
         """Put on record that a letter could not be made into a mail; return whether it was still ours."""
         now, door = self._desk.clock(), self._desk.database.transaction
-        return self._insist(door, self._is_ours, claim, self._refuse, claim, reason=reason, now=now)
+        refused = self._insist(door, self._is_ours, self._refuse, claim, reason=reason, now=now)
+        return self._unless_lost(claim, refused)
 
     def give_up(self, address: str) -> None:
         """Put on record that no mail will ever reach this address."""
@@ -150,13 +149,12 @@ class Books(ABC, Generic[C, L]):
     def _finish(self, session: Session, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:
         now = self._desk.clock()
         if reply is not None:
-            self._is_ours(session, reply.claim, self._record, reply, now=now)
+            self._unless_lost(reply.claim, self._is_ours(session, self._record, reply, now=now))
         return self._settle(session, claims, now=now)
 
     def _is_ours(
         self,
         session: Session,
-        claim: C,
         write: Callable[Concatenate[Session, P], None],
         *args: P.args,
         **kwargs: P.kwargs,
@@ -164,7 +162,6 @@ class Books(ABC, Generic[C, L]):
         try:
             write(session, *args, **kwargs)
         except LeaseLost:
-            self._say_lost(claim)
             return False
         return True
 
@@ -185,5 +182,7 @@ class Books(ABC, Generic[C, L]):
                 time.sleep(pause)
                 pause = min(pause * 2, 2)
 
-    def _say_lost(self, claim: C) -> None:
-        log.info(self.events.lease_lost, **self.names(claim))
+    def _unless_lost(self, claim: C, is_ours: bool) -> bool:
+        if not is_ours:
+            log.info(self.events.lease_lost, **self.names(claim))
+        return is_ours

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from jobs.announce_renewals import announce_renewals
 from jobs.apply_gateway_events import apply_gateway_events
 from jobs.beat import beat
 from jobs.expire_pledges import expire_pledges
@@ -15,6 +16,7 @@ from jobs.forget_readers import forget_readers
 from jobs.note_vanished_workers import note_vanished_workers
 from jobs.reconcile import reconcile
 from jobs.return_lost_reminders import return_lost_reminders
+from jobs.send_notices import return_lost_notices, send_notices
 from jobs.send_reminders import send_reminders
 from service.desk import Desk
 
@@ -37,10 +39,13 @@ JOBS = (
     Job("beat", beat, 5, is_recorded=False),
     Job("send_reminders", send_reminders, 5),
     Job("return_lost_reminders", return_lost_reminders, 5),
+    Job("send_notices", send_notices, 2),
+    Job("return_lost_notices", return_lost_notices, 5),
     Job("apply_gateway_events", apply_gateway_events, 2),
     Job("note_vanished_workers", note_vanished_workers, 30),
     Job("fetch_balances", fetch_balances, 60),
     Job("reconcile", reconcile, 600),
+    Job("announce_renewals", announce_renewals, 3600),
     Job("expire_pledges", expire_pledges, 600),
     Job("forget_event_payloads", forget_event_payloads, 3600),
     Job("forget_idempotency_keys", forget_idempotency_keys, 3600),

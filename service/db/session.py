@@ -30,8 +30,9 @@ def make_engine(settings: Settings, keyring: Keyring) -> Engine:
             path.parent.mkdir(parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
     else:
-        # Each connection to the mail server takes two of these, beside the jobs or the threads of the web process.
-        overflow = 8 + 2 * settings.mail.connections
+        # Each connection to the mail server takes two of these, beside the jobs or the threads of the web process;
+        # the notices have one more such connection.
+        overflow = 8 + 2 * (settings.mail.connections + 1)
         options |= {"pool_size": 8, "max_overflow": overflow, "pool_timeout": CONNECT_SECONDS}
         if "connect_timeout" not in settings.database_url:
             options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}

@@ -7,7 +7,7 @@ apart are fewer than the mail services that report an address in lower case, and
 
 import datetime
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import and_, delete, distinct, func, or_, select
@@ -70,11 +70,13 @@ def suppress_supporter(
         suppress(session, address, reason=reason, now=now, scope=scope)
 
 
-def suppressed_among(session: Session, wanted: Iterable[Addressee]) -> dict[uuid.UUID, Suppressed]:
+def suppressed_among(
+    session: Session, wanted: Iterable[Addressee], *, but: Collection[Suppressed] = ()
+) -> dict[uuid.UUID, Suppressed]:
     """Return which of these mails must not leave, and why, in one query however many they are.
 
     A bounce or a complaint always counts. What the reader said counts only if they said it after they asked for
-    this mail, since they take it back by asking again.
+    this mail, since they take it back by asking again. The reasons in `but` do not count at all.
     """
     mails = [(key, hashes(session, address), slug, asked_at) for key, address, slug, asked_at in wanted]
     if not mails:
@@ -87,7 +89,8 @@ def suppressed_among(session: Session, wanted: Iterable[Addressee]) -> dict[uuid
     found = {}
     for key, tried, slug, asked_at in mails:
         standing = [known.get((email_hash, scope)) for email_hash in tried for scope in (EVERYWHERE, slug)]
-        reasons = [row[0] for row in standing if row and (row[0] in FOR_GOOD or row[1] > asked_at)]
+        counting = [row for row in standing if row and row[0] not in but]
+        reasons = [reason for reason, at in counting if reason in FOR_GOOD or at > asked_at]
         if reasons:
             # The words stand in the vocabulary with what holds for good first.
             found[key] = min(reasons, key=list(Suppressed).index)

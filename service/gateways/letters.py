@@ -1,5 +1,6 @@
 """Writing a letter as a mail: its words, set in the templates of text and HTML, under its headers."""
 
+from collections.abc import Mapping
 from email.utils import parseaddr
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -8,6 +9,7 @@ from service.domain.money.currencies import find_locale
 from service.domain.ports import Clock, Letter, Mail, NoticeLetter
 from service.gateways.mail_words import language_of, words_of
 from service.gateways.mime import write_message
+from service.gateways.notice_words import notice_words
 
 
 class LetterWriter:
@@ -29,30 +31,35 @@ class LetterWriter:
         )
 
     def write(self, letter: Letter) -> Mail:
-        """Return the mail: text and HTML, with one-click unsubscribing (RFC 8058).
+        """Return the mail: text and HTML, with one-click unsubscribing (RFC 8058) where there is a list to leave.
 
         Raises:
             ValueError: a header would be forged, such as by a line break in an address.
         """
-        if isinstance(letter, NoticeLetter):
-            raise TypeError("notices have no words yet")
         lang = language_of(letter)
-        words = words_of(letter, lang)
+        words: Mapping[str, object]
+        if isinstance(letter, NoticeLetter):
+            words, unsubscribe_url = notice_words(letter, lang), None
+            button_url, link_url = letter.page_url, letter.readers_page_url
+        else:
+            words, unsubscribe_url = words_of(letter, lang), letter.cancel_url
+            button_url = letter.manage_url if letter.asks_to_confirm else letter.give_url
+            link_url = letter.manage_url
         view = {
             **words,
             "lang": lang,
             "direction": find_locale(lang).text_direction,
             "campaign": letter.campaign_name,
-            "button_url": letter.manage_url if letter.asks_to_confirm else letter.give_url,
-            "link_url": letter.manage_url,
+            "button_url": button_url,
+            "link_url": link_url,
         }
         content = write_message(
             sender=self._sender,
             to=letter.to,
-            subject=words["subject"],
+            subject=str(words["subject"]),
             date=self._clock(),
             message_id=letter.message_id,
-            unsubscribe_url=letter.cancel_url,
+            unsubscribe_url=unsubscribe_url,
             lang=lang,
             text=self._templates.get_template("mail.txt").render(view),
             html=self._templates.get_template("mail.html").render(view),

@@ -9,12 +9,12 @@ from babel.units import format_unit
 from schemas.texts import choose_language, texts_in
 from service.domain.money.amounts import format_money
 from service.domain.money.currencies import find_locale
-from service.domain.ports import ReminderLetter
+from service.domain.ports import Letter, ReminderLetter
 
 LONGEST_PAGE_NAME = 200
 
 
-def language_of(letter: ReminderLetter) -> str:
+def language_of(letter: Letter) -> str:
     """Return the language to write in: the reader's, if we have texts in it, else English."""
     # What the campaign says in a language of its own makes it a language that we write.
     own = (letter.lang,) if letter.texts else ()
@@ -27,9 +27,9 @@ def words_of(letter: ReminderLetter, lang: str) -> dict[str, str]:
     filled = {
         "campaign": letter.campaign_name,
         "heading": letter.campaign_heading,
-        "date": _say_date(letter.asked_on, lang),
+        "date": say_date(letter.asked_on, lang),
         "page": page_name(letter.asked_where or ""),
-        "amount": "" if letter.money is None else _say_money(letter.money, lang),
+        "amount": "" if letter.money is None else say_money(letter.money, lang),
         "every": "" if letter.every_months is None else _say_interval(letter.every_months, texts, lang),
     }
     parts = _parts_of_a_confirmation(letter) if letter.asks_to_confirm else _parts_of_a_reminder(letter)
@@ -80,11 +80,12 @@ def page_name(url: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _say_date(date: datetime.date, lang: str) -> str:
+def say_date(date: datetime.date, lang: str) -> str:
+    """Return a date in its long form: "November 23, 2026"."""
     return format_date(date, format="long", locale=find_locale(lang))
 
 
-_say_money = lru_cache(maxsize=4096)(format_money)
+say_money = lru_cache(maxsize=4096)(format_money)
 
 
 def _say_interval(months: int, texts: dict[str, str], lang: str) -> str:

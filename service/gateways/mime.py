@@ -27,13 +27,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 _MULTIPART = b"\r\n".join(
     (
-        b"List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         b"Auto-Submitted: auto-generated",
         b"MIME-Version: 1.0",
         b'Content-Type: multipart/alternative; boundary="' + BOUNDARY + b'"',
         b"",
     )
 )
+_ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 _PART = (
     b"\r\n--" + BOUNDARY + b'\r\nContent-Type: text/%b; charset="utf-8"'
     b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
@@ -48,7 +48,7 @@ def write_message(
     subject: str,
     date: datetime.datetime,
     message_id: str,
-    unsubscribe_url: str,
+    unsubscribe_url: str | None,
     lang: str,
     text: str,
     html: str,
@@ -68,7 +68,7 @@ def write_message(
             folded("Subject", subject),
             f"Date: {format_datetime(date)}\r\n".encode(),
             _whole("Message-ID", message_id),
-            _whole("List-Unsubscribe", f"<{unsubscribe_url}>"),
+            _unsubscribing(unsubscribe_url),
             _MULTIPART,
             folded("Content-Language", lang),
             _TEXT_PART,
@@ -78,6 +78,11 @@ def write_message(
             _END,
         )
     )
+
+
+def _unsubscribing(url: str | None) -> bytes:
+    """Return the headers for one-click unsubscribing (RFC 8058), where there is something to unsubscribe from."""
+    return b"" if url is None else _whole("List-Unsubscribe", f"<{url}>") + _ONE_CLICK
 
 
 @lru_cache(maxsize=1024)

@@ -39,9 +39,11 @@ class ReminderLetter:
 class NoticeLetter:
     """All that a mail about a pledge says, or one with a link to sign in; `to` and the links are the reader's own.
 
-    `money` is what was or will be paid, fees included; `falls_on` is when: of the payment, the next try, the
-    renewal or the end. `number` is which of at most three mails about one missed payment this is. `legal_name` and
-    `tax_line` stand on receipts.
+    `money` is what was or will be paid, `fees` included, the part that covers the gateway's share; `falls_on` is
+    when: of the payment, the next try, the renewal or the end. `number` is which of at most three mails about one
+    missed payment this is, and `is_unpaid` tells an end because of such payments from one that was asked for.
+    `legal_name` and `tax_line` stand on receipts. `page_url` is where the button leads, with `leads_to_pledge` to
+    the pledge's own page; at `readers_page_url` the reader sees all that they give.
     """
 
     kind: NoticeKind
@@ -54,7 +56,11 @@ class NoticeLetter:
     money: Money | None
     falls_on: datetime.date | None
     page_url: str = field(repr=False)
+    readers_page_url: str
     number: int = 1
+    is_unpaid: bool = False
+    leads_to_pledge: bool = False
+    fees: Money | None = None
     receipt_number: str | None = None
     legal_name: str | None = None
     tax_line: str | None = None

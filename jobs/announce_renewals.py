@@ -1,0 +1,23 @@
+"""Writes down the notices about annual pledges that are soon to be paid again; another job sends them."""
+
+import threading
+
+import structlog
+
+from service.desk import Desk
+from service.domain.notices.renewals import announce_next_renewals
+
+log = structlog.get_logger()
+
+
+def announce_renewals(desk: Desk, stop: threading.Event) -> dict[str, int]:
+    """Announce all that renew within three weeks and were not announced yet, a batch at a time."""
+    announced = 0
+    while not stop.is_set():
+        with desk.database.transaction() as session:
+            batch = announce_next_renewals(session, now=desk.clock())
+        if not batch:
+            break
+        log.info("renewals_announced", count=batch)
+        announced += batch
+    return {"announced": announced}

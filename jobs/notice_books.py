@@ -1,0 +1,67 @@
+"""The books of notices: few at once, so that whoever waits for a link to sign in waits for few mails before it."""
+
+import datetime
+from collections import Counter
+
+import structlog
+from sqlalchemy.orm import Session
+
+from jobs.books import Batch, Books
+from jobs.mail_events import NOTICES
+from service.domain.mail.deliveries import Reply
+from service.domain.notice_mail.claims import NoticeClaim, claim_due_notices, longest_notice_wait
+from service.domain.notice_mail.deliveries import begin_notice, record_notice_reply
+from service.domain.notice_mail.letters import write_notices
+from service.domain.notice_mail.settling import refuse_notice, settle_notices
+from service.domain.ports import NoticeLetter
+
+log = structlog.get_logger()
+
+
+class NoticeBooks(Books[NoticeClaim, NoticeLetter]):
+    """Notices, each of which is its own delivery record."""
+
+    events = NOTICES
+    largest_batch = 20
+
+    def is_anything_due(self) -> bool:
+        """Whether a notice is due."""
+        with self._desk.database.reading() as session:
+            return longest_notice_wait(session, now=self._desk.clock()) is not None
+
+    def claim(self) -> Batch[NoticeClaim, NoticeLetter]:
+        """Claim what is due and write its letters, in two transactions as for reminders."""
+        desk, now = self._desk, self._desk.clock()
+        with desk.database.transaction() as session:
+            claims = claim_due_notices(
+                session, worker=desk.worker_id, now=now, limit=self.batch_size(), lease=desk.lease
+            )
+        with desk.database.transaction() as session:
+            drafts = write_notices(session, claims, links=desk.links, now=now)
+            slots = self.slots(session, len(drafts.letters), now=now)
+        if drafts.ended["failed"]:
+            log.warning("notices_unwritable", count=drafts.ended["failed"])
+        return Batch(drafts, slots)
+
+    def names(self, claim: NoticeClaim) -> dict[str, str]:
+        """Return which notice it is."""
+        return {"notice": str(claim.notice_id)}
+
+    def _begin(self, session: Session, claim: NoticeClaim, *, now: datetime.datetime) -> None:
+        begin_notice(session, claim, now=now)
+
+    def _record(self, session: Session, reply: Reply[NoticeClaim], *, now: datetime.datetime) -> None:
+        record_notice_reply(session, reply, now=now)
+
+    def _pass_on(
+        self, session: Session, reply: Reply[NoticeClaim], claim: NoticeClaim, *, now: datetime.datetime
+    ) -> tuple[bool, bool]:
+        recorded = self._is_ours(session, self._record, reply, now=now)
+        return recorded, self._is_ours(session, self._begin, claim, now=now)
+
+    def _refuse(self, session: Session, claim: NoticeClaim, *, reason: str, now: datetime.datetime) -> None:
+        refuse_notice(session, claim, reason=reason, now=now)
+
+    def _settle(self, session: Session, claims: list[NoticeClaim], *, now: datetime.datetime) -> Counter[str]:
+        holds_doubtful = self._desk.settings.mail.holds_doubtful
+        return settle_notices(session, claims, holds_doubtful=holds_doubtful, now=now)

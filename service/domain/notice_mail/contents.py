@@ -1,0 +1,119 @@
+"""What each kind of notice tells: amounts, dates and where its button leads."""
+
+import dataclasses
+import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import NoticeKind
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge
+from service.domain.campaigns.own_texts import own_texts
+from service.domain.links import Links
+from service.domain.mail.drafts import Unwritable
+from service.domain.money.amounts import Money
+from service.domain.notice_mail.cases import RECURRING, Case
+from service.domain.notices.receipts import receipt_number
+from service.domain.pledges.making import charge_of
+from service.domain.pledges.own_page import pledge_token
+from service.domain.ports import NoticeLetter
+from service.domain.sign_in.links import make_link
+from service.domain.supporters import keyring_in
+
+
+def letter_about(
+    session: Session, case: Case, campaign: Campaign, to: str, *, links: Links, now: datetime.datetime
+) -> NoticeLetter:
+    """Return the letter to this address; a link to sign in is made now, and only its hash is kept.
+
+    Raises:
+        Unwritable: something that it is about was deleted.
+    """
+    notice, pledge = case.notice, case.pledge
+    plain = NoticeLetter(
+        kind=notice.kind,
+        message_id=f"<notice-{notice.id}@{links.host}>",
+        to=to,
+        lang=notice.lang,
+        campaign_name=campaign.name,
+        texts=own_texts(campaign, notice.lang),
+        frequency=None,
+        money=None,
+        falls_on=notice.falls_on,
+        page_url=links.readers_page(),
+        readers_page_url=links.readers_page(),
+    )
+    if notice.kind == NoticeKind.SIGN_IN:
+        return _sign_in(session, case, plain, links=links, now=now)
+    if pledge is None:
+        raise Unwritable("its pledge was deleted")
+    plain = dataclasses.replace(plain, frequency=pledge.frequency)
+    own_page = links.pledge_page(pledge_token(keyring_in(session), pledge, now=now))
+    match notice.kind:
+        case NoticeKind.RECEIPT:
+            return _receipt(case, campaign, pledge, plain, own_page)
+        case NoticeKind.MISSED:
+            # A day of the next try that is over is not named any more.
+            is_ahead = notice.falls_on is not None and notice.falls_on >= case.today(now)
+            return dataclasses.replace(
+                plain,
+                money=charge_of(pledge),
+                falls_on=notice.falls_on if is_ahead else None,
+                number=_number(notice.about),
+                page_url=own_page,
+            )
+        case NoticeKind.RENEWAL:
+            return dataclasses.replace(plain, money=charge_of(pledge), page_url=own_page)
+        case _:
+            return dataclasses.replace(
+                plain, is_unpaid=case.is_unpaid, page_url=_begin_again(campaign, pledge, links)
+            )
+
+
+def _sign_in(
+    session: Session, case: Case, plain: NoticeLetter, *, links: Links, now: datetime.datetime
+) -> NoticeLetter:
+    notice = case.notice
+    if case.sign_in is None:
+        raise Unwritable("its wish to sign in was forgotten")
+    return dataclasses.replace(
+        plain,
+        # Each try has a link of its own and is another mail, which no mail program must take for the one before.
+        message_id=f"<notice-{notice.id}-{notice.lease_number}@{links.host}>",
+        page_url=links.sign_in_page(make_link(session, case.sign_in, now)),
+    )
+
+
+def _receipt(case: Case, campaign: Campaign, pledge: Pledge, plain: NoticeLetter, own_page: str) -> NoticeLetter:
+    payment = case.payment
+    if payment is None:
+        raise Unwritable("its payment was deleted")
+    paid_on = payment.paid_at.astimezone(ZoneInfo(campaign.timezone)).date()
+    money = Money(payment.amount_minor, payment.currency)
+    goes_on = pledge.status in RECURRING
+    # Of an amount that was changed since, what part of it covered the fees is not known any more.
+    knows_fees = pledge.fees_minor > 0 and money == charge_of(pledge)
+    return dataclasses.replace(
+        plain,
+        money=money,
+        falls_on=paid_on,
+        page_url=own_page if goes_on else plain.readers_page_url,
+        leads_to_pledge=goes_on,
+        fees=Money(pledge.fees_minor, pledge.currency) if knows_fees else None,
+        receipt_number=receipt_number(payment.id, payment.paid_at.year),
+        legal_name=campaign.legal_name,
+        tax_line=campaign.tax_line,
+    )
+
+
+def _begin_again(campaign: Campaign, pledge: Pledge, links: Links) -> str:
+    # An amount in another currency than the campaign's first would be taken for one in that.
+    amount = pledge.amount_minor if pledge.currency == campaign.currency else None
+    return links.gift_page(campaign, pledge.frequency, amount)
+
+
+def _number(about: str) -> int:
+    """Return which mail about one bill this is, as it stands behind the bill's name: `in_1#2`."""
+    _, _, number = about.rpartition("#")
+    return int(number) if number.isascii() and number.isdigit() else 1

@@ -1,0 +1,72 @@
+"""The record of a notice's mail, in its own row: written before it leaves, completed by what the server said."""
+
+import datetime
+
+from sqlalchemy import func, or_, update
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import DeliveryOutcome, NoticeStatus
+from service.db.notice import Notice, stands
+from service.domain.errors import LeaseLost
+from service.domain.mail.deliveries import REPLY_CHARACTERS, Reply
+from service.domain.notice_mail.claims import NoticeClaim
+
+
+def begin_notice(session: Session, claim: NoticeClaim, *, now: datetime.datetime) -> None:
+    """Write down that this mail is about to leave: one more attempt.
+
+    Raises:
+        LeaseLost: the notice was taken over or forgotten since it was claimed, or its mail has left.
+    """
+    begun = session.execute(
+        update(Notice)
+        .where(
+            Notice.id == claim.notice_id,
+            Notice.lease_number == claim.lease_number,
+            stands(NoticeStatus.SENDING),
+            # A mail that was accepted is not sent again, even if its worker came back too late to say so.
+            func.coalesce(Notice.outcome, DeliveryOutcome.LEAVING) != DeliveryOutcome.ACCEPTED,
+        )
+        .values(
+            attempts=Notice.attempts + 1,
+            outcome=DeliveryOutcome.LEAVING,
+            began_at=now,
+            reply=None,
+            ended_at=None,
+        )
+        .returning(Notice.id)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if begun is None:
+        raise LeaseLost("This notice was taken over or forgotten since it was claimed.")
+
+
+def record_notice_reply(session: Session, reply: Reply[NoticeClaim], *, now: datetime.datetime) -> None:
+    """Write down what became of a mail; writing it twice changes nothing.
+
+    An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
+
+    Raises:
+        LeaseLost: another worker has taken this notice since.
+    """
+    withdrawn = reply.outcome == DeliveryOutcome.WITHDRAWN
+    leaving = Notice.outcome == DeliveryOutcome.LEAVING
+    recorded = session.execute(
+        update(Notice)
+        .where(
+            Notice.id == reply.claim.notice_id,
+            Notice.lease_number == reply.claim.lease_number,
+            # Saying the same again is no contradiction; but an attempt must not be taken back twice.
+            leaving if withdrawn else or_(leaving, Notice.outcome == reply.outcome),
+        )
+        .values(
+            attempts=Notice.attempts - (1 if withdrawn else 0),
+            outcome=reply.outcome,
+            reply=reply.words[:REPLY_CHARACTERS],
+            ended_at=now,
+        )
+        .returning(Notice.id)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if recorded is None:
+        raise LeaseLost("Another worker has taken this notice since.")

@@ -1,0 +1,49 @@
+"""Notices to write, one of each kind and in each of its variants, for the tests of their words."""
+
+import dataclasses
+import datetime
+from typing import Any
+
+from schemas.vocabulary import Frequency, NoticeKind
+from service.domain.money.amounts import Money
+from service.domain.ports import NoticeLetter
+
+DAY = datetime.date(2026, 12, 23)
+NOTICE = NoticeLetter(
+    kind=NoticeKind.RECEIPT,
+    message_id="<notice-1@desk.test>",
+    to="reader@news.example",
+    lang="en",
+    campaign_name="The Paper",
+    texts={},
+    frequency=Frequency.MONTHLY,
+    money=Money(750, "USD"),
+    falls_on=DAY,
+    page_url="http://desk.test/p/token",
+    readers_page_url="http://desk.test/me",
+)
+RECEIPT: dict[str, Any] = {
+    "receipt_number": "2026-7K3Q-9XTM-4BHF",
+    "legal_name": "The Paper Foundation",
+    "tax_line": "EIN 12-3456789. No goods or services were given in return.",
+    "fees": Money(52, "USD"),
+    "leads_to_pledge": True,
+}
+VARIANTS: list[dict[str, Any]] = [
+    *({"kind": NoticeKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
+    {"kind": NoticeKind.RECEIPT, "frequency": Frequency.ONCE, "receipt_number": "2026-0000-0000-0000"},
+    *({"kind": NoticeKind.MISSED, "number": number} for number in (1, 2, 3)),
+    *({"kind": NoticeKind.MISSED, "frequency": frequency, "falls_on": None} for frequency in Frequency),
+    {"kind": NoticeKind.RENEWAL, "frequency": Frequency.ANNUAL},
+    *(
+        {"kind": NoticeKind.ENDED, "frequency": frequency, "is_unpaid": unpaid, "money": None}
+        for frequency in Frequency
+        for unpaid in (False, True)
+    ),
+    {"kind": NoticeKind.SIGN_IN, "frequency": None, "money": None, "falls_on": None},
+]
+
+
+def notice(**changes: Any) -> NoticeLetter:
+    """Return a notice with some of it changed."""
+    return dataclasses.replace(NOTICE, **changes)

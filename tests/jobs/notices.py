@@ -1,0 +1,119 @@
+"""Notices that are due, a desk that sends them through a mailer of the test's, and where they stand."""
+
+import dataclasses
+import datetime
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from jobs.send_notices import send_notices
+from schemas.vocabulary import Frequency, NoticeKind, PaymentStatus, PledgeStatus
+from service.db.base import new_id
+from service.db.campaign import Campaign
+from service.db.notice import Notice
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.db.sign_in import SignIn
+from service.desk import Desk
+from service.domain.breaker import Breaker
+from service.domain.notices.asking import put_notice
+from service.domain.supporters import meet_supporter
+from tests.jobs.posts import READER, Post
+
+
+def put_pledge(
+    desk: Desk, *, to: str = READER, status: PledgeStatus = PledgeStatus.ACTIVE, **changes: Any
+) -> uuid.UUID:
+    """Store a monthly pledge of this reader's, without a mail about it; return its id."""
+    with desk.database.transaction() as session:
+        campaign = session.scalars(select(Campaign).where(Campaign.slug == "default")).one()
+        row = {
+            "id": new_id(),
+            "campaign_id": campaign.id,
+            "supporter_id": meet_supporter(session, to, now=desk.clock()),
+            "status": status,
+            "frequency": Frequency.MONTHLY,
+            "amount_minor": 500,
+            "currency": "USD",
+            "lang": "en",
+            "gateway": "stripe",
+            "created_at": desk.clock(),
+        }
+        session.add(Pledge(**(row | changes)))
+        return (row | changes)["id"]
+
+
+def put(
+    desk: Desk,
+    kind: NoticeKind,
+    *,
+    to: str = READER,
+    about: str | None = None,
+    pledge_id: uuid.UUID | None = None,
+    lang: str = "en",
+    falls_on: datetime.date | None = None,
+    paid_at: datetime.datetime | None = None,
+) -> uuid.UUID:
+    """Write down that a notice is to leave, with all that it is about; return its id."""
+    now = desk.clock()
+    if kind != NoticeKind.SIGN_IN and pledge_id is None:
+        pledge_id = put_pledge(desk, to=to)
+    with desk.database.transaction() as session:
+        supporter_id = meet_supporter(session, to, now=now)
+        more: dict[str, Any] = {"pledge_id": pledge_id}
+        if kind == NoticeKind.RECEIPT:
+            payment = Payment(
+                id=new_id(),
+                pledge_id=pledge_id,
+                status=PaymentStatus.SUCCEEDED,
+                amount_minor=500,
+                currency="USD",
+                gateway="stripe",
+                gateway_reference=f"paid-{new_id()}",
+                paid_at=paid_at or now,
+            )
+            session.add(payment)
+            session.flush()
+            more["payment_id"] = payment.id
+        if kind == NoticeKind.SIGN_IN:
+            wish = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
+            session.add(wish)
+            session.flush()
+            more = {"sign_in_id": wish.id}
+        named = about or str(new_id())
+        put_notice(session, kind, named, lang=lang, now=now, supporter_id=supporter_id, falls_on=falls_on, **more)
+        return session.scalars(select(Notice.id).where(Notice.kind == kind, Notice.about == named)).one()
+
+
+def with_notice_post(desk: Desk, post: Post) -> Desk:
+    """Return the desk with another mailer for notices."""
+    return dataclasses.replace(desk, notice_mailer=post, breaker=Breaker())
+
+
+def run(desk: Desk, post: Post | None = None) -> Mapping[str, int]:
+    """Run the job once, with another mailer if one is given; return what it counts."""
+    counts = send_notices(desk if post is None else with_notice_post(desk, post), threading.Event())
+    assert counts is not None
+    return counts
+
+
+def find(desk: Desk, notice_id: uuid.UUID) -> Notice:
+    """Return a notice as it stands."""
+    with desk.database.reading() as session:
+        return session.get_one(Notice, notice_id)
+
+
+def standing(desk: Desk) -> dict[str, int]:
+    """Return how many notices stand where."""
+    with desk.database.reading() as session:
+        rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status))
+        return {status.value: count for status, count in rows}
+
+
+def change_pledge(desk: Desk, pledge_id: uuid.UUID, **values: Any) -> None:
+    """Change a pledge past all rules."""
+    with desk.database.transaction() as session:
+        session.execute(update(Pledge).where(Pledge.id == pledge_id).values(values))

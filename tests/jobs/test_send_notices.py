@@ -1,0 +1,195 @@
+"""Receipts and the other notices: each leaves once, what cannot leave says why, and nothing needless is told."""
+
+import datetime
+import threading
+
+import pytest
+from sqlalchemy import func, select, text
+
+from jobs.send_notices import send_notices
+from jobs.send_reminders import send_reminders
+from schemas.vocabulary import NoticeKind, NoticeStatus, PledgeStatus, Suppressed
+from service.db.notice import Notice
+from service.db.outbox_mail import OutboxMail
+from service.db.sign_in import SignIn
+from service.desk import Desk
+from service.domain.mail.backoff import MOST_ATTEMPTS
+from service.domain.mail.tallies import tallies
+from service.domain.ports import MailDelayed, MailRefused, MailServerAway, NoticeLetter
+from service.domain.supporters import erase_supporter
+from service.domain.suppression import suppress
+from tests.clock import Clock
+from tests.jobs.notices import change_pledge, find, put, put_pledge, run, with_notice_post
+from tests.jobs.posts import READER, Post, told_to_stop, with_post
+
+GO_ON = threading.Event()
+FOREVER = datetime.date(2030, 1, 1)
+
+
+def test_a_notice_leaves_once(desk: Desk) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    post = Post()
+    for _ in range(3):
+        run(desk, post)
+    assert post.addresses == [READER]
+    notice = find(desk, notice_id)
+    assert (notice.status, notice.outcome, notice.attempts) == ("sent", "accepted", 1)
+    assert (notice.leased_by, notice.leased_until, notice.reply) == (None, None, "250 OK")
+    with desk.database.reading() as session:
+        assert tallies(session)["sent"] == 1
+
+
+def test_notices_leave_on_sqlite_as_well(sqlite_desk: Desk) -> None:
+    for number in range(45):
+        put(sqlite_desk, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
+    put(sqlite_desk, NoticeKind.SIGN_IN)
+    assert run(sqlite_desk)["sent"] == 46
+    with sqlite_desk.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(OutboxMail)) == 46
+
+
+def test_who_waits_for_a_link_is_served_before_any_receipt(desk: Desk, clock: Clock) -> None:
+    for number in range(25):
+        put(desk, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
+    clock.advance(minutes=1)
+    put(desk, NoticeKind.SIGN_IN, to="waiting@news.example")
+    post = Post()
+    run(desk, post)
+    assert post.addresses[0] == "waiting@news.example"
+    assert len(post.addresses) == 26
+
+
+def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(desk: Desk) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    post = Post()
+    send_reminders(with_post(desk, post), GO_ON)
+    assert post.letters == []
+    assert find(desk, notice_id).status == NoticeStatus.SCHEDULED
+
+
+def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(desk: Desk, clock: Clock) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    seen: set[str] = set()
+
+    def later(letter: NoticeLetter) -> None:
+        seen.add(letter.message_id)
+        raise MailDelayed("greylisted (450)")
+
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        run(desk, Post(later))
+        notice = find(desk, notice_id)
+        assert notice.attempts == attempt
+        assert notice.reason == "greylisted (450)"
+        clock.now = max(clock.now, notice.due_at)
+    assert notice.status == NoticeStatus.FAILED
+    assert len(seen) == 1
+
+
+def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(desk: Desk) -> None:
+    first, second = put(desk, NoticeKind.RECEIPT), put(desk, NoticeKind.ENDED, falls_on=FOREVER)
+
+    def dead(_: NoticeLetter) -> None:
+        raise MailRefused("no such mailbox (550)", dead_address=True)
+
+    tries = []
+    run(desk, Post(lambda letter: (tries.append(letter.to), dead(letter))))
+    assert find(desk, first).status == NoticeStatus.FAILED
+    third = put(desk, NoticeKind.RECEIPT)
+    run(desk, Post())
+    assert (find(desk, third).status, find(desk, third).reason) == ("skipped", "suppressed: hard_bounce")
+    assert find(desk, second).status == NoticeStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("reason", "leaves"),
+    [
+        (Suppressed.UNSUBSCRIBE, True),
+        (Suppressed.COMPLAINT, False),
+        (Suppressed.HARD_BOUNCE, False),
+        (Suppressed.ERASURE, False),
+    ],
+)
+def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothing(
+    desk: Desk, clock: Clock, reason: Suppressed, leaves: bool
+) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    clock.advance(seconds=1)
+    with desk.database.transaction() as session:
+        suppress(session, READER, reason=reason, now=clock())
+    post = Post()
+    run(desk, post)
+    assert len(post.letters) == leaves
+    assert find(desk, notice_id).status == ("sent" if leaves else "skipped")
+
+
+def test_an_erased_reader_leaves_no_notice_behind(desk: Desk) -> None:
+    put(desk, NoticeKind.RECEIPT)
+    put(desk, NoticeKind.SIGN_IN)
+    with desk.database.transaction() as session:
+        erase_supporter(session, READER, now=desk.clock())
+    post = Post()
+    run(desk, post)
+    assert post.letters == []
+    with desk.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Notice)) == 0
+        assert session.scalar(select(func.count()).select_from(SignIn)) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "falls_on", "changes", "reason"),
+    [
+        (NoticeKind.MISSED, None, {"status": PledgeStatus.ACTIVE}, "not_past_due"),
+        (NoticeKind.MISSED, None, {"status": PledgeStatus.CANCELLED}, "not_past_due"),
+        (NoticeKind.MISSED, None, {"status": PledgeStatus.PAST_DUE}, None),
+        (NoticeKind.RENEWAL, FOREVER, {"status": PledgeStatus.CANCELLED}, "ended"),
+        (NoticeKind.RENEWAL, datetime.date(2026, 11, 22), {}, "date_passed"),
+        (NoticeKind.RENEWAL, FOREVER, {}, None),
+        (NoticeKind.ENDED, FOREVER, {"status": PledgeStatus.CANCELLED}, None),
+        (NoticeKind.RECEIPT, None, {"supporter_id": None}, None),
+    ],
+)
+def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
+    desk: Desk, kind: NoticeKind, falls_on: datetime.date | None, changes: dict, reason: str | None
+) -> None:
+    pledge_id = put_pledge(desk)
+    notice_id = put(desk, kind, pledge_id=pledge_id, falls_on=falls_on)
+    change_pledge(desk, pledge_id, **({"amount_minor": 500} | changes))
+    post = Post()
+    run(desk, post)
+    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == (
+        ("sent", None) if reason is None else ("skipped", reason)
+    )
+    assert len(post.letters) == (reason is None)
+
+
+def test_a_receipt_that_is_asked_for_long_after_the_payment_is_not_sent(desk: Desk, clock: Clock) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT, paid_at=clock() - datetime.timedelta(days=91))
+    run(desk, Post())
+    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == ("skipped", "too_old")
+
+
+def test_a_row_that_cannot_be_written_fails_alone(desk: Desk) -> None:
+    bad, good = put(desk, NoticeKind.RECEIPT, to="bad@news.example"), put(desk, NoticeKind.RECEIPT)
+    with desk.database.transaction() as session:
+        garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
+        session.execute(garbage, {"id": find(desk, bad).supporter_id})
+    assert run(desk)["failed"] == 1
+    assert find(desk, good).status == NoticeStatus.SENT
+    assert find(desk, bad).reason == "could not be written: no key of SECRET_KEYS opens its address"
+
+
+def test_a_server_that_is_away_costs_no_notice_an_attempt(desk: Desk) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+
+    def nobody_there() -> None:
+        raise MailServerAway("connection refused")
+
+    with pytest.raises(MailServerAway):
+        run(desk, Post(on_open=nobody_there))
+    assert (find(desk, notice_id).status, find(desk, notice_id).attempts) == ("scheduled", 0)
+
+
+def test_who_is_told_to_stop_claims_nothing(desk: Desk) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    send_notices(with_notice_post(desk, Post()), told_to_stop())
+    assert find(desk, notice_id).lease_number == 0

@@ -1,0 +1,69 @@
+"""Links to sign in: made with the mail, each try another, and none that is of no use."""
+
+import datetime
+
+import pytest
+from sqlalchemy import select, update
+
+from schemas.vocabulary import NoticeKind
+from service.db.keyring import digest
+from service.db.notice import Notice
+from service.db.sign_in import SignIn
+from service.desk import Desk
+from service.domain.ports import MailDoubtful, NoticeLetter
+from tests.clock import Clock
+from tests.jobs.notices import find, put, run
+from tests.jobs.posts import Post
+
+
+def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(desk: Desk, clock: Clock) -> None:
+    put(desk, NoticeKind.SIGN_IN)
+    post = Post()
+    run(desk, post)
+    [letter] = post.letters
+    token = letter.page_url.removeprefix("http://desk.test/me/enter/")
+    assert len(token) == 43
+    with desk.database.reading() as session:
+        wish = session.scalars(select(SignIn)).one()
+    assert wish.link_hash == digest(token)
+    assert wish.link_ends_at == clock() + datetime.timedelta(minutes=15)
+    assert token not in repr(letter)
+
+
+def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(desk: Desk, clock: Clock) -> None:
+    put(desk, NoticeKind.SIGN_IN)
+    letters: list[NoticeLetter] = []
+
+    def vanish_once(letter: NoticeLetter) -> None:
+        letters.append(letter)
+        if len(letters) == 1:
+            raise MailDoubtful("the line broke")
+
+    run(desk, Post(vanish_once))
+    with desk.database.transaction() as session:
+        session.execute(update(Notice).values(due_at=clock()))
+    run(desk, Post(vanish_once))
+    first, second = letters
+    assert first.message_id != second.message_id
+    with desk.database.reading() as session:
+        assert session.scalars(select(SignIn.link_hash)).one() == digest(second.page_url.rpartition("/")[2])
+
+
+@pytest.mark.parametrize(
+    ("minutes", "values", "reason"),
+    [(16, {}, "too_old"), (0, {"supporter_id": None}, "nobody_known"), (0, {"used_at": True}, "used")],
+)
+def test_a_link_that_is_of_no_use_is_not_sent(
+    desk: Desk, clock: Clock, minutes: int, values: dict, reason: str
+) -> None:
+    notice_id = put(desk, NoticeKind.SIGN_IN)
+    with desk.database.transaction() as session:
+        set_to = {name: clock() if value is True else value for name, value in values.items()}
+        session.execute(update(SignIn).values(set_to or {"asked_at": clock()}))
+        if "supporter_id" in values:
+            session.execute(update(Notice).values(supporter_id=None))
+    clock.advance(minutes=minutes)
+    run(desk, Post())
+    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == ("skipped", reason)
+    with desk.database.reading() as session:
+        assert session.scalars(select(SignIn.link_hash)).one() is None
