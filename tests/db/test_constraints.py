@@ -11,20 +11,39 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from service.db.base import Base, new_id
 from service.db.campaign import Campaign, SupportChoice
 from service.db.delivery import Delivery
+from service.db.gateway_event import GatewayEvent
 from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
+from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
-from service.db.payment import Payment
+from service.db.payment import BalanceEntry, Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
+from service.db.sign_in import SignIn
 from service.db.staff_token import StaffToken
 from service.db.supporter import Supporter
 from service.db.suppression import Suppression
 from service.db.violations import violated_constraint
 from service.desk import Desk
-
-NOW = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
-SUPPORTER, PLEDGE = new_id(), new_id()
+from tests.db.sample_rows import (
+    NOW,
+    balance_entry,
+    delivery,
+    dispute,
+    gateway_event,
+    job_run,
+    key,
+    mail,
+    notice,
+    payment,
+    pledge,
+    refund,
+    reminder,
+    sign_in,
+    supporter,
+    suppression,
+    token,
+)
 
 
 @pytest.fixture
@@ -42,94 +61,13 @@ def campaign_id(either: Desk) -> uuid.UUID:
         session.execute(insert(Delivery).values(delivery(session.scalars(select(Reminder.id)).one())))
         session.execute(insert(Suppression).values(suppression()))
         session.execute(insert(JobRun).values(job_run()))
+        session.execute(insert(Refund).values(refund()))
+        session.execute(insert(Dispute).values(dispute()))
+        session.execute(insert(BalanceEntry).values(balance_entry()))
+        session.execute(insert(GatewayEvent).values(gateway_event()))
+        session.execute(insert(Notice).values(notice()))
+        session.execute(insert(SignIn).values(sign_in()))
     return found
-
-
-def supporter(**changes: Any) -> dict[str, Any]:
-    return {"id": SUPPORTER, "email": "a@reader.example", "email_hash": b"a" * 32, "created_at": NOW} | changes
-
-
-def pledge(campaign_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
-    return {
-        "id": PLEDGE,
-        "campaign_id": campaign_id,
-        "status": "pending",
-        "frequency": "monthly",
-        "amount_minor": 200,
-        "currency": "USD",
-        "gateway": "sandbox",
-        "gateway_reference": "sandbox_1",
-        "created_at": NOW,
-    } | changes
-
-
-def payment(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "pledge_id": PLEDGE,
-        "status": "succeeded",
-        "amount_minor": 200,
-        "currency": "USD",
-        "gateway": "sandbox",
-        "gateway_reference": "payment_1",
-        "paid_at": NOW,
-    } | changes
-
-
-def reminder(campaign_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "campaign_id": campaign_id,
-        "supporter_id": SUPPORTER,
-        "status": "scheduled",
-        "occurrence": 1,
-        "months": 1,
-        "currency": "USD",
-        "due_on": NOW.date(),
-        "due_at": NOW,
-        "timezone": "UTC",
-        "lang": "en",
-        "asked_at": NOW,
-        "attempts": 0,
-        "lease_number": 0,
-    } | changes
-
-
-def mail(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "message_id": "<1@desk.test>",
-        "recipient_hash": b"a" * 32,
-        "message": "Dear reader",
-        "sent_at": NOW,
-    } | changes
-
-
-def token(**changes: Any) -> dict[str, Any]:
-    return {"id": new_id(), "name": "n", "scopes": ["read"], "token_hash": b"t" * 32, "created_at": NOW} | changes
-
-
-def key(**changes: Any) -> dict[str, Any]:
-    return {
-        "key_hash": b"k" * 32,
-        "request_hash": b"r" * 32,
-        "pledge_id": PLEDGE,
-        "held_until": NOW,
-        "created_at": NOW,
-    } | changes
-
-
-def delivery(reminder_id: uuid.UUID) -> dict[str, Any]:
-    first = {"occurrence": 1, "lease_number": 1, "attempts": 1}
-    return {"reminder_id": reminder_id, "outcome": "leaving", "began_at": NOW} | first
-
-
-def suppression() -> dict[str, Any]:
-    return {"email_hash": b"s" * 32, "scope": "*", "reason": "complaint", "at": NOW}
-
-
-def job_run() -> dict[str, Any]:
-    return {"job": "beat", "worker": new_id(), "started_at": NOW, "outcome": "running", "counts": {}}
 
 
 def expect_refusal(desk: Desk, statement: Any, name: str) -> None:
@@ -150,6 +88,15 @@ REFUSED = [
     ("ck_pledges_amount_positive", "UPDATE pledges SET amount_minor = -200"),
     ("ck_pledges_frequency_known", "UPDATE pledges SET frequency = 'weekly'"),
     ("ck_pledges_status_known", "UPDATE pledges SET status = 'paid'"),
+    ("ck_pledges_fees_not_negative", "UPDATE pledges SET fees_minor = -1"),
+    ("ck_refunds_amount_positive", "UPDATE refunds SET amount_minor = 0"),
+    ("ck_refunds_status_known", "UPDATE refunds SET status = 'lost'"),
+    ("ck_disputes_amount_positive", "UPDATE disputes SET amount_minor = 0"),
+    ("ck_disputes_status_known", "UPDATE disputes SET status = 'settled'"),
+    ("ck_gateway_events_status_known", "UPDATE gateway_events SET status = 'lost'"),
+    ("ck_notices_kind_known", "UPDATE notices SET kind = 'spam'"),
+    ("ck_notices_status_known", "UPDATE notices SET status = 'lost'"),
+    ("ck_notices_outcome_known", "UPDATE notices SET outcome = 'lost'"),
     ("ck_payments_amount_positive", "UPDATE payments SET amount_minor = 0"),
     ("ck_payments_status_known", "UPDATE payments SET status = 'pending'"),
     ("ck_reminders_status_known", "UPDATE reminders SET status = 'lost'"),
@@ -189,8 +136,21 @@ def test_every_unique_constraint_refuses_a_second_row(either: Desk, campaign_id:
     seconds = {
         "uq_campaigns_slug": None,
         "uq_supporters_email_hash": insert(Supporter).values(supporter(id=new_id())),
-        "uq_pledges_gateway_gateway_reference": insert(Pledge).values(pledge(campaign_id, id=new_id())),
-        "uq_payments_gateway_gateway_reference": insert(Payment).values(payment()),
+        "uq_pledges_gateway_gateway_reference": insert(Pledge).values(
+            pledge(campaign_id, id=new_id(), subscription_reference="other")
+        ),
+        "uq_pledges_gateway_subscription_reference": insert(Pledge).values(
+            pledge(campaign_id, id=new_id(), gateway_reference="other")
+        ),
+        "uq_payments_gateway_gateway_reference": insert(Payment).values(payment(id=new_id())),
+        "uq_refunds_gateway_reference": insert(Refund).values(refund(request_hash=None)),
+        "uq_refunds_request_hash": insert(Refund).values(refund(gateway_reference=None)),
+        "uq_disputes_gateway_reference": insert(Dispute).values(dispute()),
+        "uq_balance_entries_gateway_reference": insert(BalanceEntry).values(balance_entry()),
+        "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
+        "uq_notices_kind_about": insert(Notice).values(notice()),
+        "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
+        "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),
         "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),
         "uq_outbox_mails_message_id": insert(OutboxMail).values(mail()),
         "uq_staff_tokens_token_hash": insert(StaffToken).values(token()),
@@ -224,9 +184,11 @@ def test_a_frequency_is_offered_once(either: Desk, campaign_id: uuid.UUID) -> No
 
 def test_nothing_may_point_at_a_row_that_is_not_there(either: Desk, campaign_id: uuid.UUID) -> None:
     strays = [
-        insert(Payment).values(payment(pledge_id=new_id(), gateway_reference="other")),
+        insert(Payment).values(payment(id=new_id(), pledge_id=new_id(), gateway_reference="other")),
         insert(IdempotencyKey).values(key(pledge_id=new_id(), key_hash=b"o" * 32)),
-        insert(Pledge).values(pledge(new_id(), id=new_id(), gateway_reference="other")),
+        insert(Pledge).values(
+            pledge(new_id(), id=new_id(), gateway_reference="other", subscription_reference=None)
+        ),
         insert(Reminder).values(reminder(campaign_id, supporter_id=new_id())),
     ]
     for stray in strays:

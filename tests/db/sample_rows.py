@@ -1,0 +1,127 @@
+"""One row of each table, as plain values, for tests of what the database itself refuses."""
+
+import datetime
+import uuid
+from typing import Any
+
+from service.db.base import new_id
+
+NOW = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
+SUPPORTER, PLEDGE, PAYMENT = new_id(), new_id(), new_id()
+
+
+def supporter(**changes: Any) -> dict[str, Any]:
+    return {"id": SUPPORTER, "email": "a@reader.example", "email_hash": b"a" * 32, "created_at": NOW} | changes
+
+
+def pledge(campaign_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": PLEDGE,
+        "campaign_id": campaign_id,
+        "status": "pending",
+        "frequency": "monthly",
+        "amount_minor": 200,
+        "currency": "USD",
+        "gateway": "sandbox",
+        "gateway_reference": "sandbox_1",
+        "subscription_reference": "sub_1",
+        "created_at": NOW,
+    } | changes
+
+
+def payment(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": PAYMENT,
+        "pledge_id": PLEDGE,
+        "status": "succeeded",
+        "amount_minor": 200,
+        "currency": "USD",
+        "gateway": "sandbox",
+        "gateway_reference": "payment_1",
+        "paid_at": NOW,
+    } | changes
+
+
+def reminder(campaign_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "campaign_id": campaign_id,
+        "supporter_id": SUPPORTER,
+        "status": "scheduled",
+        "occurrence": 1,
+        "months": 1,
+        "currency": "USD",
+        "due_on": NOW.date(),
+        "due_at": NOW,
+        "timezone": "UTC",
+        "lang": "en",
+        "asked_at": NOW,
+        "attempts": 0,
+        "lease_number": 0,
+    } | changes
+
+
+def mail(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "message_id": "<1@desk.test>",
+        "recipient_hash": b"a" * 32,
+        "message": "Dear reader",
+        "sent_at": NOW,
+    } | changes
+
+
+def token(**changes: Any) -> dict[str, Any]:
+    return {"id": new_id(), "name": "n", "scopes": ["read"], "token_hash": b"t" * 32, "created_at": NOW} | changes
+
+
+def key(**changes: Any) -> dict[str, Any]:
+    return {
+        "key_hash": b"k" * 32,
+        "request_hash": b"r" * 32,
+        "pledge_id": PLEDGE,
+        "held_until": NOW,
+        "created_at": NOW,
+    } | changes
+
+
+def delivery(reminder_id: uuid.UUID) -> dict[str, Any]:
+    first = {"occurrence": 1, "lease_number": 1, "attempts": 1}
+    return {"reminder_id": reminder_id, "outcome": "leaving", "began_at": NOW} | first
+
+
+def suppression() -> dict[str, Any]:
+    return {"email_hash": b"s" * 32, "scope": "*", "reason": "complaint", "at": NOW}
+
+
+def job_run() -> dict[str, Any]:
+    return {"job": "beat", "worker": new_id(), "started_at": NOW, "outcome": "running", "counts": {}}
+
+
+def refund(**changes: Any) -> dict[str, Any]:
+    row = {"id": new_id(), "payment_id": PAYMENT, "status": "requested", "amount_minor": 200, "currency": "USD"}
+    return row | {"gateway_reference": "re_1", "request_hash": b"q" * 32, "created_at": NOW} | changes
+
+
+def dispute() -> dict[str, Any]:
+    row = {"id": new_id(), "payment_id": PAYMENT, "status": "open", "amount_minor": 200, "currency": "USD"}
+    return row | {"gateway_reference": "du_1", "opened_at": NOW}
+
+
+def balance_entry() -> dict[str, Any]:
+    row = {"id": new_id(), "payment_id": PAYMENT, "gateway_reference": "txn_1", "currency": "USD"}
+    return row | {"gross_minor": 200, "fee_minor": 36, "net_minor": 164}
+
+
+def gateway_event() -> dict[str, Any]:
+    row = {"id": new_id(), "gateway": "stripe", "reference": "evt_1", "kind": "invoice.paid", "source": "webhook"}
+    return row | {"status": "received", "attempts": 0, "occurred_at": NOW, "received_at": NOW, "retry_at": NOW}
+
+
+def notice() -> dict[str, Any]:
+    row = {"id": new_id(), "kind": "receipt", "about": str(PAYMENT), "lang": "en", "status": "scheduled"}
+    return row | {"outcome": None, "due_at": NOW, "created_at": NOW, "lease_number": 0, "attempts": 0}
+
+
+def sign_in(**changes: Any) -> dict[str, Any]:
+    return {"id": new_id(), "asked_at": NOW, "link_hash": b"l" * 32, "session_hash": b"s" * 32} | changes
