@@ -12,6 +12,7 @@ from jobs.fetch_balances import fetch_balances
 from jobs.forget_event_payloads import forget_event_payloads
 from jobs.forget_idempotency_keys import forget_idempotency_keys
 from jobs.forget_job_runs import forget_job_runs
+from jobs.forget_notices import forget_notices
 from jobs.forget_readers import forget_readers
 from jobs.note_vanished_workers import note_vanished_workers
 from jobs.reconcile import reconcile
@@ -50,5 +51,6 @@ JOBS = (
     Job("forget_event_payloads", forget_event_payloads, 3600),
     Job("forget_idempotency_keys", forget_idempotency_keys, 3600),
     Job("forget_job_runs", forget_job_runs, 3600),
+    Job("forget_notices", forget_notices, 3600),
     Job("forget_readers", forget_readers, 3600),
 )

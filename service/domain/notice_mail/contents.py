@@ -66,9 +66,10 @@ def letter_about(
         case NoticeKind.RENEWAL:
             return dataclasses.replace(plain, money=charge_of(pledge), page_url=own_page)
         case _:
-            return dataclasses.replace(
-                plain, is_unpaid=case.is_unpaid, page_url=_begin_again(campaign, pledge, links)
+            begin_again = links.gift_page(
+                campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
             )
+            return dataclasses.replace(plain, is_unpaid=case.is_unpaid, page_url=begin_again)
 
 
 def _sign_in(
@@ -105,12 +106,6 @@ def _receipt(case: Case, campaign: Campaign, pledge: Pledge, plain: NoticeLetter
         legal_name=campaign.legal_name,
         tax_line=campaign.tax_line,
     )
-
-
-def _begin_again(campaign: Campaign, pledge: Pledge, links: Links) -> str:
-    # An amount in another currency than the campaign's first would be taken for one in that.
-    amount = pledge.amount_minor if pledge.currency == campaign.currency else None
-    return links.gift_page(campaign, pledge.frequency, amount)
 
 
 def _number(about: str) -> int:

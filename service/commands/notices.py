@@ -1,0 +1,63 @@
+"""`mainstay notices`: receipts and other notices that failed, and sending them back."""
+
+import click
+
+from schemas.vocabulary import NoticeKind
+from service.commands.opening import audit, open_desk
+from service.domain.notices.failures import NoticeFailureFilter, list_notice_failures, retry_notice_failures
+
+KINDS = click.Choice([kind.value for kind in NoticeKind])
+
+
+@click.group()
+def notices() -> None:
+    """See why receipts and other notices failed, and send them back once the cause is mended."""
+
+
+@notices.command("list")
+@click.option("--kind", type=KINDS, help="Only those of this kind.")
+def show_failed(kind: str | None) -> None:
+    """Say how many notices failed for which reason, the most first."""
+    wanted = NoticeFailureFilter(kind=NoticeKind(kind) if kind else None)
+    with open_desk().database.reading() as session:
+        failures = list_notice_failures(session, wanted)
+    for failure in failures:
+        click.echo(f"{failure.count:>8}  {failure.kind}  {failure.reason}")
+    if not failures:
+        click.echo("No notice has failed.", err=True)
+
+
+@notices.command("retry")
+@click.option("--kind", type=KINDS, help="Only those of this kind.")
+@click.option("--reason", help="Only those that failed for a reason that begins so.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+def retry(kind: str | None, reason: str | None, yes: bool) -> None:
+    """Send failed notices back, due at once, with all their attempts before them.
+
+    One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One that is of
+    no use any more, such as a link to sign in that nobody waits for, is skipped.
+    """
+    desk = open_desk()
+    # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
+    wanted = NoticeFailureFilter(kind=NoticeKind(kind) if kind else None, reason=reason, due_before=desk.clock())
+    with desk.database.reading() as session:
+        number = sum(failure.count for failure in list_notice_failures(session, wanted))
+    if not number:
+        click.echo("No such notice has failed.", err=True)
+        return
+    if not yes:
+        click.confirm(f"Send {_notices(number)} back?", abort=True, err=True)
+    returned = 0
+    while True:
+        with desk.database.transaction() as session:
+            some = retry_notice_failures(session, wanted, now=desk.clock())
+            returned += some
+            if not some:
+                audit(session, desk, "retry_notices", {"returned": returned})
+                break
+        click.echo(f"{returned} of {number} sent back", err=True)
+    click.echo(f"Sent {_notices(returned)} back into the queue.")
+
+
+def _notices(number: int) -> str:
+    return f"{number} notice{'' if number == 1 else 's'}"

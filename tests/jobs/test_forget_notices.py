@@ -1,0 +1,52 @@
+"""What was told long ago, and wishes to sign in that are over, are forgotten; nothing else is."""
+
+import threading
+
+from sqlalchemy import select
+
+from jobs.forget_notices import forget_notices
+from schemas.vocabulary import NoticeKind
+from service.db.notice import Notice
+from service.db.sign_in import SignIn
+from service.desk import Desk
+from tests.clock import Clock
+from tests.jobs.notices import put, run
+from tests.jobs.posts import Post
+
+GO_ON = threading.Event()
+
+
+def kept(desk: Desk) -> set:
+    with desk.database.reading() as session:
+        return set(session.scalars(select(Notice.id)))
+
+
+def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(desk: Desk, clock: Clock) -> None:
+    told = put(desk, NoticeKind.RECEIPT)
+    run(desk, Post())
+    clock.advance(days=399)
+    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert kept(desk) == {told}
+    clock.advance(days=1)
+    waiting = put(desk, NoticeKind.RECEIPT)
+    assert forget_notices(desk, GO_ON) == {"notices": 1, "sign_ins": 0}
+    assert kept(desk) == {waiting}
+
+
+def test_a_notice_that_still_waits_is_never_forgotten(desk: Desk, clock: Clock) -> None:
+    waiting = put(desk, NoticeKind.RECEIPT)
+    clock.advance(days=1000)
+    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert kept(desk) == {waiting}
+
+
+def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(desk: Desk, clock: Clock) -> None:
+    put(desk, NoticeKind.SIGN_IN)
+    run(desk, Post())
+    clock.advance(hours=23)
+    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 0}
+    clock.advance(hours=1)
+    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 1}
+    assert kept(desk) == set()
+    with desk.database.reading() as session:
+        assert session.scalars(select(SignIn.id)).all() == []

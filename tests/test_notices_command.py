@@ -1,0 +1,85 @@
+"""`mainstay notices`: why some failed, and sending them back once the cause is mended."""
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select
+
+from schemas.vocabulary import NoticeKind
+from service.cli import cli
+from service.db.audit_entry import AuditEntry
+from service.desk import Desk, utc_now
+from service.domain.ports import MailRefused, NoticeLetter
+from tests.jobs.notices import find, put
+from tests.jobs.notices import run as send
+from tests.jobs.posts import Post
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(desk: Desk) -> Run:
+    def run(*arguments: str, typed: str | None = None) -> Result:
+        settings = {
+            "DATABASE_URL": desk.settings.database_url,
+            "SECRET_KEYS": ",".join(desk.settings.secret_keys),
+        }
+        return CliRunner().invoke(cli, ["notices", *arguments], env=settings, input=typed)
+
+    return run
+
+
+@pytest.fixture
+def clock():
+    """Return the clock of every real process, which the command goes by."""
+    return utc_now
+
+
+def fail(desk: Desk, kind: NoticeKind, reason: str):
+    def refuse(_: NoticeLetter) -> None:
+        raise MailRefused(reason)
+
+    notice_id = put(desk, kind)
+    send(desk, Post(refuse))
+    return notice_id
+
+
+def test_without_a_failure_it_says_so(desk: Desk, run: Run) -> None:
+    put(desk, NoticeKind.RECEIPT)
+    assert run("list").stderr == "No notice has failed.\n"
+    result = run("retry")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "No such notice has failed.\n"
+
+
+def test_failures_are_counted_by_kind_and_reason_and_name_nobody(desk: Desk, run: Run) -> None:
+    for _ in range(2):
+        fail(desk, NoticeKind.RECEIPT, "recipient refused (550)")
+    fail(desk, NoticeKind.ENDED, "too large (552)")
+    assert run("list").stdout == "       2  receipt  recipient refused (550)\n       1  ended  too large (552)\n"
+    assert run("list", "--kind", "ended").stdout == "       1  ended  too large (552)\n"
+
+
+def test_what_failed_is_sent_back_once_somebody_says_yes(desk: Desk, run: Run) -> None:
+    receipt, ended = (
+        fail(desk, NoticeKind.RECEIPT, "refused (550)"),
+        fail(desk, NoticeKind.ENDED, "too large (552)"),
+    )
+    assert run("retry", typed="n\n").exit_code == 1
+    assert find(desk, receipt).status == "failed"
+    assert run("retry", "--reason", "refused", "--yes").stdout == "Sent 1 notice back into the queue.\n"
+    assert (find(desk, receipt).status, find(desk, receipt).attempts) == ("scheduled", 0)
+    assert find(desk, ended).status == "failed"
+    post = Post()
+    send(desk, post)
+    assert len(post.letters) == 1
+    assert find(desk, receipt).status == "sent"
+    with desk.database.reading() as session:
+        assert [entry.action for entry in session.scalars(select(AuditEntry))] == ["retry_notices"]
+
+
+def test_an_unknown_kind_is_refused_with_those_that_there_are(run: Run) -> None:
+    result = run("list", "--kind", "bill")
+    assert result.exit_code == 2
+    assert "sign_in" in result.stderr
