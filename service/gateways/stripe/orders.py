@@ -129,7 +129,6 @@ def _make(api: StripeApi, of: dict[str, str], order: RefundOrder) -> Refund:
         **of,
         "amount": _amount(order.money),
         "metadata": {REFUND: str(order.refund_id)},
-        "reason": "requested_by_customer",
     }
     return ask_under(
         api,

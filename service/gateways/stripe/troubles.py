@@ -42,6 +42,8 @@ def is_unavailable(error: stripe.StripeError) -> bool:
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or needs_somebody(error):
         return True
     status = error.http_status
+    if status == NOT_FOUND:
+        return False
     # The library calls an answer that it cannot read an APIError, whatever its status.
     return status is None or status >= SERVER_ERROR or status == CONFLICT or type(error) is stripe.APIError
 
