@@ -9,6 +9,7 @@ import click
 import structlog
 
 from service.commands.opening import open_desk
+from service.commands.stripe_events import apply_event_again, hold_against_stripe, show_events
 from service.domain.ports import GatewayRefused, GatewayUnavailable
 from service.gateways.stripe import StripeApi
 from service.gateways.stripe.endpoint import put_endpoint
@@ -106,3 +107,7 @@ def _is_out_of_reach(host: str) -> bool:
         pass
     name = host.rstrip(".").lower()
     return "." not in name or name.endswith(tuple(f".{ending}" for ending in OUT_OF_REACH))
+
+
+for command in (show_events, apply_event_again, hold_against_stripe):
+    stripe.add_command(command)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 
 from schemas.vocabulary import PledgeStatus, RefundStatus
 from service.db.payment import Payment, Refund
@@ -21,6 +21,7 @@ from service.domain.links import Links
 from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.checkout import order_for
 from service.domain.pledges.making import ABANDONED_AFTER, find_pledge
+from service.domain.pledges.new_amount import finish_amount
 from service.domain.pledges.refunding import finish_refund
 from service.domain.ports import Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
 
@@ -72,6 +73,9 @@ def _unfinished(door: Door, gateway: Gateway, links: Links, clock: Clock) -> lis
     def end(pledge_id: uuid.UUID) -> None:
         cancel_pledge(door, gateway, pledge_id, clock=clock)
 
+    def change(pledge_id: uuid.UUID) -> None:
+        finish_amount(door, gateway, pledge_id)
+
     def send_back(refund_id: uuid.UUID) -> None:
         finish_refund(door, gateway, refund_id, clock=clock)
 
@@ -79,7 +83,8 @@ def _unfinished(door: Door, gateway: Gateway, links: Links, clock: Clock) -> lis
         found = (
             ("checkouts", open_checkout, _checkouts(gateway.name, now=clock())),
             ("refunds", send_back, _refunds(gateway.name)),
-            ("cancellations", end, _cancellations(gateway.name)),
+            ("cancellations", end, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
+            ("amounts", change, _recurring(gateway.name, Pledge.wanted_minor.is_not(None))),
         )
         return [
             Unfinished(kind, row_id, finish)
@@ -112,15 +117,12 @@ def _refunds(gateway: str) -> Select[uuid.UUID]:
     )
 
 
-def _cancellations(gateway: str) -> Select[uuid.UUID]:
+def _recurring(gateway: str, wanted: ColumnElement[bool]) -> Select[uuid.UUID]:
+    """Return the query of pledges that take money still and of which something else is wanted."""
     return (
         select(Pledge.id)
-        .where(
-            Pledge.status.in_((PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)),
-            Pledge.gateway == gateway,
-            Pledge.cancel_requested_at.is_not(None),
-        )
-        .order_by(Pledge.cancel_requested_at)
+        .where(Pledge.status.in_((PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)), Pledge.gateway == gateway, wanted)
+        .order_by(Pledge.id)
     )
 
 

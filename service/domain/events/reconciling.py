@@ -81,7 +81,7 @@ def reconcile(
             ]
         for raw in missing:
             happened = raw.occurred_at.isoformat()
-            log.warning("event_not_told", event=raw.reference, kind=raw.kind, occurred_at=happened)
+            log.warning("event_not_told", reference=raw.reference, kind=raw.kind, occurred_at=happened)
         seen, not_told = seen + len(some), not_told + len(missing)
         progress(seen)
         if not goes_on():

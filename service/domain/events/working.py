@@ -155,7 +155,7 @@ def _verdict(event: GatewayEvent, error: Exception) -> Verdict:
         return Verdict(status=EventStatus.PARKED, reason=str(error))
     if isinstance(error, CannotDecrypt):
         return Verdict(status=EventStatus.PARKED, reason="No key opens what this event said.")
-    log.error("event_not_applied", event=event.reference, kind=event.kind, exc_info=error)
+    log.error("event_not_applied", reference=event.reference, kind=event.kind, exc_info=error)
     reason = f"A fault of the service: {type(error).__name__}."
     if event.attempts >= MOST_FAULTS:
         return Verdict(status=EventStatus.PARKED, reason=reason)
@@ -169,6 +169,9 @@ def _write(event: GatewayEvent, verdict: Verdict, *, now: datetime.datetime) -> 
         event.retry_at = now + verdict.pause
     if verdict.status in (EventStatus.APPLIED, EventStatus.IGNORED):
         event.applied_at = now
+    if verdict.status == EventStatus.IGNORED:
+        # It is about somebody else's money, and names whoever that is.
+        event.payload = None
     if verdict.status == EventStatus.PARKED:
-        log.warning("event_parked", event=event.reference, kind=event.kind, reason=verdict.reason)
+        log.warning("event_parked", reference=event.reference, kind=event.kind, reason=verdict.reason)
     return verdict.status

@@ -1,0 +1,91 @@
+"""`mainstay stripe events|apply|reconcile`: what Stripe told us, and what it did not."""
+
+import sys
+import uuid
+
+import click
+
+from schemas.vocabulary import EventStatus
+from service.commands.opening import audit, open_desk
+from service.desk import Desk
+from service.domain.events.inbox import EventFilter, list_events
+from service.domain.events.reconciling import reconcile
+from service.domain.events.working import apply_again
+from service.domain.ports import EventSource
+from service.settings import SettingsError
+
+
+def source_of(desk: Desk) -> EventSource:
+    """Return what tells of the events at Stripe.
+
+    Raises:
+        SettingsError: the service takes money by another gateway.
+    """
+    if desk.gateway_events is None:
+        raise SettingsError("GATEWAY must be stripe for this, with STRIPE_SECRET_KEY.")
+    return desk.gateway_events
+
+
+@click.command("events")
+@click.option(
+    "--status", type=click.Choice([word.value for word in EventStatus]), help="Only those that are here."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
+def show_events(status: str | None, limit: int) -> None:
+    """List what Stripe told us, the latest first: when, the event's name, its kind, what became of it, and its id.
+
+    Those that are parked wait for somebody: once the cause is gone, mainstay stripe apply takes the id.
+    """
+    wanted = EventFilter(status=None if status is None else EventStatus(status))
+    with open_desk().database.reading() as session:
+        events = list_events(session, wanted, limit=limit, cursor=None).items
+    for event in events:
+        came = f"{event.received_at:%Y-%m-%dT%H:%M:%SZ}"
+        why = f"  {event.reason}" if event.reason else ""
+        click.echo(f"{came}  {event.reference}  {event.kind}  {event.status}  {event.id}{why}")
+    if not events:
+        click.echo("There is no such event.", err=True)
+
+
+@click.command("apply")
+@click.argument("event", type=click.UUID)
+def apply_event_again(event: uuid.UUID) -> None:
+    """Apply EVENT again, by its id, once the cause for which it was parked is gone."""
+    desk = open_desk()
+    source = source_of(desk)
+    with desk.database.transaction() as session:
+        audit(session, desk, "apply_event", {"event": str(event)})
+    found = apply_again(desk.database.transaction, source, event, clock=desk.clock)
+    if found.status not in (EventStatus.APPLIED, EventStatus.IGNORED):
+        raise click.ClickException(f"It is {found.status}: {found.reason}")
+    click.echo(f"{found.reference} is {found.status}.")
+
+
+@click.command("reconcile")
+def hold_against_stripe() -> None:
+    """Ask Stripe for all that happened since the last time, and apply what no webhook told us.
+
+    It also finishes what was ordered of Stripe and never written down as done. A worker does this each night;
+    running it at any other time does no harm.
+    """
+    desk = open_desk()
+
+    def show(seen: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{seen} events seen", err=True, nl=False)
+
+    report = reconcile(
+        desk.database.transaction,
+        desk.gateway,
+        source_of(desk),
+        links=desk.links,
+        clock=desk.clock,
+        progress=show,
+    )
+    with desk.database.transaction() as session:
+        audit(session, desk, "reconcile", report.counts())
+    click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.not_told}.")
+    for name, number in sorted(
+        {**report.events, **{f"{kind} mended": n for kind, n in report.mended.items()}}.items()
+    ):
+        click.echo(f"{number:>8}  {name.replace('_', ' ')}")
