@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from service.db.session import Database
 from service.domain.mail.backlog import MOST_COUNTED, count_due, longest_wait
 from service.domain.mail.tallies import tallies
+from service.domain.notice_mail.claims import longest_notice_wait
 from service.domain.watch.standing import KeptStanding, Standing
 from service.domain.watch.summary import last_beat
 from service.web import current_desk, reading
@@ -23,6 +24,7 @@ class DeskNumbers(Collector):
         with reading() as session:
             beat, mails = last_beat(session), tallies(session)
             due, waited = count_due(session, now=now), longest_wait(session, now=now)
+            told_late = longest_notice_wait(session, now=now)
         yield GaugeMetricFamily(
             "mainstay_reminders_due",
             f"Reminders that wait to be sent now; no more than {MOST_COUNTED} are counted.",
@@ -32,6 +34,11 @@ class DeskNumbers(Collector):
             "mainstay_reminders_oldest_due_age_seconds",
             "How long the oldest due reminder has waited; 0 when none is due.",
             value=waited.total_seconds() if waited else 0,
+        )
+        yield GaugeMetricFamily(
+            "mainstay_notices_oldest_due_age_seconds",
+            "How long the oldest due receipt or other notice has waited; 0 when none is due.",
+            value=told_late.total_seconds() if told_late else 0,
         )
         ends = CounterMetricFamily("mainstay_mails", "Mails by what became of them.", labels=["outcome"])
         for outcome, count in mails.items():
@@ -60,6 +67,7 @@ def _standing(standing: Standing) -> Iterator[Metric]:
     yield _gauge(
         "mainstay_reminders", f"How many reminders stand where, {kept}.", "status", standing.reminders.items()
     )
+    yield _gauge("mainstay_notices", f"How many notices stand where, {kept}.", "status", standing.notices.items())
     yield _gauge(
         "mainstay_suppressed_addresses",
         f"How many addresses get no more mail, of one campaign or of any, and why; {kept}.",

@@ -1,5 +1,6 @@
 """Whether the service is well, for machines that watch it."""
 
+import datetime
 from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify
@@ -14,12 +15,14 @@ from service.api.problems import problem
 from service.api.staff_access import require_scope
 from service.db.migration import is_current
 from service.domain.mail.backlog import LATE_AFTER, longest_wait
+from service.domain.notice_mail.claims import longest_notice_wait
 from service.domain.ports import MailServerRefusesUs
 from service.domain.watch.job_record import SILENT_AFTER, latest_result
 from service.domain.watch.summary import last_beat
 from service.web import current_desk, is_from_this_machine, reading
 
 SENDING = "send_reminders"
+NOTIFYING = "send_notices"
 UNKNOWN = "not known, because the database cannot tell"
 
 operations = Blueprint("operations", __name__)
@@ -40,6 +43,7 @@ def readyz() -> Response:
         ("migrations", _migrations),
         ("worker", _worker),
         ("reminders", _reminders),
+        ("notices", _notices),
         ("mail", _mail),
     ):
         # Without a database each would wait for it anew.
@@ -84,19 +88,31 @@ def _worker(session: Session) -> str:
 
 
 def _reminders(session: Session) -> str:
-    waited = longest_wait(session, now=current_desk().clock())
+    return _unless_late("reminder", longest_wait(session, now=current_desk().clock()))
+
+
+def _notices(session: Session) -> str:
+    return _unless_late("notice", longest_notice_wait(session, now=current_desk().clock()))
+
+
+def _unless_late(noun: str, waited: datetime.timedelta | None) -> str:
     if waited is None or waited <= LATE_AFTER:
         return "ok"
     minutes = int(waited.total_seconds() // 60)
-    return f"the oldest due reminder has waited {minutes} minutes; is a worker sending? see mainstay jobs"
+    return f"the oldest due {noun} has waited {minutes} minutes; is a worker sending? see mainstay jobs"
 
 
 def _mail(session: Session) -> str:
     # While nothing is due, nothing will be tried that could show that the server takes our mails again.
-    waits = longest_wait(session, now=current_desk().clock()) is not None
-    last = latest_result(session, SENDING) if waits else None
-    refused = last is not None and last.error == MailServerRefusesUs.__name__
-    return "the mail server refuses us; check MAIL_URL" if refused else "ok"
+    now = current_desk().clock()
+    for job, waits in (
+        (SENDING, longest_wait(session, now=now)),
+        (NOTIFYING, longest_notice_wait(session, now=now)),
+    ):
+        last = latest_result(session, job) if waits is not None else None
+        if last is not None and last.error == MailServerRefusesUs.__name__:
+            return "the mail server refuses us; check MAIL_URL"
+    return "ok"
 
 
 @operations.get("/metrics")

@@ -127,7 +127,7 @@ def test_addresses_that_get_no_more_mail_are_counted_by_why(client: FlaskClient,
 
 def standing(number: int) -> Standing:
     """Return a count that can be told from others."""
-    return Standing(pledges={}, reminders={}, suppressed={}, jobs={str(number): None})
+    return Standing(pledges={}, reminders={}, notices={}, suppressed={}, jobs={str(number): None})
 
 
 class Counting:

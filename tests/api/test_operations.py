@@ -35,7 +35,7 @@ def test_with_database_schema_and_worker_the_desk_is_ready(client: FlaskClient, 
     live(desk)
     response = client.get("/readyz")
     assert response.status_code == 200
-    checks = ("database", "payments", "migrations", "worker", "reminders", "mail")
+    checks = ("database", "payments", "migrations", "worker", "reminders", "notices", "mail")
     assert response.json == {"status": "ok", "checks": dict.fromkeys(checks, "ok")}
 
 
@@ -49,7 +49,7 @@ def failing(client: FlaskClient) -> dict[str, str]:
 def test_a_database_that_is_away_is_named() -> None:
     client = create_app(build_desk(settings_for(AWAY))).test_client()
     checks = failing(client)
-    assert checks.keys() == {"database", "migrations", "worker", "reminders", "mail"}
+    assert checks.keys() == {"database", "migrations", "worker", "reminders", "notices", "mail"}
     assert "127.0.0.1" not in str(checks)
 
 

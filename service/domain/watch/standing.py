@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import JobOutcome, PledgeStatus, ReminderStatus, Suppressed
+from schemas.vocabulary import JobOutcome, NoticeStatus, PledgeStatus, ReminderStatus, Suppressed
 from service.db.job_run import JobRun
+from service.db.notice import Notice
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.domain.ports import Door
@@ -38,6 +39,7 @@ class Standing:
 
     pledges: dict[PledgeStatus, int]
     reminders: dict[ReminderStatus, int]
+    notices: dict[NoticeStatus, int]
     suppressed: dict[Suppressed, int]
     jobs: dict[str, JobStanding]
 
@@ -47,6 +49,7 @@ def count_standing(session: Session) -> Standing:
     return Standing(
         pledges=count_pledges(session),
         reminders=count_reminders(session),
+        notices=count_notices(session),
         suppressed=count_suppressions(session),
         jobs=_jobs(session),
     )
@@ -62,6 +65,12 @@ def count_reminders(session: Session) -> dict[ReminderStatus, int]:
     """Return how many reminders stand where; a status that none has is 0."""
     rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
     return dict.fromkeys(ReminderStatus, 0) | dict(rows)
+
+
+def count_notices(session: Session) -> dict[NoticeStatus, int]:
+    """Return how many notices stand where; a status that none has is 0."""
+    rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status)).all()
+    return dict.fromkeys(NoticeStatus, 0) | dict(rows)
 
 
 def _jobs(session: Session) -> dict[str, JobStanding]:

@@ -1,0 +1,72 @@
+"""Notices that wait are seen by those who watch: named by /readyz, counted by /metrics."""
+
+import datetime
+import threading
+
+import pytest
+from flask.testing import FlaskClient
+
+from jobs.record import JobRecord
+from jobs.schedule import Job
+from jobs.worker import run_once
+from schemas.vocabulary import NoticeKind
+from service.desk import Desk
+from service.domain.ports import MailRefused, MailServerRefusesUs, NoticeLetter
+from service.domain.watch.summary import beat
+from tests.clock import Clock
+from tests.jobs.notices import put, run
+from tests.jobs.posts import Post
+
+
+def checks(client: FlaskClient, desk: Desk) -> dict[str, str]:
+    """Return the checks that fail while a worker lives."""
+    with desk.database.transaction() as session:
+        beat(session, worker=desk.worker_id, now=desk.clock())
+    return {name: said for name, said in client.get("/readyz").json["checks"].items() if said != "ok"}
+
+
+def number(client: FlaskClient, name: str) -> float:
+    [line] = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
+    return float(line.rpartition(" ")[2])
+
+
+def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
+    client: FlaskClient, desk: Desk, clock: Clock
+) -> None:
+    put(desk, NoticeKind.RECEIPT)
+    clock.advance(hours=1)
+    assert checks(client, desk) == {}
+    clock.advance(minutes=1)
+    assert checks(client, desk) == {
+        "notices": "the oldest due notice has waited 61 minutes; is a worker sending? see mainstay jobs"
+    }
+    assert (
+        number(client, "mainstay_notices_oldest_due_age_seconds") == datetime.timedelta(minutes=61).total_seconds()
+    )
+    run(desk, Post())
+    assert checks(client, desk) == {}
+    assert number(client, "mainstay_notices_oldest_due_age_seconds") == 0
+
+
+def test_a_server_that_refuses_notices_is_named(client: FlaskClient, desk: Desk) -> None:
+    put(desk, NoticeKind.RECEIPT)
+
+    def refuse(_desk: Desk, _stop: threading.Event) -> dict[str, int]:
+        raise MailServerRefusesUs("login refused (535)")
+
+    run_once(Job("send_notices", refuse, 2), desk, JobRecord(desk), threading.Event())
+    assert checks(client, desk) == {"mail": "the mail server refuses us; check MAIL_URL"}
+
+
+@pytest.mark.parametrize(("refused", "status"), [(False, "sent"), (True, "failed")])
+def test_notices_are_counted_by_where_they_stand(
+    client: FlaskClient, desk: Desk, refused: bool, status: str
+) -> None:
+    def answer(_: NoticeLetter) -> None:
+        if refused:
+            raise MailRefused("refused (550)")
+
+    put(desk, NoticeKind.RECEIPT)
+    run(desk, Post(answer))
+    assert number(client, f'mainstay_notices{{status="{status}"}}') == 1
+    assert number(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1
