@@ -44,6 +44,8 @@ def show_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) ->
 def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Take the new amount from the next payment on."""
     place, desk = place_of(pledge_id, token), current_desk()
+    if is_ending(place.pledge):
+        return place.back()
     typed, pledge, lang = request.form.get("amount", ""), place.pledge, place.words.lang
     if not typed.strip():
         return _draw(place, said=Said(field="amount", sentence=place.words.me_amount_missing, status=422))

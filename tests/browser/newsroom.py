@@ -179,13 +179,13 @@ def pledge_in(url: str) -> str:
 
 
 @contextmanager
-def open_newsroom(name: str, folder: Path) -> Iterator[Newsroom]:
-    """Run both processes on a new database until the block ends."""
+def open_newsroom(name: str, folder: Path, **changes: str) -> Iterator[Newsroom]:
+    """Run both processes on a new database until the block ends; `changes` are settings of both."""
     url = make_database(name)
     assert mainstay("migrate", DATABASE_URL=url).exit_code == 0
     with (
-        web(url, folder / "web.log", MONTH_SECONDS=MONTH_SECONDS) as base,
-        worker(url, folder / "worker.log", PUBLIC_URL=base, MONTH_SECONDS=MONTH_SECONDS) as process,
+        web(url, folder / "web.log", MONTH_SECONDS=MONTH_SECONDS, **changes) as base,
+        worker(url, folder / "worker.log", PUBLIC_URL=base, MONTH_SECONDS=MONTH_SECONDS, **changes) as process,
     ):
         newsroom = Newsroom(base, url, process)
         # A worker that is stopped before it listens for signals would die of them.

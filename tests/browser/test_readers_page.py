@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import NewPage
 from tests.browser.inspection import inspect
@@ -197,8 +197,17 @@ def receipt(visit: Visit) -> None:
 
 
 def being_confirmed(visit: Visit) -> None:
+    """Stay on the page that would look again by itself, for as long as it is looked at."""
+
+    def without_moving_on(route: Route) -> None:
+        answer = route.fetch()
+        headers = {name: value for name, value in answer.headers.items() if name != "refresh"}
+        assert headers != answer.headers
+        route.fulfill(response=answer, headers=headers)
+
     made = visit.newsroom.pledge(f"confirming-{visit.pledge_id}")["id"]
-    visit.page.goto(f"/support/default/thank-you?pledge={made}&checkout=done&looks=19")
+    visit.page.route("**/thank-you?*", without_moving_on)
+    visit.page.goto(f"/support/default/thank-you?pledge={made}&checkout=done")
 
 
 def confirmed_late(visit: Visit) -> None:
@@ -224,6 +233,7 @@ STATES: list[tuple[Callable[[Visit], None], str]] = [
     (amount_changed, "The Harbour Lantern $5 a month"),
     (no_card, "There is no card to update"),
     (receipt, "Receipt"),
+    (being_confirmed, "Thank you!"),
     (confirmed_late, "Thank you!"),
 ]
 

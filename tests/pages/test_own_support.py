@@ -218,6 +218,8 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
     assert "Being ended" in words_in(shown)
     assert f"{way.base}/cancel" not in shown
     assert stored(desk, way.id).cancel_requested_at == desk.clock()
+    assert way.post("amount", amount="5").headers["Location"].partition("?")[0] == way.home
+    assert stored(desk, way.id).amount_minor == 200
     monkeypatch.undo()
     way.post("cancel", then="end")
     assert stored(desk, way.id).status == PledgeStatus.CANCELLED

@@ -8,15 +8,14 @@ import datetime
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeKind, PledgeStatus
+from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.errors import OrderRefused, OtherGateway, PaymentsUnavailable
-from service.domain.notices.asking import put_notice
 from service.domain.pledges.making import find_pledge, move_pledge
+from service.domain.pledges.notes import tell_of_end
 from service.domain.pledges.status import MOVES, PledgeEvent, move
 from service.domain.ports import Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
 
@@ -72,17 +71,7 @@ def end_pledge(session: Session, pledge: Pledge, *, now: datetime.datetime) -> N
         pledge.renews_at = None
     # What was still to be changed about it is of no use any more.
     pledge.wanted_minor = None
-    if pledge.supporter_id is not None:
-        put_notice(
-            session,
-            NoticeKind.ENDED,
-            str(pledge.id),
-            lang=pledge.lang or pledge.campaign.lang,
-            now=now,
-            supporter_id=pledge.supporter_id,
-            pledge_id=pledge.id,
-            falls_on=(pledge.ended_at or now).astimezone(ZoneInfo(pledge.campaign.timezone)).date(),
-        )
+    tell_of_end(session, pledge, now=now)
 
 
 def card_page(gateway: Gateway, pledge: Pledge, *, back_url: str, lang: str) -> str:
