@@ -54,6 +54,9 @@ def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
     if campaign.reminder_confirm and "reminder_date" in offer:
         # The page without JavaScript says this in a line of its own, for which the box has no place.
         offer["reminder_date"] += " " + texts_in("pages", lang, campaign.texts)["reminder_set_known"]
+    # What a campaign in one currency, with no fees to cover, has no use for is not built into the widget.
+    has_more = terms["other_currencies"] or terms["cover_fees"]
+    more = texts_in("offers", lang, campaign.texts) if has_more else {}
     answer = {
         "heading": said.get("heading", campaign.heading),
         "message": message,
@@ -61,7 +64,7 @@ def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
         "other_currencies": [other | _scale(other["currency"]) for other in terms["other_currencies"]],
         "reminder": terms["reminder"] | {"options": options},
         "support_url": current_desk().links.support_page(campaign),
-        "texts": widget_texts(lang, campaign.texts) | offer,
+        "texts": widget_texts(lang, campaign.texts) | more | offer,
     }
     return terms | _scale(campaign.currency) | answer
 

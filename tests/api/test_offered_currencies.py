@@ -34,6 +34,7 @@ def test_the_demo_takes_one_currency_and_asks_nobody_to_cover_fees(client: Flask
     campaign = client.get(DEFAULT).json
     assert (campaign["other_currencies"], campaign["cover_fees"], campaign["step"]) == ([], None, 1)
     assert (campaign["legal_name"], campaign["tax_line"]) == (None, None)
+    assert "cover_fees" not in campaign["texts"]
 
 
 def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(desk: Desk, client: FlaskClient) -> None:
@@ -46,6 +47,15 @@ def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(desk: D
         DINARS | {"exponent": 3, "step": 1, "cover_fees": None},
         EUROS | {"exponent": 2, "step": 1},
     ]
+
+
+@pytest.mark.parametrize("change", [{"other_currencies": [YEN]}, {"cover_fees": DOLLAR_FEES}])
+def test_the_words_for_currencies_and_fees_come_along_where_there_are_any(
+    desk: Desk, client: FlaskClient, change: dict[str, Any]
+) -> None:
+    change_campaign(desk, texts={"ru": {"cover_fees": "Взять комиссию на себя"}}, **change)
+    assert client.get(DEFAULT).json["texts"]["cover_fees"] == "Cover the fees"
+    assert client.get(f"{DEFAULT}?lang=ru").json["texts"]["cover_fees"] == "Взять комиссию на себя"
 
 
 def test_receipts_bear_a_legal_name_and_a_line_on_tax(desk: Desk, client: FlaskClient) -> None:

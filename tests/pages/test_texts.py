@@ -10,7 +10,7 @@ from schemas.vocabulary import Frequency, PledgeStatus, ReminderStatus
 from service.pages.complaints import PLACES
 
 TEXTS = resources.files("schemas") / "texts"
-PLACES_WITH_WORDS = ("pages", "mails", "me", "notices")
+PLACES_WITH_WORDS = ("offers", "pages", "mails", "me", "notices")
 
 
 @pytest.mark.parametrize("place", PLACES_WITH_WORDS)

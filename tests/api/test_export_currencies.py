@@ -1,0 +1,32 @@
+"""Every currency in one file: what was pledged, and what was paid with the fees, each with its own decimals."""
+
+import csv
+import io
+
+from flask.testing import FlaskClient
+
+from service.desk import Desk
+from tests.api.wire import bearer, change_campaign, pledge
+from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
+from tests.pages.reading import forms_in, path_of
+
+
+def test_an_amount_is_what_was_pledged_and_the_total_what_was_paid(client: FlaskClient, desk: Desk) -> None:
+    change_campaign(desk, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
+    for currency, amount in (("USD", 1000), ("EUR", 1005), ("JPY", 500), ("KWD", 1505)):
+        made = pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True).json
+        checkout = path_of(made["checkout_url"])
+        [form] = forms_in(client.get(checkout).text)
+        assert client.post(checkout, data=form.fields | {"outcome": "pay"}).status_code == 303
+    file = client.get("/v1/admin/pledges/export?format=csv", headers=bearer(desk, "export"))
+    told = [
+        (row["currency"], row["amount"], row["amount_minor"], row["paid_total"])
+        for row in csv.DictReader(io.StringIO(file.text, newline=""))
+    ]
+    # (1005 + 25) / 0.985 is 1045.69; 500 / 0.964 is 518.7; nobody is asked to cover the fees on dinars.
+    assert told == [
+        ("USD", "10.00", "1000", "10.61"),
+        ("EUR", "10.05", "1005", "10.46"),
+        ("JPY", "500", "500", "519"),
+        ("KWD", "1.505", "1505", "1.505"),
+    ]

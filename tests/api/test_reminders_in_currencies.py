@@ -1,0 +1,73 @@
+"""A reminder keeps the money that its reader chose, and its mail leads back to that choice."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.domain.ports import ChargeLimits
+from service.domain.reminders.promise import chosen_gift
+from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
+from tests.currencies import DINARS, EUROS, YEN
+
+
+@pytest.fixture(autouse=True)
+def _several_currencies(desk: Desk) -> None:
+    change_campaign(desk, other_currencies=[EUROS, YEN, DINARS])
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("EUR", 1250), ("JPY", 1500), ("KWD", 1505)])
+def test_an_amount_is_kept_in_its_own_money(client: FlaskClient, desk: Desk, currency: str, amount: int) -> None:
+    assert remind(client, frequency="once", amount=amount, currency=currency).status_code == 201
+    kept = the_reminder(desk)
+    assert (kept.amount_minor, kept.currency) == (amount, currency)
+
+
+def test_without_a_currency_the_campaign_s_own_is_meant(client: FlaskClient, desk: Desk) -> None:
+    remind(client, frequency="once", amount=500)
+    assert the_reminder(desk).currency == "USD"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"currency": "GBP", "amount": 500, "frequency": "once"}, "currency_not_accepted", "currency"),
+        ({"currency": "GBP"}, "currency_not_accepted", "currency"),
+        ({"currency": "JPY", "amount": 500, "frequency": "monthly"}, "frequency_not_offered", "frequency"),
+        ({"currency": "JPY", "amount": 299, "frequency": "once"}, "amount_below_minimum", "amount"),
+        ({"currency": "EUR", "amount": 500_001, "frequency": "once"}, "amount_above_maximum", "amount"),
+        ({"currency": "usd"}, "validation_failed", "currency"),
+    ],
+)
+def test_what_the_campaign_does_not_offer_is_not_kept(
+    client: FlaskClient, desk: Desk, changes: dict[str, object], code: str, field: str
+) -> None:
+    assert_problem(remind(client, **changes), 422, code, field=field)
+    assert count(desk, Reminder) == 0
+
+
+def test_an_amount_that_cannot_be_charged_is_not_kept(
+    client: FlaskClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.gateway, "limits", lambda currency: ChargeLimits(step_minor=10))
+    refused = remind(client, frequency="once", amount=1505, currency="KWD")
+    assert_problem(refused, 422, "amount_not_chargeable", field="amount")
+    assert count(desk, Reminder) == 0
+
+
+def test_the_reader_s_page_says_the_amount_and_leads_back_to_it(client: FlaskClient, desk: Desk) -> None:
+    remind(client, frequency="once", amount=1500, currency="KWD")
+    page = client.get(f"/r/{token_of(desk, 'reader@example.org')}").text
+    assert "KWD\N{NO-BREAK SPACE}1.500 once" in page
+    [link] = [part.split('"')[0] for part in page.split('href="') if "amount=" in part.split('"')[0]]
+    query = parse_qs(urlsplit(link.replace("&amp;", "&")).query)
+    assert (query["frequency"], query["amount"], query["currency"]) == (["once"], ["1500"], ["KWD"])
+
+
+def test_an_amount_in_money_that_is_not_taken_any_more_is_forgotten(client: FlaskClient, desk: Desk) -> None:
+    remind(client, frequency="once", amount=1500, currency="KWD")
+    change_campaign(desk, other_currencies=[EUROS])
+    with desk.database.reading() as session:
+        assert chosen_gift(session.get_one(Reminder, the_reminder(desk).id)) is None

@@ -1,0 +1,37 @@
+"""Every amount from 0 to 100,000 minor units, with no decimals, two and three: nothing is lost."""
+
+import pytest
+
+from service.domain.money.amounts import Money, exponent, format_money, parse_amount, to_major
+from service.pages.gifts import typed_form
+
+DECIMALS = {"JPY": 0, "USD": 2, "KWD": 3}
+POINTS = {"en": ".", "ru": ","}
+EVERY = range(100_001)
+
+
+@pytest.mark.parametrize(("currency", "digits"), DECIMALS.items())
+def test_an_export_says_exactly_what_was_counted(currency: str, digits: int) -> None:
+    assert exponent(currency) == digits
+    for amount in EVERY:
+        whole, _, decimals = to_major(Money(amount, currency)).partition(".")
+        assert len(decimals) == digits
+        assert int(whole) * 10**digits + int(decimals or 0) == amount
+
+
+@pytest.mark.parametrize("lang", POINTS)
+@pytest.mark.parametrize("currency", DECIMALS)
+def test_what_stands_in_a_field_is_read_back(currency: str, lang: str) -> None:
+    for amount in EVERY:
+        assert parse_amount(typed_form(Money(amount, currency), lang), currency=currency, lang=lang) == amount
+
+
+@pytest.mark.parametrize("lang", POINTS)
+@pytest.mark.parametrize(("currency", "digits"), DECIMALS.items())
+def test_what_people_read_is_that_amount(currency: str, digits: int, lang: str) -> None:
+    for amount in EVERY:
+        written = format_money(Money(amount, currency), lang)
+        figures = "".join(sign for sign in written if sign.isdecimal() or sign == POINTS[lang])
+        whole, _, decimals = figures.partition(POINTS[lang])
+        assert len(decimals) in (0, digits)
+        assert int(whole) * 10**digits + int(decimals or 0) == amount
