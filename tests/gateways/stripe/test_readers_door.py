@@ -13,6 +13,7 @@ from tests.conftest import settings_for
 from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.gateways.stripe.asking import SECRET
 
+CHOICE = {"frequency": "monthly", "other_amount": "5", "key": "an-intent-of-a-reader", "currency": "USD"}
 SESSIONS = "POST /v1/checkout/sessions"
 
 
@@ -125,3 +126,39 @@ def test_a_desk_that_would_believe_nothing_is_not_ready(
     assert "STRIPE_WEBHOOK_SECRET" in found["payments"]
     assert {name for name, answer in found.items() if answer != "ok"} == {"payments"}
     other.database.engine.dispose()
+
+
+def policy(client: FlaskClient) -> str:
+    answer = client.get("/support/default")
+    assert answer.status_code == 200
+    (actions,) = [
+        part.strip() for part in answer.headers["Content-Security-Policy"].split(";") if "form-action" in part
+    ]
+    return actions
+
+
+def test_the_form_may_lead_to_stripes_pages_and_to_no_others(client: FlaskClient, double: StripeDouble) -> None:
+    assert policy(client).split() == [
+        "form-action",
+        "'self'",
+        "http://desk.test",
+        "https://checkout.stripe.com",
+        "https://billing.stripe.com",
+        double.url,
+    ]
+
+
+def test_without_javascript_a_reader_is_led_to_stripes_page(client: FlaskClient, double: StripeDouble) -> None:
+    answer = client.post("/support/default", data=CHOICE)
+    assert answer.status_code == 303
+    (session,) = double.account.all("checkout.session")
+    assert answer.headers["Location"] == session["url"]
+
+
+def test_without_javascript_a_reader_is_told_when_stripe_is_down(
+    client: FlaskClient, double: StripeDouble
+) -> None:
+    double.troubles.answer(500, SESSIONS, times=2)
+    answer = client.post("/support/default", data=CHOICE)
+    assert answer.status_code == 503
+    assert "stripe.com" not in answer.text
