@@ -76,3 +76,20 @@ def form_to(html: str, ending: str) -> Form:
     """Return the form of a page that leads to an address that ends so."""
     [found] = [form for form in forms_in(html) if form.action.partition("?")[0].endswith(ending)]
     return found
+
+
+class Way:
+    """One pledge, reached in one of the two ways."""
+
+    def __init__(self, desk: Desk, client: FlaskClient, way: str, pledge_id: str) -> None:
+        self.client, self.id = client, pledge_id
+        if way == "signed in":
+            sign_in(desk, client)
+            self.home, self.base = "/me", f"/me/pledges/{pledge_id}"
+        else:
+            self.home = self.base = link_of(desk, pledge_id)
+
+    def post(self, action: str, status: int = 303, **sent: str):
+        answer = self.client.post(f"{self.base}/{action}", data=sent, headers=BROWSER)
+        assert answer.status_code == status, answer.text
+        return answer

@@ -1,0 +1,198 @@
+"""What a reader changes, signed in or by the link of a mail: the end, the amount, the card."""
+
+import uuid
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from schemas.vocabulary import NoticeKind, PledgeStatus, ReminderStatus
+from service.db.campaign import Campaign
+from service.db.notice import Notice
+from service.db.payment import Payment
+from service.db.pledge import Pledge
+from service.db.reminder import Reminder
+from service.desk import Desk
+from service.domain.ports import GatewayRefused, GatewayUnavailable
+from tests.api.wire import count, remind, the_reminder
+from tests.clock import Clock
+from tests.pages.readers import Way, form_to, page, stored
+from tests.pages.reading import words_in
+
+
+def test_a_pledge_is_ended_in_two_clicks(desk: Desk, client: FlaskClient, way: Way) -> None:
+    assert f'{way.base}/cancel?lang=en"' in page(client, way.home)
+    question = page(client, f"{way.base}/cancel")
+    buttons = form_to(question, "/cancel").buttons
+    assert [(name, value) for name, value, _ in buttons] == [("then", "end"), ("then", "remind")]
+    assert question.count('class="quiet-button" name="then"') == 2
+    assert stored(desk, way.id).status == PledgeStatus.ACTIVE
+    answer = way.post("cancel", then="end")
+    assert "This gift has ended." in words_in(page(client, answer.headers["Location"]))
+    after = stored(desk, way.id)
+    assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, desk.clock())
+    assert count(desk, Reminder) == 0
+    with desk.database.reading() as session:
+        ended = session.scalars(select(Notice).where(Notice.kind == NoticeKind.ENDED)).one()
+        assert ended.about == way.id
+
+
+def test_pressed_twice_it_ends_once(desk: Desk, client: FlaskClient, way: Way) -> None:
+    way.post("cancel", then="end")
+    way.post("cancel", then="end")
+    with desk.database.reading() as session:
+        assert len(session.scalars(select(Notice).where(Notice.kind == NoticeKind.ENDED)).all()) == 1
+
+
+def test_the_other_button_ends_it_too_and_sets_a_reminder(
+    desk: Desk, client: FlaskClient, way: Way, clock: Clock
+) -> None:
+    answer = way.post("cancel", then="remind")
+    assert "we write to you once, on February 23, 2027" in words_in(page(client, answer.headers["Location"]))
+    assert stored(desk, way.id).status == PledgeStatus.CANCELLED
+    set_for = the_reminder(desk)
+    assert (set_for.status, str(set_for.due_on), set_for.amount_minor) == (
+        ReminderStatus.SCHEDULED,
+        "2027-02-23",
+        200,
+    )
+    assert set_for.awaits_confirmation is False
+
+
+def test_an_earlier_reminder_is_moved_and_not_doubled(desk: Desk, client: FlaskClient, way: Way) -> None:
+    remind(client, email="reader@example.org")
+    way.post("cancel", then="remind")
+    assert str(the_reminder(desk).due_on) == "2027-02-23"
+
+
+def test_a_campaign_without_reminders_offers_none(desk: Desk, client: FlaskClient, way: Way) -> None:
+    with desk.database.transaction() as session:
+        session.scalars(select(Campaign)).one().reminder_enabled = False
+    assert len(form_to(page(client, f"{way.base}/cancel"), "/cancel").buttons) == 1
+    way.post("cancel", then="remind")
+    assert count(desk, Reminder) == 0
+
+
+def test_looking_changes_nothing(desk: Desk, client: FlaskClient, way: Way) -> None:
+    for path in (way.home, f"{way.base}/cancel", f"{way.base}/amount"):
+        page(client, path)
+    assert stored(desk, way.id).status == PledgeStatus.ACTIVE
+    assert client.get(f"{way.base}/card").status_code == 405
+
+
+def test_another_site_can_end_nothing(desk: Desk, client: FlaskClient, way: Way) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    for action in ("cancel", "amount", "card"):
+        assert client.post(f"{way.base}/{action}", data={"amount": "5"}, headers=headers).status_code == 403
+    assert stored(desk, way.id).status == PledgeStatus.ACTIVE
+
+
+@pytest.mark.parametrize(("typed", "minor"), [("5", 500), ("7.50", 750), ("$1000", 100000)])
+def test_the_amount_is_changed_as_it_was_typed(
+    desk: Desk, client: FlaskClient, way: Way, typed: str, minor: int
+) -> None:
+    answer = way.post("amount", amount=typed)
+    assert "The new amount is set." in words_in(page(client, answer.headers["Location"]))
+    after = stored(desk, way.id)
+    assert (after.amount_minor, after.wanted_minor) == (minor, None)
+    with desk.database.reading() as session:
+        assert session.scalars(select(Payment.amount_minor)).all() == [200]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "Write the new amount."),
+        ("1.99", "Choose an amount from $2 to"),
+        ("99999999", "Choose an amount from $2 to"),
+        ("1.000", "We cannot tell which amount “1.000” is."),
+        ("five", "We cannot tell which amount “five” is."),
+        ("-5", "We cannot tell which amount “-5” is."),
+    ],
+)
+def test_an_amount_that_will_not_do_is_refused_beside_its_field(
+    desk: Desk, client: FlaskClient, way: Way, typed: str, words: str
+) -> None:
+    answer = way.post("amount", 422, amount=typed)
+    assert words in words_in(answer.text)
+    assert 'aria-invalid="true"' in answer.text
+    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, None)
+
+
+def test_what_has_ended_takes_no_new_amount_and_no_new_card(desk: Desk, client: FlaskClient, way: Way) -> None:
+    way.post("cancel", then="end")
+    assert "This gift has ended" in words_in(way.post("amount", 409, amount="5").text)
+    assert client.get(f"{way.base}/amount").status_code == 303
+    shown = page(client, way.home)
+    assert f"{way.base}/card" not in shown
+    assert "Give again" in words_in(shown)
+
+
+def test_a_test_gift_has_no_card_and_says_so_kindly(way: Way) -> None:
+    assert "There is no card to update" in words_in(way.post("card", 409).text)
+
+
+def test_the_card_is_changed_on_the_gateway_s_own_page(
+    desk: Desk, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def card_page(_customer: str, *, back_url: str, lang: str) -> str:
+        asked.append((back_url, lang))
+        return "https://billing.example/session"
+
+    monkeypatch.setattr(desk.gateway, "card_page", card_page)
+    assert way.post("card").headers["Location"] == "https://billing.example/session"
+    assert asked == [(f"http://desk.test{way.home}", "en")]
+
+
+def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
+    desk: Desk, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object, **__: object) -> None:
+        raise GatewayUnavailable
+
+    monkeypatch.setattr(desk.gateway, "end_recurring", unavailable)
+    answer = way.post("cancel", then="end")
+    shown = page(client, answer.headers["Location"])
+    assert "Being ended" in words_in(shown)
+    assert f"{way.base}/cancel" not in shown
+    assert stored(desk, way.id).cancel_requested_at == desk.clock()
+    assert way.post("amount", amount="5").headers["Location"].partition("?")[0] == way.home
+    assert stored(desk, way.id).amount_minor == 200
+    monkeypatch.undo()
+    way.post("cancel", then="end")
+    assert stored(desk, way.id).status == PledgeStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words", "wanted"),
+    [
+        (GatewayUnavailable("x"), 503, "The payment processor does not answer", 500),
+        (GatewayRefused("x"), 409, "The payment processor could not do that", None),
+    ],
+)
+def test_a_gateway_that_does_not_take_the_amount_leaves_the_old_one(
+    desk: Desk,
+    way: Way,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
+    words: str,
+    wanted: int | None,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(desk.gateway, "change_amount", fail)
+    assert words in words_in(way.post("amount", status, amount="5").text)
+    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, wanted)
+
+
+def test_a_pledge_of_another_gateway_is_not_touched(desk: Desk, way: Way) -> None:
+    with desk.database.transaction() as session:
+        session.get_one(Pledge, uuid.UUID(way.id)).gateway = "elsewhere"
+    for action in ("cancel", "amount", "card"):
+        answer = way.post(action, 409, amount="5")
+        assert "We cannot change this gift here" in words_in(answer.text)
+    assert stored(desk, way.id).cancel_requested_at is None
