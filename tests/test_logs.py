@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.commands.migrate import migrate_and_seed
@@ -86,17 +87,27 @@ def give(newsroom: Newsroom) -> None:
     newsroom.send("GET", made["checkout_url"], 200)
     newsroom.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": GIVER})
     newsroom.send("POST", made["checkout_url"], 303, data={"outcome": "pay", "email": GIVER})
+    newsroom.keep(re.search(r"/p/([\w-]+)", mail_to(newsroom, GIVER))[1])
+
+
+def mail_to(newsroom: Newsroom, reader: str) -> str:
+    """Wait for a reader's first mail, and return it with its lines whole."""
+
+    def find(session: Session) -> str | None:
+        return next(
+            (mail for mail in session.scalars(select(OutboxMail.message)) if f"To: {reader}" in mail), None
+        )
+
+    newsroom.wait_for("the mail", find)
+    with newsroom.desk.database.reading() as session:
+        return re.sub(r"=\r?\n", "", find(session))
 
 
 def be_reminded(newsroom: Newsroom) -> str:
     """Set a reminder, wait for its mail, and return the token that the mail holds."""
     wish = {"campaign": "default", "email": READER, "frequency": "monthly", "amount": int(AMOUNT)}
     newsroom.send("POST", "/v1/reminders", 201, json=wish)
-    newsroom.wait_for("the mail", lambda session: session.scalar(select(OutboxMail.id)))
-    with newsroom.desk.database.reading() as session:
-        mail = session.scalars(select(OutboxMail)).one().message
-    assert READER in mail
-    return newsroom.keep(re.search(r"/v1/reminders/([\w-]+)/cancel", re.sub(r"=\n", "", mail))[1])
+    return newsroom.keep(re.search(r"/v1/reminders/([\w-]+)/cancel", mail_to(newsroom, READER))[1])
 
 
 def mind_the_reminder(newsroom: Newsroom, token: str) -> None:
@@ -173,7 +184,14 @@ def test_a_whole_story_leaves_nothing_personal_in_any_log(newsroom: Newsroom) ->
     logged = newsroom.log.read_text(encoding="utf-8")
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     events = {line["event"] for line in lines}
-    assert {"request", "worker_started", "reminder_sent", "reminders_unwritable", "unexpected_error"} <= events
+    assert {
+        "request",
+        "worker_started",
+        "reminder_sent",
+        "notice_sent",
+        "reminders_unwritable",
+        "unexpected_error",
+    } <= events
     for secret in newsroom.secrets | {GIVER, READER, LOST, TYPO, KEYS}:
         assert secret not in logged
         assert secret.partition("@")[0] not in logged

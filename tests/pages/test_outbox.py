@@ -12,6 +12,7 @@ from service.wiring import build_desk
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.gateways.letters import letter, send
+from tests.gateways.notices import notice
 from tests.pages.reading import BROWSER, words_in
 
 OUTBOX = "/dev/outbox"
@@ -93,3 +94,17 @@ def test_nobody_reads_others_mail_from_another_machine(
         answer = client.get(path, environ_base={"REMOTE_ADDR": address}, headers=headers)
         assert answer.status_code == 404
         assert "reader@example.org" not in answer.text
+
+
+def test_notices_are_kept_too_with_their_links_and_nothing_to_unsubscribe_from(
+    desk: Desk, client: FlaskClient
+) -> None:
+    desk.notice_mailer.send(desk.notice_mailer.write(notice()))
+    listed = client.get(OUTBOX).text
+    assert "Your receipt from The Paper" in listed
+    path = re.search(r'href="(/dev/outbox/[^"]+)"', listed)
+    assert path is not None
+    page = client.get(path[1]).text
+    assert notice().page_url in page
+    assert "Auto-Submitted" in page
+    assert "List-Unsubscribe" not in page
