@@ -1,0 +1,20 @@
+"""The reader's own page on both databases: seen, given another amount, and ended with a reminder."""
+
+from service.app import create_app
+from service.desk import Desk
+from tests.pages.readers import give, link_of, page, sign_in
+from tests.pages.reading import words_in
+
+
+def test_a_reader_sees_changes_and_ends_what_they_give(either: Desk) -> None:
+    client = create_app(either).test_client()
+    pledge_id = give(either, client)
+    sign_in(either, client)
+    assert "$2 a month" in words_in(page(client, "/me"))
+    assert client.post(f"/me/pledges/{pledge_id}/amount", data={"amount": "7.50"}).status_code == 303
+    link = link_of(either, pledge_id)
+    ended = client.post(f"{link}/cancel", data={"then": "remind"}).headers["Location"]
+    assert "we write to you once" in words_in(page(client, ended))
+    shown = words_in(page(client, "/me"))
+    assert "$7.50 a month Ended" in shown
+    assert "We write to you on" in shown
