@@ -14,7 +14,6 @@ from service.gateways.mail_reports import mail_reporters
 from service.gateways.outbox import OutboxMailer
 from service.gateways.sandbox import SandboxGateway
 from service.gateways.smtp import SmtpMailer
-from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
 from service.gateways.throttle import OpenThrottle, WindowThrottle
 from service.settings import Settings
 
@@ -44,6 +43,9 @@ def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
 def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[Gateway, EventSource | None]:
     if settings.stripe is None:
         return SandboxGateway(keyring, settings.public_url), None
+    # Whoever takes no money by Stripe need not wait for its library: a fifth of a second for each process.
+    from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
+
     api = StripeApi(settings.stripe, clock)
     return StripeGateway(api, settings.stripe), StripeEvents(api, settings.stripe)
 

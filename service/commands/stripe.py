@@ -11,8 +11,6 @@ import structlog
 from service.commands.opening import open_desk
 from service.commands.stripe_events import apply_event_again, hold_against_stripe, show_events
 from service.domain.ports import GatewayRefused, GatewayUnavailable
-from service.gateways.stripe import StripeApi
-from service.gateways.stripe.endpoint import put_endpoint
 from service.settings import Settings, SettingsError, StripeSettings
 
 WEBHOOK = "/v1/webhooks/stripe"
@@ -60,6 +58,10 @@ def set_up() -> None:
 
     Running it again brings the list of events up to date; Stripe shows a secret only when an address is new to it.
     """
+    # Every command is imported for each, and most have nothing to do with Stripe's library.
+    from service.gateways.stripe import StripeApi
+    from service.gateways.stripe.endpoint import put_endpoint
+
     desk = open_desk()
     account = stripe_settings_of(desk.settings)
     url = f"{reachable(desk.settings.public_url, is_live=account.is_live)}{WEBHOOK}"
