@@ -48,10 +48,7 @@ class AmountAboveMaximum(DomainError):
 
 
 class AmountNotChargeable(DomainError):
-    """The campaign would take this amount, and the gateway cannot charge it.
-
-    `would_do` are the nearest amounts that it can, in minor units of the same currency.
-    """
+    """The campaign would take this amount, and the gateway cannot charge it; it can those that `would_do`."""
 
     code = "amount_not_chargeable"
 

@@ -115,7 +115,9 @@ class _Reader:
             for step in node["$ref"].removeprefix("#/").split("/"):
                 found = found[step]
             node = found
-        return node
+        # What may be left empty is shown as what it else is.
+        given = [one for one in node.get("anyOf", ()) if one != {"type": "null"}]
+        return self._follow(given[0]) if given else node
 
     def _schema(self, holder: Node) -> Node:
         content: Node = next(iter(holder.get("content", {}).values()), {})

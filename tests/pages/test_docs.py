@@ -23,6 +23,8 @@ def test_fields_of_a_request_are_listed_with_what_they_must_be(client: FlaskClie
     assert "frequency required once | monthly | annual" in page
     assert "email required string" in page
     assert "frequencies[].minimum integer" in page
+    assert "cover_fees.basis_points integer" in page
+    assert "other_currencies[].frequencies[].minimum integer" in page
 
 
 def test_what_needs_a_token_says_so(client: FlaskClient) -> None:
