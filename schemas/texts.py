@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from string import Formatter
 
-PLACES = ("widget", "offers", "pages", "mails", "reminders", "me")
+PLACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me")
 BUILT_IN = "en"
 # A campaign's own words, which another language can give as well.
 CAMPAIGN_TEXTS = ("heading", "message")

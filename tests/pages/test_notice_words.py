@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.texts import texts_of
+from schemas.texts import text_names, texts_of
 from schemas.vocabulary import Frequency, NoticeKind
 from service.domain.money.amounts import Money
 from service.gateways.letters import LetterWriter
@@ -153,3 +153,7 @@ def test_a_campaign_may_say_notices_differently() -> None:
 def test_amounts_are_written_as_their_currency_is(money: Money, lang: str, written: str) -> None:
     for said in parts(money=money, lang=lang, receipt_number="2026-1"):
         assert written in said.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_every_text_of_a_notice_is_one_that_a_campaign_may_say_differently() -> None:
+    assert texts_of("notices", "en").keys() <= text_names()
