@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from sqlalchemy import text
 
-from benchmarks import claims, dispatch, export, sign_ups
+from benchmarks import claims, dispatch, events, export, sign_ups
 from benchmarks.dispatch import Crew
 from benchmarks.ground import Ground, ground
 from benchmarks.rounds import Contest, Figures, Pace, compete, table
@@ -19,7 +19,7 @@ from benchmarks.stage import Stage, set_up
 
 # What the web process serves, and what is about reminders in great number.
 SERVED = {"reminders", "campaign", "export"}
-PARTS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups")
+PARTS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups", "events")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Size:
     dispatch_rounds: int
     sign_ups: Pace
     claims: claims.Sizes
+    events: int
 
 
 FULL = Size(
@@ -45,6 +46,7 @@ FULL = Size(
     dispatch_rounds=3,
     sign_ups=Pace(rounds=10, seconds=4, warm_up=1),
     claims=claims.Sizes(rows=1_000_000, few=100_000, procrastinate=1_000_000, batch=500, rounds=20, slow_rounds=2),
+    events=10_000,
 )
 QUICK = Size(
     pace=Pace(rounds=2, seconds=1, warm_up=0.5),
@@ -55,6 +57,7 @@ QUICK = Size(
     dispatch_rounds=1,
     sign_ups=Pace(rounds=1, seconds=0.3, warm_up=0.1),
     claims=claims.Sizes(rows=2_000, few=300, procrastinate=300, batch=5, rounds=2, slow_rounds=1),
+    events=200,
 )
 
 # What the widget sends from a newsroom's article.
@@ -157,6 +160,10 @@ def _measure_reminders(ground: Ground, size: Size, only: Collection[str]) -> lis
     if "sign-ups" in only:
         figures, faults = sign_ups.race(ground, REMINDER, size.sign_ups, rows=size.claims.rows)
         print(f"\n{table([figures])}", flush=True)
+    if "events" in only:
+        replayed, wrong = events.race(ground, events=size.events)
+        print(f"\n{replayed}", flush=True)
+        faults += wrong
     return faults
 
 

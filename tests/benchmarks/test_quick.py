@@ -80,3 +80,11 @@ def test_the_loader_leaves_a_desk_alone_that_holds_reminders(desk) -> None:
     again = fill(desk, "--rows", "10", "--due", "1")
     assert again.returncode == 1
     assert "holds reminders already" in again.stderr
+
+
+def test_a_replay_of_events_prints_its_figures_and_the_ledger_is_the_sum() -> None:
+    done = run("benchmarks", "--quick", "--only", "events")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in (r"ours, kept as webhooks are", r"ours, read and applied by one worker", r"bare, an INSERT and"):
+        assert re.search(f"^{name}.*{FIGURE}", done.stdout, re.MULTILINE), done.stdout
+    assert "the ledger holds 100 payments, 50,000 minor units" in done.stdout

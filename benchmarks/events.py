@@ -1,0 +1,109 @@
+"""Replaying what Stripe tells: kept, read, applied and told beside a bare row that is inserted and updated."""
+
+import json
+import time
+import uuid
+from typing import Any
+
+import psycopg
+from sqlalchemy import insert, select
+
+from benchmarks.ground import Ground, desk_on
+from schemas.vocabulary import Frequency, PledgeStatus
+from service.db.base import new_id
+from service.db.campaign import Campaign
+from service.db.pledge import Pledge
+from service.desk import Desk, utc_now
+from service.domain.events.inbox import WEBHOOK, keep_event
+from service.domain.events.working import apply_due_events
+from service.domain.ledger.totals import count_totals
+from service.domain.ports import RawEvent
+
+STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1Bench", "STRIPE_WEBHOOK_SECRET": "whsec_bench"}
+AMOUNT = 500
+
+
+def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
+    """Replay so many events, two for each payment; return the figures, and what is wrong with the ledger."""
+    desk = desk_on(ground.database("events"), **STRIPE)
+    pledges = _pledges(desk, events // 2)
+    raws = [_event(pledge, number) for number in range(2) for pledge in pledges]
+    began = time.monotonic()
+    for raw in raws:
+        with desk.database.transaction() as session:
+            keep_event(session, "stripe", raw, source=WEBHOOK, now=utc_now())
+    kept = time.monotonic()
+    source = desk.gateway_events
+    assert source is not None
+    counts = apply_due_events(desk.database.transaction, source, clock=desk.clock)
+    applied = time.monotonic()
+    with desk.database.reading() as session:
+        sums = [(total.payments, total.received) for total in count_totals(session)]
+    desk.database.engine.dispose()
+    bare = _bare(ground, raws)
+    faults = []
+    if sums != [(len(pledges), len(pledges) * AMOUNT)] or counts["applied"] != len(raws):
+        faults.append(f"the ledger says {sums} after {counts} of {len(raws)} events")
+    lines = [
+        f"{f'replaying {len(raws):,} events':50}{'events/s':>10}",
+        f"{'ours, kept as webhooks are':50}{len(raws) / (kept - began):>10,.0f}",
+        f"{'ours, read and applied by one worker':50}{len(raws) / (applied - kept):>10,.0f}",
+        f"{'bare, an INSERT and an UPDATE for each':50}{len(raws) / bare:>10,.0f}",
+        f"the ledger holds {sums[0][0]:,} payments, {sums[0][1]:,} minor units: the sum of what was told"
+        if not faults
+        else "the ledger is not the sum of what was told",
+    ]
+    return "\n".join(lines), faults
+
+
+def _pledges(desk: Desk, number: int) -> list[uuid.UUID]:
+    ids = [new_id() for _ in range(number)]
+    with desk.database.transaction() as session:
+        row: dict[str, Any] = {
+            "campaign_id": session.scalars(select(Campaign.id)).first(),
+            "status": PledgeStatus.PENDING,
+            "frequency": Frequency.ONCE,
+            "amount_minor": AMOUNT,
+            "currency": "USD",
+            "gateway": "stripe",
+            "created_at": utc_now(),
+        }
+        session.execute(insert(Pledge), [row | {"id": pledge_id} for pledge_id in ids])
+    return ids
+
+
+def _event(pledge: uuid.UUID, number: int) -> RawEvent:
+    kind = ("checkout.session.completed", "checkout.session.async_payment_succeeded")[number]
+    session = {
+        "id": f"cs_{pledge.hex}",
+        "object": "checkout.session",
+        "mode": "payment",
+        "payment_status": "paid",
+        "payment_intent": f"pi_{pledge.hex}",
+        "amount_total": AMOUNT,
+        "currency": "usd",
+        "client_reference_id": str(pledge),
+        "metadata": {"pledge_id": str(pledge)},
+        "customer_details": {"email": f"{pledge.hex}@paper.example"},
+    }
+    happened = utc_now()
+    event = {
+        "id": f"evt_{number}_{pledge.hex}",
+        "object": "event",
+        "type": kind,
+        "created": int(happened.timestamp()),
+        "livemode": False,
+        "data": {"object": session},
+    }
+    return RawEvent(reference=event["id"], kind=kind, occurred_at=happened, payload=json.dumps(event))
+
+
+def _bare(ground: Ground, raws: list[RawEvent]) -> float:
+    """Return how many seconds a committed INSERT and a committed UPDATE take for each event."""
+    with psycopg.connect(ground.empty_database("bare_events"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE events (reference text PRIMARY KEY, payload text, status text)")
+        began = time.monotonic()
+        for raw in raws:
+            connection.execute("INSERT INTO events VALUES (%s, %s, 'received')", (raw.reference, raw.payload))
+            connection.execute("UPDATE events SET status = 'applied' WHERE reference = %s", (raw.reference,))
+        return time.monotonic() - began
