@@ -6,7 +6,6 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 from gunicorn.http.errors import NoMoreData, ParseException
-from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import __version__
@@ -23,7 +22,7 @@ from service.api.front_door import REQUEST_ID, FrontDoor
 from service.api.mail_webhooks import mail_webhooks
 from service.api.operations import operations
 from service.api.pledges import pledges
-from service.api.problems import HTTP_CODES, STATUS, answer_errors, problem
+from service.api.problems import HTTP_CODES, STATUS, Refusal, answer_errors, problem
 from service.api.reminders import reminders
 from service.api.stripe_webhook import stripe_webhook
 from service.desk import Desk
@@ -121,4 +120,4 @@ def _begin() -> None:
     else:
         return
     if length > largest:
-        raise RequestEntityTooLarge
+        raise Refusal(413, HTTP_CODES[413][0], f"The body is larger than {largest // 1024} KiB.")

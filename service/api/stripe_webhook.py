@@ -4,7 +4,7 @@ from flask import request
 
 from schemas.gateway_event import StoredResponse
 from service.api.blueprint import ResourceBlueprint
-from service.api.problems import HTTP_CODES, Refusal
+from service.api.problems import Refusal
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.ports import NotFromGateway
 from service.web import current_desk, transaction
@@ -29,7 +29,7 @@ def take_event() -> dict[str, bool]:
     desk = current_desk()
     source, now = desk.gateway_events, desk.clock()
     if source is None:
-        raise Refusal(404, *HTTP_CODES[404])
+        raise Refusal(400, "invalid_signature", "No event is believed here: the gateway in use is not Stripe.")
     try:
         raw = source.authenticate(request.get_data(), request.headers.get("Stripe-Signature", ""), now=now)
     except NotFromGateway as error:

@@ -101,13 +101,15 @@ def test_an_event_of_real_money_is_not_one_of_a_test(client: FlaskClient, shop: 
 def test_an_event_may_be_a_mebibyte_and_nothing_else_may(client: FlaskClient, shop: Shop, paid: Thing) -> None:
     large = paid | {"padding": "x" * 900_000}
     assert post(client, shop, large).status_code == 200
-    assert_problem(post(client, shop, paid | {"padding": "x" * 1_100_000}), 413, "body_too_large")
+    answer = post(client, shop, paid | {"padding": "x" * 1_100_000})
+    assert_problem(answer, 413, "body_too_large")
+    assert "1024 KiB" in answer.json["detail"]
     assert_problem(client.post("/v1/pledges", data=b"x" * 70_000), 413, "body_too_large")
 
 
-def test_without_stripe_there_is_no_such_address(migrated_database: str, shop: Shop, paid: Thing) -> None:
+def test_without_stripe_nothing_is_believed(migrated_database: str, shop: Shop, paid: Thing) -> None:
     sandbox = build_desk(settings_for(migrated_database), clock=shop.desk.clock)
-    assert_problem(post(create_app(sandbox).test_client(), shop, paid), 404, "not_found")
+    assert_problem(post(create_app(sandbox).test_client(), shop, paid), 400, "invalid_signature")
     assert apply_gateway_events(sandbox, GO_ON) is None
     sandbox.database.engine.dispose()
 
