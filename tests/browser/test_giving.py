@@ -1,7 +1,6 @@
 """A reader gives: from the box, through the checkout, to the treasurer's export."""
 
 import re
-import uuid
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
@@ -159,7 +158,7 @@ def test_a_retry_after_a_failure_is_the_same_intent(newsroom: Newsroom, demo: Bo
     expect(demo.page).to_have_url(CHECKOUT)
     first, second = keys_of(sent.wait_for(2))
     assert first == second
-    assert uuid.UUID(first).version == 4
+    assert re.fullmatch(r"\d+-\d+", first)
     assert newsroom.count("pledges") - before == 1
 
 

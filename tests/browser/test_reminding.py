@@ -102,6 +102,7 @@ def test_the_reminder_request_says_no_more_than_it_must(demo: Box) -> None:
         "campaign": "default",
         "frequency": "monthly",
         "amount": 700,
+        "currency": "USD",
         "email": "terse@example.org",
         "months": 1,
         "timezone": "Europe/Amsterdam",

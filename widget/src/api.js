@@ -9,8 +9,7 @@ const REPEATS_WHILE_IN_PROGRESS = 5;
  * @returns {number} whole seconds, 0 when the service named none
  */
 export function secondsToWait(header, now = Date.now()) {
-  const seconds = Number(header ?? 0);
-  const wait = Number.isNaN(seconds) ? (Date.parse(header ?? "") - now) / 1000 : seconds;
+  const wait = Number(header) || (Date.parse(header ?? "") - now) / 1000;
   return Math.max(0, Math.ceil(wait)) || 0;
 }
 
@@ -26,7 +25,7 @@ export async function ask(url, body, key) {
       const response = await fetch(url, {
         method: body ? "POST" : "GET",
         body,
-        headers: { ...(body && { "Content-Type": "application/json" }), ...(key && { "Idempotency-Key": key }) },
+        headers: body ? { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) } : {},
         credentials: "omit",
         referrerPolicy: "no-referrer",
         signal: AbortSignal.timeout(PATIENCE_MS),
@@ -34,15 +33,15 @@ export async function ask(url, body, key) {
       /** @type {Answer} */
       const answer = {
         status: response.status,
-        wait: secondsToWait(response.headers.get("Retry-After")),
+        waitSeconds: secondsToWait(response.headers.get("Retry-After")),
         // What stands in front of the service may answer with a page of its own when it is down.
         body: await response.json().catch((reason) => (response.ok ? Promise.reject(reason) : {})),
       };
       // The first of two equal requests is still running; its answer will be ours as well.
       if (answer.body.code !== "request_in_progress" || !repeats) return answer;
-      await new Promise((go) => setTimeout(go, Math.min(answer.wait || 1, 5) * 1000));
+      await new Promise((go) => setTimeout(go, Math.min(answer.waitSeconds || 1, 5) * 1000));
     }
   } catch {
-    return { status: 0, wait: 0, body: {} };
+    return { status: 0, waitSeconds: 0, body: {} };
   }
 }

@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { firstChoice } from "./choice.js";
 import { makeFrame } from "./frame.js";
 import { languageAround, languageOf } from "./language.js";
-import { moneyIn } from "./money.js";
+import { offersOf } from "./offers.js";
 import { requestsFrom } from "./requests.js";
 import { textsWith } from "./texts.js";
 import { pledgeView } from "./views/pledge.js";
@@ -14,7 +14,7 @@ import { retryButton, troubleView, waitingView } from "./views/trouble.js";
 /** @param {HTMLElement} host the element on the newsroom's page */
 export function openBox(host) {
   const frame = makeFrame(host, () => {
-    frame.mark("dismissed");
+    frame.markAs("dismissed");
     host.hidden = true;
     tell("dismissed");
   });
@@ -42,11 +42,11 @@ export function openBox(host) {
     frame.shut();
     frame.show("loading", waitingView(english("loading")), moveFocus);
     const asked = languageAround(host);
-    const query = asked && `?lang=${encodeURIComponent(asked)}`;
+    const query = asked && `?lang=${asked}`;
     const answer = await call(`/v1/campaigns/${encodeURIComponent(slug())}${query}`);
     if (turn !== newest) return;
     if (answer.status === 200) return fill(answer.body, asked, moveFocus);
-    const again = retryButton(english, answer.wait, () => load(true));
+    const again = retryButton(english, answer.waitSeconds, () => load(true));
     frame.show("error", waitingView(english("error_loading"), again), moveFocus);
   }
 
@@ -54,24 +54,26 @@ export function openBox(host) {
   function fill(campaign, asked, moveFocus) {
     const lang = languageOf(asked, campaign.lang);
     const text = textsWith(campaign.texts);
-    /** @type {Desk} */
-    const desk = {
+    const offers = offersOf(campaign, lang);
+    const room = {
       campaign,
-      choice: firstChoice(campaign),
-      money: moneyIn(campaign.currency, lang, campaign.exponent),
+      offers,
+      choice: firstChoice(campaign, offers[0]),
       lang,
       text,
+      mend: frame.markAs,
       showPledge: () => frame.show("form", pledgeView(desk)),
       showReminder: () => frame.show("reminder-form", reminderView(desk)),
+      /** @param {string} dueOn */
       showReminderSet: (dueOn) => frame.show("reminder-set", reminderSetView(desk, dueOn)),
+      /** @type {Desk["showTrouble"]} */
       showTrouble: (answer, goBack, retry) => frame.show("error", troubleView(desk, answer, goBack, retry)),
-      mend: (state) => frame.mark(state),
-      pledge: () => requests.pledge(),
-      remind: (addressIsWhole) => requests.remind(addressIsWhole),
     };
-    const requests = requestsFrom(desk, frame, host, call, tell);
+    const requests = requestsFrom(room, frame, host, call, tell);
+    /** @type {Desk} */
+    const desk = { ...room, ...requests };
     comeBack = () => {
-      requests.forget();
+      requests.startAnew();
       if (frame.is("submitting")) desk.showPledge();
     };
     frame.open(lang, text("close"));

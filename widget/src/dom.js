@@ -24,6 +24,9 @@ export const button = (part, words, onclick) => make("button", { type: "button",
 export const fieldset = (legend, ...children) =>
   make("fieldset", {}, make("legend", { part: "legend" }, legend), ...children);
 
+/** @param {...(Node | string)} children what stands side by side, as far as there is room */
+export const row = (...children) => make("div", { className: "options" }, ...children);
+
 /** @param {string} words @param {...Node} well what a reader writes in or chooses from, in its frame */
 export const field = (words, ...well) =>
   make("label", { part: "field" }, words, make("span", { className: "well" }, ...well));
@@ -31,7 +34,7 @@ export const field = (words, ...well) =>
 /**
  * A form that asks us, not the browser, and says so while the answer is on its way.
  * @param {() => void} send
- * @param {...Node} children the last one is the button that sends it
+ * @param {...(Node | string)} children the last one is the button that sends it
  */
 export function formOf(send, ...children) {
   const form = make("form", { noValidate: true }, ...children);
@@ -69,12 +72,12 @@ export const option = (name, words, value, checked, onchange) =>
   );
 
 /**
- * A place for what is wrong with one field, tied to it for those who hear the page.
+ * A place for what is wrong with one field, tied to it for those who hear the page. A view has one.
  * @param {HTMLInputElement} input
  */
 export function complaintAt(input) {
-  const place = make("p", { part: "error", id: `${input.id}-error` });
-  input.setAttribute("aria-describedby", place.id);
+  const place = make("p", { part: "error", id: "error" });
+  input.setAttribute("aria-describedby", "error");
   return {
     place,
     /** @param {string} message an empty one takes the complaint back */

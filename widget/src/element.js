@@ -5,38 +5,32 @@ import { openBox } from "./box.js";
 class SupportBox extends HTMLElement {
   static observedAttributes = ["api", "campaign", "lang"];
   #box = openBox(this);
-  #isWaiting = false;
-  #hasLoaded = false;
+  /** Counts the reasons to ask for the campaign; none while it was not asked for and is not about to be. */
+  #reasons = 0;
 
   connectedCallback() {
     addEventListener("pageshow", this);
     // A box that is only moved keeps what the reader chose.
-    if (!this.#hasLoaded) this.#loadSoon();
+    if (!this.#reasons) this.attributeChangedCallback();
   }
 
   disconnectedCallback() {
     removeEventListener("pageshow", this);
   }
 
+  /** A page may set several attributes in a row; the campaign is asked for once. */
   attributeChangedCallback() {
-    this.#loadSoon();
+    const reason = ++this.#reasons;
+    queueMicrotask(() => {
+      if (reason !== this.#reasons) return;
+      if (this.isConnected) this.#box.load();
+      else this.#reasons = 0;
+    });
   }
 
   /** @param {PageTransitionEvent} event */
   handleEvent({ persisted }) {
     if (persisted) this.#box.comeBack();
-  }
-
-  /** A page may set several attributes in a row; the campaign is asked for once. */
-  #loadSoon() {
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    queueMicrotask(() => {
-      this.#isWaiting = false;
-      if (!this.isConnected) return;
-      this.#hasLoaded = true;
-      this.#box.load();
-    });
   }
 }
 

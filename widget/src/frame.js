@@ -25,7 +25,7 @@ export function makeFrame(host, onclose) {
 
   const frame = {
     /** @param {State} state */
-    mark(state) {
+    markAs(state) {
       box.dataset.state = state;
     },
 
@@ -35,11 +35,10 @@ export function makeFrame(host, onclose) {
     /** @param {State} state @param {View} next */
     show(state, next, moveFocus = true) {
       view = next;
-      frame.mark(state);
-      const asked = host.getAttribute("heading-level") ?? "";
-      const level = /^[1-6]$/.test(asked) ? asked : "2";
+      frame.markAs(state);
+      const level = host.getAttribute("heading-level")?.match(/^[1-6]$/) ?? 2;
       const title = make(/** @type {"h2"} */ (`h${level}`), { part: "heading", tabIndex: -1 }, next.heading ?? "");
-      heading.replaceChildren(...(next.heading ? [title] : []));
+      heading.replaceChildren(next.heading ? title : "");
       message.textContent = next.message ?? "";
       body.replaceChildren(...next.nodes);
       if (moveFocus) (next.heading ? title : message).focus();
@@ -47,13 +46,13 @@ export function makeFrame(host, onclose) {
 
     /** @param {string} complaint */
     refuse(complaint) {
-      frame.mark("invalid");
+      frame.markAs("invalid");
       view.refuse?.(complaint);
     },
 
     /** @param {string} words */
-    submit(words) {
-      frame.mark("submitting");
+    beBusy(words) {
+      frame.markAs("submitting");
       view.busy?.(words);
     },
 

@@ -3,21 +3,15 @@
  * so a retry can never become a second gift.
  */
 
-/** @param {Pick<Crypto, "getRandomValues"> & { randomUUID?: () => string }} source */
-export function newKey(source = crypto) {
-  // Pages without TLS have no randomUUID; the key needs only to be random, not a UUID.
-  return (
-    source.randomUUID?.() ??
-    Array.from(source.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
-  );
-}
+/** 128 random bits. Pages without TLS have no randomUUID, and the key needs only to be random, not a UUID. */
+export const newKey = () => crypto.getRandomValues(new BigUint64Array(2)).join("-");
 
 export function newIntent(makeKey = newKey) {
   let meant = "";
   let key = "";
   return {
     /** The same body keeps its key; another body is another intent. @param {string} body */
-    keyFor(body) {
+    keyOf(body) {
       if (body !== meant) {
         meant = body;
         key = makeKey();
@@ -25,7 +19,7 @@ export function newIntent(makeKey = newKey) {
       return key;
     },
     /** What comes next is a new intent, even if it looks the same. */
-    forget() {
+    startAnew() {
       meant = "";
     },
   };

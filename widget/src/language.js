@@ -9,18 +9,13 @@ export function tidyTag(tag) {
   }
 }
 
-/** The element's own language, else that of the nearest ancestor. @param {Element} element */
+/** The element's own language, else that of the nearest ancestor. @param {Element} element @returns {string} */
 export function languageAround(element) {
-  /** @type {Node} */
-  let place = element;
-  while (place instanceof Element) {
-    const holder = place.closest("[lang]");
-    if (holder) return tidyTag(holder.getAttribute("lang") ?? "");
-    const root = place.getRootNode();
-    // An element inside another component's shadow root reads on outside it.
-    place = root instanceof ShadowRoot ? root.host : root;
-  }
-  return "";
+  const holder = element.closest("[lang]");
+  if (holder) return tidyTag(holder.getAttribute("lang") ?? "");
+  const root = element.getRootNode();
+  // An element inside another component's shadow root reads on outside it.
+  return root instanceof ShadowRoot ? languageAround(root.host) : "";
 }
 
 /**

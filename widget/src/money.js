@@ -1,63 +1,54 @@
 /** Reads and writes amounts in one currency and one language, in integer minor units and never in floats. */
 
-const MARKS_BETWEEN_THOUSANDS = String.raw`[.,'’٬\s]`;
-const GROUPED = new RegExp(`^\\d{1,3}(?:${MARKS_BETWEEN_THOUSANDS}\\d{3})+(?:[.,٫]\\d{1,3})?$`);
+/** Thousands between marks of any language, and what may be a fraction behind them. */
+const GROUPED = /^(\d{1,3}(?:[.,'’٬\s]\d{3})+)(?:[.,٫](\d{1,3}))?$/;
 const WITH_A_FRACTION = /^(\d+)[.,٫](\d+)$/;
 
-/** Direction marks surround symbols in right-to-left languages and mean nothing in an amount. */
-const DIRECTION_MARKS = /[\u200e\u200f\u061c]/g;
-
-/** @param {string} text */
-const tidy = (text) => text.normalize("NFKC").replace(DIRECTION_MARKS, "").trim().toLowerCase();
+/** Without direction marks, which surround symbols in right-to-left languages. @param {string} text */
+const tidy = (text) => text.normalize("NFKC").replace(/\p{Cf}/gu, "").trim().toLowerCase();
 
 /** @typedef {ReturnType<typeof moneyIn>} Money */
 
 /**
  * @param {string} currency an ISO 4217 code
  * @param {string} lang a BCP 47 tag
- * @param {number} [exponent] the currency's decimals as the service counts them; browsers differ on a few
+ * @param {number} digits the currency's decimals as the service counts them; browsers differ on a few
+ * @param {number} step 1, or the power of ten that can be charged in the currency: 10 leaves dinars two decimals
  */
-export function moneyIn(currency, lang, exponent) {
+export function moneyIn(currency, lang, digits, step = 1) {
+  const places = digits + 1 - String(step).length;
   /** @param {Intl.NumberFormatOptions} [options] */
   const formatter = (options) => new Intl.NumberFormat(lang, { style: "currency", currency, ...options });
-  const digits = exponent ?? formatter().resolvedOptions().maximumFractionDigits ?? 2;
-  const partsOfOne = formatter().formatToParts(1);
-  /** @type {("symbol" | "narrowSymbol" | "code")[]} */
-  const displays = ["code", "symbol", "narrowSymbol"];
-  const symbols = displays.map(
-    (currencyDisplay) =>
-      formatter({ currencyDisplay }).formatToParts(1).find((part) => part.type === "currency")?.value ?? currency,
+  /** @param {Intl.NumberFormatPartTypes} type @param {Intl.NumberFormatOptions} [options] */
+  const signOf = (type, options) => formatter(options).formatToParts(1).find((part) => part.type === type)?.value ?? "";
+  const [short, full] = [0, digits].map((minimumFractionDigits) =>
+    formatter({ minimumFractionDigits, maximumFractionDigits: digits }),
   );
-  const decimal =
-    new Intl.NumberFormat(lang, { minimumFractionDigits: 1 }).formatToParts(1).find((part) => part.type === "decimal")
-      ?.value ?? ".";
-  const numerals = [...new Intl.NumberFormat(lang, { useGrouping: false }).format(9876543210)].reverse();
-  const accepted = new RegExp(`^(\\d+)${digits ? `(?:\\${decimal}(\\d{1,${digits}}))?` : ""}$`);
+  const symbol = signOf("currency", { currencyDisplay: "narrowSymbol" });
+  const symbols = [currency, signOf("currency"), symbol].map(tidy);
+  const decimal = signOf("decimal", { style: "decimal", minimumFractionDigits: 1 });
+  const numerals = [...formatter({ style: "decimal", useGrouping: false }).format(9876543210)].reverse();
+  const accepted = new RegExp(`^(\\d+)${places ? `(?:\\${decimal}(\\d{1,${places}}))?` : ""}$`);
 
-  /** @param {string} whole @param {string} [fraction] */
-  const example = (whole, fraction = "") => whole + (fraction && decimal + fraction.padEnd(digits, "0"));
+  /** An amount written as it is taken. @param {string} whole @param {string} [fraction] */
+  const example = (whole, fraction) =>
+    places && fraction ? whole + decimal + fraction.padEnd(places, "0").slice(0, places) : whole;
 
-  /** @param {string} text */
-  const digitsOf = (text) => {
-    let plain = tidy([...text].map((sign) => (numerals.includes(sign) ? numerals.indexOf(sign) : sign)).join(""));
-    const symbol = symbols.map(tidy).find((sign) => plain.startsWith(sign) || plain.endsWith(sign));
-    if (symbol) plain = plain.startsWith(symbol) ? plain.slice(symbol.length) : plain.slice(0, -symbol.length);
-    return plain.trim();
-  };
+  /** @param {keyof Texts} refusal @param {string} [whole] @param {string} [fraction] @returns {Refusal} */
+  const refuse = (refusal, whole = "500", fraction = "") => ({
+    refusal,
+    blanks: { digits: places, example: example(whole, fraction) },
+  });
 
   return {
     /** The sign readers know the currency by, and whether this language writes it before the number. */
-    symbol: symbols[2],
-    symbolLeads: partsOfOne[0].type !== "integer",
+    symbol,
+    symbolLeads: short.formatToParts(1)[0].type !== "integer",
 
     /** @param {number} minor @returns {string} the amount as this language writes it, without empty cents */
-    format(minor) {
-      const padded = String(minor).padStart(digits + 1, "0");
-      const point = padded.length - digits;
-      const isWhole = !Number(padded.slice(point));
-      const written = /** @type {Intl.StringNumericLiteral} */ (`${padded.slice(0, point)}.${padded.slice(point)}0`);
-      return formatter({ minimumFractionDigits: isWhole ? 0 : digits, maximumFractionDigits: digits }).format(written);
-    },
+    format: (minor) =>
+      // Written out, so that the number is exact.
+      (minor % 10 ** digits ? full : short).format(/** @type {Intl.StringNumericLiteral} */ (`${minor}e-${digits}`)),
 
     /**
      * Takes what can only mean one amount, and refuses the rest with a hint: "1.000" is a thousand to one
@@ -66,27 +57,23 @@ export function moneyIn(currency, lang, exponent) {
      * @returns {Reading}
      */
     read(text) {
-      const plain = digitsOf(text);
-      const [, whole, fraction = ""] = accepted.exec(plain) ?? [];
-      // An absurdly long number is held at the largest exact integer; the campaign's maximum refuses it.
-      if (whole) return { minor: Math.min(Number(whole + fraction.padEnd(digits, "0")), Number.MAX_SAFE_INTEGER) };
+      let plain = tidy(numerals.reduce((words, sign, digit) => words.replaceAll(sign, String(digit)), text));
+      const sign = symbols.find((sign) => plain.startsWith(sign) || plain.endsWith(sign));
+      if (sign) plain = plain.replace(sign, "").trim();
       if (!plain) return { refusal: "amount_missing" };
 
+      const [, whole, fraction = ""] = accepted.exec(plain) ?? [];
+      // An absurdly long number is not exact, and far above what any campaign takes.
+      if (whole) return { minor: Number(whole + fraction.padEnd(digits, "0")) };
+
       const [, units, rest = ""] = WITH_A_FRACTION.exec(plain) ?? [];
-      if (units && rest.length <= digits && rest.length !== 3)
-        return { refusal: "amount_wrong_separator", values: { example: example(units, rest) } };
-      if (GROUPED.test(plain)) {
-        const [, thousands, cents] = /^(.*\D\d{3})(?:\D(\d{1,2}))?$/.exec(plain) ?? [plain, plain];
-        return {
-          refusal: "amount_has_grouping",
-          values: { example: example(thousands.replace(/\D/g, ""), digits ? cents : "") },
-        };
-      }
-      if (!digits && units) return { refusal: "amount_whole_only", values: { example: units } };
-      return {
-        refusal: units ? "amount_too_many_decimals" : "amount_not_a_number",
-        values: { digits, example: digits ? example("7", "5") : "500" },
-      };
+      if (units && rest.length <= places && rest.length !== 3) return refuse("amount_wrong_separator", units, rest);
+      const [, thousands, cents] = GROUPED.exec(plain) ?? [];
+      // Where fewer decimals are charged than the currency has, three of them are no thousands.
+      if (thousands && (step < 2 || rest.length !== digits))
+        return refuse("amount_has_grouping", thousands.replace(/\D/g, ""), cents);
+      if (!places) return units ? refuse("amount_whole_only", units) : refuse("amount_not_a_number");
+      return refuse(units ? "amount_too_many_decimals" : "amount_not_a_number", "7", "5");
     },
   };
 }

@@ -7,10 +7,10 @@ import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
  * @returns {Say}
  */
 export function textsWith(differing) {
-  const texts = { ...EN, ...differing };
+  const texts = /** @type {Texts} */ ({ ...EN, ...differing });
   // As in the texts' other home, the server's pages, a doubled brace is a brace.
-  return (key, values = {}) =>
-    texts[key].replace(/{(\w+)}|([{}])\2/g, (_, name, brace) => brace ?? String(values[name] ?? ""));
+  return (key, blanks = {}) =>
+    texts[key].replace(/{(\w+)}|([{}])\2/g, (_, name, brace) => brace ?? String(blanks[name] ?? ""));
 }
 
 /**

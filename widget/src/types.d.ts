@@ -15,22 +15,38 @@ type Terms = {
   maximum: number;
 };
 
-type Texts = typeof import("../../schemas/texts/widget.en.json");
+/** What the processor takes of a payment: hundredths of a percent, and a fixed sum in minor units. */
+type Share = { basis_points: number; fixed: number };
+
+type CurrencyTerms = {
+  currency: string;
+  /** How many decimals the currency has by ISO 4217, which the service counts by. */
+  exponent: number;
+  /** What can be charged is a whole multiple of this many minor units. */
+  step: number;
+  frequencies: Terms[];
+  /** Given where readers may cover it. */
+  cover_fees?: Share | null;
+};
+
+/** One currency's terms, with what reads and writes amounts in it. */
+type Offer = CurrencyTerms & { money: Money };
+
+/** What is built in, and what the campaign brings when it has several currencies or fees to cover. */
+type Texts = typeof import("../../schemas/texts/widget.en.json") & typeof import("../../schemas/texts/offers.en.json");
 
 /** A number of months from now, whether the reminder comes again after as many, and the words for it. */
-type Wait = { months: number; repeat: boolean; label?: string };
+type Wait = { months: number; repeat: boolean; label: string };
 
-type Campaign = {
+type Campaign = CurrencyTerms & {
   slug: string;
   heading: string;
   message: string[];
-  currency: string;
-  /** How many decimals the currency has by ISO 4217, which the service counts by. */
-  exponent?: number;
+  /** The currencies besides the first, as they are listed. */
+  other_currencies?: CurrencyTerms[];
   lang: string;
-  frequencies: Terms[];
   default_frequency: Frequency;
-  reminder: { enabled: boolean; choices: number[]; options?: (Wait & { label: string })[] };
+  reminder: { enabled: boolean; choices: number[]; options: Wait[] };
   privacy_url?: string | null;
   texts?: Partial<Texts>;
 };
@@ -39,34 +55,36 @@ type Campaign = {
 type Answer = {
   status: number;
   /** The seconds that the service asks us to wait before trying again. */
-  wait: number;
+  waitSeconds: number;
   /** The decoded body: what was asked for, or an RFC 9457 problem. */
   body: any;
 };
 
 /** Why an amount was not taken: the key of the text that explains it, and what fills its placeholders. */
-type Refusal = { minor?: undefined; refusal: keyof Texts; values?: Record<string, string | number> };
+type Refusal = { minor?: undefined; refusal: keyof Texts; blanks?: Record<string, string | number> };
 
 type Reading = { minor: number; refusal?: undefined } | Refusal;
 
-type Say = (key: keyof Texts, values?: Record<string, string | number>) => string;
+type Say = (key: keyof Texts, blanks?: Record<string, string | number>) => string;
 
 type Money = import("./money.js").Money;
 
 /** What the reader has chosen so far; it outlives every view, so going back loses nothing. */
 type Choice = {
+  offer: Offer;
   frequency: Frequency;
   preset: number;
   /** The amount as the reader wrote it, or an empty string while a preset stands. */
   other: string;
+  coversFees: boolean;
   email: string;
 } & Wait;
 
 /** What a view may know and do. */
 type Desk = {
   campaign: Campaign;
+  offers: Offer[];
   choice: Choice;
-  money: Money;
   lang: string;
   text: Say;
   /** The reader is putting right what was refused, so the view is in its own state again. */
@@ -102,7 +120,8 @@ type View = {
   heading?: string;
   /** What the state has to say; it is announced. */
   message?: string;
-  nodes: Node[];
+  /** An empty string stands for nothing. */
+  nodes: (Node | string)[];
   /** Shows the message at the field and moves the focus there. */
   refuse?: (message: string) => void;
   /** Shows that the request is on its way. */

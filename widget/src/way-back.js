@@ -7,7 +7,7 @@ export function wayBackOf(host) {
 
   const way = {
     /** @returns {string | undefined} nothing stands for our own thank-you page */
-    url() {
+    returnUrl() {
       if (!asked() || asked() === useless) return;
       try {
         return new URL(asked(), location.href).href;

@@ -54,7 +54,7 @@ test("no answer has the status 0", async (t) => {
 
 test("a page of the host's own in place of a problem keeps its status and its wait", async (t) => {
   serviceSaying(t, new Response("<h1>Down</h1>", { status: 503, headers: { "Retry-After": "7" } }));
-  assert.deepEqual(await ask("/v1/pledges", "{}"), { status: 503, wait: 7, body: {} });
+  assert.deepEqual(await ask("/v1/pledges", "{}"), { status: 503, waitSeconds: 7, body: {} });
 });
 
 test("a page in place of an answer is no answer", async (t) => {

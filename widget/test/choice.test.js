@@ -1,51 +1,70 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chosenAmount, firstChoice, offeredAmounts, termsFor } from "../src/choice.js";
-import { moneyIn } from "../src/money.js";
+import { chosenAmount, firstChoice, outside, suggestionAt } from "../src/choice.js";
+import { offersOf } from "../src/offers.js";
 
-const money = moneyIn("USD", "en");
+const once = { frequency: "once", presets: [500, 1500], default: 500, minimum: 100, maximum: 50000 };
 const monthly = { frequency: "monthly", presets: [500, 1500], default: 1500, minimum: 200, maximum: 100000 };
 const annual = { frequency: "annual", presets: [5000], default: 5000, minimum: 2000, maximum: 1000000 };
 const campaign = {
+  currency: "USD",
+  exponent: 2,
+  step: 1,
   frequencies: [monthly, annual],
+  other_currencies: [{ currency: "JPY", exponent: 0, step: 1, frequencies: [once] }],
   default_frequency: "monthly",
-  reminder: { enabled: true, choices: [3, 6] },
+  reminder: { enabled: true, choices: [3, 6], options: [{ months: 3, repeat: false, label: "In 3 months" }] },
 };
-const choosing = (choice) => ({ ...firstChoice(campaign), ...choice });
+const [dollars, yen] = offersOf(campaign, "en");
+const choosing = (choice) => ({ ...firstChoice(campaign, dollars), ...choice });
 
-test("the first choice is what the campaign suggests", () => {
-  const { frequency, preset, other, months, repeat } = firstChoice(campaign);
+test("the first choice is what the campaign suggests, and covers no fees", () => {
+  const { offer, frequency, preset, other, months, repeat, coversFees } = firstChoice(campaign, dollars);
   assert.deepEqual([frequency, preset, other, months, repeat], ["monthly", 1500, "", 3, false]);
+  assert.equal(offer, dollars);
+  assert.equal(coversFees, false);
 });
+
+test("a campaign without reminders has a first choice as well", () =>
+  assert.equal(firstChoice({ ...campaign, reminder: { enabled: false, choices: [], options: [] } }, dollars).preset, 1500));
 
 test("an amount of the reader's own stands before a preset", () =>
-  assert.deepEqual(chosenAmount(choosing({ other: "2" }), monthly, money), { minor: 200 }));
+  assert.deepEqual(chosenAmount(choosing({ other: "2" })), { minor: 200 }));
 
 test("a preset stands while nothing else is written", () =>
-  assert.deepEqual(chosenAmount(choosing({ other: " " }), monthly, money), { minor: 1500 }));
+  assert.deepEqual(chosenAmount(choosing({ other: " " })), { minor: 1500 }));
 
 test("without a preset or words there is no amount", () =>
-  assert.equal(chosenAmount(choosing({ preset: 0 }), monthly, money).refusal, "amount_missing"));
+  assert.equal(chosenAmount(choosing({ preset: 0 })).refusal, "amount_missing"));
 
-for (const [other, terms, refusal, limit] of [
-  ["1.99", monthly, "amount_below_minimum", "$2"],
-  ["0", monthly, "amount_below_minimum", "$2"],
-  ["19.99", annual, "amount_below_minimum", "$20"],
-  ["1000.01", monthly, "amount_above_maximum", "$1,000"],
-  ["99999999999999999999", annual, "amount_above_maximum", "$10,000"],
+for (const [other, frequency, refusal, limit] of [
+  ["1.99", "monthly", "amount_below_minimum", "$2"],
+  ["0", "monthly", "amount_below_minimum", "$2"],
+  ["19.99", "annual", "amount_below_minimum", "$20"],
+  ["1000.01", "monthly", "amount_above_maximum", "$1,000"],
+  ["99999999999999999999", "annual", "amount_above_maximum", "$10,000"],
+  ["9".repeat(400), "annual", "amount_above_maximum", "$10,000"],
 ])
-  test(`${other} ${terms.frequency} is refused with the limit ${limit}`, () =>
-    assert.deepEqual(chosenAmount(choosing({ other }), terms, money), { refusal, values: { limit } }));
+  test(`${other.slice(0, 20)} ${frequency} is refused with the limit ${limit}`, () =>
+    assert.deepEqual(chosenAmount(choosing({ frequency, other })), { refusal, blanks: { limit } }));
 
 test("the limits themselves are taken", () => {
-  assert.deepEqual(chosenAmount(choosing({ other: "2" }), monthly, money), { minor: 200 });
-  assert.deepEqual(chosenAmount(choosing({ other: "1000" }), monthly, money), { minor: 100000 });
+  assert.deepEqual(chosenAmount(choosing({ other: "2" })), { minor: 200 });
+  assert.deepEqual(chosenAmount(choosing({ other: "1000" })), { minor: 100000 });
 });
 
-test("the suggested amount is offered even when it is no preset", () => {
-  assert.deepEqual(offeredAmounts({ ...monthly, default: 700 }), [500, 700, 1500]);
-  assert.deepEqual(offeredAmounts(monthly), [500, 1500]);
+test("in another currency its own suggestion, limits and decimals hold, and what the reader wrote stays", () => {
+  const choice = choosing({ other: "7.50", email: "reader@example.org", coversFees: true });
+  Object.assign(choice, suggestionAt(yen, choice.frequency));
+  assert.deepEqual([choice.offer, choice.frequency, choice.preset, choice.other], [yen, "once", 500, "7.50"]);
+  assert.deepEqual([choice.email, choice.coversFees], ["reader@example.org", true]);
+  assert.equal(chosenAmount(choice).refusal, "amount_whole_only");
+  assert.deepEqual(chosenAmount({ ...choice, other: "99" }), {
+    refusal: "amount_below_minimum",
+    blanks: { limit: "¥100" },
+  });
+  assert.deepEqual(chosenAmount({ ...choice, other: "100" }), { minor: 100 });
 });
 
-test("a frequency that the campaign does not offer gives way to its first", () =>
-  assert.equal(termsFor(campaign, "once"), monthly));
+test("a limit that the service names is said in the chosen currency", () =>
+  assert.equal(outside("amount_above_maximum", choosing(suggestionAt(yen, "once"))).blanks.limit, "¥50,000"));

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { moneyIn } from "../src/money.js";
 
+/** As the service sends them with the campaign. */
+const DIGITS = { JPY: 0, KWD: 3 };
+
 /** What a reader writes, in a language and a currency, and the minor units it can only mean. */
 const TAKEN = [
   ["7.5", "en", "USD", 750],
@@ -27,14 +30,14 @@ const TAKEN = [
   ["1.250", "en", "KWD", 1250],
   ["٧٫٥", "ar-EG", "EGP", 750],
   ["0", "en", "USD", 0],
-  // The largest integer that is exact, and a number far beyond it.
+  // The largest integer that is exact, and a number far beyond it, which every campaign's maximum refuses.
   ["90071992547409.91", "en", "USD", 9007199254740991],
-  ["99999999999999999999", "en", "USD", Number.MAX_SAFE_INTEGER],
+  ["99999999999999999999", "en", "USD", 99999999999999999999 * 100],
 ];
 
 for (const [written, lang, currency, minor] of TAKEN)
   test(`"${written}" in ${lang} is ${minor} in the smallest unit of ${currency}`, () =>
-    assert.deepEqual(moneyIn(currency, lang).read(written), { minor }));
+    assert.deepEqual(moneyIn(currency, lang, DIGITS[currency] ?? 2).read(written), { minor }));
 
 /** What is never guessed, why, and the example that helps. */
 const REFUSED = [
@@ -74,10 +77,10 @@ const REFUSED = [
 
 for (const [written, lang, currency, refusal, example] of REFUSED)
   test(`"${written}" in ${lang} is refused as ${refusal}`, () => {
-    const money = moneyIn(currency, lang);
+    const money = moneyIn(currency, lang, DIGITS[currency] ?? 2);
     const reading = money.read(written);
     assert.equal(reading.refusal, refusal);
-    assert.equal(reading.values?.example, example);
+    assert.equal(reading.blanks?.example, example);
     if (example) assert.ok(money.read(example).minor, "the example itself is taken");
   });
 
@@ -95,12 +98,31 @@ for (const [minor, lang, currency, written] of [
   [2000, "en", "KWD", "KWD 2"],
 ])
   test(`${minor} ${currency} is written ${written} in ${lang}`, () =>
-    assert.equal(plain(moneyIn(currency, lang).format(minor)), written));
+    assert.equal(plain(moneyIn(currency, lang, DIGITS[currency] ?? 2).format(minor)), written));
 
-test("every cent up to a hundred dollars reads back as it was written", () => {
-  const money = moneyIn("USD", "en");
-  for (let minor = 0; minor <= 10000; minor++) assert.deepEqual(money.read(money.format(minor)), { minor });
-});
+for (const [currency, digits] of [["JPY", 0], ["USD", 2], ["KWD", 3]])
+  test(`every amount of ${currency} up to 100,000 minor units is written exactly and reads back as it was written`, () => {
+    const money = moneyIn(currency, "en", digits);
+    for (let minor = 0; minor <= 100_000; minor++) {
+      const written = money.format(minor);
+      const [whole, fraction = ""] = written.replace(/[^\d.]/g, "").split(".");
+      // Compared by its digits, so that no float is in the comparison.
+      if (whole + fraction.padEnd(digits, "0") !== String(minor).padStart(digits + 1, "0"))
+        assert.fail(`${minor} is written ${written}`);
+      if (money.read(written.replace(",", "")).minor !== minor) assert.fail(`${written} was not read`);
+    }
+  });
+
+for (const [written, digits, step, expected] of [
+  ["1.25", 3, 10, { minor: 1250 }],
+  ["1.2", 3, 10, { minor: 1200 }],
+  ["1.255", 3, 10, { refusal: "amount_too_many_decimals", blanks: { digits: 2, example: "7.50" } }],
+  ["1,255,000", 3, 10, { refusal: "amount_has_grouping", blanks: { digits: 2, example: "1255000" } }],
+  ["12", 2, 100, { minor: 1200 }],
+  ["7.50", 2, 100, { refusal: "amount_whole_only", blanks: { digits: 0, example: "7" } }],
+])
+  test(`where ${step} is the least that can be charged of ${digits} decimals, "${written}" is ${expected.minor ?? "refused"}`, () =>
+    assert.deepEqual(moneyIn("KWD", "en", digits, step).read(written), expected));
 
 test("the service's own count of decimals stands before the browser's", () => {
   const dinars = moneyIn("RSD", "en", 2);
@@ -109,6 +131,6 @@ test("the service's own count of decimals stands before the browser's", () => {
 });
 
 test("the sign of the currency stands where the language puts it", () => {
-  assert.equal(moneyIn("USD", "en").symbolLeads, true);
-  assert.equal(moneyIn("RUB", "ru").symbolLeads, false);
+  assert.equal(moneyIn("USD", "en", 2).symbolLeads, true);
+  assert.equal(moneyIn("RUB", "ru", 2).symbolLeads, false);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { buildWidget } from "../build.mjs";
+import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
+import { OUR_NAMES, buildWidget } from "../build.mjs";
 
 const LIMIT_BYTES = 8192;
 
@@ -23,3 +24,6 @@ test("the script keeps nothing in the reader's browser", async () => {
   for (const forbidden of ["cookie", "localStorage", "sessionStorage", "indexedDB"])
     assert.ok(!script.includes(forbidden), forbidden);
 });
+
+test("no name that is shortened in the built file is the name of a text", () =>
+  assert.deepEqual(OUR_NAMES.filter((name) => name in EN), []));

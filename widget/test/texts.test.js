@@ -1,17 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
+import OFFERS_EN from "../../schemas/texts/offers.en.json" with { type: "json" };
+import OFFERS_RU from "../../schemas/texts/offers.ru.json" with { type: "json" };
 import RU from "../../schemas/texts/widget.ru.json" with { type: "json" };
 import { textsWith, versionOf } from "../src/texts.js";
 
 const placeholders = (text) => (text.match(/{\w+}/g) ?? []).sort();
 
-test("Russian says everything that English says, in the same order", () =>
-  assert.deepEqual(Object.keys(RU), Object.keys(EN)));
+for (const [english, russian] of [[EN, RU], [OFFERS_EN, OFFERS_RU]]) {
+  test("Russian says everything that English says, in the same order", () =>
+    assert.deepEqual(Object.keys(russian), Object.keys(english)));
 
-for (const key of Object.keys(EN))
-  test(`"${key}" has the same placeholders in both languages`, () =>
-    assert.deepEqual(placeholders(RU[key]), placeholders(EN[key])));
+  for (const key of Object.keys(english))
+    test(`"${key}" has the same placeholders in both languages`, () =>
+      assert.deepEqual(placeholders(russian[key]), placeholders(english[key])));
+}
+
+test("the words for several currencies and for fees come with the campaign, so they are no words that are built in", () =>
+  assert.deepEqual(Object.keys(OFFERS_EN).filter((key) => key in EN), []));
 
 test("the words of the choices are the ones that were ordered", () => {
   const said = ["once", "monthly", "annual", "continue", "not_ready", "remind_me_next_month", "reminder_set", "close"];

@@ -1,13 +1,18 @@
-/** The first view: how often, how much, and a button that says what will happen. */
+/** The first view: how often, how much, in which currency, and a button that says what will happen. */
 
-import { chosenAmount, offeredAmounts, termsFor } from "../choice.js";
-import { button, complaintAt, field, fieldset, formOf, make, option } from "../dom.js";
+import { chosenAmount, suggestionAt } from "../choice.js";
+import { button, complaintAt, field, fieldset, formOf, make, option, row } from "../dom.js";
+import { feesOn, offeredAmounts, termsFor } from "../offers.js";
+import { currencyField } from "./currency.js";
+import { feesTick } from "./fees.js";
 
 /** @param {Desk} desk @returns {View} */
 export function pledgeView(desk) {
-  const { campaign, choice, money, text } = desk;
-  const presets = make("div", { className: "options" });
+  const { campaign, choice, text } = desk;
+  const frequencies = row();
+  const presets = row();
   const submit = make("button", { part: "submit" });
+  const symbol = make("span", { "aria-hidden": true });
   const other = make("input", {
     id: "amount",
     inputMode: "decimal",
@@ -20,24 +25,30 @@ export function pledgeView(desk) {
     },
   });
   const complaint = complaintAt(other);
-  const symbol = make("span", { "aria-hidden": true }, money.symbol);
+  const told = make("p", { part: "note", role: "status" });
+  const fees = feesTick(desk, follow);
 
-  /** Follows the reader: the button says what will happen, and what was refused before is taken back. */
+  /** Follows the reader: the button says what will happen, and what was said about an earlier choice is taken back. */
   function follow() {
-    const reading = chosenAmount(choice, termsFor(campaign, choice.frequency), money);
-    submit.textContent = reading.refusal
-      ? text("continue")
-      : text(`continue_${choice.frequency}`, { amount: money.format(reading.minor) });
+    const { coversFees, frequency, offer, preset } = choice;
+    const { minor } = chosenAmount(choice);
+    const added = minor ? feesOn(minor, offer) : 0;
+    submit.textContent = minor
+      ? text(`continue_${frequency}`, { amount: offer.money.format(minor + (coversFees ? added : 0)) })
+      : text("continue");
+    fees.follow(added);
     for (const radio of presets.querySelectorAll("input"))
-      radio.checked = !choice.other.trim() && radio.value === String(choice.preset);
+      radio.checked = !choice.other.trim() && radio.value === String(preset);
+    told.textContent = "";
     complaint.say("");
     desk.mend("form");
   }
 
   function showPresets() {
+    const { frequency, offer } = choice;
     presets.replaceChildren(
-      ...offeredAmounts(termsFor(campaign, choice.frequency)).map((amount) =>
-        option("preset", money.format(amount), amount, false, () => {
+      ...offeredAmounts(termsFor(offer, frequency)).map((amount) =>
+        option("preset", offer.money.format(amount), amount, false, () => {
           choice.preset = amount;
           choice.other = other.value = "";
           follow();
@@ -47,33 +58,43 @@ export function pledgeView(desk) {
     follow();
   }
 
-  const frequencies = campaign.frequencies.map((terms) =>
-    option("frequency", text(terms.frequency), terms.frequency, terms.frequency === choice.frequency, () => {
-      choice.frequency = terms.frequency;
-      choice.preset = terms.default;
-      showPresets();
-    }),
-  );
-  showPresets();
+  function showOffer(news = "") {
+    const { frequency: chosen, offer } = choice;
+    frequencies.replaceChildren(
+      ...offer.frequencies.map(({ frequency }) =>
+        option("frequency", text(frequency), frequency, frequency === chosen, () => {
+          Object.assign(choice, suggestionAt(offer, frequency));
+          showPresets();
+        }),
+      ),
+    );
+    symbol.textContent = offer.money.symbol;
+    other[offer.money.symbolLeads ? "before" : "after"](symbol);
+    showPresets();
+    told.textContent = news;
+  }
 
   const { form, busy } = formOf(
     desk.pledge,
-    fieldset(text("frequency_legend"), make("div", { className: "options" }, ...frequencies)),
+    fieldset(text("frequency_legend"), frequencies),
     fieldset(
       text("amount_legend"),
       presets,
-      field(text("other_amount"), ...(money.symbolLeads ? [symbol, other] : [other, symbol])),
+      row(currencyField(desk, showOffer), field(text("other_amount"), other)),
       complaint.place,
+      told,
+      fees.place,
     ),
     submit,
   );
+  showOffer();
 
   return {
     heading: campaign.heading,
     nodes: [
       ...campaign.message.map((paragraph) => make("p", { part: "message" }, paragraph)),
       form,
-      ...(campaign.reminder.enabled ? [button("link", text("not_ready"), desk.showReminder)] : []),
+      campaign.reminder.enabled ? button("link", text("not_ready"), desk.showReminder) : "",
     ],
     refuse: complaint.say,
     busy,

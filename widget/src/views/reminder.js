@@ -2,26 +2,21 @@
 
 import { button, complaintAt, field, formOf, make } from "../dom.js";
 
-/** @param {string} lang @param {number} months @returns {string} "next month", "in 3 months" */
-const when = (lang, months) => new Intl.RelativeTimeFormat(lang, { numeric: "auto" }).format(months, "month");
-
 /**
  * The words of the button: when the mail will come. Of one that comes again and again, the list above it says that.
  * @param {Say} text
- * @param {string} lang
  * @param {Wait} wait
  */
-export function promiseOf(text, lang, { months, repeat, label = when(lang, months) }) {
+export function promiseOf(text, { months, repeat, label }) {
   if (months === 1 && !repeat) return text("remind_me_next_month");
   return text("remind_me_when", { when: repeat ? "" : label[0].toLowerCase() + label.slice(1) });
 }
 
 /** @param {Desk} desk @returns {View} */
 export function reminderView(desk) {
-  const { campaign, choice, lang, text } = desk;
-  // An answer that the browser kept from before an update has no list; then the first choice stands alone.
-  const options = campaign.reminder.options ?? [];
-  const submit = make("button", { part: "submit" }, promiseOf(text, lang, choice));
+  const { campaign, choice, text } = desk;
+  const { options } = campaign.reminder;
+  const submit = make("button", { part: "submit" }, promiseOf(text, choice));
   const email = make("input", {
     id: "email",
     type: "email",
@@ -43,7 +38,7 @@ export function reminderView(desk) {
       part: "input",
       onchange() {
         Object.assign(choice, options[select.selectedIndex]);
-        submit.textContent = promiseOf(text, lang, choice);
+        submit.textContent = promiseOf(text, choice);
       },
     },
     ...options.map(({ months, repeat, label }) =>
@@ -58,7 +53,7 @@ export function reminderView(desk) {
   const { form, busy } = formOf(
     () => desk.remind(email.validity.valid),
     make("fieldset", {}, field(text("email"), email), complaint.place),
-    ...(options.length > 1 ? [make("fieldset", {}, field(text("reminder_legend"), select))] : []),
+    options.length > 1 ? make("fieldset", {}, field(text("reminder_legend"), select)) : "",
     make("p", { part: "note" }, text("reminder_consent"), ...privacy),
     submit,
   );

@@ -6,8 +6,9 @@ import { button, make } from "../dom.js";
  * Our own words for every answer: what the service writes is meant for those who run it, and is always English.
  * @param {Answer} answer
  */
-function explanation({ status }) {
+function explanation({ status, body }) {
   if (!status) return "error_unreachable";
+  if (body.code === "payments_unavailable") return "error_payments";
   return status === 429 || status === 503 ? "error_busy" : "error_unexpected";
 }
 
@@ -35,18 +36,23 @@ export function retryButton(text, wait, retry) {
  * @param {() => void} retry
  * @returns {View}
  */
-export const troubleView = ({ campaign, showPledge, showReminder, text }, answer, goBack, retry) => ({
-  heading: text("error_heading"),
-  message: text(explanation(answer)) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
-  nodes: [
-    retryButton(text, answer.wait, () => {
-      goBack();
-      retry();
-    }),
-    button("link", text("back"), goBack),
-    ...(campaign.reminder.enabled && goBack !== showReminder ? [button("link", text("not_ready"), showReminder)] : []),
-  ],
-});
+export function troubleView({ campaign, showPledge, showReminder, text }, answer, goBack, retry) {
+  const why = explanation(answer);
+  // Who cannot pay now is not asked whether they are ready to.
+  const later = why === "error_payments" ? "remind_me_later" : "not_ready";
+  return {
+    heading: text("error_heading"),
+    message: text(why) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
+    nodes: [
+      retryButton(text, answer.waitSeconds, () => {
+        goBack();
+        retry();
+      }),
+      button("link", text("back"), goBack),
+      campaign.reminder.enabled && goBack !== showReminder ? button("link", text(later), showReminder) : "",
+    ],
+  };
+}
 
 /**
  * What stands in for the box until its campaign has come: the newsroom's own link.

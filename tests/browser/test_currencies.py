@@ -1,0 +1,264 @@
+"""A campaign that takes several currencies and lets readers cover the fees, as they meet it in the box."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.box import Box
+from tests.browser.host_site import HostSite
+from tests.browser.inspection import inspect
+from tests.browser.newsroom import Newsroom, pledge_in
+from tests.browser.traffic import PLEDGES, hold, listen, refuse
+from tests.processes import ROOT
+
+EXAMPLE = ROOT / "docs" / "campaign-in-three-currencies.yaml"
+SHOWN = 'campaign="three-currencies"'
+EURO, YEN, DINAR = "EUR – Euro", "JPY – Japanese Yen", "KWD – Kuwaiti Dinar"
+THANKED = re.compile("/thank-you")
+
+
+@pytest.fixture
+def box(newsroom: Newsroom, host_site: HostSite, page: Page) -> Box:
+    """Return the box of the campaign that our guide shows, on a page of the strictest kind."""
+    newsroom.command("campaign", "apply", str(EXAMPLE))
+    page.goto(host_site.show(SHOWN))
+    box = Box(page)
+    box.expect_state("form")
+    return box
+
+
+def options(box: Box, name: str) -> list[str]:
+    """Return the words on the tiles of a group."""
+    tiles = box.host.get_by_role("group", name=name).locator("[part=option]")
+    return [words.replace("\u00a0", " ") for words in tiles.all_inner_texts()]
+
+
+def test_each_currency_shows_its_own_frequencies_and_amounts(box: Box) -> None:
+    expect(box.currency.locator("option")).to_have_text([EURO, YEN, DINAR])
+    assert (options(box, "How often"), options(box, "Amount")) == (
+        ["Once", "Monthly", "Annual"],
+        ["€3", "€7", "€15"],
+    )
+    box.currency.select_option(YEN)
+    assert options(box, "How often") == ["Once", "Monthly"]
+    assert options(box, "Amount") == ["¥300", "¥700", "¥1,500"]
+    expect(box.monthly).to_be_checked()
+    expect(box.told).to_be_empty()
+    expect(box.continue_button).to_have_text("Continue – ¥700 a month")
+    box.currency.select_option(EURO)
+    expect(box.continue_button).to_have_text("Continue – €7 a month")
+
+
+def test_a_frequency_that_a_currency_does_not_have_gives_way_to_the_nearest_and_that_is_said(box: Box) -> None:
+    box.annual.check()
+    box.currency.focus()
+    box.currency.select_option(YEN)
+    expect(box.monthly).to_be_checked()
+    expect(box.told).to_have_text("“Annual” is not possible in JPY, so “Monthly” is chosen.")
+    expect(box.currency).to_be_focused()
+    box.currency.select_option(DINAR)
+    expect(box.once).to_be_checked()
+    expect(box.told).to_have_text("“Monthly” is not possible in KWD, so “Once” is chosen.")
+    expect(box.continue_button).to_have_text("Continue – KWD 5 once")
+    box.other_amount.fill("7")
+    expect(box.told).to_be_empty()
+
+
+def test_a_gift_in_yen_is_taken_in_yen(newsroom: Newsroom, box: Box) -> None:
+    box.currency.select_option(YEN)
+    box.other_amount.fill("1200")
+    box.once.check()
+    expect(box.continue_button).to_have_text("Continue – ¥1,200 once")
+    box.continue_button.click()
+    box.page.get_by_role("button", name="Pay ¥1,200 once").click()
+    expect(box.page).to_have_url(THANKED)
+    row = newsroom.export()[pledge_in(box.page.url)]
+    assert (row["status"], row["amount"], row["amount_minor"], row["currency"]) == (
+        "completed",
+        "1200",
+        "1200",
+        "JPY",
+    )
+
+
+@pytest.mark.parametrize(
+    ("currency", "typed", "complaint"),
+    [
+        (YEN, "7.50", "Write a whole amount, for example 7."),
+        (YEN, "299", "The smallest amount we can take is ¥300."),
+        (EURO, "2.99", "The smallest amount we can take is €3."),
+        (DINAR, "1.2555", "Write at most 3 decimal places, for example 7.500."),
+        (DINAR, "0.49", "The smallest amount we can take is KWD 0.500."),
+    ],
+    ids=[
+        "a fraction of a yen",
+        "too few yen",
+        "too few euros",
+        "less than a dinar can be divided into",
+        "too few dinars",
+    ],
+)
+def test_an_amount_is_held_against_its_own_currency(box: Box, currency: str, typed: str, complaint: str) -> None:
+    box.currency.select_option(currency)
+    box.once.check()
+    box.other_amount.fill(typed)
+    expect(box.continue_button).to_have_text("Continue")
+    box.continue_button.click()
+    box.expect_state("invalid")
+    expect(box.error).to_have_text(complaint)
+    expect(box.other_amount).to_be_focused()
+
+
+def test_three_decimals_are_right_from_the_box_to_the_export(newsroom: Newsroom, box: Box) -> None:
+    box.currency.select_option(DINAR)
+    box.once.check()
+    box.other_amount.fill("1.25")
+    expect(box.continue_button).to_have_text("Continue – KWD 1.250 once")
+    box.continue_button.click()
+    box.page.get_by_role("button", name="Pay").click()
+    expect(box.page).to_have_url(THANKED)
+    row = newsroom.export()[pledge_in(box.page.url)]
+    assert (row["amount"], row["amount_minor"], row["currency"]) == ("1.250", "1250", "KWD")
+
+
+def test_the_fees_are_named_before_they_are_covered_and_nobody_is_ticked_beforehand(box: Box) -> None:
+    expect(box.fees).not_to_be_checked()
+    expect(box.fees).to_have_accessible_name("Add €0.37 to cover the fees")
+    expect(box.continue_button).to_have_text("Continue – €7 a month")
+    box.fees.check()
+    expect(box.continue_button).to_have_text("Continue – €7.37 a month")
+    box.other_amount.fill("100")
+    expect(box.fees).to_have_accessible_name("Add €1.78 to cover the fees")
+    expect(box.continue_button).to_have_text("Continue – €101.78 a month")
+    box.other_amount.fill("seven")
+    expect(box.fees).to_have_accessible_name("Cover the fees")
+    expect(box.continue_button).to_have_text("Continue")
+
+
+def test_fees_that_were_ticked_are_charged_and_the_newsroom_gets_the_whole_amount(box: Box) -> None:
+    sent = listen(box.page, "/v1/pledges")
+    box.other_amount.fill("7.50")
+    box.fees.check()
+    with box.page.expect_response(PLEDGES) as answered:
+        box.continue_button.click()
+    [request] = sent.wait_for(1)
+    body = request.post_data_json
+    assert (body["amount"], body["currency"], body["cover_fees"]) == (750, "EUR", True)
+    assert answered.value.status == 201
+    expect(box.page.get_by_role("button", name="Pay €7.87")).to_be_visible()
+
+
+def test_fees_are_not_charged_in_a_currency_in_which_they_cannot_be_covered(box: Box) -> None:
+    sent = listen(box.page, "/v1/pledges")
+    box.fees.check()
+    box.currency.select_option(DINAR)
+    expect(box.fees).to_be_hidden()
+    expect(box.continue_button).to_have_text("Continue – KWD 5 once")
+    box.continue_button.click()
+    assert "cover_fees" not in sent.wait_for(1)[0].post_data_json
+
+
+def test_a_keyboard_is_enough_to_give_in_another_currency_and_cover_the_fees(box: Box) -> None:
+    keyboard = box.page.keyboard
+    box.monthly.focus()
+    for _ in range(2):
+        keyboard.press("Tab")
+    expect(box.currency).to_be_focused()
+    keyboard.type("J")
+    expect(box.continue_button).to_have_text("Continue – ¥700 a month")
+    keyboard.press("Tab")
+    expect(box.other_amount).to_be_focused()
+    keyboard.type("1000")
+    keyboard.press("Tab")
+    keyboard.press("Space")
+    expect(box.fees).to_be_checked()
+    expect(box.continue_button).to_have_text("Continue – ¥1,038 a month")
+    keyboard.press("Enter")
+    expect(box.page.get_by_role("button", name="Pay ¥1,038")).to_be_visible()
+
+
+def test_a_gift_that_cannot_be_paid_just_now_is_tried_again_as_the_same_gift(newsroom: Newsroom, box: Box) -> None:
+    before = newsroom.count("pledges")
+    sent = listen(box.page, "/v1/pledges")
+    refuse(box.page, PLEDGES, 503, retry_after=2, code="payments_unavailable")
+    box.currency.select_option(YEN)
+    box.continue_button.click()
+    box.expect_state("error")
+    expect(box.host).to_contain_text("Payments cannot be taken right now. You have not been charged.")
+    expect(box.retry).to_be_disabled()
+    box.retry.click()
+    expect(box.page.get_by_role("button", name="Pay ¥700")).to_be_visible()
+    first, second = (request.headers["idempotency-key"] for request in sent.wait_for(2))
+    assert (first == second, newsroom.count("pledges") - before) == (True, 1)
+
+
+def test_who_cannot_pay_just_now_may_be_reminded_of_the_same_choice(newsroom: Newsroom, box: Box) -> None:
+    sent = listen(box.page, "/v1/reminders")
+    refuse(box.page, PLEDGES, 503, retry_after=600, code="payments_unavailable")
+    box.currency.select_option(YEN)
+    box.other_amount.fill("1200")
+    box.continue_button.click()
+    box.expect_state("error")
+    box.remind_later.click()
+    box.expect_state("reminder-form")
+    box.email.fill("yen@example.org")
+    box.remind.click()
+    box.expect_state("reminder-set")
+    body = sent.wait_for(1)[0].post_data_json
+    assert (body["frequency"], body["amount"], body["currency"]) == ("monthly", 1200, "JPY")
+
+
+def test_going_back_keeps_the_currency_and_the_tick(box: Box) -> None:
+    box.currency.select_option(YEN)
+    box.other_amount.fill("1000")
+    box.fees.check()
+    box.not_ready.click()
+    box.back.click()
+    expect(box.currency).to_have_value(YEN)
+    expect(box.fees).to_be_checked()
+    expect(box.continue_button).to_have_text("Continue – ¥1,038 a month")
+
+
+def test_a_russian_reader_gives_in_euros_by_the_rules_of_russian(host_site: HostSite, box: Box) -> None:
+    box.page.goto(host_site.show(SHOWN, lang="ru"))
+    box.expect_state("form")
+    box.host.get_by_role("radio", name="Ежегодно").check()
+    box.host.get_by_role("combobox", name="Валюта").select_option("JPY – японская иена")
+    expect(box.told).to_have_text("В валюте JPY нельзя выбрать «Ежегодно», поэтому выбрано «Ежемесячно».")
+    box.host.get_by_role("combobox", name="Валюта").select_option("EUR – евро")
+    box.host.get_by_label("Другая сумма").fill("7,50")
+    expect(box.fees).to_have_accessible_name(re.compile(r"Добавить 0,37\s€, чтобы оплатить комиссию"))
+    box.fees.check()
+    expect(box.submit).to_have_text("Продолжить — 7,87 € в месяц")
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_no_state_with_currencies_and_fees_shuts_anyone_out(host_site: HostSite, box: Box, lang: str) -> None:
+    refuse(box.page, PLEDGES, 503, retry_after=600, code="payments_unavailable")
+    box.page.goto(host_site.show(SHOWN, lang=lang, is_strict=False))
+    box.expect_state("form")
+    inspect(box.page, "several currencies")
+    box.fees.check()
+    box.host.locator("[value=annual]").check()
+    box.host.locator("select").select_option(index=1)
+    expect(box.told).not_to_be_empty()
+    inspect(box.page, "another frequency")
+    box.submit.click()
+    box.expect_state("error")
+    inspect(box.page, "no payments")
+
+
+def test_a_choice_that_is_on_its_way_is_held_still(box: Box) -> None:
+    hold(box.page, PLEDGES)
+    box.continue_button.click()
+    box.expect_state("submitting")
+    for control in (box.currency, box.fees, box.other_amount):
+        expect(control).to_be_disabled()
+
+
+def test_an_english_box_needs_no_words_of_the_campaign_that_offers_one_currency(newsroom: Newsroom) -> None:
+    newsroom.command("campaign", "apply", str(EXAMPLE))
+    assert json.loads(newsroom.read("/v1/campaigns/default"))["texts"] == {}
+    assert json.loads(newsroom.read("/v1/campaigns/three-currencies"))["texts"]["currency"] == "Currency"

@@ -1,0 +1,32 @@
+/** Which currency to give in, where a campaign takes several. */
+
+import { suggestionAt } from "../choice.js";
+import { field, make } from "../dom.js";
+
+/**
+ * @param {Desk} desk
+ * @param {(told: string) => void} onchoice takes what the reader has to be told: that another frequency was chosen,
+ *   because the one they wanted is not offered in this currency
+ * @returns {Node | string} an empty string where there is nothing to choose
+ */
+export function currencyField({ choice, lang, offers, text }, onchoice) {
+  const names = new Intl.DisplayNames(lang, { type: "currency" });
+  const options = offers.map((offer) =>
+    make("option", { selected: offer === choice.offer }, `${offer.currency} – ${names.of(offer.currency)}`),
+  );
+  const select = make(
+    "select",
+    {
+      part: "input",
+      onchange() {
+        const wanted = choice.frequency;
+        Object.assign(choice, suggestionAt(offers[select.selectedIndex], wanted));
+        const { frequency, offer } = choice;
+        const blanks = { currency: offer.currency, wanted: text(wanted), frequency: text(frequency) };
+        onchoice(frequency === wanted ? "" : text("frequency_changed", blanks));
+      },
+    },
+    ...options,
+  );
+  return offers.length > 1 ? field(text("currency"), select) : "";
+}
