@@ -60,11 +60,12 @@ def test_a_new_reader_costs_three_statements(desk: Desk, client: FlaskClient, of
     change_campaign(desk, reminder=offer)
     said: list[str] = []
 
-    @event.listens_for(desk.database.engine, "before_cursor_execute")
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
         # The shelf reads the campaign anew every half second, whoever asks.
         if not statement.startswith("SELECT campaigns.") and "support_choices" not in statement:
             said.append(" ".join(statement.split()[:3]))
 
+    event.listen(desk.database.engine, "before_cursor_execute", keep)
     remind(client, repeat="repeats" in offer)
+    event.remove(desk.database.engine, "before_cursor_execute", keep)
     assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]

@@ -166,12 +166,13 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(either_de
         with engine.begin() as connection:
             connection.execute(text("ANALYZE reminders"))
 
-    @event.listens_for(engine, "before_cursor_execute")
     def keep(_connection, _cursor, statement, parameters, _context, _many):
         if statement.startswith("SELECT reminders.id") and len(asked) < 2:
             asked.append((statement, parameters))
 
+    event.listen(engine, "before_cursor_execute", keep)
     forget_readers(either_desk, GO_ON)
+    event.remove(engine, "before_cursor_execute", keep)
     explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     with engine.connect() as connection:
         plans = [connection.exec_driver_sql(f"{explain} {query}", values).all() for query, values in asked]

@@ -4,10 +4,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.desk import Desk
-from tests.api.conftest import app, demo_terms, desk, lasting_app
+from tests.api.conftest import app, demo_terms, desk, lasting_app, lasting_engine
 from tests.pages.readers import Way, give
 
-__all__ = ["app", "demo_terms", "desk", "lasting_app"]
+__all__ = ["app", "demo_terms", "desk", "lasting_app", "lasting_engine"]
 
 
 @pytest.fixture(params=["signed in", "by link"])
