@@ -11,12 +11,13 @@ from service.desk import Desk
 from tests.db.people import give
 from tests.processes import ROOT, environment
 
-PLEDGES = 200_000
+PLEDGES = 50_000
 
 # Runs in a process of its own, so that nothing else has grown its memory before. A first export of no row at all
 # loads every library and opens the connection, so that what grows afterwards is for the rows.
 MEASURE = """
-import json, resource, sys, time
+import json, re, resource, sys, time
+from pathlib import Path
 from schemas.vocabulary import PledgeStatus
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
@@ -24,7 +25,10 @@ from service.settings import read_settings
 from service.wiring import build_desk
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # What Linux reports as `ru_maxrss` begins with the size of whoever started this process.
+    return int(re.search("VmHWM: *([0-9]+)", Path("/proc/self/status").read_text().replace("\\t", " "))[1]) * 1024
 
 def export(wanted):
     size = lines = 0
@@ -69,7 +73,7 @@ def many_pledges(desk: Desk) -> str:
     return desk.settings.database_url
 
 
-def test_two_hundred_thousand_pledges_are_exported_in_constant_memory(
+def test_fifty_thousand_pledges_are_exported_in_constant_memory(
     many_pledges: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended = subprocess.run(
@@ -82,9 +86,9 @@ def test_two_hundred_thousand_pledges_are_exported_in_constant_memory(
     )
     found = json.loads(ended.stdout)
     assert found["lines"] == PLEDGES + 1
-    # The file itself is tens of megabytes; held in memory, its rows would be several times that.
-    assert found["size"] > 30_000_000
-    assert found["grown"] < 12_000_000
+    assert found["size"] > 8_000_000
+    # Less than the file itself; held in memory, its rows would be several times that.
+    assert found["grown"] < 5_000_000
     rate, grown = PLEDGES / found["seconds"], found["grown"] / 1e6
     with capsys.disabled():
         print(f" {rate:,.0f} pledges/s, memory grew by {grown:.1f} MB ", end="")  # noqa: T201 - shown by pytest -n 0
