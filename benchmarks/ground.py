@@ -54,9 +54,9 @@ class Ground:
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
+def ground(*, durable: bool) -> Iterator[Ground]:
     """Start the server, yield, stop it and give its disk back."""
-    server = Server(durable=True)
+    server = Server(durable=durable)
     try:
         yield Ground(server)
     finally:

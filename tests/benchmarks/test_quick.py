@@ -5,20 +5,18 @@ import subprocess
 import sys
 
 import psycopg
-import pytest
 
 from service.desk import utc_now
 from service.domain.mail.claims import claim_due_reminders
 from service.domain.mail.letters import write_letters
 from tests.processes import ROOT
 
-pytestmark = pytest.mark.xdist_group("benchmarks")
 FIGURE = r" +[\d,.]+"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
 
 
