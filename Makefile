@@ -31,7 +31,8 @@ dev: install ## start the service with an SQLite file and print the demo's addre
 test: .venv/dev.stamp widget/node_modules/.stamp ## run every test: PostgreSQL, a worker, SMTP and a browser included
 	@./scripts/need-browser
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	# Python keeps what it compiles, whatever the shell says: many short processes read it again.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4
 
 faults: .venv/dev.stamp ## kill, crash, refuse and poison at full size, and print the numbers
 	FAULTS=full $(BIN)/python -m pytest -s tests/faults

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from xdist.remote import Producer
 
 from service.app import create_app
 from service.commands.campaigns import read_campaign_file
@@ -25,6 +26,7 @@ from service.settings import Settings, read_settings
 from service.wiring import build_desk
 from tests.clock import Clock
 from tests.postgres import Server
+from tests.sharing import Sharing
 
 SERVER = "MAINSTAY_TEST_SERVER"
 PUBLIC_URL = "http://desk.test"
@@ -44,6 +46,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the server that this run started."""
     if hasattr(config, "mainstay_server"):
         config.mainstay_server.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    """Say which tests stay together when several processes share them."""
+    return Sharing(config, log)
 
 
 def make_database(name: str) -> str:
