@@ -1,0 +1,174 @@
+"""`mainstay stripe events|apply|reconcile`: what Stripe told us, and what it did not."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+from sqlalchemy import select
+
+from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
+from service.db.audit_entry import AuditEntry
+from service.db.gateway_event import GatewayEvent
+from service.db.payment import Payment
+from service.desk import Desk, utc_now
+from tests.api.wire import count
+from tests.clock import Clock
+from tests.command_line import assert_refused, mainstay
+from tests.doubles.account import Thing
+from tests.doubles.stripe_api import KEY, StripeDouble
+from tests.events.shop import SECRET, Shop
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that stands at this moment: the commands go by that of every real process."""
+    return Clock(utc_now())
+
+
+@pytest.fixture
+def run(desk: Desk, stripe: StripeDouble) -> Run:
+    """Return what runs a command of this group on the shop's database."""
+
+    def run(*arguments: str, **changes: str) -> Result:
+        environment = {
+            "DATABASE_URL": desk.settings.database_url,
+            "GATEWAY": "stripe",
+            "STRIPE_SECRET_KEY": KEY,
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "STRIPE_API_BASE": stripe.url,
+        }
+        return mainstay("stripe", *arguments, **environment | changes)
+
+    return run
+
+
+@pytest.fixture
+def told(shop: Shop, stripe: StripeDouble) -> list[Thing]:
+    """Return what Stripe tells of a gift that came and went back."""
+    charge = stripe.pay(shop.session_of(shop.open(Frequency.ONCE)), email="ada@news.example")
+    stripe.refund(charge["id"])
+    kinds = ("checkout.session.completed", "charge.refunded")
+    return [event for event in stripe.events if event["type"] in kinds]
+
+
+def id_of(desk: Desk, event: Thing) -> uuid.UUID:
+    with desk.database.reading() as session:
+        return session.scalars(select(GatewayEvent.id).where(GatewayEvent.reference == event["id"])).one()
+
+
+def park(desk: Desk, event: Thing) -> None:
+    with desk.database.transaction() as session:
+        row = session.scalars(select(GatewayEvent).where(GatewayEvent.reference == event["id"])).one()
+        row.status, row.reason = EventStatus.PARKED, "Somebody must look."
+
+
+def audited(desk: Desk) -> list[str]:
+    with desk.database.reading() as session:
+        return list(session.scalars(select(AuditEntry.action)))
+
+
+def test_events_are_listed_the_latest_first_and_name_nobody(
+    shop: Shop, desk: Desk, run: Run, told: list[Thing]
+) -> None:
+    paid, refunded = told
+    shop.keep(paid)
+    shop.work()
+    shop.keep(refunded)
+    park(desk, refunded)
+    result = run("events")
+    assert result.exit_code == 0
+    came = f"{desk.clock():%Y-%m-%dT%H:%M:%SZ}"
+    assert result.stdout == (
+        f"{came}  {refunded['id']}  charge.refunded  parked  {id_of(desk, refunded)}  Somebody must look.\n"
+        f"{came}  {paid['id']}  checkout.session.completed  applied  {id_of(desk, paid)}\n"
+    )
+    assert run("events", "--limit", "1").stdout == result.stdout.splitlines(keepends=True)[0]
+
+
+def test_only_those_that_are_asked_for_are_listed(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+    shop.keep(*told)
+    park(desk, told[1])
+    (line,) = run("events", "--status", "parked").stdout.splitlines()
+    assert told[1]["id"] in line
+    result = run("events", "--status", "waiting")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There is no such event.\n")
+
+
+def test_a_parked_event_is_applied_by_its_id(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+    shop.keep(told[0])
+    park(desk, told[0])
+    assert shop.work() == {}
+    result = run("apply", str(id_of(desk, told[0])))
+    assert (result.exit_code, result.stdout) == (0, f"{told[0]['id']} is applied.\n")
+    assert count(desk, Payment) == 1
+    assert audited(desk) == ["apply_event"]
+
+
+def test_what_still_cannot_be_applied_says_why(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+    shop.keep(told[1])
+    assert_refused(run("apply", str(id_of(desk, told[1]))), "It is waiting: Its payment is not in the books.")
+
+
+def test_what_was_applied_or_is_not_there_is_refused(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+    shop.keep(told[0])
+    shop.work()
+    assert_refused(run("apply", str(id_of(desk, told[0]))), "applied already")
+    assert_refused(run("apply", str(uuid.uuid4())), "There is no event with this id.")
+    assert_refused(run("apply", told[0]["id"]), "is not a valid UUID")
+    assert count(desk, Payment) == 1
+
+
+def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
+    shop: Shop, desk: Desk, run: Run, told: list[Thing]
+) -> None:
+    shop.keep(told[0])
+    result = run("reconcile")
+    assert result.exit_code == 0
+    first, *rest = result.stdout.splitlines()
+    assert first == "Stripe tells of 2 events, of which no webhook told us 1."
+    assert rest == ["       2  applied"]
+    with desk.database.reading() as session:
+        pledge = session.scalars(select(GatewayEvent.pledge_id)).first()
+    assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
+    assert run("reconcile").stdout == "Stripe tells of 2 events, of which no webhook told us 0.\n"
+    assert audited(desk) == ["reconcile"] * 2
+
+
+def test_reconcile_without_stripe_s_answer_is_one_sentence_and_loses_nothing(
+    desk: Desk, run: Run, stripe: StripeDouble, told: list[Thing]
+) -> None:
+    stripe.troubles.answer(503, times=2)
+    assert_refused(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
+    assert audited(desk) == []
+    assert run("reconcile").stdout.startswith(f"Stripe tells of {len(told)} events")
+
+
+@pytest.mark.parametrize("command", [("reconcile",), ("apply", str(uuid.uuid4()))], ids=["reconcile", "apply"])
+def test_without_stripe_both_say_which_setting_is_missing(run: Run, desk: Desk, command: tuple[str, ...]) -> None:
+    assert_refused(run(*command, GATEWAY="sandbox", STRIPE_SECRET_KEY=""), "GATEWAY must be stripe")
+    assert audited(desk) == []
+
+
+@pytest.mark.parametrize("wrong", [("--status", "lost"), ("--limit", "0"), ("--limit", "ten")])
+def test_a_list_of_what_there_cannot_be_is_refused(run: Run, wrong: tuple[str, str]) -> None:
+    assert_refused(run("events", *wrong), f"Invalid value for '{wrong[0]}'")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ((), ("events", "apply", "reconcile", "setup")),
+        (("events",), ("--status", "parked", "--limit")),
+        (("apply",), ("EVENT", "parked")),
+        (("reconcile",), ("no webhook told us", "does no harm")),
+    ],
+    ids=["stripe", "events", "apply", "reconcile"],
+)
+def test_help_says_what_each_is_for(command: tuple[str, ...], said: tuple[str, ...]) -> None:
+    result = mainstay("stripe", *command, "--help")
+    assert result.exit_code == 0
+    words = " ".join(result.stdout.split())
+    assert [word for word in said if word not in words] == []

@@ -1,0 +1,185 @@
+"""An event that cannot be applied yet: tried again, ever more seldom, and parked for somebody at last."""
+
+import datetime
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select
+
+from schemas.vocabulary import EventStatus, PledgeStatus
+from service.db.audit_entry import AuditEntry
+from service.db.gateway_event import GatewayEvent
+from service.db.payment import Payment
+from service.desk import Desk
+from service.domain.errors import IllegalMove
+from service.domain.events import working
+from service.domain.events.working import apply_again
+from service.wiring import build_desk
+from tests.api.wire import count
+from tests.command_line import mainstay
+from tests.conftest import settings_for
+from tests.doubles.account import Thing
+from tests.doubles.stripe_api import KEY, StripeDouble
+from tests.events.shop import SECRET, Shop
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Let the service have a fault until `undo` is called."""
+
+    def fail(*_: object, **__: object) -> uuid.UUID:
+        raise ZeroDivisionError("ada@news.example")
+
+    with monkeypatch.context() as fault:
+        fault.setattr(working, "apply_news", fail)
+        yield fault
+
+
+@pytest.fixture
+def refunded_too_early(shop: Shop, stripe: StripeDouble) -> Thing:
+    """Return the event of a refund that is kept, while the payment is not."""
+    opened = shop.open(key="given")
+    charge = stripe.pay(shop.session_of(opened))
+    stripe.refund(charge["id"])
+    told = next(event for event in stripe.events if event["type"] == "charge.refunded")
+    shop.keep(told)
+    return told
+
+
+@pytest.fixture
+def paid(shop: Shop, stripe: StripeDouble) -> Thing:
+    """Return the event of a payment that is kept."""
+    stripe.pay(shop.session_of(shop.open()))
+    told = next(event for event in stripe.events if event["type"] == "invoice.paid")
+    shop.keep(told)
+    return told
+
+
+def event_of(desk: Desk) -> GatewayEvent:
+    with desk.database.reading() as session:
+        return session.scalars(select(GatewayEvent)).one()
+
+
+def try_until_parked(shop: Shop) -> list[datetime.timedelta]:
+    """Apply it whenever it is due, and not a second sooner; return how long it was left alone each time."""
+    clock, pauses = shop.desk.clock, []
+    for _ in range(20):
+        shop.work()
+        event = event_of(shop.desk)
+        if event.status == EventStatus.PARKED:
+            return pauses
+        pauses.append(event.retry_at - clock.now)
+        clock.now = event.retry_at - datetime.timedelta(seconds=1)
+        assert shop.work() == {}
+        clock.now = event.retry_at
+    raise AssertionError("It is tried without an end.")
+
+
+@pytest.mark.usefixtures("refunded_too_early")
+def test_a_refund_whose_payment_never_comes_is_tried_twelve_times_and_then_parked(shop: Shop, desk: Desk) -> None:
+    pauses = [pause.total_seconds() for pause in try_until_parked(shop)]
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
+    event = event_of(desk)
+    assert (event.attempts, event.reason) == (12, "Its payment is not in the books.")
+    desk.clock.advance(days=1)
+    assert shop.work() == {}
+
+
+@pytest.mark.usefixtures("refunded_too_early")
+def test_what_waits_is_applied_once_what_it_stands_on_came(shop: Shop, desk: Desk, stripe: StripeDouble) -> None:
+    assert shop.work() == {"waiting": 1}
+    shop.keep(*stripe.events)
+    shop.work_until_nothing_waits()
+    with desk.database.reading() as session:
+        assert set(session.scalars(select(GatewayEvent.status))) <= {EventStatus.APPLIED, EventStatus.IGNORED}
+        assert session.scalars(select(Payment.status)).one() == "refunded"
+
+
+@pytest.mark.usefixtures("paid")
+def test_a_fault_of_ours_parks_an_event_after_five_tries_and_names_no_reader(
+    shop: Shop, desk: Desk, broken: pytest.MonkeyPatch
+) -> None:
+    assert [pause.total_seconds() for pause in try_until_parked(shop)] == [5, 10, 20, 40]
+    event = event_of(desk)
+    assert (event.attempts, event.reason) == (5, "A fault of the service: ZeroDivisionError.")
+    assert count(desk, Payment) == 0
+    broken.undo()
+    desk.clock.advance(days=1)
+    assert shop.work() == {}
+
+
+def test_what_a_fault_parked_is_made_good_by_one_command(
+    shop: Shop, desk: Desk, paid: Thing, broken: pytest.MonkeyPatch
+) -> None:
+    try_until_parked(shop)
+    event = event_of(desk)
+    assert event.pledge_id is not None
+    broken.undo()
+    settings = desk.settings
+    result = mainstay(
+        "stripe",
+        "apply",
+        str(event.id),
+        DATABASE_URL=settings.database_url,
+        GATEWAY="stripe",
+        STRIPE_SECRET_KEY=KEY,
+        STRIPE_WEBHOOK_SECRET=SECRET,
+        STRIPE_API_BASE=shop.stripe.url,
+    )
+    assert (result.exit_code, result.stdout) == (0, f"{paid['id']} is applied.\n")
+    assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.ACTIVE
+    assert count(desk, Payment) == 1
+    with desk.database.reading() as session:
+        [entry] = session.scalars(select(AuditEntry))
+    assert (entry.action, entry.details) == ("apply_event", {"event": str(event.id)})
+    assert (event_of(desk).attempts, event_of(desk).reason) == (0, None)
+
+
+@pytest.mark.usefixtures("paid")
+def test_what_was_applied_is_not_applied_again_by_hand(shop: Shop, desk: Desk) -> None:
+    shop.work()
+    with pytest.raises(IllegalMove, match="applied already"):
+        apply_again(desk.database.transaction, desk.gateway_events, event_of(desk).id, clock=desk.clock)
+    assert count(desk, Payment) == 1
+
+
+def test_one_event_that_cannot_be_applied_keeps_no_other_from_it(
+    shop: Shop, desk: Desk, stripe: StripeDouble, refunded_too_early: Thing
+) -> None:
+    stripe.pay(shop.session_of(shop.open(key="another")))
+    last = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]
+    shop.keep(last)
+    assert shop.work() == {"waiting": 1, "applied": 1}
+    with desk.database.reading() as session:
+        found = dict(session.execute(select(GatewayEvent.reference, GatewayEvent.status)).all())
+    assert found == {refunded_too_early["id"]: EventStatus.WAITING, last["id"]: EventStatus.APPLIED}
+
+
+@pytest.mark.usefixtures("refunded_too_early")
+def test_while_stripe_is_away_an_event_that_must_be_looked_up_costs_no_try(
+    shop: Shop, desk: Desk, stripe: StripeDouble
+) -> None:
+    stripe.troubles.answer(503, times=2)
+    assert shop.work() == {"put_off": 1}
+    event = event_of(desk)
+    assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)
+    desk.clock.now = event.retry_at
+    assert shop.work() == {"waiting": 1}
+
+
+@pytest.mark.usefixtures("paid")
+def test_an_event_under_a_lost_key_is_parked_and_says_so(shop: Shop, desk: Desk, migrated_database: str) -> None:
+    settings = settings_for(
+        migrated_database,
+        SECRET_KEYS="another-key-that-opens-nothing-0123456789",
+        GATEWAY="stripe",
+        STRIPE_SECRET_KEY=KEY,
+        STRIPE_WEBHOOK_SECRET=SECRET,
+        STRIPE_API_BASE=shop.stripe.url,
+    )
+    other = build_desk(settings, clock=desk.clock)
+    assert Shop(other, shop.stripe).work() == {"parked": 1}
+    other.database.engine.dispose()
+    event = event_of(desk)
+    assert (event.attempts, event.reason) == (1, "No key opens what this event said.")
