@@ -1,0 +1,77 @@
+"""A process of its own, killed as by a power cut at a chosen moment of what it does.
+
+It is forked, so that it begins at once, and shares nothing that is open: it builds a desk anew, and whatever the
+double of Stripe knows is in the parent, to be asked by HTTP only.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from service.desk import Desk
+from service.gateways.stripe.client import StripeApi
+from service.wiring import build_desk
+
+COMMIT = "commit"
+FORK = multiprocessing.get_context("fork")
+PATIENCE_SECONDS = 60
+
+
+class Fuse:
+    """Kills the process that it is in at the moment of this number, and says before which one that is."""
+
+    def __init__(self, burns_at: int, last_words: Connection) -> None:
+        self._left = burns_at
+        self._last_words = last_words
+
+    def tick(self, moment: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._last_words.send(moment)
+            # Nothing is flushed, closed or rolled back: no handler, `finally` or `atexit` runs after this.
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(burns_at: int, desk: Desk, deed: Callable[[Desk], object]) -> str | None:
+    """Do a deed at a desk of another process, which is killed after its so-manieth commit or answer of Stripe.
+
+    Returns:
+        `COMMIT` or the name of the call that it was killed after; None if it came to its end before.
+    """
+    # What both processes had open would be spoilt for both as soon as one of them ends.
+    assert desk.database.engine.pool.checkedout() == 0
+    desk.database.engine.dispose()
+    heard, last_words = FORK.Pipe(duplex=False)
+    with heard, last_words:
+        process = FORK.Process(target=_begin, args=(Fuse(burns_at, last_words), desk, deed), daemon=True)
+        process.start()
+        process.join(PATIENCE_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            raise AssertionError(f"after {PATIENCE_SECONDS} s the process still runs")
+        if process.exitcode == 0:
+            assert not heard.poll()
+            return None
+        assert process.exitcode == -signal.SIGKILL, f"it failed by itself ({process.exitcode}), see its stderr"
+        assert heard.poll(), "it was killed by somebody else"
+        return str(heard.recv())
+
+
+def _begin(fuse: Fuse, parents: Desk, deed: Callable[[Desk], object]) -> None:
+    # Both hooks are set in this process alone, which has nothing else to do and soon ends.
+    event.listen(Session, "after_commit", lambda _: fuse.tick(COMMIT))
+    ask = StripeApi.ask
+
+    def ask_with_fuse(api: StripeApi, deed: str, call: Any) -> Any:
+        answer = ask(api, deed, call)
+        fuse.tick(deed)
+        return answer
+
+    StripeApi.ask = ask_with_fuse
+    deed(build_desk(parents.settings, clock=parents.clock))
