@@ -32,7 +32,7 @@ test: .venv/dev.stamp widget/node_modules/.stamp ## run every test: PostgreSQL, 
 	@./scripts/need-browser
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget test
 	# Python keeps what it compiles, whatever the shell says: many short processes read it again.
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 6
 
 faults: .venv/dev.stamp ## kill, crash, refuse and poison at full size, and print the numbers
 	FAULTS=full $(BIN)/python -m pytest -s tests/faults

@@ -110,7 +110,7 @@ def test_a_machine_that_tries_everything_finds_no_crash_and_no_lie(app: Flask, s
 
             @seed(20261123)
             @hypothesis_settings(
-                max_examples=6,
+                max_examples=4,
                 deadline=None,
                 database=None,
                 phases=[Phase.generate],

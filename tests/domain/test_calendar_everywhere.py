@@ -59,7 +59,7 @@ def clock_changes(zone: str) -> list[dt.date]:
     return [day for day, now, then in zip(EVERY_DAY, offsets, offsets[1:], strict=False) if now != then]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     asked_at=INSTANTS,
     months=st.integers(1, 24),
@@ -82,7 +82,7 @@ def test_a_reminder_falls_on_the_same_day_or_the_last_one_at_the_campaigns_local
     assert arrives == (wanted + (after - before) if skipped else wanted)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     asked_at=INSTANTS,
     zone=st.sampled_from(ZONES),

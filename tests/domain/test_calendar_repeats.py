@@ -60,7 +60,7 @@ def test_a_moment_that_is_due_is_not_the_next():
     assert next_occurrence(asked_at, after=due_at, **how).at == utc(2027, 1, 23, 9)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     asked_at=INSTANTS,
     after=INSTANTS,
@@ -78,7 +78,7 @@ def test_it_comes_on_the_first_of_all_its_dates_that_lies_ahead(asked_at, after,
     )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(on=st.sampled_from(EVERY_DAY), zone=st.sampled_from(ZONES), hour=st.integers(0, 23))
 def test_a_promised_day_s_mail_leaves_at_the_campaign_s_hour_of_the_reader_s_clock(on, zone, hour):
     local = oracle_zone(zone)
@@ -86,7 +86,7 @@ def test_a_promised_day_s_mail_leaves_at_the_campaign_s_hour_of_the_reader_s_clo
     assert at_hour(on, zone=zone, hour=hour) == Due(on=at.astimezone(local).date(), at=at)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(asked_at=INSTANTS, months=st.integers(1, 24), zone=st.sampled_from(ZONES), hour=st.integers(0, 23))
 def test_a_promise_that_is_confirmed_later_is_the_same_promise(asked_at, months, zone, hour):
     promised = next_month(asked_at, months=months, zone=zone, hour=hour)

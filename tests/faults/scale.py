@@ -11,6 +11,7 @@ class Scale:
 
     reminders: int
     kills: int
+    receipts: int
     restarts: int
     held: int
     away: int
@@ -22,20 +23,22 @@ class Scale:
 
 
 SHORT = Scale(
-    reminders=300,
+    reminders=150,
     kills=2,
+    receipts=60,
     restarts=1,
     held=100,
     away=120,
     outage_seconds=3,
     mail_rate=25,
     poisoned=200,
-    walks=25,
+    walks=10,
     steps=40,
 )
 FULL = Scale(
     reminders=20_000,
     kills=20,
+    receipts=2_000,
     restarts=3,
     held=1_000,
     away=10_000,

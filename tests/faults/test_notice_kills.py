@@ -5,38 +5,40 @@ from pathlib import Path
 
 from schemas.vocabulary import NoticeKind, NoticeStatus
 from service.desk import Desk
+from tests.faults.scale import SCALE, say
 from tests.faults.sink import FarSink
 from tests.faults.workers import Workers
 from tests.jobs.notices import put, standing
 
-RECEIPTS = 120
-KILLS = 4
 SEED = 20_261_123
 
 
 def test_every_receipt_arrives_and_at_most_one_extra_for_each_mail_in_hand(
     desk: Desk, url: str, sink: FarSink, tmp_path: Path
 ) -> None:
-    readers = {f"reader-{number}@news.example" for number in range(RECEIPTS)}
+    readers = {f"reader-{number}@news.example" for number in range(SCALE.receipts)}
     for reader in sorted(readers):
         put(desk, NoticeKind.RECEIPT, to=reader)
     chance = random.Random(SEED)
     # Slow enough that the kills come while there is something left to do.
     sink.slow(0.02)
     with Workers(2, url, sink, tmp_path / "log") as workers:
-        for number in range(KILLS):
-            enough = RECEIPTS * number // (KILLS + 1)
+        for number in range(SCALE.kills):
+            enough = SCALE.receipts * number // (SCALE.kills + 1)
             workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails", seconds=120)  # noqa: B023 - used at once
             if number % 2 == 0:
                 workers.kill_one_with_a_mail_in_hand(chance)
             else:
                 workers.kill_any(chance)
-        workers.until(lambda: standing(desk) == {NoticeStatus.SENT: RECEIPTS}, what="all to leave", seconds=120)
+        workers.until(
+            lambda: standing(desk) == {NoticeStatus.SENT: SCALE.receipts}, what="all to leave", seconds=120
+        )
         log = workers.log
     report = sink.report()
+    say(f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of 2 workers: {report.extras} extra")
     assert set(report.copies) == readers
-    assert report.extras <= KILLS
+    assert report.extras <= SCALE.kills
     # An extra is the very same mail, so that a receiving system can drop it.
-    assert len({message_id for message_id, _, _ in report.mails}) == RECEIPTS
+    assert len({message_id for message_id, _, _ in report.mails}) == SCALE.receipts
     assert not {name.lower() for name in report.header_names} & {"list-unsubscribe", "list-unsubscribe-post"}
     assert "news.example" not in log

@@ -1,4 +1,4 @@
-"""The desk of the API's tests, which is made and emptied faster, and one on SQLite, where as much must hold."""
+"""A desk on SQLite, where as much must hold as on PostgreSQL."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +8,8 @@ import pytest
 from service.commands.migrate import migrate_and_seed
 from service.desk import Desk
 from service.wiring import build_desk
-from tests.api.conftest import demo_terms, desk, lasting_engine
 from tests.clock import Clock
 from tests.conftest import settings_for
-
-__all__ = ["demo_terms", "desk", "lasting_engine", "sqlite_desk"]
 
 
 @pytest.fixture

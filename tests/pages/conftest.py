@@ -1,13 +1,13 @@
-"""The desk of these tests is the one of the API's, which is emptied faster; its reasons are given there."""
+"""The application is the lasting one of the API's tests; a pledge is reached in both of a reader's ways."""
 
 import pytest
 from flask.testing import FlaskClient
 
 from service.desk import Desk
-from tests.api.conftest import app, demo_terms, desk, lasting_app, lasting_engine
+from tests.api.conftest import app, lasting_app
 from tests.pages.readers import Way, give
 
-__all__ = ["app", "demo_terms", "desk", "lasting_app", "lasting_engine"]
+__all__ = ["app", "lasting_app"]
 
 
 @pytest.fixture(params=["signed in", "by link"])

@@ -14,6 +14,15 @@ from service.gateways.stripe.units import from_stripe, limits, to_stripe
 EVERY = range(100_001)
 
 
+def is_refused(money: Money) -> bool:
+    """Whether Stripe charges no such amount (a hundred thousand blocks of `pytest.raises` take seconds)."""
+    try:
+        to_stripe(money)
+    except ValueError as refusal:
+        return "charges no such amount" in str(refusal)
+    return False
+
+
 @pytest.mark.parametrize("currency", ["JPY", "USD", "HUF"])
 def test_most_amounts_are_the_same_there_and_here(currency: str) -> None:
     for amount in EVERY:
@@ -27,8 +36,7 @@ def test_of_three_decimals_the_last_is_nought_or_the_amount_is_refused(currency:
     for amount in EVERY:
         assert from_stripe(amount, currency) == Money(amount, currency)
         if amount % 10:
-            with pytest.raises(ValueError, match="charges no such amount"):
-                to_stripe(Money(amount, currency))
+            assert is_refused(Money(amount, currency))
         else:
             assert to_stripe(Money(amount, currency)) == amount
 
@@ -43,8 +51,7 @@ def test_whole_currencies_that_once_had_cents_are_sent_with_two_noughts(currency
 def test_an_ariary_has_cents_for_us_and_none_for_stripe() -> None:
     for amount in EVERY:
         if amount % 100:
-            with pytest.raises(ValueError, match="charges no such amount"):
-                to_stripe(Money(amount, "MGA"))
+            assert is_refused(Money(amount, "MGA"))
         else:
             assert to_stripe(Money(amount, "MGA")) == amount // 100
         assert from_stripe(amount, "MGA") == Money(amount * 100, "MGA")
