@@ -1,4 +1,4 @@
-"""The application is built once for all tests, since the API's description takes longer to build than an answer."""
+"""The application is built once for all tests: to describe the API takes longer than to answer a request."""
 
 import pytest
 from flask import Flask
