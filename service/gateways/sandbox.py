@@ -36,7 +36,7 @@ class SandboxGateway:
     def change_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """There is nothing to change: no card is charged again."""
 
-    def card_page(self, customer: str, *, back_url: str, lang: str) -> str:
+    def card_page(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
         """Refuse: there is no card."""
         raise GatewayRefused("No card was taken in this test, so there is none to change.")
 

@@ -53,7 +53,11 @@ def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> 
         amount = parse_amount(typed, currency=pledge.currency, lang=lang)
         change_amount(desk.database.transaction, desk.gateway, pledge.id, amount, lang=lang)
     except PaymentsUnavailable as error:
-        return draw_trouble(place, error)
+        place = place_of(pledge_id, token)
+        # What is written down will be done, and the page says so: the reader need not come back for it.
+        if place.pledge.wanted_minor != amount:
+            return draw_trouble(place, error)
+        return place.back()
     except DomainError as error:
         said = _say(place, error, typed)
         return draw_trouble(place, error) if said is None else _draw(place, typed=typed, said=said)

@@ -6,15 +6,20 @@ import uuid
 import pytest
 from sqlalchemy import select, update
 
+from schemas.vocabulary import NoticeKind
 from service.db.campaign import Campaign
+from service.db.notice import Notice
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
+from service.db.sign_in import SignIn
 from service.desk import Desk
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.reminders.moves import confirm
 from service.domain.reminders.status import ReminderEvent
+from service.domain.sign_in.asking import ask_to_sign_in
 from tests.clock import Clock
 from tests.db.people import ask, give, try_mail
+from tests.jobs.notices import put
 
 ONE, OTHER = "one@news.example", "other@news.example"
 
@@ -72,3 +77,16 @@ def test_a_gift_stays_with_the_reminder_that_brought_it(desk: Desk, clock: Clock
     merged(desk, first, last)
     with desk.database.reading() as session:
         assert session.get_one(Pledge, gift).reminder_id == last
+
+
+def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(desk: Desk, clock: Clock) -> None:
+    first = ask(desk, ONE)
+    receipt = put(desk, NoticeKind.RECEIPT, to=ONE)
+    with desk.database.transaction() as session:
+        ask_to_sign_in(session, ONE, lang="en", now=clock())
+    clock.advance(days=1)
+    last = ask(desk, OTHER)
+    reminder = merged(desk, last, first)
+    with desk.database.reading() as session:
+        assert session.get_one(Notice, receipt).supporter_id == reminder.supporter_id
+        assert session.scalars(select(SignIn)).one().supporter_id == reminder.supporter_id

@@ -30,7 +30,7 @@ def update_subscription(account: Account, params: dict[str, Any], id: str) -> Th
     if "cancel_at_period_end" in params:
         _stop_at_period_end(account, of, wanted=params["cancel_at_period_end"])
     if "default_payment_method" in params:
-        of["default_payment_method"] = account.find("payment_method", params["default_payment_method"])["id"]
+        of["default_payment_method"] = _method(account, params["default_payment_method"])
     account.tell("customer.subscription.updated", of, before)
     return of
 
@@ -119,6 +119,24 @@ def create_customer(account: Account, params: dict[str, Any]) -> Thing:
     return made
 
 
+def update_customer(account: Account, params: dict[str, Any], id: str) -> Thing:  # noqa: A002 - the path's own word
+    """Change a customer's metadata, and the card that whatever has none of its own is charged to."""
+    who = account.find("customer", id)
+    before = copy.deepcopy(who)
+    if "metadata" in params:
+        who["metadata"] = _merged(who["metadata"], params["metadata"])
+    settings = params.get("invoice_settings", {})
+    if "default_payment_method" in settings:
+        who["invoice_settings"]["default_payment_method"] = _method(account, settings["default_payment_method"])
+    account.tell("customer.updated", who, before)
+    return who
+
+
+def _method(account: Account, name: str) -> str | None:
+    """Return the name of a payment method that is there; an empty word takes away what was set."""
+    return None if name == "" else str(account.find("payment_method", name)["id"])
+
+
 def create_portal_session(account: Account, params: dict[str, Any]) -> Thing:
     """Open the billing portal for a customer, or one task of it (`flow_data`)."""
     who = account.find("customer", params.get("customer", ""))
@@ -145,6 +163,7 @@ ROUTES = [
     retrieves("/v1/customers", "customer", asks.CustomerRetrieveParams),
     lists("/v1/customers", "customer", asks.CustomerListParams, by={"email": "email"}),
     Route("POST /v1/customers", asks.CustomerCreateParams, create_customer),
+    Route("POST /v1/customers/{id}", asks.CustomerUpdateParams, update_customer),
     retrieves("/v1/subscriptions", "subscription", asks.SubscriptionRetrieveParams),
     Route("GET /v1/subscriptions", asks.SubscriptionListParams, list_subscriptions),
     Route("POST /v1/subscriptions/{id}", asks.SubscriptionUpdateParams, update_subscription),

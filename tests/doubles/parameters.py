@@ -93,8 +93,14 @@ def _fit(value: Any, hint: Any, name: str) -> Any:
     return _plain(value, kinds, words, name)
 
 
+# The types of the SDK do not say that a subscription may give up its own card; Stripe's support does.
+UNSET_ALL_THE_SAME = frozenset({"default_payment_method"})
+
+
 def _plain(value: str, kinds: list[Any], words: list[str], name: str) -> Any:
     if value == "":
+        if name in UNSET_ALL_THE_SAME:
+            return value
         raise Refusal(
             f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
             f"parameter; however '{name}' cannot be unset.",

@@ -2,7 +2,7 @@
 
 import copy
 
-from tests.doubles import billing, charging, checkout, money_shapes, returning
+from tests.doubles import charging, checkout, money_shapes, returning
 from tests.doubles.account import Account, Thing
 from tests.doubles.money_shapes import DAY
 
@@ -65,7 +65,7 @@ class Readers:
         self.hand_out()
 
     def update_card(self, customer: str) -> Thing:
-        """Save another card in the billing portal; return the payment method."""
+        """Save another card in the billing portal, for what has no card of its own; return the payment method."""
         with self.account.lock:
             who = self.account.find("customer", customer)
             before = copy.deepcopy(who)
@@ -73,9 +73,6 @@ class Readers:
             self.account.tell("payment_method.attached", method)
             who["invoice_settings"]["default_payment_method"] = method["id"]
             self.account.tell("customer.updated", who, before)
-            for of in self.account.all("subscription"):
-                if of["customer"] == customer and of["status"] != "canceled":
-                    billing.alter(self.account, of, default_payment_method=method["id"])
         self.hand_out()
         return method
 

@@ -5,6 +5,7 @@ import datetime
 import pytest
 from stripe import InvalidRequestError, StripeClient
 
+from tests.doubles.account import Thing
 from tests.doubles.asking import repeating, subscribed
 from tests.doubles.history import a_years_subscription
 from tests.doubles.periods import period_end
@@ -141,6 +142,12 @@ def test_a_subscription_that_is_to_stop_stops_at_its_period_s_end(
     assert "invoice.upcoming" not in types(double)
 
 
+def charged_card(double: StripeDouble, of: Thing) -> str:
+    """Return the card of a subscription's next payment."""
+    double.renew(of["id"])
+    return str(double.account.all("charge")[-1]["payment_method"])
+
+
 def test_a_card_is_saved_in_the_portal(double: StripeDouble, stripe: StripeClient) -> None:
     of = double.get(subscribed(double, stripe))
     portal = stripe.v1.billing_portal.sessions.create(
@@ -153,7 +160,10 @@ def test_a_card_is_saved_in_the_portal(double: StripeDouble, stripe: StripeClien
     assert (portal.flow.type, portal.return_url) == ("payment_method_update", "https://news.example/me")
     card = double.update_card(of["customer"])
     who = stripe.v1.customers.retrieve(of["customer"])
-    assert who.invoice_settings.default_payment_method == card["id"] == of["default_payment_method"]
+    assert who.invoice_settings.default_payment_method == card["id"]
+    assert charged_card(double, of) == of["default_payment_method"] != card["id"]
+    stripe.v1.subscriptions.update(of["id"], params={"default_payment_method": ""})
+    assert charged_card(double, of) == card["id"]
     with pytest.raises(InvalidRequestError, match="No such customer"):
         stripe.v1.billing_portal.sessions.create(params={"customer": "cus_nobody"})
 

@@ -125,7 +125,10 @@ class Times:
         return of, made, billing.intent_of(self.account, made)
 
     def _card(self, of: Thing) -> Thing:
-        found: Thing = self.account.things[of["default_payment_method"]]
+        """Return the card that is charged: the subscription's own, else its customer's."""
+        who = self.account.find("customer", of["customer"])
+        name = of["default_payment_method"] or who["invoice_settings"]["default_payment_method"]
+        found: Thing = self.account.things[name]
         return copy.deepcopy(found)
 
 

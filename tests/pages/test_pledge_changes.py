@@ -1,6 +1,6 @@
 """What a reader changes, signed in or by the link of a mail: the end, the amount, the card."""
 
-import uuid
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,9 +10,9 @@ from schemas.vocabulary import NoticeKind, PledgeStatus, ReminderStatus
 from service.db.campaign import Campaign
 from service.db.notice import Notice
 from service.db.payment import Payment
-from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Desk
+from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRefused, GatewayUnavailable
 from tests.api.wire import count, remind, the_reminder
 from tests.clock import Clock
@@ -137,7 +137,7 @@ def test_the_card_is_changed_on_the_gateway_s_own_page(
 ) -> None:
     asked = []
 
-    def card_page(_customer: str, *, back_url: str, lang: str) -> str:
+    def card_page(_customer: str, _subscription: str, *, back_url: str, lang: str) -> str:
         asked.append((back_url, lang))
         return "https://billing.example/session"
 
@@ -165,34 +165,38 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
     assert stored(desk, way.id).status == PledgeStatus.CANCELLED
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "words", "wanted"),
-    [
-        (GatewayUnavailable("x"), 503, "The payment processor does not answer", 500),
-        (GatewayRefused("x"), 409, "The payment processor could not do that", None),
-    ],
-)
-def test_a_gateway_that_does_not_take_the_amount_leaves_the_old_one(
-    desk: Desk,
-    way: Way,
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-    status: int,
-    words: str,
-    wanted: int | None,
-) -> None:
+def failing(error: Exception) -> Callable[..., None]:
+    """Return a call of a gateway that fails like this."""
+
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(desk.gateway, "change_amount", fail)
-    assert words in words_in(way.post("amount", status, amount="5").text)
-    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, wanted)
+    return fail
 
 
-def test_a_pledge_of_another_gateway_is_not_touched(desk: Desk, way: Way) -> None:
-    with desk.database.transaction() as session:
-        session.get_one(Pledge, uuid.UUID(way.id)).gateway = "elsewhere"
-    for action in ("cancel", "amount", "card"):
-        answer = way.post(action, 409, amount="5")
-        assert "We cannot change this gift here" in words_in(answer.text)
-    assert stored(desk, way.id).cancel_requested_at is None
+def test_an_amount_that_the_gateway_refuses_leaves_the_old_one(
+    desk: Desk, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.gateway, "change_amount", failing(GatewayRefused("x")))
+    assert "The payment processor could not do that" in words_in(way.post("amount", 409, amount="5").text)
+    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, None)
+
+
+def test_an_amount_that_the_gateway_cannot_hear_is_on_record_and_said_so(
+    desk: Desk, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.gateway, "change_amount", failing(GatewayUnavailable("x")))
+    shown = page(client, way.post("amount", amount="5").headers["Location"])
+    assert "The new amount is set." not in words_in(shown)
+    assert "$5" in words_in(shown)
+    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, 500)
+
+
+def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
+    desk: Desk, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = PaymentsUnavailable("x", retry_after_seconds=30)
+    monkeypatch.setattr("service.domain.pledges.new_amount.subscription_of", failing(unknown))
+    answer = way.post("amount", 503, amount="5")
+    assert "The payment processor does not answer" in words_in(answer.text)
+    assert stored(desk, way.id).wanted_minor is None

@@ -6,8 +6,10 @@ import uuid
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from service.db.notice import Notice
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, ReminderMove
+from service.db.sign_in import SignIn
 from service.db.supporter import Supporter
 from service.domain.reminders.links import may_cancel, may_confirm
 from service.domain.reminders.moves import cancel, confirm
@@ -15,13 +17,14 @@ from service.domain.reminders.status import ReminderEvent
 
 
 def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, now: datetime.datetime) -> None:
-    """Give everything of one row to another and delete it: pledges, reminders, and the earlier day of meeting.
+    """Give everything of one row to another and delete it: pledges, reminders, mails, sessions, first meeting.
 
     Where both have a reminder for one campaign, the one that was asked for last stays, as if the reader had been
     known all along. If they cancelled the other one after that, this one is cancelled too: a no is never lost; and
     if they had confirmed the other one, this one needs no word from them.
     """
-    session.execute(update(Pledge).where(Pledge.supporter_id == given_up).values(supporter_id=kept))
+    for table in (Pledge, Notice, SignIn):
+        session.execute(update(table).where(table.supporter_id == given_up).values(supporter_id=kept))
     standing = {reminder.campaign_id: reminder for reminder in _reminders(session, kept)}
     for reminder in _reminders(session, given_up):
         other = standing.get(reminder.campaign_id)

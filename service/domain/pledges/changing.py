@@ -88,7 +88,8 @@ def card_page(gateway: Gateway, pledge: Pledge, *, back_url: str, lang: str) -> 
     if pledge.customer_reference is None and pledge.gateway != SANDBOX:
         raise _not_told_yet()
     with ordering():
-        return gateway.card_page(pledge.customer_reference or "", back_url=back_url, lang=lang)
+        customer, subscription = pledge.customer_reference or "", subscription_of(pledge)
+        return gateway.card_page(customer, subscription, back_url=back_url, lang=lang)
 
 
 def check_gateway(pledge: Pledge, gateway: Gateway) -> None:

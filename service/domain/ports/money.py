@@ -98,8 +98,8 @@ class Gateway(Protocol):
     def change_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """Take this amount from the next time on; nothing is charged or given back for the time that is paid."""
 
-    def card_page(self, customer: str, *, back_url: str, lang: str) -> str:
-        """Return a page of the gateway's where the reader changes how they pay; it is good for a short while."""
+    def card_page(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+        """Return a page of the gateway's where the reader changes how this is paid; it is good for a while."""
 
     def refund(self, order: RefundOrder) -> str:
         """Send money back; return the gateway's own reference for it."""

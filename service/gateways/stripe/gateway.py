@@ -37,9 +37,9 @@ class StripeGateway:
         """Put another price into a subscription, without proration."""
         orders.change_amount(self._api, subscription, money, pledge_id=pledge_id)
 
-    def card_page(self, customer: str, *, back_url: str, lang: str) -> str:
+    def card_page(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
         """Open the Billing Portal where a card is changed."""
-        return orders.card_page(self._api, customer, back_url=back_url, lang=lang)
+        return orders.card_page(self._api, customer, subscription, back_url=back_url, lang=lang)
 
     def refund(self, order: RefundOrder) -> str:
         """Make a refund."""

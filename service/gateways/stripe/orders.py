@@ -82,14 +82,20 @@ def change_amount(api: StripeApi, subscription: str, money: Money, *, pledge_id:
     )
 
 
-def card_page(api: StripeApi, customer: str, *, back_url: str, lang: str) -> str:
+def card_page(api: StripeApi, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
     """Open Stripe's Billing Portal at the one page where a card is changed; return its address.
 
     It has no key of ours: a page that was opened once is good for some minutes, and asking again means another.
+    That page changes the customer's card, and Checkout has given the subscription one of its own, which would be
+    charged still: so the subscription leaves the choice to the customer first, and loses nothing by it.
 
     Raises:
         what `Gateway` raises.
     """
+    found = api.find("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY))
+    own_card = found.get("default_payment_method") if found is not None else None
+    if own_card is not None:
+        _charge_customers_card(api, customer, subscription, own_card)
     params: dict[str, Any] = {
         "customer": customer,
         "return_url": back_url,
@@ -103,6 +109,17 @@ def card_page(api: StripeApi, customer: str, *, back_url: str, lang: str) -> str
         "card_page",
         lambda v1: v1.billing_portal.sessions.create(params),  # type: ignore[arg-type]
     ).url
+
+
+def _charge_customers_card(api: StripeApi, customer: str, subscription: str, own_card: str) -> None:
+    """Make a subscription's own card the customer's, and let the subscription have none of its own."""
+    card: dict[str, Any] = {"invoice_settings": {"default_payment_method": own_card}}
+    none: dict[str, Any] = {"default_payment_method": ""}
+    # In this order, so that there is a card to charge at every moment. What Stripe refuses is in the log, and
+    # keeps no reader from the page.
+    given = api.find("give_card_to_customer", lambda v1: v1.customers.update(customer, card, ONCE_ONLY))  # type: ignore[arg-type]
+    if given is not None:
+        api.find("free_subscription", lambda v1: v1.subscriptions.update(subscription, none, ONCE_ONLY))  # type: ignore[arg-type]
 
 
 def refund(api: StripeApi, order: RefundOrder) -> str:

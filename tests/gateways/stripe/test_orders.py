@@ -88,19 +88,44 @@ def test_one_that_has_ended_takes_no_other_amount(gateway: StripeGateway, double
 
 
 def test_the_card_is_changed_on_stripes_own_page(gateway: StripeGateway, double: StripeDouble) -> None:
-    customer = subscribe(gateway, double)["customer"]
-    page = gateway.card_page(customer, back_url=f"{PAGE}/me", lang="ru-RU")
+    made = subscribe(gateway, double)
+    customer, subscription = made["customer"], made["subscription"]
+    page = gateway.card_page(customer, subscription, back_url=f"{PAGE}/me", lang="ru-RU")
     assert page.startswith(double.url)
     (opened,) = double.account.all("billing_portal.session")
     assert (opened["flow"]["type"], opened["locale"]) == ("payment_method_update", "ru")
     assert opened["return_url"] == f"{PAGE}/me"
     # Such a page is good for some minutes: asked again, another is opened.
-    assert gateway.card_page(customer, back_url=f"{PAGE}/me", lang="ru") != page
+    assert gateway.card_page(customer, subscription, back_url=f"{PAGE}/me", lang="ru") != page
+
+
+def test_the_card_that_is_saved_there_is_the_one_that_is_charged(
+    gateway: StripeGateway, double: StripeDouble
+) -> None:
+    made = subscribe(gateway, double)
+    first = double.get(made["subscription"])["default_payment_method"]
+    gateway.card_page(made["customer"], made["subscription"], back_url=PAGE, lang="en")
+    double.renew(made["subscription"])
+    assert double.account.all("charge")[-1]["payment_method"] == first
+    card = double.update_card(made["customer"])
+    double.renew(made["subscription"])
+    assert double.account.all("charge")[-1]["payment_method"] == card["id"] != first
+
+
+@pytest.mark.parametrize("call", ["POST /v1/customers/{id}", "POST /v1/subscriptions/{id}"])
+def test_a_card_page_that_could_not_be_opened_leaves_a_card_to_charge(
+    gateway: StripeGateway, double: StripeDouble, call: str
+) -> None:
+    made = subscribe(gateway, double)
+    double.troubles.answer(500, call)
+    with pytest.raises(GatewayUnavailable):
+        gateway.card_page(made["customer"], made["subscription"], back_url=PAGE, lang="en")
+    assert double.renew(made["subscription"])["amount"]
 
 
 def test_a_card_of_nobody_is_refused(gateway: StripeGateway) -> None:
     with pytest.raises(GatewayRefused):
-        gateway.card_page("cus_unknown", back_url=PAGE, lang="en")
+        gateway.card_page("cus_unknown", "sub_unknown", back_url=PAGE, lang="en")
 
 
 def test_money_of_a_one_time_pledge_goes_back_once(gateway: StripeGateway, double: StripeDouble) -> None:

@@ -97,7 +97,7 @@ def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
 ) -> None:
     double.troubles.answer(403, "POST /v1/billing_portal/sessions")
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable):
-        gateway.card_page("cus_any", back_url="https://news.example", lang="en")
+        gateway.card_page("cus_any", "sub_any", back_url="https://news.example", lang="en")
     assert [(line["log_level"], line["deed"]) for line in lines] == [("error", "card_page")]
     assert gateway.start_checkout(order()).url
 
@@ -133,7 +133,7 @@ def test_a_refusal_shows_that_stripe_is_well(gateway: StripeGateway, double: Str
 
 def test_a_refusal_says_nothing_that_was_sent(gateway: StripeGateway, double: StripeDouble) -> None:
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayRefused) as refused:
-        gateway.card_page("cus_of_ada@news.example", back_url="https://news.example", lang="en")
+        gateway.card_page("cus_of_ada@news.example", "sub_any", back_url="https://news.example", lang="en")
     assert "ada@" not in f"{lines} {refused.value}"
     assert "resource_missing" in str(refused.value)
 
