@@ -38,6 +38,14 @@ def desk_of(clock: Clock) -> Iterator[MakeDesk]:
         desk.database.engine.dispose()
 
 
+@pytest.fixture
+def lone_desk(desk: Desk, desk_of: MakeDesk) -> Desk:
+    """Return a desk on real PostgreSQL whose connections no other test shares, for tests that count or end them."""
+    # Those that last must not be among the ones that are ended.
+    desk.database.engine.dispose()
+    return desk_of(desk.settings)
+
+
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated SQLite file with the demo campaign, to be copied and never used itself."""

@@ -15,6 +15,11 @@ from tests.conftest import settings_for
 from tests.processes import wait_until
 
 
+@pytest.fixture
+def desk(lone_desk: Desk) -> Desk:
+    return lone_desk
+
+
 def test_postgresql_itself_refuses_to_write_through_the_reading_door(desk: Desk) -> None:
     with pytest.raises(InternalError, match="read-only transaction"), desk.database.reading() as session:
         session.execute(update(Campaign).values(name="Altered"))

@@ -9,6 +9,11 @@ from service.db import liveness
 from service.desk import Desk
 
 
+@pytest.fixture
+def desk(lone_desk: Desk) -> Desk:
+    return lone_desk
+
+
 def end_all_connections(desk: Desk) -> None:
     """End what the desk holds open, from outside, as a restart of the server does."""
     url = make_url(desk.settings.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
