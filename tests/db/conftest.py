@@ -40,7 +40,7 @@ def desk_of(clock: Clock) -> Iterator[MakeDesk]:
 
 @pytest.fixture
 def lone_desk(desk: Desk, desk_of: MakeDesk) -> Desk:
-    """Return a desk on real PostgreSQL whose connections no other test shares, for tests that count or end them."""
+    """Return a desk on real PostgreSQL whose connections are its own, to be counted and ended."""
     # Those that last must not be among the ones that are ended.
     desk.database.engine.dispose()
     return desk_of(desk.settings)
