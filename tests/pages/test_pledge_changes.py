@@ -165,6 +165,15 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
     assert stored(desk, way.id).status == PledgeStatus.CANCELLED
 
 
+def test_an_end_that_the_gateway_refuses_can_be_asked_for_again(
+    desk: Desk, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.gateway, "end_recurring", failing(GatewayRefused("x")))
+    assert "The payment processor could not do that" in words_in(way.post("cancel", 409, then="end").text)
+    assert stored(desk, way.id).cancel_requested_at is None
+    assert f"{way.base}/cancel" in page(client, way.home)
+
+
 def failing(error: Exception) -> Callable[..., None]:
     """Return a call of a gateway that fails like this."""
 

@@ -42,7 +42,7 @@ def cancel_pledge(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, clock: 
         IllegalMove: it takes no money again, so that there is nothing to end.
         OtherGateway: the gateway in use knows nothing of it.
         PaymentsUnavailable: the wish is written down, and this call or the reconciler will fulfil it.
-        OrderRefused: the gateway says no, and somebody must look; the wish stays on record.
+        OrderRefused: the gateway says no, and somebody must look; nothing has changed.
     """
     with door() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
@@ -51,8 +51,14 @@ def cancel_pledge(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, clock: 
         move(pledge.status, PledgeEvent.CANCEL)
         check_gateway(pledge, gateway)
         pledge.cancel_requested_at = pledge.cancel_requested_at or clock()
-    with ordering():
-        gateway.end_recurring(subscription_of(pledge))
+    try:
+        with ordering():
+            gateway.end_recurring(subscription_of(pledge))
+    except OrderRefused:
+        # Money is still taken: the page must not say that the end is on its way, nor renewals go unannounced.
+        with door() as session:
+            find_pledge(session, pledge_id, to_change=True).cancel_requested_at = None
+        raise
     with door() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
         end_pledge(session, pledge, now=clock())
