@@ -9,6 +9,7 @@ from tests.browser.box import Box
 from tests.browser.chromium import ARGUMENTS, find_chromium
 from tests.browser.host_site import HostSite
 from tests.browser.newsroom import Newsroom, open_newsroom
+from tests.browser.three_currencies import EXAMPLE, SHOWN
 
 NewPage = Callable[..., Page]
 
@@ -97,6 +98,16 @@ def page(new_page: NewPage) -> Page:
 def demo(page: Page) -> Box:
     """Return the box under the demonstration's article, with its campaign in it."""
     page.goto("/demo")
+    box = Box(page)
+    box.expect_state("form")
+    return box
+
+
+@pytest.fixture
+def box(newsroom: Newsroom, host_site: HostSite, page: Page) -> Box:
+    """Return the box of the campaign that our guide shows, on a page of the strictest kind."""
+    newsroom.command("campaign", "apply", str(EXAMPLE))
+    page.goto(host_site.show(SHOWN))
     box = Box(page)
     box.expect_state("form")
     return box

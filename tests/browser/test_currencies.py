@@ -4,29 +4,16 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.box import Box
 from tests.browser.host_site import HostSite
 from tests.browser.inspection import inspect
 from tests.browser.newsroom import Newsroom, pledge_in
+from tests.browser.three_currencies import DINAR, EURO, EXAMPLE, SHOWN, YEN
 from tests.browser.traffic import PLEDGES, refuse
-from tests.processes import ROOT
 
-EXAMPLE = ROOT / "docs" / "campaign-in-three-currencies.yaml"
-SHOWN = 'campaign="three-currencies"'
-EURO, YEN, DINAR = "EUR – Euro", "JPY – Japanese Yen", "KWD – Kuwaiti Dinar"
 THANKED = re.compile("/thank-you")
-
-
-@pytest.fixture
-def box(newsroom: Newsroom, host_site: HostSite, page: Page) -> Box:
-    """Return the box of the campaign that our guide shows, on a page of the strictest kind."""
-    newsroom.command("campaign", "apply", str(EXAMPLE))
-    page.goto(host_site.show(SHOWN))
-    box = Box(page)
-    box.expect_state("form")
-    return box
 
 
 def options(box: Box, name: str) -> list[str]:

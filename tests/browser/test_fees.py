@@ -2,29 +2,14 @@
 
 import re
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.box import Box
-from tests.browser.host_site import HostSite
 from tests.browser.newsroom import Newsroom
+from tests.browser.three_currencies import DINAR, YEN
 from tests.browser.traffic import PLEDGES, hold, listen, refuse
-from tests.processes import ROOT
 
-EXAMPLE = ROOT / "docs" / "campaign-in-three-currencies.yaml"
-SHOWN = 'campaign="three-currencies"'
-EURO, YEN, DINAR = "EUR – Euro", "JPY – Japanese Yen", "KWD – Kuwaiti Dinar"
 THANKED = re.compile("/thank-you")
-
-
-@pytest.fixture
-def box(newsroom: Newsroom, host_site: HostSite, page: Page) -> Box:
-    """Return the box of the campaign that our guide shows, on a page of the strictest kind."""
-    newsroom.command("campaign", "apply", str(EXAMPLE))
-    page.goto(host_site.show(SHOWN))
-    box = Box(page)
-    box.expect_state("form")
-    return box
 
 
 def test_the_fees_are_named_before_they_are_covered_and_nobody_is_ticked_beforehand(box: Box) -> None:
