@@ -13,12 +13,12 @@ from service.domain.pledges.changing import is_ending, recurs
 from service.domain.pledges.new_amount import amount_limits, change_amount
 from service.pages.complaints import Said
 from service.pages.gifts import typed_form
-from service.pages.own_place import NotSignedIn, Place, draw_trouble
+from service.pages.own_place import NotSignedIn, Place, draw_trouble, find_place
 from service.pages.pledge_page import place_of
 from service.pages.pledge_view import say_pledge
 from service.pages.same_site import refuse_other_sites
 from service.pages.sheet import sheet
-from service.web import current_desk
+from service.web import current_desk, reading
 
 EXAMPLE_MINOR = 750
 OUT_OF_LIMITS = ("amount_below_minimum", "amount_above_maximum", "amount_not_chargeable")
@@ -53,7 +53,8 @@ def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> 
         amount = parse_amount(typed, currency=pledge.currency, lang=lang)
         change_amount(desk.database.transaction, desk.gateway, pledge.id, amount, lang=lang)
     except PaymentsUnavailable as error:
-        place = place_of(pledge_id, token)
+        with reading() as session:
+            place = find_place(session, pledge_id, token)
         # What is written down will be done, and the page says so: the reader need not come back for it.
         if place.pledge.wanted_minor != amount:
             return draw_trouble(place, error)
