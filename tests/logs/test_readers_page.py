@@ -10,8 +10,8 @@ from sqlalchemy import select
 from service.db.outbox_mail import OutboxMail
 from service.db.pledge import Pledge
 from service.domain.pledges.own_page import pledge_token
+from tests.logs.test_whole_story import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, newsroom
 from tests.processes import wait_until
-from tests.test_logs import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, newsroom
 
 __all__ = ["newsroom"]
 
