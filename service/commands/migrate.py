@@ -36,10 +36,10 @@ def seed(desk: Desk) -> bool:
             if campaigns.has_campaigns(session):
                 return False
             terms = campaigns.read_terms(read_campaign_file(DEMO_CAMPAIGN))
-            campaigns.apply_campaign(session, terms, now=desk.clock())
+            # Never over a campaign that another release process, or the newsroom, has added since the look.
+            campaigns.add_campaign(session, terms, now=desk.clock())
     except IntegrityError as error:
         if violated_constraint(error) != "uq_campaigns_slug":
             raise
-        # Another release process seeded it a moment before.
         return False
     return True

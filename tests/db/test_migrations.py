@@ -10,7 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, func, inspect, select, text
+from sqlalchemy import JSON, func, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from service.commands.migrate import seed
@@ -139,6 +139,18 @@ def test_a_second_release_waits_until_the_first_has_migrated(desk: Desk) -> None
             wait_until(lambda: second.done() or first.scalar(waiting), what="the second to meet the lock")
             assert not second.done()
         second.result(timeout=20)
+
+
+def test_seeding_leaves_a_campaign_that_came_after_the_look_as_it_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk.database.transaction() as session:
+        session.execute(update(Campaign).values(heading="Our own words"))
+    # On SQLite none can come in between: there a writer holds the whole database.
+    monkeypatch.setattr(campaigns, "has_campaigns", lambda _session: False)
+    assert not seed(desk)
+    with desk.database.reading() as session:
+        assert session.scalars(select(Campaign.heading)).all() == ["Our own words"]
 
 
 def test_two_processes_that_seed_at_once_do_no_harm(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,7 +217,7 @@ def test_a_closed_door_refuses_and_opens_again_with_all_it_knew(
         double.client().v1.checkout.sessions.retrieve(session.id)
     double.open()
     assert stripe.v1.checkout.sessions.retrieve(session.id).status == "open"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_fifty_callers_with_one_key_make_one_session(double: StripeDouble) -> None:

@@ -29,7 +29,8 @@ def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(desk: Desk, cl
     assert count(desk, SignIn) == 2
     with desk.database.reading() as session:
         notices = session.scalars(select(Notice).where(Notice.kind == NoticeKind.SIGN_IN)).all()
-        assert [notice.supporter_id is None for notice in notices] == [False, True]
+        assert {notice.supporter_id is None for notice in notices} == {False, True}
+        assert len(notices) == 2
         assert all(notice.about == str(notice.sign_in_id) for notice in notices)
 
 

@@ -84,8 +84,22 @@ def apply_campaign(session: Session, terms: CampaignTerms, *, now: datetime.date
     """Create the campaign, or make the one with this slug say and offer exactly this."""
     campaign = session.scalar(select(Campaign).where(Campaign.slug == terms.slug).with_for_update())
     if campaign is None:
-        campaign = Campaign(slug=terms.slug, choices=[])
-        session.add(campaign)
+        return add_campaign(session, terms, now=now)
+    return _rewrite(campaign, terms, now)
+
+
+def add_campaign(session: Session, terms: CampaignTerms, *, now: datetime.datetime) -> Campaign:
+    """Create the campaign.
+
+    Raises:
+        IntegrityError: when flushed, if there is one with this slug.
+    """
+    campaign = _rewrite(Campaign(slug=terms.slug, choices=[]), terms, now)
+    session.add(campaign)
+    return campaign
+
+
+def _rewrite(campaign: Campaign, terms: CampaignTerms, now: datetime.datetime) -> Campaign:
     plain: dict[str, Any] = {name: value for name, value in vars(terms).items() if name != "offers"}
     for name, value in plain.items():
         setattr(campaign, name, value)
