@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev test lint bench lock widget faults
+.PHONY: help install dev test lint bench lock widget faults trace
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +46,9 @@ lint: .venv/dev.stamp widget/node_modules/.stamp ## check style, types, import d
 
 bench: .venv/dev.stamp ## measure the hot paths beside other ways, on PostgreSQL; BENCH_ARGS="--only claims --rows 10000000"
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+trace: .venv/dev.stamp ## count the files that a pledge, a reminder and a paid invoice execute; TRACE_ARGS="--json FILE"
+	$(BIN)/python scripts/trace_requests.py $(TRACE_ARGS)
 
 widget: widget/node_modules/.stamp ## build the embedded script into service/pages/static/
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget run build
