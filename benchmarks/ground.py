@@ -13,7 +13,7 @@ from benchmarks.readers import Crowd
 from service.desk import Desk
 from service.settings import read_settings
 from service.wiring import build_desk
-from tests.postgres import Server
+from tests.postgres import PostgresServer
 from tests.processes import KEYS, ROOT, environment
 
 MODEL = "migrated"
@@ -22,7 +22,7 @@ MODEL = "migrated"
 class Ground:
     """A server; its databases are made by name, each with the schema that the migrations build."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: PostgresServer) -> None:
         self.url = server.url
         self._has_model = False
         self._filled: dict[int, str] = {}
@@ -56,7 +56,7 @@ class Ground:
 @contextmanager
 def ground(*, durable: bool) -> Iterator[Ground]:
     """Start the server, yield, stop it and give its disk back."""
-    server = Server(durable=durable)
+    server = PostgresServer(durable=durable)
     try:
         yield Ground(server)
     finally:

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 from sqlalchemy import Engine, create_engine
 
 from benchmarks.bare_table import bare_reminders
-from tests.postgres import Server
+from tests.postgres import PostgresServer
 from tests.processes import ROOT, answers, environment, free_port, started, wait_until, web
 
 # Counting is part of the price of a request; refusing one would spoil the measurement.
@@ -37,7 +37,7 @@ def set_up() -> Iterator[Stage]:
     """Start everything, yield, and stop it again."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mainstay-bench-")))
-        server = Server(durable=True)
+        server = PostgresServer(durable=True)
         stack.callback(server.stop)
         engine = create_engine(server.url.replace("postgresql://", "postgresql+psycopg://", 1))
         stack.callback(engine.dispose)

