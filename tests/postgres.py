@@ -114,5 +114,24 @@ def _binaries_readable_by(binaries: Path, folder: Path, account: dict) -> Path:
     if subprocess.run(["test", "-x", binaries / "initdb"], check=False, cwd="/", **account).returncode == 0:
         return binaries
     copy = folder / "install"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
+    copied_binaries = copy_installation(binaries, copy)
+    # Files that root installed under a strict umask open to their owner alone.
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, account["user"], account["group"], follow_symlinks=False)
+    return copied_binaries
+
+
+def copy_installation(binaries: Path, target: Path) -> Path:
+    """Copy the installation around a folder of binaries into `target`, and return that folder's copy.
+
+    A wheel that auditwheel repaired keeps the shared libraries of `package` beside it, in `package.libs`, and its
+    binaries find them by a relative path. The copy therefore has the same folders as the original:
+    `package/installation/bin` and `package.libs`.
+    """
+    installation, package = binaries.parent, binaries.parent.parent
+    copy = target / package.name / installation.name
+    shutil.copytree(installation, copy, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
     return copy / binaries.name
