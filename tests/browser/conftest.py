@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
 from tests.browser.box import Box
-from tests.browser.chromium import ARGUMENTS, find_chromium
+from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright
 from tests.browser.host_site import HostSite
 from tests.browser.newsroom import Newsroom, open_newsroom
 from tests.browser.three_currencies import EXAMPLE, SHOWN
@@ -22,7 +22,7 @@ PATIENCE_MS = 15_000
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
+    with start_playwright() as playwright:
         yield playwright
 
 
