@@ -1,0 +1,28 @@
+# What the install scripts ask of this machine and do to it; they read this file with `.`.
+BROWSER_PACKAGES="chromium-headless-shell fonts-dejavu-core"
+
+has_browser() {
+    for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
+        command -v "$name" >/dev/null && return 0
+    done
+    [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
+}
+
+has_venv() {
+    [ -x .venv/bin/pip ] || "$1" -c 'import ensurepip' 2>/dev/null
+}
+
+can_use_apt() {
+    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]
+}
+
+install_with_apt() {
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null || {
+        fail "apt-get could not install $*: install what is missing yourself and run make again."
+    }
+}
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}

@@ -1,0 +1,131 @@
+"""What `make` installs on a bare machine: said before it begins, and, where it fails, with what to do."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chromium import MACOS
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.skipif(MACOS.exists(), reason="this Mac has the browser whose absence is tested")
+
+
+class BareMachine:
+    """A checkout's folder, and a PATH with a shell, a Python without `venv` and the programs that a test adds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkout, self.on_path = folder / "checkout", folder / "bin"
+        self.installed = folder / "installed"
+        self.on_path.mkdir()
+        for tool in ("sh", "dirname"):
+            (self.on_path / tool).symlink_to(shutil.which(tool))
+        self.become("1000")
+        self.add(self.on_path / "python3", 'case "$*" in *ensurepip*) exit 1;; esac')
+
+    def become(self, user: str) -> None:
+        """Run the scripts as the user with this number; root is 0."""
+        self.add(self.on_path / "id", f"echo {user}")
+
+    def add_apt(self, exit_code: int = 0) -> None:
+        """Add an apt-get that writes down how it is called."""
+        self.add(self.on_path / "apt-get", f'echo "$*" >> "{self.installed}"; exit {exit_code}')
+
+    def add_playwright(self, exit_code: int, chromium: str = "exit 0") -> None:
+        """Add the checkout's own tools: a Playwright that downloads this Chromium, and its Node and Python."""
+        self.add(self.checkout / "chromium", chromium)
+        self.add(self.checkout / ".venv" / "bin" / "node", "echo /wheel/node")
+        self.add(self.checkout / ".venv" / "bin" / "python", f'echo "{self.checkout / "chromium"}"')
+        command = f'echo "$PLAYWRIGHT_NODEJS_PATH $*" > "{self.installed}"; exit {exit_code}'
+        self.add(self.checkout / ".venv" / "bin" / "playwright", command)
+
+    @staticmethod
+    def add(program: Path, script: str) -> None:
+        """Add a shell script as a program."""
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def run(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the install scripts on this machine."""
+        self.checkout.mkdir(exist_ok=True)
+        return subprocess.run(
+            ["/bin/sh", ROOT / "scripts" / name],
+            cwd=self.checkout,
+            env={"PATH": str(self.on_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> BareMachine:
+    return BareMachine(tmp_path)
+
+
+def test_root_is_told_before_apt_installs_browser(machine: BareMachine) -> None:
+    machine.become("0")
+    machine.add_apt()
+    answer = machine.run("need-browser")
+    assert answer.returncode == 0
+    assert answer.stdout == (
+        "Installing chromium-headless-shell fonts-dejavu-core with apt-get: the browser tests need Chromium.\n"
+    )
+    update, install = machine.installed.read_text().splitlines()
+    assert update.startswith("update")
+    assert install.endswith("chromium-headless-shell fonts-dejavu-core")
+
+
+@pytest.mark.parametrize("script", ["need-browser", "make-venv"])
+def test_failing_apt_stops_with_one_sentence(machine: BareMachine, script: str) -> None:
+    machine.become("0")
+    machine.add_apt(exit_code=100)
+    answer = machine.run(script)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("apt-get could not install ")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_installed_browser_is_left_alone(machine: BareMachine) -> None:
+    machine.become("0")
+    machine.add_apt()
+    machine.add(machine.on_path / "chromium", "exit 0")
+    answer = machine.run("need-browser")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+    assert not machine.installed.exists()
+
+
+def test_ordinary_user_downloads_browser_with_node_of_wheel(machine: BareMachine) -> None:
+    machine.add_apt()
+    machine.add_playwright(exit_code=0)
+    answer = machine.run("need-browser")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert machine.installed.read_text() == "/wheel/node install chromium\n"
+
+
+def test_closed_network_is_told_to_install_browser(machine: BareMachine) -> None:
+    machine.add_playwright(exit_code=1)
+    answer = machine.run("need-browser")
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        "The tests need Chromium, and Playwright could not download it: install it "
+        "(Debian: sudo apt-get install chromium; macOS: Google Chrome) and run make test again.\n"
+    )
+
+
+def test_downloaded_browser_without_its_libraries_is_told_which_command_installs_them(
+    machine: BareMachine,
+) -> None:
+    machine.add_playwright(exit_code=0, chromium="exit 127")
+    answer = machine.run("need-browser")
+    assert answer.returncode == 1
+    assert "sudo .venv/bin/playwright install-deps chromium" in answer.stderr
+
+
+def test_ordinary_user_without_venv_is_told_what_to_install(machine: BareMachine) -> None:
+    machine.add_apt()
+    answer = machine.run("make-venv")
+    assert answer.returncode == 1
+    assert answer.stderr == "This Python has no 'venv'. On Debian run: sudo apt-get install python3-venv\n"
