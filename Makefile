@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev test lint bench lock widget faults trace
+.PHONY: help install dev test announce-installs lint bench lock widget faults trace
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,7 +28,10 @@ install: .venv/run.stamp ## create .venv/ from the lock file, with the mainstay 
 dev: install ## start the service with an SQLite file and print the demo's address
 	@$(BIN)/mainstay dev
 
-test: .venv/dev.stamp widget/node_modules/.stamp ## run every test: PostgreSQL, a worker, SMTP and a browser included
+announce-installs:
+	@./scripts/announce-installs $(PYTHON)
+
+test: announce-installs .venv/dev.stamp widget/node_modules/.stamp ## run every test: PostgreSQL, a worker, SMTP and a browser included
 	@./scripts/need-browser
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget test
 	# Python keeps what it compiles, whatever the shell says: many short processes read it again.

@@ -1,5 +1,6 @@
 """What `make` installs on a bare machine: said before it begins, and, where it fails, with what to do."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -129,3 +130,38 @@ def test_ordinary_user_without_venv_is_told_what_to_install(machine: BareMachine
     answer = machine.run("make-venv")
     assert answer.returncode == 1
     assert answer.stderr == "This Python has no 'venv'. On Debian run: sudo apt-get install python3-venv\n"
+    # Nothing is announced, since nothing is going to be installed.
+    assert machine.run("announce-installs").stdout == ""
+
+
+def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
+    machine.become("0")
+    machine.add_apt()
+    assert machine.run("announce-installs").stdout == (
+        "make test installs what it needs first: python3-venv (apt-get); Python packages into .venv/ (pip); "
+        "the widget's tools into widget/node_modules/ (npm); "
+        "chromium-headless-shell fonts-dejavu-core (apt-get).\n"
+    )
+    assert not machine.installed.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "announced"),
+    [
+        (None, ""),
+        ("requirements-dev.txt", "make test installs what it needs first: Python packages into .venv/ (pip).\n"),
+    ],
+)
+def test_announcement_names_only_what_is_missing(
+    machine: BareMachine, changed: str | None, announced: str
+) -> None:
+    machine.add(machine.on_path / "chromium", "exit 0")
+    machine.add(machine.checkout / ".venv" / "bin" / "pip", "exit 0")
+    (machine.checkout / "widget" / "node_modules").mkdir(parents=True)
+    sources = ("requirements-dev.txt", "widget/package-lock.json")
+    for name in (*sources, ".venv/dev.stamp", "widget/node_modules/.stamp"):
+        (machine.checkout / name).touch()
+    for name in sources:
+        os.utime(machine.checkout / name, (0, 4_000_000_000 if name == changed else 0))
+    answer = machine.run("announce-installs")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, announced, "")
