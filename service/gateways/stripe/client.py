@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 import stripe
 import structlog
-from stripe import RequestsClient, StripeClient, StripeObject
-from stripe._v1_services import V1Services
+from stripe import RequestsClient, StripeClient, StripeObject, V1Services
 
 from service import __version__
 from service.domain.breaker import Breaker

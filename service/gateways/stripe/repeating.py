@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from stripe import RequestOptions
-from stripe._v1_services import V1Services
+from stripe import RequestOptions, V1Services
 
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.troubles import KeptFault
