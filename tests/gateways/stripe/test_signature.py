@@ -141,3 +141,14 @@ def test_a_live_key_believes_live_events_alone(api: StripeApi, account: StripeSe
 def test_what_is_signed_and_no_event_is_refused(events: StripeEvents, clock: Clock, payload: bytes) -> None:
     with pytest.raises(NotFromGateway):
         events.authenticate(payload, header(payload, clock), now=clock())
+
+
+def test_bytes_that_are_no_text_are_signed_by_nobody(events: StripeEvents, clock: Clock) -> None:
+    with pytest.raises(NotFromGateway):
+        events.authenticate(b"\xff", header(EVENT, clock), now=clock())
+
+
+def test_a_second_timestamp_does_not_make_an_old_event_young(events: StripeEvents, clock: Clock) -> None:
+    old = header(EVENT, clock, seconds=-86400)
+    with pytest.raises(NotFromGateway):
+        events.authenticate(payload_of(EVENT), f"{old},t={int(clock().timestamp())}", now=clock())
