@@ -101,15 +101,10 @@ class Keyring:
             key.id + hash_[: -len(key.id)] for key, hash_ in zip(self._keys, self.fingerprints(text), strict=True)
         ]
 
-    def sign(self, message: bytes) -> bytes:
-        """Return the HMAC-SHA256 (RFC 2104) of `message` under the current key: 32 bytes."""
-        return hmac.digest(self._keys[0].signing, message, "sha256")
-
-    def verify(self, message: bytes, signature: bytes) -> bool:
-        """Whether any key of the ring signed `message`; compares in constant time."""
-        return any(
-            hmac.compare_digest(hmac.digest(key.signing, message, "sha256"), signature) for key in self._keys
-        )
+    @property
+    def signing_keys(self) -> list[bytes]:
+        """The keys that sign links, the current one first: 32 bytes each."""
+        return [key.signing for key in self._keys]
 
 
 def digest(text: str) -> bytes:

@@ -18,7 +18,7 @@ from service.pages.gifts import typed_form
 VARIANT = "support-page"
 LONGEST_KEY = 200
 MOST_DIGITS = 12
-TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
 @dataclass(frozen=True, kw_only=True)
