@@ -84,11 +84,11 @@ class CampaignFile(StrictSchema):
         load_default=list,
     )
     timezone = TimeZoneName(load_default="UTC")
-    send_hour = WholeNumber(lowest=0, highest=23, load_default=9, metadata={"type": "integer"})
+    send_hour = WholeNumber(lowest=0, highest=23, load_default=9)
     send_until = WholeNumber(
         lowest=1,
         highest=24,
-        metadata={"type": "integer", "description": "Mails that are late wait from here to the next send_hour."},
+        metadata={"description": "Mails that are late wait from here to the next send_hour."},
     )
     texts = fields.Dict(
         keys=LanguageTag(),

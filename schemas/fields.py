@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from babel.numbers import list_currencies
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
 # Twelve digits of minor units are ten billion dollars: more is a mistake, whatever the campaign's maximum.
 LARGEST_AMOUNT = 10**12
@@ -35,36 +35,26 @@ def _zones() -> frozenset[str]:
     return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
-class MinorAmount(fields.Field[int]):
+class MinorAmount(fields.Integer):
     """An amount in minor units: a JSON integer above zero. Nothing is converted, so nothing is rounded."""
 
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> int | None:
-        return value
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if type(value) is not int:
-            raise ValidationError("Give a whole number of minor units, such as 750 for $7.50.")
-        if value <= 0:
-            raise ValidationError("The amount must be more than zero.")
-        if value > LARGEST_AMOUNT:
-            raise ValidationError("The amount is too large.")
-        return value
+    def __init__(self, **kwargs: Any) -> None:
+        wish = "Give a whole number of minor units, such as 750 for $7.50."
+        limits = validate.And(
+            validate.Range(min=1, error="The amount must be more than zero."),
+            validate.Range(max=LARGEST_AMOUNT, error="The amount is too large."),
+        )
+        super().__init__(strict=True, validate=limits, error_messages={"invalid": wish}, **kwargs)
 
 
-class WholeNumber(fields.Field[int]):
+class WholeNumber(fields.Integer):
     """A JSON integer from `lowest` to `highest`; `5.0`, `"5"` and `true` are not."""
 
     def __init__(self, *, lowest: int, highest: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.lowest, self.highest = lowest, highest
-
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> int | None:
-        return value
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if type(value) is not int or not self.lowest <= value <= self.highest:
-            raise ValidationError(f"Give a whole number from {self.lowest} to {self.highest}.")
-        return value
+        wish = f"Give a whole number from {lowest} to {highest}."
+        # A range alone would stand in the API's document as well, beside what each field says of itself there.
+        limits = validate.And(validate.Range(min=lowest, max=highest, error=wish))
+        super().__init__(strict=True, validate=limits, error_messages={"invalid": wish}, **kwargs)
 
 
 class Text(fields.String):

@@ -30,10 +30,10 @@ class FrequencyChoice(StrictSchema):
     """What readers may give at one frequency, in minor units."""
 
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    presets = fields.List(MinorAmount(metadata={"type": "integer"}))
-    default = MinorAmount(metadata={"type": "integer"})
-    minimum = MinorAmount(load_default=MINIMUM, metadata={"type": "integer"})
-    maximum = MinorAmount(load_default=MAXIMUM, metadata={"type": "integer"})
+    presets = fields.List(MinorAmount())
+    default = MinorAmount()
+    minimum = MinorAmount(load_default=MINIMUM)
+    maximum = MinorAmount(load_default=MAXIMUM)
 
     @post_load
     def fill_in(self, choice: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -60,13 +60,13 @@ class FeeCover(StrictSchema):
         lowest=0,
         highest=WHOLE - 1,
         load_default=0,
-        metadata={"type": "integer", "minimum": 0, "maximum": WHOLE - 1, "example": 290},
+        metadata={"minimum": 0, "maximum": WHOLE - 1, "example": 290},
     )
     fixed = WholeNumber(
         lowest=0,
         highest=LARGEST_AMOUNT,
         load_default=0,
-        metadata={"type": "integer", "minimum": 0, "maximum": LARGEST_AMOUNT, "example": 30},
+        metadata={"minimum": 0, "maximum": LARGEST_AMOUNT, "example": 30},
     )
 
     @validates_schema(skip_on_field_errors=True)

@@ -10,7 +10,7 @@ from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
 class RefundRequest(StrictSchema):
     """How much is to go back; all that is left, if nothing is said."""
 
-    amount = MinorAmount(metadata={"type": "integer", "minimum": 1, "example": 200})
+    amount = MinorAmount(metadata={"minimum": 1, "example": 200})
 
 
 class RefundResponse(Schema):

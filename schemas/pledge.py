@@ -12,7 +12,7 @@ class PledgeRequest(StrictSchema):
 
     campaign = Slug(required=True)
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    amount = MinorAmount(required=True, metadata={"type": "integer", "minimum": 1, "example": 200})
+    amount = MinorAmount(required=True, metadata={"minimum": 1, "example": 200})
     currency = CurrencyCode(required=True)
     cover_fees = fields.Boolean(
         truthy={True},
@@ -34,7 +34,7 @@ class PledgeResponse(Schema):
     id = fields.UUID(required=True)
     status = fields.Enum(PledgeStatus, by_value=True, required=True)
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    amount = MinorAmount(required=True, metadata={"type": "integer"})
+    amount = MinorAmount(required=True)
     currency = fields.String(required=True)
     fees = fields.Integer(
         required=True, metadata={"description": "What is added to cover fees, in minor units; 0 if nothing."}

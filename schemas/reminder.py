@@ -21,7 +21,7 @@ class Months(WholeNumber):
     """A number of calendar months."""
 
     def __init__(self) -> None:
-        super().__init__(lowest=1, highest=24, metadata={"type": "integer", "minimum": 1, "maximum": 24})
+        super().__init__(lowest=1, highest=24, metadata={"minimum": 1, "maximum": 24})
 
 
 class ReminderRequest(StrictSchema):
@@ -37,7 +37,7 @@ class ReminderRequest(StrictSchema):
     )
     timezone = TimeZoneName(metadata={"example": "Europe/Amsterdam"})
     frequency = fields.Enum(Frequency, by_value=True)
-    amount = MinorAmount(metadata={"type": "integer", "minimum": 1, "example": 500})
+    amount = MinorAmount(metadata={"minimum": 1, "example": 500})
     currency = CurrencyCode(metadata={"description": "Of `amount`; the campaign's own if left out."})
     page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
     lang = LanguageTag()

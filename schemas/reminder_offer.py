@@ -13,11 +13,11 @@ class ReminderChoices(StrictSchema):
 
     enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
     choices = fields.List(
-        WholeNumber(lowest=1, highest=24, metadata={"type": "integer", "minimum": 1, "maximum": 24}),
+        WholeNumber(lowest=1, highest=24, metadata={"minimum": 1, "maximum": 24}),
         load_default=lambda: [1],
     )
     repeats = fields.List(
-        WholeNumber(lowest=1, highest=12, metadata={"type": "integer", "minimum": 1, "maximum": 12}),
+        WholeNumber(lowest=1, highest=12, metadata={"minimum": 1, "maximum": 12}),
         load_default=list,
         metadata={"description": "Every how many months a reminder may come again, until its reader cancels."},
     )

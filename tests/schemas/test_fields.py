@@ -55,6 +55,29 @@ def test_nothing_else_becomes_a_number_of_months(value: Any) -> None:
         load(WholeNumber(lowest=1, highest=24), value)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        (MinorAmount(), "750", "Give a whole number of minor units, such as 750 for $7.50."),
+        (MinorAmount(), 7.0, "Give a whole number of minor units, such as 750 for $7.50."),
+        (MinorAmount(), True, "Give a whole number of minor units, such as 750 for $7.50."),
+        (MinorAmount(), 0, "The amount must be more than zero."),
+        (MinorAmount(), LARGEST_AMOUNT + 1, "The amount is too large."),
+        (WholeNumber(lowest=1, highest=24), "5", "Give a whole number from 1 to 24."),
+        (WholeNumber(lowest=1, highest=24), 5.0, "Give a whole number from 1 to 24."),
+        (WholeNumber(lowest=1, highest=24), True, "Give a whole number from 1 to 24."),
+        (WholeNumber(lowest=1, highest=24), 0, "Give a whole number from 1 to 24."),
+        (WholeNumber(lowest=1, highest=24), 25, "Give a whole number from 1 to 24."),
+    ],
+)
+def test_what_is_no_such_number_is_refused_in_one_sentence(
+    field: fields.Field, value: object, sentence: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        load(field, value)
+    assert refused.value.messages == {"value": [sentence]}
+
+
 @settings(deadline=None)
 @given(st.text(max_size=50))
 def test_text_is_trimmed_or_refused_and_never_holds_what_cannot_be_stored(text: str) -> None:
