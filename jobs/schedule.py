@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from jobs.announce_renewals import announce_renewals
 from jobs.apply_gateway_events import apply_gateway_events
 from jobs.beat import beat
-from jobs.expire_pledges import expire_pledges
+from jobs.cleanup import (
+    expire_pledges,
+    forget_event_payloads,
+    forget_idempotency_keys,
+    forget_job_runs,
+    forget_notices,
+    forget_readers,
+)
 from jobs.fetch_balances import fetch_balances
-from jobs.forget_event_payloads import forget_event_payloads
-from jobs.forget_idempotency_keys import forget_idempotency_keys
-from jobs.forget_job_runs import forget_job_runs
-from jobs.forget_notices import forget_notices
-from jobs.forget_readers import forget_readers
 from jobs.note_vanished_workers import note_vanished_workers
 from jobs.reconcile import reconcile
 from jobs.return_lost_reminders import return_lost_reminders

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 from jobs.apply_gateway_events import apply_gateway_events
-from jobs.forget_event_payloads import forget_event_payloads
+from jobs.cleanup import forget_event_payloads
 from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
 from service.app import create_app
 from service.db.gateway_event import GatewayEvent

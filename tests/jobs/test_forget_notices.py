@@ -4,7 +4,7 @@ import threading
 
 from sqlalchemy import select
 
-from jobs.forget_notices import forget_notices
+from jobs.cleanup import forget_notices
 from schemas.vocabulary import NoticeKind
 from service.db.notice import Notice
 from service.db.sign_in import SignIn

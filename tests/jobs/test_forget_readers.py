@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event, text, update
 
-from jobs.forget_readers import forget_readers
+from jobs.cleanup import forget_readers
 from jobs.schedule import JOBS
 from schemas.vocabulary import ReminderStatus
 from service.db.outbox_mail import OutboxMail

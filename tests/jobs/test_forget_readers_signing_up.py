@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event, select, text
 
-from jobs.forget_readers import forget_readers
+from jobs.cleanup import forget_readers
 from schemas.vocabulary import ReminderStatus
 from service.commands.campaigns import read_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN

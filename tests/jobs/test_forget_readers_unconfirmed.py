@@ -7,7 +7,7 @@ import uuid
 import pytest
 from sqlalchemy import update
 
-from jobs.forget_readers import forget_readers
+from jobs.cleanup import forget_readers
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder

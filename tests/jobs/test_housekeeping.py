@@ -10,9 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from jobs.beat import beat
-from jobs.expire_pledges import expire_pledges
-from jobs.forget_idempotency_keys import forget_idempotency_keys
-from jobs.forget_readers import forget_readers
+from jobs.cleanup import expire_pledges, forget_idempotency_keys, forget_readers
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import exc, select, text
 from structlog.testing import capture_logs
 
-from jobs.forget_job_runs import forget_job_runs
+from jobs.cleanup import forget_job_runs
 from jobs.note_vanished_workers import note_vanished_workers
 from jobs.record import JobRecord
 from jobs.schedule import JOBS, Job
