@@ -12,8 +12,8 @@ from service.desk import Desk
 from service.domain.campaigns.terms import find_campaign
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import PledgeWish, make_pledge
-from service.domain.pledges.payments import Charge, expire_pledge, fail_payment, settle_pledge
+from service.domain.pledges.making import ABANDONED_AFTER, PledgeWish, expire_abandoned_pledges, make_pledge
+from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
 
 
 def pledge_five_dollars(desk: Desk) -> uuid.UUID:
@@ -73,6 +73,7 @@ def test_a_declined_try_and_a_closed_checkout_leave_room_for_late_money(desk: De
         fail_payment(session, pledge, Charge(reference="ch_0", money=Money(500, "USD")), now=desk.clock())
     assert standing(desk, pledge) == (PledgeStatus.PENDING, 1, False)
     with desk.database.transaction() as session:
-        expire_pledge(session, pledge, now=desk.clock())
+        assert expire_abandoned_pledges(session, now=desk.clock() + ABANDONED_AFTER) == 1
+    assert standing(desk, pledge) == (PledgeStatus.EXPIRED, 1, False)
     settle(desk, pledge, Money(500, "USD"))
     assert standing(desk, pledge) == (PledgeStatus.ACTIVE, 2, False)

@@ -1,4 +1,4 @@
-"""What a gateway reports about a pledge: money came, money did not come, nobody came, money went back.
+"""What a gateway reports about a pledge: money came, money did not come, money went back.
 
 Every gateway ends in these calls. Each may be repeated and may come in any order: what is reported is written down
 once (see `service.domain.ledger`), and where the pledge stands follows from all that is written down.
@@ -18,7 +18,7 @@ from service.domain.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch
 from service.domain.ledger.recording import record_dispute, record_payment, record_refund
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import find_pledge, move_pledge
+from service.domain.pledges.making import find_pledge
 from service.domain.pledges.notes import offer_receipts, tell_of_missed_payment
 from service.domain.pledges.standing import stand_by_facts
 from service.domain.pledges.status import PledgeEvent
@@ -63,19 +63,6 @@ def fail_payment(session: Session, pledge_id: uuid.UUID, charge: Charge, *, now:
     pledge = find_pledge(session, pledge_id, to_change=True)
     failed = NotPaid(reference=charge.reference, bill=charge.reference, money=charge.money, at=now)
     take_failed_try(session, pledge, failed, now=now)
-    return pledge
-
-
-def expire_pledge(session: Session, pledge_id: uuid.UUID, *, now: datetime.datetime) -> Pledge:
-    """Record that the checkout closed unpaid.
-
-    Raises:
-        PledgeNotFound: there is none with this id.
-        IllegalMove: it was paid.
-    """
-    pledge = find_pledge(session, pledge_id, to_change=True)
-    if pledge.status != PledgeStatus.EXPIRED:
-        move_pledge(session, pledge, PledgeEvent.EXPIRE, now=now)
     return pledge
 
 
