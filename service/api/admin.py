@@ -9,7 +9,8 @@ from schemas.reminder import ReminderPage, ReminderQuery, ReminderResponse
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import audit, staff_only
-from service.domain.pledges.listing import Page, PledgeFilter, list_pledges
+from service.domain.pagination import Page
+from service.domain.pledges.listing import PledgeFilter, list_pledges
 from service.domain.reminders.failures import retry_reminder
 from service.domain.reminders.listing import ReminderFilter, list_reminders
 from service.domain.reminders.promise import SetReminder, promise_of

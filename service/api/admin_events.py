@@ -12,7 +12,7 @@ from service.api.staff_access import audit, staff_only
 from service.db.gateway_event import GatewayEvent
 from service.domain.events.inbox import EventFilter, list_events
 from service.domain.events.working import apply_again
-from service.domain.pledges.listing import Page
+from service.domain.pagination import Page
 from service.web import current_desk, reading, transaction
 
 admin_events = ResourceBlueprint(

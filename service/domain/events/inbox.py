@@ -13,7 +13,7 @@ from service.db.base import new_id
 from service.db.gateway_event import GatewayEvent
 from service.db.upsert import insert_unless_there
 from service.domain.errors import EventNotFound, IllegalMove
-from service.domain.pledges.listing import Page, read_cursor, write_cursor
+from service.domain.pagination import Page, read_cursor, write_cursor
 from service.domain.ports import RawEvent
 
 WEBHOOK, RECONCILER = "webhook", "reconciler"

@@ -1,7 +1,5 @@
 """Pledges as staff read them: one query, filtered, in pages or as a stream."""
 
-import base64
-import binascii
 import datetime
 import uuid
 from collections.abc import Iterator, Sequence
@@ -16,8 +14,8 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.supporter import EMAIL, Supporter
 from service.db.types import EncryptedText
-from service.domain.errors import InvalidCursor
 from service.domain.ledger.totals import sums_by_pledge
+from service.domain.pagination import Page, read_cursor, write_cursor
 
 ROWS_AT_ONCE = 500
 EMAIL_OR_NOTE = EncryptedText(EMAIL.context, unreadable="(no key opens this address)")
@@ -32,14 +30,6 @@ class PledgeFilter:
     campaign: str | None = None
     created_from: datetime.datetime | None = None
     created_to: datetime.datetime | None = None
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some rows, and the cursor of the next ones, if there are any."""
-
-    items: Sequence[Any]
-    next_cursor: str | None
 
 
 def list_pledges(session: Session, wanted: PledgeFilter, *, limit: int, cursor: str | None) -> Page:
@@ -113,20 +103,3 @@ def _matching(query: Select[Any], wanted: PledgeFilter) -> Select[Any]:
     if wanted.created_to is not None:
         query = query.where(Pledge.created_at < wanted.created_to)
     return query
-
-
-def write_cursor(last_id: uuid.UUID) -> str:
-    """Return the cursor that stands for "after this row"."""
-    return base64.urlsafe_b64encode(last_id.bytes).decode().rstrip("=")
-
-
-def read_cursor(cursor: str) -> uuid.UUID:
-    """Return the id in a cursor.
-
-    Raises:
-        InvalidCursor: the cursor is not one that was given out.
-    """
-    try:
-        return uuid.UUID(bytes=base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise InvalidCursor("This cursor is not one that this list gave out.", field="cursor") from error

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
-from service.domain.pledges.listing import Page, read_cursor, write_cursor
+from service.domain.pagination import Page, read_cursor, write_cursor
 
 
 @dataclass(frozen=True, kw_only=True)
