@@ -44,7 +44,7 @@ INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def write_export(kind: str, pledges: Iterable[Any]) -> Iterator[bytes]:
-    """Yield the file in pieces, for rows of `pledge_list.stream_pledges`; `kind` is csv, jsonl or xlsx."""
+    """Yield the file in pieces, for rows of `listing.stream_pledges`; `kind` is csv, jsonl or xlsx."""
     writers: dict[str, Callable[[Iterable[tuple[Any, ...]]], Iterator[bytes]]] = {
         "csv": _csv,
         "jsonl": _jsonl,
