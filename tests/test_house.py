@@ -1,4 +1,4 @@
-"""The house itself: these are our packages, no room is too large, and every rule that can refuse says how."""
+"""The house itself: these are our packages, and every rule that can refuse says how."""
 
 import inspect
 import subprocess
@@ -14,9 +14,6 @@ from service.api.problems import STATUS
 from service.domain import errors
 from service.domain.errors import DomainError
 from tests.processes import ROOT
-
-LONGEST_FILE = 250
-OURS = ("service", "schemas", "jobs", "migrations", "tests", "benchmarks", "scripts")
 
 
 @pytest.mark.parametrize("package", [service, schemas, jobs], ids=lambda package: package.__name__)
@@ -45,22 +42,6 @@ def test_no_two_refusals_share_a_code_and_no_status_stands_for_nothing() -> None
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert set(STATUS) == set(kinds)
     assert not [kind for kind in DomainError.__subclasses__() if kind not in kinds]
-
-
-def test_no_file_is_longer_than_a_room_should_be() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "--", *OURS], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    files = [ROOT / name for name in listed.stdout.split() if name.endswith(".py")]
-    # Outside a checkout, as in an unpacked archive, the files are found by walking.
-    files = files or [file for room in OURS for file in (ROOT / room).rglob("*.py")]
-    assert len(files) > 50
-    sizes = {
-        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines())
-        for file in files
-        if file.exists()
-    }
-    assert {name: lines for name, lines in sizes.items() if lines > LONGEST_FILE} == {}
 
 
 def test_the_web_process_starts_no_scheduler() -> None:
