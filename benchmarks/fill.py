@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.readers import Crowd, Writer
-from service.settings.addresses import database_url
+from service.settings import database_url
 from tests.processes import KEYS
 
 Say = Callable[[str], None]
