@@ -10,9 +10,9 @@ from tests.browser.box import Box
 from tests.browser.newsroom import Newsroom, open_newsroom, pledge_in
 from tests.browser.readers import own_page
 from tests.clock import Clock
-from tests.doubles.stripe_api import KEY, StripeDouble
-from tests.doubles.webhooks import Deliverer
 from tests.processes import wait_until
+from tests.stripe_double import KEY, FakeStripe
+from tests.stripe_double.webhooks import WebhookSender
 
 SECRET = "whsec_that_only_the_browser_tests_know"
 GIVER = "giver@example.org"
@@ -29,18 +29,18 @@ class RealTime(Clock):
 
 
 @pytest.fixture(scope="module")
-def stripe() -> Iterator[StripeDouble]:
-    with StripeDouble(clock=RealTime()) as stripe:
+def stripe() -> Iterator[FakeStripe]:
+    with FakeStripe(clock=RealTime()) as stripe:
         yield stripe
 
 
 @pytest.fixture(scope="module")
-def newsroom(stripe: StripeDouble, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newsroom]:
+def newsroom(stripe: FakeStripe, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newsroom]:
     """Return a newsroom that takes real money, as far as it knows."""
     settings = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
     name, folder = f"mainstay_money_{worker_id}", tmp_path_factory.mktemp("money")
     with open_newsroom(name, folder, STRIPE_WEBHOOK_SECRET=SECRET, **settings) as newsroom:
-        stripe.deliver = Deliverer(f"{newsroom.base}/v1/webhooks/stripe", SECRET)
+        stripe.deliver = WebhookSender(f"{newsroom.base}/v1/webhooks/stripe", SECRET)
         yield newsroom
 
 
@@ -52,7 +52,7 @@ def page(browser: Browser, newsroom: Newsroom) -> Iterator[Page]:
     context.close()
 
 
-def to_the_checkout(page: Page, stripe: StripeDouble) -> None:
+def to_the_checkout(page: Page, stripe: FakeStripe) -> None:
     page.goto("/demo")
     box = Box(page)
     box.expect_state("form")
@@ -62,7 +62,7 @@ def to_the_checkout(page: Page, stripe: StripeDouble) -> None:
     assert page.url.startswith(stripe.url)
 
 
-def test_a_gift_is_paid_seen_changed_and_ended(newsroom: Newsroom, page: Page, stripe: StripeDouble) -> None:
+def test_a_gift_is_paid_seen_changed_and_ended(newsroom: Newsroom, page: Page, stripe: FakeStripe) -> None:
     to_the_checkout(page, stripe)
     page.get_by_label("Email").fill(GIVER)
     page.get_by_role("button", name="Pay", exact=True).click()
@@ -89,7 +89,7 @@ def test_a_gift_is_paid_seen_changed_and_ended(newsroom: Newsroom, page: Page, s
     page.get_by_role("button", name="End it", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("This gift has ended.")
     assert stripe.get(subscription["id"])["status"] == "canceled"
-    stripe.wait_for_delivery()
+    stripe.deliver_events()
     wait_until(
         lambda: not newsroom.ask("SELECT 1 FROM gateway_events WHERE status IN ('received', 'waiting')"),
         what="every event to be applied",
@@ -104,7 +104,7 @@ def test_a_gift_is_paid_seen_changed_and_ended(newsroom: Newsroom, page: Page, s
     assert newsroom.ask("SELECT DISTINCT status FROM gateway_events WHERE status = 'parked'") == []
 
 
-def test_a_declined_card_can_be_tried_again(newsroom: Newsroom, page: Page, stripe: StripeDouble) -> None:
+def test_a_declined_card_can_be_tried_again(newsroom: Newsroom, page: Page, stripe: FakeStripe) -> None:
     to_the_checkout(page, stripe)
     page.get_by_role("button", name="Decline").click()
     expect(page.get_by_role("alert")).to_have_text("Your card was declined.")

@@ -9,8 +9,8 @@ from service.gateways.stripe import client
 from service.settings import Settings
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.events.shop import SECRET, Shop
+from tests.stripe_double import KEY, FakeStripe
 
 
 @pytest.fixture(autouse=True)
@@ -19,14 +19,14 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stripe(clock: Clock) -> Iterator[StripeDouble]:
+def stripe(clock: Clock) -> Iterator[FakeStripe]:
     """Return Stripe, whose clock is the desk's."""
-    with StripeDouble(clock=clock) as stripe:
+    with FakeStripe(clock=clock) as stripe:
         yield stripe
 
 
 @pytest.fixture
-def settings(migrated_database: str, stripe: StripeDouble) -> Settings:
+def settings(migrated_database: str, stripe: FakeStripe) -> Settings:
     """Return the settings of a desk that takes money by it."""
     return settings_for(
         migrated_database,
@@ -38,6 +38,6 @@ def settings(migrated_database: str, stripe: StripeDouble) -> Settings:
 
 
 @pytest.fixture
-def shop(desk: Desk, stripe: StripeDouble) -> Shop:
+def shop(desk: Desk, stripe: FakeStripe) -> Shop:
     """Return the newsroom."""
     return Shop(desk, stripe)

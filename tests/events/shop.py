@@ -18,9 +18,9 @@ from service.domain.events.working import apply_due_events
 from service.domain.ledger.totals import count_totals
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.making import PledgeWish
-from tests.doubles.account import Thing
-from tests.doubles.stripe_api import StripeDouble
-from tests.doubles.webhooks import payload_of, signed
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.account import StripeJson
+from tests.stripe_double.webhooks import payload_of, signed
 
 SECRET = "whsec_only_the_tests_know"
 
@@ -30,7 +30,7 @@ class Shop:
     """A desk that is connected with the double of Stripe; both go by the same clock."""
 
     desk: Desk
-    stripe: StripeDouble
+    stripe: FakeStripe
 
     def open(self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = "") -> OpenCheckout:
         """Make a pledge and open its checkout."""
@@ -48,7 +48,7 @@ class Shop:
         with self.desk.database.reading() as session:
             return session.get_one(Pledge, opened.id).gateway_reference
 
-    def keep(self, *events: Thing) -> int:
+    def keep(self, *events: StripeJson) -> int:
         """Keep events as the webhook does; return how many were new."""
         source, now = self.desk.gateway_events, self.desk.clock()
         new = 0

@@ -15,9 +15,9 @@ from service.domain.ledger.totals import count_balances
 from service.wiring import build_desk
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.doubles.stripe_api import StripeDouble
 from tests.events.shop import Shop
 from tests.jobs.posts import told_to_stop
+from tests.stripe_double import FakeStripe
 
 GO_ON = threading.Event()
 
@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def give(shop: Shop, stripe: StripeDouble) -> Callable[[Frequency], None]:
+def give(shop: Shop, stripe: FakeStripe) -> Callable[[Frequency], None]:
     """Let a reader give ten dollars, and write down all that Stripe tells of it."""
 
     def give(frequency: Frequency) -> None:
@@ -48,14 +48,14 @@ def entries(desk: Desk) -> list[tuple[int, int, int, str]]:
     return [(entry.gross_minor, entry.fee_minor, entry.net_minor, entry.currency) for entry in kept]
 
 
-def lookups(stripe: StripeDouble) -> int:
+def lookups(stripe: FakeStripe) -> int:
     """Return how often Stripe was asked for anything."""
-    return sum(stripe.troubles.calls.values())
+    return sum(stripe.faults.calls.values())
 
 
 @pytest.mark.parametrize("frequency", [Frequency.ONCE, Frequency.MONTHLY])
 def test_the_fee_of_a_payment_is_written_down_once(
-    desk: Desk, stripe: StripeDouble, give: Callable[[Frequency], None], frequency: Frequency
+    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None], frequency: Frequency
 ) -> None:
     give(frequency)
     assert entries(desk) == []
@@ -71,9 +71,9 @@ def test_the_fee_of_a_payment_is_written_down_once(
 
 
 def test_a_balance_that_is_late_is_asked_for_again_also_hours_later(
-    desk: Desk, stripe: StripeDouble, give: Callable[[Frequency], None], clock: Clock
+    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
 ) -> None:
-    stripe.terms.balance_is_late = True
+    stripe.settings.async_capture = True
     give(Frequency.ONCE)
     assert fetch_balances(desk, GO_ON) == {"fetched": 0}
     clock.advance(hours=5)
@@ -85,7 +85,7 @@ def test_a_balance_that_is_late_is_asked_for_again_also_hours_later(
 
 
 def test_after_sixty_days_nobody_asks_any_more(
-    desk: Desk, stripe: StripeDouble, give: Callable[[Frequency], None], clock: Clock
+    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
 ) -> None:
     give(Frequency.ONCE)
     clock.advance(days=61)
@@ -95,12 +95,12 @@ def test_after_sixty_days_nobody_asks_any_more(
 
 
 def test_stripe_down_costs_one_question_and_loses_nothing(
-    desk: Desk, stripe: StripeDouble, give: Callable[[Frequency], None]
+    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None]
 ) -> None:
     for _ in range(3):
         give(Frequency.ONCE)
     asked = lookups(stripe)
-    stripe.troubles.answer(503, times=2)
+    stripe.faults.respond(503, times=2)
     assert fetch_balances(desk, GO_ON) == {"fetched": 0}
     # The library tries once more by itself; the other two payments are not even asked for.
     assert lookups(stripe) - asked == 2
@@ -110,15 +110,15 @@ def test_stripe_down_costs_one_question_and_loses_nothing(
 
 def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
     desk: Desk,
-    stripe: StripeDouble,
+    stripe: FakeStripe,
     give: Callable[[Frequency], None],
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(balances, "OLDER_AT_ONCE", 1)
-    stripe.terms.balance_is_late = True
+    stripe.settings.async_capture = True
     give(Frequency.ONCE)
-    stripe.terms.balance_is_late = False
+    stripe.settings.async_capture = False
     give(Frequency.ONCE)
     clock.advance(hours=2)
     # By lot one in two is the other: that it never comes in sixty draws is not to be expected.
@@ -127,16 +127,16 @@ def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
 
 
 def test_what_stripe_keeps_in_another_currency_is_written_down_in_that(
-    desk: Desk, stripe: StripeDouble, give: Callable[[Frequency], None]
+    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None]
 ) -> None:
-    stripe.terms.settles_in["usd"] = ("eur", 0.9)
+    stripe.settings.payout_currencies["usd"] = ("eur", 0.9)
     give(Frequency.ONCE)
     assert fetch_balances(desk, GO_ON) == {"fetched": 1}
     assert entries(desk) == [(900, 53, 847, "EUR")]
 
 
 def test_a_worker_that_is_told_to_stop_asks_nothing_more(
-    desk: Desk, stripe: StripeDouble, give: Callable[[Frequency], None]
+    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None]
 ) -> None:
     give(Frequency.ONCE)
     asked = lookups(stripe)

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import EventStatus, Frequency, PaymentStatus, PledgeStatus
 from service.domain.events.applying import NotYet, apply_news
 from service.domain.ports.news import News
-from tests.doubles.account import Thing
-from tests.doubles.history import a_years_subscription
-from tests.doubles.webhooks import payload_of
 from tests.events.shop import Shop, books
+from tests.stripe_double.account import StripeJson
+from tests.stripe_double.scenarios import one_year_subscription
+from tests.stripe_double.webhooks import payload_of
 
 EXAMPLES = 100 if os.environ.get("FAULTS") == "full" else 5
 RARELY = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
@@ -26,7 +26,7 @@ RARELY = {"deadline": None, "database": None, "suppress_health_check": list(Heal
 def a_year(**fate: object) -> Callable[[Shop], uuid.UUID]:
     def live(shop: Shop) -> uuid.UUID:
         opened = shop.open()
-        a_years_subscription(shop.stripe, session=shop.session_of(opened), **fate)
+        one_year_subscription(shop.stripe, session=shop.session_of(opened), **fate)
         return opened.id
 
     return live
@@ -35,8 +35,8 @@ def a_year(**fate: object) -> Callable[[Shop], uuid.UUID]:
 def a_bank_debit(shop: Shop) -> uuid.UUID:
     opened = shop.open(Frequency.ONCE, amount=1000)
     session = shop.session_of(opened)
-    shop.stripe.pay_later_by_bank(session)
-    charge = shop.stripe.bank_pays(session)
+    shop.stripe.pay_by_bank_debit(session)
+    charge = shop.stripe.settle_bank_debit(session)
     shop.stripe.refund(charge["id"], 300)
     shop.stripe.refund(charge["id"], 700)
     return opened.id
@@ -55,21 +55,21 @@ def a_second_try(shop: Shop) -> uuid.UUID:
 def nobody_came(shop: Shop) -> uuid.UUID:
     opened = shop.open(Frequency.ONCE)
     shop.stripe.decline(shop.session_of(opened))
-    shop.stripe.walk_away(shop.session_of(opened))
+    shop.stripe.abandon(shop.session_of(opened))
     return opened.id
 
 
 STORIES = {
     "a year": (a_year(), PledgeStatus.ACTIVE, 12, 5800),
     "a lost dispute": (a_year(dispute="lost"), PledgeStatus.ACTIVE, 11, 5300),
-    "given up": (a_year(gives_up=True), PledgeStatus.CANCELLED, 11, 5300),
+    "given up": (a_year(exhausts_retries=True), PledgeStatus.CANCELLED, 11, 5300),
     "a bank debit": (a_bank_debit, PledgeStatus.REFUNDED, 0, 0),
     "a second try": (a_second_try, PledgeStatus.COMPLETED, 0, 0),
     "nobody": (nobody_came, PledgeStatus.EXPIRED, None, None),
 }
 
 
-def told(shop: Shop) -> list[Thing]:
+def told(shop: Shop) -> list[StripeJson]:
     """Return the events that Stripe was asked to send, and some on the way that it would send as well."""
     return list(shop.stripe.events)
 
@@ -125,7 +125,7 @@ def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_book
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(shop: Shop, seed: int) -> None:
-    pledge = a_year(dispute="lost", gives_up=True)(shop)
+    pledge = a_year(dispute="lost", exhausts_retries=True)(shop)
     events = told(shop)
     shop.keep(*events)
     shop.work_until_nothing_waits()

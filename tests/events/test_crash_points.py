@@ -18,9 +18,9 @@ from service.domain.events.working import apply_due_events
 from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.new_amount import change_amount
 from service.domain.pledges.refunding import refund_payment
-from tests.doubles.stripe_api import StripeDouble
 from tests.events.crashes import COMMIT, kill_at
 from tests.events.shop import Shop
+from tests.stripe_double import FakeStripe
 
 READER = "ada@news.example"
 
@@ -160,7 +160,7 @@ DEEDS = {
 }
 
 
-def both_sides_agree(shop: Shop, stripe: StripeDouble) -> None:
+def both_sides_agree(shop: Shop, stripe: FakeStripe) -> None:
     charges = [one for one in stripe.account.all("charge") if one["status"] == "succeeded"]
     with shop.desk.database.reading() as session:
         paid = session.scalars(select(Payment.amount_minor).where(Payment.status != PaymentStatus.FAILED)).all()
@@ -171,7 +171,7 @@ def both_sides_agree(shop: Shop, stripe: StripeDouble) -> None:
 
 @pytest.mark.parametrize("name", DEEDS)
 def test_wherever_the_process_is_killed_both_sides_agree_after_the_reconciler(
-    shop: Shop, stripe: StripeDouble, name: str
+    shop: Shop, stripe: FakeStripe, name: str
 ) -> None:
     deed = DEEDS[name]
     killed_after: list[str] = []

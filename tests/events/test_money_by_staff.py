@@ -14,8 +14,8 @@ from service.db.payment import Payment, Refund
 from service.desk import Desk
 from service.domain.supporters import erase_supporter
 from tests.api.wire import a_key, assert_problem, bearer, count, listed
-from tests.doubles.stripe_api import StripeDouble
 from tests.events.shop import Shop
+from tests.stripe_double import FakeStripe
 
 READER = "ada@news.example"
 
@@ -96,20 +96,20 @@ def test_a_key_is_for_one_refund(client: FlaskClient, desk: Desk, shop: Shop, st
 
 
 def test_a_refund_that_stripe_was_too_busy_for_is_finished_by_the_same_request(
-    client: FlaskClient, desk: Desk, shop: Shop, stripe: StripeDouble, staff: dict[str, str]
+    client: FlaskClient, desk: Desk, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
     given(shop)
     key = a_key()
-    stripe.troubles.reset("POST /v1/refunds", after_effect=True, times=5)
+    stripe.faults.reset("POST /v1/refunds", after_effect=True, times=5)
     assert_problem(send_back(client, desk, staff, key=key), 503, "payments_unavailable")
-    stripe.troubles.clear()
+    stripe.faults.clear()
     desk.clock.advance(minutes=10)
     assert send_back(client, desk, staff, key=key).json["status"] == RefundStatus.SUCCEEDED
     assert len(stripe.account.all("refund")) == 1
 
 
 def test_staff_end_a_pledge_once_and_its_reader_is_told(
-    client: FlaskClient, desk: Desk, shop: Shop, stripe: StripeDouble, staff: dict[str, str]
+    client: FlaskClient, desk: Desk, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
     pledge = given(shop, Frequency.MONTHLY)
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_a_gift_that_does_not_recur_cannot_be_ended(
 
 
 def test_an_event_that_contradicts_the_books_is_parked_with_its_reason_and_applied_again(
-    client: FlaskClient, desk: Desk, shop: Shop, stripe: StripeDouble, staff: dict[str, str]
+    client: FlaskClient, desk: Desk, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
     opened = shop.open(Frequency.ONCE, amount=500)
     with desk.database.transaction() as session:

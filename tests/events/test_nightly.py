@@ -16,9 +16,9 @@ from service.domain.keeping.key_rotation import rotate_keys
 from service.domain.ports import GatewayUnavailable
 from service.wiring import build_desk
 from tests.conftest import settings_for
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.events.shop import SECRET, Shop
 from tests.jobs.posts import told_to_stop
+from tests.stripe_double import KEY, FakeStripe
 
 GO_ON = threading.Event()
 OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
@@ -91,7 +91,7 @@ def test_what_no_webhook_told_is_found_once_a_night_and_reported(shop: Shop, des
 
 
 def test_the_next_comparison_begins_a_day_before_where_the_last_one_was(
-    shop: Shop, desk: Desk, stripe: StripeDouble
+    shop: Shop, desk: Desk, stripe: FakeStripe
 ) -> None:
     clock = desk.clock
     clock.now = at(22, "03:59:00")
@@ -115,7 +115,7 @@ def test_the_first_comparison_looks_as_far_back_as_stripe_remembers(shop: Shop, 
 def test_while_stripe_is_away_the_next_comparison_begins_where_this_one_did(shop: Shop, desk: Desk) -> None:
     give(shop, "given")
     compared(desk, at(22, "09:00:00"))
-    shop.stripe.troubles.answer(503, times=2)
+    shop.stripe.faults.respond(503, times=2)
     with pytest.raises(GatewayUnavailable):
         reconcile(desk, GO_ON)
     assert cursor(desk) == at(22, "09:00:00")

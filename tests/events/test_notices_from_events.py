@@ -17,9 +17,9 @@ from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
 from service.desk import Desk
 from tests.conftest import PUBLIC_URL
-from tests.doubles.account import Thing
 from tests.events.shop import Shop
 from tests.jobs.notices import run as send
+from tests.stripe_double.account import StripeJson
 
 GO_ON = threading.Event()
 READER = "ada@news.example"
@@ -49,7 +49,7 @@ def begin(shop: Shop, frequency: Frequency = Frequency.MONTHLY) -> str:
     return shop.books(opened.id)["pledge"]["subscription_reference"]
 
 
-def of_kind(events: list[Thing], kind: str) -> Thing:
+def of_kind(events: list[StripeJson], kind: str) -> StripeJson:
     return next(event for event in events if event["type"] == kind)
 
 
@@ -73,7 +73,7 @@ def test_a_payment_has_one_receipt_whether_its_reader_is_known_before_or_after_i
 def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(shop: Shop, desk: Desk) -> None:
     subscription = begin(shop)
     shop.stripe.fail_renewal(subscription)
-    shop.stripe.recover(subscription)
+    shop.stripe.retry_successfully(subscription)
     shop.stripe.renew(subscription)
     shop.work_until_nothing_waits()
     with desk.database.reading() as session:
@@ -91,15 +91,15 @@ def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(shop: S
     shop.work()
     told = [len(notices(desk, NoticeKind.MISSED))]
     for _ in range(3):
-        shop.stripe.fail_again(subscription)
+        shop.stripe.fail_retry(subscription)
         shop.work()
         told.append(len(notices(desk, NoticeKind.MISSED)))
     assert told == [1, 2, 3, 3]
     assert all(notice.falls_on is not None for notice in notices(desk, NoticeKind.MISSED))
     assert notices(desk, NoticeKind.ENDED) == []
-    shop.stripe.give_up(subscription)
+    shop.stripe.exhaust_retries(subscription)
     shop.work_until_nothing_waits()
-    shop.stripe.send_again(*shop.stripe.events)
+    shop.stripe.resend(*shop.stripe.events)
     shop.work_until_nothing_waits()
     assert len(notices(desk, NoticeKind.MISSED)) == 3
     assert len(notices(desk, NoticeKind.ENDED)) == 1
@@ -110,7 +110,7 @@ def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, desk: Desk) 
     for _ in range(2):
         shop.stripe.fail_renewal(subscription)
         shop.work()
-        shop.stripe.recover(subscription)
+        shop.stripe.retry_successfully(subscription)
         shop.work()
     first, second = notices(desk, NoticeKind.MISSED)
     assert first.about.endswith("#1")
@@ -125,8 +125,8 @@ def test_a_renewal_is_told_of_ahead_for_a_year_and_not_for_a_month(
     shop: Shop, desk: Desk, frequency: Frequency, told: int
 ) -> None:
     subscription = begin(shop, frequency)
-    shop.stripe.announce(subscription)
-    shop.stripe.announce(subscription)
+    shop.stripe.emit_upcoming(subscription)
+    shop.stripe.emit_upcoming(subscription)
     shop.work_until_nothing_waits()
     assert of_kind(shop.stripe.events, "invoice.upcoming")
     assert [notice.falls_on.isoformat() for notice in notices(desk, NoticeKind.RENEWAL)] == ["2027-11-23"] * told
@@ -158,7 +158,7 @@ def test_a_payment_that_came_meanwhile_is_not_asked_for(shop: Shop, desk: Desk) 
     shop.work()
     [missed] = notices(desk, NoticeKind.MISSED)
     assert missed.status == "scheduled"
-    shop.stripe.recover(subscription)
+    shop.stripe.retry_successfully(subscription)
     shop.work()
     send(desk)
     [missed] = notices(desk, NoticeKind.MISSED)

@@ -15,9 +15,9 @@ from service.desk import Desk, utc_now
 from tests.api.wire import count
 from tests.clock import Clock
 from tests.command_line import assert_refused, mainstay
-from tests.doubles.account import Thing
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.events.shop import SECRET, Shop
+from tests.stripe_double import KEY, FakeStripe
+from tests.stripe_double.account import StripeJson
 
 Run = Callable[..., Result]
 
@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def run(desk: Desk, stripe: StripeDouble) -> Run:
+def run(desk: Desk, stripe: FakeStripe) -> Run:
     """Return what runs a command of this group on the shop's database."""
 
     def run(*arguments: str, **changes: str) -> Result:
@@ -46,7 +46,7 @@ def run(desk: Desk, stripe: StripeDouble) -> Run:
 
 
 @pytest.fixture
-def told(shop: Shop, stripe: StripeDouble) -> list[Thing]:
+def told(shop: Shop, stripe: FakeStripe) -> list[StripeJson]:
     """Return what Stripe tells of a gift that came and went back."""
     charge = stripe.pay(shop.session_of(shop.open(Frequency.ONCE)), email="ada@news.example")
     stripe.refund(charge["id"])
@@ -54,12 +54,12 @@ def told(shop: Shop, stripe: StripeDouble) -> list[Thing]:
     return [event for event in stripe.events if event["type"] in kinds]
 
 
-def id_of(desk: Desk, event: Thing) -> uuid.UUID:
+def id_of(desk: Desk, event: StripeJson) -> uuid.UUID:
     with desk.database.reading() as session:
         return session.scalars(select(GatewayEvent.id).where(GatewayEvent.reference == event["id"])).one()
 
 
-def park(desk: Desk, event: Thing) -> None:
+def park(desk: Desk, event: StripeJson) -> None:
     with desk.database.transaction() as session:
         row = session.scalars(select(GatewayEvent).where(GatewayEvent.reference == event["id"])).one()
         row.status, row.reason = EventStatus.PARKED, "Somebody must look."
@@ -71,7 +71,7 @@ def audited(desk: Desk) -> list[str]:
 
 
 def test_events_are_listed_the_latest_first_and_name_nobody(
-    shop: Shop, desk: Desk, run: Run, told: list[Thing]
+    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
 ) -> None:
     paid, refunded = told
     shop.keep(paid)
@@ -88,7 +88,9 @@ def test_events_are_listed_the_latest_first_and_name_nobody(
     assert run("events", "--limit", "1").stdout == result.stdout.splitlines(keepends=True)[0]
 
 
-def test_only_those_that_are_asked_for_are_listed(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+def test_only_those_that_are_asked_for_are_listed(
+    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
+) -> None:
     shop.keep(*told)
     park(desk, told[1])
     (line,) = run("events", "--status", "parked").stdout.splitlines()
@@ -97,7 +99,7 @@ def test_only_those_that_are_asked_for_are_listed(shop: Shop, desk: Desk, run: R
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There is no such event.\n")
 
 
-def test_a_parked_event_is_applied_by_its_id(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+def test_a_parked_event_is_applied_by_its_id(shop: Shop, desk: Desk, run: Run, told: list[StripeJson]) -> None:
     shop.keep(told[0])
     park(desk, told[0])
     assert shop.work() == {}
@@ -107,12 +109,14 @@ def test_a_parked_event_is_applied_by_its_id(shop: Shop, desk: Desk, run: Run, t
     assert audited(desk) == ["apply_event"]
 
 
-def test_what_still_cannot_be_applied_says_why(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+def test_what_still_cannot_be_applied_says_why(shop: Shop, desk: Desk, run: Run, told: list[StripeJson]) -> None:
     shop.keep(told[1])
     assert_refused(run("apply", str(id_of(desk, told[1]))), "It is waiting: Its payment is not in the books.")
 
 
-def test_what_was_applied_or_is_not_there_is_refused(shop: Shop, desk: Desk, run: Run, told: list[Thing]) -> None:
+def test_what_was_applied_or_is_not_there_is_refused(
+    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
+) -> None:
     shop.keep(told[0])
     shop.work()
     assert_refused(run("apply", str(id_of(desk, told[0]))), "applied already")
@@ -122,7 +126,7 @@ def test_what_was_applied_or_is_not_there_is_refused(shop: Shop, desk: Desk, run
 
 
 def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
-    shop: Shop, desk: Desk, run: Run, told: list[Thing]
+    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
 ) -> None:
     shop.keep(told[0])
     result = run("reconcile")
@@ -138,9 +142,9 @@ def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
 
 
 def test_reconcile_without_stripe_s_answer_is_one_sentence_and_loses_nothing(
-    desk: Desk, run: Run, stripe: StripeDouble, told: list[Thing]
+    desk: Desk, run: Run, stripe: FakeStripe, told: list[StripeJson]
 ) -> None:
-    stripe.troubles.answer(503, times=2)
+    stripe.faults.respond(503, times=2)
     assert_refused(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
     assert audited(desk) == []
     assert run("reconcile").stdout.startswith(f"Stripe tells of {len(told)} events")

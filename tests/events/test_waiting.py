@@ -19,9 +19,9 @@ from service.wiring import build_desk
 from tests.api.wire import count
 from tests.command_line import mainstay
 from tests.conftest import settings_for
-from tests.doubles.account import Thing
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.events.shop import SECRET, Shop
+from tests.stripe_double import KEY, FakeStripe
+from tests.stripe_double.account import StripeJson
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture
-def refunded_too_early(shop: Shop, stripe: StripeDouble) -> Thing:
+def refunded_too_early(shop: Shop, stripe: FakeStripe) -> StripeJson:
     """Return the event of a refund that is kept, while the payment is not."""
     opened = shop.open(key="given")
     charge = stripe.pay(shop.session_of(opened))
@@ -48,7 +48,7 @@ def refunded_too_early(shop: Shop, stripe: StripeDouble) -> Thing:
 
 
 @pytest.fixture
-def paid(shop: Shop, stripe: StripeDouble) -> Thing:
+def paid(shop: Shop, stripe: FakeStripe) -> StripeJson:
     """Return the event of a payment that is kept."""
     stripe.pay(shop.session_of(shop.open()))
     told = next(event for event in stripe.events if event["type"] == "invoice.paid")
@@ -87,7 +87,7 @@ def test_a_refund_whose_payment_never_comes_is_tried_twelve_times_and_then_parke
 
 
 @pytest.mark.usefixtures("refunded_too_early")
-def test_what_waits_is_applied_once_what_it_stands_on_came(shop: Shop, desk: Desk, stripe: StripeDouble) -> None:
+def test_what_waits_is_applied_once_what_it_stands_on_came(shop: Shop, desk: Desk, stripe: FakeStripe) -> None:
     assert shop.work() == {"waiting": 1}
     shop.keep(*stripe.events)
     shop.work_until_nothing_waits()
@@ -110,7 +110,7 @@ def test_a_fault_of_ours_parks_an_event_after_five_tries_and_names_no_reader(
 
 
 def test_what_a_fault_parked_is_made_good_by_one_command(
-    shop: Shop, desk: Desk, paid: Thing, broken: pytest.MonkeyPatch
+    shop: Shop, desk: Desk, paid: StripeJson, broken: pytest.MonkeyPatch
 ) -> None:
     try_until_parked(shop)
     event = event_of(desk)
@@ -145,7 +145,7 @@ def test_what_was_applied_is_not_applied_again_by_hand(shop: Shop, desk: Desk) -
 
 
 def test_one_event_that_cannot_be_applied_keeps_no_other_from_it(
-    shop: Shop, desk: Desk, stripe: StripeDouble, refunded_too_early: Thing
+    shop: Shop, desk: Desk, stripe: FakeStripe, refunded_too_early: StripeJson
 ) -> None:
     stripe.pay(shop.session_of(shop.open(key="another")))
     last = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]
@@ -158,9 +158,9 @@ def test_one_event_that_cannot_be_applied_keeps_no_other_from_it(
 
 @pytest.mark.usefixtures("refunded_too_early")
 def test_while_stripe_is_away_an_event_that_must_be_looked_up_costs_no_try(
-    shop: Shop, desk: Desk, stripe: StripeDouble
+    shop: Shop, desk: Desk, stripe: FakeStripe
 ) -> None:
-    stripe.troubles.answer(503, times=2)
+    stripe.faults.respond(503, times=2)
     assert shop.work() == {"put_off": 1}
     event = event_of(desk)
     assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)

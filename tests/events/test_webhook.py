@@ -19,16 +19,18 @@ from service.desk import Desk
 from service.wiring import build_desk
 from tests.api.wire import assert_problem, count
 from tests.conftest import settings_for
-from tests.doubles.account import Thing
-from tests.doubles.stripe_api import StripeDouble
-from tests.doubles.webhooks import payload_of, signed
 from tests.events.shop import SECRET, Shop
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.account import StripeJson
+from tests.stripe_double.webhooks import payload_of, signed
 
 GO_ON = threading.Event()
 HOOK = "/v1/webhooks/stripe"
 
 
-def post(client: FlaskClient, shop: Shop, event: Thing, *, secret: str = SECRET, age: float = 0) -> TestResponse:
+def post(
+    client: FlaskClient, shop: Shop, event: StripeJson, *, secret: str = SECRET, age: float = 0
+) -> TestResponse:
     payload = payload_of(event)
     signature = signed(payload, secret, shop.desk.clock().timestamp() - age)
     return client.post(
@@ -37,14 +39,16 @@ def post(client: FlaskClient, shop: Shop, event: Thing, *, secret: str = SECRET,
 
 
 @pytest.fixture
-def paid(shop: Shop, stripe: StripeDouble) -> Thing:
+def paid(shop: Shop, stripe: FakeStripe) -> StripeJson:
     """Return the event that tells of a gift."""
     opened = shop.open(Frequency.ONCE)
     stripe.pay(shop.session_of(opened))
     return next(event for event in stripe.events if event["type"] == "checkout.session.completed")
 
 
-def test_an_event_is_stored_and_then_applied(client: FlaskClient, desk: Desk, shop: Shop, paid: Thing) -> None:
+def test_an_event_is_stored_and_then_applied(
+    client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson
+) -> None:
     answer = post(client, shop, paid)
     assert (answer.status_code, answer.json) == (200, {"stored": True})
     assert count(desk, Payment) == 0
@@ -56,7 +60,7 @@ def test_an_event_is_stored_and_then_applied(client: FlaskClient, desk: Desk, sh
     assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
-def test_what_an_event_says_lies_encrypted(client: FlaskClient, desk: Desk, shop: Shop, paid: Thing) -> None:
+def test_what_an_event_says_lies_encrypted(client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson) -> None:
     post(client, shop, paid)
     with desk.database.engine.connect() as connection:
         lying = bytes(connection.execute(text("SELECT payload FROM gateway_events")).scalar_one())
@@ -65,7 +69,7 @@ def test_what_an_event_says_lies_encrypted(client: FlaskClient, desk: Desk, shop
         assert paid["id"] in session.scalars(select(GatewayEvent.payload)).one()
 
 
-def test_fifty_deliveries_of_one_event_at_once_make_one_payment(desk: Desk, shop: Shop, paid: Thing) -> None:
+def test_fifty_deliveries_of_one_event_at_once_make_one_payment(desk: Desk, shop: Shop, paid: StripeJson) -> None:
     app = create_app(desk)
 
     def deliver(_: int) -> int:
@@ -87,18 +91,20 @@ def test_fifty_deliveries_of_one_event_at_once_make_one_payment(desk: Desk, shop
     ids=["another secret", "old", "from the future"],
 )
 def test_what_does_not_prove_to_be_stripe_s_is_refused(
-    client: FlaskClient, desk: Desk, shop: Shop, paid: Thing, secret: str, age: float
+    client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson, secret: str, age: float
 ) -> None:
     assert_problem(post(client, shop, paid, secret=secret, age=age), 400, "invalid_signature")
     assert_problem(client.post(HOOK, data=b"{}"), 400, "invalid_signature")
     assert count(desk, GatewayEvent) == 0
 
 
-def test_an_event_of_real_money_is_not_one_of_a_test(client: FlaskClient, shop: Shop, paid: Thing) -> None:
+def test_an_event_of_real_money_is_not_one_of_a_test(client: FlaskClient, shop: Shop, paid: StripeJson) -> None:
     assert_problem(post(client, shop, paid | {"livemode": True}), 400, "invalid_signature")
 
 
-def test_an_event_may_be_a_mebibyte_and_nothing_else_may(client: FlaskClient, shop: Shop, paid: Thing) -> None:
+def test_an_event_may_be_a_mebibyte_and_nothing_else_may(
+    client: FlaskClient, shop: Shop, paid: StripeJson
+) -> None:
     large = paid | {"padding": "x" * 900_000}
     assert post(client, shop, large).status_code == 200
     answer = post(client, shop, paid | {"padding": "x" * 1_100_000})
@@ -107,7 +113,7 @@ def test_an_event_may_be_a_mebibyte_and_nothing_else_may(client: FlaskClient, sh
     assert_problem(client.post("/v1/pledges", data=b"x" * 70_000), 413, "body_too_large")
 
 
-def test_without_stripe_nothing_is_believed(migrated_database: str, shop: Shop, paid: Thing) -> None:
+def test_without_stripe_nothing_is_believed(migrated_database: str, shop: Shop, paid: StripeJson) -> None:
     sandbox = build_desk(settings_for(migrated_database), clock=shop.desk.clock)
     assert_problem(post(create_app(sandbox).test_client(), shop, paid), 400, "invalid_signature")
     assert apply_gateway_events(sandbox, GO_ON) is None
@@ -115,7 +121,7 @@ def test_without_stripe_nothing_is_believed(migrated_database: str, shop: Shop, 
 
 
 def test_payloads_are_forgotten_after_ninety_days_and_the_event_is_still_known(
-    client: FlaskClient, desk: Desk, shop: Shop, paid: Thing
+    client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson
 ) -> None:
     post(client, shop, paid)
     shop.work()

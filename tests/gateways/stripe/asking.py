@@ -9,8 +9,8 @@ from service.domain.money.amounts import Money
 from service.domain.ports import CheckoutOrder, RefundOrder
 from service.domain.ports.news import News
 from service.gateways.stripe import StripeEvents, StripeGateway
-from tests.doubles.account import Thing
-from tests.doubles.stripe_api import StripeDouble
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.account import StripeJson
 
 SECRET = "whsec_only_the_tests_know"
 PLEDGE_ID = uuid.UUID("01936f00-0000-7000-8000-000000000001")
@@ -35,14 +35,14 @@ def order(
     return CheckoutOrder(**fields | changes)
 
 
-def subscribe(gateway: StripeGateway, double: StripeDouble, amount: int = 500, currency: str = "USD") -> Thing:
+def subscribe(gateway: StripeGateway, double: FakeStripe, amount: int = 500, currency: str = "USD") -> StripeJson:
     """Open a monthly checkout and pay it; return the session."""
     opened = gateway.start_checkout(order(Frequency.MONTHLY, amount, currency))
     double.pay(opened.reference, email=EMAIL)
     return double.get(opened.reference)
 
 
-def give(gateway: StripeGateway, double: StripeDouble, amount: int = 1250, currency: str = "USD") -> Thing:
+def give(gateway: StripeGateway, double: FakeStripe, amount: int = 1250, currency: str = "USD") -> StripeJson:
     """Open a one-time checkout and pay it; return the session."""
     opened = gateway.start_checkout(order(Frequency.ONCE, amount, currency))
     double.pay(opened.reference, email=EMAIL)
@@ -54,6 +54,6 @@ def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) 
     return RefundOrder(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
 
 
-def told(events: StripeEvents, event: Thing) -> list[News]:
+def told(events: StripeEvents, event: StripeJson) -> list[News]:
     """Return what an event says."""
     return events.read(json.dumps(event))

@@ -7,8 +7,8 @@ import pytest
 from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway, client
 from service.settings import StripeSettings
 from tests.clock import Clock
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.gateways.stripe.asking import SECRET
+from tests.stripe_double import KEY, FakeStripe
 
 
 @pytest.fixture(autouse=True)
@@ -17,14 +17,14 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def double(clock: Clock) -> Iterator[StripeDouble]:
+def double(clock: Clock) -> Iterator[FakeStripe]:
     """Return Stripe, whose clock is the test's."""
-    with StripeDouble(clock=clock) as double:
+    with FakeStripe(clock=clock) as double:
         yield double
 
 
 @pytest.fixture
-def account(double: StripeDouble) -> StripeSettings:
+def account(double: FakeStripe) -> StripeSettings:
     """Return our account there."""
     return StripeSettings(secret_key=KEY, webhook_secrets=(SECRET,), api_base=double.url)
 
@@ -48,7 +48,7 @@ def events(api: StripeApi, account: StripeSettings) -> StripeEvents:
 
 
 @pytest.fixture
-def lasts(double: StripeDouble) -> Callable[[str], dict]:
+def lasts(double: FakeStripe) -> Callable[[str], dict]:
     """Return a way to the latest event of a kind."""
 
     def latest(kind: str) -> dict:

@@ -4,15 +4,15 @@ import pytest
 
 from service.domain.ports import Balance
 from service.gateways.stripe import StripeGateway
-from tests.doubles.stripe_api import StripeDouble
 from tests.gateways.stripe.asking import give, subscribe
+from tests.stripe_double import FakeStripe
 
 
-def calls(double: StripeDouble) -> int:
-    return sum(double.troubles.calls.values())
+def calls(double: FakeStripe) -> int:
+    return sum(double.faults.calls.values())
 
 
-def test_a_one_time_payment_says_what_stripe_took_of_it(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_one_time_payment_says_what_stripe_took_of_it(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
     before = calls(double)
     found = gateway.find_balance(intent)
@@ -22,7 +22,7 @@ def test_a_one_time_payment_says_what_stripe_took_of_it(gateway: StripeGateway, 
     assert calls(double) - before == 1
 
 
-def test_a_bill_is_looked_up_in_two_calls(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_bill_is_looked_up_in_two_calls(gateway: StripeGateway, double: FakeStripe) -> None:
     invoice = subscribe(gateway, double, 500)["invoice"]
     before = calls(double)
     found = gateway.find_balance(invoice)
@@ -31,18 +31,16 @@ def test_a_bill_is_looked_up_in_two_calls(gateway: StripeGateway, double: Stripe
     assert calls(double) - before == 2
 
 
-def test_what_is_paid_out_in_another_currency_is_told_in_that(
-    gateway: StripeGateway, double: StripeDouble
-) -> None:
-    double.terms.settles_in["jpy"] = ("usd", 0.66)
+def test_what_is_paid_out_in_another_currency_is_told_in_that(gateway: StripeGateway, double: FakeStripe) -> None:
+    double.settings.payout_currencies["jpy"] = ("usd", 0.66)
     found = gateway.find_balance(give(gateway, double, 5000, "JPY")["payment_intent"])
     assert found is not None
     assert (found.currency, found.gross_minor) == ("USD", 3300)
     assert found.gross_minor - found.fee_minor == found.net_minor
 
 
-def test_a_balance_that_comes_later_is_none_until_then(gateway: StripeGateway, double: StripeDouble) -> None:
-    double.terms.balance_is_late = True
+def test_a_balance_that_comes_later_is_none_until_then(gateway: StripeGateway, double: FakeStripe) -> None:
+    double.settings.async_capture = True
     intent = give(gateway, double)["payment_intent"]
     assert gateway.find_balance(intent) is None
     double.settle_balances()

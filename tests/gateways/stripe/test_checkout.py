@@ -9,13 +9,13 @@ from service.domain.money.amounts import Money
 from service.domain.ports import GatewayRefused
 from service.gateways.stripe import StripeGateway
 from service.gateways.stripe.checkout import language, session_params
-from tests.doubles.stripe_api import StripeDouble
 from tests.gateways.stripe.asking import PLEDGE_ID, give, order
+from tests.stripe_double import FakeStripe
 
 SESSIONS = "POST /v1/checkout/sessions"
 
 
-def test_a_one_time_checkout_bears_the_pledge_everywhere(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_one_time_checkout_bears_the_pledge_everywhere(gateway: StripeGateway, double: FakeStripe) -> None:
     session = give(gateway, double)
     assert (session["mode"], session["amount_total"], session["currency"]) == ("payment", 1250, "usd")
     assert session["client_reference_id"] == str(PLEDGE_ID)
@@ -27,7 +27,7 @@ def test_a_one_time_checkout_bears_the_pledge_everywhere(gateway: StripeGateway,
 
 @pytest.mark.parametrize(("frequency", "interval"), [(Frequency.MONTHLY, "month"), (Frequency.ANNUAL, "year")])
 def test_a_recurring_checkout_becomes_a_subscription_that_bears_the_pledge(
-    gateway: StripeGateway, double: StripeDouble, frequency: Frequency, interval: str
+    gateway: StripeGateway, double: FakeStripe, frequency: Frequency, interval: str
 ) -> None:
     opened = gateway.start_checkout(order(frequency, 500))
     double.pay(opened.reference)
@@ -41,7 +41,7 @@ def test_a_recurring_checkout_becomes_a_subscription_that_bears_the_pledge(
 
 
 def test_the_page_is_stripes_and_the_reader_is_asked_for_no_address(
-    gateway: StripeGateway, double: StripeDouble
+    gateway: StripeGateway, double: FakeStripe
 ) -> None:
     opened = gateway.start_checkout(order())
     assert opened.url.startswith(double.url)
@@ -54,7 +54,7 @@ def test_the_page_is_stripes_and_the_reader_is_asked_for_no_address(
     assert asked["adaptive_pricing"] == {"enabled": False}
 
 
-def test_the_same_order_again_yields_the_same_checkout(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_the_same_order_again_yields_the_same_checkout(gateway: StripeGateway, double: FakeStripe) -> None:
     first, second = gateway.start_checkout(order()), gateway.start_checkout(order())
     assert first == second
     assert len(double.account.all("checkout.session")) == 1
@@ -62,7 +62,7 @@ def test_the_same_order_again_yields_the_same_checkout(gateway: StripeGateway, d
 
 @pytest.mark.parametrize("change", [{"pledge_id": uuid.uuid4()}, {"campaign_name": "Renamed"}, {"lang": "ru"}])
 def test_another_order_yields_another_checkout_and_never_a_conflict(
-    gateway: StripeGateway, double: StripeDouble, change: dict
+    gateway: StripeGateway, double: FakeStripe, change: dict
 ) -> None:
     first = gateway.start_checkout(order())
     assert gateway.start_checkout(order(**change)) != first
@@ -74,7 +74,7 @@ def test_another_order_yields_another_checkout_and_never_a_conflict(
     [(500, "JPY", 500), (1500, "KWD", 1500), (5, "ISK", 500), (17500, "HUF", 17500)],
 )
 def test_currencies_of_all_sorts_are_charged_as_stripe_counts(
-    gateway: StripeGateway, double: StripeDouble, amount: int, currency: str, there: int
+    gateway: StripeGateway, double: FakeStripe, amount: int, currency: str, there: int
 ) -> None:
     opened = gateway.start_checkout(order(amount=amount, currency=currency))
     session = double.get(opened.reference)
@@ -82,11 +82,11 @@ def test_currencies_of_all_sorts_are_charged_as_stripe_counts(
 
 
 def test_an_amount_that_stripe_cannot_charge_is_refused_before_it_is_asked(
-    gateway: StripeGateway, double: StripeDouble
+    gateway: StripeGateway, double: FakeStripe
 ) -> None:
     with pytest.raises(GatewayRefused, match="no such amount in KWD"):
         gateway.start_checkout(order(amount=1501, currency="KWD"))
-    assert double.troubles.calls[SESSIONS] == 0
+    assert double.faults.calls[SESSIONS] == 0
 
 
 def test_an_amount_that_is_too_small_for_stripe_is_refused_in_its_words(gateway: StripeGateway) -> None:
@@ -112,15 +112,15 @@ def test_the_page_speaks_the_readers_language_where_stripe_does(tag: str, spoken
 
 
 def test_a_fault_that_stripe_keeps_under_a_key_does_not_lock_the_pledge_out(
-    gateway: StripeGateway, double: StripeDouble
+    gateway: StripeGateway, double: FakeStripe
 ) -> None:
     # The first try fails after Stripe began; the library's own second try hears the same again.
-    double.troubles.answer(500, SESSIONS, after_effect=True)
+    double.faults.respond(500, SESSIONS, after_effect=True)
     opened = gateway.start_checkout(order())
     assert opened.url.startswith(double.url)
     assert gateway.start_checkout(order()) == opened
 
 
-def test_names_as_long_as_a_campaign_may_have_are_cut(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_names_as_long_as_a_campaign_may_have_are_cut(gateway: StripeGateway, double: FakeStripe) -> None:
     opened = gateway.start_checkout(order(campaign_name="Ж" * 400, money=Money(500, "EUR")))
     assert double.get(opened.reference)["amount_total"] == 500

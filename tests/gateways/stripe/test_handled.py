@@ -9,10 +9,10 @@ from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
 from service.gateways.stripe.endpoint import put_endpoint
 from service.gateways.stripe.reading import HANDLED
 from tests.clock import Clock
-from tests.doubles.history import a_years_subscription
-from tests.doubles.stripe_api import StripeDouble
-from tests.doubles.webhooks import payload_of, signed
 from tests.gateways.stripe.asking import PAGE, SECRET, subscribe
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.scenarios import one_year_subscription
+from tests.stripe_double.webhooks import payload_of, signed
 
 PROMISED = {
     "checkout.session.completed",
@@ -31,7 +31,7 @@ PROMISED = {
 }
 
 
-def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApi, double: StripeDouble) -> None:
+def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApi, double: FakeStripe) -> None:
     put_endpoint(api, f"{PAGE}/v1/webhooks/stripe")
     (endpoint,) = double.account.all("webhook_endpoint")
     assert set(endpoint["enabled_events"]) == set(HANDLED) == PROMISED
@@ -39,11 +39,11 @@ def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApi,
 
 
 def test_events_since_are_those_that_a_webhook_would_have_brought(
-    double: StripeDouble, events: StripeEvents, clock: Clock
+    double: FakeStripe, events: StripeEvents, clock: Clock
 ) -> None:
     since = clock()
-    double.terms.events_kept_days = 400
-    a_years_subscription(double)
+    double.settings.event_retention_days = 400
+    one_year_subscription(double)
     wanted = [event for event in double.events if event["type"] in HANDLED]
     found = list(events.events_since(since))
     assert {one.reference for one in found} == {event["id"] for event in wanted}
@@ -59,17 +59,17 @@ def test_events_since_are_those_that_a_webhook_would_have_brought(
 
 
 def test_events_before_a_moment_are_not_asked_for(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, clock: Clock
 ) -> None:
     name = subscribe(gateway, double)["subscription"]
     clock.advance(days=1)
-    double.end_now(name)
+    double.cancel_now(name)
     found = events.events_since(clock() - datetime.timedelta(hours=1))
     assert [one.kind for one in found] == ["customer.subscription.deleted"]
 
 
 def test_more_events_than_a_page_holds_all_come_once(
-    double: StripeDouble, events: StripeEvents, gateway: StripeGateway, clock: Clock
+    double: FakeStripe, events: StripeEvents, gateway: StripeGateway, clock: Clock
 ) -> None:
     subscribe(gateway, double)
     invoice = next(event for event in double.events if event["type"] == "invoice.paid")
@@ -79,7 +79,7 @@ def test_more_events_than_a_page_holds_all_come_once(
     assert len(found) == len(set(found)) == 251
 
 
-def test_a_list_that_breaks_off_is_unavailable(double: StripeDouble, events: StripeEvents, clock: Clock) -> None:
-    double.troubles.answer(503, "GET /v1/events", times=2)
+def test_a_list_that_breaks_off_is_unavailable(double: FakeStripe, events: StripeEvents, clock: Clock) -> None:
+    double.faults.respond(503, "GET /v1/events", times=2)
     with pytest.raises(GatewayUnavailable):
         list(events.events_since(clock()))

@@ -21,10 +21,10 @@ from service.domain.ports.news import Disputed, News, NotPaid, Paid, Refunded, S
 from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
 from service.settings import StripeSettings
 from tests.clock import Clock
-from tests.doubles.hook_desk import Desk
-from tests.doubles.localstripe_server import KEY, LocalStripe
 from tests.gateways.stripe.asking import REFUND_ID, refund_order
 from tests.processes import wait_until
+from tests.stripe_double.localstripe_server import KEY, LocalStripe
+from tests.stripe_double.webhooks import WebhookReceiver
 
 SECRET = "whsec_localstripe-of-the-gateway"
 GOOD, DECLINED_ON_CHARGE = "4242424242424242", "4000000000000341"
@@ -45,7 +45,7 @@ def running() -> Iterator[LocalStripe]:
 @pytest.fixture
 def there(running: LocalStripe) -> StripeClient:
     """Return the library's client at its door, and nothing there from before."""
-    running.forget()
+    running.reset()
     return running.client()
 
 
@@ -63,25 +63,25 @@ def api(account: StripeSettings, clock: Clock, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def hook(running: LocalStripe, there: StripeClient) -> Iterator[Desk]:
+def hook(running: LocalStripe, there: StripeClient) -> Iterator[WebhookReceiver]:
     """Return where it posts its webhooks."""
-    desk = Desk()
-    threading.Thread(target=desk.serve_forever, args=(0.02,), daemon=True).start()
-    running.send_webhooks(desk.url, SECRET, KINDS)
-    yield desk
-    desk.shutdown()
-    desk.server_close()
+    receiver = WebhookReceiver()
+    threading.Thread(target=receiver.serve_forever, args=(0.02,), daemon=True).start()
+    running.send_webhooks(receiver.url, SECRET, KINDS)
+    yield receiver
+    receiver.shutdown()
+    receiver.server_close()
 
 
 def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def came(hook: Desk, events: StripeEvents, *kinds: str) -> dict[str, RawEvent]:
+def came(hook: WebhookReceiver, events: StripeEvents, *kinds: str) -> dict[str, RawEvent]:
     """Wait for webhooks of these kinds; return them as they were believed."""
 
     def seen() -> dict[str, RawEvent]:
-        raws = [events.authenticate(body, header, now=now()) for body, header in hook.came]
+        raws = [events.authenticate(body, header, now=now()) for body, header in hook.received]
         return {raw.kind: raw for raw in raws}
 
     wait_until(lambda: set(kinds) <= set(seen()), what=f"{kinds}", seconds=10)
@@ -123,7 +123,7 @@ def about(there_is: Any, kind: str) -> str:
 
 
 def test_a_paid_bill_leads_to_its_pledge_by_its_subscription(
-    there: StripeClient, hook: Desk, events: StripeEvents
+    there: StripeClient, hook: WebhookReceiver, events: StripeEvents
 ) -> None:
     pledge_id = uuid.uuid4()
     of = subscribe(there, pledge_id)
@@ -135,7 +135,7 @@ def test_a_paid_bill_leads_to_its_pledge_by_its_subscription(
 
 
 def test_a_cancelled_subscription_has_ended(
-    there: StripeClient, hook: Desk, events: StripeEvents, gateway: StripeGateway
+    there: StripeClient, hook: WebhookReceiver, events: StripeEvents, gateway: StripeGateway
 ) -> None:
     pledge_id = uuid.uuid4()
     of = subscribe(there, pledge_id)
@@ -146,7 +146,9 @@ def test_a_cancelled_subscription_has_ended(
     assert (standing.subscription, standing.pledge_id, standing.ended) == (of.id, pledge_id, True)
 
 
-def test_a_declined_card_is_a_try_that_failed(there: StripeClient, hook: Desk, events: StripeEvents) -> None:
+def test_a_declined_card_is_a_try_that_failed(
+    there: StripeClient, hook: WebhookReceiver, events: StripeEvents
+) -> None:
     pledge_id = uuid.uuid4()
     with pytest.raises(CardError):
         pay(there, pledge_id, DECLINED_ON_CHARGE)
@@ -159,11 +161,11 @@ def test_a_declined_card_is_a_try_that_failed(there: StripeClient, hook: Desk, e
 
 
 def test_its_signature_is_not_that_of_another_secret_or_another_day(
-    there: StripeClient, hook: Desk, events: StripeEvents
+    there: StripeClient, hook: WebhookReceiver, events: StripeEvents
 ) -> None:
     subscribe(there, uuid.uuid4())
     came(hook, events, "invoice.payment_succeeded")
-    body, header = hook.came[0]
+    body, header = hook.received[0]
     for changed, moment in ((body + b" ", now()), (body, now() + datetime.timedelta(minutes=6))):
         with pytest.raises(NotFromGateway):
             events.authenticate(changed, header, now=moment)

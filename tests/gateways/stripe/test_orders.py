@@ -7,17 +7,17 @@ import pytest
 from service.domain.money.amounts import Money
 from service.domain.ports import GatewayRefused, GatewayUnavailable
 from service.gateways.stripe import StripeGateway
-from tests.doubles.stripe_api import StripeDouble
 from tests.gateways.stripe.asking import PAGE, PLEDGE_ID, REFUND_ID, give, refund_order, subscribe
+from tests.stripe_double import FakeStripe
 
 
-def test_a_cancelled_subscription_takes_no_more(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_cancelled_subscription_takes_no_more(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double)["subscription"]
     gateway.end_recurring(name)
     assert double.get(name)["status"] == "canceled"
 
 
-def test_cancelling_again_changes_nothing(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_cancelling_again_changes_nothing(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double)["subscription"]
     gateway.end_recurring(name)
     told = len(double.events)
@@ -30,16 +30,16 @@ def test_a_subscription_that_stripe_does_not_know_is_not_said_to_have_ended(gate
         gateway.end_recurring("sub_1Unknown")
 
 
-def test_an_end_whose_answer_was_lost_is_found_done(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_an_end_whose_answer_was_lost_is_found_done(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double)["subscription"]
-    double.troubles.reset("DELETE /v1/subscriptions/{id}", after_effect=True)
+    double.faults.reset("DELETE /v1/subscriptions/{id}", after_effect=True)
     with pytest.raises(GatewayUnavailable):
         gateway.end_recurring(name)
     gateway.end_recurring(name)
     assert double.get(name)["status"] == "canceled"
 
 
-def test_another_amount_is_taken_from_the_next_time_on(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_another_amount_is_taken_from_the_next_time_on(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double, amount=500)["subscription"]
     charges = len(double.account.all("charge"))
     gateway.change_amount(name, Money(900, "USD"), pledge_id=PLEDGE_ID)
@@ -49,45 +49,45 @@ def test_another_amount_is_taken_from_the_next_time_on(gateway: StripeGateway, d
     assert double.renew(name)["amount"] == 900
 
 
-def test_there_and_back_and_there_again_is_what_is_taken(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_there_and_back_and_there_again_is_what_is_taken(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double, amount=500)["subscription"]
     for amount in (900, 500, 900, 500, 900):
         gateway.change_amount(name, Money(amount, "USD"), pledge_id=PLEDGE_ID)
         assert double.get(name)["items"]["data"][0]["price"]["unit_amount"] == amount
 
 
-def test_the_same_amount_again_is_no_order(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_the_same_amount_again_is_no_order(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double, amount=500)["subscription"]
     gateway.change_amount(name, Money(900, "USD"), pledge_id=PLEDGE_ID)
-    calls = double.troubles.calls["POST /v1/subscriptions/{id}"]
+    calls = double.faults.calls["POST /v1/subscriptions/{id}"]
     gateway.change_amount(name, Money(900, "USD"), pledge_id=PLEDGE_ID)
-    assert double.troubles.calls["POST /v1/subscriptions/{id}"] == calls == 1
+    assert double.faults.calls["POST /v1/subscriptions/{id}"] == calls == 1
 
 
-def test_a_change_whose_answer_was_lost_is_made_once(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_change_whose_answer_was_lost_is_made_once(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double, amount=500)["subscription"]
-    double.troubles.time_out("POST /v1/subscriptions/{id}", after_effect=True)
+    double.faults.time_out("POST /v1/subscriptions/{id}", after_effect=True)
     with pytest.raises(GatewayUnavailable):
         gateway.change_amount(name, Money(900, "USD"), pledge_id=PLEDGE_ID)
     gateway.change_amount(name, Money(900, "USD"), pledge_id=PLEDGE_ID)
-    assert double.troubles.calls["POST /v1/subscriptions/{id}"] == 1
+    assert double.faults.calls["POST /v1/subscriptions/{id}"] == 1
 
 
 @pytest.mark.parametrize("money", [Money(900, "EUR"), Money(901, "KWD")])
-def test_a_subscription_keeps_its_currency(gateway: StripeGateway, double: StripeDouble, money: Money) -> None:
+def test_a_subscription_keeps_its_currency(gateway: StripeGateway, double: FakeStripe, money: Money) -> None:
     name = subscribe(gateway, double)["subscription"]
     with pytest.raises(GatewayRefused):
         gateway.change_amount(name, money, pledge_id=PLEDGE_ID)
 
 
-def test_one_that_has_ended_takes_no_other_amount(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_one_that_has_ended_takes_no_other_amount(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double)["subscription"]
-    double.end_now(name)
+    double.cancel_now(name)
     with pytest.raises(GatewayRefused, match="has ended"):
         gateway.change_amount(name, Money(900, "USD"), pledge_id=PLEDGE_ID)
 
 
-def test_the_card_is_changed_on_stripes_own_page(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_the_card_is_changed_on_stripes_own_page(gateway: StripeGateway, double: FakeStripe) -> None:
     made = subscribe(gateway, double)
     customer, subscription = made["customer"], made["subscription"]
     page = gateway.card_page(customer, subscription, back_url=f"{PAGE}/me", lang="ru-RU")
@@ -100,7 +100,7 @@ def test_the_card_is_changed_on_stripes_own_page(gateway: StripeGateway, double:
 
 
 def test_the_card_that_is_saved_there_is_the_one_that_is_charged(
-    gateway: StripeGateway, double: StripeDouble
+    gateway: StripeGateway, double: FakeStripe
 ) -> None:
     made = subscribe(gateway, double)
     first = double.get(made["subscription"])["default_payment_method"]
@@ -114,10 +114,10 @@ def test_the_card_that_is_saved_there_is_the_one_that_is_charged(
 
 @pytest.mark.parametrize("call", ["POST /v1/customers/{id}", "POST /v1/subscriptions/{id}"])
 def test_a_card_page_that_could_not_be_opened_leaves_a_card_to_charge(
-    gateway: StripeGateway, double: StripeDouble, call: str
+    gateway: StripeGateway, double: FakeStripe, call: str
 ) -> None:
     made = subscribe(gateway, double)
-    double.troubles.answer(500, call)
+    double.faults.respond(500, call)
     with pytest.raises(GatewayUnavailable):
         gateway.card_page(made["customer"], made["subscription"], back_url=PAGE, lang="en")
     assert double.renew(made["subscription"])["amount"]
@@ -128,7 +128,7 @@ def test_a_card_of_nobody_is_refused(gateway: StripeGateway) -> None:
         gateway.card_page("cus_unknown", "sub_unknown", back_url=PAGE, lang="en")
 
 
-def test_money_of_a_one_time_pledge_goes_back_once(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_money_of_a_one_time_pledge_goes_back_once(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
     first = gateway.refund(refund_order(intent, 400))
     assert gateway.refund(refund_order(intent, 400)) == first
@@ -137,16 +137,16 @@ def test_money_of_a_one_time_pledge_goes_back_once(gateway: StripeGateway, doubl
     assert len(double.account.all("refund")) == 1
 
 
-def test_money_of_a_recurring_pledge_goes_back_by_its_bill(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_money_of_a_recurring_pledge_goes_back_by_its_bill(gateway: StripeGateway, double: FakeStripe) -> None:
     session = subscribe(gateway, double, 500)
     made = double.get(gateway.refund(refund_order(session["invoice"], 500)))
     assert made["amount"] == 500
     assert double.get(made["charge"])["refunded"]
 
 
-def test_a_refund_whose_answer_was_lost_is_made_once(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_refund_whose_answer_was_lost_is_made_once(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
-    double.troubles.time_out("POST /v1/refunds", after_effect=True)
+    double.faults.time_out("POST /v1/refunds", after_effect=True)
     with pytest.raises(GatewayUnavailable):
         gateway.refund(refund_order(intent, 400))
     gateway.refund(refund_order(intent, 400))
@@ -154,10 +154,10 @@ def test_a_refund_whose_answer_was_lost_is_made_once(gateway: StripeGateway, dou
 
 
 def test_a_refund_that_stripe_made_and_calls_a_fault_is_found_and_not_made_twice(
-    gateway: StripeGateway, double: StripeDouble
+    gateway: StripeGateway, double: FakeStripe
 ) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
-    double.troubles.answer(500, "POST /v1/refunds", after_effect=True)
+    double.faults.respond(500, "POST /v1/refunds", after_effect=True)
     with pytest.raises(GatewayUnavailable):
         gateway.refund(refund_order(intent, 400))
     # Under the same key Stripe repeats the fault; the refund is there all the same.
@@ -165,22 +165,22 @@ def test_a_refund_that_stripe_made_and_calls_a_fault_is_found_and_not_made_twice
     assert [one["id"] for one in double.account.all("refund")] == [name]
 
 
-def test_a_refund_that_was_made_days_ago_is_not_made_again(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_refund_that_was_made_days_ago_is_not_made_again(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
     first = gateway.refund(refund_order(intent, 400))
-    double.pass_time(days=3)
+    double.advance(days=3)
     assert gateway.refund(refund_order(intent, 400)) == first
     other = uuid.UUID("01936f00-0000-7000-8000-0000000000ab")
     assert gateway.refund(refund_order(intent, 400, other)) != first
 
 
-def test_more_than_was_paid_is_refused(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_more_than_was_paid_is_refused(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
     with pytest.raises(GatewayRefused):
         gateway.refund(refund_order(intent, 1251))
 
 
-def test_what_went_back_already_is_refused_in_stripes_words(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_what_went_back_already_is_refused_in_stripes_words(gateway: StripeGateway, double: FakeStripe) -> None:
     session = give(gateway, double, 1250)
     double.refund(double.charge_of(session["id"])["id"])
     with pytest.raises(GatewayRefused, match="already been refunded"):

@@ -10,15 +10,15 @@ from service.settings import Settings
 from tests.api.wire import a_key, assert_problem, pledge
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.gateways.stripe.asking import SECRET
+from tests.stripe_double import KEY, FakeStripe
 
 CHOICE = {"frequency": "monthly", "other_amount": "5", "key": "an-intent-of-a-reader", "currency": "USD"}
 SESSIONS = "POST /v1/checkout/sessions"
 
 
 @pytest.fixture
-def settings(migrated_database: str, double: StripeDouble) -> Settings:
+def settings(migrated_database: str, double: FakeStripe) -> Settings:
     """Return the settings of a desk that takes money by Stripe."""
     return settings_for(
         migrated_database,
@@ -30,19 +30,19 @@ def settings(migrated_database: str, double: StripeDouble) -> Settings:
 
 
 @pytest.fixture
-def stripe_down(request: pytest.FixtureRequest, double: StripeDouble) -> StripeDouble:
+def stripe_down(request: pytest.FixtureRequest, double: FakeStripe) -> FakeStripe:
     """Let Stripe be down in one of its ways."""
     match request.param:
         case "silent":
-            double.troubles.time_out(SESSIONS, times=2)
+            double.faults.time_out(SESSIONS, times=2)
         case "refused connection":
             double.close()
         case status:
-            double.troubles.answer(status, SESSIONS, times=2)
+            double.faults.respond(status, SESSIONS, times=2)
     return double
 
 
-def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClient, double: StripeDouble) -> None:
+def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClient, double: FakeStripe) -> None:
     key = a_key()
     first, again = pledge(client, key=key), pledge(client, key=key)
     assert (first.status_code, again.status_code) == (201, 201)
@@ -56,7 +56,7 @@ def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClien
 
 @pytest.mark.parametrize("stripe_down", ["silent", 500, 503, 429, "refused connection", 401], indirect=True)
 def test_while_stripe_is_down_a_reader_is_told_to_come_back(
-    client: FlaskClient, stripe_down: StripeDouble, clock: Clock
+    client: FlaskClient, stripe_down: FakeStripe, clock: Clock
 ) -> None:
     key = a_key()
     problem = pledge(client, key=key)
@@ -66,7 +66,7 @@ def test_while_stripe_is_down_a_reader_is_told_to_come_back(
     # The same request, sent again when it is well, finishes the same pledge.
     stripe_down.close()
     stripe_down.open()
-    stripe_down.troubles.clear()
+    stripe_down.faults.clear()
     clock.advance(minutes=6)
     opened = pledge(client, key=key)
     assert opened.status_code == 201
@@ -75,9 +75,9 @@ def test_while_stripe_is_down_a_reader_is_told_to_come_back(
 
 
 def test_a_checkout_whose_answer_was_lost_twice_is_found_again(
-    client: FlaskClient, double: StripeDouble, clock: Clock
+    client: FlaskClient, double: FakeStripe, clock: Clock
 ) -> None:
-    double.troubles.time_out(SESSIONS, after_effect=True, times=2)
+    double.faults.time_out(SESSIONS, after_effect=True, times=2)
     key = a_key()
     assert_problem(pledge(client, key=key), 503, "payments_unavailable")
     opened = pledge(client, key=key)
@@ -87,18 +87,18 @@ def test_a_checkout_whose_answer_was_lost_twice_is_found_again(
 
 
 def test_readers_do_not_wait_for_a_stripe_that_is_known_to_be_down(
-    client: FlaskClient, double: StripeDouble
+    client: FlaskClient, double: FakeStripe
 ) -> None:
-    double.troubles.answer(500, SESSIONS, times=100)
+    double.faults.respond(500, SESSIONS, times=100)
     for _ in range(PATIENCE):
         pledge(client)
-    calls = double.troubles.calls[SESSIONS]
+    calls = double.faults.calls[SESSIONS]
     assert_problem(pledge(client), 503, "payments_unavailable")
-    assert double.troubles.calls[SESSIONS] == calls
+    assert double.faults.calls[SESSIONS] == calls
 
 
-def test_what_stripe_refuses_is_not_the_readers_fault(client: FlaskClient, double: StripeDouble) -> None:
-    double.troubles.answer(400, SESSIONS)
+def test_what_stripe_refuses_is_not_the_readers_fault(client: FlaskClient, double: FakeStripe) -> None:
+    double.faults.respond(400, SESSIONS)
     problem = pledge(client)
     assert_problem(problem, 503, "payments_unavailable")
     assert problem.headers["Retry-After"]
@@ -112,7 +112,7 @@ def checks(client: FlaskClient) -> dict[str, str]:
 
 
 def test_a_desk_that_would_believe_nothing_is_not_ready(
-    migrated_database: str, double: StripeDouble, desk: Desk, client: FlaskClient
+    migrated_database: str, double: FakeStripe, desk: Desk, client: FlaskClient
 ) -> None:
     from service.app import create_app
     from service.wiring import build_desk
@@ -137,7 +137,7 @@ def policy(client: FlaskClient) -> str:
     return actions
 
 
-def test_the_form_may_lead_to_stripes_pages_and_to_no_others(client: FlaskClient, double: StripeDouble) -> None:
+def test_the_form_may_lead_to_stripes_pages_and_to_no_others(client: FlaskClient, double: FakeStripe) -> None:
     assert policy(client).split() == [
         "form-action",
         "'self'",
@@ -148,17 +148,15 @@ def test_the_form_may_lead_to_stripes_pages_and_to_no_others(client: FlaskClient
     ]
 
 
-def test_without_javascript_a_reader_is_led_to_stripes_page(client: FlaskClient, double: StripeDouble) -> None:
+def test_without_javascript_a_reader_is_led_to_stripes_page(client: FlaskClient, double: FakeStripe) -> None:
     answer = client.post("/support/default", data=CHOICE)
     assert answer.status_code == 303
     (session,) = double.account.all("checkout.session")
     assert answer.headers["Location"] == session["url"]
 
 
-def test_without_javascript_a_reader_is_told_when_stripe_is_down(
-    client: FlaskClient, double: StripeDouble
-) -> None:
-    double.troubles.answer(500, SESSIONS, times=2)
+def test_without_javascript_a_reader_is_told_when_stripe_is_down(client: FlaskClient, double: FakeStripe) -> None:
+    double.faults.respond(500, SESSIONS, times=2)
     answer = client.post("/support/default", data=CHOICE)
     assert answer.status_code == 503
     assert "stripe.com" not in answer.text

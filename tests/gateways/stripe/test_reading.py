@@ -16,17 +16,17 @@ from service.domain.ports.news import (
 from service.gateways.stripe import StripeEvents, StripeGateway
 from service.gateways.stripe.reading import HANDLED
 from tests.clock import Clock
-from tests.doubles.account import Thing
-from tests.doubles.history import a_years_subscription
-from tests.doubles.stripe_api import StripeDouble
 from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, give, order, subscribe, told
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.account import StripeJson
+from tests.stripe_double.scenarios import one_year_subscription
 
-Lasts = Callable[[str], Thing]
+Lasts = Callable[[str], StripeJson]
 DONE = "checkout.session.completed"
 
 
 def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
     session = give(gateway, double)
     assert told(events, lasts(DONE)) == [
@@ -36,7 +36,7 @@ def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
 
 
 def test_a_paid_subscription_checkout_is_done_and_paid_by_its_invoice(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
     session = subscribe(gateway, double, 500)
     names = {"subscription": session["subscription"], "customer": session["customer"]}
@@ -53,19 +53,19 @@ def test_a_paid_subscription_checkout_is_done_and_paid_by_its_invoice(
 
 
 def test_a_readers_address_stands_in_no_representation(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     give(gateway, double)
     assert EMAIL not in repr(told(events, lasts(DONE)))
 
 
 def test_money_that_takes_days_is_done_first_and_paid_later(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     name = gateway.start_checkout(order()).reference
-    double.pay_later_by_bank(name)
+    double.pay_by_bank_debit(name)
     assert [type(one) for one in told(events, lasts(DONE))] == [CheckoutDone]
-    double.bank_pays(name)
+    double.settle_bank_debit(name)
     done, paid = told(events, lasts("checkout.session.async_payment_succeeded"))
     assert isinstance(done, CheckoutDone)
     assert isinstance(paid, Paid)
@@ -73,11 +73,11 @@ def test_money_that_takes_days_is_done_first_and_paid_later(
 
 
 def test_money_that_a_bank_refuses_closes_a_one_time_checkout(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     name = gateway.start_checkout(order()).reference
-    double.pay_later_by_bank(name)
-    double.bank_refuses(name)
+    double.pay_by_bank_debit(name)
+    double.fail_bank_debit(name)
     news = told(events, lasts("checkout.session.async_payment_failed"))
     assert [type(one) for one in news] == [CheckoutDone, CheckoutClosed]
     (tried,) = told(events, lasts("payment_intent.payment_failed"))
@@ -86,11 +86,11 @@ def test_money_that_a_bank_refuses_closes_a_one_time_checkout(
 
 
 def test_money_that_a_bank_refuses_leaves_a_subscription_to_its_bills(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     name = gateway.start_checkout(order(Frequency.MONTHLY, 500)).reference
-    double.pay_later_by_bank(name)
-    double.bank_refuses(name)
+    double.pay_by_bank_debit(name)
+    double.fail_bank_debit(name)
     news = told(events, lasts("checkout.session.async_payment_failed"))
     assert [type(one) for one in news] == [CheckoutDone]
     assert [type(one) for one in told(events, lasts("invoice.payment_failed"))] == [NotPaid]
@@ -99,14 +99,14 @@ def test_money_that_a_bank_refuses_leaves_a_subscription_to_its_bills(
 
 
 def test_a_checkout_that_nobody_paid_is_closed(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
-    double.walk_away(gateway.start_checkout(order()).reference)
+    double.abandon(gateway.start_checkout(order()).reference)
     assert told(events, lasts("checkout.session.expired")) == [CheckoutClosed(pledge_id=PLEDGE_ID, at=clock())]
 
 
 def test_a_declined_card_is_a_try_named_by_its_charge(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
     name = gateway.start_checkout(order()).reference
     double.decline(name)
@@ -121,19 +121,19 @@ def test_a_declined_card_is_a_try_named_by_its_charge(
 
 
 def test_a_renewal_is_announced_for_when_the_paid_time_ends(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     name = subscribe(gateway, double)["subscription"]
     (paid,) = told(events, lasts("invoice.paid"))
     assert isinstance(paid, Paid)
-    double.announce(name)
+    double.emit_upcoming(name)
     assert told(events, lasts("invoice.upcoming")) == [
         RenewalAhead(subscription=name, renews_at=paid.renews_at, pledge_id=PLEDGE_ID)
     ]
 
 
 def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
     name = subscribe(gateway, double)["subscription"]
     double.fail_renewal(name)
@@ -152,11 +152,11 @@ def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
     (standing,) = told(events, lasts("customer.subscription.updated"))
     assert isinstance(standing, Standing)
     assert (standing.is_past_due, standing.is_started, standing.ended) == (True, True, False)
-    double.fail_again(name)
+    double.fail_retry(name)
     (again,) = told(events, lasts("invoice.payment_failed"))
     assert isinstance(again, NotPaid)
     assert (again.reference, again.number) == (f"{bill}#2", 2)
-    double.give_up(name)
+    double.exhaust_retries(name)
     (last,) = told(events, lasts("invoice.payment_failed"))
     assert isinstance(last, NotPaid)
     assert last.next_try_at is None
@@ -166,7 +166,7 @@ def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
 
 
 def test_a_changed_amount_is_told_with_the_time_that_it_comes(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
     session = subscribe(gateway, double)
     gateway.change_amount(session["subscription"], Money(900, "USD"), pledge_id=PLEDGE_ID)
@@ -183,7 +183,7 @@ def test_a_changed_amount_is_told_with_the_time_that_it_comes(
 
 
 def test_a_bill_of_nothing_is_no_payment(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     subscribe(gateway, double)
     event = lasts("invoice.paid")
@@ -192,15 +192,15 @@ def test_a_bill_of_nothing_is_no_payment(
 
 
 def test_a_year_can_be_read_without_a_look_up_but_for_what_went_back(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
     opened = gateway.start_checkout(order(frequency=order().frequency.MONTHLY, amount=500))
-    a_years_subscription(double, session=opened.reference)
+    one_year_subscription(double, session=opened.reference)
     handled = [event for event in double.events if event["type"] in HANDLED]
     assert {event["type"] for event in handled} >= {"invoice.paid", "invoice.payment_failed", "charge.refunded"}
     for event in handled:
-        calls = double.troubles.calls.total()
+        calls = double.faults.calls.total()
         news = told(events, event)
         assert news or event["type"] == "payment_intent.payment_failed"
-        looked_up = double.troubles.calls.total() - calls
+        looked_up = double.faults.calls.total() - calls
         assert looked_up == 0 or event["type"].startswith("charge."), event["type"]

@@ -7,10 +7,10 @@ import pytest
 
 from service.domain.ports import UnreadableEvent
 from service.gateways.stripe import StripeEvents
-from tests.doubles.account import Thing
 from tests.gateways.stripe.asking import PLEDGE_ID, told
+from tests.stripe_double.account import StripeJson
 
-Lasts = Callable[[str], Thing]
+Lasts = Callable[[str], StripeJson]
 DONE = "checkout.session.completed"
 
 

@@ -10,15 +10,15 @@ import pytest
 from service.domain.money.amounts import Money
 from service.domain.ports.news import CheckoutClosed, CheckoutDone, NotPaid, Paid, Refunded, RenewalAhead, Standing
 from service.gateways.stripe import StripeEvents
-from tests.doubles.account import Thing
 from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, REFUND_ID
+from tests.stripe_double.account import StripeJson
 
 AT = 1795426200
 MOMENT = datetime.datetime.fromtimestamp(AT, datetime.UTC)
 MONTH = datetime.timedelta(days=30)
 OURS = {"pledge_id": str(PLEDGE_ID)}
 PERIOD = {"start": AT, "end": AT + 30 * 86400}
-OLD_INVOICE: Thing = {
+OLD_INVOICE: StripeJson = {
     "id": "in_1Old",
     "object": "invoice",
     "subscription": "sub_1Old",
@@ -34,7 +34,7 @@ OLD_INVOICE: Thing = {
     "lines": {"data": [{"id": "il_1", "period": PERIOD, "metadata": {}, "proration": False}]},
     "metadata": {},
 }
-OLD_SUBSCRIPTION: Thing = {
+OLD_SUBSCRIPTION: StripeJson = {
     "id": "sub_1Old",
     "object": "subscription",
     "status": "active",
@@ -47,7 +47,7 @@ OLD_SUBSCRIPTION: Thing = {
 }
 
 
-def read(events: StripeEvents, kind: str, thing: Thing, before: Thing | None = None) -> list[Any]:
+def read(events: StripeEvents, kind: str, thing: StripeJson, before: StripeJson | None = None) -> list[Any]:
     """Read an event of this kind about this object."""
     event = {"type": kind, "created": AT, "data": {"object": thing, "previous_attributes": before or {}}}
     return list(events.read(json.dumps(event)))
@@ -62,7 +62,7 @@ def read(events: StripeEvents, kind: str, thing: Thing, before: Thing | None = N
         {"parent": {"subscription_details": {"subscription": "sub_1Old", "metadata": OURS}}},
     ],
 )
-def test_the_pledge_is_found_wherever_a_bill_bore_it(events: StripeEvents, where: Thing) -> None:
+def test_the_pledge_is_found_wherever_a_bill_bore_it(events: StripeEvents, where: StripeJson) -> None:
     (paid,) = read(events, "invoice.paid", OLD_INVOICE | where)
     assert paid == Paid(
         reference="in_1Old",
@@ -177,7 +177,7 @@ def test_a_charge_that_brings_its_bill_and_its_refunds(events: StripeEvents) -> 
 
 
 def test_a_stranger_on_the_same_account_is_not_ours(events: StripeEvents) -> None:
-    other: Thing = {"pledge_id": "order-77", "order": "77"}
+    other: StripeJson = {"pledge_id": "order-77", "order": "77"}
     strange = [
         ("checkout.session.completed", {"id": "cs_2", "client_reference_id": "77", "metadata": other}),
         (

@@ -13,15 +13,15 @@ from service.domain.ports.news import (
 )
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.clock import Clock
-from tests.doubles.account import Thing
-from tests.doubles.stripe_api import StripeDouble
 from tests.gateways.stripe.asking import REFUND_ID, give, refund_order, subscribe, told
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.account import StripeJson
 
-Lasts = Callable[[str], Thing]
+Lasts = Callable[[str], StripeJson]
 
 
 def test_a_refund_of_a_bill_names_the_payment_in_all_its_ways(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
     session = subscribe(gateway, double)
     charge = double.charge_of(session["id"])
@@ -38,7 +38,7 @@ def test_a_refund_of_a_bill_names_the_payment_in_all_its_ways(
 
 
 def test_a_refund_that_we_asked_for_bears_our_name_for_it(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     session = give(gateway, double)
     gateway.refund(refund_order(session["payment_intent"], 400))
@@ -49,7 +49,7 @@ def test_a_refund_that_we_asked_for_bears_our_name_for_it(
 
 
 def test_a_refund_that_a_bank_sent_back_has_failed(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     charge = double.charge_of(give(gateway, double)["id"])
     double.fail_refund(double.refund(charge["id"], 300)["id"])
@@ -65,7 +65,7 @@ def test_a_refund_that_a_bank_sent_back_has_failed(
 @pytest.mark.parametrize("recurring", [True, False])
 def test_a_dispute_leads_to_its_payment_and_is_decided(
     gateway: StripeGateway,
-    double: StripeDouble,
+    double: FakeStripe,
     events: StripeEvents,
     lasts: Lasts,
     outcome: str,
@@ -91,21 +91,21 @@ def test_a_dispute_leads_to_its_payment_and_is_decided(
     "status", ["warning_needs_response", "warning_under_review", "warning_closed", "prevented"]
 )
 def test_an_inquiry_moves_no_money_and_says_nothing(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, status: str
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, status: str
 ) -> None:
     double.open_dispute(double.charge_of(give(gateway, double)["id"])["id"])
     event = lasts("charge.dispute.created")
     event["data"]["object"]["status"] = status
-    calls = double.troubles.calls.total()
+    calls = double.faults.calls.total()
     assert told(events, event) == []
-    assert double.troubles.calls.total() == calls
+    assert double.faults.calls.total() == calls
 
 
 def test_what_needs_a_look_up_waits_while_stripe_is_away(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     double.refund(double.charge_of(subscribe(gateway, double)["id"])["id"])
     event = lasts("charge.refunded")
-    double.troubles.answer(503, times=2)
+    double.faults.respond(503, times=2)
     with pytest.raises(GatewayUnavailable):
         told(events, event)

@@ -9,25 +9,27 @@ from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports.news import Disputed, Paid, Refunded
 from service.gateways.stripe import StripeEvents, StripeGateway
-from tests.doubles.account import Thing
-from tests.doubles.asking import once, repeating
-from tests.doubles.stripe_api import StripeDouble
 from tests.gateways.stripe.asking import PLEDGE_ID, give, subscribe, told
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.account import StripeJson
+from tests.stripe_double.scenarios import payment_session_params, subscription_session_params
 
 REFUNDS = "GET /v1/refunds"
 
 
 @pytest.fixture(params=[Frequency.ONCE, Frequency.MONTHLY])
-def stranger(request: pytest.FixtureRequest, double: StripeDouble) -> Thing:
+def stranger(request: pytest.FixtureRequest, double: FakeStripe) -> StripeJson:
     """Return a session of another product, paid on the same account."""
-    params: dict[str, Any] = once() if request.param is Frequency.ONCE else repeating()
+    params: dict[str, Any] = (
+        payment_session_params() if request.param is Frequency.ONCE else subscription_session_params()
+    )
     session = double.client().v1.checkout.sessions.create(params=params)
     double.pay(session.id)
     return double.get(session.id)
 
 
 def test_nothing_that_happens_to_another_product_is_ours(
-    double: StripeDouble, events: StripeEvents, stranger: Thing
+    double: FakeStripe, events: StripeEvents, stranger: StripeJson
 ) -> None:
     charge = double.charge_of(stranger["id"])
     double.refund(charge["id"], 100)
@@ -35,12 +37,12 @@ def test_nothing_that_happens_to_another_product_is_ours(
     double.close_dispute(dispute["id"], "lost")
     if stranger["subscription"]:
         double.fail_renewal(stranger["subscription"])
-        double.give_up(stranger["subscription"])
+        double.exhaust_retries(stranger["subscription"])
     assert [told(events, event) for event in double.events if told(events, event)] == []
 
 
 def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
     subscribe(gateway, double)
     event = next(event for event in double.events if event["type"] == "invoice.paid")
@@ -54,14 +56,14 @@ def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
 
 
 def test_refunds_that_cannot_be_listed_are_told_by_what_they_add_up_to(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
     charge = double.charge_of(give(gateway, double, 1250)["id"])
     double.refund(charge["id"], 200)
     double.refund(charge["id"], 300)
     refunds: list[Refunded] = []
     for event in [event for event in double.events if event["type"] == "charge.refunded"]:
-        double.troubles.answer(404, REFUNDS)
+        double.faults.respond(404, REFUNDS)
         refunds += [one for one in told(events, event) if isinstance(one, Refunded)]
     assert [(one.refund, one.money) for one in refunds] == [
         (f"{charge['id']}@200", Money(200, "USD")),
@@ -70,7 +72,7 @@ def test_refunds_that_cannot_be_listed_are_told_by_what_they_add_up_to(
 
 
 def test_more_refunds_than_a_page_holds_are_all_told(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
     charge = double.charge_of(give(gateway, double, 1250)["id"])
     for _ in range(101):

@@ -8,17 +8,17 @@ from click.testing import Result
 
 from service.gateways.stripe.reading import HANDLED
 from tests.command_line import assert_refused, mainstay
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.gateways.stripe.asking import PAGE
+from tests.stripe_double import KEY, FakeStripe
 
 
 @pytest.fixture
-def double() -> Iterator[StripeDouble]:
-    with StripeDouble() as double:
+def double() -> Iterator[FakeStripe]:
+    with FakeStripe() as double:
         yield double
 
 
-def set_up(double: StripeDouble, folder: Path, **changes: str) -> Result:
+def set_up(double: FakeStripe, folder: Path, **changes: str) -> Result:
     environment = {
         "DATABASE_URL": f"sqlite:///{folder}/mainstay.db",
         "GATEWAY": "stripe",
@@ -30,7 +30,7 @@ def set_up(double: StripeDouble, folder: Path, **changes: str) -> Result:
     return mainstay("stripe", "setup", **environment | changes)
 
 
-def test_the_secret_is_printed_once_and_alone(double: StripeDouble, tmp_path: Path) -> None:
+def test_the_secret_is_printed_once_and_alone(double: FakeStripe, tmp_path: Path) -> None:
     result = set_up(double, tmp_path)
     assert result.exit_code == 0
     (endpoint,) = double.account.all("webhook_endpoint")
@@ -41,7 +41,7 @@ def test_the_secret_is_printed_once_and_alone(double: StripeDouble, tmp_path: Pa
     assert "STRIPE_WEBHOOK_SECRET" in result.stderr
 
 
-def test_running_it_again_updates_and_says_so(double: StripeDouble, tmp_path: Path) -> None:
+def test_running_it_again_updates_and_says_so(double: FakeStripe, tmp_path: Path) -> None:
     set_up(double, tmp_path)
     (endpoint,) = double.account.all("webhook_endpoint")
     endpoint |= {"enabled_events": ["invoice.paid"], "status": "disabled"}
@@ -53,13 +53,13 @@ def test_running_it_again_updates_and_says_so(double: StripeDouble, tmp_path: Pa
     assert endpoint["status"] == "enabled"
 
 
-def test_an_endpoint_in_an_older_form_is_kept_and_named(double: StripeDouble, tmp_path: Path) -> None:
+def test_an_endpoint_in_an_older_form_is_kept_and_named(double: FakeStripe, tmp_path: Path) -> None:
     set_up(double, tmp_path)
     double.account.all("webhook_endpoint")[0]["api_version"] = "2019-12-03"
     assert "2019-12-03" in set_up(double, tmp_path).stderr
 
 
-def test_another_address_has_an_endpoint_and_a_secret_of_its_own(double: StripeDouble, tmp_path: Path) -> None:
+def test_another_address_has_an_endpoint_and_a_secret_of_its_own(double: FakeStripe, tmp_path: Path) -> None:
     first = set_up(double, tmp_path).stdout
     second = set_up(double, tmp_path, PUBLIC_URL="https://other.news.example").stdout
     assert first != second != ""
@@ -81,24 +81,22 @@ def test_another_address_has_an_endpoint_and_a_secret_of_its_own(double: StripeD
         "http://desk.LOCALHOST.",
     ],
 )
-def test_an_address_that_stripe_cannot_reach_is_refused(
-    double: StripeDouble, tmp_path: Path, address: str
-) -> None:
+def test_an_address_that_stripe_cannot_reach_is_refused(double: FakeStripe, tmp_path: Path, address: str) -> None:
     assert_refused(set_up(double, tmp_path, PUBLIC_URL=address), "PUBLIC_URL", "can reach")
     assert double.account.all("webhook_endpoint") == []
 
 
-def test_real_money_is_told_of_over_an_encrypted_line_alone(double: StripeDouble, tmp_path: Path) -> None:
+def test_real_money_is_told_of_over_an_encrypted_line_alone(double: FakeStripe, tmp_path: Path) -> None:
     live = {"STRIPE_SECRET_KEY": "sk_live_51Mainstay", "PUBLIC_URL": "http://support.news.example"}
     assert_refused(set_up(double, tmp_path, **live), "https://")
 
 
-def test_without_stripe_there_is_nothing_to_set_up(double: StripeDouble, tmp_path: Path) -> None:
+def test_without_stripe_there_is_nothing_to_set_up(double: FakeStripe, tmp_path: Path) -> None:
     assert_refused(set_up(double, tmp_path, GATEWAY="sandbox"), "GATEWAY must be stripe")
 
 
 def test_a_key_that_stripe_refuses_is_said_in_a_sentence_without_the_key(
-    double: StripeDouble, tmp_path: Path
+    double: FakeStripe, tmp_path: Path
 ) -> None:
     result = set_up(double, tmp_path, STRIPE_SECRET_KEY="sk_test_of_somebody_else")
     assert_refused(result, "STRIPE_SECRET_KEY")

@@ -9,12 +9,12 @@ from service.domain.ports import NotFromGateway
 from service.gateways.stripe import StripeApi, StripeEvents
 from service.settings import StripeSettings
 from tests.clock import Clock
-from tests.doubles.account import Thing
-from tests.doubles.webhooks import payload_of, signed
 from tests.gateways.stripe.asking import SECRET
+from tests.stripe_double.account import StripeJson
+from tests.stripe_double.webhooks import payload_of, signed
 
 NEW_SECRET = "whsec_the_one_that_comes_after"
-EVENT: Thing = {
+EVENT: StripeJson = {
     "id": "evt_1Known",
     "object": "event",
     "type": "invoice.paid",
@@ -24,7 +24,7 @@ EVENT: Thing = {
 }
 
 
-def header(event: Thing | bytes, clock: Clock, *, secret: str = SECRET, seconds: float = 0) -> str:
+def header(event: StripeJson | bytes, clock: Clock, *, secret: str = SECRET, seconds: float = 0) -> str:
     payload = event if isinstance(event, bytes) else payload_of(event)
     return signed(payload, secret, clock().timestamp() + seconds)
 

@@ -12,8 +12,8 @@ from service.gateways.stripe import StripeApi, StripeGateway
 from service.gateways.stripe.client import CONNECT_SECONDS, PATIENCE, RETRIES
 from service.settings import StripeSettings
 from tests.clock import Clock
-from tests.doubles.stripe_api import StripeDouble
 from tests.gateways.stripe.asking import order
+from tests.stripe_double import FakeStripe
 
 SESSIONS = "POST /v1/checkout/sessions"
 READ_SECONDS_OF_A_READER = 3.0
@@ -25,8 +25,8 @@ def another() -> dict:
     return {"pledge_id": uuid.uuid4()}
 
 
-def calls(double: StripeDouble) -> int:
-    return double.troubles.calls[SESSIONS]
+def calls(double: FakeStripe) -> int:
+    return double.faults.calls[SESSIONS]
 
 
 def test_a_reader_waits_less_than_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,8 +39,8 @@ def test_a_reader_waits_less_than_ten_seconds(monkeypatch: pytest.MonkeyPatch) -
     assert tries * (CONNECT_SECONDS + client.READ_SECONDS) + RETRIES * pause_of_the_library < MOST_SECONDS
 
 
-def test_silence_is_tried_twice_and_then_given_up(gateway: StripeGateway, double: StripeDouble) -> None:
-    double.troubles.time_out(SESSIONS, times=2)
+def test_silence_is_tried_twice_and_then_given_up(gateway: StripeGateway, double: FakeStripe) -> None:
+    double.faults.time_out(SESSIONS, times=2)
     began = time.monotonic()
     with pytest.raises(GatewayUnavailable):
         gateway.start_checkout(order())
@@ -50,21 +50,21 @@ def test_silence_is_tried_twice_and_then_given_up(gateway: StripeGateway, double
 
 
 def test_a_lost_answer_is_asked_for_again_and_no_second_checkout_made(
-    gateway: StripeGateway, double: StripeDouble
+    gateway: StripeGateway, double: FakeStripe
 ) -> None:
-    double.troubles.time_out(SESSIONS, after_effect=True)
+    double.faults.time_out(SESSIONS, after_effect=True)
     opened = gateway.start_checkout(order())
     assert [one["id"] for one in double.account.all("checkout.session")] == [opened.reference]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_a_fault_of_stripes_is_unavailable(gateway: StripeGateway, double: StripeDouble, status: int) -> None:
-    double.troubles.answer(status, SESSIONS, times=2)
+def test_a_fault_of_stripes_is_unavailable(gateway: StripeGateway, double: FakeStripe, status: int) -> None:
+    double.faults.respond(status, SESSIONS, times=2)
     with pytest.raises(GatewayUnavailable):
         gateway.start_checkout(order())
 
 
-def test_a_refused_connection_is_unavailable(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_refused_connection_is_unavailable(gateway: StripeGateway, double: FakeStripe) -> None:
     double.close()
     with pytest.raises(GatewayUnavailable):
         gateway.start_checkout(order())
@@ -72,7 +72,7 @@ def test_a_refused_connection_is_unavailable(gateway: StripeGateway, double: Str
 
 
 def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
-    account: StripeSettings, double: StripeDouble, clock: Clock
+    account: StripeSettings, double: FakeStripe, clock: Clock
 ) -> None:
     wrong = StripeSettings(secret_key="sk_test_wrong_key_0000", webhook_secrets=(), api_base=account.api_base)
     gateway = StripeGateway(StripeApi(wrong, clock), wrong)
@@ -93,9 +93,9 @@ def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
 
 
 def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
-    gateway: StripeGateway, double: StripeDouble
+    gateway: StripeGateway, double: FakeStripe
 ) -> None:
-    double.troubles.answer(403, "POST /v1/billing_portal/sessions")
+    double.faults.respond(403, "POST /v1/billing_portal/sessions")
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable):
         gateway.card_page("cus_any", "sub_any", back_url="https://news.example", lang="en")
     assert [(line["log_level"], line["deed"]) for line in lines] == [("error", "card_page")]
@@ -103,7 +103,7 @@ def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
 
 
 def test_stripe_is_left_alone_after_three_failures_and_tried_by_one_after_a_pause(
-    gateway: StripeGateway, double: StripeDouble, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, clock: Clock
 ) -> None:
     double.close()
     for _ in range(PATIENCE):
@@ -113,15 +113,15 @@ def test_stripe_is_left_alone_after_three_failures_and_tried_by_one_after_a_paus
         gateway.start_checkout(order())
     double.open()
     clock.now += FIRST_PAUSE
-    latch = double.troubles.hold(SESSIONS)
-    latch.release()
+    barrier = double.faults.hold(SESSIONS)
+    barrier.release()
     assert gateway.start_checkout(order()).url
     assert gateway.start_checkout(order(**another())).url
 
 
-def test_a_refusal_shows_that_stripe_is_well(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_refusal_shows_that_stripe_is_well(gateway: StripeGateway, double: FakeStripe) -> None:
     for _ in range(PATIENCE + 1):
-        double.troubles.answer(500, SESSIONS, times=2)
+        double.faults.respond(500, SESSIONS, times=2)
         with pytest.raises(GatewayUnavailable):
             gateway.start_checkout(order(**another()))
         with pytest.raises(GatewayRefused):
@@ -129,7 +129,7 @@ def test_a_refusal_shows_that_stripe_is_well(gateway: StripeGateway, double: Str
     assert gateway.start_checkout(order(**another())).url
 
 
-def test_a_refusal_says_nothing_that_was_sent(gateway: StripeGateway, double: StripeDouble) -> None:
+def test_a_refusal_says_nothing_that_was_sent(gateway: StripeGateway, double: FakeStripe) -> None:
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayRefused) as refused:
         gateway.card_page("cus_of_ada@news.example", "sub_any", back_url="https://news.example", lang="en")
     assert "ada@" not in f"{lines} {refused.value}"

@@ -1,0 +1,146 @@
+"""Bills subscriptions: invoices, their payment or failure, renewal and cancellation.
+
+See Stripe's "How subscriptions work" and "Automate payment retries".
+"""
+
+import copy
+
+from tests.stripe_double import billing_objects, charges
+from tests.stripe_double.account import DAY, Account, StripeJson
+from tests.stripe_double.billing_objects import period_end
+
+
+def create_invoice(
+    account: Account, subscription: StripeJson, reason: str, intent: StripeJson | None = None
+) -> StripeJson:
+    """Create and finalize the invoice of the current period, with its payment; return the invoice."""
+    period = subscription["items"]["data"][0]
+    invoice = billing_objects.new_invoice(
+        account, subscription, reason, start=period["current_period_start"], end=period["current_period_end"]
+    )
+    account.emit_event("invoice.created", invoice)
+    before = copy.deepcopy(invoice)
+    invoice |= {
+        "status": "open",
+        "number": f"MAIN-{len(account.all('invoice')):04}",
+        "effective_at": account.now(),
+        "hosted_invoice_url": f"{account.base_url}/invoices/{invoice['id']}",
+    }
+    invoice["status_transitions"]["finalized_at"] = account.now()
+    account.emit_event("invoice.finalized", invoice, before)
+    if intent is None:
+        description = "Subscription creation" if reason == "subscription_create" else "Subscription update"
+        intent = charges.create_intent(
+            account,
+            invoice["amount_due"],
+            invoice["currency"],
+            customer=invoice["customer"],
+            description=description,
+        )
+    billing_objects.new_invoice_payment(account, invoice, intent)
+    subscription["latest_invoice"] = invoice["id"]
+    return invoice
+
+
+def payment_of(account: Account, invoice: StripeJson) -> StripeJson:
+    return next(found for found in account.all("invoice_payment") if found["invoice"] == invoice["id"])
+
+
+def intent_of(account: Account, invoice: StripeJson) -> StripeJson:
+    found: StripeJson = account.objects[payment_of(account, invoice)["payment"]["payment_intent"]]
+    return found
+
+
+def mark_paid(account: Account, invoice: StripeJson) -> None:
+    """Mark an invoice as paid by a charge whose events are already emitted."""
+    before, payment = copy.deepcopy(invoice), payment_of(account, invoice)
+    invoice |= {
+        "status": "paid",
+        "amount_paid": invoice["amount_due"],
+        "amount_remaining": 0,
+        "attempted": True,
+        "attempt_count": invoice["attempt_count"] + 1,
+        "auto_advance": False,
+        "next_payment_attempt": None,
+    }
+    invoice["status_transitions"]["paid_at"] = account.now()
+    payment |= {"status": "paid", "amount_paid": invoice["amount_due"]}
+    payment["status_transitions"]["paid_at"] = account.now()
+    account.emit_event("invoice.updated", invoice, before)
+    account.emit_event("invoice.paid", invoice)
+    account.emit_event("invoice.payment_succeeded", invoice)
+    account.emit_event("invoice_payment.paid", payment)
+
+
+def mark_unpaid(account: Account, subscription: StripeJson, invoice: StripeJson, *, will_retry: bool) -> None:
+    """Record a failed payment attempt; the subscription is past due."""
+    before = copy.deepcopy(invoice)
+    next_attempt = account.now() + account.settings.retry_interval_days * DAY
+    invoice |= {
+        "attempted": True,
+        "attempt_count": invoice["attempt_count"] + 1,
+        "next_payment_attempt": next_attempt if will_retry else None,
+    }
+    account.emit_event("invoice.updated", invoice, before)
+    account.emit_event("invoice.payment_failed", invoice)
+    if subscription["status"] != "past_due":
+        update(account, subscription, status="past_due")
+
+
+def update(account: Account, subscription: StripeJson, **fields: object) -> None:
+    before = copy.deepcopy(subscription)
+    subscription |= fields
+    account.emit_event("customer.subscription.updated", subscription, before)
+
+
+def advance_period(account: Account, subscription: StripeJson) -> StripeJson:
+    """Start the next period now; return its open invoice."""
+    before = copy.deepcopy(subscription)
+    for item in subscription["items"]["data"]:
+        item["current_period_start"] = item["current_period_end"]
+        item["current_period_end"] = _next_period_end(subscription, item)
+    invoice = create_invoice(account, subscription, "subscription_cycle")
+    account.emit_event("customer.subscription.updated", subscription, before)
+    return invoice
+
+
+def emit_upcoming(account: Account, subscription: StripeJson) -> None:
+    """Emit the preview of the next period's invoice."""
+    item = subscription["items"]["data"][0]
+    preview = billing_objects.new_invoice(
+        account,
+        subscription,
+        "upcoming",
+        start=item["current_period_end"],
+        end=_next_period_end(subscription, item),
+    )
+    account.emit_event("invoice.upcoming", preview)
+
+
+def cancel(account: Account, subscription: StripeJson, reason: str | None) -> None:
+    """Cancel a subscription now; its open invoice is no longer collected."""
+    subscription |= {
+        "status": "canceled",
+        "canceled_at": subscription["canceled_at"] or account.now(),
+        "ended_at": account.now(),
+    }
+    details = subscription["cancellation_details"]
+    details["reason"] = reason or details["reason"]
+    account.emit_event("customer.subscription.deleted", subscription)
+
+
+def add_items(account: Account, subscription: StripeJson, prices: list[tuple[StripeJson, int]]) -> None:
+    """Add prices with quantities; the subscription has the currency of the first."""
+    for price, quantity in prices:
+        subscription["items"]["data"].append(billing_objects.new_item(account, subscription, price, quantity))
+        subscription["currency"] = subscription["currency"] or price["currency"]
+
+
+def _next_period_end(subscription: StripeJson, item: StripeJson) -> int:
+    recurring = item["price"]["recurring"]
+    return period_end(
+        subscription["billing_cycle_anchor"],
+        item["current_period_end"],
+        recurring["interval"],
+        recurring["interval_count"],
+    )

@@ -1,0 +1,209 @@
+"""API endpoints of recurring payments: customers, subscriptions, invoices, prices, the billing portal."""
+
+import copy
+from typing import Any
+
+from flask import Blueprint
+from stripe import params as sdk
+from stripe.params import billing_portal as portal_sdk
+
+from tests.stripe_double import billing, billing_objects
+from tests.stripe_double.account import Account, StripeJson
+from tests.stripe_double.errors import StripeApiError, not_found
+from tests.stripe_double.form_params import check_amount, check_metadata
+from tests.stripe_double.pagination import page
+from tests.stripe_double.routing import accepts, list_route, retrieve_route
+
+routes = Blueprint("billing", __name__, url_prefix="/v1")
+
+retrieve_route(routes, "/customers", "customer", sdk.CustomerRetrieveParams)
+list_route(routes, "/customers", "customer", sdk.CustomerListParams, filters={"email": "email"})
+retrieve_route(routes, "/subscriptions", "subscription", sdk.SubscriptionRetrieveParams)
+retrieve_route(routes, "/invoices", "invoice", sdk.InvoiceRetrieveParams)
+list_route(
+    routes,
+    "/invoices",
+    "invoice",
+    sdk.InvoiceListParams,
+    filters={
+        "customer": "customer",
+        "status": "status",
+        "subscription": "parent.subscription_details.subscription",
+    },
+)
+retrieve_route(routes, "/invoice_payments", "invoice_payment", sdk.InvoicePaymentRetrieveParams)
+list_route(
+    routes,
+    "/invoice_payments",
+    "invoice_payment",
+    sdk.InvoicePaymentListParams,
+    filters={"invoice": "invoice", "status": "status", "payment": "payment"},
+)
+retrieve_route(routes, "/products", "product", sdk.ProductRetrieveParams)
+retrieve_route(routes, "/prices", "price", sdk.PriceRetrieveParams)
+list_route(routes, "/prices", "price", sdk.PriceListParams, filters={"product": "product"})
+retrieve_route(routes, "/payment_methods", "payment_method", sdk.PaymentMethodRetrieveParams)
+
+
+@routes.post("/customers")
+@accepts(sdk.CustomerCreateParams)
+def create_customer(account: Account, params: dict[str, Any]) -> StripeJson:
+    customer = billing_objects.new_customer(account, params.get("email"), params.get("name"))
+    customer["metadata"] = dict(params.get("metadata") or {})
+    account.emit_event("customer.created", customer)
+    return customer
+
+
+@routes.post("/customers/<id>")
+@accepts(sdk.CustomerUpdateParams)
+def update_customer(account: Account, params: dict[str, Any], customer_id: str) -> StripeJson:
+    """Change the metadata and the default card of a customer."""
+    customer = account.find("customer", customer_id)
+    before = copy.deepcopy(customer)
+    if "metadata" in params:
+        customer["metadata"] = _merge_metadata(customer["metadata"], params["metadata"])
+    settings = params.get("invoice_settings", {})
+    if "default_payment_method" in settings:
+        card = _payment_method_id(account, settings["default_payment_method"])
+        customer["invoice_settings"]["default_payment_method"] = card
+    account.emit_event("customer.updated", customer, before)
+    return customer
+
+
+@routes.get("/subscriptions")
+@accepts(sdk.SubscriptionListParams)
+def list_subscriptions(account: Account, params: dict[str, Any]) -> StripeJson:
+    """List subscriptions; canceled ones only if `status` includes them."""
+    status = params.get("status", "not canceled")
+    found = [
+        subscription
+        for subscription in account.all("subscription")
+        if status in ("all", subscription["status"])
+        or (status == "not canceled" and subscription["status"] != "canceled")
+    ]
+    if "customer" in params:
+        found = [subscription for subscription in found if subscription["customer"] == params["customer"]]
+    return page(found, params, "/v1/subscriptions")
+
+
+@routes.post("/subscriptions/<id>")
+@accepts(sdk.SubscriptionUpdateParams)
+def update_subscription(account: Account, params: dict[str, Any], subscription_id: str) -> StripeJson:
+    """Change the items, the metadata, the card or `cancel_at_period_end`; only with `proration_behavior=none`."""
+    subscription = account.find("subscription", subscription_id)
+    if subscription["status"] == "canceled" and set(params) - {"metadata", "cancellation_details"}:
+        raise StripeApiError("A canceled subscription can only update its cancellation_details and metadata.")
+    before = copy.deepcopy(subscription)
+    if params.get("items") and params.get("proration_behavior") != "none":
+        message = "The double has no proration: pass proration_behavior=none."
+        raise StripeApiError(message, param="proration_behavior")
+    for item in params.get("items", []):
+        _change_item(account, subscription, item)
+    if "metadata" in params:
+        subscription["metadata"] = _merge_metadata(subscription["metadata"], params["metadata"])
+    subscription["cancellation_details"] |= params.get("cancellation_details", {})
+    if "cancel_at_period_end" in params:
+        _set_cancel_at_period_end(account, subscription, canceled=params["cancel_at_period_end"])
+    if "default_payment_method" in params:
+        card = _payment_method_id(account, params["default_payment_method"])
+        subscription["default_payment_method"] = card
+    account.emit_event("customer.subscription.updated", subscription, before)
+    return subscription
+
+
+@routes.delete("/subscriptions/<id>")
+@accepts(sdk.SubscriptionCancelParams)
+def cancel_subscription(account: Account, params: dict[str, Any], subscription_id: str) -> StripeJson:
+    """Cancel a subscription now; one that is canceled is not found."""
+    subscription = account.find("subscription", subscription_id)
+    if subscription["status"] == "canceled":
+        raise not_found("subscription", subscription_id)
+    subscription["cancellation_details"] |= params.get("cancellation_details", {})
+    billing.cancel(account, subscription, "cancellation_requested")
+    return subscription
+
+
+@routes.post("/products")
+@accepts(sdk.ProductCreateParams)
+def create_product(account: Account, params: dict[str, Any]) -> StripeJson:
+    return billing_objects.new_product(account, **params)
+
+
+@routes.post("/prices")
+@accepts(sdk.PriceCreateParams)
+def create_price(account: Account, params: dict[str, Any]) -> StripeJson:
+    """Create a price of an existing or a new product."""
+    product_id = params.get("product")
+    if not product_id:
+        product_id = billing_objects.new_product(account, params["product_data"]["name"])["id"]
+    return billing_objects.new_price(account, params, account.find("product", product_id)["id"])
+
+
+@routes.post("/billing_portal/sessions")
+@accepts(portal_sdk.SessionCreateParams)
+def create_portal_session(account: Account, params: dict[str, Any]) -> StripeJson:
+    customer = account.find("customer", params.get("customer", ""))
+    portal_id = account.new_id("bps_1")
+    return account.store(
+        {
+            "id": portal_id,
+            "object": "billing_portal.session",
+            "configuration": "bpc_1MainstayDouble",
+            "created": account.now(),
+            "customer": customer["id"],
+            "flow": params.get("flow_data"),
+            "livemode": account.livemode,
+            "locale": params.get("locale"),
+            "on_behalf_of": None,
+            "return_url": params.get("return_url"),
+            "url": f"{account.base_url}/p/session/{portal_id}",
+        }
+    )
+
+
+def _change_item(account: Account, subscription: StripeJson, change: StripeJson) -> None:
+    """Change the item of this id; without an id Stripe adds an item, and the customer pays both."""
+    price = None
+    if "price_data" in change:
+        data = change["price_data"]
+        check_amount(data)
+        product = account.find("product", data["product"])
+        price = billing_objects.new_price(account, data, product["id"], active=False)
+    elif "price" in change:
+        price = account.find("price", change["price"])
+    if price is not None and price["currency"] != subscription["currency"]:
+        raise StripeApiError(
+            f"The price specified only supports `{price['currency']}`. This doesn't match the expected "
+            f"currency: `{subscription['currency']}`.",
+            param="items",
+        )
+    if "id" not in change:
+        if price is None:
+            raise StripeApiError("Missing required param: items[0][price].", code="parameter_missing")
+        billing.add_items(account, subscription, [(price, change.get("quantity", 1))])
+        return
+    found = [item for item in subscription["items"]["data"] if item["id"] == change["id"]]
+    if not found:
+        raise not_found("subscription_item", change["id"])
+    if price is not None:
+        found[0]["price"] = dict(price)
+    found[0]["quantity"] = change.get("quantity", found[0]["quantity"])
+
+
+def _set_cancel_at_period_end(account: Account, subscription: StripeJson, *, canceled: bool) -> None:
+    subscription["cancel_at_period_end"] = canceled
+    subscription["canceled_at"] = account.now() if canceled else None
+    subscription["cancel_at"] = subscription["items"]["data"][0]["current_period_end"] if canceled else None
+    subscription["cancellation_details"]["reason"] = "cancellation_requested" if canceled else None
+
+
+def _merge_metadata(stored: dict[str, str], given: Any) -> dict[str, str]:
+    if given == "":
+        return {}
+    check_metadata(given)
+    return {name: value for name, value in (stored | given).items() if value != ""}
+
+
+def _payment_method_id(account: Account, given: str) -> str | None:
+    """Return the id of an existing payment method; an empty string unsets it."""
+    return None if given == "" else str(account.find("payment_method", given)["id"])

@@ -1,0 +1,130 @@
+"""Subscription events that depend on time: renewals, declines, retries and cancellation."""
+
+import copy
+import datetime
+
+from tests.stripe_double import billing, charges, checkout
+from tests.stripe_double.account import DAY, StripeJson
+from tests.stripe_double.customer_actions import Actions
+from tests.stripe_double.errors import StripeApiError
+
+
+class BillingClock(Actions):
+    """A part of `FakeStripe`; `subscription` is an id. Each method moves the clock to its event, never back."""
+
+    def emit_upcoming(self, subscription: str) -> None:
+        """Move to `upcoming_days` before the next renewal, and emit `invoice.upcoming`."""
+        with self._action() as account:
+            found = account.find("subscription", subscription)
+            account.advance_to(_period_end(found) - account.settings.upcoming_days * DAY)
+            billing.emit_upcoming(account, found)
+
+    def renew(self, subscription: str) -> StripeJson:
+        """Emit the upcoming invoice, move to the renewal, and pay it; return the charge.
+
+        A subscription with `cancel_at_period_end` is canceled there and returned.
+        """
+        found = self._find_current(subscription)
+        with self._action() as account:
+            if found["cancel_at_period_end"]:
+                account.advance_to(_period_end(found))
+                billing.cancel(account, found, None)
+                result = found
+            else:
+                found, invoice, intent = self._start_period(subscription)
+                result = charges.charge(account, intent, self._card_of(found))
+                billing.mark_paid(account, invoice)
+        return result
+
+    def fail_renewal(self, subscription: str, *, decline_code: str = "insufficient_funds") -> StripeJson:
+        """Emit the upcoming invoice, move to the renewal, and decline the card; return the failed charge."""
+        with self._action():
+            return self._decline(*self._start_period(subscription), decline_code)
+
+    def fail_retry(self, subscription: str, *, decline_code: str = "insufficient_funds") -> StripeJson:
+        """Move to the next retry, and decline the card; return the failed charge."""
+        with self._action():
+            return self._decline(*self._start_retry(subscription), decline_code)
+
+    def retry_successfully(self, subscription: str) -> StripeJson:
+        """Move to the next retry, and pay it; return the charge."""
+        with self._action() as account:
+            found, invoice, intent = self._start_retry(subscription)
+            charge = charges.charge(account, intent, self._card_of(found))
+            billing.mark_paid(account, invoice)
+            billing.update(account, found, status="active")
+        return charge
+
+    def exhaust_retries(self, subscription: str) -> StripeJson:
+        """Move to the last retry, decline the card, and cancel the subscription; return the failed charge."""
+        with self._action() as account:
+            found, invoice, intent = self._start_retry(subscription)
+            charge = self._decline(found, invoice, intent, "insufficient_funds", will_retry=False)
+            billing.cancel(account, found, "payment_failed")
+        return charge
+
+    def cancel_now(self, subscription: str) -> None:
+        """Cancel a subscription in the dashboard."""
+        with self._action() as account:
+            found = account.find("subscription", subscription)
+            billing.cancel(account, found, "cancellation_requested")
+
+    def advance(self, **duration: float) -> None:
+        """Move the clock by `days=`, `hours=` …; open sessions expire at their time."""
+        with self._action() as account:
+            until = account.clock.now.timestamp() + datetime.timedelta(**duration).total_seconds()
+            open_sessions = [found for found in account.all("checkout.session") if found["status"] == "open"]
+            for session in sorted(open_sessions, key=lambda session: session["expires_at"]):
+                if session["expires_at"] <= until:
+                    account.advance_to(session["expires_at"])
+                    checkout.expire(account, session)
+            account.advance_to(until)
+
+    def _find_current(self, subscription: str) -> StripeJson:
+        """Return a subscription that is not canceled."""
+        found = self.account.find("subscription", subscription)
+        if found["status"] == "canceled":
+            raise StripeApiError(f"The subscription {subscription} is canceled.")
+        return found
+
+    def _start_period(self, subscription: str) -> tuple[StripeJson, StripeJson, StripeJson]:
+        """Return the subscription, the invoice of its next period, and the intent of that."""
+        found = self._find_current(subscription)
+        upcoming_at = _period_end(found) - self.account.settings.upcoming_days * DAY
+        if self.account.now() <= upcoming_at:
+            self.account.advance_to(upcoming_at)
+            billing.emit_upcoming(self.account, found)
+        self.account.advance_to(_period_end(found))
+        invoice = billing.advance_period(self.account, found)
+        return found, invoice, billing.intent_of(self.account, invoice)
+
+    def _start_retry(self, subscription: str) -> tuple[StripeJson, StripeJson, StripeJson]:
+        """Return the subscription, its unpaid invoice, and the intent of that."""
+        found = self._find_current(subscription)
+        invoice = self.account.objects[found["latest_invoice"]]
+        self.account.advance_to(invoice["next_payment_attempt"])
+        return found, invoice, billing.intent_of(self.account, invoice)
+
+    def _decline(
+        self,
+        subscription: StripeJson,
+        invoice: StripeJson,
+        intent: StripeJson,
+        decline_code: str,
+        *,
+        will_retry: bool = True,
+    ) -> StripeJson:
+        charge = charges.decline(self.account, intent, self._card_of(subscription), decline_code)
+        billing.mark_unpaid(self.account, subscription, invoice, will_retry=will_retry)
+        return charge
+
+    def _card_of(self, subscription: StripeJson) -> StripeJson:
+        """Return the subscription's own payment method, or its customer's default."""
+        customer = self.account.find("customer", subscription["customer"])
+        default = customer["invoice_settings"]["default_payment_method"]
+        return copy.deepcopy(self.account.objects[subscription["default_payment_method"] or default])
+
+
+def _period_end(subscription: StripeJson) -> int:
+    end: int = subscription["items"]["data"][0]["current_period_end"]
+    return end
