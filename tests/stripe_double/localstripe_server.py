@@ -1,17 +1,17 @@
-"""Runs localstripe, a Stripe-like server that none of us wrote, on the loopback interface and in memory.
+"""Runs localstripe, an independent Stripe-like server, on the loopback interface and in memory.
 
-Its own command line listens on every interface and keeps its state in a file under /tmp; neither happens here. It
-speaks an older Stripe than our SDK does, and its state is that of the whole process. What differs, as of 1.15:
+Its own command line listens on every interface and stores its state in a file under /tmp; here it does neither. It
+implements an older Stripe API than our SDK, and its state is global to the process. The differences as of 1.15:
 
 * there are no Checkout Sessions, Prices, Billing Portal, disputes or webhook endpoints, and `Idempotency-Key` is
-  ignored: the same key makes a second object;
-* subscriptions are on plans; their period is on the subscription, not on its items;
-* an invoice names its `subscription` and a payment intent its `invoice`, where Stripe now has `parent` and invoice
-  payments; `latest_charge` is the whole charge, also where nobody expanded it;
+  ignored: the same key creates a second object;
+* subscriptions have plans; the period belongs to the subscription, not to its items;
+* an invoice has a `subscription` and a payment intent an `invoice`, where Stripe now has `parent` and invoice
+  payments; `latest_charge` is the whole charge, also without expansion;
 * an unknown id is a 404 of the type `invalid_request_error` without a code;
-* events carry no `previous_attributes` and the version 2017-08-15; refunds and renewals have no events at all,
-  and time does not pass;
-* a webhook is posted a second after its event, once, signed with the event's own moment.
+* events have no `previous_attributes` and the version 2017-08-15; refunds and renewals have no events, and time
+  does not advance;
+* a webhook is sent a second after its event, once, and signed with the time of the event.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from localstripe.resources import Store, store
 from stripe import StripeClient
 
 with warnings.catch_warnings():
-    # Some of its handlers are plain functions, which aiohttp deplores; ours below are wrapped.
+    # aiohttp deprecates plain functions as handlers, and some of its handlers are; `_as_coroutine` wraps them.
     warnings.simplefilter("ignore", DeprecationWarning)
     from localstripe import server, webhooks
 
@@ -35,14 +35,14 @@ KEY = "sk_test_localstripe"
 
 
 class LocalStripe:
-    """Runs from `with` to its end; only one at a time in a process, since its state is the module's."""
+    """Runs while its context is open; one at a time in a process, because its state is global."""
 
     def __init__(self) -> None:
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._saves = Store.dump_to_disk
+        self._dump_to_disk = Store.dump_to_disk
 
     def __enter__(self) -> Self:
         Store.dump_to_disk = lambda _: None
@@ -56,10 +56,10 @@ class LocalStripe:
         self.reset()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
-        Store.dump_to_disk = self._saves
+        Store.dump_to_disk = self._dump_to_disk
 
     def reset(self) -> None:
-        """Begin anew: no objects, no webhooks, and none still under way from before."""
+        """Delete every object and webhook, and cancel the webhooks that are being sent."""
         webhooks._webhooks.clear()
         if self._loop.is_running():
             asyncio.run_coroutine_threadsafe(_stop_sending(), self._loop).result(10)
@@ -67,18 +67,18 @@ class LocalStripe:
 
     @property
     def url(self) -> str:
-        """Return the base address, for `base_addresses={"api": …}`."""
+        """Return the base URL, for `base_addresses={"api": …}`."""
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, **options: Any) -> StripeClient:
-        """Return the SDK's client at this door."""
+        """Return an SDK client of this server."""
         defaults: dict[str, Any] = {"base_addresses": {"api": self.url}, "max_network_retries": 0}
         return StripeClient(KEY, **defaults | options)
 
     def send_webhooks(self, url: str, secret: str, events: list[str] | None = None) -> None:
-        """Post the events of these types, or all, to an address, signed with this secret."""
-        asked = {"url": url, "secret": secret} | ({} if events is None else {"events": events})
-        requests.post(f"{self.url}/_config/webhooks/tests", json=asked, timeout=5).raise_for_status()
+        """Send the events of these types, or all, to a URL, signed with this secret."""
+        config = {"url": url, "secret": secret} | ({} if events is None else {"events": events})
+        requests.post(f"{self.url}/_config/webhooks/tests", json=config, timeout=5).raise_for_status()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -88,35 +88,35 @@ class LocalStripe:
         self.port = runner.addresses[0][1]
         self._ready.set()
         self._loop.run_forever()
-        waiting = asyncio.all_tasks(self._loop)
-        for task in waiting:
+        pending = asyncio.all_tasks(self._loop)
+        for task in pending:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+        self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
         self._loop.run_until_complete(runner.cleanup())
         self._loop.close()
 
 
 def _application() -> web.Application:
-    """Return localstripe's application as one of our own, since an application belongs to one loop for ever.
+    """Return a new application with localstripe's routes, because an application belongs to one event loop.
 
-    Its middleware that saves the state to a file is left out.
+    It leaves out the middleware that stores the state in a file.
     """
     application = web.Application(middlewares=[server.error_middleware, server.auth_middleware])
     for route in server.app.router.routes():
         if route.method != "HEAD" and route.resource is not None:
-            application.router.add_route(route.method, route.resource.canonical, _awaited(route.handler))
+            application.router.add_route(route.method, route.resource.canonical, _as_coroutine(route.handler))
     return application
 
 
-def _awaited(serve: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
-    """Return a handler that may be awaited, also of a plain function."""
+def _as_coroutine(handler: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
+    """Return an awaitable handler, also for a plain function."""
 
-    async def served(request: web.Request) -> web.StreamResponse:
-        answer = serve(request)
-        answered: web.StreamResponse = await answer if inspect.isawaitable(answer) else answer
-        return answered
+    async def handle(request: web.Request) -> web.StreamResponse:
+        result = handler(request)
+        response: web.StreamResponse = await result if inspect.isawaitable(result) else result
+        return response
 
-    return served
+    return handle
 
 
 async def _stop_sending() -> None:

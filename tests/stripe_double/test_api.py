@@ -1,4 +1,4 @@
-"""How the double answers at all: keys, errors, idempotency, pages, expansion, and what it was told to do wrong."""
+"""The double's API: authentication, errors, idempotency, pagination, expansion and planned faults."""
 
 import threading
 import time
@@ -19,29 +19,29 @@ SESSIONS = "POST /v1/checkout/sessions"
 KEY = {"idempotency_key": "pledge-1"}
 
 
-def test_another_key_is_refused(double: FakeStripe) -> None:
+def test_invalid_api_key_returns_401(double: FakeStripe) -> None:
     other = StripeClient("sk_test_another", base_addresses={"api": double.url})
-    with pytest.raises(AuthenticationError) as refused:
+    with pytest.raises(AuthenticationError) as raised:
         other.v1.events.list()
-    assert refused.value.http_status == 401
-    assert "sk_test_another" not in str(refused.value)
+    assert raised.value.http_status == 401
+    assert "sk_test_another" not in str(raised.value)
 
 
-def test_an_error_has_stripe_s_shape(stripe: StripeClient) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
+def test_error_has_stripe_shape(stripe: StripeClient) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
         stripe.v1.charges.retrieve("ch_nothing")
-    error = refused.value
+    error = raised.value
     assert (error.http_status, error.code, error.param) == (404, "resource_missing", "id")
     assert error.user_message == "No such charge: 'ch_nothing'"
     assert error.request_id.startswith("req_")
 
 
-def test_a_url_that_stripe_does_not_know_is_refused(stripe: StripeClient) -> None:
+def test_unknown_url_returns_404(stripe: StripeClient) -> None:
     with pytest.raises(InvalidRequestError, match="Unrecognized request URL"):
         stripe.v1.coupons.list()
 
 
-def test_the_same_key_and_parameters_get_the_first_answer(double: FakeStripe, stripe: StripeClient) -> None:
+def test_idempotency_key_replays_first_response(double: FakeStripe, stripe: StripeClient) -> None:
     first = stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
     again = stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
     assert again.id == first.id
@@ -51,20 +51,20 @@ def test_the_same_key_and_parameters_get_the_first_answer(double: FakeStripe, st
     assert double.faults.calls[SESSIONS] == 2
 
 
-def test_the_same_key_with_other_parameters_is_refused(stripe: StripeClient) -> None:
+def test_idempotency_key_with_other_parameters_returns_400(stripe: StripeClient) -> None:
     stripe.v1.checkout.sessions.create(params=payment_session_params(amount=500), options=KEY)
-    with pytest.raises(IdempotencyError) as refused:
+    with pytest.raises(IdempotencyError) as raised:
         stripe.v1.checkout.sessions.create(params=payment_session_params(amount=501), options=KEY)
-    assert refused.value.http_status == 400
+    assert raised.value.http_status == 400
 
 
-def test_a_key_is_forgotten_after_a_day(double: FakeStripe, stripe: StripeClient) -> None:
+def test_idempotency_key_expires_after_24_hours(double: FakeStripe, stripe: StripeClient) -> None:
     first = stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
     double.clock.advance(hours=24)
     assert stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY).id != first.id
 
 
-def test_what_was_refused_for_its_parameters_keeps_no_key(stripe: StripeClient) -> None:
+def test_invalid_parameters_store_no_idempotency_key(stripe: StripeClient) -> None:
     with pytest.raises(InvalidRequestError):
         stripe.v1.checkout.sessions.create(params=payment_session_params(amount=1), options=KEY)
     assert (
@@ -72,19 +72,19 @@ def test_what_was_refused_for_its_parameters_keeps_no_key(stripe: StripeClient) 
     )
 
 
-def test_a_refusal_of_what_was_begun_is_kept_with_its_key(double: FakeStripe, stripe: StripeClient) -> None:
+def test_error_of_executed_request_is_replayed(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=payment_session_params(amount=500))
     charge = double.pay(session.id)["id"]
     double.refund(charge)
-    asked = {"params": {"charge": charge}, "options": {"idempotency_key": "refund-1"}}
+    request = {"params": {"charge": charge}, "options": {"idempotency_key": "refund-1"}}
     for _ in range(2):
-        with pytest.raises(InvalidRequestError) as refused:
-            stripe.v1.refunds.create(**asked)
-        assert refused.value.code == "charge_already_refunded"
-    assert refused.value.headers["Idempotent-Replayed"] == "true"
+        with pytest.raises(InvalidRequestError) as raised:
+            stripe.v1.refunds.create(**request)
+        assert raised.value.code == "charge_already_refunded"
+    assert raised.value.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_key_that_is_in_use_is_a_conflict(double: FakeStripe, stripe: StripeClient) -> None:
+def test_idempotency_key_in_use_returns_409(double: FakeStripe, stripe: StripeClient) -> None:
     barrier = double.faults.hold(SESSIONS)
     answers = []
     first = threading.Thread(
@@ -95,22 +95,22 @@ def test_a_key_that_is_in_use_is_a_conflict(double: FakeStripe, stripe: StripeCl
     first.start()
     assert barrier.reached.wait(5)
     # The library has no class of its own for a 409, and retries it when it may.
-    with pytest.raises(library.APIError) as refused:
+    with pytest.raises(library.APIError) as raised:
         stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
-    assert (refused.value.http_status, refused.value.error.code) == (409, "idempotency_key_in_use")
+    assert (raised.value.http_status, raised.value.error.code) == (409, "idempotency_key_in_use")
     barrier.release()
     first.join()
     assert answers[0].id == stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY).id
 
 
-def test_a_list_is_read_page_by_page(stripe: StripeClient) -> None:
-    made = [stripe.v1.checkout.sessions.create(params=payment_session_params()).id for _ in range(5)]
-    newest_first = made[::-1]
+def test_lists_are_paginated(stripe: StripeClient) -> None:
+    created_ids = [stripe.v1.checkout.sessions.create(params=payment_session_params()).id for _ in range(5)]
+    newest_first = created_ids[::-1]
     first = stripe.v1.checkout.sessions.list(params={"limit": 2})
     assert ([found.id for found in first.data], first.has_more) == (newest_first[:2], True)
-    rest = stripe.v1.checkout.sessions.list(params={"limit": 3, "starting_after": made[3]})
+    rest = stripe.v1.checkout.sessions.list(params={"limit": 3, "starting_after": created_ids[3]})
     assert ([found.id for found in rest.data], rest.has_more) == (newest_first[2:], False)
-    back = stripe.v1.checkout.sessions.list(params={"limit": 2, "ending_before": made[1]})
+    back = stripe.v1.checkout.sessions.list(params={"limit": 2, "ending_before": created_ids[1]})
     assert ([found.id for found in back.data], back.has_more) == (newest_first[1:3], True)
     everything = stripe.v1.checkout.sessions.list(params={"limit": 2}).auto_paging_iter()
     assert [found.id for found in everything] == newest_first
@@ -118,13 +118,11 @@ def test_a_list_is_read_page_by_page(stripe: StripeClient) -> None:
         stripe.v1.checkout.sessions.list(params={"limit": 101})
 
 
-def test_events_are_listed_newest_first_since_a_moment_for_thirty_days(
-    double: FakeStripe, stripe: StripeClient
-) -> None:
-    of = open_subscription(double, stripe)
-    began = int(double.clock().timestamp())
-    double.renew(of)
-    recent = stripe.v1.events.list(params={"created": {"gte": began + 1}, "limit": 100}).data
+def test_events_are_listed_newest_first_and_retained_for_30_days(double: FakeStripe, stripe: StripeClient) -> None:
+    subscription = open_subscription(double, stripe)
+    started_at = int(double.clock().timestamp())
+    double.renew(subscription)
+    recent = stripe.v1.events.list(params={"created": {"gte": started_at + 1}, "limit": 100}).data
     assert recent[0].id == double.events[-1]["id"]
     assert recent[-1].type == "invoice.upcoming"
     paid = stripe.v1.events.list(params={"types": ["invoice.paid", "charge.refunded"]}).data
@@ -138,9 +136,7 @@ def test_events_are_listed_newest_first_since_a_moment_for_thirty_days(
         stripe.v1.events.retrieve(first)
 
 
-def test_an_event_is_named_with_its_version_and_the_request_behind_it(
-    double: FakeStripe, stripe: StripeClient
-) -> None:
+def test_event_has_api_version_and_request(double: FakeStripe, stripe: StripeClient) -> None:
     charge = double.pay(stripe.v1.checkout.sessions.create(params=payment_session_params()).id)
     assert double.events[-1]["request"] == {"id": None, "idempotency_key": None}
     stripe.v1.refunds.create(params={"charge": charge["id"]}, options={"idempotency_key": "refund-1"})
@@ -151,7 +147,7 @@ def test_an_event_is_named_with_its_version_and_the_request_behind_it(
     assert event["data"]["previous_attributes"] == {"amount_refunded": 0, "refunded": False}
 
 
-def test_what_cannot_be_expanded_is_refused(double: FakeStripe, stripe: StripeClient) -> None:
+def test_expanding_unexpandable_property_returns_400(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=subscription_session_params())
     assert stripe.v1.checkout.sessions.retrieve(session.id, params={"expand": ["customer"]}).customer is None
     with pytest.raises(InvalidRequestError, match="cannot be expanded"):
@@ -159,19 +155,19 @@ def test_what_cannot_be_expanded_is_refused(double: FakeStripe, stripe: StripeCl
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-def test_a_call_times_out_before_or_after_its_effect(double: FakeStripe, after_effect: bool) -> None:
-    hasty = double.client(http_client=RequestsClient(timeout=0.2))
+def test_timeout_before_or_after_effect(double: FakeStripe, after_effect: bool) -> None:
+    impatient = double.client(http_client=RequestsClient(timeout=0.2))
     double.faults.time_out(SESSIONS, after_effect=after_effect)
     with pytest.raises(library.APIConnectionError):
-        hasty.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
+        impatient.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
     assert len(double.account.all("checkout.session")) == after_effect
-    again = hasty.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
+    again = impatient.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
     assert ("Idempotent-Replayed" in again.last_response.headers) == after_effect
     assert len(double.account.all("checkout.session")) == 1
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-def test_a_connection_is_reset_before_or_after_the_effect(
+def test_connection_reset_before_or_after_effect(
     double: FakeStripe, stripe: StripeClient, after_effect: bool
 ) -> None:
     double.faults.reset(SESSIONS, after_effect=after_effect)
@@ -184,57 +180,59 @@ def test_a_connection_is_reset_before_or_after_the_effect(
     ("status", "kind"),
     [(500, library.APIError), (503, library.APIError), (429, library.RateLimitError), (401, AuthenticationError)],
 )
-def test_an_error_is_answered_once(double: FakeStripe, stripe: StripeClient, status: int, kind: type) -> None:
+def test_planned_status_is_returned_once(
+    double: FakeStripe, stripe: StripeClient, status: int, kind: type
+) -> None:
     double.faults.respond(status, SESSIONS)
-    with pytest.raises(kind) as refused:
+    with pytest.raises(kind) as raised:
         stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
-    assert refused.value.http_status == status
+    assert raised.value.http_status == status
     assert double.account.all("checkout.session") == []
     assert stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY).status == "open"
 
 
-def test_stripe_s_own_500_is_kept_with_the_key_and_a_503_of_the_road_is_not(
-    double: FakeStripe, stripe: StripeClient
-) -> None:
+def test_idempotency_key_stores_500_and_not_503(double: FakeStripe, stripe: StripeClient) -> None:
     double.faults.respond(503, SESSIONS, after_effect=True)
     with pytest.raises(library.APIError):
         stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
     assert stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY).status == "open"
     double.faults.respond(500, SESSIONS, after_effect=True)
     for _ in range(2):
-        with pytest.raises(library.APIError) as refused:
+        with pytest.raises(library.APIError) as raised:
             stripe.v1.checkout.sessions.create(
                 params=payment_session_params(), options={"idempotency_key": "pledge-2"}
             )
-    assert refused.value.headers["Idempotent-Replayed"] == "true"
+    assert raised.value.headers["Idempotent-Replayed"] == "true"
 
 
-def test_the_library_s_own_retry_is_answered_with_the_first_effect(double: FakeStripe) -> None:
-    patient = double.client(max_network_retries=1)
+def test_sdk_retry_replays_first_response(double: FakeStripe) -> None:
+    retrying = double.client(max_network_retries=1)
     double.faults.reset(SESSIONS, after_effect=True)
-    session = patient.v1.checkout.sessions.create(params=payment_session_params())
+    session = retrying.v1.checkout.sessions.create(params=payment_session_params())
     assert session.last_response.headers["Idempotent-Replayed"] == "true"
     assert len(double.account.all("checkout.session")) == 1
 
 
-def test_a_closed_door_refuses_and_opens_again_with_all_it_knew(double: FakeStripe, stripe: StripeClient) -> None:
+def test_closed_server_refuses_connections_and_reopens_with_its_state(
+    double: FakeStripe, stripe: StripeClient
+) -> None:
     session = stripe.v1.checkout.sessions.create(params=payment_session_params())
-    began = time.monotonic()
+    started_at = time.monotonic()
     double.close()
     with pytest.raises(library.APIConnectionError):
         double.client().v1.checkout.sessions.retrieve(session.id)
     double.open()
     assert stripe.v1.checkout.sessions.retrieve(session.id).status == "open"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - started_at < 10
 
 
-def test_fifty_callers_with_one_key_make_one_session(double: FakeStripe) -> None:
-    patient = double.client(max_network_retries=4)
+def test_fifty_concurrent_requests_with_one_idempotency_key_create_one_session(double: FakeStripe) -> None:
+    retrying = double.client(max_network_retries=4)
     with ThreadPoolExecutor(50) as pool:
-        asked = [
-            pool.submit(patient.v1.checkout.sessions.create, params=payment_session_params(), options=KEY)
+        request = [
+            pool.submit(retrying.v1.checkout.sessions.create, params=payment_session_params(), options=KEY)
             for _ in range(50)
         ]
-        made = {answer.result().id for answer in asked}
-    assert made == {found["id"] for found in double.account.all("checkout.session")}
-    assert len(made) == 1
+        created_ids = {answer.result().id for answer in request}
+    assert created_ids == {found["id"] for found in double.account.all("checkout.session")}
+    assert len(created_ids) == 1

@@ -1,4 +1,4 @@
-"""Checkout as the SDK sees it: what a session is, and what paying, declining and walking away make of it."""
+"""Checkout Sessions through the SDK: payment, decline and expiry."""
 
 import pytest
 from stripe import InvalidRequestError, StripeClient
@@ -7,11 +7,11 @@ from tests.stripe_double import FakeStripe
 from tests.stripe_double.scenarios import payment_session_params, subscription_session_params
 
 
-def types(double: FakeStripe) -> list[str]:
+def event_types(double: FakeStripe) -> list[str]:
     return [event["type"] for event in double.events]
 
 
-def test_one_gift_is_paid_and_told_with_the_pledge_s_metadata(double: FakeStripe, stripe: StripeClient) -> None:
+def test_one_time_payment_emits_events_with_metadata(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=payment_session_params(amount=1250))
     assert (session.status, session.payment_status, session.payment_intent) == ("open", "unpaid", None)
     assert session.url.startswith(double.url)
@@ -29,7 +29,7 @@ def test_one_gift_is_paid_and_told_with_the_pledge_s_metadata(double: FakeStripe
     entry = intent.latest_charge.balance_transaction
     # 2.9 % of 12.50 is 36.25 cents, and 30 more.
     assert (entry.amount, entry.fee, entry.net) == (1250, 66, 1184)
-    assert types(double) == [
+    assert event_types(double) == [
         "payment_intent.created",
         "charge.succeeded",
         "payment_intent.succeeded",
@@ -38,7 +38,7 @@ def test_one_gift_is_paid_and_told_with_the_pledge_s_metadata(double: FakeStripe
     ]
 
 
-def test_a_monthly_gift_becomes_a_subscription_when_it_is_paid(double: FakeStripe, stripe: StripeClient) -> None:
+def test_paid_session_creates_subscription(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=subscription_session_params(amount=500))
     double.decline(session.id)
     assert double.account.all("subscription") == []
@@ -65,7 +65,7 @@ def test_a_monthly_gift_becomes_a_subscription_when_it_is_paid(double: FakeStrip
     assert "refunds" not in charge
 
 
-def test_a_declined_card_leaves_the_session_open_for_another(double: FakeStripe, stripe: StripeClient) -> None:
+def test_declined_card_leaves_session_open(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=payment_session_params())
     double.decline(session.id, decline_code="expired_card")
     failed = double.events[-1]
@@ -74,20 +74,20 @@ def test_a_declined_card_leaves_the_session_open_for_another(double: FakeStripe,
     assert failed["data"]["object"]["metadata"] == {"pledge": "pledge-1"}
     charge = double.pay(session.id)
     assert charge["payment_intent"] == failed["data"]["object"]["id"]
-    assert types(double).count("payment_intent.created") == 1
+    assert event_types(double).count("payment_intent.created") == 1
 
 
-def test_who_walks_away_lets_the_session_expire_a_day_later(double: FakeStripe, stripe: StripeClient) -> None:
+def test_abandoned_session_expires_after_24_hours(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=payment_session_params())
-    began = double.clock()
+    started_at = double.clock()
     double.abandon(session.id)
-    assert (double.clock() - began).total_seconds() == 24 * 3600
-    assert types(double) == ["checkout.session.expired"]
+    assert (double.clock() - started_at).total_seconds() == 24 * 3600
+    assert event_types(double) == ["checkout.session.expired"]
     with pytest.raises(InvalidRequestError, match="can be expired"):
         stripe.v1.checkout.sessions.expire(session.id)
 
 
-def test_a_session_is_expired_by_us_and_by_time(double: FakeStripe, stripe: StripeClient) -> None:
+def test_session_expires_by_api_call_and_by_time(double: FakeStripe, stripe: StripeClient) -> None:
     first = stripe.v1.checkout.sessions.create(params=payment_session_params())
     second = stripe.v1.checkout.sessions.create(params=payment_session_params())
     assert stripe.v1.checkout.sessions.expire(first.id).status == "expired"
@@ -98,7 +98,7 @@ def test_a_session_is_expired_by_us_and_by_time(double: FakeStripe, stripe: Stri
     assert {found.id for found in listed} == {first.id, second.id}
 
 
-def test_a_bank_takes_days_to_pay_or_to_refuse(double: FakeStripe, stripe: StripeClient) -> None:
+def test_bank_debit_succeeds_or_fails_asynchronously(double: FakeStripe, stripe: StripeClient) -> None:
     good = stripe.v1.checkout.sessions.create(params=payment_session_params())
     bad = stripe.v1.checkout.sessions.create(params=payment_session_params())
     for session in (good, bad):
@@ -109,7 +109,7 @@ def test_a_bank_takes_days_to_pay_or_to_refuse(double: FakeStripe, stripe: Strip
     assert double.events[-1]["type"] == "checkout.session.async_payment_succeeded"
     assert double.events[-1]["data"]["object"]["payment_status"] == "paid"
     double.fail_bank_debit(bad.id, days=0)
-    assert types(double)[-3:] == [
+    assert event_types(double)[-3:] == [
         "charge.failed",
         "payment_intent.payment_failed",
         "checkout.session.async_payment_failed",
@@ -117,18 +117,18 @@ def test_a_bank_takes_days_to_pay_or_to_refuse(double: FakeStripe, stripe: Strip
     assert double.get(bad.id)["payment_status"] == "unpaid"
 
 
-def test_a_bank_that_refuses_leaves_a_monthly_gift_past_due(double: FakeStripe, stripe: StripeClient) -> None:
+def test_failed_bank_debit_makes_subscription_past_due(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=subscription_session_params())
     double.pay_by_bank_debit(session.id)
-    of = double.get(double.get(session.id)["subscription"])
-    assert of["status"] == "active"
+    subscription = double.get(double.get(session.id)["subscription"])
+    assert subscription["status"] == "active"
     double.fail_bank_debit(session.id)
-    assert of["status"] == "past_due"
-    assert "invoice.payment_failed" in types(double)
+    assert subscription["status"] == "past_due"
+    assert "invoice.payment_failed" in event_types(double)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"subscription_data": {"metadata": {"a": "b"}}}, "subscription_data"),
         ({"mode": "subscription", "payment_intent_data": {}}, "recurring"),
@@ -142,13 +142,13 @@ def test_a_bank_that_refuses_leaves_a_monthly_gift_past_due(double: FakeStripe, 
         ({"customer": "cus_nobody"}, "No such customer"),
     ],
 )
-def test_a_session_that_stripe_would_refuse_is_refused(stripe: StripeClient, changes: dict, says: str) -> None:
-    with pytest.raises(InvalidRequestError, match=says):
+def test_invalid_session_parameters_return_400(stripe: StripeClient, changes: dict, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
         stripe.v1.checkout.sessions.create(params=payment_session_params() | changes)
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "is_taken"),
+    ("amount", "currency", "is_valid"),
     [
         (50, "usd", True),
         (49, "usd", False),
@@ -159,12 +159,10 @@ def test_a_session_that_stripe_would_refuse_is_refused(stripe: StripeClient, cha
         (50_050, "isk", False),
     ],
 )
-def test_an_amount_is_taken_as_stripe_takes_it(
-    stripe: StripeClient, amount: int, currency: str, is_taken: bool
-) -> None:
-    asked = payment_session_params(amount=amount, currency=currency)
-    if is_taken:
-        assert stripe.v1.checkout.sessions.create(params=asked).amount_total == amount
+def test_amount_limits_by_currency(stripe: StripeClient, amount: int, currency: str, is_valid: bool) -> None:
+    params = payment_session_params(amount=amount, currency=currency)
+    if is_valid:
+        assert stripe.v1.checkout.sessions.create(params=params).amount_total == amount
     else:
         with pytest.raises(InvalidRequestError):
-            stripe.v1.checkout.sessions.create(params=asked)
+            stripe.v1.checkout.sessions.create(params=params)

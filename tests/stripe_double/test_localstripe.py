@@ -1,4 +1,4 @@
-"""What localstripe does through the SDK that we use, and where it differs from Stripe of today."""
+"""localstripe through our SDK, and its differences from today's Stripe."""
 
 from pathlib import Path
 
@@ -19,29 +19,35 @@ def old_stripe(localstripe: LocalStripe) -> StripeClient:
 
 
 def customer_with_card(stripe: StripeClient, number: str) -> tuple[str, str]:
-    who = stripe.v1.customers.create(params={"email": "ada@news.example"})
+    customer_id = stripe.v1.customers.create(params={"email": "ada@news.example"})
     details = {"number": number, "exp_month": 12, "exp_year": 2034, "cvc": "123"}
     card = stripe.v1.payment_methods.create(params={"type": "card", "card": details})
-    stripe.v1.payment_methods.attach(card.id, params={"customer": who.id})
-    return who.id, card.id
+    stripe.v1.payment_methods.attach(card.id, params={"customer": customer_id.id})
+    return customer_id.id, card.id
 
 
-def pay(stripe: StripeClient, who: str, card: str, amount: int = 500):
-    asked = {"amount": amount, "currency": "usd", "customer": who, "payment_method": card, "confirm": True}
-    return stripe.v1.payment_intents.create(params={**asked, "metadata": {"pledge": "pledge-1"}})
+def pay(stripe: StripeClient, customer_id: str, card: str, amount: int = 500):
+    params = {
+        "amount": amount,
+        "currency": "usd",
+        "customer": customer_id,
+        "payment_method": card,
+        "confirm": True,
+    }
+    return stripe.v1.payment_intents.create(params={**params, "metadata": {"pledge": "pledge-1"}})
 
 
-def subscribe(stripe: StripeClient, who: str, card: str):
+def subscribe(stripe: StripeClient, customer_id: str, card: str):
     plan = stripe.v1.plans.create(
         params={"amount": 500, "currency": "usd", "interval": "month", "product": {"name": "Support"}}
     )
-    stripe.v1.customers.update(who, params={"invoice_settings": {"default_payment_method": card}})
+    stripe.v1.customers.update(customer_id, params={"invoice_settings": {"default_payment_method": card}})
     return stripe.v1.subscriptions.create(
-        params={"customer": who, "items": [{"plan": plan.id}], "metadata": {"pledge": "pledge-1"}}
+        params={"customer": customer_id, "items": [{"plan": plan.id}], "metadata": {"pledge": "pledge-1"}}
     )
 
 
-def test_a_good_card_pays_and_is_refunded_in_part(old_stripe: StripeClient) -> None:
+def test_card_payment_and_partial_refund(old_stripe: StripeClient) -> None:
     intent = pay(old_stripe, *customer_with_card(old_stripe, GOOD), amount=1000)
     assert (intent.status, intent.metadata["pledge"]) == ("succeeded", "pledge-1")
     # Today's Stripe gives an id here, which is expanded on demand.
@@ -52,40 +58,40 @@ def test_a_good_card_pays_and_is_refunded_in_part(old_stripe: StripeClient) -> N
     assert (charge.amount_refunded, charge.refunded) == (300, False)
 
 
-def test_a_card_is_declined_when_it_is_charged(old_stripe: StripeClient) -> None:
+def test_card_is_declined_on_charge(old_stripe: StripeClient) -> None:
     with pytest.raises(CardError) as declined:
         pay(old_stripe, *customer_with_card(old_stripe, DECLINED_ON_CHARGE))
     assert (declined.value.http_status, declined.value.code) == (402, "card_declined")
 
 
-def test_a_card_is_declined_when_it_is_saved(old_stripe: StripeClient) -> None:
+def test_card_is_declined_on_attach(old_stripe: StripeClient) -> None:
     with pytest.raises(CardError):
         customer_with_card(old_stripe, "4000000000000002")
 
 
-def test_a_subscription_on_a_plan_is_paid_and_cancelled(old_stripe: StripeClient) -> None:
-    of = subscribe(old_stripe, *customer_with_card(old_stripe, GOOD))
-    assert (of.status, of.metadata["pledge"]) == ("active", "pledge-1")
-    invoice = old_stripe.v1.invoices.retrieve(of.latest_invoice)
-    assert (invoice.status, invoice.amount_paid, invoice["subscription"]) == ("paid", 500, of.id)
-    assert old_stripe.v1.subscriptions.cancel(of.id).status == "canceled"
+def test_plan_subscription_is_paid_and_canceled(old_stripe: StripeClient) -> None:
+    subscription = subscribe(old_stripe, *customer_with_card(old_stripe, GOOD))
+    assert (subscription.status, subscription.metadata["pledge"]) == ("active", "pledge-1")
+    invoice = old_stripe.v1.invoices.retrieve(subscription.latest_invoice)
+    assert (invoice.status, invoice.amount_paid, invoice["subscription"]) == ("paid", 500, subscription.id)
+    assert old_stripe.v1.subscriptions.cancel(subscription.id).status == "canceled"
 
 
-def test_a_subscription_whose_first_payment_fails_is_incomplete(old_stripe: StripeClient) -> None:
-    of = subscribe(old_stripe, *customer_with_card(old_stripe, DECLINED_ON_CHARGE))
-    assert of.status == "incomplete"
+def test_failed_first_payment_makes_subscription_incomplete(old_stripe: StripeClient) -> None:
+    subscription = subscribe(old_stripe, *customer_with_card(old_stripe, DECLINED_ON_CHARGE))
+    assert subscription.status == "incomplete"
 
 
-def test_its_webhooks_are_signed_so_that_the_library_believes_them(
+def test_webhook_signatures_verify_with_sdk(
     localstripe: LocalStripe, old_stripe: StripeClient, webhook_receiver: WebhookReceiver
 ) -> None:
     localstripe.send_webhooks(
         webhook_receiver.url, SECRET, ["payment_intent.succeeded", "payment_intent.payment_failed"]
     )
     intent = pay(old_stripe, *customer_with_card(old_stripe, GOOD))
-    who, bad = customer_with_card(old_stripe, DECLINED_ON_CHARGE)
+    customer_id, declined_card = customer_with_card(old_stripe, DECLINED_ON_CHARGE)
     with pytest.raises(CardError):
-        pay(old_stripe, who, bad)
+        pay(old_stripe, customer_id, declined_card)
     wait_until(lambda: len(webhook_receiver.received) == 2, what="the webhooks", seconds=10)
     events = [Webhook.construct_event(body, header, SECRET) for body, header in webhook_receiver.received]
     by_type = {event.type: event.data.object for event in events}
@@ -93,12 +99,12 @@ def test_its_webhooks_are_signed_so_that_the_library_believes_them(
     assert by_type["payment_intent.payment_failed"].last_payment_error.code == "card_declined"
 
 
-def test_an_idempotency_key_means_nothing_to_it(old_stripe: StripeClient) -> None:
+def test_idempotency_key_is_ignored(old_stripe: StripeClient) -> None:
     same = {"params": {"email": "ada@news.example"}, "options": {"idempotency_key": "reader-1"}}
     assert old_stripe.v1.customers.create(**same).id != old_stripe.v1.customers.create(**same).id
 
 
-def test_it_knows_no_checkout_and_forgets_between_tests(old_stripe: StripeClient) -> None:
+def test_checkout_is_missing_and_reset_clears_state(old_stripe: StripeClient) -> None:
     assert old_stripe.v1.customers.list().data == []
     with pytest.raises(Exception, match=r"404|Not Found"):
         old_stripe.v1.checkout.sessions.list()
@@ -106,7 +112,7 @@ def test_it_knows_no_checkout_and_forgets_between_tests(old_stripe: StripeClient
         old_stripe.v1.customers.retrieve("cus_nobody")
 
 
-def test_it_listens_on_the_loopback_interface_and_saves_nothing(old_stripe: StripeClient, localstripe) -> None:
+def test_server_listens_on_loopback_and_writes_no_file(old_stripe: StripeClient, localstripe) -> None:
     saved = Path("/tmp/localstripe.pickle")
     before = saved.stat().st_mtime_ns if saved.exists() else None
     old_stripe.v1.customers.create(params={"email": "ada@news.example"})

@@ -1,4 +1,4 @@
-"""Money that goes back: refunds, disputes, and what each leaves in the balance."""
+"""Refunds, disputes, and their balance transactions."""
 
 import pytest
 from stripe import InvalidRequestError, StripeClient
@@ -13,7 +13,7 @@ def charge(double: FakeStripe, stripe: StripeClient) -> StripeJson:
     return double.pay(stripe.v1.checkout.sessions.create(params=payment_session_params(amount=1000)).id)
 
 
-def test_a_refund_of_a_part_and_then_of_the_rest(
+def test_partial_refund_and_refund_of_remainder(
     double: FakeStripe, stripe: StripeClient, charge: StripeJson
 ) -> None:
     part = stripe.v1.refunds.create(
@@ -33,7 +33,7 @@ def test_a_refund_of_a_part_and_then_of_the_rest(
     assert len(same.refunds.data) == 2
 
 
-def test_more_than_was_paid_is_never_refunded(stripe: StripeClient, charge: StripeJson) -> None:
+def test_refund_cannot_exceed_charge(stripe: StripeClient, charge: StripeJson) -> None:
     with pytest.raises(InvalidRequestError, match="greater than unrefunded amount"):
         stripe.v1.refunds.create(params={"charge": charge["id"], "amount": 1001})
     stripe.v1.refunds.create(params={"charge": charge["id"], "amount": 1000})
@@ -41,7 +41,7 @@ def test_more_than_was_paid_is_never_refunded(stripe: StripeClient, charge: Stri
         stripe.v1.refunds.create(params={"charge": charge["id"]})
 
 
-def test_what_was_not_paid_is_not_refunded(double: FakeStripe, stripe: StripeClient) -> None:
+def test_unpaid_intent_cannot_be_refunded(double: FakeStripe, stripe: StripeClient) -> None:
     session = stripe.v1.checkout.sessions.create(params=payment_session_params())
     double.decline(session.id)
     intent = double.events[-1]["data"]["object"]["id"]
@@ -49,7 +49,9 @@ def test_what_was_not_paid_is_not_refunded(double: FakeStripe, stripe: StripeCli
         stripe.v1.refunds.create(params={"payment_intent": intent})
 
 
-def test_a_refund_may_fail_days_later(double: FakeStripe, stripe: StripeClient, charge: StripeJson) -> None:
+def test_failed_refund_returns_amount_to_charge(
+    double: FakeStripe, stripe: StripeClient, charge: StripeJson
+) -> None:
     refund = double.refund(charge["id"])
     double.fail_refund(refund["id"])
     assert stripe.v1.refunds.retrieve(refund["id"]).status == "failed"
@@ -57,37 +59,37 @@ def test_a_refund_may_fail_days_later(double: FakeStripe, stripe: StripeClient, 
     assert "refund.failed" in [event["type"] for event in double.events]
 
 
-@pytest.mark.parametrize(("outcome", "left"), [("won", 0), ("lost", -2500)])
-def test_a_dispute_takes_the_money_until_it_is_won(
-    double: FakeStripe, stripe: StripeClient, charge: StripeJson, outcome: str, left: int
+@pytest.mark.parametrize(("outcome", "net"), [("won", 0), ("lost", -2500)])
+def test_dispute_withdraws_funds_until_won(
+    double: FakeStripe, stripe: StripeClient, charge: StripeJson, outcome: str, net: int
 ) -> None:
     dispute = double.open_dispute(charge["id"])
     opened = stripe.v1.disputes.retrieve(dispute["id"])
     assert (opened.status, opened.amount, opened.charge) == ("needs_response", 1000, charge["id"])
     assert stripe.v1.charges.retrieve(charge["id"]).disputed is True
-    with pytest.raises(InvalidRequestError) as refused:
+    with pytest.raises(InvalidRequestError) as raised:
         stripe.v1.refunds.create(params={"charge": charge["id"]})
-    assert refused.value.code == "charge_disputed"
+    assert raised.value.code == "charge_disputed"
     double.close_dispute(dispute["id"], outcome)
     closed = stripe.v1.disputes.list(params={"charge": charge["id"]}).data[0]
     assert closed.status == outcome
-    assert sum(entry.net for entry in closed.balance_transactions) == left
+    assert sum(entry.net for entry in closed.balance_transactions) == net
 
 
-def test_a_fee_may_be_known_later_than_the_payment(double: FakeStripe, stripe: StripeClient) -> None:
+def test_async_capture_settles_balance_after_payment(double: FakeStripe, stripe: StripeClient) -> None:
     double.settings.async_capture = True
     charge = double.pay(stripe.v1.checkout.sessions.create(params=payment_session_params()).id)
-    asked = {"expand": ["latest_charge.balance_transaction"]}
-    intent = stripe.v1.payment_intents.retrieve(charge["payment_intent"], params=asked)
+    params = {"expand": ["latest_charge.balance_transaction"]}
+    intent = stripe.v1.payment_intents.retrieve(charge["payment_intent"], params=params)
     assert (intent.status, intent.latest_charge.balance_transaction) == ("succeeded", None)
     double.settle_balances()
     assert double.events[-1]["type"] == "charge.updated"
     assert double.events[-1]["data"]["previous_attributes"] == {"balance_transaction": None}
-    intent = stripe.v1.payment_intents.retrieve(charge["payment_intent"], params=asked)
+    intent = stripe.v1.payment_intents.retrieve(charge["payment_intent"], params=params)
     assert intent.latest_charge.balance_transaction.net == 455
 
 
-def test_a_balance_may_be_in_the_currency_of_the_payout(double: FakeStripe, stripe: StripeClient) -> None:
+def test_balance_transaction_is_in_payout_currency(double: FakeStripe, stripe: StripeClient) -> None:
     double.settings.payout_currencies["eur"] = ("usd", 1.1)
     charge = double.pay(
         stripe.v1.checkout.sessions.create(params=payment_session_params(amount=1000, currency="eur")).id

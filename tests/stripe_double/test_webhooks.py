@@ -1,4 +1,4 @@
-"""How events reach somebody: signed, posted, in order, and only where they were asked for."""
+"""Webhooks: signature, delivery, order and endpoints; and the hosted pages."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from tests.stripe_double.webhooks import WebhookReceiver, WebhookSender, payload
 SECRET = "whsec_of-the-tests"
 
 
-def test_a_signature_is_one_that_the_library_believes() -> None:
+def test_signature_verifies_with_sdk() -> None:
     payload = b'{"id": "evt_1", "object": "event"}'
     now = time.time()
     assert Webhook.construct_event(payload, signed(payload, SECRET, now), SECRET).id == "evt_1"
@@ -28,7 +28,7 @@ def test_a_signature_is_one_that_the_library_believes() -> None:
             Webhook.construct_event(payload, header, SECRET)
 
 
-def test_each_event_is_posted_once_in_order_before_the_reader_goes_on(
+def test_events_are_delivered_once_in_order_before_payment_returns(
     double: FakeStripe, stripe: StripeClient, webhook_receiver: WebhookReceiver
 ) -> None:
     double.deliver = WebhookSender(webhook_receiver.url, SECRET)
@@ -39,7 +39,7 @@ def test_each_event_is_posted_once_in_order_before_the_reader_goes_on(
     assert {status for _, status in double.deliver.responses} == {200}
 
 
-def test_a_failed_delivery_is_noted_and_made_again_when_a_test_says_so(
+def test_failed_delivery_is_recorded_and_resent_on_demand(
     double: FakeStripe, stripe: StripeClient, webhook_receiver: WebhookReceiver
 ) -> None:
     double.deliver = WebhookSender(webhook_receiver.url, SECRET, ["checkout.session.*"])
@@ -55,7 +55,7 @@ def test_a_failed_delivery_is_noted_and_made_again_when_a_test_says_so(
     assert double.deliver.responses == [("checkout.session.completed", None)]
 
 
-def test_what_an_api_call_did_is_told_soon_after_its_answer(
+def test_events_of_api_call_are_delivered_after_its_response(
     double: FakeStripe, stripe: StripeClient, webhook_receiver: WebhookReceiver
 ) -> None:
     charge = double.pay(stripe.v1.checkout.sessions.create(params=payment_session_params()).id)
@@ -67,32 +67,32 @@ def test_what_an_api_call_did_is_told_soon_after_its_answer(
     assert json.loads(webhook_receiver.received[0][0])["data"]["object"]["id"] == charge["id"]
 
 
-def test_an_endpoint_is_set_up_and_gets_the_events_that_it_asked_for(
+def test_webhook_endpoint_receives_its_enabled_events(
     double: FakeStripe, stripe: StripeClient, webhook_receiver: WebhookReceiver
 ) -> None:
-    made = stripe.v1.webhook_endpoints.create(
+    endpoint = stripe.v1.webhook_endpoints.create(
         params={
             "url": webhook_receiver.url,
             "enabled_events": ["checkout.session.completed"],
             "description": "Mainstay",
         }
     )
-    assert made.secret.startswith("whsec_")
-    assert "secret" not in stripe.v1.webhook_endpoints.retrieve(made.id)
-    assert [found.id for found in stripe.v1.webhook_endpoints.list().data] == [made.id]
+    assert endpoint.secret.startswith("whsec_")
+    assert "secret" not in stripe.v1.webhook_endpoints.retrieve(endpoint.id)
+    assert [found.id for found in stripe.v1.webhook_endpoints.list().data] == [endpoint.id]
     double.deliver = double.deliver_to_endpoints
     double.pay(stripe.v1.checkout.sessions.create(params=payment_session_params()).id)
     ((body, header),) = webhook_receiver.received
     assert f"t={int(double.clock().timestamp())}," in header
-    assert header == signed(body, made.secret, double.clock().timestamp())
-    stripe.v1.webhook_endpoints.update(made.id, params={"enabled_events": ["charge.refunded"]})
+    assert header == signed(body, endpoint.secret, double.clock().timestamp())
+    stripe.v1.webhook_endpoints.update(endpoint.id, params={"enabled_events": ["charge.refunded"]})
     double.pay(stripe.v1.checkout.sessions.create(params=payment_session_params()).id)
     assert len(webhook_receiver.received) == 1
-    assert stripe.v1.webhook_endpoints.delete(made.id).deleted is True
+    assert stripe.v1.webhook_endpoints.delete(endpoint.id).deleted is True
     assert stripe.v1.webhook_endpoints.list().data == []
 
 
-def test_an_event_that_stripe_does_not_have_is_not_subscribed_to(stripe: StripeClient) -> None:
+def test_unknown_event_type_or_invalid_url_returns_400(stripe: StripeClient) -> None:
     with pytest.raises(InvalidRequestError, match="enabled_events"):
         stripe.v1.webhook_endpoints.create(
             params={"url": "https://news.example/hook", "enabled_events": ["pledge.paid"]}
@@ -101,7 +101,7 @@ def test_an_event_that_stripe_does_not_have_is_not_subscribed_to(stripe: StripeC
         stripe.v1.webhook_endpoints.create(params={"url": "news.example", "enabled_events": ["*"]})
 
 
-def test_a_reader_pays_on_the_hosted_page_and_the_webhook_comes_before_they_return(
+def test_hosted_checkout_delivers_webhook_before_redirect(
     double: FakeStripe, stripe: StripeClient, webhook_receiver: WebhookReceiver
 ) -> None:
     double.deliver = WebhookSender(webhook_receiver.url, SECRET, ["checkout.session.completed"])
@@ -123,10 +123,10 @@ def test_a_reader_pays_on_the_hosted_page_and_the_webhook_comes_before_they_retu
     assert requests.get(f"{double.url}/c/pay/cs_nothing", timeout=5).status_code == 404
 
 
-def test_a_reader_saves_a_card_in_the_portal_and_returns(double: FakeStripe, stripe: StripeClient) -> None:
-    who = stripe.v1.customers.create(params={"email": "ada@news.example"})
+def test_portal_saves_card_and_redirects(double: FakeStripe, stripe: StripeClient) -> None:
+    customer = stripe.v1.customers.create(params={"email": "ada@news.example"})
     portal = stripe.v1.billing_portal.sessions.create(
-        params={"customer": who.id, "return_url": "https://news.example/me"}
+        params={"customer": customer.id, "return_url": "https://news.example/me"}
     )
     assert "Save card" in requests.get(portal.url, timeout=5).text
     saved = requests.post(portal.url, timeout=5, allow_redirects=False)
