@@ -129,6 +129,17 @@ def test_payment_time_is_the_latest_reported_in_either_order(ledger: Ledger, *, 
     assert ledger.read_pledge(pledge).status == PledgeStatus.ACTIVE
 
 
+def test_of_many_payments_and_failed_tries_the_latest_decides_what_is_owed(ledger: Ledger) -> None:
+    pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.desk.clock
+    for number in range(3):
+        ledger.tell(ledger.paid(pledge, f"pay_{number}"))
+        assert ledger.read_pledge(pledge).status == PledgeStatus.ACTIVE
+        clock.advance(days=1)
+        ledger.tell(ledger.not_paid(pledge, f"try_{number}"))
+        assert ledger.read_pledge(pledge).status == PledgeStatus.PAST_DUE
+        clock.advance(days=30)
+
+
 def test_last_payment_is_the_latest_that_was_kept(ledger: Ledger) -> None:
     pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.desk.clock
     ledger.tell(ledger.paid(pledge, "pay_oldest"))
