@@ -1,0 +1,207 @@
+"""All that changes one pledge stands in line: the pledge is locked first, and read as it is from then on."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
+from service.db.pledge import Pledge, PledgeMove
+from service.desk import Desk
+from service.domain.errors import IllegalMove, PledgeNotFound
+from service.domain.events.applying import apply_news
+from service.domain.money.amounts import Money
+from service.domain.pledges.changing import cancel_pledge
+from service.domain.pledges.making import find_pledge
+from service.domain.pledges.new_amount import change_amount
+from service.domain.pledges.payments import Charge, expire_pledge, fail_payment, settle_pledge
+from service.domain.ports import ANY_AMOUNT, ChargeLimits
+from service.domain.ports.news import CheckoutClosed, CheckoutDone, RenewalAhead
+from tests.domain.ledger import GATEWAY, Ledger
+from tests.interleaving import Interleaving, must_wait
+
+REPEATED: dict[str, Callable[[Ledger, uuid.UUID], Any]] = {
+    "paid": lambda ledger, pledge: ledger.paid(pledge),
+    "not paid": lambda ledger, pledge: ledger.not_paid(pledge),
+    "standing": lambda ledger, pledge: ledger.standing(pledge, money=Money(500, "USD")),
+    "standing by subscription": lambda ledger, _: ledger.standing(None),
+    "renewal ahead": lambda ledger, pledge: RenewalAhead(
+        subscription="sub_1", renews_at=ledger.desk.clock(), pledge_id=pledge
+    ),
+    "checkout done": lambda ledger, pledge: CheckoutDone(pledge_id=pledge, at=ledger.desk.clock()),
+    "checkout closed": lambda ledger, pledge: CheckoutClosed(pledge_id=pledge, at=ledger.desk.clock()),
+    "refunded": lambda ledger, _: ledger.refunded(amount=100),
+    "disputed": lambda ledger, _: ledger.disputed(),
+}
+
+
+def hold(pledge: uuid.UUID) -> Callable[[Session], object]:
+    return lambda session: session.scalars(select(Pledge).where(Pledge.id == pledge).with_for_update()).one()
+
+
+@pytest.fixture
+def running(ledger: Ledger) -> uuid.UUID:
+    """Return a monthly pledge of $5 of which everything was told once."""
+    pledge = ledger.pledge(Frequency.MONTHLY)
+    ledger.tell(ledger.paid(pledge))
+    ledger.tell(*(make(ledger, pledge) for make in REPEATED.values() if make is not REPEATED["paid"]))
+    return pledge
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_news_holds_its_pledge_until_the_transaction_ends(
+    ledger: Ledger, desk: Desk, running: uuid.UUID, kind: str
+) -> None:
+    # What is repeated writes nothing, so that only the lock that is asked for can keep another waiting.
+    with desk.database.transaction() as session:
+        apply_news(session, GATEWAY, REPEATED[kind](ledger, running), now=desk.clock())
+        assert must_wait(desk, hold(running))
+    assert not must_wait(desk, hold(running))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        lambda session, pledge, charge, now: settle_pledge(session, pledge, charge, email=None, now=now),
+        lambda session, pledge, charge, now: fail_payment(
+            session, pledge, Charge(reference="try_1", money=charge.money), now=now
+        ),
+        lambda session, pledge, charge, now: find_pledge(session, pledge, to_change=True),
+    ],
+    ids=["settle", "fail", "find to change"],
+)
+def test_a_report_holds_its_pledge_until_the_transaction_ends(
+    desk: Desk, running: uuid.UUID, report: Callable[..., object]
+) -> None:
+    charge = Charge(reference="pay_1", money=Money(500, "USD"))
+    with desk.database.transaction() as session:
+        report(session, running, charge, desk.clock())
+        assert must_wait(desk, hold(running))
+
+
+def test_expiring_again_holds_the_pledge(ledger: Ledger, desk: Desk) -> None:
+    pledge = ledger.pledge()
+    ledger.tell(CheckoutClosed(pledge_id=pledge, at=desk.clock()))
+    with desk.database.transaction() as session:
+        expire_pledge(session, pledge, now=desk.clock())
+        assert must_wait(desk, hold(pledge))
+
+
+def test_reading_a_pledge_keeps_nobody_waiting(ledger: Ledger, desk: Desk) -> None:
+    pledge = ledger.pledge()
+    with desk.database.transaction() as session:
+        find_pledge(session, pledge)
+        assert not must_wait(desk, hold(pledge))
+
+
+def test_two_payments_at_once_are_told_one_after_the_other(
+    ledger: Ledger, desk: Desk, between: Interleaving
+) -> None:
+    pledge = ledger.pledge(Frequency.MONTHLY)
+    between.before_lock("pledges", lambda: ledger.tell(ledger.paid(pledge, "pay_1")))
+    ledger.tell(ledger.paid(pledge, "pay_2"))
+    with desk.database.reading() as session:
+        moves = session.scalars(select(PledgeMove.event).where(PledgeMove.pledge_id == pledge)).all()
+    # The second money of a pledge renews it; a stale look would have started it twice.
+    assert sorted(moves) == ["made", "renew", "start"]
+
+
+def test_payment_status_is_read_after_the_lock_and_follows_the_last_word(
+    ledger: Ledger, between: Interleaving
+) -> None:
+    pledge = ledger.pledge()
+    ledger.tell(ledger.paid(pledge))
+    # Found as `succeeded`; refunded until the pledge is held; and `succeeded` again by what is told here.
+    between.before_lock("pledges", lambda: ledger.tell(ledger.refunded()))
+    ledger.tell(ledger.refunded(failed=True))
+    assert ledger.payment().status == PaymentStatus.SUCCEEDED
+    assert ledger.read_pledge(pledge).status == PledgeStatus.COMPLETED
+
+
+def test_a_refund_during_a_dispute_that_is_won_is_not_forgotten(ledger: Ledger, between: Interleaving) -> None:
+    ledger.tell(ledger.paid(ledger.pledge()), ledger.disputed())
+    between.before_lock("pledges", lambda: ledger.tell(ledger.refunded("re_1", 200)))
+    ledger.tell(ledger.disputed(DisputeStatus.WON))
+    assert ledger.payment().status == PaymentStatus.PARTIALLY_REFUNDED
+
+
+def test_news_of_another_gateway_s_pledge_is_refused(ledger: Ledger, desk: Desk) -> None:
+    pledge = ledger.pledge()
+    with pytest.raises(PledgeNotFound), desk.database.transaction() as session:
+        apply_news(session, "another", ledger.paid(pledge), now=desk.clock())
+    assert ledger.totals() == []
+
+
+class Till:
+    """A gateway that does what it is asked."""
+
+    name = GATEWAY
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def limits(self, currency: str) -> ChargeLimits:
+        return ANY_AMOUNT
+
+    def change_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+        self.asked.append("change_amount")
+
+    def end_recurring(self, subscription: str) -> None:
+        self.asked.append("end_recurring")
+
+
+@pytest.fixture
+def till() -> Till:
+    return Till()
+
+
+@pytest.fixture
+def cancel(desk: Desk, till: Till, running: uuid.UUID) -> Callable[[], object]:
+    return lambda: cancel_pledge(desk.database.transaction, till, running, clock=desk.clock)
+
+
+@pytest.fixture
+def change(desk: Desk, till: Till, running: uuid.UUID) -> Callable[[int], object]:
+    return lambda amount: change_amount(desk.database.transaction, till, running, amount, lang="en")
+
+
+def test_amount_is_not_changed_after_a_cancellation_that_came_first(
+    till: Till, between: Interleaving, cancel: Callable[[], object], change: Callable[[int], object]
+) -> None:
+    between.before_lock("pledges", cancel)
+    with pytest.raises(IllegalMove):
+        change(900)
+    assert till.asked == ["end_recurring"]
+
+
+def test_concurrent_cancellations_ask_the_gateway_once(
+    ledger: Ledger, till: Till, between: Interleaving, cancel: Callable[[], object], running: uuid.UUID
+) -> None:
+    between.before_lock("pledges", cancel)
+    cancel()
+    assert till.asked == ["end_recurring"]
+    assert ledger.read_pledge(running).status == PledgeStatus.CANCELLED
+
+
+def test_outcome_of_a_change_is_written_to_the_pledge_as_it_is_by_then(
+    ledger: Ledger,
+    till: Till,
+    between: Interleaving,
+    change: Callable[[int], object],
+    running: uuid.UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = till.change_amount
+
+    def first_order(*said: Any, **named: Any) -> None:
+        monkeypatch.undo()
+        order(*said, **named)
+        between.before_lock("pledges", lambda: change(700))
+
+    monkeypatch.setattr(till, "change_amount", first_order)
+    change(900)
+    pledge = ledger.read_pledge(running)
+    assert (pledge.amount_minor, pledge.wanted_minor) == (700, None)
