@@ -1,6 +1,7 @@
 """Another amount for a recurring pledge, on both databases: ordered once, and never lost in a crash."""
 
 import uuid
+from contextlib import nullcontext
 
 import pytest
 from sqlalchemy import select
@@ -120,6 +121,31 @@ def test_of_two_wishes_the_later_one_stays(
     change(either, gateway, pledge_id, 900)
     assert gateway.asked[-1] == Money(700, "USD")
     assert stored(either, pledge_id) == (700, 0, None)
+
+
+@pytest.mark.parametrize("first_is_refused", [False, True])
+def test_a_later_wish_that_the_gateway_did_not_hear_is_kept(
+    either: Desk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *, first_is_refused: bool
+) -> None:
+    pledge_id = running(either)
+    order = gateway.change_amount
+
+    def meanwhile(subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+        order(subscription, money, pledge_id=pledge_id)
+        if money.amount_minor == 900:
+            gateway.trouble = GatewayUnavailable()
+            with pytest.raises(PaymentsUnavailable):
+                change(either, gateway, pledge_id, 700)
+            gateway.trouble = None
+            if first_is_refused:
+                raise GatewayRefused("Not this amount.")
+
+    monkeypatch.setattr(gateway, "change_amount", meanwhile)
+    with pytest.raises(OrderRefused) if first_is_refused else nullcontext():
+        change(either, gateway, pledge_id, 900)
+    assert stored(either, pledge_id) == (500, 0, 700)
+    finish_amount(either.database.transaction, gateway, pledge_id)
+    assert (gateway.asked, stored(either, pledge_id)) == ([Money(900, "USD"), Money(700, "USD")], (700, 0, None))
 
 
 @pytest.mark.parametrize(
