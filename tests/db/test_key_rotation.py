@@ -5,24 +5,29 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import LargeBinary, select, type_coerce
+from sqlalchemy import LargeBinary, select, type_coerce, update
+from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.cli import cli
 from service.db.audit_entry import AuditEntry
+from service.db.gateway_event import GatewayEvent
 from service.db.keyring import Keyring
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Desk
+from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.keeping import key_rotation
 from service.domain.keeping.key_rotation import Rotation, rotate_keys
+from service.domain.ports import RawEvent
 from service.domain.reminders.links import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.db.people import ask, give, how_many, raw_addresses, supporter_of
 from tests.gateways.letters import send
+from tests.interleaving import interleaving, must_wait
 
 OLDER, OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("older", "old", "new"))
 
@@ -178,6 +183,36 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
     with with_keys(NEW).database.reading() as session:
         assert len(set(session.scalars(select(Supporter.email)))) == how_many(session, Supporter) == 75
         assert how_many(session, Reminder) == 75
+
+
+@pytest.mark.parametrize("table", ["supporters", "outbox_mails", "gateway_events"])
+def test_an_erasure_between_reading_and_writing_is_never_undone(desk: Desk, desk_of, table: str) -> None:
+    def with_keys(*keys: str) -> Desk:
+        return desk_of(settings_for(desk.settings.database_url, SECRET_KEYS=",".join(keys)))
+
+    before, reader = with_keys(OLD), "a@news.example"
+    gift = give(before, reader)
+    keep_mail(before, reader)
+    with before.database.transaction() as session:
+        raw = RawEvent(reference="evt_1", kind="paid", occurred_at=before.clock(), payload=reader)
+        keep_event(session, "sandbox", raw, source=WEBHOOK, now=before.clock())
+        session.execute(update(GatewayEvent).values(pledge_id=gift))
+    rotating = with_keys(NEW, OLD)
+
+    def erase(session: Session) -> None:
+        erase_supporter(session, reader, now=rotating.clock())
+
+    waited: list[bool] = []
+    with interleaving(rotating.database.engine) as between:
+        words = (f"FROM {table}", "substr(")
+        between.after_statement(*words, deed=lambda: waited.append(must_wait(rotating, erase)))
+        rotate(rotating)
+    if waited[0]:
+        with rotating.database.transaction() as session:
+            erase(session)
+    with rotating.database.reading() as session:
+        assert how_many(session, Supporter) == how_many(session, OutboxMail) == 0
+        assert session.scalars(select(GatewayEvent.payload)).all() == [None]
 
 
 def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None:
