@@ -1,0 +1,143 @@
+"""What the reconciler finishes, and what it leaves alone: a request that still runs, and what is not its own."""
+
+import datetime
+import uuid
+from collections import Counter
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from schemas.vocabulary import Frequency, PledgeStatus, RefundStatus
+from service.db.base import new_id
+from service.db.payment import Payment, Refund
+from service.db.pledge import Pledge
+from service.desk import Desk
+from service.domain.campaigns.terms import find_campaign
+from service.domain.events.finishing import LEFT_ALONE_FOR, finish_orders
+from service.domain.pledges.making import PledgeWish, make_pledge
+from service.gateways.stripe.client import WITHIN
+from tests.doubles.stripe_api import StripeDouble
+from tests.events.shop import Shop
+
+MINUTE, SECOND = datetime.timedelta(minutes=1), datetime.timedelta(seconds=1)
+DAY = datetime.timedelta(days=1)
+
+
+def finish(desk: Desk) -> Counter[str]:
+    return finish_orders(desk.database.transaction, desk.gateway, links=desk.links, clock=desk.clock)
+
+
+def begun(desk: Desk, **changes: Any) -> uuid.UUID:
+    """Write a pledge down whose checkout was never opened, as before a crash; return its id."""
+    wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
+    with desk.database.transaction() as session:
+        pledge = make_pledge(session, find_campaign(session, "default"), wish, gateway="stripe", now=desk.clock())
+        for name, value in changes.items():
+            setattr(pledge, name, value)
+        return pledge.id
+
+
+def sessions(stripe: StripeDouble) -> int:
+    return len(stripe.account.all("checkout.session"))
+
+
+@pytest.mark.parametrize(
+    ("age", "is_finished"),
+    [
+        (0 * SECOND, False),
+        (30 * SECOND, False),
+        (MINUTE - SECOND, False),
+        (MINUTE, True),
+        (DAY - SECOND, True),
+        # After a day Stripe has forgotten the key: it would open a second checkout.
+        (DAY, False),
+    ],
+)
+def test_running_request_is_left_alone_and_crashed_one_is_finished_for_a_day(
+    desk: Desk, stripe: StripeDouble, age: datetime.timedelta, *, is_finished: bool
+) -> None:
+    pledge = begun(desk)
+    desk.clock.now += age
+    assert finish(desk) == ({"checkouts": 1} if is_finished else {})
+    assert sessions(stripe) == int(is_finished)
+    with desk.database.reading() as session:
+        assert (session.get_one(Pledge, pledge).checkout_url is not None) == is_finished
+
+
+def test_request_is_left_alone_for_longer_than_the_longest_gateway_call() -> None:
+    assert LEFT_ALONE_FOR > WITHIN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gateway": "sandbox"},
+        {"status": PledgeStatus.EXPIRED},
+        {"gateway_reference": "cs_known", "checkout_url": "https://pay.example/"},
+    ],
+    ids=["another gateway's", "expired", "opened"],
+)
+def test_checkout_that_is_not_unfinished_is_not_opened(
+    desk: Desk, stripe: StripeDouble, changes: dict[str, Any]
+) -> None:
+    begun(desk, **changes)
+    desk.clock.now += 2 * MINUTE
+    assert finish(desk) == {}
+    assert sessions(stripe) == 0
+
+
+@pytest.fixture
+def running(shop: Shop) -> uuid.UUID:
+    """Return a monthly pledge that was paid."""
+    opened = shop.open(Frequency.MONTHLY)
+    shop.stripe.pay(shop.session_of(opened))
+    shop.keep(*shop.stripe.events)
+    shop.work_until_nothing_waits()
+    return opened.id
+
+
+def want(desk: Desk, **changes: Any) -> None:
+    with desk.database.transaction() as session:
+        session.execute(update(Pledge).values(**changes))
+
+
+def test_wished_end_and_amount_are_finished_once(desk: Desk, stripe: StripeDouble, running: uuid.UUID) -> None:
+    want(desk, wanted_minor=900)
+    assert finish(desk) == {"amounts": 1}
+    want(desk, cancel_requested_at=desk.clock())
+    assert finish(desk) == {"cancellations": 1}
+    assert finish(desk) == {}
+    with desk.database.reading() as session:
+        pledge = session.get_one(Pledge, running)
+    assert (pledge.amount_minor, pledge.status) == (900, PledgeStatus.CANCELLED)
+    assert stripe.get(pledge.subscription_reference)["status"] == "canceled"
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize("changes", [{"gateway": "sandbox"}, {"status": PledgeStatus.CANCELLED}], ids=str)
+def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(desk: Desk, changes: dict[str, Any]) -> None:
+    want(desk, wanted_minor=900, cancel_requested_at=desk.clock(), **changes)
+    assert finish(desk) == {}
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(
+    ("status", "gateway", "is_finished"),
+    [
+        (RefundStatus.REQUESTED, "stripe", True),
+        (RefundStatus.REQUESTED, "sandbox", False),
+        (RefundStatus.SUCCEEDED, "stripe", False),
+        (RefundStatus.FAILED, "stripe", False),
+    ],
+)
+def test_only_a_requested_refund_of_this_gateway_is_ordered(
+    desk: Desk, stripe: StripeDouble, status: RefundStatus, gateway: str, *, is_finished: bool
+) -> None:
+    with desk.database.transaction() as session:
+        payment = session.scalars(select(Payment)).one()
+        fields = {"payment_id": payment.id, "amount_minor": 200, "currency": "USD", "created_at": desk.clock()}
+        session.add(Refund(id=new_id(), status=status, **fields))
+        payment.gateway = gateway
+    assert finish(desk) == ({"refunds": 1} if is_finished else {})
+    assert len(stripe.account.all("refund")) == int(is_finished)
