@@ -58,6 +58,21 @@ def test_a_listed_page_is_let_in_by_name(client: FlaskClient, origin: str) -> No
         assert "Origin" in response.headers["Vary"]
 
 
+@pytest.mark.parametrize("written", ["https://paper.example/", "https://Paper.Example", "https://PAPER.example/"])
+def test_a_page_is_let_in_however_its_newsroom_wrote_its_origin(
+    client: FlaskClient, desk: Desk, written: str
+) -> None:
+    change_campaign(desk, origins=[written])
+    for response in (
+        client.get("/v1/campaigns/default", headers={"Origin": PAPER}),
+        pledge(client, origin=PAPER),
+        remind(client, origin=PAPER),
+    ):
+        assert response.status_code in (200, 201)
+        assert response.headers[ALLOW] == PAPER
+    assert_problem(pledge(client, origin=STRANGER), 403, "origin_not_allowed")
+
+
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize(
     "origin",

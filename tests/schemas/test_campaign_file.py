@@ -26,3 +26,21 @@ def test_the_smallest_usual_amount_is_two_dollars_at_every_frequency() -> None:
         ("monthly", 200),
         ("annual", 200),
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("https://paper.example", "https://paper.example"),
+        ("https://paper.example/", "https://paper.example"),
+        ("https://Paper.Example", "https://paper.example"),
+        ("http://LOCALHOST:3000/", "http://localhost:3000"),
+        ("*", "*"),
+    ],
+)
+def test_origin_is_kept_as_browsers_send_it(written: str, kept: str) -> None:
+    assert CampaignFile().load(SHORT | {"origins": [written]})["origins"] == [kept]
+
+
+def test_return_host_is_kept_in_lower_case() -> None:
+    assert CampaignFile().load(SHORT | {"return_hosts": ["Paper.Example"]})["return_hosts"] == ["paper.example"]
