@@ -12,6 +12,7 @@ from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge
 from service.desk import Desk
 from service.domain.ports import ANY_AMOUNT, ChargeLimits, Checkout, CheckoutOrder, GatewayUnavailable
+from service.gateways.stripe.client import WITHIN
 from service.web import put_desk
 from tests.api.wire import PLEDGE, a_key, assert_problem, change_campaign, count, pay, pledge
 from tests.clock import Clock
@@ -207,4 +208,26 @@ def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
     assert_problem(pledge(counter, key=key), 409, "request_in_progress")
     clock.advance(seconds=31)
     assert pledge(counter, key=key).status_code == 201
+    assert count(desk, Pledge) == 1
+
+
+@pytest.mark.parametrize("after_a_crash", [False, True])
+def test_key_is_held_for_longer_than_the_longest_gateway_call(
+    app: Flask, counter: FlaskClient, desk: Desk, gateway: Gateway, clock: Clock, *, after_a_crash: bool
+) -> None:
+    key, met = a_key(), []
+    if after_a_crash:
+        # The first let go of the key, so that it is its repeat that holds it while the gateway is asked.
+        assert pledge(counter, key=key).status_code == 503
+    gateway.up = True
+
+    def meanwhile() -> None:
+        gateway.meanwhile = lambda: None
+        clock.advance(seconds=WITHIN.total_seconds())
+        met.append(pledge(app.test_client(), key=key))
+
+    gateway.meanwhile = meanwhile
+    assert pledge(counter, key=key).status_code == 201
+    assert_problem(met[0], 409, "request_in_progress")
+    assert len(gateway.orders) == (2 if after_a_crash else 1)
     assert count(desk, Pledge) == 1
