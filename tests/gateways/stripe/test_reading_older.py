@@ -95,6 +95,45 @@ def test_what_a_change_of_price_adds_does_not_move_the_renewal(events: StripeEve
     assert ahead.renews_at == MOMENT
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_renewal_follows_the_last_line_to_end_and_the_first_to_begin(
+    events: StripeEvents, order: tuple[int, ...]
+) -> None:
+    periods = [{"start": AT + number * 86400, "end": AT + (30 + number) * 86400} for number in order]
+    lines = {"data": [{"period": period} for period in periods]}
+    (paid,) = read(events, "invoice.paid", OLD_INVOICE | {"metadata": OURS, "lines": lines})
+    assert paid.renews_at == MOMENT + datetime.timedelta(days=32)
+    (ahead,) = read(events, "invoice.upcoming", OLD_INVOICE | {"metadata": OURS, "lines": lines})
+    assert ahead.renews_at == MOMENT
+
+
+@pytest.mark.parametrize(("counted", "number"), [(0, 1), (1, 1), (4, 4), (None, 1), ("2", 1)])
+def test_a_try_that_failed_is_counted_from_one(events: StripeEvents, counted: object, number: int) -> None:
+    (missed,) = read(events, "invoice.payment_failed", OLD_INVOICE | {"attempt_count": counted})
+    assert (missed.number, missed.reference) == (number, f"in_1Old#{number}")
+
+
+def test_a_payment_came_when_the_bill_was_paid_and_not_when_that_was_told(events: StripeEvents) -> None:
+    bill = OLD_INVOICE | {"metadata": OURS, "status_transitions": {"paid_at": AT - 60}}
+    (paid,) = read(events, "invoice.paid", bill)
+    assert paid.at == MOMENT - datetime.timedelta(seconds=60)
+    (paid,) = read(events, "invoice.paid", bill | {"status_transitions": {}})
+    assert paid.at == MOMENT
+
+
+def test_a_subscription_of_several_items_costs_their_sum_and_renews_with_the_first(events: StripeEvents) -> None:
+    items = [
+        {"price": {"unit_amount": 500}, "quantity": 2, "current_period_end": AT + 40 * 86400},
+        {"plan": {"amount": 300}, "current_period_end": AT + 30 * 86400},
+    ]
+    several = OLD_SUBSCRIPTION | {"items": {"data": items}, "current_period_end": AT + 99 * 86400}
+    (standing,) = read(events, "customer.subscription.updated", several)
+    assert (standing.money, standing.renews_at) == (Money(1300, "USD"), MOMENT + MONTH)
+    unknown = several | {"items": {"data": [*items, {"price": {"unit_amount": None}}]}}
+    (standing,) = read(events, "customer.subscription.updated", unknown)
+    assert standing.money is None
+
+
 def test_an_announced_bill_without_lines_says_when_it_is_tried(events: StripeEvents) -> None:
     (ahead,) = read(events, "invoice.upcoming", OLD_INVOICE | {"metadata": OURS, "lines": {"data": []}})
     assert ahead.renews_at == MOMENT + datetime.timedelta(days=3)

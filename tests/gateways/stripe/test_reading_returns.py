@@ -61,6 +61,40 @@ def test_a_refund_that_a_bank_sent_back_has_failed(
     ]
 
 
+@pytest.mark.parametrize(
+    ("status", "failed"),
+    [
+        ("succeeded", False),
+        ("pending", False),
+        ("requires_action", False),
+        ("failed", True),
+        ("canceled", True),
+        ("of_tomorrow", False),
+    ],
+)
+def test_a_failed_or_cancelled_refund_did_not_reach_the_reader(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, status: str, *, failed: bool
+) -> None:
+    charge = double.charge_of(give(gateway, double)["id"])
+    refund = double.refund(charge["id"], 300)
+    double.account.things[refund["id"]]["status"] = status
+    (news,) = told(events, lasts("charge.refunded"))
+    assert isinstance(news, Refunded)
+    assert (news.refund, news.money, news.failed) == (refund["id"], Money(300, "USD"), failed)
+
+
+@pytest.mark.parametrize("status", ["needs_response", "under_review", "of_tomorrow"])
+def test_an_undecided_dispute_is_open(
+    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, status: str
+) -> None:
+    double.open_dispute(double.charge_of(give(gateway, double)["id"])["id"])
+    event = lasts("charge.dispute.created")
+    event["data"]["object"]["status"] = status
+    (news,) = told(events, event)
+    assert isinstance(news, Disputed)
+    assert news.status == DisputeStatus.OPEN
+
+
 @pytest.mark.parametrize(("outcome", "status"), [("won", DisputeStatus.WON), ("lost", DisputeStatus.LOST)])
 @pytest.mark.parametrize("recurring", [True, False])
 def test_a_dispute_leads_to_its_payment_and_is_decided(
