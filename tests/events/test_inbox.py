@@ -27,7 +27,7 @@ from service.domain.pledges.making import ABANDONED_AFTER, expire_abandoned_pled
 from service.domain.ports import RawEvent
 from service.gateways.stripe.client import WITHIN
 from tests.api.wire import add_pledges
-from tests.interleaving import must_wait
+from tests.interleaving import interleaving, must_wait
 
 SECOND = datetime.timedelta(seconds=1)
 
@@ -133,7 +133,12 @@ def test_the_longest_due_are_taken_first_and_only_what_is_due(desk: Desk) -> Non
         for reference, due in (("evt_late", 0), ("evt_early", -5), ("evt_not_yet", 1)):
             at = desk.clock() + due * SECOND
             session.execute(update(GatewayEvent).where(GatewayEvent.reference == reference).values(retry_at=at))
-    assert take(desk, limit=1) == ["evt_early"]
+    with desk.database.transaction() as session:
+        # No index may bring them in order by chance.
+        session.execute(text("SET LOCAL enable_indexscan = off"))
+        session.execute(text("SET LOCAL enable_bitmapscan = off"))
+        [taken] = take_events(session, "stripe", now=desk.clock(), limit=1)
+    assert taken == ids(desk)["evt_early"]
     assert take(desk) == ["evt_late"]
     assert take(desk) == []
     desk.clock.now += SECOND
@@ -184,6 +189,19 @@ def test_an_event_is_held_until_the_transaction_ends(desk: Desk) -> None:
         assert must_wait(desk, lambda other: hold_event(other, event_id))
         assert must_wait(desk, lambda other: reopen_event(other, event_id, now=desk.clock()))
     assert not must_wait(desk, lambda other: hold_event(other, event_id))
+
+
+def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(desk: Desk) -> None:
+    keep(desk, "evt_1")
+
+    def apply() -> None:
+        with desk.database.transaction() as session:
+            session.execute(update(GatewayEvent).values(status=EventStatus.APPLIED))
+
+    with interleaving(desk.database.engine) as between:
+        between.before_lock("gateway_events", apply)
+        with desk.database.transaction() as session, pytest.raises(IllegalMove, match="applied already"):
+            reopen_event(session, ids(desk)["evt_1"], now=desk.clock())
 
 
 def test_an_event_is_kept_once_for_each_gateway(desk: Desk) -> None:
