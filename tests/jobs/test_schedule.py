@@ -1,0 +1,125 @@
+"""The schedule: which jobs there are, how often each runs, that a late tick counts, and that each does run."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import select
+
+from jobs.record import JobRecord
+from jobs.schedule import JOBS, Job
+from jobs.worker import make_scheduler, run_once
+from schemas.vocabulary import JobOutcome
+from service.db.heartbeat import Heartbeat
+from service.db.job_run import JobRun
+from service.desk import Desk
+from tests.doubles.stripe_api import KEY, StripeDouble
+from tests.jobs.posts import told_to_stop
+from tests.processes import wait_until, worker
+
+SECONDS_BETWEEN_RUNS = {
+    "beat": 5,
+    "send_reminders": 5,
+    "return_lost_reminders": 5,
+    "send_notices": 2,
+    "return_lost_notices": 5,
+    "apply_gateway_events": 2,
+    "note_vanished_workers": 30,
+    "fetch_balances": 60,
+    "reconcile": 600,
+    "announce_renewals": 3600,
+    "expire_pledges": 600,
+    "forget_event_payloads": 3600,
+    "forget_idempotency_keys": 3600,
+    "forget_job_runs": 3600,
+    "forget_notices": 3600,
+    "forget_readers": 3600,
+}
+
+
+def test_every_job_is_scheduled_at_its_interval() -> None:
+    assert {job.name: job.every_seconds for job in JOBS} == SECONDS_BETWEEN_RUNS
+    assert len(JOBS) == len(SECONDS_BETWEEN_RUNS)
+
+
+def test_every_row_runs_the_function_that_it_names() -> None:
+    assert [job.run.__name__ for job in JOBS] == [job.name for job in JOBS]
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def paused_scheduler(desk: Desk, stop: threading.Event) -> Iterator[BackgroundScheduler]:
+    """Return the worker's scheduler, which starts no job before it is resumed."""
+    scheduler = make_scheduler(desk, stop)
+    scheduler.start(paused=True)
+    yield scheduler
+    stop.set()
+    if scheduler.running:
+        scheduler.shutdown(wait=True)
+
+
+def test_the_scheduler_takes_every_job_at_its_interval_and_never_twice_at_once(
+    paused_scheduler: BackgroundScheduler,
+) -> None:
+    scheduled = paused_scheduler.get_jobs()
+    assert {job.id: job.trigger.interval.total_seconds() for job in scheduled} == SECONDS_BETWEEN_RUNS
+    assert {job.max_instances for job in scheduled} == {1}
+
+
+def test_a_tick_that_comes_hours_late_still_runs_the_job_and_runs_it_once(
+    desk: Desk, paused_scheduler: BackgroundScheduler
+) -> None:
+    ticks: list[JobExecutionEvent] = []
+    paused_scheduler.add_listener(ticks.append, EVENT_JOB_EXECUTED | EVENT_JOB_MISSED)
+    for scheduled in paused_scheduler.get_jobs():
+        if scheduled.id != "forget_job_runs":
+            scheduled.remove()
+    hourly = paused_scheduler.get_job("forget_job_runs")
+    # Three runs were missed, the last by half an hour.
+    hourly.modify(next_run_time=hourly.next_run_time - 2.5 * hourly.trigger.interval)
+    paused_scheduler.resume()
+    wait_until(lambda: ticks, what="the late tick")
+    paused_scheduler.shutdown(wait=True)
+    assert [tick.code for tick in ticks] == [EVENT_JOB_EXECUTED]
+    assert recorded(desk) == {"forget_job_runs"}
+
+
+def test_no_job_begins_once_the_worker_was_told_to_stop(desk: Desk) -> None:
+    ran = []
+    run_once(Job("some_job", lambda *_: ran.append(True), 5), desk, JobRecord(desk), told_to_stop())
+    assert ran == []
+    assert recorded(desk) == set()
+
+
+def recorded(desk: Desk) -> set[str]:
+    """Return the jobs that have a run on record."""
+    with desk.database.reading() as session:
+        return set(session.scalars(select(JobRun.job)))
+
+
+def beats(desk: Desk) -> list[str]:
+    with desk.database.reading() as session:
+        return list(session.scalars(select(Heartbeat.process)))
+
+
+def test_a_real_worker_runs_every_job_as_soon_as_it_starts(desk: Desk, tmp_path: Path) -> None:
+    with StripeDouble() as stripe:
+        # Some jobs only look where money is taken by a gateway that is not our own.
+        taking_money = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
+        with worker(desk.settings.database_url, tmp_path / "log", **taking_money):
+            expected = set(SECONDS_BETWEEN_RUNS) - {"beat"}
+            wait_until(
+                lambda: beats(desk) and recorded(desk) == expected,
+                what=f"a heartbeat and a run of every job, see {tmp_path / 'log'}",
+            )
+    assert recorded(desk) == expected
+    with desk.database.reading() as session:
+        failed = session.scalars(select(JobRun.job).where(JobRun.outcome != JobOutcome.DONE)).all()
+    assert failed == []
