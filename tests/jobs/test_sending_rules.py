@@ -8,8 +8,10 @@ import time
 import pytest
 from sqlalchemy import update
 
+from jobs.notice_books import NoticeBooks
+from jobs.reminder_books import ReminderBooks
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import ReminderStatus
+from schemas.vocabulary import NoticeKind, ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Desk
 from service.domain.mail.pace import reserve_slots
@@ -19,6 +21,7 @@ from service.domain.ports import (
 )
 from tests.clock import Clock
 from tests.db.people import ask
+from tests.jobs import notices
 from tests.jobs.posts import READER, Post, at_any_hour, find, run
 
 
@@ -85,11 +88,41 @@ def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(desk: Desk, c
     assert reserve(2) == [0, 0.25]
 
 
+def at_rate(desk: Desk, rate: float | None) -> Desk:
+    """Return the desk with a limit on how many mails leave a second, at any hour."""
+    mail = dataclasses.replace(desk.settings.mail, rate=rate, keeps_hours=False)
+    return dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail))
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.19])
+def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
+    desk: Desk, clock: Clock, rate: float
+) -> None:
+    slow = at_rate(desk, rate)
+    ask(desk, READER)
+    clock.advance(days=32)
+    notices.put(desk, NoticeKind.RECEIPT, to="giver@news.example")
+    assert run(slow, Post())["sent"] == 1
+    # The receipt's turn is after the reminder's: both leave at one rate.
+    clock.advance(seconds=1 / rate)
+    assert notices.run(slow, Post())["sent"] == 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "reminders", "receipts"),
+    [(None, 100, 20), (0.01, 1, 1), (0.2, 1, 1), (1, 5, 5), (10, 50, 20), (10_000, 100, 20)],
+)
+def test_a_batch_is_what_leaves_in_five_seconds_and_no_more_than_the_largest(
+    desk: Desk, rate: float | None, reminders: int, receipts: int
+) -> None:
+    desk, stop = at_rate(desk, rate), threading.Event()
+    assert (ReminderBooks(desk, stop).batch_size(), NoticeBooks(desk, stop).batch_size()) == (reminders, receipts)
+
+
 def test_mails_leave_no_faster_than_the_rate(desk: Desk) -> None:
     for number in range(6):
         ask(desk, f"reader-{number}@news.example")
-    mail = dataclasses.replace(desk.settings.mail, rate=20.0, keeps_hours=False)
-    desk = dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail), clock=real_clock)
+    desk = dataclasses.replace(at_rate(desk, 20.0), clock=real_clock)
     with desk.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=real_clock()))
     left: list[float] = []
