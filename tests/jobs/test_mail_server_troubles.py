@@ -18,7 +18,7 @@ from service.domain.ports import (
 )
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import READER, Post, find, history, run, with_post
+from tests.jobs.posts import READER, Post, at_any_hour, find, history, run, with_post
 
 
 def test_a_server_that_is_away_costs_no_reminder_an_attempt(desk: Desk, clock: Clock) -> None:
@@ -106,6 +106,37 @@ def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clo
     breaker.trip(clock(), needs_somebody=False)
     breaker.reset()
     assert breaker.lets_through(clock())
+
+
+def pause_after_an_outage(desk: Desk, clock: Clock) -> float:
+    """Let the server be away once; return for how many seconds it is then left alone."""
+    desk.breaker.trip(clock(), needs_somebody=False)
+    began = clock()
+    while not desk.breaker.lets_through(clock()):
+        clock.advance(seconds=0.5)
+    return (clock() - began).total_seconds()
+
+
+def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(desk: Desk, clock: Clock) -> None:
+    desk = with_post(at_any_hour(desk), Post())
+    for _ in range(5):
+        pause_after_an_outage(desk, clock)
+    assert desk.breaker.is_wary
+    ask(desk, READER)
+    clock.advance(days=32)
+    assert send_reminders(desk, threading.Event())["sent"] == 1
+    assert not desk.breaker.is_wary
+    # A first pause lasts for five seconds at most, a sixth for half a minute at least.
+    assert pause_after_an_outage(desk, clock) <= 5.5
+
+
+def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(desk: Desk, clock: Clock) -> None:
+    post = Post()
+    desk = with_post(desk, post)
+    pause_after_an_outage(desk, clock)
+    assert send_reminders(desk, threading.Event()) == {}
+    assert post.opened == 0
+    assert desk.breaker.is_wary
 
 
 @pytest.mark.parametrize("held", [False, True])

@@ -18,7 +18,8 @@ from service.db.supporter import Supporter
 from service.desk import Desk
 from service.domain.campaigns.terms import find_campaign
 from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
-from service.domain.ports import MailDelayed, MailRefused, ReminderLetter
+from service.domain.mail.tallies import tallies
+from service.domain.ports import Mail, MailDelayed, MailRefused, ReminderLetter
 from service.domain.reminders.failures import retry_reminder
 from tests.clock import Clock
 from tests.db.people import ask
@@ -174,6 +175,33 @@ def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(desk: Desk, 
     assert len(headers) == 46
     # A name stands at the beginning of a line; the letters alone can also come up in a token.
     assert not any(re.search("^bcc", head, re.IGNORECASE | re.MULTILINE) for head in headers)
+
+
+class CannotWrite(Post):
+    """A mailer that cannot make a mail of the letters to one address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+
+    def write(self, letter: ReminderLetter) -> Mail:
+        if letter.to == self._address:
+            raise ValueError("no header holds this")
+        return super().write(letter)
+
+
+@pytest.mark.parametrize("bad", range(3))
+def test_a_mail_that_cannot_be_made_is_counted_once_as_failed_and_as_nothing_else(
+    desk: Desk, clock: Clock, bad: int
+) -> None:
+    asked = [ask(desk, f"reader-{number}@news.example") for number in range(3)]
+    clock.advance(days=32)
+    counts = run(desk, CannotWrite(f"reader-{bad}@news.example"))
+    assert {name: count for name, count in counts.items() if count} == {"sent": 2, "failed": 1}
+    assert find(desk, asked[bad]).status == ReminderStatus.FAILED
+    assert history(desk, asked[bad])[-1] == ("fail", "failed")
+    with desk.database.reading() as session:
+        assert {name: count for name, count in tallies(session).items() if count} == {"sent": 2, "failed": 1}
 
 
 def test_a_database_that_goes_away_is_no_fault_of_the_reminder(desk: Desk, clock: Clock) -> None:
