@@ -1,18 +1,26 @@
 """Notices whose worker vanished: what is on record of the mail decides, and nobody records over a successor."""
 
 import dataclasses
+import datetime
 import threading
 import uuid
 
 import pytest
+from sqlalchemy import text
 
+from jobs.beat import beat
 from jobs.send_notices import return_lost_notices
 from schemas.vocabulary import DeliveryOutcome, NoticeKind, NoticeStatus
+from service.db.notice import Notice
 from service.desk import Desk
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import Reply
-from service.domain.notice_mail.claims import claim_due_notices
+from service.domain.mail.tallies import tallies
+from service.domain.notice_mail.claims import NoticeClaim, claim_due_notices
 from service.domain.notice_mail.deliveries import begin_notice, record_notice_reply
+from service.domain.notice_mail.letters import write_notices
+from service.domain.notice_mail.settling import refuse_notice, settle_notices
+from service.domain.notice_mail.settling import return_lost_notices as settle_lost
 from tests.clock import Clock
 from tests.jobs.notices import find, put, run
 from tests.jobs.posts import Post
@@ -20,7 +28,7 @@ from tests.jobs.posts import Post
 GO_ON = threading.Event()
 
 
-def vanish_with_a_mail_in_hand(desk: Desk, worker: uuid.UUID):
+def vanish_with_a_mail_in_hand(desk: Desk, worker: uuid.UUID) -> NoticeClaim:
     """Claim and begin as a worker that is then heard of no more; return its claim."""
     with desk.database.transaction() as session:
         [claim] = claim_due_notices(session, worker=worker, now=desk.clock(), limit=1, lease=desk.lease)
@@ -66,3 +74,114 @@ def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(desk: Desk, clo
     assert run(desk, post)["sent"] == 1
     assert post.letters == []
     assert find(desk, notice_id).status == NoticeStatus.SENT
+
+
+def lose_the_lease(desk: Desk, clock: Clock) -> tuple[NoticeClaim, NoticeClaim]:
+    """Have a worker vanish with a mail in hand and another take the notice; return the claims of both."""
+    late = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+    clock.advance(minutes=10)
+    return_lost_notices(desk, GO_ON)
+    return late, vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+
+
+def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_successor_holds(
+    desk: Desk, clock: Clock
+) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    late, held = lose_the_lease(desk, clock)
+    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+        refuse_notice(session, late, reason="could not be written", now=clock())
+    with desk.database.transaction() as session:
+        assert settle_notices(session, [late], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
+        assert write_notices(session, [late], links=desk.links, now=clock()).letters == []
+    notice = find(desk, notice_id)
+    assert (notice.status, notice.lease_number) == (NoticeStatus.SENDING, held.lease_number)
+    with desk.database.transaction() as session:
+        refuse_notice(session, held, reason="could not be written", now=clock())
+    notice = find(desk, notice_id)
+    assert (notice.status, notice.reason, notice.ended_at) == ("failed", "could not be written", clock())
+    with desk.database.reading() as session:
+        assert tallies(session)["failed"] == 1
+
+
+def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(desk: Desk, clock: Clock) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    over = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+    clock.advance(minutes=10)
+    return_lost_notices(desk, GO_ON)
+    assert find(desk, notice_id).lease_number == over.lease_number
+    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+        begin_notice(session, over, now=clock())
+    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+        refuse_notice(session, over, reason="could not be written", now=clock())
+    with desk.database.transaction() as session:
+        assert settle_notices(session, [over], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
+        assert write_notices(session, [over], links=desk.links, now=clock()).letters == []
+    assert find(desk, notice_id).status == NoticeStatus.SCHEDULED
+
+
+def say(desk: Desk, claim: NoticeClaim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
+    with desk.database.transaction() as session:
+        record_notice_reply(session, Reply(claim, outcome, words), now=desk.clock())
+
+
+def test_an_attempt_is_taken_back_once_however_often_it_is_said(desk: Desk) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    claim = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+    say(desk, claim, DeliveryOutcome.WITHDRAWN)
+    with pytest.raises(LeaseLost):
+        say(desk, claim, DeliveryOutcome.WITHDRAWN)
+    assert find(desk, notice_id).attempts == 0
+
+
+def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_heard(desk: Desk) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+    claim = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+    for _ in range(2):
+        say(desk, claim, DeliveryOutcome.ACCEPTED, "2" * 400)
+    for outcome in set(DeliveryOutcome) - {DeliveryOutcome.ACCEPTED}:
+        with pytest.raises(LeaseLost):
+            say(desk, claim, outcome)
+    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+        begin_notice(session, claim, now=desk.clock())
+    notice = find(desk, notice_id)
+    assert (notice.outcome, notice.attempts, notice.reply) == (DeliveryOutcome.ACCEPTED, 1, "2" * 300)
+
+
+def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(desk: Desk, clock: Clock) -> None:
+    held, free = put(desk, NoticeKind.RECEIPT), put(desk, NoticeKind.SIGN_IN)
+
+    def claim_at_once() -> list[uuid.UUID]:
+        with desk.database.transaction() as session:
+            session.execute(text("SET LOCAL lock_timeout = '2s'"))
+            claims = claim_due_notices(session, worker=uuid.uuid4(), now=clock(), limit=10, lease=desk.lease)
+        return [claim.notice_id for claim in claims]
+
+    def take_up_at_once() -> dict[str, int]:
+        with desk.database.transaction() as session:
+            session.execute(text("SET LOCAL lock_timeout = '2s'"))
+            return dict(settle_lost(session, holds_doubtful=False, now=clock()))
+
+    with desk.database.transaction() as session:
+        session.get_one(Notice, held, with_for_update=True)
+        assert claim_at_once() == [free]
+    with desk.database.transaction() as session:
+        session.get_one(Notice, free, with_for_update=True)
+        assert claim_at_once() == [held]
+        clock.advance(minutes=10)
+        assert take_up_at_once() == {"handed_back": 1}
+    assert take_up_at_once() == {"handed_back": 1}
+
+
+def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(desk: Desk, clock: Clock) -> None:
+    put(desk, NoticeKind.RECEIPT)
+    worker = uuid.uuid4()
+    vanish_with_a_mail_in_hand(desk, worker)
+    for _ in range(3):
+        clock.now += desk.lease - datetime.timedelta(seconds=1)
+        beat(dataclasses.replace(desk, worker_id=worker), GO_ON)
+        assert return_lost_notices(desk, GO_ON) == {}
+    clock.now += desk.lease - datetime.timedelta(seconds=1)
+    beat(dataclasses.replace(desk, worker_id=uuid.uuid4()), GO_ON)
+    clock.advance(seconds=1)
+    assert return_lost_notices(desk, GO_ON) == {"in_doubt": 1}
