@@ -5,15 +5,21 @@ import threading
 import uuid
 
 import pytest
+from sqlalchemy import select, text
 
 from jobs.announce_renewals import announce_renewals
 from schemas.vocabulary import Frequency, NoticeKind, PledgeStatus
+from service.db.notice import Notice
+from service.db.pledge import Pledge
 from service.desk import Desk
+from service.domain.notices.renewals import announce_next_renewals
+from tests.api.wire import change_campaign
 from tests.clock import Clock
 from tests.jobs.notices import change_pledge, put, put_pledge, run, standing
 from tests.jobs.posts import Post
 
 GO_ON = threading.Event()
+MOMENT = datetime.timedelta(microseconds=1)
 
 
 def annual(desk: Desk, *, days: int, **changes) -> uuid.UUID:
@@ -67,3 +73,67 @@ def test_one_renewal_that_is_told_under_two_dates_is_told_once(desk: Desk) -> No
     run(desk, post)
     assert len(post.letters) == 1
     assert standing(desk) == {"sent": 1, "skipped": 1}
+
+
+def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_is_at_home(
+    desk: Desk, clock: Clock
+) -> None:
+    change_campaign(desk, timezone="Pacific/Auckland")
+    pledge_id = annual(desk, days=20)
+    # In Auckland it is noon on the 14th.
+    change_pledge(desk, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
+    announce_renewals(desk, GO_ON)
+    with desk.database.reading() as session:
+        notice = session.scalars(select(Notice)).one()
+    assert (notice.falls_on, notice.about) == (datetime.date(2026, 12, 14), f"{pledge_id}:2026-12-14")
+    # Fifteen days before at nine o'clock in Auckland.
+    assert notice.due_at == datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("renews_after", "announced"),
+    [
+        (datetime.timedelta(), 0),
+        (MOMENT, 1),
+        (datetime.timedelta(days=21), 1),
+        (datetime.timedelta(days=21) + MOMENT, 0),
+    ],
+)
+def test_what_renews_from_now_on_and_within_three_weeks_is_announced(
+    desk: Desk, renews_after: datetime.timedelta, announced: int
+) -> None:
+    change_pledge(desk, annual(desk, days=1), renews_at=desk.clock() + renews_after)
+    assert announce_renewals(desk, GO_ON) == {"announced": announced}
+
+
+def test_the_renewal_of_the_next_year_is_announced_as_well(desk: Desk, clock: Clock) -> None:
+    pledge_id = annual(desk, days=10)
+    announce_renewals(desk, GO_ON)
+    run(desk, Post())
+    clock.advance(days=360)
+    change_pledge(desk, pledge_id, renews_at=clock() + datetime.timedelta(days=15))
+    post = Post()
+    assert announce_renewals(desk, GO_ON) == {"announced": 1}
+    run(desk, post)
+    assert len(post.letters) == 1
+
+
+@pytest.mark.parametrize(("days_apart", "told"), [(30, 1), (31, 2)])
+def test_dates_at_most_thirty_days_apart_are_of_one_renewal(desk: Desk, days_apart: int, told: int) -> None:
+    pledge_id = put_pledge(desk, frequency=Frequency.ANNUAL)
+    first = datetime.date(2026, 12, 4)
+    for falls_on in (first, first + datetime.timedelta(days=days_apart)):
+        put(desk, NoticeKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
+    post = Post()
+    run(desk, post)
+    assert len(post.letters) == told
+
+
+def test_pledges_that_another_session_holds_are_announced_later(desk: Desk) -> None:
+    held, _ = annual(desk, days=10), annual(desk, days=11)
+    with desk.database.transaction() as session:
+        session.get_one(Pledge, held, with_for_update=True)
+        with desk.database.transaction() as other:
+            other.execute(text("SET LOCAL lock_timeout = '2s'"))
+            assert announce_next_renewals(other, now=desk.clock()) == 1
+    assert announce_renewals(desk, GO_ON) == {"announced": 1}

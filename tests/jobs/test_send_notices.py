@@ -15,15 +15,19 @@ from service.db.sign_in import SignIn
 from service.desk import Desk
 from service.domain.mail.backoff import MOST_ATTEMPTS
 from service.domain.mail.tallies import tallies
-from service.domain.ports import MailDelayed, MailRefused, MailServerAway, NoticeLetter
+from service.domain.ports import MailDelayed, MailRefused, MailServerAway, MailServerRefusesUs, NoticeLetter
 from service.domain.supporters import erase_supporter
 from service.domain.suppression import suppress
+from tests.api.wire import change_campaign
 from tests.clock import Clock
 from tests.jobs.notices import change_pledge, find, put, put_pledge, run, with_notice_post
 from tests.jobs.posts import READER, Post, told_to_stop, with_post
 
 GO_ON = threading.Event()
 FOREVER = datetime.date(2030, 1, 1)
+MOMENT = datetime.timedelta(microseconds=1)
+# Ninety days before these tests take place.
+LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 
 def test_a_notice_leaves_once(desk: Desk) -> None:
@@ -143,8 +147,13 @@ def test_an_erased_reader_leaves_no_notice_behind(desk: Desk) -> None:
         (NoticeKind.MISSED, None, {"status": PledgeStatus.PAST_DUE}, None),
         (NoticeKind.RENEWAL, FOREVER, {"status": PledgeStatus.CANCELLED}, "ended"),
         (NoticeKind.RENEWAL, datetime.date(2026, 11, 22), {}, "date_passed"),
+        (NoticeKind.RENEWAL, datetime.date(2026, 11, 23), {}, None),
+        (NoticeKind.RENEWAL, FOREVER, {"status": PledgeStatus.PAST_DUE}, None),
+        (NoticeKind.RENEWAL, FOREVER, {"cancel_requested_at": LONG_AGO}, "ended"),
         (NoticeKind.RENEWAL, FOREVER, {}, None),
         (NoticeKind.ENDED, FOREVER, {"status": PledgeStatus.CANCELLED}, None),
+        (NoticeKind.ENDED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO}, "too_old"),
+        (NoticeKind.ENDED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO + MOMENT}, None),
         (NoticeKind.RECEIPT, None, {"supporter_id": None}, None),
     ],
 )
@@ -162,10 +171,37 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
     assert len(post.letters) == (reason is None)
 
 
-def test_a_receipt_that_is_asked_for_long_after_the_payment_is_not_sent(desk: Desk, clock: Clock) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT, paid_at=clock() - datetime.timedelta(days=91))
+@pytest.mark.parametrize(
+    ("paid_at", "stands"), [(LONG_AGO, ("skipped", "too_old")), (LONG_AGO + MOMENT, ("sent", None))]
+)
+def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
+    desk: Desk, paid_at: datetime.datetime, stands: tuple[str, str | None]
+) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT, paid_at=paid_at)
     run(desk, Post())
-    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == ("skipped", "too_old")
+    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == stands
+
+
+def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(desk: Desk, clock: Clock) -> None:
+    change_campaign(desk, timezone="Pacific/Auckland")
+    # In Auckland it is noon on the 24th.
+    clock.now = clock.now.replace(hour=23, minute=0)
+    yesterday, today = datetime.date(2026, 11, 23), datetime.date(2026, 11, 24)
+    put(desk, NoticeKind.RECEIPT, to="paid@news.example")
+    for number, day in enumerate((yesterday, today)):
+        missed = put_pledge(desk, to=f"missed-{number}@news.example", status=PledgeStatus.PAST_DUE)
+        put(desk, NoticeKind.MISSED, to=f"missed-{number}@news.example", pledge_id=missed, falls_on=day)
+        put(desk, NoticeKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
+    post = Post()
+    assert run(desk, post)["skipped"] == 1
+    assert {letter.to.partition("@")[0]: letter.falls_on for letter in post.letters} == {
+        "paid": today,
+        # A day of the next try that is over is not named any more.
+        "missed-0": None,
+        "missed-1": today,
+        # The mail about a renewal yesterday is the one that was skipped.
+        "renews-1": today,
+    }
 
 
 def test_a_row_that_cannot_be_written_fails_alone(desk: Desk) -> None:
@@ -187,6 +223,22 @@ def test_a_server_that_is_away_costs_no_notice_an_attempt(desk: Desk) -> None:
     with pytest.raises(MailServerAway):
         run(desk, Post(on_open=nobody_there))
     assert (find(desk, notice_id).status, find(desk, notice_id).attempts) == ("scheduled", 0)
+
+
+def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(desk: Desk) -> None:
+    notice_id = put(desk, NoticeKind.RECEIPT)
+
+    def refuse(_: NoticeLetter) -> None:
+        raise MailServerRefusesUs("login refused (535)")
+
+    for _ in range(MOST_ATTEMPTS + 1):
+        with pytest.raises(MailServerRefusesUs):
+            run(desk, Post(refuse))
+        notice = find(desk, notice_id)
+        assert (notice.status, notice.attempts) == ("scheduled", 0)
+        assert notice.reason == "login refused (535)"
+    assert run(desk, Post())["sent"] == 1
+    assert (find(desk, notice_id).status, find(desk, notice_id).attempts) == ("sent", 1)
 
 
 def test_who_is_told_to_stop_claims_nothing(desk: Desk) -> None:
