@@ -8,7 +8,7 @@ from schemas.vocabulary import ReminderStatus, Suppressed
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL, Supporter
 from service.desk import Desk
-from service.domain.suppression import suppress
+from service.domain.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, against, all_suppressions
 from tests.api.wire import change_campaign, remind, the_reminder, token_of
 from tests.clock import Clock
@@ -61,6 +61,20 @@ def test_cancelling_again_leaves_one_row(client: FlaskClient, desk: Desk, token:
     for _ in range(3):
         assert by_one_click(client, token) == 204
     assert against(desk) == UNSUBSCRIBED
+
+
+@pytest.mark.parametrize("cancel", WAYS[:2])
+def test_who_cancels_again_after_staff_lifted_the_suppression_is_suppressed_anew(
+    client: FlaskClient, desk: Desk, token: str, clock: Clock, cancel
+) -> None:
+    assert cancel(client, token) == 204
+    with desk.database.transaction() as session:
+        assert lift_suppression(session, READER) == 1
+    clock.advance(hours=1)
+    assert cancel(client, token) == 204
+    assert against(desk) == UNSUBSCRIBED
+    [row] = all_suppressions(desk)
+    assert row.at == clock()
 
 
 def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
