@@ -62,3 +62,33 @@ def test_over_https_the_cookie_is_of_this_host_and_secure(desk: Desk, client: Fl
     assert cookie.startswith("__Host-mainstay_reader=")
     assert "Secure" in cookie
     assert "Path=/" in cookie
+
+
+@pytest.fixture
+def strict_client(migrated_database: str, desk: Desk, clock: Clock) -> Iterator[FlaskClient]:
+    """Return a client of a desk that takes three requests an hour of each kind from one network."""
+    strict = build_desk(settings_for(migrated_database, RATE_LIMIT="3/hour"), clock=clock)
+    yield create_app(strict).test_client()
+    strict.database.engine.dispose()
+
+
+def test_links_are_guessed_no_more_often_than_the_limit_allows(desk: Desk, strict_client: FlaskClient) -> None:
+    guesses = [strict_client.post(f"/me/enter/{'a' * 42}{number}") for number in range(4)]
+    assert [guess.status_code for guess in guesses] == [404] * 3 + [429]
+    assert int(guesses[-1].headers["Retry-After"]) > 0
+    elsewhere = strict_client.post("/me/enter/x", environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert elsewhere.status_code == 404
+
+
+def test_a_right_link_is_not_taken_either_once_the_limit_is_reached(
+    desk: Desk, client: FlaskClient, strict_client: FlaskClient
+) -> None:
+    give(desk, client)
+    ask(client)
+    token = link_for(desk)
+    for _ in range(3):
+        strict_client.post("/me/enter/x")
+    refused = strict_client.post(f"/me/enter/{token}")
+    assert (refused.status_code, "Set-Cookie" in refused.headers) == (429, False)
+    # It was not used up by that.
+    assert client.post(f"/me/enter/{token}").status_code == 303

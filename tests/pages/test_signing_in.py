@@ -151,7 +151,17 @@ def test_what_is_no_address_is_asked_for_again(client: FlaskClient, typed: str) 
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}],
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://desk.test"},
+        {"Sec-Fetch-Site": ""},
+        {"Origin": "https://evil.example"},
+        # The scheme, the host and the port are compared, each of them alone.
+        {"Origin": "https://desk.test"},
+        {"Origin": "http://desk.test.evil.example"},
+        {"Origin": "http://desk.test:8080"},
+    ],
 )
 def test_another_site_can_neither_ask_nor_sign_anyone_in_or_out(
     desk: Desk, client: FlaskClient, headers: dict[str, str]
@@ -167,7 +177,17 @@ def test_another_site_can_neither_ask_nor_sign_anyone_in_or_out(
     assert "Your support" in words_in(page(client, "/me"))
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://desk.test"}, {}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+        {"Origin": "http://desk.test"},
+        {"Origin": "null"},
+        {},
+    ],
+)
 def test_our_own_pages_can_ask(client: FlaskClient, headers: dict[str, str]) -> None:
     assert ask(client, **headers).status_code == 303
 
