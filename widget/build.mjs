@@ -8,15 +8,15 @@ import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
 import { minify } from "terser";
 
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-export const BUILT = here("../service/pages/static/v1.js");
+const resolvePath = (path) => fileURLToPath(new URL(path, import.meta.url));
+export const OUTPUT_FILE = resolvePath("../service/pages/static/v1.js");
 const BANNER = "/* Mainstay support box, MIT licence: widget/src */\n";
 
 /**
  * Properties that only our own files speak of; in the built file they have the shortest names there are. None of
  * them may be on the wire, in a custom event, or on anything of the browser's; tests hold them to that.
  */
-export const OUR_NAMES = [
+export const MANGLED_PROPS = [
   "beBusy blanks busy choice comeBack coversFees follow keyOf leaveOut markAs mend minor money nodes offer offers",
   "place preset refusal refuse remind returnUrl say showPledge showReminder showReminderSet showTrouble shut",
   "startAnew symbol symbolLeads waitSeconds",
@@ -35,10 +35,10 @@ const styleSheets = {
 
 export async function buildWidget() {
   const { outputFiles } = await build({
-    entryPoints: [here("src/element.js")],
+    entryPoints: [resolvePath("src/element.js")],
     bundle: true,
     minify: true,
-    mangleProps: new RegExp(`^(${OUR_NAMES.join("|")})$`),
+    mangleProps: new RegExp(`^(${MANGLED_PROPS.join("|")})$`),
     write: false,
     format: "esm",
     // The oldest browsers with adopted style sheets; older ones show the newsroom's own link.
@@ -56,8 +56,8 @@ export async function buildWidget() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const script = await buildWidget();
   if (!process.argv.includes("--check")) {
-    await writeFile(BUILT, script);
-  } else if ((await readFile(BUILT, "utf8").catch(() => "")) !== script) {
+    await writeFile(OUTPUT_FILE, script);
+  } else if ((await readFile(OUTPUT_FILE, "utf8").catch(() => "")) !== script) {
     console.error("service/pages/static/v1.js is not what widget/src builds. Run make widget and commit the result.");
     process.exitCode = 1;
   }

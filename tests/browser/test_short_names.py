@@ -21,7 +21,7 @@ OF_THE_BROWSER = """() => {
 def our_names() -> set[str]:
     """Return the names that the build shortens."""
     source = (ROOT / "widget" / "build.mjs").read_text(encoding="utf-8")
-    listed = re.search(r"OUR_NAMES = \[(.*?)\]\.flatMap", source, re.DOTALL)
+    listed = re.search(r"MANGLED_PROPS = \[(.*?)\]\.flatMap", source, re.DOTALL)
     return set(re.findall(r"\w+", listed[1]))
 
 
