@@ -19,7 +19,7 @@ const BANNER = "/* Mainstay support box, MIT licence: widget/src */\n";
 export const MANGLED_PROPS = [
   "beBusy blanks busy choice comeBack coversFees follow keyOf leaveOut markAs mend minor money nodes offer offers",
   "place preset refusal refuse remind returnUrl say showPledge showReminder showReminderSet showTrouble shut",
-  "startAnew symbol symbolLeads waitSeconds",
+  "startAnew symbol symbolLeads retryAfterSeconds",
 ].flatMap((line) => line.split(" "));
 
 /** A style sheet arrives in the script as one minified string. */

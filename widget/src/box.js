@@ -1,6 +1,6 @@
 /** One box on one page: brings the campaign, and leads from one view to the next. */
 
-import { ask } from "./api.js";
+import { request } from "./api.js";
 import { firstChoice } from "./choice.js";
 import { makeFrame } from "./frame.js";
 import { languageAround, languageOf } from "./language.js";
@@ -29,10 +29,10 @@ export function openBox(host) {
     host.dispatchEvent(new CustomEvent(`support-box:${name}`, { bubbles: true, composed: true, detail: told }));
   };
 
-  /** @type {Call} */
-  const call = (path, body, key) => {
+  /** @type {SendRequest} */
+  const sendRequest = (path, body, key) => {
     const base = host.getAttribute("api") ?? new URL(import.meta.url).origin;
-    return ask(base.replace(/\/+$/, "") + path, body, key);
+    return request(base.replace(/\/+$/, "") + path, body, key);
   };
 
   /** @param {boolean} moveFocus only after the reader asked for it, never while they read */
@@ -43,10 +43,10 @@ export function openBox(host) {
     frame.show("loading", waitingView(english("loading")), moveFocus);
     const asked = languageAround(host);
     const query = asked && `?lang=${asked}`;
-    const answer = await call(`/v1/campaigns/${encodeURIComponent(slug())}${query}`);
+    const response = await sendRequest(`/v1/campaigns/${encodeURIComponent(slug())}${query}`);
     if (turn !== newest) return;
-    if (answer.status === 200) return fill(answer.body, asked, moveFocus);
-    const again = retryButton(english, answer.waitSeconds, () => load(true));
+    if (response.status === 200) return fill(response.body, asked, moveFocus);
+    const again = retryButton(english, response.retryAfterSeconds, () => load(true));
     frame.show("error", waitingView(english("error_loading"), again), moveFocus);
   }
 
@@ -67,9 +67,9 @@ export function openBox(host) {
       /** @param {string} dueOn */
       showReminderSet: (dueOn) => frame.show("reminder-set", reminderSetView(desk, dueOn)),
       /** @type {Desk["showTrouble"]} */
-      showTrouble: (answer, goBack, retry) => frame.show("error", troubleView(desk, answer, goBack, retry)),
+      showTrouble: (response, goBack, retry) => frame.show("error", troubleView(desk, response, goBack, retry)),
     };
-    const requests = requestsFrom(room, frame, host, call, tell);
+    const requests = requestsFrom(room, frame, host, sendRequest, tell);
     /** @type {Desk} */
     const desk = { ...room, ...requests };
     comeBack = () => {

@@ -1,4 +1,4 @@
-/** The two things a reader can ask of the service, and where each answer leads. */
+/** The two things a reader can ask of the service, and where each response leads. */
 
 import { chosenAmount, outside } from "./choice.js";
 import { newIntent } from "./intent.js";
@@ -9,10 +9,10 @@ import { wayBackOf } from "./way-back.js";
  * @param {Omit<Desk, "pledge" | "remind">} desk
  * @param {import("./frame.js").Frame} frame
  * @param {HTMLElement} host
- * @param {Call} call
+ * @param {SendRequest} sendRequest
  * @param {Tell} tell
  */
-export function requestsFrom(desk, frame, host, call, tell) {
+export function requestsFrom(desk, frame, host, sendRequest, tell) {
   const { campaign, choice, lang, text } = desk;
   const intent = newIntent();
   const wayBack = wayBackOf(host);
@@ -33,15 +33,15 @@ export function requestsFrom(desk, frame, host, call, tell) {
 
   /**
    * Puts what the reader can mend beside its field, and anything else where they can try again.
-   * @param {Answer} answer
+   * @param {ApiResponse} response
    * @param {Refusal | false} refusal
    * @param {() => void} goBack
    * @param {() => void} retry
    */
-  function settle(answer, refusal, goBack, retry) {
+  function settle(response, refusal, goBack, retry) {
     // A refused request made nothing, so the next one is an intent of its own.
-    if (answer.status === 422) intent.startAnew();
-    if (!refusal) return desk.showTrouble(answer, goBack, retry);
+    if (response.status === 422) intent.startAnew();
+    if (!refusal) return desk.showTrouble(response, goBack, retry);
     goBack();
     refuse(refusal);
   }
@@ -63,18 +63,18 @@ export function requestsFrom(desk, frame, host, call, tell) {
     });
     // Only now, because a box that is busy before anything is sent would stay busy for ever if the making failed.
     frame.beBusy(text("submitting"));
-    const answer = await call("/v1/pledges", body, intent.keyOf(body));
+    const response = await sendRequest("/v1/pledges", body, intent.keyOf(body));
     // A reader who closed the box meanwhile does not want to be taken anywhere.
     if (!frame.is("submitting")) return;
-    const { checkout_url, code, currency, errors, fees, frequency } = answer.body;
+    const { checkout_url, code, currency, errors, fees, frequency } = response.body;
     // The newsroom chose the address, so the gift goes on without it.
     if (return_url && (code === "return_url_not_allowed" || errors?.return_url)) {
       wayBack.leaveOut(errors?.return_url?.[0] ?? code);
       return give(reading);
     }
-    if (answer.status !== 201) {
+    if (response.status !== 201) {
       const isOutside = code === "amount_below_minimum" || code === "amount_above_maximum";
-      return settle(answer, isOutside && outside(code, choice), desk.showPledge, pledge);
+      return settle(response, isOutside && outside(code, choice), desk.showPledge, pledge);
     }
     tell("pledged", { frequency, amount: reading.minor, currency, fees });
     location.assign(checkout_url);
@@ -93,18 +93,18 @@ export function requestsFrom(desk, frame, host, call, tell) {
       consent_version: versionOf(lang, text("reminder_consent")),
     };
     /** @param {string} [timezone] */
-    const ask = (timezone) => call("/v1/reminders", JSON.stringify({ ...hope, timezone }));
+    const send = (timezone) => sendRequest("/v1/reminders", JSON.stringify({ ...hope, timezone }));
     frame.beBusy(text("sending"));
-    let answer = await ask(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    let response = await send(Intl.DateTimeFormat().resolvedOptions().timeZone);
     // A browser may know a zone that the service does not; the campaign's zone is better than no reminder.
-    if (answer.body.errors?.timezone) answer = await ask();
+    if (response.body.errors?.timezone) response = await send();
     if (!frame.is("submitting")) return;
-    if (answer.status !== 201) {
-      const { code, errors } = answer.body;
+    if (response.status !== 201) {
+      const { code, errors } = response.body;
       const isAddress = code === "invalid_email" || errors?.email;
-      return settle(answer, isAddress && { refusal: "email_invalid" }, desk.showReminder, () => remind(true));
+      return settle(response, isAddress && { refusal: "email_invalid" }, desk.showReminder, () => remind(true));
     }
-    desk.showReminderSet(answer.body.due_on);
+    desk.showReminderSet(response.body.due_on);
     tell("reminded", wait);
   }
 

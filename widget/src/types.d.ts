@@ -52,10 +52,10 @@ type Campaign = CurrencyTerms & {
 };
 
 /** An answer of the service, or a status of 0 when none came. */
-type Answer = {
+type ApiResponse = {
   status: number;
   /** The seconds that the service asks us to wait before trying again. */
-  waitSeconds: number;
+  retryAfterSeconds: number;
   /** The decoded body: what was asked for, or an RFC 9457 problem. */
   body: any;
 };
@@ -96,7 +96,7 @@ type Desk = {
   showReminder: () => void;
   /** Takes the day of the reminder, YYYY-MM-DD. */
   showReminderSet: (dueOn: string) => void;
-  showTrouble: (answer: Answer, goBack: () => void, retry: () => void) => void;
+  showTrouble: (answer: ApiResponse, goBack: () => void, retry: () => void) => void;
 };
 
 /** Every state the box can be in; `data-state` names it. */
@@ -111,7 +111,7 @@ type State =
   | "dismissed";
 
 /** Asks the service; with a body it posts. */
-type Call = (path: string, body?: string, key?: string) => Promise<Answer>;
+type SendRequest = (path: string, body?: string, key?: string) => Promise<ApiResponse>;
 
 /** Tells the newsroom's own analytics what happened, never who did it. */
 type Tell = (name: "pledged" | "reminded" | "dismissed", detail?: object) => void;

@@ -1,65 +1,65 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, secondsToWait } from "../src/api.js";
+import { parseRetryAfter, request } from "../src/api.js";
 
-/** Answers each request with the next of these, and keeps what was asked. */
-function serviceSaying(t, ...answers) {
-  const asked = [];
+/** Answers each request with the next of these, and keeps what was sent. */
+function mockFetch(t, ...answers) {
+  const sent = [];
   t.mock.method(globalThis, "fetch", async (url, options) => {
-    asked.push({ url, ...options });
+    sent.push({ url, ...options });
     const next = answers.shift();
     if (next instanceof Error) throw next;
     return next;
   });
   // Waiting is not what these tests are about.
   t.mock.method(globalThis, "setTimeout", (go) => queueMicrotask(go));
-  return asked;
+  return sent;
 }
 
 const json = (status, body, headers) => new Response(JSON.stringify(body), { status, headers });
 const inProgress = () => json(409, { code: "request_in_progress" });
 
 test("no cookie and no referrer leave the page", async (t) => {
-  const [request] = [serviceSaying(t, json(201, {}))];
-  await ask("https://service.example/v1/pledges", "{}", "key-12345");
-  const [{ credentials, referrerPolicy, method, headers, signal }] = request;
+  const sent = mockFetch(t, json(201, {}));
+  await request("https://service.example/v1/pledges", "{}", "key-12345");
+  const [{ credentials, referrerPolicy, method, headers, signal }] = sent;
   assert.deepEqual([credentials, referrerPolicy, method], ["omit", "no-referrer", "POST"]);
   assert.deepEqual(headers, { "Content-Type": "application/json", "Idempotency-Key": "key-12345" });
   assert.ok(signal instanceof AbortSignal);
 });
 
 test("a plain question carries no header of ours, so browsers need not ask first", async (t) => {
-  const asked = serviceSaying(t, json(200, {}));
-  await ask("https://service.example/v1/campaigns/default");
-  assert.deepEqual([asked[0].method, asked[0].headers], ["GET", {}]);
+  const sent = mockFetch(t, json(200, {}));
+  await request("https://service.example/v1/campaigns/default");
+  assert.deepEqual([sent[0].method, sent[0].headers], ["GET", {}]);
 });
 
-test("a request in progress is asked for again with the same key until its answer is there", async (t) => {
-  const asked = serviceSaying(t, inProgress(), inProgress(), json(201, { id: "1" }));
-  const { status, body } = await ask("/v1/pledges", "{}", "key-12345");
+test("a request in progress is sent for again with the same key until its answer is there", async (t) => {
+  const sent = mockFetch(t, inProgress(), inProgress(), json(201, { id: "1" }));
+  const { status, body } = await request("/v1/pledges", "{}", "key-12345");
   assert.deepEqual([status, body], [201, { id: "1" }]);
-  assert.deepEqual(new Set(asked.map(({ headers }) => headers["Idempotency-Key"])), new Set(["key-12345"]));
+  assert.deepEqual(new Set(sent.map(({ headers }) => headers["Idempotency-Key"])), new Set(["key-12345"]));
 });
 
 test("a request that stays in progress is handed to the reader in the end", async (t) => {
-  const asked = serviceSaying(t, ...Array.from({ length: 10 }, inProgress));
-  assert.equal((await ask("/v1/pledges", "{}", "key-12345")).status, 409);
-  assert.equal(asked.length, 6);
+  const sent = mockFetch(t, ...Array.from({ length: 10 }, inProgress));
+  assert.equal((await request("/v1/pledges", "{}", "key-12345")).status, 409);
+  assert.equal(sent.length, 6);
 });
 
 test("no answer has the status 0", async (t) => {
-  serviceSaying(t, new TypeError("no network"));
-  assert.equal((await ask("/v1/pledges", "{}")).status, 0);
+  mockFetch(t, new TypeError("no network"));
+  assert.equal((await request("/v1/pledges", "{}")).status, 0);
 });
 
 test("a page of the host's own in place of a problem keeps its status and its wait", async (t) => {
-  serviceSaying(t, new Response("<h1>Down</h1>", { status: 503, headers: { "Retry-After": "7" } }));
-  assert.deepEqual(await ask("/v1/pledges", "{}"), { status: 503, waitSeconds: 7, body: {} });
+  mockFetch(t, new Response("<h1>Down</h1>", { status: 503, headers: { "Retry-After": "7" } }));
+  assert.deepEqual(await request("/v1/pledges", "{}"), { status: 503, retryAfterSeconds: 7, body: {} });
 });
 
 test("a page in place of an answer is no answer", async (t) => {
-  serviceSaying(t, new Response("<h1>Welcome to the hotel</h1>", { status: 200 }));
-  assert.equal((await ask("/v1/campaigns/default")).status, 0);
+  mockFetch(t, new Response("<h1>Welcome to the hotel</h1>", { status: 200 }));
+  assert.equal((await request("/v1/campaigns/default")).status, 0);
 });
 
 const NOW = Date.parse("2026-11-23T12:00:00Z");
@@ -71,4 +71,4 @@ for (const [header, seconds] of [
   ["Mon, 23 Nov 2026 11:00:00 GMT", 0],
   ["soon", 0],
 ])
-  test(`Retry-After: ${header} means ${seconds} seconds`, () => assert.equal(secondsToWait(header, NOW), seconds));
+  test(`Retry-After: ${header} means ${seconds} seconds`, () => assert.equal(parseRetryAfter(header, NOW), seconds));

@@ -148,11 +148,11 @@ test("what the newsroom is told of a gift says what was added for the fees", asy
 });
 
 test("a gift that could not be paid for just then is tried again under the same key, so it is made once", async () => {
-  const down = { status: 503, waitSeconds: 2, body: { code: "payments_unavailable" } };
+  const down = { status: 503, retryAfterSeconds: 2, body: { code: "payments_unavailable" } };
   const { seen, pledge } = boxWith({}, down, made());
   await pledge();
   const [answer, goBack, retry] = seen.what;
-  assert.deepEqual([seen.state, answer.waitSeconds], ["error", 2]);
+  assert.deepEqual([seen.state, answer.retryAfterSeconds], ["error", 2]);
   goBack();
   await retry();
   assert.deepEqual([seen.taken, seen.keys[0], seen.sent[0]], [CHECKOUT, seen.keys[1], seen.sent[1]]);

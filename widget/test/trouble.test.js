@@ -13,7 +13,7 @@ function troubleAfter(t, answer, reminder = {}) {
   });
   globalThis.document = { createElement };
   const desk = { campaign: { reminder }, text: (name) => name };
-  const { message, nodes } = troubleView(desk, { waitSeconds: 0, ...answer }, () => {});
+  const { message, nodes } = troubleView(desk, { retryAfterSeconds: 0, ...answer }, () => {});
   return { message, buttons: nodes.flatMap((node) => node.words ?? []).filter(Boolean) };
 }
 

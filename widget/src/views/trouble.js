@@ -3,8 +3,8 @@
 import { button, make } from "../dom.js";
 
 /**
- * Our own words for every answer: what the service writes is meant for those who run it, and is always English.
- * @param {Answer} answer
+ * Our own words for every response: what the service writes is meant for those who run it, and is always English.
+ * @param {ApiResponse} response
  */
 function explanation({ status, body }) {
   if (!status) return "error_unreachable";
@@ -31,20 +31,20 @@ export function retryButton(text, wait, retry) {
 
 /**
  * @param {Desk} desk
- * @param {Answer} answer
+ * @param {ApiResponse} response
  * @param {() => void} goBack
  * @param {() => void} retry
  * @returns {View}
  */
-export function troubleView({ campaign, showPledge, showReminder, text }, answer, goBack, retry) {
-  const why = explanation(answer);
+export function troubleView({ campaign, showPledge, showReminder, text }, response, goBack, retry) {
+  const why = explanation(response);
   // Who cannot pay now is not asked whether they are ready to.
   const later = why === "error_payments" ? "remind_me_later" : "not_ready";
   return {
     heading: text("error_heading"),
     message: text(why) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
     nodes: [
-      retryButton(text, answer.waitSeconds, () => {
+      retryButton(text, response.retryAfterSeconds, () => {
         goBack();
         retry();
       }),
