@@ -2,7 +2,7 @@
 
 import { request } from "./api.js";
 import { firstChoice } from "./choice.js";
-import { makeFrame } from "./frame.js";
+import { createFrame } from "./frame.js";
 import { languageAround, languageOf } from "./language.js";
 import { offersOf } from "./offers.js";
 import { requestsFrom } from "./requests.js";
@@ -13,8 +13,8 @@ import { retryButton, troubleView, waitingView } from "./views/trouble.js";
 
 /** @param {HTMLElement} host the element on the newsroom's page */
 export function openBox(host) {
-  const frame = makeFrame(host, () => {
-    frame.markAs("dismissed");
+  const frame = createFrame(host, () => {
+    frame.setState("dismissed");
     host.hidden = true;
     tell("dismissed");
   });
@@ -39,7 +39,7 @@ export function openBox(host) {
   async function load(moveFocus = false) {
     const turn = ++newest;
     const english = textsWith();
-    frame.shut();
+    frame.hideClose();
     frame.show("loading", waitingView(english("loading")), moveFocus);
     const asked = languageAround(host);
     const query = asked && `?lang=${asked}`;
@@ -61,22 +61,22 @@ export function openBox(host) {
       choice: firstChoice(campaign, offers[0]),
       lang,
       text,
-      mend: frame.markAs,
+      setState: frame.setState,
       showPledge: () => frame.show("form", pledgeView(desk)),
       showReminder: () => frame.show("reminder-form", reminderView(desk)),
       /** @param {string} dueOn */
-      showReminderSet: (dueOn) => frame.show("reminder-set", reminderSetView(desk, dueOn)),
-      /** @type {Desk["showTrouble"]} */
-      showTrouble: (response, goBack, retry) => frame.show("error", troubleView(desk, response, goBack, retry)),
+      showReminderCreated: (dueOn) => frame.show("reminder-set", reminderSetView(desk, dueOn)),
+      /** @type {Desk["showError"]} */
+      showError: (response, goBack, retry) => frame.show("error", troubleView(desk, response, goBack, retry)),
     };
     const requests = requestsFrom(room, frame, host, sendRequest, tell);
     /** @type {Desk} */
     const desk = { ...room, ...requests };
     comeBack = () => {
       requests.startAnew();
-      if (frame.is("submitting")) desk.showPledge();
+      if (frame.isState("submitting")) desk.showPledge();
     };
-    frame.open(lang, text("close"));
+    frame.showClose(lang, text("close"));
     frame.show("form", pledgeView(desk), moveFocus);
   }
 

@@ -46,7 +46,7 @@ export function formOf(send, ...children) {
   return {
     form,
     /** Holds the choice still. The button keeps the focus, so that its new words are heard. @param {string} words */
-    busy(words) {
+    setBusy(words) {
       submit.textContent = words;
       submit.ariaDisabled = "true";
       submit.focus();

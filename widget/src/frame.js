@@ -4,13 +4,13 @@ import { make } from "./dom.js";
 import { directionOf } from "./language.js";
 import { sheet } from "./styles.js";
 
-/** @typedef {ReturnType<typeof makeFrame>} Frame */
+/** @typedef {ReturnType<typeof createFrame>} Frame */
 
 /**
  * @param {HTMLElement} host the element on the newsroom's page
  * @param {() => void} onclose
  */
-export function makeFrame(host, onclose) {
+export function createFrame(host, onclose) {
   const close = make("button", { type: "button", part: "close", onclick: onclose }, "×");
   const heading = make("div", { id: "heading" });
   const message = make("p", { role: "status", part: "message", tabIndex: -1 });
@@ -25,17 +25,17 @@ export function makeFrame(host, onclose) {
 
   const frame = {
     /** @param {State} state */
-    markAs(state) {
+    setState(state) {
       box.dataset.state = state;
     },
 
     /** @param {State} state */
-    is: (state) => box.dataset.state === state,
+    isState: (state) => box.dataset.state === state,
 
     /** @param {State} state @param {View} next */
     show(state, next, moveFocus = true) {
       view = next;
-      frame.markAs(state);
+      frame.setState(state);
       const level = host.getAttribute("heading-level")?.match(/^[1-6]$/) ?? 2;
       const title = make(/** @type {"h2"} */ (`h${level}`), { part: "heading", tabIndex: -1 }, next.heading ?? "");
       heading.replaceChildren(next.heading ? title : "");
@@ -44,25 +44,25 @@ export function makeFrame(host, onclose) {
       if (moveFocus) (next.heading ? title : message).focus();
     },
 
-    /** @param {string} complaint */
-    refuse(complaint) {
-      frame.markAs("invalid");
-      view.refuse?.(complaint);
+    /** @param {string} text */
+    showFieldError(text) {
+      frame.setState("invalid");
+      view.showFieldError?.(text);
     },
 
-    /** @param {string} words */
-    beBusy(words) {
-      frame.markAs("submitting");
-      view.busy?.(words);
+    /** @param {string} text */
+    setBusy(text) {
+      frame.setState("submitting");
+      view.setBusy?.(text);
     },
 
     /** There is nothing to close before the campaign has come. */
-    shut() {
+    hideClose() {
       close.hidden = true;
     },
 
     /** @param {string} lang @param {string} closing the name of the close button */
-    open(lang, closing) {
+    showClose(lang, closing) {
       Object.assign(box, { lang, dir: directionOf(lang) });
       close.setAttribute("aria-label", closing);
       close.hidden = false;

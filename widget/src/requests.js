@@ -29,7 +29,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
   });
 
   /** @param {Refusal} refusal */
-  const refuse = ({ refusal, blanks }) => frame.refuse(text(refusal, blanks));
+  const refuse = ({ refusal, blanks }) => frame.showFieldError(text(refusal, blanks));
 
   /**
    * Puts what the reader can mend beside its field, and anything else where they can try again.
@@ -41,13 +41,13 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
   function settle(response, refusal, goBack, retry) {
     // A refused request made nothing, so the next one is an intent of its own.
     if (response.status === 422) intent.startAnew();
-    if (!refusal) return desk.showTrouble(response, goBack, retry);
+    if (!refusal) return desk.showError(response, goBack, retry);
     goBack();
     refuse(refusal);
   }
 
   function pledge() {
-    if (frame.is("submitting")) return;
+    if (frame.isState("submitting")) return;
     const reading = chosenAmount(choice);
     return reading.refusal ? refuse(reading) : give(reading);
   }
@@ -62,10 +62,10 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
       return_url,
     });
     // Only now, because a box that is busy before anything is sent would stay busy for ever if the making failed.
-    frame.beBusy(text("submitting"));
+    frame.setBusy(text("submitting"));
     const response = await sendRequest("/v1/pledges", body, intent.keyOf(body));
     // A reader who closed the box meanwhile does not want to be taken anywhere.
-    if (!frame.is("submitting")) return;
+    if (!frame.isState("submitting")) return;
     const { checkout_url, code, currency, errors, fees, frequency } = response.body;
     // The newsroom chose the address, so the gift goes on without it.
     if (return_url && (code === "return_url_not_allowed" || errors?.return_url)) {
@@ -82,7 +82,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
 
   /** @param {boolean} addressIsWhole whether the browser takes the address for one */
   async function remind(addressIsWhole) {
-    if (frame.is("submitting")) return;
+    if (frame.isState("submitting")) return;
     if (!addressIsWhole) return refuse({ refusal: choice.email ? "email_invalid" : "email_missing" });
     const { email, months, repeat } = choice;
     const wait = { months, ...(repeat && { repeat }) };
@@ -94,17 +94,17 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     };
     /** @param {string} [timezone] */
     const send = (timezone) => sendRequest("/v1/reminders", JSON.stringify({ ...hope, timezone }));
-    frame.beBusy(text("sending"));
+    frame.setBusy(text("sending"));
     let response = await send(Intl.DateTimeFormat().resolvedOptions().timeZone);
     // A browser may know a zone that the service does not; the campaign's zone is better than no reminder.
     if (response.body.errors?.timezone) response = await send();
-    if (!frame.is("submitting")) return;
+    if (!frame.isState("submitting")) return;
     if (response.status !== 201) {
       const { code, errors } = response.body;
       const isAddress = code === "invalid_email" || errors?.email;
       return settle(response, isAddress && { refusal: "email_invalid" }, desk.showReminder, () => remind(true));
     }
-    desk.showReminderSet(response.body.due_on);
+    desk.showReminderCreated(response.body.due_on);
     tell("reminded", wait);
   }
 

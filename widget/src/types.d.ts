@@ -88,15 +88,15 @@ type Desk = {
   lang: string;
   text: Say;
   /** The reader is putting right what was refused, so the view is in its own state again. */
-  mend: (state: State) => void;
+  setState: (state: State) => void;
   pledge: () => void;
   /** Asks for the reminder, if the browser takes the address for one. */
   remind: (addressIsWhole: boolean) => void;
   showPledge: () => void;
   showReminder: () => void;
   /** Takes the day of the reminder, YYYY-MM-DD. */
-  showReminderSet: (dueOn: string) => void;
-  showTrouble: (answer: ApiResponse, goBack: () => void, retry: () => void) => void;
+  showReminderCreated: (dueOn: string) => void;
+  showError: (answer: ApiResponse, goBack: () => void, retry: () => void) => void;
 };
 
 /** Every state the box can be in; `data-state` names it. */
@@ -123,7 +123,7 @@ type View = {
   /** An empty string stands for nothing. */
   nodes: (Node | string)[];
   /** Shows the message at the field and moves the focus there. */
-  refuse?: (message: string) => void;
+  showFieldError?: (message: string) => void;
   /** Shows that the request is on its way. */
-  busy?: (words: string) => void;
+  setBusy?: (words: string) => void;
 };

@@ -19,9 +19,9 @@ function boxWith(attributes, ...answers) {
   const seen = { state: "form", said: "", sent: [], keys: [], taken: "" };
   const show = (state) => (...what) => Object.assign(seen, { state, what });
   const frame = {
-    is: (state) => seen.state === state,
-    beBusy: () => show("submitting")(),
-    refuse: (said) => Object.assign(seen, { state: "invalid", said }),
+    isState: (state) => seen.state === state,
+    setBusy: () => show("submitting")(),
+    showFieldError: (said) => Object.assign(seen, { state: "invalid", said }),
   };
   const terms = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
   const campaign = { slug: "default", currency: "USD", exponent: 2, step: 1 };
@@ -46,8 +46,8 @@ function boxWith(attributes, ...answers) {
     text: textsWith(RUSSIAN),
     showPledge: show("form"),
     showReminder: show("reminder-form"),
-    showReminderSet: show("reminder-set"),
-    showTrouble: show("error"),
+    showReminderCreated: show("reminder-set"),
+    showError: show("error"),
   };
   const host = { getAttribute: (name) => attributes[name] ?? null };
   const call = async (_path, body, key) => {

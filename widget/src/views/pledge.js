@@ -41,7 +41,7 @@ export function pledgeView(desk) {
       radio.checked = !choice.other.trim() && radio.value === String(preset);
     told.textContent = "";
     complaint.say("");
-    desk.mend("form");
+    desk.setState("form");
   }
 
   function showPresets() {
@@ -74,7 +74,7 @@ export function pledgeView(desk) {
     told.textContent = news;
   }
 
-  const { form, busy } = formOf(
+  const { form, setBusy } = formOf(
     desk.pledge,
     fieldset(text("frequency_legend"), frequencies),
     fieldset(
@@ -96,7 +96,7 @@ export function pledgeView(desk) {
       form,
       campaign.reminder.enabled ? button("link", text("not_ready"), desk.showReminder) : "",
     ],
-    refuse: complaint.say,
-    busy,
+    showFieldError: complaint.say,
+    setBusy,
   };
 }

@@ -27,7 +27,7 @@ export function reminderView(desk) {
     oninput() {
       choice.email = email.value;
       complaint.say("");
-      desk.mend("reminder-form");
+      desk.setState("reminder-form");
     },
   });
   const complaint = complaintAt(email);
@@ -50,7 +50,7 @@ export function reminderView(desk) {
     ? [" ", make("a", { href: campaign.privacy_url, target: "_blank", rel: "noopener" }, text("privacy_link"))]
     : [];
 
-  const { form, busy } = formOf(
+  const { form, setBusy } = formOf(
     () => desk.remind(email.validity.valid),
     make("fieldset", {}, field(text("email"), email), complaint.place),
     options.length > 1 ? make("fieldset", {}, field(text("reminder_legend"), select)) : "",
@@ -62,8 +62,8 @@ export function reminderView(desk) {
     heading: text("reminder_heading"),
     message: text("reminder_message"),
     nodes: [form, button("link", text("back"), desk.showPledge)],
-    refuse: complaint.say,
-    busy,
+    showFieldError: complaint.say,
+    setBusy,
   };
 }
 
