@@ -73,7 +73,7 @@ export function openBox(host) {
     /** @type {Desk} */
     const desk = { ...room, ...requests };
     comeBack = () => {
-      requests.startAnew();
+      requests.resetKey();
       if (frame.isState("submitting")) desk.showPledge();
     };
     frame.showClose(lang, text("close"));

@@ -1,7 +1,7 @@
 /** The two things a reader can ask of the service, and where each response leads. */
 
 import { chosenAmount, outside } from "./choice.js";
-import { newIntent } from "./intent.js";
+import { createKeyStore } from "./idempotency.js";
 import { versionOf } from "./texts.js";
 import { wayBackOf } from "./way-back.js";
 
@@ -14,7 +14,7 @@ import { wayBackOf } from "./way-back.js";
  */
 export function requestsFrom(desk, frame, host, sendRequest, tell) {
   const { campaign, choice, lang, text } = desk;
-  const intent = newIntent();
+  const keyStore = createKeyStore();
   const wayBack = wayBackOf(host);
 
   /** What both requests say: what the reader chose, and where. @param {Reading} reading */
@@ -40,7 +40,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
    */
   function settle(response, refusal, goBack, retry) {
     // A refused request made nothing, so the next one is an intent of its own.
-    if (response.status === 422) intent.startAnew();
+    if (response.status === 422) keyStore.resetKey();
     if (!refusal) return desk.showError(response, goBack, retry);
     goBack();
     refuse(refusal);
@@ -63,7 +63,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     });
     // Only now, because a box that is busy before anything is sent would stay busy for ever if the making failed.
     frame.setBusy(text("submitting"));
-    const response = await sendRequest("/v1/pledges", body, intent.keyOf(body));
+    const response = await sendRequest("/v1/pledges", body, keyStore.keyFor(body));
     // A reader who closed the box meanwhile does not want to be taken anywhere.
     if (!frame.isState("submitting")) return;
     const { checkout_url, code, currency, errors, fees, frequency } = response.body;
@@ -108,5 +108,5 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     tell("reminded", wait);
   }
 
-  return { pledge, remind, startAnew: intent.startAnew };
+  return { pledge, remind, resetKey: keyStore.resetKey };
 }

@@ -4,23 +4,23 @@
  */
 
 /** 128 random bits. Pages without TLS have no randomUUID, and the key needs only to be random, not a UUID. */
-export const newKey = () => crypto.getRandomValues(new BigUint64Array(2)).join("-");
+export const randomKey = () => crypto.getRandomValues(new BigUint64Array(2)).join("-");
 
-export function newIntent(makeKey = newKey) {
-  let meant = "";
+export function createKeyStore(createKey = randomKey) {
+  let lastBody = "";
   let key = "";
   return {
     /** The same body keeps its key; another body is another intent. @param {string} body */
-    keyOf(body) {
-      if (body !== meant) {
-        meant = body;
-        key = makeKey();
+    keyFor(body) {
+      if (body !== lastBody) {
+        lastBody = body;
+        key = createKey();
       }
       return key;
     },
     /** What comes next is a new intent, even if it looks the same. */
-    startAnew() {
-      meant = "";
+    resetKey() {
+      lastBody = "";
     },
   };
 }
