@@ -3,7 +3,7 @@
 import { chosenAmount, outside } from "./choice.js";
 import { createKeyStore } from "./idempotency.js";
 import { versionOf } from "./texts.js";
-import { wayBackOf } from "./way-back.js";
+import { createReturnUrl } from "./return-url.js";
 
 /**
  * @param {Omit<Desk, "pledge" | "remind">} desk
@@ -15,7 +15,7 @@ import { wayBackOf } from "./way-back.js";
 export function requestsFrom(desk, frame, host, sendRequest, tell) {
   const { campaign, choice, lang, text } = desk;
   const keyStore = createKeyStore();
-  const wayBack = wayBackOf(host);
+  const returnUrl = createReturnUrl(host);
 
   /** What both requests say: what the reader chose, and where. @param {Reading} reading */
   const wish = ({ minor }) => ({
@@ -54,7 +54,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
 
   /** @param {Reading} reading @returns {Promise<void>} */
   async function give(reading) {
-    const return_url = wayBack.returnUrl();
+    const return_url = returnUrl.get();
     const body = JSON.stringify({
       ...wish(reading),
       cover_fees: (choice.coversFees && !!choice.offer.cover_fees) || undefined,
@@ -69,7 +69,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     const { checkout_url, code, currency, errors, fees, frequency } = response.body;
     // The newsroom chose the address, so the gift goes on without it.
     if (return_url && (code === "return_url_not_allowed" || errors?.return_url)) {
-      wayBack.leaveOut(errors?.return_url?.[0] ?? code);
+      returnUrl.reject(errors?.return_url?.[0] ?? code);
       return give(reading);
     }
     if (response.status !== 201) {
