@@ -9,7 +9,7 @@ import { requestsFrom } from "./requests.js";
 import { textsWith } from "./texts.js";
 import { pledgeView } from "./views/pledge.js";
 import { reminderSetView, reminderView } from "./views/reminder.js";
-import { retryButton, troubleView, waitingView } from "./views/trouble.js";
+import { retryButton, errorView, fallbackView } from "./views/error.js";
 
 /** @param {HTMLElement} host the element on the newsroom's page */
 export function openBox(host) {
@@ -40,14 +40,14 @@ export function openBox(host) {
     const turn = ++newest;
     const english = textsWith();
     frame.hideClose();
-    frame.show("loading", waitingView(english("loading")), moveFocus);
+    frame.show("loading", fallbackView(english("loading")), moveFocus);
     const asked = languageAround(host);
     const query = asked && `?lang=${asked}`;
     const response = await sendRequest(`/v1/campaigns/${encodeURIComponent(slug())}${query}`);
     if (turn !== newest) return;
     if (response.status === 200) return fill(response.body, asked, moveFocus);
     const again = retryButton(english, response.retryAfterSeconds, () => load(true));
-    frame.show("error", waitingView(english("error_loading"), again), moveFocus);
+    frame.show("error", fallbackView(english("error_loading"), again), moveFocus);
   }
 
   /** @param {Campaign} campaign @param {string} asked @param {boolean} moveFocus */
@@ -67,7 +67,7 @@ export function openBox(host) {
       /** @param {string} dueOn */
       showReminderCreated: (dueOn) => frame.show("reminder-set", reminderSetView(desk, dueOn)),
       /** @type {Desk["showError"]} */
-      showError: (response, goBack, retry) => frame.show("error", troubleView(desk, response, goBack, retry)),
+      showError: (response, goBack, retry) => frame.show("error", errorView(desk, response, goBack, retry)),
     };
     const requests = requestsFrom(room, frame, host, sendRequest, tell);
     /** @type {Desk} */

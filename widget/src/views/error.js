@@ -6,7 +6,7 @@ import { button, make } from "../dom.js";
  * Our own words for every response: what the service writes is meant for those who run it, and is always English.
  * @param {ApiResponse} response
  */
-function explanation({ status, body }) {
+function errorTextKey({ status, body }) {
   if (!status) return "error_unreachable";
   if (body.code === "payments_unavailable") return "error_payments";
   return status === 429 || status === 503 ? "error_busy" : "error_unexpected";
@@ -15,18 +15,18 @@ function explanation({ status, body }) {
 /**
  * A button that stays shut for as long as the service asked for.
  * @param {Say} text
- * @param {number} wait seconds
+ * @param {number} seconds seconds
  * @param {() => void} retry
  */
-export function retryButton(text, wait, retry) {
-  const again = button("submit", "", retry);
-  const count = () => {
-    again.disabled = wait > 0;
-    again.textContent = wait > 0 ? text("try_again_in", { seconds: wait-- }) : text("try_again");
-    if (again.disabled) setTimeout(count, 1000);
+export function retryButton(text, seconds, retry) {
+  const element = button("submit", "", retry);
+  const countDown = () => {
+    element.disabled = seconds > 0;
+    element.textContent = seconds > 0 ? text("try_again_in", { seconds: seconds-- }) : text("try_again");
+    if (element.disabled) setTimeout(countDown, 1000);
   };
-  count();
-  return again;
+  countDown();
+  return element;
 }
 
 /**
@@ -36,20 +36,20 @@ export function retryButton(text, wait, retry) {
  * @param {() => void} retry
  * @returns {View}
  */
-export function troubleView({ campaign, showPledge, showReminder, text }, response, goBack, retry) {
-  const why = explanation(response);
+export function errorView({ campaign, showPledge, showReminder, text }, response, goBack, retry) {
+  const textKey = errorTextKey(response);
   // Who cannot pay now is not asked whether they are ready to.
-  const later = why === "error_payments" ? "remind_me_later" : "not_ready";
+  const reminderKey = textKey === "error_payments" ? "remind_me_later" : "not_ready";
   return {
     heading: text("error_heading"),
-    message: text(why) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
+    message: text(textKey) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
     nodes: [
       retryButton(text, response.retryAfterSeconds, () => {
         goBack();
         retry();
       }),
       button("link", text("back"), goBack),
-      campaign.reminder.enabled && goBack !== showReminder ? button("link", text(later), showReminder) : "",
+      campaign.reminder.enabled && goBack !== showReminder ? button("link", text(reminderKey), showReminder) : "",
     ],
   };
 }
@@ -60,4 +60,4 @@ export function troubleView({ campaign, showPledge, showReminder, text }, respon
  * @param {...Node} nodes
  * @returns {View}
  */
-export const waitingView = (message, ...nodes) => ({ message, nodes: [make("slot"), ...nodes] });
+export const fallbackView = (message, ...nodes) => ({ message, nodes: [make("slot"), ...nodes] });

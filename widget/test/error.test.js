@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { troubleView } from "../src/views/trouble.js";
+import { errorView } from "../src/views/error.js";
 
 /** The view without a page: what it says, and the words on its buttons besides the one that tries again. */
-function troubleAfter(t, answer, reminder = {}) {
+function renderError(t, answer, reminder = {}) {
   t.after(() => delete globalThis.document);
   const createElement = () => ({
     setAttribute() {},
@@ -12,8 +12,8 @@ function troubleAfter(t, answer, reminder = {}) {
     },
   });
   globalThis.document = { createElement };
-  const desk = { campaign: { reminder }, text: (name) => name };
-  const { message, nodes } = troubleView(desk, { retryAfterSeconds: 0, ...answer }, () => {});
+  const context = { campaign: { reminder }, text: (name) => name };
+  const { message, nodes } = errorView(context, { retryAfterSeconds: 0, ...answer }, () => {});
   return { message, buttons: nodes.flatMap((node) => node.words ?? []).filter(Boolean) };
 }
 
@@ -28,15 +28,15 @@ for (const [status, key] of [
   [503, "error_busy"],
 ])
   test(`an answer of ${status} is told as ${key}, never as the service wrote it`, (t) =>
-    assert.equal(troubleAfter(t, { status, body: { detail: "For operators." } }).message, key));
+    assert.equal(renderError(t, { status, body: { detail: "For operators." } }).message, key));
 
 const DOWN = { status: 503, body: { code: "payments_unavailable", detail: "For operators." } };
 
 test("while payments cannot be taken the reader is told so, and may be reminded instead", (t) => {
-  const { message, buttons } = troubleAfter(t, DOWN, { enabled: true });
+  const { message, buttons } = renderError(t, DOWN, { enabled: true });
   assert.equal(message, "error_payments");
   assert.deepEqual(buttons, ["back", "remind_me_later"]);
 });
 
 test("a campaign without reminders offers none while payments cannot be taken", (t) =>
-  assert.deepEqual(troubleAfter(t, DOWN).buttons, ["back"]));
+  assert.deepEqual(renderError(t, DOWN).buttons, ["back"]));
