@@ -4,7 +4,7 @@ import { request } from "./api.js";
 import { firstChoice } from "./choice.js";
 import { createFrame } from "./frame.js";
 import { languageAround, languageOf } from "./language.js";
-import { offersOf } from "./offers.js";
+import { currencyOptions } from "./currencies.js";
 import { requestsFrom } from "./requests.js";
 import { textsWith } from "./texts.js";
 import { pledgeView } from "./views/pledge.js";
@@ -54,11 +54,11 @@ export function openBox(host) {
   function fill(campaign, asked, moveFocus) {
     const lang = languageOf(asked, campaign.lang);
     const text = textsWith(campaign.texts);
-    const offers = offersOf(campaign, lang);
+    const currencies = currencyOptions(campaign, lang);
     const room = {
       campaign,
-      offers,
-      choice: firstChoice(campaign, offers[0]),
+      currencies,
+      choice: firstChoice(campaign, currencies[0]),
       lang,
       text,
       setState: frame.setState,

@@ -1,9 +1,9 @@
 /** What the reader is about to give. */
 
-import { termsFor } from "./offers.js";
+import { optionFor } from "./currencies.js";
 
 /** @param {Choice} choice */
-const termsOf = ({ offer, frequency }) => termsFor(offer, frequency);
+const optionOf = ({ currencyOption, frequency }) => optionFor(currencyOption, frequency);
 
 /**
  * Says which limit of the campaign an amount crosses, whether the box noticed it or the service did.
@@ -12,9 +12,9 @@ const termsOf = ({ offer, frequency }) => termsFor(offer, frequency);
  * @returns {Refusal}
  */
 export function outside(refusal, choice) {
-  const { minimum, maximum } = termsOf(choice);
+  const { minimum, maximum } = optionOf(choice);
   const limit = refusal === "amount_below_minimum" ? minimum : maximum;
-  return { refusal, blanks: { limit: choice.offer.money.format(limit) } };
+  return { refusal, blanks: { limit: choice.currencyOption.money.format(limit) } };
 }
 
 /**
@@ -23,10 +23,10 @@ export function outside(refusal, choice) {
  * @returns {Reading}
  */
 export function chosenAmount(choice) {
-  const { offer, other, preset } = choice;
-  const { minimum, maximum } = termsOf(choice);
+  const { currencyOption, other, preset } = choice;
+  const { minimum, maximum } = optionOf(choice);
   /** @type {Reading} */
-  const reading = other.trim() || !preset ? offer.money.read(other) : { minor: preset };
+  const reading = other.trim() || !preset ? currencyOption.money.read(other) : { minor: preset };
   if (reading.refusal) return reading;
   if (reading.minor < minimum) return outside("amount_below_minimum", choice);
   if (reading.minor > maximum) return outside("amount_above_maximum", choice);
@@ -34,19 +34,19 @@ export function chosenAmount(choice) {
 }
 
 /**
- * The choice at an offer in one currency, at a frequency it has: the campaign's suggestion. An amount of the reader's
+ * The choice at an currencyOption in one currency, at a frequency it has: the campaign's suggestion. An amount of the reader's
  * own stays as they wrote it, and all else that they chose.
- * @param {Offer} offer
+ * @param {CurrencyOption} currencyOption
  * @param {Frequency} wanted
  */
-export function suggestionAt(offer, wanted) {
-  const { frequency, default: preset } = termsFor(offer, wanted);
-  return { offer, frequency, preset };
+export function suggestionAt(currencyOption, wanted) {
+  const { frequency, default: preset } = optionFor(currencyOption, wanted);
+  return { currencyOption, frequency, preset };
 }
 
-/** Starts where the campaign suggests. @param {Campaign} campaign @param {Offer} offer @returns {Choice} */
-export const firstChoice = ({ default_frequency, reminder }, offer) => ({
-  ...suggestionAt(offer, default_frequency),
+/** Starts where the campaign suggests. @param {Campaign} campaign @param {CurrencyOption} currencyOption @returns {Choice} */
+export const firstChoice = ({ default_frequency, reminder }, currencyOption) => ({
+  ...suggestionAt(currencyOption, default_frequency),
   other: "",
   coversFees: false,
   email: "",

@@ -22,7 +22,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     campaign: campaign.slug,
     frequency: choice.frequency,
     amount: minor,
-    currency: choice.offer.currency,
+    currency: choice.currencyOption.currency,
     // The query and the fragment may hold what is the reader's alone.
     page_url: /^http/.test(location.href) ? location.origin + location.pathname : undefined,
     lang,
@@ -57,7 +57,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     const return_url = returnUrl.get();
     const body = JSON.stringify({
       ...wish(reading),
-      cover_fees: (choice.coversFees && !!choice.offer.cover_fees) || undefined,
+      cover_fees: (choice.coversFees && !!choice.currencyOption.cover_fees) || undefined,
       variant: host.getAttribute("variant") || undefined,
       return_url,
     });

@@ -7,7 +7,7 @@ declare module "*.css" {
 
 type Frequency = "once" | "monthly" | "annual";
 
-type Terms = {
+type PledgeOption = {
   frequency: Frequency;
   presets: number[];
   default: number;
@@ -16,37 +16,37 @@ type Terms = {
 };
 
 /** What the processor takes of a payment: hundredths of a percent, and a fixed sum in minor units. */
-type Share = { basis_points: number; fixed: number };
+type FeeRate = { basis_points: number; fixed: number };
 
-type CurrencyTerms = {
+type CurrencyDefinition = {
   currency: string;
   /** How many decimals the currency has by ISO 4217, which the service counts by. */
   exponent: number;
   /** What can be charged is a whole multiple of this many minor units. */
   step: number;
-  frequencies: Terms[];
+  frequencies: PledgeOption[];
   /** Given where readers may cover it. */
-  cover_fees?: Share | null;
+  cover_fees?: FeeRate | null;
 };
 
 /** One currency's terms, with what reads and writes amounts in it. */
-type Offer = CurrencyTerms & { money: Money };
+type CurrencyOption = CurrencyDefinition & { money: Money };
 
 /** What is built in, and what the campaign brings when it has several currencies or fees to cover. */
 type Texts = typeof import("../../schemas/texts/widget.en.json") & typeof import("../../schemas/texts/offers.en.json");
 
 /** A number of months from now, whether the reminder comes again after as many, and the words for it. */
-type Wait = { months: number; repeat: boolean; label: string };
+type ReminderOption = { months: number; repeat: boolean; label: string };
 
-type Campaign = CurrencyTerms & {
+type Campaign = CurrencyDefinition & {
   slug: string;
   heading: string;
   message: string[];
   /** The currencies besides the first, as they are listed. */
-  other_currencies?: CurrencyTerms[];
+  other_currencies?: CurrencyDefinition[];
   lang: string;
   default_frequency: Frequency;
-  reminder: { enabled: boolean; choices: number[]; options: Wait[] };
+  reminder: { enabled: boolean; choices: number[]; options: ReminderOption[] };
   privacy_url?: string | null;
   texts?: Partial<Texts>;
 };
@@ -71,19 +71,19 @@ type Money = import("./money.js").Money;
 
 /** What the reader has chosen so far; it outlives every view, so going back loses nothing. */
 type Choice = {
-  offer: Offer;
+  currencyOption: CurrencyOption;
   frequency: Frequency;
   preset: number;
   /** The amount as the reader wrote it, or an empty string while a preset stands. */
   other: string;
   coversFees: boolean;
   email: string;
-} & Wait;
+} & ReminderOption;
 
 /** What a view may know and do. */
 type Desk = {
   campaign: Campaign;
-  offers: Offer[];
+  currencies: CurrencyOption[];
   choice: Choice;
   lang: string;
   text: Say;

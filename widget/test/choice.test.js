@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chosenAmount, firstChoice, outside, suggestionAt } from "../src/choice.js";
-import { offersOf } from "../src/offers.js";
+import { currencyOptions } from "../src/currencies.js";
 
 const once = { frequency: "once", presets: [500, 1500], default: 500, minimum: 100, maximum: 50000 };
 const monthly = { frequency: "monthly", presets: [500, 1500], default: 1500, minimum: 200, maximum: 100000 };
@@ -15,13 +15,13 @@ const campaign = {
   default_frequency: "monthly",
   reminder: { enabled: true, choices: [3, 6], options: [{ months: 3, repeat: false, label: "In 3 months" }] },
 };
-const [dollars, yen] = offersOf(campaign, "en");
+const [dollars, yen] = currencyOptions(campaign, "en");
 const choosing = (choice) => ({ ...firstChoice(campaign, dollars), ...choice });
 
 test("the first choice is what the campaign suggests, and covers no fees", () => {
-  const { offer, frequency, preset, other, months, repeat, coversFees } = firstChoice(campaign, dollars);
+  const { currencyOption, frequency, preset, other, months, repeat, coversFees } = firstChoice(campaign, dollars);
   assert.deepEqual([frequency, preset, other, months, repeat], ["monthly", 1500, "", 3, false]);
-  assert.equal(offer, dollars);
+  assert.equal(currencyOption, dollars);
   assert.equal(coversFees, false);
 });
 
@@ -56,7 +56,7 @@ test("the limits themselves are taken", () => {
 test("in another currency its own suggestion, limits and decimals hold, and what the reader wrote stays", () => {
   const choice = choosing({ other: "7.50", email: "reader@example.org", coversFees: true });
   Object.assign(choice, suggestionAt(yen, choice.frequency));
-  assert.deepEqual([choice.offer, choice.frequency, choice.preset, choice.other], [yen, "once", 500, "7.50"]);
+  assert.deepEqual([choice.currencyOption, choice.frequency, choice.preset, choice.other], [yen, "once", 500, "7.50"]);
   assert.deepEqual([choice.email, choice.coversFees], ["reader@example.org", true]);
   assert.equal(chosenAmount(choice).refusal, "amount_whole_only");
   assert.deepEqual(chosenAmount({ ...choice, other: "99" }), {

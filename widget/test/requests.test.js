@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { offersOf } from "../src/offers.js";
+import { currencyOptions } from "../src/currencies.js";
 import { requestsFrom } from "../src/requests.js";
 import { textsWith } from "../src/texts.js";
 
@@ -23,17 +23,17 @@ function boxWith(attributes, ...answers) {
     setBusy: () => show("submitting")(),
     showFieldError: (said) => Object.assign(seen, { state: "invalid", said }),
   };
-  const terms = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
+  const option = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
   const campaign = { slug: "default", currency: "USD", exponent: 2, step: 1 };
-  campaign.frequencies = [{ ...terms, frequency: "once", minimum: 1 }, terms];
+  campaign.frequencies = [{ ...option, frequency: "once", minimum: 1 }, option];
   campaign.cover_fees = { basis_points: 290, fixed: 30 };
-  campaign.other_currencies = [{ currency: "JPY", exponent: 0, step: 1, frequencies: [terms], cover_fees: null }];
-  const offers = offersOf(campaign, "ru");
+  campaign.other_currencies = [{ currency: "JPY", exponent: 0, step: 1, frequencies: [option], cover_fees: null }];
+  const currencies = currencyOptions(campaign, "ru");
   const desk = {
     campaign,
-    offers,
+    currencies,
     choice: {
-      offer: offers[0],
+      currencyOption: currencies[0],
       frequency: "monthly",
       preset: 700,
       other: "",
@@ -134,7 +134,7 @@ test("a gift names its currency and covers the fees only when the reader asked f
   };
   assert.deepEqual(await send({}), [700, "USD", undefined]);
   assert.deepEqual(await send({ coversFees: true }), [700, "USD", true]);
-  assert.deepEqual(await send({ offer: desk.offers[1] }), [700, "JPY", undefined]);
+  assert.deepEqual(await send({ currencyOption: desk.currencies[1] }), [700, "JPY", undefined]);
   assert.equal(new Set(seen.keys).size, 3);
 });
 
@@ -202,13 +202,13 @@ for (const [repeat, said] of [
 
 test("a reminder keeps the amount and the currency that the reader had chosen", async () => {
   const { seen, desk, remind } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
-  Object.assign(desk.choice, { offer: desk.offers[1], other: "900", coversFees: true });
+  Object.assign(desk.choice, { currencyOption: desk.currencies[1], other: "900", coversFees: true });
   await remind(true);
   const { amount, currency, cover_fees } = seen.sent[0];
   assert.deepEqual([amount, currency, cover_fees], [900, "JPY", undefined]);
 });
 
-test("a reminder that the campaign no longer offers leads to where a reader can try again", async () => {
+test("a reminder that the campaign no longer currencies leads to where a reader can try again", async () => {
   const { seen, remind } = boxWith({}, refused("reminder_choice_not_offered", { errors: { months: ["3 or 6."] } }));
   await remind(true);
   assert.deepEqual([seen.state, seen.said], ["error", ""]);

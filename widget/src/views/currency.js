@@ -9,10 +9,10 @@ import { field, make } from "../dom.js";
  *   because the one they wanted is not offered in this currency
  * @returns {Node | string} an empty string where there is nothing to choose
  */
-export function currencyField({ choice, lang, offers, text }, onchoice) {
+export function currencyField({ choice, lang, currencies, text }, onchoice) {
   const names = new Intl.DisplayNames(lang, { type: "currency" });
-  const options = offers.map((offer) =>
-    make("option", { selected: offer === choice.offer }, `${offer.currency} – ${names.of(offer.currency)}`),
+  const options = currencies.map((currencyOption) =>
+    make("option", { selected: currencyOption === choice.currencyOption }, `${currencyOption.currency} – ${names.of(currencyOption.currency)}`),
   );
   const select = make(
     "select",
@@ -20,13 +20,13 @@ export function currencyField({ choice, lang, offers, text }, onchoice) {
       part: "input",
       onchange() {
         const wanted = choice.frequency;
-        Object.assign(choice, suggestionAt(offers[select.selectedIndex], wanted));
-        const { frequency, offer } = choice;
-        const blanks = { currency: offer.currency, wanted: text(wanted), frequency: text(frequency) };
+        Object.assign(choice, suggestionAt(currencies[select.selectedIndex], wanted));
+        const { frequency, currencyOption } = choice;
+        const blanks = { currency: currencyOption.currency, wanted: text(wanted), frequency: text(frequency) };
         onchoice(frequency === wanted ? "" : text("frequency_changed", blanks));
       },
     },
     ...options,
   );
-  return offers.length > 1 ? field(text("currency"), select) : "";
+  return currencies.length > 1 ? field(text("currency"), select) : "";
 }

@@ -21,7 +21,7 @@ export function feesTick({ choice, text }, onchange) {
     place,
     /** Says what covering the fees would add. @param {number} fees in minor units, 0 while no amount is chosen */
     follow(fees) {
-      const { cover_fees, money } = choice.offer;
+      const { cover_fees, money } = choice.currencyOption;
       place.hidden = !cover_fees;
       if (cover_fees) words.data = text(fees ? "cover_fees_of" : "cover_fees", { amount: money.format(fees) });
     },

@@ -2,7 +2,7 @@
 
 import { chosenAmount, suggestionAt } from "../choice.js";
 import { button, complaintAt, field, fieldset, formOf, make, option, row } from "../dom.js";
-import { feesOn, offeredAmounts, termsFor } from "../offers.js";
+import { coveredFees, optionFor, presetAmounts } from "../currencies.js";
 import { currencyField } from "./currency.js";
 import { feesTick } from "./fees.js";
 
@@ -30,11 +30,11 @@ export function pledgeView(desk) {
 
   /** Follows the reader: the button says what will happen, and what was said about an earlier choice is taken back. */
   function follow() {
-    const { coversFees, frequency, offer, preset } = choice;
+    const { coversFees, frequency, currencyOption, preset } = choice;
     const { minor } = chosenAmount(choice);
-    const added = minor ? feesOn(minor, offer) : 0;
+    const added = minor ? coveredFees(minor, currencyOption) : 0;
     submit.textContent = minor
-      ? text(`continue_${frequency}`, { amount: offer.money.format(minor + (coversFees ? added : 0)) })
+      ? text(`continue_${frequency}`, { amount: currencyOption.money.format(minor + (coversFees ? added : 0)) })
       : text("continue");
     fees.follow(added);
     for (const radio of presets.querySelectorAll("input"))
@@ -45,10 +45,10 @@ export function pledgeView(desk) {
   }
 
   function showPresets() {
-    const { frequency, offer } = choice;
+    const { frequency, currencyOption } = choice;
     presets.replaceChildren(
-      ...offeredAmounts(termsFor(offer, frequency)).map((amount) =>
-        option("preset", offer.money.format(amount), amount, false, () => {
+      ...presetAmounts(optionFor(currencyOption, frequency)).map((amount) =>
+        option("preset", currencyOption.money.format(amount), amount, false, () => {
           choice.preset = amount;
           choice.other = other.value = "";
           follow();
@@ -59,17 +59,17 @@ export function pledgeView(desk) {
   }
 
   function showOffer(news = "") {
-    const { frequency: chosen, offer } = choice;
+    const { frequency: chosen, currencyOption } = choice;
     frequencies.replaceChildren(
-      ...offer.frequencies.map(({ frequency }) =>
+      ...currencyOption.frequencies.map(({ frequency }) =>
         option("frequency", text(frequency), frequency, frequency === chosen, () => {
-          Object.assign(choice, suggestionAt(offer, frequency));
+          Object.assign(choice, suggestionAt(currencyOption, frequency));
           showPresets();
         }),
       ),
     );
-    symbol.textContent = offer.money.symbol;
-    other[offer.money.symbolLeads ? "before" : "after"](symbol);
+    symbol.textContent = currencyOption.money.symbol;
+    other[currencyOption.money.symbolLeads ? "before" : "after"](symbol);
     showPresets();
     told.textContent = news;
   }

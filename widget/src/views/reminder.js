@@ -5,7 +5,7 @@ import { button, complaintAt, field, formOf, make } from "../dom.js";
 /**
  * The words of the button: when the mail will come. Of one that comes again and again, the list above it says that.
  * @param {Say} text
- * @param {Wait} wait
+ * @param {ReminderOption} wait
  */
 export function promiseOf(text, { months, repeat, label }) {
   if (months === 1 && !repeat) return text("remind_me_next_month");

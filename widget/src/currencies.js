@@ -1,0 +1,49 @@
+/** The currencies of a campaign: frequencies, amounts and fees in each. */
+
+import { moneyIn } from "./money.js";
+
+/**
+ * Lists the campaign's own currency first, then the others, each with its parser and formatter.
+ * @param {Campaign} campaign
+ * @param {string} lang
+ * @returns {CurrencyOption[]}
+ */
+export const currencyOptions = (campaign, lang) =>
+  // A response that the browser cached from an older service has no other_currencies.
+  [campaign, ...(campaign.other_currencies ?? [])].map((definition) => ({
+    ...definition,
+    money: moneyIn(definition.currency, lang, definition.exponent, definition.step),
+  }));
+
+/**
+ * Finds the option of a frequency. If the currency lacks it, a recurring frequency falls back to another recurring
+ * one, and anything else to the first option.
+ * @param {Pick<CurrencyOption, "frequencies">} currencyOption
+ * @param {Frequency} requested
+ * @returns {PledgeOption}
+ */
+export function optionFor({ frequencies }, requested) {
+  return (
+    frequencies.find(({ frequency }) => frequency === requested) ??
+    frequencies.find(({ frequency }) => frequency !== "once" && requested !== "once") ??
+    frequencies[0]
+  );
+}
+
+/** Lists the presets and the default amount, which need not be a preset. @param {PledgeOption} option */
+export const presetAmounts = ({ presets, default: defaultAmount }) =>
+  [...new Set([...presets, defaultAmount])].sort((a, b) => a - b);
+
+/**
+ * Computes what the reader adds to cover the processor's fee: the smallest multiple of `step` that leaves the newsroom
+ * the whole amount after the fee is taken from the total. The service uses the same formula.
+ * @param {number} amount in minor units
+ * @param {Pick<CurrencyOption, "cover_fees" | "step">} currencyOption
+ * @returns {number} in minor units
+ */
+export function coveredFees(amount, { cover_fees: feeRate, step }) {
+  if (!feeRate) return 0;
+  const netRate = BigInt((10_000 - feeRate.basis_points) * step);
+  // BigInt division truncates, so adding netRate - 1 rounds up.
+  return Number((BigInt(amount + feeRate.fixed) * 10_000n + netRate - 1n) / netRate) * step - amount;
+}
