@@ -1,7 +1,7 @@
 /** One box on one page: brings the campaign, and leads from one view to the next. */
 
 import { request } from "./api.js";
-import { firstChoice } from "./choice.js";
+import { initialChoice } from "./choice.js";
 import { createFrame } from "./frame.js";
 import { languageAround, languageOf } from "./language.js";
 import { currencyOptions } from "./currencies.js";
@@ -58,7 +58,7 @@ export function openBox(host) {
     const room = {
       campaign,
       currencies,
-      choice: firstChoice(campaign, currencies[0]),
+      choice: initialChoice(campaign, currencies[0]),
       lang,
       text,
       setState: frame.setState,

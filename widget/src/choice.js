@@ -1,4 +1,4 @@
-/** What the reader is about to give. */
+/** The reader's current choice of amount, currency, frequency and reminder. */
 
 import { optionFor } from "./currencies.js";
 
@@ -6,48 +6,47 @@ import { optionFor } from "./currencies.js";
 const optionOf = ({ currencyOption, frequency }) => optionFor(currencyOption, frequency);
 
 /**
- * Says which limit of the campaign an amount crosses, whether the box noticed it or the service did.
- * @param {"amount_below_minimum" | "amount_above_maximum"} refusal
+ * Describes the limit that an amount exceeds, whether the widget or the service found it.
+ * @param {"amount_below_minimum" | "amount_above_maximum"} errorKey
  * @param {Choice} choice
- * @returns {Refusal}
+ * @returns {FieldError}
  */
-export function outside(refusal, choice) {
+export function limitError(errorKey, choice) {
   const { minimum, maximum } = optionOf(choice);
-  const limit = refusal === "amount_below_minimum" ? minimum : maximum;
-  return { refusal, blanks: { limit: choice.currencyOption.money.format(limit) } };
+  const limit = errorKey === "amount_below_minimum" ? minimum : maximum;
+  return { errorKey, values: { limit: choice.currencyOption.money.format(limit) } };
 }
 
 /**
- * Reads the chosen amount and holds it against the campaign's limits.
+ * Parses the chosen amount and checks it against the limits of its frequency.
  * @param {Choice} choice
- * @returns {Reading}
+ * @returns {ParsedAmount}
  */
-export function chosenAmount(choice) {
-  const { currencyOption, other, preset } = choice;
+export function readAmount(choice) {
+  const { currencyOption, customAmount, preset } = choice;
   const { minimum, maximum } = optionOf(choice);
-  /** @type {Reading} */
-  const reading = other.trim() || !preset ? currencyOption.money.read(other) : { minor: preset };
-  if (reading.refusal) return reading;
-  if (reading.minor < minimum) return outside("amount_below_minimum", choice);
-  if (reading.minor > maximum) return outside("amount_above_maximum", choice);
-  return reading;
+  /** @type {ParsedAmount} */
+  const parsed = customAmount.trim() || !preset ? currencyOption.money.parse(customAmount) : { minor: preset };
+  if (parsed.errorKey) return parsed;
+  if (parsed.minor < minimum) return limitError("amount_below_minimum", choice);
+  if (parsed.minor > maximum) return limitError("amount_above_maximum", choice);
+  return parsed;
 }
 
 /**
- * The choice at an currencyOption in one currency, at a frequency it has: the campaign's suggestion. An amount of the reader's
- * own stays as they wrote it, and all else that they chose.
+ * Returns the part of a choice that a new currency or frequency resets. The rest, such as a custom amount, stays.
  * @param {CurrencyOption} currencyOption
- * @param {Frequency} wanted
+ * @param {Frequency} requested
  */
-export function suggestionAt(currencyOption, wanted) {
-  const { frequency, default: preset } = optionFor(currencyOption, wanted);
+export function defaultsFor(currencyOption, requested) {
+  const { frequency, default: preset } = optionFor(currencyOption, requested);
   return { currencyOption, frequency, preset };
 }
 
-/** Starts where the campaign suggests. @param {Campaign} campaign @param {CurrencyOption} currencyOption @returns {Choice} */
-export const firstChoice = ({ default_frequency, reminder }, currencyOption) => ({
-  ...suggestionAt(currencyOption, default_frequency),
-  other: "",
+/** @param {Campaign} campaign @param {CurrencyOption} currencyOption @returns {Choice} */
+export const initialChoice = ({ default_frequency, reminder }, currencyOption) => ({
+  ...defaultsFor(currencyOption, default_frequency),
+  customAmount: "",
   coversFees: false,
   email: "",
   ...reminder.options[0],

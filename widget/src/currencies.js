@@ -1,6 +1,6 @@
 /** The currencies of a campaign: frequencies, amounts and fees in each. */
 
-import { moneyIn } from "./money.js";
+import { createMoney } from "./money.js";
 
 /**
  * Lists the campaign's own currency first, then the others, each with its parser and formatter.
@@ -12,7 +12,7 @@ export const currencyOptions = (campaign, lang) =>
   // A response that the browser cached from an older service has no other_currencies.
   [campaign, ...(campaign.other_currencies ?? [])].map((definition) => ({
     ...definition,
-    money: moneyIn(definition.currency, lang, definition.exponent, definition.step),
+    money: createMoney(definition.currency, lang, definition.exponent, definition.step),
   }));
 
 /**

@@ -14,7 +14,7 @@ export function languageAround(element) {
   const holder = element.closest("[lang]");
   if (holder) return tidyTag(holder.getAttribute("lang") ?? "");
   const root = element.getRootNode();
-  // An element inside another component's shadow root reads on outside it.
+  // An element inside another component's shadow root reads on limitError it.
   return root instanceof ShadowRoot ? languageAround(root.host) : "";
 }
 

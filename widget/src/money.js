@@ -1,79 +1,82 @@
-/** Reads and writes amounts in one currency and one language, in integer minor units and never in floats. */
+/** Parses and formats amounts in one currency and locale, as integer minor units and never as floats. */
 
-/** Thousands between marks of any language, and what may be a fraction behind them. */
+/** Digits with a thousands separator of any locale, and an optional decimal part. */
 const GROUPED = /^(\d{1,3}(?:[.,'’٬\s]\d{3})+)(?:[.,٫](\d{1,3}))?$/;
-const WITH_A_FRACTION = /^(\d+)[.,٫](\d+)$/;
+const DECIMAL = /^(\d+)[.,٫](\d+)$/;
 
-/** Without direction marks, which surround symbols in right-to-left languages. @param {string} text */
-const tidy = (text) => text.normalize("NFKC").replace(/\p{Cf}/gu, "").trim().toLowerCase();
+/** Also strips the direction marks that surround symbols in right-to-left locales. @param {string} text */
+const normalize = (text) => text.normalize("NFKC").replace(/\p{Cf}/gu, "").trim().toLowerCase();
 
-/** @typedef {ReturnType<typeof moneyIn>} Money */
+/** @typedef {ReturnType<typeof createMoney>} Money */
 
 /**
  * @param {string} currency an ISO 4217 code
  * @param {string} lang a BCP 47 tag
- * @param {number} digits the currency's decimals as the service counts them; browsers differ on a few
- * @param {number} step 1, or the power of ten that can be charged in the currency: 10 leaves dinars two decimals
+ * @param {number} exponent the currency's decimals as the service counts them; browsers differ for a few currencies
+ * @param {number} step the smallest chargeable amount in minor units, a power of ten: 10 leaves a dinar two decimals
  */
-export function moneyIn(currency, lang, digits, step = 1) {
-  const places = digits + 1 - String(step).length;
+export function createMoney(currency, lang, exponent, step = 1) {
+  const decimals = exponent + 1 - String(step).length;
   /** @param {Intl.NumberFormatOptions} [options] */
-  const formatter = (options) => new Intl.NumberFormat(lang, { style: "currency", currency, ...options });
+  const createFormat = (options) => new Intl.NumberFormat(lang, { style: "currency", currency, ...options });
   /** @param {Intl.NumberFormatPartTypes} type @param {Intl.NumberFormatOptions} [options] */
-  const signOf = (type, options) => formatter(options).formatToParts(1).find((part) => part.type === type)?.value ?? "";
-  const [short, full] = [0, digits].map((minimumFractionDigits) =>
-    formatter({ minimumFractionDigits, maximumFractionDigits: digits }),
+  const formatPart = (type, options) =>
+    createFormat(options).formatToParts(1).find((part) => part.type === type)?.value ?? "";
+  const [wholeFormat, decimalFormat] = [0, exponent].map((minimumFractionDigits) =>
+    createFormat({ minimumFractionDigits, maximumFractionDigits: exponent }),
   );
-  const symbol = signOf("currency", { currencyDisplay: "narrowSymbol" });
-  const symbols = [currency, signOf("currency"), symbol].map(tidy);
-  const decimal = signOf("decimal", { style: "decimal", minimumFractionDigits: 1 });
-  const numerals = [...formatter({ style: "decimal", useGrouping: false }).format(9876543210)].reverse();
-  const accepted = new RegExp(`^(\\d+)${places ? `(?:\\${decimal}(\\d{1,${places}}))?` : ""}$`);
+  const symbol = formatPart("currency", { currencyDisplay: "narrowSymbol" });
+  const symbols = [currency, formatPart("currency"), symbol].map(normalize);
+  const separator = formatPart("decimal", { style: "decimal", minimumFractionDigits: 1 });
+  const localDigits = [...createFormat({ style: "decimal", useGrouping: false }).format(9876543210)].reverse();
+  const accepted = new RegExp(`^(\\d+)${decimals ? `(?:\\${separator}(\\d{1,${decimals}}))?` : ""}$`);
 
-  /** An amount written as it is taken. @param {string} whole @param {string} [fraction] */
+  /** Writes an amount that the parser accepts. @param {string} whole @param {string} [fraction] */
   const example = (whole, fraction) =>
-    places && fraction ? whole + decimal + fraction.padEnd(places, "0").slice(0, places) : whole;
+    decimals && fraction ? whole + separator + fraction.padEnd(decimals, "0").slice(0, decimals) : whole;
 
-  /** @param {keyof Texts} refusal @param {string} [whole] @param {string} [fraction] @returns {Refusal} */
-  const refuse = (refusal, whole = "500", fraction = "") => ({
-    refusal,
-    blanks: { digits: places, example: example(whole, fraction) },
+  /** @param {keyof Texts} errorKey @param {string} [whole] @param {string} [fraction] @returns {FieldError} */
+  const parseError = (errorKey, whole = "500", fraction = "") => ({
+    errorKey,
+    values: { digits: decimals, example: example(whole, fraction) },
   });
 
   return {
-    /** The sign readers know the currency by, and whether this language writes it before the number. */
     symbol,
-    symbolLeads: short.formatToParts(1)[0].type !== "integer",
+    /** Whether the locale writes the symbol before the number. */
+    isSymbolFirst: wholeFormat.formatToParts(1)[0].type !== "integer",
 
-    /** @param {number} minor @returns {string} the amount as this language writes it, without empty cents */
+    /** Formats without decimals if they are all zero. @param {number} minor */
     format: (minor) =>
-      // Written out, so that the number is exact.
-      (minor % 10 ** digits ? full : short).format(/** @type {Intl.StringNumericLiteral} */ (`${minor}e-${digits}`)),
+      // A numeric string keeps the amount exact.
+      (minor % 10 ** exponent ? decimalFormat : wholeFormat).format(
+        /** @type {Intl.StringNumericLiteral} */ (`${minor}e-${exponent}`),
+      ),
 
     /**
-     * Takes what can only mean one amount, and refuses the rest with a hint: "1.000" is a thousand to one
-     * reader and one to another, so it is never guessed.
+     * Accepts only unambiguous amounts: "1.000" means one thousand in some locales and one in others, so it is an error
+     * with an example of what to type.
      * @param {string} text
-     * @returns {Reading}
+     * @returns {ParsedAmount}
      */
-    read(text) {
-      let plain = tidy(numerals.reduce((words, sign, digit) => words.replaceAll(sign, String(digit)), text));
-      const sign = symbols.find((sign) => plain.startsWith(sign) || plain.endsWith(sign));
-      if (sign) plain = plain.replace(sign, "").trim();
-      if (!plain) return { refusal: "amount_missing" };
+    parse(text) {
+      let plain = normalize(localDigits.reduce((ascii, digit, value) => ascii.replaceAll(digit, String(value)), text));
+      const affix = symbols.find((symbol) => plain.startsWith(symbol) || plain.endsWith(symbol));
+      if (affix) plain = plain.replace(affix, "").trim();
+      if (!plain) return { errorKey: "amount_missing" };
 
       const [, whole, fraction = ""] = accepted.exec(plain) ?? [];
-      // An absurdly long number is not exact, and far above what any campaign takes.
-      if (whole) return { minor: Number(whole + fraction.padEnd(digits, "0")) };
+      // A number above 2^53 loses precision here, and every campaign's maximum rejects it.
+      if (whole) return { minor: Number(whole + fraction.padEnd(exponent, "0")) };
 
-      const [, units, rest = ""] = WITH_A_FRACTION.exec(plain) ?? [];
-      if (units && rest.length <= places && rest.length !== 3) return refuse("amount_wrong_separator", units, rest);
+      const [, units, rest = ""] = DECIMAL.exec(plain) ?? [];
+      if (units && rest.length <= decimals && rest.length !== 3) return parseError("amount_wrong_separator", units, rest);
       const [, thousands, cents] = GROUPED.exec(plain) ?? [];
-      // Where fewer decimals are charged than the currency has, three of them are no thousands.
-      if (thousands && (step < 2 || rest.length !== digits))
-        return refuse("amount_has_grouping", thousands.replace(/\D/g, ""), cents);
-      if (!places) return units ? refuse("amount_whole_only", units) : refuse("amount_not_a_number");
-      return refuse(units ? "amount_too_many_decimals" : "amount_not_a_number", "7", "5");
+      // If step rules out a currency's last decimal, three digits after the separator are decimals and not a group.
+      if (thousands && (step < 2 || rest.length !== exponent))
+        return parseError("amount_has_grouping", thousands.replace(/\D/g, ""), cents);
+      if (!decimals) return units ? parseError("amount_whole_only", units) : parseError("amount_not_a_number");
+      return parseError(units ? "amount_too_many_decimals" : "amount_not_a_number", "7", "5");
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The two things a reader can ask of the service, and where each response leads. */
 
-import { chosenAmount, outside } from "./choice.js";
+import { readAmount, limitError } from "./choice.js";
 import { createKeyStore } from "./idempotency.js";
 import { versionOf } from "./texts.js";
 import { createReturnUrl } from "./return-url.js";
@@ -17,7 +17,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
   const keyStore = createKeyStore();
   const returnUrl = createReturnUrl(host);
 
-  /** What both requests say: what the reader chose, and where. @param {Reading} reading */
+  /** What both requests say: what the reader chose, and where. @param {ParsedAmount} parsed */
   const wish = ({ minor }) => ({
     campaign: campaign.slug,
     frequency: choice.frequency,
@@ -28,35 +28,35 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     lang,
   });
 
-  /** @param {Refusal} refusal */
-  const refuse = ({ refusal, blanks }) => frame.showFieldError(text(refusal, blanks));
+  /** @param {FieldError} errorKey */
+  const refuse = ({ errorKey, values }) => frame.showFieldError(text(errorKey, values));
 
   /**
    * Puts what the reader can mend beside its field, and anything else where they can try again.
    * @param {ApiResponse} response
-   * @param {Refusal | false} refusal
+   * @param {FieldError | false} errorKey
    * @param {() => void} goBack
    * @param {() => void} retry
    */
-  function settle(response, refusal, goBack, retry) {
+  function settle(response, errorKey, goBack, retry) {
     // A refused request made nothing, so the next one is an intent of its own.
     if (response.status === 422) keyStore.resetKey();
-    if (!refusal) return desk.showError(response, goBack, retry);
+    if (!errorKey) return desk.showError(response, goBack, retry);
     goBack();
-    refuse(refusal);
+    refuse(errorKey);
   }
 
   function pledge() {
     if (frame.isState("submitting")) return;
-    const reading = chosenAmount(choice);
-    return reading.refusal ? refuse(reading) : give(reading);
+    const parsed = readAmount(choice);
+    return parsed.errorKey ? refuse(parsed) : give(parsed);
   }
 
-  /** @param {Reading} reading @returns {Promise<void>} */
-  async function give(reading) {
+  /** @param {ParsedAmount} parsed @returns {Promise<void>} */
+  async function give(parsed) {
     const return_url = returnUrl.get();
     const body = JSON.stringify({
-      ...wish(reading),
+      ...wish(parsed),
       cover_fees: (choice.coversFees && !!choice.currencyOption.cover_fees) || undefined,
       variant: host.getAttribute("variant") || undefined,
       return_url,
@@ -70,24 +70,24 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     // The newsroom chose the address, so the gift goes on without it.
     if (return_url && (code === "return_url_not_allowed" || errors?.return_url)) {
       returnUrl.reject(errors?.return_url?.[0] ?? code);
-      return give(reading);
+      return give(parsed);
     }
     if (response.status !== 201) {
       const isOutside = code === "amount_below_minimum" || code === "amount_above_maximum";
-      return settle(response, isOutside && outside(code, choice), desk.showPledge, pledge);
+      return settle(response, isOutside && limitError(code, choice), desk.showPledge, pledge);
     }
-    tell("pledged", { frequency, amount: reading.minor, currency, fees });
+    tell("pledged", { frequency, amount: parsed.minor, currency, fees });
     location.assign(checkout_url);
   }
 
   /** @param {boolean} addressIsWhole whether the browser takes the address for one */
   async function remind(addressIsWhole) {
     if (frame.isState("submitting")) return;
-    if (!addressIsWhole) return refuse({ refusal: choice.email ? "email_invalid" : "email_missing" });
+    if (!addressIsWhole) return refuse({ errorKey: choice.email ? "email_invalid" : "email_missing" });
     const { email, months, repeat } = choice;
     const wait = { months, ...(repeat && { repeat }) };
     const hope = {
-      ...wish(chosenAmount(choice)),
+      ...wish(readAmount(choice)),
       email,
       ...wait,
       consent_version: versionOf(lang, text("reminder_consent")),
@@ -102,7 +102,7 @@ export function requestsFrom(desk, frame, host, sendRequest, tell) {
     if (response.status !== 201) {
       const { code, errors } = response.body;
       const isAddress = code === "invalid_email" || errors?.email;
-      return settle(response, isAddress && { refusal: "email_invalid" }, desk.showReminder, () => remind(true));
+      return settle(response, isAddress && { errorKey: "email_invalid" }, desk.showReminder, () => remind(true));
     }
     desk.showReminderCreated(response.body.due_on);
     tell("reminded", wait);

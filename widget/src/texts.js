@@ -9,8 +9,8 @@ import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 export function textsWith(differing) {
   const texts = /** @type {Texts} */ ({ ...EN, ...differing });
   // As in the texts' other home, the server's pages, a doubled brace is a brace.
-  return (key, blanks = {}) =>
-    texts[key].replace(/{(\w+)}|([{}])\2/g, (_, name, brace) => brace ?? String(blanks[name] ?? ""));
+  return (key, values = {}) =>
+    texts[key].replace(/{(\w+)}|([{}])\2/g, (_, name, brace) => brace ?? String(values[name] ?? ""));
 }
 
 /**

@@ -61,11 +61,11 @@ type ApiResponse = {
 };
 
 /** Why an amount was not taken: the key of the text that explains it, and what fills its placeholders. */
-type Refusal = { minor?: undefined; refusal: keyof Texts; blanks?: Record<string, string | number> };
+type FieldError = { minor?: undefined; errorKey: keyof Texts; values?: Record<string, string | number> };
 
-type Reading = { minor: number; refusal?: undefined } | Refusal;
+type ParsedAmount = { minor: number; errorKey?: undefined } | FieldError;
 
-type Say = (key: keyof Texts, blanks?: Record<string, string | number>) => string;
+type Say = (key: keyof Texts, values?: Record<string, string | number>) => string;
 
 type Money = import("./money.js").Money;
 
@@ -75,7 +75,7 @@ type Choice = {
   frequency: Frequency;
   preset: number;
   /** The amount as the reader wrote it, or an empty string while a preset stands. */
-  other: string;
+  customAmount: string;
   coversFees: boolean;
   email: string;
 } & ReminderOption;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chosenAmount, firstChoice, outside, suggestionAt } from "../src/choice.js";
+import { readAmount, initialChoice, limitError, defaultsFor } from "../src/choice.js";
 import { currencyOptions } from "../src/currencies.js";
 
 const once = { frequency: "once", presets: [500, 1500], default: 500, minimum: 100, maximum: 50000 };
@@ -16,28 +16,28 @@ const campaign = {
   reminder: { enabled: true, choices: [3, 6], options: [{ months: 3, repeat: false, label: "In 3 months" }] },
 };
 const [dollars, yen] = currencyOptions(campaign, "en");
-const choosing = (choice) => ({ ...firstChoice(campaign, dollars), ...choice });
+const choosing = (choice) => ({ ...initialChoice(campaign, dollars), ...choice });
 
 test("the first choice is what the campaign suggests, and covers no fees", () => {
-  const { currencyOption, frequency, preset, other, months, repeat, coversFees } = firstChoice(campaign, dollars);
-  assert.deepEqual([frequency, preset, other, months, repeat], ["monthly", 1500, "", 3, false]);
+  const { currencyOption, frequency, preset, customAmount, months, repeat, coversFees } = initialChoice(campaign, dollars);
+  assert.deepEqual([frequency, preset, customAmount, months, repeat], ["monthly", 1500, "", 3, false]);
   assert.equal(currencyOption, dollars);
   assert.equal(coversFees, false);
 });
 
 test("a campaign without reminders has a first choice as well", () =>
-  assert.equal(firstChoice({ ...campaign, reminder: { enabled: false, choices: [], options: [] } }, dollars).preset, 1500));
+  assert.equal(initialChoice({ ...campaign, reminder: { enabled: false, choices: [], options: [] } }, dollars).preset, 1500));
 
 test("an amount of the reader's own stands before a preset", () =>
-  assert.deepEqual(chosenAmount(choosing({ other: "2" })), { minor: 200 }));
+  assert.deepEqual(readAmount(choosing({ customAmount: "2" })), { minor: 200 }));
 
 test("a preset stands while nothing else is written", () =>
-  assert.deepEqual(chosenAmount(choosing({ other: " " })), { minor: 1500 }));
+  assert.deepEqual(readAmount(choosing({ customAmount: " " })), { minor: 1500 }));
 
 test("without a preset or words there is no amount", () =>
-  assert.equal(chosenAmount(choosing({ preset: 0 })).refusal, "amount_missing"));
+  assert.equal(readAmount(choosing({ preset: 0 })).errorKey, "amount_missing"));
 
-for (const [other, frequency, refusal, limit] of [
+for (const [customAmount, frequency, errorKey, limit] of [
   ["1.99", "monthly", "amount_below_minimum", "$2"],
   ["0", "monthly", "amount_below_minimum", "$2"],
   ["19.99", "annual", "amount_below_minimum", "$20"],
@@ -45,26 +45,26 @@ for (const [other, frequency, refusal, limit] of [
   ["99999999999999999999", "annual", "amount_above_maximum", "$10,000"],
   ["9".repeat(400), "annual", "amount_above_maximum", "$10,000"],
 ])
-  test(`${other.slice(0, 20)} ${frequency} is refused with the limit ${limit}`, () =>
-    assert.deepEqual(chosenAmount(choosing({ frequency, other })), { refusal, blanks: { limit } }));
+  test(`${customAmount.slice(0, 20)} ${frequency} is refused with the limit ${limit}`, () =>
+    assert.deepEqual(readAmount(choosing({ frequency, customAmount })), { errorKey, values: { limit } }));
 
 test("the limits themselves are taken", () => {
-  assert.deepEqual(chosenAmount(choosing({ other: "2" })), { minor: 200 });
-  assert.deepEqual(chosenAmount(choosing({ other: "1000" })), { minor: 100000 });
+  assert.deepEqual(readAmount(choosing({ customAmount: "2" })), { minor: 200 });
+  assert.deepEqual(readAmount(choosing({ customAmount: "1000" })), { minor: 100000 });
 });
 
 test("in another currency its own suggestion, limits and decimals hold, and what the reader wrote stays", () => {
-  const choice = choosing({ other: "7.50", email: "reader@example.org", coversFees: true });
-  Object.assign(choice, suggestionAt(yen, choice.frequency));
-  assert.deepEqual([choice.currencyOption, choice.frequency, choice.preset, choice.other], [yen, "once", 500, "7.50"]);
+  const choice = choosing({ customAmount: "7.50", email: "reader@example.org", coversFees: true });
+  Object.assign(choice, defaultsFor(yen, choice.frequency));
+  assert.deepEqual([choice.currencyOption, choice.frequency, choice.preset, choice.customAmount], [yen, "once", 500, "7.50"]);
   assert.deepEqual([choice.email, choice.coversFees], ["reader@example.org", true]);
-  assert.equal(chosenAmount(choice).refusal, "amount_whole_only");
-  assert.deepEqual(chosenAmount({ ...choice, other: "99" }), {
-    refusal: "amount_below_minimum",
-    blanks: { limit: "¥100" },
+  assert.equal(readAmount(choice).errorKey, "amount_whole_only");
+  assert.deepEqual(readAmount({ ...choice, customAmount: "99" }), {
+    errorKey: "amount_below_minimum",
+    values: { limit: "¥100" },
   });
-  assert.deepEqual(chosenAmount({ ...choice, other: "100" }), { minor: 100 });
+  assert.deepEqual(readAmount({ ...choice, customAmount: "100" }), { minor: 100 });
 });
 
 test("a limit that the service names is said in the chosen currency", () =>
-  assert.equal(outside("amount_above_maximum", choosing(suggestionAt(yen, "once"))).blanks.limit, "¥50,000"));
+  assert.equal(limitError("amount_above_maximum", choosing(defaultsFor(yen, "once"))).values.limit, "¥50,000"));

@@ -30,7 +30,7 @@ test("each currency is read and written in its own way", () => {
     currencies.map(({ currency, money }) => [currency, money.format(1250).replace(/\s/g, " ")]),
     [["EUR", "€12.50"], ["JPY", "¥1,250"], ["KWD", "KWD 1.250"]],
   );
-  assert.deepEqual(currencies.map(({ money }) => money.read("12").minor), [1200, 12, 12000]);
+  assert.deepEqual(currencies.map(({ money }) => money.parse("12").minor), [1200, 12, 12000]);
 });
 
 test("an answer from before there were other currencies has one", () =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { moneyIn } from "../src/money.js";
+import { createMoney } from "../src/money.js";
 
 /** As the service sends them with the campaign. */
 const DIGITS = { JPY: 0, KWD: 3 };
@@ -37,7 +37,7 @@ const TAKEN = [
 
 for (const [written, lang, currency, minor] of TAKEN)
   test(`"${written}" in ${lang} is ${minor} in the smallest unit of ${currency}`, () =>
-    assert.deepEqual(moneyIn(currency, lang, DIGITS[currency] ?? 2).read(written), { minor }));
+    assert.deepEqual(createMoney(currency, lang, DIGITS[currency] ?? 2).parse(written), { minor }));
 
 /** What is never guessed, why, and the example that helps. */
 const REFUSED = [
@@ -75,13 +75,13 @@ const REFUSED = [
   ["five", "ja", "JPY", "amount_not_a_number", "500"],
 ];
 
-for (const [written, lang, currency, refusal, example] of REFUSED)
-  test(`"${written}" in ${lang} is refused as ${refusal}`, () => {
-    const money = moneyIn(currency, lang, DIGITS[currency] ?? 2);
-    const reading = money.read(written);
-    assert.equal(reading.refusal, refusal);
-    assert.equal(reading.blanks?.example, example);
-    if (example) assert.ok(money.read(example).minor, "the example itself is taken");
+for (const [written, lang, currency, errorKey, example] of REFUSED)
+  test(`"${written}" in ${lang} is refused as ${errorKey}`, () => {
+    const money = createMoney(currency, lang, DIGITS[currency] ?? 2);
+    const parsed = money.parse(written);
+    assert.equal(parsed.errorKey, errorKey);
+    assert.equal(parsed.values?.example, example);
+    if (example) assert.ok(money.parse(example).minor, "the example itself is taken");
   });
 
 const plain = (text) => text.replace(/\s/g, " ");
@@ -98,39 +98,39 @@ for (const [minor, lang, currency, written] of [
   [2000, "en", "KWD", "KWD 2"],
 ])
   test(`${minor} ${currency} is written ${written} in ${lang}`, () =>
-    assert.equal(plain(moneyIn(currency, lang, DIGITS[currency] ?? 2).format(minor)), written));
+    assert.equal(plain(createMoney(currency, lang, DIGITS[currency] ?? 2).format(minor)), written));
 
 for (const [currency, digits] of [["JPY", 0], ["USD", 2], ["KWD", 3]])
   test(`every amount of ${currency} up to 100,000 minor units is written exactly and reads back as it was written`, () => {
-    const money = moneyIn(currency, "en", digits);
+    const money = createMoney(currency, "en", digits);
     for (let minor = 0; minor <= 100_000; minor++) {
       const written = money.format(minor);
       const [whole, fraction = ""] = written.replace(/[^\d.]/g, "").split(".");
       // Compared by its digits, so that no float is in the comparison.
       if (whole + fraction.padEnd(digits, "0") !== String(minor).padStart(digits + 1, "0"))
         assert.fail(`${minor} is written ${written}`);
-      if (money.read(written.replace(",", "")).minor !== minor) assert.fail(`${written} was not read`);
+      if (money.parse(written.replace(",", "")).minor !== minor) assert.fail(`${written} was not read`);
     }
   });
 
 for (const [written, digits, step, expected] of [
   ["1.25", 3, 10, { minor: 1250 }],
   ["1.2", 3, 10, { minor: 1200 }],
-  ["1.255", 3, 10, { refusal: "amount_too_many_decimals", blanks: { digits: 2, example: "7.50" } }],
-  ["1,255,000", 3, 10, { refusal: "amount_has_grouping", blanks: { digits: 2, example: "1255000" } }],
+  ["1.255", 3, 10, { errorKey: "amount_too_many_decimals", values: { digits: 2, example: "7.50" } }],
+  ["1,255,000", 3, 10, { errorKey: "amount_has_grouping", values: { digits: 2, example: "1255000" } }],
   ["12", 2, 100, { minor: 1200 }],
-  ["7.50", 2, 100, { refusal: "amount_whole_only", blanks: { digits: 0, example: "7" } }],
+  ["7.50", 2, 100, { errorKey: "amount_whole_only", values: { digits: 0, example: "7" } }],
 ])
   test(`where ${step} is the least that can be charged of ${digits} decimals, "${written}" is ${expected.minor ?? "refused"}`, () =>
-    assert.deepEqual(moneyIn("KWD", "en", digits, step).read(written), expected));
+    assert.deepEqual(createMoney("KWD", "en", digits, step).parse(written), expected));
 
 test("the service's own count of decimals stands before the browser's", () => {
-  const dinars = moneyIn("RSD", "en", 2);
-  assert.deepEqual(dinars.read("7.50"), { minor: 750 });
+  const dinars = createMoney("RSD", "en", 2);
+  assert.deepEqual(dinars.parse("7.50"), { minor: 750 });
   assert.equal(plain(dinars.format(750)), "RSD 7.50");
 });
 
 test("the sign of the currency stands where the language puts it", () => {
-  assert.equal(moneyIn("USD", "en", 2).symbolLeads, true);
-  assert.equal(moneyIn("RUB", "ru", 2).symbolLeads, false);
+  assert.equal(createMoney("USD", "en", 2).isSymbolFirst, true);
+  assert.equal(createMoney("RUB", "ru", 2).isSymbolFirst, false);
 });

@@ -36,7 +36,7 @@ function boxWith(attributes, ...answers) {
       currencyOption: currencies[0],
       frequency: "monthly",
       preset: 700,
-      other: "",
+      customAmount: "",
       coversFees: false,
       email: "reader@example",
       months: 1,
@@ -202,7 +202,7 @@ for (const [repeat, said] of [
 
 test("a reminder keeps the amount and the currency that the reader had chosen", async () => {
   const { seen, desk, remind } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
-  Object.assign(desk.choice, { currencyOption: desk.currencies[1], other: "900", coversFees: true });
+  Object.assign(desk.choice, { currencyOption: desk.currencies[1], customAmount: "900", coversFees: true });
   await remind(true);
   const { amount, currency, cover_fees } = seen.sent[0];
   assert.deepEqual([amount, currency, cover_fees], [900, "JPY", undefined]);

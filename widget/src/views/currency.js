@@ -1,6 +1,6 @@
 /** Which currency to give in, where a campaign takes several. */
 
-import { suggestionAt } from "../choice.js";
+import { defaultsFor } from "../choice.js";
 import { field, make } from "../dom.js";
 
 /**
@@ -20,10 +20,10 @@ export function currencyField({ choice, lang, currencies, text }, onchoice) {
       part: "input",
       onchange() {
         const wanted = choice.frequency;
-        Object.assign(choice, suggestionAt(currencies[select.selectedIndex], wanted));
+        Object.assign(choice, defaultsFor(currencies[select.selectedIndex], wanted));
         const { frequency, currencyOption } = choice;
-        const blanks = { currency: currencyOption.currency, wanted: text(wanted), frequency: text(frequency) };
-        onchoice(frequency === wanted ? "" : text("frequency_changed", blanks));
+        const values = { currency: currencyOption.currency, wanted: text(wanted), frequency: text(frequency) };
+        onchoice(frequency === wanted ? "" : text("frequency_changed", values));
       },
     },
     ...options,

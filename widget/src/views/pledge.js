@@ -1,6 +1,6 @@
 /** The first view: how often, how much, in which currency, and a button that says what will happen. */
 
-import { chosenAmount, suggestionAt } from "../choice.js";
+import { readAmount, defaultsFor } from "../choice.js";
 import { button, complaintAt, field, fieldset, formOf, make, option, row } from "../dom.js";
 import { coveredFees, optionFor, presetAmounts } from "../currencies.js";
 import { currencyField } from "./currency.js";
@@ -18,9 +18,9 @@ export function pledgeView(desk) {
     inputMode: "decimal",
     autocomplete: "off",
     part: "input",
-    value: choice.other,
+    value: choice.customAmount,
     oninput() {
-      choice.other = other.value;
+      choice.customAmount = other.value;
       follow();
     },
   });
@@ -31,14 +31,14 @@ export function pledgeView(desk) {
   /** Follows the reader: the button says what will happen, and what was said about an earlier choice is taken back. */
   function follow() {
     const { coversFees, frequency, currencyOption, preset } = choice;
-    const { minor } = chosenAmount(choice);
+    const { minor } = readAmount(choice);
     const added = minor ? coveredFees(minor, currencyOption) : 0;
     submit.textContent = minor
       ? text(`continue_${frequency}`, { amount: currencyOption.money.format(minor + (coversFees ? added : 0)) })
       : text("continue");
     fees.follow(added);
     for (const radio of presets.querySelectorAll("input"))
-      radio.checked = !choice.other.trim() && radio.value === String(preset);
+      radio.checked = !choice.customAmount.trim() && radio.value === String(preset);
     told.textContent = "";
     complaint.say("");
     desk.setState("form");
@@ -50,7 +50,7 @@ export function pledgeView(desk) {
       ...presetAmounts(optionFor(currencyOption, frequency)).map((amount) =>
         option("preset", currencyOption.money.format(amount), amount, false, () => {
           choice.preset = amount;
-          choice.other = other.value = "";
+          choice.customAmount = other.value = "";
           follow();
         }),
       ),
@@ -63,13 +63,13 @@ export function pledgeView(desk) {
     frequencies.replaceChildren(
       ...currencyOption.frequencies.map(({ frequency }) =>
         option("frequency", text(frequency), frequency, frequency === chosen, () => {
-          Object.assign(choice, suggestionAt(currencyOption, frequency));
+          Object.assign(choice, defaultsFor(currencyOption, frequency));
           showPresets();
         }),
       ),
     );
     symbol.textContent = currencyOption.money.symbol;
-    other[currencyOption.money.symbolLeads ? "before" : "after"](symbol);
+    other[currencyOption.money.isSymbolFirst ? "before" : "after"](symbol);
     showPresets();
     told.textContent = news;
   }
