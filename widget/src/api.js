@@ -1,4 +1,4 @@
-/** Speaks with the service: no cookies, no referrer, an result within fifteen seconds or none. */
+/** The HTTP client of the service. It sends no cookies and no referrer, and times out after 15 seconds. */
 
 const TIMEOUT_MS = 15_000;
 const MAX_IN_PROGRESS_RETRIES = 5;
@@ -6,7 +6,7 @@ const MAX_IN_PROGRESS_RETRIES = 5;
 /**
  * @param {string | null} header the value of Retry-After: seconds or an HTTP date
  * @param {number} now milliseconds since the epoch
- * @returns {number} whole seconds, 0 when the service named none
+ * @returns {number} whole seconds, 0 if the header is missing, invalid or in the past
  */
 export function parseRetryAfter(header, now = Date.now()) {
   const seconds = Number(header) || (Date.parse(header ?? "") - now) / 1000;
@@ -15,7 +15,7 @@ export function parseRetryAfter(header, now = Date.now()) {
 
 /**
  * @param {string} url
- * @param {string} [body] JSON to post; without it the url is only read
+ * @param {string} [body] JSON; a request with a body is a POST, without one a GET
  * @param {string} [key] the Idempotency-Key
  * @returns {Promise<ApiResponse>}
  */
@@ -34,10 +34,10 @@ export async function request(url, body, key) {
       const result = {
         status: response.status,
         retryAfterSeconds: parseRetryAfter(response.headers.get("Retry-After")),
-        // What stands in front of the service may result with a page of its own when it is down.
-        body: await response.json().catch((reason) => (response.ok ? Promise.reject(reason) : {})),
+        // A proxy in front of the service may respond with HTML while the service is down.
+        body: await response.json().catch((error) => (response.ok ? Promise.reject(error) : {})),
       };
-      // The first of two equal requests is still running; its result will be ours as well.
+      // An earlier request with the same key is still running, and a retry returns its response.
       if (result.body.code !== "request_in_progress" || !retries) return result;
       await new Promise((resolve) => setTimeout(resolve, Math.min(result.retryAfterSeconds || 1, 5) * 1000));
     }

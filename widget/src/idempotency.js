@@ -1,16 +1,16 @@
 /**
- * One intent is one gift the reader means to make. Its key lets the service recognise a repeated request,
- * so a retry can never become a second gift.
+ * Keys for the Idempotency-Key header of a pledge. A retry sends the same key, so the service cannot create the pledge
+ * twice.
  */
 
-/** 128 random bits. Pages without TLS have no randomUUID, and the key needs only to be random, not a UUID. */
+/** Returns 128 random bits. Pages without TLS lack crypto.randomUUID, and the key need not be a UUID. */
 export const randomKey = () => crypto.getRandomValues(new BigUint64Array(2)).join("-");
 
 export function createKeyStore(createKey = randomKey) {
   let lastBody = "";
   let key = "";
   return {
-    /** The same body keeps its key; another body is another intent. @param {string} body */
+    /** Returns the last key if the body is the same, else a new one. @param {string} body */
     keyFor(body) {
       if (body !== lastBody) {
         lastBody = body;
@@ -18,7 +18,7 @@ export function createKeyStore(createKey = randomKey) {
       }
       return key;
     },
-    /** What comes next is a new intent, even if it looks the same. */
+    /** Gives the next request a new key, even if its body is the same. */
     resetKey() {
       lastBody = "";
     },
