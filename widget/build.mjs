@@ -17,9 +17,9 @@ const BANNER = "/* Mainstay support box, MIT licence: widget/src */\n";
  * them may be on the wire, in a custom event, or on anything of the browser's; tests hold them to that.
  */
 export const MANGLED_PROPS = [
-  "choice comeBack coversFees currencies currencyOption customAmount errorKey follow hideClose isState",
-  "isSymbolFirst minor money nodes place preset remind resetKey retryAfterSeconds say setBusy setState showClose",
-  "showError showFieldError showPledge showReminder showReminderCreated symbol",
+  "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst loadCampaign",
+  "minor money nodes preset resetKey restoreForm retryAfterSeconds setBusy setMessage setState showClose showError",
+  "showFieldError showPledge showReminder showReminderCreated showView submitPledge submitReminder symbol",
 ].flatMap((line) => line.split(" "));
 
 /** A style sheet arrives in the script as one minified string. */

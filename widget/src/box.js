@@ -1,32 +1,32 @@
-/** One box on one page: brings the campaign, and leads from one view to the next. */
+/** Loads the campaign of one <support-box> and switches between its views. */
 
 import { request } from "./api.js";
 import { initialChoice } from "./choice.js";
-import { createFrame } from "./frame.js";
-import { languageAround, languageOf } from "./language.js";
 import { currencyOptions } from "./currencies.js";
-import { requestsFrom } from "./requests.js";
-import { textsWith } from "./texts.js";
+import { createFrame } from "./frame.js";
+import { chooseLanguage, pageLanguage } from "./language.js";
+import { createRequests } from "./requests.js";
+import { createTranslator } from "./texts.js";
+import { errorView, fallbackView, retryButton } from "./views/error.js";
 import { pledgeView } from "./views/pledge.js";
-import { reminderSetView, reminderView } from "./views/reminder.js";
-import { retryButton, errorView, fallbackView } from "./views/error.js";
+import { reminderCreatedView, reminderView } from "./views/reminder.js";
 
-/** @param {HTMLElement} host the element on the newsroom's page */
-export function openBox(host) {
+/** @param {HTMLElement} host the <support-box> element */
+export function createBox(host) {
   const frame = createFrame(host, () => {
     frame.setState("dismissed");
     host.hidden = true;
-    tell("dismissed");
+    emit("dismissed");
   });
   const slug = () => host.getAttribute("campaign") ?? "default";
-  /** Only the newest request for the campaign may fill the box. */
-  let newest = 0;
-  let comeBack = () => {};
+  /** Only the latest load renders its campaign. */
+  let latestLoad = 0;
+  let restoreForm = () => {};
 
-  /** @type {Tell} */
-  const tell = (name, detail) => {
-    const told = { campaign: slug(), variant: host.getAttribute("variant") || undefined, ...detail };
-    host.dispatchEvent(new CustomEvent(`support-box:${name}`, { bubbles: true, composed: true, detail: told }));
+  /** @type {Emit} */
+  const emit = (name, properties) => {
+    const detail = { campaign: slug(), variant: host.getAttribute("variant") || undefined, ...properties };
+    host.dispatchEvent(new CustomEvent(`support-box:${name}`, { bubbles: true, composed: true, detail }));
   };
 
   /** @type {SendRequest} */
@@ -35,54 +35,54 @@ export function openBox(host) {
     return request(base.replace(/\/+$/, "") + path, body, key);
   };
 
-  /** @param {boolean} moveFocus only after the reader asked for it, never while they read */
-  async function load(moveFocus = false) {
-    const turn = ++newest;
-    const english = textsWith();
+  /** @param {boolean} moveFocus true only if the reader asked to load, because a page load must not move the focus */
+  async function loadCampaign(moveFocus = false) {
+    const loadId = ++latestLoad;
+    const text = createTranslator();
     frame.hideClose();
-    frame.show("loading", fallbackView(english("loading")), moveFocus);
-    const asked = languageAround(host);
-    const query = asked && `?lang=${asked}`;
+    frame.showView("loading", fallbackView(text("loading")), moveFocus);
+    const requested = pageLanguage(host);
+    const query = requested && `?lang=${requested}`;
     const response = await sendRequest(`/v1/campaigns/${encodeURIComponent(slug())}${query}`);
-    if (turn !== newest) return;
-    if (response.status === 200) return fill(response.body, asked, moveFocus);
-    const again = retryButton(english, response.retryAfterSeconds, () => load(true));
-    frame.show("error", fallbackView(english("error_loading"), again), moveFocus);
+    if (loadId !== latestLoad) return;
+    if (response.status === 200) return renderCampaign(response.body, requested, moveFocus);
+    const retry = retryButton(text, response.retryAfterSeconds, () => loadCampaign(true));
+    frame.showView("error", fallbackView(text("error_loading"), retry), moveFocus);
   }
 
-  /** @param {Campaign} campaign @param {string} asked @param {boolean} moveFocus */
-  function fill(campaign, asked, moveFocus) {
-    const lang = languageOf(asked, campaign.lang);
-    const text = textsWith(campaign.texts);
+  /** @param {Campaign} campaign @param {string} requested a language tag @param {boolean} moveFocus */
+  function renderCampaign(campaign, requested, moveFocus) {
+    const lang = chooseLanguage(requested, campaign.lang);
+    const text = createTranslator(campaign.texts);
     const currencies = currencyOptions(campaign, lang);
-    const room = {
+    const baseContext = {
       campaign,
       currencies,
       choice: initialChoice(campaign, currencies[0]),
       lang,
       text,
       setState: frame.setState,
-      showPledge: () => frame.show("form", pledgeView(desk)),
-      showReminder: () => frame.show("reminder-form", reminderView(desk)),
+      showPledge: () => frame.showView("form", pledgeView(context)),
+      showReminder: () => frame.showView("reminder-form", reminderView(context)),
       /** @param {string} dueOn */
-      showReminderCreated: (dueOn) => frame.show("reminder-set", reminderSetView(desk, dueOn)),
-      /** @type {Desk["showError"]} */
-      showError: (response, goBack, retry) => frame.show("error", errorView(desk, response, goBack, retry)),
+      showReminderCreated: (dueOn) => frame.showView("reminder-set", reminderCreatedView(context, dueOn)),
+      /** @type {ViewContext["showError"]} */
+      showError: (response, goBack, retry) => frame.showView("error", errorView(context, response, goBack, retry)),
     };
-    const requests = requestsFrom(room, frame, host, sendRequest, tell);
-    /** @type {Desk} */
-    const desk = { ...room, ...requests };
-    comeBack = () => {
+    const requests = createRequests(baseContext, frame, host, sendRequest, emit);
+    /** @type {ViewContext} */
+    const context = { ...baseContext, ...requests };
+    restoreForm = () => {
       requests.resetKey();
-      if (frame.isState("submitting")) desk.showPledge();
+      if (frame.isState("submitting")) context.showPledge();
     };
     frame.showClose(lang, text("close"));
-    frame.show("form", pledgeView(desk), moveFocus);
+    frame.showView("form", pledgeView(context), moveFocus);
   }
 
   return {
-    load,
-    /** The browser brought the page back as it was left, on its way to checkout. */
-    comeBack: () => comeBack(),
+    loadCampaign,
+    /** Re-enables the form after the browser restores the page from its back/forward cache. */
+    restoreForm: () => restoreForm(),
   };
 }

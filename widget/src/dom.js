@@ -1,15 +1,15 @@
-/** Builds elements one by one, because a page may forbid every other way. */
+/** Builds elements with DOM calls only, because a page's security policy may forbid markup and inline styles. */
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Record<string, unknown>} [traits] properties of the element, or attributes where there is no such property
+ * @param {Record<string, unknown>} [properties] set as attributes if the element has no such property
  * @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
-export function make(tag, traits = {}, ...children) {
+export function createElement(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(traits)) {
+  for (const [name, value] of Object.entries(properties)) {
     if (name in element) Object.assign(element, { [name]: value });
     else element.setAttribute(name, String(value));
   }
@@ -17,37 +17,40 @@ export function make(tag, traits = {}, ...children) {
   return element;
 }
 
-/** @param {string} part @param {string} words @param {() => void} onclick */
-export const button = (part, words, onclick) => make("button", { type: "button", part, onclick }, words);
+/** @param {string} part @param {string} label @param {() => void} onclick */
+export const button = (part, label, onclick) => createElement("button", { type: "button", part, onclick }, label);
 
 /** @param {string} legend @param {...Node} children */
 export const fieldset = (legend, ...children) =>
-  make("fieldset", {}, make("legend", { part: "legend" }, legend), ...children);
+  createElement("fieldset", {}, createElement("legend", { part: "legend" }, legend), ...children);
 
-/** @param {...(Node | string)} children what stands side by side, as far as there is room */
-export const row = (...children) => make("div", { className: "options" }, ...children);
+/** Lays its children out side by side and wraps them. @param {...(Node | string)} children */
+export const optionRow = (...children) => createElement("div", { className: "options" }, ...children);
 
-/** @param {string} words @param {...Node} well what a reader writes in or chooses from, in its frame */
-export const field = (words, ...well) =>
-  make("label", { part: "field" }, words, make("span", { className: "well" }, ...well));
+/** Wraps controls in their label. @param {string} label @param {...Node} controls */
+export const labelled = (label, ...controls) =>
+  createElement("label", { part: "field" }, label, createElement("span", { className: "well" }, ...controls));
 
 /**
- * A form that asks us, not the browser, and says so while the answer is on its way.
- * @param {() => void} send
- * @param {...(Node | string)} children the last one is the button that sends it
+ * Creates a form that validates and submits in script.
+ * @param {() => void} onSubmit
+ * @param {...(Node | string)} children the last one is the submit button
  */
-export function formOf(send, ...children) {
-  const form = make("form", { noValidate: true }, ...children);
+export function createForm(onSubmit, ...children) {
+  const form = createElement("form", { noValidate: true }, ...children);
   form.onsubmit = (event) => {
     event.preventDefault();
-    send();
+    onSubmit();
   };
   const submit = /** @type {HTMLButtonElement} */ (children.at(-1));
   return {
     form,
-    /** Holds the choice still. The button keeps the focus, so that its new words are heard. @param {string} words */
-    setBusy(words) {
-      submit.textContent = words;
+    /**
+     * Disables the fields. The button keeps the focus, so that screen readers announce its new label.
+     * @param {string} label
+     */
+    setBusy(label) {
+      submit.textContent = label;
       submit.ariaDisabled = "true";
       submit.focus();
       for (const field of form.querySelectorAll("fieldset")) field.disabled = true;
@@ -56,33 +59,33 @@ export function formOf(send, ...children) {
 }
 
 /**
- * One native radio that fills its tile, so that every pointer and every helper meets the real thing.
+ * Creates a native radio that fills its label, so that any pointer and any assistive technology can use it.
  * @param {string} name
- * @param {string} words
+ * @param {string} label
  * @param {string | number} value
  * @param {boolean} checked
  * @param {() => void} onchange
  */
-export const option = (name, words, value, checked, onchange) =>
-  make(
+export const radio = (name, label, value, checked, onchange) =>
+  createElement(
     "label",
     { part: "option" },
-    make("input", { type: "radio", name, value, checked, onchange }),
-    make("span", { part: "option-label" }, words),
+    createElement("input", { type: "radio", name, value, checked, onchange }),
+    createElement("span", { part: "option-label" }, label),
   );
 
 /**
- * A place for what is wrong with one field, tied to it for those who hear the page. A view has one.
+ * Creates the error message of one input and links the two for screen readers. A view has at most one.
  * @param {HTMLInputElement} input
  */
-export function complaintAt(input) {
-  const place = make("p", { part: "error", id: "error" });
+export function fieldError(input) {
+  const element = createElement("p", { part: "error", id: "error" });
   input.setAttribute("aria-describedby", "error");
   return {
-    place,
-    /** @param {string} message an empty one takes the complaint back */
-    say(message) {
-      place.textContent = message;
+    element,
+    /** @param {string} message an empty string clears the error */
+    setMessage(message) {
+      element.textContent = message;
       input.setAttribute("aria-invalid", String(!!message));
       if (message) input.focus();
     },

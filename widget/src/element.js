@@ -1,39 +1,39 @@
-/** <support-box campaign="default">: the only name this script brings to the page. */
+/** Defines <support-box>, the only global name that the script adds to the page. */
 
-import { openBox } from "./box.js";
+import { createBox } from "./box.js";
 
 class SupportBox extends HTMLElement {
   static observedAttributes = ["api", "campaign", "lang"];
-  #box = openBox(this);
-  /** Counts the reasons to ask for the campaign; none while it was not asked for and is not about to be. */
-  #reasons = 0;
+  #box = createBox(this);
+  /** Counts the requests to load the campaign; 0 while nothing is loaded or about to be. */
+  #loadRequests = 0;
 
   connectedCallback() {
     addEventListener("pageshow", this);
-    // A box that is only moved keeps what the reader chose.
-    if (!this.#reasons) this.attributeChangedCallback();
+    // An element that the page moves keeps the reader's choice.
+    if (!this.#loadRequests) this.attributeChangedCallback();
   }
 
   disconnectedCallback() {
     removeEventListener("pageshow", this);
   }
 
-  /** A page may set several attributes in a row; the campaign is asked for once. */
+  /** Loads the campaign once when a page sets several attributes in a row. */
   attributeChangedCallback() {
-    const reason = ++this.#reasons;
+    const loadId = ++this.#loadRequests;
     queueMicrotask(() => {
-      if (reason !== this.#reasons) return;
-      if (this.isConnected) this.#box.load();
-      else this.#reasons = 0;
+      if (loadId !== this.#loadRequests) return;
+      if (this.isConnected) this.#box.loadCampaign();
+      else this.#loadRequests = 0;
     });
   }
 
   /** @param {PageTransitionEvent} event */
   handleEvent({ persisted }) {
-    if (persisted) this.#box.comeBack();
+    if (persisted) this.#box.restoreForm();
   }
 }
 
-// An older browser, or a page with the script twice, keeps what it has: the newsroom's own link still works.
+// In an older browser, or on a page that already has the script, the newsroom's own link still works.
 if ("adoptedStyleSheets" in Document.prototype && !customElements.get("support-box"))
   customElements.define("support-box", SupportBox);

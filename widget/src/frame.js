@@ -1,24 +1,24 @@
-/** The shadow root and what stands in it: every state is one name on the box and one view inside it. */
+/** The shadow root of a box. Each state is a `data-state` value and one view. */
 
-import { make } from "./dom.js";
-import { directionOf } from "./language.js";
-import { sheet } from "./styles.js";
+import { createElement } from "./dom.js";
+import { textDirection } from "./language.js";
+import { styleSheet } from "./styles.js";
 
 /** @typedef {ReturnType<typeof createFrame>} Frame */
 
 /**
- * @param {HTMLElement} host the element on the newsroom's page
+ * @param {HTMLElement} host the <support-box> element
  * @param {() => void} onclose
  */
 export function createFrame(host, onclose) {
-  const close = make("button", { type: "button", part: "close", onclick: onclose }, "×");
-  const heading = make("div", { id: "heading" });
-  const message = make("p", { role: "status", part: "message", tabIndex: -1 });
-  const body = make("div", { part: "body" });
-  const traits = { className: "box", part: "box", "aria-labelledby": "heading" };
-  const box = make("section", traits, close, heading, message, body);
+  const close = createElement("button", { type: "button", part: "close", onclick: onclose }, "×");
+  const heading = createElement("div", { id: "heading" });
+  const message = createElement("p", { role: "status", part: "message", tabIndex: -1 });
+  const body = createElement("div", { part: "body" });
+  const properties = { className: "box", part: "box", "aria-labelledby": "heading" };
+  const box = createElement("section", properties, close, heading, message, body);
   const shadow = host.attachShadow({ mode: "open" });
-  shadow.adoptedStyleSheets = [sheet];
+  shadow.adoptedStyleSheets = [styleSheet];
   shadow.append(box);
   /** @type {View} */
   let view;
@@ -33,38 +33,39 @@ export function createFrame(host, onclose) {
     isState: (state) => box.dataset.state === state,
 
     /** @param {State} state @param {View} next */
-    show(state, next, moveFocus = true) {
+    showView(state, next, moveFocus = true) {
       view = next;
       frame.setState(state);
       const level = host.getAttribute("heading-level")?.match(/^[1-6]$/) ?? 2;
-      const title = make(/** @type {"h2"} */ (`h${level}`), { part: "heading", tabIndex: -1 }, next.heading ?? "");
+      const properties = { part: "heading", tabIndex: -1 };
+      const title = createElement(/** @type {"h2"} */ (`h${level}`), properties, next.heading ?? "");
       heading.replaceChildren(next.heading ? title : "");
       message.textContent = next.message ?? "";
       body.replaceChildren(...next.nodes);
       if (moveFocus) (next.heading ? title : message).focus();
     },
 
-    /** @param {string} text */
-    showFieldError(text) {
+    /** @param {string} error */
+    showFieldError(error) {
       frame.setState("invalid");
-      view.showFieldError?.(text);
+      view.showFieldError?.(error);
     },
 
-    /** @param {string} text */
-    setBusy(text) {
+    /** @param {string} label the label of the submit button */
+    setBusy(label) {
       frame.setState("submitting");
-      view.setBusy?.(text);
+      view.setBusy?.(label);
     },
 
-    /** There is nothing to close before the campaign has come. */
+    /** The box cannot be closed before its campaign is loaded. */
     hideClose() {
       close.hidden = true;
     },
 
-    /** @param {string} lang @param {string} closing the name of the close button */
-    showClose(lang, closing) {
-      Object.assign(box, { lang, dir: directionOf(lang) });
-      close.setAttribute("aria-label", closing);
+    /** Also sets the language of the box. @param {string} lang @param {string} label */
+    showClose(lang, label) {
+      Object.assign(box, { lang, dir: textDirection(lang) });
+      close.setAttribute("aria-label", label);
       close.hidden = false;
     },
   };

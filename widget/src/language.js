@@ -1,7 +1,7 @@
-/** Finds the language the reader reads, and the direction it runs. */
+/** Chooses the reader's language and its text direction. */
 
-/** @param {string} tag @returns {string} the tag as Intl takes it, or nothing if it is no tag at all */
-export function tidyTag(tag) {
+/** @param {string} tag @returns {string} a canonical BCP 47 tag, or an empty string if the tag is invalid */
+export function normalizeTag(tag) {
   try {
     return Intl.getCanonicalLocales(tag.replace(/_/g, "-"))[0] ?? "";
   } catch {
@@ -9,24 +9,24 @@ export function tidyTag(tag) {
   }
 }
 
-/** The element's own language, else that of the nearest ancestor. @param {Element} element @returns {string} */
-export function languageAround(element) {
-  const holder = element.closest("[lang]");
-  if (holder) return tidyTag(holder.getAttribute("lang") ?? "");
+/** Returns the `lang` of the element or its nearest ancestor. @param {Element} element @returns {string} */
+export function pageLanguage(element) {
+  const ancestor = element.closest("[lang]");
+  if (ancestor) return normalizeTag(ancestor.getAttribute("lang") ?? "");
   const root = element.getRootNode();
-  // An element inside another component's shadow root reads on limitError it.
-  return root instanceof ShadowRoot ? languageAround(root.host) : "";
+  // closest() stops at a shadow root, so the search continues from its host.
+  return root instanceof ShadowRoot ? pageLanguage(root.host) : "";
 }
 
 /**
- * Amounts and dates follow the language of the texts, in the reader's own variety of it where we know one.
- * @param {string} asked
- * @param {string} offered
+ * Chooses the locale of amounts and dates: the language of the texts, in the page's regional variety if they match.
+ * @param {string} requested
+ * @param {string} available
  */
-export function languageOf(asked, offered) {
-  const [wanted] = asked.split("-");
-  return wanted && wanted === offered.split("-")[0] ? asked : tidyTag(offered) || "en";
+export function chooseLanguage(requested, available) {
+  const [language] = requested.split("-");
+  return language && language === available.split("-")[0] ? requested : normalizeTag(available) || "en";
 }
 
 /** @param {string} lang */
-export const directionOf = (lang) => (/^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/.test(lang) ? "rtl" : "ltr");
+export const textDirection = (lang) => (/^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/.test(lang) ? "rtl" : "ltr");

@@ -1,11 +1,11 @@
-/** The one style sheet, shared by every box on the page. */
+/** The style sheet that every box on the page shares. */
 
 import controls from "./controls.css";
 import frame from "./frame.css";
 import options from "./options.css";
 
-/** Each colour's name, by day and by lamplight, and the one thing that stays as it is. A newsroom sets its own as `--support-box-` and the name. */
-const COLOURS = `
+/** Each custom property with its light and dark value. A newsroom overrides it as `--support-box-` and the name. */
+const PROPERTIES = `
 ink #1d1b18 #f1eee7
 muted #5d574d #bdb7ab
 line #8b8578 #8b8578
@@ -16,20 +16,20 @@ on-accent #fff #10211d
 danger #a3200d #ffb3a7
 radius 6px 6px`;
 
-/** @param {"light" | "dark"} scheme @param {"$2" | "$3"} colour which of its line */
-const boxIn = (scheme, colour) =>
-  `.box{color-scheme:${scheme};${COLOURS.replace(/(.+) (.+) (.+)/g, `--$1:var(--support-box-$1,${colour});`)}}`;
+/** @param {"light" | "dark"} scheme @param {"$2" | "$3"} value the column of PROPERTIES, as a regex group */
+const schemeRule = (scheme, value) =>
+  `.box{color-scheme:${scheme};${PROPERTIES.replace(/(.+) (.+) (.+)/g, `--$1:var(--support-box-$1,${value});`)}}`;
 
-const night = boxIn("dark", "$3");
+const darkRule = schemeRule("dark", "$3");
 
-export const sheet = new CSSStyleSheet();
+export const styleSheet = new CSSStyleSheet();
 
-// The night colours hold twice: when the reader's system is dark, unless the newsroom wants light, and when the
-// newsroom wants dark.
-sheet.replaceSync(
+// The dark scheme applies if the reader's system is dark and the newsroom does not set theme="light", or if the
+// newsroom sets theme="dark".
+styleSheet.replaceSync(
   controls +
     options +
     frame +
-    boxIn("light", "$2") +
-    `@media(prefers-color-scheme:dark){:host(:not([theme=light])) ${night}}:host([theme=dark]) ${night}`,
+    schemeRule("light", "$2") +
+    `@media(prefers-color-scheme:dark){:host(:not([theme=light])) ${darkRule}}:host([theme=dark]) ${darkRule}`,
 );

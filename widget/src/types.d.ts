@@ -1,4 +1,4 @@
-/** What the wire contract says, as types. Every amount is an integer in minor units. */
+/** The JSON of the service and the types that modules share. Every amount is an integer in minor units. */
 
 declare module "*.css" {
   const css: string;
@@ -15,34 +15,34 @@ type PledgeOption = {
   maximum: number;
 };
 
-/** What the processor takes of a payment: hundredths of a percent, and a fixed sum in minor units. */
+/** The processor's fee on a payment: `basis_points` of the total, plus `fixed` in minor units. */
 type FeeRate = { basis_points: number; fixed: number };
 
 type CurrencyDefinition = {
   currency: string;
-  /** How many decimals the currency has by ISO 4217, which the service counts by. */
+  /** The number of decimals in ISO 4217. */
   exponent: number;
-  /** What can be charged is a whole multiple of this many minor units. */
+  /** The smallest chargeable amount; every amount is a multiple of it. */
   step: number;
   frequencies: PledgeOption[];
-  /** Given where readers may cover it. */
+  /** Present if readers may cover the fee. */
   cover_fees?: FeeRate | null;
 };
 
-/** One currency's terms, with what reads and writes amounts in it. */
+/** A currency with its parser and formatter. */
 type CurrencyOption = CurrencyDefinition & { money: Money };
 
-/** What is built in, and what the campaign brings when it has several currencies or fees to cover. */
+/** The built-in texts, and those that a campaign with several currencies or coverable fees adds. */
 type Texts = typeof import("../../schemas/texts/widget.en.json") & typeof import("../../schemas/texts/offers.en.json");
 
-/** A number of months from now, whether the reminder comes again after as many, and the words for it. */
+/** A reminder in `months` months, or every `months` months if `repeat` is true. */
 type ReminderOption = { months: number; repeat: boolean; label: string };
 
 type Campaign = CurrencyDefinition & {
   slug: string;
   heading: string;
   message: string[];
-  /** The currencies besides the first, as they are listed. */
+  /** In the order of the list. */
   other_currencies?: CurrencyDefinition[];
   lang: string;
   default_frequency: Frequency;
@@ -51,55 +51,55 @@ type Campaign = CurrencyDefinition & {
   texts?: Partial<Texts>;
 };
 
-/** An answer of the service, or a status of 0 when none came. */
 type ApiResponse = {
+  /** The HTTP status, or 0 if there is no valid response. */
   status: number;
-  /** The seconds that the service asks us to wait before trying again. */
+  /** From Retry-After; 0 if the service sent none. */
   retryAfterSeconds: number;
-  /** The decoded body: what was asked for, or an RFC 9457 problem. */
+  /** The decoded JSON: the resource, or an RFC 9457 problem. */
   body: any;
 };
 
-/** Why an amount was not taken: the key of the text that explains it, and what fills its placeholders. */
+/** The text of an error at a field, and the values of its placeholders. */
 type FieldError = { minor?: undefined; errorKey: keyof Texts; values?: Record<string, string | number> };
 
 type ParsedAmount = { minor: number; errorKey?: undefined } | FieldError;
 
-type Say = (key: keyof Texts, values?: Record<string, string | number>) => string;
+/** Returns a text with its placeholders filled. */
+type Translate = (key: keyof Texts, values?: Record<string, string | number>) => string;
 
 type Money = import("./money.js").Money;
 
-/** What the reader has chosen so far; it outlives every view, so going back loses nothing. */
+/** The reader's choice. The views share it, so that going back keeps it. */
 type Choice = {
   currencyOption: CurrencyOption;
   frequency: Frequency;
   preset: number;
-  /** The amount as the reader wrote it, or an empty string while a preset stands. */
+  /** The amount as the reader typed it, or an empty string while a preset is selected. */
   customAmount: string;
   coversFees: boolean;
   email: string;
 } & ReminderOption;
 
-/** What a view may know and do. */
-type Desk = {
+/** The data and actions of a view. */
+type ViewContext = {
   campaign: Campaign;
   currencies: CurrencyOption[];
   choice: Choice;
   lang: string;
-  text: Say;
-  /** The reader is putting right what was refused, so the view is in its own state again. */
+  text: Translate;
+  /** Restores the view's own state when the reader corrects an invalid field. */
   setState: (state: State) => void;
-  pledge: () => void;
-  /** Asks for the reminder, if the browser takes the address for one. */
-  remind: (addressIsWhole: boolean) => void;
+  submitPledge: () => void;
+  submitReminder: (isEmailValid: boolean) => void;
   showPledge: () => void;
   showReminder: () => void;
-  /** Takes the day of the reminder, YYYY-MM-DD. */
+  /** @param dueOn a date, YYYY-MM-DD */
   showReminderCreated: (dueOn: string) => void;
-  showError: (answer: ApiResponse, goBack: () => void, retry: () => void) => void;
+  showError: (response: ApiResponse, goBack: () => void, retry: () => void) => void;
 };
 
-/** Every state the box can be in; `data-state` names it. */
+/** The public values of `data-state`. */
 type State =
   | "loading"
   | "form"
@@ -110,20 +110,19 @@ type State =
   | "reminder-set"
   | "dismissed";
 
-/** Asks the service; with a body it posts. */
+/** Sends a GET, or a POST if there is a body. */
 type SendRequest = (path: string, body?: string, key?: string) => Promise<ApiResponse>;
 
-/** Tells the newsroom's own analytics what happened, never who did it. */
-type Tell = (name: "pledged" | "reminded" | "dismissed", detail?: object) => void;
+/** Dispatches a `support-box:*` event for the newsroom's analytics. It never holds personal data. */
+type Emit = (name: "pledged" | "reminded" | "dismissed", detail?: object) => void;
 
 type View = {
   heading?: string;
-  /** What the state has to say; it is announced. */
+  /** Screen readers announce it. */
   message?: string;
-  /** An empty string stands for nothing. */
+  /** An empty string stands for no node. */
   nodes: (Node | string)[];
-  /** Shows the message at the field and moves the focus there. */
+  /** Shows the error at the field and focuses it. */
   showFieldError?: (message: string) => void;
-  /** Shows that the request is on its way. */
-  setBusy?: (words: string) => void;
+  setBusy?: (label: string) => void;
 };

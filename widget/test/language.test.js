@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { directionOf, languageOf, tidyTag } from "../src/language.js";
+import { textDirection, chooseLanguage, normalizeTag } from "../src/language.js";
 
 for (const [written, tag] of [
   ["en_us", "en-US"],
@@ -8,7 +8,7 @@ for (const [written, tag] of [
   ["not a tag!", ""],
   ["", ""],
 ])
-  test(`"${written}" is the language tag "${tag}"`, () => assert.equal(tidyTag(written), tag));
+  test(`"${written}" is the language tag "${tag}"`, () => assert.equal(normalizeTag(written), tag));
 
 for (const [asked, offered, lang] of [
   ["en-GB", "en", "en-GB"],
@@ -18,7 +18,7 @@ for (const [asked, offered, lang] of [
   ["", "not a tag!", "en"],
 ])
   test(`asked for "${asked}" and answered in "${offered}", amounts are written in ${lang}`, () =>
-    assert.equal(languageOf(asked, offered), lang));
+    assert.equal(chooseLanguage(asked, offered), lang));
 
 test("Arabic and Hebrew run from right to left, Arapaho does not", () =>
-  assert.deepEqual(["ar-EG", "he", "en", "arp"].map(directionOf), ["rtl", "rtl", "ltr", "ltr"]));
+  assert.deepEqual(["ar-EG", "he", "en", "arp"].map(textDirection), ["rtl", "rtl", "ltr", "ltr"]));

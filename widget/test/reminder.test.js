@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import RU from "../../schemas/texts/widget.ru.json" with { type: "json" };
-import { textsWith } from "../src/texts.js";
-import { promiseOf } from "../src/views/reminder.js";
+import { createTranslator } from "../src/texts.js";
+import { submitLabel } from "../src/views/reminder.js";
 
-const english = textsWith();
-const russian = textsWith(RU);
+const english = createTranslator();
+const russian = createTranslator(RU);
 
 for (const [text, months, label, promise] of [
   [english, 1, "Next month", "Remind me next month"],
@@ -16,11 +16,11 @@ for (const [text, months, label, promise] of [
   [russian, 12, "Через год", "Напомнить через год"],
 ])
   test(`"${label}" in the list is "${promise}" on the button`, () =>
-    assert.equal(promiseOf(text, { months, repeat: false, label }), promise));
+    assert.equal(submitLabel(text, { months, repeat: false, label }), promise));
 
 for (const months of [1, 3])
   test(`a reminder every ${months} months is not promised as one mail`, () => {
     const wait = { months, repeat: true, label: `Every ${months} months, until I cancel` };
-    assert.equal(promiseOf(english, wait).trim(), "Remind me");
-    assert.equal(promiseOf(russian, wait).trim(), "Напомнить");
+    assert.equal(submitLabel(english, wait).trim(), "Remind me");
+    assert.equal(submitLabel(russian, wait).trim(), "Напомнить");
   });

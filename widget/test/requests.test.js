@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 import { currencyOptions } from "../src/currencies.js";
-import { requestsFrom } from "../src/requests.js";
-import { textsWith } from "../src/texts.js";
+import { createRequests } from "../src/requests.js";
+import { createTranslator } from "../src/texts.js";
 
 const RUSSIAN = {
   amount_below_minimum: "Не меньше {limit}.",
@@ -29,7 +29,7 @@ function boxWith(attributes, ...answers) {
   campaign.cover_fees = { basis_points: 290, fixed: 30 };
   campaign.other_currencies = [{ currency: "JPY", exponent: 0, step: 1, frequencies: [option], cover_fees: null }];
   const currencies = currencyOptions(campaign, "ru");
-  const desk = {
+  const context = {
     campaign,
     currencies,
     choice: {
@@ -43,7 +43,7 @@ function boxWith(attributes, ...answers) {
       repeat: false,
     },
     lang: "ru",
-    text: textsWith(RUSSIAN),
+    text: createTranslator(RUSSIAN),
     showPledge: show("form"),
     showReminder: show("reminder-form"),
     showReminderCreated: show("reminder-set"),
@@ -64,7 +64,7 @@ function boxWith(attributes, ...answers) {
     assign: (url) => Object.assign(seen, { taken: url }),
   };
   const tell = (name, detail) => Object.assign(seen, { told: { name, ...detail } });
-  return { seen, desk, host, ...requestsFrom(desk, frame, host, call, tell) };
+  return { seen, context, host, ...createRequests(context, frame, host, call, tell) };
 }
 
 /** @type {import("node:test").Mock<typeof console.warn>} */
@@ -75,10 +75,10 @@ beforeEach(() => {
 });
 
 test("a return-url that is no address is left out, and the newsroom hears of it once", async () => {
-  const { seen, pledge } = boxWith({ "return-url": "https://[" }, { status: 0, body: {} }, made());
-  await pledge();
+  const { seen, submitPledge } = boxWith({ "return-url": "https://[" }, { status: 0, body: {} }, made());
+  await submitPledge();
   assert.equal(seen.state, "error");
-  await pledge();
+  await submitPledge();
   assert.deepEqual([seen.taken, "return_url" in seen.sent[0]], [CHECKOUT, false]);
   assert.equal(seen.keys[0], seen.keys[1]);
   assert.equal(warn.mock.callCount(), 1);
@@ -90,8 +90,8 @@ for (const answer of [
   refused("validation_failed", { errors: { return_url: ["Not a web address."] } }),
 ])
   test(`a return-url that the service refuses (${answer.body.code}) does not cost the gift`, async () => {
-    const { seen, pledge } = boxWith({ "return-url": "/thanks" }, answer, made());
-    await pledge();
+    const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, answer, made());
+    await submitPledge();
     const urls = seen.sent.map((body) => body.return_url);
     assert.deepEqual([urls, seen.taken], [["https://paper.example/thanks", undefined], CHECKOUT]);
     assert.notEqual(seen.keys[0], seen.keys[1]);
@@ -100,57 +100,57 @@ for (const answer of [
 
 test("a retry after the refused return-url is the same intent, so a lost answer makes no second gift", async () => {
   const lost = { status: 0, body: {} };
-  const { seen, pledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"), lost, made());
-  await pledge();
+  const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"), lost, made());
+  await submitPledge();
   assert.equal(seen.state, "error");
-  await pledge();
+  await submitPledge();
   assert.deepEqual([seen.sent.length, seen.keys[2], seen.taken], [3, seen.keys[1], CHECKOUT]);
   assert.equal(warn.mock.callCount(), 1);
 });
 
 test("a service that refuses a return-url it was not sent is not asked for ever", async () => {
   const twice = refused("return_url_not_allowed");
-  const { seen, pledge } = boxWith({ "return-url": "/thanks" }, twice, twice);
-  await pledge();
+  const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, twice, twice);
+  await submitPledge();
   assert.deepEqual([seen.state, seen.sent.length], ["error", 2]);
 });
 
 test("a reader who closed the box is not taken to a checkout by the second try", async () => {
-  const { seen, pledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"));
-  const paying = pledge();
+  const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"));
+  const paying = submitPledge();
   seen.state = "dismissed";
   await paying;
   assert.deepEqual([seen.state, seen.sent.length, seen.taken], ["dismissed", 1, ""]);
 });
 
 test("a gift names its currency and covers the fees only when the reader asked for it", async () => {
-  const { seen, desk, pledge } = boxWith({}, made(), made(), made());
+  const { seen, context, submitPledge } = boxWith({}, made(), made(), made());
   const send = async (choice) => {
-    Object.assign(desk.choice, choice);
+    Object.assign(context.choice, choice);
     seen.state = "form";
-    await pledge();
+    await submitPledge();
     const { amount, currency, cover_fees } = seen.sent.at(-1);
     return [amount, currency, cover_fees];
   };
   assert.deepEqual(await send({}), [700, "USD", undefined]);
   assert.deepEqual(await send({ coversFees: true }), [700, "USD", true]);
-  assert.deepEqual(await send({ currencyOption: desk.currencies[1] }), [700, "JPY", undefined]);
+  assert.deepEqual(await send({ currencyOption: context.currencies[1] }), [700, "JPY", undefined]);
   assert.equal(new Set(seen.keys).size, 3);
 });
 
 test("what the newsroom is told of a gift says what was added for the fees", async () => {
   const answer = made();
   answer.body.fees = 52;
-  const { seen, desk, pledge } = boxWith({}, answer);
-  desk.choice.coversFees = true;
-  await pledge();
+  const { seen, context, submitPledge } = boxWith({}, answer);
+  context.choice.coversFees = true;
+  await submitPledge();
   assert.deepEqual(seen.told, { name: "pledged", frequency: "monthly", amount: 700, currency: "USD", fees: 52 });
 });
 
 test("a gift that could not be paid for just then is tried again under the same key, so it is made once", async () => {
   const down = { status: 503, retryAfterSeconds: 2, body: { code: "payments_unavailable" } };
-  const { seen, pledge } = boxWith({}, down, made());
-  await pledge();
+  const { seen, submitPledge } = boxWith({}, down, made());
+  await submitPledge();
   const [answer, goBack, retry] = seen.what;
   assert.deepEqual([seen.state, answer.retryAfterSeconds], ["error", 2]);
   goBack();
@@ -163,22 +163,22 @@ for (const [code, said] of [
   ["amount_above_maximum", "Не больше 1 000 $."],
 ])
   test(`${code} is said in the box's own words, with the limit of the chosen frequency`, async () => {
-    const { seen, pledge } = boxWith({}, refused(code, { errors: { amount: ["For operators."] } }));
-    await pledge();
+    const { seen, submitPledge } = boxWith({}, refused(code, { errors: { amount: ["For operators."] } }));
+    await submitPledge();
     assert.deepEqual([seen.state, plain(seen.said)], ["invalid", said]);
   });
 
 for (const answer of [refused("invalid_email"), refused("validation_failed", { errors: { email: ["Too long."] } })])
   test(`an address refused as ${answer.body.code} is explained in the box's own words`, async () => {
-    const { seen, remind } = boxWith({}, answer);
-    await remind(true);
+    const { seen, submitReminder } = boxWith({}, answer);
+    await submitReminder(true);
     assert.deepEqual([seen.state, seen.said], ["invalid", RUSSIAN.email_invalid]);
   });
 
 for (const code of ["currency_not_accepted", "frequency_not_offered", "amount_of_a_new_kind", "campaign_not_found"])
   test(`${code} leads to where a reader can try again`, async () => {
-    const { seen, pledge } = boxWith({}, refused(code), made());
-    await pledge();
+    const { seen, submitPledge } = boxWith({}, refused(code), made());
+    await submitPledge();
     const [, goBack, retry] = seen.what;
     assert.equal(seen.state, "error");
     goBack();
@@ -192,24 +192,24 @@ for (const [repeat, said] of [
   [true, { months: 3, repeat: true }],
 ])
   test(`a reminder that ${repeat ? "comes again" : "comes once"} is asked for and told as such`, async () => {
-    const { seen, desk, remind } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
-    Object.assign(desk.choice, { months: 3, repeat, label: "For readers." });
-    await remind(true);
+    const { seen, context, submitReminder } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
+    Object.assign(context.choice, { months: 3, repeat, label: "For readers." });
+    await submitReminder(true);
     const { email, months, repeat: again, label } = seen.sent[0];
     assert.deepEqual([email, months, again, label], ["reader@example", 3, repeat || undefined, undefined]);
     assert.deepEqual([seen.state, seen.told], ["reminder-set", { name: "reminded", ...said }]);
   });
 
 test("a reminder keeps the amount and the currency that the reader had chosen", async () => {
-  const { seen, desk, remind } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
-  Object.assign(desk.choice, { currencyOption: desk.currencies[1], customAmount: "900", coversFees: true });
-  await remind(true);
+  const { seen, context, submitReminder } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
+  Object.assign(context.choice, { currencyOption: context.currencies[1], customAmount: "900", coversFees: true });
+  await submitReminder(true);
   const { amount, currency, cover_fees } = seen.sent[0];
   assert.deepEqual([amount, currency, cover_fees], [900, "JPY", undefined]);
 });
 
 test("a reminder that the campaign no longer currencies leads to where a reader can try again", async () => {
-  const { seen, remind } = boxWith({}, refused("reminder_choice_not_offered", { errors: { months: ["3 or 6."] } }));
-  await remind(true);
+  const { seen, submitReminder } = boxWith({}, refused("reminder_choice_not_offered", { errors: { months: ["3 or 6."] } }));
+  await submitReminder(true);
   assert.deepEqual([seen.state, seen.said], ["error", ""]);
 });

@@ -4,7 +4,7 @@ import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 import OFFERS_EN from "../../schemas/texts/offers.en.json" with { type: "json" };
 import OFFERS_RU from "../../schemas/texts/offers.ru.json" with { type: "json" };
 import RU from "../../schemas/texts/widget.ru.json" with { type: "json" };
-import { textsWith, versionOf } from "../src/texts.js";
+import { createTranslator, consentVersion } from "../src/texts.js";
 
 const placeholders = (text) => (text.match(/{\w+}/g) ?? []).sort();
 
@@ -38,21 +38,21 @@ test("the words of the choices are the ones that were ordered", () => {
 });
 
 test("a campaign's own words come before the built-in English", () => {
-  const text = textsWith({ monthly: "Every month" });
+  const text = createTranslator({ monthly: "Every month" });
   assert.equal(text("monthly"), "Every month");
   assert.equal(text("once"), "Once");
 });
 
 test("placeholders are filled with what they name and nothing is interpreted", () => {
-  const text = textsWith({ continue_once: "{amount} $& {amount}" });
+  const text = createTranslator({ continue_once: "{amount} $& {amount}" });
   assert.equal(text("continue_once", { amount: "{date}" }), "{date} $& {date}");
 });
 
 test("a doubled brace is a brace, as it is for the server", () =>
-  assert.equal(textsWith({ continue_once: "{{{amount}}}" })("continue_once", { amount: 2 }), "{2}"));
+  assert.equal(createTranslator({ continue_once: "{{{amount}}}" })("continue_once", { amount: 2 }), "{2}"));
 
 test("the version of the consent changes with its words and its language", () => {
-  assert.match(versionOf("en", EN.reminder_consent), /^en-[0-9a-f]{8}$/);
-  assert.equal(versionOf("en", "a"), "en-e40c292c");
-  assert.notEqual(versionOf("en", "a"), versionOf("en", "b"));
+  assert.match(consentVersion("en", EN.reminder_consent), /^en-[0-9a-f]{8}$/);
+  assert.equal(consentVersion("en", "a"), "en-e40c292c");
+  assert.notEqual(consentVersion("en", "a"), consentVersion("en", "b"));
 });

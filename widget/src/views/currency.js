@@ -1,32 +1,36 @@
-/** Which currency to give in, where a campaign takes several. */
+/** The currency field of a campaign that accepts several. */
 
 import { defaultsFor } from "../choice.js";
-import { field, make } from "../dom.js";
+import { createElement, labelled } from "../dom.js";
 
 /**
- * @param {Desk} desk
- * @param {(told: string) => void} onchoice takes what the reader has to be told: that another frequency was chosen,
- *   because the one they wanted is not offered in this currency
- * @returns {Node | string} an empty string where there is nothing to choose
+ * @param {ViewContext} context
+ * @param {(message: string) => void} onchange takes a message for the reader if the new currency lacks the chosen
+ *   frequency and another one replaces it, else an empty string
+ * @returns {Node | string} an empty string if there is only one currency
  */
-export function currencyField({ choice, lang, currencies, text }, onchoice) {
+export function currencyField({ choice, lang, currencies, text }, onchange) {
   const names = new Intl.DisplayNames(lang, { type: "currency" });
-  const options = currencies.map((currencyOption) =>
-    make("option", { selected: currencyOption === choice.currencyOption }, `${currencyOption.currency} – ${names.of(currencyOption.currency)}`),
+  const options = currencies.map((option) =>
+    createElement(
+      "option",
+      { selected: option === choice.currencyOption },
+      `${option.currency} – ${names.of(option.currency)}`,
+    ),
   );
-  const select = make(
+  const select = createElement(
     "select",
     {
       part: "input",
       onchange() {
-        const wanted = choice.frequency;
-        Object.assign(choice, defaultsFor(currencies[select.selectedIndex], wanted));
+        const previous = choice.frequency;
+        Object.assign(choice, defaultsFor(currencies[select.selectedIndex], previous));
         const { frequency, currencyOption } = choice;
-        const values = { currency: currencyOption.currency, wanted: text(wanted), frequency: text(frequency) };
-        onchoice(frequency === wanted ? "" : text("frequency_changed", values));
+        const values = { currency: currencyOption.currency, wanted: text(previous), frequency: text(frequency) };
+        onchange(frequency === previous ? "" : text("frequency_changed", values));
       },
     },
     ...options,
   );
-  return currencies.length > 1 ? field(text("currency"), select) : "";
+  return currencies.length > 1 ? labelled(text("currency"), select) : "";
 }

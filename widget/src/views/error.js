@@ -1,9 +1,9 @@
-/** What a reader sees when a request failed: what happened, and what they can do now. */
+/** The views of a failed request and of a campaign that is not loaded. */
 
-import { button, make } from "../dom.js";
+import { button, createElement } from "../dom.js";
 
 /**
- * Our own words for every response: what the service writes is meant for those who run it, and is always English.
+ * Maps a response to a text of the widget. The service's own `detail` is English and meant for operators.
  * @param {ApiResponse} response
  */
 function errorTextKey({ status, body }) {
@@ -13,9 +13,9 @@ function errorTextKey({ status, body }) {
 }
 
 /**
- * A button that stays shut for as long as the service asked for.
- * @param {Say} text
- * @param {number} seconds seconds
+ * Creates a button that stays disabled for the seconds in Retry-After.
+ * @param {Translate} text
+ * @param {number} seconds
  * @param {() => void} retry
  */
 export function retryButton(text, seconds, retry) {
@@ -30,7 +30,7 @@ export function retryButton(text, seconds, retry) {
 }
 
 /**
- * @param {Desk} desk
+ * @param {ViewContext} context
  * @param {ApiResponse} response
  * @param {() => void} goBack
  * @param {() => void} retry
@@ -38,7 +38,7 @@ export function retryButton(text, seconds, retry) {
  */
 export function errorView({ campaign, showPledge, showReminder, text }, response, goBack, retry) {
   const textKey = errorTextKey(response);
-  // Who cannot pay now is not asked whether they are ready to.
+  // "Not ready to support today?" does not fit a reader who cannot pay now.
   const reminderKey = textKey === "error_payments" ? "remind_me_later" : "not_ready";
   return {
     heading: text("error_heading"),
@@ -55,9 +55,9 @@ export function errorView({ campaign, showPledge, showReminder, text }, response
 }
 
 /**
- * What stands in for the box until its campaign has come: the newsroom's own link.
+ * Shows the newsroom's own link, from the default slot, until the campaign is loaded.
  * @param {string} message
  * @param {...Node} nodes
  * @returns {View}
  */
-export const fallbackView = (message, ...nodes) => ({ message, nodes: [make("slot"), ...nodes] });
+export const fallbackView = (message, ...nodes) => ({ message, nodes: [createElement("slot"), ...nodes] });

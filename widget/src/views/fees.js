@@ -1,29 +1,29 @@
-/** A tick that lets the reader cover what the processor takes. It is never set before they set it. */
+/** The checkbox for covering the processor's fee. It is never checked by default. */
 
-import { make } from "../dom.js";
+import { createElement } from "../dom.js";
 
 /**
- * @param {Desk} desk
+ * @param {ViewContext} context
  * @param {() => void} onchange
  */
-export function feesTick({ choice, text }, onchange) {
-  const words = new Text();
-  const tick = make("input", {
+export function feesCheckbox({ choice, text }, onchange) {
+  const label = new Text();
+  const checkbox = createElement("input", {
     type: "checkbox",
     checked: choice.coversFees,
     onchange() {
-      choice.coversFees = tick.checked;
+      choice.coversFees = checkbox.checked;
       onchange();
     },
   });
-  const place = make("label", { className: "well", part: "fees" }, tick, words);
+  const element = createElement("label", { className: "well", part: "fees" }, checkbox, label);
   return {
-    place,
-    /** Says what covering the fees would add. @param {number} fees in minor units, 0 while no amount is chosen */
-    follow(fees) {
+    element,
+    /** @param {number} fees in minor units, 0 while no amount is chosen */
+    update(fees) {
       const { cover_fees, money } = choice.currencyOption;
-      place.hidden = !cover_fees;
-      if (cover_fees) words.data = text(fees ? "cover_fees_of" : "cover_fees", { amount: money.format(fees) });
+      element.hidden = !cover_fees;
+      if (cover_fees) label.data = text(fees ? "cover_fees_of" : "cover_fees", { amount: money.format(fees) });
     },
   };
 }

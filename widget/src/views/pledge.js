@@ -1,102 +1,102 @@
-/** The first view: how often, how much, in which currency, and a button that says what will happen. */
+/** The pledge form: frequency, amount, currency, fees and a button that states the total. */
 
-import { readAmount, defaultsFor } from "../choice.js";
-import { button, complaintAt, field, fieldset, formOf, make, option, row } from "../dom.js";
+import { defaultsFor, readAmount } from "../choice.js";
 import { coveredFees, optionFor, presetAmounts } from "../currencies.js";
+import { button, createElement, createForm, fieldError, fieldset, labelled, optionRow, radio } from "../dom.js";
 import { currencyField } from "./currency.js";
-import { feesTick } from "./fees.js";
+import { feesCheckbox } from "./fees.js";
 
-/** @param {Desk} desk @returns {View} */
-export function pledgeView(desk) {
-  const { campaign, choice, text } = desk;
-  const frequencies = row();
-  const presets = row();
-  const submit = make("button", { part: "submit" });
-  const symbol = make("span", { "aria-hidden": true });
-  const other = make("input", {
+/** @param {ViewContext} context @returns {View} */
+export function pledgeView(context) {
+  const { campaign, choice, text } = context;
+  const frequencies = optionRow();
+  const presets = optionRow();
+  const submit = createElement("button", { part: "submit" });
+  const symbol = createElement("span", { "aria-hidden": true });
+  const customAmount = createElement("input", {
     id: "amount",
     inputMode: "decimal",
     autocomplete: "off",
     part: "input",
     value: choice.customAmount,
     oninput() {
-      choice.customAmount = other.value;
-      follow();
+      choice.customAmount = customAmount.value;
+      update();
     },
   });
-  const complaint = complaintAt(other);
-  const told = make("p", { part: "note", role: "status" });
-  const fees = feesTick(desk, follow);
+  const error = fieldError(customAmount);
+  const status = createElement("p", { part: "note", role: "status" });
+  const fees = feesCheckbox(context, update);
 
-  /** Follows the reader: the button says what will happen, and what was said about an earlier choice is taken back. */
-  function follow() {
+  /** Shows the current choice, and clears the messages about the previous one. */
+  function update() {
     const { coversFees, frequency, currencyOption, preset } = choice;
     const { minor } = readAmount(choice);
     const added = minor ? coveredFees(minor, currencyOption) : 0;
     submit.textContent = minor
       ? text(`continue_${frequency}`, { amount: currencyOption.money.format(minor + (coversFees ? added : 0)) })
       : text("continue");
-    fees.follow(added);
-    for (const radio of presets.querySelectorAll("input"))
-      radio.checked = !choice.customAmount.trim() && radio.value === String(preset);
-    told.textContent = "";
-    complaint.say("");
-    desk.setState("form");
+    fees.update(added);
+    for (const input of presets.querySelectorAll("input"))
+      input.checked = !choice.customAmount.trim() && input.value === String(preset);
+    status.textContent = "";
+    error.setMessage("");
+    context.setState("form");
   }
 
   function showPresets() {
     const { frequency, currencyOption } = choice;
     presets.replaceChildren(
       ...presetAmounts(optionFor(currencyOption, frequency)).map((amount) =>
-        option("preset", currencyOption.money.format(amount), amount, false, () => {
+        radio("preset", currencyOption.money.format(amount), amount, false, () => {
           choice.preset = amount;
-          choice.customAmount = other.value = "";
-          follow();
+          choice.customAmount = customAmount.value = "";
+          update();
         }),
       ),
     );
-    follow();
+    update();
   }
 
-  function showOffer(news = "") {
+  function showCurrency(message = "") {
     const { frequency: chosen, currencyOption } = choice;
     frequencies.replaceChildren(
       ...currencyOption.frequencies.map(({ frequency }) =>
-        option("frequency", text(frequency), frequency, frequency === chosen, () => {
+        radio("frequency", text(frequency), frequency, frequency === chosen, () => {
           Object.assign(choice, defaultsFor(currencyOption, frequency));
           showPresets();
         }),
       ),
     );
     symbol.textContent = currencyOption.money.symbol;
-    other[currencyOption.money.isSymbolFirst ? "before" : "after"](symbol);
+    customAmount[currencyOption.money.isSymbolFirst ? "before" : "after"](symbol);
     showPresets();
-    told.textContent = news;
+    status.textContent = message;
   }
 
-  const { form, setBusy } = formOf(
-    desk.pledge,
+  const { form, setBusy } = createForm(
+    context.submitPledge,
     fieldset(text("frequency_legend"), frequencies),
     fieldset(
       text("amount_legend"),
       presets,
-      row(currencyField(desk, showOffer), field(text("other_amount"), other)),
-      complaint.place,
-      told,
-      fees.place,
+      optionRow(currencyField(context, showCurrency), labelled(text("other_amount"), customAmount)),
+      error.element,
+      status,
+      fees.element,
     ),
     submit,
   );
-  showOffer();
+  showCurrency();
 
   return {
     heading: campaign.heading,
     nodes: [
-      ...campaign.message.map((paragraph) => make("p", { part: "message" }, paragraph)),
+      ...campaign.message.map((paragraph) => createElement("p", { part: "message" }, paragraph)),
       form,
-      campaign.reminder.enabled ? button("link", text("not_ready"), desk.showReminder) : "",
+      campaign.reminder.enabled ? button("link", text("not_ready"), context.showReminder) : "",
     ],
-    showFieldError: complaint.say,
+    showFieldError: error.setMessage,
     setBusy,
   };
 }

@@ -1,23 +1,24 @@
-/** The reminder: an address, when to write, and what the address is used for. */
+/** The reminder form: email address, date and consent. */
 
-import { button, complaintAt, field, formOf, make } from "../dom.js";
+import { button, createElement, createForm, fieldError, labelled } from "../dom.js";
 
 /**
- * The words of the button: when the mail will come. Of one that comes again and again, the list above it says that.
- * @param {Say} text
- * @param {ReminderOption} wait
+ * Returns the label of the submit button. The list above the button describes a recurring reminder, so the label
+ * does not repeat it.
+ * @param {Translate} text
+ * @param {ReminderOption} option
  */
-export function promiseOf(text, { months, repeat, label }) {
+export function submitLabel(text, { months, repeat, label }) {
   if (months === 1 && !repeat) return text("remind_me_next_month");
   return text("remind_me_when", { when: repeat ? "" : label[0].toLowerCase() + label.slice(1) });
 }
 
-/** @param {Desk} desk @returns {View} */
-export function reminderView(desk) {
-  const { campaign, choice, text } = desk;
+/** @param {ViewContext} context @returns {View} */
+export function reminderView(context) {
+  const { campaign, choice, text } = context;
   const { options } = campaign.reminder;
-  const submit = make("button", { part: "submit" }, promiseOf(text, choice));
-  const email = make("input", {
+  const submit = createElement("button", { part: "submit" }, submitLabel(text, choice));
+  const email = createElement("input", {
     id: "email",
     type: "email",
     autocomplete: "email",
@@ -26,50 +27,50 @@ export function reminderView(desk) {
     value: choice.email,
     oninput() {
       choice.email = email.value;
-      complaint.say("");
-      desk.setState("reminder-form");
+      error.setMessage("");
+      context.setState("reminder-form");
     },
   });
-  const complaint = complaintAt(email);
+  const error = fieldError(email);
 
-  const select = make(
+  const select = createElement(
     "select",
     {
       part: "input",
       onchange() {
         Object.assign(choice, options[select.selectedIndex]);
-        submit.textContent = promiseOf(text, choice);
+        submit.textContent = submitLabel(text, choice);
       },
     },
     ...options.map(({ months, repeat, label }) =>
-      make("option", { selected: months === choice.months && repeat === choice.repeat }, label),
+      createElement("option", { selected: months === choice.months && repeat === choice.repeat }, label),
     ),
   );
 
   const privacy = campaign.privacy_url
-    ? [" ", make("a", { href: campaign.privacy_url, target: "_blank", rel: "noopener" }, text("privacy_link"))]
+    ? [" ", createElement("a", { href: campaign.privacy_url, target: "_blank", rel: "noopener" }, text("privacy_link"))]
     : [];
 
-  const { form, setBusy } = formOf(
-    () => desk.remind(email.validity.valid),
-    make("fieldset", {}, field(text("email"), email), complaint.place),
-    options.length > 1 ? make("fieldset", {}, field(text("reminder_legend"), select)) : "",
-    make("p", { part: "note" }, text("reminder_consent"), ...privacy),
+  const { form, setBusy } = createForm(
+    () => context.submitReminder(email.validity.valid),
+    createElement("fieldset", {}, labelled(text("email"), email), error.element),
+    options.length > 1 ? createElement("fieldset", {}, labelled(text("reminder_legend"), select)) : "",
+    createElement("p", { part: "note" }, text("reminder_consent"), ...privacy),
     submit,
   );
 
   return {
     heading: text("reminder_heading"),
     message: text("reminder_message"),
-    nodes: [form, button("link", text("back"), desk.showPledge)],
-    showFieldError: complaint.say,
+    nodes: [form, button("link", text("back"), context.showPledge)],
+    showFieldError: error.setMessage,
     setBusy,
   };
 }
 
-/** @param {Desk} desk @param {string} dueOn a date, YYYY-MM-DD @returns {View} */
-export function reminderSetView({ lang, text }, dueOn) {
-  // A date without a time is midnight UTC, and stays that day only when it is written in UTC.
+/** @param {ViewContext} context @param {string} dueOn a date, YYYY-MM-DD @returns {View} */
+export function reminderCreatedView({ lang, text }, dueOn) {
+  // Date parses a date without a time as midnight UTC, so only UTC formats it as the same day.
   const date = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeZone: "UTC" }).format(new Date(dueOn));
   return { heading: text("reminder_set"), message: text("reminder_date", { date }), nodes: [] };
 }
