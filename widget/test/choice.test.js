@@ -16,26 +16,29 @@ const campaign = {
   reminder: { enabled: true, choices: [3, 6], options: [{ months: 3, repeat: false, label: "In 3 months" }] },
 };
 const [dollars, yen] = currencyOptions(campaign, "en");
-const choosing = (choice) => ({ ...initialChoice(campaign, dollars), ...choice });
+const choiceWith = (choice) => ({ ...initialChoice(campaign, dollars), ...choice });
 
-test("the first choice is what the campaign suggests, and covers no fees", () => {
-  const { currencyOption, frequency, preset, customAmount, months, repeat, coversFees } = initialChoice(campaign, dollars);
+test("the initial choice is the campaign's default and covers no fees", () => {
+  const choice = initialChoice(campaign, dollars);
+  const { currencyOption, frequency, preset, customAmount, months, repeat, coversFees } = choice;
   assert.deepEqual([frequency, preset, customAmount, months, repeat], ["monthly", 1500, "", 3, false]);
   assert.equal(currencyOption, dollars);
   assert.equal(coversFees, false);
 });
 
-test("a campaign without reminders has a first choice as well", () =>
-  assert.equal(initialChoice({ ...campaign, reminder: { enabled: false, choices: [], options: [] } }, dollars).preset, 1500));
+test("a campaign without reminders has an initial choice", () => {
+  const reminder = { enabled: false, choices: [], options: [] };
+  assert.equal(initialChoice({ ...campaign, reminder }, dollars).preset, 1500);
+});
 
-test("an amount of the reader's own stands before a preset", () =>
-  assert.deepEqual(readAmount(choosing({ customAmount: "2" })), { minor: 200 }));
+test("a custom amount overrides the preset", () =>
+  assert.deepEqual(readAmount(choiceWith({ customAmount: "2" })), { minor: 200 }));
 
-test("a preset stands while nothing else is written", () =>
-  assert.deepEqual(readAmount(choosing({ customAmount: " " })), { minor: 1500 }));
+test("a blank custom amount keeps the preset", () =>
+  assert.deepEqual(readAmount(choiceWith({ customAmount: " " })), { minor: 1500 }));
 
-test("without a preset or words there is no amount", () =>
-  assert.equal(readAmount(choosing({ preset: 0 })).errorKey, "amount_missing"));
+test("an amount is missing without a preset and a custom amount", () =>
+  assert.equal(readAmount(choiceWith({ preset: 0 })).errorKey, "amount_missing"));
 
 for (const [customAmount, frequency, errorKey, limit] of [
   ["1.99", "monthly", "amount_below_minimum", "$2"],
@@ -45,18 +48,19 @@ for (const [customAmount, frequency, errorKey, limit] of [
   ["99999999999999999999", "annual", "amount_above_maximum", "$10,000"],
   ["9".repeat(400), "annual", "amount_above_maximum", "$10,000"],
 ])
-  test(`${customAmount.slice(0, 20)} ${frequency} is refused with the limit ${limit}`, () =>
-    assert.deepEqual(readAmount(choosing({ frequency, customAmount })), { errorKey, values: { limit } }));
+  test(`${customAmount.slice(0, 20)} ${frequency} is rejected with the limit ${limit}`, () =>
+    assert.deepEqual(readAmount(choiceWith({ frequency, customAmount })), { errorKey, values: { limit } }));
 
-test("the limits themselves are taken", () => {
-  assert.deepEqual(readAmount(choosing({ customAmount: "2" })), { minor: 200 });
-  assert.deepEqual(readAmount(choosing({ customAmount: "1000" })), { minor: 100000 });
+test("the minimum and the maximum are accepted", () => {
+  assert.deepEqual(readAmount(choiceWith({ customAmount: "2" })), { minor: 200 });
+  assert.deepEqual(readAmount(choiceWith({ customAmount: "1000" })), { minor: 100000 });
 });
 
-test("in another currency its own suggestion, limits and decimals hold, and what the reader wrote stays", () => {
-  const choice = choosing({ customAmount: "7.50", email: "reader@example.org", coversFees: true });
+test("a new currency applies its own preset, limits and decimals, and keeps the custom amount", () => {
+  const choice = choiceWith({ customAmount: "7.50", email: "reader@example.org", coversFees: true });
   Object.assign(choice, defaultsFor(yen, choice.frequency));
-  assert.deepEqual([choice.currencyOption, choice.frequency, choice.preset, choice.customAmount], [yen, "once", 500, "7.50"]);
+  const { currencyOption, frequency, preset, customAmount } = choice;
+  assert.deepEqual([currencyOption, frequency, preset, customAmount], [yen, "once", 500, "7.50"]);
   assert.deepEqual([choice.email, choice.coversFees], ["reader@example.org", true]);
   assert.equal(readAmount(choice).errorKey, "amount_whole_only");
   assert.deepEqual(readAmount({ ...choice, customAmount: "99" }), {
@@ -66,5 +70,5 @@ test("in another currency its own suggestion, limits and decimals hold, and what
   assert.deepEqual(readAmount({ ...choice, customAmount: "100" }), { minor: 100 });
 });
 
-test("a limit that the service names is said in the chosen currency", () =>
-  assert.equal(limitError("amount_above_maximum", choosing(defaultsFor(yen, "once"))).values.limit, "¥50,000"));
+test("a limit error formats the limit in the chosen currency", () =>
+  assert.equal(limitError("amount_above_maximum", choiceWith(defaultsFor(yen, "once"))).values.limit, "¥50,000"));

@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorView } from "../src/views/error.js";
 
-/** The view without a page: what it says, and the words on its buttons besides the one that tries again. */
-function renderError(t, answer, reminder = {}) {
+/** Renders the view without a DOM, and returns its message and the labels of its buttons except the retry button. */
+function renderError(t, response, reminder = {}) {
   t.after(() => delete globalThis.document);
   const createElement = () => ({
     setAttribute() {},
-    append(...words) {
-      this.words = words;
+    append(...labels) {
+      this.labels = labels;
     },
   });
   globalThis.document = { createElement };
   const context = { campaign: { reminder }, text: (name) => name };
-  const { message, nodes } = errorView(context, { retryAfterSeconds: 0, ...answer }, () => {});
-  return { message, buttons: nodes.flatMap((node) => node.words ?? []).filter(Boolean) };
+  const { message, nodes } = errorView(context, { retryAfterSeconds: 0, ...response }, () => {});
+  return { message, buttons: nodes.flatMap((node) => node.labels ?? []).filter(Boolean) };
 }
 
 for (const [status, key] of [
@@ -27,16 +27,16 @@ for (const [status, key] of [
   [500, "error_unexpected"],
   [503, "error_busy"],
 ])
-  test(`an answer of ${status} is told as ${key}, never as the service wrote it`, (t) =>
+  test(`status ${status} shows ${key} and not the detail of the service`, (t) =>
     assert.equal(renderError(t, { status, body: { detail: "For operators." } }).message, key));
 
 const DOWN = { status: 503, body: { code: "payments_unavailable", detail: "For operators." } };
 
-test("while payments cannot be taken the reader is told so, and may be reminded instead", (t) => {
+test("a payment outage shows its own message and offers a reminder", (t) => {
   const { message, buttons } = renderError(t, DOWN, { enabled: true });
   assert.equal(message, "error_payments");
   assert.deepEqual(buttons, ["back", "remind_me_later"]);
 });
 
-test("a campaign without reminders offers none while payments cannot be taken", (t) =>
+test("a payment outage offers no reminder if the campaign has none", (t) =>
   assert.deepEqual(renderError(t, DOWN).buttons, ["back"]));

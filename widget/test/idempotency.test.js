@@ -7,25 +7,25 @@ function createCountingStore() {
   return createKeyStore(() => `key-${++created}`);
 }
 
-test("trying the same gift again keeps its key", () => {
+test("a retry keeps its idempotency key", () => {
   const keyStore = createCountingStore();
   assert.equal(keyStore.keyFor("a"), "key-1");
   assert.equal(keyStore.keyFor("a"), "key-1");
 });
 
-test("another amount is another intent, and so is going back to the first", () => {
+test("a changed body gets a new idempotency key, and so does changing it back", () => {
   const keyStore = createCountingStore();
   assert.deepEqual(["a", "b", "a"].map(keyStore.keyFor), ["key-1", "key-2", "key-3"]);
 });
 
-test("a forgotten intent does not come back", () => {
+test("a reset gives the same body a new idempotency key", () => {
   const keyStore = createCountingStore();
   keyStore.keyFor("a");
   keyStore.resetKey();
   assert.equal(keyStore.keyFor("a"), "key-2");
 });
 
-test("every page gets a random key that the service takes, with TLS or without", (t) => {
+test("random keys are unique and valid without crypto.randomUUID", (t) => {
   Object.defineProperty(crypto, "randomUUID", { configurable: true, value: undefined });
   t.after(() => delete crypto.randomUUID);
   const keys = Array.from({ length: 1000 }, randomKey);

@@ -8,17 +8,17 @@ for (const [written, tag] of [
   ["not a tag!", ""],
   ["", ""],
 ])
-  test(`"${written}" is the language tag "${tag}"`, () => assert.equal(normalizeTag(written), tag));
+  test(`"${written}" normalizes to "${tag}"`, () => assert.equal(normalizeTag(written), tag));
 
-for (const [asked, offered, lang] of [
+for (const [requested, available, lang] of [
   ["en-GB", "en", "en-GB"],
   ["ru", "ru", "ru"],
   ["nl", "en", "en"],
   ["", "ru", "ru"],
   ["", "not a tag!", "en"],
 ])
-  test(`asked for "${asked}" and answered in "${offered}", amounts are written in ${lang}`, () =>
-    assert.equal(chooseLanguage(asked, offered), lang));
+  test(`requested "${requested}" and available "${available}" choose ${lang}`, () =>
+    assert.equal(chooseLanguage(requested, available), lang));
 
-test("Arabic and Hebrew run from right to left, Arapaho does not", () =>
+test("Arabic and Hebrew are right-to-left and Arapaho is not", () =>
   assert.deepEqual(["ar-EG", "he", "en", "arp"].map(textDirection), ["rtl", "rtl", "ltr", "ltr"]));

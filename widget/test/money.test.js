@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createMoney } from "../src/money.js";
 
-/** As the service sends them with the campaign. */
-const DIGITS = { JPY: 0, KWD: 3 };
+/** The exponents that the service sends; the others are 2. */
+const EXPONENTS = { JPY: 0, KWD: 3 };
 
-/** What a reader writes, in a language and a currency, and the minor units it can only mean. */
-const TAKEN = [
+/** Input, locale, currency and minor units. */
+const ACCEPTED = [
   ["7.5", "en", "USD", 750],
   ["7.50", "en", "USD", 750],
   ["2", "en", "USD", 200],
@@ -30,17 +30,17 @@ const TAKEN = [
   ["1.250", "en", "KWD", 1250],
   ["٧٫٥", "ar-EG", "EGP", 750],
   ["0", "en", "USD", 0],
-  // The largest integer that is exact, and a number far beyond it, which every campaign's maximum refuses.
+  // The largest exact integer, and a much larger number, which every campaign's maximum rejects.
   ["90071992547409.91", "en", "USD", 9007199254740991],
   ["99999999999999999999", "en", "USD", 99999999999999999999 * 100],
 ];
 
-for (const [written, lang, currency, minor] of TAKEN)
-  test(`"${written}" in ${lang} is ${minor} in the smallest unit of ${currency}`, () =>
-    assert.deepEqual(createMoney(currency, lang, DIGITS[currency] ?? 2).parse(written), { minor }));
+for (const [input, lang, currency, minor] of ACCEPTED)
+  test(`"${input}" in ${lang} is ${minor} minor units of ${currency}`, () =>
+    assert.deepEqual(createMoney(currency, lang, EXPONENTS[currency] ?? 2).parse(input), { minor }));
 
-/** What is never guessed, why, and the example that helps. */
-const REFUSED = [
+/** Input, locale, currency, error and the example in its text. */
+const REJECTED = [
   ["", "en", "USD", "amount_missing"],
   ["   ", "en", "USD", "amount_missing"],
   ["$", "en", "USD", "amount_missing"],
@@ -75,18 +75,18 @@ const REFUSED = [
   ["five", "ja", "JPY", "amount_not_a_number", "500"],
 ];
 
-for (const [written, lang, currency, errorKey, example] of REFUSED)
-  test(`"${written}" in ${lang} is refused as ${errorKey}`, () => {
-    const money = createMoney(currency, lang, DIGITS[currency] ?? 2);
-    const parsed = money.parse(written);
+for (const [input, lang, currency, errorKey, example] of REJECTED)
+  test(`"${input}" in ${lang} is rejected as ${errorKey}`, () => {
+    const money = createMoney(currency, lang, EXPONENTS[currency] ?? 2);
+    const parsed = money.parse(input);
     assert.equal(parsed.errorKey, errorKey);
     assert.equal(parsed.values?.example, example);
-    if (example) assert.ok(money.parse(example).minor, "the example itself is taken");
+    if (example) assert.ok(money.parse(example).minor, "the example is accepted");
   });
 
 const plain = (text) => text.replace(/\s/g, " ");
 
-for (const [minor, lang, currency, written] of [
+for (const [minor, lang, currency, formatted] of [
   [200, "en", "USD", "$2"],
   [750, "en", "USD", "$7.50"],
   [5, "en", "USD", "$0.05"],
@@ -97,23 +97,23 @@ for (const [minor, lang, currency, written] of [
   [1250, "en", "KWD", "KWD 1.250"],
   [2000, "en", "KWD", "KWD 2"],
 ])
-  test(`${minor} ${currency} is written ${written} in ${lang}`, () =>
-    assert.equal(plain(createMoney(currency, lang, DIGITS[currency] ?? 2).format(minor)), written));
+  test(`${minor} ${currency} is formatted as ${formatted} in ${lang}`, () =>
+    assert.equal(plain(createMoney(currency, lang, EXPONENTS[currency] ?? 2).format(minor)), formatted));
 
-for (const [currency, digits] of [["JPY", 0], ["USD", 2], ["KWD", 3]])
-  test(`every amount of ${currency} up to 100,000 minor units is written exactly and reads back as it was written`, () => {
-    const money = createMoney(currency, "en", digits);
+for (const [currency, exponent] of [["JPY", 0], ["USD", 2], ["KWD", 3]])
+  test(`every amount of ${currency} up to 100,000 minor units is formatted exactly and parses back`, () => {
+    const money = createMoney(currency, "en", exponent);
     for (let minor = 0; minor <= 100_000; minor++) {
-      const written = money.format(minor);
-      const [whole, fraction = ""] = written.replace(/[^\d.]/g, "").split(".");
-      // Compared by its digits, so that no float is in the comparison.
-      if (whole + fraction.padEnd(digits, "0") !== String(minor).padStart(digits + 1, "0"))
-        assert.fail(`${minor} is written ${written}`);
-      if (money.parse(written.replace(",", "")).minor !== minor) assert.fail(`${written} was not read`);
+      const formatted = money.format(minor);
+      const [whole, fraction = ""] = formatted.replace(/[^\d.]/g, "").split(".");
+      // Comparing digits avoids floats.
+      if (whole + fraction.padEnd(exponent, "0") !== String(minor).padStart(exponent + 1, "0"))
+        assert.fail(`${minor} is formatted as ${formatted}`);
+      if (money.parse(formatted.replace(",", "")).minor !== minor) assert.fail(`${formatted} does not parse back`);
     }
   });
 
-for (const [written, digits, step, expected] of [
+for (const [input, exponent, step, expected] of [
   ["1.25", 3, 10, { minor: 1250 }],
   ["1.2", 3, 10, { minor: 1200 }],
   ["1.255", 3, 10, { errorKey: "amount_too_many_decimals", values: { digits: 2, example: "7.50" } }],
@@ -121,16 +121,16 @@ for (const [written, digits, step, expected] of [
   ["12", 2, 100, { minor: 1200 }],
   ["7.50", 2, 100, { errorKey: "amount_whole_only", values: { digits: 0, example: "7" } }],
 ])
-  test(`where ${step} is the least that can be charged of ${digits} decimals, "${written}" is ${expected.minor ?? "refused"}`, () =>
-    assert.deepEqual(createMoney("KWD", "en", digits, step).parse(written), expected));
+  test(`"${input}" with exponent ${exponent} and step ${step} is ${expected.minor ?? "rejected"}`, () =>
+    assert.deepEqual(createMoney("KWD", "en", exponent, step).parse(input), expected));
 
-test("the service's own count of decimals stands before the browser's", () => {
+test("the service's exponent overrides the browser's", () => {
   const dinars = createMoney("RSD", "en", 2);
   assert.deepEqual(dinars.parse("7.50"), { minor: 750 });
   assert.equal(plain(dinars.format(750)), "RSD 7.50");
 });
 
-test("the sign of the currency stands where the language puts it", () => {
+test("the locale decides whether the symbol comes first", () => {
   assert.equal(createMoney("USD", "en", 2).isSymbolFirst, true);
   assert.equal(createMoney("RUB", "ru", 2).isSymbolFirst, false);
 });

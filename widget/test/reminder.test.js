@@ -7,7 +7,7 @@ import { submitLabel } from "../src/views/reminder.js";
 const english = createTranslator();
 const russian = createTranslator(RU);
 
-for (const [text, months, label, promise] of [
+for (const [text, months, label, expected] of [
   [english, 1, "Next month", "Remind me next month"],
   [english, 3, "In 3 months", "Remind me in 3 months"],
   [english, 12, "In a year", "Remind me in a year"],
@@ -15,12 +15,12 @@ for (const [text, months, label, promise] of [
   [russian, 3, "Через 3 месяца", "Напомнить через 3 месяца"],
   [russian, 12, "Через год", "Напомнить через год"],
 ])
-  test(`"${label}" in the list is "${promise}" on the button`, () =>
-    assert.equal(submitLabel(text, { months, repeat: false, label }), promise));
+  test(`the option "${label}" labels the button "${expected}"`, () =>
+    assert.equal(submitLabel(text, { months, repeat: false, label }), expected));
 
 for (const months of [1, 3])
-  test(`a reminder every ${months} months is not promised as one mail`, () => {
-    const wait = { months, repeat: true, label: `Every ${months} months, until I cancel` };
-    assert.equal(submitLabel(english, wait).trim(), "Remind me");
-    assert.equal(submitLabel(russian, wait).trim(), "Напомнить");
+  test(`the button does not repeat an interval of ${months} months`, () => {
+    const option = { months, repeat: true, label: `Every ${months} months, until I cancel` };
+    assert.equal(submitLabel(english, option).trim(), "Remind me");
+    assert.equal(submitLabel(russian, option).trim(), "Напомнить");
   });

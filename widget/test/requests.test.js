@@ -10,18 +10,18 @@ const RUSSIAN = {
   email_invalid: "Укажите адрес целиком.",
 };
 const CHECKOUT = "https://pay.example/1";
-const made = () => ({ status: 201, body: { checkout_url: CHECKOUT, frequency: "monthly", currency: "USD" } });
-const refused = (code, more) => ({ status: 422, body: { code, detail: "For operators.", ...more } });
+const created = () => ({ status: 201, body: { checkout_url: CHECKOUT, frequency: "monthly", currency: "USD" } });
+const rejected = (code, more) => ({ status: 422, body: { code, detail: "For operators.", ...more } });
 const plain = (text) => text?.replace(/\u00a0/g, " ");
 
-/** A box without a page: what it was last seen showing, what it sent, and where the reader was taken. */
-function boxWith(attributes, ...answers) {
-  const seen = { state: "form", said: "", sent: [], keys: [], taken: "" };
-  const show = (state) => (...what) => Object.assign(seen, { state, what });
+/** Creates the requests without a DOM, and records the state, the requests, the events and the redirect. */
+function setUp(attributes, ...responses) {
+  const recorded = { state: "form", error: "", sent: [], keys: [], redirect: "" };
+  const show = (state) => (...args) => Object.assign(recorded, { state, args });
   const frame = {
-    isState: (state) => seen.state === state,
+    isState: (state) => recorded.state === state,
     setBusy: () => show("submitting")(),
-    showFieldError: (said) => Object.assign(seen, { state: "invalid", said }),
+    showFieldError: (error) => Object.assign(recorded, { state: "invalid", error }),
   };
   const option = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
   const campaign = { slug: "default", currency: "USD", exponent: 2, step: 1 };
@@ -50,21 +50,21 @@ function boxWith(attributes, ...answers) {
     showError: show("error"),
   };
   const host = { getAttribute: (name) => attributes[name] ?? null };
-  const call = async (_path, body, key) => {
-    assert.equal(seen.state, "submitting");
-    seen.sent.push(JSON.parse(body));
-    seen.keys.push(key);
-    return answers.shift();
+  const sendRequest = async (_path, body, key) => {
+    assert.equal(recorded.state, "submitting");
+    recorded.sent.push(JSON.parse(body));
+    recorded.keys.push(key);
+    return responses.shift();
   };
   globalThis.location = {
     protocol: "https:",
     origin: "https://paper.example",
     pathname: "/article",
     href: "https://paper.example/article",
-    assign: (url) => Object.assign(seen, { taken: url }),
+    assign: (url) => Object.assign(recorded, { redirect: url }),
   };
-  const tell = (name, detail) => Object.assign(seen, { told: { name, ...detail } });
-  return { seen, context, host, ...createRequests(context, frame, host, call, tell) };
+  const emit = (name, detail) => Object.assign(recorded, { event: { name, ...detail } });
+  return { recorded, context, host, ...createRequests(context, frame, host, sendRequest, emit) };
 }
 
 /** @type {import("node:test").Mock<typeof console.warn>} */
@@ -74,142 +74,145 @@ beforeEach(() => {
   warn = mock.method(console, "warn", () => {});
 });
 
-test("a return-url that is no address is left out, and the newsroom hears of it once", async () => {
-  const { seen, submitPledge } = boxWith({ "return-url": "https://[" }, { status: 0, body: {} }, made());
+test("an invalid return-url is left out with one warning", async () => {
+  const { recorded, submitPledge } = setUp({ "return-url": "https://[" }, { status: 0, body: {} }, created());
   await submitPledge();
-  assert.equal(seen.state, "error");
+  assert.equal(recorded.state, "error");
   await submitPledge();
-  assert.deepEqual([seen.taken, "return_url" in seen.sent[0]], [CHECKOUT, false]);
-  assert.equal(seen.keys[0], seen.keys[1]);
+  assert.deepEqual([recorded.redirect, "return_url" in recorded.sent[0]], [CHECKOUT, false]);
+  assert.equal(recorded.keys[0], recorded.keys[1]);
   assert.equal(warn.mock.callCount(), 1);
   assert.match(warn.mock.calls[0].arguments[0], /return-url="https:\/\/\["/);
 });
 
-for (const answer of [
-  refused("return_url_not_allowed"),
-  refused("validation_failed", { errors: { return_url: ["Not a web address."] } }),
+for (const response of [
+  rejected("return_url_not_allowed"),
+  rejected("validation_failed", { errors: { return_url: ["Not a web address."] } }),
 ])
-  test(`a return-url that the service refuses (${answer.body.code}) does not cost the gift`, async () => {
-    const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, answer, made());
+  test(`a return-url that the service rejects (${response.body.code}) does not stop the pledge`, async () => {
+    const { recorded, submitPledge } = setUp({ "return-url": "/thanks" }, response, created());
     await submitPledge();
-    const urls = seen.sent.map((body) => body.return_url);
-    assert.deepEqual([urls, seen.taken], [["https://paper.example/thanks", undefined], CHECKOUT]);
-    assert.notEqual(seen.keys[0], seen.keys[1]);
+    const urls = recorded.sent.map((body) => body.return_url);
+    assert.deepEqual([urls, recorded.redirect], [["https://paper.example/thanks", undefined], CHECKOUT]);
+    assert.notEqual(recorded.keys[0], recorded.keys[1]);
     assert.equal(warn.mock.callCount(), 1);
   });
 
-test("a retry after the refused return-url is the same intent, so a lost answer makes no second gift", async () => {
+test("a retry after a rejected return-url keeps its idempotency key", async () => {
   const lost = { status: 0, body: {} };
-  const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"), lost, made());
+  const responses = [rejected("return_url_not_allowed"), lost, created()];
+  const { recorded, submitPledge } = setUp({ "return-url": "/thanks" }, ...responses);
   await submitPledge();
-  assert.equal(seen.state, "error");
+  assert.equal(recorded.state, "error");
   await submitPledge();
-  assert.deepEqual([seen.sent.length, seen.keys[2], seen.taken], [3, seen.keys[1], CHECKOUT]);
+  assert.deepEqual([recorded.sent.length, recorded.keys[2], recorded.redirect], [3, recorded.keys[1], CHECKOUT]);
   assert.equal(warn.mock.callCount(), 1);
 });
 
-test("a service that refuses a return-url it was not sent is not asked for ever", async () => {
-  const twice = refused("return_url_not_allowed");
-  const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, twice, twice);
+test("a return-url rejection of a request without one is not retried", async () => {
+  const rejection = rejected("return_url_not_allowed");
+  const { recorded, submitPledge } = setUp({ "return-url": "/thanks" }, rejection, rejection);
   await submitPledge();
-  assert.deepEqual([seen.state, seen.sent.length], ["error", 2]);
+  assert.deepEqual([recorded.state, recorded.sent.length], ["error", 2]);
 });
 
-test("a reader who closed the box is not taken to a checkout by the second try", async () => {
-  const { seen, submitPledge } = boxWith({ "return-url": "/thanks" }, refused("return_url_not_allowed"));
-  const paying = submitPledge();
-  seen.state = "dismissed";
-  await paying;
-  assert.deepEqual([seen.state, seen.sent.length, seen.taken], ["dismissed", 1, ""]);
+test("a closed box does not redirect to the checkout after a retry", async () => {
+  const { recorded, submitPledge } = setUp({ "return-url": "/thanks" }, rejected("return_url_not_allowed"));
+  const pending = submitPledge();
+  recorded.state = "dismissed";
+  await pending;
+  assert.deepEqual([recorded.state, recorded.sent.length, recorded.redirect], ["dismissed", 1, ""]);
 });
 
-test("a gift names its currency and covers the fees only when the reader asked for it", async () => {
-  const { seen, context, submitPledge } = boxWith({}, made(), made(), made());
+test("a pledge sends its currency, and covers fees only if the reader chose to", async () => {
+  const { recorded, context, submitPledge } = setUp({}, created(), created(), created());
   const send = async (choice) => {
     Object.assign(context.choice, choice);
-    seen.state = "form";
+    recorded.state = "form";
     await submitPledge();
-    const { amount, currency, cover_fees } = seen.sent.at(-1);
+    const { amount, currency, cover_fees } = recorded.sent.at(-1);
     return [amount, currency, cover_fees];
   };
   assert.deepEqual(await send({}), [700, "USD", undefined]);
   assert.deepEqual(await send({ coversFees: true }), [700, "USD", true]);
   assert.deepEqual(await send({ currencyOption: context.currencies[1] }), [700, "JPY", undefined]);
-  assert.equal(new Set(seen.keys).size, 3);
+  assert.equal(new Set(recorded.keys).size, 3);
 });
 
-test("what the newsroom is told of a gift says what was added for the fees", async () => {
-  const answer = made();
-  answer.body.fees = 52;
-  const { seen, context, submitPledge } = boxWith({}, answer);
+test("the pledged event includes the covered fees", async () => {
+  const response = created();
+  response.body.fees = 52;
+  const { recorded, context, submitPledge } = setUp({}, response);
   context.choice.coversFees = true;
   await submitPledge();
-  assert.deepEqual(seen.told, { name: "pledged", frequency: "monthly", amount: 700, currency: "USD", fees: 52 });
+  assert.deepEqual(recorded.event, { name: "pledged", frequency: "monthly", amount: 700, currency: "USD", fees: 52 });
 });
 
-test("a gift that could not be paid for just then is tried again under the same key, so it is made once", async () => {
+test("a retry after a payment outage keeps its idempotency key", async () => {
   const down = { status: 503, retryAfterSeconds: 2, body: { code: "payments_unavailable" } };
-  const { seen, submitPledge } = boxWith({}, down, made());
+  const { recorded, submitPledge } = setUp({}, down, created());
   await submitPledge();
-  const [answer, goBack, retry] = seen.what;
-  assert.deepEqual([seen.state, answer.retryAfterSeconds], ["error", 2]);
+  const [response, goBack, retry] = recorded.args;
+  assert.deepEqual([recorded.state, response.retryAfterSeconds], ["error", 2]);
   goBack();
   await retry();
-  assert.deepEqual([seen.taken, seen.keys[0], seen.sent[0]], [CHECKOUT, seen.keys[1], seen.sent[1]]);
+  const { keys, redirect, sent } = recorded;
+  assert.deepEqual([redirect, keys[0], sent[0]], [CHECKOUT, keys[1], sent[1]]);
 });
 
-for (const [code, said] of [
+for (const [code, error] of [
   ["amount_below_minimum", "Не меньше 2 $."],
   ["amount_above_maximum", "Не больше 1 000 $."],
 ])
-  test(`${code} is said in the box's own words, with the limit of the chosen frequency`, async () => {
-    const { seen, submitPledge } = boxWith({}, refused(code, { errors: { amount: ["For operators."] } }));
+  test(`${code} shows the widget's text with the limit of the chosen frequency`, async () => {
+    const { recorded, submitPledge } = setUp({}, rejected(code, { errors: { amount: ["For operators."] } }));
     await submitPledge();
-    assert.deepEqual([seen.state, plain(seen.said)], ["invalid", said]);
+    assert.deepEqual([recorded.state, plain(recorded.error)], ["invalid", error]);
   });
 
-for (const answer of [refused("invalid_email"), refused("validation_failed", { errors: { email: ["Too long."] } })])
-  test(`an address refused as ${answer.body.code} is explained in the box's own words`, async () => {
-    const { seen, submitReminder } = boxWith({}, answer);
+for (const response of [rejected("invalid_email"), rejected("validation_failed", { errors: { email: ["Too long."] } })])
+  test(`an email address rejected as ${response.body.code} shows the widget's text`, async () => {
+    const { recorded, submitReminder } = setUp({}, response);
     await submitReminder(true);
-    assert.deepEqual([seen.state, seen.said], ["invalid", RUSSIAN.email_invalid]);
+    assert.deepEqual([recorded.state, recorded.error], ["invalid", RUSSIAN.email_invalid]);
   });
 
 for (const code of ["currency_not_accepted", "frequency_not_offered", "amount_of_a_new_kind", "campaign_not_found"])
-  test(`${code} leads to where a reader can try again`, async () => {
-    const { seen, submitPledge } = boxWith({}, refused(code), made());
+  test(`${code} shows the error view, and a retry gets a new idempotency key`, async () => {
+    const { recorded, submitPledge } = setUp({}, rejected(code), created());
     await submitPledge();
-    const [, goBack, retry] = seen.what;
-    assert.equal(seen.state, "error");
+    const [, goBack, retry] = recorded.args;
+    assert.equal(recorded.state, "error");
     goBack();
     await retry();
-    assert.equal(seen.taken, CHECKOUT);
-    assert.notEqual(seen.keys[0], seen.keys[1]);
+    assert.equal(recorded.redirect, CHECKOUT);
+    assert.notEqual(recorded.keys[0], recorded.keys[1]);
   });
 
-for (const [repeat, said] of [
+for (const [repeat, detail] of [
   [false, { months: 3 }],
   [true, { months: 3, repeat: true }],
 ])
-  test(`a reminder that ${repeat ? "comes again" : "comes once"} is asked for and told as such`, async () => {
-    const { seen, context, submitReminder } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
+  test(`a ${repeat ? "recurring" : "single"} reminder sends and emits its interval`, async () => {
+    const { recorded, context, submitReminder } = setUp({}, { status: 201, body: { due_on: "2026-12-23" } });
     Object.assign(context.choice, { months: 3, repeat, label: "For readers." });
     await submitReminder(true);
-    const { email, months, repeat: again, label } = seen.sent[0];
+    const { email, months, repeat: again, label } = recorded.sent[0];
     assert.deepEqual([email, months, again, label], ["reader@example", 3, repeat || undefined, undefined]);
-    assert.deepEqual([seen.state, seen.told], ["reminder-set", { name: "reminded", ...said }]);
+    assert.deepEqual([recorded.state, recorded.event], ["reminder-set", { name: "reminded", ...detail }]);
   });
 
-test("a reminder keeps the amount and the currency that the reader had chosen", async () => {
-  const { seen, context, submitReminder } = boxWith({}, { status: 201, body: { due_on: "2026-12-23" } });
+test("a reminder sends the chosen amount and currency", async () => {
+  const { recorded, context, submitReminder } = setUp({}, { status: 201, body: { due_on: "2026-12-23" } });
   Object.assign(context.choice, { currencyOption: context.currencies[1], customAmount: "900", coversFees: true });
   await submitReminder(true);
-  const { amount, currency, cover_fees } = seen.sent[0];
+  const { amount, currency, cover_fees } = recorded.sent[0];
   assert.deepEqual([amount, currency, cover_fees], [900, "JPY", undefined]);
 });
 
-test("a reminder that the campaign no longer currencies leads to where a reader can try again", async () => {
-  const { seen, submitReminder } = boxWith({}, refused("reminder_choice_not_offered", { errors: { months: ["3 or 6."] } }));
+test("a reminder option that the campaign no longer offers shows the error view", async () => {
+  const response = rejected("reminder_choice_not_offered", { errors: { months: ["3 or 6."] } });
+  const { recorded, submitReminder } = setUp({}, response);
   await submitReminder(true);
-  assert.deepEqual([seen.state, seen.said], ["error", ""]);
+  assert.deepEqual([recorded.state, recorded.error], ["error", ""]);
 });

@@ -6,24 +6,24 @@ import { MANGLED_PROPS, buildWidget } from "../build.mjs";
 
 const LIMIT_BYTES = 8192;
 
-test("the script with its styles and its English fits in 8 KB", async (t) => {
+test("the built file is at most 8 KB after gzip", async (t) => {
   const script = await buildWidget();
   const bytes = gzipSync(script, { level: 9 }).length;
   t.diagnostic(`v1.js is ${bytes} bytes after gzip, of ${LIMIT_BYTES}`);
   assert.ok(bytes <= LIMIT_BYTES, `v1.js is ${bytes} bytes after gzip`);
 });
 
-test("the script writes no markup and no inline style, so that a strict page lets it in", async () => {
+test("the built file uses no markup strings and no inline styles, so that a strict CSP allows it", async () => {
   const script = await buildWidget();
   for (const forbidden of ["innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "Function(", ".style.", "cssText"])
     assert.ok(!script.includes(forbidden), forbidden);
 });
 
-test("the script keeps nothing in the reader's browser", async () => {
+test("the built file uses no browser storage", async () => {
   const script = await buildWidget();
   for (const forbidden of ["cookie", "localStorage", "sessionStorage", "indexedDB"])
     assert.ok(!script.includes(forbidden), forbidden);
 });
 
-test("no name that is shortened in the built file is the name of a text", () =>
+test("no mangled property is a text key", () =>
   assert.deepEqual(MANGLED_PROPS.filter((name) => name in EN), []));

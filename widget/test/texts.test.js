@@ -9,7 +9,7 @@ import { createTranslator, consentVersion } from "../src/texts.js";
 const placeholders = (text) => (text.match(/{\w+}/g) ?? []).sort();
 
 for (const [english, russian] of [[EN, RU], [OFFERS_EN, OFFERS_RU]]) {
-  test("Russian says everything that English says, in the same order", () =>
+  test("Russian has the same text keys as English in the same order", () =>
     assert.deepEqual(Object.keys(russian), Object.keys(english)));
 
   for (const key of Object.keys(english))
@@ -17,13 +17,13 @@ for (const [english, russian] of [[EN, RU], [OFFERS_EN, OFFERS_RU]]) {
       assert.deepEqual(placeholders(russian[key]), placeholders(english[key])));
 }
 
-test("the words for several currencies and for fees come with the campaign, so they are no words that are built in", () =>
+test("the texts for currencies and fees are not built in", () =>
   assert.deepEqual(Object.keys(OFFERS_EN).filter((key) => key in EN), []));
 
-test("the words of the choices are the ones that were ordered", () => {
-  const said = ["once", "monthly", "annual", "continue", "not_ready", "remind_me_next_month", "reminder_set", "close"];
+test("the texts that the specification fixes are exact", () => {
+  const keys = ["once", "monthly", "annual", "continue", "not_ready", "remind_me_next_month", "reminder_set", "close"];
   assert.deepEqual(
-    said.map((key) => EN[key]),
+    keys.map((key) => EN[key]),
     [
       "Once",
       "Monthly",
@@ -37,21 +37,21 @@ test("the words of the choices are the ones that were ordered", () => {
   );
 });
 
-test("a campaign's own words come before the built-in English", () => {
+test("a campaign's texts override the built-in English", () => {
   const text = createTranslator({ monthly: "Every month" });
   assert.equal(text("monthly"), "Every month");
   assert.equal(text("once"), "Once");
 });
 
-test("placeholders are filled with what they name and nothing is interpreted", () => {
+test("placeholder values are inserted literally", () => {
   const text = createTranslator({ continue_once: "{amount} $& {amount}" });
   assert.equal(text("continue_once", { amount: "{date}" }), "{date} $& {date}");
 });
 
-test("a doubled brace is a brace, as it is for the server", () =>
+test("a doubled brace is one brace", () =>
   assert.equal(createTranslator({ continue_once: "{{{amount}}}" })("continue_once", { amount: 2 }), "{2}"));
 
-test("the version of the consent changes with its words and its language", () => {
+test("the consent version changes with the text and the language", () => {
   assert.match(consentVersion("en", EN.reminder_consent), /^en-[0-9a-f]{8}$/);
   assert.equal(consentVersion("en", "a"), "en-e40c292c");
   assert.notEqual(consentVersion("en", "a"), consentVersion("en", "b"));
