@@ -1,6 +1,6 @@
 /**
- * Builds the embedded script into the place the web process serves it from.
- * `--check` builds in memory and compares, because the built file is committed: Heroku's web process has no Node.
+ * Builds the widget into the directory that the web process serves. The built file is committed because Heroku's web
+ * process has no Node; `--check` builds in memory and fails if the committed file differs.
  */
 
 import { readFile, writeFile } from "node:fs/promises";
@@ -13,8 +13,8 @@ export const OUTPUT_FILE = resolvePath("../service/pages/static/v1.js");
 const BANNER = "/* Mainstay support box, MIT licence: widget/src */\n";
 
 /**
- * Properties that only our own files speak of; in the built file they have the shortest names there are. None of
- * them may be on the wire, in a custom event, or on anything of the browser's; tests hold them to that.
+ * Internal properties that the build shortens. Tests reject a name that is a JSON field of the service, a text key or a
+ * property of a browser object. It must not be a property of a custom event's detail either.
  */
 export const MANGLED_PROPS = [
   "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst loadCampaign",
@@ -22,7 +22,7 @@ export const MANGLED_PROPS = [
   "showFieldError showPledge showReminder showReminderCreated showView submitPledge submitReminder symbol",
 ].flatMap((line) => line.split(" "));
 
-/** A style sheet arrives in the script as one minified string. */
+/** Imports a style sheet as a minified string. */
 const styleSheets = {
   name: "style-sheets",
   setup({ onLoad }) {
@@ -41,13 +41,13 @@ export async function buildWidget() {
     mangleProps: new RegExp(`^(${MANGLED_PROPS.join("|")})$`),
     write: false,
     format: "esm",
-    // The oldest browsers with adopted style sheets; older ones show the newsroom's own link.
+    // The oldest browsers with adopted style sheets. Older ones show the newsroom's own link.
     target: ["chrome103", "firefox101", "safari16.4"],
     charset: "utf8",
     plugins: [styleSheets],
   });
-  // One writes a bundle small; the other finds what that leaves, such as functions that are called once. Its last two
-  // settings bring what is alike together, which is worth nothing before compression and fifty bytes after it.
+  // esbuild bundles, and terser then inlines functions that are called once. Its last two options place similar code
+  // together, which saves about fifty bytes after gzip.
   const compress = { passes: 3, hoist_funs: true, lhs_constants: false };
   const { code } = await minify(outputFiles[0].text, { module: true, ecma: 2022, compress });
   return `${BANNER}${code}\n`;
@@ -58,7 +58,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (!process.argv.includes("--check")) {
     await writeFile(OUTPUT_FILE, script);
   } else if ((await readFile(OUTPUT_FILE, "utf8").catch(() => "")) !== script) {
-    console.error("service/pages/static/v1.js is not what widget/src builds. Run make widget and commit the result.");
+    console.error("service/pages/static/v1.js is stale. Run make widget and commit the result.");
     process.exitCode = 1;
   }
 }

@@ -70,9 +70,10 @@ export function createMoney(currency, lang, exponent, step = 1) {
       if (whole) return { minor: Number(whole + fraction.padEnd(exponent, "0")) };
 
       const [, units, rest = ""] = DECIMAL.exec(plain) ?? [];
-      if (units && rest.length <= decimals && rest.length !== 3) return parseError("amount_wrong_separator", units, rest);
+      if (units && rest.length <= decimals && rest.length !== 3)
+        return parseError("amount_wrong_separator", units, rest);
       const [, thousands, cents] = GROUPED.exec(plain) ?? [];
-      // If step rules out a currency's last decimal, three digits after the separator are decimals and not a group.
+      // If step rules out the last decimal, three digits after the separator are decimals and not a group.
       if (thousands && (step < 2 || rest.length !== exponent))
         return parseError("amount_has_grouping", thousands.replace(/\D/g, ""), cents);
       if (!decimals) return units ? parseError("amount_whole_only", units) : parseError("amount_not_a_number");
