@@ -66,7 +66,8 @@ for (const [basis_points, fixed, step] of FEE_RATES)
       const total = BigInt(amount) + BigInt(added);
       const owed = BigInt(amount + fixed) * 10_000n;
       // An assertion for each amount would take longer than the arithmetic.
-      if (!Number.isInteger(added) || total % BigInt(step) || total * netRate < owed || (total - BigInt(step)) * netRate >= owed)
+      const isMinimal = total * netRate >= owed && (total - BigInt(step)) * netRate < owed;
+      if (!Number.isInteger(added) || total % BigInt(step) || !isMinimal)
         assert.fail(`${added} is added to ${amount}`);
     }
   });
