@@ -23,7 +23,7 @@ export function createReturnUrl(host) {
      */
     reject(reason) {
       rejectedUrl = attribute();
-      console.warn(`<support-box> ignores return-url="${rejectedUrl}":`, String(reason));
+      console.warn(`<support-box> goes without return-url="${rejectedUrl}":`, String(reason));
     },
   };
   return returnUrl;
