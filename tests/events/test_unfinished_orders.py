@@ -17,8 +17,8 @@ from service.domain.campaigns.terms import find_campaign
 from service.domain.events.finishing import LEFT_ALONE_FOR, finish_orders
 from service.domain.pledges.making import PledgeWish, make_pledge
 from service.gateways.stripe.client import WITHIN
-from tests.doubles.stripe_api import StripeDouble
 from tests.events.shop import Shop
+from tests.stripe_double import FakeStripe
 
 MINUTE, SECOND = datetime.timedelta(minutes=1), datetime.timedelta(seconds=1)
 DAY = datetime.timedelta(days=1)
@@ -38,7 +38,7 @@ def begun(desk: Desk, **changes: Any) -> uuid.UUID:
         return pledge.id
 
 
-def sessions(stripe: StripeDouble) -> int:
+def sessions(stripe: FakeStripe) -> int:
     return len(stripe.account.all("checkout.session"))
 
 
@@ -55,7 +55,7 @@ def sessions(stripe: StripeDouble) -> int:
     ],
 )
 def test_running_request_is_left_alone_and_crashed_one_is_finished_for_a_day(
-    desk: Desk, stripe: StripeDouble, age: datetime.timedelta, *, is_finished: bool
+    desk: Desk, stripe: FakeStripe, age: datetime.timedelta, *, is_finished: bool
 ) -> None:
     pledge = begun(desk)
     desk.clock.now += age
@@ -79,7 +79,7 @@ def test_request_is_left_alone_for_longer_than_the_longest_gateway_call() -> Non
     ids=["another gateway's", "expired", "opened"],
 )
 def test_checkout_that_is_not_unfinished_is_not_opened(
-    desk: Desk, stripe: StripeDouble, changes: dict[str, Any]
+    desk: Desk, stripe: FakeStripe, changes: dict[str, Any]
 ) -> None:
     begun(desk, **changes)
     desk.clock.now += 2 * MINUTE
@@ -102,7 +102,7 @@ def want(desk: Desk, **changes: Any) -> None:
         session.execute(update(Pledge).values(**changes))
 
 
-def test_wished_end_and_amount_are_finished_once(desk: Desk, stripe: StripeDouble, running: uuid.UUID) -> None:
+def test_wished_end_and_amount_are_finished_once(desk: Desk, stripe: FakeStripe, running: uuid.UUID) -> None:
     want(desk, wanted_minor=900)
     assert finish(desk) == {"amounts": 1}
     want(desk, cancel_requested_at=desk.clock())
@@ -132,7 +132,7 @@ def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(desk: Desk, cha
     ],
 )
 def test_only_a_requested_refund_of_this_gateway_is_ordered(
-    desk: Desk, stripe: StripeDouble, status: RefundStatus, gateway: str, *, is_finished: bool
+    desk: Desk, stripe: FakeStripe, status: RefundStatus, gateway: str, *, is_finished: bool
 ) -> None:
     with desk.database.transaction() as session:
         payment = session.scalars(select(Payment)).one()

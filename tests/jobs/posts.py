@@ -18,6 +18,7 @@ from service.domain.mail.settling import Rules, return_lost_reminders, settle
 from service.domain.ports import Mail, MailWithheld, ReminderLetter
 
 READER = "reader@news.example"
+DEFAULT_RULES = Rules()
 
 
 class Post:
@@ -128,13 +129,13 @@ def answer(desk: Desk, claim: Claim, outcome: DeliveryOutcome, words: str = "250
         record_reply(session, Reply(claim, outcome, words), now=desk.clock())
 
 
-def settle_all(desk: Desk, *claims: Claim, rules: Rules = Rules()) -> dict[str, int]:  # noqa: B008 - it is frozen
+def settle_all(desk: Desk, *claims: Claim, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
     """Settle claims by what is on record of them."""
     with desk.database.transaction() as session:
         return dict(settle(session, claims, rules=rules, now=desk.clock()))
 
 
-def give_back_lost(desk: Desk, *, rules: Rules = Rules()) -> dict[str, int]:  # noqa: B008 - it is frozen
+def give_back_lost(desk: Desk, *, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
     """Sweep up what was lost."""
     with desk.database.transaction() as session:
         return dict(return_lost_reminders(session, rules=rules, now=desk.clock()))

@@ -16,9 +16,9 @@ from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.desk import Desk
-from tests.doubles.stripe_api import KEY, StripeDouble
 from tests.jobs.posts import told_to_stop
 from tests.processes import wait_until, worker
+from tests.stripe_double import KEY, FakeStripe
 
 SECONDS_BETWEEN_RUNS = {
     "beat": 5,
@@ -110,7 +110,7 @@ def beats(desk: Desk) -> list[str]:
 
 
 def test_a_real_worker_runs_every_job_as_soon_as_it_starts(desk: Desk, tmp_path: Path) -> None:
-    with StripeDouble() as stripe:
+    with FakeStripe() as stripe:
         # Some jobs only look where money is taken by a gateway that is not our own.
         taking_money = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
         with worker(desk.settings.database_url, tmp_path / "log", **taking_money):

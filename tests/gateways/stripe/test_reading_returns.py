@@ -73,11 +73,11 @@ def test_a_refund_that_a_bank_sent_back_has_failed(
     ],
 )
 def test_a_failed_or_cancelled_refund_did_not_reach_the_reader(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, status: str, *, failed: bool
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, status: str, *, failed: bool
 ) -> None:
     charge = double.charge_of(give(gateway, double)["id"])
     refund = double.refund(charge["id"], 300)
-    double.account.things[refund["id"]]["status"] = status
+    double.account.objects[refund["id"]]["status"] = status
     (news,) = told(events, lasts("charge.refunded"))
     assert isinstance(news, Refunded)
     assert (news.refund, news.money, news.failed) == (refund["id"], Money(300, "USD"), failed)
@@ -85,7 +85,7 @@ def test_a_failed_or_cancelled_refund_did_not_reach_the_reader(
 
 @pytest.mark.parametrize("status", ["needs_response", "under_review", "of_tomorrow"])
 def test_an_undecided_dispute_is_open(
-    gateway: StripeGateway, double: StripeDouble, events: StripeEvents, lasts: Lasts, status: str
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, status: str
 ) -> None:
     double.open_dispute(double.charge_of(give(gateway, double)["id"])["id"])
     event = lasts("charge.dispute.created")
