@@ -1,130 +1,267 @@
-"""A worker whose every step is taken by hand, so that it can stop, freeze or vanish between any two of them."""
+"""A worker whose every step is taken by hand, so that it can stop, freeze or vanish between any two of them.
 
-import datetime
+It runs the real `Carrier` with the real books of reminders, in a thread that waits before it claims, before a mail
+is begun, before the mail server answers and before a batch is settled, until it is told to go on.
+"""
+
+import dataclasses
+import queue
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 
+from jobs.beat import beat
+from jobs.books import Batch
+from jobs.carrier import Carrier
+from jobs.reminder_books import ReminderBooks
 from schemas.vocabulary import DeliveryOutcome
 from service.desk import Desk
-from service.domain.errors import LeaseLost
-from service.domain.mail.claims import Claim, claim_due_reminders, renew_leases
-from service.domain.mail.deliveries import Reply, begin_delivery, pass_on, record_reply
-from service.domain.mail.letters import write_letters
-from service.domain.mail.settling import Rules, settle
-from service.domain.ports import ReminderLetter
+from service.domain.breaker import Breaker
+from service.domain.mail.claims import Claim
+from service.domain.mail.deliveries import Reply
+from service.domain.ports import (
+    Mail,
+    MailDelayed,
+    MailDoubtful,
+    MailRefused,
+    MailServerRefusesUs,
+    MailWithheld,
+    ReminderLetter,
+)
 
-LEASE = datetime.timedelta(minutes=1)
-Mail = tuple[uuid.UUID, int]
+Answer = tuple[DeliveryOutcome, bool]
+"""What the mail server says to a mail, and whether the mail arrives."""
+Occurrence = tuple[uuid.UUID, int]
 """A reminder and its occurrence."""
+Letters = Batch[Claim, ReminderLetter]
+
+CLAIM, BEGIN, ANSWER, SETTLE = "claim", "begin", "answer", "settle"
+PATIENCE_SECONDS = 60
+# A worker that was frozen may wait for as long as a whole walk takes.
+LONGEST_WALK_SECONDS = 600
+SAID = "so said the server"
 
 
 class Post:
     """Where the mails arrive, each in one copy; `excuses` counts the crashes that allow for one more of a mail."""
 
     def __init__(self) -> None:
-        self.copies: Counter[Mail] = Counter()
-        self.excuses: Counter[Mail] = Counter()
+        self.copies: Counter[Occurrence] = Counter()
+        self.excuses: Counter[Occurrence] = Counter()
+
+
+class Vanished(BaseException):
+    """The process of this worker is gone: nothing that the worker would have done next happens."""
+
+
+class Gate:
+    """Where one run of a worker waits for the test, and the test for the run; neither for ever."""
+
+    def __init__(self) -> None:
+        self._arrivals: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waits: str | None = None
+        self._is_closed = False
+
+    def wait(self, where: str) -> Answer:
+        """Wait, in the worker, to be told to go on; return what the mail server is to say.
+
+        Raises:
+            Vanished: the worker is not to go on.
+        """
+        with self._lock:
+            if self._waits is not None:
+                self._arrivals.put(
+                    AssertionError(f"a worker came to {where} before it was done with {self._waits}")
+                )
+                raise Vanished
+            if self._is_closed:
+                raise Vanished
+            self._waits = where
+        self._arrivals.put(where)
+        order = self._orders.get(timeout=LONGEST_WALK_SECONDS)
+        with self._lock:
+            self._waits = None
+        if order is None:
+            raise Vanished
+        return order
+
+    def end(self, error: BaseException | None) -> None:
+        """Say, in the worker, that the run is over."""
+        self._arrivals.put(error)
+
+    def arrival(self) -> str | None:
+        """Wait, in the test, for the worker; return where it waits, or None once its run is over."""
+        try:
+            where = self._arrivals.get(timeout=PATIENCE_SECONDS)
+        except queue.Empty:
+            raise AssertionError(f"a worker neither waited nor ended within {PATIENCE_SECONDS} s") from None
+        if isinstance(where, BaseException):
+            raise where
+        return where
+
+    def let_on(self, answer: Answer) -> str | None:
+        """Let the worker take one step; return where it waits next, or None once its run is over."""
+        self._orders.put(answer)
+        return self.arrival()
+
+    def close(self) -> None:
+        """Let the worker vanish from where it waits."""
+        with self._lock:
+            self._is_closed = True
+        self._orders.put(None)
+
+
+class SteppedBooks(ReminderBooks):
+    """The books of reminders, which wait before each thing that they do; `reply` is not on record yet."""
+
+    def __init__(self, desk: Desk, stop: threading.Event, gate: Gate) -> None:
+        super().__init__(desk, stop)
+        self._gate = gate
+        self.begun: Claim | None = None
+        self.reply: Reply[Claim] | None = None
+
+    def claim(self) -> Letters:
+        self._gate.wait(CLAIM)
+        return super().claim()
+
+    def pass_on(self, reply: Reply[Claim] | None, claim: Claim) -> bool:
+        self.reply = reply
+        self._gate.wait(BEGIN)
+        self.begun = claim
+        is_ours = super().pass_on(reply, claim)
+        self.reply = None
+        return is_ours
+
+    def finish(self, reply: Reply[Claim] | None, claims: list[Claim]) -> Counter[str]:
+        self.reply = reply
+        self._gate.wait(SETTLE)
+        counts = super().finish(reply, claims)
+        self.reply = None
+        return counts
+
+
+class SteppedMailer:
+    """A mailer to a server that answers each mail when it is told to, and as it is told to."""
+
+    def __init__(self, gate: Gate, arrive: Callable[[DeliveryOutcome], None]) -> None:
+        self._gate = gate
+        self._arrive = arrive
+        self.letter: ReminderLetter | None = None
+
+    def write(self, letter: ReminderLetter) -> Mail:
+        self.letter = letter
+        return Mail(message_id=letter.message_id, recipient=letter.to, content=b"")
+
+    def open(self) -> None:
+        """Be there."""
+
+    def close(self) -> None:
+        """Have nothing to let go of."""
+
+    def send(self, mail: Mail, *, may_leave: Callable[[], bool]) -> str:
+        if not may_leave():
+            raise MailWithheld("it was not to leave after all")
+        outcome, arrives = self._gate.wait(ANSWER)
+        if arrives:
+            self._arrive(outcome)
+        match outcome:
+            case DeliveryOutcome.ACCEPTED:
+                return SAID
+            case DeliveryOutcome.DEFERRED if arrives:
+                # The connection broke before the reply.
+                raise MailDoubtful(SAID)
+            case DeliveryOutcome.DEFERRED:
+                raise MailDelayed(SAID)
+            case DeliveryOutcome.WITHDRAWN:
+                raise MailServerRefusesUs(SAID)
+            case _:
+                raise MailRefused(SAID)
 
 
 class Hand:
-    """One worker. It holds drafts, perhaps a mail that has begun, and perhaps a reply that is not on record."""
+    """One worker. `check` is called with each mail that is about to leave."""
 
-    def __init__(
-        self, desk: Desk, post: Post, rules: Rules, check: Callable[[Claim, ReminderLetter], None]
-    ) -> None:
-        self._desk, self._post, self._rules, self._check = desk, post, rules, check
+    def __init__(self, desk: Desk, post: Post, check: Callable[[Claim, ReminderLetter], None]) -> None:
+        self._desk, self._post, self._check = desk, post, check
         self.is_frozen = False
-        self._forget()
+        self._begin_anew()
 
-    def _forget(self) -> None:
-        self._name = uuid.uuid4()
-        self._claims: list[Claim] = []
-        self._drafts: list[tuple[Claim, ReminderLetter]] = []
-        self._mail: Claim | None = None
-        self._reply: Reply | None = None
+    def _begin_anew(self) -> None:
+        """Be a new process, none of whose runs has begun."""
+        self._desk = dataclasses.replace(self._desk, worker_id=uuid.uuid4(), breaker=Breaker())
+        self._where: str | None = None
 
     @property
     def is_idle(self) -> bool:
-        return not self._claims
+        """Whether it holds nothing, and looks next for what is due."""
+        return self._where in (None, CLAIM)
 
-    def take_a_step(self, answer: tuple[DeliveryOutcome, bool]) -> None:
+    def take_a_step(self, answer: Answer) -> None:
         """Do what comes next: claim, begin a mail, hear the server's answer to it, or settle the batch."""
-        if self.is_idle:
-            self._claim()
-        elif self._mail is not None:
-            self._hear(self._mail, *answer)
-        elif self._drafts:
-            self._go_on(*self._drafts.pop(0))
-        else:
-            self._finish()
-
-    def _claim(self) -> None:
-        now = self._desk.clock()
-        with self._desk.database.transaction() as session:
-            claimed = claim_due_reminders(
-                session, worker=self._name, now=now, limit=3, lease=LEASE, keep_hours=True
-            )
-            self._claims = claimed.claims
-            self._drafts = write_letters(session, claimed.claims, links=self._desk.links, now=now).letters
+        if self._where is None:
+            self._run()
+        self._where = self._gate.let_on(answer)
+        if self._where == ANSWER:
+            self._check(self._books.begun, self._mailer.letter)
 
     def renew(self) -> None:
-        with self._desk.database.transaction() as session:
-            renew_leases(session, worker=self._name, now=self._desk.clock(), lease=LEASE)
-
-    def _go_on(self, claim: Claim, letter: ReminderLetter) -> None:
-        """Put the last reply on record, if there is one, and begin the next mail in the same transaction."""
-        reply, self._reply = self._reply, None
-        now = self._desk.clock()
-        begun = False
-        with self._desk.database.transaction() as session:
-            if reply is not None:
-                _, begun = pass_on(session, reply, claim, now=now)
-            else:
-                with suppress(LeaseLost):
-                    begun = begin_delivery(session, claim, now=now) > 0
-        if begun:
-            self._mail = claim
-            self._check(claim, letter)
-
-    def _hear(self, mail: Claim, outcome: DeliveryOutcome, arrives: bool) -> None:
-        """Get an answer to the mail that has begun; it may have arrived although the answer is a bad one."""
-        self._mail = None
-        if arrives:
-            self._post.copies[mail.reminder_id, mail.occurrence] += 1
-        if arrives and outcome == DeliveryOutcome.DEFERRED:
-            # The connection broke before the reply: in doubt, as after a crash.
-            self._excuse(mail)
-            if self._rules.holds_doubtful:
-                return
-        self._reply = Reply(mail, outcome, "so said the server")
-
-    def _finish(self) -> None:
-        """Settle the batch, whatever of it was not begun."""
-        with self._desk.database.transaction() as session:
-            if self._reply is not None:
-                with suppress(LeaseLost):
-                    record_reply(session, self._reply, now=self._desk.clock())
-            settle(session, self._claims, rules=self._rules, now=self._desk.clock())
-        self._forget()
+        """Show that it lives, as a worker does every few seconds."""
+        beat(self._desk, threading.Event())
 
     def crash(self) -> None:
         """End between any two steps; another worker starts in its place."""
         self._lose_hold()
+        if self._where is not None:
+            self._gate.close()
+            self._thread.join(PATIENCE_SECONDS)
+            assert not self._thread.is_alive(), "a worker that vanished goes on"
         self.is_frozen = False
-        self._forget()
+        self._begin_anew()
 
     def freeze(self) -> None:
         """Stop without ending, as a machine that sleeps; its leases run out, and it comes back unaware."""
         self._lose_hold()
         self.is_frozen = True
 
-    def _lose_hold(self) -> None:
-        for mail in (self._mail, self._reply.claim if self._reply else None):
-            if mail is not None:
-                self._excuse(mail)
+    def _run(self) -> None:
+        """Start a run, as the scheduler does, up to where it waits first."""
+        stop, self._gate = threading.Event(), Gate()
+        self._books = SteppedBooks(self._desk, stop, self._gate)
+        self._mailer = SteppedMailer(self._gate, self._arrive)
+        carrier = Carrier(self._desk, self._mailer, self._books, stop)
+        self._thread = threading.Thread(target=self._carry, args=(carrier, self._gate), daemon=True)
+        self._thread.start()
+        self._where = self._gate.arrival()
 
-    def _excuse(self, mail: Claim) -> None:
-        if not self._rules.holds_doubtful:
-            self._post.excuses[mail.reminder_id, mail.occurrence] += 1
+    @staticmethod
+    def _carry(carrier: Carrier[Claim, ReminderLetter], gate: Gate) -> None:
+        try:
+            carrier.run()
+        except BaseException as error:  # noqa: BLE001 - whatever ended the run is the test's to raise
+            gate.end(error)
+        else:
+            gate.end(None)
+
+    def _arrive(self, outcome: DeliveryOutcome) -> None:
+        self._post.copies[self._of(self._books.begun)] += 1
+        if outcome == DeliveryOutcome.DEFERRED:
+            # In doubt, as after a crash.
+            self._excuse(self._books.begun)
+
+    def _lose_hold(self) -> None:
+        """Excuse one more copy of the mail in its hand, and of that whose reply is not on record."""
+        if self._where == ANSWER:
+            self._excuse(self._books.begun)
+        elif not self.is_idle and self._books.reply is not None:
+            self._excuse(self._books.reply.claim)
+
+    def _excuse(self, claim: Claim) -> None:
+        if not self._desk.settings.mail.holds_doubtful:
+            self._post.excuses[self._of(claim)] += 1
+
+    @staticmethod
+    def _of(claim: Claim) -> Occurrence:
+        return claim.reminder_id, claim.occurrence

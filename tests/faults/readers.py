@@ -18,7 +18,7 @@ from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
 from service.domain.supporters import meet_supporter
 from tests.clock import Clock
-from tests.faults.hand import Post
+from tests.faults.hand import Answer, Post
 
 BEGINNING = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
 CAREFUL = "careful"
@@ -26,7 +26,6 @@ ZONES = {"ada@news.example": "Pacific/Auckland", "bo@news.example": "America/New
 # Few, so that much happens to each.
 READERS = (("ada@news.example", "default"), ("bo@news.example", CAREFUL))
 WISHES = st.sampled_from(READERS)
-Answer = tuple[DeliveryOutcome, bool]
 Work = tuple[int, int, Answer]
 WORKERS = st.sampled_from((0, 1))
 ANSWERS = st.sampled_from(

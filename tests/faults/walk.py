@@ -1,6 +1,8 @@
 """Any sequence of what readers, staff, workers, crashes and time do to reminders, and what must hold in all."""
 
+import dataclasses
 import datetime
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, func, select
 
+from jobs.return_lost_reminders import return_lost_reminders
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.commands.campaigns import read_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
@@ -17,11 +20,10 @@ from service.db.tables import Base
 from service.domain.campaigns.terms import apply_campaign, read_terms
 from service.domain.keeping.retention import forget_unconfirmed_reminders
 from service.domain.mail.claims import Claim
-from service.domain.mail.settling import Rules, return_lost_reminders
 from service.domain.ports import ReminderLetter
 from service.domain.reminders.failures import retry_reminder
 from tests.api.wire import change_campaign
-from tests.faults.hand import LEASE, Hand, Mail
+from tests.faults.hand import Hand, Occurrence
 from tests.faults.readers import (
     BEGINNING,
     CAREFUL,
@@ -37,6 +39,7 @@ from tests.faults.readers import (
 FAILED, SCHEDULED, SENDING = ReminderStatus.FAILED, ReminderStatus.SCHEDULED, ReminderStatus.SENDING
 PASSED = st.sampled_from([datetime.timedelta(minutes=minutes) for minutes in (0.5, 2, 60, 60 * 12, 60 * 24 * 8)])
 LONGEST_WAY_TO_QUIET = 40
+MOST_STEPS_OF_A_RUN = 20
 
 
 class Walk(Readers):
@@ -52,9 +55,10 @@ class Walk(Readers):
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
         change_campaign(self.desk, reminder=offer)
         change_campaign(self.desk, slug=CAREFUL, reminder=offer | {"confirm": True})
-        self.rules = Rules(holds_doubtful=holds_doubtful)
-        self.workers = [Hand(self.desk, self.post, self.rules, self.check_that_it_may_leave) for _ in range(2)]
-        self.questions: set[Mail] = set()
+        mail = dataclasses.replace(self.desk.settings.mail, holds_doubtful=holds_doubtful)
+        self.desk = dataclasses.replace(self.desk, settings=dataclasses.replace(self.desk.settings, mail=mail))
+        self.workers = [Hand(self.desk, self.post, self.check_that_it_may_leave) for _ in range(2)]
+        self.questions: set[Occurrence] = set()
         self.standing: Counter[ReminderStatus] = Counter()
         for who in READERS:
             self.sign_up(who, months=1, repeat=False, work=NO_WORK)
@@ -85,9 +89,8 @@ class Walk(Readers):
     @precondition(lambda self: self.standing[SENDING])
     @rule(work=WORK)
     def sweep(self, work: Work) -> None:
-        self.turn_the_clock(self.clock() + LEASE)
-        with self.desk.database.transaction() as session:
-            return_lost_reminders(session, rules=self.rules, now=self.clock())
+        self.turn_the_clock(self.clock() + self.desk.lease)
+        return_lost_reminders(self.desk, threading.Event())
         self.let_work(work)
 
     @precondition(lambda self: self.standing[FAILED])
@@ -96,7 +99,7 @@ class Walk(Readers):
         with self.desk.database.transaction() as session:
             for reminder in session.scalars(select(Reminder).where(Reminder.status == FAILED)):
                 retry_reminder(session, reminder.id, now=self.clock())
-                if self.rules.holds_doubtful:
+                if self.desk.settings.mail.holds_doubtful:
                     self.post.excuses[reminder.id, reminder.occurrence] += 1
         self.let_work(work)
 
@@ -125,8 +128,17 @@ class Walk(Readers):
 
     def teardown(self) -> None:
         """Let the workers come to an end with everything, and see that everybody has what they wanted."""
+        try:
+            self.come_to_an_end()
+        finally:
+            self.let_all_vanish()
+
+    def let_all_vanish(self) -> None:
         for worker in getattr(self, "workers", ()):
             worker.crash()
+
+    def come_to_an_end(self) -> None:
+        self.let_all_vanish()
         steps = 0
         while unmet := [wish for wish in self.wishes.values() if wish.is_wanted and not self.is_met(wish)]:
             steps += 1
@@ -140,9 +152,11 @@ class Walk(Readers):
 
     def carry_all(self) -> None:
         worker = self.workers[0]
-        worker.take_a_step((DeliveryOutcome.ACCEPTED, True))
-        while not worker.is_idle:
+        for _ in range(MOST_STEPS_OF_A_RUN):
             worker.take_a_step((DeliveryOutcome.ACCEPTED, True))
+            if worker.is_idle:
+                return
+        raise AssertionError(f"a worker is not done with a batch after {MOST_STEPS_OF_A_RUN} steps")
 
     def is_met(self, wish: Wish) -> bool:
         """Whether the mail has arrived that they asked for last: the reminder, or first the question."""
