@@ -18,6 +18,9 @@ from pathlib import Path
 from service.processes import WEB, WORKER
 
 ROOT = Path(__file__).resolve().parents[1]
+# Far longer than it takes: other work may keep the machine busy.
+STOP_SECONDS = 60
+PATIENCE_SECONDS = 120
 KEYS = "a-key-that-only-the-tests-know-0123456789"
 
 
@@ -51,9 +54,19 @@ def started(*command: str, log: Path, env: dict[str, str]) -> Iterator[subproces
         try:
             yield process
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+            stop(process)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Tell a process to stop; one that does not obey is killed, and that is an error."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=STOP_SECONDS)
+        raise
 
 
 @contextmanager
@@ -87,7 +100,7 @@ def answers(url: str) -> bool:
     return True
 
 
-def wait_until(condition, *, what: str, seconds: float = 60) -> None:
+def wait_until(condition, *, what: str, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for a condition to hold; fail with `what` was waited for."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of the runs; `outage_seconds` is how long the mail server stays away."""
+    """Sizes of the runs; `outage_seconds` is how long the mail server stays away.
+
+    After `longest_wait` seconds in vain for one thing, a test fails.
+    """
 
     reminders: int
     kills: int
@@ -20,6 +23,7 @@ class Scale:
     poisoned: int
     walks: int
     steps: int
+    longest_wait: float
 
 
 SHORT = Scale(
@@ -34,6 +38,7 @@ SHORT = Scale(
     poisoned=200,
     walks=10,
     steps=40,
+    longest_wait=120,
 )
 FULL = Scale(
     reminders=20_000,
@@ -47,6 +52,7 @@ FULL = Scale(
     poisoned=1_000,
     walks=300,
     steps=60,
+    longest_wait=600,
 )
 IN_FULL = os.environ.get("FAULTS") == "full"
 SCALE = FULL if IN_FULL else SHORT

@@ -1,6 +1,7 @@
 """The tests' end of the mail server in `tests.faults.sink_process`."""
 
 import json
+import select
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from tests.processes import ROOT, free_port
 DROP = "drop"
 TAKE_AND_DROP = "take and drop"
 FOR_EVER = -1
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class FarSink:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.communicate(timeout=PATIENCE_SECONDS)
 
     def url_for(self, caller: str) -> str:
         """Return a MAIL_URL; the caller's name is also its login, so that one can be told from another."""
@@ -104,6 +106,9 @@ class FarSink:
     def _do(self, what: str, **more: Any) -> Any:
         self._process.stdin.write(json.dumps({"do": what, **more}) + "\n")
         self._process.stdin.flush()
+        # Each order has one line for an answer, so that nothing is left in the buffer between them.
+        if not select.select([self._process.stdout], [], [], PATIENCE_SECONDS)[0]:
+            raise AssertionError(f"the mail server of the tests did not {what} within {PATIENCE_SECONDS} s")
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError("the mail server of the tests has ended; its error is on standard error")

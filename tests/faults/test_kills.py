@@ -28,12 +28,12 @@ def test_every_address_has_its_mail_and_at_most_one_extra_for_each_mail_in_hand(
     with Workers(WORKERS, url, sink, tmp_path / "log", MAIL_CONNECTIONS=str(connections)) as workers:
         for number in range(SCALE.kills):
             enough = SCALE.reminders * number // (SCALE.kills + 1)
-            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails", seconds=600)  # noqa: B023 - used at once
+            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails")  # noqa: B023 - used at once
             if number % 2 == 0:
                 workers.kill_one_with_a_mail_in_hand(chance)
             else:
                 workers.kill_any(chance)
-        workers.until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=600)
+        workers.until(lambda: is_quiet(desk), what="every reminder to be done with")
     report = sink.report()
     say(
         f"{SCALE.reminders:,} due, {SCALE.kills} kills of {WORKERS} workers with {connections} connection(s): "
@@ -59,7 +59,7 @@ def test_what_is_in_doubt_can_be_held_for_staff_and_then_nobody_gets_two(
     ) as workers:
         if fault == "kill":
             workers.kill_one_with_a_mail_in_hand(random.Random(SEED))
-        workers.until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=120)
+        workers.until(lambda: is_quiet(desk), what="every reminder to be done with")
         report = sink.report()
         held = listed(client, staff, "/v1/admin/reminders", status="failed", limit=100)["items"]
         say(f"{SCALE.held:,} due, in doubt is held, 1 {fault}: {report.extras} extra, {len(held)} held for staff")

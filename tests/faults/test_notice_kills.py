@@ -25,14 +25,12 @@ def test_every_receipt_arrives_and_at_most_one_extra_for_each_mail_in_hand(
     with Workers(2, url, sink, tmp_path / "log") as workers:
         for number in range(SCALE.kills):
             enough = SCALE.receipts * number // (SCALE.kills + 1)
-            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails", seconds=120)  # noqa: B023 - used at once
+            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails")  # noqa: B023 - used at once
             if number % 2 == 0:
                 workers.kill_one_with_a_mail_in_hand(chance)
             else:
                 workers.kill_any(chance)
-        workers.until(
-            lambda: standing(desk) == {NoticeStatus.SENT: SCALE.receipts}, what="all to leave", seconds=120
-        )
+        workers.until(lambda: standing(desk) == {NoticeStatus.SENT: SCALE.receipts}, what="all to leave")
         log = workers.log
     report = sink.report()
     say(f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of 2 workers: {report.extras} extra")

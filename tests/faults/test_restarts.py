@@ -42,7 +42,7 @@ def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
     with Workers(WORKERS, url, sink, tmp_path / "log") as workers:
         for number in range(SCALE.restarts):
             enough = SCALE.reminders * number // (SCALE.restarts + 1)
-            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails", seconds=600)  # noqa: B023 - used at once
+            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails")  # noqa: B023 - used at once
             # The worst moment: mails are handed over, and the replies come when there is nowhere to write them.
             sink.hold()
             workers.until(lambda: sink.in_hand, what="somebody to hand a mail over")
@@ -50,7 +50,7 @@ def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
             sink.calm()
             workers.until(lambda: not sink.in_hand, what="the replies to be given")
             server.recover()
-        workers.until(lambda: is_quiet(desk), what="every reminder to be done with", seconds=600)
+        workers.until(lambda: is_quiet(desk), what="every reminder to be done with")
         assert workers.all_live
     report = sink.report()
     say(

@@ -21,7 +21,7 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
 ) -> None:
     fill(desk, SCALE.away)
     with Workers(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
-        workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails", seconds=600)
+        workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails")
         sink.close()
         workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
         # Something answers the door now and hangs up at once, so that every knock can be counted.
@@ -33,7 +33,7 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
         knocks = sink.connections - before
         sink.calm()
         back_at = time.time()
-        workers.until(lambda: is_quiet(desk), what="the backlog to leave", seconds=600)
+        workers.until(lambda: is_quiet(desk), what="the backlog to leave")
         after = [at for _, _, at in sink.report().mails if at >= back_at]
         let_the_pauses_pass(desk)
         workers.until(lambda: is_quiet(desk), what="what was cut off to leave as well")

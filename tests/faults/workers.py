@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
+from tests.faults.scale import SCALE
 from tests.faults.sink import FarSink
 from tests.processes import wait_until, worker
 
@@ -31,7 +32,10 @@ class Workers:
             self._start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            # A test that failed may have left mails in hand, whose replies nobody would wait for any more.
+            self._sink.calm()
         # All at once, so that none waits for another.
         for process in self._processes.values():
             process.terminate()
@@ -47,14 +51,14 @@ class Workers:
         """Whether none has ended."""
         return all(process.poll() is None for process in self._processes.values())
 
-    def until(self, condition: Callable[[], object], *, what: str, seconds: float = 60) -> None:
+    def until(self, condition: Callable[[], object], *, what: str) -> None:
         """Wait for a condition to hold, as long as no worker ends by itself."""
 
         def holds() -> object:
             assert self.all_live, f"a worker ended by itself; see {self._log}"
             return condition()
 
-        wait_until(holds, what=what, seconds=seconds)
+        wait_until(holds, what=what, seconds=SCALE.longest_wait)
 
     def kill_any(self, chance: random.Random) -> None:
         """Kill a random one, wherever it is."""
@@ -63,7 +67,7 @@ class Workers:
     def kill_one_with_a_mail_in_hand(self, chance: random.Random) -> None:
         """Kill one between the end of a mail and the reply to it, which is the one window that there is."""
         self._sink.hold()
-        wait_until(lambda: self._sink.in_hand, what="somebody to hand a mail over")
+        self.until(lambda: self._sink.in_hand, what="somebody to hand a mail over")
         self._kill(chance.choice(self._sink.in_hand))
         self._sink.calm()
 
@@ -71,7 +75,7 @@ class Workers:
         """Kill a worker as a power cut would (SIGKILL), and start another in its place."""
         victim = self._processes.pop(name)
         victim.kill()
-        victim.wait()
+        victim.wait(timeout=60)
         self._start()
 
     def _start(self) -> None:
