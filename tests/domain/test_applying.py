@@ -17,7 +17,7 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.new_amount import change_amount
-from service.domain.pledges.payments import Charge, expire_pledge, fail_payment, settle_pledge
+from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
 from service.domain.ports import ANY_AMOUNT, ChargeLimits
 from service.domain.ports.news import CheckoutClosed, CheckoutDone, RenewalAhead
 from tests.domain.ledger import GATEWAY, Ledger
@@ -80,14 +80,6 @@ def test_a_report_holds_its_pledge_until_the_transaction_ends(
     with desk.database.transaction() as session:
         report(session, running, charge, desk.clock())
         assert must_wait(desk, hold(running))
-
-
-def test_expiring_again_holds_the_pledge(ledger: Ledger, desk: Desk) -> None:
-    pledge = ledger.pledge()
-    ledger.tell(CheckoutClosed(pledge_id=pledge, at=desk.clock()))
-    with desk.database.transaction() as session:
-        expire_pledge(session, pledge, now=desk.clock())
-        assert must_wait(desk, hold(pledge))
 
 
 def test_reading_a_pledge_keeps_nobody_waiting(ledger: Ledger, desk: Desk) -> None:
