@@ -1,6 +1,9 @@
 """Building the desk from the settings: once for each process, shared by web and worker."""
 
 import uuid
+from collections.abc import Callable
+
+from sqlalchemy import Engine
 
 from service.db.keyring import Keyring
 from service.db.session import Database, make_engine
@@ -18,10 +21,15 @@ from service.gateways.throttle import OpenThrottle, WindowThrottle
 from service.settings import Settings
 
 
-def build_desk(settings: Settings, *, clock: Clock = utc_now) -> Desk:
+def build_desk(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    engine_for: Callable[[Settings, Keyring], Engine] = make_engine,
+) -> Desk:
     """Return a desk; nothing is connected before it is used."""
     keyring = Keyring(settings.secret_keys)
-    database = Database(make_engine(settings, keyring))
+    database = Database(engine_for(settings, keyring))
     gateway, gateway_events = _gateway(settings, keyring, clock)
     return Desk(
         settings=settings,

@@ -149,9 +149,7 @@ def lasting_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
 @pytest.fixture
 def desk(settings: Settings, clock: Clock, lasting_engine: Callable[[Settings, Keyring], Engine]) -> Desk:
     """Return a desk on real PostgreSQL, with the outbox mailer and the demo campaign."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.wiring.make_engine", lasting_engine)
-        desk = build_desk(settings, clock=clock)
+    desk = build_desk(settings, clock=clock, engine_for=lasting_engine)
     empty(desk)
     return desk
 

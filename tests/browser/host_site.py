@@ -36,7 +36,7 @@ class HostSite:
     """Serves one page; a context manager. `base` is its origin."""
 
     def __init__(self, mainstay: str) -> None:
-        self._mainstay = mainstay
+        self.mainstay = mainstay
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ class HostSite:
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 if site.is_strict:
-                    self.send_header("Content-Security-Policy", STRICT.format(base=site._mainstay))
+                    self.send_header("Content-Security-Policy", STRICT.format(base=site.mainstay))
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -66,7 +66,7 @@ class HostSite:
         """Set the article's language and policy and the box's attributes; return the article's address."""
         self.is_strict = is_strict
         self.html = PAGE.format(
-            base=self._mainstay,
+            base=self.mainstay,
             attributes=attributes,
             lang=lang,
             direction=direction,

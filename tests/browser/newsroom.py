@@ -45,6 +45,10 @@ class Newsroom:
     def _engine(self):
         return create_engine(self.database_url)
 
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
     def ask(self, query: str, **values: Any) -> list[tuple]:
         """Return what the database holds."""
         with self._engine.begin() as connection:
@@ -191,4 +195,4 @@ def open_newsroom(name: str, folder: Path, **changes: str) -> Iterator[Newsroom]
         # A worker that is stopped before it listens for signals would die of them.
         wait_until(lambda: "worker_started" in (folder / "worker.log").read_text(), what="the worker")
         yield newsroom
-        newsroom._engine.dispose()
+        newsroom.close()

@@ -18,10 +18,12 @@ OK = "250 OK"
 
 
 class Sink:
-    """Runs from `with` to its end. `mails` are those accepted, in order; `connections` counts those opened.
+    """Runs from `with` to its end. `mails` are those accepted, in order; `connections` counts those opened, and
+    `ended` those of them that are over.
 
-    `answer_recipient` and `answer_data` return the reply to each; `stall_seconds` is how long a DATA takes, and
-    `hangs_up` ends the connection without a reply to it. `greets` is what it says first.
+    `answer_recipient` and `answer_data` return the reply to each; `stall_seconds` is how long a DATA takes, and it
+    has no reply before it `may_answer`. `hangs_up` ends the connection without a reply to it. `greets` is what it
+    says first.
 
     For any command, by its name: `answers` says something else (and ends the connection after a 421),
     `hangs_up_at` ends the connection instead, and `trickles_at` answers by one sign in a tenth of a second and
@@ -42,9 +44,10 @@ class Sink:
         self.contents: list[bytes] = []
         self.recipients: list[str] = []
         self.commands: list[str] = []
-        self.connections = 0
+        self.connections = self.ended = 0
         self.over_tls: list[bool] = []
         self.stall_seconds = 0.0
+        self.may_answer: Callable[[], bool] = lambda: True
         self.hangs_up = False
         self.greets: str | None = None
         self.answers: dict[str, str] = {}
@@ -95,6 +98,8 @@ class Sink:
     async def handle_DATA(self, server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's own name
         self.in_data.set()
         await asyncio.sleep(self.stall_seconds)
+        while not self.may_answer():
+            await asyncio.sleep(0.01)
         if self.hangs_up:
             server.transport.abort()
         reply = self.answer_data(envelope.rcpt_tos[0])
@@ -116,7 +121,12 @@ class _Clerk(SMTP):
     def __init__(self, sink: Sink, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sink = sink
+        self._has_spoken = False
         self._smtp_methods = {name: self._as_told(name, serve) for name, serve in self._smtp_methods.items()}
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._sink.ended += self._has_spoken
+        super().connection_lost(error)
 
     async def _handle_client(self) -> None:
         if self._sink.greets is not None:
@@ -128,6 +138,7 @@ class _Clerk(SMTP):
     def _as_told(self, name: str, serve: Any) -> Any:
         async def told(argument: str | None) -> None:
             sink = self._sink
+            self._has_spoken = True
             sink.commands.append(name)
             if name in sink.hangs_up_at:
                 self.transport.abort()

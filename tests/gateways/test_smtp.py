@@ -1,13 +1,11 @@
 """The SMTP mailer against a real server: one connection for many mails, logins, TLS, addresses of every script."""
 
-import select
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from service.domain.ports import MailRefused, MailServerAway, MailServerRefusesUs, MailWithheld
-from service.gateways.smtp import SmtpMailer
 from tests.gateways.certificates import make_server_context
 from tests.gateways.letters import letter, send
 from tests.gateways.sink import Sink
@@ -91,17 +89,11 @@ def test_a_connection_that_the_server_dropped_while_idle_is_opened_again(mailer_
         mailer = mailer_to(sink.url)
         send(mailer)
         # The server says 421 and closes; both wait in the socket until the next mail looks.
-        wait_until(lambda: _has_ended(mailer), what="the server to end the connection")
+        wait_until(lambda: sink.ended == 1, what="the server to end the connection")
         if opens:
             mailer.open()
         send(mailer)
         assert (sink.connections, len(sink.mails)) == (2, 2)
-
-
-def _has_ended(mailer: SmtpMailer) -> bool:
-    # What the server said waits in the socket.
-    assert mailer._line is not None
-    return bool(select.select([mailer._line._smtp.sock], [], [], 0)[0])
 
 
 def test_opening_connects_once_and_then_only_asks(mailer_to) -> None:
