@@ -1,0 +1,83 @@
+"""Before a mail leaves, that it is about to is committed: a worker that dies leaves at most one mail in doubt."""
+
+import datetime
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import select
+
+from schemas.vocabulary import DeliveryOutcome, NoticeKind
+from service.db.delivery import Delivery
+from service.db.notice import Notice
+from service.db.reminder import Reminder
+from service.desk import Desk
+from tests.clock import Clock
+from tests.db.people import ask
+from tests.jobs import notices, posts
+from tests.jobs.posts import READER, Post
+from tests.jobs.test_sign_ups import waiting_for_a_lock
+from tests.processes import wait_until
+
+MONTH = datetime.timedelta(days=32)
+KINDS = ("reminder", "notice")
+
+
+def put(desk: Desk, clock: Clock, kind: str, *, count: int) -> None:
+    """Have so many mails of a kind be due."""
+    for number in range(count):
+        to = READER if count == 1 else f"reader-{number}@news.example"
+        if kind == "reminder":
+            ask(desk, to)
+        else:
+            notices.put(desk, NoticeKind.RECEIPT, to=to)
+    clock.now += MONTH
+
+
+def run_of(kind: str) -> Callable[[Desk, Post], object]:
+    return posts.run if kind == "reminder" else notices.run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_mail_leaves_before_its_beginning_is_committed(desk: Desk, clock: Clock, kind: str) -> None:
+    put(desk, clock, kind, count=1)
+    table = Reminder if kind == "reminder" else Notice
+    with ExitStack() as held, ThreadPoolExecutor(1) as pool:
+
+        def hold_the_row() -> None:
+            # It is claimed by now. Nothing can be written about it as long as somebody else holds its row.
+            session = held.enter_context(desk.database.transaction())
+            session.scalars(select(table).with_for_update()).one()
+
+        post = Post(on_open=hold_the_row)
+        try:
+            running = pool.submit(run_of(kind), desk, post)
+            wait_until(lambda: running.done() or waiting_for_a_lock(desk), what="the beginning to be written")
+            assert not running.done()
+            assert post.letters == []
+        finally:
+            held.close()
+        assert running.result(timeout=60)["sent"] == 1
+    assert post.addresses == [READER]
+
+
+def on_record(desk: Desk, kind: str) -> list[DeliveryOutcome]:
+    """Return what is on record of each mail that was begun, as any other session reads it."""
+    column = Delivery.outcome if kind == "reminder" else Notice.outcome
+    with desk.database.reading() as session:
+        return sorted(session.scalars(select(column).where(column.is_not(None))))
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_while_a_mail_leaves_all_before_it_are_on_record_as_accepted_and_it_as_leaving(
+    request: pytest.FixtureRequest, clock: Clock, kind: str, database: str
+) -> None:
+    desk = request.getfixturevalue("desk" if database == "postgresql" else "sqlite_desk")
+    put(desk, clock, kind, count=3)
+    seen: list[list[DeliveryOutcome]] = []
+    run_of(kind)(desk, Post(lambda _: seen.append(on_record(desk, kind))))
+    accepted, leaving = DeliveryOutcome.ACCEPTED, DeliveryOutcome.LEAVING
+    assert seen == [[leaving], [accepted, leaving], [accepted, accepted, leaving]]
+    assert on_record(desk, kind) == [accepted] * 3
