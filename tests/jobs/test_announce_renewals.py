@@ -90,6 +90,13 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
     assert notice.due_at == datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC)
 
 
+def test_a_renewal_whose_morning_is_over_is_due_at_once(desk: Desk) -> None:
+    annual(desk, days=5)
+    announce_renewals(desk, GO_ON)
+    with desk.database.reading() as session:
+        assert session.scalars(select(Notice.due_at)).one() == desk.clock()
+
+
 @pytest.mark.parametrize(
     ("renews_after", "announced"),
     [
