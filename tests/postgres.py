@@ -63,7 +63,7 @@ class PostgresServer:
     def crash(self) -> None:
         """Stop the server in its immediate mode, in which it tidies nothing up; `recover` starts it again."""
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=60)
 
     def recover(self) -> None:
         """Start the server again; it repairs itself from its log."""
@@ -73,7 +73,7 @@ class PostgresServer:
         """Stop the server and remove its folder."""
         # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for whoever forgot to hang up.
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> subprocess.Popen:
@@ -99,7 +99,7 @@ class PostgresServer:
         )
 
     def _wait(self, process: subprocess.Popen) -> None:
-        for _ in range(200):
+        for _ in range(1200):
             ready = subprocess.run([self._binaries / "pg_isready", "-q", "-h", self.folder], check=False)
             if ready.returncode == 0:
                 return

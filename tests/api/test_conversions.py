@@ -145,7 +145,7 @@ def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_i
             forgetting = pool.submit(forget)
             wait_until(lambda: forgetting.done() or somebody_waits(desk), what="the erasure to meet the gift")
             settle_pledge(session, made, Charge(reference="paid", money=money), email=READER, now=desk.clock())
-        forgetting.result(timeout=20)
+        forgetting.result(timeout=60)
     gift = the_pledge(desk)
     assert (gift.status, gift.reminder_id, gift.supporter_id) == (PledgeStatus.ACTIVE, None, None)
 

@@ -32,7 +32,7 @@ def in_chunks(number: int) -> Iterator[bytes]:
 def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
     """Send raw bytes and return all that comes back."""
     address = urlsplit(base)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(words)
         if hang_up:
             connection.shutdown(socket.SHUT_WR)
@@ -42,12 +42,12 @@ def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
 def test_the_wire_itself_keeps_the_contract(base: str, desk: Desk, client: FlaskClient, clock: Clock) -> None:
     headers = {"Idempotency-Key": a_key(), "Content-Type": "application/json"}
     # Without Content-Length a body is measured while it is read.
-    taken = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=10)
+    taken = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=60)
     assert taken.status_code == 201
-    refused = requests.post(f"{base}/v1/pledges", data=in_chunks(70), headers=headers, timeout=10)
+    refused = requests.post(f"{base}/v1/pledges", data=in_chunks(70), headers=headers, timeout=60)
     assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
     assert refused.headers["Content-Type"] == "application/problem+json"
-    again = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=10)
+    again = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=60)
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
 
     head = b"POST /v1/pledges HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
@@ -63,9 +63,9 @@ def test_the_wire_itself_keeps_the_contract(base: str, desk: Desk, client: Flask
         assert b"<html" not in answer
 
     # A campaign changed here is changed there, as soon as the change is confirmed.
-    old = requests.get(f"{base}/v1/campaigns/default", timeout=10)
+    old = requests.get(f"{base}/v1/campaigns/default", timeout=60)
     clock.advance(seconds=1)
     file = campaign_file(desk) | {"heading": "Changed in another process"}
     assert client.put("/v1/admin/campaigns/default", json=file, headers=bearer(desk, "manage")).status_code == 200
-    new = requests.get(f"{base}/v1/campaigns/default", headers={"If-None-Match": old.headers["ETag"]}, timeout=10)
+    new = requests.get(f"{base}/v1/campaigns/default", headers={"If-None-Match": old.headers["ETag"]}, timeout=60)
     assert (new.status_code, new.json()["heading"]) == (200, "Changed in another process")

@@ -16,7 +16,7 @@ NewPage = Callable[..., Page]
 # A browser reports answers of 400 and above, and connections that a test cuts, as errors of the network.
 OF_THE_NETWORK = "Failed to load resource"
 SUBSCRIBER = "subscriber@example.org"
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="session")

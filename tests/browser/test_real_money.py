@@ -47,7 +47,7 @@ def newsroom(stripe: FakeStripe, worker_id: str, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def page(browser: Browser, newsroom: Newsroom) -> Iterator[Page]:
     context = browser.new_context(base_url=newsroom.base, locale="en-US")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 

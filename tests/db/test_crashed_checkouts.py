@@ -118,7 +118,7 @@ def test_many_repeats_after_a_crash_start_one_checkout(either: Desk, clock: Cloc
     with pytest.raises(Crash):
         buy(either, Till(crash))
     clock.now += HELD_FOR + datetime.timedelta(seconds=1)
-    start = threading.Barrier(8)
+    start = threading.Barrier(8, timeout=60)
     till = Till()
 
     def repeat() -> OpenCheckout | None:

@@ -62,7 +62,7 @@ def test_a_transaction_that_raises_leaves_nothing(either: Desk) -> None:
 def test_writers_of_sqlite_queue_and_none_is_told_that_it_is_locked(sqlite_url: str, desk_of) -> None:
     desk = desk_of(settings_for(sqlite_url))
     threads, each = 12, 8
-    start = threading.Barrier(threads)
+    start = threading.Barrier(threads, timeout=60)
 
     def read_and_then_write(number: int) -> None:
         start.wait()

@@ -164,7 +164,7 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
     for reader in readers:
         ask(before, reader)
     desk = with_keys(NEW, OLD)
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=60)
 
     def keep_asking(turn: int) -> None:
         start.wait()

@@ -174,7 +174,7 @@ def test_a_second_release_waits_until_the_first_has_migrated(desk: Desk) -> None
             )
             wait_until(lambda: second.done() or first.scalar(waiting), what="the second to meet the lock")
             assert not second.done()
-        second.result(timeout=20)
+        second.result(timeout=60)
 
 
 def test_seeding_leaves_a_campaign_that_came_after_the_look_as_it_is(
@@ -191,7 +191,7 @@ def test_seeding_leaves_a_campaign_that_came_after_the_look_as_it_is(
 
 def test_two_processes_that_seed_at_once_do_no_harm(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate(bare.database.engine)
-    both_have_looked = threading.Barrier(2)
+    both_have_looked = threading.Barrier(2, timeout=60)
     look = campaigns.has_campaigns
 
     def look_at_the_same_time(session: Session) -> bool:

@@ -50,7 +50,7 @@ def honcho(env: dict[str, str], log: Path, *processes: str) -> Iterator[subproce
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(timeout=40)
+            process.wait(timeout=90)
 
 
 def is_ready(base: str) -> bool:
@@ -63,7 +63,7 @@ def is_ready(base: str) -> bool:
 def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_path: Path) -> None:
     log, base = tmp_path / "log", env["PUBLIC_URL"]
     with honcho(env, log, "release") as release:
-        assert release.wait(timeout=60) == 0, log.read_text()
+        assert release.wait(timeout=90) == 0, log.read_text()
     with honcho(env, log, "web", "worker") as running:
         wait_until(
             lambda: is_ready(base) or running.poll() is not None, what=f"/readyz to be 200, see {log}", seconds=60
@@ -73,12 +73,12 @@ def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_
             f"{base}/v1/pledges",
             json={"campaign": "default", "frequency": "once", "amount": 500, "currency": "USD"},
             headers={"Idempotency-Key": "a-key-of-its-own"},
-            timeout=10,
+            timeout=60,
         )
         assert pledge.status_code == 201
         assert pledge.json()["checkout_url"].startswith(base)
         reminder = requests.post(
-            f"{base}/v1/reminders", json={"campaign": "default", "email": "reader@news.example"}, timeout=10
+            f"{base}/v1/reminders", json={"campaign": "default", "email": "reader@news.example"}, timeout=60
         )
         assert reminder.status_code == 201
         desk = build_desk(settings_for(env["DATABASE_URL"], SECRET_KEYS=KEYS))
@@ -93,7 +93,7 @@ def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_
         assert "To: reader@news.example" in message
         desk.database.engine.dispose()
         running.send_signal(signal.SIGTERM)
-        running.wait(timeout=40)
+        running.wait(timeout=90)
     said = log.read_text()
     assert "worker_stopped" in said
     # Each is the very process that was signalled, and no shell stands between.

@@ -107,16 +107,16 @@ def test_a_connection_that_is_lost_is_in_doubt_only_after_the_whole_mail(mailer_
 def test_a_server_that_does_not_answer_holds_a_mail_for_a_while_only(
     mailer_to, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp_line, "REPLY_SECONDS", 0.5)
+    monkeypatch.setattr(smtp_line, "REPLY_SECONDS", 1.5)
     with Sink() as sink:
-        sink.stall_seconds = 20 if step == "the mail" else 0
+        sink.stall_seconds = 60 if step == "the mail" else 0
         # One sign in a tenth of a second: each byte comes in time, and the reply never.
         sink.trickles_at = {step}
         mailer = mailer_to(sink.url)
         begun = time.monotonic()
         with pytest.raises(DOUBTFUL if step == "the mail" else AWAY, match="TimeoutError"):
             send(mailer)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
 
 
 def test_a_server_that_says_goodbye_to_our_name_is_away(mailer_to) -> None:
@@ -135,7 +135,7 @@ def test_a_goodbye_is_not_waited_for(mailer_to, monkeypatch: pytest.MonkeyPatch)
         sink.trickles_at = {"QUIT"}
         begun = time.monotonic()
         mailer.close()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
 
 
 def test_a_server_that_is_not_there_is_away(mailer_to) -> None:

@@ -69,7 +69,7 @@ def test_two_workers_never_claim_the_same_reminder(desk: Desk, clock: Clock) -> 
     for number in range(60):
         ask(desk, f"reader-{number}@news.example")
     clock.now += MONTH
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=60)
 
     def claim_until_none() -> list[Claim]:
         start.wait()

@@ -105,7 +105,7 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
         assert not forgotten.done()
         ask_now(asking_desk, slug)
         pausing.__exit__(None, None, None)
-        forgotten.result(timeout=20)
+        forgotten.result(timeout=60)
     forgetting.database.engine.dispose()
     assert standing_at(desk, slug) == ReminderStatus.SCHEDULED
 

@@ -132,7 +132,7 @@ def test_a_key_is_remembered_for_a_week(desk: Desk, clock: Clock) -> None:
 
 
 def test_workers_that_start_at_once_each_show_that_they_live(desk: Desk, clock: Clock) -> None:
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=60)
     workers = [dataclasses.replace(desk, worker_id=uuid.uuid4()) for _ in range(4)]
 
     def start_and_beat(worker: Desk) -> None:

@@ -141,7 +141,7 @@ def test_several_connections_share_the_mails(desk: Desk, clock: Clock) -> None:
     for number in range(120):
         ask(desk, f"reader-{number}@news.example")
     clock.advance(days=32)
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=60)
     met: set[str] = set()
 
     def meet(letter: ReminderLetter) -> None:

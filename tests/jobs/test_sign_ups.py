@@ -27,7 +27,7 @@ ASKED = {"campaign": "default", "email": "reader@news.example"}
 
 def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(desk: Desk) -> None:
     app = create_app(desk)
-    start = threading.Barrier(10)
+    start = threading.Barrier(10, timeout=60)
 
     def sign_up(number: int) -> tuple[int, dict]:
         if number < 10:
@@ -59,7 +59,7 @@ def behind(desk: Desk, hold: Callable[[], None], then: Callable[[], object]) -> 
         waiting = pool.submit(then)
         wait_until(lambda: waiting.done() or waiting_for_a_lock(desk), what="the other to meet the lock")
         hold()
-        waiting.result(timeout=20)
+        waiting.result(timeout=60)
 
 
 def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(desk: Desk, clock: Clock) -> None:

@@ -65,7 +65,7 @@ def test_two_workers_at_once_send_each_mail_once(desk: Desk, url: str, tmp_path:
             worker(url, tmp_path / "one.log", MAIL_URL=sink.url) as one,
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url) as two,
         ):
-            wait_until(lambda: all_sent(desk, 120), what="every mail to leave", seconds=60)
+            wait_until(lambda: all_sent(desk, 120), what="every mail to leave")
         assert (one.returncode, two.returncode) == (0, 0)
         assert len(sink.ids()) == len(set(sink.ids())) == 120
         assert sorted(sink.recipients) == sorted(f"reader-{number}@news.example" for number in range(120))
@@ -83,13 +83,14 @@ def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_r
 ) -> None:
     ask_for_many(desk, 5)
     with Sink() as sink:
-        sink.stall_seconds = 2
+        # Long enough for the signal to be heard meanwhile, on a busy machine as well.
+        sink.stall_seconds = 5
         with worker(url, tmp_path / "log", MAIL_URL=sink.url) as process:
-            assert sink.in_data.wait(30)
+            assert sink.in_data.wait(60)
             process.send_signal(number)
             # Impatient people press it twice.
             process.send_signal(number)
-            assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
+            assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
         assert sink.recipients == ["reader-0@news.example"]
     with desk.database.reading() as session:
         reminders = session.scalars(select(Reminder).order_by(Reminder.id)).all()
@@ -105,9 +106,9 @@ def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(desk: Desk, url: st
         wait_until(lambda: is_alive(desk), what="a heartbeat")
         began = time.monotonic()
         process.terminate()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         # Far less than a stopping worker may take: nothing makes a stopping worker wait.
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
 
 
 def test_the_web_process_sends_nothing_and_starts_no_scheduler(desk: Desk, url: str, tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ asyncio.run(main())
     def shut(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(60)
             self._process = None
 
 
@@ -193,18 +194,16 @@ def test_a_worker_outlives_a_database_that_is_away_at_first_and_again_later(
             lambda: log.exists() and "job_failed" in log.read_text(), what="the worker to miss its database"
         )
         gate.open()
-        wait_until(lambda: all_sent(desk, 1), what="the mail to leave once the database is there", seconds=30)
+        wait_until(lambda: all_sent(desk, 1), what="the mail to leave once the database is there")
         gate.shut()
         before = log.read_text().count("job_failed")
-        wait_until(
-            lambda: log.read_text().count("job_failed") > before, what="the worker to miss it again", seconds=30
-        )
+        wait_until(lambda: log.read_text().count("job_failed") > before, what="the worker to miss it again")
         ask_for_many(desk, 2)
         gate.open()
-        wait_until(lambda: all_sent(desk, 2), what="the worker to recover", seconds=30)
+        wait_until(lambda: all_sent(desk, 2), what="the worker to recover")
         assert process.poll() is None
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
     assert "Traceback" not in log.read_text()
 
 
@@ -224,5 +223,5 @@ def test_a_burst_of_signals_ends_the_worker_once(url: str, tmp_path: Path) -> No
         wait_until(lambda: log.exists() and "worker_started" in log.read_text(), what="the worker to start")
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
             os.kill(process.pid, number)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     assert "worker_stopped" in log.read_text()

@@ -59,7 +59,7 @@ def test_no_way_into_a_reader_s_page_reaches_a_log(newsroom: Newsroom) -> None:
     newsroom.execute("ALTER TABLE elsewhere RENAME TO pledge_moves")
     newsroom.send("POST", f"/p/{link}/cancel", 303, data={"then": "remind"})
     newsroom.send("POST", "/me/leave", 303, cookies=cookies)
-    assert "See what you give" in requests.get(f"{newsroom.base}/me", cookies=cookies, timeout=10).text
+    assert "See what you give" in requests.get(f"{newsroom.base}/me", cookies=cookies, timeout=60).text
 
     logged = newsroom.log.read_text(encoding="utf-8")
     routes = {json.loads(line).get("route") for line in logged.splitlines() if line.startswith("{")}

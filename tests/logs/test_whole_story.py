@@ -50,7 +50,7 @@ class Newsroom:
     def send(self, method: str, path: str, status: int, **sent) -> requests.Response:
         """Send a request and expect a status."""
         url = path if path.startswith("http") else self.base + path
-        response = requests.request(method, url, timeout=10, allow_redirects=False, **sent)
+        response = requests.request(method, url, timeout=60, allow_redirects=False, **sent)
         assert response.status_code == status, response.text
         return response
 
@@ -142,7 +142,7 @@ def meet_trouble(newsroom: Newsroom, token: str) -> None:
 def speak_no_http(newsroom: Newsroom, words: str) -> None:
     """Send what is not HTTP, to meet the server below the application."""
     address = urlsplit(newsroom.base)
-    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(words.encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -97,7 +97,7 @@ class FakeStripe(CustomerActions, BillingClock):
         defaults: dict[str, Any] = {
             "base_addresses": {"api": self.url},
             "max_network_retries": 0,
-            "http_client": RequestsClient(timeout=5),
+            "http_client": RequestsClient(timeout=30),
         }
         return StripeClient(self.account.key, **defaults | options)
 

@@ -48,7 +48,7 @@ class LocalStripe:
         Store.dump_to_disk = lambda _: None
         self.reset()
         self._thread.start()
-        if not self._ready.wait(10):
+        if not self._ready.wait(60):
             raise RuntimeError("localstripe did not start")
         return self
 
@@ -78,7 +78,7 @@ class LocalStripe:
     def send_webhooks(self, url: str, secret: str, events: list[str] | None = None) -> None:
         """Send the events of these types, or all, to a URL, signed with this secret."""
         config = {"url": url, "secret": secret} | ({} if events is None else {"events": events})
-        requests.post(f"{self.url}/_config/webhooks/tests", json=config, timeout=5).raise_for_status()
+        requests.post(f"{self.url}/_config/webhooks/tests", json=config, timeout=30).raise_for_status()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -106,21 +106,21 @@ def test_hosted_checkout_delivers_webhook_before_redirect(
 ) -> None:
     double.deliver = WebhookSender(webhook_receiver.url, SECRET, ["checkout.session.completed"])
     session = stripe.v1.checkout.sessions.create(params=payment_session_params())
-    page = requests.get(session.url, timeout=5)
+    page = requests.get(session.url, timeout=30)
     assert "Pay" in page.text
     assert 'href="https://news.example/support"' in page.text
-    declined = requests.post(session.url, data={"action": "decline", "email": "ada@news.example"}, timeout=5)
+    declined = requests.post(session.url, data={"action": "decline", "email": "ada@news.example"}, timeout=30)
     assert "Your card was declined." in declined.text
     paid = requests.post(
-        session.url, data={"action": "pay", "email": "ada@news.example"}, timeout=5, allow_redirects=False
+        session.url, data={"action": "pay", "email": "ada@news.example"}, timeout=30, allow_redirects=False
     )
     assert (paid.status_code, paid.headers["Location"]) == (
         303,
         f"https://news.example/thanks?session={session.id}",
     )
     assert len(webhook_receiver.received) == 1
-    assert "no longer valid" in requests.get(f"{double.url}/c/pay/{session.id}", timeout=5).text
-    assert requests.get(f"{double.url}/c/pay/cs_nothing", timeout=5).status_code == 404
+    assert "no longer valid" in requests.get(f"{double.url}/c/pay/{session.id}", timeout=30).text
+    assert requests.get(f"{double.url}/c/pay/cs_nothing", timeout=30).status_code == 404
 
 
 def test_portal_saves_card_and_redirects(double: FakeStripe, stripe: StripeClient) -> None:
@@ -128,7 +128,7 @@ def test_portal_saves_card_and_redirects(double: FakeStripe, stripe: StripeClien
     portal = stripe.v1.billing_portal.sessions.create(
         params={"customer": customer.id, "return_url": "https://news.example/me"}
     )
-    assert "Save card" in requests.get(portal.url, timeout=5).text
-    saved = requests.post(portal.url, timeout=5, allow_redirects=False)
+    assert "Save card" in requests.get(portal.url, timeout=30).text
+    saved = requests.post(portal.url, timeout=30, allow_redirects=False)
     assert (saved.status_code, saved.headers["Location"]) == (303, "https://news.example/me")
     assert double.events[-1]["type"] == "customer.updated"

@@ -1,4 +1,4 @@
-"""The Stripe gateway at the door of the double, with tries that end soon."""
+"""The Stripe gateway at the door of the double."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,10 +10,19 @@ from tests.clock import Clock
 from tests.gateways.stripe.asking import SECRET
 from tests.stripe_double import KEY, FakeStripe
 
+HURRY_SECONDS = 1.0
+
 
 @pytest.fixture(autouse=True)
-def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "READ_SECONDS", 0.3)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An answer that takes long on a busy machine is no trouble of Stripe's.
+    monkeypatch.setattr(client, "READ_SECONDS", 30.0)
+
+
+@pytest.fixture
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tries end soon: for tests in which Stripe is silent, and for no others."""
+    monkeypatch.setattr(client, "READ_SECONDS", HURRY_SECONDS)
 
 
 @pytest.fixture

@@ -56,9 +56,8 @@ def account(running: LocalStripe) -> StripeSettings:
 
 
 @pytest.fixture
-def api(account: StripeSettings, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> StripeApi:
-    """Return the line to it; it takes its time."""
-    monkeypatch.setattr("service.gateways.stripe.client.READ_SECONDS", 3.0)
+def api(account: StripeSettings, clock: Clock) -> StripeApi:
+    """Return the line to it."""
     return StripeApi(account, clock)
 
 

@@ -64,6 +64,7 @@ def test_the_same_amount_again_is_no_order(gateway: StripeGateway, double: FakeS
     assert double.faults.calls["POST /v1/subscriptions/{id}"] == calls == 1
 
 
+@pytest.mark.usefixtures("in_a_hurry")
 def test_a_change_whose_answer_was_lost_is_made_once(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double, amount=500)["subscription"]
     double.faults.time_out("POST /v1/subscriptions/{id}", after_effect=True)
@@ -144,6 +145,7 @@ def test_money_of_a_recurring_pledge_goes_back_by_its_bill(gateway: StripeGatewa
     assert double.get(made["charge"])["refunded"]
 
 
+@pytest.mark.usefixtures("in_a_hurry")
 def test_a_refund_whose_answer_was_lost_is_made_once(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
     double.faults.time_out("POST /v1/refunds", after_effect=True)

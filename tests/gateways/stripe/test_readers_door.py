@@ -34,6 +34,7 @@ def stripe_down(request: pytest.FixtureRequest, double: FakeStripe) -> FakeStrip
     """Let Stripe be down in one of its ways."""
     match request.param:
         case "silent":
+            request.getfixturevalue("in_a_hurry")
             double.faults.time_out(SESSIONS, times=2)
         case "refused connection":
             double.close()
@@ -74,6 +75,7 @@ def test_while_stripe_is_down_a_reader_is_told_to_come_back(
     assert len(stripe_down.account.all("checkout.session")) == 1
 
 
+@pytest.mark.usefixtures("in_a_hurry")
 def test_a_checkout_whose_answer_was_lost_twice_is_found_again(
     client: FlaskClient, double: FakeStripe, clock: Clock
 ) -> None:
