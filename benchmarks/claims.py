@@ -60,13 +60,13 @@ class Reminders:
         due = sizes.batch * (sizes.rounds + 1)
         url = ground.reminders(rows, beside=due, among=due, scattered=due + sizes.batch)
         make_every_hour_a_morning(url)
-        self._desk = desk_on(url)
+        self._container = desk_on(url)
 
     def take(self) -> float:
         """Claim as a worker does, with its sending hours kept."""
         written = self._log_position()
         begin = time.perf_counter()
-        with self._desk.database.transaction() as session:
+        with self._container.database.transaction() as session:
             claimed = claim_due_reminders(session, **self._wish())
         seconds = time.perf_counter() - begin
         self.log_bytes.append(self._log_position() - written)
@@ -79,7 +79,7 @@ class Reminders:
 
         It is heard where nothing is due yet, so that what it then finds, nobody has looked at before.
         """
-        database = self._desk.database
+        database = self._container.database
         with _heard(database) as statements, database.transaction() as session:
             claim_due_reminders(session, **self._wish() | {"now": LONG_AGO})
         statement, heard = next(each for each in statements if "FOR UPDATE" in each[0])
@@ -92,14 +92,14 @@ class Reminders:
 
     def close(self) -> None:
         """Let go of the database."""
-        self._desk.database.engine.dispose()
+        self._container.database.engine.dispose()
 
     def _log_position(self) -> int:
-        with self._desk.database.reading() as session:
+        with self._container.database.reading() as session:
             return int(session.scalar(text("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")))
 
     def _wish(self) -> dict[str, Any]:
-        shared = {"worker": self._desk.worker_id, "now": utc_now(), "keep_hours": True}
+        shared = {"worker": self._container.worker_id, "now": utc_now(), "keep_hours": True}
         return shared | {"limit": self._batch, "lease": LEASE}
 
 

@@ -83,14 +83,14 @@ def _settings(port: int, connections: int = 1) -> dict[str, str]:
 
 def _sample(url: str) -> bytes:
     """Return a mail as a worker would send it, and send nothing."""
-    desk = desk_on(url, **_settings(25))
-    wish = {"worker": desk.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
-    with desk.database.transaction() as session:
-        claims = claim_due_reminders(session, **wish).claims
-        drafts = write_letters(session, claims, links=desk.links, now=utc_now(), month_seconds=None)
+    container = desk_on(url, **_settings(25))
+    wish = {"worker": container.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
+    with container.database.transaction() as session:
+        claims = claim_due_reminders(session, **payload).claims
+        drafts = write_letters(session, claims, links=container.urls, now=utc_now(), month_seconds=None)
         session.rollback()
-    desk.database.engine.dispose()
-    return desk.mailers[0].write(drafts.letters[0][1]).content
+    container.database.engine.dispose()
+    return container.reminder_mailers[0].write(drafts.letters[0][1]).content
 
 
 def _send_bare(url: str, way: str, sample: bytes, mails: int) -> Tally:

@@ -13,7 +13,7 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.events.working import apply_due_events
 from service.domain.ledger.totals import count_totals
@@ -25,21 +25,21 @@ AMOUNT = 500
 
 def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
     """Replay so many events, two for each payment; return the figures, and what is wrong with the ledger."""
-    desk = desk_on(ground.database("events"), **STRIPE)
-    pledges = _pledges(desk, events // 2)
+    container = desk_on(ground.database("events"), **STRIPE)
+    pledges = _pledges(container, events // 2)
     raws = [_event(pledge, number) for number in range(2) for pledge in pledges]
     began = time.monotonic()
     for raw in raws:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             keep_event(session, "stripe", raw, source=WEBHOOK, now=utc_now())
     kept = time.monotonic()
-    source = desk.gateway_events
+    source = container.event_source
     assert source is not None
-    counts = apply_due_events(desk.database.transaction, source, clock=desk.clock)
+    counts = apply_due_events(container.database.transaction, source, clock=container.clock)
     applied = time.monotonic()
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         sums = [(total.payments, total.received) for total in count_totals(session)]
-    desk.database.engine.dispose()
+    container.database.engine.dispose()
     bare = _bare(ground, raws)
     faults = []
     if sums != [(len(pledges), len(pledges) * AMOUNT)] or counts["applied"] != len(raws):
@@ -56,9 +56,9 @@ def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
     return "\n".join(lines), faults
 
 
-def _pledges(desk: Desk, number: int) -> list[uuid.UUID]:
+def _pledges(container: Container, number: int) -> list[uuid.UUID]:
     ids = [new_id() for _ in range(number)]
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         row: dict[str, Any] = {
             "campaign_id": session.scalars(select(Campaign.id)).first(),
             "status": PledgeStatus.PENDING,

@@ -10,9 +10,9 @@ import psycopg
 
 from benchmarks.fill import fill
 from benchmarks.readers import Crowd
-from service.desk import Desk
+from service.desk import Container
 from service.settings import read_settings
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.postgres import PostgresServer
 from tests.processes import KEYS, ROOT, environment
 
@@ -63,9 +63,9 @@ def ground(*, durable: bool) -> Iterator[Ground]:
         server.stop()
 
 
-def desk_on(url: str, **changes: str) -> Desk:
+def desk_on(url: str, **changes: str) -> Container:
     """Return a desk on a database, as a process with these settings would build it."""
-    return build_desk(read_settings(environment(url, **changes)))
+    return build_container(read_settings(environment(url, **changes)))
 
 
 def make_every_hour_a_morning(url: str) -> None:

@@ -4,18 +4,18 @@ import threading
 
 import structlog
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.notices.renewals import announce_next_renewals
 
 log = structlog.get_logger()
 
 
-def announce_renewals(desk: Desk, stop: threading.Event) -> dict[str, int]:
+def announce_renewals(container: Container, stop: threading.Event) -> dict[str, int]:
     """Announce all that renew within three weeks and were not announced yet, a batch at a time."""
     announced = 0
     while not stop.is_set():
-        with desk.database.transaction() as session:
-            batch = announce_next_renewals(session, now=desk.clock())
+        with container.database.transaction() as session:
+            batch = announce_next_renewals(session, now=container.clock())
         if not batch:
             break
         log.info("renewals_announced", count=batch)

@@ -5,18 +5,21 @@ from collections.abc import Mapping
 
 import structlog
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.events.working import apply_due_events
 
 log = structlog.get_logger()
 
 
-def apply_gateway_events(desk: Desk, stop: threading.Event) -> Mapping[str, int] | None:
+def apply_gateway_events(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
     """Apply what is due; return how many events came to which end. None where the gateway is our own."""
-    if desk.gateway_events is None:
+    if container.event_source is None:
         return None
     counts = apply_due_events(
-        desk.database.transaction, desk.gateway_events, clock=desk.clock, goes_on=lambda: not stop.is_set()
+        container.database.transaction,
+        container.event_source,
+        clock=container.clock,
+        goes_on=lambda: not stop.is_set(),
     )
     if counts:
         log.info("gateway_events_applied", **counts)

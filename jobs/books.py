@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from jobs.mail_events import MailEvents
 from schemas.vocabulary import Suppressed
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import Reply
 from service.domain.mail.drafts import Drafts
@@ -62,8 +62,8 @@ class Books(ABC, Generic[C, L]):
     events: MailEvents
     largest_batch: int
 
-    def __init__(self, desk: Desk, stop: threading.Event) -> None:
-        self._desk = desk
+    def __init__(self, container: Container, stop: threading.Event) -> None:
+        self._container = container
         self._stop = stop
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Books(ABC, Generic[C, L]):
 
     def pass_on(self, reply: Reply[C] | None, claim: C) -> bool:
         """Put on record one mail's reply, and that the next is about to leave; return whether it is still ours."""
-        now, door = self._desk.clock(), self._desk.database.single_statement
+        now, door = self._container.clock(), self._container.database.single_statement
         if reply is None:
             return self._unless_lost(claim, self._insist(door, self._is_ours, self._begin, claim, now=now))
         recorded, begun = self._insist(door, self._pass_on, reply, claim, now=now)
@@ -123,31 +123,33 @@ class Books(ABC, Generic[C, L]):
 
     def refuse(self, claim: C, reason: str) -> bool:
         """Put on record that a letter could not be made into a mail; return whether it was still ours."""
-        now, door = self._desk.clock(), self._desk.database.transaction
+        now, door = self._container.clock(), self._container.database.transaction
         refused = self._insist(door, self._is_ours, self._refuse, claim, reason=reason, now=now)
         return self._unless_lost(claim, refused)
 
     def give_up(self, address: str) -> None:
         """Put on record that no mail will ever reach this address."""
-        now = self._desk.clock()
-        self._insist(self._desk.database.transaction, suppress, address, reason=Suppressed.HARD_BOUNCE, now=now)
+        now = self._container.clock()
+        self._insist(
+            self._container.database.transaction, suppress, address, reason=Suppressed.HARD_BOUNCE, now=now
+        )
 
     def finish(self, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:
         """Put the last reply on record and settle the whole batch; what was not begun goes back."""
-        return self._insist(self._desk.database.transaction, self._finish, reply, claims)
+        return self._insist(self._container.database.transaction, self._finish, reply, claims)
 
     def batch_size(self) -> int:
         """Return how much to claim at once."""
-        rate = self._desk.settings.mail.rate
+        rate = self._container.settings.mail.rate
         return self.largest_batch if rate is None else max(1, min(self.largest_batch, int(rate * BATCH_SECONDS)))
 
     def slots(self, session: Session, count: int, *, now: datetime.datetime) -> list[datetime.datetime]:
         """Return the instants from which so many mails may leave."""
-        rate = self._desk.settings.mail.rate
+        rate = self._container.settings.mail.rate
         return [now] * count if rate is None else reserve_slots(session, rate=rate, count=count, now=now)
 
     def _finish(self, session: Session, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:
-        now = self._desk.clock()
+        now = self._container.clock()
         if reply is not None:
             self._unless_lost(reply.claim, self._is_ours(session, self._record, reply, now=now))
         return self._settle(session, claims, now=now)

@@ -15,7 +15,7 @@ import structlog
 
 from jobs.books import DATABASE_AWAY, Batch, Books, C, L
 from schemas.vocabulary import DeliveryOutcome
-from service.desk import Desk
+from service.desk import Container
 from service.domain.mail.deliveries import Reply
 from service.domain.ports import (
     Mail,
@@ -40,8 +40,8 @@ log = structlog.get_logger()
 class Carrier(Generic[C, L]):
     """Sends what is due over one mailer until nothing is, or the worker is told to stop, or the server is away."""
 
-    def __init__(self, desk: Desk, mailer: Mailer, books: Books[C, L], stop: threading.Event) -> None:
-        self._desk = desk
+    def __init__(self, container: Container, mailer: Mailer, books: Books[C, L], stop: threading.Event) -> None:
+        self._container = container
         self._mailer = mailer
         self._stop = stop
         self._books = books
@@ -53,7 +53,7 @@ class Carrier(Generic[C, L]):
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="books") as clerk:
                 while not self._stop.is_set() and self.trouble is None:
-                    if self._desk.breaker.is_wary and not self._try_the_server():
+                    if self._container.smtp_breaker.is_wary and not self._try_the_server():
                         return
                     batch = self._books.claim()
                     self.counts.update(batch.drafts.ended, postponed=batch.postponed)
@@ -108,7 +108,7 @@ class Carrier(Generic[C, L]):
 
     def _is_stopped_before(self, slot: datetime.datetime) -> bool:
         """Wait for a mail's turn; return whether the worker was told to stop meanwhile."""
-        wait = (slot - self._desk.clock()).total_seconds()
+        wait = (slot - self._container.clock()).total_seconds()
         return self._stop.wait(wait) if wait > 0 else self._stop.is_set()
 
     def _send(self, claim: C, letter: L, mail: Mail, begun: Future[bool]) -> Reply[C] | None:
@@ -125,7 +125,7 @@ class Carrier(Generic[C, L]):
             words = str(trouble)
         except MailDoubtful as error:
             log.warning(events.in_doubt, **names, reason=str(error))
-            if self._desk.settings.mail.holds_doubtful:
+            if self._container.settings.mail.holds_doubtful:
                 return None
             outcome, words = DeliveryOutcome.DEFERRED, str(error)
         except MailDelayed as error:
@@ -144,6 +144,6 @@ class Carrier(Generic[C, L]):
             outcome, words = DeliveryOutcome.REJECTED, UNSENDABLE
         else:
             outcome = DeliveryOutcome.ACCEPTED
-            self._desk.breaker.reset()
+            self._container.smtp_breaker.reset()
             log.debug(events.sent, **names)
         return Reply(claim, outcome, words) if begun.result() else None

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.events.inbox import forget_payloads
 from service.domain.keeping.notice_retention import forget_finished_notices, forget_sign_ins
 from service.domain.keeping.retention import (
@@ -23,66 +23,68 @@ log = structlog.get_logger()
 Batch = TypeVar("Batch")
 
 
-def run_in_batches(desk: Desk, stop: threading.Event, step: Callable[..., Batch | None]) -> Iterator[Batch]:
+def run_in_batches(
+    container: Container, stop: threading.Event, step: Callable[..., Batch | None]
+) -> Iterator[Batch]:
     """Run each step in a transaction of its own, until one has nothing to do or `stop` is set; yield what it did.
 
     A step takes the session and, by its name, `now`.
     """
     while not stop.is_set():
-        with desk.database.transaction() as session:
-            done = step(session, now=desk.clock())
+        with container.database.transaction() as session:
+            done = step(session, now=container.clock())
         if not done:
             break
         yield done
 
 
-def expire_pledges(desk: Desk, stop: threading.Event) -> dict[str, int]:
+def expire_pledges(container: Container, stop: threading.Event) -> dict[str, int]:
     """Expire pledges whose checkout was abandoned a day ago."""
     expired = 0
-    for count in run_in_batches(desk, stop, expire_abandoned_pledges):
+    for count in run_in_batches(container, stop, expire_abandoned_pledges):
         log.info("pledges_expired", count=count)
         expired += count
     return {"expired": expired}
 
 
-def forget_event_payloads(desk: Desk, stop: threading.Event) -> dict[str, int]:
+def forget_event_payloads(container: Container, stop: threading.Event) -> dict[str, int]:
     """Forget payloads of the gateway's events that are over ninety days old."""
-    return {"forgotten": sum(run_in_batches(desk, stop, forget_payloads))}
+    return {"forgotten": sum(run_in_batches(container, stop, forget_payloads))}
 
 
-def forget_idempotency_keys(desk: Desk, _stop: threading.Event) -> dict[str, int]:
+def forget_idempotency_keys(container: Container, _stop: threading.Event) -> dict[str, int]:
     """Delete the idempotency keys that are over a week old, all at once: nobody will send them again."""
-    with desk.database.transaction() as session:
-        forgotten = forget_old_keys(session, now=desk.clock())
+    with container.database.transaction() as session:
+        forgotten = forget_old_keys(session, now=container.clock())
     if forgotten:
         log.info("idempotency_keys_forgotten", count=forgotten)
     return {"forgotten": forgotten}
 
 
-def forget_job_runs(desk: Desk, stop: threading.Event) -> dict[str, int]:
+def forget_job_runs(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete the record of runs that are over thirty days old."""
-    return {"forgotten": sum(run_in_batches(desk, stop, forget_old_runs))}
+    return {"forgotten": sum(run_in_batches(container, stop, forget_old_runs))}
 
 
-def forget_notices(desk: Desk, stop: threading.Event) -> dict[str, int]:
+def forget_notices(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete notices that were told long ago, and wishes to sign in that are over."""
     # With a wish to sign in goes the notice that brought its link.
-    sign_ins = sum(run_in_batches(desk, stop, forget_sign_ins))
-    counts = {"notices": sum(run_in_batches(desk, stop, forget_finished_notices)), "sign_ins": sign_ins}
+    sign_ins = sum(run_in_batches(container, stop, forget_sign_ins))
+    counts = {"notices": sum(run_in_batches(container, stop, forget_finished_notices)), "sign_ins": sign_ins}
     if any(counts.values()):
         log.info("notices_forgotten", **counts)
     return counts
 
 
-def forget_readers(desk: Desk, stop: threading.Event) -> dict[str, int]:
+def forget_readers(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete what need not be known of readers: reminders that are over or that nobody confirmed, old mails."""
     counts = {"reminders": 0, "supporters": 0, "mails": 0}
     for forget in (forget_unconfirmed_reminders, forget_finished_reminders):
-        for forgotten in run_in_batches(desk, stop, forget):
+        for forgotten in run_in_batches(container, stop, forget):
             log.info("readers_forgotten", reminders=forgotten.reminders, supporters=forgotten.supporters)
             counts["reminders"] += forgotten.reminders
             counts["supporters"] += forgotten.supporters
-    for mails in run_in_batches(desk, stop, forget_kept_mails):
+    for mails in run_in_batches(container, stop, forget_kept_mails):
         log.info("kept_mails_forgotten", count=mails)
         counts["mails"] += mails
     return counts

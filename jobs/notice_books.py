@@ -26,18 +26,22 @@ class NoticeBooks(Books[NoticeClaim, NoticeLetter]):
 
     def is_anything_due(self) -> bool:
         """Whether a notice is due."""
-        with self._desk.database.reading() as session:
-            return longest_notice_wait(session, now=self._desk.clock()) is not None
+        with self._container.database.reading() as session:
+            return longest_notice_wait(session, now=self._container.clock()) is not None
 
     def claim(self) -> Batch[NoticeClaim, NoticeLetter]:
         """Claim what is due and write its letters, in two transactions as for reminders."""
-        desk, now = self._desk, self._desk.clock()
-        with desk.database.transaction() as session:
+        container, now = self._container, self._container.clock()
+        with container.database.transaction() as session:
             claims = claim_due_notices(
-                session, worker=desk.worker_id, now=now, limit=self.batch_size(), lease=desk.lease
+                session,
+                worker=container.worker_id,
+                now=now,
+                limit=self.batch_size(),
+                lease=container.lease_duration,
             )
-        with desk.database.transaction() as session:
-            drafts = write_notices(session, claims, links=desk.links, now=now)
+        with container.database.transaction() as session:
+            drafts = write_notices(session, claims, links=container.urls, now=now)
             slots = self.slots(session, len(drafts.letters), now=now)
         if drafts.ended["failed"]:
             log.warning("notices_unwritable", count=drafts.ended["failed"])
@@ -63,5 +67,5 @@ class NoticeBooks(Books[NoticeClaim, NoticeLetter]):
         refuse_notice(session, claim, reason=reason, now=now)
 
     def _settle(self, session: Session, claims: list[NoticeClaim], *, now: datetime.datetime) -> Counter[str]:
-        holds_doubtful = self._desk.settings.mail.holds_doubtful
+        holds_doubtful = self._container.settings.mail.holds_doubtful
         return settle_notices(session, claims, holds_doubtful=holds_doubtful, now=now)

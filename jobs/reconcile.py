@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.events.finishing import finish_orders
 from service.domain.events.reconciling import is_due
 from service.domain.events.reconciling import reconcile as hold_against_gateway
@@ -13,7 +13,7 @@ from service.domain.events.reconciling import reconcile as hold_against_gateway
 log = structlog.get_logger()
 
 
-def reconcile(desk: Desk, stop: threading.Event) -> Mapping[str, int] | None:
+def reconcile(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
     """Compare if it is time, and finish what was ordered and not done in any case; return what was found and done.
 
     None where the gateway is our own.
@@ -21,24 +21,24 @@ def reconcile(desk: Desk, stop: threading.Event) -> Mapping[str, int] | None:
     Raises:
         GatewayUnavailable: the next run begins where this one did.
     """
-    if desk.gateway_events is None:
+    if container.event_source is None:
         return None
-    with desk.database.reading() as session:
-        due = is_due(session, desk.gateway_events.name, now=desk.clock())
+    with container.database.reading() as session:
+        due = is_due(session, container.event_source.name, now=container.clock())
     if not due:
         return finish_orders(
-            desk.database.transaction,
-            desk.gateway,
-            links=desk.links,
-            clock=desk.clock,
+            container.database.transaction,
+            container.gateway,
+            links=container.urls,
+            clock=container.clock,
             goes_on=lambda: not stop.is_set(),
         )
     report = hold_against_gateway(
-        desk.database.transaction,
-        desk.gateway,
-        desk.gateway_events,
-        links=desk.links,
-        clock=desk.clock,
+        container.database.transaction,
+        container.gateway,
+        container.event_source,
+        links=container.urls,
+        clock=container.clock,
         goes_on=lambda: not stop.is_set(),
     )
     log.info("reconciled", **report.counts())

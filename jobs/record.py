@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.watch.job_record import Run, begin_run, end_run
 
 log = structlog.get_logger()
@@ -15,8 +15,8 @@ log = structlog.get_logger()
 class JobRecord:
     """The record that one worker keeps. Each job runs once at a time, so that each has its own entries here."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, container: Container) -> None:
+        self._container = container
         # Ends that could not be written when they came, as when the database went away during the run.
         self._owed: dict[str, Callable[[Session], None]] = {}
 
@@ -24,10 +24,10 @@ class JobRecord:
         """Write down that a job begins, and how it ended last if that is still owed; None if neither can be."""
         owed = self._owed.get(job)
         try:
-            with self._desk.database.transaction() as session:
+            with self._container.database.transaction() as session:
                 if owed is not None:
                     owed(session)
-                run = begin_run(session, job, worker=self._desk.worker_id, now=self._desk.clock())
+                run = begin_run(session, job, worker=self._container.worker_id, now=self._container.clock())
         except SQLAlchemyError as error:
             log.warning("job_run_not_recorded", job=job, error_class=type(error).__name__)
             return None
@@ -36,13 +36,13 @@ class JobRecord:
 
     def end(self, run: Run, *, counts: Mapping[str, int] | None, error: Exception | None) -> None:
         """Write down how a run ended, now or when the job begins the next time."""
-        now, kind = self._desk.clock(), type(error).__name__ if error else None
+        now, kind = self._container.clock(), type(error).__name__ if error else None
 
         def write(session: Session) -> None:
             end_run(session, run, counts=counts, error=kind, now=now)
 
         try:
-            with self._desk.database.transaction() as session:
+            with self._container.database.transaction() as session:
                 write(session)
         except SQLAlchemyError as trouble:
             log.warning("job_end_not_recorded", job=run.job, error_class=type(trouble).__name__)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from jobs.books import Batch, Books
 from jobs.mail_events import REMINDERS
-from service.desk import Desk
+from service.desk import Container
 from service.domain.mail import deliveries
 from service.domain.mail.backlog import longest_wait
 from service.domain.mail.claims import Claim, claim_due_reminders
@@ -20,9 +20,11 @@ from service.domain.ports import ReminderLetter
 log = structlog.get_logger()
 
 
-def rules_of(desk: Desk) -> Rules:
+def rules_of(container: Container) -> Rules:
     """Return what this deployment decides about mails in doubt and the length of a month."""
-    return Rules(holds_doubtful=desk.settings.mail.holds_doubtful, month_seconds=desk.settings.month_seconds)
+    return Rules(
+        holds_doubtful=container.settings.mail.holds_doubtful, month_seconds=container.settings.month_seconds
+    )
 
 
 class ReminderBooks(Books[Claim, ReminderLetter]):
@@ -33,26 +35,30 @@ class ReminderBooks(Books[Claim, ReminderLetter]):
 
     def is_anything_due(self) -> bool:
         """Whether a reminder is due."""
-        with self._desk.database.reading() as session:
-            return longest_wait(session, now=self._desk.clock()) is not None
+        with self._container.database.reading() as session:
+            return longest_wait(session, now=self._container.clock()) is not None
 
     def claim(self) -> Batch[Claim, ReminderLetter]:
         """Claim what is due and write its letters."""
-        desk, now = self._desk, self._desk.clock()
-        with desk.database.transaction() as session:
+        container, now = self._container, self._container.clock()
+        with container.database.transaction() as session:
             claimed = claim_due_reminders(
                 session,
-                worker=desk.worker_id,
+                worker=container.worker_id,
                 now=now,
                 limit=self.batch_size(),
-                lease=desk.lease,
-                keep_hours=desk.settings.mail.keeps_hours,
+                lease=container.lease_duration,
+                keep_hours=container.settings.mail.keeps_hours,
             )
         # Not in one transaction: PostgreSQL looks again at what a row refers to if it changes twice in one, and a
         # reminder whose campaign was deleted could then not even fail.
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             drafts = write_letters(
-                session, claimed.claims, links=desk.links, now=now, month_seconds=desk.settings.month_seconds
+                session,
+                claimed.claims,
+                links=container.urls,
+                now=now,
+                month_seconds=container.settings.month_seconds,
             )
             slots = self.slots(session, len(drafts.letters), now=now)
         if drafts.ended["failed"]:
@@ -78,4 +84,4 @@ class ReminderBooks(Books[Claim, ReminderLetter]):
         refuse_letter(session, claim, reason=reason, now=now)
 
     def _settle(self, session: Session, claims: list[Claim], *, now: datetime.datetime) -> Counter[str]:
-        return settle(session, claims, rules=rules_of(self._desk), now=now)
+        return settle(session, claims, rules=rules_of(self._container), now=now)

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 import structlog
 
 from jobs.reminder_books import rules_of
-from service.desk import Desk
+from service.desk import Container
 from service.domain.mail import settling
 
 log = structlog.get_logger()
 
 
-def return_lost_reminders(desk: Desk, stop: threading.Event) -> Mapping[str, int]:
+def return_lost_reminders(container: Container, stop: threading.Event) -> Mapping[str, int]:
     """Settle every reminder whose lease has ended; return how many came to which end."""
     counts: Counter[str] = Counter()
     while not stop.is_set():
-        with desk.database.transaction() as session:
-            some = settling.return_lost_reminders(session, rules=rules_of(desk), now=desk.clock())
+        with container.database.transaction() as session:
+            some = settling.return_lost_reminders(session, rules=rules_of(container), now=container.clock())
         if not some:
             break
         counts.update(some)

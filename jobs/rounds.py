@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from jobs.books import C, L
 from jobs.carrier import Carrier
 from jobs.mail_events import MailEvents
-from service.desk import Desk
+from service.desk import Container
 from service.domain.ports import MailServerRefusesUs
 
 log = structlog.get_logger()
 
 
 def make_round(
-    desk: Desk,
+    container: Container,
     carriers: Sequence[Carrier[C, L]],
     *,
     events: MailEvents,
@@ -31,11 +31,11 @@ def make_round(
     Raises:
         MailServerAway, MailServerRefusesUs: no mail can leave; what was not sent waits, at no cost to it.
     """
-    if not desk.breaker.lets_through(desk.clock()):
+    if not container.smtp_breaker.lets_through(container.clock()):
         return None
     counts: Counter[str] = Counter()
     while True:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             some = take_up(session)
         counts.update(some)
         if not some:
@@ -51,7 +51,7 @@ def make_round(
     for trouble in (carrier.trouble for carrier in carriers):
         if trouble is not None:
             needs_somebody = isinstance(trouble, MailServerRefusesUs)
-            desk.breaker.trip(desk.clock(), needs_somebody=needs_somebody)
+            container.smtp_breaker.trip(container.clock(), needs_somebody=needs_somebody)
             say = log.error if needs_somebody else log.warning
             say("mail_server_refuses_us" if needs_somebody else "mail_server_away", reason=str(trouble))
             raise trouble

@@ -21,7 +21,7 @@ from jobs.reconcile import reconcile
 from jobs.return_lost_reminders import return_lost_reminders
 from jobs.send_notices import return_lost_notices, send_notices
 from jobs.send_reminders import send_reminders
-from service.desk import Desk
+from service.desk import Container
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Job:
     """
 
     name: str
-    run: Callable[[Desk, threading.Event], Mapping[str, int] | None]
+    run: Callable[[Container, threading.Event], Mapping[str, int] | None]
     every_seconds: int
     is_recorded: bool = True
 

@@ -11,13 +11,13 @@ from jobs.carrier import Carrier
 from jobs.mail_events import NOTICES
 from jobs.notice_books import NoticeBooks
 from jobs.rounds import make_round
-from service.desk import Desk
+from service.desk import Container
 from service.domain.notice_mail.settling import return_lost_notices as settle_lost
 
 log = structlog.get_logger()
 
 
-def send_notices(desk: Desk, stop: threading.Event) -> Mapping[str, int] | None:
+def send_notices(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
     """Send what is due, links to sign in first; return how many notices came to which end.
 
     None while a mail server that was away is left alone.
@@ -25,21 +25,25 @@ def send_notices(desk: Desk, stop: threading.Event) -> Mapping[str, int] | None:
     Raises:
         MailServerAway, MailServerRefusesUs: no mail can leave; what was not sent waits, at no cost to it.
     """
-    holds_doubtful = desk.settings.mail.holds_doubtful
+    holds_doubtful = container.settings.mail.holds_doubtful
 
     def take_up(session: Session) -> Counter[str]:
-        return settle_lost(session, holds_doubtful=holds_doubtful, now=desk.clock(), worker=desk.worker_id)
+        return settle_lost(
+            session, holds_doubtful=holds_doubtful, now=container.clock(), worker=container.worker_id
+        )
 
-    carrier = Carrier(desk, desk.notice_mailer, NoticeBooks(desk, stop), stop)
-    return make_round(desk, [carrier], events=NOTICES, take_up=take_up)
+    carrier = Carrier(container, container.notification_mailer, NoticeBooks(container, stop), stop)
+    return make_round(container, [carrier], events=NOTICES, take_up=take_up)
 
 
-def return_lost_notices(desk: Desk, stop: threading.Event) -> Mapping[str, int]:
+def return_lost_notices(container: Container, stop: threading.Event) -> Mapping[str, int]:
     """Settle every notice whose worker vanished, by what is on record of it; return how many came to which end."""
     counts: Counter[str] = Counter()
     while not stop.is_set():
-        with desk.database.transaction() as session:
-            some = settle_lost(session, holds_doubtful=desk.settings.mail.holds_doubtful, now=desk.clock())
+        with container.database.transaction() as session:
+            some = settle_lost(
+                session, holds_doubtful=container.settings.mail.holds_doubtful, now=container.clock()
+            )
         if not some:
             break
         counts.update(some)

@@ -15,10 +15,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from jobs.record import JobRecord
 from jobs.schedule import JOBS, Job
-from service.desk import Desk
+from service.desk import Container
 from service.logs import set_up_logs
 from service.settings import SettingsError, read_settings
-from service.wiring import build_desk
+from service.wiring import build_container
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -36,8 +36,8 @@ def main() -> None:
     # this thread does, and setting an event that it is just about to wait for would block it for ever.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
-    desk = build_desk(settings)
-    scheduler = make_scheduler(desk, stop)
+    container = build_container(settings)
+    scheduler = make_scheduler(container, stop)
     scheduler.start()
     log.info("worker_started", jobs=[job.name for job in JOBS])
     signal.sigwait(STOP_SIGNALS)
@@ -46,14 +46,14 @@ def main() -> None:
     log.info("worker_stopped")
 
 
-def make_scheduler(desk: Desk, stop: threading.Event) -> BackgroundScheduler:
+def make_scheduler(container: Container, stop: threading.Event) -> BackgroundScheduler:
     """Return a scheduler with every job of the table, each due at once and then at its interval."""
     scheduler = BackgroundScheduler(
         timezone=datetime.UTC,
         executors={"default": ThreadPoolExecutor(len(JOBS))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
-    record = JobRecord(desk)
+    record = JobRecord(container)
     for job in JOBS:
         scheduler.add_job(
             run_once,
@@ -61,19 +61,19 @@ def make_scheduler(desk: Desk, stop: threading.Event) -> BackgroundScheduler:
             seconds=job.every_seconds,
             next_run_time=datetime.datetime.now(datetime.UTC),
             id=job.name,
-            args=(job, desk, record, stop),
+            args=(job, container, record, stop),
         )
     return scheduler
 
 
-def run_once(job: Job, desk: Desk, record: JobRecord, stop: threading.Event) -> None:
+def run_once(job: Job, container: Container, record: JobRecord, stop: threading.Event) -> None:
     """Run a job and write down how it went; an error is logged and the next run comes all the same."""
     if stop.is_set():
         return
     run = record.begin(job.name) if job.is_recorded else None
     counts, error = None, None
     try:
-        counts = job.run(desk, stop)
+        counts = job.run(container, stop)
     except Exception as failure:
         log.exception("job_failed", job=job.name)
         error = failure

@@ -35,11 +35,11 @@ from jobs.apply_gateway_events import apply_gateway_events
 from jobs.send_reminders import send_reminders
 from service.app import create_app
 from service.commands.migrate import migrate_and_seed
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.shelf import KEPT_SECONDS
 from service.logs import set_up_logs
 from service.settings import read_settings
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.processes import free_port
 
@@ -70,7 +70,7 @@ class StripeApi(BaseHTTPRequestHandler):
 class Deployment:
     """A service that takes money by Stripe and sends email by SMTP, and a client of its web application."""
 
-    container: Desk
+    container: Container
     client: FlaskClient
     clock: Clock
     log: io.StringIO
@@ -161,7 +161,7 @@ def run_deployment() -> Iterator[Deployment]:
             }
         )
         clock, log = Clock(datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)), io.StringIO()
-        container = build_desk(settings, clock=clock)
+        container = build_container(settings, clock=clock)
         stack.callback(container.database.engine.dispose)
         with redirect_stdout(log):
             set_up_logs(settings)

@@ -25,22 +25,22 @@ from service.api.pledges import pledges
 from service.api.problems import HTTP_CODES, STATUS, Refusal, answer_errors, problem
 from service.api.reminders import reminders
 from service.api.stripe_webhook import stripe_webhook
-from service.desk import Desk
+from service.desk import Container
 from service.logs import set_up_logs
 from service.pages.api_facts import ApiFacts
 from service.pages.registration import register_pages
 from service.settings import read_settings
-from service.web import put_desk
-from service.wiring import build_desk
+from service.web import init_app
+from service.wiring import build_container
 
-LARGEST_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 # An event of Stripe's holds a whole invoice with all its lines.
-LARGER_BODY_BYTES = {"stripe events.take_event": 1024 * 1024}
+MAX_BODY_BYTES_BY_ENDPOINT = {"stripe events.take_event": 1024 * 1024}
 
 log = structlog.get_logger()
 
 
-class DiscreetFlask(Flask):
+class PrivacyFlask(Flask):
     """Flask, but for the log line of its last resort, which holds the path and so a reader's token."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,33 +52,33 @@ class DiscreetFlask(Flask):
         log.error("unexpected_error", exc_info=exc_info)
 
 
-def create_app(desk: Desk | None = None) -> Flask:
+def create_app(container: Container | None = None) -> Flask:
     """Return the application, on the given desk or on one that is built from the environment."""
-    if desk is None:
+    if container is None:
         settings = read_settings()
         set_up_logs(settings)
-        desk = build_desk(settings)
-    app = DiscreetFlask("service", static_folder=None)
+        container = build_container(settings)
+    app = PrivacyFlask("service", static_folder=None)
     # A doubled slash is an address that does not exist: the redirect that Flask would send is a page of HTML.
     app.url_map.merge_slashes = False
     app.config.update(
-        MAX_CONTENT_LENGTH=LARGEST_BODY_BYTES + 1,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
         API_TITLE="Mainstay",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    put_desk(app, desk)
-    api = describe(app)
+    init_app(app, container)
+    api = register_api(app)
     app.register_blueprint(operations)
     answer_errors(app)
     for kind in (ParseException, NoMoreData):
-        app.register_error_handler(kind, _cut_short)
+        app.register_error_handler(kind, _handle_truncated_body)
     register_pages(app, ApiFacts(statuses=STATUS, codes=HTTP_CODES, specification=api.spec.to_dict))
-    app.before_request(_begin)
+    app.before_request(_check_body_size)
     app.before_request(answer_preflight)
-    hops = desk.settings.trusted_proxies
+    hops = container.settings.trusted_proxies
     # Flask's own way to stand before an application is to take the place of this method.
     app.wsgi_app = FrontDoor(app.wsgi_app)  # type: ignore[method-assign]
     if hops:
@@ -86,7 +86,7 @@ def create_app(desk: Desk | None = None) -> Flask:
     return app
 
 
-def describe(app: Flask) -> DescribedApi:
+def register_api(app: Flask) -> DescribedApi:
     """Register every resource, with its description in /openapi.json."""
     api = DescribedApi(
         app,
@@ -102,16 +102,16 @@ def describe(app: Flask) -> DescribedApi:
     return api
 
 
-def _cut_short(_error: Exception) -> Response:
+def _handle_truncated_body(_error: Exception) -> Response:
     # The body is read while the request is answered, so its faults show only here.
     return problem(400, "bad_request", "The body ended early or is not in the chunks that it promised.")
 
 
-def _begin() -> None:
+def _check_body_size() -> None:
     g.request_id = request.environ.get(REQUEST_ID)
     # Flask itself looks at the length only when a view reads the body, and some never do. A body that comes in
     # chunks names no length: it would be cut off at the limit without a word, so it is read to one byte beyond.
-    largest = LARGER_BODY_BYTES.get(request.endpoint or "", LARGEST_BODY_BYTES)
+    largest = MAX_BODY_BYTES_BY_ENDPOINT.get(request.endpoint or "", MAX_BODY_BYTES)
     request.max_content_length = largest + 1
     if "CONTENT_LENGTH" in request.environ:
         length = request.content_length or 0

@@ -14,11 +14,11 @@ from service.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class Container:
     """The newsroom's support desk, as `service.wiring` builds it once for each process.
 
     There is a mailer for each connection that a worker may open for reminders, and one for notices, which must not
-    wait behind them. `gateway_events` tells what happens at a gateway that is not ours. `worker_id` is what this
+    wait behind them. `event_source` tells what happens at a gateway that is not ours. `worker_id` is what this
     process signs with.
     """
 
@@ -26,18 +26,18 @@ class Desk:
     database: Database
     clock: Clock
     gateway: Gateway
-    gateway_events: EventSource | None
-    mailers: tuple[Mailer, ...]
-    notice_mailer: Mailer
-    breaker: Breaker
+    event_source: EventSource | None
+    reminder_mailers: tuple[Mailer, ...]
+    notification_mailer: Mailer
+    smtp_breaker: Breaker
     worker_id: uuid.UUID
-    throttle: Throttle
-    mail_reporters: Mapping[str, MailReporter]
-    shelf: CampaignShelf
-    links: Links
+    rate_limiter: Throttle
+    email_webhooks: Mapping[str, MailReporter]
+    campaign_cache: CampaignShelf
+    urls: Links
 
     @property
-    def lease(self) -> datetime.timedelta:
+    def lease_duration(self) -> datetime.timedelta:
         """How long a worker keeps what it claimed without a sign of life."""
         return datetime.timedelta(seconds=self.settings.mail.lease_seconds)
 

@@ -7,52 +7,52 @@ from typing import cast
 from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
 
-from service.desk import Desk
+from service.desk import Container
 
-EXTENSION = "mainstay"
+EXTENSION_KEY = "mainstay"
 FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 
 
-def put_desk(app: Flask, desk: Desk) -> None:
+def init_app(app: Flask, container: Container) -> None:
     """Give an app its desk."""
-    app.extensions[EXTENSION] = desk
+    app.extensions[EXTENSION_KEY] = container
 
 
-def current_desk() -> Desk:
+def current_container() -> Container:
     """Return the desk of the app that serves the current request."""
-    return cast("Desk", current_app.extensions[EXTENSION])
+    return cast("Container", current_app.extensions[EXTENSION_KEY])
 
 
 def transaction() -> AbstractContextManager[Session]:
     """Open a transaction that commits at the end of its block."""
-    return current_desk().database.transaction()
+    return current_container().database.transaction()
 
 
-def reading() -> AbstractContextManager[Session]:
+def read_only() -> AbstractContextManager[Session]:
     """Open a session that cannot change anything."""
-    return current_desk().database.reading()
+    return current_container().database.reading()
 
 
-def count_request(action: str) -> None:
+def check_rate_limit(action: str) -> None:
     """Count this request against its client's limit; the client is the network address that sent it.
 
     Raises:
         TooManyRequests: with the seconds to wait.
     """
-    current_desk().throttle.check(action, _network(request.remote_addr or "unknown"))
+    current_container().rate_limiter.check(action, _client_network(request.remote_addr or "unknown"))
 
 
-def count_sign_in(address: str) -> None:
+def check_sign_in_rate_limit(address: str) -> None:
     """Count a wish to sign in, by the network that it came from and by the normalised address that it names.
 
     Raises:
         TooManyRequests: with the seconds to wait, whether or not the address is anyone's whom we know.
     """
-    count_request("sign_in_by_network")
-    current_desk().throttle.check("sign_in_by_address", address.lower())
+    check_rate_limit("sign_in_by_network")
+    current_container().rate_limiter.check("sign_in_by_address", address.lower())
 
 
-def _network(address: str) -> str:
+def _client_network(address: str) -> str:
     """Return the address, or of IPv6 the network that one household has to itself (RFC 6177): 64 bits."""
     try:
         parsed = ipaddress.ip_address(address)
@@ -61,11 +61,11 @@ def _network(address: str) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
-def is_from_this_machine() -> bool:
+def is_local_request() -> bool:
     """Whether the request comes from the machine that the service runs on."""
     # A proxy on this machine that we were not told of would make the whole world look local.
     forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
-    if forwarded and not current_desk().settings.trusted_proxies:
+    if forwarded and not current_container().settings.trusted_proxies:
         return False
     try:
         return ipaddress.ip_address(request.remote_addr or "").is_loopback

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from service.db.keyring import Keyring
 from service.db.session import Database, make_engine
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.links import Links
@@ -21,30 +21,32 @@ from service.gateways.throttle import OpenThrottle, WindowThrottle
 from service.settings import Settings
 
 
-def build_desk(
+def build_container(
     settings: Settings,
     *,
     clock: Clock = utc_now,
     engine_for: Callable[[Settings, Keyring], Engine] = make_engine,
-) -> Desk:
+) -> Container:
     """Return a desk; nothing is connected before it is used."""
     keyring = Keyring(settings.secret_keys)
     database = Database(engine_for(settings, keyring))
     gateway, gateway_events = _gateway(settings, keyring, clock)
-    return Desk(
+    return Container(
         settings=settings,
         database=database,
         clock=clock,
         gateway=gateway,
-        gateway_events=gateway_events,
-        mailers=tuple(_mailer(settings, database, clock) for _ in range(_connections(settings))),
-        notice_mailer=_mailer(settings, database, clock),
-        breaker=Breaker(),
+        event_source=gateway_events,
+        reminder_mailers=tuple(
+            _mailer(settings, database, clock) for _ in range(_smtp_connection_count(settings))
+        ),
+        notification_mailer=_mailer(settings, database, clock),
+        smtp_breaker=Breaker(),
         worker_id=uuid.uuid4(),
-        throttle=_throttle(settings, keyring),
-        mail_reporters=mail_reporters(settings.mail),
-        shelf=CampaignShelf(database.reading),
-        links=Links(settings.public_url),
+        rate_limiter=_rate_limiter(settings, keyring),
+        email_webhooks=mail_reporters(settings.mail),
+        campaign_cache=CampaignShelf(database.reading),
+        urls=Links(settings.public_url),
     )
 
 
@@ -65,11 +67,11 @@ def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
     return SmtpMailer(mail.server, writer, per_connection=mail.per_connection)
 
 
-def _connections(settings: Settings) -> int:
+def _smtp_connection_count(settings: Settings) -> int:
     return 1 if settings.keeps_mail else settings.mail.connections
 
 
-def _throttle(settings: Settings, keyring: Keyring) -> Throttle:
+def _rate_limiter(settings: Settings, keyring: Keyring) -> Throttle:
     if settings.rate_limit is None:
         return OpenThrottle()
     return WindowThrottle(settings.rate_limit, keyring, redis_url=settings.redis_url)

@@ -23,17 +23,17 @@ from service.db.keyring import Keyring
 from service.db.migration import migrate
 from service.db.session import make_engine
 from service.db.tables import Base
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import CampaignTerms, apply_campaign, read_terms
 from service.settings import Settings, read_settings
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.postgres import PostgresServer
 from tests.sharing import Sharing
 
-SERVER = "MAINSTAY_TEST_SERVER"
+SERVER_ENV = "MAINSTAY_TEST_SERVER"
 PUBLIC_URL = "http://desk.test"
-DELETE_ALL = ";".join(f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables))
+DELETE_ALL_SQL = ";".join(f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = os.environ.get("TEST_DATABASE_URL")
     if given is None:
         config.mainstay_server = PostgresServer()
-    os.environ[SERVER] = given or config.mainstay_server.url
+    os.environ[SERVER_ENV] = given or config.mainstay_server.url
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -60,7 +60,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing
 
 def make_database(name: str) -> str:
     """Create an empty database on the tests' server and return its URL."""
-    server = make_url(os.environ[SERVER].replace("postgres://", "postgresql://", 1))
+    server = make_url(os.environ[SERVER_ENV].replace("postgres://", "postgresql://", 1))
     server = server.set(drivername="postgresql+psycopg")
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -80,9 +80,9 @@ def worker_id(request: pytest.FixtureRequest) -> str:
 def migrated_database(worker_id: str) -> str:
     """Return the URL of this test process's database, with the schema that the migrations build."""
     url = make_database(f"mainstay_test_{worker_id}")
-    desk = build_desk(settings_for(url))
-    migrate(desk.database.engine)
-    desk.database.engine.dispose()
+    container = build_container(settings_for(url))
+    migrate(container.database.engine)
+    container.database.engine.dispose()
     return url
 
 
@@ -99,18 +99,18 @@ def settings_for(database_url: str, **changes: str) -> Settings:
     )
 
 
-def empty(desk: Desk) -> None:
+def reset_database(container: Container) -> None:
     """Leave nothing in the database but the demo campaign.
 
     By DELETE, because TRUNCATE makes new files for every table, which takes longer than most tests.
     """
-    with desk.database.transaction() as session:
-        session.execute(text(DELETE_ALL))
-        apply_campaign(session, demo_terms(), now=desk.clock())
+    with container.database.transaction() as session:
+        session.execute(text(DELETE_ALL_SQL))
+        apply_campaign(session, demo_campaign(), now=container.clock())
 
 
 @cache
-def demo_terms() -> CampaignTerms:
+def demo_campaign() -> CampaignTerms:
     """Return the demo campaign."""
     return read_terms(read_campaign_file(DEMO_CAMPAIGN))
 
@@ -128,7 +128,7 @@ def settings(migrated_database: str) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def lasting_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
+def cached_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
     """Return a function that makes an engine as the service does, but once for all tests with the same keys.
 
     A new engine would connect and compile every statement anew, which is not what the tests are about.
@@ -147,17 +147,19 @@ def lasting_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
 
 
 @pytest.fixture
-def desk(settings: Settings, clock: Clock, lasting_engine: Callable[[Settings, Keyring], Engine]) -> Desk:
+def container(
+    settings: Settings, clock: Clock, lasting_engine: Callable[[Settings, Keyring], Engine]
+) -> Container:
     """Return a desk on real PostgreSQL, with the outbox mailer and the demo campaign."""
-    desk = build_desk(settings, clock=clock, engine_for=lasting_engine)
-    empty(desk)
-    return desk
+    container = build_container(settings, clock=clock, engine_for=lasting_engine)
+    reset_database(container)
+    return container
 
 
 @pytest.fixture
-def app(desk: Desk) -> Flask:
+def app(container: Container) -> Flask:
     """Return the web application on that desk."""
-    return create_app(desk)
+    return create_app(container)
 
 
 @pytest.fixture

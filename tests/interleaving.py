@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from service.desk import Desk
+from service.desk import Container
 
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -67,10 +67,10 @@ def interleaving(engine: Engine) -> Iterator[Interleaving]:
     between.check_all_ran()
 
 
-def must_wait(desk: Desk, deed: Callable[[Session], object]) -> bool:
+def must_wait(container: Container, deed: Callable[[Session], object]) -> bool:
     """Try a deed in a transaction of its own; return whether a lock of another kept it from being done."""
     try:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '100ms'"))
             deed(session)
     except OperationalError as error:

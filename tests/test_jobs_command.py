@@ -9,9 +9,9 @@ from jobs.record import JobRecord
 from jobs.schedule import Job
 from jobs.worker import run_once
 from service.commands.migrate import migrate_and_seed
-from service.desk import Desk
+from service.desk import Container
 from service.domain.watch.job_record import begin_run
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.command_line import assert_refused, mainstay
 from tests.conftest import settings_for
@@ -25,32 +25,32 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def desk(url: str, clock: Clock) -> Desk:
+def container(url: str, clock: Clock) -> Container:
     """Return a desk on the file that the command will read."""
-    desk = build_desk(settings_for(url), clock=clock)
-    migrate_and_seed(desk)
-    yield desk
-    desk.database.engine.dispose()
+    container = build_container(settings_for(url), clock=clock)
+    migrate_and_seed(container)
+    yield container
+    container.database.engine.dispose()
 
 
 def work(
-    desk: Desk, clock: Clock, name: str, *, seconds: float, counts=None, error: Exception | None = None
+    container: Container, clock: Clock, name: str, *, seconds: float, counts=None, error: Exception | None = None
 ) -> None:
     """Let a job run for so long and end so."""
 
-    def run(_desk: Desk, _stop: threading.Event):
+    def run(_container: Container, _stop: threading.Event):
         clock.advance(seconds=seconds)
         if error:
             raise error
         return counts
 
-    run_once(Job(name, run, 5), desk, JobRecord(desk), GO_ON)
+    run_once(Job(name, run, 5), container, JobRecord(container), GO_ON)
 
 
-def test_the_latest_runs_are_a_table_that_says_what_each_did(desk: Desk, clock: Clock, url: str) -> None:
-    work(desk, clock, "send_reminders", seconds=75, counts={"sent": 500, "handed_back": 2})
-    work(desk, clock, "send_reminders", seconds=2, error=ConnectionResetError("reader@news.example is gone"))
-    work(desk, clock, "expire_pledges", seconds=0.25, counts={"expired": 0})
+def test_the_latest_runs_are_a_table_that_says_what_each_did(container: Container, clock: Clock, url: str) -> None:
+    work(container, clock, "send_reminders", seconds=75, counts={"sent": 500, "handed_back": 2})
+    work(container, clock, "send_reminders", seconds=2, error=ConnectionResetError("reader@news.example is gone"))
+    work(container, clock, "expire_pledges", seconds=0.25, counts={"expired": 0})
     shown = mainstay("jobs", DATABASE_URL=url)
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.splitlines() == [
@@ -61,31 +61,31 @@ def test_the_latest_runs_are_a_table_that_says_what_each_did(desk: Desk, clock: 
     ]
 
 
-def test_a_run_still_at_work_shows_how_long_it_has_been(desk: Desk, clock: Clock, url: str) -> None:
-    with desk.database.transaction() as session:
-        begin_run(session, "send_reminders", worker=desk.worker_id, now=clock())
+def test_a_run_still_at_work_shows_how_long_it_has_been(container: Container, clock: Clock, url: str) -> None:
+    with container.database.transaction() as session:
+        begin_run(session, "send_reminders", worker=container.worker_id, now=clock())
     shown = mainstay("jobs", DATABASE_URL=url).stdout.splitlines()[1]
     assert shown.split()[2] == "send_reminders"
     assert shown.endswith("running")
 
 
-def test_one_job_or_fewer_runs_may_be_asked_for(desk: Desk, clock: Clock, url: str) -> None:
+def test_one_job_or_fewer_runs_may_be_asked_for(container: Container, clock: Clock, url: str) -> None:
     for number in range(1, 4):
-        work(desk, clock, "send_reminders", seconds=1, counts={"sent": number})
-        work(desk, clock, "expire_pledges", seconds=1, counts={"expired": number})
+        work(container, clock, "send_reminders", seconds=1, counts={"sent": number})
+        work(container, clock, "expire_pledges", seconds=1, counts={"expired": number})
     told = mainstay("jobs", "--job", "send_reminders", "--limit", "2", DATABASE_URL=url).stdout.splitlines()
     assert [line.split("  ")[-1].strip() for line in told[1:]] == ["sent 3", "sent 2"]
     assert len(mainstay("jobs", "--limit", "5", DATABASE_URL=url).stdout.splitlines()) == 6
 
 
-def test_without_any_run_it_says_how_to_start_a_worker(desk: Desk, url: str) -> None:
+def test_without_any_run_it_says_how_to_start_a_worker(container: Container, url: str) -> None:
     told = mainstay("jobs", DATABASE_URL=url)
     assert (told.exit_code, told.stdout) == (0, "No worker has run yet; start one with mainstay worker.\n")
     assert mainstay("jobs", "--job", "send_reminders", DATABASE_URL=url).stdout == told.stdout
 
 
-def test_a_job_that_never_ran_is_told_from_no_worker_at_all(desk: Desk, clock: Clock, url: str) -> None:
-    work(desk, clock, "expire_pledges", seconds=1, counts={})
+def test_a_job_that_never_ran_is_told_from_no_worker_at_all(container: Container, clock: Clock, url: str) -> None:
+    work(container, clock, "expire_pledges", seconds=1, counts={})
     told = mainstay("jobs", "--job", "pledges", DATABASE_URL=url)
     assert told.stdout == "No run of pledges is on record; mainstay jobs shows those of every job.\n"
 

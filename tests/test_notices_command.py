@@ -9,7 +9,7 @@ from sqlalchemy import select
 from schemas.vocabulary import NoticeKind
 from service.cli import cli
 from service.db.audit_entry import AuditEntry
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from service.domain.ports import MailRefused, NoticeLetter
 from tests.jobs.notices import find, put
 from tests.jobs.notices import run as send
@@ -19,11 +19,11 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(desk: Desk) -> Run:
+def run(container: Container) -> Run:
     def run(*arguments: str, typed: str | None = None) -> Result:
         settings = {
-            "DATABASE_URL": desk.settings.database_url,
-            "SECRET_KEYS": ",".join(desk.settings.secret_keys),
+            "DATABASE_URL": container.settings.database_url,
+            "SECRET_KEYS": ",".join(container.settings.secret_keys),
         }
         return CliRunner().invoke(cli, ["notices", *arguments], env=settings, input=typed)
 
@@ -36,46 +36,46 @@ def clock():
     return utc_now
 
 
-def fail(desk: Desk, kind: NoticeKind, reason: str):
+def fail(container: Container, kind: NoticeKind, reason: str):
     def refuse(_: NoticeLetter) -> None:
         raise MailRefused(reason)
 
-    notice_id = put(desk, kind)
-    send(desk, Post(refuse))
+    notice_id = put(container, kind)
+    send(container, Post(refuse))
     return notice_id
 
 
-def test_without_a_failure_it_says_so(desk: Desk, run: Run) -> None:
-    put(desk, NoticeKind.RECEIPT)
+def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
+    put(container, NoticeKind.RECEIPT)
     assert run("list").stderr == "No notice has failed.\n"
     result = run("retry")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "No such notice has failed.\n"
 
 
-def test_failures_are_counted_by_kind_and_reason_and_name_nobody(desk: Desk, run: Run) -> None:
+def test_failures_are_counted_by_kind_and_reason_and_name_nobody(container: Container, run: Run) -> None:
     for _ in range(2):
-        fail(desk, NoticeKind.RECEIPT, "recipient refused (550)")
-    fail(desk, NoticeKind.ENDED, "too large (552)")
+        fail(container, NoticeKind.RECEIPT, "recipient refused (550)")
+    fail(container, NoticeKind.ENDED, "too large (552)")
     assert run("list").stdout == "       2  receipt  recipient refused (550)\n       1  ended  too large (552)\n"
     assert run("list", "--kind", "ended").stdout == "       1  ended  too large (552)\n"
 
 
-def test_what_failed_is_sent_back_once_somebody_says_yes(desk: Desk, run: Run) -> None:
+def test_what_failed_is_sent_back_once_somebody_says_yes(container: Container, run: Run) -> None:
     receipt, ended = (
-        fail(desk, NoticeKind.RECEIPT, "refused (550)"),
-        fail(desk, NoticeKind.ENDED, "too large (552)"),
+        fail(container, NoticeKind.RECEIPT, "refused (550)"),
+        fail(container, NoticeKind.ENDED, "too large (552)"),
     )
     assert run("retry", typed="n\n").exit_code == 1
-    assert find(desk, receipt).status == "failed"
+    assert find(container, receipt).status == "failed"
     assert run("retry", "--reason", "refused", "--yes").stdout == "Sent 1 notice back into the queue.\n"
-    assert (find(desk, receipt).status, find(desk, receipt).attempts) == ("scheduled", 0)
-    assert find(desk, ended).status == "failed"
+    assert (find(container, receipt).status, find(container, receipt).attempts) == ("scheduled", 0)
+    assert find(container, ended).status == "failed"
     post = Post()
-    send(desk, post)
+    send(container, post)
     assert len(post.letters) == 1
-    assert find(desk, receipt).status == "sent"
-    with desk.database.reading() as session:
+    assert find(container, receipt).status == "sent"
+    with container.database.reading() as session:
         assert [entry.action for entry in session.scalars(select(AuditEntry))] == ["retry_notices"]
 
 

@@ -12,7 +12,7 @@ from service.cli import cli
 from service.db.audit_entry import AuditEntry
 from service.db.delivery import Delivery
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs.posts import find, history
@@ -21,45 +21,45 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(desk: Desk) -> Run:
+def run(container: Container) -> Run:
     def run(*arguments: str, typed: str | None = None) -> Result:
         settings = {
-            "DATABASE_URL": desk.settings.database_url,
-            "SECRET_KEYS": ",".join(desk.settings.secret_keys),
+            "DATABASE_URL": container.settings.database_url,
+            "SECRET_KEYS": ",".join(container.settings.secret_keys),
         }
         return CliRunner().invoke(cli, ["reminders", *arguments], env=settings, input=typed)
 
     return run
 
 
-def fail(desk: Desk, address: str, reason: str):
+def fail(container: Container, address: str, reason: str):
     """Make a reminder that failed after eight tries."""
-    reminder_id = ask(desk, address)
-    with desk.database.transaction() as session:
+    reminder_id = ask(container, address)
+    with container.database.transaction() as session:
         gone = {
             "status": ReminderStatus.FAILED,
             "reason": reason,
             "attempts": 8,
-            "due_at": desk.clock() - datetime.timedelta(days=2),
+            "due_at": container.clock() - datetime.timedelta(days=2),
         }
         session.execute(update(Reminder).where(Reminder.id == reminder_id).values(gone))
         tried = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
-        session.add(Delivery(reminder_id=reminder_id, began_at=desk.clock(), **tried))
+        session.add(Delivery(reminder_id=reminder_id, began_at=container.clock(), **tried))
     return reminder_id
 
 
-def test_without_a_failure_it_says_so(desk: Desk, run: Run) -> None:
-    ask(desk, "a@news.example")
+def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
+    ask(container, "a@news.example")
     assert run("failed").stderr == "No reminder has failed.\n"
     result = run("retry")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "No such reminder has failed.\n"
 
 
-def test_failures_are_counted_by_reason_the_most_first(desk: Desk, run: Run) -> None:
-    fail(desk, "a@news.example", "recipient refused (550)")
+def test_failures_are_counted_by_reason_the_most_first(container: Container, run: Run) -> None:
+    fail(container, "a@news.example", "recipient refused (550)")
     for number in range(3):
-        fail(desk, f"b{number}@news.example", "recipient refused for now (450)")
+        fail(container, f"b{number}@news.example", "recipient refused for now (450)")
     lines = [line.split(maxsplit=2) for line in run("failed").stdout.splitlines()]
     assert lines == [
         ["3", "default", "recipient refused for now (450)"],
@@ -68,35 +68,37 @@ def test_failures_are_counted_by_reason_the_most_first(desk: Desk, run: Run) -> 
     assert run("failed", "--campaign", "elsewhere").stderr == "No reminder has failed.\n"
 
 
-def test_only_those_of_the_reason_go_back_with_all_their_tries(desk: Desk, run: Run, clock: Clock) -> None:
+def test_only_those_of_the_reason_go_back_with_all_their_tries(
+    container: Container, run: Run, clock: Clock
+) -> None:
     mended, other = (
-        fail(desk, "a@news.example", "could not be written: its row makes no letter"),
-        fail(desk, "b@news.example", "100% refused"),
+        fail(container, "a@news.example", "could not be written: its row makes no letter"),
+        fail(container, "b@news.example", "100% refused"),
     )
     result = run("retry", "--reason", "could not", typed="y\n")
     assert result.exit_code == 0
     assert result.stdout == "Sent 1 reminder back into the queue.\n"
-    assert (find(desk, mended).status, find(desk, mended).attempts) == (ReminderStatus.SCHEDULED, 0)
-    assert history(desk, mended)[-1] == ("send_back", "scheduled")
-    assert find(desk, other).status == ReminderStatus.FAILED
-    with desk.database.reading() as session:
+    assert (find(container, mended).status, find(container, mended).attempts) == (ReminderStatus.SCHEDULED, 0)
+    assert history(container, mended)[-1] == ("send_back", "scheduled")
+    assert find(container, other).status == ReminderStatus.FAILED
+    with container.database.reading() as session:
         assert session.get_one(Delivery, (mended, 1)).attempts == 0
         assert session.scalars(select(AuditEntry)).one().details == {"returned": 1}
     # A reason is taken as it is written, and is no pattern.
     assert run("retry", "--reason", "%", "--yes").stderr == "No such reminder has failed.\n"
 
 
-def test_who_says_no_changes_nothing(desk: Desk, run: Run) -> None:
-    failed = fail(desk, "a@news.example", "refused")
+def test_who_says_no_changes_nothing(container: Container, run: Run) -> None:
+    failed = fail(container, "a@news.example", "refused")
     result = run("retry", typed="n\n")
     assert result.exit_code == 1
     assert "Send 1 reminder back?" in result.stderr
-    assert find(desk, failed).status == ReminderStatus.FAILED
+    assert find(container, failed).status == ReminderStatus.FAILED
 
 
-def test_thousands_go_back_in_many_small_steps(desk: Desk, run: Run) -> None:
-    failed = fail(desk, "a@news.example", "refused")
-    with desk.database.transaction() as session:
+def test_thousands_go_back_in_many_small_steps(container: Container, run: Run) -> None:
+    failed = fail(container, "a@news.example", "refused")
+    with container.database.transaction() as session:
         columns = [
             column.name for column in Reminder.__table__.columns if column.name not in ("id", "supporter_id")
         ]

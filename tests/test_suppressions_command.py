@@ -12,7 +12,7 @@ from schemas.vocabulary import Suppressed
 from service.cli import cli
 from service.db.suppression import EVERYWHERE
 from service.domain.suppression import suppress
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.command_line import KEYS, assert_refused, mainstay
 from tests.conftest import settings_for
 
@@ -28,8 +28,8 @@ def file(tmp_path: Path) -> Path:
     file = tmp_path / "mainstay.db"
     url = f"sqlite:///{file}"
     assert mainstay("migrate", DATABASE_URL=url).exit_code == 0
-    desk = build_desk(settings_for(url, SECRET_KEYS=KEYS))
-    with desk.database.transaction() as session:
+    container = build_container(settings_for(url, SECRET_KEYS=KEYS))
+    with container.database.transaction() as session:
         said = [
             (READER, Suppressed.COMPLAINT, EVERYWHERE),
             (READER, Suppressed.UNSUBSCRIBE, "default"),
@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
         ]
         for minutes, (address, reason, scope) in enumerate(said):
             suppress(session, address, reason=reason, now=NOON + datetime.timedelta(minutes=minutes), scope=scope)
-    desk.database.engine.dispose()
+    container.database.engine.dispose()
     return file
 
 

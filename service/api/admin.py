@@ -15,7 +15,7 @@ from service.domain.reminders.failures import retry_reminder
 from service.domain.reminders.listing import ReminderFilter, list_reminders
 from service.domain.reminders.promise import SetReminder, promise_of
 from service.domain.watch.summary import summarise
-from service.web import current_desk, reading, transaction
+from service.web import current_container, read_only, transaction
 
 admin = ResourceBlueprint("staff", __name__, url_prefix="/v1/admin", description="For the newsroom's staff.")
 
@@ -35,7 +35,7 @@ class ReminderListQuery(ReminderQuery, PageQuery):
 def show_pledges(query: dict[str, Any]) -> Page:
     """List pledges, the newest first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
-    with reading() as session:
+    with read_only() as session:
         return list_pledges(session, PledgeFilter(**query), limit=limit, cursor=cursor)
 
 
@@ -46,7 +46,7 @@ def show_pledges(query: dict[str, Any]) -> Page:
 def show_reminders(query: dict[str, Any]) -> Page:
     """List reminders, the newest first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
-    with reading() as session:
+    with read_only() as session:
         return list_reminders(session, ReminderFilter(**query), limit=limit, cursor=cursor)
 
 
@@ -55,7 +55,7 @@ def show_reminders(query: dict[str, Any]) -> Page:
 @admin.response(200, ReminderResponse)
 def send_reminder_back(reminder_id: uuid.UUID) -> SetReminder:
     """Send a failed reminder back into the queue."""
-    now = current_desk().clock()
+    now = current_container().clock()
     with transaction() as session:
         reminder = retry_reminder(session, reminder_id, now=now)
         audit(session, "retry_reminder", {"reminder": str(reminder_id)}, now=now)
@@ -67,5 +67,5 @@ def send_reminder_back(reminder_id: uuid.UUID) -> SetReminder:
 @admin.response(200, SummaryResponse)
 def show_summary() -> dict[str, Any]:
     """Show how the desk stands, in numbers."""
-    with reading() as session:
-        return summarise(session, now=current_desk().clock())
+    with read_only() as session:
+        return summarise(session, now=current_container().clock())

@@ -6,7 +6,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import audit, staff_only
 from service.domain.addresses import normalise_address
 from service.domain.supporters import erase_supporter
-from service.web import current_desk, transaction
+from service.web import current_container, transaction
 
 erasures = ResourceBlueprint(
     "erasures", __name__, url_prefix="/v1/admin/erasures", description="Forgetting a reader."
@@ -19,7 +19,7 @@ erasures = ResourceBlueprint(
 @erasures.response(200, ErasureResponse)
 def erase_reader(request: dict[str, str]) -> dict[str, int]:
     """Delete a reader's address and reminders, and unlink their pledges; the books keep the sums."""
-    now = current_desk().clock()
+    now = current_container().clock()
     with transaction() as session:
         pledges, reminders = erase_supporter(session, normalise_address(request["email"]), now=now)
         audit(session, "erase_reader", {"pledges": pledges, "reminders": reminders}, now=now)

@@ -13,7 +13,7 @@ from service.db.gateway_event import GatewayEvent
 from service.domain.events.inbox import EventFilter, list_events
 from service.domain.events.working import apply_again
 from service.domain.pagination import Page
-from service.web import current_desk, reading, transaction
+from service.web import current_container, read_only, transaction
 
 admin_events = ResourceBlueprint(
     "gateway events", __name__, url_prefix="/v1/admin/events", description="What gateways told us."
@@ -31,7 +31,7 @@ class EventListQuery(EventQuery, PageQuery):
 def show_events(query: dict[str, Any]) -> Page:
     """List events, those that came last first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
-    with reading() as session:
+    with read_only() as session:
         return list_events(session, EventFilter(**query), limit=limit, cursor=cursor)
 
 
@@ -40,9 +40,9 @@ def show_events(query: dict[str, Any]) -> Page:
 @admin_events.response(200, EventItem)
 def apply_event_again(event_id: uuid.UUID) -> GatewayEvent:
     """Apply an event again, once the cause for which it was parked is gone."""
-    desk = current_desk()
-    if desk.gateway_events is None:
+    container = current_container()
+    if container.event_source is None:
         raise Refusal(404, *HTTP_CODES[404])
     with transaction() as session:
-        audit(session, "apply_event", {"event": str(event_id)}, now=desk.clock())
-    return apply_again(desk.database.transaction, desk.gateway_events, event_id, clock=desk.clock)
+        audit(session, "apply_event", {"event": str(event_id)}, now=container.clock())
+    return apply_again(container.database.transaction, container.event_source, event_id, clock=container.clock)

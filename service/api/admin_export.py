@@ -12,7 +12,7 @@ from service.api.staff_access import audit, staff_only
 from service.db.session import Database
 from service.domain.pledges.export import CONTENT_TYPES, write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
-from service.web import current_desk, transaction
+from service.web import current_container, transaction
 
 exports = ResourceBlueprint("export", __name__, url_prefix="/v1/admin/pledges", description="Pledges as a file.")
 
@@ -26,12 +26,12 @@ KINDS = {content_type.partition(";")[0]: {"schema": FILE} for content_type in CO
 @exports.doc(responses={"200": {"description": "The file.", "content": KINDS}})
 def export_pledges(query: dict[str, Any]) -> Response:
     """Download pledges with their readers' addresses; written to the audit log before the first byte."""
-    desk = current_desk()
-    kind, now = query.pop("format"), desk.clock()
+    container = current_container()
+    kind, now = query.pop("format"), container.clock()
     asked = {name: str(value) for name, value in query.items()}
     with transaction() as session:
         audit(session, "export_pledges", {"format": kind, **asked}, now=now)
-    response = Response(_pieces(desk.database, kind, PledgeFilter(**query)), content_type=CONTENT_TYPES[kind])
+    response = Response(_pieces(container.database, kind, PledgeFilter(**query)), content_type=CONTENT_TYPES[kind])
     response.headers["Content-Disposition"] = f'attachment; filename="pledges-{now:%Y-%m-%d}.{kind}"'
     response.headers["Cache-Control"] = "no-store"
     return response

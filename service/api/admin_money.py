@@ -14,7 +14,7 @@ from service.domain.ledger.listing import list_payments
 from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.making import charge_of, find_pledge
 from service.domain.pledges.refunding import refund_payment
-from service.web import current_desk, reading, transaction
+from service.web import current_container, read_only, transaction
 
 admin_money = ResourceBlueprint(
     "money", __name__, url_prefix="/v1/admin", description="What staff do about money."
@@ -26,7 +26,7 @@ admin_money = ResourceBlueprint(
 @admin_money.response(200, PaymentList)
 def show_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
     """List all payments of a pledge, with what became of each."""
-    with reading() as session:
+    with read_only() as session:
         find_pledge(session, pledge_id)
         return {"items": list_payments(session, pledge_id)}
 
@@ -36,10 +36,10 @@ def show_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
 @admin_money.response(200, PledgeResponse)
 def end_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
     """End a recurring pledge, for good and from now on; its reader is told."""
-    desk = current_desk()
+    container = current_container()
     with transaction() as session:
-        audit(session, "cancel_pledge", {"pledge": str(pledge_id)}, now=desk.clock())
-    pledge = cancel_pledge(desk.database.transaction, desk.gateway, pledge_id, clock=desk.clock)
+        audit(session, "cancel_pledge", {"pledge": str(pledge_id)}, now=container.clock())
+    pledge = cancel_pledge(container.database.transaction, container.gateway, pledge_id, clock=container.clock)
     return {
         "id": pledge.id,
         "status": pledge.status,
@@ -59,10 +59,15 @@ def end_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
 @admin_money.response(200, RefundResponse)
 def send_back(wish: dict[str, int], payment_id: uuid.UUID) -> Refund:
     """Send back an amount of a payment, or all that is left of it."""
-    desk, amount, key = current_desk(), wish.get("amount"), idempotency_key()
+    container, amount, key = current_container(), wish.get("amount"), idempotency_key()
     with transaction() as session:
         wanted = {"payment": str(payment_id), "amount": amount}
-        audit(session, "refund_payment", wanted, now=desk.clock())
+        audit(session, "refund_payment", wanted, now=container.clock())
     return refund_payment(
-        desk.database.transaction, desk.gateway, payment_id, amount_minor=amount, key=key, clock=desk.clock
+        container.database.transaction,
+        container.gateway,
+        payment_id,
+        amount_minor=amount,
+        key=key,
+        clock=container.clock,
     )

@@ -15,7 +15,7 @@ from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
 from service.domain.campaigns.terms import campaign_terms
 from service.domain.money.currencies import exponent, find_locale
-from service.web import current_desk
+from service.web import current_container
 
 CACHE = "public, max-age=60, stale-while-revalidate=600"
 
@@ -31,7 +31,7 @@ open_to_listed_origins(campaigns)
 @campaigns.alt_response(304, description="Not modified")
 def show_campaign(slug: str) -> Response:
     """Show a campaign's text and choices, in the reader's language where there is one."""
-    copy = current_desk().shelf.copy(slug)
+    copy = current_container().campaign_cache.copy(slug)
     campaign, answers = copy.campaign, copy.answers
     hold_against_page(campaign)
     wished = request.args.get("lang") if request.query_string else None
@@ -63,7 +63,7 @@ def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
         "lang": lang,
         "other_currencies": [other | _scale(other["currency"]) for other in terms["other_currencies"]],
         "reminder": terms["reminder"] | {"options": options},
-        "support_url": current_desk().links.support_page(campaign),
+        "support_url": current_container().urls.support_page(campaign),
         "texts": widget_texts(lang, campaign.texts) | more | offer,
     }
     return terms | _scale(campaign.currency) | answer
@@ -71,4 +71,4 @@ def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
 
 def _scale(currency: str) -> dict[str, int]:
     """Return how a currency is divided, and in which steps our gateway charges it."""
-    return {"exponent": exponent(currency), "step": current_desk().gateway.limits(currency).step_minor}
+    return {"exponent": exponent(currency), "step": current_container().gateway.limits(currency).step_minor}

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.db.campaign import Campaign
 from service.domain.campaigns.origins import allows_origin, any_campaign_allows, check_origin
-from service.web import current_desk, reading
+from service.web import current_container, read_only
 
 EXPOSED = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
 OPEN_TO_ALL = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED)]
@@ -29,7 +29,7 @@ def campaign_for_this_page(slug: str) -> Campaign:
     Raises:
         CampaignNotFound, OriginNotAllowed
     """
-    campaign = current_desk().shelf.campaign(slug)
+    campaign = current_container().campaign_cache.campaign(slug)
     hold_against_page(campaign)
     return campaign
 
@@ -41,7 +41,7 @@ def hold_against_page(campaign: Campaign) -> None:
         OriginNotAllowed
     """
     g.campaign = campaign
-    check_origin(campaign, request.headers.get("Origin"), own=current_desk().links.public_url)
+    check_origin(campaign, request.headers.get("Origin"), own=current_container().urls.public_url)
 
 
 def answer_preflight() -> Response | None:
@@ -76,7 +76,7 @@ def _allow(response: Response) -> Response:
 
 def _is_listed_anywhere(origin: str) -> bool:
     try:
-        with reading() as session:
+        with read_only() as session:
             return any_campaign_allows(session, origin)
     except SQLAlchemyError:
         # This runs after the answer is made; without the database there is no telling who may read it.

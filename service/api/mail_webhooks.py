@@ -7,7 +7,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_CODES, Refusal
 from service.domain.mail.reports import take_reports
 from service.domain.ports import UnreadableReport
-from service.web import current_desk, transaction
+from service.web import current_container, transaction
 
 mail_webhooks = ResourceBlueprint(
     "mail reports", __name__, url_prefix="/v1/webhooks/mail", description="What mail services report."
@@ -25,11 +25,11 @@ THEIR_BODY = {
 @mail_webhooks.response(200, MailReportResponse)
 def take_mail_report(service: str) -> dict[str, int]:
     """Let no more mail go to an address that bounced, complained or unsubscribed."""
-    desk = current_desk()
-    reporter = desk.mail_reporters.get(service)
+    container = current_container()
+    reporter = container.email_webhooks.get(service)
     if reporter is None:
         raise Refusal(404, *HTTP_CODES[404])
-    now, body = desk.clock(), request.get_data()
+    now, body = container.clock(), request.get_data()
     try:
         if not reporter.is_authentic(dict(request.headers), body, now):
             # Where the proof is a login, a program may ask for it as browsers do (RFC 9110, section 11.6.1).

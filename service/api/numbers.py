@@ -12,7 +12,7 @@ from service.domain.mail.tallies import tallies
 from service.domain.notice_mail.claims import longest_notice_wait
 from service.domain.watch.standing import KeptStanding, Standing
 from service.domain.watch.summary import last_beat
-from service.web import current_desk, reading
+from service.web import current_container, read_only
 
 
 class DeskNumbers(Collector):
@@ -20,8 +20,8 @@ class DeskNumbers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is true at this instant, and then what is counted less often."""
-        now = current_desk().clock()
-        with reading() as session:
+        now = current_container().clock()
+        with read_only() as session:
             beat, mails = last_beat(session), tallies(session)
             due, waited = count_due(session, now=now), longest_wait(session, now=now)
             told_late = longest_notice_wait(session, now=now)
@@ -50,7 +50,7 @@ class DeskNumbers(Collector):
                 "Time since a worker was last seen alive.",
                 value=(now - beat).total_seconds(),
             )
-        standing = kept_standing(current_desk().database).latest()
+        standing = kept_standing(current_container().database).latest()
         if standing is not None:
             yield from _standing(standing)
 

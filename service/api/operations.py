@@ -19,7 +19,7 @@ from service.domain.notice_mail.claims import longest_notice_wait
 from service.domain.ports import MailServerRefusesUs
 from service.domain.watch.job_record import SILENT_AFTER, latest_result
 from service.domain.watch.summary import last_beat
-from service.web import current_desk, is_from_this_machine, reading
+from service.web import current_container, is_local_request, read_only
 
 SENDING = "send_reminders"
 NOTIFYING = "send_notices"
@@ -56,7 +56,7 @@ def readyz() -> Response:
 
 def _ask(check: Callable[[Session], str], *, else_: str) -> str:
     try:
-        with reading() as session:
+        with read_only() as session:
             return check(session)
     except SQLAlchemyError:
         return else_
@@ -68,12 +68,12 @@ def _database(session: Session) -> str:
 
 
 def _migrations(_session: Session) -> str:
-    current = is_current(current_desk().database.engine)
+    current = is_current(current_container().database.engine)
     return "ok" if current else "the schema is not current; run mainstay migrate"
 
 
 def _payments() -> str:
-    stripe = current_desk().settings.stripe
+    stripe = current_container().settings.stripe
     if stripe is None or stripe.webhook_secrets:
         return "ok"
     return "nothing that Stripe sends is believed; run mainstay stripe setup and set STRIPE_WEBHOOK_SECRET"
@@ -83,16 +83,16 @@ def _worker(session: Session) -> str:
     beat = last_beat(session)
     if beat is None:
         return "no worker was ever seen; start mainstay worker"
-    age = current_desk().clock() - beat
+    age = current_container().clock() - beat
     return "ok" if age < SILENT_AFTER else f"no sign of life for {int(age.total_seconds())} seconds"
 
 
 def _reminders(session: Session) -> str:
-    return _unless_late("reminder", longest_wait(session, now=current_desk().clock()))
+    return _unless_late("reminder", longest_wait(session, now=current_container().clock()))
 
 
 def _notices(session: Session) -> str:
-    return _unless_late("notice", longest_notice_wait(session, now=current_desk().clock()))
+    return _unless_late("notice", longest_notice_wait(session, now=current_container().clock()))
 
 
 def _unless_late(noun: str, waited: datetime.timedelta | None) -> str:
@@ -104,7 +104,7 @@ def _unless_late(noun: str, waited: datetime.timedelta | None) -> str:
 
 def _mail(session: Session) -> str:
     # While nothing is due, nothing will be tried that could show that the server takes our mails again.
-    now = current_desk().clock()
+    now = current_container().clock()
     for job, waits in (
         (SENDING, longest_wait(session, now=now)),
         (NOTIFYING, longest_notice_wait(session, now=now)),
@@ -118,7 +118,7 @@ def _mail(session: Session) -> str:
 @operations.get("/metrics")
 def metrics() -> Response:
     """Give the desk's numbers as Prometheus text, to this machine or to a token with the scope `read`."""
-    if not is_from_this_machine():
+    if not is_local_request():
         require_scope(Scope.READ)
     registry = CollectorRegistry()
     registry.register(DeskNumbers())

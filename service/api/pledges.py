@@ -8,7 +8,7 @@ from service.api.blueprint import ResourceBlueprint, idempotency_key
 from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.making import PledgeWish, charge_of, find_pledge
-from service.web import count_request, current_desk, reading
+from service.web import check_rate_limit, current_container, read_only
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")
 open_to_listed_origins(pledges)
@@ -28,16 +28,16 @@ KEY_HEADER = {
 @pledges.response(201, OpenCheckoutResponse)
 def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]]:
     """Make a pledge and open the page where it is paid."""
-    count_request("pledge")
-    desk, campaign = current_desk(), campaign_for_this_page(wish["campaign"])
+    check_rate_limit("pledge")
+    container, campaign = current_container(), campaign_for_this_page(wish["campaign"])
     opened = open_checkout(
-        desk.database.transaction,
-        desk.gateway,
+        container.database.transaction,
+        container.gateway,
         campaign,
-        PledgeWish(**wish),
+        PledgeWish(**payload),
         key=idempotency_key(),
-        clock=desk.clock,
-        links=desk.links,
+        clock=container.clock,
+        links=container.urls,
     )
     return opened, 201, {"Idempotent-Replayed": "true"} if opened.replayed else {}
 
@@ -46,7 +46,7 @@ def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]
 @pledges.response(200, PledgeResponse)
 def show_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
     """Show where a pledge stands: nothing personal, ever."""
-    with reading() as session:
+    with read_only() as session:
         pledge = find_pledge(session, pledge_id)
         hold_against_page(pledge.campaign)
         return {

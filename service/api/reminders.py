@@ -11,7 +11,7 @@ from service.domain.reminders import asking as domain
 from service.domain.reminders import links as reminder_links
 from service.domain.reminders.asking import ReminderWish
 from service.domain.reminders.promise import SetReminder
-from service.web import count_request, current_desk, transaction
+from service.web import check_rate_limit, current_container, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")
 open_to_listed_origins(reminders)
@@ -22,16 +22,16 @@ open_to_listed_origins(reminders)
 @reminders.response(201, ReminderResponse)
 def set_reminder(wish: dict[str, Any]) -> SetReminder:
     """Ask to be reminded later."""
-    count_request("reminder")
-    desk, campaign = current_desk(), campaign_for_this_page(wish["campaign"])
+    check_rate_limit("reminder")
+    container, campaign = current_container(), campaign_for_this_page(wish["campaign"])
     with transaction() as session:
         return domain.set_reminder(
             session,
             campaign,
-            ReminderWish(**wish),
-            now=desk.clock(),
-            month_seconds=desk.settings.month_seconds,
-            gateway=desk.gateway,
+            ReminderWish(**payload),
+            now=container.clock(),
+            month_seconds=container.settings.month_seconds,
+            gateway=container.gateway,
         )
 
 
@@ -39,10 +39,10 @@ def set_reminder(wish: dict[str, Any]) -> SetReminder:
 @reminders.response(200, ReminderResponse)
 def confirm_reminder(token: str) -> SetReminder:
     """Say that a reminder is wanted, where the campaign has its readers confirm; repeating it changes nothing."""
-    desk = current_desk()
+    container = current_container()
     with transaction() as session:
         return reminder_links.confirm_reminder(
-            session, token, now=desk.clock(), month_seconds=desk.settings.month_seconds
+            session, token, now=container.clock(), month_seconds=container.settings.month_seconds
         )
 
 
@@ -51,7 +51,7 @@ def confirm_reminder(token: str) -> SetReminder:
 def cancel_reminder(token: str) -> Response:
     """Cancel a reminder; mail programs post here for one-click unsubscribing (RFC 8058)."""
     with transaction() as session:
-        reminder_links.cancel_reminder(session, token, now=current_desk().clock())
+        reminder_links.cancel_reminder(session, token, now=current_container().clock())
     return Response(status=204)
 
 
@@ -60,12 +60,12 @@ def cancel_reminder(token: str) -> Response:
 @reminders.response(200, ReminderResponse)
 def snooze_reminder(wish: dict[str, Any], token: str) -> SetReminder:
     """Move a reminder on, by so many months from today."""
-    desk = current_desk()
+    container = current_container()
     with transaction() as session:
         return reminder_links.snooze_reminder(
             session,
             token,
             months=wish.get("months"),
-            now=desk.clock(),
-            month_seconds=desk.settings.month_seconds,
+            now=container.clock(),
+            month_seconds=container.settings.month_seconds,
         )

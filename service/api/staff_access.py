@@ -13,7 +13,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_CODES, Refusal
 from service.db.staff_token import StaffToken
 from service.domain.staff import find_staff_token, write_audit
-from service.web import reading
+from service.web import read_only
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -52,7 +52,7 @@ def _token() -> StaffToken | None:
     kind, _, text = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not text:
         return None
-    with reading() as session:
+    with read_only() as session:
         return find_staff_token(session, text.strip())
 
 

@@ -7,7 +7,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.problems import Refusal
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.ports import NotFromGateway
-from service.web import current_desk, transaction
+from service.web import current_container, transaction
 
 stripe_webhook = ResourceBlueprint(
     "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="What Stripe tells us."
@@ -26,8 +26,8 @@ ITS_BODY = {
 @stripe_webhook.response(200, StoredResponse)
 def take_event() -> dict[str, bool]:
     """Store an event that Stripe signed, once, however often it comes."""
-    desk = current_desk()
-    source, now = desk.gateway_events, desk.clock()
+    container = current_container()
+    source, now = container.event_source, container.clock()
     if source is None:
         raise Refusal(400, "invalid_signature", "No event is believed here: the gateway in use is not Stripe.")
     try:

@@ -45,11 +45,11 @@ def show_campaign(slug: str) -> None:
 def apply_campaign(file: Path) -> None:
     """Make a campaign say and offer exactly what FILE says."""
     terms = campaigns.read_terms(read_campaign_file(file))
-    desk = open_desk()
-    check_chargeable(terms, desk.gateway)
-    with desk.database.transaction() as session:
-        campaigns.apply_campaign(session, terms, now=desk.clock())
-        audit(session, desk, "apply_campaign", {"campaign": terms.slug})
+    container = open_desk()
+    check_chargeable(terms, container.gateway)
+    with container.database.transaction() as session:
+        campaigns.apply_campaign(session, terms, now=container.clock())
+        audit(session, container, "apply_campaign", {"campaign": terms.slug})
     let_go()
     click.echo(f"Applied the campaign {terms.slug!r}.", err=True)
 

@@ -28,10 +28,10 @@ STANDARD_OUTPUT = Path("-")
 )
 def export(kind: str, out: Path) -> None:
     """Write every pledge to a file."""
-    desk = open_desk()
-    with desk.database.transaction() as session:
-        audit(session, desk, "export_pledges", {"format": kind})
-    with _target(out) as file, desk.database.reading() as session:
+    container = open_desk()
+    with container.database.transaction() as session:
+        audit(session, container, "export_pledges", {"format": kind})
+    with _target(out) as file, container.database.reading() as session:
         for piece in write_export(kind, stream_pledges(session, PledgeFilter())):
             file.write(piece)
             if out != STANDARD_OUTPUT and sys.stderr.isatty():

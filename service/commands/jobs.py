@@ -21,12 +21,12 @@ def jobs(limit: int, job: str | None) -> None:
 
     Of the runs that found nothing to do, only the latest of each job is kept.
     """
-    desk = open_desk()
-    with desk.database.reading() as session:
+    container = open_desk()
+    with container.database.reading() as session:
         runs = latest_runs(session, job=job, limit=limit)
         any_run = runs or latest_runs(session, limit=1)
     if runs:
-        click.echo(_table([HEADINGS, *(_row(run, now=desk.clock()) for run in runs)]))
+        click.echo(_table([HEADINGS, *(_row(run, now=container.clock()) for run in runs)]))
     elif any_run:
         click.echo(f"No run of {job} is on record; mainstay jobs shows those of every job.")
     else:

@@ -29,13 +29,13 @@ def rotate() -> None:
     Addresses that bounced or complained and that belong to nobody stored are kept as hashes alone, which cannot be
     made anew: they count for as long as the old key stays behind the first. It says how many there are.
     """
-    desk = open_desk()
+    container = open_desk()
 
     def show(so_far: Rotation) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r{so_far.rotated} rows", err=True, nl=False)
 
-    done = rotate_keys(desk.database.transaction, clock=desk.clock, progress=show)
+    done = rotate_keys(container.database.transaction, clock=container.clock, progress=show)
     counts = {
         "rotated": done.rotated,
         "merged": done.merged,
@@ -43,8 +43,8 @@ def rotate() -> None:
         "left_behind": done.left_behind,
         "unreadable": len(done.unreadable),
     }
-    with desk.database.transaction() as session:
-        audit(session, desk, "rotate_keys", counts)
+    with container.database.transaction() as session:
+        audit(session, container, "rotate_keys", counts)
     click.echo(f"Encrypted {done.rotated} rows anew under the first key.")
     if done.merged:
         click.echo(f"Merged {done.merged} people who were known twice.")

@@ -9,7 +9,7 @@ from service.commands.campaigns import read_campaign_file
 from service.commands.opening import open_desk
 from service.db.migration import migrate as apply_migrations
 from service.db.violations import violated_constraint
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns import terms as campaigns
 
 DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
@@ -22,22 +22,22 @@ def migrate() -> None:
     click.echo("The database is up to date.")
 
 
-def migrate_and_seed(desk: Desk) -> None:
+def migrate_and_seed(container: Container) -> None:
     """Apply what migrations are missing, and seed the demo campaign where there is no campaign at all."""
-    apply_migrations(desk.database.engine)
-    if seed(desk):
+    apply_migrations(container.database.engine)
+    if seed(container):
         click.echo("Added the demo campaign 'default'.")
 
 
-def seed(desk: Desk) -> bool:
+def seed(container: Container) -> bool:
     """Add the demo campaign where there is no campaign at all; return whether it was added."""
     try:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             if campaigns.has_campaigns(session):
                 return False
             terms = campaigns.read_terms(read_campaign_file(DEMO_CAMPAIGN))
             # Never over a campaign that another release process, or the newsroom, has added since the look.
-            campaigns.add_campaign(session, terms, now=desk.clock())
+            campaigns.add_campaign(session, terms, now=container.clock())
     except IntegrityError as error:
         if violated_constraint(error) != "uq_campaigns_slug":
             raise

@@ -37,10 +37,12 @@ def retry(kind: str | None, reason: str | None, yes: bool) -> None:
     One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One that is of
     no use any more, such as a link to sign in that nobody waits for, is skipped.
     """
-    desk = open_desk()
+    container = open_desk()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
-    wanted = NoticeFailureFilter(kind=NoticeKind(kind) if kind else None, reason=reason, due_before=desk.clock())
-    with desk.database.reading() as session:
+    wanted = NoticeFailureFilter(
+        kind=NoticeKind(kind) if kind else None, reason=reason, due_before=container.clock()
+    )
+    with container.database.reading() as session:
         number = sum(failure.count for failure in list_notice_failures(session, wanted))
     if not number:
         click.echo("No such notice has failed.", err=True)
@@ -49,11 +51,11 @@ def retry(kind: str | None, reason: str | None, yes: bool) -> None:
         click.confirm(f"Send {_notices(number)} back?", abort=True, err=True)
     returned = 0
     while True:
-        with desk.database.transaction() as session:
-            some = retry_notice_failures(session, wanted, now=desk.clock())
+        with container.database.transaction() as session:
+            some = retry_notice_failures(session, wanted, now=container.clock())
             returned += some
             if not some:
-                audit(session, desk, "retry_notices", {"returned": returned})
+                audit(session, container, "retry_notices", {"returned": returned})
                 break
         click.echo(f"{returned} of {number} sent back", err=True)
     click.echo(f"Sent {_notices(returned)} back into the queue.")

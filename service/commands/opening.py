@@ -4,15 +4,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.staff import write_audit
 from service.settings import SettingsError, read_settings
-from service.wiring import build_desk
+from service.wiring import build_container
 
 COMMAND_LINE = "command line"
 
 
-def open_desk() -> Desk:
+def open_desk() -> Container:
     """Return a desk on the settings of the environment.
 
     Raises:
@@ -20,13 +20,13 @@ def open_desk() -> Desk:
     """
     settings = read_settings()
     try:
-        return build_desk(settings)
+        return build_container(settings)
     except OSError as error:
         raise SettingsError(
             f"DATABASE_URL names a file whose folder cannot be made ({error.strerror}: {error.filename})."
         ) from error
 
 
-def audit(session: Session, desk: Desk, action: str, details: dict[str, Any]) -> None:
+def audit(session: Session, container: Container, action: str, details: dict[str, Any]) -> None:
     """Write down what was done from the command line; `details` must hold nothing personal."""
-    write_audit(session, actor=COMMAND_LINE, action=action, details=details, now=desk.clock())
+    write_audit(session, actor=COMMAND_LINE, action=action, details=details, now=container.clock())

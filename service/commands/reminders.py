@@ -36,10 +36,10 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
     One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One whose
     address is suppressed is skipped, unless that is lifted first (mainstay suppressions lift).
     """
-    desk = open_desk()
+    container = open_desk()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
-    wanted = FailureFilter(campaign=campaign, reason=reason, due_before=desk.clock())
-    with desk.database.reading() as session:
+    wanted = FailureFilter(campaign=campaign, reason=reason, due_before=container.clock())
+    with container.database.reading() as session:
         number = sum(failure.count for failure in list_failures(session, wanted))
     if not number:
         click.echo("No such reminder has failed.", err=True)
@@ -48,11 +48,11 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
         click.confirm(f"Send {_reminders(number)} back?", abort=True, err=True)
     returned = 0
     while True:
-        with desk.database.transaction() as session:
-            some = retry_failures(session, wanted, now=desk.clock())
+        with container.database.transaction() as session:
+            some = retry_failures(session, wanted, now=container.clock())
             returned += some
             if not some:
-                audit(session, desk, "retry_reminders", {"returned": returned})
+                audit(session, container, "retry_reminders", {"returned": returned})
                 break
         click.echo(f"{returned} of {number} sent back", err=True)
     click.echo(f"Sent {_reminders(returned)} back into the queue.")

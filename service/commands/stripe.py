@@ -62,10 +62,10 @@ def set_up() -> None:
     from service.gateways.stripe import StripeApi
     from service.gateways.stripe.endpoint import put_endpoint
 
-    desk = open_desk()
-    account = stripe_settings_of(desk.settings)
-    url = f"{reachable(desk.settings.public_url, is_live=account.is_live)}{WEBHOOK}"
-    done = put_endpoint(StripeApi(account, desk.clock), url)
+    container = open_desk()
+    account = stripe_settings_of(container.settings)
+    url = f"{reachable(container.settings.public_url, is_live=account.is_live)}{WEBHOOK}"
+    done = put_endpoint(StripeApi(account, container.clock), url)
     if done.secret is not None:
         click.echo(f"Stripe now sends {done.kinds} kinds of events to {url}.", err=True)
         click.echo(

@@ -7,7 +7,7 @@ import click
 
 from schemas.vocabulary import EventStatus
 from service.commands.opening import audit, open_desk
-from service.desk import Desk
+from service.desk import Container
 from service.domain.events.inbox import EventFilter, list_events
 from service.domain.events.reconciling import reconcile
 from service.domain.events.working import apply_again
@@ -15,15 +15,15 @@ from service.domain.ports import EventSource
 from service.settings import SettingsError
 
 
-def source_of(desk: Desk) -> EventSource:
+def source_of(container: Container) -> EventSource:
     """Return what tells of the events at Stripe.
 
     Raises:
         SettingsError: the service takes money by another gateway.
     """
-    if desk.gateway_events is None:
+    if container.event_source is None:
         raise SettingsError("GATEWAY must be stripe for this, with STRIPE_SECRET_KEY.")
-    return desk.gateway_events
+    return container.event_source
 
 
 @click.command("events")
@@ -51,11 +51,11 @@ def show_events(status: str | None, limit: int) -> None:
 @click.argument("event", type=click.UUID)
 def apply_event_again(event: uuid.UUID) -> None:
     """Apply EVENT again, by its id, once the cause for which it was parked is gone."""
-    desk = open_desk()
-    source = source_of(desk)
-    with desk.database.transaction() as session:
-        audit(session, desk, "apply_event", {"event": str(event)})
-    found = apply_again(desk.database.transaction, source, event, clock=desk.clock)
+    container = open_desk()
+    source = source_of(container)
+    with container.database.transaction() as session:
+        audit(session, container, "apply_event", {"event": str(event)})
+    found = apply_again(container.database.transaction, source, event, clock=container.clock)
     if found.status not in (EventStatus.APPLIED, EventStatus.IGNORED):
         raise click.ClickException(f"It is {found.status}: {found.reason}")
     click.echo(f"{found.reference} is {found.status}.")
@@ -68,22 +68,22 @@ def hold_against_stripe() -> None:
     It also finishes what was ordered of Stripe and never written down as done. A worker does this each night;
     running it at any other time does no harm.
     """
-    desk = open_desk()
+    container = open_desk()
 
     def show(seen: int) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r{seen} events seen", err=True, nl=False)
 
     report = reconcile(
-        desk.database.transaction,
-        desk.gateway,
-        source_of(desk),
-        links=desk.links,
-        clock=desk.clock,
+        container.database.transaction,
+        container.gateway,
+        source_of(container),
+        links=container.urls,
+        clock=container.clock,
         progress=show,
     )
-    with desk.database.transaction() as session:
-        audit(session, desk, "reconcile", report.counts())
+    with container.database.transaction() as session:
+        audit(session, container, "reconcile", report.counts())
     click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.not_told}.")
     for name, number in sorted(
         {**report.events, **{f"{kind} mended": n for kind, n in report.mended.items()}}.items()

@@ -50,10 +50,10 @@ def check_address(address: str) -> None:
     Standard input keeps the address out of the shell's history. The look is written to the audit log, without the
     address. The exit code is 0 either way.
     """
-    desk, wanted = open_desk(), _address(address)
-    with desk.database.transaction() as session:
+    container, wanted = open_desk(), _address(address)
+    with container.database.transaction() as session:
         rows = suppression.suppressions_of(session, wanted)
-        audit(session, desk, "check_suppression", {"found": len(rows)})
+        audit(session, container, "check_suppression", {"found": len(rows)})
     for row in rows:
         click.echo(_line(row))
     if not rows:
@@ -71,13 +71,13 @@ def lift_suppression(address: str, scope: str | None) -> None:
     Lift a bounce when its cause is mended, and a complaint only when the reader asks for it. The mail service may
     have a list of its own, which this does not change. It is written to the audit log, without the address.
     """
-    desk, wanted = open_desk(), _address(address)
-    with desk.database.transaction() as session:
+    container, wanted = open_desk(), _address(address)
+    with container.database.transaction() as session:
         lifted = suppression.lift_suppression(session, wanted, scope=scope)
         if not lifted:
             where = "" if scope in (None, EVERYWHERE) else f" in {scope!r}"
             raise click.ClickException(f"Nothing stands against this address{where}.")
-        audit(session, desk, "lift_suppression", {"lifted": lifted, "scope": scope})
+        audit(session, container, "lift_suppression", {"lifted": lifted, "scope": scope})
     click.echo(f"Lifted {lifted} suppression{'s' if lifted > 1 else ''}.")
 
 

@@ -35,12 +35,12 @@ def token_name(_context: click.Context, _option: click.Parameter, name: str) -> 
 )
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
     """Print a new token, once and alone on standard output."""
-    desk = open_desk()
-    with desk.database.transaction() as session:
+    container = open_desk()
+    with container.database.transaction() as session:
         text = staff.create_staff_token(
-            session, name=name, scopes=[Scope(word) for word in scopes], now=desk.clock()
+            session, name=name, scopes=[Scope(word) for word in scopes], now=container.clock()
         )
-        audit(session, desk, "create_token", {"name": name, "scopes": scopes})
+        audit(session, container, "create_token", {"name": name, "scopes": scopes})
     click.echo(text)
 
 
@@ -48,10 +48,10 @@ def create_token(name: str, scopes: tuple[str, ...]) -> None:
 @click.option("--name", required=True, help="The name it was created with.")
 def revoke_token(name: str) -> None:
     """Revoke every token of this name."""
-    desk = open_desk()
-    with desk.database.transaction() as session:
-        revoked = staff.revoke_staff_tokens(session, name=name, now=desk.clock())
-        audit(session, desk, "revoke_token", {"name": name})
+    container = open_desk()
+    with container.database.transaction() as session:
+        revoked = staff.revoke_staff_tokens(session, name=name, now=container.clock())
+        audit(session, container, "revoke_token", {"name": name})
     click.echo(f"Revoked {revoked} token{'s' if revoked > 1 else ''} named {name!r}.", err=True)
 
 

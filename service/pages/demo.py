@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.pages.language import plain_words
 from service.pages.sheet import sheet
-from service.web import current_desk
+from service.web import current_container
 
 # Days on which the invented ferry did not sail: the figure of the article.
 CANCELLED_DAYS = ((2019, 9), (2020, 14), (2021, 22), (2022, 31), (2023, 38), (2024, 57), (2025, 71))
@@ -27,5 +27,5 @@ def show_article() -> Response:
         plain_words(),
         runs_widget=True,
         days=CANCELLED_DAYS,
-        keeps_mail=current_desk().settings.keeps_mail,
+        keeps_mail=current_container().settings.keeps_mail,
     )

@@ -17,7 +17,7 @@ from service.pages.own_support import draw_own_support
 from service.pages.same_site import refuse_other_sites
 from service.pages.session import forget_session, keep_signed_in, reader_in, session_secret
 from service.pages.sheet import sheet
-from service.web import count_request, count_sign_in, current_desk, reading, transaction
+from service.web import check_rate_limit, check_sign_in_rate_limit, current_container, read_only, transaction
 
 me = Blueprint("me", __name__)
 me.before_request(refuse_other_sites)
@@ -27,7 +27,7 @@ me.before_request(refuse_other_sites)
 def show_me() -> Response:
     """Show the reader's support, or else the form that sends them a link."""
     words = plain_words()
-    with reading() as session:
+    with read_only() as session:
         supporter_id = reader_in(session)
         if supporter_id is not None:
             return draw_own_support(session, supporter_id, words, sender=sender())
@@ -40,9 +40,9 @@ def ask_for_link() -> BaseResponse:
     words, typed = plain_words(), request.form.get("email", "").strip()
     try:
         address = normalise_address(typed)
-        count_sign_in(address)
+        check_sign_in_rate_limit(address)
         with transaction() as session:
-            ask_to_sign_in(session, address, lang=words.lang, now=current_desk().clock())
+            ask_to_sign_in(session, address, lang=words.lang, now=current_container().clock())
     except InvalidAddress:
         wrong = words.email_invalid if typed else words.email_missing
         return _sign_in(words, "form", email=typed, said=Said(field="email", sentence=wrong, status=422))
@@ -52,27 +52,27 @@ def ask_for_link() -> BaseResponse:
         answer.headers["Retry-After"] = str(error.retry_after_seconds or 1)
         return answer
     # The address stays out of every URL.
-    return redirect(url_for(".show_me", sent="yes", lang=request.args.get("lang")), 303)
+    return redirect(url_for(".show_account", sent="yes", lang=request.args.get("lang")), 303)
 
 
 @me.get("/me/enter/<token>")
 def show_door(token: str) -> Response:
     """Show the button that signs in. Looking changes nothing: mail scanners follow links."""
-    with reading() as session:
-        is_open = may_enter(session, token, now=current_desk().clock())
+    with read_only() as session:
+        is_open = may_enter(session, token, now=current_container().clock())
     return _sign_in(plain_words(), "enter" if is_open else "over", status=200 if is_open else 404)
 
 
 @me.post("/me/enter/<token>")
 def sign_in(token: str) -> BaseResponse:
     """Sign in, once."""
-    count_request("reader")
+    check_rate_limit("reader")
     try:
         with transaction() as session:
-            secret = enter(session, token, now=current_desk().clock())
+            secret = enter(session, token, now=current_container().clock())
     except SignInLinkOver:
         return _sign_in(plain_words(), "over", status=404)
-    answer = redirect(url_for(".show_me", lang=request.args.get("lang")), 303)
+    answer = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
     keep_signed_in(answer, secret)
     return answer
 
@@ -82,14 +82,14 @@ def sign_out() -> BaseResponse:
     """End the session, here and in the database."""
     with transaction() as session:
         leave(session, session_secret())
-    answer = redirect(url_for(".show_me", lang=request.args.get("lang")), 303)
+    answer = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
     forget_session(answer)
     return answer
 
 
 def sender() -> str:
     """Return the name that our mails come from: the one that these readers know."""
-    return parseaddr(current_desk().settings.mail.sender)[0] or "Mainstay"
+    return parseaddr(current_container().settings.mail.sender)[0] or "Mainstay"
 
 
 def _sign_in(

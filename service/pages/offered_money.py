@@ -14,7 +14,7 @@ from service.domain.money.amounts import Money, format_money
 from service.domain.money.currencies import find_locale
 from service.pages.language import Words
 from service.pages.support_form import SupportForm, shown_currency
-from service.web import current_desk
+from service.web import current_container
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def fee_figures(campaign: Campaign, currency: str, words: Words) -> Mapping[Freq
     """Return in words what covering the fees adds to each preset, by frequency; nothing where nobody may."""
     if fee_rate(campaign, currency) is None:
         return {}
-    limits = current_desk().gateway.limits(currency)
+    limits = current_container().gateway.limits(currency)
 
     def figure(amount_minor: int) -> str:
         money = Money(amount_minor, currency)

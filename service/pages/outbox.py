@@ -13,7 +13,7 @@ from service.db.outbox_mail import OutboxMail
 from service.domain.keeping.kept_mails import find_kept_mail, list_kept_mails
 from service.pages.language import english_words
 from service.pages.sheet import sheet
-from service.web import current_desk, is_from_this_machine, reading
+from service.web import current_container, is_local_request, read_only
 
 SHOWN_HEADERS = (
     "From",
@@ -53,28 +53,28 @@ def only_with_kept_mail() -> None:
 
     A newsroom that forgot to set a mail server must not show its readers' addresses to the world.
     """
-    if not current_desk().settings.keeps_mail or not is_from_this_machine():
+    if not current_container().settings.keeps_mail or not is_local_request():
         raise NotFound
 
 
 @outbox.get("")
 def list_mails() -> Response:
     """List the mails, the newest first."""
-    with reading() as session:
+    with read_only() as session:
         return sheet("outbox.html", english_words(), mails=[_open(mail) for mail in list_kept_mails(session)])
 
 
 @outbox.get("/<uuid:mail_id>")
 def show_mail(mail_id: uuid.UUID) -> Response:
     """Show one mail: its headers, and both its parts."""
-    with reading() as session:
+    with read_only() as session:
         return sheet("mail.html", english_words(), frames=True, mail=_open(find_kept_mail(session, mail_id)))
 
 
 @outbox.get("/<uuid:mail_id>/html")
 def show_html_part(mail_id: uuid.UUID) -> Response:
     """Give the HTML part as it was written, to be shown in a frame that can do nothing."""
-    with reading() as session:
+    with read_only() as session:
         html = _open(find_kept_mail(session, mail_id)).html
     # Mail programs open links in a window of their own; in our frame, they take the whole page.
     response = Response(

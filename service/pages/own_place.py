@@ -16,7 +16,7 @@ from service.pages.api_facts import status_of
 from service.pages.language import Words, words_for
 from service.pages.session import reader_in
 from service.pages.sheet import sheet
-from service.web import current_desk
+from service.web import current_container
 
 
 class NotSignedIn(Exception):
@@ -48,7 +48,7 @@ def find_place(session: Session, pledge_id: uuid.UUID | None, token: str | None)
         PledgeNotFound: the link is no good, or the pledge is not theirs.
     """
     if token is not None:
-        pledge = find_own_pledge(session, token, now=current_desk().clock())
+        pledge = find_own_pledge(session, token, now=current_container().clock())
         base = home = f"/p/{token}"
     else:
         supporter_id = reader_in(session)

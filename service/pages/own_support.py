@@ -22,7 +22,7 @@ from service.pages.same_site import refuse_other_sites
 from service.pages.session import reader_in
 from service.pages.sheet import sheet
 from service.pages.support_form import whole
-from service.web import count_request, current_desk, transaction
+from service.web import check_rate_limit, current_container, transaction
 
 own_support = Blueprint("own_support", __name__)
 own_support.before_request(refuse_other_sites)
@@ -38,7 +38,7 @@ def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *,
     answer = sheet(
         "me.html",
         words,
-        leads_to=current_desk().gateway.pages,
+        leads_to=current_container().gateway.pages,
         sender=sender,
         done=done_said(words),
         cards=[
@@ -61,8 +61,8 @@ def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *,
 @own_support.post("/me/reminders/<slug>")
 def set_reminder(slug: str) -> BaseResponse:
     """Set a reminder for whoever is signed in."""
-    count_request("reader")
-    desk, words = current_desk(), plain_words()
+    check_rate_limit("reader")
+    container, words = current_container(), plain_words()
     with transaction() as session:
         supporter_id = reader_in(session)
         if supporter_id is not None:
@@ -73,11 +73,11 @@ def set_reminder(slug: str) -> BaseResponse:
                 supporter_id,
                 months=choose_months(campaign, whole(request.form.get("months", ""))),
                 lang=words.lang,
-                now=desk.clock(),
-                month_seconds=desk.settings.month_seconds,
+                now=container.clock(),
+                month_seconds=container.settings.month_seconds,
             )
     done = None if supporter_id is None else "reminder"
-    return redirect(url_for("me.show_me", done=done, lang=request.args.get("lang")), 303)
+    return redirect(url_for("me.show_account", done=done, lang=request.args.get("lang")), 303)
 
 
 def done_said(words: Words) -> str | None:
@@ -104,7 +104,7 @@ def _said(reminder: Reminder, words: Words) -> tuple[str, str]:
     sentence = words.fill(
         name, date=say_date(reminder.due_on, words.lang), campaign=reminder.campaign.name, often=often
     )
-    return sentence, f"/r/{reminder_token(current_desk().database.keyring, reminder)}"
+    return sentence, f"/r/{reminder_token(current_container().database.keyring, reminder)}"
 
 
 def _offer(campaign: Campaign, words: Words) -> tuple[str, str, list[tuple[int, str]]]:

@@ -18,7 +18,7 @@ from service.pages.pledge_page import place_of
 from service.pages.pledge_view import say_pledge
 from service.pages.same_site import refuse_other_sites
 from service.pages.sheet import sheet
-from service.web import current_desk, reading
+from service.web import current_container, read_only
 
 EXAMPLE_MINOR = 750
 OUT_OF_LIMITS = ("amount_below_minimum", "amount_above_maximum", "amount_not_chargeable")
@@ -43,7 +43,7 @@ def show_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) ->
 @pledge_amount.post("/p/<token>/amount")
 def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Take the new amount from the next payment on."""
-    place, desk = place_of(pledge_id, token), current_desk()
+    place, container = place_of(pledge_id, token), current_container()
     if is_ending(place.pledge):
         return place.back()
     typed, pledge, lang = request.form.get("amount", ""), place.pledge, place.words.lang
@@ -51,9 +51,9 @@ def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> 
         return _draw(place, said=Said(field="amount", sentence=place.words.me_amount_missing, status=422))
     try:
         amount = parse_amount(typed, currency=pledge.currency, lang=lang)
-        change_amount(desk.database.transaction, desk.gateway, pledge.id, amount, lang=lang)
+        change_amount(container.database.transaction, container.gateway, pledge.id, amount, lang=lang)
     except PaymentsUnavailable as error:
-        with reading() as session:
+        with read_only() as session:
             place = find_place(session, pledge_id, token)
         # What is written down will be done, and the page says so: the reader need not come back for it.
         if place.pledge.wanted_minor != amount:
@@ -85,7 +85,7 @@ def _example(place: Place) -> str:
 
 
 def _limits(place: Place) -> dict[str, str]:
-    pledge, gateway = place.pledge, current_desk().gateway
+    pledge, gateway = place.pledge, current_container().gateway
     least, most = amount_limits(pledge.campaign, gateway, pledge.frequency, pledge.currency)
     named = {"least": least, "most": most, "step": gateway.limits(pledge.currency).step_minor}
     return {name: format_money(Money(minor, pledge.currency), place.words.lang) for name, minor in named.items()}

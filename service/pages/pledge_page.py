@@ -20,7 +20,7 @@ from service.pages.pledge_view import pledge_card, say_pledge
 from service.pages.receipt import draw_receipt
 from service.pages.same_site import refuse_other_sites
 from service.pages.sheet import sheet
-from service.web import count_request, current_desk, reading, transaction
+from service.web import check_rate_limit, current_container, read_only, transaction
 
 MONTHS_UNTIL_REMINDED = 3
 
@@ -43,22 +43,22 @@ def at_both(action: str, method: str) -> Callable[[Callable[..., Any]], Callable
 def place_of(pledge_id: uuid.UUID | None, token: str | None) -> Place:
     """Return the place, and count the request if it is to change something."""
     if request.method == "POST":
-        count_request("reader")
-    with reading() as session:
+        check_rate_limit("reader")
+    with read_only() as session:
         return find_place(session, pledge_id, token)
 
 
 @pledge_page.get("/p/<token>")
 def show_pledge(token: str) -> Response:
     """Show one pledge to whoever holds the link of a mail about it; no address is shown."""
-    with reading() as session:
+    with read_only() as session:
         place = find_place(session, None, token)
         paid = payments_for(session, [place.pledge.id])[place.pledge.id]
         card = pledge_card(place.pledge, paid, place.words, base=place.base, receipts=place.receipts)
         answer = sheet(
             "own_pledge.html",
             place.words,
-            leads_to=current_desk().gateway.pages,
+            leads_to=current_container().gateway.pages,
             campaign=place.pledge.campaign,
             card=card,
             done=done_said(place.words),
@@ -89,13 +89,13 @@ def ask_about_end(pledge_id: uuid.UUID | None = None, token: str | None = None) 
 @at_both("cancel", "POST")
 def end(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """End the pledge, and set the reminder if that was the button."""
-    place, desk = place_of(pledge_id, token), current_desk()
+    place, container = place_of(pledge_id, token), current_container()
     try:
-        cancel_pledge(desk.database.transaction, desk.gateway, place.pledge.id, clock=desk.clock)
+        cancel_pledge(container.database.transaction, container.gateway, place.pledge.id, clock=container.clock)
     except IllegalMove:
         return place.back()
     except PaymentsUnavailable as error:
-        with reading() as session:
+        with read_only() as session:
             place = find_place(session, pledge_id, token)
         # What is written down will be done: the reader need not come back for it.
         if not is_ending(place.pledge):
@@ -110,10 +110,10 @@ def end(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseRes
 @at_both("card", "POST")
 def open_card_page(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Lead to the gateway's own page, where the card is changed."""
-    place, desk = place_of(pledge_id, token), current_desk()
+    place, container = place_of(pledge_id, token), current_container()
     try:
-        back_url = desk.links.public_url + place.home
-        return redirect(card_page(desk.gateway, place.pledge, back_url=back_url, lang=place.words.lang), 303)
+        back_url = container.urls.public_url + place.home
+        return redirect(card_page(container.gateway, place.pledge, back_url=back_url, lang=place.words.lang), 303)
     except DomainError as error:
         return draw_trouble(place, error, about_card=True)
 
@@ -121,7 +121,7 @@ def open_card_page(pledge_id: uuid.UUID | None = None, token: str | None = None)
 @pledge_page.get("/me/receipts/<uuid:payment_id>")
 def show_receipt(payment_id: uuid.UUID) -> Response:
     """Show the receipt of a payment to the reader whose it is."""
-    with reading() as session:
+    with read_only() as session:
         place = find_place(session, pledge_of_payment(session, payment_id), None)
         return draw_receipt(place, find_paid(session, payment_id, place.pledge))
 
@@ -129,7 +129,7 @@ def show_receipt(payment_id: uuid.UUID) -> Response:
 @pledge_page.get("/p/<token>/receipts/<uuid:payment_id>")
 def show_receipt_of_link(token: str, payment_id: uuid.UUID) -> Response:
     """Show a receipt to whoever holds the link of a mail about its pledge."""
-    with reading() as session:
+    with read_only() as session:
         place = find_place(session, None, token)
         return draw_receipt(place, find_paid(session, payment_id, place.pledge))
 
@@ -139,7 +139,7 @@ def _may_remind(place: Place) -> bool:
 
 
 def _remind(place: Place) -> str | None:
-    desk, pledge = current_desk(), place.pledge
+    container, pledge = current_container(), place.pledge
     if pledge.supporter_id is None:
         return None
     with transaction() as session:
@@ -152,7 +152,7 @@ def _remind(place: Place) -> str | None:
             amount_minor=pledge.amount_minor,
             currency=pledge.currency,
             lang=place.words.lang,
-            now=desk.clock(),
-            month_seconds=desk.settings.month_seconds,
+            now=container.clock(),
+            month_seconds=container.settings.month_seconds,
         )
     return due_on.isoformat()

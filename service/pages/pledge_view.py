@@ -13,7 +13,7 @@ from service.domain.pledges.making import charge_of
 from service.domain.pledges.own_gifts import Paid
 from service.pages.gifts import say_date, say_gift
 from service.pages.language import Words
-from service.web import current_desk
+from service.web import current_container
 
 SHOWN_AT_ONCE = 6
 
@@ -65,7 +65,7 @@ def pledge_card(pledge: Pledge, paid: Iterable[Paid], words: Words, *, base: str
         notes=list(_notes(pledge, words)),
         can_change=live,
         is_owed=live and pledge.status == PledgeStatus.PAST_DUE,
-        again=current_desk().links.gift_page(
+        again=current_container().urls.gift_page(
             pledge.campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
         )
         if ended

@@ -25,7 +25,7 @@ from service.pages.gifts import say_date, say_every, say_gift, say_when
 from service.pages.language import Words, words_for
 from service.pages.sheet import sheet
 from service.pages.support_form import whole
-from service.web import current_desk, reading, transaction
+from service.web import current_container, read_only, transaction
 
 reminder = Blueprint("reminder", __name__)
 
@@ -33,9 +33,9 @@ reminder = Blueprint("reminder", __name__)
 @reminder.get("/r/<token>")
 def show_reminder(token: str) -> Response:
     """Say when the reminder is due, or what became of it, and what the reader can do."""
-    desk = current_desk()
-    with reading() as session:
-        row = find_reminder(session, token, now=desk.clock())
+    container = current_container()
+    with read_only() as session:
+        row = find_reminder(session, token, now=container.clock())
         campaign = row.campaign
         words = words_for(campaign, row.lang)
         gift = chosen_gift(row)
@@ -48,11 +48,11 @@ def show_reminder(token: str) -> Response:
             due_on=say_date(row.due_on, words.lang),
             sent_on=_sent_on(row, words.lang),
             often=None if row.every_months is None else say_every(row.every_months, words),
-            give_url=desk.links.gift_page(
+            give_url=container.urls.gift_page(
                 campaign,
                 row.frequency,
                 gift.amount_minor if gift else None,
-                gift_token(desk.database.keyring, row),
+                gift_token(container.database.keyring, row),
                 currency=gift.currency if gift else None,
             ),
             gift=_gift(row, words),
@@ -69,10 +69,10 @@ def show_reminder(token: str) -> Response:
 @reminder.post("/r/<token>/confirm")
 def confirm(token: str) -> BaseResponse:
     """Let the reminder come, because its reader wants it."""
-    desk = current_desk()
+    container = current_container()
     try:
         with transaction() as session:
-            confirm_reminder(session, token, now=desk.clock(), month_seconds=desk.settings.month_seconds)
+            confirm_reminder(session, token, now=container.clock(), month_seconds=container.settings.month_seconds)
     except IllegalMove:
         # It was cancelled on another page, say; this one then shows so, and how to undo that.
         return _back(token)
@@ -82,7 +82,7 @@ def confirm(token: str) -> BaseResponse:
 @reminder.post("/r/<token>/snooze")
 def snooze(token: str) -> BaseResponse:
     """Move the reminder on from today, or set it again after it was sent or cancelled."""
-    desk = current_desk()
+    container = current_container()
     try:
         wish = SnoozeRequest().load({"months": whole(request.form["months"])} if "months" in request.form else {})
     except ValidationError as error:
@@ -92,8 +92,8 @@ def snooze(token: str) -> BaseResponse:
             session,
             token,
             months=wish.get("months"),
-            now=desk.clock(),
-            month_seconds=desk.settings.month_seconds,
+            now=container.clock(),
+            month_seconds=container.settings.month_seconds,
         )
     return _back(token)
 
@@ -102,7 +102,7 @@ def snooze(token: str) -> BaseResponse:
 def cancel(token: str) -> BaseResponse:
     """Make sure that no mail follows."""
     with transaction() as session:
-        cancel_reminder(session, token, now=current_desk().clock())
+        cancel_reminder(session, token, now=current_container().clock())
     return _back(token)
 
 

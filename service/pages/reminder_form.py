@@ -19,7 +19,7 @@ from service.domain.reminders.asking import ReminderWish
 from service.pages.complaints import Complaint
 from service.pages.language import Words
 from service.pages.support_form import whole
-from service.web import current_desk
+from service.web import current_container
 
 EVERY = "every-"
 FIELDS = ("email", "months", "frequency", "amount", "currency")
@@ -93,7 +93,7 @@ def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, 
         if "months" in faults:
             raise Complaint("reminder_choice_not_offered", field="months") from error
         raise Complaint("invalid_email", field="email") from error
-    return ReminderWish(**wish)
+    return ReminderWish(**payload)
 
 
 def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
     chosen, amount = {"frequency": form.frequency, "currency": currency}, whole(form.amount)
     try:
         money = Money(0 if amount is None else amount, currency)
-        limits = current_desk().gateway.limits(currency)
+        limits = current_container().gateway.limits(currency)
         check_amount(campaign, Frequency(form.frequency), money, limits=limits, lang=campaign.lang)
     except DomainError:
         return chosen

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import request
 from werkzeug.exceptions import Forbidden
 
-from service.web import current_desk
+from service.web import current_container
 
 OURS = ("same-origin", "none")
 # What a browser says in place of an origin that it keeps to itself, as our own Referrer-Policy asks of it.
@@ -29,5 +29,5 @@ def refuse_other_sites() -> None:
             raise Forbidden
         return
     origin = request.headers.get("Origin", "")
-    if origin not in UNSAID and urlsplit(origin)[:2] != urlsplit(current_desk().links.public_url)[:2]:
+    if origin not in UNSAID and urlsplit(origin)[:2] != urlsplit(current_container().urls.public_url)[:2]:
         raise Forbidden

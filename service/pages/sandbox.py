@@ -18,7 +18,7 @@ from service.pages.complaints import Said, say
 from service.pages.gifts import say_gift
 from service.pages.language import words_for
 from service.pages.sheet import sheet
-from service.web import current_desk, reading, transaction
+from service.web import current_container, read_only, transaction
 
 DECLINED = 402
 ATTEMPT = re.compile(r"[0-9a-f]{8,32}")
@@ -29,8 +29,8 @@ sandbox = Blueprint("sandbox", __name__)
 @sandbox.get("/sandbox/checkout/<token>")
 def show_checkout(token: str) -> Response:
     """Show what is to be paid, or what became of it."""
-    with reading() as session:
-        return _draw(find_checkout(session, token, now=current_desk().clock()))
+    with read_only() as session:
+        return _draw(find_checkout(session, token, now=current_container().clock()))
 
 
 @sandbox.post("/sandbox/checkout/<token>")
@@ -45,14 +45,14 @@ def answer_checkout(token: str) -> BaseResponse:
 
 
 def _pay(token: str, email: str) -> BaseResponse:
-    desk = current_desk()
+    container = current_container()
     try:
         with transaction() as session:
-            pledge = pay_checkout(session, token, email=email or None, now=desk.clock())
-            return redirect(after_payment(pledge, desk.links), 303)
+            pledge = pay_checkout(session, token, email=email or None, now=container.clock())
+            return redirect(after_payment(pledge, container.urls), 303)
     except InvalidAddress as error:
-        with reading() as session:
-            pledge = find_checkout(session, token, now=desk.clock())
+        with read_only() as session:
+            pledge = find_checkout(session, token, now=container.clock())
             words = words_for(pledge.campaign, pledge.lang)
             return _draw(pledge, email=email, said=say(error, words, pledge.campaign))
 
@@ -62,7 +62,7 @@ def _decline(token: str, email: str) -> Response:
     sent = request.form.get("attempt", "")
     attempt = sent if ATTEMPT.fullmatch(sent) else new_attempt()
     with transaction() as session:
-        pledge = decline_checkout(session, token, attempt=attempt, now=current_desk().clock())
+        pledge = decline_checkout(session, token, attempt=attempt, now=current_container().clock())
         return _draw(pledge, email=email, declined=True)
 
 
@@ -72,7 +72,7 @@ def new_attempt() -> str:
 
 
 def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined: bool = False) -> Response:
-    links, campaign = current_desk().links, pledge.campaign
+    links, campaign = current_container().urls, pledge.campaign
     words = words_for(campaign, pledge.lang)
     is_open = pledge.status == PledgeStatus.PENDING
     fees = Money(pledge.fees_minor, pledge.currency)

@@ -7,13 +7,13 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from service.domain.sign_in.sessions import GOOD_FOR, reader_of
-from service.web import current_desk
+from service.web import current_container
 
 NAME = "mainstay_reader"
 
 
 def _is_secure() -> bool:
-    return current_desk().links.public_url.startswith("https://")
+    return current_container().urls.public_url.startswith("https://")
 
 
 def cookie_name() -> str:
@@ -28,7 +28,7 @@ def session_secret() -> str | None:
 
 def reader_in(session: Session) -> uuid.UUID | None:
     """Return the supporter who is signed in; None if nobody is."""
-    return reader_of(session, session_secret(), now=current_desk().clock())
+    return reader_of(session, session_secret(), now=current_container().clock())
 
 
 def keep_signed_in(response: Response, secret: str) -> None:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from service.domain.money.currencies import find_locale
 from service.pages.files import address_of
 from service.pages.language import Words
-from service.web import current_desk
+from service.web import current_container
 
 _templates = Environment(
     loader=PackageLoader("service.pages", "templates"),
@@ -57,7 +57,7 @@ def sheet(
 
 def _policy(leads_to: Sequence[str], *, runs_widget: bool, frames: bool) -> str:
     """Return a Content-Security-Policy (CSP level 3) that allows only what the page needs."""
-    ends = dict.fromkeys(_origin(url) for url in (current_desk().links.public_url, *leads_to))
+    ends = dict.fromkeys(_origin(url) for url in (current_container().urls.public_url, *leads_to))
     rules = [
         "default-src 'none'",
         "style-src 'self'",

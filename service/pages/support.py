@@ -28,7 +28,7 @@ from service.pages.support_form import (
     read_wish,
     shown_currency,
 )
-from service.web import count_request, current_desk
+from service.web import check_rate_limit, current_container
 
 support = Blueprint("support", __name__)
 
@@ -36,7 +36,7 @@ support = Blueprint("support", __name__)
 @support.get("/support/<slug>")
 def show_form(slug: str) -> Response:
     """Show what readers may choose, with an earlier choice already made."""
-    campaign = current_desk().shelf.campaign(slug)
+    campaign = current_container().campaign_cache.campaign(slug)
     words = words_for(campaign)
     form = blank_form(campaign, request.args, words.lang)
     return draw_form(campaign, words, form, reminder_form(request.args))
@@ -45,20 +45,20 @@ def show_form(slug: str) -> Response:
 @support.post("/support/<slug>")
 def make_pledge(slug: str) -> BaseResponse:
     """Make a pledge and lead the reader to the page where it is paid."""
-    count_request("pledge")
-    desk = current_desk()
-    campaign = desk.shelf.campaign(slug)
+    check_rate_limit("pledge")
+    container = current_container()
+    campaign = container.campaign_cache.campaign(slug)
     words, form = words_for(campaign), filled_form(campaign, request.form)
     try:
         wish = read_wish(campaign, form, words.lang)
         opened = open_checkout(
-            desk.database.transaction,
-            desk.gateway,
+            container.database.transaction,
+            container.gateway,
             campaign,
             wish,
             key=intent_key(form, wish),
-            clock=desk.clock,
-            links=desk.links,
+            clock=container.clock,
+            links=container.urls,
         )
     except (Complaint, DomainError) as error:
         currency = shown_currency(campaign, form.currency)
@@ -85,7 +85,7 @@ def draw_form(
         form=form,
         reminder=reminder,
         said=said,
-        leads_to=current_desk().gateway.pages,
+        leads_to=current_container().gateway.pages,
         # Who cannot give now is shown how to be asked again, with nothing to look for.
         reminder_is_open=(said is not None and (said.may_pass or said.field in ("email", "months")))
         or "remind" in request.args,

@@ -108,7 +108,7 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
         raise Complaint(
             "amount_below_minimum" if too_little else "amount_above_maximum", field="amount"
         ) from error
-    return PledgeWish(**wish)
+    return PledgeWish(**payload)
 
 
 def _token(given: Mapping[str, str]) -> str:

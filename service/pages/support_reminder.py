@@ -14,7 +14,7 @@ from service.pages.reminder_form import read_reminder_wish, reminder_form
 from service.pages.sheet import sheet
 from service.pages.support import draw_form
 from service.pages.support_form import blank_form
-from service.web import count_request, current_desk, transaction
+from service.web import check_rate_limit, current_container, transaction
 
 support_reminder = Blueprint("support_reminder", __name__)
 
@@ -22,33 +22,33 @@ support_reminder = Blueprint("support_reminder", __name__)
 @support_reminder.post("/support/<slug>/reminder")
 def ask_for_reminder(slug: str) -> BaseResponse:
     """Set a reminder and lead to the page that says when it comes."""
-    count_request("reminder")
-    desk = current_desk()
-    campaign = desk.shelf.campaign(slug)
+    check_rate_limit("reminder")
+    container = current_container()
+    campaign = container.campaign_cache.campaign(slug)
     words, form = words_for(campaign), reminder_form(request.form)
     try:
-        wish = read_reminder_wish(campaign, form, words, page_url=desk.links.gift_page(campaign, None, None))
+        wish = read_reminder_wish(campaign, form, words, page_url=container.urls.gift_page(campaign, None, None))
         with transaction() as session:
             answer = set_reminder(
                 session,
                 campaign,
                 wish,
-                now=desk.clock(),
-                month_seconds=desk.settings.month_seconds,
-                gateway=desk.gateway,
+                now=container.clock(),
+                month_seconds=container.settings.month_seconds,
+                gateway=container.gateway,
             )
     except (Complaint, DomainError) as error:
         choice = blank_form(campaign, request.form, words.lang)
         return draw_form(campaign, words, choice, form, say(error, words, campaign, currency=choice.currency))
     # The date is all that the next page is told; the address stays out of every URL.
     due_on = answer.due_on.isoformat()
-    return redirect(url_for(".say_reminder_is_set", slug=slug, due_on=due_on, lang=words.lang), 303)
+    return redirect(url_for(".show_reminder_created", slug=slug, due_on=due_on, lang=words.lang), 303)
 
 
 @support_reminder.get("/support/<slug>/reminder-set")
 def say_reminder_is_set(slug: str) -> Response:
     """Thank the reader and say on which day we will write."""
-    campaign = current_desk().shelf.campaign(slug)
+    campaign = current_container().campaign_cache.campaign(slug)
     words = words_for(campaign)
     return sheet("reminder_set.html", words, campaign=campaign, date=_date(request.args.get("due_on"), words.lang))
 

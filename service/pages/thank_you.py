@@ -14,7 +14,7 @@ from service.domain.pledges.ways_back import after_payment, page_before
 from service.pages.gifts import say_gift
 from service.pages.language import words_for
 from service.pages.sheet import sheet
-from service.web import current_desk, reading
+from service.web import current_container, read_only
 
 # A gift that is being given; one that waits, and the rest, each have a page of their own.
 GIVEN = (PledgeStatus.COMPLETED, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
@@ -33,8 +33,8 @@ def say_thank_you(slug: str) -> BaseResponse:
 
     Who comes from a checkout that they went through may be here before the gateway has told us.
     """
-    links = current_desk().links
-    with reading() as session:
+    links = current_container().urls
+    with read_only() as session:
         pledge = find_pledge(session, _pledge_id())
         if pledge.campaign.slug != slug:
             raise PledgeNotFound("There is no pledge with this id.")
@@ -59,7 +59,7 @@ def say_thank_you(slug: str) -> BaseResponse:
                 pledge.campaign,
                 pledge.frequency,
                 pledge.amount_minor,
-                came_from(session, current_desk().database.keyring, pledge),
+                came_from(session, current_container().database.keyring, pledge),
                 currency=pledge.currency,
             ),
             page_before=page_before(pledge, links),

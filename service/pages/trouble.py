@@ -6,7 +6,7 @@ from flask import Flask, Response, g, request
 
 from service.pages.language import Words, plain_words
 from service.pages.sheet import sheet
-from service.web import current_desk
+from service.web import current_container
 
 PROBLEM = "application/problem+json"
 # Programs read these; everything else is for people.
@@ -31,7 +31,7 @@ def _show(response: Response) -> Response:
         "trouble.html",
         words,
         status=status,
-        sender=parseaddr(current_desk().settings.mail.sender)[0] or "Mainstay",
+        sender=parseaddr(current_container().settings.mail.sender)[0] or "Mainstay",
         title=words[f"trouble_{name}_title"],
         message=words[f"trouble_{name}"],
         reference=g.get("request_id") if status >= SERVER_FAULT else None,

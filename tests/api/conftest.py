@@ -4,20 +4,20 @@ import pytest
 from flask import Flask
 
 from service.app import create_app
-from service.desk import Desk
-from service.web import put_desk
-from service.wiring import build_desk
+from service.desk import Container
+from service.web import init_app
+from service.wiring import build_container
 from tests.conftest import settings_for
 
 
 @pytest.fixture(scope="session")
 def lasting_app(migrated_database: str) -> Flask:
     """Return an application that every test puts its own desk into."""
-    return create_app(build_desk(settings_for(migrated_database)))
+    return create_app(build_container(settings_for(migrated_database)))
 
 
 @pytest.fixture
-def app(lasting_app: Flask, desk: Desk) -> Flask:
+def app(lasting_app: Flask, container: Container) -> Flask:
     """Return the web application on that desk."""
-    put_desk(lasting_app, desk)
+    init_app(lasting_app, container)
     return lasting_app

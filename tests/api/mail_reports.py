@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from schemas.vocabulary import Suppressed
 from service.db.suppression import Suppression
-from service.desk import Desk
+from service.desk import Container
 from service.domain.suppression import suppressions_of
 
 READER = "reader@example.org"
@@ -91,9 +91,9 @@ def failure(*, severity: str = "permanent", code: int = 550, reason: str = "boun
     return event("failed", **{"severity": severity, "reason": reason, "delivery-status": status})
 
 
-def signature(desk: Desk, *, key: str = KEY, age_seconds: int = 0) -> dict[str, str]:
+def signature(container: Container, *, key: str = KEY, age_seconds: int = 0) -> dict[str, str]:
     """Return Mailgun's proof, made so long ago."""
-    timestamp = str(int((desk.clock() - datetime.timedelta(seconds=age_seconds)).timestamp()))
+    timestamp = str(int((container.clock() - datetime.timedelta(seconds=age_seconds)).timestamp()))
     proof = hmac.new(key.encode(), f"{timestamp}{TOKEN}".encode(), hashlib.sha256).hexdigest()
     return {"timestamp": timestamp, "token": TOKEN, "signature": proof}
 
@@ -108,18 +108,18 @@ def by_postmark(client: FlaskClient, report: object, **headers: str) -> TestResp
     return client.post(POSTMARK, data=json.dumps(report), headers=headers or login())
 
 
-def by_mailgun(client: FlaskClient, desk: Desk, report: object, **proof: Any) -> TestResponse:
+def by_mailgun(client: FlaskClient, container: Container, report: object, **proof: Any) -> TestResponse:
     """Report as Mailgun does."""
-    return client.post(MAILGUN, json={"signature": signature(desk, **proof), "event-data": report})
+    return client.post(MAILGUN, json={"signature": signature(container, **proof), "event-data": report})
 
 
-def against(desk: Desk, address: str = READER) -> dict[str, Suppressed]:
+def against(container: Container, address: str = READER) -> dict[str, Suppressed]:
     """Return what stands against an address: scope → reason."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return {row.scope: row.reason for row in suppressions_of(session, address)}
 
 
-def all_suppressions(desk: Desk) -> list[Suppression]:
+def all_suppressions(container: Container) -> list[Suppression]:
     """Return the whole list."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return list(session.scalars(select(Suppression)))

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import assert_problem, count, remind
 
 
@@ -20,9 +20,11 @@ from tests.api.wire import assert_problem, count, remind
         "reader@\N{FULLWIDTH LATIN SMALL LETTER E}xample.org",
     ],
 )
-def test_an_address_written_differently_is_the_same_reader(client: FlaskClient, desk: Desk, written: str) -> None:
+def test_an_address_written_differently_is_the_same_reader(
+    client: FlaskClient, container: Container, written: str
+) -> None:
     assert remind(client).status_code == remind(client, email=written).status_code == 201
-    assert count(desk, Reminder) == count(desk, Supporter) == 1
+    assert count(container, Reminder) == count(container, Supporter) == 1
 
 
 @pytest.mark.parametrize(
@@ -34,20 +36,24 @@ def test_an_address_written_differently_is_the_same_reader(client: FlaskClient, 
         ("r\N{LATIN SMALL LETTER E WITH ACUTE}ader@example.org", "re\N{COMBINING ACUTE ACCENT}ader@example.org"),
     ],
 )
-def test_an_international_address_has_one_form(client: FlaskClient, desk: Desk, one: str, other: str) -> None:
+def test_an_international_address_has_one_form(
+    client: FlaskClient, container: Container, one: str, other: str
+) -> None:
     assert remind(client, email=one).status_code == remind(client, email=other).status_code == 201
-    assert count(desk, Supporter) == 1
-    with desk.database.reading() as session:
+    assert count(container, Supporter) == 1
+    with container.database.reading() as session:
         domain = session.scalars(select(Supporter)).one().email.rpartition("@")[2]
         assert domain.isascii()
         assert domain == domain.lower()
 
 
 @pytest.mark.parametrize("one", ["a.b@example.org", "ab@example.org", "a+b@example.org", "A@example.org"])
-def test_the_part_before_the_at_is_the_reader_s_own_business(client: FlaskClient, desk: Desk, one: str) -> None:
+def test_the_part_before_the_at_is_the_reader_s_own_business(
+    client: FlaskClient, container: Container, one: str
+) -> None:
     remind(client, email="a@example.org")
     remind(client, email=one)
-    assert count(desk, Supporter) == 2
+    assert count(container, Supporter) == 2
 
 
 @pytest.mark.parametrize(
@@ -85,10 +91,12 @@ def test_the_part_before_the_at_is_the_reader_s_own_business(client: FlaskClient
         "💩",
     ],
 )
-def test_an_address_that_no_mail_can_reach_is_refused(client: FlaskClient, desk: Desk, address: str) -> None:
+def test_an_address_that_no_mail_can_reach_is_refused(
+    client: FlaskClient, container: Container, address: str
+) -> None:
     problem = assert_problem(remind(client, email=address), 422, "invalid_email", field="email")
     assert address not in str(problem)
-    assert count(desk, Reminder) == count(desk, Supporter) == 0
+    assert count(container, Reminder) == count(container, Supporter) == 0
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,8 @@ def test_an_address_that_no_mail_can_reach_is_refused(client: FlaskClient, desk:
         " ",
     ],
 )
-def test_an_address_that_would_forge_a_header_is_refused(client: FlaskClient, desk: Desk, address: str) -> None:
+def test_an_address_that_would_forge_a_header_is_refused(
+    client: FlaskClient, container: Container, address: str
+) -> None:
     assert_problem(remind(client, email=address), 422, "validation_failed", field="email")
-    assert count(desk, Supporter) == 0
+    assert count(container, Supporter) == 0

@@ -9,10 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.app import create_app
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.shelf import KEPT_SECONDS
 from service.settings import Settings
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign
 from tests.clock import Clock
 
@@ -94,9 +94,10 @@ def test_an_unknown_language_gets_the_campaign_s_own(client: FlaskClient, lang: 
     assert (response.status_code, response.json["lang"]) == (200, "en")
 
 
-def test_a_campaign_says_any_text_differently(desk: Desk, client: FlaskClient) -> None:
+def test_a_campaign_says_any_text_differently(container: Container, client: FlaskClient) -> None:
     change_campaign(
-        desk, texts={"en": {"heading": "Stand with us"}, "fr": {"heading": "Tenez bon", "message": "Un.\n\nDeux."}}
+        container,
+        texts={"en": {"heading": "Stand with us"}, "fr": {"heading": "Tenez bon", "message": "Un.\n\nDeux."}},
     )
     assert client.get(DEFAULT).json["heading"] == "Stand with us"
     french = client.get(f"{DEFAULT}?lang=fr-CA").json
@@ -105,14 +106,16 @@ def test_a_campaign_says_any_text_differently(desk: Desk, client: FlaskClient) -
 
 @pytest.mark.parametrize(("currency", "exponent"), [("USD", 2), ("JPY", 0), ("KWD", 3)])
 def test_a_currency_comes_with_its_number_of_decimals(
-    desk: Desk, client: FlaskClient, currency: str, exponent: int
+    container: Container, client: FlaskClient, currency: str, exponent: int
 ) -> None:
-    change_campaign(desk, currency=currency)
+    change_campaign(container, currency=currency)
     assert client.get(DEFAULT).json["exponent"] == exponent
 
 
-def test_a_campaign_s_own_support_page_takes_the_place_of_ours(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, support_url="https://paper.example/give", privacy_url="https://paper.example/privacy")
+def test_a_campaign_s_own_support_page_takes_the_place_of_ours(container: Container, client: FlaskClient) -> None:
+    change_campaign(
+        container, support_url="https://paper.example/give", privacy_url="https://paper.example/privacy"
+    )
     campaign = client.get(DEFAULT).json
     assert campaign["support_url"] == "https://paper.example/give"
     assert campaign["privacy_url"] == "https://paper.example/privacy"
@@ -123,35 +126,37 @@ def test_a_campaign_that_does_not_exist_is_not_found(client: FlaskClient, slug: 
     assert_problem(client.get(f"/v1/campaigns/{slug}"), 404, "campaign_not_found")
 
 
-def put(client: FlaskClient, desk: Desk, file: dict[str, Any]):
-    return client.put(f"/v1/admin/campaigns/{file['slug']}", json=file, headers=bearer(desk, "manage"))
+def put(client: FlaskClient, container: Container, file: dict[str, Any]):
+    return client.put(f"/v1/admin/campaigns/{file['slug']}", json=file, headers=bearer(container, "manage"))
 
 
 def test_a_change_is_seen_by_the_next_reader_in_every_process(
-    desk: Desk, client: FlaskClient, settings: Settings, clock: Clock
+    container: Container, client: FlaskClient, settings: Settings, clock: Clock
 ) -> None:
-    other_process = create_app(build_desk(settings, clock=clock)).test_client()
+    other_process = create_app(build_container(settings, clock=clock)).test_client()
     before = client.get(DEFAULT).headers["ETag"]
     assert other_process.get(DEFAULT).headers["ETag"] == before
     clock.advance(seconds=1)
-    assert put(client, desk, campaign_file(desk) | {"heading": "Changed just now"}).status_code == 200
+    assert put(client, container, campaign_file(container) | {"heading": "Changed just now"}).status_code == 200
     for reader in (other_process, client):
         answer = reader.get(DEFAULT, headers={"If-None-Match": before})
         assert (answer.status_code, answer.json["heading"]) == (200, "Changed just now")
 
 
 def test_the_answer_to_a_change_waits_until_no_process_shows_the_old_text(
-    desk: Desk, client: FlaskClient, app: Flask
+    container: Container, client: FlaskClient, app: Flask
 ) -> None:
     client.get(DEFAULT)
     began = time.monotonic()
-    put(client, desk, campaign_file(desk) | {"heading": "Changed"})
+    put(client, container, campaign_file(container) | {"heading": "Changed"})
     assert time.monotonic() - began >= KEPT_SECONDS
 
 
-def test_the_widget_s_limits_and_the_server_s_are_the_same_numbers(desk: Desk, client: FlaskClient) -> None:
+def test_the_widget_s_limits_and_the_server_s_are_the_same_numbers(
+    container: Container, client: FlaskClient
+) -> None:
     choice = {"frequency": "once", "presets": [700], "default": 700, "minimum": 650, "maximum": 800}
-    change_campaign(desk, frequencies=[choice], default_frequency="once")
+    change_campaign(container, frequencies=[choice], default_frequency="once")
     shown = client.get(DEFAULT).json["frequencies"][0]
     assert shown == choice
     body = {"campaign": "default", "frequency": "once", "currency": "USD"}

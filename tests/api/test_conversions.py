@@ -14,7 +14,7 @@ from schemas.vocabulary import PledgeStatus
 from service.db.idempotency_key import IdempotencyKey
 from service.db.keyring import Keyring
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.money.amounts import Money
 from service.domain.pledges.conversions import gift_token
 from service.domain.pledges.idempotency import request_hash
@@ -43,110 +43,118 @@ READER = "reader@example.org"
 
 
 @pytest.fixture
-def token(client: FlaskClient, desk: Desk) -> str:
+def token(client: FlaskClient, container: Container) -> str:
     """Return what the gift link of a reader's mail holds."""
     remind(client)
-    return gift_token(desk.database.keyring, the_reminder(desk))
+    return gift_token(container.database.keyring, the_reminder(container))
 
 
-def conversions(client: FlaskClient, desk: Desk) -> int:
-    return listed(client, bearer(desk, "read"), "/v1/admin/summary")["conversions"]["pledges"]
+def conversions(client: FlaskClient, container: Container) -> int:
+    return listed(client, bearer(container, "read"), "/v1/admin/summary")["conversions"]["pledges"]
 
 
-def test_a_gift_from_a_reminder_is_linked_to_it(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_a_gift_from_a_reminder_is_linked_to_it(client: FlaskClient, container: Container, token: str) -> None:
     made = pledge(client, reminder=token)
     assert made.status_code == 201
     assert "reminder" not in made.json
-    assert the_pledge(desk).reminder_id == the_reminder(desk).id
+    assert the_pledge(container).reminder_id == the_reminder(container).id
 
 
-def test_a_gift_from_anywhere_else_is_linked_to_none(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_a_gift_from_anywhere_else_is_linked_to_none(
+    client: FlaskClient, container: Container, token: str
+) -> None:
     pledge(client)
-    assert the_pledge(desk).reminder_id is None
+    assert the_pledge(container).reminder_id is None
 
 
-def somebody_waits(desk: Desk) -> bool:
+def somebody_waits(container: Container) -> bool:
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return bool(session.scalar(text(waiting)))
 
 
-def altered(token: str, desk: Desk) -> dict[str, Any]:
-    reminder = the_reminder(desk)
+def altered(token: str, container: Container) -> dict[str, Any]:
+    reminder = the_reminder(container)
     return {
         "altered": token[:-2] + "xy",
         "cut short": token[:-1],
         "padded": token + "=",
         "no token": "x",
         "other letters": "токен",
-        "the reader's own link": reminder_token(desk.database.keyring, reminder),
+        "the reader's own link": reminder_token(container.database.keyring, reminder),
         "of another key": gift_token(Keyring(("another key",)), reminder),
     }
 
 
-def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, desk: Desk, token: str) -> None:
-    for name, bad in altered(token, desk).items():
+def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, container: Container, token: str) -> None:
+    for name, bad in altered(token, container).items():
         assert pledge(client, reminder=bad).status_code == 201, name
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert set(session.scalars(select(Pledge.reminder_id))) == {None}
 
 
 def test_a_token_is_good_for_a_year_after_the_mail(
-    client: FlaskClient, desk: Desk, token: str, clock: Clock
+    client: FlaskClient, container: Container, token: str, clock: Clock
 ) -> None:
-    clock.now = the_reminder(desk).due_at + datetime.timedelta(days=366)
+    clock.now = the_reminder(container).due_at + datetime.timedelta(days=366)
     first = pledge(client, reminder=token).json["id"]
     clock.advance(days=40)
     second = pledge(client, reminder=token).json["id"]
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         linked = [session.get_one(Pledge, uuid.UUID(made)).reminder_id is not None for made in (first, second)]
     assert linked == [True, False]
 
 
-def test_a_gift_to_another_campaign_is_not_that_reminder_s(client: FlaskClient, desk: Desk, token: str) -> None:
-    change_campaign(desk, slug="climate")
+def test_a_gift_to_another_campaign_is_not_that_reminder_s(
+    client: FlaskClient, container: Container, token: str
+) -> None:
+    change_campaign(container, slug="climate")
     assert pledge(client, campaign="climate", reminder=token).status_code == 201
-    assert the_pledge(desk).reminder_id is None
+    assert the_pledge(container).reminder_id is None
 
 
 def test_a_gift_after_the_reminder_was_forgotten_is_linked_to_none(
-    client: FlaskClient, desk: Desk, token: str
+    client: FlaskClient, container: Container, token: str
 ) -> None:
-    with desk.database.transaction() as session:
-        erase_supporter(session, READER, now=desk.clock())
+    with container.database.transaction() as session:
+        erase_supporter(session, READER, now=container.clock())
     assert pledge(client, reminder=token).status_code == 201
-    assert the_pledge(desk).reminder_id is None
+    assert the_pledge(container).reminder_id is None
 
 
-def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(app: Flask, desk: Desk, token: str) -> None:
+def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(
+    app: Flask, container: Container, token: str
+) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with desk.database.transaction() as session:
-            erase_supporter(session, READER, now=desk.clock())
+        with container.database.transaction() as session:
+            erase_supporter(session, READER, now=container.clock())
             giving = pool.submit(pledge, app.test_client(), reminder=token)
-            wait_until(lambda: giving.done() or somebody_waits(desk), what="the gift to meet the erasure")
+            wait_until(lambda: giving.done() or somebody_waits(container), what="the gift to meet the erasure")
         assert giving.result().status_code == 201
-    assert the_pledge(desk).reminder_id is None
+    assert the_pledge(container).reminder_id is None
 
 
 def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_in_a_circle(
-    client: FlaskClient, desk: Desk, token: str
+    client: FlaskClient, container: Container, token: str
 ) -> None:
     made = uuid.UUID(pledge(client, reminder=token).json["id"])
 
     def forget() -> None:
-        with desk.database.transaction() as session:
-            erase_supporter(session, READER, now=desk.clock())
+        with container.database.transaction() as session:
+            erase_supporter(session, READER, now=container.clock())
 
     with ThreadPoolExecutor(1) as pool:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             money = Money(find_pledge(session, made, to_change=True).amount_minor, "USD")
             forgetting = pool.submit(forget)
-            wait_until(lambda: forgetting.done() or somebody_waits(desk), what="the erasure to meet the gift")
-            settle_pledge(session, made, Charge(reference="paid", money=money), email=READER, now=desk.clock())
+            wait_until(lambda: forgetting.done() or somebody_waits(container), what="the erasure to meet the gift")
+            settle_pledge(
+                session, made, Charge(reference="paid", money=money), email=READER, now=container.clock()
+            )
         forgetting.result(timeout=60)
-    gift = the_pledge(desk)
+    gift = the_pledge(container)
     assert (gift.status, gift.reminder_id, gift.supporter_id) == (PledgeStatus.ACTIVE, None, None)
 
 
@@ -155,32 +163,34 @@ def test_what_cannot_be_a_token_is_a_fault_of_the_program_that_sent_it(client: F
     assert_problem(pledge(client, reminder=wrong), 422, "validation_failed", field="reminder")
 
 
-def test_the_same_gift_again_is_the_same_pledge(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_the_same_gift_again_is_the_same_pledge(client: FlaskClient, container: Container, token: str) -> None:
     key = a_key()
     first, again = (pledge(client, key=key, reminder=token) for _ in range(2))
     assert (first.json, again.headers["Idempotent-Replayed"]) == (again.json, "true")
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
     assert_problem(pledge(client, key=key), 422, "idempotency_key_reused")
     assert_problem(pledge(client, key=key, reminder="other"), 422, "idempotency_key_reused")
 
 
 def test_a_repeat_of_a_request_that_the_release_before_took_is_still_its_repeat(
-    client: FlaskClient, desk: Desk
+    client: FlaskClient, container: Container
 ) -> None:
     pledge(client)
     before = PLEDGE | dict.fromkeys(("page_url", "variant", "lang", "return_url"))
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(select(IdempotencyKey.request_hash)) == request_hash(before)
 
 
 @pytest.mark.parametrize("frequency", ["once", "monthly"])
-def test_the_summary_counts_what_was_given(client: FlaskClient, desk: Desk, token: str, frequency: str) -> None:
-    assert conversions(client, desk) == 0
+def test_the_summary_counts_what_was_given(
+    client: FlaskClient, container: Container, token: str, frequency: str
+) -> None:
+    assert conversions(client, container) == 0
     made = pledge(client, reminder=token, frequency=frequency, amount=500).json["id"]
-    pay(desk, pledge(client).json["id"])
-    assert conversions(client, desk) == 0
-    pay(desk, made)
-    assert conversions(client, desk) == 1
-    with desk.database.transaction() as session:
+    pay(container, pledge(client).json["id"])
+    assert conversions(client, container) == 0
+    pay(container, made)
+    assert conversions(client, container) == 1
+    with container.database.transaction() as session:
         session.get_one(Pledge, uuid.UUID(made)).status = PledgeStatus.REFUNDED
-    assert conversions(client, desk) == 0
+    assert conversions(client, container) == 0

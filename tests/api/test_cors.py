@@ -6,7 +6,7 @@ from werkzeug.test import TestResponse
 
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import assert_problem, bearer, change_campaign, count, pay, pledge, remind
 
 PAPER = "https://paper.example"
@@ -15,9 +15,9 @@ ALLOW = "Access-Control-Allow-Origin"
 
 
 @pytest.fixture
-def listed(desk: Desk) -> None:
+def listed(container: Container) -> None:
     """Let only the paper's pages embed the campaign."""
-    change_campaign(desk, origins=[PAPER, "https://www.paper.example", "http://localhost:3000"])
+    change_campaign(container, origins=[PAPER, "https://www.paper.example", "http://localhost:3000"])
 
 
 def preflight(client: FlaskClient, path: str, origin: str, method: str = "POST") -> TestResponse:
@@ -60,9 +60,9 @@ def test_a_listed_page_is_let_in_by_name(client: FlaskClient, origin: str) -> No
 
 @pytest.mark.parametrize("written", ["https://paper.example/", "https://Paper.Example", "https://PAPER.example/"])
 def test_a_page_is_let_in_however_its_newsroom_wrote_its_origin(
-    client: FlaskClient, desk: Desk, written: str
+    client: FlaskClient, container: Container, written: str
 ) -> None:
-    change_campaign(desk, origins=[written])
+    change_campaign(container, origins=[written])
     for response in (
         client.get("/v1/campaigns/default", headers={"Origin": PAPER}),
         pledge(client, origin=PAPER),
@@ -91,7 +91,9 @@ def test_a_page_is_let_in_however_its_newsroom_wrote_its_origin(
         "*",
     ],
 )
-def test_a_page_that_is_not_listed_gets_nothing_done(client: FlaskClient, desk: Desk, origin: str) -> None:
+def test_a_page_that_is_not_listed_gets_nothing_done(
+    client: FlaskClient, container: Container, origin: str
+) -> None:
     raw = origin.encode().decode("latin-1")
     headers = {"Origin": raw, "Idempotency-Key": "from-a-strange-page"}
     body = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
@@ -102,7 +104,7 @@ def test_a_page_that_is_not_listed_gets_nothing_done(client: FlaskClient, desk: 
     ):
         assert_problem(response, 403, "origin_not_allowed")
         assert ALLOW not in response.headers
-    assert count(desk, Pledge) == count(desk, Reminder) == 0
+    assert count(container, Pledge) == count(container, Reminder) == 0
 
 
 @pytest.mark.usefixtures("listed")
@@ -138,7 +140,7 @@ def test_a_page_can_read_why_it_was_refused(client: FlaskClient) -> None:
     "path", ["/v1/pledges", "/v1/reminders", "/v1/campaigns/default", "/v1/reminders/token/cancel"]
 )
 def test_a_preflight_is_answered_for_a_listed_page(
-    client: FlaskClient, desk: Desk, listed: None, path: str
+    client: FlaskClient, container: Container, listed: None, path: str
 ) -> None:
     response = preflight(client, path, PAPER)
     assert (response.status_code, response.data) == (204, b"")
@@ -155,7 +157,7 @@ def test_a_preflight_promises_a_strange_page_nothing(client: FlaskClient, listed
     assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
 
 
-def test_staff_doors_are_closed_to_every_page(client: FlaskClient, desk: Desk) -> None:
+def test_staff_doors_are_closed_to_every_page(client: FlaskClient, container: Container) -> None:
     for path in (
         "/v1/admin/pledges",
         "/v1/admin/pledges/export",
@@ -164,15 +166,15 @@ def test_staff_doors_are_closed_to_every_page(client: FlaskClient, desk: Desk) -
     ):
         response = preflight(client, path, PAPER, method="GET")
         assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
-        headers = bearer(desk, "read", "export") | {"Origin": PAPER}
+        headers = bearer(container, "read", "export") | {"Origin": PAPER}
         for sent in (headers, {"Origin": PAPER}):
             answer = client.get(path, headers=sent)
             assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
 
 
-def test_no_answer_ever_takes_or_gives_a_credential(client: FlaskClient, desk: Desk) -> None:
+def test_no_answer_ever_takes_or_gives_a_credential(client: FlaskClient, container: Container) -> None:
     made = pledge(client, origin=PAPER)
-    pay(desk, made.json["id"])
+    pay(container, made.json["id"])
     for response in (
         made,
         remind(client, origin=PAPER),
@@ -180,7 +182,7 @@ def test_no_answer_ever_takes_or_gives_a_credential(client: FlaskClient, desk: D
         client.get("/v1/campaigns/default", headers={"Origin": PAPER}),
         preflight(client, "/v1/pledges", PAPER),
         client.get("/v1/nothing", headers={"Origin": PAPER}),
-        client.get("/v1/admin/summary", headers=bearer(desk, "read")),
+        client.get("/v1/admin/summary", headers=bearer(container, "read")),
     ):
         assert "Access-Control-Allow-Credentials" not in response.headers
         assert "Set-Cookie" not in response.headers

@@ -13,7 +13,7 @@ from service.db.pledge import Pledge
 from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.db.tables import Base
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.pledges.conversions import gift_token
 from service.domain.reminders.asking import ReminderWish, set_reminder
@@ -36,137 +36,141 @@ from tests.jobs.posts import Post, at_any_hour, run
 READER, OTHER = "reader@example.org", "other@example.org"
 
 
-def erase(client: FlaskClient, desk: Desk, address: object) -> TestResponse:
-    return client.post("/v1/admin/erasures", json={"email": address}, headers=bearer(desk, "manage"))
+def erase(client: FlaskClient, container: Container, address: object) -> TestResponse:
+    return client.post("/v1/admin/erasures", json={"email": address}, headers=bearer(container, "manage"))
 
 
 @pytest.fixture
-def known(client: FlaskClient, desk: Desk) -> None:
+def known(client: FlaskClient, container: Container) -> None:
     """Let two readers give and ask to be reminded, one of them for two campaigns."""
-    change_campaign(desk, slug="climate")
+    change_campaign(container, slug="climate")
     for address in (READER, READER, OTHER):
-        pay(desk, pledge(client).json["id"], email=address)
+        pay(container, pledge(client).json["id"], email=address)
     remind(client, email=READER)
     remind(client, email=READER, campaign="climate")
     remind(client, email=OTHER)
 
 
 @pytest.mark.usefixtures("known")
-def test_a_reader_is_forgotten_and_the_books_keep_their_sums(client: FlaskClient, desk: Desk) -> None:
-    response = erase(client, desk, READER)
+def test_a_reader_is_forgotten_and_the_books_keep_their_sums(client: FlaskClient, container: Container) -> None:
+    response = erase(client, container, READER)
     assert (response.status_code, response.json) == (200, {"pledges": 2, "reminders": 2})
-    assert (count(desk, Pledge), count(desk, Payment)) == (3, 3)
-    assert (count(desk, Supporter), count(desk, Reminder), count(desk, ReminderMove)) == (1, 1, 1)
-    with desk.database.reading() as session:
+    assert (count(container, Pledge), count(container, Payment)) == (3, 3)
+    assert (count(container, Supporter), count(container, Reminder), count(container, ReminderMove)) == (1, 1, 1)
+    with container.database.reading() as session:
         assert session.scalars(select(Supporter)).one().email == OTHER
 
 
 @pytest.mark.usefixtures("known")
-def test_forgetting_again_finds_nothing(client: FlaskClient, desk: Desk) -> None:
-    erase(client, desk, READER)
-    assert erase(client, desk, READER).json == {"pledges": 0, "reminders": 0}
-    assert erase(client, desk, "never@example.org").json == {"pledges": 0, "reminders": 0}
+def test_forgetting_again_finds_nothing(client: FlaskClient, container: Container) -> None:
+    erase(client, container, READER)
+    assert erase(client, container, READER).json == {"pledges": 0, "reminders": 0}
+    assert erase(client, container, "never@example.org").json == {"pledges": 0, "reminders": 0}
 
 
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("written", ["  reader@EXAMPLE.org ", "reader@example.org\n"])
-def test_a_reader_is_found_however_their_address_is_written(client: FlaskClient, desk: Desk, written: str) -> None:
-    assert erase(client, desk, written).json == {"pledges": 2, "reminders": 2}
+def test_a_reader_is_found_however_their_address_is_written(
+    client: FlaskClient, container: Container, written: str
+) -> None:
+    assert erase(client, container, written).json == {"pledges": 2, "reminders": 2}
 
 
 @pytest.mark.usefixtures("known")
 def test_the_address_leaves_every_table_and_its_hash_all_but_the_list_of_the_silent(
-    client: FlaskClient, desk: Desk
+    client: FlaskClient, container: Container
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(text("UPDATE reminders SET due_at = asked_at"))
     post = Post()
-    run(at_any_hour(desk), post)
+    run(at_any_hour(container), post)
     # These readers gave, so no letter was written; the mail of one who asked before giving is kept by hand.
     assert post.letters == []
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         for address in (READER, OTHER):
             session.add(
                 OutboxMail(
                     message_id=f"<{len(address)}@desk.test>",
-                    recipient_hash=desk.database.keyring.fingerprint(address),
+                    recipient_hash=container.database.keyring.fingerprint(address),
                     message=f"To: {address}",
-                    sent_at=desk.clock(),
+                    sent_at=container.clock(),
                 )
             )
-    erase(client, desk, READER)
-    fingerprint = desk.database.keyring.fingerprint(READER)
-    [marked] = desk.database.keyring.marked_fingerprints(READER)
-    with desk.database.reading() as session:
+    erase(client, container, READER)
+    fingerprint = container.database.keyring.fingerprint(READER)
+    [marked] = container.database.keyring.marked_fingerprints(READER)
+    with container.database.reading() as session:
         for table in Base.metadata.sorted_tables:
             for row in session.execute(select(table)):
                 values = tuple(row)
                 assert READER not in str(values), table.name
                 assert fingerprint not in values, table.name
                 assert (marked in values) == (table.name == "suppressions"), table.name
-        assert count(desk, OutboxMail) == 1
+        assert count(container, OutboxMail) == 1
 
 
 @pytest.mark.usefixtures("known")
-def test_the_audit_log_tells_that_someone_was_forgotten_and_not_who(client: FlaskClient, desk: Desk) -> None:
-    erase(client, desk, READER)
-    with desk.database.reading() as session:
+def test_the_audit_log_tells_that_someone_was_forgotten_and_not_who(
+    client: FlaskClient, container: Container
+) -> None:
+    erase(client, container, READER)
+    with container.database.reading() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
     assert (entry.action, entry.details) == ("erase_reader", {"pledges": 2, "reminders": 2})
     assert "reader" not in str((entry.actor, entry.details)).replace("erase_reader", "")
 
 
 @pytest.mark.usefixtures("known")
-def test_the_export_shows_no_address_for_a_forgotten_reader(client: FlaskClient, desk: Desk) -> None:
-    erase(client, desk, READER)
-    exported = client.get("/v1/admin/pledges/export", headers=bearer(desk, "export")).text
+def test_the_export_shows_no_address_for_a_forgotten_reader(client: FlaskClient, container: Container) -> None:
+    erase(client, container, READER)
+    exported = client.get("/v1/admin/pledges/export", headers=bearer(container, "export")).text
     assert READER not in exported
     assert exported.count(OTHER) == 1
     assert exported.count("2.00,200,USD") == 3
 
 
-def test_a_forgotten_reader_may_come_back(client: FlaskClient, desk: Desk) -> None:
+def test_a_forgotten_reader_may_come_back(client: FlaskClient, container: Container) -> None:
     remind(client)
-    erase(client, desk, READER)
+    erase(client, container, READER)
     assert remind(client).status_code == 201
-    assert count(desk, Reminder) == 1
+    assert count(container, Reminder) == 1
 
 
 def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     asked_at = clock()
     clock.advance(seconds=1)
-    erase(client, desk, READER)
-    assert against(desk) == {"*": Suppressed.ERASURE}
-    with desk.database.transaction() as session:
+    erase(client, container, READER)
+    assert against(container) == {"*": Suppressed.ERASURE}
+    with container.database.transaction() as session:
         wish = ReminderWish(campaign="default", email=READER, timezone="UTC")
         set_reminder(session, find_campaign(session, "default"), wish, now=asked_at)
     clock.advance(days=31)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
-    assert the_reminder(desk).reason == "suppressed: erasure"
+    assert the_reminder(container).reason == "suppressed: erasure"
     remind(client, timezone="UTC")
     clock.advance(days=31)
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
 
 
-def test_erasing_does_not_make_a_dead_address_live(client: FlaskClient, desk: Desk) -> None:
-    with desk.database.transaction() as session:
-        suppress(session, READER, reason=Suppressed.HARD_BOUNCE, now=desk.clock())
-    erase(client, desk, READER)
-    assert against(desk) == {"*": Suppressed.HARD_BOUNCE}
+def test_erasing_does_not_make_a_dead_address_live(client: FlaskClient, container: Container) -> None:
+    with container.database.transaction() as session:
+        suppress(session, READER, reason=Suppressed.HARD_BOUNCE, now=container.clock())
+    erase(client, container, READER)
+    assert against(container) == {"*": Suppressed.HARD_BOUNCE}
 
 
-def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, desk: Desk) -> None:
+def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, container: Container) -> None:
     remind(client)
-    token = gift_token(desk.database.keyring, the_reminder(desk))
-    pay(desk, pledge(client, reminder=token).json["id"], email=OTHER)
-    assert the_pledge(desk).reminder_id is not None
-    assert erase(client, desk, READER).json == {"pledges": 0, "reminders": 1}
-    gift = the_pledge(desk)
+    token = gift_token(container.database.keyring, the_reminder(container))
+    pay(container, pledge(client, reminder=token).json["id"], email=OTHER)
+    assert the_pledge(container).reminder_id is not None
+    assert erase(client, container, READER).json == {"pledges": 0, "reminders": 1}
+    gift = the_pledge(container)
     assert (gift.reminder_id, gift.supporter is None, gift.status) == (None, False, PledgeStatus.ACTIVE)
 
 
@@ -179,7 +183,9 @@ def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, d
         (1, "validation_failed"),
     ],
 )
-def test_what_is_no_address_forgets_nobody(client: FlaskClient, desk: Desk, address: object, code: str) -> None:
+def test_what_is_no_address_forgets_nobody(
+    client: FlaskClient, container: Container, address: object, code: str
+) -> None:
     remind(client)
-    assert_problem(erase(client, desk, address), 422, code, field="email")
-    assert (count(desk, Reminder), count(desk, AuditEntry)) == (1, 0)
+    assert_problem(erase(client, container, address), 422, code, field="email")
+    assert (count(container, Reminder), count(container, AuditEntry)) == (1, 0)

@@ -7,10 +7,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.app import LARGEST_BODY_BYTES
+from service.app import MAX_BODY_BYTES
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import PLEDGE, a_key, assert_problem, bearer, count, pledge, remind
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -23,9 +23,9 @@ BODIES = (
 )
 
 
-def send(client: FlaskClient, desk: Desk, path: str, data: bytes, **headers: str):
+def send(client: FlaskClient, container: Container, path: str, data: bytes, **headers: str):
     method = client.put if "campaigns" in path else client.post
-    sent = bearer(desk, "manage") | {"Idempotency-Key": a_key(), "Content-Type": "application/json"} | headers
+    sent = bearer(container, "manage") | {"Idempotency-Key": a_key(), "Content-Type": "application/json"} | headers
     return method(path, data=data, headers={name: value for name, value in sent.items() if value})
 
 
@@ -50,22 +50,28 @@ def send(client: FlaskClient, desk: Desk, path: str, data: bytes, **headers: str
     ],
     ids=lambda data: data[:16].decode("latin-1").encode("unicode_escape").decode(),
 )
-def test_a_body_that_is_not_json_is_unreadable(client: FlaskClient, desk: Desk, path: str, data: bytes) -> None:
-    assert_problem(send(client, desk, path, data), 400, "invalid_json")
+def test_a_body_that_is_not_json_is_unreadable(
+    client: FlaskClient, container: Container, path: str, data: bytes
+) -> None:
+    assert_problem(send(client, container, path, data), 400, "invalid_json")
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/pledges", "/v1/reminders", "/v1/admin/erasures", "/v1/admin/campaigns/default"]
 )
-def test_an_empty_body_is_unreadable_where_one_is_needed(client: FlaskClient, desk: Desk, path: str) -> None:
-    assert_problem(send(client, desk, path, b""), 400, "invalid_json")
-    assert_problem(send(client, desk, path, b"", **{"Content-Type": ""}), 400, "invalid_json")
+def test_an_empty_body_is_unreadable_where_one_is_needed(
+    client: FlaskClient, container: Container, path: str
+) -> None:
+    assert_problem(send(client, container, path, b""), 400, "invalid_json")
+    assert_problem(send(client, container, path, b"", **{"Content-Type": ""}), 400, "invalid_json")
 
 
 @pytest.mark.parametrize("data", [b"[]", b'"x"', b"1", b"true", b"null", b"[[1]]"])
 @pytest.mark.parametrize("path", BODIES)
-def test_json_that_is_no_object_is_not_valid(client: FlaskClient, desk: Desk, path: str, data: bytes) -> None:
-    assert_problem(send(client, desk, path, data), 422, "validation_failed", field="body")
+def test_json_that_is_no_object_is_not_valid(
+    client: FlaskClient, container: Container, path: str, data: bytes
+) -> None:
+    assert_problem(send(client, container, path, data), 422, "validation_failed", field="body")
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -73,18 +79,20 @@ def test_json_that_is_no_object_is_not_valid(client: FlaskClient, desk: Desk, pa
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "nonsense"]
 )
 def test_a_body_that_does_not_say_it_is_json_is_not_read(
-    client: FlaskClient, desk: Desk, path: str, kind: str
+    client: FlaskClient, container: Container, path: str, kind: str
 ) -> None:
-    response = send(client, desk, path, json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
+    response = send(client, container, path, json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
     assert_problem(response, 415, "unsupported_media_type")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 @pytest.mark.parametrize(
     "kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json"]
 )
-def test_json_may_say_so_in_every_way_that_http_knows(client: FlaskClient, desk: Desk, kind: str) -> None:
-    response = send(client, desk, "/v1/pledges", json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
+def test_json_may_say_so_in_every_way_that_http_knows(
+    client: FlaskClient, container: Container, kind: str
+) -> None:
+    response = send(client, container, "/v1/pledges", json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
     assert response.status_code == 201
 
 
@@ -94,17 +102,17 @@ def padded(size: int) -> bytes:
     return body + b" " * (size - len(body))
 
 
-def test_a_body_of_64_kib_is_read_and_one_byte_more_is_refused(client: FlaskClient, desk: Desk) -> None:
-    assert send(client, desk, "/v1/pledges", padded(LARGEST_BODY_BYTES)).status_code == 201
-    assert_problem(send(client, desk, "/v1/pledges", padded(LARGEST_BODY_BYTES + 1)), 413, "body_too_large")
-    assert count(desk, Pledge) == 1
+def test_a_body_of_64_kib_is_read_and_one_byte_more_is_refused(client: FlaskClient, container: Container) -> None:
+    assert send(client, container, "/v1/pledges", padded(MAX_BODY_BYTES)).status_code == 201
+    assert_problem(send(client, container, "/v1/pledges", padded(MAX_BODY_BYTES + 1)), 413, "body_too_large")
+    assert count(container, Pledge) == 1
 
 
 @pytest.mark.parametrize("path", [*BODIES, "/v1/reminders/x/cancel"])
-def test_no_route_takes_a_body_over_64_kib(client: FlaskClient, desk: Desk, path: str) -> None:
-    assert_problem(send(client, desk, path, padded(LARGEST_BODY_BYTES + 1)), 413, "body_too_large")
+def test_no_route_takes_a_body_over_64_kib(client: FlaskClient, container: Container, path: str) -> None:
+    assert_problem(send(client, container, path, padded(MAX_BODY_BYTES + 1)), 413, "body_too_large")
     assert_problem(
-        send(client, desk, path, padded(LARGEST_BODY_BYTES + 1), **{"Content-Type": "text/plain"}),
+        send(client, container, path, padded(MAX_BODY_BYTES + 1), **{"Content-Type": "text/plain"}),
         413,
         "body_too_large",
     )
@@ -182,19 +190,19 @@ def test_head_answers_as_get_does_without_a_body(client: FlaskClient, path: str)
         assert head.headers.get(name) == get.headers.get(name)
 
 
-def test_an_unknown_field_is_refused_with_the_nearest_known_one(client: FlaskClient, desk: Desk) -> None:
+def test_an_unknown_field_is_refused_with_the_nearest_known_one(client: FlaskClient, container: Container) -> None:
     problem = assert_problem(pledge(client, ammount=300), 422, "validation_failed", field="ammount")
     assert "did you mean 'amount'?" in problem["errors"]["ammount"][0]
     problem = assert_problem(remind(client, e_mail="x"), 422, "validation_failed", field="e_mail")
     assert "did you mean 'email'?" in problem["errors"]["e_mail"][0]
-    assert count(desk, Pledge) == count(desk, Reminder) == 0
+    assert count(container, Pledge) == count(container, Reminder) == 0
 
 
-def test_ten_thousand_unknown_fields_do_not_hold_the_desk_up(client: FlaskClient, desk: Desk) -> None:
+def test_ten_thousand_unknown_fields_do_not_hold_the_desk_up(client: FlaskClient, container: Container) -> None:
     body = json.dumps({f"{number:05}": 0 for number in range(5_900)}, separators=(",", ":")).encode()
-    assert len(body) <= LARGEST_BODY_BYTES
+    assert len(body) <= MAX_BODY_BYTES
     began = time.process_time()
-    assert_problem(send(client, desk, "/v1/pledges", body), 422, "validation_failed")
+    assert_problem(send(client, container, "/v1/pledges", body), 422, "validation_failed")
     assert time.process_time() - began < 1
 
 
@@ -242,7 +250,7 @@ def test_ten_thousand_unknown_fields_do_not_hold_the_desk_up(client: FlaskClient
     ],
 )
 def test_each_field_of_a_pledge_is_held_against_its_form(
-    client: FlaskClient, desk: Desk, name: str, value
+    client: FlaskClient, container: Container, name: str, value
 ) -> None:
     assert_problem(pledge(client, **{name: value}), 422, "validation_failed", field=name)
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from service.db.audit_entry import AuditEntry
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import add_pledges, assert_problem, bearer, change_campaign, pay, pledge
 from tests.clock import Clock
 
@@ -27,8 +27,8 @@ COLUMNS = HEADER.split(",")
 
 
 @pytest.fixture
-def staff(desk: Desk) -> dict[str, str]:
-    return bearer(desk, "export")
+def staff(container: Container) -> dict[str, str]:
+    return bearer(container, "export")
 
 
 def export(client: FlaskClient, staff: dict[str, str], **query: Any) -> TestResponse:
@@ -42,13 +42,13 @@ def rows(client: FlaskClient, staff: dict[str, str], **query: Any) -> list[dict[
 
 
 def test_a_csv_is_what_the_contract_says_to_the_byte(
-    client: FlaskClient, desk: Desk, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
     first = pledge(client, page_url='https://paper.example/a,"b"', variant='say "hi", once').json["id"]
     clock.advance(minutes=1)
     second = pledge(client, frequency="once", amount=123456).json["id"]
     clock.advance(minutes=4)
-    pay(desk, first)
+    pay(container, first)
     response = export(client, staff)
     assert response.content_type == "text/csv; charset=utf-8"
     assert response.headers["Content-Disposition"] == 'attachment; filename="pledges-2026-11-23.csv"'
@@ -71,11 +71,11 @@ def test_a_desk_without_pledges_exports_a_header(client: FlaskClient, staff: dic
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
 def test_a_cell_that_a_spreadsheet_would_run_is_defused(
-    client: FlaskClient, desk: Desk, staff: dict, sign: str
+    client: FlaskClient, container: Container, staff: dict, sign: str
 ) -> None:
-    pay(desk, pledge(client).json["id"], email=f"{sign if sign in '=+-' else ''}cmd@example.org")
+    pay(container, pledge(client).json["id"], email=f"{sign if sign in '=+-' else ''}cmd@example.org")
     evil = f'{sign}HYPERLINK("https://evil.example",1)'
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         # No request can store these, but an import or an older release might have.
         session.execute(update(Pledge).values(page_url=evil, variant=evil, gateway_reference=evil))
     [row] = rows(client, staff)
@@ -98,9 +98,9 @@ def test_text_that_only_looks_odd_is_left_alone(client: FlaskClient, staff: dict
     assert [row["variant"] for row in rows(client, staff)] == odd
 
 
-def test_a_line_break_stays_inside_its_cell(client: FlaskClient, desk: Desk, staff: dict) -> None:
+def test_a_line_break_stays_inside_its_cell(client: FlaskClient, container: Container, staff: dict) -> None:
     pledge(client)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Pledge).values(variant="one\r\ntwo\nthree"))
     [row] = rows(client, staff)
     assert row["variant"] == "one\r\ntwo\nthree"
@@ -118,19 +118,21 @@ def test_a_line_break_stays_inside_its_cell(client: FlaskClient, desk: Desk, sta
     ],
 )
 def test_amounts_are_decimal_strings_in_major_units(
-    client: FlaskClient, desk: Desk, staff: dict, currency: str, minor: int, major: str
+    client: FlaskClient, container: Container, staff: dict, currency: str, minor: int, major: str
 ) -> None:
-    change_campaign(desk, currency=currency)
-    pay(desk, pledge(client, currency=currency, amount=minor).json["id"])
+    change_campaign(container, currency=currency)
+    pay(container, pledge(client, currency=currency, amount=minor).json["id"])
     [row] = rows(client, staff)
     assert (row["amount"], row["paid_total"], row["amount_minor"]) == (major, major, str(minor))
     [line] = [json.loads(line) for line in export(client, staff, format="jsonl").text.splitlines()]
     assert (line["amount"], line["paid_total"], line["amount_minor"]) == (major, major, minor)
 
 
-def test_json_lines_hold_the_same_columns_with_their_types(client: FlaskClient, desk: Desk, staff: dict) -> None:
+def test_json_lines_hold_the_same_columns_with_their_types(
+    client: FlaskClient, container: Container, staff: dict
+) -> None:
     paid = pledge(client, variant="Б\N{LINE SEPARATOR}б").json["id"]
-    pay(desk, paid)
+    pay(container, paid)
     pledge(client)
     response = export(client, staff, format="jsonl")
     assert response.content_type == "application/x-ndjson; charset=utf-8"
@@ -140,9 +142,9 @@ def test_json_lines_hold_the_same_columns_with_their_types(client: FlaskClient, 
     assert (lines[1]["email"], lines[1]["last_payment_at"], lines[1]["payments"]) == (None, None, 0)
 
 
-def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, desk: Desk, staff: dict) -> None:
+def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, container: Container, staff: dict) -> None:
     made = pledge(client, variant="007").json["id"]
-    pay(desk, made)
+    pay(container, made)
     response = export(client, staff, format="xlsx")
     assert response.headers["Content-Disposition"].endswith('.xlsx"')
     assert response.content_type == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -153,10 +155,10 @@ def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, desk: Desk,
 
 
 def test_an_export_takes_the_filters_of_the_list(
-    client: FlaskClient, desk: Desk, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
     paid = pledge(client).json["id"]
-    pay(desk, paid)
+    pay(container, paid)
     clock.advance(days=1)
     once = pledge(client, frequency="once").json["id"]
 
@@ -186,19 +188,19 @@ def test_an_export_takes_the_filters_of_the_list(
     ],
 )
 def test_a_filter_that_means_nothing_exports_nothing(
-    client: FlaskClient, desk: Desk, staff: dict, name: str, value: str
+    client: FlaskClient, container: Container, staff: dict, name: str, value: str
 ) -> None:
     response = client.get(EXPORT, headers=staff, query_string={name: value})
     assert_problem(response, 422, "validation_failed", field=name)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalars(select(AuditEntry)).all() == []
 
 
 def test_each_export_is_written_to_the_audit_log_with_its_filters(
-    client: FlaskClient, desk: Desk, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
     export(client, staff, format="jsonl", status="active", created_from="2026-11-01")
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
     assert entry.action == "export_pledges"
     assert entry.at == clock.now
@@ -208,8 +210,10 @@ def test_each_export_is_written_to_the_audit_log_with_its_filters(
     assert entry.details["created_from"].startswith("2026-11-01")
 
 
-def test_a_thousand_pledges_leave_in_order_and_once_each(client: FlaskClient, desk: Desk, staff: dict) -> None:
-    add_pledges(desk, 1003)
+def test_a_thousand_pledges_leave_in_order_and_once_each(
+    client: FlaskClient, container: Container, staff: dict
+) -> None:
+    add_pledges(container, 1003)
     ids = [uuid.UUID(row["id"]) for row in rows(client, staff)]
     assert len(ids) == len(set(ids)) == 1003
     assert ids == sorted(ids)

@@ -10,18 +10,18 @@ from sqlalchemy import update
 
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.shelf import CampaignShelf
 from service.domain.ports import ANY_AMOUNT, ChargeLimits, Checkout, CheckoutOrder, GatewayUnavailable
 from service.gateways.stripe.client import WITHIN
-from service.web import put_desk
+from service.web import init_app
 from tests.api.wire import PLEDGE, a_key, assert_problem, change_campaign, count, pay, pledge
 from tests.clock import Clock
 
 
-def test_without_a_key_nothing_is_made(client: FlaskClient, desk: Desk) -> None:
+def test_without_a_key_nothing_is_made(client: FlaskClient, container: Container) -> None:
     assert_problem(client.post("/v1/pledges", json=PLEDGE), 400, "idempotency_key_required")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ def test_without_a_key_nothing_is_made(client: FlaskClient, desk: Desk) -> None:
     ["", "short77", "x" * 256, "with a space", "with\ttab", "ключ-ключ", "caf\xe9-latin-1", "delete\x7fdelete"],
 )
 def test_a_key_that_is_not_8_to_255_visible_characters_is_refused(
-    client: FlaskClient, desk: Desk, key: str
+    client: FlaskClient, container: Container, key: str
 ) -> None:
     headers = {"Idempotency-Key": key.encode().decode("latin-1")}
     response = client.post("/v1/pledges", json=PLEDGE, headers=headers)
     assert response.status_code == 400
     assert_problem(response, 400, "idempotency_key_invalid")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 @pytest.mark.parametrize("key", ["8visible", "x" * 255, "!#$%&'()*+,-./:;<=>?@[]^_`{|}~\"\\"])
@@ -43,38 +43,42 @@ def test_any_visible_characters_make_a_key(client: FlaskClient, key: str) -> Non
     assert pledge(client, key=key).status_code == 201
 
 
-def test_the_same_request_again_gets_the_same_answer_and_makes_nothing(client: FlaskClient, desk: Desk) -> None:
+def test_the_same_request_again_gets_the_same_answer_and_makes_nothing(
+    client: FlaskClient, container: Container
+) -> None:
     key = a_key()
     first, second = pledge(client, key=key), pledge(client, key=key)
     assert (second.status_code, second.data) == (201, first.data)
     assert second.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
 
 
-def test_the_first_answer_is_repeated_even_after_the_pledge_was_paid(client: FlaskClient, desk: Desk) -> None:
+def test_the_first_answer_is_repeated_even_after_the_pledge_was_paid(
+    client: FlaskClient, container: Container
+) -> None:
     key = a_key()
     first = pledge(client, key=key)
-    pay(desk, first.json["id"])
+    pay(container, first.json["id"])
     second = pledge(client, key=key)
     assert second.data == first.data
     assert client.get(f"/v1/pledges/{first.json['id']}").json["status"] == "active"
 
 
 def test_a_repeat_is_answered_after_the_campaign_has_raised_its_minimum(
-    client: FlaskClient, desk: Desk, app: Flask
+    client: FlaskClient, container: Container, app: Flask
 ) -> None:
     key = a_key()
     first = pledge(client, key=key)
-    change_campaign(desk, frequencies=[{"frequency": "monthly", "minimum": 900}])
+    change_campaign(container, frequencies=[{"frequency": "monthly", "minimum": 900}])
     # As another process, which has not read the campaign before.
-    put_desk(app, dataclasses.replace(desk, shelf=CampaignShelf(desk.database.reading)))
+    init_app(app, dataclasses.replace(container, campaign_cache=CampaignShelf(container.database.reading)))
     assert pledge(client, key=key).data == first.data
     assert_problem(pledge(client), 422, "amount_below_minimum")
 
 
 def test_a_day_and_a_restart_later_the_key_is_still_known(
-    client: FlaskClient, desk: Desk, clock: Clock, app: Flask
+    client: FlaskClient, container: Container, clock: Clock, app: Flask
 ) -> None:
     key = a_key()
     first = pledge(client, key=key)
@@ -83,7 +87,7 @@ def test_a_day_and_a_restart_later_the_key_is_still_known(
 
 
 def test_the_order_of_the_fields_and_the_spaces_between_them_do_not_matter(
-    client: FlaskClient, desk: Desk
+    client: FlaskClient, container: Container
 ) -> None:
     key = a_key()
     first = pledge(client, key=key)
@@ -95,29 +99,29 @@ def test_the_order_of_the_fields_and_the_spaces_between_them_do_not_matter(
             "/v1/pledges", data=body, headers={"Idempotency-Key": key, "Content-Type": "application/json"}
         )
         assert (again.status_code, again.data) == (201, first.data)
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
 
 
 @pytest.mark.parametrize(
     "change",
     [{"amount": 201}, {"frequency": "once"}, {"variant": "b"}, {"page_url": "https://a.example/"}, {"lang": "ru"}],
 )
-def test_a_key_is_never_good_for_another_request(client: FlaskClient, desk: Desk, change: dict) -> None:
+def test_a_key_is_never_good_for_another_request(client: FlaskClient, container: Container, change: dict) -> None:
     key = a_key()
     assert pledge(client, key=key).status_code == 201
     assert_problem(pledge(client, key=key, **change), 422, "idempotency_key_reused")
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
 
 
-def test_a_refused_request_does_not_use_its_key_up(client: FlaskClient, desk: Desk) -> None:
+def test_a_refused_request_does_not_use_its_key_up(client: FlaskClient, container: Container) -> None:
     key = a_key()
     assert pledge(client, key=key, amount=199).status_code == 422
     assert pledge(client, key=key, amount=200).status_code == 201
 
 
-def test_two_keys_are_two_pledges(client: FlaskClient, desk: Desk) -> None:
+def test_two_keys_are_two_pledges(client: FlaskClient, container: Container) -> None:
     assert pledge(client).json["id"] != pledge(client).json["id"]
-    assert count(desk, Pledge) == 2
+    assert count(container, Pledge) == 2
 
 
 class Gateway:
@@ -147,9 +151,9 @@ def gateway() -> Gateway:
 
 
 @pytest.fixture
-def counter(app: Flask, desk: Desk, gateway: Gateway) -> FlaskClient:
+def counter(app: Flask, container: Container, gateway: Gateway) -> FlaskClient:
     """Return a client of an application whose gateway is ours to take down."""
-    put_desk(app, dataclasses.replace(desk, gateway=gateway))
+    init_app(app, dataclasses.replace(container, gateway=gateway))
     return app.test_client()
 
 
@@ -160,7 +164,7 @@ def test_while_payments_are_down_the_reader_is_told_when_to_come_back(counter: F
 
 
 def test_the_same_key_succeeds_once_payments_are_up_and_makes_one_pledge(
-    counter: FlaskClient, desk: Desk, gateway: Gateway
+    counter: FlaskClient, container: Container, gateway: Gateway
 ) -> None:
     key = a_key()
     assert pledge(counter, key=key).status_code == 503
@@ -172,13 +176,13 @@ def test_the_same_key_succeeds_once_payments_are_up_and_makes_one_pledge(
     again = pledge(counter, key=key)
     assert again.data == first.data
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
     assert len({order.pledge_id for order in gateway.orders}) == 1
     assert len(gateway.orders) == 3
 
 
 def test_while_the_first_request_runs_a_second_with_its_key_is_told_to_wait(
-    app: Flask, counter: FlaskClient, desk: Desk, gateway: Gateway
+    app: Flask, counter: FlaskClient, container: Container, gateway: Gateway
 ) -> None:
     key, met = a_key(), []
     gateway.up = True
@@ -187,7 +191,7 @@ def test_while_the_first_request_runs_a_second_with_its_key_is_told_to_wait(
     assert_problem(met[0], 409, "request_in_progress")
     assert int(met[0].headers["Retry-After"]) > 0
     assert first.status_code == 201
-    assert count(desk, Pledge) == len(gateway.orders) == 1
+    assert count(container, Pledge) == len(gateway.orders) == 1
 
 
 def test_while_the_first_request_runs_another_body_is_refused_for_good(
@@ -201,23 +205,23 @@ def test_while_the_first_request_runs_another_body_is_refused_for_good(
 
 
 def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
-    counter: FlaskClient, desk: Desk, gateway: Gateway, clock: Clock
+    counter: FlaskClient, container: Container, gateway: Gateway, clock: Clock
 ) -> None:
     key = a_key()
     assert pledge(counter, key=key).status_code == 503
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         # The process died with the key in hand, so nothing let go of it.
         session.execute(update(IdempotencyKey).values(held_until=clock.now + datetime.timedelta(seconds=30)))
     gateway.up = True
     assert_problem(pledge(counter, key=key), 409, "request_in_progress")
     clock.advance(seconds=31)
     assert pledge(counter, key=key).status_code == 201
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
 
 
 @pytest.mark.parametrize("after_a_crash", [False, True])
 def test_key_is_held_for_longer_than_the_longest_gateway_call(
-    app: Flask, counter: FlaskClient, desk: Desk, gateway: Gateway, clock: Clock, *, after_a_crash: bool
+    app: Flask, counter: FlaskClient, container: Container, gateway: Gateway, clock: Clock, *, after_a_crash: bool
 ) -> None:
     key, met = a_key(), []
     if after_a_crash:
@@ -234,4 +238,4 @@ def test_key_is_held_for_longer_than_the_longest_gateway_call(
     assert pledge(counter, key=key).status_code == 201
     assert_problem(met[0], 409, "request_in_progress")
     assert len(gateway.orders) == (2 if after_a_crash else 1)
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1

@@ -7,9 +7,9 @@ from sqlalchemy import text
 from service.app import create_app
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.settings import Settings
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.api.wire import PLEDGE, REMINDER, assert_problem, count, pledge, remind
 from tests.clock import Clock
 from tests.conftest import settings_for
@@ -22,16 +22,16 @@ class TestAtThreeAMinute:
     def settings(self, migrated_database: str) -> Settings:
         return settings_for(migrated_database, RATE_LIMIT="3/minute")
 
-    def test_the_fourth_request_is_told_when_to_come_back(self, client: FlaskClient, desk: Desk) -> None:
+    def test_the_fourth_request_is_told_when_to_come_back(self, client: FlaskClient, container: Container) -> None:
         for ask, table in ((pledge, Pledge), (remind, Reminder)):
             assert [ask(client).status_code for _ in range(3)] == [201] * 3
-            stored = count(desk, table)
+            stored = count(container, table)
             response = ask(client, origin="https://paper.example")
             assert_problem(response, 429, "too_many_requests")
             # A full window fades away during the next one, so that the wait may be longer than one of them.
             assert 1 <= int(response.headers["Retry-After"]) <= 120
             assert response.headers["Access-Control-Allow-Origin"] in ("*", "https://paper.example")
-            assert count(desk, table) == stored
+            assert count(container, table) == stored
 
     def test_reading_and_cancelling_are_never_limited(self, client: FlaskClient) -> None:
         assert {client.get("/v1/campaigns/default").status_code for _ in range(9)} == {200}
@@ -52,9 +52,11 @@ class TestAtThreeAMinute:
         assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
 
 
-def test_behind_a_trusted_proxy_its_word_counts_and_no_forged_one_does(migrated_database: str, desk: Desk) -> None:
+def test_behind_a_trusted_proxy_its_word_counts_and_no_forged_one_does(
+    migrated_database: str, container: Container
+) -> None:
     settings = settings_for(migrated_database, RATE_LIMIT="1/minute", TRUSTED_PROXIES="1")
-    client = create_app(build_desk(settings)).test_client()
+    client = create_app(build_container(settings)).test_client()
 
     def ask(forwarded: str) -> int:
         return client.post("/v1/reminders", json=REMINDER, headers={"X-Forwarded-For": forwarded}).status_code
@@ -67,7 +69,7 @@ def test_behind_a_trusted_proxy_its_word_counts_and_no_forged_one_does(migrated_
 @pytest.fixture(scope="module")
 def orphan() -> FlaskClient:
     """Return a client of an application whose database is away."""
-    return create_app(build_desk(settings_for(AWAY))).test_client()
+    return create_app(build_container(settings_for(AWAY))).test_client()
 
 
 ROUTES = [
@@ -106,7 +108,9 @@ def test_without_its_database_a_preflight_is_still_answered(orphan: FlaskClient)
     assert response.headers["X-Request-Id"]
 
 
-def test_what_nobody_foresaw_is_a_problem_without_a_trace(client: FlaskClient, desk: Desk, monkeypatch) -> None:
+def test_what_nobody_foresaw_is_a_problem_without_a_trace(
+    client: FlaskClient, container: Container, monkeypatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("reader@example.org")
 
@@ -117,22 +121,22 @@ def test_what_nobody_foresaw_is_a_problem_without_a_trace(client: FlaskClient, d
 
 
 def test_a_desk_that_cannot_answer_keeps_no_half_of_a_pledge(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(text("ALTER TABLE idempotency_keys RENAME TO elsewhere"))
     try:
         assert_problem(pledge(client), 500, "internal_error")
     finally:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             session.execute(text("ALTER TABLE elsewhere RENAME TO idempotency_keys"))
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_one_household_is_one_client_however_many_ipv6_addresses_it_uses(
-    migrated_database: str, desk: Desk
+    migrated_database: str, container: Container
 ) -> None:
-    client = create_app(build_desk(settings_for(migrated_database, RATE_LIMIT="1/minute"))).test_client()
+    client = create_app(build_container(settings_for(migrated_database, RATE_LIMIT="1/minute"))).test_client()
 
     def ask_from(address: str) -> int:
         wish = {"campaign": "default", "email": "reader@example.org"}

@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.desk import Desk
+from service.desk import Container
 from service.settings import Settings
-from service.web import put_desk
+from service.web import init_app
 from tests.api.mail_reports import (
     KEY,
     MAILGUN,
@@ -47,11 +47,13 @@ def settings(migrated_database: str) -> Settings:
     ],
     ids=range(8),
 )
-def test_a_wrong_login_is_refused_and_asked_for(client: FlaskClient, desk: Desk, headers: dict[str, str]) -> None:
+def test_a_wrong_login_is_refused_and_asked_for(
+    client: FlaskClient, container: Container, headers: dict[str, str]
+) -> None:
     refused = by_postmark(client, bounce(), **headers)
     assert_problem(refused, 401, "invalid_signature")
     assert refused.headers["WWW-Authenticate"].startswith("Basic realm=")
-    assert all_suppressions(desk) == []
+    assert all_suppressions(container) == []
 
 
 def test_the_word_basic_may_be_written_in_any_case(client: FlaskClient) -> None:
@@ -61,9 +63,9 @@ def test_the_word_basic_may_be_written_in_any_case(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("seconds", [0, 600, 8 * 3600, -60])
 def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
-    client: FlaskClient, desk: Desk, seconds: int
+    client: FlaskClient, container: Container, seconds: int
 ) -> None:
-    assert by_mailgun(client, desk, failure(), age_seconds=seconds).status_code == 200
+    assert by_mailgun(client, container, failure(), age_seconds=seconds).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -72,12 +74,12 @@ def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
     ids=str,
 )
 def test_a_signature_of_another_or_of_long_ago_is_refused(
-    client: FlaskClient, desk: Desk, proof: dict[str, object]
+    client: FlaskClient, container: Container, proof: dict[str, object]
 ) -> None:
-    refused = by_mailgun(client, desk, failure(), **proof)
+    refused = by_mailgun(client, container, failure(), **proof)
     assert_problem(refused, 401, "invalid_signature")
     assert "WWW-Authenticate" not in refused.headers
-    assert all_suppressions(desk) == []
+    assert all_suppressions(container) == []
 
 
 @pytest.mark.parametrize(
@@ -94,10 +96,10 @@ def test_a_signature_of_another_or_of_long_ago_is_refused(
     ],
     ids=str,
 )
-def test_an_altered_proof_is_refused(client: FlaskClient, desk: Desk, changes: dict[str, str]) -> None:
-    body = {"signature": signature(desk) | changes, "event-data": failure()}
+def test_an_altered_proof_is_refused(client: FlaskClient, container: Container, changes: dict[str, str]) -> None:
+    body = {"signature": signature(container) | changes, "event-data": failure()}
     assert_problem(client.post(MAILGUN, json=body), 401, "invalid_signature")
-    assert all_suppressions(desk) == []
+    assert all_suppressions(container) == []
 
 
 @pytest.mark.parametrize(
@@ -115,13 +117,17 @@ def test_an_altered_proof_is_refused(client: FlaskClient, desk: Desk, changes: d
     ids=repr,
 )
 @pytest.mark.parametrize("path", [POSTMARK, MAILGUN])
-def test_what_is_no_report_is_unreadable(client: FlaskClient, desk: Desk, path: str, body: bytes) -> None:
+def test_what_is_no_report_is_unreadable(
+    client: FlaskClient, container: Container, path: str, body: bytes
+) -> None:
     assert_problem(client.post(path, data=body, headers=login()), 400, "unreadable_report")
-    assert all_suppressions(desk) == []
+    assert all_suppressions(container) == []
 
 
-def test_a_service_that_was_given_no_proof_does_not_exist(client: FlaskClient, app: Flask, desk: Desk) -> None:
-    put_desk(app, dataclasses.replace(desk, mail_reporters={}))
+def test_a_service_that_was_given_no_proof_does_not_exist(
+    client: FlaskClient, app: Flask, container: Container
+) -> None:
+    init_app(app, dataclasses.replace(container, email_webhooks={}))
     for path in (POSTMARK, MAILGUN, "/v1/webhooks/mail/none"):
         assert_problem(client.post(path, data=json.dumps(bounce()), headers=login()), 404, "not_found")
 
@@ -131,13 +137,13 @@ def test_a_report_is_taken_by_post_alone(client: FlaskClient) -> None:
 
 
 def test_neither_the_log_nor_an_answer_repeats_what_came(
-    client: FlaskClient, desk: Desk, capfd: pytest.CaptureFixture[str]
+    client: FlaskClient, container: Container, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answers = [
         by_postmark(client, bounce()),
         by_postmark(client, bounce(), Authorization="Basic reader@example.org"),
-        by_mailgun(client, desk, event("complained")),
-        by_mailgun(client, desk, event("complained"), key="another"),
+        by_mailgun(client, container, event("complained")),
+        by_mailgun(client, container, event("complained"), key="another"),
         client.post(POSTMARK, data=b'{"Email": "reader@example.org"}', headers=login()),
         client.post(MAILGUN, data=b'{"recipient": "reader@example.org", "signature": {}}'),
     ]

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from schemas.vocabulary import ReminderStatus, Suppressed
-from service.desk import Desk
+from service.desk import Container
 from service.settings import Settings
 from tests.api.mail_reports import (
     KEY,
@@ -64,11 +64,11 @@ def settings(migrated_database: str) -> Settings:
     ids=lambda part: f"{part['RecordType']} {part.get('Type', '')}" if isinstance(part, dict) else str(part),
 )
 def test_what_postmark_reports_is_understood(
-    client: FlaskClient, desk: Desk, report: dict[str, object], reason: Suppressed | None
+    client: FlaskClient, container: Container, report: dict[str, object], reason: Suppressed | None
 ) -> None:
     response = by_postmark(client, report)
     assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})
-    assert against(desk) == ({} if reason is None else {"*": reason})
+    assert against(container) == ({} if reason is None else {"*": reason})
 
 
 @pytest.mark.parametrize(
@@ -93,59 +93,63 @@ def test_what_postmark_reports_is_understood(
     ids=lambda part: f"{part['event']} {part.get('reason', '')}" if isinstance(part, dict) else str(part),
 )
 def test_what_mailgun_reports_is_understood(
-    client: FlaskClient, desk: Desk, report: dict[str, object], reason: Suppressed | None
+    client: FlaskClient, container: Container, report: dict[str, object], reason: Suppressed | None
 ) -> None:
-    response = by_mailgun(client, desk, report)
+    response = by_mailgun(client, container, report)
     assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})
-    assert against(desk) == ({} if reason is None else {"*": reason})
+    assert against(container) == ({} if reason is None else {"*": reason})
 
 
-def test_the_same_report_again_changes_nothing(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+def test_the_same_report_again_changes_nothing(client: FlaskClient, container: Container, clock: Clock) -> None:
     before = None
     for _ in range(3):
         for response in (by_postmark(client, bounce()), by_postmark(client, subscription())):
             assert (response.status_code, response.json) == (200, {"suppressed": 1})
-        [row] = all_suppressions(desk)
+        [row] = all_suppressions(container)
         before = before or (row.email_hash, row.reason, row.at)
         assert (row.email_hash, row.reason, row.at) == before
         clock.advance(hours=1)
 
 
-def test_equal_reports_at_the_same_moment_are_one(app: Flask, desk: Desk) -> None:
+def test_equal_reports_at_the_same_moment_are_one(app: Flask, container: Container) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: by_postmark(app.test_client(), bounce()), range(24)))
     assert {(answer.status_code, answer.json["suppressed"]) for answer in answers} == {(200, 1)}
-    assert [row.reason for row in all_suppressions(desk)] == [HARD]
+    assert [row.reason for row in all_suppressions(container)] == [HARD]
 
 
-def test_a_reader_is_known_however_the_service_writes_their_address(client: FlaskClient, desk: Desk) -> None:
+def test_a_reader_is_known_however_the_service_writes_their_address(
+    client: FlaskClient, container: Container
+) -> None:
     by_postmark(client, bounce(Email=" READER@Example.ORG "))
-    assert against(desk, "Reader@example.org") == against(desk) == {"*": HARD}
+    assert against(container, "Reader@example.org") == against(container) == {"*": HARD}
 
 
 @pytest.mark.parametrize("address", ["nobody", "", "a@b@c", "x" * 400 + "@example.org", "a\0@example.org", None])
-def test_what_is_no_address_is_passed_over(client: FlaskClient, desk: Desk, address: str | None) -> None:
+def test_what_is_no_address_is_passed_over(client: FlaskClient, container: Container, address: str | None) -> None:
     for response in (
         by_postmark(client, bounce(Email=address)),
-        by_mailgun(client, desk, event("complained", recipient=address)),
+        by_mailgun(client, container, event("complained", recipient=address)),
     ):
         assert (response.status_code, response.json) == (200, {"suppressed": 0})
-    assert all_suppressions(desk) == []
+    assert all_suppressions(container) == []
 
 
-def test_a_waiting_reminder_of_that_address_is_not_sent(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+def test_a_waiting_reminder_of_that_address_is_not_sent(
+    client: FlaskClient, container: Container, clock: Clock
+) -> None:
     remind(client, timezone="UTC")
-    by_mailgun(client, desk, event("complained"))
+    by_mailgun(client, container, event("complained"))
     clock.advance(days=31)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
-    reminder = the_reminder(desk)
+    reminder = the_reminder(container)
     assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "suppressed: complaint")
 
 
 def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     # The report says 09:25; the reader asks at 09:30, and the service got through to us only hours later.
     remind(client, timezone="UTC")
@@ -153,20 +157,22 @@ def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
     assert by_postmark(client, subscription()).json == {"suppressed": 1}
     clock.advance(days=31)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
 
 
 @pytest.mark.parametrize("said", ["2031-01-01T00:00:00Z", "yesterday", "2026-11-23T09:25:00", None, ""])
-def test_a_time_that_cannot_be_is_taken_as_now(client: FlaskClient, desk: Desk, said: str | None) -> None:
+def test_a_time_that_cannot_be_is_taken_as_now(
+    client: FlaskClient, container: Container, said: str | None
+) -> None:
     by_postmark(client, bounce(BouncedAt=said))
-    assert [row.at for row in all_suppressions(desk)] == [desk.clock()]
+    assert [row.at for row in all_suppressions(container)] == [container.clock()]
 
 
-def test_a_stronger_reason_stays_whichever_service_speaks_last(client: FlaskClient, desk: Desk) -> None:
+def test_a_stronger_reason_stays_whichever_service_speaks_last(client: FlaskClient, container: Container) -> None:
     by_postmark(client, subscription())
-    by_mailgun(client, desk, event("complained"))
+    by_mailgun(client, container, event("complained"))
     by_postmark(client, subscription(ChangedAt="2026-11-23T09:29:00Z"))
-    assert against(desk) == {"*": COMPLAINT}
-    [row] = all_suppressions(desk)
+    assert against(container) == {"*": COMPLAINT}
+    [row] = all_suppressions(container)
     assert row.at == datetime.datetime.fromtimestamp(1795425900.123456, datetime.UTC)

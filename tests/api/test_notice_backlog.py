@@ -10,7 +10,7 @@ from jobs.record import JobRecord
 from jobs.schedule import Job
 from jobs.worker import run_once
 from schemas.vocabulary import NoticeKind
-from service.desk import Desk
+from service.desk import Container
 from service.domain.ports import MailRefused, MailServerRefusesUs, NoticeLetter
 from service.domain.watch.summary import beat
 from tests.clock import Clock
@@ -18,10 +18,10 @@ from tests.jobs.notices import put, run
 from tests.jobs.posts import Post
 
 
-def checks(client: FlaskClient, desk: Desk) -> dict[str, str]:
+def checks(client: FlaskClient, container: Container) -> dict[str, str]:
     """Return the checks that fail while a worker lives."""
-    with desk.database.transaction() as session:
-        beat(session, worker=desk.worker_id, now=desk.clock())
+    with container.database.transaction() as session:
+        beat(session, worker=container.worker_id, now=container.clock())
     return {name: said for name, said in client.get("/readyz").json["checks"].items() if said != "ok"}
 
 
@@ -31,42 +31,42 @@ def number(client: FlaskClient, name: str) -> float:
 
 
 def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    put(desk, NoticeKind.RECEIPT)
+    put(container, NoticeKind.RECEIPT)
     clock.advance(hours=1)
-    assert checks(client, desk) == {}
+    assert checks(client, container) == {}
     clock.advance(minutes=1)
-    assert checks(client, desk) == {
+    assert checks(client, container) == {
         "notices": "the oldest due notice has waited 61 minutes; is a worker sending? see mainstay jobs"
     }
     assert (
         number(client, "mainstay_notices_oldest_due_age_seconds") == datetime.timedelta(minutes=61).total_seconds()
     )
-    run(desk, Post())
-    assert checks(client, desk) == {}
+    run(container, Post())
+    assert checks(client, container) == {}
     assert number(client, "mainstay_notices_oldest_due_age_seconds") == 0
 
 
-def test_a_server_that_refuses_notices_is_named(client: FlaskClient, desk: Desk) -> None:
-    put(desk, NoticeKind.RECEIPT)
+def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: Container) -> None:
+    put(container, NoticeKind.RECEIPT)
 
-    def refuse(_desk: Desk, _stop: threading.Event) -> dict[str, int]:
+    def refuse(_container: Container, _stop: threading.Event) -> dict[str, int]:
         raise MailServerRefusesUs("login refused (535)")
 
-    run_once(Job("send_notices", refuse, 2), desk, JobRecord(desk), threading.Event())
-    assert checks(client, desk) == {"mail": "the mail server refuses us; check MAIL_URL"}
+    run_once(Job("send_notices", refuse, 2), container, JobRecord(container), threading.Event())
+    assert checks(client, container) == {"mail": "the mail server refuses us; check MAIL_URL"}
 
 
 @pytest.mark.parametrize(("refused", "status"), [(False, "sent"), (True, "failed")])
 def test_notices_are_counted_by_where_they_stand(
-    client: FlaskClient, desk: Desk, refused: bool, status: str
+    client: FlaskClient, container: Container, refused: bool, status: str
 ) -> None:
     def answer(_: NoticeLetter) -> None:
         if refused:
             raise MailRefused("refused (550)")
 
-    put(desk, NoticeKind.RECEIPT)
-    run(desk, Post(answer))
+    put(container, NoticeKind.RECEIPT)
+    run(container, Post(answer))
     assert number(client, f'mainstay_notices{{status="{status}"}}') == 1
     assert number(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1

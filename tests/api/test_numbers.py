@@ -15,7 +15,7 @@ from schemas.vocabulary import Suppressed
 from service.api.numbers import kept_standing
 from service.db.reminder import Reminder
 from service.db.suppression import Suppression
-from service.desk import Desk
+from service.desk import Container
 from service.domain.mail.tallies import count_mails, tallies
 from service.domain.watch.job_record import begin_run
 from service.domain.watch.standing import KeptStanding, Standing
@@ -34,22 +34,24 @@ def numbers(client: FlaskClient) -> dict[str, float]:
     return {name: float(value) for name, _, value in lines}
 
 
-def count(desk: Desk, **counts: int) -> None:
-    with desk.database.transaction() as session:
+def count(container: Container, **counts: int) -> None:
+    with container.database.transaction() as session:
         count_mails(session, **counts)
 
 
-def test_every_end_of_a_mail_has_a_counter_from_the_first_scrape(client: FlaskClient, desk: Desk) -> None:
+def test_every_end_of_a_mail_has_a_counter_from_the_first_scrape(
+    client: FlaskClient, container: Container
+) -> None:
     ends = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")
     mails = {name: value for name, value in numbers(client).items() if name.startswith("mainstay_mails_total")}
     assert mails == {f'mainstay_mails_total{{outcome="{end}"}}': 0 for end in ends}
     assert "# TYPE mainstay_mails_total counter" in client.get("/metrics").text
 
 
-def test_what_was_counted_adds_up(client: FlaskClient, desk: Desk) -> None:
-    count(desk, sent=20, retried=1)
-    count(desk, sent=5, in_doubt=1, failed=0)
-    count(desk)
+def test_what_was_counted_adds_up(client: FlaskClient, container: Container) -> None:
+    count(container, sent=20, retried=1)
+    count(container, sent=5, in_doubt=1, failed=0)
+    count(container)
     shown = numbers(client)
     assert shown['mainstay_mails_total{outcome="sent"}'] == 25
     assert shown['mainstay_mails_total{outcome="retried"}'] == 1
@@ -57,26 +59,28 @@ def test_what_was_counted_adds_up(client: FlaskClient, desk: Desk) -> None:
     assert shown['mainstay_mails_total{outcome="failed"}'] == 0
 
 
-def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_in_a_ring(desk: Desk) -> None:
+def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_in_a_ring(
+    container: Container,
+) -> None:
     orders = [{"sent": 1, "failed": 2}, {"failed": 2, "sent": 1}, {"retried": 1, "sent": 1, "failed": 2}]
 
     def work(number: int) -> None:
         for _ in range(50):
-            count(desk, **orders[number % 3])
+            count(container, **orders[number % 3])
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert tallies(session) | {"skipped": 0} == tallies(session)
         assert (tallies(session)["sent"], tallies(session)["failed"]) == (300, 600)
 
 
-def test_what_is_due_and_how_long_it_has_waited(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+def test_what_is_due_and_how_long_it_has_waited(client: FlaskClient, container: Container, clock: Clock) -> None:
     shown = numbers(client)
     assert (shown["mainstay_reminders_due"], shown["mainstay_reminders_oldest_due_age_seconds"]) == (0, 0)
     for minutes in (-60, 10, 90):
-        reminder_id = ask(desk, f"reader{minutes}@news.example")
-        with desk.database.transaction() as session:
+        reminder_id = ask(container, f"reader{minutes}@news.example")
+        with container.database.transaction() as session:
             due_at = clock() - datetime.timedelta(minutes=minutes)
             session.execute(update(Reminder).where(Reminder.id == reminder_id).values(due_at=due_at))
     shown = numbers(client)
@@ -84,17 +88,17 @@ def test_what_is_due_and_how_long_it_has_waited(client: FlaskClient, desk: Desk,
 
 
 def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     def end(counts: dict[str, int] | None = None) -> None:
         clock.advance(seconds=5)
 
-        def run(_desk: Desk, _stop: threading.Event) -> dict[str, int]:
+        def run(_container: Container, _stop: threading.Event) -> dict[str, int]:
             if counts is None:
                 raise ConnectionResetError
             return counts
 
-        run_once(Job("send_reminders", run, 5), desk, JobRecord(desk), GO_ON)
+        run_once(Job("send_reminders", run, 5), container, JobRecord(container), GO_ON)
 
     name = 'mainstay_job_last_success_timestamp_seconds{job="send_reminders"}'
     end()
@@ -107,16 +111,18 @@ def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
     assert numbers(client)[name] == idle_at
 
 
-def test_a_job_at_work_shows_by_how_many_workers(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+def test_a_job_at_work_shows_by_how_many_workers(client: FlaskClient, container: Container, clock: Clock) -> None:
     name = 'mainstay_job_running{job="send_reminders"}'
     for workers in (1, 2):
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             begin_run(session, "send_reminders", worker=uuid.uuid4(), now=clock())
         assert numbers(client)[name] == workers
 
 
-def test_addresses_that_get_no_more_mail_are_counted_by_why(client: FlaskClient, desk: Desk, clock: Clock) -> None:
-    with desk.database.transaction() as session:
+def test_addresses_that_get_no_more_mail_are_counted_by_why(
+    client: FlaskClient, container: Container, clock: Clock
+) -> None:
+    with container.database.transaction() as session:
         for number, reason in enumerate([Suppressed.HARD_BOUNCE, Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT]):
             session.add(Suppression(email_hash=bytes([number]) * 32, scope="*", reason=reason, at=clock()))
     shown = numbers(client)
@@ -133,14 +139,14 @@ def standing(number: int) -> Standing:
 class Counting:
     """A count of whole tables that takes, by the watch, as many seconds as a test says."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, container: Container) -> None:
         self.begun = 0
         self.seconds = 0.0
         self.fails = False
         self.watch = 1000.0
         self.may_end = threading.Event()
         self.may_end.set()
-        self._kept = KeptStanding(desk.database.reading, count=self._count, monotonic=lambda: self.watch)
+        self._kept = KeptStanding(container.database.reading, count=self._count, monotonic=lambda: self.watch)
 
     def _count(self, _session: object) -> Standing:
         self.begun += 1
@@ -155,8 +161,8 @@ class Counting:
         return self._kept.latest(wait_seconds=wait_seconds)
 
 
-def test_a_count_that_takes_long_keeps_nobody_waiting(desk: Desk) -> None:
-    counting = Counting(desk)
+def test_a_count_that_takes_long_keeps_nobody_waiting(container: Container) -> None:
+    counting = Counting(container)
     counting.seconds = 1
     counting.may_end.clear()
     assert counting.latest(wait_seconds=0.01) is None
@@ -168,8 +174,8 @@ def test_a_count_that_takes_long_keeps_nobody_waiting(desk: Desk) -> None:
     assert counting.begun == 1
 
 
-def test_a_count_is_kept_for_a_hundred_times_as_long_as_it_took(desk: Desk) -> None:
-    counting = Counting(desk)
+def test_a_count_is_kept_for_a_hundred_times_as_long_as_it_took(container: Container) -> None:
+    counting = Counting(container)
     counting.seconds = 2
     assert counting.latest() == standing(1)
     counting.watch += 199
@@ -180,8 +186,8 @@ def test_a_count_is_kept_for_a_hundred_times_as_long_as_it_took(desk: Desk) -> N
     assert [counting.latest(), counting.latest()] == [standing(2), standing(3)]
 
 
-def test_without_a_database_the_count_before_stays_until_it_is_back(desk: Desk) -> None:
-    counting = Counting(desk)
+def test_without_a_database_the_count_before_stays_until_it_is_back(container: Container) -> None:
+    counting = Counting(container)
     assert counting.latest() == standing(1)
     # A database that is away may take long to say so; that is no reason to leave it alone for long.
     counting.seconds, counting.fails = 10, True

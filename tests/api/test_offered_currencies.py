@@ -8,9 +8,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.ports import ChargeLimits
-from service.web import put_desk
+from service.web import init_app
 from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 
@@ -25,9 +25,9 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.admin_campaigns.let_go", lambda: None)
 
 
-def put(client: FlaskClient, desk: Desk, **changes: Any) -> TestResponse:
-    file = campaign_file(desk) | changes
-    return client.put("/v1/admin/campaigns/default", json=file, headers=bearer(desk, "manage"))
+def put(client: FlaskClient, container: Container, **changes: Any) -> TestResponse:
+    file = campaign_file(container) | changes
+    return client.put("/v1/admin/campaigns/default", json=file, headers=bearer(container, "manage"))
 
 
 def test_the_demo_takes_one_currency_and_asks_nobody_to_cover_fees(client: FlaskClient) -> None:
@@ -37,8 +37,10 @@ def test_the_demo_takes_one_currency_and_asks_nobody_to_cover_fees(client: Flask
     assert "cover_fees" not in campaign["texts"]
 
 
-def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, other_currencies=[YEN, DINARS, EUROS], cover_fees=DOLLAR_FEES)
+def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(
+    container: Container, client: FlaskClient
+) -> None:
+    change_campaign(container, other_currencies=[YEN, DINARS, EUROS], cover_fees=DOLLAR_FEES)
     campaign = client.get(DEFAULT).json
     assert (campaign["currency"], campaign["exponent"], campaign["cover_fees"]) == ("USD", 2, DOLLAR_FEES)
     assert [choice["minimum"] for choice in campaign["frequencies"]] == [200, 200, 200]
@@ -51,52 +53,58 @@ def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(desk: D
 
 @pytest.mark.parametrize("change", [{"other_currencies": [YEN]}, {"cover_fees": DOLLAR_FEES}])
 def test_the_words_for_currencies_and_fees_come_along_where_there_are_any(
-    desk: Desk, client: FlaskClient, change: dict[str, Any]
+    container: Container, client: FlaskClient, change: dict[str, Any]
 ) -> None:
-    change_campaign(desk, texts={"ru": {"cover_fees": "Взять комиссию на себя"}}, **change)
+    change_campaign(container, texts={"ru": {"cover_fees": "Взять комиссию на себя"}}, **change)
     assert client.get(DEFAULT).json["texts"]["cover_fees"] == "Cover the fees"
     assert client.get(f"{DEFAULT}?lang=ru").json["texts"]["cover_fees"] == "Взять комиссию на себя"
 
 
-def test_receipts_bear_a_legal_name_and_a_line_on_tax(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, legal_name="Stichting De Lantaarn", tax_line="RSIN 123456789; gifts are deductible.")
+def test_receipts_bear_a_legal_name_and_a_line_on_tax(container: Container, client: FlaskClient) -> None:
+    change_campaign(
+        container, legal_name="Stichting De Lantaarn", tax_line="RSIN 123456789; gifts are deductible."
+    )
     campaign = client.get(DEFAULT).json
     assert campaign["legal_name"] == "Stichting De Lantaarn"
     assert campaign["tax_line"] == "RSIN 123456789; gifts are deductible."
 
 
-def test_a_campaign_in_several_currencies_is_read_back_as_it_was_put(client: FlaskClient, desk: Desk) -> None:
+def test_a_campaign_in_several_currencies_is_read_back_as_it_was_put(
+    client: FlaskClient, container: Container
+) -> None:
     wanted = {"other_currencies": [EUROS, YEN], "cover_fees": DOLLAR_FEES, "legal_name": "L", "tax_line": "T"}
-    answer = put(client, desk, **wanted)
+    answer = put(client, container, **wanted)
     assert answer.status_code == 200
-    assert answer.json == campaign_file(desk)
+    assert answer.json == campaign_file(container)
     assert {name: answer.json[name] for name in wanted} == wanted
-    assert put(client, desk).json == answer.json
+    assert put(client, container).json == answer.json
 
 
-def test_a_currency_that_is_dropped_takes_its_choices_and_fees_with_it(client: FlaskClient, desk: Desk) -> None:
-    put(client, desk, other_currencies=[EUROS, YEN], cover_fees=DOLLAR_FEES)
-    assert put(client, desk, other_currencies=[YEN], cover_fees=None).json["other_currencies"] == [YEN]
+def test_a_currency_that_is_dropped_takes_its_choices_and_fees_with_it(
+    client: FlaskClient, container: Container
+) -> None:
+    put(client, container, other_currencies=[EUROS, YEN], cover_fees=DOLLAR_FEES)
+    assert put(client, container, other_currencies=[YEN], cover_fees=None).json["other_currencies"] == [YEN]
     campaign = client.get(DEFAULT).json
     assert campaign["cover_fees"] is None
     assert [offer["currency"] for offer in campaign["other_currencies"]] == ["JPY"]
 
 
-def test_another_currency_may_come_first(client: FlaskClient, desk: Desk) -> None:
-    before = campaign_file(desk)
+def test_another_currency_may_come_first(client: FlaskClient, container: Container) -> None:
+    before = campaign_file(container)
     dollars = {name: before[name] for name in ("currency", "frequencies", "cover_fees")}
-    put(client, desk, **EUROS, other_currencies=[dollars], default_frequency="once")
+    put(client, container, **EUROS, other_currencies=[dollars], default_frequency="once")
     campaign = client.get(DEFAULT).json
     assert (campaign["currency"], campaign["frequencies"]) == ("EUR", EUROS["frequencies"])
     assert [offer["currency"] for offer in campaign["other_currencies"]] == ["USD"]
 
 
-def test_fees_may_be_a_share_alone_or_an_amount_alone(client: FlaskClient, desk: Desk) -> None:
-    assert put(client, desk, cover_fees={"basis_points": 150}).json["cover_fees"] == {
+def test_fees_may_be_a_share_alone_or_an_amount_alone(client: FlaskClient, container: Container) -> None:
+    assert put(client, container, cover_fees={"basis_points": 150}).json["cover_fees"] == {
         "basis_points": 150,
         "fixed": 0,
     }
-    assert put(client, desk, cover_fees={"fixed": 30}).json["cover_fees"] == {"basis_points": 0, "fixed": 30}
+    assert put(client, container, cover_fees={"fixed": 30}).json["cover_fees"] == {"basis_points": 0, "fixed": 30}
 
 
 @pytest.mark.parametrize(
@@ -130,11 +138,11 @@ def test_fees_may_be_a_share_alone_or_an_amount_alone(client: FlaskClient, desk:
     ],
 )  # fmt: skip
 def test_an_offer_that_cannot_be_meant_is_refused_and_nothing_is_stored(
-    client: FlaskClient, desk: Desk, change: dict[str, Any], field: str
+    client: FlaskClient, container: Container, change: dict[str, Any], field: str
 ) -> None:
-    before = campaign_file(desk)
-    assert_problem(put(client, desk, **change), 422, "validation_failed", field=field)
-    assert campaign_file(desk) == before
+    before = campaign_file(container)
+    assert_problem(put(client, container, **change), 422, "validation_failed", field=field)
+    assert campaign_file(container) == before
 
 
 class Dear:
@@ -149,8 +157,8 @@ class Dear:
 
 
 @pytest.fixture
-def dear(app: Flask, desk: Desk) -> FlaskClient:
-    put_desk(app, dataclasses.replace(desk, gateway=Dear()))
+def dear(app: Flask, container: Container) -> FlaskClient:
+    init_app(app, dataclasses.replace(container, gateway=Dear()))
     return app.test_client()
 
 
@@ -175,22 +183,24 @@ def once(currency: str, **terms: Any) -> dict[str, Any]:
     ],
 )
 def test_what_the_gateway_cannot_charge_is_not_offered(
-    dear: FlaskClient, desk: Desk, offer: dict[str, Any], says: str
+    dear: FlaskClient, container: Container, offer: dict[str, Any], says: str
 ) -> None:
-    before = campaign_file(desk)
-    refused = put(dear, desk, other_currencies=[YEN | {"currency": "SEK", "frequencies": [FIVE]}, offer])
+    before = campaign_file(container)
+    refused = put(dear, container, other_currencies=[YEN | {"currency": "SEK", "frequencies": [FIVE]}, offer])
     assert_problem(refused, 422, "amount_not_chargeable", field="other_currencies.1.frequencies", says=says)
-    assert campaign_file(desk) == before
+    assert campaign_file(container) == before
 
 
-def test_the_campaign_s_own_currency_is_held_against_the_gateway_too(dear: FlaskClient, desk: Desk) -> None:
-    refused = put(dear, desk, currency="EUR")
+def test_the_campaign_s_own_currency_is_held_against_the_gateway_too(
+    dear: FlaskClient, container: Container
+) -> None:
+    refused = put(dear, container, currency="EUR")
     assert_problem(
         refused, 422, "amount_not_chargeable", field="frequencies", says="EUR, once: the minimum of 2.00"
     )
 
 
-def test_what_the_gateway_can_charge_is_offered(dear: FlaskClient, desk: Desk) -> None:
+def test_what_the_gateway_can_charge_is_offered(dear: FlaskClient, container: Container) -> None:
     dinars = once("KWD", minimum=500, presets=[500, 1510])
-    assert put(dear, desk, other_currencies=[dinars]).status_code == 200
+    assert put(dear, container, other_currencies=[dinars]).status_code == 200
     assert dear.get(DEFAULT).json["other_currencies"][0]["step"] == 10

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import a_key, pay, pledge, remind, staff_token, token_of
 
 CHECKS = (
@@ -88,14 +88,19 @@ def test_staff_operations_say_that_they_need_a_token(client: FlaskClient) -> Non
 
 
 @pytest.fixture
-def story(desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def story(container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return what a caller must know to get past the first door: a token, an id and a reminder's link."""
     monkeypatch.setattr("service.api.admin_campaigns.let_go", lambda: None)
     made = pledge(client).json["id"]
-    pay(desk, made, email="other@example.org")
+    pay(container, made, email="other@example.org")
     remind(client)
-    token = staff_token(desk, "read", "export", "manage")
-    return {"pledge_id": made, "token": token_of(desk, "reader@example.org"), "staff": token, "slug": "default"}
+    token = staff_token(container, "read", "export", "manage")
+    return {
+        "pledge_id": made,
+        "token": token_of(container, "reader@example.org"),
+        "staff": token,
+        "slug": "default",
+    }
 
 
 def test_a_machine_that_tries_everything_finds_no_crash_and_no_lie(app: Flask, story: dict[str, str]) -> None:

@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from service.app import create_app
-from service.desk import Desk
+from service.desk import Container
 from service.domain.watch.summary import beat
-from service.web import put_desk
-from service.wiring import build_desk
+from service.web import init_app
+from service.wiring import build_container
 from tests.api.wire import assert_problem, bearer, pay, pledge, remind
 from tests.clock import Clock
 from tests.conftest import settings_for
@@ -20,19 +20,19 @@ AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
 STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
 
 
-def live(desk: Desk) -> None:
+def live(container: Container) -> None:
     """Let a worker be seen alive."""
-    with desk.database.transaction() as session:
-        beat(session, worker=desk.worker_id, now=desk.clock())
+    with container.database.transaction() as session:
+        beat(session, worker=container.worker_id, now=container.clock())
 
 
 def test_a_process_that_is_up_says_so_without_its_database() -> None:
-    response = create_app(build_desk(settings_for(AWAY))).test_client().get("/healthz")
+    response = create_app(build_container(settings_for(AWAY))).test_client().get("/healthz")
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-def test_with_database_schema_and_worker_the_desk_is_ready(client: FlaskClient, desk: Desk) -> None:
-    live(desk)
+def test_with_database_schema_and_worker_the_desk_is_ready(client: FlaskClient, container: Container) -> None:
+    live(container)
     response = client.get("/readyz")
     assert response.status_code == 200
     checks = ("database", "payments", "migrations", "worker", "reminders", "notices", "mail")
@@ -47,7 +47,7 @@ def failing(client: FlaskClient) -> dict[str, str]:
 
 
 def test_a_database_that_is_away_is_named() -> None:
-    client = create_app(build_desk(settings_for(AWAY))).test_client()
+    client = create_app(build_container(settings_for(AWAY))).test_client()
     checks = failing(client)
     assert checks.keys() == {"database", "migrations", "worker", "reminders", "notices", "mail"}
     assert "127.0.0.1" not in str(checks)
@@ -57,35 +57,35 @@ def test_a_worker_that_never_was_is_named(client: FlaskClient) -> None:
     assert failing(client).keys() == {"worker"}
 
 
-def test_a_worker_that_fell_silent_is_named(client: FlaskClient, desk: Desk, clock: Clock) -> None:
-    live(desk)
+def test_a_worker_that_fell_silent_is_named(client: FlaskClient, container: Container, clock: Clock) -> None:
+    live(container)
     clock.advance(seconds=89)
     assert client.get("/readyz").status_code == 200
     clock.advance(seconds=2)
     checks = failing(client)
     assert checks.keys() == {"worker"}
     assert "91 seconds" in checks["worker"]
-    live(desk)
+    live(container)
     assert client.get("/readyz").status_code == 200
 
 
-def test_migrations_that_are_missing_are_named(client: FlaskClient, desk: Desk) -> None:
-    live(desk)
-    with desk.database.transaction() as session:
+def test_migrations_that_are_missing_are_named(client: FlaskClient, container: Container) -> None:
+    live(container)
+    with container.database.transaction() as session:
         head = session.scalar(text("SELECT version_num FROM alembic_version"))
         session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     try:
         checks = failing(client)
     finally:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             session.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": head})
     assert checks.keys() == {"migrations"}
     assert "mainstay migrate" in checks["migrations"]
 
 
-def test_the_numbers_are_prometheus_text(client: FlaskClient, desk: Desk, clock: Clock) -> None:
-    live(desk)
-    pay(desk, pledge(client).json["id"])
+def test_the_numbers_are_prometheus_text(client: FlaskClient, container: Container, clock: Clock) -> None:
+    live(container)
+    pay(container, pledge(client).json["id"])
     remind(client)
     clock.advance(seconds=30)
     response = client.get("/metrics")
@@ -112,9 +112,9 @@ def test_nobody_else_may_without_a_token(client: FlaskClient, address: str) -> N
     assert_problem(client.get("/metrics", environ_base={"REMOTE_ADDR": address}), 401, "unauthorized")
 
 
-def test_a_token_to_read_opens_the_numbers_from_anywhere(client: FlaskClient, desk: Desk) -> None:
-    assert client.get("/metrics", headers=bearer(desk, "read"), environ_base=STRANGER).status_code == 200
-    refused = client.get("/metrics", headers=bearer(desk, "export", "manage"), environ_base=STRANGER)
+def test_a_token_to_read_opens_the_numbers_from_anywhere(client: FlaskClient, container: Container) -> None:
+    assert client.get("/metrics", headers=bearer(container, "read"), environ_base=STRANGER).status_code == 200
+    refused = client.get("/metrics", headers=bearer(container, "export", "manage"), environ_base=STRANGER)
     assert_problem(refused, 403, "scope_missing")
 
 
@@ -125,10 +125,10 @@ def test_a_proxy_that_we_were_not_told_of_makes_nobody_local(client: FlaskClient
     assert_problem(client.get("/metrics", headers={header: "127.0.0.1"}), 401, "unauthorized")
 
 
-def test_behind_a_trusted_proxy_the_reader_s_own_address_counts(app: Flask, desk: Desk) -> None:
-    settings = dataclasses.replace(desk.settings, trusted_proxies=1)
-    client = create_app(dataclasses.replace(desk, settings=settings)).test_client()
-    put_desk(app, desk)
+def test_behind_a_trusted_proxy_the_reader_s_own_address_counts(app: Flask, container: Container) -> None:
+    settings = dataclasses.replace(container.settings, trusted_proxies=1)
+    client = create_app(dataclasses.replace(container, settings=settings)).test_client()
+    init_app(app, container)
     assert client.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
     assert client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 200
     assert client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}).status_code == 401

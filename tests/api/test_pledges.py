@@ -8,13 +8,13 @@ from sqlalchemy import select
 
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeMove
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import LEFT_OUT, assert_problem, change_campaign, count, instant, pay, pledge
 from tests.clock import Clock
 
 
 def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     response = pledge(client)
     assert response.status_code == 201
@@ -41,34 +41,34 @@ def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
     assert instant(answer["created_at"]) == clock.now
     assert answer["checkout_url"].startswith("http://desk.test/")
     assert "Idempotent-Replayed" not in response.headers
-    assert count(desk, Pledge) == count(desk, PledgeMove) == count(desk, IdempotencyKey) == 1
+    assert count(container, Pledge) == count(container, PledgeMove) == count(container, IdempotencyKey) == 1
 
 
-def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient, desk: Desk) -> None:
+def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient, container: Container) -> None:
     said = {
         "page_url": "https://paper.example/a?b=c#d",
         "variant": "blue — «Б»",
         "lang": "pt-BR",
     }
     assert pledge(client, **said).status_code == 201
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         kept = session.scalars(select(Pledge)).one()
         assert {name: getattr(kept, name) for name in said} == said
 
 
-def test_a_dollar_ninety_nine_is_refused_and_nothing_is_stored(client: FlaskClient, desk: Desk) -> None:
+def test_a_dollar_ninety_nine_is_refused_and_nothing_is_stored(client: FlaskClient, container: Container) -> None:
     for frequency in ("once", "monthly", "annual"):
         response = pledge(client, amount=199, frequency=frequency)
         problem = assert_problem(response, 422, "amount_below_minimum", field="amount", says="$2")
         assert "$2" in problem["errors"]["amount"][0]
-    assert count(desk, Pledge) == count(desk, IdempotencyKey) == count(desk, PledgeMove) == 0
+    assert count(container, Pledge) == count(container, IdempotencyKey) == count(container, PledgeMove) == 0
 
 
-def test_more_than_the_maximum_is_refused_and_nothing_is_stored(client: FlaskClient, desk: Desk) -> None:
+def test_more_than_the_maximum_is_refused_and_nothing_is_stored(client: FlaskClient, container: Container) -> None:
     assert pledge(client, amount=1_000_000).status_code == 201
     response = pledge(client, amount=1_000_001)
     assert_problem(response, 422, "amount_above_maximum", field="amount", says="$10,000")
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
 
 
 def test_a_limit_is_named_in_the_reader_s_language(client: FlaskClient) -> None:
@@ -90,10 +90,10 @@ def test_a_limit_is_named_in_the_reader_s_language(client: FlaskClient) -> None:
     ],
 )
 def test_each_frequency_has_limits_of_its_own(
-    client: FlaskClient, desk: Desk, frequency: str, amount: int, code: str | None
+    client: FlaskClient, container: Container, frequency: str, amount: int, code: str | None
 ) -> None:
     change_campaign(
-        desk,
+        container,
         frequencies=[
             {"frequency": "once", "minimum": 500, "maximum": 900},
             {"frequency": "annual", "minimum": 2000, "maximum": 3000},
@@ -105,7 +105,7 @@ def test_each_frequency_has_limits_of_its_own(
         assert response.status_code == 201
     else:
         assert_problem(response, 422, code)
-        assert count(desk, Pledge) == 0
+        assert count(container, Pledge) == 0
 
 
 RAW_AMOUNTS = [
@@ -118,20 +118,20 @@ RAW_AMOUNTS = [
 
 @pytest.mark.parametrize("raw", RAW_AMOUNTS, ids=lambda raw: raw[:20])
 def test_an_amount_that_is_no_sound_integer_is_refused_and_never_rounded(
-    client: FlaskClient, desk: Desk, raw: str
+    client: FlaskClient, container: Container, raw: str
 ) -> None:
     body = '{"campaign":"default","frequency":"monthly","currency":"USD","amount":' + raw + "}"
     headers = {"Idempotency-Key": "one-of-the-amounts", "Content-Type": "application/json"}
     assert_problem(
         client.post("/v1/pledges", data=body, headers=headers), 422, "validation_failed", field="amount"
     )
-    assert count(desk, Pledge) == count(desk, IdempotencyKey) == 0
+    assert count(container, Pledge) == count(container, IdempotencyKey) == 0
 
 
 @pytest.mark.parametrize("field", ["campaign", "frequency", "amount", "currency"])
-def test_what_makes_a_pledge_cannot_be_left_out(client: FlaskClient, desk: Desk, field: str) -> None:
+def test_what_makes_a_pledge_cannot_be_left_out(client: FlaskClient, container: Container, field: str) -> None:
     assert_problem(pledge(client, **{field: LEFT_OUT}), 422, "validation_failed", field=field)
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_all_faults_are_named_at_once(client: FlaskClient) -> None:
@@ -141,19 +141,19 @@ def test_all_faults_are_named_at_once(client: FlaskClient) -> None:
     assert problem["errors"].keys() == {"frequency", "amount", "currency", "colour"}
 
 
-def test_another_currency_is_refused_with_the_one_that_is_taken(client: FlaskClient, desk: Desk) -> None:
+def test_another_currency_is_refused_with_the_one_that_is_taken(client: FlaskClient, container: Container) -> None:
     assert_problem(pledge(client, currency="EUR"), 422, "currency_not_accepted", field="currency", says="USD")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
-def test_a_campaign_that_does_not_exist_takes_no_pledge(client: FlaskClient, desk: Desk) -> None:
+def test_a_campaign_that_does_not_exist_takes_no_pledge(client: FlaskClient, container: Container) -> None:
     assert_problem(pledge(client, campaign="none"), 404, "campaign_not_found")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
-def test_a_yen_campaign_counts_whole_yen(client: FlaskClient, desk: Desk) -> None:
+def test_a_yen_campaign_counts_whole_yen(client: FlaskClient, container: Container) -> None:
     change_campaign(
-        desk, currency="JPY", frequencies=[{"frequency": "once", "minimum": 300}], default_frequency="once"
+        container, currency="JPY", frequencies=[{"frequency": "once", "minimum": 300}], default_frequency="once"
     )
     assert pledge(client, currency="JPY", frequency="once", amount=300).json["amount"] == 300
     assert_problem(
@@ -162,10 +162,10 @@ def test_a_yen_campaign_counts_whole_yen(client: FlaskClient, desk: Desk) -> Non
 
 
 def test_anyone_with_the_id_sees_where_a_pledge_stands_and_nothing_personal(
-    client: FlaskClient, desk: Desk
+    client: FlaskClient, container: Container
 ) -> None:
     made = pledge(client, page_url="https://paper.example/", variant="blue").json
-    pay(desk, made["id"])
+    pay(container, made["id"])
     shown = client.get(f"/v1/pledges/{made['id']}")
     assert shown.status_code == 200
     assert shown.json == {
@@ -184,8 +184,8 @@ def test_anyone_with_the_id_sees_where_a_pledge_stands_and_nothing_personal(
 @pytest.mark.parametrize(
     ("frequency", "status"), [("once", "completed"), ("monthly", "active"), ("annual", "active")]
 )
-def test_a_paid_pledge_says_so(client: FlaskClient, desk: Desk, frequency: str, status: str) -> None:
+def test_a_paid_pledge_says_so(client: FlaskClient, container: Container, frequency: str, status: str) -> None:
     made = pledge(client, frequency=frequency).json
     assert client.get(f"/v1/pledges/{made['id']}").json["status"] == "pending"
-    pay(desk, made["id"])
+    pay(container, made["id"])
     assert client.get(f"/v1/pledges/{made['id']}").json["status"] == status

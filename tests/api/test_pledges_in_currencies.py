@@ -9,17 +9,17 @@ from flask.testing import FlaskClient
 
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.pledges.idempotency import request_hash
 from service.domain.ports import ChargeLimits
-from service.web import put_desk
+from service.web import init_app
 from tests.api.wire import a_key, assert_problem, change_campaign, count, pledge, the_pledge
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 
 
 @pytest.fixture(autouse=True)
-def _several_currencies(desk: Desk) -> None:
-    change_campaign(desk, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
+def _several_currencies(container: Container) -> None:
+    change_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def _several_currencies(desk: Desk) -> None:
     ],
 )
 def test_a_reader_who_covers_the_fees_is_charged_the_honest_figure(
-    client: FlaskClient, desk: Desk, currency: str, amount: int, total: int
+    client: FlaskClient, container: Container, currency: str, amount: int, total: int
 ) -> None:
     answer = pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True)
     assert answer.status_code == 201, answer.text
     assert (answer.json["amount"], answer.json["fees"]) == (amount, total - amount)
     assert (answer.json["total"], answer.json["currency"]) == (total, currency)
-    stored = the_pledge(desk)
+    stored = the_pledge(container)
     assert (stored.amount_minor, stored.fees_minor, stored.currency) == (amount, total - amount, currency)
     shown = client.get(f"/v1/pledges/{stored.id}").json
     assert (shown["fees"], shown["total"]) == (total - amount, total)
@@ -52,15 +52,17 @@ def test_nobody_covers_fees_without_saying_so(client: FlaskClient, choice: dict[
 
 
 @pytest.mark.parametrize("wish", ["true", 2, None, "yes"])
-def test_covering_fees_is_yes_or_no(client: FlaskClient, desk: Desk, wish: Any) -> None:
+def test_covering_fees_is_yes_or_no(client: FlaskClient, container: Container, wish: Any) -> None:
     assert_problem(pledge(client, cover_fees=wish), 422, "validation_failed", field="cover_fees")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
-def test_a_currency_that_is_not_taken_is_refused_with_those_that_are(client: FlaskClient, desk: Desk) -> None:
+def test_a_currency_that_is_not_taken_is_refused_with_those_that_are(
+    client: FlaskClient, container: Container
+) -> None:
     says = "This campaign takes: USD, EUR, JPY, KWD."
     assert_problem(pledge(client, currency="GBP"), 422, "currency_not_accepted", field="currency", says=says)
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_a_frequency_is_offered_in_its_own_currency(client: FlaskClient) -> None:
@@ -80,11 +82,11 @@ def test_a_frequency_is_offered_in_its_own_currency(client: FlaskClient) -> None
     ],
 )
 def test_each_currency_has_limits_of_its_own(
-    client: FlaskClient, desk: Desk, currency: str, amount: int, code: str, says: str
+    client: FlaskClient, container: Container, currency: str, amount: int, code: str, says: str
 ) -> None:
     refused = pledge(client, frequency="once", currency=currency, amount=amount)
     assert_problem(refused, 422, code, field="amount", says=says)
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_covering_the_fees_is_another_request_under_the_same_key(client: FlaskClient) -> None:
@@ -96,13 +98,13 @@ def test_covering_the_fees_is_another_request_under_the_same_key(client: FlaskCl
 
 @pytest.mark.parametrize("choice", [{}, {"cover_fees": False}])
 def test_a_key_that_the_release_before_holds_is_still_good(
-    client: FlaskClient, desk: Desk, choice: dict[str, Any]
+    client: FlaskClient, container: Container, choice: dict[str, Any]
 ) -> None:
     key = a_key()
     first = pledge(client, key=key)
     known_then = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
     known_then |= dict.fromkeys(("page_url", "variant", "lang", "return_url"))
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.query(IdempotencyKey).one().request_hash = request_hash(known_then)
     assert pledge(client, key=key, **choice).data == first.data
 
@@ -112,16 +114,16 @@ class Steps:
 
     name = "sandbox"
 
-    def __init__(self, desk: Desk) -> None:
-        self.start_checkout = desk.gateway.start_checkout
+    def __init__(self, container: Container) -> None:
+        self.start_checkout = container.gateway.start_checkout
 
     def limits(self, currency: str) -> ChargeLimits:
         return ChargeLimits(smallest_minor=5000, step_minor=10) if currency == "KWD" else ChargeLimits()
 
 
 @pytest.fixture
-def stepped(app: Flask, desk: Desk) -> FlaskClient:
-    put_desk(app, dataclasses.replace(desk, gateway=Steps(desk)))
+def stepped(app: Flask, container: Container) -> FlaskClient:
+    init_app(app, dataclasses.replace(container, gateway=Steps(container)))
     return app.test_client()
 
 
@@ -134,17 +136,17 @@ def stepped(app: Flask, desk: Desk) -> FlaskClient:
     ],
 )
 def test_an_amount_that_the_gateway_cannot_charge_is_refused_with_what_would_do(
-    stepped: FlaskClient, desk: Desk, amount: int, says: str
+    stepped: FlaskClient, container: Container, amount: int, says: str
 ) -> None:
     refused = pledge(stepped, frequency="once", currency="KWD", amount=amount)
     says = says.replace("KWD ", "KWD\N{NO-BREAK SPACE}")
     assert_problem(refused, 422, "amount_not_chargeable", field="amount", says=says)
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
-def test_what_is_charged_with_the_fees_is_a_step_that_the_gateway_takes(app: Flask, desk: Desk) -> None:
-    change_campaign(desk, other_currencies=[DINARS | {"cover_fees": {"basis_points": 250, "fixed": 0}}])
-    put_desk(app, dataclasses.replace(desk, gateway=Steps(desk)))
+def test_what_is_charged_with_the_fees_is_a_step_that_the_gateway_takes(app: Flask, container: Container) -> None:
+    change_campaign(container, other_currencies=[DINARS | {"cover_fees": {"basis_points": 250, "fixed": 0}}])
+    init_app(app, dataclasses.replace(container, gateway=Steps(container)))
     reader = app.test_client()
     # 5000 / 0.975 is 5128.2, for which 5130 is charged.
     answer = pledge(reader, frequency="once", currency="KWD", amount=5000, cover_fees=True).json

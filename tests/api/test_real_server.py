@@ -10,14 +10,14 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import PLEDGE, a_key, bearer, campaign_file
 from tests.clock import Clock
 from tests.processes import web
 
 
 @pytest.fixture
-def base(desk: Desk, migrated_database: str, tmp_path: Path) -> Iterator[str]:
+def base(container: Container, migrated_database: str, tmp_path: Path) -> Iterator[str]:
     """Serve the test's database by a process of its own."""
     with web(migrated_database, tmp_path / "log") as base:
         yield base
@@ -39,7 +39,9 @@ def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_the_wire_itself_keeps_the_contract(base: str, desk: Desk, client: FlaskClient, clock: Clock) -> None:
+def test_the_wire_itself_keeps_the_contract(
+    base: str, container: Container, client: FlaskClient, clock: Clock
+) -> None:
     headers = {"Idempotency-Key": a_key(), "Content-Type": "application/json"}
     # Without Content-Length a body is measured while it is read.
     taken = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=60)
@@ -65,7 +67,10 @@ def test_the_wire_itself_keeps_the_contract(base: str, desk: Desk, client: Flask
     # A campaign changed here is changed there, as soon as the change is confirmed.
     old = requests.get(f"{base}/v1/campaigns/default", timeout=60)
     clock.advance(seconds=1)
-    file = campaign_file(desk) | {"heading": "Changed in another process"}
-    assert client.put("/v1/admin/campaigns/default", json=file, headers=bearer(desk, "manage")).status_code == 200
+    file = campaign_file(container) | {"heading": "Changed in another process"}
+    assert (
+        client.put("/v1/admin/campaigns/default", json=file, headers=bearer(container, "manage")).status_code
+        == 200
+    )
     new = requests.get(f"{base}/v1/campaigns/default", headers={"If-None-Match": old.headers["ETag"]}, timeout=60)
     assert (new.status_code, new.json()["heading"]) == (200, "Changed in another process")

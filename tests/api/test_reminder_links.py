@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from schemas.vocabulary import ReminderStatus
 from service.db.keyring import Keyring
 from service.db.reminder import Reminder, ReminderMove
-from service.desk import Desk
+from service.desk import Container
 from service.domain.supporters import erase_supporter
 from service.domain.tokens import issue_token
 from tests.api.wire import assert_problem, change_campaign, count, pledge, remind, the_reminder, token_of
@@ -20,10 +20,10 @@ READER = "reader@example.org"
 
 
 @pytest.fixture
-def token(client: FlaskClient, desk: Desk) -> str:
-    change_campaign(desk, reminder={"choices": [1, 3]})
+def token(client: FlaskClient, container: Container) -> str:
+    change_campaign(container, reminder={"choices": [1, 3]})
     remind(client)
-    return token_of(desk, READER)
+    return token_of(container, READER)
 
 
 def cancel(client: FlaskClient, token: str, **sent):
@@ -49,30 +49,32 @@ def snooze(client: FlaskClient, token: str, **sent):
     ids=["no body", "RFC 8058", "multipart", "JSON", "JSON one-click", "text", "broken JSON", "bytes"],
 )
 def test_a_reminder_is_cancelled_whatever_the_mail_program_sends_along(
-    client: FlaskClient, desk: Desk, token: str, sent: dict
+    client: FlaskClient, container: Container, token: str, sent: dict
 ) -> None:
     response = cancel(client, token, **sent)
     assert (response.status_code, response.data) == (204, b"")
     assert "Content-Type" not in response.headers
-    assert the_reminder(desk).status == ReminderStatus.CANCELLED
+    assert the_reminder(container).status == ReminderStatus.CANCELLED
 
 
-def test_cancelling_again_changes_nothing_and_says_so(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_cancelling_again_changes_nothing_and_says_so(
+    client: FlaskClient, container: Container, token: str
+) -> None:
     cancel(client, token)
-    moves = count(desk, ReminderMove)
+    moves = count(container, ReminderMove)
     assert [cancel(client, token).status_code for _ in range(3)] == [204] * 3
-    assert count(desk, ReminderMove) == moves
+    assert count(container, ReminderMove) == moves
 
 
 def test_a_snoozed_reminder_comes_so_many_months_from_now(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     clock.advance(days=8)
     response = snooze(client, token, json={"months": 3})
     assert response.status_code == 200
     promised = {"status": "scheduled", "due_on": "2027-03-01", "due_at": "2027-03-01T09:00:00Z"}
     assert response.json == promised | {"repeat": False}
-    assert the_reminder(desk).due_on == datetime.date(2027, 3, 1)
+    assert the_reminder(container).due_on == datetime.date(2027, 3, 1)
 
 
 @pytest.mark.parametrize("sent", [{}, {"json": {}}, {"data": b"", "content_type": "application/json"}])
@@ -92,33 +94,33 @@ def test_a_snooze_without_months_means_the_first_choice(client: FlaskClient, tok
     ],
 )
 def test_a_snooze_that_is_not_offered_moves_nothing(
-    client: FlaskClient, desk: Desk, token: str, body: object, code: str
+    client: FlaskClient, container: Container, token: str, body: object, code: str
 ) -> None:
-    before = the_reminder(desk).due_at
+    before = the_reminder(container).due_at
     assert_problem(snooze(client, token, json=body), 422, code)
-    assert the_reminder(desk).due_at == before
+    assert the_reminder(container).due_at == before
 
 
 def test_a_cancelled_reminder_can_be_asked_for_again_by_its_link(
-    client: FlaskClient, desk: Desk, token: str
+    client: FlaskClient, container: Container, token: str
 ) -> None:
     cancel(client, token)
     assert snooze(client, token).status_code == 200
-    assert the_reminder(desk).status == ReminderStatus.SCHEDULED
+    assert the_reminder(container).status == ReminderStatus.SCHEDULED
 
 
 def test_get_and_head_change_nothing_because_mail_scanners_follow_links(
-    client: FlaskClient, desk: Desk, token: str
+    client: FlaskClient, container: Container, token: str
 ) -> None:
-    moves = count(desk, ReminderMove)
+    moves = count(container, ReminderMove)
     for what in ("cancel", "snooze", "confirm"):
         for method in ("GET", "HEAD", "PUT", "DELETE"):
             response = client.open(f"/v1/reminders/{token}/{what}", method=method)
             assert response.status_code == 405
             assert "POST" in response.headers["Allow"]
     assert client.get(f"/v1/reminders/{token}").status_code == 404
-    assert count(desk, ReminderMove) == moves
-    assert the_reminder(desk).status == ReminderStatus.SCHEDULED
+    assert count(container, ReminderMove) == moves
+    assert the_reminder(container).status == ReminderStatus.SCHEDULED
 
 
 def assert_opens_nothing(client: FlaskClient, token: str) -> None:
@@ -150,7 +152,7 @@ def test_a_made_up_token_opens_nothing(client: FlaskClient, token: str) -> None:
     assert_opens_nothing(client, token)
 
 
-def test_a_token_with_any_bit_altered_opens_nothing(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_a_token_with_any_bit_altered_opens_nothing(client: FlaskClient, container: Container, token: str) -> None:
     parts = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")]
     for number, part in enumerate(parts):
         for place in range(len(part)):
@@ -162,37 +164,37 @@ def test_a_token_with_any_bit_altered_opens_nothing(client: FlaskClient, desk: D
     assert_opens_nothing(client, token[:-1])
     assert_opens_nothing(client, token + "AAAA")
     assert_opens_nothing(client, token.swapcase())
-    assert the_reminder(desk).status == ReminderStatus.SCHEDULED
+    assert the_reminder(container).status == ReminderStatus.SCHEDULED
 
 
 def test_a_token_for_something_else_opens_nothing(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
-    later, subject = clock.now + datetime.timedelta(days=1), the_reminder(desk).id
+    later, subject = clock.now + datetime.timedelta(days=1), the_reminder(container).id
     for purpose in ("sandbox-checkout", "", "Reminder", "reminder\0"):
         assert_opens_nothing(
-            client, issue_token(desk.database.keyring, purpose=purpose, subject=subject, expires_at=later)
+            client, issue_token(container.database.keyring, purpose=purpose, subject=subject, expires_at=later)
         )
     checkout = pledge(client).json["checkout_url"].rpartition("/")[2]
     assert_opens_nothing(client, checkout)
 
 
 def test_a_token_signed_with_a_strange_key_opens_nothing(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     later = clock.now + datetime.timedelta(days=1)
     forged = issue_token(
-        Keyring(("another key",)), purpose="reminder", subject=the_reminder(desk).id, expires_at=later
+        Keyring(("another key",)), purpose="reminder", subject=the_reminder(container).id, expires_at=later
     )
     assert_opens_nothing(client, forged)
 
 
 def test_a_token_for_a_reminder_that_never_was_opens_nothing(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     later = clock.now + datetime.timedelta(days=1)
     assert_opens_nothing(
-        client, issue_token(desk.database.keyring, purpose="reminder", subject=uuid.uuid4(), expires_at=later)
+        client, issue_token(container.database.keyring, purpose="reminder", subject=uuid.uuid4(), expires_at=later)
     )
 
 
@@ -205,20 +207,20 @@ def test_a_link_is_good_for_more_than_a_year_and_not_for_ever(
     assert_opens_nothing(client, token)
 
 
-def test_after_an_erasure_the_link_opens_nothing(client: FlaskClient, desk: Desk, token: str) -> None:
-    with desk.database.transaction() as session:
-        erase_supporter(session, READER, now=desk.clock())
+def test_after_an_erasure_the_link_opens_nothing(client: FlaskClient, container: Container, token: str) -> None:
+    with container.database.transaction() as session:
+        erase_supporter(session, READER, now=container.clock())
     assert_opens_nothing(client, token)
-    assert count(desk, Reminder) == 0
+    assert count(container, Reminder) == 0
 
 
 def test_a_link_of_the_first_reminder_still_works_after_asking_again(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     clock.advance(days=40)
     remind(client)
     assert cancel(client, token).status_code == 204
-    assert the_reminder(desk).status == ReminderStatus.CANCELLED
+    assert the_reminder(container).status == ReminderStatus.CANCELLED
 
 
 def test_a_link_has_one_spelling(client: FlaskClient, token: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.texts import PLACES, read_placeholders, texts_of, written_languages
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import change_campaign
 
 DEFAULT = "/v1/campaigns/default"
@@ -18,8 +18,10 @@ def labels(client: FlaskClient, address: str = ENGLISH) -> list[str]:
     return [option["label"] for option in client.get(address).json["reminder"]["options"]]
 
 
-def test_reminders_that_come_once_stand_before_those_that_come_again(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, reminder={"choices": [3, 1], "repeats": [12, 3]})
+def test_reminders_that_come_once_stand_before_those_that_come_again(
+    container: Container, client: FlaskClient
+) -> None:
+    change_campaign(container, reminder={"choices": [3, 1], "repeats": [12, 3]})
     reminder = client.get(DEFAULT).json["reminder"]
     assert (reminder["choices"], reminder["repeats"], reminder["confirm"]) == ([3, 1], [12, 3], False)
     assert reminder["options"] == [
@@ -40,8 +42,8 @@ def test_reminders_that_come_once_stand_before_those_that_come_again(desk: Desk,
         ),
     ],
 )
-def test_every_wait_has_words(desk: Desk, client: FlaskClient, address: str, said: list[str]) -> None:
-    change_campaign(desk, reminder={"choices": [1, 2, 5, 12, 24]})
+def test_every_wait_has_words(container: Container, client: FlaskClient, address: str, said: list[str]) -> None:
+    change_campaign(container, reminder={"choices": [1, 2, 5, 12, 24]})
     assert labels(client, address) == said
 
 
@@ -53,30 +55,34 @@ def test_every_wait_has_words(desk: Desk, client: FlaskClient, address: str, sai
     ],
 )
 def test_every_interval_has_words(
-    desk: Desk, client: FlaskClient, address: str, intervals: list[str], end: str
+    container: Container, client: FlaskClient, address: str, intervals: list[str], end: str
 ) -> None:
-    change_campaign(desk, reminder={"repeats": [1, 2, 6, 12]})
+    change_campaign(container, reminder={"repeats": [1, 2, 6, 12]})
     assert labels(client, address)[1:] == [interval + end for interval in intervals]
 
 
-def test_a_campaign_words_its_reminders_in_a_language_of_its_own(desk: Desk, client: FlaskClient) -> None:
+def test_a_campaign_words_its_reminders_in_a_language_of_its_own(
+    container: Container, client: FlaskClient
+) -> None:
     reminder = {"choices": [1, 3], "repeats": [1, 3]}
     said = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
-    change_campaign(desk, reminder=reminder, texts={"de": said})
+    change_campaign(container, reminder=reminder, texts={"de": said})
     # What it does not word is English with an English number, not a sentence in two languages.
     theirs = ["Nächsten Monat", "In 3 Monaten", "Jeden Monat, bis ich absage"]
     assert labels(client, f"{DEFAULT}?lang=de") == [*theirs, "Every 3 months, until I cancel"]
 
 
-def test_the_words_of_an_interval_take_the_number_of_their_language(desk: Desk, client: FlaskClient) -> None:
+def test_the_words_of_an_interval_take_the_number_of_their_language(
+    container: Container, client: FlaskClient
+) -> None:
     change_campaign(
-        desk, reminder={"repeats": [3]}, texts={"de": {"reminder_every": "Alle {interval}, bis ich absage"}}
+        container, reminder={"repeats": [3]}, texts={"de": {"reminder_every": "Alle {interval}, bis ich absage"}}
     )
     assert labels(client, f"{DEFAULT}?lang=de")[1] == "Alle 3 Monate, bis ich absage"
 
 
-def test_an_offer_has_an_etag_of_its_own_in_every_language(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, slug="again", reminder={"repeats": [3]})
+def test_an_offer_has_an_etag_of_its_own_in_every_language(container: Container, client: FlaskClient) -> None:
+    change_campaign(container, slug="again", reminder={"repeats": [3]})
     addresses = [f"/v1/campaigns/{slug}?lang={lang}" for slug in ("default", "again") for lang in ("en", "ru")]
     etags = [client.get(address).headers["ETag"] for address in addresses]
     assert len(set(etags)) == len(addresses)
@@ -89,15 +95,19 @@ def test_a_campaign_with_one_reminder_says_what_it_always_said(client: FlaskClie
     assert client.get(RUSSIAN).json["texts"] == texts_of("widget", "ru")
 
 
-def texts_with(desk: Desk, client: FlaskClient, address: str = ENGLISH, **changes: Any) -> dict[str, str]:
+def texts_with(
+    container: Container, client: FlaskClient, address: str = ENGLISH, **changes: Any
+) -> dict[str, str]:
     """Return the texts in the answer of a campaign with these changes."""
-    change_campaign(desk, **changes)
+    change_campaign(container, **changes)
     return client.get(address).json["texts"]
 
 
 @pytest.mark.parametrize("address", [ENGLISH, RUSSIAN])
-def test_nothing_promises_a_single_mail_where_more_may_come(desk: Desk, client: FlaskClient, address: str) -> None:
-    said = texts_with(desk, client, address, reminder={"repeats": [3]})
+def test_nothing_promises_a_single_mail_where_more_may_come(
+    container: Container, client: FlaskClient, address: str
+) -> None:
+    said = texts_with(container, client, address, reminder={"repeats": [3]})
     about_mails = [said[name] for name in ("reminder_message", "reminder_consent", "reminder_date")]
     assert not any(word in text for text in about_mails for word in ("once", "one", "один", "этого"))
 
@@ -108,22 +118,24 @@ def test_nothing_promises_a_single_mail_where_more_may_come(desk: Desk, client: 
     [(ENGLISH, "Almost there!", "Please confirm in the mail"), (RUSSIAN, "Почти готово!", "подтвердите")],
 )
 def test_a_reader_who_must_confirm_is_told_so(
-    desk: Desk, client: FlaskClient, address: str, heading: str, message: str, repeats: list[int]
+    container: Container, client: FlaskClient, address: str, heading: str, message: str, repeats: list[int]
 ) -> None:
-    said = texts_with(desk, client, address, reminder={"confirm": True, "repeats": repeats})
+    said = texts_with(container, client, address, reminder={"confirm": True, "repeats": repeats})
     assert said["reminder_set"] == heading
     assert message in said["reminder_date"]
     assert "{date}" in said["reminder_date"]
 
 
-def test_a_reader_who_confirmed_before_is_not_left_waiting_for_a_mail(desk: Desk, client: FlaskClient) -> None:
-    said = texts_with(desk, client, reminder={"confirm": True})
+def test_a_reader_who_confirmed_before_is_not_left_waiting_for_a_mail(
+    container: Container, client: FlaskClient
+) -> None:
+    said = texts_with(container, client, reminder={"confirm": True})
     assert said["reminder_date"].endswith(texts_of("pages", "en")["reminder_set_known"])
 
 
-def test_what_the_campaign_itself_says_stands(desk: Desk, client: FlaskClient) -> None:
+def test_what_the_campaign_itself_says_stands(container: Container, client: FlaskClient) -> None:
     own = {"reminder_set": "Look at your mail!", "reminder_consent": "For your reminders."}
-    said = texts_with(desk, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
+    said = texts_with(container, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
     assert own.items() <= said.items()
     assert "confirm" in said["reminder_date"]
 

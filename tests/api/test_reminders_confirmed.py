@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.reminder import Reminder, ReminderMove
-from service.desk import Desk
+from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
 from tests.clock import Clock
@@ -20,76 +20,80 @@ PROMISED = {"status": "unconfirmed", "due_on": "2026-12-23", "due_at": "2026-12-
 
 
 @pytest.fixture(autouse=True)
-def _confirming(desk: Desk) -> None:
-    change_campaign(desk, reminder={"choices": [1, 3], "repeats": [3], "confirm": True})
+def _confirming(container: Container) -> None:
+    change_campaign(container, reminder={"choices": [1, 3], "repeats": [3], "confirm": True})
 
 
 @pytest.fixture
-def token(client: FlaskClient, desk: Desk) -> str:
+def token(client: FlaskClient, container: Container) -> str:
     """Return the token of a reminder whose reader has been asked."""
     remind(client)
-    ask_the_reader(desk)
-    return token_of(desk, READER)
+    ask_the_reader(container)
+    return token_of(container, READER)
 
 
-def ask_the_reader(desk: Desk) -> None:
-    try_mail(desk, the_reminder(desk).id, ReminderEvent.ASK_TO_CONFIRM)
+def ask_the_reader(container: Container) -> None:
+    try_mail(container, the_reminder(container).id, ReminderEvent.ASK_TO_CONFIRM)
 
 
-def post(client: FlaskClient, token: str, what: str, **wish: int) -> TestResponse:
+def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResponse:
     return client.post(f"/v1/reminders/{token}/{what}", json=wish)
 
 
-def stands(desk: Desk) -> tuple[str, int, bool]:
+def stands(container: Container) -> tuple[str, int, bool]:
     """Return where the reminder stands, which occurrence it is, and whether it waits for its reader's word."""
-    reminder = the_reminder(desk)
+    reminder = the_reminder(container)
     return reminder.status.value, reminder.occurrence, reminder.awaits_confirmation
 
 
-def test_the_question_is_due_at_once_and_the_promised_day_is_kept(client: FlaskClient, desk: Desk) -> None:
+def test_the_question_is_due_at_once_and_the_promised_day_is_kept(
+    client: FlaskClient, container: Container
+) -> None:
     response = remind(client)
     assert (response.status_code, response.json) == (201, PROMISED)
-    reminder = the_reminder(desk)
-    assert stands(desk) == ("scheduled", 1, True)
-    assert (reminder.due_at, reminder.due_on) == (desk.clock(), datetime.date(2026, 12, 23))
+    reminder = the_reminder(container)
+    assert stands(container) == ("scheduled", 1, True)
+    assert (reminder.due_at, reminder.due_on) == (container.clock(), datetime.date(2026, 12, 23))
 
 
 def test_who_confirms_is_reminded_on_the_promised_day(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     clock.advance(days=5)
     response = post(client, token, "confirm")
     assert (response.status_code, response.json) == (200, PROMISED | {"status": "scheduled"})
-    assert stands(desk) == ("scheduled", 2, False)
-    assert (the_reminder(desk).confirmed_at, the_reminder(desk).attempts) == (clock.now, 0)
+    assert stands(container) == ("scheduled", 2, False)
+    assert (the_reminder(container).confirmed_at, the_reminder(container).attempts) == (clock.now, 0)
 
 
-def test_the_promised_hour_is_the_reader_s_own(client: FlaskClient, desk: Desk) -> None:
+def test_the_promised_hour_is_the_reader_s_own(client: FlaskClient, container: Container) -> None:
     due_at = remind(client, timezone="Pacific/Auckland").json["due_at"]
-    ask_the_reader(desk)
-    assert post(client, token_of(desk, READER), "confirm").json["due_at"] == due_at == "2026-12-22T20:00:00Z"
+    ask_the_reader(container)
+    assert post(client, token_of(container, READER), "confirm").json["due_at"] == due_at == "2026-12-22T20:00:00Z"
 
 
-def test_confirming_again_changes_nothing_and_says_so(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_confirming_again_changes_nothing_and_says_so(
+    client: FlaskClient, container: Container, token: str
+) -> None:
     first = post(client, token, "confirm")
-    moves = count(desk, ReminderMove)
+    moves = count(container, ReminderMove)
     again = [post(client, token, "confirm") for _ in range(3)]
     assert [(answer.status_code, answer.json) for answer in again] == [(200, first.json)] * 3
-    assert count(desk, ReminderMove) == moves
+    assert count(container, ReminderMove) == moves
 
 
 @pytest.mark.parametrize("status", ["scheduled", "sending", "failed"])
 def test_a_reader_may_be_quicker_than_our_record_of_the_question(
-    client: FlaskClient, desk: Desk, token: str, status: str
+    client: FlaskClient, container: Container, token: str, status: str
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Reminder).values(status=ReminderStatus(status)))
     assert post(client, token, "confirm").json == PROMISED | {"status": "scheduled"}
-    assert stands(desk) == ("scheduled", 2, False)
+    assert stands(container) == ("scheduled", 2, False)
 
 
 def test_a_promise_that_time_has_overtaken_is_made_anew(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     clock.now = datetime.datetime(2026, 12, 23, 9, tzinfo=datetime.UTC)
     assert post(client, token, "confirm").json["due_on"] == "2027-01-23"
@@ -97,34 +101,34 @@ def test_a_promise_that_time_has_overtaken_is_made_anew(
 
 @pytest.mark.parametrize("confirmed_before", [False, True])
 def test_what_was_cancelled_cannot_be_confirmed(
-    client: FlaskClient, desk: Desk, token: str, confirmed_before: bool
+    client: FlaskClient, container: Container, token: str, confirmed_before: bool
 ) -> None:
     if confirmed_before:
         post(client, token, "confirm")
     post(client, token, "cancel")
     assert_problem(post(client, token, "confirm"), 409, "illegal_move", says="cancelled")
-    assert the_reminder(desk).status == ReminderStatus.CANCELLED
-    assert the_reminder(desk).confirmed_at is None
+    assert the_reminder(container).status == ReminderStatus.CANCELLED
+    assert the_reminder(container).confirmed_at is None
 
 
-def test_a_reminder_that_comes_again_is_confirmed_once_for_all(client: FlaskClient, desk: Desk) -> None:
+def test_a_reminder_that_comes_again_is_confirmed_once_for_all(client: FlaskClient, container: Container) -> None:
     assert remind(client, months=3, repeat=True).json["repeat"] is True
-    ask_the_reader(desk)
-    answer = post(client, token_of(desk, READER), "confirm").json
+    ask_the_reader(container)
+    answer = post(client, token_of(container, READER), "confirm").json
     assert (answer["due_on"], answer["repeat"]) == ("2027-02-23", True)
 
 
 def test_who_moves_the_reminder_on_by_its_link_has_confirmed_it(
-    client: FlaskClient, desk: Desk, token: str
+    client: FlaskClient, container: Container, token: str
 ) -> None:
     answer = post(client, token, "snooze", months=3).json
     assert (answer["status"], answer["due_on"]) == ("scheduled", "2027-02-23")
-    assert stands(desk) == ("scheduled", 2, False)
-    assert the_reminder(desk).confirmed_at == desk.clock()
+    assert stands(container) == ("scheduled", 2, False)
+    assert the_reminder(container).confirmed_at == container.clock()
 
 
 def test_the_answer_never_tells_who_has_confirmed(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     asked = remind(client).json
     post(client, token, "confirm")
@@ -134,86 +138,94 @@ def test_the_answer_never_tells_who_has_confirmed(
 
 
 def test_who_has_confirmed_before_is_not_asked_again(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     post(client, token, "confirm")
     clock.advance(days=1)
     remind(client, months=3)
-    assert stands(desk) == ("scheduled", 2, False)
-    assert the_reminder(desk).due_at == datetime.datetime(2027, 2, 24, 9, tzinfo=datetime.UTC)
+    assert stands(container) == ("scheduled", 2, False)
+    assert the_reminder(container).due_at == datetime.datetime(2027, 2, 24, 9, tzinfo=datetime.UTC)
 
 
-def test_who_has_cancelled_since_is_asked_again(client: FlaskClient, desk: Desk, clock: Clock, token: str) -> None:
+def test_who_has_cancelled_since_is_asked_again(
+    client: FlaskClient, container: Container, clock: Clock, token: str
+) -> None:
     post(client, token, "confirm")
     post(client, token, "cancel")
     remind(client)
-    assert stands(desk) == ("scheduled", 3, True)
-    assert the_reminder(desk).due_at == clock.now
+    assert stands(container) == ("scheduled", 3, True)
+    assert the_reminder(container).due_at == clock.now
 
 
-def test_who_asked_before_the_campaign_wanted_it_is_asked_as_well(client: FlaskClient, desk: Desk) -> None:
-    change_campaign(desk, slug="later", reminder={"confirm": False})
+def test_who_asked_before_the_campaign_wanted_it_is_asked_as_well(
+    client: FlaskClient, container: Container
+) -> None:
+    change_campaign(container, slug="later", reminder={"confirm": False})
     remind(client, campaign="later")
-    change_campaign(desk, slug="later", reminder={"confirm": True})
-    desk.shelf.copy("later").good_until = 0
+    change_campaign(container, slug="later", reminder={"confirm": True})
+    container.campaign_cache.copy("later").good_until = 0
     remind(client, campaign="later")
-    assert stands(desk) == ("scheduled", 1, True)
-    assert the_reminder(desk).due_at == desk.clock()
+    assert stands(container) == ("scheduled", 1, True)
+    assert the_reminder(container).due_at == container.clock()
 
 
-def test_a_campaign_that_stopped_wanting_it_reminds_without(client: FlaskClient, desk: Desk, token: str) -> None:
-    change_campaign(desk, reminder={"confirm": False})
-    desk.shelf.copy("default").good_until = 0
+def test_a_campaign_that_stopped_wanting_it_reminds_without(
+    client: FlaskClient, container: Container, token: str
+) -> None:
+    change_campaign(container, reminder={"confirm": False})
+    container.campaign_cache.copy("default").good_until = 0
     assert remind(client).json == PROMISED | {"status": "scheduled"}
-    assert stands(desk) == ("scheduled", 2, False)
+    assert stands(container) == ("scheduled", 2, False)
 
 
 def test_nobody_s_mailbox_is_filled_with_our_questions(
-    client: FlaskClient, desk: Desk, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     clock.advance(minutes=59)
     remind(client, months=3)
-    assert stands(desk) == ("unconfirmed", 1, True)
+    assert stands(container) == ("unconfirmed", 1, True)
     # What was asked for last is what would be confirmed.
-    assert the_reminder(desk).due_on == datetime.date(2027, 2, 23)
+    assert the_reminder(container).due_on == datetime.date(2027, 2, 23)
     clock.advance(minutes=1)
     remind(client)
-    assert stands(desk) == ("scheduled", 2, True)
-    assert the_reminder(desk).due_at == clock.now
+    assert stands(container) == ("scheduled", 2, True)
+    assert the_reminder(container).due_at == clock.now
 
 
-def test_nor_if_they_say_no_to_each(client: FlaskClient, desk: Desk, clock: Clock, token: str) -> None:
+def test_nor_if_they_say_no_to_each(client: FlaskClient, container: Container, clock: Clock, token: str) -> None:
     asked_at = clock.now
     clock.advance(minutes=10)
     post(client, token, "cancel")
     for _ in range(3):
         clock.advance(minutes=1)
         remind(client)
-        assert stands(desk) == ("scheduled", 2, True)
-        assert the_reminder(desk).due_at == asked_at + datetime.timedelta(hours=1)
+        assert stands(container) == ("scheduled", 2, True)
+        assert the_reminder(container).due_at == asked_at + datetime.timedelta(hours=1)
 
 
-def test_a_question_that_is_still_to_leave_is_not_doubled(client: FlaskClient, desk: Desk, clock: Clock) -> None:
+def test_a_question_that_is_still_to_leave_is_not_doubled(
+    client: FlaskClient, container: Container, clock: Clock
+) -> None:
     remind(client)
     asked_at = clock.now
     clock.advance(minutes=5)
     remind(client, months=3)
-    assert stands(desk) == ("scheduled", 1, True)
-    assert the_reminder(desk).due_at == asked_at
-    try_mail(desk, the_reminder(desk).id, outcome=DeliveryOutcome.LEAVING)
+    assert stands(container) == ("scheduled", 1, True)
+    assert the_reminder(container).due_at == asked_at
+    try_mail(container, the_reminder(container).id, outcome=DeliveryOutcome.LEAVING)
     clock.advance(hours=2)
     remind(client)
-    assert stands(desk) == ("sending", 1, True)
+    assert stands(container) == ("sending", 1, True)
 
 
 def test_a_question_that_could_not_leave_is_tried_afresh_after_an_hour(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     remind(client)
-    try_mail(desk, the_reminder(desk).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
+    try_mail(container, the_reminder(container).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
     clock.advance(minutes=30)
     remind(client)
-    assert stands(desk) == ("scheduled", 1, True)
+    assert stands(container) == ("scheduled", 1, True)
     clock.advance(minutes=30)
     remind(client)
-    assert stands(desk) == ("scheduled", 2, True)
+    assert stands(container) == ("scheduled", 2, True)

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from schemas.vocabulary import DeliveryOutcome
-from service.desk import Desk
+from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import change_campaign, remind, the_reminder, token_of
 from tests.clock import Clock
@@ -21,33 +21,33 @@ TRIED = [
 ]
 
 
-def ask_again(client: FlaskClient, desk: Desk, way: str) -> None:
+def ask_again(client: FlaskClient, container: Container, way: str) -> None:
     if way == "sign up":
         assert remind(client).status_code == 201
     else:
-        token = token_of(desk, "reader@example.org")
+        token = token_of(container, "reader@example.org")
         assert client.post(f"/v1/reminders/{token}/snooze").status_code == 200
 
 
 @pytest.mark.parametrize("way", ["sign up", "snooze"])
 def test_a_reminder_that_was_never_tried_is_merely_moved(
-    client: FlaskClient, desk: Desk, clock: Clock, way: str
+    client: FlaskClient, container: Container, clock: Clock, way: str
 ) -> None:
     remind(client)
     clock.advance(days=2)
-    ask_again(client, desk, way)
-    assert (the_reminder(desk).occurrence, str(the_reminder(desk).due_on)) == (1, "2026-12-25")
+    ask_again(client, container, way)
+    assert (the_reminder(container).occurrence, str(the_reminder(container).due_on)) == (1, "2026-12-25")
 
 
 @pytest.mark.parametrize("way", ["sign up", "snooze"])
 @pytest.mark.parametrize(("last", "outcome"), TRIED)
 def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
-    client: FlaskClient, desk: Desk, way: str, last: ReminderEvent | None, outcome: DeliveryOutcome
+    client: FlaskClient, container: Container, way: str, last: ReminderEvent | None, outcome: DeliveryOutcome
 ) -> None:
     remind(client)
-    try_mail(desk, the_reminder(desk).id, last, outcome=outcome)
-    ask_again(client, desk, way)
-    reminder = the_reminder(desk)
+    try_mail(container, the_reminder(container).id, last, outcome=outcome)
+    ask_again(client, container, way)
+    reminder = the_reminder(container)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == ("scheduled", 2, 0)
     assert reminder.leased_until is None
     assert reminder.leased_by is None
@@ -56,8 +56,8 @@ def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
 @pytest.mark.parametrize(
     "offer", [{}, {"repeats": [1]}, {"confirm": True}], ids=["plain", "may come again", "is confirmed"]
 )
-def test_a_new_reader_costs_three_statements(desk: Desk, client: FlaskClient, offer: dict) -> None:
-    change_campaign(desk, reminder=offer)
+def test_a_new_reader_costs_three_statements(container: Container, client: FlaskClient, offer: dict) -> None:
+    change_campaign(container, reminder=offer)
     said: list[str] = []
 
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
@@ -65,7 +65,7 @@ def test_a_new_reader_costs_three_statements(desk: Desk, client: FlaskClient, of
         if not statement.startswith("SELECT campaigns.") and "support_choices" not in statement:
             said.append(" ".join(statement.split()[:3]))
 
-    event.listen(desk.database.engine, "before_cursor_execute", keep)
+    event.listen(container.database.engine, "before_cursor_execute", keep)
     remind(client, repeat="repeats" in offer)
-    event.remove(desk.database.engine, "before_cursor_execute", keep)
+    event.remove(container.database.engine, "before_cursor_execute", keep)
     assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]

@@ -4,13 +4,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import assert_problem, change_campaign, count, pledge
 
 
 @pytest.fixture(autouse=True)
-def _listed(desk: Desk) -> None:
-    change_campaign(desk, return_hosts=["paper.example", "xn--e1afmkfd.xn--p1ai"])
+def _listed(container: Container) -> None:
+    change_campaign(container, return_hosts=["paper.example", "xn--e1afmkfd.xn--p1ai"])
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_a_reader_may_return_to_a_listed_host(client: FlaskClient, url: str) -> 
     ],
 )
 def test_no_reader_is_sent_where_the_campaign_does_not_say(
-    client: FlaskClient, desk: Desk, url: object, code: str
+    client: FlaskClient, container: Container, url: object, code: str
 ) -> None:
     assert_problem(pledge(client, return_url=url), 422, code, field="return_url")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
-def test_without_a_list_no_address_is_taken(client: FlaskClient, desk: Desk) -> None:
-    change_campaign(desk, return_hosts=[])
+def test_without_a_list_no_address_is_taken(client: FlaskClient, container: Container) -> None:
+    change_campaign(container, return_hosts=[])
     assert_problem(pledge(client, return_url="https://paper.example/"), 422, "return_url_not_allowed")

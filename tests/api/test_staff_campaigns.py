@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from service.db.audit_entry import AuditEntry
 from service.db.campaign import Campaign
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import assert_problem, bearer, campaign_file, changed, count
 
 
@@ -19,34 +19,34 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.admin_campaigns.let_go", lambda: None)
 
 
-def put(client: FlaskClient, desk: Desk, file: Any, slug: str = "default") -> TestResponse:
-    return client.put(f"/v1/admin/campaigns/{slug}", json=file, headers=bearer(desk, "manage"))
+def put(client: FlaskClient, container: Container, file: Any, slug: str = "default") -> TestResponse:
+    return client.put(f"/v1/admin/campaigns/{slug}", json=file, headers=bearer(container, "manage"))
 
 
-def shown(client: FlaskClient, desk: Desk, slug: str = "default") -> dict[str, Any]:
-    response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(desk, "read"))
+def shown(client: FlaskClient, container: Container, slug: str = "default") -> dict[str, Any]:
+    response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(container, "read"))
     assert response.status_code == 200
     return response.json
 
 
-def test_putting_back_what_was_read_changes_nothing(client: FlaskClient, desk: Desk) -> None:
-    file = shown(client, desk)
-    response = put(client, desk, file)
+def test_putting_back_what_was_read_changes_nothing(client: FlaskClient, container: Container) -> None:
+    file = shown(client, container)
+    response = put(client, container, file)
     assert (response.status_code, response.json) == (200, file)
-    assert shown(client, desk) == file
+    assert shown(client, container) == file
 
 
-def test_a_file_says_everything_that_staff_may_decide(client: FlaskClient, desk: Desk) -> None:
-    assert shown(client, desk).keys() == {
+def test_a_file_says_everything_that_staff_may_decide(client: FlaskClient, container: Container) -> None:
+    assert shown(client, container).keys() == {
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
         "cover_fees", "other_currencies", "legal_name", "tax_line",
     }  # fmt: skip
 
 
-def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient, desk: Desk) -> None:
+def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient, container: Container) -> None:
     file = {"slug": "climate", "name": "The Lantern", "heading": "Warm words", "message": "One.\n\nTwo\nlines."}
-    response = put(client, desk, file, slug="climate")
+    response = put(client, container, file, slug="climate")
     assert response.status_code == 200
     made = response.json
     assert made["message"] == ["One.", "Two lines."]
@@ -58,51 +58,54 @@ def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient
     assert client.get("/v1/campaigns/climate").json["heading"] == "Warm words"
 
 
-def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, desk: Desk) -> None:
-    put(client, desk, campaign_file(desk) | {"send_hour": 17, "origins": ["https://paper.example"]})
-    short = {name: shown(client, desk)[name] for name in ("slug", "name", "heading", "message")}
-    put(client, desk, short)
-    assert (shown(client, desk)["send_hour"], shown(client, desk)["origins"]) == (9, ["*"])
+def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, container: Container) -> None:
+    put(client, container, campaign_file(container) | {"send_hour": 17, "origins": ["https://paper.example"]})
+    short = {name: shown(client, container)[name] for name in ("slug", "name", "heading", "message")}
+    put(client, container, short)
+    assert (shown(client, container)["send_hour"], shown(client, container)["origins"]) == (9, ["*"])
 
 
-def test_every_reminder_that_a_campaign_offers_is_read_back(client: FlaskClient, desk: Desk) -> None:
+def test_every_reminder_that_a_campaign_offers_is_read_back(client: FlaskClient, container: Container) -> None:
     reminder = {"enabled": True, "choices": [1, 3, 6, 12], "repeats": [3, 1], "confirm": True}
-    file = campaign_file(desk) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
-    assert put(client, desk, file).json == shown(client, desk) == file
+    file = campaign_file(container) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
+    assert put(client, container, file).json == shown(client, container) == file
     answer = client.get("/v1/campaigns/default").json["reminder"]
     assert {name: answer[name] for name in reminder} == reminder
 
 
 @pytest.mark.parametrize(("begins", "ends"), [(0, 21), (9, 21), (20, 21), (21, 24), (23, 24)])
 def test_nobody_is_written_to_late_in_the_evening_unless_the_campaign_begins_then(
-    client: FlaskClient, desk: Desk, begins: int, ends: int
+    client: FlaskClient, container: Container, begins: int, ends: int
 ) -> None:
-    file = campaign_file(desk) | {"send_hour": begins}
+    file = campaign_file(container) | {"send_hour": begins}
     del file["send_until"]
-    assert put(client, desk, file).json["send_until"] == ends
+    assert put(client, container, file).json["send_until"] == ends
 
 
-def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient, desk: Desk) -> None:
-    file = campaign_file(desk)
+def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient, container: Container) -> None:
+    file = campaign_file(container)
     file["frequencies"] = [file["frequencies"][2], file["frequencies"][0]]
     file["default_frequency"] = "once"
-    assert [choice["frequency"] for choice in put(client, desk, file).json["frequencies"]] == ["annual", "once"]
+    assert [choice["frequency"] for choice in put(client, container, file).json["frequencies"]] == [
+        "annual",
+        "once",
+    ]
 
 
-def test_a_file_for_another_campaign_is_refused(client: FlaskClient, desk: Desk) -> None:
-    assert_problem(put(client, desk, campaign_file(desk), slug="other"), 422, "slug_mismatch")
-    assert count(desk, Campaign) == 1
+def test_a_file_for_another_campaign_is_refused(client: FlaskClient, container: Container) -> None:
+    assert_problem(put(client, container, campaign_file(container), slug="other"), 422, "slug_mismatch")
+    assert count(container, Campaign) == 1
 
 
-def test_a_campaign_that_does_not_exist_has_no_file(client: FlaskClient, desk: Desk) -> None:
+def test_a_campaign_that_does_not_exist_has_no_file(client: FlaskClient, container: Container) -> None:
     for slug in ("none", "x%00", "💩"):
-        response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(desk, "read"))
+        response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(container, "read"))
         assert_problem(response, 404, "campaign_not_found")
 
 
-def test_a_change_is_written_to_the_audit_log(client: FlaskClient, desk: Desk) -> None:
-    put(client, desk, campaign_file(desk))
-    with desk.database.reading() as session:
+def test_a_change_is_written_to_the_audit_log(client: FlaskClient, container: Container) -> None:
+    put(client, container, campaign_file(container))
+    with container.database.reading() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
     assert (entry.action, entry.details) == ("put_campaign", {"campaign": "default"})
 
@@ -181,9 +184,9 @@ ONCE = {"frequency": "once"}
     ],
 )
 def test_a_file_with_a_fault_is_refused_whole_with_its_place(
-    client: FlaskClient, desk: Desk, change: dict[str, Any], field: str
+    client: FlaskClient, container: Container, change: dict[str, Any], field: str
 ) -> None:
-    before = campaign_file(desk)
-    problem = assert_problem(put(client, desk, changed(before, change)), 422, "validation_failed")
+    before = campaign_file(container)
+    problem = assert_problem(put(client, container, changed(before, change)), 422, "validation_failed")
     assert any(name == field or name.startswith(f"{field}.") for name in problem["errors"]), problem["errors"]
-    assert campaign_file(desk) == before
+    assert campaign_file(container) == before

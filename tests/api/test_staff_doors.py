@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from schemas.vocabulary import Scope
-from service.desk import Desk
+from service.desk import Container
 from service.domain.staff import revoke_staff_tokens
 from tests.api.wire import assert_problem, bearer, staff_token
 
@@ -47,11 +47,13 @@ def test_every_staff_route_of_the_application_has_a_lock_and_is_listed_here(app:
 
 
 @pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
-def test_no_door_opens_without_a_good_token(client: FlaskClient, desk: Desk, method: str, rule: str) -> None:
-    good = staff_token(desk, "read", "export", "manage")
-    revoked = staff_token(desk, "read", "export", "manage", name="gone")
-    with desk.database.transaction() as session:
-        revoke_staff_tokens(session, name="gone", now=desk.clock())
+def test_no_door_opens_without_a_good_token(
+    client: FlaskClient, container: Container, method: str, rule: str
+) -> None:
+    good = staff_token(container, "read", "export", "manage")
+    revoked = staff_token(container, "read", "export", "manage", name="gone")
+    with container.database.transaction() as session:
+        revoke_staff_tokens(session, name="gone", now=container.clock())
     for header in (
         None,
         "",
@@ -80,19 +82,21 @@ def test_no_door_opens_without_a_good_token(client: FlaskClient, desk: Desk, met
 
 
 @pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
-def test_each_door_asks_for_its_own_scope(client: FlaskClient, desk: Desk, method: str, rule: str) -> None:
+def test_each_door_asks_for_its_own_scope(
+    client: FlaskClient, container: Container, method: str, rule: str
+) -> None:
     scope = DOORS[method, rule]
     others = [other.value for other in Scope if other != scope]
     sent = None if method == "GET" else {}
-    refused = client.open(path_of(rule), method=method, headers=bearer(desk, *others), json=sent)
+    refused = client.open(path_of(rule), method=method, headers=bearer(container, *others), json=sent)
     assert_problem(refused, 403, "scope_missing", says=scope.value)
-    let_in = client.open(path_of(rule), method=method, headers=bearer(desk, scope), json=sent)
+    let_in = client.open(path_of(rule), method=method, headers=bearer(container, scope), json=sent)
     assert let_in.status_code not in (401, 403)
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
-def test_the_word_bearer_may_be_written_in_any_case(client: FlaskClient, desk: Desk, kind: str) -> None:
-    headers = {"Authorization": f"{kind} {staff_token(desk, 'read')}"}
+def test_the_word_bearer_may_be_written_in_any_case(client: FlaskClient, container: Container, kind: str) -> None:
+    headers = {"Authorization": f"{kind} {staff_token(container, 'read')}"}
     assert client.get("/v1/admin/summary", headers=headers).status_code == 200
 
 
@@ -103,9 +107,9 @@ def test_a_stranger_cannot_tell_what_is_behind_a_door(client: FlaskClient) -> No
     assert retry.status_code == 401
 
 
-def test_a_token_is_kept_only_by_its_hash(client: FlaskClient, desk: Desk) -> None:
-    token = staff_token(desk, "read")
+def test_a_token_is_kept_only_by_its_hash(client: FlaskClient, container: Container) -> None:
+    token = staff_token(container, "read")
     assert len(token) > 40
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         row = session.execute(text("SELECT * FROM staff_tokens")).one()
     assert token not in str(tuple(row))

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import add_pledges, assert_problem, bearer, change_campaign, listed, pay, pledge
 from tests.clock import Clock
 
@@ -16,14 +16,16 @@ REMINDERS = "/v1/admin/reminders"
 
 
 @pytest.fixture
-def staff(desk: Desk) -> dict[str, str]:
-    return bearer(desk, "read")
+def staff(container: Container) -> dict[str, str]:
+    return bearer(container, "read")
 
 
-def test_a_pledge_is_shown_without_its_reader(client: FlaskClient, desk: Desk, staff: dict, clock: Clock) -> None:
+def test_a_pledge_is_shown_without_its_reader(
+    client: FlaskClient, container: Container, staff: dict, clock: Clock
+) -> None:
     made = pledge(client, page_url="https://paper.example/a", variant="blue").json
     clock.advance(minutes=5)
-    pay(desk, made["id"])
+    pay(container, made["id"])
     page = listed(client, staff, PLEDGES)
     assert page == {
         "items": [
@@ -53,11 +55,11 @@ def test_an_empty_desk_has_an_empty_list(client: FlaskClient, staff: dict) -> No
 
 
 def test_the_list_is_filtered_by_status_frequency_and_campaign(
-    client: FlaskClient, desk: Desk, staff: dict
+    client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    change_campaign(desk, slug="climate")
+    change_campaign(container, slug="climate")
     paid = pledge(client).json["id"]
-    pay(desk, paid)
+    pay(container, paid)
     once = pledge(client, frequency="once").json["id"]
     other = pledge(client, campaign="climate").json["id"]
 
@@ -90,10 +92,10 @@ def test_the_list_is_filtered_by_status_frequency_and_campaign(
     ],
 )
 def test_the_list_is_filtered_by_days_and_by_instants(
-    client: FlaskClient, desk: Desk, staff: dict, clock: Clock, query: dict, days: list[int]
+    client: FlaskClient, container: Container, staff: dict, clock: Clock, query: dict, days: list[int]
 ) -> None:
     for day in (21, 22, 23, 24):
-        add_pledges(desk, 1, created_at=clock.now.replace(day=day))
+        add_pledges(container, 1, created_at=clock.now.replace(day=day))
     found = sorted(int(item["created_at"][8:10]) for item in listed(client, staff, PLEDGES, **query)["items"])
     assert found == days
 
@@ -135,8 +137,8 @@ def test_a_filter_that_means_nothing_is_refused_and_not_passed_over(
     assert_problem(response, 422, "validation_failed", field=name)
 
 
-def test_a_filter_left_empty_filters_nothing(client: FlaskClient, desk: Desk, staff: dict) -> None:
-    add_pledges(desk, 3)
+def test_a_filter_left_empty_filters_nothing(client: FlaskClient, container: Container, staff: dict) -> None:
+    add_pledges(container, 3)
     query = "status=&frequency=&campaign=&created_from=&created_to=&limit=&cursor="
     assert len(client.get(f"{PLEDGES}?{query}", headers=staff).json["items"]) == 3
 
@@ -159,17 +161,17 @@ def test_a_cursor_of_absurd_length_is_refused(client: FlaskClient, staff: dict) 
 
 
 def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
-    client: FlaskClient, desk: Desk, staff: dict
+    client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    add_pledges(desk, 500)
-    with desk.database.reading() as session:
+    add_pledges(container, 500)
+    with container.database.reading() as session:
         standing = {str(pledge_id) for pledge_id in session.scalars(select(Pledge.id))}
     met: list[str] = []
     query: dict[str, Any] = {"limit": 70}
     while True:
         page = listed(client, staff, PLEDGES, **query)
         met += [item["id"] for item in page["items"]]
-        add_pledges(desk, 3)
+        add_pledges(container, 3)
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
@@ -180,9 +182,9 @@ def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
 
 @pytest.mark.parametrize(("rows", "pages"), [(49, 1), (50, 1), (51, 2), (100, 2)])
 def test_the_last_page_names_no_next_one(
-    client: FlaskClient, desk: Desk, staff: dict, rows: int, pages: int
+    client: FlaskClient, container: Container, staff: dict, rows: int, pages: int
 ) -> None:
-    add_pledges(desk, rows)
+    add_pledges(container, rows)
     cursor, seen = "", 0
     for number in range(1, pages + 1):
         page = listed(client, staff, PLEDGES, cursor=cursor)

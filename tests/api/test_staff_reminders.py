@@ -11,7 +11,7 @@ from service.db.audit_entry import AuditEntry
 from service.db.base import new_id
 from service.db.delivery import Delivery
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, bearer, change_campaign, listed, pay, pledge, remind, the_reminder
 from tests.clock import Clock
@@ -21,15 +21,15 @@ REMINDERS = "/v1/admin/reminders"
 
 
 @pytest.fixture
-def staff(desk: Desk) -> dict[str, str]:
-    return bearer(desk, "read")
+def staff(container: Container) -> dict[str, str]:
+    return bearer(container, "read")
 
 
-def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, desk: Desk, staff: dict) -> None:
+def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, container: Container, staff: dict) -> None:
     remind(client)
     [item] = listed(client, staff, REMINDERS, status="scheduled", campaign="default")["items"]
     assert item == {
-        "id": str(the_reminder(desk).id),
+        "id": str(the_reminder(container).id),
         "campaign": "default",
         "status": "scheduled",
         "occurrence": 1,
@@ -49,30 +49,30 @@ def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, desk: Desk,
 
 
 def test_staff_see_what_comes_again_and_what_waits_for_its_reader(
-    client: FlaskClient, desk: Desk, staff: dict
+    client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    change_campaign(desk, reminder={"repeats": [3], "confirm": True})
+    change_campaign(container, reminder={"repeats": [3], "confirm": True})
     remind(client, months=3, repeat=True)
     [item] = listed(client, staff, REMINDERS)["items"]
     assert (item["repeat"], item["every_months"], item["awaits_confirmation"]) == (True, 3, True)
 
 
 def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     remind(client)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(
             update(Reminder).values(status=ReminderStatus.FAILED, attempts=8, reason="recipient refused")
         )
-    manage = bearer(desk, "manage")
-    reminder_id = the_reminder(desk).id
+    manage = bearer(container, "manage")
+    reminder_id = the_reminder(container).id
     response = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
     assert response.status_code == 200
     promised = {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-11-23T09:30:00Z"}
     assert response.json == promised | {"repeat": False}
-    assert the_reminder(desk).attempts == 0
-    with desk.database.reading() as session:
+    assert the_reminder(container).attempts == 0
+    with container.database.reading() as session:
         entry = session.scalars(select(AuditEntry)).one()
         assert (entry.action, entry.details) == ("retry_reminder", {"reminder": str(reminder_id)})
     again = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
@@ -80,31 +80,31 @@ def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
 
 
 def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_message_id(
-    client: FlaskClient, desk: Desk
+    client: FlaskClient, container: Container
 ) -> None:
     remind(client)
-    reminder_id = the_reminder(desk).id
-    try_mail(desk, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
-    with desk.database.transaction() as session:
+    reminder_id = the_reminder(container).id
+    try_mail(container, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
+    with container.database.transaction() as session:
         session.execute(update(Delivery).values(attempts=8))
-    client.post(f"{REMINDERS}/{reminder_id}/retry", headers=bearer(desk, "manage"))
-    assert the_reminder(desk).occurrence == 1
-    with desk.database.reading() as session:
+    client.post(f"{REMINDERS}/{reminder_id}/retry", headers=bearer(container, "manage"))
+    assert the_reminder(container).occurrence == 1
+    with container.database.reading() as session:
         assert session.scalars(select(Delivery.attempts)).one() == 0
 
 
-def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, desk: Desk) -> None:
-    response = client.post(f"{REMINDERS}/{new_id()}/retry", headers=bearer(desk, "manage"))
+def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, container: Container) -> None:
+    response = client.post(f"{REMINDERS}/{new_id()}/retry", headers=bearer(container, "manage"))
     assert_problem(response, 404, "reminder_not_found")
 
 
 def test_the_summary_counts_what_stands_where_and_what_was_paid(
-    client: FlaskClient, desk: Desk, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
-    change_campaign(desk, slug="yen", currency="JPY")
-    pay(desk, pledge(client).json["id"])
-    pay(desk, pledge(client, frequency="once", amount=1000).json["id"])
-    pay(desk, pledge(client, campaign="yen", currency="JPY", amount=300).json["id"])
+    change_campaign(container, slug="yen", currency="JPY")
+    pay(container, pledge(client).json["id"])
+    pay(container, pledge(client, frequency="once", amount=1000).json["id"])
+    pay(container, pledge(client, campaign="yen", currency="JPY", amount=300).json["id"])
     pledge(client)
     remind(client)
     clock.now += datetime.timedelta(days=31)

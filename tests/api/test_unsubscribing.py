@@ -7,7 +7,7 @@ from sqlalchemy import LargeBinary, func, select, type_coerce, update
 from schemas.vocabulary import ReminderStatus, Suppressed
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL, Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, against, all_suppressions
 from tests.api.wire import change_campaign, remind, the_reminder, token_of
@@ -19,10 +19,10 @@ UNSUBSCRIBED = {"default": Suppressed.UNSUBSCRIBE}
 
 
 @pytest.fixture
-def token(client: FlaskClient, desk: Desk) -> str:
+def token(client: FlaskClient, container: Container) -> str:
     """Return the token that a reader's mail holds."""
     remind(client, timezone="UTC")
-    return token_of(desk, READER)
+    return token_of(container, READER)
 
 
 def by_the_api(client: FlaskClient, token: str) -> int:
@@ -42,64 +42,68 @@ WAYS = [by_the_api, by_one_click, by_the_page]
 
 
 @pytest.mark.parametrize("cancel", WAYS)
-def test_each_way_to_cancel_suppresses_the_campaign(client: FlaskClient, desk: Desk, token: str, cancel) -> None:
-    assert against(desk) == {}
+def test_each_way_to_cancel_suppresses_the_campaign(
+    client: FlaskClient, container: Container, token: str, cancel
+) -> None:
+    assert against(container) == {}
     assert cancel(client, token) < 400
-    assert against(desk) == UNSUBSCRIBED
-    [row] = all_suppressions(desk)
-    assert row.at == desk.clock()
+    assert against(container) == UNSUBSCRIBED
+    [row] = all_suppressions(container)
+    assert row.at == container.clock()
 
 
-def test_looking_suppresses_nothing(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_looking_suppresses_nothing(client: FlaskClient, container: Container, token: str) -> None:
     client.get(f"/r/{token}")
     client.get(f"/v1/reminders/{token}/cancel")
     client.post("/v1/reminders/nonsense/cancel")
-    assert all_suppressions(desk) == []
+    assert all_suppressions(container) == []
 
 
-def test_cancelling_again_leaves_one_row(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_cancelling_again_leaves_one_row(client: FlaskClient, container: Container, token: str) -> None:
     for _ in range(3):
         assert by_one_click(client, token) == 204
-    assert against(desk) == UNSUBSCRIBED
+    assert against(container) == UNSUBSCRIBED
 
 
 @pytest.mark.parametrize("cancel", WAYS[:2])
 def test_who_cancels_again_after_staff_lifted_the_suppression_is_suppressed_anew(
-    client: FlaskClient, desk: Desk, token: str, clock: Clock, cancel
+    client: FlaskClient, container: Container, token: str, clock: Clock, cancel
 ) -> None:
     assert cancel(client, token) == 204
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         assert lift_suppression(session, READER) == 1
     clock.advance(hours=1)
     assert cancel(client, token) == 204
-    assert against(desk) == UNSUBSCRIBED
-    [row] = all_suppressions(desk)
+    assert against(container) == UNSUBSCRIBED
+    [row] = all_suppressions(container)
     assert row.at == clock()
 
 
 def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
-    client: FlaskClient, desk: Desk, token: str, clock: Clock
+    client: FlaskClient, container: Container, token: str, clock: Clock
 ) -> None:
     clock.advance(days=31)
-    run(desk, Post())
-    assert the_reminder(desk).status == ReminderStatus.SENT
+    run(container, Post())
+    assert the_reminder(container).status == ReminderStatus.SENT
     assert by_one_click(client, token) == 204
-    assert against(desk) == UNSUBSCRIBED
+    assert against(container) == UNSUBSCRIBED
 
 
-def test_another_campaign_still_writes(client: FlaskClient, desk: Desk, token: str, clock: Clock) -> None:
-    change_campaign(desk, slug="climate")
+def test_another_campaign_still_writes(
+    client: FlaskClient, container: Container, token: str, clock: Clock
+) -> None:
+    change_campaign(container, slug="climate")
     remind(client, campaign="climate", timezone="UTC")
     by_the_api(client, token)
     clock.advance(days=31)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
 
 
 @pytest.mark.parametrize("again", ["sign up", "snooze"])
 def test_who_asks_again_is_written_to(
-    client: FlaskClient, desk: Desk, token: str, clock: Clock, again: str
+    client: FlaskClient, container: Container, token: str, clock: Clock, again: str
 ) -> None:
     by_the_page(client, token)
     clock.advance(hours=1)
@@ -109,32 +113,34 @@ def test_who_asks_again_is_written_to(
         assert client.post(f"/v1/reminders/{token}/snooze", json={"months": 1}).status_code == 200
     clock.advance(days=31)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
 
 
 def test_a_reminder_that_repeats_ends_when_its_reader_complains(
-    client: FlaskClient, desk: Desk, clock: Clock
+    client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    change_campaign(desk, reminder={"choices": [1], "repeats": [1]})
+    change_campaign(container, reminder={"choices": [1], "repeats": [1]})
     remind(client, timezone="UTC", months=1, repeat=True)
     post = Post()
     clock.advance(days=31)
-    run(desk, post)
-    with desk.database.transaction() as session:
+    run(container, post)
+    with container.database.transaction() as session:
         suppress(session, READER, reason=Suppressed.COMPLAINT, now=clock())
     for _ in range(3):
         clock.advance(days=31)
-        run(desk, post)
+        run(container, post)
     assert len(post.letters) == 1
-    assert the_reminder(desk).status == ReminderStatus.SKIPPED
+    assert the_reminder(container).status == ReminderStatus.SKIPPED
 
 
-def test_an_address_that_no_key_opens_can_still_leave(client: FlaskClient, desk: Desk, token: str) -> None:
+def test_an_address_that_no_key_opens_can_still_leave(
+    client: FlaskClient, container: Container, token: str
+) -> None:
     broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))
     assert by_one_click(client, token) == 204
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(select(Reminder.status)) == ReminderStatus.CANCELLED
-    assert all_suppressions(desk) == []
+    assert all_suppressions(container) == []

@@ -15,7 +15,7 @@ from service.db.base import Base, new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import find_pledge
@@ -53,67 +53,69 @@ def remind(client: FlaskClient, *, origin: str | None = None, **changes: Any) ->
     return client.post("/v1/reminders", json=changed(REMINDER, changes), headers=headers)
 
 
-def pay(desk: Desk, pledge_id: str, *, email: str | None = "reader@example.org") -> None:
+def pay(container: Container, pledge_id: str, *, email: str | None = "reader@example.org") -> None:
     """Report from the gateway that a pledge was paid."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         wanted = uuid.UUID(pledge_id)
         found = find_pledge(session, wanted)
         charge = Charge(reference=f"paid_{pledge_id}", money=Money(found.amount_minor, found.currency))
-        settle_pledge(session, wanted, charge, email=email, now=desk.clock())
+        settle_pledge(session, wanted, charge, email=email, now=container.clock())
 
 
-def count(desk: Desk, table: type[Base]) -> int:
+def count(container: Container, table: type[Base]) -> int:
     """Return how many rows a table holds."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.scalar(select(func.count()).select_from(table))
 
 
-def token_of(desk: Desk, address: str) -> str:
+def token_of(container: Container, address: str) -> str:
     """Return the token that the reader's mail holds."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         [theirs] = [one for one in session.scalars(select(Reminder)) if one.supporter.email == address]
-        return reminder_token(desk.database.keyring, theirs)
+        return reminder_token(container.database.keyring, theirs)
 
 
-def the_pledge(desk: Desk) -> Pledge:
+def the_pledge(container: Container) -> Pledge:
     """Return the only pledge there is, with its supporter."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.scalars(select(Pledge).options(joinedload(Pledge.supporter))).one()
 
 
-def the_reminder(desk: Desk) -> Reminder:
+def the_reminder(container: Container) -> Reminder:
     """Return the only reminder there is."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.scalars(select(Reminder)).one()
 
 
-def staff_token(desk: Desk, *scopes: str, name: str = "the desk") -> str:
+def staff_token(container: Container, *scopes: str, name: str = "the desk") -> str:
     """Return a new staff token."""
-    with desk.database.transaction() as session:
-        return create_staff_token(session, name=name, scopes=[Scope(word) for word in scopes], now=desk.clock())
+    with container.database.transaction() as session:
+        return create_staff_token(
+            session, name=name, scopes=[Scope(word) for word in scopes], now=container.clock()
+        )
 
 
-def bearer(desk: Desk, *scopes: str) -> dict[str, str]:
+def bearer(container: Container, *scopes: str) -> dict[str, str]:
     """Return the header of a new staff token with these scopes."""
-    return {"Authorization": f"Bearer {staff_token(desk, *scopes)}"}
+    return {"Authorization": f"Bearer {staff_token(container, *scopes)}"}
 
 
-def campaign_file(desk: Desk, slug: str = "default") -> dict[str, Any]:
+def campaign_file(container: Container, slug: str = "default") -> dict[str, Any]:
     """Return a campaign as its file says it."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return CampaignFile().dump(campaign_terms(find_campaign(session, slug)))
 
 
-def change_campaign(desk: Desk, **changes: Any) -> None:
+def change_campaign(container: Container, **changes: Any) -> None:
     """Change the demo campaign, or with `slug` make another like it, before any request has asked for it."""
-    file = CampaignFile().load(campaign_file(desk) | changes)
-    with desk.database.transaction() as session:
-        apply_campaign(session, read_terms(file), now=desk.clock())
+    file = CampaignFile().load(campaign_file(container) | changes)
+    with container.database.transaction() as session:
+        apply_campaign(session, read_terms(file), now=container.clock())
 
 
-def add_pledges(desk: Desk, number: int, **changes: Any) -> None:
+def add_pledges(container: Container, number: int, **changes: Any) -> None:
     """Add pledges that nobody asked for over the wire, for lists that must be long."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         campaign_id = session.scalar(select(Campaign.id).where(Campaign.slug == "default"))
         row = {
             "campaign_id": campaign_id,
@@ -122,7 +124,7 @@ def add_pledges(desk: Desk, number: int, **changes: Any) -> None:
             "amount_minor": 200,
             "currency": "USD",
             "gateway": "sandbox",
-            "created_at": desk.clock(),
+            "created_at": container.clock(),
         }
         session.execute(insert(Pledge), [row | {"id": new_id()} | changes for _ in range(number)])
 

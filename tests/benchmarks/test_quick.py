@@ -44,20 +44,26 @@ def test_the_quick_benchmarks_print_a_figure_for_each_way_and_the_ledger_is_the_
     assert "the ledger holds 100 payments, 50,000 minor units" in done.stdout
 
 
-def fill(desk, *options: str) -> subprocess.CompletedProcess[str]:
-    return run("benchmarks.fill", "--database-url", desk.settings.database_url, *options)
+def fill(container, *options: str) -> subprocess.CompletedProcess[str]:
+    return run("benchmarks.fill", "--database-url", container.settings.database_url, *options)
 
 
-def test_what_the_loader_makes_can_be_claimed_and_written_to_and_is_left_alone(desk) -> None:
-    done = fill(desk, "--rows", "300", "--due", "20")
+def test_what_the_loader_makes_can_be_claimed_and_written_to_and_is_left_alone(container) -> None:
+    done = fill(container, "--rows", "300", "--due", "20")
     assert done.returncode == 0, done.stderr
-    again = fill(desk, "--rows", "10", "--due", "1")
+    again = fill(container, "--rows", "10", "--due", "1")
     assert again.returncode == 1
     assert "holds reminders already" in again.stderr
-    wish = {"worker": desk.worker_id, "now": utc_now(), "limit": 50, "lease": desk.lease, "keep_hours": False}
-    with desk.database.transaction() as session:
-        claimed = claim_due_reminders(session, **wish)
-        drafts = write_letters(session, claimed.claims, links=desk.links, now=utc_now(), month_seconds=None)
+    wish = {
+        "worker": container.worker_id,
+        "now": utc_now(),
+        "limit": 50,
+        "lease": container.lease_duration,
+        "keep_hours": False,
+    }
+    with container.database.transaction() as session:
+        claimed = claim_due_reminders(session, **payload)
+        drafts = write_letters(session, claimed.claims, links=container.links, now=utc_now(), month_seconds=None)
     assert len({letter.to for _, letter in drafts.letters}) == 20
 
 
@@ -66,9 +72,9 @@ def without_casts(part: object) -> object:
     return re.sub(r"::(text|character varying)(\[\])?|[()]", "", part) if isinstance(part, str) else part
 
 
-def test_the_loader_builds_every_index_and_constraint_again(desk) -> None:
+def test_the_loader_builds_every_index_and_constraint_again(container) -> None:
     def described() -> list[tuple]:
-        with psycopg.connect(desk.settings.database_url.replace("+psycopg", "")) as connection:
+        with psycopg.connect(container.settings.database_url.replace("+psycopg", "")) as connection:
             indexes = connection.execute("SELECT indexname, indexdef FROM pg_indexes ORDER BY 1").fetchall()
             found = connection.execute(
                 "SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint ORDER BY 1, 2"
@@ -76,5 +82,5 @@ def test_the_loader_builds_every_index_and_constraint_again(desk) -> None:
             return [tuple(map(without_casts, row)) for row in [*indexes, *found.fetchall()]]
 
     before = described()
-    assert fill(desk, "--rows", "10").returncode == 0
+    assert fill(container, "--rows", "10").returncode == 0
     assert described() == before

@@ -22,7 +22,7 @@ import yaml
 from sqlalchemy import create_engine, text
 
 from service.domain.pledges.making import expire_abandoned_pledges
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.command_line import mainstay
 from tests.conftest import make_database, settings_for
 from tests.processes import wait_until, web, worker
@@ -60,10 +60,10 @@ class Newsroom:
 
     def close_checkouts(self) -> None:
         """Do what the worker does to the checkouts that are open now, when a day has passed."""
-        desk = build_desk(settings_for(self.database_url))
-        with desk.database.transaction() as session:
-            expire_abandoned_pledges(session, now=desk.clock() + datetime.timedelta(days=2))
-        desk.database.engine.dispose()
+        container = build_container(settings_for(self.database_url))
+        with container.database.transaction() as session:
+            expire_abandoned_pledges(session, now=container.clock() + datetime.timedelta(days=2))
+        container.database.engine.dispose()
 
     @contextmanager
     def without_mails(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from service.domain.pledges.own_page import pledge_token
 from service.domain.sign_in.asking import ask_to_sign_in
 from service.domain.sign_in.links import make_link
 from service.domain.sign_in.sessions import enter
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.browser.newsroom import Newsroom, pledge_in
 from tests.conftest import settings_for
 from tests.processes import wait_until
@@ -44,34 +44,34 @@ def sign_in_link(newsroom: Newsroom, email: str) -> str:
 
 def session_of(newsroom: Newsroom, email: str) -> dict[str, str]:
     """Return the cookie of a reader who has signed in by mail before."""
-    desk = build_desk(settings_for(newsroom.database_url))
-    with desk.database.transaction() as session:
-        ask_to_sign_in(session, email, lang="en", now=desk.clock())
-        secret = enter(session, _make_link(session, desk), now=desk.clock())
-    desk.database.engine.dispose()
+    container = build_container(settings_for(newsroom.database_url))
+    with container.database.transaction() as session:
+        ask_to_sign_in(session, email, lang="en", now=container.clock())
+        secret = enter(session, _make_link(session, container), now=container.clock())
+    container.database.engine.dispose()
     return {"name": COOKIE, "value": secret, "url": newsroom.base}
 
 
 def unused_link(newsroom: Newsroom, email: str) -> str:
     """Return a link to sign in, as if its mail had been written; the worker must rest."""
-    desk = build_desk(settings_for(newsroom.database_url))
-    with desk.database.transaction() as session:
-        ask_to_sign_in(session, email, lang="en", now=desk.clock())
-        token = _make_link(session, desk)
-    desk.database.engine.dispose()
+    container = build_container(settings_for(newsroom.database_url))
+    with container.database.transaction() as session:
+        ask_to_sign_in(session, email, lang="en", now=container.clock())
+        token = _make_link(session, container)
+    container.database.engine.dispose()
     return f"{newsroom.base}/me/enter/{token}"
 
 
 def own_page(newsroom: Newsroom, pledge_id: str) -> str:
     """Return the address of a pledge's own page, as its mails have it."""
-    desk = build_desk(settings_for(newsroom.database_url))
-    with desk.database.reading() as session:
+    container = build_container(settings_for(newsroom.database_url))
+    with container.database.reading() as session:
         pledge = session.get_one(Pledge, uuid.UUID(pledge_id))
-        address = f"{newsroom.base}/p/{pledge_token(desk.database.keyring, pledge, now=desk.clock())}"
-    desk.database.engine.dispose()
+        address = f"{newsroom.base}/p/{pledge_token(container.database.keyring, pledge, now=container.clock())}"
+    container.database.engine.dispose()
     return address
 
 
-def _make_link(session, desk) -> str:
+def _make_link(session, container) -> str:
     newest = session.scalars(select(SignIn).order_by(SignIn.id.desc()).limit(1)).one()
-    return make_link(session, newest, desk.clock())
+    return make_link(session, newest, container.clock())

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from service.commands.migrate import migrate_and_seed
-from service.desk import Desk
+from service.desk import Container
 from service.settings import Settings
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import make_database, settings_for
 
-MakeDesk = Callable[..., Desk]
+MakeDesk = Callable[..., Container]
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -25,37 +25,37 @@ def empty_url(request: pytest.FixtureRequest, worker_id: str, tmp_path: Path) ->
 
 
 @pytest.fixture
-def desk_of(clock: Clock) -> Iterator[MakeDesk]:
+def make_container(clock: Clock) -> Iterator[MakeDesk]:
     """Return a function that builds desks, and let go of their connections afterwards."""
-    built: list[Desk] = []
+    built: list[Container] = []
 
-    def build(settings: Settings) -> Desk:
-        built.append(build_desk(settings, clock=clock))
+    def build(settings: Settings) -> Container:
+        built.append(build_container(settings, clock=clock))
         return built[-1]
 
     yield build
-    for desk in built:
-        desk.database.engine.dispose()
+    for container in built:
+        container.database.engine.dispose()
 
 
 @pytest.fixture
-def lone_desk(desk: Desk, desk_of: MakeDesk) -> Desk:
+def isolated_container(container: Container, make_container: MakeDesk) -> Container:
     """Return a desk on real PostgreSQL whose connections are its own, to be counted and ended."""
     # Those that last must not be among the ones that are ended.
-    desk.database.engine.dispose()
-    return desk_of(desk.settings)
+    container.database.engine.dispose()
+    return make_container(container.settings)
 
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated SQLite file with the demo campaign, to be copied and never used itself."""
     file = tmp_path_factory.mktemp("sqlite") / "mainstay.db"
-    desk = build_desk(settings_for(f"sqlite:///{file}"))
-    migrate_and_seed(desk)
-    with desk.database.engine.connect() as connection:
+    container = build_container(settings_for(f"sqlite:///{file}"))
+    migrate_and_seed(container)
+    with container.database.engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    desk.database.engine.dispose()
+    container.database.engine.dispose()
     return file
 
 
@@ -70,10 +70,10 @@ def url(request: pytest.FixtureRequest) -> str:
     """Return the URL of a migrated database with nothing but the demo campaign, once of each kind."""
     if request.param == "sqlite":
         return request.getfixturevalue("sqlite_url")
-    return request.getfixturevalue("desk").settings.database_url
+    return request.getfixturevalue("container").settings.database_url
 
 
 @pytest.fixture
-def either(url: str, desk_of: MakeDesk) -> Desk:
+def any_database(url: str, make_container: MakeDesk) -> Container:
     """Return a desk on that database."""
-    return desk_of(settings_for(url))
+    return make_container(settings_for(url))

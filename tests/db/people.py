@@ -10,7 +10,7 @@ from service.db.delivery import Delivery
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.addresses import normalise_address
 from service.domain.campaigns.terms import find_campaign
 from service.domain.money.amounts import Money
@@ -22,37 +22,45 @@ from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import meet_supporter
 
 
-def ask(desk: Desk, address: str, **wish) -> uuid.UUID:
+def ask(container: Container, address: str, **payload) -> uuid.UUID:
     """Set a reminder for this address and return its id."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         campaign = find_campaign(session, "default")
-        set_reminder(session, campaign, ReminderWish(campaign="default", email=address, **wish), now=desk.clock())
-        person = meet_supporter(session, normalise_address(address), now=desk.clock())
+        set_reminder(
+            session, campaign, ReminderWish(campaign="default", email=address, **payload), now=container.clock()
+        )
+        person = meet_supporter(session, normalise_address(address), now=container.clock())
         found = session.scalar(select(Reminder.id).where(Reminder.supporter_id == person))
         assert found is not None
         return found
 
 
 def try_mail(
-    desk: Desk, reminder_id: uuid.UUID, event: ReminderEvent | None = None, *, outcome=DeliveryOutcome.ACCEPTED
+    container: Container,
+    reminder_id: uuid.UUID,
+    event: ReminderEvent | None = None,
+    *,
+    outcome=DeliveryOutcome.ACCEPTED,
 ) -> None:
     """Put on record that the reminder's mail was tried, and move it as a worker does that learns of `event`."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
-        said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "began_at": desk.clock()}
+        said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "began_at": container.clock()}
         session.add(Delivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **said))
-        move_reminder(session, reminder, ReminderEvent.CLAIM, now=desk.clock())
+        move_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
         if event is not None:
-            move_reminder(session, reminder, event, now=desk.clock())
+            move_reminder(session, reminder, event, now=container.clock())
 
 
-def give(desk: Desk, address: str | None, *, amount: int = 500) -> uuid.UUID:
+def give(container: Container, address: str | None, *, amount: int = 500) -> uuid.UUID:
     """Make a pledge, settle it under this address, and return its id."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
-        pledge = make_pledge(session, find_campaign(session, "default"), wish, gateway="sandbox", now=desk.clock())
+        pledge = make_pledge(
+            session, find_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+        )
         charge = Charge(reference=f"paid-{pledge.id}", money=Money(amount, "USD"))
-        settle_pledge(session, pledge.id, charge, email=address, now=desk.clock())
+        settle_pledge(session, pledge.id, charge, email=address, now=container.clock())
         return pledge.id
 
 

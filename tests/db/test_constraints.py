@@ -24,7 +24,7 @@ from service.db.staff_token import StaffToken
 from service.db.supporter import Supporter
 from service.db.suppression import Suppression
 from service.db.violations import violated_constraint
-from service.desk import Desk
+from service.desk import Container
 from tests.db.sample_rows import (
     NOW,
     balance_entry,
@@ -47,8 +47,8 @@ from tests.db.sample_rows import (
 
 
 @pytest.fixture
-def campaign_id(either: Desk) -> uuid.UUID:
-    with either.database.transaction() as session:
+def campaign_id(any_database: Container) -> uuid.UUID:
+    with any_database.database.transaction() as session:
         found = session.scalar(select(Campaign.id))
         assert found is not None
         session.execute(insert(Supporter).values(supporter()))
@@ -70,10 +70,10 @@ def campaign_id(either: Desk) -> uuid.UUID:
     return found
 
 
-def expect_refusal(desk: Desk, statement: Any, name: str) -> None:
-    with pytest.raises(IntegrityError) as caught, desk.database.transaction() as session:
+def expect_refusal(container: Container, statement: Any, name: str) -> None:
+    with pytest.raises(IntegrityError) as caught, container.database.transaction() as session:
         session.execute(statement)
-    if desk.database.engine.dialect.name == "postgresql":
+    if container.database.engine.dialect.name == "postgresql":
         assert violated_constraint(caught.value) == name
     elif name.startswith("ck_"):
         assert name in str(caught.value.orig)
@@ -117,9 +117,9 @@ REFUSED = [
 ]
 
 
-def test_a_value_outside_its_check_is_refused(either: Desk, campaign_id: uuid.UUID) -> None:
+def test_a_value_outside_its_check_is_refused(any_database: Container, campaign_id: uuid.UUID) -> None:
     for name, statement in REFUSED:
-        expect_refusal(either, text(statement), name)
+        expect_refusal(any_database, text(statement), name)
 
 
 def test_every_check_of_the_models_is_among_those_tried() -> None:
@@ -132,7 +132,7 @@ def test_every_check_of_the_models_is_among_those_tried() -> None:
     assert named == {name for name, _ in REFUSED}
 
 
-def test_every_unique_constraint_refuses_a_second_row(either: Desk, campaign_id: uuid.UUID) -> None:
+def test_every_unique_constraint_refuses_a_second_row(any_database: Container, campaign_id: uuid.UUID) -> None:
     seconds = {
         "uq_campaigns_slug": None,
         "uq_supporters_email_hash": insert(Supporter).values(supporter(id=new_id())),
@@ -164,25 +164,25 @@ def test_every_unique_constraint_refuses_a_second_row(either: Desk, campaign_id:
     assert named == set(seconds)
     for name, statement in seconds.items():
         if statement is not None:
-            expect_refusal(either, statement, name)
-    with either.database.reading() as session:
+            expect_refusal(any_database, statement, name)
+    with any_database.database.reading() as session:
         standing = session.execute(select(Campaign.__table__)).mappings().one()
-    expect_refusal(either, insert(Campaign).values({**standing, "id": new_id()}), "uq_campaigns_slug")
+    expect_refusal(any_database, insert(Campaign).values({**standing, "id": new_id()}), "uq_campaigns_slug")
 
 
-def test_a_key_is_stored_once(either: Desk, campaign_id: uuid.UUID) -> None:
-    expect_refusal(either, insert(IdempotencyKey).values(key()), "pk_idempotency_keys")
+def test_a_key_is_stored_once(any_database: Container, campaign_id: uuid.UUID) -> None:
+    expect_refusal(any_database, insert(IdempotencyKey).values(key()), "pk_idempotency_keys")
 
 
-def test_a_frequency_is_offered_once(either: Desk, campaign_id: uuid.UUID) -> None:
+def test_a_frequency_is_offered_once(any_database: Container, campaign_id: uuid.UUID) -> None:
     expect_refusal(
-        either,
+        any_database,
         update(SupportChoice).values(frequency="monthly"),
         "pk_support_choices",
     )
 
 
-def test_nothing_may_point_at_a_row_that_is_not_there(either: Desk, campaign_id: uuid.UUID) -> None:
+def test_nothing_may_point_at_a_row_that_is_not_there(any_database: Container, campaign_id: uuid.UUID) -> None:
     strays = [
         insert(Payment).values(payment(id=new_id(), pledge_id=new_id(), gateway_reference="other")),
         insert(IdempotencyKey).values(key(pledge_id=new_id(), key_hash=b"o" * 32)),
@@ -192,21 +192,21 @@ def test_nothing_may_point_at_a_row_that_is_not_there(either: Desk, campaign_id:
         insert(Reminder).values(reminder(campaign_id, supporter_id=new_id())),
     ]
     for stray in strays:
-        with pytest.raises(IntegrityError), either.database.transaction() as session:
+        with pytest.raises(IntegrityError), any_database.database.transaction() as session:
             session.execute(stray)
 
 
-def test_an_instant_without_a_zone_is_refused(either: Desk, campaign_id: uuid.UUID) -> None:
+def test_an_instant_without_a_zone_is_refused(any_database: Container, campaign_id: uuid.UUID) -> None:
     naive = datetime.datetime(2026, 11, 23, 9, 30)  # noqa: DTZ001 - it lacks its zone on purpose
-    with pytest.raises(StatementError, match="time zone"), either.database.transaction() as session:
+    with pytest.raises(StatementError, match="time zone"), any_database.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=naive))
 
 
-def test_an_instant_comes_back_in_utc(either: Desk, campaign_id: uuid.UUID) -> None:
+def test_an_instant_comes_back_in_utc(any_database: Container, campaign_id: uuid.UUID) -> None:
     in_amsterdam = datetime.datetime(2026, 11, 23, 10, 30, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
-    with either.database.transaction() as session:
+    with any_database.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=in_amsterdam))
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         found = session.scalar(select(Reminder.due_at))
     assert found == NOW
     assert found.utcoffset() == datetime.timedelta(0)

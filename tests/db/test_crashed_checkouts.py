@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from schemas.vocabulary import Frequency
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
@@ -50,73 +50,73 @@ def crash() -> None:
     raise Crash
 
 
-def buy(desk: Desk, till: Till, wish: PledgeWish = WISH) -> OpenCheckout:
-    with desk.database.reading() as session:
+def buy(container: Container, till: Till, wish: PledgeWish = WISH) -> OpenCheckout:
+    with container.database.reading() as session:
         campaign = find_campaign(session, "default")
     return open_checkout(
-        desk.database.transaction, till, campaign, wish, key=KEY, clock=desk.clock, links=desk.links
+        container.database.transaction, till, campaign, wish, key=KEY, clock=container.clock, links=container.urls
     )
 
 
-def test_a_repeat_after_a_crash_finishes_the_same_pledge(either: Desk, clock: Clock) -> None:
+def test_a_repeat_after_a_crash_finishes_the_same_pledge(any_database: Container, clock: Clock) -> None:
     till = Till(crash)
     with pytest.raises(Crash):
-        buy(either, till)
+        buy(any_database, till)
     till.on_order = lambda: None
     # Nobody can know yet that the first has crashed.
     with pytest.raises(RequestInProgress):
-        buy(either, till)
+        buy(any_database, till)
     clock.now += HELD_FOR
-    finished = buy(either, till)
+    finished = buy(any_database, till)
     assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
     assert finished.checkout_url == f"https://till.example/{finished.id}"
-    repeated = buy(either, till)
+    repeated = buy(any_database, till)
     assert (repeated.id, repeated.checkout_url, repeated.replayed) == (finished.id, finished.checkout_url, True)
     assert len(till.orders) == 2
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         assert how_many(session, Pledge) == 1
 
 
-def test_a_gateway_that_is_down_can_be_asked_again_at_once(either: Desk) -> None:
+def test_a_gateway_that_is_down_can_be_asked_again_at_once(any_database: Container) -> None:
     def down() -> None:
         raise GatewayUnavailable
 
     till = Till(down)
     with pytest.raises(PaymentsUnavailable):
-        buy(either, till)
+        buy(any_database, till)
     till.on_order = lambda: None
-    finished = buy(either, till)
+    finished = buy(any_database, till)
     assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         assert how_many(session, Pledge) == 1
 
 
-def test_another_wish_under_the_same_key_is_refused_even_while_the_first_hangs(either: Desk) -> None:
+def test_another_wish_under_the_same_key_is_refused_even_while_the_first_hangs(any_database: Container) -> None:
     till = Till(crash)
     with pytest.raises(Crash):
-        buy(either, till)
+        buy(any_database, till)
     other = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=300, currency="USD")
     with pytest.raises(IdempotencyKeyReused):
-        buy(either, till, other)
-    with either.database.reading() as session:
+        buy(any_database, till, other)
+    with any_database.database.reading() as session:
         assert session.scalars(select(Pledge.amount_minor)).all() == [200]
 
 
-def test_no_transaction_is_open_while_the_gateway_is_asked(either: Desk) -> None:
+def test_no_transaction_is_open_while_the_gateway_is_asked(any_database: Container) -> None:
     # If one were, this would wait for the pledge's row (PostgreSQL) or for the whole file (SQLite).
     def change_the_pledge() -> None:
-        with either.database.transaction() as session:
+        with any_database.database.transaction() as session:
             pledge = session.scalars(select(Pledge).with_for_update(nowait=True)).one()
             pledge.variant = "changed meanwhile"
 
-    buy(either, Till(change_the_pledge))
-    with either.database.reading() as session:
+    buy(any_database, Till(change_the_pledge))
+    with any_database.database.reading() as session:
         assert session.scalar(select(Pledge.variant)) == "changed meanwhile"
 
 
-def test_many_repeats_after_a_crash_start_one_checkout(either: Desk, clock: Clock) -> None:
+def test_many_repeats_after_a_crash_start_one_checkout(any_database: Container, clock: Clock) -> None:
     with pytest.raises(Crash):
-        buy(either, Till(crash))
+        buy(any_database, Till(crash))
     clock.now += HELD_FOR + datetime.timedelta(seconds=1)
     start = threading.Barrier(8, timeout=60)
     till = Till()
@@ -124,7 +124,7 @@ def test_many_repeats_after_a_crash_start_one_checkout(either: Desk, clock: Cloc
     def repeat() -> OpenCheckout | None:
         start.wait()
         try:
-            return buy(either, till)
+            return buy(any_database, till)
         except RequestInProgress:
             return None
 

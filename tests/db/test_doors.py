@@ -9,88 +9,90 @@ from sqlalchemy.exc import InternalError
 
 from service.db.audit_entry import AuditEntry
 from service.db.campaign import Campaign
-from service.desk import Desk
+from service.desk import Container
 from service.domain.staff import write_audit
 from tests.conftest import settings_for
 from tests.processes import wait_until
 
 
 @pytest.fixture
-def desk(lone_desk: Desk) -> Desk:
-    return lone_desk
+def container(isolated_container: Container) -> Container:
+    return isolated_container
 
 
-def test_postgresql_itself_refuses_to_write_through_the_reading_door(desk: Desk) -> None:
-    with pytest.raises(InternalError, match="read-only transaction"), desk.database.reading() as session:
+def test_postgresql_itself_refuses_to_write_through_the_reading_door(container: Container) -> None:
+    with pytest.raises(InternalError, match="read-only transaction"), container.database.reading() as session:
         session.execute(update(Campaign).values(name="Altered"))
 
 
-def test_the_writing_door_writes_on_a_connection_that_was_read_through_before(desk: Desk) -> None:
+def test_the_writing_door_writes_on_a_connection_that_was_read_through_before(container: Container) -> None:
     # The pool hands the very same connection out again; it must not have stayed read-only.
     for _ in range(3):
-        with desk.database.reading() as session:
+        with container.database.reading() as session:
             before = session.scalar(text("SELECT pg_backend_pid()"))
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             assert session.scalar(text("SELECT pg_backend_pid()")) == before
             session.execute(update(Campaign).values(name="Altered"))
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(select(Campaign.name)) == "Altered"
 
 
-def test_nothing_written_through_the_reading_door_of_sqlite_stays(either: Desk) -> None:
+def test_nothing_written_through_the_reading_door_of_sqlite_stays(any_database: Container) -> None:
     try:
-        with either.database.reading() as session:
+        with any_database.database.reading() as session:
             session.execute(update(Campaign).values(name="Altered"))
     except InternalError:
-        assert either.database.engine.dialect.name == "postgresql"
-    with either.database.reading() as session:
+        assert any_database.database.engine.dialect.name == "postgresql"
+    with any_database.database.reading() as session:
         assert session.scalar(select(Campaign.name)) != "Altered"
 
 
-def test_a_transaction_that_raises_leaves_nothing(either: Desk) -> None:
+def test_a_transaction_that_raises_leaves_nothing(any_database: Container) -> None:
     def alter_and_fail() -> None:
-        with either.database.transaction() as session:
+        with any_database.database.transaction() as session:
             session.execute(update(Campaign).values(name="Altered"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         alter_and_fail()
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         assert session.scalar(select(Campaign.name)) != "Altered"
 
 
-def test_writers_of_sqlite_queue_and_none_is_told_that_it_is_locked(sqlite_url: str, desk_of) -> None:
-    desk = desk_of(settings_for(sqlite_url))
+def test_writers_of_sqlite_queue_and_none_is_told_that_it_is_locked(sqlite_url: str, make_container) -> None:
+    container = make_container(settings_for(sqlite_url))
     threads, each = 12, 8
     start = threading.Barrier(threads, timeout=60)
 
     def read_and_then_write(number: int) -> None:
         start.wait()
         for turn in range(each):
-            with desk.database.transaction() as session:
+            with container.database.transaction() as session:
                 # Reading first is what makes a late lock impossible to take: another may have written since.
                 session.scalar(select(func.count()).select_from(AuditEntry))
-                write_audit(session, actor=str(number), action="test", details={"turn": turn}, now=desk.clock())
+                write_audit(
+                    session, actor=str(number), action="test", details={"turn": turn}, now=container.clock()
+                )
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(read_and_then_write, range(threads)))
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(AuditEntry)) == threads * each
 
 
-def test_a_reader_of_sqlite_does_not_wait_for_a_writer(sqlite_url: str, desk_of) -> None:
-    desk = desk_of(settings_for(sqlite_url))
-    with desk.database.transaction() as writer:
+def test_a_reader_of_sqlite_does_not_wait_for_a_writer(sqlite_url: str, make_container) -> None:
+    container = make_container(settings_for(sqlite_url))
+    with container.database.transaction() as writer:
         writer.execute(update(Campaign).values(name="Altered"))
-        with desk.database.reading() as reader:
+        with container.database.reading() as reader:
             assert reader.scalar(select(Campaign.name)) != "Altered"
 
 
-def test_the_pool_survives_a_server_that_dropped_its_connections(desk: Desk) -> None:
-    with desk.database.reading() as session:
+def test_the_pool_survives_a_server_that_dropped_its_connections(container: Container) -> None:
+    with container.database.reading() as session:
         mine = session.scalar(text("SELECT pg_backend_pid()"))
-    killer = desk.database.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with desk.database.reading(), killer.connect() as connection:
+    killer = container.database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with container.database.reading(), killer.connect() as connection:
         # The first `with` holds the pooled connection, so that the killing happens from another one.
         connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
         wait_until(
@@ -101,11 +103,11 @@ def test_the_pool_survives_a_server_that_dropped_its_connections(desk: Desk) -> 
             ),
             what="the connection to end",
         )
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(text("SELECT 1")) == 1
 
 
-def test_an_error_never_shows_the_values_that_were_sent(either: Desk) -> None:
-    with pytest.raises(Exception, match="syntax") as caught, either.database.reading() as session:
+def test_an_error_never_shows_the_values_that_were_sent(any_database: Container) -> None:
+    with pytest.raises(Exception, match="syntax") as caught, any_database.database.reading() as session:
         session.execute(text("SELEC :address"), {"address": "a@reader.example"})
     assert "a@reader.example" not in str(caught.value)

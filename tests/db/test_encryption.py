@@ -14,7 +14,7 @@ from service.db.keyring import CannotDecrypt, Key, Keyring
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL, Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
 from service.domain.reminders.links import find_reminder, reminder_token
@@ -26,19 +26,19 @@ ADDRESS = "Anna.Reader@news.example"
 OLD, NEW = "old-key-0123456789-0123456789-012", "new-key-0123456789-0123456789-012"
 
 
-def everything(desk: Desk) -> str:
+def everything(container: Container) -> str:
     """Return every byte of every row as PostgreSQL itself shows it, with binary columns as hex and as text."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         tables = session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
         rows = [session.scalars(text(f'SELECT row_to_json(t)::text FROM "{table}" t')).all() for table in tables]
         raw = session.scalars(text("SELECT encode(email, 'escape') FROM supporters")).all()
     return "\n".join(line for lines in (*rows, raw) for line in lines)
 
 
-def test_an_address_is_nowhere_in_the_database(desk: Desk) -> None:
-    ask(desk, ADDRESS, page_url="https://paper.example/a")
-    give(desk, ADDRESS)
-    stored = everything(desk).lower()
+def test_an_address_is_nowhere_in_the_database(container: Container) -> None:
+    ask(container, ADDRESS, page_url="https://paper.example/a")
+    give(container, ADDRESS)
+    stored = everything(container).lower()
     assert "paper.example" in stored
     for part in (ADDRESS, "anna.reader", "news.example"):
         assert part.lower() not in stored
@@ -46,10 +46,10 @@ def test_an_address_is_nowhere_in_the_database(desk: Desk) -> None:
         assert part.encode().hex() not in stored
 
 
-def test_equal_addresses_are_one_person_and_are_never_encrypted_alike(desk: Desk) -> None:
-    ask(desk, f"  {ADDRESS.replace('news', 'NEWS')} ")
-    give(desk, ADDRESS)
-    with desk.database.transaction() as session:
+def test_equal_addresses_are_one_person_and_are_never_encrypted_alike(container: Container) -> None:
+    ask(container, f"  {ADDRESS.replace('news', 'NEWS')} ")
+    give(container, ADDRESS)
+    with container.database.transaction() as session:
         assert how_many(session, Supporter) == 1
         (before,) = raw_addresses(session).values()
         session.execute(update(Supporter).values(email=ADDRESS))
@@ -57,15 +57,15 @@ def test_equal_addresses_are_one_person_and_are_never_encrypted_alike(desk: Desk
     assert before != after
 
 
-def test_an_address_of_a_german_domain_is_stored_in_ascii(either: Desk) -> None:
-    ask(either, "leser@BÜCHER.example")
-    with either.database.reading() as session:
+def test_an_address_of_a_german_domain_is_stored_in_ascii(any_database: Container) -> None:
+    ask(any_database, "leser@BÜCHER.example")
+    with any_database.database.reading() as session:
         assert session.scalar(select(Supporter.email)) == "leser@xn--bcher-kva.example"
 
 
-def test_a_value_that_was_moved_to_another_column_does_not_open(either: Desk) -> None:
-    ask(either, ADDRESS)
-    with either.database.transaction() as session:
+def test_a_value_that_was_moved_to_another_column_does_not_open(any_database: Container) -> None:
+    ask(any_database, ADDRESS)
+    with any_database.database.transaction() as session:
         (stolen,) = raw_addresses(session).values()
         session.execute(
             text(
@@ -104,16 +104,16 @@ def test_the_three_uses_of_a_secret_have_different_keys() -> None:
     assert keyring.fingerprint("text") != hmac.digest(signing, b"text", "sha256")
 
 
-def desk_with(desk_of, url: str, keys: str) -> Desk:
-    return desk_of(settings_for(url, SECRET_KEYS=keys))
+def desk_with(make_container, url: str, keys: str) -> Container:
+    return make_container(settings_for(url, SECRET_KEYS=keys))
 
 
-def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, desk_of) -> None:
-    before = desk_with(desk_of, url, OLD)
+def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, make_container) -> None:
+    before = desk_with(make_container, url, OLD)
     reminder_id = ask(before, ADDRESS)
     with before.database.reading() as session:
         token = reminder_token(before.database.keyring, session.get_one(Reminder, reminder_id))
-    after = desk_with(desk_of, url, f"{NEW},{OLD}")
+    after = desk_with(make_container, url, f"{NEW},{OLD}")
     with after.database.reading() as session:
         assert session.scalar(select(Supporter.email)) == ADDRESS
         assert find_reminder(session, token, now=after.clock()).id == reminder_id
@@ -122,9 +122,9 @@ def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, desk_of
         assert how_many(session, Supporter) == 1
 
 
-def test_a_dropped_key_costs_its_own_rows_and_no_others(url: str, desk_of) -> None:
-    ask(desk_with(desk_of, url, OLD), ADDRESS)
-    after = desk_with(desk_of, url, NEW)
+def test_a_dropped_key_costs_its_own_rows_and_no_others(url: str, make_container) -> None:
+    ask(desk_with(make_container, url, OLD), ADDRESS)
+    after = desk_with(make_container, url, NEW)
     ask(after, "b@reader.example")
     with after.database.reading() as session:
         lost, found = session.scalars(select(Supporter.id).order_by(Supporter.id))
@@ -133,9 +133,9 @@ def test_a_dropped_key_costs_its_own_rows_and_no_others(url: str, desk_of) -> No
             session.scalar(select(Supporter.email).where(Supporter.id == lost))
 
 
-def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, desk_of) -> None:
-    give(desk_with(desk_of, url, OLD), ADDRESS)
-    after = desk_with(desk_of, url, NEW)
+def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, make_container) -> None:
+    give(desk_with(make_container, url, OLD), ADDRESS)
+    after = desk_with(make_container, url, NEW)
     give(after, "b@reader.example")
     with after.database.reading() as session:
         file = b"".join(write_export("csv", stream_pledges(session, PledgeFilter()))).decode()
@@ -143,14 +143,14 @@ def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, des
     assert [row["email"] for row in rows] == ["(no key opens this address)", "b@reader.example"]
 
 
-def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased(either: Desk) -> None:
-    reminder_id = ask(either, ADDRESS)
+def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased(any_database: Container) -> None:
+    reminder_id = ask(any_database, ADDRESS)
     broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL)
-    with either.database.transaction() as session:
+    with any_database.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))
-    assert ask(either, ADDRESS) == reminder_id
-    with either.database.transaction() as session:
-        assert erase_supporter(session, ADDRESS, now=either.clock()) == (0, 1)
+    assert ask(any_database, ADDRESS) == reminder_id
+    with any_database.database.transaction() as session:
+        assert erase_supporter(session, ADDRESS, now=any_database.clock()) == (0, 1)
         assert how_many(session, Supporter) == 0
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from sqlalchemy import text
 
-from service.desk import Desk
+from service.desk import Container
 from tests.db.people import give
 from tests.processes import ROOT, environment
 
@@ -46,10 +46,10 @@ print(json.dumps(export(PledgeFilter()) | {"seconds": time.monotonic() - began, 
 
 
 @pytest.fixture
-def many_pledges(desk: Desk) -> str:
+def many_pledges(container: Container) -> str:
     """Fill the database from one pledge with a payment and a reader, inside PostgreSQL itself."""
-    give(desk, "reader@news.example")
-    with desk.database.transaction() as session:
+    give(container, "reader@news.example")
+    with container.database.transaction() as session:
         session.execute(
             text(
                 "INSERT INTO pledges (id, campaign_id, supporter_id, status, frequency, amount_minor, currency,"
@@ -70,7 +70,7 @@ def many_pledges(desk: Desk) -> str:
             )
         )
         session.execute(text("ANALYZE"))
-    return desk.settings.database_url
+    return container.settings.database_url
 
 
 def test_fifty_thousand_pledges_are_exported_in_constant_memory(

@@ -16,7 +16,7 @@ from service.db.keyring import Keyring
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.keeping import key_rotation
 from service.domain.keeping.key_rotation import Rotation, rotate_keys
@@ -33,16 +33,16 @@ OLDER, OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("older", "ol
 
 
 @pytest.fixture
-def with_keys(url: str, desk_of):
-    return lambda *keys: desk_of(settings_for(url, SECRET_KEYS=",".join(keys)))
+def with_keys(url: str, make_container):
+    return lambda *keys: make_container(settings_for(url, SECRET_KEYS=",".join(keys)))
 
 
-def rotate(desk: Desk) -> Rotation:
-    return rotate_keys(desk.database.transaction, clock=desk.clock)
+def rotate(container: Container) -> Rotation:
+    return rotate_keys(container.database.transaction, clock=container.clock)
 
 
-def keep_mail(desk: Desk, address: str, number: int = 1) -> None:
-    send(desk.mailers[0], message_id=f"<{number}@desk.test>", to=address)
+def keep_mail(container: Container, address: str, number: int = 1) -> None:
+    send(container.reminder_mailers[0], message_id=f"<{number}@desk.test>", to=address)
 
 
 def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> None:
@@ -65,12 +65,12 @@ def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> N
 
 def test_rotating_again_touches_nothing(with_keys) -> None:
     ask(with_keys(OLD), "a@news.example")
-    desk = with_keys(NEW, OLD)
-    assert rotate(desk).rotated == 1
-    with desk.database.reading() as session:
+    container = with_keys(NEW, OLD)
+    assert rotate(container).rotated == 1
+    with container.database.reading() as session:
         before = raw_addresses(session)
-    assert rotate(desk) == Rotation()
-    with desk.database.reading() as session:
+    assert rotate(container) == Rotation()
+    with container.database.reading() as session:
         assert raw_addresses(session) == before
 
 
@@ -79,7 +79,7 @@ def test_a_rotation_that_was_stopped_goes_on_where_it_was(with_keys, monkeypatch
     for number in range(7):
         ask(before, f"reader-{number}@news.example")
     monkeypatch.setattr(key_rotation.rotate_supporters, "__kwdefaults__", {"limit": 3})
-    desk = with_keys(NEW, OLD)
+    container = with_keys(NEW, OLD)
 
     class Stopped(Exception):
         pass
@@ -88,9 +88,11 @@ def test_a_rotation_that_was_stopped_goes_on_where_it_was(with_keys, monkeypatch
         raise Stopped
 
     with pytest.raises(Stopped):
-        rotate_keys(desk.database.transaction, clock=desk.clock, progress=stop)
+        rotate_keys(container.database.transaction, clock=container.clock, progress=stop)
     sums: list[int] = []
-    rotate_keys(desk.database.transaction, clock=desk.clock, progress=lambda so_far: sums.append(so_far.rotated))
+    rotate_keys(
+        container.database.transaction, clock=container.clock, progress=lambda so_far: sums.append(so_far.rotated)
+    )
     assert sums == [3, 4]
 
 
@@ -98,16 +100,16 @@ def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_k
     lost = ask(with_keys(OLDER), "lost@news.example")
     ask(with_keys(OLD), "a@news.example")
     keep_mail(with_keys(OLDER), "lost@news.example")
-    desk = with_keys(NEW, OLD)
-    with desk.database.reading() as session:
+    container = with_keys(NEW, OLD)
+    with container.database.reading() as session:
         lost_person = session.scalar(select(Reminder.supporter_id).where(Reminder.id == lost))
         lost_mail = session.scalar(select(OutboxMail.id))
-    assert rotate(desk) == Rotation(rotated=1, unreadable=(lost_person, lost_mail))
+    assert rotate(container) == Rotation(rotated=1, unreadable=(lost_person, lost_mail))
     with with_keys(OLDER).database.reading() as session:
         assert session.scalar(select(Supporter.email).where(Supporter.id == lost_person)) == "lost@news.example"
 
 
-def known_twice(with_keys, clock: Clock) -> tuple[Desk, Desk]:
+def known_twice(with_keys, clock: Clock) -> tuple[Container, Container]:
     """Two web processes with different first keys that do not know of one another's."""
     return with_keys(OLD), with_keys(NEW)
 
@@ -120,9 +122,9 @@ def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: Clock) ->
     clock.advance(days=1)
     other_gift = give(new, "a@news.example")
     last_asked = ask(new, "a@news.example")
-    desk = with_keys(NEW, OLD)
-    assert rotate(desk) == Rotation(merged=1)
-    with desk.database.reading() as session:
+    container = with_keys(NEW, OLD)
+    assert rotate(container) == Rotation(merged=1)
+    with container.database.reading() as session:
         person = session.scalars(select(Supporter)).one()
         assert person.created_at == first_met
         assert supporter_of(session, gift) == supporter_of(session, other_gift) == person.id
@@ -134,9 +136,9 @@ def test_the_reminder_that_was_asked_for_last_stays_whichever_row_has_it(with_ke
     ask(new, "a@news.example")
     clock.advance(days=1)
     last_asked = ask(old, "a@news.example", page_url="https://paper.example/last")
-    desk = with_keys(NEW, OLD)
-    assert rotate(desk).merged == 1
-    with desk.database.reading() as session:
+    container = with_keys(NEW, OLD)
+    assert rotate(container).merged == 1
+    with container.database.reading() as session:
         reminder = session.scalars(select(Reminder)).one()
         assert (reminder.id, reminder.page_url) == (last_asked, "https://paper.example/last")
         assert reminder.supporter_id == session.scalars(select(Supporter.id)).one()
@@ -151,9 +153,9 @@ def test_a_cancel_is_not_lost_when_two_rows_become_one(with_keys, clock: Clock) 
     with old.database.transaction() as session:
         token = reminder_token(old.database.keyring, session.get_one(Reminder, first))
         cancel_reminder(session, token, now=clock())
-    desk = with_keys(NEW, OLD)
-    rotate(desk)
-    with desk.database.reading() as session:
+    container = with_keys(NEW, OLD)
+    rotate(container)
+    with container.database.reading() as session:
         reminder = session.scalars(select(Reminder)).one()
         assert (reminder.id, reminder.status) == (last, ReminderStatus.CANCELLED)
 
@@ -163,32 +165,34 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
     readers = [f"reader-{number}@news.example" for number in range(60)]
     for reader in readers:
         ask(before, reader)
-    desk = with_keys(NEW, OLD)
+    container = with_keys(NEW, OLD)
     start = threading.Barrier(4, timeout=60)
 
     def keep_asking(turn: int) -> None:
         start.wait()
         for reader in readers[turn::3] + [f"new-{turn}-{number}@news.example" for number in range(5)]:
-            ask(desk, reader)
+            ask(container, reader)
 
     def keep_rotating() -> None:
         start.wait()
-        rotate(desk)
+        rotate(container)
 
     with ThreadPoolExecutor(4) as pool:
         working = [pool.submit(keep_rotating), *(pool.submit(keep_asking, turn) for turn in range(3))]
         for work in working:
             work.result()
-    rotate(desk)
+    rotate(container)
     with with_keys(NEW).database.reading() as session:
         assert len(set(session.scalars(select(Supporter.email)))) == how_many(session, Supporter) == 75
         assert how_many(session, Reminder) == 75
 
 
 @pytest.mark.parametrize("table", ["supporters", "outbox_mails", "gateway_events"])
-def test_an_erasure_between_reading_and_writing_is_never_undone(desk: Desk, desk_of, table: str) -> None:
-    def with_keys(*keys: str) -> Desk:
-        return desk_of(settings_for(desk.settings.database_url, SECRET_KEYS=",".join(keys)))
+def test_an_erasure_between_reading_and_writing_is_never_undone(
+    container: Container, make_container, table: str
+) -> None:
+    def with_keys(*keys: str) -> Container:
+        return make_container(settings_for(container.settings.database_url, SECRET_KEYS=",".join(keys)))
 
     before, reader = with_keys(OLD), "a@news.example"
     gift = give(before, reader)
@@ -218,10 +222,10 @@ def test_an_erasure_between_reading_and_writing_is_never_undone(desk: Desk, desk
 def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None:
     ask(with_keys(OLD), "a@news.example")
     keep_mail(with_keys(OLD), "a@news.example")
-    desk = with_keys(NEW, OLD)
-    rotate(desk)
+    container = with_keys(NEW, OLD)
+    rotate(container)
     first_key = Keyring((NEW,)).current_id
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         for column in (Supporter.email, OutboxMail.message):
             assert session.scalar(select(type_coerce(column, LargeBinary)))[:4] == first_key
         for hashed, expected in (
@@ -233,9 +237,9 @@ def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None
 
 def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
     keep_mail(with_keys(OLD), "jürgen@xn--bcher-kva.example")
-    desk = with_keys(NEW, OLD)
-    assert rotate(desk) == Rotation(rotated=1)
-    with desk.database.reading() as session:
+    container = with_keys(NEW, OLD)
+    assert rotate(container) == Rotation(rotated=1)
+    with container.database.reading() as session:
         expected = Keyring((NEW,)).fingerprint("jürgen@xn--bcher-kva.example")
         assert session.scalar(select(OutboxMail.recipient_hash)) == expected
 
@@ -254,8 +258,8 @@ def test_the_command_says_what_it_did_and_fails_while_something_does_not_open(
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD},{OLDER}")
     ended = CliRunner().invoke(cli, ["keys", "rotate"])
     assert ended.exit_code == 0, ended.output
-    desk = with_keys(NEW)
-    with desk.database.reading() as session:
+    container = with_keys(NEW)
+    with container.database.reading() as session:
         assert session.scalars(select(AuditEntry.details).order_by(AuditEntry.id)).all() == [
             {"rotated": 1, "merged": 0, "suppressions": 0, "left_behind": 0, "unreadable": 1},
             {"rotated": 1, "merged": 0, "suppressions": 0, "left_behind": 0, "unreadable": 0},

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from schemas.vocabulary import Suppressed
 from service.cli import cli
 from service.db.suppression import EVERYWHERE
-from service.desk import Desk
+from service.desk import Container
 from service.domain.keeping.key_rotation import Rotation, rotate_keys
 from service.domain.suppression import suppress, suppressions_of
 from tests.conftest import settings_for
@@ -19,23 +19,25 @@ KNOWN, UNKNOWN = "Known@news.example", "unknown@news.example"
 
 
 @pytest.fixture
-def with_keys(url: str, desk_of):
-    return lambda *keys: desk_of(settings_for(url, SECRET_KEYS=",".join(keys)))
+def with_keys(url: str, make_container):
+    return lambda *keys: make_container(settings_for(url, SECRET_KEYS=",".join(keys)))
 
 
-def say(desk: Desk, address: str, reason: Suppressed, *, scope: str = EVERYWHERE, minutes: float = 0) -> None:
-    with desk.database.transaction() as session:
-        now = desk.clock() + datetime.timedelta(minutes=minutes)
+def say(
+    container: Container, address: str, reason: Suppressed, *, scope: str = EVERYWHERE, minutes: float = 0
+) -> None:
+    with container.database.transaction() as session:
+        now = container.clock() + datetime.timedelta(minutes=minutes)
         suppress(session, address, reason=reason, now=now, scope=scope)
 
 
-def against(desk: Desk, address: str) -> dict[str, Suppressed]:
-    with desk.database.reading() as session:
+def against(container: Container, address: str) -> dict[str, Suppressed]:
+    with container.database.reading() as session:
         return {row.scope: row.reason for row in suppressions_of(session, address)}
 
 
-def rotate(desk: Desk) -> Rotation:
-    return rotate_keys(desk.database.transaction, clock=desk.clock)
+def rotate(container: Container) -> Rotation:
+    return rotate_keys(container.database.transaction, clock=container.clock)
 
 
 def test_what_stands_against_a_reader_moves_with_their_address(with_keys) -> None:
@@ -55,8 +57,8 @@ def test_of_two_keys_the_stronger_word_stays(with_keys, stronger_under: str) -> 
     for key in (OLD, NEW):
         strong = key == stronger_under
         say(with_keys(key, OLD), KNOWN, Suppressed.COMPLAINT if strong else Suppressed.ERASURE, minutes=not strong)
-    desk = with_keys(NEW, OLD)
-    assert rotate(desk).suppressions == 1
+    container = with_keys(NEW, OLD)
+    assert rotate(container).suppressions == 1
     assert against(with_keys(NEW), KNOWN) == {"*": Suppressed.COMPLAINT}
 
 

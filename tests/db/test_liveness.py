@@ -6,17 +6,21 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from service.db import liveness
-from service.desk import Desk
+from service.desk import Container
 
 
 @pytest.fixture
-def desk(lone_desk: Desk) -> Desk:
-    return lone_desk
+def container(isolated_container: Container) -> Container:
+    return isolated_container
 
 
-def end_all_connections(desk: Desk) -> None:
+def end_all_connections(container: Container) -> None:
     """End what the desk holds open, from outside, as a restart of the server does."""
-    url = make_url(desk.settings.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    url = (
+        make_url(container.settings.database_url)
+        .set(drivername="postgresql")
+        .render_as_string(hide_password=False)
+    )
     with psycopg.connect(url, autocommit=True) as outside:
         outside.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -24,32 +28,34 @@ def end_all_connections(desk: Desk) -> None:
         )
 
 
-def backend(desk: Desk) -> int:
+def backend(container: Container) -> int:
     """Return which process of PostgreSQL serves a transaction."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         return session.scalar(text("SELECT pg_backend_pid()"))
 
 
 @pytest.mark.parametrize("trusted_seconds", [0, 60])
 def test_a_transaction_never_meets_a_connection_that_the_server_ended(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, trusted_seconds: int
+    container: Container, monkeypatch: pytest.MonkeyPatch, trusted_seconds: int
 ) -> None:
     monkeypatch.setattr(liveness, "TRUSTED_SECONDS", trusted_seconds)
-    before = backend(desk)
-    assert backend(desk) == before
-    end_all_connections(desk)
-    assert backend(desk) != before
+    before = backend(container)
+    assert backend(container) == before
+    end_all_connections(container)
+    assert backend(container) != before
 
 
 def test_a_connection_in_use_a_moment_ago_is_not_asked_and_an_idle_one_is(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    ping = desk.database.engine.dialect.do_ping
-    monkeypatch.setattr(desk.database.engine.dialect, "do_ping", lambda dbapi: asked.append(dbapi) or ping(dbapi))
-    backend(desk)
-    backend(desk)
+    ping = container.database.engine.dialect.do_ping
+    monkeypatch.setattr(
+        container.database.engine.dialect, "do_ping", lambda dbapi: asked.append(dbapi) or ping(dbapi)
+    )
+    backend(container)
+    backend(container)
     assert asked == []
     monkeypatch.setattr(liveness, "TRUSTED_SECONDS", 0)
-    backend(desk)
+    backend(container)
     assert len(asked) == 1

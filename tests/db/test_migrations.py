@@ -17,22 +17,22 @@ from service.commands.migrate import seed
 from service.db.campaign import Campaign
 from service.db.migration import MIGRATION_LOCK, alembic_config, is_current, migrate
 from service.db.tables import Base
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns import terms as campaigns
 from tests.conftest import settings_for
 from tests.processes import ROOT, environment, wait_until
 
 
 @pytest.fixture
-def bare(empty_url: str, desk_of) -> Desk:
-    return desk_of(settings_for(empty_url))
+def bare(empty_url: str, make_container) -> Container:
+    return make_container(settings_for(empty_url))
 
 
-def tables(desk: Desk) -> set[str]:
-    return set(inspect(desk.database.engine).get_table_names()) - {"alembic_version"}
+def tables(container: Container) -> set[str]:
+    return set(inspect(container.database.engine).get_table_names()) - {"alembic_version"}
 
 
-def test_an_empty_database_goes_up_and_down_and_up_again(bare: Desk) -> None:
+def test_an_empty_database_goes_up_and_down_and_up_again(bare: Container) -> None:
     engine = bare.database.engine
     assert not is_current(engine)
     migrate(engine)
@@ -46,7 +46,7 @@ def test_an_empty_database_goes_up_and_down_and_up_again(bare: Desk) -> None:
     assert tables(bare) == set(Base.metadata.tables)
 
 
-def test_every_single_step_can_be_taken_back(bare: Desk) -> None:
+def test_every_single_step_can_be_taken_back(bare: Container) -> None:
     engine = bare.database.engine
     for script in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions())):
         migrate(engine, revision=script.revision)
@@ -56,7 +56,7 @@ def test_every_single_step_can_be_taken_back(bare: Desk) -> None:
         assert tables(bare) == before
 
 
-def test_migrating_again_changes_nothing(bare: Desk) -> None:
+def test_migrating_again_changes_nothing(bare: Container) -> None:
     migrate(bare.database.engine)
     migrate(bare.database.engine)
     assert is_current(bare.database.engine)
@@ -69,7 +69,7 @@ def json_default_differs(_context, _standing, column, standing_default, _default
     return (standing_default or "").removesuffix("::json").strip("'") != (wanted or "").strip("'")
 
 
-def test_the_models_and_the_migrated_schema_are_equal(bare: Desk) -> None:
+def test_the_models_and_the_migrated_schema_are_equal(bare: Container) -> None:
     migrate(bare.database.engine)
     with bare.database.engine.connect() as connection:
         context = MigrationContext.configure(
@@ -78,7 +78,9 @@ def test_the_models_and_the_migrated_schema_are_equal(bare: Desk) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_the_checks_of_the_models_and_of_the_migrations_are_equal(bare: Desk, desk_of, tmp_path) -> None:
+def test_the_checks_of_the_models_and_of_the_migrations_are_equal(
+    bare: Container, make_container, tmp_path
+) -> None:
     # Alembic does not compare CHECK constraints, so the databases that each builds are asked for theirs.
     migrate(bare.database.engine)
     by_migrations = checks(bare)
@@ -88,17 +90,17 @@ def test_the_checks_of_the_models_and_of_the_migrations_are_equal(bare: Desk, de
     assert sum(map(len, by_migrations.values())) >= 13
 
 
-def checks(desk: Desk) -> dict[str, dict[str, str]]:
-    inspector = inspect(desk.database.engine)
+def checks(container: Container) -> dict[str, dict[str, str]]:
+    inspector = inspect(container.database.engine)
     return {
         table: {
             check["name"]: " ".join(check["sqltext"].split()) for check in inspector.get_check_constraints(table)
         }
-        for table in tables(desk)
+        for table in tables(container)
     }
 
 
-def test_the_indexes_of_the_models_and_of_the_migrations_are_equal_with_their_predicates(bare: Desk) -> None:
+def test_the_indexes_of_the_models_and_of_the_migrations_are_equal_with_their_predicates(bare: Container) -> None:
     # Alembic compares the columns of an index, but not the rows that it is for.
     migrate(bare.database.engine)
     by_migrations = indexes(bare)
@@ -123,18 +125,18 @@ PARTIAL_INDEXES = {
 }
 
 
-def indexes(desk: Desk) -> dict[str, str]:
+def indexes(container: Container) -> dict[str, str]:
     """Return each index that has a name of ours as the database itself defines it."""
     asked = {
         "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()",
         "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
     }
-    with desk.database.engine.connect() as connection:
-        rows = connection.execute(text(asked[desk.database.engine.dialect.name])).all()
+    with container.database.engine.connect() as connection:
+        rows = connection.execute(text(asked[container.database.engine.dialect.name])).all()
     return {name: " ".join(definition.split()) for name, definition in rows if name.startswith("ix_")}
 
 
-def test_every_constraint_has_a_name(bare: Desk) -> None:
+def test_every_constraint_has_a_name(bare: Container) -> None:
     migrate(bare.database.engine)
     inspector = inspect(bare.database.engine)
     for table in tables(bare):
@@ -147,7 +149,7 @@ def test_every_constraint_has_a_name(bare: Desk) -> None:
         assert all((found["name"] or "").startswith(("uq_", "fk_", "ck_")) for found in others), table
 
 
-def test_two_processes_that_migrate_at_once_do_no_harm(bare: Desk, empty_url: str) -> None:
+def test_two_processes_that_migrate_at_once_do_no_harm(bare: Container, empty_url: str) -> None:
     command = [sys.executable, "-m", "service", "migrate"]
     env = environment(empty_url)
     at_once = [
@@ -162,8 +164,8 @@ def test_two_processes_that_migrate_at_once_do_no_harm(bare: Desk, empty_url: st
         assert session.scalar(select(func.count()).select_from(Campaign)) == 1
 
 
-def test_a_second_release_waits_until_the_first_has_migrated(desk: Desk) -> None:
-    engine = desk.database.engine
+def test_a_second_release_waits_until_the_first_has_migrated(container: Container) -> None:
+    engine = container.database.engine
     with ThreadPoolExecutor(1) as pool:
         with engine.begin() as first:
             first.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
@@ -178,18 +180,18 @@ def test_a_second_release_waits_until_the_first_has_migrated(desk: Desk) -> None
 
 
 def test_seeding_leaves_a_campaign_that_came_after_the_look_as_it_is(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Campaign).values(heading="Our own words"))
     # On SQLite none can come in between: there a writer holds the whole database.
     monkeypatch.setattr(campaigns, "has_campaigns", lambda _session: False)
-    assert not seed(desk)
-    with desk.database.reading() as session:
+    assert not seed(container)
+    with container.database.reading() as session:
         assert session.scalars(select(Campaign.heading)).all() == ["Our own words"]
 
 
-def test_two_processes_that_seed_at_once_do_no_harm(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_that_seed_at_once_do_no_harm(bare: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate(bare.database.engine)
     both_have_looked = threading.Barrier(2, timeout=60)
     look = campaigns.has_campaigns
@@ -209,7 +211,7 @@ def test_two_processes_that_seed_at_once_do_no_harm(bare: Desk, monkeypatch: pyt
         assert session.scalar(select(func.count()).select_from(Campaign)) == 1
 
 
-def test_a_failed_migration_leaves_the_schema_as_it_was(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_migration_leaves_the_schema_as_it_was(bare: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = bare.database.engine
     migrate(engine, revision="0001")
     with engine.begin() as connection:
@@ -220,7 +222,7 @@ def test_a_failed_migration_leaves_the_schema_as_it_was(bare: Desk, monkeypatch:
     assert tables(bare) == {"campaigns", "support_choices", "pledges"}
 
 
-def test_the_schema_of_a_newer_release_does_not_stop_the_old_one_from_serving(bare: Desk) -> None:
+def test_the_schema_of_a_newer_release_does_not_stop_the_old_one_from_serving(bare: Container) -> None:
     engine = bare.database.engine
     migrate(engine)
     with bare.database.transaction() as session:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.errors import (
     AmountBelowMinimum,
@@ -30,8 +30,8 @@ from service.gateways.sandbox import SandboxGateway
 class Gateway(SandboxGateway):
     """Remembers what it was asked for, and answers as it is told."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk.database.keyring, "http://desk.test")
+    def __init__(self, container: Container) -> None:
+        super().__init__(container.database.keyring, "http://desk.test")
         self.asked: list[Money] = []
         self.trouble: Exception | None = None
         self.step = 1
@@ -46,88 +46,90 @@ class Gateway(SandboxGateway):
 
 
 @pytest.fixture
-def gateway(either: Desk) -> Gateway:
-    return Gateway(either)
+def gateway(any_database: Container) -> Gateway:
+    return Gateway(any_database)
 
 
-def running(desk: Desk, frequency: Frequency = Frequency.MONTHLY, fees: int = 0) -> uuid.UUID:
+def running(container: Container, frequency: Frequency = Frequency.MONTHLY, fees: int = 0) -> uuid.UUID:
     """Return the id of a pledge of $5 that was paid."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
-        pledge = make_pledge(session, find_campaign(session, "default"), wish, gateway="sandbox", now=desk.clock())
+        pledge = make_pledge(
+            session, find_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+        )
         pledge.fees_minor = fees
         charge = Charge(reference=f"paid-{pledge.id}", money=charge_of(pledge))
-        settle_pledge(session, pledge.id, charge, email=None, now=desk.clock())
+        settle_pledge(session, pledge.id, charge, email=None, now=container.clock())
         return pledge.id
 
 
-def stored(desk: Desk, pledge_id: uuid.UUID) -> tuple[int, int, int | None]:
-    with desk.database.reading() as session:
+def stored(container: Container, pledge_id: uuid.UUID) -> tuple[int, int, int | None]:
+    with container.database.reading() as session:
         pledge = session.get_one(Pledge, pledge_id)
         return pledge.amount_minor, pledge.fees_minor, pledge.wanted_minor
 
 
-def change(desk: Desk, gateway: Gateway, pledge_id: uuid.UUID, amount: int) -> None:
-    change_amount(desk.database.transaction, gateway, pledge_id, amount, lang="en")
+def change(container: Container, gateway: Gateway, pledge_id: uuid.UUID, amount: int) -> None:
+    change_amount(container.database.transaction, gateway, pledge_id, amount, lang="en")
 
 
-def test_the_gateway_is_asked_for_what_is_then_stored(either: Desk, gateway: Gateway) -> None:
-    pledge_id = running(either)
-    change(either, gateway, pledge_id, 1250)
-    assert (gateway.asked, stored(either, pledge_id)) == ([Money(1250, "USD")], (1250, 0, None))
+def test_the_gateway_is_asked_for_what_is_then_stored(any_database: Container, gateway: Gateway) -> None:
+    pledge_id = running(any_database)
+    change(any_database, gateway, pledge_id, 1250)
+    assert (gateway.asked, stored(any_database, pledge_id)) == ([Money(1250, "USD")], (1250, 0, None))
 
 
-def test_who_covers_the_fees_goes_on_covering_them(either: Desk, gateway: Gateway) -> None:
-    with either.database.transaction() as session:
+def test_who_covers_the_fees_goes_on_covering_them(any_database: Container, gateway: Gateway) -> None:
+    with any_database.database.transaction() as session:
         session.scalars(select(Campaign)).one().cover_fees = {"USD": {"basis_points": 290, "fixed": 30}}
-    pledge_id = running(either, fees=46)
-    change(either, gateway, pledge_id, 1000)
+    pledge_id = running(any_database, fees=46)
+    change(any_database, gateway, pledge_id, 1000)
     # (1000 + 30) / (1 - 0.029) = 1060.76…: with 1061 the newsroom keeps what was chosen.
-    assert (gateway.asked, stored(either, pledge_id)) == ([Money(1061, "USD")], (1000, 61, None))
+    assert (gateway.asked, stored(any_database, pledge_id)) == ([Money(1061, "USD")], (1000, 61, None))
 
 
-def test_a_wish_that_the_gateway_did_not_hear_is_finished_later(either: Desk, gateway: Gateway) -> None:
-    pledge_id = running(either)
+def test_a_wish_that_the_gateway_did_not_hear_is_finished_later(any_database: Container, gateway: Gateway) -> None:
+    pledge_id = running(any_database)
     gateway.trouble = GatewayUnavailable()
     with pytest.raises(PaymentsUnavailable):
-        change(either, gateway, pledge_id, 900)
-    assert stored(either, pledge_id) == (500, 0, 900)
+        change(any_database, gateway, pledge_id, 900)
+    assert stored(any_database, pledge_id) == (500, 0, 900)
     gateway.trouble = None
     for _ in range(2):
-        finish_amount(either.database.transaction, gateway, pledge_id)
-    assert (gateway.asked, stored(either, pledge_id)) == ([Money(900, "USD")], (900, 0, None))
+        finish_amount(any_database.database.transaction, gateway, pledge_id)
+    assert (gateway.asked, stored(any_database, pledge_id)) == ([Money(900, "USD")], (900, 0, None))
 
 
-def test_a_wish_that_the_gateway_refuses_is_given_up(either: Desk, gateway: Gateway) -> None:
-    pledge_id = running(either)
+def test_a_wish_that_the_gateway_refuses_is_given_up(any_database: Container, gateway: Gateway) -> None:
+    pledge_id = running(any_database)
     gateway.trouble = GatewayRefused("It has ended.")
     with pytest.raises(OrderRefused):
-        change(either, gateway, pledge_id, 900)
-    assert stored(either, pledge_id) == (500, 0, None)
+        change(any_database, gateway, pledge_id, 900)
+    assert stored(any_database, pledge_id) == (500, 0, None)
 
 
 def test_of_two_wishes_the_later_one_stays(
-    either: Desk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    any_database: Container, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pledge_id = running(either)
+    pledge_id = running(any_database)
     order = gateway.change_amount
 
     def meanwhile(subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         order(subscription, money, pledge_id=pledge_id)
         if money.amount_minor == 900:
-            change(either, gateway, pledge_id, 700)
+            change(any_database, gateway, pledge_id, 700)
 
     monkeypatch.setattr(gateway, "change_amount", meanwhile)
-    change(either, gateway, pledge_id, 900)
+    change(any_database, gateway, pledge_id, 900)
     assert gateway.asked[-1] == Money(700, "USD")
-    assert stored(either, pledge_id) == (700, 0, None)
+    assert stored(any_database, pledge_id) == (700, 0, None)
 
 
 @pytest.mark.parametrize("first_is_refused", [False, True])
 def test_a_later_wish_that_the_gateway_did_not_hear_is_kept(
-    either: Desk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *, first_is_refused: bool
+    any_database: Container, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *, first_is_refused: bool
 ) -> None:
-    pledge_id = running(either)
+    pledge_id = running(any_database)
     order = gateway.change_amount
 
     def meanwhile(subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
@@ -135,41 +137,44 @@ def test_a_later_wish_that_the_gateway_did_not_hear_is_kept(
         if money.amount_minor == 900:
             gateway.trouble = GatewayUnavailable()
             with pytest.raises(PaymentsUnavailable):
-                change(either, gateway, pledge_id, 700)
+                change(any_database, gateway, pledge_id, 700)
             gateway.trouble = None
             if first_is_refused:
                 raise GatewayRefused("Not this amount.")
 
     monkeypatch.setattr(gateway, "change_amount", meanwhile)
     with pytest.raises(OrderRefused) if first_is_refused else nullcontext():
-        change(either, gateway, pledge_id, 900)
-    assert stored(either, pledge_id) == (500, 0, 700)
-    finish_amount(either.database.transaction, gateway, pledge_id)
-    assert (gateway.asked, stored(either, pledge_id)) == ([Money(900, "USD"), Money(700, "USD")], (700, 0, None))
+        change(any_database, gateway, pledge_id, 900)
+    assert stored(any_database, pledge_id) == (500, 0, 700)
+    finish_amount(any_database.database.transaction, gateway, pledge_id)
+    assert (gateway.asked, stored(any_database, pledge_id)) == (
+        [Money(900, "USD"), Money(700, "USD")],
+        (700, 0, None),
+    )
 
 
 @pytest.mark.parametrize(
     ("amount", "step", "error"), [(199, 1, AmountBelowMinimum), (505, 10, AmountNotChargeable)]
 )
 def test_what_cannot_be_charged_is_not_asked_for(
-    either: Desk, gateway: Gateway, amount: int, step: int, error: type[Exception]
+    any_database: Container, gateway: Gateway, amount: int, step: int, error: type[Exception]
 ) -> None:
-    pledge_id, gateway.step = running(either), step
+    pledge_id, gateway.step = running(any_database), step
     with pytest.raises(error):
-        change(either, gateway, pledge_id, amount)
-    assert (gateway.asked, stored(either, pledge_id)) == ([], (500, 0, None))
+        change(any_database, gateway, pledge_id, amount)
+    assert (gateway.asked, stored(any_database, pledge_id)) == ([], (500, 0, None))
 
 
-def test_a_gift_that_was_given_once_has_no_other_amount(either: Desk, gateway: Gateway) -> None:
-    pledge_id = running(either, Frequency.ONCE)
+def test_a_gift_that_was_given_once_has_no_other_amount(any_database: Container, gateway: Gateway) -> None:
+    pledge_id = running(any_database, Frequency.ONCE)
     with pytest.raises(IllegalMove):
-        change(either, gateway, pledge_id, 900)
+        change(any_database, gateway, pledge_id, 900)
 
 
-def test_what_the_campaign_offers_no_more_stays_as_it_is(either: Desk, gateway: Gateway) -> None:
-    pledge_id = running(either)
-    with either.database.transaction() as session:
+def test_what_the_campaign_offers_no_more_stays_as_it_is(any_database: Container, gateway: Gateway) -> None:
+    pledge_id = running(any_database)
+    with any_database.database.transaction() as session:
         campaign = session.scalars(select(Campaign)).one()
         campaign.choices = [choice for choice in campaign.choices if choice.frequency == Frequency.ONCE]
     with pytest.raises(FrequencyNotOffered):
-        change(either, gateway, pledge_id, 900)
+        change(any_database, gateway, pledge_id, 900)

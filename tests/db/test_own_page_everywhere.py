@@ -1,18 +1,18 @@
 """The reader's own page on both databases: seen, given another amount, and ended with a reminder."""
 
 from service.app import create_app
-from service.desk import Desk
+from service.desk import Container
 from tests.pages.readers import give, link_of, page, sign_in
 from tests.pages.reading import words_in
 
 
-def test_a_reader_sees_changes_and_ends_what_they_give(either: Desk) -> None:
-    client = create_app(either).test_client()
-    pledge_id = give(either, client)
-    sign_in(either, client)
+def test_a_reader_sees_changes_and_ends_what_they_give(any_database: Container) -> None:
+    client = create_app(any_database).test_client()
+    pledge_id = give(any_database, client)
+    sign_in(any_database, client)
     assert "$2 a month" in words_in(page(client, "/me"))
     assert client.post(f"/me/pledges/{pledge_id}/amount", data={"amount": "7.50"}).status_code == 303
-    link = link_of(either, pledge_id)
+    link = link_of(any_database, pledge_id)
     ended = client.post(f"{link}/cancel", data={"then": "remind"}).headers["Location"]
     assert "we write to you once" in words_in(page(client, ended))
     shown = words_in(page(client, "/me"))

@@ -3,7 +3,7 @@
 import threading
 
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import SignInLinkOver
 from service.domain.sign_in.asking import ask_to_sign_in
 from service.domain.sign_in.links import make_link
@@ -14,9 +14,9 @@ from tests.db.people import how_many
 CLICKS = 8
 
 
-def test_of_many_clicks_at_once_one_signs_in(either: Desk) -> None:
-    address, now = "reader@example.org", either.clock()
-    with either.database.transaction() as session:
+def test_of_many_clicks_at_once_one_signs_in(any_database: Container) -> None:
+    address, now = "reader@example.org", any_database.clock()
+    with any_database.database.transaction() as session:
         known = meet_supporter(session, address, now=now)
         ask_to_sign_in(session, address, lang="en", now=now)
         token = make_link(session, session.query(SignIn).one(), now)
@@ -27,7 +27,7 @@ def test_of_many_clicks_at_once_one_signs_in(either: Desk) -> None:
     def click() -> None:
         together.wait()
         try:
-            with either.database.transaction() as session:
+            with any_database.database.transaction() as session:
                 secrets.append(enter(session, token, now=now))
         except SignInLinkOver as error:
             refused.append(error)
@@ -38,6 +38,6 @@ def test_of_many_clicks_at_once_one_signs_in(either: Desk) -> None:
     for thread in threads:
         thread.join()
     assert (len(secrets), len(refused)) == (1, CLICKS - 1)
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         assert reader_of(session, secrets[0], now=now) == known
         assert how_many(session, SignIn) == 1

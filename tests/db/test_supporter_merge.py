@@ -12,7 +12,7 @@ from service.db.notice import Notice
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.reminders.moves import confirm
 from service.domain.reminders.status import ReminderEvent
@@ -24,69 +24,69 @@ from tests.jobs.notices import put
 ONE, OTHER = "one@news.example", "other@news.example"
 
 
-def confirming(desk: Desk) -> None:
-    with desk.database.transaction() as session:
+def confirming(container: Container) -> None:
+    with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_confirm=True))
 
 
-def say_yes(desk: Desk, reminder_id: uuid.UUID) -> None:
-    with desk.database.transaction() as session:
-        confirm(session, session.get_one(Reminder, reminder_id), now=desk.clock())
+def say_yes(container: Container, reminder_id: uuid.UUID) -> None:
+    with container.database.transaction() as session:
+        confirm(session, session.get_one(Reminder, reminder_id), now=container.clock())
 
 
-def merged(desk: Desk, kept: uuid.UUID, given_up: uuid.UUID) -> Reminder:
+def merged(container: Container, kept: uuid.UUID, given_up: uuid.UUID) -> Reminder:
     """Make one person of the two who have these reminders; return the one reminder that they then have."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         people = {one: session.get_one(Reminder, one).supporter_id for one in (kept, given_up)}
-        merge_supporters(session, kept=people[kept], given_up=people[given_up], now=desk.clock())
-    with desk.database.reading() as session:
+        merge_supporters(session, kept=people[kept], given_up=people[given_up], now=container.clock())
+    with container.database.reading() as session:
         return session.scalars(select(Reminder)).one()
 
 
 @pytest.mark.parametrize("last_is_kept", [True, False])
 def test_who_confirmed_one_reminder_need_not_confirm_the_other(
-    desk: Desk, clock: Clock, last_is_kept: bool
+    container: Container, clock: Clock, last_is_kept: bool
 ) -> None:
-    confirming(desk)
-    first = ask(desk, ONE)
-    say_yes(desk, first)
+    confirming(container)
+    first = ask(container, ONE)
+    say_yes(container, first)
     clock.advance(days=1)
-    last = ask(desk, OTHER)
-    try_mail(desk, last, ReminderEvent.ASK_TO_CONFIRM)
-    reminder = merged(desk, *((last, first) if last_is_kept else (first, last)))
+    last = ask(container, OTHER)
+    try_mail(container, last, ReminderEvent.ASK_TO_CONFIRM)
+    reminder = merged(container, *((last, first) if last_is_kept else (first, last)))
     assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (last, "scheduled", False)
     assert reminder.due_at == datetime.datetime(2026, 12, 24, 9, tzinfo=datetime.UTC)
 
 
-def test_two_questions_become_one(desk: Desk, clock: Clock) -> None:
-    confirming(desk)
-    first = ask(desk, ONE)
+def test_two_questions_become_one(container: Container, clock: Clock) -> None:
+    confirming(container)
+    first = ask(container, ONE)
     clock.advance(days=1)
-    last = ask(desk, OTHER)
-    reminder = merged(desk, first, last)
+    last = ask(container, OTHER)
+    reminder = merged(container, first, last)
     assert (reminder.id, reminder.awaits_confirmation) == (last, True)
 
 
-def test_a_gift_stays_with_the_reminder_that_brought_it(desk: Desk, clock: Clock) -> None:
-    first = ask(desk, ONE)
-    gift = give(desk, ONE)
-    with desk.database.transaction() as session:
+def test_a_gift_stays_with_the_reminder_that_brought_it(container: Container, clock: Clock) -> None:
+    first = ask(container, ONE)
+    gift = give(container, ONE)
+    with container.database.transaction() as session:
         session.execute(update(Pledge).values(reminder_id=first))
     clock.advance(days=1)
-    last = ask(desk, OTHER)
-    merged(desk, first, last)
-    with desk.database.reading() as session:
+    last = ask(container, OTHER)
+    merged(container, first, last)
+    with container.database.reading() as session:
         assert session.get_one(Pledge, gift).reminder_id == last
 
 
-def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(desk: Desk, clock: Clock) -> None:
-    first = ask(desk, ONE)
-    receipt = put(desk, NoticeKind.RECEIPT, to=ONE)
-    with desk.database.transaction() as session:
+def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(container: Container, clock: Clock) -> None:
+    first = ask(container, ONE)
+    receipt = put(container, NoticeKind.RECEIPT, to=ONE)
+    with container.database.transaction() as session:
         ask_to_sign_in(session, ONE, lang="en", now=clock())
     clock.advance(days=1)
-    last = ask(desk, OTHER)
-    reminder = merged(desk, last, first)
-    with desk.database.reading() as session:
+    last = ask(container, OTHER)
+    reminder = merged(container, last, first)
+    with container.database.reading() as session:
         assert session.get_one(Notice, receipt).supporter_id == reminder.supporter_id
         assert session.scalars(select(SignIn)).one().supporter_id == reminder.supporter_id

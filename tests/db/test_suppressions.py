@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 from schemas.vocabulary import Suppressed
 from service.db.keyring import Keyring
 from service.db.suppression import EVERYWHERE, Suppression
-from service.desk import Desk
+from service.desk import Container
 from service.domain.suppression import (
     Addressee,
     count_suppressions,
@@ -30,99 +30,109 @@ TAKEN_BACK = [Suppressed.UNSUBSCRIBE, Suppressed.ERASURE]
 MINUTE = datetime.timedelta(minutes=1)
 
 
-def say(desk: Desk, reason: Suppressed, *, scope: str = EVERYWHERE, address: str = READER, **later: float) -> None:
-    with desk.database.transaction() as session:
-        suppress(session, address, reason=reason, now=desk.clock() + datetime.timedelta(**later), scope=scope)
+def say(
+    container: Container, reason: Suppressed, *, scope: str = EVERYWHERE, address: str = READER, **later: float
+) -> None:
+    with container.database.transaction() as session:
+        suppress(session, address, reason=reason, now=container.clock() + datetime.timedelta(**later), scope=scope)
 
 
-def why(desk: Desk, *, asked: float = 0, campaign: str = "default", address: str = READER) -> Suppressed | None:
+def why(
+    container: Container, *, asked: float = 0, campaign: str = "default", address: str = READER
+) -> Suppressed | None:
     """Return why a mail that was asked for so many minutes from now does not leave."""
-    key, asked_at = uuid.uuid4(), desk.clock() + asked * MINUTE
-    with desk.database.reading() as session:
+    key, asked_at = uuid.uuid4(), container.clock() + asked * MINUTE
+    with container.database.reading() as session:
         return suppressed_among(session, [Addressee(key, address, campaign, asked_at)]).get(key)
 
 
 @pytest.mark.parametrize("reason", FOR_GOOD)
-def test_a_bounce_or_a_complaint_counts_whenever_the_reader_asks(either: Desk, reason: Suppressed) -> None:
-    say(either, reason)
-    assert [why(either, asked=minutes) for minutes in (-1, 0, 1, 10**6)] == [reason] * 4
+def test_a_bounce_or_a_complaint_counts_whenever_the_reader_asks(
+    any_database: Container, reason: Suppressed
+) -> None:
+    say(any_database, reason)
+    assert [why(any_database, asked=minutes) for minutes in (-1, 0, 1, 10**6)] == [reason] * 4
 
 
 @pytest.mark.parametrize("reason", TAKEN_BACK)
-def test_what_the_reader_said_counts_until_they_ask_again(either: Desk, reason: Suppressed) -> None:
-    say(either, reason)
-    assert [why(either, asked=minutes) for minutes in (-1, 0, 1)] == [reason, None, None]
-    assert why(either, asked=-1, address="other@news.example") is None
+def test_what_the_reader_said_counts_until_they_ask_again(any_database: Container, reason: Suppressed) -> None:
+    say(any_database, reason)
+    assert [why(any_database, asked=minutes) for minutes in (-1, 0, 1)] == [reason, None, None]
+    assert why(any_database, asked=-1, address="other@news.example") is None
 
 
-def test_a_campaign_that_was_left_keeps_no_other_from_writing(either: Desk) -> None:
-    say(either, Suppressed.UNSUBSCRIBE, scope="climate")
-    assert why(either, asked=-1, campaign="climate") == Suppressed.UNSUBSCRIBE
-    assert why(either, asked=-1) is None
-    say(either, Suppressed.COMPLAINT)
-    assert why(either, campaign="climate") == why(either) == Suppressed.COMPLAINT
+def test_a_campaign_that_was_left_keeps_no_other_from_writing(any_database: Container) -> None:
+    say(any_database, Suppressed.UNSUBSCRIBE, scope="climate")
+    assert why(any_database, asked=-1, campaign="climate") == Suppressed.UNSUBSCRIBE
+    assert why(any_database, asked=-1) is None
+    say(any_database, Suppressed.COMPLAINT)
+    assert why(any_database, campaign="climate") == why(any_database) == Suppressed.COMPLAINT
 
 
-def test_a_campaign_cannot_be_taken_for_another_of_the_same_question(either: Desk) -> None:
-    say(either, Suppressed.HARD_BOUNCE, scope="climate")
-    keys, now = [uuid.uuid4() for _ in range(3)], either.clock()
+def test_a_campaign_cannot_be_taken_for_another_of_the_same_question(any_database: Container) -> None:
+    say(any_database, Suppressed.HARD_BOUNCE, scope="climate")
+    keys, now = [uuid.uuid4() for _ in range(3)], any_database.clock()
     wanted = [
         Addressee(key, READER, slug, now) for key, slug in zip(keys, ("default", "climate", "*"), strict=True)
     ]
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         assert suppressed_among(session, wanted) == {keys[1]: Suppressed.HARD_BOUNCE}
 
 
 @pytest.mark.parametrize("strong", FOR_GOOD)
 @pytest.mark.parametrize("weak", TAKEN_BACK)
-def test_what_holds_for_good_is_never_weakened(either: Desk, strong: Suppressed, weak: Suppressed) -> None:
-    say(either, weak, minutes=5)
-    say(either, strong)
-    say(either, weak, minutes=10)
-    assert why(either, asked=100) == strong
+def test_what_holds_for_good_is_never_weakened(
+    any_database: Container, strong: Suppressed, weak: Suppressed
+) -> None:
+    say(any_database, weak, minutes=5)
+    say(any_database, strong)
+    say(any_database, weak, minutes=10)
+    assert why(any_database, asked=100) == strong
 
 
 @pytest.mark.parametrize("kind", [FOR_GOOD, TAKEN_BACK], ids=["for good", "taken back"])
-def test_of_two_of_one_kind_the_later_stays_whichever_comes_first(either: Desk, kind: list[Suppressed]) -> None:
+def test_of_two_of_one_kind_the_later_stays_whichever_comes_first(
+    any_database: Container, kind: list[Suppressed]
+) -> None:
     first, second = kind
-    say(either, first, minutes=5)
-    say(either, second)
-    with either.database.reading() as session:
+    say(any_database, first, minutes=5)
+    say(any_database, second)
+    with any_database.database.reading() as session:
         assert [row.reason for row in suppressions_of(session, READER)] == [first]
-    say(either, second, minutes=6)
-    with either.database.reading() as session:
+    say(any_database, second, minutes=6)
+    with any_database.database.reading() as session:
         [row] = suppressions_of(session, READER)
-        assert (row.reason, row.at) == (second, either.clock() + 6 * MINUTE)
+        assert (row.reason, row.at) == (second, any_database.clock() + 6 * MINUTE)
 
 
-def test_a_whole_batch_is_one_question(either: Desk) -> None:
+def test_a_whole_batch_is_one_question(any_database: Container) -> None:
     for number in range(0, 60, 3):
-        say(either, Suppressed.HARD_BOUNCE, address=f"reader-{number}@news.example")
+        say(any_database, Suppressed.HARD_BOUNCE, address=f"reader-{number}@news.example")
     keys = [uuid.uuid4() for _ in range(60)]
     wanted = [
-        Addressee(key, f"reader-{number}@news.example", "default", either.clock())
+        Addressee(key, f"reader-{number}@news.example", "default", any_database.clock())
         for number, key in enumerate(keys)
     ]
     asked: list[str] = []
-    event.listen(either.database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
-    with either.database.reading() as session:
+    event.listen(any_database.database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    with any_database.database.reading() as session:
         assert suppressed_among(session, wanted) == dict.fromkeys(keys[::3], Suppressed.HARD_BOUNCE)
         assert suppressed_among(session, []) == {}
     assert len([statement for statement in asked if "suppressions" in statement]) == 1
 
 
-def test_capitals_make_no_difference(either: Desk) -> None:
-    say(either, Suppressed.COMPLAINT, address="Reader@news.example")
-    assert why(either, address="READER@news.example") == why(either) == Suppressed.COMPLAINT
+def test_capitals_make_no_difference(any_database: Container) -> None:
+    say(any_database, Suppressed.COMPLAINT, address="Reader@news.example")
+    assert why(any_database, address="READER@news.example") == why(any_database) == Suppressed.COMPLAINT
 
 
-def test_no_address_lies_in_the_table_and_each_row_says_which_key_it_needs(either: Desk) -> None:
-    say(either, Suppressed.COMPLAINT)
-    with either.database.reading() as session:
+def test_no_address_lies_in_the_table_and_each_row_says_which_key_it_needs(any_database: Container) -> None:
+    say(any_database, Suppressed.COMPLAINT)
+    with any_database.database.reading() as session:
         [row] = session.execute(select(Suppression.__table__)).all()
     assert READER.encode() not in str(tuple(row)).encode()
     assert len(row.email_hash) == 32
-    assert row.email_hash[:4] == either.database.keyring.current_id
+    assert row.email_hash[:4] == any_database.database.keyring.current_id
 
 
 def test_marked_hashes_differ_by_key_and_by_address() -> None:
@@ -133,38 +143,38 @@ def test_marked_hashes_differ_by_key_and_by_address() -> None:
     assert Keyring((OLD,)).marked_fingerprints(READER) == hashes[1:2]
 
 
-def test_an_older_key_still_finds_what_it_hashed(url: str, desk_of) -> None:
-    say(desk_of(settings_for(url, SECRET_KEYS=OLD)), Suppressed.COMPLAINT)
-    both = desk_of(settings_for(url, SECRET_KEYS=f"{NEW},{OLD}"))
+def test_an_older_key_still_finds_what_it_hashed(url: str, make_container) -> None:
+    say(make_container(settings_for(url, SECRET_KEYS=OLD)), Suppressed.COMPLAINT)
+    both = make_container(settings_for(url, SECRET_KEYS=f"{NEW},{OLD}"))
     assert why(both) == Suppressed.COMPLAINT
     say(both, Suppressed.UNSUBSCRIBE, minutes=5)
     assert why(both, asked=10) == Suppressed.COMPLAINT
-    assert why(desk_of(settings_for(url, SECRET_KEYS=NEW)), asked=10) is None
+    assert why(make_container(settings_for(url, SECRET_KEYS=NEW)), asked=10) is None
     with both.database.transaction() as session:
         assert lift_suppression(session, READER) == 2
     assert why(both, asked=-1) is None
 
 
-def test_lifting_takes_away_one_scope_or_all(either: Desk) -> None:
-    say(either, Suppressed.COMPLAINT)
-    say(either, Suppressed.UNSUBSCRIBE, scope="default")
-    say(either, Suppressed.HARD_BOUNCE, address="other@news.example")
-    with either.database.transaction() as session:
+def test_lifting_takes_away_one_scope_or_all(any_database: Container) -> None:
+    say(any_database, Suppressed.COMPLAINT)
+    say(any_database, Suppressed.UNSUBSCRIBE, scope="default")
+    say(any_database, Suppressed.HARD_BOUNCE, address="other@news.example")
+    with any_database.database.transaction() as session:
         assert lift_suppression(session, READER, scope="climate") == 0
         assert lift_suppression(session, READER, scope=EVERYWHERE) == 1
-    assert why(either, asked=-1) == Suppressed.UNSUBSCRIBE
-    with either.database.transaction() as session:
+    assert why(any_database, asked=-1) == Suppressed.UNSUBSCRIBE
+    with any_database.database.transaction() as session:
         assert lift_suppression(session, READER) == 1
         assert lift_suppression(session, READER) == 0
-    assert why(either, asked=-1) is None
-    assert why(either, address="other@news.example") == Suppressed.HARD_BOUNCE
+    assert why(any_database, asked=-1) is None
+    assert why(any_database, address="other@news.example") == Suppressed.HARD_BOUNCE
 
 
-def test_the_list_is_told_in_order_and_counted_by_reason(either: Desk, clock: Clock) -> None:
+def test_the_list_is_told_in_order_and_counted_by_reason(any_database: Container, clock: Clock) -> None:
     for reason in (Suppressed.COMPLAINT, Suppressed.UNSUBSCRIBE, Suppressed.HARD_BOUNCE, Suppressed.UNSUBSCRIBE):
-        say(either, reason, address=f"{uuid.uuid4().hex}@news.example")
+        say(any_database, reason, address=f"{uuid.uuid4().hex}@news.example")
         clock.advance(minutes=1)
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         assert [row.reason for row in list_suppressions(session)] == [
             Suppressed.COMPLAINT,
             Suppressed.UNSUBSCRIBE,
@@ -180,12 +190,12 @@ def test_the_list_is_told_in_order_and_counted_by_reason(either: Desk, clock: Cl
         }
 
 
-def test_many_voices_at_once_leave_the_strongest(either: Desk) -> None:
+def test_many_voices_at_once_leave_the_strongest(any_database: Container) -> None:
     voices = [*Suppressed] * 8
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(say, either, reason, minutes=turn) for turn, reason in enumerate(voices)]:
+        for done in [pool.submit(say, any_database, reason, minutes=turn) for turn, reason in enumerate(voices)]:
             done.result()
-    with either.database.reading() as session:
+    with any_database.database.reading() as session:
         [row] = suppressions_of(session, READER)
     assert row.reason in FOR_GOOD
-    assert why(either, asked=1000) == row.reason
+    assert why(any_database, asked=1000) == row.reason

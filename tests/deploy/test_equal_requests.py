@@ -11,15 +11,15 @@ from sqlalchemy import func, select
 
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeMove
-from service.desk import Desk
+from service.desk import Container
 from tests.processes import web
 
 WISH = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
 
 
 @pytest.fixture
-def base(desk: Desk, tmp_path: Path) -> Iterator[str]:
-    with web(desk.settings.database_url, tmp_path / "log", WEB_CONCURRENCY="2") as base:
+def base(container: Container, tmp_path: Path) -> Iterator[str]:
+    with web(container.settings.database_url, tmp_path / "log", WEB_CONCURRENCY="2") as base:
         yield base
 
 
@@ -27,12 +27,14 @@ def post(base: str, key: str) -> requests.Response:
     return requests.post(f"{base}/v1/pledges", json=WISH, headers={"Idempotency-Key": key}, timeout=30)
 
 
-def how_many(desk: Desk, table: type) -> int | None:
-    with desk.database.reading() as session:
+def how_many(container: Container, table: type) -> int | None:
+    with container.database.reading() as session:
         return session.scalar(select(func.count()).select_from(table))
 
 
-def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fifty(desk: Desk, base: str) -> None:
+def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fifty(
+    container: Container, base: str
+) -> None:
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: post(base, "the-same-key-for-all"), range(50)))
     made = [answer for answer in answers if answer.status_code == 201]
@@ -43,8 +45,10 @@ def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fift
     assert Counter(answer.headers.get("Idempotent-Replayed") for answer in made)[None] == 1
     assert {(answer.status_code, answer.json()["code"]) for answer in waiting} <= {(409, "request_in_progress")}
     assert all(answer.headers["Retry-After"] == "1" for answer in waiting)
-    assert how_many(desk, Pledge) == how_many(desk, PledgeMove) == how_many(desk, IdempotencyKey) == 1
-    with desk.database.reading() as session:
+    assert (
+        how_many(container, Pledge) == how_many(container, PledgeMove) == how_many(container, IdempotencyKey) == 1
+    )
+    with container.database.reading() as session:
         assert session.scalar(select(Pledge.checkout_url)) == made[0].json()["checkout_url"]
     # Whoever was told to wait gets the same answer a moment later.
     again = post(base, "the-same-key-for-all")
@@ -54,4 +58,4 @@ def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fift
         answers = list(pool.map(lambda number: post(base, f"a-key-of-its-own-{number}"), range(50)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["checkout_url"] for answer in answers}) == 50
-    assert how_many(desk, Pledge) == 51
+    assert how_many(container, Pledge) == 51

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from schemas.vocabulary import ReminderStatus
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.conftest import make_database, settings_for
 from tests.processes import KEYS, ROOT, environment, free_port, wait_until
 
@@ -81,17 +81,17 @@ def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_
             f"{base}/v1/reminders", json={"campaign": "default", "email": "reader@news.example"}, timeout=60
         )
         assert reminder.status_code == 201
-        desk = build_desk(settings_for(env["DATABASE_URL"], SECRET_KEYS=KEYS))
+        container = build_container(settings_for(env["DATABASE_URL"], SECRET_KEYS=KEYS))
 
         def arrived() -> bool:
-            with desk.database.reading() as session:
+            with container.database.reading() as session:
                 return session.scalar(select(Reminder.status)) == ReminderStatus.SENT
 
         wait_until(arrived, what=f"the reminder to be sent, see {log}", seconds=30)
-        with desk.database.reading() as session:
+        with container.database.reading() as session:
             message = session.scalars(select(OutboxMail.message)).one()
         assert "To: reader@news.example" in message
-        desk.database.engine.dispose()
+        container.database.engine.dispose()
         running.send_signal(signal.SIGTERM)
         running.wait(timeout=90)
     said = log.read_text()

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.desk import Desk
+from service.desk import Container
 from tests.domain.ledger import Ledger
 from tests.interleaving import Interleaving, interleaving
 
 
 @pytest.fixture
-def ledger(desk: Desk) -> Ledger:
+def ledger(container: Container) -> Ledger:
     """Return the books of a desk."""
-    return Ledger(desk)
+    return Ledger(container)
 
 
 @pytest.fixture
-def between(desk: Desk) -> Iterator[Interleaving]:
+def between(container: Container) -> Iterator[Interleaving]:
     """Return a way to act between the statements of that desk."""
-    with interleaving(desk.database.engine) as between:
+    with interleaving(container.database.engine) as between:
         yield between

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from schemas.vocabulary import DisputeStatus, Frequency
 from service.db.payment import Dispute, Payment, Refund
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.events.applying import apply_news
 from service.domain.ledger.totals import Total, count_totals, sums_by_pledge
@@ -24,29 +24,34 @@ GATEWAY = "sandbox"
 class Ledger:
     """The books of one desk."""
 
-    desk: Desk
+    container: Container
 
     def pledge(self, frequency: Frequency = Frequency.ONCE, amount: int = 500) -> uuid.UUID:
         """Make a pledge; return its id."""
         wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
-        with self.desk.database.transaction() as session:
+        with self.container.database.transaction() as session:
             campaign = find_campaign(session, "default")
-            return make_pledge(session, campaign, wish, gateway=GATEWAY, now=self.desk.clock()).id
+            return make_pledge(session, campaign, wish, gateway=GATEWAY, now=self.container.clock()).id
 
     def tell(self, *news: News) -> None:
         """Apply what a gateway tells, each piece in a transaction of its own."""
         for one in news:
-            with self.desk.database.transaction() as session:
-                apply_news(session, GATEWAY, one, now=self.desk.clock())
+            with self.container.database.transaction() as session:
+                apply_news(session, GATEWAY, one, now=self.container.clock())
 
     def paid(self, pledge_id: uuid.UUID, reference: str = "pay_1", amount: int = 500, **changes: Any) -> Paid:
         """Return the news of a payment, now."""
-        fields = {"reference": reference, "money": Money(amount, "USD"), "at": self.desk.clock()}
+        fields = {"reference": reference, "money": Money(amount, "USD"), "at": self.container.clock()}
         return Paid(**fields | {"pledge_id": pledge_id} | changes)
 
     def not_paid(self, pledge_id: uuid.UUID, reference: str = "try_1", **changes: Any) -> NotPaid:
         """Return the news of a try that failed, now."""
-        fields = {"reference": reference, "bill": reference, "money": Money(500, "USD"), "at": self.desk.clock()}
+        fields = {
+            "reference": reference,
+            "bill": reference,
+            "money": Money(500, "USD"),
+            "at": self.container.clock(),
+        }
         return NotPaid(**fields | {"pledge_id": pledge_id} | changes)
 
     def refunded(
@@ -54,46 +59,46 @@ class Ledger:
     ) -> Refunded:
         """Return the news of a refund, now."""
         fields = {"references": (payment,), "refund": refund, "money": Money(amount, "USD")}
-        return Refunded(**fields | {"at": self.desk.clock()} | changes)
+        return Refunded(**fields | {"at": self.container.clock()} | changes)
 
     def disputed(
         self, status: DisputeStatus = DisputeStatus.OPEN, payment: str = "pay_1", **changes: Any
     ) -> Disputed:
         """Return the news of a dispute, now."""
         fields = {"references": (payment,), "dispute": "dp_1", "status": status, "money": Money(500, "USD")}
-        return Disputed(**fields | {"at": self.desk.clock()} | changes)
+        return Disputed(**fields | {"at": self.container.clock()} | changes)
 
     def standing(self, pledge_id: uuid.UUID, **changes: Any) -> Standing:
         """Return the news of where a subscription stands, now."""
-        fields = {"subscription": "sub_1", "at": self.desk.clock(), "is_started": True}
+        fields = {"subscription": "sub_1", "at": self.container.clock(), "is_started": True}
         return Standing(**fields | {"pledge_id": pledge_id} | changes)
 
     def read_pledge(self, pledge_id: uuid.UUID) -> Pledge:
         """Return a pledge as it is stored."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return session.get_one(Pledge, pledge_id)
 
     def payment(self, reference: str = "pay_1") -> Payment:
         """Return a payment as it is stored."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return session.scalars(select(Payment).where(Payment.gateway_reference == reference)).one()
 
     def refund(self, reference: str = "re_1") -> Refund:
         """Return a refund as it is stored."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return session.scalars(select(Refund).where(Refund.gateway_reference == reference)).one()
 
     def dispute(self) -> Dispute:
         """Return the only dispute."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return session.scalars(select(Dispute)).one()
 
     def totals(self) -> list[Total]:
         """Return what moved, by currency."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return count_totals(session)
 
     def sums(self, *pledge_ids: uuid.UUID) -> dict[uuid.UUID, Any]:
         """Return what is left of each pledge's payments, of these or of all."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return {row.pledge_id: row for row in session.execute(sums_by_pledge(pledge_ids or None))}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
 from service.db.pledge import Pledge, PledgeMove
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import IllegalMove, PledgeNotFound
 from service.domain.events.applying import apply_news
 from service.domain.money.amounts import Money
@@ -29,10 +29,10 @@ REPEATED: dict[str, Callable[[Ledger, uuid.UUID], Any]] = {
     "standing": lambda ledger, pledge: ledger.standing(pledge, money=Money(500, "USD")),
     "standing by subscription": lambda ledger, _: ledger.standing(None),
     "renewal ahead": lambda ledger, pledge: RenewalAhead(
-        subscription="sub_1", renews_at=ledger.desk.clock(), pledge_id=pledge
+        subscription="sub_1", renews_at=ledger.container.clock(), pledge_id=pledge
     ),
-    "checkout done": lambda ledger, pledge: CheckoutDone(pledge_id=pledge, at=ledger.desk.clock()),
-    "checkout closed": lambda ledger, pledge: CheckoutClosed(pledge_id=pledge, at=ledger.desk.clock()),
+    "checkout done": lambda ledger, pledge: CheckoutDone(pledge_id=pledge, at=ledger.container.clock()),
+    "checkout closed": lambda ledger, pledge: CheckoutClosed(pledge_id=pledge, at=ledger.container.clock()),
     "refunded": lambda ledger, _: ledger.refunded(amount=100),
     "disputed": lambda ledger, _: ledger.disputed(),
 }
@@ -53,13 +53,13 @@ def running(ledger: Ledger) -> uuid.UUID:
 
 @pytest.mark.parametrize("kind", REPEATED)
 def test_news_holds_its_pledge_until_the_transaction_ends(
-    ledger: Ledger, desk: Desk, running: uuid.UUID, kind: str
+    ledger: Ledger, container: Container, running: uuid.UUID, kind: str
 ) -> None:
     # What is repeated writes nothing, so that only the lock that is asked for can keep another waiting.
-    with desk.database.transaction() as session:
-        apply_news(session, GATEWAY, REPEATED[kind](ledger, running), now=desk.clock())
-        assert must_wait(desk, hold(running))
-    assert not must_wait(desk, hold(running))
+    with container.database.transaction() as session:
+        apply_news(session, GATEWAY, REPEATED[kind](ledger, running), now=container.clock())
+        assert must_wait(container, hold(running))
+    assert not must_wait(container, hold(running))
 
 
 @pytest.mark.parametrize(
@@ -74,28 +74,28 @@ def test_news_holds_its_pledge_until_the_transaction_ends(
     ids=["settle", "fail", "find to change"],
 )
 def test_a_report_holds_its_pledge_until_the_transaction_ends(
-    desk: Desk, running: uuid.UUID, report: Callable[..., object]
+    container: Container, running: uuid.UUID, report: Callable[..., object]
 ) -> None:
     charge = Charge(reference="pay_1", money=Money(500, "USD"))
-    with desk.database.transaction() as session:
-        report(session, running, charge, desk.clock())
-        assert must_wait(desk, hold(running))
+    with container.database.transaction() as session:
+        report(session, running, charge, container.clock())
+        assert must_wait(container, hold(running))
 
 
-def test_reading_a_pledge_keeps_nobody_waiting(ledger: Ledger, desk: Desk) -> None:
+def test_reading_a_pledge_keeps_nobody_waiting(ledger: Ledger, container: Container) -> None:
     pledge = ledger.pledge()
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         find_pledge(session, pledge)
-        assert not must_wait(desk, hold(pledge))
+        assert not must_wait(container, hold(pledge))
 
 
 def test_two_payments_at_once_are_told_one_after_the_other(
-    ledger: Ledger, desk: Desk, between: Interleaving
+    ledger: Ledger, container: Container, between: Interleaving
 ) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
     between.before_lock("pledges", lambda: ledger.tell(ledger.paid(pledge, "pay_1")))
     ledger.tell(ledger.paid(pledge, "pay_2"))
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         moves = session.scalars(select(PledgeMove.event).where(PledgeMove.pledge_id == pledge)).all()
     # The second money of a pledge renews it; a stale look would have started it twice.
     assert sorted(moves) == ["made", "renew", "start"]
@@ -120,10 +120,10 @@ def test_a_refund_during_a_dispute_that_is_won_is_not_forgotten(ledger: Ledger, 
     assert ledger.payment().status == PaymentStatus.PARTIALLY_REFUNDED
 
 
-def test_news_of_another_gateway_s_pledge_is_refused(ledger: Ledger, desk: Desk) -> None:
+def test_news_of_another_gateway_s_pledge_is_refused(ledger: Ledger, container: Container) -> None:
     pledge = ledger.pledge()
-    with pytest.raises(PledgeNotFound), desk.database.transaction() as session:
-        apply_news(session, "another", ledger.paid(pledge), now=desk.clock())
+    with pytest.raises(PledgeNotFound), container.database.transaction() as session:
+        apply_news(session, "another", ledger.paid(pledge), now=container.clock())
     assert ledger.totals() == []
 
 
@@ -151,13 +151,13 @@ def till() -> Till:
 
 
 @pytest.fixture
-def cancel(desk: Desk, till: Till, running: uuid.UUID) -> Callable[[], object]:
-    return lambda: cancel_pledge(desk.database.transaction, till, running, clock=desk.clock)
+def cancel(container: Container, till: Till, running: uuid.UUID) -> Callable[[], object]:
+    return lambda: cancel_pledge(container.database.transaction, till, running, clock=container.clock)
 
 
 @pytest.fixture
-def change(desk: Desk, till: Till, running: uuid.UUID) -> Callable[[int], object]:
-    return lambda amount: change_amount(desk.database.transaction, till, running, amount, lang="en")
+def change(container: Container, till: Till, running: uuid.UUID) -> Callable[[int], object]:
+    return lambda amount: change_amount(container.database.transaction, till, running, amount, lang="en")
 
 
 def test_amount_is_not_changed_after_a_cancellation_that_came_first(

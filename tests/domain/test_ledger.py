@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.payment import Payment, Refund
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.events.applying import NotYet
 from service.domain.ledger.listing import list_payments
@@ -47,7 +47,9 @@ def test_money_that_a_bank_holds_or_took_is_not_counted_as_left(
     assert ledger.payment().status == payment
 
 
-def test_totals_leave_out_failed_payments_and_refunds_that_did_not_succeed(ledger: Ledger, desk: Desk) -> None:
+def test_totals_leave_out_failed_payments_and_refunds_that_did_not_succeed(
+    ledger: Ledger, container: Container
+) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
     ledger.tell(
         ledger.paid(pledge),
@@ -56,7 +58,7 @@ def test_totals_leave_out_failed_payments_and_refunds_that_did_not_succeed(ledge
         ledger.refunded("re_done", 200),
         ledger.refunded("re_asked", 50),
     )
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         asked = update(Refund).where(Refund.gateway_reference == "re_asked")
         session.execute(asked.values(status=RefundStatus.REQUESTED))
     assert ledger.totals() == [total(1, 500, refunded=200)]
@@ -109,7 +111,7 @@ def test_dispute_status_never_moves_backwards_and_it_was_opened_when_first_told(
 ) -> None:
     pledge = ledger.pledge()
     ledger.tell(ledger.paid(pledge))
-    happened = {word: ledger.desk.clock() + number * DAY for number, word in enumerate((OPEN, LOST, WON))}
+    happened = {word: ledger.container.clock() + number * DAY for number, word in enumerate((OPEN, LOST, WON))}
     ledger.tell(*(ledger.disputed(word, at=happened[word]) for word in told))
     assert ledger.dispute().status == stands
     assert ledger.dispute().opened_at == happened[OPEN]
@@ -130,7 +132,7 @@ def test_payment_time_is_the_latest_reported_in_either_order(ledger: Ledger, *, 
 
 
 def test_of_many_payments_and_failed_tries_the_latest_decides_what_is_owed(ledger: Ledger) -> None:
-    pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.desk.clock
+    pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.container.clock
     for number in range(3):
         ledger.tell(ledger.paid(pledge, f"pay_{number}"))
         assert ledger.read_pledge(pledge).status == PledgeStatus.ACTIVE
@@ -141,7 +143,7 @@ def test_of_many_payments_and_failed_tries_the_latest_decides_what_is_owed(ledge
 
 
 def test_last_payment_is_the_latest_that_was_kept(ledger: Ledger) -> None:
-    pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.desk.clock
+    pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.container.clock
     ledger.tell(ledger.paid(pledge, "pay_oldest"))
     kept_at = clock.advance(days=30)
     ledger.tell(ledger.paid(pledge, "pay_kept"), ledger.refunded("re_part", 200, payment="pay_kept"))
@@ -209,25 +211,29 @@ def test_a_payment_that_contradicts_the_books_is_refused(ledger: Ledger, change:
     assert ledger.totals() == [total(1, 500)]
 
 
-def test_a_failed_try_or_another_gateway_s_payment_is_not_what_went_back(ledger: Ledger, desk: Desk) -> None:
+def test_a_failed_try_or_another_gateway_s_payment_is_not_what_went_back(
+    ledger: Ledger, container: Container
+) -> None:
     ledger.tell(ledger.not_paid(ledger.pledge(), "try_1"))
     with pytest.raises(NotYet):
         ledger.tell(ledger.refunded(payment="try_1"))
     ledger.tell(ledger.paid(ledger.pledge()))
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Payment).values(gateway="another"))
     for news in (ledger.refunded(), ledger.disputed()):
         with pytest.raises(NotYet):
             ledger.tell(news)
 
 
-def test_payments_are_listed_by_when_they_were_paid_with_what_became_of_each(ledger: Ledger, desk: Desk) -> None:
+def test_payments_are_listed_by_when_they_were_paid_with_what_became_of_each(
+    ledger: Ledger, container: Container
+) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
-    now = desk.clock()
+    now = container.clock()
     ledger.tell(ledger.paid(pledge, "pay_late", at=now + DAY), ledger.paid(pledge, "pay_early", at=now))
     ledger.tell(ledger.refunded(payment="pay_late"), ledger.disputed(payment="pay_early"))
     ledger.tell(ledger.paid(ledger.pledge(), "pay_of_another"))
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         listed = list_payments(session, pledge)
     assert [(one["gateway_reference"], len(one["refunds"]), len(one["disputes"])) for one in listed] == [
         ("pay_early", 0, 1),
@@ -235,11 +241,11 @@ def test_payments_are_listed_by_when_they_were_paid_with_what_became_of_each(led
     ]
 
 
-def test_a_refund_of_one_payment_leaves_the_status_of_another_alone(ledger: Ledger, desk: Desk) -> None:
+def test_a_refund_of_one_payment_leaves_the_status_of_another_alone(ledger: Ledger, container: Container) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
     ledger.tell(ledger.paid(pledge, "pay_1"), ledger.paid(pledge, "pay_2"))
     ledger.tell(ledger.refunded("re_1", 100, payment="pay_1"), ledger.disputed(payment="pay_2"))
     ledger.tell(ledger.refunded("re_2", 100, payment="pay_1"))
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         found = dict(session.execute(select(Payment.gateway_reference, Payment.status)).all())
     assert found == {"pay_1": PaymentStatus.PARTIALLY_REFUNDED, "pay_2": PaymentStatus.DISPUTED}

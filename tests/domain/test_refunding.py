@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from schemas.vocabulary import DisputeStatus, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.payment import Refund
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import IdempotencyKeyReused, IllegalMove, OrderRefused, RefundTooLarge
 from service.domain.pledges.refunding import refund_payment
 from service.domain.ports import GatewayRefused, RefundOrder
@@ -47,12 +47,12 @@ def pledge(ledger: Ledger) -> uuid.UUID:
 
 
 @pytest.fixture
-def send_back(ledger: Ledger, desk: Desk, till: Till) -> Callable[..., Refund]:
+def send_back(ledger: Ledger, container: Container, till: Till) -> Callable[..., Refund]:
     """Return a way to refund its payment."""
 
     def send_back(amount: int | None = None, key: str = KEY, payment: str = "pay_1") -> Refund:
-        door, payment_id = desk.database.transaction, ledger.payment(payment).id
-        return refund_payment(door, till, payment_id, amount_minor=amount, key=key, clock=desk.clock)
+        door, payment_id = container.database.transaction, ledger.payment(payment).id
+        return refund_payment(door, till, payment_id, amount_minor=amount, key=key, clock=container.clock)
 
     return send_back
 
@@ -100,13 +100,13 @@ def test_concurrent_refunds_never_return_more_than_was_paid(
 
 @pytest.mark.usefixtures("pledge")
 def test_concurrent_requests_with_one_key_make_one_refund(
-    desk: Desk, till: Till, send_back: Callable[..., Refund], between: Interleaving
+    container: Container, till: Till, send_back: Callable[..., Refund], between: Interleaving
 ) -> None:
     first: list[Refund] = []
     between.before_lock("pledges", lambda: first.append(send_back(300)))
     assert send_back(300).id == first[0].id
     assert len(till.orders) == 1
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Refund)) == 1
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
 from tests.domain.ledger import Ledger
@@ -25,7 +25,7 @@ def pledge(ledger: Ledger) -> uuid.UUID:
     """Return a monthly pledge of $5 that was paid a day ago."""
     pledge = ledger.pledge(Frequency.MONTHLY)
     ledger.tell(ledger.paid(pledge))
-    ledger.desk.clock.advance(days=1)
+    ledger.container.clock.advance(days=1)
     return pledge
 
 
@@ -44,7 +44,7 @@ def pledge(ledger: Ledger) -> uuid.UUID:
 def test_an_amount_changed_at_the_gateway_is_followed_unless_the_word_is_old(
     ledger: Ledger, pledge: uuid.UUID, later: datetime.timedelta, said: int, amount: int
 ) -> None:
-    now = ledger.desk.clock()
+    now = ledger.container.clock()
     ledger.tell(ledger.standing(pledge, money=dollars(500)))
     ledger.tell(ledger.standing(pledge, money=dollars(said), at=now + later))
     assert ledger.read_pledge(pledge).amount_minor == amount
@@ -57,9 +57,9 @@ def test_the_first_word_on_an_amount_is_taken(ledger: Ledger, pledge: uuid.UUID,
 
 
 def test_an_amount_that_we_want_changed_waits_for_our_own_order(
-    ledger: Ledger, desk: Desk, pledge: uuid.UUID
+    ledger: Ledger, container: Container, pledge: uuid.UUID
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Pledge).values(wanted_minor=700))
     ledger.tell(ledger.standing(pledge, money=dollars(300)))
     assert (ledger.read_pledge(pledge).amount_minor, ledger.read_pledge(pledge).wanted_minor) == (500, 700)
@@ -69,9 +69,9 @@ def test_an_amount_that_we_want_changed_waits_for_our_own_order(
     ("charged", "amount", "fees"), [(546, 500, 46), (600, 554, 46), (47, 1, 46), (46, 46, 0), (40, 40, 0)]
 )
 def test_what_covers_the_fees_stays_as_it_is(
-    ledger: Ledger, desk: Desk, pledge: uuid.UUID, charged: int, amount: int, fees: int
+    ledger: Ledger, container: Container, pledge: uuid.UUID, charged: int, amount: int, fees: int
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Pledge).values(fees_minor=46))
     ledger.tell(ledger.standing(pledge, money=dollars(charged)))
     assert (ledger.read_pledge(pledge).amount_minor, ledger.read_pledge(pledge).fees_minor) == (amount, fees)
@@ -87,7 +87,7 @@ def test_a_subscription_in_another_currency_is_refused(ledger: Ledger, pledge: u
 def test_the_younger_word_on_what_is_owed_holds_and_of_one_second_past_due(
     ledger: Ledger, pledge: uuid.UUID, words: tuple[bool, bool], apart: datetime.timedelta
 ) -> None:
-    now = ledger.desk.clock()
+    now = ledger.container.clock()
     for is_past_due, at in zip(words, (now, now + apart), strict=True):
         ledger.tell(ledger.standing(pledge, is_past_due=is_past_due, at=at))
     is_owed = any(words) if not apart else words[1 if apart > 0 * SECOND else 0]
@@ -107,7 +107,7 @@ def test_a_word_that_says_nothing_of_a_start_moves_nothing(ledger: Ledger) -> No
 
 @pytest.mark.parametrize("later_first", [False, True])
 def test_the_latest_renewal_that_was_told_holds(ledger: Ledger, pledge: uuid.UUID, *, later_first: bool) -> None:
-    now = ledger.desk.clock()
+    now = ledger.container.clock()
     days = (60, 30) if later_first else (30, 60)
     ledger.tell(*(ledger.standing(pledge, renews_at=now + number * DAY) for number in days))
     assert ledger.read_pledge(pledge).renews_at == now + 60 * DAY
@@ -117,7 +117,7 @@ def test_the_latest_renewal_that_was_told_holds(ledger: Ledger, pledge: uuid.UUI
 def test_a_subscription_ended_when_that_was_first_true_and_renews_no_more(
     ledger: Ledger, pledge: uuid.UUID, *, later_first: bool
 ) -> None:
-    now = ledger.desk.clock()
+    now = ledger.container.clock()
     ledger.tell(ledger.standing(pledge, renews_at=now + 30 * DAY))
     ends = (now + DAY, now) if later_first else (now, now + DAY)
     ledger.tell(*(ledger.standing(pledge, is_started=False, ended=True, at=at) for at in ends))
@@ -138,6 +138,6 @@ def test_the_first_names_at_the_gateway_stay_and_another_subscription_is_refused
 
 def test_a_one_time_pledge_has_no_names_of_a_subscription(ledger: Ledger) -> None:
     pledge = ledger.pledge()
-    ledger.tell(ledger.paid(pledge, subscription="sub_1", customer="cus_1", renews_at=ledger.desk.clock()))
+    ledger.tell(ledger.paid(pledge, subscription="sub_1", customer="cus_1", renews_at=ledger.container.clock()))
     found = ledger.read_pledge(pledge)
     assert (found.subscription_reference, found.customer_reference, found.renews_at) == (None, None, None)

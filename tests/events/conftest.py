@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.desk import Desk
+from service.desk import Container
 from service.gateways.stripe import client
 from service.settings import Settings
 from tests.clock import Clock
@@ -39,6 +39,6 @@ def settings(migrated_database: str, stripe: FakeStripe) -> Settings:
 
 
 @pytest.fixture
-def shop(desk: Desk, stripe: FakeStripe) -> Shop:
+def shop(container: Container, stripe: FakeStripe) -> Shop:
     """Return the newsroom."""
-    return Shop(desk, stripe)
+    return Shop(container, stripe)

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from service.desk import Desk
+from service.desk import Container
 from service.gateways.stripe.client import StripeApi
-from service.wiring import build_desk
+from service.wiring import build_container
 
 COMMIT = "commit"
 FORK = multiprocessing.get_context("fork")
@@ -38,18 +38,18 @@ class Fuse:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at(burns_at: int, desk: Desk, deed: Callable[[Desk], object]) -> str | None:
+def kill_at(burns_at: int, container: Container, deed: Callable[[Container], object]) -> str | None:
     """Do a deed at a desk of another process, which is killed after its so-manieth commit or answer of Stripe.
 
     Returns:
         `COMMIT` or the name of the call that it was killed after; None if it came to its end before.
     """
     # What both processes had open would be spoilt for both as soon as one of them ends.
-    assert desk.database.engine.pool.checkedout() == 0
-    desk.database.engine.dispose()
+    assert container.database.engine.pool.checkedout() == 0
+    container.database.engine.dispose()
     heard, last_words = FORK.Pipe(duplex=False)
     with heard, last_words:
-        process = FORK.Process(target=_begin, args=(Fuse(burns_at, last_words), desk, deed), daemon=True)
+        process = FORK.Process(target=_begin, args=(Fuse(burns_at, last_words), container, deed), daemon=True)
         process.start()
         process.join(PATIENCE_SECONDS)
         if process.exitcode is None:
@@ -63,7 +63,7 @@ def kill_at(burns_at: int, desk: Desk, deed: Callable[[Desk], object]) -> str | 
         return str(heard.recv())
 
 
-def _begin(fuse: Fuse, parents: Desk, deed: Callable[[Desk], object]) -> None:
+def _begin(fuse: Fuse, parents: Container, deed: Callable[[Container], object]) -> None:
     # Both hooks are set in this process alone, which has nothing else to do and soon ends.
     event.listen(Session, "after_commit", lambda _: fuse.tick(COMMIT))
     ask = StripeApi.ask
@@ -74,4 +74,4 @@ def _begin(fuse: Fuse, parents: Desk, deed: Callable[[Desk], object]) -> None:
         return answer
 
     StripeApi.ask = ask_with_fuse
-    deed(build_desk(parents.settings, clock=parents.clock))
+    deed(build_container(parents.settings, clock=parents.clock))

@@ -11,7 +11,7 @@ from schemas.vocabulary import Frequency
 from service.db.gateway_event import GatewayEvent
 from service.db.payment import Dispute, Payment, Refund
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.events.working import apply_due_events
@@ -29,45 +29,53 @@ SECRET = "whsec_only_the_tests_know"
 class Shop:
     """A desk that is connected with the double of Stripe; both go by the same clock."""
 
-    desk: Desk
+    container: Container
     stripe: FakeStripe
 
     def open(self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = "") -> OpenCheckout:
         """Make a pledge and open its checkout."""
-        desk = self.desk
-        with desk.database.reading() as session:
+        container = self.container
+        with container.database.reading() as session:
             campaign = find_campaign(session, "default")
         wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
         key = key or str(uuid.uuid4())
         return open_checkout(
-            desk.database.transaction, desk.gateway, campaign, wish, key=key, clock=desk.clock, links=desk.links
+            container.database.transaction,
+            container.gateway,
+            campaign,
+            wish,
+            key=key,
+            clock=container.clock,
+            links=container.urls,
         )
 
     def session_of(self, opened: OpenCheckout) -> str:
         """Return Stripe's name for the checkout of a pledge."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return session.get_one(Pledge, opened.id).gateway_reference
 
     def keep(self, *events: StripeJson) -> int:
         """Keep events as the webhook does; return how many were new."""
-        source, now = self.desk.gateway_events, self.desk.clock()
+        source, now = self.container.event_source, self.container.clock()
         new = 0
         for event in events:
             payload = payload_of(event)
             raw = source.authenticate(payload, signed(payload, SECRET, now.timestamp()), now=now)
-            with self.desk.database.transaction() as session:
+            with self.container.database.transaction() as session:
                 new += keep_event(session, source.name, raw, source=WEBHOOK, now=now)
         return new
 
     def work(self) -> dict[str, int]:
         """Apply what is due, as the job does."""
-        return apply_due_events(self.desk.database.transaction, self.desk.gateway_events, clock=self.desk.clock)
+        return apply_due_events(
+            self.container.database.transaction, self.container.event_source, clock=self.container.clock
+        )
 
     def work_until_nothing_waits(self) -> None:
         """Apply all there is, and turn the clock on to when what waits is tried again."""
         for _ in range(12):
             self.work()
-            with self.desk.database.reading() as session:
+            with self.container.database.reading() as session:
                 waiting = session.scalar(
                     select(GatewayEvent.retry_at)
                     .where(GatewayEvent.status.in_(("received", "waiting")))
@@ -76,11 +84,11 @@ class Shop:
                 )
             if waiting is None:
                 return
-            self.desk.clock.now = max(self.desk.clock.now, waiting)
+            self.container.clock.now = max(self.container.clock.now, waiting)
 
     def books(self, pledge_id: uuid.UUID) -> dict[str, Any]:
         """Return all that the ledger and a pledge say."""
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             return books(session, pledge_id)
 
 

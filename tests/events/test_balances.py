@@ -9,10 +9,10 @@ from sqlalchemy import select
 from jobs.fetch_balances import fetch_balances
 from schemas.vocabulary import Frequency
 from service.db.payment import BalanceEntry
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from service.domain.ledger import balances
 from service.domain.ledger.totals import count_balances
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.events.shop import Shop
@@ -41,9 +41,9 @@ def give(shop: Shop, stripe: FakeStripe) -> Callable[[Frequency], None]:
     return give
 
 
-def entries(desk: Desk) -> list[tuple[int, int, int, str]]:
+def entries(container: Container) -> list[tuple[int, int, int, str]]:
     """Return the gross, the fee, the net and the currency of each entry."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         kept = session.scalars(select(BalanceEntry)).all()
     return [(entry.gross_minor, entry.fee_minor, entry.net_minor, entry.currency) for entry in kept]
 
@@ -55,61 +55,61 @@ def lookups(stripe: FakeStripe) -> int:
 
 @pytest.mark.parametrize("frequency", [Frequency.ONCE, Frequency.MONTHLY])
 def test_the_fee_of_a_payment_is_written_down_once(
-    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None], frequency: Frequency
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None], frequency: Frequency
 ) -> None:
     give(frequency)
-    assert entries(desk) == []
-    assert fetch_balances(desk, GO_ON) == {"fetched": 1}
-    assert entries(desk) == [(1000, 59, 941, "USD")]
+    assert entries(container) == []
+    assert fetch_balances(container, GO_ON) == {"fetched": 1}
+    assert entries(container) == [(1000, 59, 941, "USD")]
     asked = lookups(stripe)
-    assert fetch_balances(desk, GO_ON) == {"fetched": 0}
+    assert fetch_balances(container, GO_ON) == {"fetched": 0}
     assert lookups(stripe) == asked
-    assert entries(desk) == [(1000, 59, 941, "USD")]
-    with desk.database.reading() as session:
+    assert entries(container) == [(1000, 59, 941, "USD")]
+    with container.database.reading() as session:
         [total] = count_balances(session)
     assert (total.gross, total.fees, total.net) == (1000, 59, 941)
 
 
 def test_a_balance_that_is_late_is_asked_for_again_also_hours_later(
-    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
 ) -> None:
     stripe.settings.async_capture = True
     give(Frequency.ONCE)
-    assert fetch_balances(desk, GO_ON) == {"fetched": 0}
+    assert fetch_balances(container, GO_ON) == {"fetched": 0}
     clock.advance(hours=5)
-    assert fetch_balances(desk, GO_ON) == {"fetched": 0}
-    assert entries(desk) == []
+    assert fetch_balances(container, GO_ON) == {"fetched": 0}
+    assert entries(container) == []
     stripe.settle_balances()
-    assert fetch_balances(desk, GO_ON) == {"fetched": 1}
-    assert entries(desk) == [(1000, 59, 941, "USD")]
+    assert fetch_balances(container, GO_ON) == {"fetched": 1}
+    assert entries(container) == [(1000, 59, 941, "USD")]
 
 
 def test_after_sixty_days_nobody_asks_any_more(
-    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
 ) -> None:
     give(Frequency.ONCE)
     clock.advance(days=61)
     asked = lookups(stripe)
-    assert fetch_balances(desk, GO_ON) == {"fetched": 0}
+    assert fetch_balances(container, GO_ON) == {"fetched": 0}
     assert lookups(stripe) == asked
 
 
 def test_stripe_down_costs_one_question_and_loses_nothing(
-    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None]
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None]
 ) -> None:
     for _ in range(3):
         give(Frequency.ONCE)
     asked = lookups(stripe)
     stripe.faults.respond(503, times=2)
-    assert fetch_balances(desk, GO_ON) == {"fetched": 0}
+    assert fetch_balances(container, GO_ON) == {"fetched": 0}
     # The library tries once more by itself; the other two payments are not even asked for.
     assert lookups(stripe) - asked == 2
-    assert entries(desk) == []
-    assert fetch_balances(desk, GO_ON) == {"fetched": 3}
+    assert entries(container) == []
+    assert fetch_balances(container, GO_ON) == {"fetched": 3}
 
 
 def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
-    desk: Desk,
+    container: Container,
     stripe: FakeStripe,
     give: Callable[[Frequency], None],
     clock: Clock,
@@ -122,29 +122,29 @@ def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
     give(Frequency.ONCE)
     clock.advance(hours=2)
     # By lot one in two is the other: that it never comes in sixty draws is not to be expected.
-    assert any(fetch_balances(desk, GO_ON) == {"fetched": 1} for _ in range(60))
-    assert len(entries(desk)) == 1
+    assert any(fetch_balances(container, GO_ON) == {"fetched": 1} for _ in range(60))
+    assert len(entries(container)) == 1
 
 
 def test_what_stripe_keeps_in_another_currency_is_written_down_in_that(
-    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None]
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None]
 ) -> None:
     stripe.settings.payout_currencies["usd"] = ("eur", 0.9)
     give(Frequency.ONCE)
-    assert fetch_balances(desk, GO_ON) == {"fetched": 1}
-    assert entries(desk) == [(900, 53, 847, "EUR")]
+    assert fetch_balances(container, GO_ON) == {"fetched": 1}
+    assert entries(container) == [(900, 53, 847, "EUR")]
 
 
 def test_a_worker_that_is_told_to_stop_asks_nothing_more(
-    desk: Desk, stripe: FakeStripe, give: Callable[[Frequency], None]
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None]
 ) -> None:
     give(Frequency.ONCE)
     asked = lookups(stripe)
-    assert fetch_balances(desk, told_to_stop()) == {"fetched": 0}
+    assert fetch_balances(container, told_to_stop()) == {"fetched": 0}
     assert lookups(stripe) == asked
 
 
 def test_without_stripe_there_is_nobody_to_ask(migrated_database: str) -> None:
-    sandbox = build_desk(settings_for(migrated_database))
+    sandbox = build_container(settings_for(migrated_database))
     assert fetch_balances(sandbox, GO_ON) is None
     sandbox.database.engine.dispose()

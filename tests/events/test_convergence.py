@@ -83,7 +83,7 @@ def apply_all(session: Session, shop: Shop, stream: list[list[News]]) -> None:
             try:
                 with session.begin_nested():
                     for one in news:
-                        apply_news(session, "stripe", one, now=shop.desk.clock())
+                        apply_news(session, "stripe", one, now=shop.container.clock())
             except NotYet:
                 waiting.append(news)
         left = waiting
@@ -94,9 +94,11 @@ def apply_all(session: Session, shop: Shop, stream: list[list[News]]) -> None:
 def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_books(shop: Shop, story: str) -> None:
     live, status, payments, kept = STORIES[story]
     pledge = live(shop)
-    stream = [news for event in told(shop) if (news := shop.desk.gateway_events.read(payload_of(event).decode()))]
+    stream = [
+        news for event in told(shop) if (news := shop.container.event_source.read(payload_of(event).decode()))
+    ]
     assert len(stream) > 1
-    database = shop.desk.database
+    database = shop.container.database
 
     def ends_in(order: list[int]) -> dict:
         with database.engine.connect() as connection, connection.begin() as undone:
@@ -130,7 +132,7 @@ def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(shop: Shop, s
     shop.keep(*events)
     shop.work_until_nothing_waits()
     expected = shop.books(pledge)
-    with shop.desk.database.transaction() as session:
+    with shop.container.database.transaction() as session:
         session.connection().exec_driver_sql("DELETE FROM notices")
         for table in ("disputes", "refunds", "payments", "pledge_moves", "gateway_events"):
             session.connection().exec_driver_sql(f"DELETE FROM {table}")
@@ -146,6 +148,6 @@ def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(shop: Shop, s
         shop.work()
     shop.work_until_nothing_waits()
     assert shop.books(pledge) == expected
-    with shop.desk.database.reading() as session:
+    with shop.container.database.reading() as session:
         standing = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()
         assert set(standing) == {EventStatus.APPLIED, EventStatus.IGNORED}

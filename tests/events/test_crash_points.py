@@ -12,7 +12,7 @@ from sqlalchemy import select
 from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.events.reconciling import Report, reconcile
 from service.domain.events.working import apply_due_events
 from service.domain.pledges.changing import cancel_pledge
@@ -32,10 +32,14 @@ def _in_a_hurry() -> None:
 
 def mend(shop: Shop) -> Report:
     """Start anew a while later, with the reconciler."""
-    desk = shop.desk
-    desk.clock.now += datetime.timedelta(minutes=5)
+    container = shop.container
+    container.clock.now += datetime.timedelta(minutes=5)
     return reconcile(
-        desk.database.transaction, desk.gateway, desk.gateway_events, links=desk.links, clock=desk.clock
+        container.database.transaction,
+        container.gateway,
+        container.event_source,
+        links=container.urls,
+        clock=container.clock,
     )
 
 
@@ -46,8 +50,8 @@ def given(shop: Shop, frequency: Frequency) -> uuid.UUID:
     return opened.id
 
 
-def payment_of(desk: Desk, pledge: uuid.UUID) -> uuid.UUID:
-    with desk.database.reading() as session:
+def payment_of(container: Container, pledge: uuid.UUID) -> uuid.UUID:
+    with container.database.reading() as session:
         return session.scalars(select(Payment.id).where(Payment.pledge_id == pledge)).one()
 
 
@@ -59,7 +63,7 @@ class Deed:
     """
 
     before: Callable[[Shop], Any]
-    do: Callable[[Desk, Any], Any]
+    do: Callable[[Container, Any], Any]
     after: Callable[[Shop, Any], None]
     call: str
 
@@ -71,12 +75,12 @@ class Elsewhere:
         raise AssertionError(f"{name} of Stripe is to be asked by HTTP")
 
 
-def start(desk: Desk, _: Any) -> None:
-    Shop(desk, Elsewhere()).open(Frequency.ONCE)
+def start(container: Container, _: Any) -> None:
+    Shop(container, Elsewhere()).open(Frequency.ONCE)
 
 
 def every_checkout_can_be_paid(shop: Shop, _: Any) -> None:
-    with shop.desk.database.reading() as session:
+    with shop.container.database.reading() as session:
         pledges = session.scalars(select(Pledge).where(Pledge.status == PledgeStatus.PENDING)).all()
     for pledge in pledges:
         assert pledge.checkout_url == shop.stripe.get(pledge.gateway_reference)["url"]
@@ -84,7 +88,7 @@ def every_checkout_can_be_paid(shop: Shop, _: Any) -> None:
     sessions = shop.stripe.account.all("checkout.session")
     assert len({one["client_reference_id"] for one in sessions}) == len(sessions)
     mend(shop)
-    with shop.desk.database.reading() as session:
+    with shop.container.database.reading() as session:
         statuses = session.scalars(select(Pledge.status)).all()
     assert set(statuses) == {PledgeStatus.COMPLETED}
     assert len(statuses) == len(sessions)
@@ -102,19 +106,19 @@ def paid_and_partly_sent_back(shop: Shop) -> uuid.UUID:
     return opened.id
 
 
-def apply(desk: Desk, _: uuid.UUID) -> None:
-    apply_due_events(desk.database.transaction, desk.gateway_events, clock=desk.clock)
+def apply(container: Container, _: uuid.UUID) -> None:
+    apply_due_events(container.database.transaction, container.event_source, clock=container.clock)
 
 
 def is_active(shop: Shop, pledge: uuid.UUID) -> None:
     assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.ACTIVE
-    of = Payment.id == payment_of(shop.desk, pledge)
-    with shop.desk.database.reading() as session:
+    of = Payment.id == payment_of(shop.container, pledge)
+    with shop.container.database.reading() as session:
         assert session.scalars(select(Payment.status).where(of)).one() == PaymentStatus.PARTIALLY_REFUNDED
 
 
-def cancel(desk: Desk, pledge: uuid.UUID) -> None:
-    cancel_pledge(desk.database.transaction, desk.gateway, pledge, clock=desk.clock)
+def cancel(container: Container, pledge: uuid.UUID) -> None:
+    cancel_pledge(container.database.transaction, container.gateway, pledge, clock=container.clock)
 
 
 def is_over_on_both_sides(shop: Shop, pledge: uuid.UUID) -> None:
@@ -123,26 +127,33 @@ def is_over_on_both_sides(shop: Shop, pledge: uuid.UUID) -> None:
     assert shop.stripe.get(said["subscription_reference"])["status"] == "canceled"
 
 
-def take_more(desk: Desk, pledge: uuid.UUID) -> None:
-    change_amount(desk.database.transaction, desk.gateway, pledge, 900, lang="en")
+def take_more(container: Container, pledge: uuid.UUID) -> None:
+    change_amount(container.database.transaction, container.gateway, pledge, 900, lang="en")
 
 
 def takes_more_on_both_sides(shop: Shop, pledge: uuid.UUID) -> None:
     said = shop.books(pledge)["pledge"]
     [item] = shop.stripe.get(said["subscription_reference"])["items"]["data"]
     assert item["price"]["unit_amount"] == said["amount_minor"] == 900
-    with shop.desk.database.reading() as session:
+    with shop.container.database.reading() as session:
         assert session.get_one(Pledge, pledge).wanted_minor is None
 
 
-def send_back(desk: Desk, pledge: uuid.UUID) -> None:
-    payment, key = payment_of(desk, pledge), str(pledge)
-    refund_payment(desk.database.transaction, desk.gateway, payment, amount_minor=200, key=key, clock=desk.clock)
+def send_back(container: Container, pledge: uuid.UUID) -> None:
+    payment, key = payment_of(container, pledge), str(pledge)
+    refund_payment(
+        container.database.transaction,
+        container.gateway,
+        payment,
+        amount_minor=200,
+        key=key,
+        clock=container.clock,
+    )
 
 
 def went_back_once(shop: Shop, pledge: uuid.UUID) -> None:
-    of = Refund.payment_id == payment_of(shop.desk, pledge)
-    with shop.desk.database.reading() as session:
+    of = Refund.payment_id == payment_of(shop.container, pledge)
+    with shop.container.database.reading() as session:
         refund = session.scalars(select(Refund).where(of)).one()
     assert (refund.status, refund.amount_minor) == (RefundStatus.SUCCEEDED, 200)
 
@@ -162,7 +173,7 @@ DEEDS = {
 
 def both_sides_agree(shop: Shop, stripe: FakeStripe) -> None:
     charges = [one for one in stripe.account.all("charge") if one["status"] == "succeeded"]
-    with shop.desk.database.reading() as session:
+    with shop.container.database.reading() as session:
         paid = session.scalars(select(Payment.amount_minor).where(Payment.status != PaymentStatus.FAILED)).all()
         back = session.scalars(select(Refund.amount_minor)).all()
     assert sorted(paid) == sorted(charge["amount"] for charge in charges)
@@ -177,7 +188,9 @@ def test_wherever_the_process_is_killed_both_sides_agree_after_the_reconciler(
     killed_after: list[str] = []
     while True:
         subject = deed.before(shop)
-        moment = kill_at(len(killed_after) + 1, shop.desk, lambda desk, subject=subject: deed.do(desk, subject))
+        moment = kill_at(
+            len(killed_after) + 1, shop.container, lambda container, subject=subject: deed.do(container, subject)
+        )
         mend(shop)
         deed.after(shop, subject)
         both_sides_agree(shop, stripe)

@@ -11,7 +11,7 @@ from sqlalchemy import select, text, update
 from schemas.vocabulary import EventStatus, PledgeStatus
 from service.db.gateway_event import GatewayEvent
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import IllegalMove
 from service.domain.events.inbox import (
     PAYLOADS_KEPT_FOR,
@@ -32,10 +32,12 @@ from tests.interleaving import interleaving, must_wait
 SECOND = datetime.timedelta(seconds=1)
 
 
-def keep(desk: Desk, *references: str, gateway: str = "stripe", before: datetime.timedelta = 0 * SECOND) -> None:
+def keep(
+    container: Container, *references: str, gateway: str = "stripe", before: datetime.timedelta = 0 * SECOND
+) -> None:
     """Keep events that happened one second after another."""
-    now = desk.clock()
-    with desk.database.transaction() as session:
+    now = container.clock()
+    with container.database.transaction() as session:
         for number, reference in enumerate(references):
             raw = RawEvent(
                 reference=reference, kind="paid", occurred_at=now - before + number * SECOND, payload="{}"
@@ -43,76 +45,76 @@ def keep(desk: Desk, *references: str, gateway: str = "stripe", before: datetime
             assert keep_event(session, gateway, raw, source=WEBHOOK, now=now)
 
 
-def ids(desk: Desk) -> dict[str, uuid.UUID]:
-    with desk.database.reading() as session:
+def ids(container: Container) -> dict[str, uuid.UUID]:
+    with container.database.reading() as session:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.id)).all())
 
 
-def take(desk: Desk, limit: int = 10) -> list[str]:
+def take(container: Container, limit: int = 10) -> list[str]:
     """Take what is due, without waiting for anybody for long; return the references."""
-    names = {event_id: reference for reference, event_id in ids(desk).items()}
-    with desk.database.transaction() as session:
+    names = {event_id: reference for reference, event_id in ids(container).items()}
+    with container.database.transaction() as session:
         session.execute(text("SET LOCAL lock_timeout = '2s'"))
-        return [names[taken] for taken in take_events(session, "stripe", now=desk.clock(), limit=limit)]
+        return [names[taken] for taken in take_events(session, "stripe", now=container.clock(), limit=limit)]
 
 
-def test_an_event_that_another_worker_holds_is_skipped_and_not_waited_for(desk: Desk) -> None:
-    keep(desk, "evt_held", "evt_free")
-    with desk.database.transaction() as session:
-        assert hold_event(session, ids(desk)["evt_held"]) is not None
-        assert take(desk) == ["evt_free"]
-    assert take(desk) == ["evt_held"]
+def test_an_event_that_another_worker_holds_is_skipped_and_not_waited_for(container: Container) -> None:
+    keep(container, "evt_held", "evt_free")
+    with container.database.transaction() as session:
+        assert hold_event(session, ids(container)["evt_held"]) is not None
+        assert take(container) == ["evt_free"]
+    assert take(container) == ["evt_held"]
 
 
-def test_old_payloads_that_another_worker_holds_are_skipped_and_not_waited_for(desk: Desk) -> None:
-    keep(desk, "evt_held", "evt_free")
-    desk.clock.now += PAYLOADS_KEPT_FOR
-    with desk.database.transaction() as session:
-        hold_event(session, ids(desk)["evt_held"])
-        with desk.database.transaction() as other:
+def test_old_payloads_that_another_worker_holds_are_skipped_and_not_waited_for(container: Container) -> None:
+    keep(container, "evt_held", "evt_free")
+    container.clock.now += PAYLOADS_KEPT_FOR
+    with container.database.transaction() as session:
+        hold_event(session, ids(container)["evt_held"])
+        with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            assert forget_payloads(other, now=desk.clock()) == 1
-    with desk.database.reading() as session:
+            assert forget_payloads(other, now=container.clock()) == 1
+    with container.database.reading() as session:
         left = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None))
         assert session.scalars(left).all() == ["evt_held"]
 
 
-def test_payloads_are_forgotten_oldest_first_in_batches(desk: Desk) -> None:
+def test_payloads_are_forgotten_oldest_first_in_batches(container: Container) -> None:
     for reference in ("evt_1", "evt_2", "evt_3"):
-        keep(desk, reference)
-        desk.clock.now += SECOND
-    desk.clock.now += PAYLOADS_KEPT_FOR - 2 * SECOND
-    with desk.database.transaction() as session:
-        assert forget_payloads(session, now=desk.clock(), limit=1) == 1
+        keep(container, reference)
+        container.clock.now += SECOND
+    container.clock.now += PAYLOADS_KEPT_FOR - 2 * SECOND
+    with container.database.transaction() as session:
+        assert forget_payloads(session, now=container.clock(), limit=1) == 1
         left = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None)).order_by("reference")
         assert session.scalars(left).all() == ["evt_2", "evt_3"]
         # The last one is a second too young.
-        assert forget_payloads(session, now=desk.clock()) == 1
+        assert forget_payloads(session, now=container.clock()) == 1
         assert session.scalars(left).all() == ["evt_3"]
 
 
-def test_abandoned_pledges_that_another_worker_holds_are_skipped_and_not_waited_for(desk: Desk) -> None:
-    add_pledges(desk, 2)
-    desk.clock.now += ABANDONED_AFTER
-    with desk.database.transaction() as session:
+def test_abandoned_pledges_that_another_worker_holds_are_skipped_and_not_waited_for(container: Container) -> None:
+    add_pledges(container, 2)
+    container.clock.now += ABANDONED_AFTER
+    with container.database.transaction() as session:
         held = session.scalars(select(Pledge).limit(1).with_for_update()).one()
-        with desk.database.transaction() as other:
+        with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            assert expire_abandoned_pledges(other, now=desk.clock()) == 1
-    with desk.database.reading() as session:
+            assert expire_abandoned_pledges(other, now=container.clock()) == 1
+    with container.database.reading() as session:
         pending = session.scalars(select(Pledge.id).where(Pledge.status == PledgeStatus.PENDING)).all()
     assert pending == [held.id]
 
 
-def test_concurrent_workers_take_every_event_once(desk: Desk) -> None:
+def test_concurrent_workers_take_every_event_once(container: Container) -> None:
     references = [f"evt_{number:02}" for number in range(40)]
-    keep(desk, *references)
+    keep(container, *references)
     start = threading.Barrier(4)
 
     def work(_: int) -> list[str]:
         start.wait(timeout=20)
         taken: list[str] = []
-        while some := take(desk, limit=3):
+        while some := take(container, limit=3):
             taken += some
         return taken
 
@@ -121,37 +123,37 @@ def test_concurrent_workers_take_every_event_once(desk: Desk) -> None:
     assert sorted(taken) == references
 
 
-def test_events_are_taken_in_the_order_in_which_they_happened(desk: Desk) -> None:
-    keep(desk, "evt_2", "evt_3", before=5 * SECOND)
-    keep(desk, "evt_1", before=10 * SECOND)
-    assert take(desk) == ["evt_1", "evt_2", "evt_3"]
+def test_events_are_taken_in_the_order_in_which_they_happened(container: Container) -> None:
+    keep(container, "evt_2", "evt_3", before=5 * SECOND)
+    keep(container, "evt_1", before=10 * SECOND)
+    assert take(container) == ["evt_1", "evt_2", "evt_3"]
 
 
-def test_the_longest_due_are_taken_first_and_only_what_is_due(desk: Desk) -> None:
-    keep(desk, "evt_late", "evt_early", "evt_not_yet")
-    with desk.database.transaction() as session:
+def test_the_longest_due_are_taken_first_and_only_what_is_due(container: Container) -> None:
+    keep(container, "evt_late", "evt_early", "evt_not_yet")
+    with container.database.transaction() as session:
         for reference, due in (("evt_late", 0), ("evt_early", -5), ("evt_not_yet", 1)):
-            at = desk.clock() + due * SECOND
+            at = container.clock() + due * SECOND
             session.execute(update(GatewayEvent).where(GatewayEvent.reference == reference).values(retry_at=at))
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         # No index may bring them in order by chance.
         session.execute(text("SET LOCAL enable_indexscan = off"))
         session.execute(text("SET LOCAL enable_bitmapscan = off"))
-        [taken] = take_events(session, "stripe", now=desk.clock(), limit=1)
-    assert taken == ids(desk)["evt_early"]
-    assert take(desk) == ["evt_late"]
-    assert take(desk) == []
-    desk.clock.now += SECOND
-    assert take(desk) == ["evt_not_yet"]
+        [taken] = take_events(session, "stripe", now=container.clock(), limit=1)
+    assert taken == ids(container)["evt_early"]
+    assert take(container) == ["evt_late"]
+    assert take(container) == []
+    container.clock.now += SECOND
+    assert take(container) == ["evt_not_yet"]
 
 
-def test_a_taken_event_is_left_to_its_worker_for_a_minute(desk: Desk) -> None:
-    keep(desk, "evt_1")
-    assert take(desk) == ["evt_1"]
-    desk.clock.now += TAKEN_FOR - SECOND
-    assert take(desk) == []
-    desk.clock.now += SECOND
-    assert take(desk) == ["evt_1"]
+def test_a_taken_event_is_left_to_its_worker_for_a_minute(container: Container) -> None:
+    keep(container, "evt_1")
+    assert take(container) == ["evt_1"]
+    container.clock.now += TAKEN_FOR - SECOND
+    assert take(container) == []
+    container.clock.now += SECOND
+    assert take(container) == ["evt_1"]
 
 
 def test_a_worker_has_an_event_for_longer_than_the_calls_that_it_may_need() -> None:
@@ -170,61 +172,63 @@ def test_a_worker_has_an_event_for_longer_than_the_calls_that_it_may_need() -> N
     ],
 )
 def test_only_an_open_event_of_the_gateway_is_taken_and_held(
-    desk: Desk, status: EventStatus, *, is_open: bool
+    container: Container, status: EventStatus, *, is_open: bool
 ) -> None:
-    keep(desk, "evt_1")
-    keep(desk, "evt_1", gateway="another")
-    with desk.database.transaction() as session:
+    keep(container, "evt_1")
+    keep(container, "evt_1", gateway="another")
+    with container.database.transaction() as session:
         session.execute(update(GatewayEvent).values(status=status))
         ours = session.scalars(select(GatewayEvent.id).where(GatewayEvent.gateway == "stripe")).one()
         assert (hold_event(session, ours) is not None) == is_open
-        assert take_events(session, "stripe", now=desk.clock(), limit=10) == ([ours] if is_open else [])
+        assert take_events(session, "stripe", now=container.clock(), limit=10) == ([ours] if is_open else [])
 
 
-def test_an_event_is_held_until_the_transaction_ends(desk: Desk) -> None:
-    keep(desk, "evt_1")
-    event_id = ids(desk)["evt_1"]
-    with desk.database.transaction() as session:
+def test_an_event_is_held_until_the_transaction_ends(container: Container) -> None:
+    keep(container, "evt_1")
+    event_id = ids(container)["evt_1"]
+    with container.database.transaction() as session:
         hold_event(session, event_id)
-        assert must_wait(desk, lambda other: hold_event(other, event_id))
-        assert must_wait(desk, lambda other: reopen_event(other, event_id, now=desk.clock()))
-    assert not must_wait(desk, lambda other: hold_event(other, event_id))
+        assert must_wait(container, lambda other: hold_event(other, event_id))
+        assert must_wait(container, lambda other: reopen_event(other, event_id, now=container.clock()))
+    assert not must_wait(container, lambda other: hold_event(other, event_id))
 
 
-def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(desk: Desk) -> None:
-    keep(desk, "evt_1")
+def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(container: Container) -> None:
+    keep(container, "evt_1")
 
     def apply() -> None:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             session.execute(update(GatewayEvent).values(status=EventStatus.APPLIED))
 
-    with interleaving(desk.database.engine) as between:
+    with interleaving(container.database.engine) as between:
         between.before_lock("gateway_events", apply)
-        with desk.database.transaction() as session, pytest.raises(IllegalMove, match="applied already"):
-            reopen_event(session, ids(desk)["evt_1"], now=desk.clock())
+        with container.database.transaction() as session, pytest.raises(IllegalMove, match="applied already"):
+            reopen_event(session, ids(container)["evt_1"], now=container.clock())
 
 
-def test_an_event_is_kept_once_for_each_gateway(desk: Desk) -> None:
-    keep(desk, "evt_1")
-    raw = RawEvent(reference="evt_1", kind="paid", occurred_at=desk.clock(), payload="{}")
-    with desk.database.transaction() as session:
-        assert not keep_event(session, "stripe", raw, source=WEBHOOK, now=desk.clock())
-        assert keep_event(session, "another", raw, source=WEBHOOK, now=desk.clock())
+def test_an_event_is_kept_once_for_each_gateway(container: Container) -> None:
+    keep(container, "evt_1")
+    raw = RawEvent(reference="evt_1", kind="paid", occurred_at=container.clock(), payload="{}")
+    with container.database.transaction() as session:
+        assert not keep_event(session, "stripe", raw, source=WEBHOOK, now=container.clock())
+        assert keep_event(session, "another", raw, source=WEBHOOK, now=container.clock())
 
 
-def test_reopening_gives_all_attempts_again_but_only_while_something_is_left_to_apply(desk: Desk) -> None:
-    keep(desk, "evt_1")
-    event_id = ids(desk)["evt_1"]
-    with desk.database.transaction() as session:
+def test_reopening_gives_all_attempts_again_but_only_while_something_is_left_to_apply(
+    container: Container,
+) -> None:
+    keep(container, "evt_1")
+    event_id = ids(container)["evt_1"]
+    with container.database.transaction() as session:
         spent = {"status": EventStatus.PARKED, "attempts": 12, "reason": "It was parked."}
         session.execute(update(GatewayEvent).values(**spent))
-    with desk.database.transaction() as session:
-        event = reopen_event(session, event_id, now=desk.clock())
+    with container.database.transaction() as session:
+        event = reopen_event(session, event_id, now=container.clock())
         assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)
     # Whoever reopened it has it to begin with.
-    assert take(desk) == []
+    assert take(container) == []
     for lost in ({"payload": None}, {"status": EventStatus.APPLIED}):
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             session.execute(update(GatewayEvent).values(**lost))
             with pytest.raises(IllegalMove):
-                reopen_event(session, event_id, now=desk.clock())
+                reopen_event(session, event_id, now=container.clock())

@@ -11,7 +11,7 @@ from schemas.vocabulary import EventStatus, Frequency, PaymentStatus, PledgeStat
 from service.db.audit_entry import AuditEntry
 from service.db.gateway_event import GatewayEvent
 from service.db.payment import Payment, Refund
-from service.desk import Desk
+from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import a_key, assert_problem, bearer, count, listed
 from tests.events.shop import Shop
@@ -21,8 +21,8 @@ READER = "ada@news.example"
 
 
 @pytest.fixture
-def staff(desk: Desk) -> dict[str, str]:
-    return bearer(desk, "read", "manage")
+def staff(container: Container) -> dict[str, str]:
+    return bearer(container, "read", "manage")
 
 
 def given(shop: Shop, frequency: Frequency = Frequency.ONCE) -> uuid.UUID:
@@ -34,46 +34,46 @@ def given(shop: Shop, frequency: Frequency = Frequency.ONCE) -> uuid.UUID:
     return opened.id
 
 
-def the_payment(desk: Desk) -> Payment:
-    with desk.database.reading() as session:
+def the_payment(container: Container) -> Payment:
+    with container.database.reading() as session:
         return session.scalars(select(Payment)).one()
 
 
 def send_back(
-    client: FlaskClient, desk: Desk, staff: dict[str, str], *, key: str | None = None, **body: int
+    client: FlaskClient, container: Container, staff: dict[str, str], *, key: str | None = None, **body: int
 ) -> TestResponse:
     headers = staff | {"Idempotency-Key": key or a_key()}
-    return client.post(f"/v1/admin/payments/{the_payment(desk).id}/refund", headers=headers, json=body)
+    return client.post(f"/v1/admin/payments/{the_payment(container).id}/refund", headers=headers, json=body)
 
 
 def test_a_refund_goes_back_once_however_often_it_is_asked_for(
-    client: FlaskClient, desk: Desk, shop: Shop, staff: dict[str, str]
+    client: FlaskClient, container: Container, shop: Shop, staff: dict[str, str]
 ) -> None:
     pledge = given(shop)
     key = a_key()
-    first, again = (send_back(client, desk, staff, key=key) for _ in range(2))
+    first, again = (send_back(client, container, staff, key=key) for _ in range(2))
     assert first.status_code == again.status_code == 200
     assert first.json == again.json
     assert (first.json["status"], first.json["amount"]) == (RefundStatus.SUCCEEDED, 500)
     assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
     shop.keep(*shop.stripe.events)
     assert "parked" not in shop.work()
-    assert count(desk, Refund) == len(shop.stripe.account.all("refund")) == 1
-    assert the_payment(desk).status == PaymentStatus.REFUNDED
+    assert count(container, Refund) == len(shop.stripe.account.all("refund")) == 1
+    assert the_payment(container).status == PaymentStatus.REFUNDED
 
 
 def test_a_part_goes_back_and_then_no_more_than_is_left(
-    client: FlaskClient, desk: Desk, shop: Shop, staff: dict[str, str]
+    client: FlaskClient, container: Container, shop: Shop, staff: dict[str, str]
 ) -> None:
     pledge = given(shop)
-    assert send_back(client, desk, staff, amount=200).status_code == 200
-    assert the_payment(desk).status == PaymentStatus.PARTIALLY_REFUNDED
-    problem = send_back(client, desk, staff, amount=301)
+    assert send_back(client, container, staff, amount=200).status_code == 200
+    assert the_payment(container).status == PaymentStatus.PARTIALLY_REFUNDED
+    problem = send_back(client, container, staff, amount=301)
     assert_problem(problem, 422, "refund_too_large", field="amount", says="300")
     [row] = listed(client, staff, "/v1/admin/pledges")["items"]
     assert (row["payments"], row["paid_total"]) == (1, 300)
-    assert send_back(client, desk, staff).json["amount"] == 300
-    assert_problem(send_back(client, desk, staff), 409, "illegal_move")
+    assert send_back(client, container, staff).json["amount"] == 300
+    assert_problem(send_back(client, container, staff), 409, "illegal_move")
     [row] = listed(client, staff, "/v1/admin/pledges")["items"]
     assert (row["payments"], row["paid_total"], row["status"]) == (0, 0, "refunded")
     [payment] = listed(client, staff, f"/v1/admin/pledges/{pledge}/payments")["items"]
@@ -82,12 +82,14 @@ def test_a_part_goes_back_and_then_no_more_than_is_left(
     assert summary["ledger"] == [{"currency": "USD", "received": 500, "refunded": 500, "disputed": 0}]
 
 
-def test_a_key_is_for_one_refund(client: FlaskClient, desk: Desk, shop: Shop, staff: dict[str, str]) -> None:
+def test_a_key_is_for_one_refund(
+    client: FlaskClient, container: Container, shop: Shop, staff: dict[str, str]
+) -> None:
     given(shop)
     key = a_key()
-    send_back(client, desk, staff, key=key, amount=100)
-    assert_problem(send_back(client, desk, staff, key=key, amount=101), 422, "idempotency_key_reused")
-    no_key = client.post(f"/v1/admin/payments/{the_payment(desk).id}/refund", headers=staff, json={})
+    send_back(client, container, staff, key=key, amount=100)
+    assert_problem(send_back(client, container, staff, key=key, amount=101), 422, "idempotency_key_reused")
+    no_key = client.post(f"/v1/admin/payments/{the_payment(container).id}/refund", headers=staff, json={})
     assert_problem(no_key, 400, "idempotency_key_required")
     unknown = client.post(
         f"/v1/admin/payments/{uuid.uuid4()}/refund", headers=staff | {"Idempotency-Key": a_key()}, json={}
@@ -96,20 +98,20 @@ def test_a_key_is_for_one_refund(client: FlaskClient, desk: Desk, shop: Shop, st
 
 
 def test_a_refund_that_stripe_was_too_busy_for_is_finished_by_the_same_request(
-    client: FlaskClient, desk: Desk, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
+    client: FlaskClient, container: Container, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
     given(shop)
     key = a_key()
     stripe.faults.reset("POST /v1/refunds", after_effect=True, times=5)
-    assert_problem(send_back(client, desk, staff, key=key), 503, "payments_unavailable")
+    assert_problem(send_back(client, container, staff, key=key), 503, "payments_unavailable")
     stripe.faults.clear()
-    desk.clock.advance(minutes=10)
-    assert send_back(client, desk, staff, key=key).json["status"] == RefundStatus.SUCCEEDED
+    container.clock.advance(minutes=10)
+    assert send_back(client, container, staff, key=key).json["status"] == RefundStatus.SUCCEEDED
     assert len(stripe.account.all("refund")) == 1
 
 
 def test_staff_end_a_pledge_once_and_its_reader_is_told(
-    client: FlaskClient, desk: Desk, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
+    client: FlaskClient, container: Container, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
     pledge = given(shop, Frequency.MONTHLY)
     for _ in range(2):
@@ -118,7 +120,7 @@ def test_staff_end_a_pledge_once_and_its_reader_is_told(
     shop.keep(*stripe.events)
     assert "parked" not in shop.work()
     assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.CANCELLED
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         said = session.scalars(select(AuditEntry.action).where(AuditEntry.action == "cancel_pledge")).all()
     assert len(said) == 2
 
@@ -131,10 +133,10 @@ def test_a_gift_that_does_not_recur_cannot_be_ended(
 
 
 def test_an_event_that_contradicts_the_books_is_parked_with_its_reason_and_applied_again(
-    client: FlaskClient, desk: Desk, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
+    client: FlaskClient, container: Container, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
     opened = shop.open(Frequency.ONCE, amount=500)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE pledges SET currency = 'EUR'")
     stripe.pay(shop.session_of(opened), email=READER)
     shop.keep(*stripe.events)
@@ -144,7 +146,7 @@ def test_an_event_that_contradicts_the_books_is_parked_with_its_reason_and_appli
     assert event["pledge"] == str(opened.id)
     apply = f"/v1/admin/events/{event['id']}/apply"
     assert client.post(apply, headers=staff).json["status"] == EventStatus.PARKED
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE pledges SET currency = 'USD'")
     assert client.post(apply, headers=staff).json["status"] == EventStatus.APPLIED
     assert_problem(client.post(apply, headers=staff), 409, "illegal_move")
@@ -152,11 +154,11 @@ def test_an_event_that_contradicts_the_books_is_parked_with_its_reason_and_appli
     assert shop.books(opened.id)["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
-def test_an_erased_reader_is_in_no_event_any_more(desk: Desk, shop: Shop) -> None:
+def test_an_erased_reader_is_in_no_event_any_more(container: Container, shop: Shop) -> None:
     given(shop)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         assert session.scalars(select(GatewayEvent.payload).where(GatewayEvent.pledge_id.is_not(None))).all()
-        erase_supporter(session, READER, now=desk.clock())
-    with desk.database.reading() as session:
+        erase_supporter(session, READER, now=container.clock())
+    with container.database.reading() as session:
         kept = session.scalars(select(GatewayEvent.payload).where(GatewayEvent.payload.is_not(None))).all()
     assert not [payload for payload in kept if READER in payload]

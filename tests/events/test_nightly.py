@@ -10,11 +10,11 @@ from sqlalchemy import select
 from jobs.reconcile import reconcile
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.gateway_event import GatewayEvent, Reconciliation
-from service.desk import Desk
+from service.desk import Container
 from service.domain.events.reconciling import is_due
 from service.domain.keeping.key_rotation import rotate_keys
 from service.domain.ports import GatewayUnavailable
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.conftest import settings_for
 from tests.events.shop import SECRET, Shop
 from tests.jobs.posts import told_to_stop
@@ -29,20 +29,20 @@ def at(day: int, time: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(f"2026-11-{day:02}T{time}+00:00")
 
 
-def compared(desk: Desk, until: datetime.datetime) -> None:
+def compared(container: Container, until: datetime.datetime) -> None:
     """Write down that a comparison was made."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.merge(Reconciliation(gateway="stripe", reconciled_until=until))
 
 
-def cursor(desk: Desk) -> datetime.datetime | None:
-    with desk.database.reading() as session:
+def cursor(container: Container) -> datetime.datetime | None:
+    with container.database.reading() as session:
         return session.scalar(select(Reconciliation.reconciled_until))
 
 
-def sources(desk: Desk) -> dict[str, str]:
+def sources(container: Container) -> dict[str, str]:
     """Return by which way each event reached us."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.source)).all())
 
 
@@ -66,92 +66,94 @@ def give(shop: Shop, key: str) -> dict[str, Any]:
     ],
 )
 def test_one_comparison_is_due_each_night_at_three_utc(
-    desk: Desk, last: datetime.datetime, now: datetime.datetime, due: bool
+    container: Container, last: datetime.datetime, now: datetime.datetime, due: bool
 ) -> None:
-    compared(desk, last)
-    with desk.database.reading() as session:
+    compared(container, last)
+    with container.database.reading() as session:
         assert is_due(session, "stripe", now=now) == due
         assert is_due(session, "another", now=now)
 
 
-def test_what_no_webhook_told_is_found_once_a_night_and_reported(shop: Shop, desk: Desk) -> None:
+def test_what_no_webhook_told_is_found_once_a_night_and_reported(shop: Shop, container: Container) -> None:
     told, untold = give(shop, "told"), give(shop, "untold")
     shop.keep(told)
     shop.work()
-    assert reconcile(desk, GO_ON) == {"seen": 2, "not_told": 1, "applied": 1}
-    assert sources(desk) == {told["id"]: "webhook", untold["id"]: "reconciler"}
-    assert [total.received for total in shop.books(_pledge_of(desk, untold))["totals"]] == [1000]
-    assert cursor(desk) == desk.clock()
+    assert reconcile(container, GO_ON) == {"seen": 2, "not_told": 1, "applied": 1}
+    assert sources(container) == {told["id"]: "webhook", untold["id"]: "reconciler"}
+    assert [total.received for total in shop.books(_pledge_of(container, untold))["totals"]] == [1000]
+    assert cursor(container) == container.clock()
     # Until the next night the job only looks for what was begun and not done.
-    desk.clock.now = at(24, "02:59:00")
-    assert reconcile(desk, GO_ON) == {}
-    assert cursor(desk) == at(23, "09:30:00")
-    desk.clock.now = at(24, "03:00:00")
-    assert reconcile(desk, GO_ON) == {"seen": 2, "not_told": 0}
+    container.clock.now = at(24, "02:59:00")
+    assert reconcile(container, GO_ON) == {}
+    assert cursor(container) == at(23, "09:30:00")
+    container.clock.now = at(24, "03:00:00")
+    assert reconcile(container, GO_ON) == {"seen": 2, "not_told": 0}
 
 
 def test_the_next_comparison_begins_a_day_before_where_the_last_one_was(
-    shop: Shop, desk: Desk, stripe: FakeStripe
+    shop: Shop, container: Container, stripe: FakeStripe
 ) -> None:
-    clock = desk.clock
+    clock = container.clock
     clock.now = at(22, "03:59:00")
     too_old = give(shop, "too old")
     clock.now = at(22, "04:00:00")
     just_in = give(shop, "just in")
     clock.now = at(24, "03:00:00")
-    compared(desk, at(23, "04:00:00"))
-    assert reconcile(desk, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
-    assert set(sources(desk)) == {just_in["id"]}
+    compared(container, at(23, "04:00:00"))
+    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+    assert set(sources(container)) == {just_in["id"]}
     assert too_old["id"] in [event["id"] for event in stripe.events]
 
 
-def test_the_first_comparison_looks_as_far_back_as_stripe_remembers(shop: Shop, desk: Desk) -> None:
+def test_the_first_comparison_looks_as_far_back_as_stripe_remembers(shop: Shop, container: Container) -> None:
     event = give(shop, "long ago")
-    desk.clock.advance(days=29)
-    assert reconcile(desk, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
-    assert shop.books(_pledge_of(desk, event))["pledge"]["status"] == PledgeStatus.COMPLETED
+    container.clock.advance(days=29)
+    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+    assert shop.books(_pledge_of(container, event))["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
-def test_while_stripe_is_away_the_next_comparison_begins_where_this_one_did(shop: Shop, desk: Desk) -> None:
+def test_while_stripe_is_away_the_next_comparison_begins_where_this_one_did(
+    shop: Shop, container: Container
+) -> None:
     give(shop, "given")
-    compared(desk, at(22, "09:00:00"))
+    compared(container, at(22, "09:00:00"))
     shop.stripe.faults.respond(503, times=2)
     with pytest.raises(GatewayUnavailable):
-        reconcile(desk, GO_ON)
-    assert cursor(desk) == at(22, "09:00:00")
-    assert reconcile(desk, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+        reconcile(container, GO_ON)
+    assert cursor(container) == at(22, "09:00:00")
+    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
 
 
-def test_a_comparison_that_was_stopped_is_made_again(shop: Shop, desk: Desk) -> None:
+def test_a_comparison_that_was_stopped_is_made_again(shop: Shop, container: Container) -> None:
     give(shop, "given")
-    assert reconcile(desk, told_to_stop()) == {"seen": 1, "not_told": 1}
-    assert cursor(desk) is None
-    assert reconcile(desk, GO_ON) == {"seen": 1, "not_told": 0, "applied": 1}
+    assert reconcile(container, told_to_stop()) == {"seen": 1, "not_told": 1}
+    assert cursor(container) is None
+    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 0, "applied": 1}
 
 
 def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(
-    shop: Shop, desk: Desk, migrated_database: str
+    shop: Shop, container: Container, migrated_database: str
 ) -> None:
     def with_keys(*keys: str) -> Shop:
         stripe = {"STRIPE_SECRET_KEY": KEY, "STRIPE_WEBHOOK_SECRET": SECRET, "STRIPE_API_BASE": shop.stripe.url}
         settings = settings_for(migrated_database, SECRET_KEYS=",".join(keys), GATEWAY="stripe", **stripe)
-        return Shop(build_desk(settings, clock=desk.clock), shop.stripe)
+        return Shop(build_container(settings, clock=container.clock), shop.stripe)
 
     before, between, after = with_keys(OLD), with_keys(NEW, OLD), with_keys(NEW)
     try:
         event = give(before, "given")
         before.keep(event)
-        done = rotate_keys(between.desk.database.transaction, clock=desk.clock)
+        done = rotate_keys(between.container.database.transaction, clock=container.clock)
         assert (done.rotated, done.unreadable) == (1, ())
-        with after.desk.database.reading() as session:
+        with after.container.database.reading() as session:
             assert event["id"] in session.scalars(select(GatewayEvent.payload)).one()
         assert after.work() == {"applied": 1}
-        assert rotate_keys(between.desk.database.transaction, clock=desk.clock).rotated == 0
+        assert rotate_keys(between.container.database.transaction, clock=container.clock).rotated == 0
     finally:
         for shop_with_keys in (before, between, after):
-            shop_with_keys.desk.database.engine.dispose()
+            shop_with_keys.container.database.engine.dispose()
 
 
-def _pledge_of(desk: Desk, event: dict[str, Any]) -> Any:
-    with desk.database.reading() as session:
+def _pledge_of(container: Container, event: dict[str, Any]) -> Any:
+    with container.database.reading() as session:
         return session.scalars(select(GatewayEvent.pledge_id).where(GatewayEvent.reference == event["id"])).one()

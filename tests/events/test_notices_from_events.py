@@ -15,7 +15,7 @@ from schemas.vocabulary import Frequency, NoticeKind, PaymentStatus
 from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
-from service.desk import Desk
+from service.desk import Container
 from tests.conftest import PUBLIC_URL
 from tests.events.shop import Shop
 from tests.jobs.notices import run as send
@@ -25,15 +25,15 @@ GO_ON = threading.Event()
 READER = "ada@news.example"
 
 
-def notices(desk: Desk, kind: NoticeKind) -> list[Notice]:
+def notices(container: Container, kind: NoticeKind) -> list[Notice]:
     """Return the notices of a kind, the oldest first."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return list(session.scalars(select(Notice).where(Notice.kind == kind).order_by(Notice.id)))
 
 
-def mails(desk: Desk) -> list[str]:
+def mails(container: Container) -> list[str]:
     """Return what the mails that left say, the oldest first."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         kept = session.scalars(select(OutboxMail.message).order_by(OutboxMail.id)).all()
     parsed = [message_from_string(mail, policy=modern) for mail in kept]
     assert {mail["To"].addresses[0].addr_spec for mail in parsed} <= {READER}
@@ -55,64 +55,66 @@ def of_kind(events: list[StripeJson], kind: str) -> StripeJson:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(("checkout.session.completed", "invoice.paid"))))
 def test_a_payment_has_one_receipt_whether_its_reader_is_known_before_or_after_it(
-    shop: Shop, desk: Desk, order: tuple[str, str]
+    shop: Shop, container: Container, order: tuple[str, str]
 ) -> None:
     opened = shop.open()
     shop.stripe.pay(shop.session_of(opened), email=READER)
     for kind in order:
         shop.keep(of_kind(shop.stripe.events, kind))
         shop.work()
-    [receipt] = notices(desk, NoticeKind.RECEIPT)
-    with desk.database.reading() as session:
+    [receipt] = notices(container, NoticeKind.RECEIPT)
+    with container.database.reading() as session:
         assert receipt.payment_id == session.scalars(select(Payment.id)).one()
     shop.keep(*shop.stripe.events)
     shop.work_until_nothing_waits()
-    assert len(notices(desk, NoticeKind.RECEIPT)) == 1
+    assert len(notices(container, NoticeKind.RECEIPT)) == 1
 
 
-def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(shop: Shop, desk: Desk) -> None:
+def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(
+    shop: Shop, container: Container
+) -> None:
     subscription = begin(shop)
     shop.stripe.fail_renewal(subscription)
     shop.stripe.retry_successfully(subscription)
     shop.stripe.renew(subscription)
     shop.work_until_nothing_waits()
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         rows = session.execute(select(Payment.id, Payment.status)).all()
     assert sorted(status.value for _, status in rows) == ["failed", "succeeded", "succeeded", "succeeded"]
     came = {payment_id for payment_id, status in rows if status != PaymentStatus.FAILED}
-    receipts = notices(desk, NoticeKind.RECEIPT)
+    receipts = notices(container, NoticeKind.RECEIPT)
     assert len(receipts) == 3
     assert {receipt.payment_id for receipt in receipts} == came
 
 
-def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(shop: Shop, desk: Desk) -> None:
+def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(shop: Shop, container: Container) -> None:
     subscription = begin(shop)
     shop.stripe.fail_renewal(subscription)
     shop.work()
-    told = [len(notices(desk, NoticeKind.MISSED))]
+    told = [len(notices(container, NoticeKind.MISSED))]
     for _ in range(3):
         shop.stripe.fail_retry(subscription)
         shop.work()
-        told.append(len(notices(desk, NoticeKind.MISSED)))
+        told.append(len(notices(container, NoticeKind.MISSED)))
     assert told == [1, 2, 3, 3]
-    assert all(notice.falls_on is not None for notice in notices(desk, NoticeKind.MISSED))
-    assert notices(desk, NoticeKind.ENDED) == []
+    assert all(notice.falls_on is not None for notice in notices(container, NoticeKind.MISSED))
+    assert notices(container, NoticeKind.ENDED) == []
     shop.stripe.exhaust_retries(subscription)
     shop.work_until_nothing_waits()
     shop.stripe.resend(*shop.stripe.events)
     shop.work_until_nothing_waits()
-    assert len(notices(desk, NoticeKind.MISSED)) == 3
-    assert len(notices(desk, NoticeKind.ENDED)) == 1
+    assert len(notices(container, NoticeKind.MISSED)) == 3
+    assert len(notices(container, NoticeKind.ENDED)) == 1
 
 
-def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, desk: Desk) -> None:
+def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, container: Container) -> None:
     subscription = begin(shop)
     for _ in range(2):
         shop.stripe.fail_renewal(subscription)
         shop.work()
         shop.stripe.retry_successfully(subscription)
         shop.work()
-    first, second = notices(desk, NoticeKind.MISSED)
+    first, second = notices(container, NoticeKind.MISSED)
     assert first.about.endswith("#1")
     assert second.about.endswith("#1")
     assert first.about != second.about
@@ -122,27 +124,29 @@ def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, desk: Desk) 
     ("frequency", "told"), [(Frequency.ANNUAL, 1), (Frequency.MONTHLY, 0)], ids=["annual", "monthly"]
 )
 def test_a_renewal_is_told_of_ahead_for_a_year_and_not_for_a_month(
-    shop: Shop, desk: Desk, frequency: Frequency, told: int
+    shop: Shop, container: Container, frequency: Frequency, told: int
 ) -> None:
     subscription = begin(shop, frequency)
     shop.stripe.emit_upcoming(subscription)
     shop.stripe.emit_upcoming(subscription)
     shop.work_until_nothing_waits()
     assert of_kind(shop.stripe.events, "invoice.upcoming")
-    assert [notice.falls_on.isoformat() for notice in notices(desk, NoticeKind.RENEWAL)] == ["2027-11-23"] * told
+    assert [notice.falls_on.isoformat() for notice in notices(container, NoticeKind.RENEWAL)] == [
+        "2027-11-23"
+    ] * told
 
 
 def test_a_renewal_that_failed_ends_in_a_mail_that_leads_to_the_pledge_s_own_page(
-    shop: Shop, desk: Desk, client: FlaskClient
+    shop: Shop, container: Container, client: FlaskClient
 ) -> None:
     subscription = begin(shop)
-    send(desk)
-    [receipt] = mails(desk)
+    send(container)
+    [receipt] = mails(container)
     shop.stripe.fail_renewal(subscription)
-    assert notices(desk, NoticeKind.MISSED) == []
-    assert apply_gateway_events(desk, GO_ON)["applied"] > 0
-    send(desk)
-    first, missed = mails(desk)
+    assert notices(container, NoticeKind.MISSED) == []
+    assert apply_gateway_events(container, GO_ON)["applied"] > 0
+    send(container)
+    first, missed = mails(container)
     assert first == receipt
     assert "$5" in missed
     [link] = set(re.findall(rf"{PUBLIC_URL}(/p/\S+)", missed))
@@ -152,16 +156,16 @@ def test_a_renewal_that_failed_ends_in_a_mail_that_leads_to_the_pledge_s_own_pag
     assert READER not in page.text
 
 
-def test_a_payment_that_came_meanwhile_is_not_asked_for(shop: Shop, desk: Desk) -> None:
+def test_a_payment_that_came_meanwhile_is_not_asked_for(shop: Shop, container: Container) -> None:
     subscription = begin(shop)
     shop.stripe.fail_renewal(subscription)
     shop.work()
-    [missed] = notices(desk, NoticeKind.MISSED)
+    [missed] = notices(container, NoticeKind.MISSED)
     assert missed.status == "scheduled"
     shop.stripe.retry_successfully(subscription)
     shop.work()
-    send(desk)
-    [missed] = notices(desk, NoticeKind.MISSED)
+    send(container)
+    [missed] = notices(container, NoticeKind.MISSED)
     assert (missed.status, missed.reason) == ("skipped", "not_past_due")
-    assert [notice.status for notice in notices(desk, NoticeKind.RECEIPT)] == ["sent"] * 2
-    assert len(mails(desk)) == 2
+    assert [notice.status for notice in notices(container, NoticeKind.RECEIPT)] == ["sent"] * 2
+    assert len(mails(container)) == 2

@@ -11,7 +11,7 @@ from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
 from service.db.audit_entry import AuditEntry
 from service.db.gateway_event import GatewayEvent
 from service.db.payment import Payment
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from tests.api.wire import count
 from tests.clock import Clock
 from tests.command_line import assert_refused, mainstay
@@ -29,12 +29,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def run(desk: Desk, stripe: FakeStripe) -> Run:
+def run(container: Container, stripe: FakeStripe) -> Run:
     """Return what runs a command of this group on the shop's database."""
 
     def run(*arguments: str, **changes: str) -> Result:
         environment = {
-            "DATABASE_URL": desk.settings.database_url,
+            "DATABASE_URL": container.settings.database_url,
             "GATEWAY": "stripe",
             "STRIPE_SECRET_KEY": KEY,
             "STRIPE_WEBHOOK_SECRET": SECRET,
@@ -54,79 +54,83 @@ def told(shop: Shop, stripe: FakeStripe) -> list[StripeJson]:
     return [event for event in stripe.events if event["type"] in kinds]
 
 
-def id_of(desk: Desk, event: StripeJson) -> uuid.UUID:
-    with desk.database.reading() as session:
+def id_of(container: Container, event: StripeJson) -> uuid.UUID:
+    with container.database.reading() as session:
         return session.scalars(select(GatewayEvent.id).where(GatewayEvent.reference == event["id"])).one()
 
 
-def park(desk: Desk, event: StripeJson) -> None:
-    with desk.database.transaction() as session:
+def park(container: Container, event: StripeJson) -> None:
+    with container.database.transaction() as session:
         row = session.scalars(select(GatewayEvent).where(GatewayEvent.reference == event["id"])).one()
         row.status, row.reason = EventStatus.PARKED, "Somebody must look."
 
 
-def audited(desk: Desk) -> list[str]:
-    with desk.database.reading() as session:
+def audited(container: Container) -> list[str]:
+    with container.database.reading() as session:
         return list(session.scalars(select(AuditEntry.action)))
 
 
 def test_events_are_listed_the_latest_first_and_name_nobody(
-    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
+    shop: Shop, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
     paid, refunded = told
     shop.keep(paid)
     shop.work()
     shop.keep(refunded)
-    park(desk, refunded)
+    park(container, refunded)
     result = run("events")
     assert result.exit_code == 0
-    came = f"{desk.clock():%Y-%m-%dT%H:%M:%SZ}"
+    came = f"{container.clock():%Y-%m-%dT%H:%M:%SZ}"
     assert result.stdout == (
-        f"{came}  {refunded['id']}  charge.refunded  parked  {id_of(desk, refunded)}  Somebody must look.\n"
-        f"{came}  {paid['id']}  checkout.session.completed  applied  {id_of(desk, paid)}\n"
+        f"{came}  {refunded['id']}  charge.refunded  parked  {id_of(container, refunded)}  Somebody must look.\n"
+        f"{came}  {paid['id']}  checkout.session.completed  applied  {id_of(container, paid)}\n"
     )
     assert run("events", "--limit", "1").stdout == result.stdout.splitlines(keepends=True)[0]
 
 
 def test_only_those_that_are_asked_for_are_listed(
-    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
+    shop: Shop, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
     shop.keep(*told)
-    park(desk, told[1])
+    park(container, told[1])
     (line,) = run("events", "--status", "parked").stdout.splitlines()
     assert told[1]["id"] in line
     result = run("events", "--status", "waiting")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There is no such event.\n")
 
 
-def test_a_parked_event_is_applied_by_its_id(shop: Shop, desk: Desk, run: Run, told: list[StripeJson]) -> None:
+def test_a_parked_event_is_applied_by_its_id(
+    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+) -> None:
     shop.keep(told[0])
-    park(desk, told[0])
+    park(container, told[0])
     assert shop.work() == {}
-    result = run("apply", str(id_of(desk, told[0])))
+    result = run("apply", str(id_of(container, told[0])))
     assert (result.exit_code, result.stdout) == (0, f"{told[0]['id']} is applied.\n")
-    assert count(desk, Payment) == 1
-    assert audited(desk) == ["apply_event"]
+    assert count(container, Payment) == 1
+    assert audited(container) == ["apply_event"]
 
 
-def test_what_still_cannot_be_applied_says_why(shop: Shop, desk: Desk, run: Run, told: list[StripeJson]) -> None:
+def test_what_still_cannot_be_applied_says_why(
+    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+) -> None:
     shop.keep(told[1])
-    assert_refused(run("apply", str(id_of(desk, told[1]))), "It is waiting: Its payment is not in the books.")
+    assert_refused(run("apply", str(id_of(container, told[1]))), "It is waiting: Its payment is not in the books.")
 
 
 def test_what_was_applied_or_is_not_there_is_refused(
-    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
+    shop: Shop, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
     shop.keep(told[0])
     shop.work()
-    assert_refused(run("apply", str(id_of(desk, told[0]))), "applied already")
+    assert_refused(run("apply", str(id_of(container, told[0]))), "applied already")
     assert_refused(run("apply", str(uuid.uuid4())), "There is no event with this id.")
     assert_refused(run("apply", told[0]["id"]), "is not a valid UUID")
-    assert count(desk, Payment) == 1
+    assert count(container, Payment) == 1
 
 
 def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
-    shop: Shop, desk: Desk, run: Run, told: list[StripeJson]
+    shop: Shop, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
     shop.keep(told[0])
     result = run("reconcile")
@@ -134,26 +138,28 @@ def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
     first, *rest = result.stdout.splitlines()
     assert first == "Stripe tells of 2 events, of which no webhook told us 1."
     assert rest == ["       2  applied"]
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         pledge = session.scalars(select(GatewayEvent.pledge_id)).first()
     assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
     assert run("reconcile").stdout == "Stripe tells of 2 events, of which no webhook told us 0.\n"
-    assert audited(desk) == ["reconcile"] * 2
+    assert audited(container) == ["reconcile"] * 2
 
 
 def test_reconcile_without_stripe_s_answer_is_one_sentence_and_loses_nothing(
-    desk: Desk, run: Run, stripe: FakeStripe, told: list[StripeJson]
+    container: Container, run: Run, stripe: FakeStripe, told: list[StripeJson]
 ) -> None:
     stripe.faults.respond(503, times=2)
     assert_refused(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
-    assert audited(desk) == []
+    assert audited(container) == []
     assert run("reconcile").stdout.startswith(f"Stripe tells of {len(told)} events")
 
 
 @pytest.mark.parametrize("command", [("reconcile",), ("apply", str(uuid.uuid4()))], ids=["reconcile", "apply"])
-def test_without_stripe_both_say_which_setting_is_missing(run: Run, desk: Desk, command: tuple[str, ...]) -> None:
+def test_without_stripe_both_say_which_setting_is_missing(
+    run: Run, container: Container, command: tuple[str, ...]
+) -> None:
     assert_refused(run(*command, GATEWAY="sandbox", STRIPE_SECRET_KEY=""), "GATEWAY must be stripe")
-    assert audited(desk) == []
+    assert audited(container) == []
 
 
 @pytest.mark.parametrize("wrong", [("--status", "lost"), ("--limit", "0"), ("--limit", "ten")])

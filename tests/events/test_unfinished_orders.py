@@ -12,7 +12,7 @@ from schemas.vocabulary import Frequency, PledgeStatus, RefundStatus
 from service.db.base import new_id
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.events.finishing import LEFT_ALONE_FOR, finish_orders
 from service.domain.pledges.making import PledgeWish, make_pledge
@@ -24,15 +24,19 @@ MINUTE, SECOND = datetime.timedelta(minutes=1), datetime.timedelta(seconds=1)
 DAY = datetime.timedelta(days=1)
 
 
-def finish(desk: Desk) -> Counter[str]:
-    return finish_orders(desk.database.transaction, desk.gateway, links=desk.links, clock=desk.clock)
+def finish(container: Container) -> Counter[str]:
+    return finish_orders(
+        container.database.transaction, container.gateway, links=container.urls, clock=container.clock
+    )
 
 
-def begun(desk: Desk, **changes: Any) -> uuid.UUID:
+def begun(container: Container, **changes: Any) -> uuid.UUID:
     """Write a pledge down whose checkout was never opened, as before a crash; return its id."""
     wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
-    with desk.database.transaction() as session:
-        pledge = make_pledge(session, find_campaign(session, "default"), wish, gateway="stripe", now=desk.clock())
+    with container.database.transaction() as session:
+        pledge = make_pledge(
+            session, find_campaign(session, "default"), wish, gateway="stripe", now=container.clock()
+        )
         for name, value in changes.items():
             setattr(pledge, name, value)
         return pledge.id
@@ -55,13 +59,13 @@ def sessions(stripe: FakeStripe) -> int:
     ],
 )
 def test_running_request_is_left_alone_and_crashed_one_is_finished_for_a_day(
-    desk: Desk, stripe: FakeStripe, age: datetime.timedelta, *, is_finished: bool
+    container: Container, stripe: FakeStripe, age: datetime.timedelta, *, is_finished: bool
 ) -> None:
-    pledge = begun(desk)
-    desk.clock.now += age
-    assert finish(desk) == ({"checkouts": 1} if is_finished else {})
+    pledge = begun(container)
+    container.clock.now += age
+    assert finish(container) == ({"checkouts": 1} if is_finished else {})
     assert sessions(stripe) == int(is_finished)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert (session.get_one(Pledge, pledge).checkout_url is not None) == is_finished
 
 
@@ -79,11 +83,11 @@ def test_request_is_left_alone_for_longer_than_the_longest_gateway_call() -> Non
     ids=["another gateway's", "expired", "opened"],
 )
 def test_checkout_that_is_not_unfinished_is_not_opened(
-    desk: Desk, stripe: FakeStripe, changes: dict[str, Any]
+    container: Container, stripe: FakeStripe, changes: dict[str, Any]
 ) -> None:
-    begun(desk, **changes)
-    desk.clock.now += 2 * MINUTE
-    assert finish(desk) == {}
+    begun(container, **changes)
+    container.clock.now += 2 * MINUTE
+    assert finish(container) == {}
     assert sessions(stripe) == 0
 
 
@@ -97,18 +101,20 @@ def running(shop: Shop) -> uuid.UUID:
     return opened.id
 
 
-def want(desk: Desk, **changes: Any) -> None:
-    with desk.database.transaction() as session:
+def want(container: Container, **changes: Any) -> None:
+    with container.database.transaction() as session:
         session.execute(update(Pledge).values(**changes))
 
 
-def test_wished_end_and_amount_are_finished_once(desk: Desk, stripe: FakeStripe, running: uuid.UUID) -> None:
-    want(desk, wanted_minor=900)
-    assert finish(desk) == {"amounts": 1}
-    want(desk, cancel_requested_at=desk.clock())
-    assert finish(desk) == {"cancellations": 1}
-    assert finish(desk) == {}
-    with desk.database.reading() as session:
+def test_wished_end_and_amount_are_finished_once(
+    container: Container, stripe: FakeStripe, running: uuid.UUID
+) -> None:
+    want(container, wanted_minor=900)
+    assert finish(container) == {"amounts": 1}
+    want(container, cancel_requested_at=container.clock())
+    assert finish(container) == {"cancellations": 1}
+    assert finish(container) == {}
+    with container.database.reading() as session:
         pledge = session.get_one(Pledge, running)
     assert (pledge.amount_minor, pledge.status) == (900, PledgeStatus.CANCELLED)
     assert stripe.get(pledge.subscription_reference)["status"] == "canceled"
@@ -116,9 +122,11 @@ def test_wished_end_and_amount_are_finished_once(desk: Desk, stripe: FakeStripe,
 
 @pytest.mark.usefixtures("running")
 @pytest.mark.parametrize("changes", [{"gateway": "sandbox"}, {"status": PledgeStatus.CANCELLED}], ids=str)
-def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(desk: Desk, changes: dict[str, Any]) -> None:
-    want(desk, wanted_minor=900, cancel_requested_at=desk.clock(), **changes)
-    assert finish(desk) == {}
+def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(
+    container: Container, changes: dict[str, Any]
+) -> None:
+    want(container, wanted_minor=900, cancel_requested_at=container.clock(), **changes)
+    assert finish(container) == {}
 
 
 @pytest.mark.usefixtures("running")
@@ -132,12 +140,17 @@ def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(desk: Desk, cha
     ],
 )
 def test_only_a_requested_refund_of_this_gateway_is_ordered(
-    desk: Desk, stripe: FakeStripe, status: RefundStatus, gateway: str, *, is_finished: bool
+    container: Container, stripe: FakeStripe, status: RefundStatus, gateway: str, *, is_finished: bool
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         payment = session.scalars(select(Payment)).one()
-        fields = {"payment_id": payment.id, "amount_minor": 200, "currency": "USD", "created_at": desk.clock()}
+        fields = {
+            "payment_id": payment.id,
+            "amount_minor": 200,
+            "currency": "USD",
+            "created_at": container.clock(),
+        }
         session.add(Refund(id=new_id(), status=status, **fields))
         payment.gateway = gateway
-    assert finish(desk) == ({"refunds": 1} if is_finished else {})
+    assert finish(container) == ({"refunds": 1} if is_finished else {})
     assert len(stripe.account.all("refund")) == int(is_finished)

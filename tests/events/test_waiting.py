@@ -11,11 +11,11 @@ from schemas.vocabulary import EventStatus, PledgeStatus
 from service.db.audit_entry import AuditEntry
 from service.db.gateway_event import GatewayEvent
 from service.db.payment import Payment
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import IllegalMove
 from service.domain.events import working
 from service.domain.events.working import apply_again
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.api.wire import count
 from tests.command_line import mainstay
 from tests.conftest import settings_for
@@ -56,17 +56,17 @@ def paid(shop: Shop, stripe: FakeStripe) -> StripeJson:
     return told
 
 
-def event_of(desk: Desk) -> GatewayEvent:
-    with desk.database.reading() as session:
+def event_of(container: Container) -> GatewayEvent:
+    with container.database.reading() as session:
         return session.scalars(select(GatewayEvent)).one()
 
 
 def try_until_parked(shop: Shop) -> list[datetime.timedelta]:
     """Apply it whenever it is due, and not a second sooner; return how long it was left alone each time."""
-    clock, pauses = shop.desk.clock, []
+    clock, pauses = shop.container.clock, []
     for _ in range(20):
         shop.work()
-        event = event_of(shop.desk)
+        event = event_of(shop.container)
         if event.status == EventStatus.PARKED:
             return pauses
         pauses.append(event.retry_at - clock.now)
@@ -77,46 +77,50 @@ def try_until_parked(shop: Shop) -> list[datetime.timedelta]:
 
 
 @pytest.mark.usefixtures("refunded_too_early")
-def test_a_refund_whose_payment_never_comes_is_tried_twelve_times_and_then_parked(shop: Shop, desk: Desk) -> None:
+def test_a_refund_whose_payment_never_comes_is_tried_twelve_times_and_then_parked(
+    shop: Shop, container: Container
+) -> None:
     pauses = [pause.total_seconds() for pause in try_until_parked(shop)]
     assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
-    event = event_of(desk)
+    event = event_of(container)
     assert (event.attempts, event.reason) == (12, "Its payment is not in the books.")
-    desk.clock.advance(days=1)
+    container.clock.advance(days=1)
     assert shop.work() == {}
 
 
 @pytest.mark.usefixtures("refunded_too_early")
-def test_what_waits_is_applied_once_what_it_stands_on_came(shop: Shop, desk: Desk, stripe: FakeStripe) -> None:
+def test_what_waits_is_applied_once_what_it_stands_on_came(
+    shop: Shop, container: Container, stripe: FakeStripe
+) -> None:
     assert shop.work() == {"waiting": 1}
     shop.keep(*stripe.events)
     shop.work_until_nothing_waits()
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert set(session.scalars(select(GatewayEvent.status))) <= {EventStatus.APPLIED, EventStatus.IGNORED}
         assert session.scalars(select(Payment.status)).one() == "refunded"
 
 
 @pytest.mark.usefixtures("paid")
 def test_a_fault_of_ours_parks_an_event_after_five_tries_and_names_no_reader(
-    shop: Shop, desk: Desk, broken: pytest.MonkeyPatch
+    shop: Shop, container: Container, broken: pytest.MonkeyPatch
 ) -> None:
     assert [pause.total_seconds() for pause in try_until_parked(shop)] == [5, 10, 20, 40]
-    event = event_of(desk)
+    event = event_of(container)
     assert (event.attempts, event.reason) == (5, "A fault of the service: ZeroDivisionError.")
-    assert count(desk, Payment) == 0
+    assert count(container, Payment) == 0
     broken.undo()
-    desk.clock.advance(days=1)
+    container.clock.advance(days=1)
     assert shop.work() == {}
 
 
 def test_what_a_fault_parked_is_made_good_by_one_command(
-    shop: Shop, desk: Desk, paid: StripeJson, broken: pytest.MonkeyPatch
+    shop: Shop, container: Container, paid: StripeJson, broken: pytest.MonkeyPatch
 ) -> None:
     try_until_parked(shop)
-    event = event_of(desk)
+    event = event_of(container)
     assert event.pledge_id is not None
     broken.undo()
-    settings = desk.settings
+    settings = container.settings
     result = mainstay(
         "stripe",
         "apply",
@@ -129,47 +133,51 @@ def test_what_a_fault_parked_is_made_good_by_one_command(
     )
     assert (result.exit_code, result.stdout) == (0, f"{paid['id']} is applied.\n")
     assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.ACTIVE
-    assert count(desk, Payment) == 1
-    with desk.database.reading() as session:
+    assert count(container, Payment) == 1
+    with container.database.reading() as session:
         [entry] = session.scalars(select(AuditEntry))
     assert (entry.action, entry.details) == ("apply_event", {"event": str(event.id)})
-    assert (event_of(desk).attempts, event_of(desk).reason) == (0, None)
+    assert (event_of(container).attempts, event_of(container).reason) == (0, None)
 
 
 @pytest.mark.usefixtures("paid")
-def test_what_was_applied_is_not_applied_again_by_hand(shop: Shop, desk: Desk) -> None:
+def test_what_was_applied_is_not_applied_again_by_hand(shop: Shop, container: Container) -> None:
     shop.work()
     with pytest.raises(IllegalMove, match="applied already"):
-        apply_again(desk.database.transaction, desk.gateway_events, event_of(desk).id, clock=desk.clock)
-    assert count(desk, Payment) == 1
+        apply_again(
+            container.database.transaction, container.event_source, event_of(container).id, clock=container.clock
+        )
+    assert count(container, Payment) == 1
 
 
 def test_one_event_that_cannot_be_applied_keeps_no_other_from_it(
-    shop: Shop, desk: Desk, stripe: FakeStripe, refunded_too_early: StripeJson
+    shop: Shop, container: Container, stripe: FakeStripe, refunded_too_early: StripeJson
 ) -> None:
     stripe.pay(shop.session_of(shop.open(key="another")))
     last = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]
     shop.keep(last)
     assert shop.work() == {"waiting": 1, "applied": 1}
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         found = dict(session.execute(select(GatewayEvent.reference, GatewayEvent.status)).all())
     assert found == {refunded_too_early["id"]: EventStatus.WAITING, last["id"]: EventStatus.APPLIED}
 
 
 @pytest.mark.usefixtures("refunded_too_early")
 def test_while_stripe_is_away_an_event_that_must_be_looked_up_costs_no_try(
-    shop: Shop, desk: Desk, stripe: FakeStripe
+    shop: Shop, container: Container, stripe: FakeStripe
 ) -> None:
     stripe.faults.respond(503, times=2)
     assert shop.work() == {"put_off": 1}
-    event = event_of(desk)
+    event = event_of(container)
     assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)
-    desk.clock.now = event.retry_at
+    container.clock.now = event.retry_at
     assert shop.work() == {"waiting": 1}
 
 
 @pytest.mark.usefixtures("paid")
-def test_an_event_under_a_lost_key_is_parked_and_says_so(shop: Shop, desk: Desk, migrated_database: str) -> None:
+def test_an_event_under_a_lost_key_is_parked_and_says_so(
+    shop: Shop, container: Container, migrated_database: str
+) -> None:
     settings = settings_for(
         migrated_database,
         SECRET_KEYS="another-key-that-opens-nothing-0123456789",
@@ -178,8 +186,8 @@ def test_an_event_under_a_lost_key_is_parked_and_says_so(shop: Shop, desk: Desk,
         STRIPE_WEBHOOK_SECRET=SECRET,
         STRIPE_API_BASE=shop.stripe.url,
     )
-    other = build_desk(settings, clock=desk.clock)
+    other = build_container(settings, clock=container.clock)
     assert Shop(other, shop.stripe).work() == {"parked": 1}
     other.database.engine.dispose()
-    event = event_of(desk)
+    event = event_of(container)
     assert (event.attempts, event.reason) == (1, "No key opens what this event said.")

@@ -15,8 +15,8 @@ from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
 from service.app import create_app
 from service.db.gateway_event import GatewayEvent
 from service.db.payment import Payment
-from service.desk import Desk
-from service.wiring import build_desk
+from service.desk import Container
+from service.wiring import build_container
 from tests.api.wire import assert_problem, count
 from tests.conftest import settings_for
 from tests.events.shop import SECRET, Shop
@@ -32,7 +32,7 @@ def post(
     client: FlaskClient, shop: Shop, event: StripeJson, *, secret: str = SECRET, age: float = 0
 ) -> TestResponse:
     payload = payload_of(event)
-    signature = signed(payload, secret, shop.desk.clock().timestamp() - age)
+    signature = signed(payload, secret, shop.container.clock().timestamp() - age)
     return client.post(
         HOOK, data=payload, content_type="application/json", headers={"Stripe-Signature": signature}
     )
@@ -47,42 +47,46 @@ def paid(shop: Shop, stripe: FakeStripe) -> StripeJson:
 
 
 def test_an_event_is_stored_and_then_applied(
-    client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson
+    client: FlaskClient, container: Container, shop: Shop, paid: StripeJson
 ) -> None:
     answer = post(client, shop, paid)
     assert (answer.status_code, answer.json) == (200, {"stored": True})
-    assert count(desk, Payment) == 0
-    assert apply_gateway_events(desk, GO_ON) == {"applied": 1}
-    assert count(desk, Payment) == 1
-    with desk.database.reading() as session:
+    assert count(container, Payment) == 0
+    assert apply_gateway_events(container, GO_ON) == {"applied": 1}
+    assert count(container, Payment) == 1
+    with container.database.reading() as session:
         event = session.scalars(select(GatewayEvent)).one()
     assert (event.status, event.source, event.kind) == (EventStatus.APPLIED, "webhook", paid["type"])
     assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
-def test_what_an_event_says_lies_encrypted(client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson) -> None:
+def test_what_an_event_says_lies_encrypted(
+    client: FlaskClient, container: Container, shop: Shop, paid: StripeJson
+) -> None:
     post(client, shop, paid)
-    with desk.database.engine.connect() as connection:
+    with container.database.engine.connect() as connection:
         lying = bytes(connection.execute(text("SELECT payload FROM gateway_events")).scalar_one())
     assert paid["id"].encode() not in lying
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert paid["id"] in session.scalars(select(GatewayEvent.payload)).one()
 
 
-def test_fifty_deliveries_of_one_event_at_once_make_one_payment(desk: Desk, shop: Shop, paid: StripeJson) -> None:
-    app = create_app(desk)
+def test_fifty_deliveries_of_one_event_at_once_make_one_payment(
+    container: Container, shop: Shop, paid: StripeJson
+) -> None:
+    app = create_app(container)
 
     def deliver(_: int) -> int:
         return post(app.test_client(), shop, paid).status_code
 
     def work(_: int) -> None:
-        apply_gateway_events(desk, GO_ON)
+        apply_gateway_events(container, GO_ON)
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(deliver, range(50)))
         list(pool.map(work, range(4)))
     assert answers == [200] * 50
-    assert count(desk, GatewayEvent) == count(desk, Payment) == 1
+    assert count(container, GatewayEvent) == count(container, Payment) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,11 +95,11 @@ def test_fifty_deliveries_of_one_event_at_once_make_one_payment(desk: Desk, shop
     ids=["another secret", "old", "from the future"],
 )
 def test_what_does_not_prove_to_be_stripe_s_is_refused(
-    client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson, secret: str, age: float
+    client: FlaskClient, container: Container, shop: Shop, paid: StripeJson, secret: str, age: float
 ) -> None:
     assert_problem(post(client, shop, paid, secret=secret, age=age), 400, "invalid_signature")
     assert_problem(client.post(HOOK, data=b"{}"), 400, "invalid_signature")
-    assert count(desk, GatewayEvent) == 0
+    assert count(container, GatewayEvent) == 0
 
 
 def test_an_event_of_real_money_is_not_one_of_a_test(client: FlaskClient, shop: Shop, paid: StripeJson) -> None:
@@ -114,20 +118,20 @@ def test_an_event_may_be_a_mebibyte_and_nothing_else_may(
 
 
 def test_without_stripe_nothing_is_believed(migrated_database: str, shop: Shop, paid: StripeJson) -> None:
-    sandbox = build_desk(settings_for(migrated_database), clock=shop.desk.clock)
+    sandbox = build_container(settings_for(migrated_database), clock=shop.container.clock)
     assert_problem(post(create_app(sandbox).test_client(), shop, paid), 400, "invalid_signature")
     assert apply_gateway_events(sandbox, GO_ON) is None
     sandbox.database.engine.dispose()
 
 
 def test_payloads_are_forgotten_after_ninety_days_and_the_event_is_still_known(
-    client: FlaskClient, desk: Desk, shop: Shop, paid: StripeJson
+    client: FlaskClient, container: Container, shop: Shop, paid: StripeJson
 ) -> None:
     post(client, shop, paid)
     shop.work()
-    assert forget_event_payloads(desk, GO_ON) == {"forgotten": 0}
-    desk.clock.now += datetime.timedelta(days=90)
-    assert forget_event_payloads(desk, GO_ON) == {"forgotten": 1}
+    assert forget_event_payloads(container, GO_ON) == {"forgotten": 0}
+    container.clock.now += datetime.timedelta(days=90)
+    assert forget_event_payloads(container, GO_ON) == {"forgotten": 1}
     assert post(client, shop, paid).status_code == 200
     assert shop.work() == {}
-    assert count(desk, Payment) == 1
+    assert count(container, Payment) == 1

@@ -22,6 +22,6 @@ def sink() -> Iterator[FarSink]:
 
 
 @pytest.fixture
-def url(desk) -> str:
+def url(container) -> str:
     """Return the URL of the database that the workers share with the desk."""
-    return desk.settings.database_url
+    return container.settings.database_url

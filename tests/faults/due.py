@@ -11,7 +11,7 @@ from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 
 SUPPORTERS = "COPY supporters (id, email, email_hash, created_at) FROM STDIN"
 REMINDERS = (
@@ -31,14 +31,14 @@ def addresses(count: int) -> set[str]:
     return {address(number) for number in range(count)}
 
 
-def fill(desk: Desk, count: int, *, slug: str = "default", first: int = 0) -> list[uuid.UUID]:
+def fill(container: Container, count: int, *, slug: str = "default", first: int = 0) -> list[uuid.UUID]:
     """Store reminders of so many readers, each due by now, the first the longest; return their ids."""
-    keyring, now = desk.database.keyring, utc_now()
-    with desk.database.reading() as session:
+    keyring, now = container.database.keyring, utc_now()
+    with container.database.reading() as session:
         campaign_id = session.scalars(select(Campaign.id).where(Campaign.slug == slug)).one()
     people = {new_id(): address(number) for number in range(first, first + count)}
     ids = [new_id() for _ in people]
-    connection = desk.database.engine.raw_connection()
+    connection = container.database.engine.raw_connection()
     try:
         cursor: psycopg.Cursor = connection.cursor()
         with cursor.copy(SUPPORTERS) as copy:
@@ -60,23 +60,23 @@ def fill(desk: Desk, count: int, *, slug: str = "default", first: int = 0) -> li
     return ids
 
 
-def standing(desk: Desk) -> dict[str, int]:
+def standing(container: Container) -> dict[str, int]:
     """Return how many reminders stand where."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
 
 
-def is_quiet(desk: Desk) -> bool:
+def is_quiet(container: Container) -> bool:
     """Whether nothing is due, and nothing in anybody's hands."""
     due = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= utc_now()
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         query = select(Reminder.id).where(or_(Reminder.status == ReminderStatus.SENDING, and_(*due)))
         return session.scalar(query.limit(1)) is None
 
 
-def let_the_pauses_pass(desk: Desk) -> None:
+def let_the_pauses_pass(container: Container) -> None:
     """Make due what waits after a temporary failure: no test waits ten minutes."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         waiting = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at > utc_now()
         session.execute(update(Reminder).where(*waiting).values(due_at=utc_now()))

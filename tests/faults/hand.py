@@ -16,7 +16,7 @@ from jobs.books import Batch
 from jobs.carrier import Carrier
 from jobs.reminder_books import ReminderBooks
 from schemas.vocabulary import DeliveryOutcome
-from service.desk import Desk
+from service.desk import Container
 from service.domain.breaker import Breaker
 from service.domain.mail.claims import Claim
 from service.domain.mail.deliveries import Reply
@@ -117,8 +117,8 @@ class Gate:
 class SteppedBooks(ReminderBooks):
     """The books of reminders, which wait before each thing that they do; `reply` is not on record yet."""
 
-    def __init__(self, desk: Desk, stop: threading.Event, gate: Gate) -> None:
-        super().__init__(desk, stop)
+    def __init__(self, container: Container, stop: threading.Event, gate: Gate) -> None:
+        super().__init__(container, stop)
         self._gate = gate
         self.begun: Claim | None = None
         self.reply: Reply[Claim] | None = None
@@ -184,14 +184,14 @@ class SteppedMailer:
 class Hand:
     """One worker. `check` is called with each mail that is about to leave."""
 
-    def __init__(self, desk: Desk, post: Post, check: Callable[[Claim, ReminderLetter], None]) -> None:
-        self._desk, self._post, self._check = desk, post, check
+    def __init__(self, container: Container, post: Post, check: Callable[[Claim, ReminderLetter], None]) -> None:
+        self._container, self._post, self._check = container, post, check
         self.is_frozen = False
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         """Be a new process, none of whose runs has begun."""
-        self._desk = dataclasses.replace(self._desk, worker_id=uuid.uuid4(), breaker=Breaker())
+        self._container = dataclasses.replace(self._container, worker_id=uuid.uuid4(), smtp_breaker=Breaker())
         self._where: str | None = None
 
     @property
@@ -209,7 +209,7 @@ class Hand:
 
     def renew(self) -> None:
         """Show that it lives, as a worker does every few seconds."""
-        beat(self._desk, threading.Event())
+        beat(self._container, threading.Event())
 
     def crash(self) -> None:
         """End between any two steps; another worker starts in its place."""
@@ -229,9 +229,9 @@ class Hand:
     def _run(self) -> None:
         """Start a run, as the scheduler does, up to where it waits first."""
         stop, self._gate = threading.Event(), Gate()
-        self._books = SteppedBooks(self._desk, stop, self._gate)
+        self._books = SteppedBooks(self._container, stop, self._gate)
         self._mailer = SteppedMailer(self._gate, self._arrive)
-        carrier = Carrier(self._desk, self._mailer, self._books, stop)
+        carrier = Carrier(self._container, self._mailer, self._books, stop)
         self._thread = threading.Thread(target=self._carry, args=(carrier, self._gate), daemon=True)
         self._thread.start()
         self._where = self._gate.arrival()
@@ -259,7 +259,7 @@ class Hand:
             self._excuse(self._books.reply.claim)
 
     def _excuse(self, claim: Claim) -> None:
-        if not self._desk.settings.mail.holds_doubtful:
+        if not self._container.settings.mail.holds_doubtful:
             self._post.excuses[self._of(claim)] += 1
 
     @staticmethod

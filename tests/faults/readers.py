@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import DeliveryOutcome
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
@@ -56,9 +56,9 @@ class Wish:
 class Readers(RuleBasedStateMachine):
     """Readers who sign up, cancel, snooze and confirm, in any order."""
 
-    def __init__(self, desk: Desk, clock: Clock) -> None:
+    def __init__(self, container: Container, clock: Clock) -> None:
         super().__init__()
-        self.desk, self.clock = desk, clock
+        self.container, self.clock = container, clock
         self.post = Post()
         self.wishes: dict[tuple[str, str], Wish] = {}
 
@@ -72,7 +72,7 @@ class Readers(RuleBasedStateMachine):
         asked = ReminderWish(
             campaign=slug, email=address, months=1 if repeat else months, repeat=repeat, timezone=ZONES[address]
         )
-        with self.desk.database.transaction() as session:
+        with self.container.database.transaction() as session:
             set_reminder(session, find_campaign(session, slug), asked, now=self.clock())
             person = meet_supporter(session, address, now=self.clock())
             reminder = session.scalars(
@@ -88,7 +88,7 @@ class Readers(RuleBasedStateMachine):
     def cancel(self, who: tuple[str, str], work: Work) -> None:
         wish = self.wishes.get(who)
         if wish is not None:
-            with self.desk.database.transaction() as session:
+            with self.container.database.transaction() as session:
                 cancel_reminder(session, self.token(session, wish), now=self.clock())
             wish.is_wanted, wish.is_confirmed = False, who[1] != CAREFUL
         self.let_work(work)
@@ -97,7 +97,7 @@ class Readers(RuleBasedStateMachine):
     def snooze(self, who: tuple[str, str], work: Work) -> None:
         wish = self.wishes.get(who)
         if wish is not None and self.has_mail(wish):
-            with self.desk.database.transaction() as session:
+            with self.container.database.transaction() as session:
                 snooze_reminder(session, self.token(session, wish), months=1, now=self.clock())
                 wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
             wish.is_wanted = wish.is_confirmed = True
@@ -107,7 +107,7 @@ class Readers(RuleBasedStateMachine):
     def confirm(self, who: tuple[str, str], work: Work) -> None:
         wish = self.wishes.get(who)
         if wish is not None and wish.is_wanted and self.has_mail(wish):
-            with self.desk.database.transaction() as session:
+            with self.container.database.transaction() as session:
                 confirm_reminder(session, self.token(session, wish), now=self.clock())
                 if not wish.is_confirmed:
                     wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
@@ -118,4 +118,4 @@ class Readers(RuleBasedStateMachine):
         return any(row == wish.reminder_id for row, _ in self.post.copies)
 
     def token(self, session: Session, wish: Wish) -> str:
-        return reminder_token(self.desk.database.keyring, session.get_one(Reminder, wish.reminder_id))
+        return reminder_token(self.container.database.keyring, session.get_one(Reminder, wish.reminder_id))

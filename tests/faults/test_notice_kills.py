@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from schemas.vocabulary import NoticeKind, NoticeStatus
-from service.desk import Desk
+from service.desk import Container
 from tests.faults.scale import SCALE, say
 from tests.faults.sink import FarSink
 from tests.faults.workers import Workers
@@ -14,11 +14,11 @@ SEED = 20_261_123
 
 
 def test_every_receipt_arrives_and_at_most_one_extra_for_each_mail_in_hand(
-    desk: Desk, url: str, sink: FarSink, tmp_path: Path
+    container: Container, url: str, sink: FarSink, tmp_path: Path
 ) -> None:
     readers = {f"reader-{number}@news.example" for number in range(SCALE.receipts)}
     for reader in sorted(readers):
-        put(desk, NoticeKind.RECEIPT, to=reader)
+        put(container, NoticeKind.RECEIPT, to=reader)
     chance = random.Random(SEED)
     # Slow enough that the kills come while there is something left to do.
     sink.slow(0.02)
@@ -30,7 +30,7 @@ def test_every_receipt_arrives_and_at_most_one_extra_for_each_mail_in_hand(
                 workers.kill_one_with_a_mail_in_hand(chance)
             else:
                 workers.kill_any(chance)
-        workers.until(lambda: standing(desk) == {NoticeStatus.SENT: SCALE.receipts}, what="all to leave")
+        workers.until(lambda: standing(container) == {NoticeStatus.SENT: SCALE.receipts}, what="all to leave")
         log = workers.log
     report = sink.report()
     say(f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of 2 workers: {report.extras} extra")

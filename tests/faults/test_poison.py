@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from service.db.supporter import EMAIL
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import bearer, change_campaign, listed
 from tests.faults.due import addresses, fill, is_quiet, standing
 from tests.faults.scale import SCALE, say
@@ -18,55 +18,59 @@ from tests.faults.workers import Workers
 FORGED = "reader@news.example\r\nBcc: everybody@news.example"
 
 
-def alter_the_address(desk: Desk, reminder_id: UUID) -> None:
+def alter_the_address(container: Container, reminder_id: UUID) -> None:
     run(
-        desk,
+        container,
         "UPDATE supporters SET email = set_byte(email, 20, get_byte(email, 20) # 255) WHERE id = "
         "(SELECT supporter_id FROM reminders WHERE id = :id)",
         reminder_id,
     )
 
 
-def delete_the_campaign(desk: Desk, reminder_id: UUID) -> None:
-    change_campaign(desk, slug="gone")
+def delete_the_campaign(container: Container, reminder_id: UUID) -> None:
+    change_campaign(container, slug="gone")
     run(
-        desk,
+        container,
         "UPDATE reminders SET campaign_id = (SELECT id FROM campaigns WHERE slug = 'gone') WHERE id = :id",
         reminder_id,
     )
-    run(desk, "DELETE FROM campaigns WHERE slug = 'gone'", unchecked=True)
+    run(container, "DELETE FROM campaigns WHERE slug = 'gone'", unchecked=True)
 
 
-def break_the_words(desk: Desk, reminder_id: UUID) -> None:
-    change_campaign(desk, slug="broken")
-    run(desk, """UPDATE campaigns SET texts = '{"en": {"mail_subject": "Dear {nobody}"}}' WHERE slug = 'broken'""")
+def break_the_words(container: Container, reminder_id: UUID) -> None:
+    change_campaign(container, slug="broken")
     run(
-        desk,
+        container,
+        """UPDATE campaigns SET texts = '{"en": {"mail_subject": "Dear {nobody}"}}' WHERE slug =
+    'broken'""",
+    )
+    run(
+        container,
         "UPDATE reminders SET campaign_id = (SELECT id FROM campaigns WHERE slug = 'broken') WHERE id = :id",
         reminder_id,
     )
 
 
-def forge_the_address(desk: Desk, reminder_id: UUID) -> None:
-    forged = desk.database.keyring.encrypt(FORGED.encode(), context=EMAIL.context.encode())
+def forge_the_address(container: Container, reminder_id: UUID) -> None:
+    forged = container.database.keyring.encrypt(FORGED.encode(), context=EMAIL.context.encode())
     run(
-        desk,
+        container,
         "UPDATE supporters SET email = :forged WHERE id = (SELECT supporter_id FROM reminders WHERE id = :id)",
         reminder_id,
         forged=forged,
     )
 
 
-def forge_the_page(desk: Desk, reminder_id: UUID) -> None:
+def forge_the_page(container: Container, reminder_id: UUID) -> None:
     page = "https://news.example/\r\nBcc: everybody@news.example"
-    run(desk, "UPDATE reminders SET page_url = :page WHERE id = :id", reminder_id, page=page)
+    run(container, "UPDATE reminders SET page_url = :page WHERE id = :id", reminder_id, page=page)
 
 
-def lose_the_time_zone(desk: Desk, reminder_id: UUID) -> None:
-    run(desk, "UPDATE reminders SET timezone = 'Mars/Olympus' WHERE id = :id", reminder_id)
+def lose_the_time_zone(container: Container, reminder_id: UUID) -> None:
+    run(container, "UPDATE reminders SET timezone = 'Mars/Olympus' WHERE id = :id", reminder_id)
 
 
-POISONS: tuple[Callable[[Desk, UUID], None], ...] = (
+POISONS: tuple[Callable[[Container, UUID], None], ...] = (
     alter_the_address,
     delete_the_campaign,
     break_the_words,
@@ -79,26 +83,31 @@ NAME_OF_AN_ERROR = re.compile(r"\b\w+(Error|Exception)\b")
 
 
 def run(
-    desk: Desk, statement: str, reminder_id: UUID | None = None, *, unchecked: bool = False, **values: object
+    container: Container,
+    statement: str,
+    reminder_id: UUID | None = None,
+    *,
+    unchecked: bool = False,
+    **values: object,
 ) -> None:
     """Write to the tables behind everybody's back; `unchecked` even against their constraints."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         if unchecked:
             session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(text(statement), values if reminder_id is None else values | {"id": reminder_id})
 
 
 def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
-    desk: Desk, client, url: str, sink: FarSink, tmp_path: Path
+    container: Container, client, url: str, sink: FarSink, tmp_path: Path
 ) -> None:
-    staff = bearer(desk, "read")
-    ids = fill(desk, SCALE.poisoned)
+    staff = bearer(container, "read")
+    ids = fill(container, SCALE.poisoned)
     # They lie among the others, so that one which stopped a batch would take its neighbours with it.
     poisoned = ids[:: SCALE.poisoned // len(POISONS)][: len(POISONS)]
     for poison, reminder_id in zip(POISONS, poisoned, strict=True):
-        poison(desk, reminder_id)
+        poison(container, reminder_id)
     with Workers(1, url, sink, tmp_path / "log") as workers:
-        workers.until(lambda: is_quiet(desk), what="every reminder to be done with")
+        workers.until(lambda: is_quiet(container), what="every reminder to be done with")
         log = workers.log
     report = sink.report()
     items = {item["id"]: item for item in listed(client, staff, "/v1/admin/reminders", status="failed")["items"]}
@@ -107,7 +116,7 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     healthy = addresses(SCALE.poisoned) - {f"reader-{ids.index(one)}@news.example" for one in poisoned}
     assert set(report.copies) == healthy
     assert report.extras == 0
-    assert standing(desk) == {"sent": len(healthy), "failed": len(POISONS)}
+    assert standing(container) == {"sent": len(healthy), "failed": len(POISONS)}
     assert "bcc" not in report.header_names
     for reason in reasons.values():
         assert reason.startswith("could not be written: ")

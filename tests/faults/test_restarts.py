@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.commands.migrate import migrate_and_seed
-from service.desk import Desk
-from service.wiring import build_desk
+from service.desk import Container
+from service.wiring import build_container
 from tests.conftest import settings_for
 from tests.faults.due import addresses, fill, is_quiet, standing
 from tests.faults.scale import SCALE, say
@@ -27,17 +27,17 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def desk(server: PostgresServer) -> Iterator[Desk]:
-    desk = build_desk(settings_for(server.url))
-    migrate_and_seed(desk)
-    yield desk
-    desk.database.engine.dispose()
+def container(server: PostgresServer) -> Iterator[Container]:
+    container = build_container(settings_for(server.url))
+    migrate_and_seed(container)
+    yield container
+    container.database.engine.dispose()
 
 
 def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
-    server: PostgresServer, desk: Desk, url: str, sink: FarSink, tmp_path: Path
+    server: PostgresServer, container: Container, url: str, sink: FarSink, tmp_path: Path
 ) -> None:
-    fill(desk, SCALE.reminders)
+    fill(container, SCALE.reminders)
     sink.slow(0.01)
     with Workers(WORKERS, url, sink, tmp_path / "log") as workers:
         for number in range(SCALE.restarts):
@@ -50,13 +50,13 @@ def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
             sink.calm()
             workers.until(lambda: not sink.in_hand, what="the replies to be given")
             server.recover()
-        workers.until(lambda: is_quiet(desk), what="every reminder to be done with")
+        workers.until(lambda: is_quiet(container), what="every reminder to be done with")
         assert workers.all_live
     report = sink.report()
     say(
         f"{SCALE.reminders:,} due, {SCALE.restarts} crash(es) of PostgreSQL under {WORKERS} workers: "
         f"{len(report.copies):,} addresses have their mail, {report.extras} extra"
     )
-    assert standing(desk) == {"sent": SCALE.reminders}
+    assert standing(container) == {"sent": SCALE.reminders}
     assert set(report.copies) == addresses(SCALE.reminders)
     assert report.extras <= SCALE.restarts * WORKERS

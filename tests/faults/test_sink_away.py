@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from service.db.delivery import Delivery
-from service.desk import Desk
+from service.desk import Container
 from tests.faults.due import addresses, fill, is_quiet, let_the_pauses_pass, standing
 from tests.faults.scale import SCALE, say
 from tests.faults.sink import DROP, FarSink
@@ -16,9 +16,9 @@ WORKERS = 3
 
 
 def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
-    desk: Desk, url: str, sink: FarSink, tmp_path: Path
+    container: Container, url: str, sink: FarSink, tmp_path: Path
 ) -> None:
-    fill(desk, SCALE.away)
+    fill(container, SCALE.away)
     with Workers(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
         workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails")
         sink.close()
@@ -33,10 +33,10 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
         knocks, seconds_away = sink.connections - before, time.monotonic() - opened_at
         back_at = time.time()
         sink.calm()
-        workers.until(lambda: is_quiet(desk), what="the backlog to leave")
+        workers.until(lambda: is_quiet(container), what="the backlog to leave")
         after = sorted(at for _, _, at in sink.report().mails if at >= back_at)
-        let_the_pauses_pass(desk)
-        workers.until(lambda: is_quiet(desk), what="what was cut off to leave as well")
+        let_the_pauses_pass(container)
+        workers.until(lambda: is_quiet(container), what="what was cut off to leave as well")
     report = sink.report()
     seconds = after[-1] - after[0]
     rate = (len(after) - 1) / seconds
@@ -44,11 +44,11 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
         f"{SCALE.away:,} due, the mail server away for {SCALE.outage_seconds:.0f} s: {knocks} connections by "
         f"{WORKERS} workers meanwhile; {report.extras} extra, then {rate:.0f} mails/s of {SCALE.mail_rate}"
     )
-    assert standing(desk) == {"sent": SCALE.away}
+    assert standing(container) == {"sent": SCALE.away}
     assert set(report.copies) == addresses(SCALE.away)
     assert knocks <= WORKERS * (3 + seconds_away / 10)
     assert report.extras <= WORKERS
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         again = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.attempts > 1))
     # Only what was in somebody's hands when the line was cut has cost an attempt.
     assert again <= WORKERS

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from service.commands.migrate import migrate_and_seed
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.faults.scale import IN_FULL, SCALE, say
@@ -20,12 +20,12 @@ def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses
 ) -> None:
     url = f"sqlite:///{tmp_path / 'mainstay.db'}" if database == "sqlite" else migrated_database
     clock = Clock(BEGINNING)
-    desk = build_desk(settings_for(url), clock=clock)
-    migrate_and_seed(desk)
+    container = build_container(settings_for(url), clock=clock)
+    migrate_and_seed(container)
     walks = SCALE.walks if database == "sqlite" else SCALE.walks // 5
     try:
         run_state_machine_as_test(
-            lambda: Walk(desk, clock),
+            lambda: Walk(container, clock),
             settings=settings(
                 max_examples=walks,
                 stateful_step_count=SCALE.steps,
@@ -40,5 +40,5 @@ def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses
             ),
         )
     finally:
-        desk.database.engine.dispose()
+        container.database.engine.dispose()
     say(f"{walks:,} walks of up to {SCALE.steps} steps on {database}: none twice, none after a cancel, none lost")

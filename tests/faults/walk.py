@@ -48,16 +48,18 @@ class Walk(Readers):
     @initialize(holds_doubtful=st.booleans())
     def set_up(self, holds_doubtful: bool) -> None:
         self.clock.now = BEGINNING
-        with self.desk.database.transaction() as session:
+        with self.container.database.transaction() as session:
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(table))
             apply_campaign(session, read_terms(read_campaign_file(DEMO_CAMPAIGN)), now=BEGINNING)
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
-        change_campaign(self.desk, reminder=offer)
-        change_campaign(self.desk, slug=CAREFUL, reminder=offer | {"confirm": True})
-        mail = dataclasses.replace(self.desk.settings.mail, holds_doubtful=holds_doubtful)
-        self.desk = dataclasses.replace(self.desk, settings=dataclasses.replace(self.desk.settings, mail=mail))
-        self.workers = [Hand(self.desk, self.post, self.check_that_it_may_leave) for _ in range(2)]
+        change_campaign(self.container, reminder=offer)
+        change_campaign(self.container, slug=CAREFUL, reminder=offer | {"confirm": True})
+        mail = dataclasses.replace(self.container.settings.mail, holds_doubtful=holds_doubtful)
+        self.container = dataclasses.replace(
+            self.container, settings=dataclasses.replace(self.container.settings, mail=mail)
+        )
+        self.workers = [Hand(self.container, self.post, self.check_that_it_may_leave) for _ in range(2)]
         self.questions: set[Occurrence] = set()
         self.standing: Counter[ReminderStatus] = Counter()
         for who in READERS:
@@ -89,17 +91,17 @@ class Walk(Readers):
     @precondition(lambda self: self.standing[SENDING])
     @rule(work=WORK)
     def sweep(self, work: Work) -> None:
-        self.turn_the_clock(self.clock() + self.desk.lease)
-        return_lost_reminders(self.desk, threading.Event())
+        self.turn_the_clock(self.clock() + self.container.lease_duration)
+        return_lost_reminders(self.container, threading.Event())
         self.let_work(work)
 
     @precondition(lambda self: self.standing[FAILED])
     @rule(work=WORK)
     def send_the_failed_back(self, work: Work) -> None:
-        with self.desk.database.transaction() as session:
+        with self.container.database.transaction() as session:
             for reminder in session.scalars(select(Reminder).where(Reminder.status == FAILED)):
                 retry_reminder(session, reminder.id, now=self.clock())
-                if self.desk.settings.mail.holds_doubtful:
+                if self.container.settings.mail.holds_doubtful:
                     self.post.excuses[reminder.id, reminder.occurrence] += 1
         self.let_work(work)
 
@@ -110,7 +112,7 @@ class Walk(Readers):
 
     @invariant()
     def look_around(self) -> None:
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
         self.standing = Counter(dict(rows))
 
@@ -181,7 +183,7 @@ class Walk(Readers):
         return next(worker for worker in order if can(worker) and not worker.is_frozen)
 
     def next_due(self) -> datetime.datetime:
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             due = session.scalar(select(func.min(Reminder.due_at)).where(Reminder.status == SCHEDULED))
         return max(self.clock(), due or self.clock())
 
@@ -191,12 +193,12 @@ class Walk(Readers):
         for worker in self.workers:
             if not worker.is_frozen:
                 worker.renew()
-        with self.desk.database.transaction() as session:
+        with self.container.database.transaction() as session:
             forget_unconfirmed_reminders(session, now=now)
         self.look_for_the_forgotten()
 
     def look_for_the_forgotten(self) -> None:
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             kept = set(session.scalars(select(Reminder.id)))
         for who, wish in list(self.wishes.items()):
             if wish.reminder_id not in kept:
@@ -204,7 +206,7 @@ class Walk(Readers):
                 del self.wishes[who]
 
     def check_the_histories(self) -> None:
-        with self.desk.database.reading() as session:
+        with self.container.database.reading() as session:
             stands = dict(session.execute(select(Reminder.id, Reminder.status)).all())
             last: dict[uuid.UUID, ReminderStatus] = {}
             for move in session.scalars(select(ReminderMove).order_by(ReminderMove.id)):

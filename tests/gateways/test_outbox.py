@@ -4,40 +4,40 @@ import pytest
 from sqlalchemy import select
 
 from service.db.outbox_mail import OutboxMail
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from service.domain.ports import MailWithheld
 from service.gateways.letters import LetterWriter
 from service.gateways.outbox import OutboxMailer
 from tests.gateways.letters import letter, send
 
 
-def outbox(desk: Desk) -> OutboxMailer:
-    return OutboxMailer(desk.database, LetterWriter("The Paper <support@paper.example>", utc_now), utc_now)
+def outbox(container: Container) -> OutboxMailer:
+    return OutboxMailer(container.database, LetterWriter("The Paper <support@paper.example>", utc_now), utc_now)
 
 
-def test_a_mail_is_kept_once_however_often_it_is_sent(desk: Desk) -> None:
-    mailer = outbox(desk)
+def test_a_mail_is_kept_once_however_often_it_is_sent(container: Container) -> None:
+    mailer = outbox(container)
     mailer.open()
     for _ in range(3):
         assert send(mailer) == "250 kept in the outbox"
     send(mailer, message_id="<other@desk.test>")
     mailer.close()
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         kept = session.scalars(select(OutboxMail.message_id).order_by(OutboxMail.id)).all()
     assert kept == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
 
 
-def test_a_mail_that_may_not_leave_after_all_is_not_kept(desk: Desk) -> None:
-    mailer = outbox(desk)
+def test_a_mail_that_may_not_leave_after_all_is_not_kept(container: Container) -> None:
+    mailer = outbox(container)
     with pytest.raises(MailWithheld):
         mailer.send(mailer.write(letter()), may_leave=lambda: False)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalars(select(OutboxMail)).all() == []
 
 
-def test_what_is_kept_is_the_whole_mail_as_it_would_leave(desk: Desk) -> None:
-    mailer = outbox(desk)
+def test_what_is_kept_is_the_whole_mail_as_it_would_leave(container: Container) -> None:
+    mailer = outbox(container)
     mail = mailer.write(letter(to="jürgen@news.example", lang="ru"))
     mailer.send(mail)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalars(select(OutboxMail.message)).one().encode() == mail.content

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from service.commands.migrate import migrate_and_seed
-from service.desk import Desk
-from service.wiring import build_desk
+from service.desk import Container
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 
 
 @pytest.fixture
-def sqlite_desk(tmp_path: Path, clock: Clock) -> Iterator[Desk]:
+def sqlite_container(tmp_path: Path, clock: Clock) -> Iterator[Container]:
     """Return a desk on an SQLite file of its own, with the demo campaign."""
-    desk = build_desk(settings_for(f"sqlite:///{tmp_path / 'mainstay.db'}"), clock=clock)
-    migrate_and_seed(desk)
-    yield desk
-    desk.database.engine.dispose()
+    container = build_container(settings_for(f"sqlite:///{tmp_path / 'mainstay.db'}"), clock=clock)
+    migrate_and_seed(container)
+    yield container
+    container.database.engine.dispose()

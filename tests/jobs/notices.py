@@ -17,7 +17,7 @@ from service.db.notice import Notice
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.domain.breaker import Breaker
 from service.domain.notices.asking import put_notice
 from service.domain.supporters import meet_supporter
@@ -25,29 +25,29 @@ from tests.jobs.posts import READER, Post
 
 
 def put_pledge(
-    desk: Desk, *, to: str = READER, status: PledgeStatus = PledgeStatus.ACTIVE, **changes: Any
+    container: Container, *, to: str = READER, status: PledgeStatus = PledgeStatus.ACTIVE, **changes: Any
 ) -> uuid.UUID:
     """Store a monthly pledge of this reader's, without a mail about it; return its id."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         campaign = session.scalars(select(Campaign).where(Campaign.slug == "default")).one()
         row = {
             "id": new_id(),
             "campaign_id": campaign.id,
-            "supporter_id": meet_supporter(session, to, now=desk.clock()),
+            "supporter_id": meet_supporter(session, to, now=container.clock()),
             "status": status,
             "frequency": Frequency.MONTHLY,
             "amount_minor": 500,
             "currency": "USD",
             "lang": "en",
             "gateway": "stripe",
-            "created_at": desk.clock(),
+            "created_at": container.clock(),
         }
         session.add(Pledge(**(row | changes)))
         return (row | changes)["id"]
 
 
 def put(
-    desk: Desk,
+    container: Container,
     kind: NoticeKind,
     *,
     to: str = READER,
@@ -58,10 +58,10 @@ def put(
     paid_at: datetime.datetime | None = None,
 ) -> uuid.UUID:
     """Write down that a notice is to leave, with all that it is about; return its id."""
-    now = desk.clock()
+    now = container.clock()
     if kind != NoticeKind.SIGN_IN and pledge_id is None:
-        pledge_id = put_pledge(desk, to=to)
-    with desk.database.transaction() as session:
+        pledge_id = put_pledge(container, to=to)
+    with container.database.transaction() as session:
         supporter_id = meet_supporter(session, to, now=now)
         more: dict[str, Any] = {"pledge_id": pledge_id}
         if kind == NoticeKind.RECEIPT:
@@ -88,32 +88,32 @@ def put(
         return session.scalars(select(Notice.id).where(Notice.kind == kind, Notice.about == named)).one()
 
 
-def with_notice_post(desk: Desk, post: Post) -> Desk:
+def with_notice_post(container: Container, post: Post) -> Container:
     """Return the desk with another mailer for notices."""
-    return dataclasses.replace(desk, notice_mailer=post, breaker=Breaker())
+    return dataclasses.replace(container, notification_mailer=post, smtp_breaker=Breaker())
 
 
-def run(desk: Desk, post: Post | None = None) -> Mapping[str, int]:
+def run(container: Container, post: Post | None = None) -> Mapping[str, int]:
     """Run the job once, with another mailer if one is given; return what it counts."""
-    counts = send_notices(desk if post is None else with_notice_post(desk, post), threading.Event())
+    counts = send_notices(container if post is None else with_notice_post(container, post), threading.Event())
     assert counts is not None
     return counts
 
 
-def find(desk: Desk, notice_id: uuid.UUID) -> Notice:
+def find(container: Container, notice_id: uuid.UUID) -> Notice:
     """Return a notice as it stands."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.get_one(Notice, notice_id)
 
 
-def standing(desk: Desk) -> dict[str, int]:
+def standing(container: Container) -> dict[str, int]:
     """Return how many notices stand where."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status))
         return {status.value: count for status, count in rows}
 
 
-def change_pledge(desk: Desk, pledge_id: uuid.UUID, **values: Any) -> None:
+def change_pledge(container: Container, pledge_id: uuid.UUID, **values: Any) -> None:
     """Change a pledge past all rules."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Pledge).where(Pledge.id == pledge_id).values(values))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import DeliveryOutcome
 from service.db.reminder import Reminder, ReminderMove
-from service.desk import Desk
+from service.desk import Container
 from service.domain.breaker import Breaker
 from service.domain.mail.claims import Claim, claim_due_reminders
 from service.domain.mail.deliveries import Reply, begin_delivery, record_reply
@@ -63,15 +63,15 @@ class Post:
         return [letter.to for letter in self.letters]
 
 
-def with_post(desk: Desk, post: Post) -> Desk:
+def with_post(container: Container, post: Post) -> Container:
     """Return the desk with another mailer."""
-    return dataclasses.replace(desk, mailers=(post,), breaker=Breaker())
+    return dataclasses.replace(container, reminder_mailers=(post,), smtp_breaker=Breaker())
 
 
-def at_any_hour(desk: Desk) -> Desk:
+def at_any_hour(container: Container) -> Container:
     """Return the desk with late mails that do not wait for the morning."""
-    mail = dataclasses.replace(desk.settings.mail, keeps_hours=False)
-    return dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail))
+    mail = dataclasses.replace(container.settings.mail, keeps_hours=False)
+    return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
 
 def told_to_stop() -> threading.Event:
@@ -81,61 +81,66 @@ def told_to_stop() -> threading.Event:
     return stop
 
 
-def find(desk: Desk, reminder_id: object) -> Reminder:
+def find(container: Container, reminder_id: object) -> Reminder:
     """Return a reminder as it stands."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.get_one(Reminder, reminder_id)
 
 
-def history(desk: Desk, reminder_id: object) -> list[tuple[str, str]]:
+def history(container: Container, reminder_id: object) -> list[tuple[str, str]]:
     """Return every move of a reminder as (event, where it stood then)."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         moves = session.scalars(
             select(ReminderMove).where(ReminderMove.reminder_id == reminder_id).order_by(ReminderMove.id)
         )
         return [(move.event, move.to_status.value) for move in moves]
 
 
-def run(desk: Desk, post: Post | None = None) -> Mapping[str, int]:
+def run(container: Container, post: Post | None = None) -> Mapping[str, int]:
     """Run the job once, with another mailer if one is given; return what it counts."""
-    counts = send_reminders(desk if post is None else with_post(desk, post), threading.Event())
+    counts = send_reminders(container if post is None else with_post(container, post), threading.Event())
     assert counts is not None
     return counts
 
 
-def standing(desk: Desk) -> dict[str, int]:
+def standing(container: Container) -> dict[str, int]:
     """Return how many reminders stand where."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
 
 
-def claim_in(session: Session, desk: Desk, *, limit: int = 100) -> list[Claim]:
+def claim_in(session: Session, container: Container, *, limit: int = 100) -> list[Claim]:
     """Claim what is due, whatever the hour."""
     return claim_due_reminders(
-        session, worker=desk.worker_id, now=desk.clock(), limit=limit, lease=desk.lease, keep_hours=False
+        session,
+        worker=container.worker_id,
+        now=container.clock(),
+        limit=limit,
+        lease=container.lease_duration,
+        keep_hours=False,
     ).claims
 
 
-def begin(desk: Desk, claim: Claim) -> int:
+def begin(container: Container, claim: Claim) -> int:
     """Write down that a mail is about to leave; return which attempt it is."""
-    with desk.database.transaction() as session:
-        return begin_delivery(session, claim, now=desk.clock())
+    with container.database.transaction() as session:
+        return begin_delivery(session, claim, now=container.clock())
 
 
-def answer(desk: Desk, claim: Claim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
+def answer(container: Container, claim: Claim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
     """Write down what became of a mail."""
-    with desk.database.transaction() as session:
-        record_reply(session, Reply(claim, outcome, words), now=desk.clock())
+    with container.database.transaction() as session:
+        record_reply(session, Reply(claim, outcome, words), now=container.clock())
 
 
-def settle_all(desk: Desk, *claims: Claim, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
+def settle_all(container: Container, *claims: Claim, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
     """Settle claims by what is on record of them."""
-    with desk.database.transaction() as session:
-        return dict(settle(session, claims, rules=rules, now=desk.clock()))
+    with container.database.transaction() as session:
+        return dict(settle(session, claims, rules=rules, now=container.clock()))
 
 
-def give_back_lost(desk: Desk, *, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
+def give_back_lost(container: Container, *, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
     """Sweep up what was lost."""
-    with desk.database.transaction() as session:
-        return dict(return_lost_reminders(session, rules=rules, now=desk.clock()))
+    with container.database.transaction() as session:
+        return dict(return_lost_reminders(session, rules=rules, now=container.clock()))

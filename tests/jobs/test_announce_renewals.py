@@ -11,7 +11,7 @@ from jobs.announce_renewals import announce_renewals
 from schemas.vocabulary import Frequency, NoticeKind, PledgeStatus
 from service.db.notice import Notice
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.notices.renewals import announce_next_renewals
 from tests.api.wire import change_campaign
 from tests.clock import Clock
@@ -22,28 +22,28 @@ GO_ON = threading.Event()
 MOMENT = datetime.timedelta(microseconds=1)
 
 
-def annual(desk: Desk, *, days: int, **changes) -> uuid.UUID:
-    renews_at = desk.clock() + datetime.timedelta(days=days)
-    return put_pledge(desk, frequency=Frequency.ANNUAL, renews_at=renews_at, **changes)
+def annual(container: Container, *, days: int, **changes) -> uuid.UUID:
+    renews_at = container.clock() + datetime.timedelta(days=days)
+    return put_pledge(container, frequency=Frequency.ANNUAL, renews_at=renews_at, **changes)
 
 
 @pytest.mark.parametrize(("days", "leaves_after"), [(21, 5), (15, 0), (5, 0)])
 def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
-    desk: Desk, clock: Clock, days: int, leaves_after: int
+    container: Container, clock: Clock, days: int, leaves_after: int
 ) -> None:
-    annual(desk, days=days)
-    assert announce_renewals(desk, GO_ON) == {"announced": 1}
-    assert announce_renewals(desk, GO_ON) == {"announced": 0}
+    annual(container, days=days)
+    assert announce_renewals(container, GO_ON) == {"announced": 1}
+    assert announce_renewals(container, GO_ON) == {"announced": 0}
     post = Post()
     for _ in range(days):
-        run(desk, post)
+        run(container, post)
         if post.letters:
             break
         clock.advance(days=1)
     [letter] = post.letters
     assert (clock().date() - datetime.date(2026, 11, 23)).days in (leaves_after, leaves_after + 1)
     assert letter.falls_on == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
-    assert announce_renewals(desk, GO_ON) == {"announced": 0}
+    assert announce_renewals(container, GO_ON) == {"announced": 0}
 
 
 @pytest.mark.parametrize(
@@ -60,41 +60,41 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
     ],
     ids=str,
 )
-def test_what_does_not_renew_soon_is_not_announced(desk: Desk, changes: dict) -> None:
-    change_pledge(desk, annual(desk, days=15), **changes)
-    assert announce_renewals(desk, GO_ON) == {"announced": 0}
+def test_what_does_not_renew_soon_is_not_announced(container: Container, changes: dict) -> None:
+    change_pledge(container, annual(container, days=15), **changes)
+    assert announce_renewals(container, GO_ON) == {"announced": 0}
 
 
-def test_one_renewal_that_is_told_under_two_dates_is_told_once(desk: Desk) -> None:
-    pledge_id = annual(desk, days=10)
-    announce_renewals(desk, GO_ON)
-    put(desk, NoticeKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
+def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Container) -> None:
+    pledge_id = annual(container, days=10)
+    announce_renewals(container, GO_ON)
+    put(container, NoticeKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert len(post.letters) == 1
-    assert standing(desk) == {"sent": 1, "skipped": 1}
+    assert standing(container) == {"sent": 1, "skipped": 1}
 
 
 def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_is_at_home(
-    desk: Desk, clock: Clock
+    container: Container, clock: Clock
 ) -> None:
-    change_campaign(desk, timezone="Pacific/Auckland")
-    pledge_id = annual(desk, days=20)
+    change_campaign(container, timezone="Pacific/Auckland")
+    pledge_id = annual(container, days=20)
     # In Auckland it is noon on the 14th.
-    change_pledge(desk, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
-    announce_renewals(desk, GO_ON)
-    with desk.database.reading() as session:
+    change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
+    announce_renewals(container, GO_ON)
+    with container.database.reading() as session:
         notice = session.scalars(select(Notice)).one()
     assert (notice.falls_on, notice.about) == (datetime.date(2026, 12, 14), f"{pledge_id}:2026-12-14")
     # Fifteen days before at nine o'clock in Auckland.
     assert notice.due_at == datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC)
 
 
-def test_a_renewal_whose_morning_is_over_is_due_at_once(desk: Desk) -> None:
-    annual(desk, days=5)
-    announce_renewals(desk, GO_ON)
-    with desk.database.reading() as session:
-        assert session.scalars(select(Notice.due_at)).one() == desk.clock()
+def test_a_renewal_whose_morning_is_over_is_due_at_once(container: Container) -> None:
+    annual(container, days=5)
+    announce_renewals(container, GO_ON)
+    with container.database.reading() as session:
+        assert session.scalars(select(Notice.due_at)).one() == container.clock()
 
 
 @pytest.mark.parametrize(
@@ -107,40 +107,42 @@ def test_a_renewal_whose_morning_is_over_is_due_at_once(desk: Desk) -> None:
     ],
 )
 def test_what_renews_from_now_on_and_within_three_weeks_is_announced(
-    desk: Desk, renews_after: datetime.timedelta, announced: int
+    container: Container, renews_after: datetime.timedelta, announced: int
 ) -> None:
-    change_pledge(desk, annual(desk, days=1), renews_at=desk.clock() + renews_after)
-    assert announce_renewals(desk, GO_ON) == {"announced": announced}
+    change_pledge(container, annual(container, days=1), renews_at=container.clock() + renews_after)
+    assert announce_renewals(container, GO_ON) == {"announced": announced}
 
 
-def test_the_renewal_of_the_next_year_is_announced_as_well(desk: Desk, clock: Clock) -> None:
-    pledge_id = annual(desk, days=10)
-    announce_renewals(desk, GO_ON)
-    run(desk, Post())
+def test_the_renewal_of_the_next_year_is_announced_as_well(container: Container, clock: Clock) -> None:
+    pledge_id = annual(container, days=10)
+    announce_renewals(container, GO_ON)
+    run(container, Post())
     clock.advance(days=360)
-    change_pledge(desk, pledge_id, renews_at=clock() + datetime.timedelta(days=15))
+    change_pledge(container, pledge_id, renews_at=clock() + datetime.timedelta(days=15))
     post = Post()
-    assert announce_renewals(desk, GO_ON) == {"announced": 1}
-    run(desk, post)
+    assert announce_renewals(container, GO_ON) == {"announced": 1}
+    run(container, post)
     assert len(post.letters) == 1
 
 
 @pytest.mark.parametrize(("days_apart", "told"), [(30, 1), (31, 2)])
-def test_dates_at_most_thirty_days_apart_are_of_one_renewal(desk: Desk, days_apart: int, told: int) -> None:
-    pledge_id = put_pledge(desk, frequency=Frequency.ANNUAL)
+def test_dates_at_most_thirty_days_apart_are_of_one_renewal(
+    container: Container, days_apart: int, told: int
+) -> None:
+    pledge_id = put_pledge(container, frequency=Frequency.ANNUAL)
     first = datetime.date(2026, 12, 4)
     for falls_on in (first, first + datetime.timedelta(days=days_apart)):
-        put(desk, NoticeKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
+        put(container, NoticeKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert len(post.letters) == told
 
 
-def test_pledges_that_another_session_holds_are_announced_later(desk: Desk) -> None:
-    held, _ = annual(desk, days=10), annual(desk, days=11)
-    with desk.database.transaction() as session:
+def test_pledges_that_another_session_holds_are_announced_later(container: Container) -> None:
+    held, _ = annual(container, days=10), annual(container, days=11)
+    with container.database.transaction() as session:
         session.get_one(Pledge, held, with_for_update=True)
-        with desk.database.transaction() as other:
+        with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            assert announce_next_renewals(other, now=desk.clock()) == 1
-    assert announce_renewals(desk, GO_ON) == {"announced": 1}
+            assert announce_next_renewals(other, now=container.clock()) == 1
+    assert announce_renewals(container, GO_ON) == {"announced": 1}

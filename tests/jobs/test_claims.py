@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.claims import Claim, renew_leases
 from service.domain.mail.settling import refuse_letter
@@ -22,59 +22,61 @@ from tests.jobs.posts import answer, begin, claim_in, find, give_back_lost, hist
 MONTH = datetime.timedelta(days=32)
 
 
-def claim(desk: Desk, limit: int = 100) -> list[Claim]:
-    with desk.database.transaction() as session:
-        return claim_in(session, desk, limit=limit)
+def claim(container: Container, limit: int = 100) -> list[Claim]:
+    with container.database.transaction() as session:
+        return claim_in(session, container, limit=limit)
 
 
-def test_nothing_is_claimed_before_it_is_due(desk: Desk, clock: Clock) -> None:
-    due_at = find(desk, ask(desk, "a@news.example")).due_at
+def test_nothing_is_claimed_before_it_is_due(container: Container, clock: Clock) -> None:
+    due_at = find(container, ask(container, "a@news.example")).due_at
     clock.now = due_at - datetime.timedelta(microseconds=1)
-    assert claim(desk) == []
+    assert claim(container) == []
     clock.now = due_at
-    assert len(claim(desk)) == 1
+    assert len(claim(container)) == 1
 
 
 @pytest.mark.parametrize("late", [{"days": 3}, {"days": 400}, {"days": 3650}])
-def test_what_is_due_is_claimed_however_late(desk: Desk, clock: Clock, late: dict[str, float]) -> None:
-    ask(desk, "a@news.example")
+def test_what_is_due_is_claimed_however_late(container: Container, clock: Clock, late: dict[str, float]) -> None:
+    ask(container, "a@news.example")
     clock.now += MONTH
     clock.advance(**late)
-    assert len(claim(desk)) == 1
+    assert len(claim(container)) == 1
 
 
-def test_the_longest_due_are_claimed_first_in_batches(desk: Desk, clock: Clock) -> None:
+def test_the_longest_due_are_claimed_first_in_batches(container: Container, clock: Clock) -> None:
     asked = []
     for number in range(5):
-        asked.append(ask(desk, f"reader-{number}@news.example"))
+        asked.append(ask(container, f"reader-{number}@news.example"))
         clock.advance(days=1)
     clock.now += MONTH
-    claimed = [[one.reminder_id for one in claim(desk, limit=2)] for _ in range(4)]
+    claimed = [[one.reminder_id for one in claim(container, limit=2)] for _ in range(4)]
     assert claimed == [asked[:2], asked[2:4], asked[4:], []]
 
 
-def test_a_row_that_another_session_holds_is_passed_over_and_not_waited_for(desk: Desk, clock: Clock) -> None:
-    held, free = ask(desk, "a@news.example"), ask(desk, "b@news.example")
+def test_a_row_that_another_session_holds_is_passed_over_and_not_waited_for(
+    container: Container, clock: Clock
+) -> None:
+    held, free = ask(container, "a@news.example"), ask(container, "b@news.example")
     clock.now += MONTH
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.get_one(Reminder, held, with_for_update=True)
-        with desk.database.transaction() as other:
+        with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            claims = claim_in(other, desk, limit=10)
+            claims = claim_in(other, container, limit=10)
         assert [one.reminder_id for one in claims] == [free]
-    assert [one.reminder_id for one in claim(desk)] == [held]
+    assert [one.reminder_id for one in claim(container)] == [held]
 
 
-def test_two_workers_never_claim_the_same_reminder(desk: Desk, clock: Clock) -> None:
+def test_two_workers_never_claim_the_same_reminder(container: Container, clock: Clock) -> None:
     for number in range(60):
-        ask(desk, f"reader-{number}@news.example")
+        ask(container, f"reader-{number}@news.example")
     clock.now += MONTH
     start = threading.Barrier(4, timeout=60)
 
     def claim_until_none() -> list[Claim]:
         start.wait()
         mine: list[Claim] = []
-        while some := claim(desk, limit=3):
+        while some := claim(container, limit=3):
             mine += some
         return mine
 
@@ -84,127 +86,133 @@ def test_two_workers_never_claim_the_same_reminder(desk: Desk, clock: Clock) -> 
     assert len(claimed) == len(set(claimed)) == 60
 
 
-def test_a_lost_lease_is_returned_however_long_ago_it_was_lost(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, "a@news.example")
+def test_a_lost_lease_is_returned_however_long_ago_it_was_lost(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
-    claim(desk)
-    clock.now += desk.lease - datetime.timedelta(seconds=1)
-    assert give_back_lost(desk) == {}
+    claim(container)
+    clock.now += container.lease_duration - datetime.timedelta(seconds=1)
+    assert give_back_lost(container) == {}
     clock.advance(days=800)
-    assert give_back_lost(desk) == {"handed_back": 1}
-    assert find(desk, reminder_id).status == ReminderStatus.SCHEDULED
-    assert history(desk, reminder_id)[-1] == ("lose_lease", "scheduled")
-    assert len(claim(desk)) == 1
+    assert give_back_lost(container) == {"handed_back": 1}
+    assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
+    assert history(container, reminder_id)[-1] == ("lose_lease", "scheduled")
+    assert len(claim(container)) == 1
 
 
-def test_a_worker_that_shows_life_keeps_what_it_holds(desk: Desk, clock: Clock) -> None:
-    ask(desk, "a@news.example")
+def test_a_worker_that_shows_life_keeps_what_it_holds(container: Container, clock: Clock) -> None:
+    ask(container, "a@news.example")
     clock.now += MONTH
-    claim(desk)
+    claim(container)
     for _ in range(5):
-        clock.now += desk.lease - datetime.timedelta(seconds=1)
-        with desk.database.transaction() as session:
-            renew_leases(session, worker=desk.worker_id, now=clock(), lease=desk.lease)
-        assert give_back_lost(desk) == {}
-    with desk.database.transaction() as session:
-        renew_leases(session, worker=uuid.uuid4(), now=clock() + desk.lease, lease=desk.lease)
-    clock.now += desk.lease
-    assert give_back_lost(desk) == {"handed_back": 1}
+        clock.now += container.lease_duration - datetime.timedelta(seconds=1)
+        with container.database.transaction() as session:
+            renew_leases(session, worker=container.worker_id, now=clock(), lease=container.lease_duration)
+        assert give_back_lost(container) == {}
+    with container.database.transaction() as session:
+        renew_leases(
+            session, worker=uuid.uuid4(), now=clock() + container.lease_duration, lease=container.lease_duration
+        )
+    clock.now += container.lease_duration
+    assert give_back_lost(container) == {"handed_back": 1}
 
 
-def test_whoever_lost_the_lease_records_nothing_over_the_new_owner(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, "a@news.example")
+def test_whoever_lost_the_lease_records_nothing_over_the_new_owner(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
-    (lost,) = claim(desk)
-    begin(desk, lost)
-    clock.now += desk.lease
-    give_back_lost(desk)
-    (held,) = claim(desk)
+    (lost,) = claim(container)
+    begin(container, lost)
+    clock.now += container.lease_duration
+    give_back_lost(container)
+    (held,) = claim(container)
     with pytest.raises(LeaseLost):
-        begin(desk, lost)
-    assert begin(desk, held) == 2
+        begin(container, lost)
+    assert begin(container, held) == 2
     for outcome in DeliveryOutcome:
         with pytest.raises(LeaseLost):
-            answer(desk, lost, outcome)
-    with pytest.raises(LeaseLost), desk.database.transaction() as session:
+            answer(container, lost, outcome)
+    with pytest.raises(LeaseLost), container.database.transaction() as session:
         refuse_letter(session, lost, reason="x", now=clock())
-    assert settle_all(desk, lost) == {"lease_lost": 1}
-    assert find(desk, reminder_id).status == ReminderStatus.SENDING
-    answer(desk, held, DeliveryOutcome.ACCEPTED)
-    assert settle_all(desk, held) == {"sent": 1}
-    assert find(desk, reminder_id).status == ReminderStatus.SENT
+    assert settle_all(container, lost) == {"lease_lost": 1}
+    assert find(container, reminder_id).status == ReminderStatus.SENDING
+    answer(container, held, DeliveryOutcome.ACCEPTED)
+    assert settle_all(container, held) == {"sent": 1}
+    assert find(container, reminder_id).status == ReminderStatus.SENT
 
 
-def test_a_mail_that_was_accepted_after_its_lease_was_lost_is_not_sent_again(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, "a@news.example")
+def test_a_mail_that_was_accepted_after_its_lease_was_lost_is_not_sent_again(
+    container: Container, clock: Clock
+) -> None:
+    reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
-    (slow,) = claim(desk)
-    begin(desk, slow)
-    clock.now += desk.lease
-    assert give_back_lost(desk) == {"in_doubt": 1}
-    answer(desk, slow, DeliveryOutcome.ACCEPTED)
-    (held,) = claim(desk)
+    (slow,) = claim(container)
+    begin(container, slow)
+    clock.now += container.lease_duration
+    assert give_back_lost(container) == {"in_doubt": 1}
+    answer(container, slow, DeliveryOutcome.ACCEPTED)
+    (held,) = claim(container)
     with pytest.raises(LeaseLost):
-        begin(desk, held)
-    assert settle_all(desk, held) == {"sent": 1}
-    assert find(desk, reminder_id).status == ReminderStatus.SENT
+        begin(container, held)
+    assert settle_all(container, held) == {"sent": 1}
+    assert find(container, reminder_id).status == ReminderStatus.SENT
 
 
-def test_a_cancel_while_the_mail_leaves_is_not_taken_back_by_the_record(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, "a@news.example")
+def test_a_cancel_while_the_mail_leaves_is_not_taken_back_by_the_record(
+    container: Container, clock: Clock
+) -> None:
+    reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
-    (held,) = claim(desk)
-    with desk.database.transaction() as session:
-        token = reminder_token(desk.database.keyring, session.get_one(Reminder, reminder_id))
+    (held,) = claim(container)
+    with container.database.transaction() as session:
+        token = reminder_token(container.database.keyring, session.get_one(Reminder, reminder_id))
         cancel_reminder(session, token, now=clock())
     with pytest.raises(LeaseLost):
-        begin(desk, held)
-    assert settle_all(desk, held) == {"lease_lost": 1}
-    assert find(desk, reminder_id).status == ReminderStatus.CANCELLED
+        begin(container, held)
+    assert settle_all(container, held) == {"lease_lost": 1}
+    assert find(container, reminder_id).status == ReminderStatus.CANCELLED
     clock.advance(days=800)
-    assert give_back_lost(desk) == {}
-    assert claim(desk) == []
+    assert give_back_lost(container) == {}
+    assert claim(container) == []
 
 
-def test_asking_again_while_the_mail_leaves_begins_a_new_occurrence(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, "a@news.example")
+def test_asking_again_while_the_mail_leaves_begins_a_new_occurrence(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
-    (held,) = claim(desk)
-    begin(desk, held)
-    ask(desk, "a@news.example")
-    answer(desk, held, DeliveryOutcome.ACCEPTED)
-    assert settle_all(desk, held) == {"lease_lost": 1}
-    reminder = find(desk, reminder_id)
+    (held,) = claim(container)
+    begin(container, held)
+    ask(container, "a@news.example")
+    answer(container, held, DeliveryOutcome.ACCEPTED)
+    assert settle_all(container, held) == {"lease_lost": 1}
+    reminder = find(container, reminder_id)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == (ReminderStatus.SCHEDULED, 2, 0)
     assert reminder.due_at > clock()
 
 
-def test_two_sweeps_at_once_return_each_reminder_once(desk: Desk, clock: Clock) -> None:
+def test_two_sweeps_at_once_return_each_reminder_once(container: Container, clock: Clock) -> None:
     for number in range(30):
-        ask(desk, f"reader-{number}@news.example")
+        ask(container, f"reader-{number}@news.example")
     clock.now += MONTH
-    claim(desk)
-    clock.now += desk.lease
+    claim(container)
+    clock.now += container.lease_duration
     with ThreadPoolExecutor(2) as pool:
-        returned = [pool.submit(give_back_lost, desk) for _ in range(2)]
-    some = [done.result() for done in returned] + [give_back_lost(desk)]
+        returned = [pool.submit(give_back_lost, container) for _ in range(2)]
+    some = [done.result() for done in returned] + [give_back_lost(container)]
     assert sum(counts.get("handed_back", 0) for counts in some) == 30
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM reminder_moves WHERE event = 'lose_lease'")) == 30
 
 
-def test_the_same_claims_work_on_sqlite(sqlite_desk: Desk, clock: Clock) -> None:
+def test_the_same_claims_work_on_sqlite(sqlite_container: Container, clock: Clock) -> None:
     for number in range(6):
-        ask(sqlite_desk, f"reader-{number}@news.example")
+        ask(sqlite_container, f"reader-{number}@news.example")
     clock.now += MONTH
     with ThreadPoolExecutor(3) as pool:
-        claims = list(pool.map(lambda _: claim(sqlite_desk, limit=3), range(3)))
+        claims = list(pool.map(lambda _: claim(sqlite_container, limit=3), range(3)))
     claimed = [one for some in claims for one in some]
     assert len({one.reminder_id for one in claimed}) == len(claimed) == 6
     for one in claimed:
-        begin(sqlite_desk, one)
-        answer(sqlite_desk, one, DeliveryOutcome.ACCEPTED)
-    assert settle_all(sqlite_desk, *claimed) == {"sent": 6}
-    with sqlite_desk.database.reading() as session:
+        begin(sqlite_container, one)
+        answer(sqlite_container, one, DeliveryOutcome.ACCEPTED)
+    assert settle_all(sqlite_container, *claimed) == {"sent": 6}
+    with sqlite_container.database.reading() as session:
         sent = select(func.count()).select_from(Reminder).where(Reminder.status == ReminderStatus.SENT)
         assert session.scalar(sent) == 6

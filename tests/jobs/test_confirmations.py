@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from service.db.campaign import Campaign
-from service.desk import Desk
+from service.desk import Container
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask
@@ -14,42 +14,48 @@ from tests.jobs.posts import READER, Post, find, history, run
 
 
 @pytest.fixture(autouse=True)
-def _confirming(desk: Desk) -> None:
-    with desk.database.transaction() as session:
+def _confirming(container: Container) -> None:
+    with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_confirm=True, reminder_repeats=[1]))
 
 
-def say(desk: Desk, reminder_id: object, word) -> None:
+def say(container: Container, reminder_id: object, word) -> None:
     """Have the reader use the link in their mail."""
-    with desk.database.transaction() as session:
-        word(session, reminder_token(desk.database.keyring, find(desk, reminder_id)), now=desk.clock())
+    with container.database.transaction() as session:
+        word(
+            session,
+            reminder_token(container.database.keyring, find(container, reminder_id)),
+            now=container.clock(),
+        )
 
 
-def test_nothing_but_the_question_leaves_until_the_reader_says_yes(desk: Desk, clock: Clock) -> None:
+def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Container, clock: Clock) -> None:
     # Nobody is written to at three in the morning, except who has just asked.
     clock.now = clock.now.replace(hour=3)
-    reminder_id, post = ask(desk, READER), Post()
-    run(desk, post)
+    reminder_id, post = ask(container, READER), Post()
+    run(container, post)
     assert [letter.asks_to_confirm for letter in post.letters] == [True]
-    assert find(desk, reminder_id).status == "unconfirmed"
+    assert find(container, reminder_id).status == "unconfirmed"
     for days in (1, 30, 400):
         clock.advance(days=days)
-        run(desk, post)
+        run(container, post)
     assert len(post.letters) == 1
 
 
-def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(desk: Desk, clock: Clock) -> None:
-    reminder_id, post = ask(desk, READER), Post()
-    run(desk, post)
+def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
+    container: Container, clock: Clock
+) -> None:
+    reminder_id, post = ask(container, READER), Post()
+    run(container, post)
     clock.advance(days=2)
-    say(desk, reminder_id, confirm_reminder)
-    run(desk, post)
+    say(container, reminder_id, confirm_reminder)
+    run(container, post)
     assert len(post.letters) == 1
     clock.now = datetime.datetime(2026, 12, 23, 9, tzinfo=datetime.UTC)
-    run(desk, post)
+    run(container, post)
     question, reminder = post.letters
     assert (reminder.asks_to_confirm, question.message_id != reminder.message_id) == (False, True)
-    assert [event for event, _ in history(desk, reminder_id)] == [
+    assert [event for event, _ in history(container, reminder_id)] == [
         "made",
         "claim",
         "ask_to_confirm",
@@ -59,47 +65,50 @@ def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(desk
     ]
 
 
-def test_who_says_no_hears_nothing_more(desk: Desk, clock: Clock) -> None:
-    reminder_id, post = ask(desk, READER), Post()
-    run(desk, post)
-    say(desk, reminder_id, cancel_reminder)
+def test_who_says_no_hears_nothing_more(container: Container, clock: Clock) -> None:
+    reminder_id, post = ask(container, READER), Post()
+    run(container, post)
+    say(container, reminder_id, cancel_reminder)
     clock.advance(days=60)
-    run(desk, post)
+    run(container, post)
     assert len(post.letters) == 1
 
 
-def test_who_asks_again_after_an_hour_is_asked_again(desk: Desk, clock: Clock) -> None:
-    ask(desk, READER)
+def test_who_asks_again_after_an_hour_is_asked_again(container: Container, clock: Clock) -> None:
+    ask(container, READER)
     post = Post()
-    run(desk, post)
+    run(container, post)
     for minutes in (20, 39):
         clock.advance(minutes=minutes)
-        ask(desk, READER)
-        run(desk, post)
+        ask(container, READER)
+        run(container, post)
     assert len(post.letters) == 1
     clock.advance(minutes=1)
-    ask(desk, READER)
-    run(desk, post)
+    ask(container, READER)
+    run(container, post)
     assert len({letter.message_id for letter in post.letters}) == 2
 
 
-def test_one_that_comes_again_is_confirmed_once(desk: Desk, clock: Clock) -> None:
-    reminder_id, post = ask(desk, READER, months=1, repeat=True), Post()
-    run(desk, post)
-    say(desk, reminder_id, confirm_reminder)
+def test_one_that_comes_again_is_confirmed_once(container: Container, clock: Clock) -> None:
+    reminder_id, post = ask(container, READER, months=1, repeat=True), Post()
+    run(container, post)
+    say(container, reminder_id, confirm_reminder)
     for month in (12, 13, 14):
         clock.now = datetime.datetime(2026 + month // 13, (month - 1) % 12 + 1, 23, 9, tzinfo=datetime.UTC)
-        run(desk, post)
+        run(container, post)
     assert [letter.asks_to_confirm for letter in post.letters] == [True, False, False, False]
 
 
 def test_a_reader_who_says_yes_while_the_question_is_in_hand_is_asked_no_second_time(
-    desk: Desk, clock: Clock
+    container: Container, clock: Clock
 ) -> None:
-    reminder_id = ask(desk, READER)
-    post = Post(on_send=lambda letter: letter.asks_to_confirm and say(desk, reminder_id, confirm_reminder))
-    run(desk, post)
-    assert (find(desk, reminder_id).status, find(desk, reminder_id).awaits_confirmation) == ("scheduled", False)
-    clock.now = find(desk, reminder_id).due_at
-    run(desk, post)
+    reminder_id = ask(container, READER)
+    post = Post(on_send=lambda letter: letter.asks_to_confirm and say(container, reminder_id, confirm_reminder))
+    run(container, post)
+    assert (find(container, reminder_id).status, find(container, reminder_id).awaits_confirmation) == (
+        "scheduled",
+        False,
+    )
+    clock.now = find(container, reminder_id).due_at
+    run(container, post)
     assert [letter.asks_to_confirm for letter in post.letters] == [True, False]

@@ -12,7 +12,7 @@ from schemas.vocabulary import DeliveryOutcome, NoticeKind
 from service.db.delivery import Delivery
 from service.db.notice import Notice
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs import notices, posts
@@ -24,36 +24,36 @@ MONTH = datetime.timedelta(days=32)
 KINDS = ("reminder", "notice")
 
 
-def put(desk: Desk, clock: Clock, kind: str, *, count: int) -> None:
+def put(container: Container, clock: Clock, kind: str, *, count: int) -> None:
     """Have so many mails of a kind be due."""
     for number in range(count):
         to = READER if count == 1 else f"reader-{number}@news.example"
         if kind == "reminder":
-            ask(desk, to)
+            ask(container, to)
         else:
-            notices.put(desk, NoticeKind.RECEIPT, to=to)
+            notices.put(container, NoticeKind.RECEIPT, to=to)
     clock.now += MONTH
 
 
-def run_of(kind: str) -> Callable[[Desk, Post], object]:
+def run_of(kind: str) -> Callable[[Container, Post], object]:
     return posts.run if kind == "reminder" else notices.run
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_mail_leaves_before_its_beginning_is_committed(desk: Desk, clock: Clock, kind: str) -> None:
-    put(desk, clock, kind, count=1)
+def test_no_mail_leaves_before_its_beginning_is_committed(container: Container, clock: Clock, kind: str) -> None:
+    put(container, clock, kind, count=1)
     table = Reminder if kind == "reminder" else Notice
     with ExitStack() as held, ThreadPoolExecutor(1) as pool:
 
         def hold_the_row() -> None:
             # It is claimed by now. Nothing can be written about it as long as somebody else holds its row.
-            session = held.enter_context(desk.database.transaction())
+            session = held.enter_context(container.database.transaction())
             session.scalars(select(table).with_for_update()).one()
 
         post = Post(on_open=hold_the_row)
         try:
-            running = pool.submit(run_of(kind), desk, post)
-            wait_until(lambda: running.done() or waiting_for_a_lock(desk), what="the beginning to be written")
+            running = pool.submit(run_of(kind), container, post)
+            wait_until(lambda: running.done() or waiting_for_a_lock(container), what="the beginning to be written")
             assert not running.done()
             assert post.letters == []
         finally:
@@ -62,10 +62,10 @@ def test_no_mail_leaves_before_its_beginning_is_committed(desk: Desk, clock: Clo
     assert post.addresses == [READER]
 
 
-def on_record(desk: Desk, kind: str) -> list[DeliveryOutcome]:
+def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
     """Return what is on record of each mail that was begun, as any other session reads it."""
     column = Delivery.outcome if kind == "reminder" else Notice.outcome
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return sorted(session.scalars(select(column).where(column.is_not(None))))
 
 
@@ -74,10 +74,10 @@ def on_record(desk: Desk, kind: str) -> list[DeliveryOutcome]:
 def test_while_a_mail_leaves_all_before_it_are_on_record_as_accepted_and_it_as_leaving(
     request: pytest.FixtureRequest, clock: Clock, kind: str, database: str
 ) -> None:
-    desk = request.getfixturevalue("desk" if database == "postgresql" else "sqlite_desk")
-    put(desk, clock, kind, count=3)
+    container = request.getfixturevalue("container" if database == "postgresql" else "sqlite_container")
+    put(container, clock, kind, count=3)
     seen: list[list[DeliveryOutcome]] = []
-    run_of(kind)(desk, Post(lambda _: seen.append(on_record(desk, kind))))
+    run_of(kind)(container, Post(lambda _: seen.append(on_record(container, kind))))
     accepted, leaving = DeliveryOutcome.ACCEPTED, DeliveryOutcome.LEAVING
     assert seen == [[leaving], [accepted, leaving], [accepted, accepted, leaving]]
-    assert on_record(desk, kind) == [accepted] * 3
+    assert on_record(container, kind) == [accepted] * 3

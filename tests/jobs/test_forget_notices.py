@@ -8,7 +8,7 @@ from jobs.cleanup import forget_notices
 from schemas.vocabulary import NoticeKind
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from tests.clock import Clock
 from tests.jobs.notices import put, run
 from tests.jobs.posts import Post
@@ -16,37 +16,37 @@ from tests.jobs.posts import Post
 GO_ON = threading.Event()
 
 
-def kept(desk: Desk) -> set:
-    with desk.database.reading() as session:
+def kept(container: Container) -> set:
+    with container.database.reading() as session:
         return set(session.scalars(select(Notice.id)))
 
 
-def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(desk: Desk, clock: Clock) -> None:
-    told = put(desk, NoticeKind.RECEIPT)
-    run(desk, Post())
+def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Container, clock: Clock) -> None:
+    told = put(container, NoticeKind.RECEIPT)
+    run(container, Post())
     clock.advance(days=399)
-    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 0}
-    assert kept(desk) == {told}
+    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert kept(container) == {told}
     clock.advance(days=1)
-    waiting = put(desk, NoticeKind.RECEIPT)
-    assert forget_notices(desk, GO_ON) == {"notices": 1, "sign_ins": 0}
-    assert kept(desk) == {waiting}
+    waiting = put(container, NoticeKind.RECEIPT)
+    assert forget_notices(container, GO_ON) == {"notices": 1, "sign_ins": 0}
+    assert kept(container) == {waiting}
 
 
-def test_a_notice_that_still_waits_is_never_forgotten(desk: Desk, clock: Clock) -> None:
-    waiting = put(desk, NoticeKind.RECEIPT)
+def test_a_notice_that_still_waits_is_never_forgotten(container: Container, clock: Clock) -> None:
+    waiting = put(container, NoticeKind.RECEIPT)
     clock.advance(days=1000)
-    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 0}
-    assert kept(desk) == {waiting}
+    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert kept(container) == {waiting}
 
 
-def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(desk: Desk, clock: Clock) -> None:
-    put(desk, NoticeKind.SIGN_IN)
-    run(desk, Post())
+def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(container: Container, clock: Clock) -> None:
+    put(container, NoticeKind.SIGN_IN)
+    run(container, Post())
     clock.advance(hours=23)
-    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
     clock.advance(hours=1)
-    assert forget_notices(desk, GO_ON) == {"notices": 0, "sign_ins": 1}
-    assert kept(desk) == set()
-    with desk.database.reading() as session:
+    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 1}
+    assert kept(container) == set()
+    with container.database.reading() as session:
         assert session.scalars(select(SignIn.id)).all() == []

@@ -14,7 +14,7 @@ from service.db.outbox_mail import OutboxMail
 from service.db.pledge import Pledge
 from service.db.reminder import FINISHED, Reminder, ReminderMove
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import Forgotten, forget_finished_reminders
 from service.domain.reminders.links import find_reminder, reminder_token, snooze_reminder
@@ -27,118 +27,124 @@ UNFINISHED = [status for status in ReminderStatus if status not in FINISHED]
 
 
 @pytest.fixture(params=["PostgreSQL", "SQLite"])
-def either_desk(request: pytest.FixtureRequest) -> Desk:
+def any_container(request: pytest.FixtureRequest) -> Container:
     """Return a desk on each database in turn."""
-    return request.getfixturevalue("desk" if request.param == "PostgreSQL" else "sqlite_desk")
+    return request.getfixturevalue("container" if request.param == "PostgreSQL" else "sqlite_container")
 
 
-def left(desk: Desk) -> tuple[int, int, int]:
+def left(container: Container) -> tuple[int, int, int]:
     """Return how many people, reminders and moves there are."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return how_many(session, Supporter), how_many(session, Reminder), how_many(session, ReminderMove)
 
 
-def set_all(desk: Desk, **values: object) -> None:
-    with desk.database.transaction() as session:
+def set_all(container: Container, **values: object) -> None:
+    with container.database.transaction() as session:
         session.execute(update(Reminder).values(**values))
 
 
-def over(desk: Desk, address: str = READER) -> None:
+def over(container: Container, address: str = READER) -> None:
     """Leave a reminder that was due and sent 401 days ago."""
-    ask(desk, address)
-    long_ago = desk.clock() - datetime.timedelta(days=401)
-    set_all(desk, status=ReminderStatus.SENT, asked_at=long_ago, due_at=long_ago, sent_at=long_ago)
+    ask(container, address)
+    long_ago = container.clock() - datetime.timedelta(days=401)
+    set_all(container, status=ReminderStatus.SENT, asked_at=long_ago, due_at=long_ago, sent_at=long_ago)
 
 
 @pytest.mark.parametrize("status", FINISHED)
 def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
-    either_desk: Desk, clock: Clock, status: ReminderStatus
+    any_container: Container, clock: Clock, status: ReminderStatus
 ) -> None:
-    ask(either_desk, READER)
-    set_all(either_desk, status=status, due_at=clock())
+    ask(any_container, READER)
+    set_all(any_container, status=status, due_at=clock())
     clock.advance(days=399)
-    forget_readers(either_desk, GO_ON)
-    assert left(either_desk) == (1, 1, 1)
+    forget_readers(any_container, GO_ON)
+    assert left(any_container) == (1, 1, 1)
     clock.advance(days=2)
-    forget_readers(either_desk, GO_ON)
-    assert left(either_desk) == (0, 0, 0)
+    forget_readers(any_container, GO_ON)
+    assert left(any_container) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("status", UNFINISHED)
 def test_a_reminder_that_is_still_to_leave_is_never_touched(
-    either_desk: Desk, clock: Clock, status: ReminderStatus
+    any_container: Container, clock: Clock, status: ReminderStatus
 ) -> None:
-    ask(either_desk, READER)
-    set_all(either_desk, status=status)
+    ask(any_container, READER)
+    set_all(any_container, status=status)
     clock.advance(days=4000)
-    forget_readers(either_desk, GO_ON)
-    assert left(either_desk) == (1, 1, 1)
+    forget_readers(any_container, GO_ON)
+    assert left(any_container) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("lately", ["due_at", "asked_at", "sent_at"])
-def test_one_that_was_lately_due_asked_for_or_sent_is_kept(desk: Desk, clock: Clock, lately: str) -> None:
-    over(desk)
-    set_all(desk, **{lately: clock() - datetime.timedelta(days=399)})
-    forget_readers(desk, GO_ON)
-    assert left(desk) == (1, 1, 1)
+def test_one_that_was_lately_due_asked_for_or_sent_is_kept(
+    container: Container, clock: Clock, lately: str
+) -> None:
+    over(container)
+    set_all(container, **{lately: clock() - datetime.timedelta(days=399)})
+    forget_readers(container, GO_ON)
+    assert left(container) == (1, 1, 1)
 
 
-def test_the_link_in_a_mail_works_for_a_year(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
+def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, READER)
     # The worker was away when it was due, so that the mail leaves late.
     clock.advance(days=100)
-    run(desk)
-    with desk.database.reading() as session:
-        token = reminder_token(desk.database.keyring, session.get_one(Reminder, reminder_id))
+    run(container)
+    with container.database.reading() as session:
+        token = reminder_token(container.database.keyring, session.get_one(Reminder, reminder_id))
     clock.advance(days=366)
-    forget_readers(desk, GO_ON)
-    with desk.database.transaction() as session:
+    forget_readers(container, GO_ON)
+    with container.database.transaction() as session:
         assert snooze_reminder(session, token, months=None, now=clock()).status == ReminderStatus.SCHEDULED
-    set_all(desk, status=ReminderStatus.SENT, sent_at=clock())
+    set_all(container, status=ReminderStatus.SENT, sent_at=clock())
     clock.advance(days=440)
-    forget_readers(desk, GO_ON)
-    with desk.database.reading() as session, pytest.raises(ReminderNotFound):
+    forget_readers(container, GO_ON)
+    with container.database.reading() as session, pytest.raises(ReminderNotFound):
         find_reminder(session, token, now=clock())
 
 
-def test_a_reader_with_a_pledge_keeps_their_address(either_desk: Desk) -> None:
-    pledge_id = give(either_desk, READER)
-    over(either_desk)
-    forget_readers(either_desk, GO_ON)
-    assert left(either_desk) == (1, 0, 0)
-    with either_desk.database.reading() as session:
+def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) -> None:
+    pledge_id = give(any_container, READER)
+    over(any_container)
+    forget_readers(any_container, GO_ON)
+    assert left(any_container) == (1, 0, 0)
+    with any_container.database.reading() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 
-def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(either_desk: Desk, clock: Clock) -> None:
-    ask(either_desk, READER)
+def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Container, clock: Clock) -> None:
+    ask(any_container, READER)
     clock.advance(days=32)
-    run(either_desk)
+    run(any_container)
     for days, kept in ((29, 1), (2, 0)):
         clock.advance(days=days)
-        forget_readers(either_desk, GO_ON)
-        with either_desk.database.reading() as session:
+        forget_readers(any_container, GO_ON)
+        with any_container.database.reading() as session:
             assert how_many(session, OutboxMail) == kept
-    assert left(either_desk)[:2] == (1, 1)
+    assert left(any_container)[:2] == (1, 1)
 
 
-def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(desk: Desk) -> None:
-    over(desk)
-    copy_reader(desk, 449)
-    forget_readers(desk, told_to_stop())
-    assert left(desk)[:2] == (450, 450)
-    with desk.database.transaction() as session:
-        assert forget_finished_reminders(session, now=desk.clock()) == Forgotten(reminders=200, supporters=200)
-        with desk.database.transaction() as other:
-            assert forget_finished_reminders(other, now=desk.clock()) == Forgotten(reminders=200, supporters=200)
+def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(container: Container) -> None:
+    over(container)
+    copy_reader(container, 449)
+    forget_readers(container, told_to_stop())
+    assert left(container)[:2] == (450, 450)
+    with container.database.transaction() as session:
+        assert forget_finished_reminders(session, now=container.clock()) == Forgotten(
+            reminders=200, supporters=200
+        )
+        with container.database.transaction() as other:
+            assert forget_finished_reminders(other, now=container.clock()) == Forgotten(
+                reminders=200, supporters=200
+            )
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: forget_readers(desk, GO_ON), range(2)))
-    assert left(desk) == (0, 0, 0)
+        list(pool.map(lambda _: forget_readers(container, GO_ON), range(2)))
+    assert left(container) == (0, 0, 0)
 
 
-def copy_reader(desk: Desk, count: int) -> None:
+def copy_reader(container: Container, count: int) -> None:
     """Make so many more readers with a reminder like the one there is."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(text("CREATE TEMPORARY TABLE more ON COMMIT DROP AS SELECT * FROM supporters"))
         columns = ", ".join(
             column.name for column in Reminder.__table__.columns if column.name not in ("id", "supporter_id")
@@ -156,13 +162,15 @@ def copy_reader(desk: Desk, count: int) -> None:
 
 
 @pytest.mark.parametrize("index", ["ix_reminders_awaiting", "ix_reminders_finished"])
-def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(either_desk: Desk, index: str) -> None:
-    over(either_desk)
+def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(
+    any_container: Container, index: str
+) -> None:
+    over(any_container)
     asked: list[tuple[str, object]] = []
-    engine = either_desk.database.engine
+    engine = any_container.database.engine
     if engine.dialect.name == "postgresql":
-        copy_reader(either_desk, 20_000)
-        set_all(either_desk, due_at=either_desk.clock())
+        copy_reader(any_container, 20_000)
+        set_all(any_container, due_at=any_container.clock())
         with engine.begin() as connection:
             connection.execute(text("ANALYZE reminders"))
 
@@ -171,7 +179,7 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(either_de
             asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", keep)
-    forget_readers(either_desk, GO_ON)
+    forget_readers(any_container, GO_ON)
     event.remove(engine, "before_cursor_execute", keep)
     explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     with engine.connect() as connection:
@@ -181,9 +189,9 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(either_de
     assert "SCAN reminders\n" not in plan
 
 
-def test_the_log_says_how_many_and_never_who(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    over(desk)
-    forget_readers(desk, GO_ON)
+def test_the_log_says_how_many_and_never_who(container: Container, capsys: pytest.CaptureFixture[str]) -> None:
+    over(container)
+    forget_readers(container, GO_ON)
     said = capsys.readouterr().out
     assert "readers_forgotten" in said
     assert "@" not in said

@@ -13,11 +13,11 @@ from service.commands.campaigns import read_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import apply_campaign, find_campaign, read_terms
 from service.domain.keeping.retention import Forgotten, forget_finished_reminders
 from service.domain.reminders.asking import ReminderWish, set_reminder
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.db.people import how_many
@@ -30,63 +30,63 @@ GO_ON = threading.Event()
 PAUSE = 47
 
 
-def ask_now(desk: Desk, slug: str = "default") -> None:
-    with desk.database.transaction() as session:
+def ask_now(container: Container, slug: str = "default") -> None:
+    with container.database.transaction() as session:
         wish = ReminderWish(campaign=slug, email=READER)
-        set_reminder(session, find_campaign(session, slug), wish, now=desk.clock())
+        set_reminder(session, find_campaign(session, slug), wish, now=container.clock())
 
 
 @pytest.fixture(params=["one key", "keys being changed"])
-def asking_desk(request: pytest.FixtureRequest, desk: Desk, clock: Clock):
+def asking_container(request: pytest.FixtureRequest, container: Container, clock: Clock):
     """Return the desk that readers ask at: with one key a sign-up updates its supporter, with two it locks it."""
     if request.param == "one key":
-        yield desk
+        yield container
         return
-    keys = f"a-new-key-0123456789-0123456789,{desk.settings.secret_keys[0]}"
-    two = build_desk(settings_for(desk.settings.database_url, SECRET_KEYS=keys), clock=clock)
+    keys = f"a-new-key-0123456789-0123456789,{container.settings.secret_keys[0]}"
+    two = build_container(settings_for(container.settings.database_url, SECRET_KEYS=keys), clock=clock)
     yield two
     two.database.engine.dispose()
 
 
 @pytest.fixture
-def second_campaign(desk: Desk) -> str:
-    with desk.database.transaction() as session:
+def second_campaign(container: Container) -> str:
+    with container.database.transaction() as session:
         terms = dataclasses.replace(read_terms(read_campaign_file(DEMO_CAMPAIGN)), slug="second")
-        apply_campaign(session, terms, now=desk.clock())
+        apply_campaign(session, terms, now=container.clock())
     return "second"
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_a_reader_who_is_signing_up_is_passed_over(
-    desk: Desk, asking_desk: Desk, second_campaign: str, slug: str
+    container: Container, asking_container: Container, second_campaign: str, slug: str
 ) -> None:
-    over(desk)
-    with asking_desk.database.transaction() as session:
+    over(container)
+    with asking_container.database.transaction() as session:
         wish = ReminderWish(campaign=slug, email=READER)
-        set_reminder(session, find_campaign(session, slug), wish, now=desk.clock())
-        forget_readers(desk, GO_ON)
-    assert standing_at(desk, slug) == ReminderStatus.SCHEDULED
+        set_reminder(session, find_campaign(session, slug), wish, now=container.clock())
+        forget_readers(container, GO_ON)
+    assert standing_at(container, slug) == ReminderStatus.SCHEDULED
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
-    desk: Desk, asking_desk: Desk, second_campaign: str, slug: str
+    container: Container, asking_container: Container, second_campaign: str, slug: str
 ) -> None:
-    over(desk)
-    forgetting = desk.database.transaction()
+    over(container)
+    forgetting = container.database.transaction()
     session = forgetting.__enter__()
-    assert forget_finished_reminders(session, now=desk.clock()) == Forgotten(reminders=1, supporters=1)
-    behind(desk, lambda: forgetting.__exit__(None, None, None), lambda: ask_now(asking_desk, slug))
-    assert left(desk) == (1, 1, 1)
-    assert standing_at(desk, slug) == ReminderStatus.SCHEDULED
+    assert forget_finished_reminders(session, now=container.clock()) == Forgotten(reminders=1, supporters=1)
+    behind(container, lambda: forgetting.__exit__(None, None, None), lambda: ask_now(asking_container, slug))
+    assert left(container) == (1, 1, 1)
+    assert standing_at(container, slug) == ReminderStatus.SCHEDULED
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
-    desk: Desk, asking_desk: Desk, second_campaign: str, slug: str
+    container: Container, asking_container: Container, second_campaign: str, slug: str
 ) -> None:
-    over(desk)
-    forgetting = build_desk(desk.settings, clock=desk.clock)
+    over(container)
+    forgetting = build_container(container.settings, clock=container.clock)
 
     @event.listens_for(forgetting.database.engine, "before_cursor_execute", retval=True)
     def pause_after_the_look(_connection, _cursor, statement, parameters, _context, _many):
@@ -96,22 +96,22 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
             statement = statement.replace("WHERE ", pause, 1)
         return statement, parameters
 
-    pausing = desk.database.transaction()
+    pausing = container.database.transaction()
     session = pausing.__enter__()
     session.execute(text(f"SELECT pg_advisory_xact_lock({PAUSE})"))
     with ThreadPoolExecutor(1) as pool:
         forgotten = pool.submit(forget_readers, forgetting, GO_ON)
-        wait_until(lambda: forgotten.done() or waiting_for_a_lock(desk), what="the look to be taken")
+        wait_until(lambda: forgotten.done() or waiting_for_a_lock(container), what="the look to be taken")
         assert not forgotten.done()
-        ask_now(asking_desk, slug)
+        ask_now(asking_container, slug)
         pausing.__exit__(None, None, None)
         forgotten.result(timeout=60)
     forgetting.database.engine.dispose()
-    assert standing_at(desk, slug) == ReminderStatus.SCHEDULED
+    assert standing_at(container, slug) == ReminderStatus.SCHEDULED
 
 
-def standing_at(desk: Desk, slug: str) -> ReminderStatus | None:
-    with desk.database.reading() as session:
+def standing_at(container: Container, slug: str) -> ReminderStatus | None:
+    with container.database.reading() as session:
         assert how_many(session, Supporter) == 1
         campaign_id = find_campaign(session, slug).id
         return session.scalar(select(Reminder.status).where(Reminder.campaign_id == campaign_id))

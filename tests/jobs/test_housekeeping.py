@@ -15,7 +15,7 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeMove
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.mail.tallies import count_mails, tallies
 from service.domain.money.amounts import Money
@@ -30,42 +30,48 @@ from tests.jobs.posts import told_to_stop
 GO_ON = threading.Event()
 
 
-def make(desk: Desk, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
-    with desk.database.reading() as session:
+def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
+    with container.database.reading() as session:
         campaign = find_campaign(session, "default")
     wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
     opened = open_checkout(
-        desk.database.transaction, desk.gateway, campaign, wish, key=key, clock=desk.clock, links=desk.links
+        container.database.transaction,
+        container.gateway,
+        campaign,
+        wish,
+        key=key,
+        clock=container.clock,
+        links=container.urls,
     )
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.get_one(Pledge, opened.id)
 
 
-def status(desk: Desk, pledge: Pledge) -> PledgeStatus:
-    with desk.database.reading() as session:
+def status(container: Container, pledge: Pledge) -> PledgeStatus:
+    with container.database.reading() as session:
         return session.get_one(Pledge, pledge.id).status
 
 
-def test_an_abandoned_checkout_expires_after_a_day_and_not_before(desk: Desk, clock: Clock) -> None:
-    pledge = make(desk, "key-00000001")
+def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Container, clock: Clock) -> None:
+    pledge = make(container, "key-00000001")
     clock.now += datetime.timedelta(hours=24) - datetime.timedelta(seconds=1)
-    expire_pledges(desk, GO_ON)
-    assert status(desk, pledge) == PledgeStatus.PENDING
+    expire_pledges(container, GO_ON)
+    assert status(container, pledge) == PledgeStatus.PENDING
     clock.advance(seconds=1)
-    expire_pledges(desk, GO_ON)
-    assert status(desk, pledge) == PledgeStatus.EXPIRED
-    with desk.database.reading() as session:
+    expire_pledges(container, GO_ON)
+    assert status(container, pledge) == PledgeStatus.EXPIRED
+    with container.database.reading() as session:
         moves = session.scalars(select(PledgeMove.event).order_by(PledgeMove.id)).all()
     assert moves == ["made", "expire"]
 
 
-def test_a_paid_pledge_never_expires(desk: Desk, clock: Clock) -> None:
-    pledge = make(desk, "key-00000001")
-    with desk.database.transaction() as session:
+def test_a_paid_pledge_never_expires(container: Container, clock: Clock) -> None:
+    pledge = make(container, "key-00000001")
+    with container.database.transaction() as session:
         settle_pledge(session, pledge.id, charge(), email=None, now=clock())
     clock.advance(days=400)
-    expire_pledges(desk, GO_ON)
-    assert status(desk, pledge) == PledgeStatus.COMPLETED
+    expire_pledges(container, GO_ON)
+    assert status(container, pledge) == PledgeStatus.COMPLETED
 
 
 def charge() -> Charge:
@@ -77,22 +83,22 @@ def charge() -> Charge:
     [(Frequency.ONCE, PledgeStatus.COMPLETED), (Frequency.MONTHLY, PledgeStatus.ACTIVE)],
 )
 def test_money_that_comes_after_the_expiry_is_taken(
-    desk: Desk, clock: Clock, frequency: Frequency, settled: PledgeStatus
+    container: Container, clock: Clock, frequency: Frequency, settled: PledgeStatus
 ) -> None:
-    pledge = make(desk, "key-00000001", frequency)
+    pledge = make(container, "key-00000001", frequency)
     clock.advance(days=2)
-    expire_pledges(desk, GO_ON)
+    expire_pledges(container, GO_ON)
     for _ in range(2):
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             settle_pledge(session, pledge.id, charge(), email=None, now=clock())
-    assert status(desk, pledge) == settled
-    assert expire_pledges(desk, GO_ON) == {"expired": 0}
-    assert status(desk, pledge) == settled
+    assert status(container, pledge) == settled
+    assert expire_pledges(container, GO_ON) == {"expired": 0}
+    assert status(container, pledge) == settled
 
 
-def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(desk: Desk, clock: Clock) -> None:
-    make(desk, "key-00000001")
-    with desk.database.transaction() as session:
+def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Container, clock: Clock) -> None:
+    make(container, "key-00000001")
+    with container.database.transaction() as session:
         session.execute(
             text(
                 "INSERT INTO pledges"
@@ -103,39 +109,39 @@ def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(desk: Desk, clock: 
             )
         )
     clock.advance(days=2)
-    expire_pledges(desk, told_to_stop())
-    assert expired(desk) == 0
+    expire_pledges(container, told_to_stop())
+    assert expired(container) == 0
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: expire_pledges(desk, GO_ON), range(2)))
-    assert expired(desk) == 250
-    with desk.database.reading() as session:
+        list(pool.map(lambda _: expire_pledges(container, GO_ON), range(2)))
+    assert expired(container) == 250
+    with container.database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM pledge_moves WHERE event = 'expire'")) == 250
 
 
-def expired(desk: Desk) -> int | None:
-    with desk.database.reading() as session:
+def expired(container: Container) -> int | None:
+    with container.database.reading() as session:
         return session.scalar(
             select(func.count()).select_from(Pledge).where(Pledge.status == PledgeStatus.EXPIRED)
         )
 
 
-def test_a_key_is_remembered_for_a_week(desk: Desk, clock: Clock) -> None:
-    first = make(desk, "key-00000001")
+def test_a_key_is_remembered_for_a_week(container: Container, clock: Clock) -> None:
+    first = make(container, "key-00000001")
     clock.now += datetime.timedelta(days=7) - datetime.timedelta(seconds=1)
-    forget_idempotency_keys(desk, GO_ON)
-    assert make(desk, "key-00000001").id == first.id
+    forget_idempotency_keys(container, GO_ON)
+    assert make(container, "key-00000001").id == first.id
     clock.advance(seconds=1)
-    forget_idempotency_keys(desk, GO_ON)
-    with desk.database.reading() as session:
+    forget_idempotency_keys(container, GO_ON)
+    with container.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
         assert session.get(Pledge, first.id) is not None
 
 
-def test_workers_that_start_at_once_each_show_that_they_live(desk: Desk, clock: Clock) -> None:
+def test_workers_that_start_at_once_each_show_that_they_live(container: Container, clock: Clock) -> None:
     start = threading.Barrier(4, timeout=60)
-    workers = [dataclasses.replace(desk, worker_id=uuid.uuid4()) for _ in range(4)]
+    workers = [dataclasses.replace(container, worker_id=uuid.uuid4()) for _ in range(4)]
 
-    def start_and_beat(worker: Desk) -> None:
+    def start_and_beat(worker: Container) -> None:
         start.wait()
         beat(worker, GO_ON)
 
@@ -144,42 +150,42 @@ def test_workers_that_start_at_once_each_show_that_they_live(desk: Desk, clock: 
             list(pool.map(start_and_beat, workers))
     clock.advance(minutes=1)
     beat(workers[0], GO_ON)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert last_beat(session) == clock()
         beats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
     assert beats.keys() == {worker.worker_id.hex for worker in workers}
     assert sorted(beats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
 
 
-def test_a_heartbeat_is_written_on_sqlite_too(sqlite_desk: Desk, clock: Clock) -> None:
+def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock: Clock) -> None:
     for _ in range(2):
         clock.advance(minutes=1)
-        beat(sqlite_desk, GO_ON)
-    with sqlite_desk.database.reading() as session:
+        beat(sqlite_container, GO_ON)
+    with sqlite_container.database.reading() as session:
         assert last_beat(session) == clock()
 
 
-def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_desk: Desk) -> None:
+def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_container: Container) -> None:
     for _ in range(2):
-        with sqlite_desk.database.transaction() as session:
+        with sqlite_container.database.transaction() as session:
             count_mails(session, sent=2, failed=1)
-    with sqlite_desk.database.reading() as session:
+    with sqlite_container.database.reading() as session:
         assert (tallies(session)["sent"], tallies(session)["failed"]) == (4, 2)
 
 
-def test_each_job_says_how_much_it_did(desk: Desk, clock: Clock) -> None:
+def test_each_job_says_how_much_it_did(container: Container, clock: Clock) -> None:
     for number in range(3):
-        make(desk, f"key-0000000{number}")
+        make(container, f"key-0000000{number}")
     clock.advance(days=8)
-    assert expire_pledges(desk, GO_ON) == {"expired": 3}
-    assert expire_pledges(desk, GO_ON) == {"expired": 0}
-    assert forget_idempotency_keys(desk, GO_ON) == {"forgotten": 3}
-    assert forget_idempotency_keys(desk, GO_ON) == {"forgotten": 0}
-    assert forget_readers(desk, GO_ON) == {"reminders": 0, "supporters": 0, "mails": 0}
-    reminder_id = ask(desk, "reader@news.example")
-    with desk.database.transaction() as session:
+    assert expire_pledges(container, GO_ON) == {"expired": 3}
+    assert expire_pledges(container, GO_ON) == {"expired": 0}
+    assert forget_idempotency_keys(container, GO_ON) == {"forgotten": 3}
+    assert forget_idempotency_keys(container, GO_ON) == {"forgotten": 0}
+    assert forget_readers(container, GO_ON) == {"reminders": 0, "supporters": 0, "mails": 0}
+    reminder_id = ask(container, "reader@news.example")
+    with container.database.transaction() as session:
         session.execute(
             text("UPDATE reminders SET status = 'cancelled' WHERE id = :id").bindparams(id=reminder_id)
         )
     clock.advance(days=800)
-    assert forget_readers(desk, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}
+    assert forget_readers(container, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}

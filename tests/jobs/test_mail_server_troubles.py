@@ -7,7 +7,7 @@ import pytest
 
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import ReminderStatus
-from service.desk import Desk
+from service.desk import Container
 from service.domain.breaker import Breaker
 from service.domain.ports import (
     MailDoubtful,
@@ -21,53 +21,53 @@ from tests.db.people import ask
 from tests.jobs.posts import READER, Post, at_any_hour, find, history, run, with_post
 
 
-def test_a_server_that_is_away_costs_no_reminder_an_attempt(desk: Desk, clock: Clock) -> None:
-    asked = [ask(desk, f"reader-{number}@news.example") for number in range(3)]
+def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container, clock: Clock) -> None:
+    asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
 
     def nobody_there() -> None:
         raise MailServerAway("connection refused")
 
     post = Post(on_open=nobody_there)
-    desk = with_post(desk, post)
+    container = with_post(container, post)
     with pytest.raises(MailServerAway):
-        send_reminders(desk, threading.Event())
+        send_reminders(container, threading.Event())
     assert post.opened == 1
-    assert [(find(desk, each).status, find(desk, each).attempts) for each in asked] == [
+    assert [(find(container, each).status, find(container, each).attempts) for each in asked] == [
         (ReminderStatus.SCHEDULED, 0)
     ] * 3
     for _ in range(3):
-        assert send_reminders(desk, threading.Event()) is None
+        assert send_reminders(container, threading.Event()) is None
     assert post.opened == 1
     clock.advance(minutes=1)
     with pytest.raises(MailServerAway):
-        send_reminders(desk, threading.Event())
+        send_reminders(container, threading.Event())
     # Nothing is claimed for a server that was away before it is seen to be back.
-    assert [event for event, _ in history(desk, asked[0])] == ["made", "claim", "lose_lease"]
+    assert [event for event, _ in history(container, asked[0])] == ["made", "claim", "lose_lease"]
     clock.advance(minutes=1)
     post.on_open = lambda: None
-    assert send_reminders(desk, threading.Event())["sent"] == 3
+    assert send_reminders(container, threading.Event())["sent"] == 3
     assert len(post.letters) == 3
 
 
 def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_attempt(
-    desk: Desk, clock: Clock
+    container: Container, clock: Clock
 ) -> None:
-    first, second = ask(desk, "a@news.example"), ask(desk, "b@news.example")
+    first, second = ask(container, "a@news.example"), ask(container, "b@news.example")
     clock.advance(days=32)
 
     def goodbye(_: ReminderLetter) -> None:
         raise MailServerAway("goodbye (421)")
 
     with pytest.raises(MailServerAway):
-        run(desk, Post(goodbye))
-    assert (find(desk, first).attempts, find(desk, second).attempts) == (1, 0)
-    assert find(desk, first).due_at > clock()
-    assert find(desk, second).due_at <= clock()
+        run(container, Post(goodbye))
+    assert (find(container, first).attempts, find(container, second).attempts) == (1, 0)
+    assert find(container, first).due_at > clock()
+    assert find(container, second).due_at <= clock()
 
 
-def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(desk: Desk, clock: Clock) -> None:
-    asked = [ask(desk, f"reader-{number}@news.example") for number in range(3)]
+def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Container, clock: Clock) -> None:
+    asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
 
     def refuse(_: ReminderLetter) -> None:
@@ -75,19 +75,19 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(desk: Desk, cl
 
     tries: list[str] = []
     post = Post(lambda letter: (tries.append(letter.to), refuse(letter)))
-    desk = with_post(desk, post)
+    container = with_post(container, post)
     with pytest.raises(MailServerRefusesUs):
-        send_reminders(desk, threading.Event())
+        send_reminders(container, threading.Event())
     clock.advance(minutes=2)
-    assert send_reminders(desk, threading.Event()) is None
+    assert send_reminders(container, threading.Event()) is None
     assert tries == ["reader-0@news.example"]
-    assert {(find(desk, each).status, find(desk, each).attempts) for each in asked} == {
+    assert {(find(container, each).status, find(container, each).attempts) for each in asked} == {
         (ReminderStatus.SCHEDULED, 0)
     }
-    assert find(desk, asked[0]).reason == "sender refused (550)"
+    assert find(container, asked[0]).reason == "sender refused (550)"
     clock.advance(minutes=5)
     post.on_send = lambda _: None
-    assert send_reminders(desk, threading.Event())["sent"] == 3
+    assert send_reminders(container, threading.Event())["sent"] == 3
 
 
 def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clock: Clock) -> None:
@@ -108,75 +108,75 @@ def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clo
     assert breaker.lets_through(clock())
 
 
-def pause_after_an_outage(desk: Desk, clock: Clock) -> float:
+def pause_after_an_outage(container: Container, clock: Clock) -> float:
     """Let the server be away once; return for how many seconds it is then left alone."""
-    desk.breaker.trip(clock(), needs_somebody=False)
+    container.smtp_breaker.trip(clock(), needs_somebody=False)
     began = clock()
-    while not desk.breaker.lets_through(clock()):
+    while not container.smtp_breaker.lets_through(clock()):
         clock.advance(seconds=0.5)
     return (clock() - began).total_seconds()
 
 
-def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(desk: Desk, clock: Clock) -> None:
-    desk = with_post(at_any_hour(desk), Post())
+def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(container: Container, clock: Clock) -> None:
+    container = with_post(at_any_hour(container), Post())
     for _ in range(5):
-        pause_after_an_outage(desk, clock)
-    assert desk.breaker.is_wary
-    ask(desk, READER)
+        pause_after_an_outage(container, clock)
+    assert container.smtp_breaker.is_wary
+    ask(container, READER)
     clock.advance(days=32)
-    assert send_reminders(desk, threading.Event())["sent"] == 1
-    assert not desk.breaker.is_wary
+    assert send_reminders(container, threading.Event())["sent"] == 1
+    assert not container.smtp_breaker.is_wary
     # A first pause lasts for five seconds at most, a sixth for half a minute at least.
-    assert pause_after_an_outage(desk, clock) <= 5.5
+    assert pause_after_an_outage(container, clock) <= 5.5
 
 
-def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(desk: Desk, clock: Clock) -> None:
+def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(container: Container, clock: Clock) -> None:
     post = Post()
-    desk = with_post(desk, post)
-    pause_after_an_outage(desk, clock)
-    assert send_reminders(desk, threading.Event()) == {}
+    container = with_post(container, post)
+    pause_after_an_outage(container, clock)
+    assert send_reminders(container, threading.Event()) == {}
     assert post.opened == 0
-    assert desk.breaker.is_wary
+    assert container.smtp_breaker.is_wary
 
 
 @pytest.mark.parametrize("held", [False, True])
 def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
-    desk: Desk, clock: Clock, held: bool
+    container: Container, clock: Clock, held: bool
 ) -> None:
-    reminder_id = ask(desk, READER)
+    reminder_id = ask(container, READER)
     clock.advance(days=32)
-    mail = dataclasses.replace(desk.settings.mail, holds_doubtful=held, keeps_hours=False)
-    desk = dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail))
+    mail = dataclasses.replace(container.settings.mail, holds_doubtful=held, keeps_hours=False)
+    container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
     def vanish(_: ReminderLetter) -> None:
         raise MailDoubtful("connection lost before the reply")
 
-    run(desk, Post(vanish))
-    reminder = find(desk, reminder_id)
+    run(container, Post(vanish))
+    reminder = find(container, reminder_id)
     assert reminder.status == (ReminderStatus.FAILED if held else ReminderStatus.SCHEDULED)
     assert reminder.reason is not None
     assert "may have arrived" in reminder.reason or reminder.reason == "connection lost before the reply"
     clock.advance(days=3)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == ([] if held else [READER])
 
 
-def test_a_dead_address_gets_no_more_mail_of_any_campaign(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
+def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, READER)
     clock.advance(days=32)
 
     def unknown(_: ReminderLetter) -> None:
         raise MailRefused("recipient refused (550)", dead_address=True)
 
-    run(desk, Post(unknown))
-    assert find(desk, reminder_id).status == ReminderStatus.FAILED
-    ask(desk, READER)
+    run(container, Post(unknown))
+    assert find(container, reminder_id).status == ReminderStatus.FAILED
+    ask(container, READER)
     clock.advance(days=32)
     post = Post()
-    assert run(desk, post)["suppressed"] == 1
+    assert run(container, post)["suppressed"] == 1
     assert post.letters == []
-    assert (find(desk, reminder_id).status, find(desk, reminder_id).reason) == (
+    assert (find(container, reminder_id).status, find(container, reminder_id).reason) == (
         ReminderStatus.SKIPPED,
         "suppressed: hard_bounce",
     )

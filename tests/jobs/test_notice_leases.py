@@ -12,7 +12,7 @@ from jobs.beat import beat
 from jobs.send_notices import return_lost_notices
 from schemas.vocabulary import DeliveryOutcome, NoticeKind, NoticeStatus
 from service.db.notice import Notice
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import Reply
 from service.domain.mail.tallies import tallies
@@ -28,144 +28,156 @@ from tests.jobs.posts import Post
 GO_ON = threading.Event()
 
 
-def vanish_with_a_mail_in_hand(desk: Desk, worker: uuid.UUID) -> NoticeClaim:
+def vanish_with_a_mail_in_hand(container: Container, worker: uuid.UUID) -> NoticeClaim:
     """Claim and begin as a worker that is then heard of no more; return its claim."""
-    with desk.database.transaction() as session:
-        [claim] = claim_due_notices(session, worker=worker, now=desk.clock(), limit=1, lease=desk.lease)
-    with desk.database.transaction() as session:
-        begin_notice(session, claim, now=desk.clock())
+    with container.database.transaction() as session:
+        [claim] = claim_due_notices(
+            session, worker=worker, now=container.clock(), limit=1, lease=container.lease_duration
+        )
+    with container.database.transaction() as session:
+        begin_notice(session, claim, now=container.clock())
     return claim
 
 
 @pytest.mark.parametrize(("holds", "after"), [(False, "scheduled"), (True, "failed")])
-def test_a_lost_lease_is_taken_up_by_what_is_on_record(desk: Desk, clock: Clock, holds: bool, after: str) -> None:
-    mail = dataclasses.replace(desk.settings.mail, holds_doubtful=holds)
-    desk = dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail))
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    vanish_with_a_mail_in_hand(desk, uuid.uuid4())
-    assert return_lost_notices(desk, GO_ON) == {}
-    clock.advance(seconds=desk.lease.total_seconds() + 1)
-    assert return_lost_notices(desk, GO_ON)["in_doubt"] == 1
-    assert find(desk, notice_id).status == after
-    assert (find(desk, notice_id).reason or "").startswith("in doubt")
+def test_a_lost_lease_is_taken_up_by_what_is_on_record(
+    container: Container, clock: Clock, holds: bool, after: str
+) -> None:
+    mail = dataclasses.replace(container.settings.mail, holds_doubtful=holds)
+    container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
+    notice_id = put(container, NoticeKind.RECEIPT)
+    vanish_with_a_mail_in_hand(container, uuid.uuid4())
+    assert return_lost_notices(container, GO_ON) == {}
+    clock.advance(seconds=container.lease_duration.total_seconds() + 1)
+    assert return_lost_notices(container, GO_ON)["in_doubt"] == 1
+    assert find(container, notice_id).status == after
+    assert (find(container, notice_id).reason or "").startswith("in doubt")
 
 
-def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(desk: Desk, clock: Clock) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    late = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
+    container: Container, clock: Clock
+) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
+    late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(desk, GO_ON)
-    vanish_with_a_mail_in_hand(desk, uuid.uuid4())
-    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+    return_lost_notices(container, GO_ON)
+    vanish_with_a_mail_in_hand(container, uuid.uuid4())
+    with container.database.transaction() as session, pytest.raises(LeaseLost):
         record_notice_reply(session, Reply(late, DeliveryOutcome.REJECTED, "550"), now=clock())
-    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+    with container.database.transaction() as session, pytest.raises(LeaseLost):
         begin_notice(session, late, now=clock())
-    assert find(desk, notice_id).outcome == DeliveryOutcome.LEAVING
+    assert find(container, notice_id).outcome == DeliveryOutcome.LEAVING
 
 
-def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(desk: Desk, clock: Clock) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    late = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Container, clock: Clock) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
+    late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(desk, GO_ON)
-    with desk.database.transaction() as session:
+    return_lost_notices(container, GO_ON)
+    with container.database.transaction() as session:
         record_notice_reply(session, Reply(late, DeliveryOutcome.ACCEPTED, "250 OK"), now=clock())
     post = Post()
-    assert run(desk, post)["sent"] == 1
+    assert run(container, post)["sent"] == 1
     assert post.letters == []
-    assert find(desk, notice_id).status == NoticeStatus.SENT
+    assert find(container, notice_id).status == NoticeStatus.SENT
 
 
-def lose_the_lease(desk: Desk, clock: Clock) -> tuple[NoticeClaim, NoticeClaim]:
+def lose_the_lease(container: Container, clock: Clock) -> tuple[NoticeClaim, NoticeClaim]:
     """Have a worker vanish with a mail in hand and another take the notice; return the claims of both."""
-    late = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+    late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(desk, GO_ON)
-    return late, vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+    return_lost_notices(container, GO_ON)
+    return late, vanish_with_a_mail_in_hand(container, uuid.uuid4())
 
 
 def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_successor_holds(
-    desk: Desk, clock: Clock
+    container: Container, clock: Clock
 ) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    late, held = lose_the_lease(desk, clock)
-    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+    notice_id = put(container, NoticeKind.RECEIPT)
+    late, held = lose_the_lease(container, clock)
+    with container.database.transaction() as session, pytest.raises(LeaseLost):
         refuse_notice(session, late, reason="could not be written", now=clock())
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         assert settle_notices(session, [late], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
-        assert write_notices(session, [late], links=desk.links, now=clock()).letters == []
-    notice = find(desk, notice_id)
+        assert write_notices(session, [late], links=container.urls, now=clock()).letters == []
+    notice = find(container, notice_id)
     assert (notice.status, notice.lease_number) == (NoticeStatus.SENDING, held.lease_number)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         refuse_notice(session, held, reason="could not be written", now=clock())
-    notice = find(desk, notice_id)
+    notice = find(container, notice_id)
     assert (notice.status, notice.reason, notice.ended_at) == ("failed", "could not be written", clock())
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert tallies(session)["failed"] == 1
 
 
-def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(desk: Desk, clock: Clock) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    over = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
+    container: Container, clock: Clock
+) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
+    over = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(desk, GO_ON)
-    assert find(desk, notice_id).lease_number == over.lease_number
-    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+    return_lost_notices(container, GO_ON)
+    assert find(container, notice_id).lease_number == over.lease_number
+    with container.database.transaction() as session, pytest.raises(LeaseLost):
         begin_notice(session, over, now=clock())
-    with desk.database.transaction() as session, pytest.raises(LeaseLost):
+    with container.database.transaction() as session, pytest.raises(LeaseLost):
         refuse_notice(session, over, reason="could not be written", now=clock())
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         assert settle_notices(session, [over], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
-        assert write_notices(session, [over], links=desk.links, now=clock()).letters == []
-    assert find(desk, notice_id).status == NoticeStatus.SCHEDULED
+        assert write_notices(session, [over], links=container.urls, now=clock()).letters == []
+    assert find(container, notice_id).status == NoticeStatus.SCHEDULED
 
 
-def say(desk: Desk, claim: NoticeClaim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
-    with desk.database.transaction() as session:
-        record_notice_reply(session, Reply(claim, outcome, words), now=desk.clock())
+def say(container: Container, claim: NoticeClaim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
+    with container.database.transaction() as session:
+        record_notice_reply(session, Reply(claim, outcome, words), now=container.clock())
 
 
-def test_an_attempt_is_taken_back_once_however_often_it_is_said(desk: Desk) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    claim = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
-    say(desk, claim, DeliveryOutcome.WITHDRAWN)
+def test_an_attempt_is_taken_back_once_however_often_it_is_said(container: Container) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
+    claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
+    say(container, claim, DeliveryOutcome.WITHDRAWN)
     with pytest.raises(LeaseLost):
-        say(desk, claim, DeliveryOutcome.WITHDRAWN)
-    assert find(desk, notice_id).attempts == 0
+        say(container, claim, DeliveryOutcome.WITHDRAWN)
+    assert find(container, notice_id).attempts == 0
 
 
-def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_heard(desk: Desk) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    claim = vanish_with_a_mail_in_hand(desk, uuid.uuid4())
+def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_heard(container: Container) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
+    claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     for _ in range(2):
-        say(desk, claim, DeliveryOutcome.ACCEPTED, "2" * 400)
+        say(container, claim, DeliveryOutcome.ACCEPTED, "2" * 400)
     for outcome in set(DeliveryOutcome) - {DeliveryOutcome.ACCEPTED}:
         with pytest.raises(LeaseLost):
-            say(desk, claim, outcome)
-    with desk.database.transaction() as session, pytest.raises(LeaseLost):
-        begin_notice(session, claim, now=desk.clock())
-    notice = find(desk, notice_id)
+            say(container, claim, outcome)
+    with container.database.transaction() as session, pytest.raises(LeaseLost):
+        begin_notice(session, claim, now=container.clock())
+    notice = find(container, notice_id)
     assert (notice.outcome, notice.attempts, notice.reply) == (DeliveryOutcome.ACCEPTED, 1, "2" * 300)
 
 
-def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(desk: Desk, clock: Clock) -> None:
-    held, free = put(desk, NoticeKind.RECEIPT), put(desk, NoticeKind.SIGN_IN)
+def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
+    container: Container, clock: Clock
+) -> None:
+    held, free = put(container, NoticeKind.RECEIPT), put(container, NoticeKind.SIGN_IN)
 
     def claim_at_once() -> list[uuid.UUID]:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '2s'"))
-            claims = claim_due_notices(session, worker=uuid.uuid4(), now=clock(), limit=10, lease=desk.lease)
+            claims = claim_due_notices(
+                session, worker=uuid.uuid4(), now=clock(), limit=10, lease=container.lease_duration
+            )
         return [claim.notice_id for claim in claims]
 
     def take_up_at_once() -> dict[str, int]:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '2s'"))
             return dict(settle_lost(session, holds_doubtful=False, now=clock()))
 
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.get_one(Notice, held, with_for_update=True)
         assert claim_at_once() == [free]
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.get_one(Notice, free, with_for_update=True)
         assert claim_at_once() == [held]
         clock.advance(minutes=10)
@@ -173,15 +185,15 @@ def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(d
     assert take_up_at_once() == {"handed_back": 1}
 
 
-def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(desk: Desk, clock: Clock) -> None:
-    put(desk, NoticeKind.RECEIPT)
+def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(container: Container, clock: Clock) -> None:
+    put(container, NoticeKind.RECEIPT)
     worker = uuid.uuid4()
-    vanish_with_a_mail_in_hand(desk, worker)
+    vanish_with_a_mail_in_hand(container, worker)
     for _ in range(3):
-        clock.now += desk.lease - datetime.timedelta(seconds=1)
-        beat(dataclasses.replace(desk, worker_id=worker), GO_ON)
-        assert return_lost_notices(desk, GO_ON) == {}
-    clock.now += desk.lease - datetime.timedelta(seconds=1)
-    beat(dataclasses.replace(desk, worker_id=uuid.uuid4()), GO_ON)
+        clock.now += container.lease_duration - datetime.timedelta(seconds=1)
+        beat(dataclasses.replace(container, worker_id=worker), GO_ON)
+        assert return_lost_notices(container, GO_ON) == {}
+    clock.now += container.lease_duration - datetime.timedelta(seconds=1)
+    beat(dataclasses.replace(container, worker_id=uuid.uuid4()), GO_ON)
     clock.advance(seconds=1)
-    assert return_lost_notices(desk, GO_ON) == {"in_doubt": 1}
+    assert return_lost_notices(container, GO_ON) == {"in_doubt": 1}

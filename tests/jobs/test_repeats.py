@@ -4,7 +4,7 @@ from sqlalchemy import update
 
 from schemas.vocabulary import Suppressed
 from service.db.campaign import Campaign
-from service.desk import Desk
+from service.desk import Container
 from service.domain.mail.tallies import tallies
 from service.domain.ports import (
     MailRefused,
@@ -16,78 +16,80 @@ from tests.db.people import ask, give
 from tests.jobs.posts import READER, Post, find, history, run, standing
 
 
-def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(desk: Desk, clock: Clock) -> None:
-    with desk.database.transaction() as session:
+def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(container: Container, clock: Clock) -> None:
+    with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(desk, READER, repeat=True, months=1)
-    with desk.database.transaction() as session:
+    reminder_id = ask(container, READER, repeat=True, months=1)
+    with container.database.transaction() as session:
         suppress(session, READER, reason=Suppressed.COMPLAINT, now=clock())
     clock.advance(days=400)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
-    assert history(desk, reminder_id)[-1] == ("skip", "skipped")
+    assert history(container, reminder_id)[-1] == ("skip", "skipped")
 
 
-def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(desk: Desk, clock: Clock) -> None:
-    with desk.database.transaction() as session:
+def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
+    container: Container, clock: Clock
+) -> None:
+    with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(desk, READER, repeat=True, months=1)
+    reminder_id = ask(container, READER, repeat=True, months=1)
     post, due = Post(), []
     for number in range(4):
-        reminder = find(desk, reminder_id)
+        reminder = find(container, reminder_id)
         assert (reminder.occurrence, reminder.attempts) == (number + 1, 0)
         due.append(reminder.due_on)
         clock.now = reminder.due_at
-        run(desk, post)
-        run(desk, post)
+        run(container, post)
+        run(container, post)
     assert len(post.letters) == len({letter.message_id for letter in post.letters}) == 4
     assert [day.day for day in due] == [due[0].day] * 4
     assert [letter.every_months for letter in post.letters] == [1] * 4
 
 
 def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_month(
-    desk: Desk, clock: Clock
+    container: Container, clock: Clock
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(desk, READER, repeat=True, months=1)
+    reminder_id = ask(container, READER, repeat=True, months=1)
     clock.advance(days=200)
     clock.now = clock.now.replace(hour=12)
     post = Post()
     for _ in range(3):
-        run(desk, post)
+        run(container, post)
     assert post.addresses == [READER]
-    assert find(desk, reminder_id).due_at > clock()
+    assert find(container, reminder_id).due_at > clock()
 
 
-def test_who_gave_this_month_is_asked_again_the_next(desk: Desk, clock: Clock) -> None:
-    with desk.database.transaction() as session:
+def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock: Clock) -> None:
+    with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(desk, READER, repeat=True, months=1)
+    reminder_id = ask(container, READER, repeat=True, months=1)
     clock.advance(days=2)
-    give(desk, READER)
+    give(container, READER)
     post = Post()
-    clock.now = find(desk, reminder_id).due_at
-    run(desk, post)
+    clock.now = find(container, reminder_id).due_at
+    run(container, post)
     assert post.letters == []
-    assert [event for event, _ in history(desk, reminder_id)][-2:] == ["skip", "come_again"]
+    assert [event for event, _ in history(container, reminder_id)][-2:] == ["skip", "come_again"]
     for _ in range(2):
-        clock.now = find(desk, reminder_id).due_at
-        run(desk, post)
+        clock.now = find(container, reminder_id).due_at
+        run(container, post)
     assert post.addresses == [READER] * 2
 
 
-def test_the_tallies_say_what_became_of_the_mails(desk: Desk, clock: Clock) -> None:
+def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: Clock) -> None:
     for number in range(5):
-        ask(desk, f"reader-{number}@news.example")
+        ask(container, f"reader-{number}@news.example")
     clock.advance(days=32)
 
     def refuse_one(letter: ReminderLetter) -> None:
         if letter.to.startswith("reader-3"):
             raise MailRefused("message refused (554)")
 
-    assert run(desk, Post(refuse_one)) == {"sent": 4, "failed": 1, "postponed": 0}
-    assert standing(desk) == {"sent": 4, "failed": 1}
-    with desk.database.reading() as session:
+    assert run(container, Post(refuse_one)) == {"sent": 4, "failed": 1, "postponed": 0}
+    assert standing(container) == {"sent": 4, "failed": 1}
+    with container.database.reading() as session:
         assert {name: count for name, count in tallies(session).items() if count} == {"sent": 4, "failed": 1}

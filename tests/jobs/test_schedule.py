@@ -15,7 +15,7 @@ from jobs.worker import make_scheduler, run_once
 from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
-from service.desk import Desk
+from service.desk import Container
 from tests.jobs.posts import told_to_stop
 from tests.processes import wait_until, worker
 from tests.stripe_double import KEY, FakeStripe
@@ -55,9 +55,9 @@ def stop() -> threading.Event:
 
 
 @pytest.fixture
-def paused_scheduler(desk: Desk, stop: threading.Event) -> Iterator[BackgroundScheduler]:
+def paused_scheduler(container: Container, stop: threading.Event) -> Iterator[BackgroundScheduler]:
     """Return the worker's scheduler, which starts no job before it is resumed."""
-    scheduler = make_scheduler(desk, stop)
+    scheduler = make_scheduler(container, stop)
     scheduler.start(paused=True)
     yield scheduler
     stop.set()
@@ -74,7 +74,7 @@ def test_the_scheduler_takes_every_job_at_its_interval_and_never_twice_at_once(
 
 
 def test_a_tick_that_comes_hours_late_still_runs_the_job_and_runs_it_once(
-    desk: Desk, paused_scheduler: BackgroundScheduler
+    container: Container, paused_scheduler: BackgroundScheduler
 ) -> None:
     ticks: list[JobExecutionEvent] = []
     paused_scheduler.add_listener(ticks.append, EVENT_JOB_EXECUTED | EVENT_JOB_MISSED)
@@ -88,38 +88,38 @@ def test_a_tick_that_comes_hours_late_still_runs_the_job_and_runs_it_once(
     wait_until(lambda: ticks, what="the late tick")
     paused_scheduler.shutdown(wait=True)
     assert [tick.code for tick in ticks] == [EVENT_JOB_EXECUTED]
-    assert recorded(desk) == {"forget_job_runs"}
+    assert recorded(container) == {"forget_job_runs"}
 
 
-def test_no_job_begins_once_the_worker_was_told_to_stop(desk: Desk) -> None:
+def test_no_job_begins_once_the_worker_was_told_to_stop(container: Container) -> None:
     ran = []
-    run_once(Job("some_job", lambda *_: ran.append(True), 5), desk, JobRecord(desk), told_to_stop())
+    run_once(Job("some_job", lambda *_: ran.append(True), 5), container, JobRecord(container), told_to_stop())
     assert ran == []
-    assert recorded(desk) == set()
+    assert recorded(container) == set()
 
 
-def recorded(desk: Desk) -> set[str]:
+def recorded(container: Container) -> set[str]:
     """Return the jobs that have a run on record."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return set(session.scalars(select(JobRun.job)))
 
 
-def beats(desk: Desk) -> list[str]:
-    with desk.database.reading() as session:
+def beats(container: Container) -> list[str]:
+    with container.database.reading() as session:
         return list(session.scalars(select(Heartbeat.process)))
 
 
-def test_a_real_worker_runs_every_job_as_soon_as_it_starts(desk: Desk, tmp_path: Path) -> None:
+def test_a_real_worker_runs_every_job_as_soon_as_it_starts(container: Container, tmp_path: Path) -> None:
     with FakeStripe() as stripe:
         # Some jobs only look where money is taken by a gateway that is not our own.
         taking_money = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
-        with worker(desk.settings.database_url, tmp_path / "log", **taking_money):
+        with worker(container.settings.database_url, tmp_path / "log", **taking_money):
             expected = set(SECONDS_BETWEEN_RUNS) - {"beat"}
             wait_until(
-                lambda: beats(desk) and recorded(desk) == expected,
+                lambda: beats(container) and recorded(container) == expected,
                 what=f"a heartbeat and a run of every job, see {tmp_path / 'log'}",
             )
-    assert recorded(desk) == expected
-    with desk.database.reading() as session:
+    assert recorded(container) == expected
+    with container.database.reading() as session:
         failed = session.scalars(select(JobRun.job).where(JobRun.outcome != JobOutcome.DONE)).all()
     assert failed == []

@@ -12,7 +12,7 @@ from schemas.vocabulary import NoticeKind, NoticeStatus, PledgeStatus, Suppresse
 from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.domain.mail.backoff import MOST_ATTEMPTS
 from service.domain.mail.tallies import tallies
 from service.domain.ports import MailDelayed, MailRefused, MailServerAway, MailServerRefusesUs, NoticeLetter
@@ -30,49 +30,51 @@ MOMENT = datetime.timedelta(microseconds=1)
 LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 
-def test_a_notice_leaves_once(desk: Desk) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
+def test_a_notice_leaves_once(container: Container) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
     post = Post()
     for _ in range(3):
-        run(desk, post)
+        run(container, post)
     assert post.addresses == [READER]
-    notice = find(desk, notice_id)
+    notice = find(container, notice_id)
     assert (notice.status, notice.outcome, notice.attempts) == ("sent", "accepted", 1)
     assert (notice.leased_by, notice.leased_until, notice.reply) == (None, None, "250 OK")
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert tallies(session)["sent"] == 1
 
 
-def test_notices_leave_on_sqlite_as_well(sqlite_desk: Desk) -> None:
+def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
     for number in range(45):
-        put(sqlite_desk, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
-    put(sqlite_desk, NoticeKind.SIGN_IN)
-    assert run(sqlite_desk)["sent"] == 46
-    with sqlite_desk.database.reading() as session:
+        put(sqlite_container, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
+    put(sqlite_container, NoticeKind.SIGN_IN)
+    assert run(sqlite_container)["sent"] == 46
+    with sqlite_container.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(OutboxMail)) == 46
 
 
-def test_who_waits_for_a_link_is_served_before_any_receipt(desk: Desk, clock: Clock) -> None:
+def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container, clock: Clock) -> None:
     for number in range(25):
-        put(desk, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
+        put(container, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
     clock.advance(minutes=1)
-    put(desk, NoticeKind.SIGN_IN, to="waiting@news.example")
+    put(container, NoticeKind.SIGN_IN, to="waiting@news.example")
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses[0] == "waiting@news.example"
     assert len(post.addresses) == 26
 
 
-def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(desk: Desk) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
+def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Container) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
     post = Post()
-    send_reminders(with_post(desk, post), GO_ON)
+    send_reminders(with_post(container, post), GO_ON)
     assert post.letters == []
-    assert find(desk, notice_id).status == NoticeStatus.SCHEDULED
+    assert find(container, notice_id).status == NoticeStatus.SCHEDULED
 
 
-def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(desk: Desk, clock: Clock) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
+def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
+    container: Container, clock: Clock
+) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
     seen: set[str] = set()
 
     def later(letter: NoticeLetter) -> None:
@@ -80,8 +82,8 @@ def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(desk: D
         raise MailDelayed("greylisted (450)")
 
     for attempt in range(1, MOST_ATTEMPTS + 1):
-        run(desk, Post(later))
-        notice = find(desk, notice_id)
+        run(container, Post(later))
+        notice = find(container, notice_id)
         assert notice.attempts == attempt
         assert notice.reason == "greylisted (450)"
         clock.now = max(clock.now, notice.due_at)
@@ -89,19 +91,19 @@ def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(desk: D
     assert len(seen) == 1
 
 
-def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(desk: Desk) -> None:
-    first, second = put(desk, NoticeKind.RECEIPT), put(desk, NoticeKind.ENDED, falls_on=FOREVER)
+def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container: Container) -> None:
+    first, second = put(container, NoticeKind.RECEIPT), put(container, NoticeKind.ENDED, falls_on=FOREVER)
 
     def dead(_: NoticeLetter) -> None:
         raise MailRefused("no such mailbox (550)", dead_address=True)
 
     tries = []
-    run(desk, Post(lambda letter: (tries.append(letter.to), dead(letter))))
-    assert find(desk, first).status == NoticeStatus.FAILED
-    third = put(desk, NoticeKind.RECEIPT)
-    run(desk, Post())
-    assert (find(desk, third).status, find(desk, third).reason) == ("skipped", "suppressed: hard_bounce")
-    assert find(desk, second).status == NoticeStatus.FAILED
+    run(container, Post(lambda letter: (tries.append(letter.to), dead(letter))))
+    assert find(container, first).status == NoticeStatus.FAILED
+    third = put(container, NoticeKind.RECEIPT)
+    run(container, Post())
+    assert (find(container, third).status, find(container, third).reason) == ("skipped", "suppressed: hard_bounce")
+    assert find(container, second).status == NoticeStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -114,27 +116,27 @@ def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(desk: Desk
     ],
 )
 def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothing(
-    desk: Desk, clock: Clock, reason: Suppressed, leaves: bool
+    container: Container, clock: Clock, reason: Suppressed, leaves: bool
 ) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
+    notice_id = put(container, NoticeKind.RECEIPT)
     clock.advance(seconds=1)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         suppress(session, READER, reason=reason, now=clock())
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert len(post.letters) == leaves
-    assert find(desk, notice_id).status == ("sent" if leaves else "skipped")
+    assert find(container, notice_id).status == ("sent" if leaves else "skipped")
 
 
-def test_an_erased_reader_leaves_no_notice_behind(desk: Desk) -> None:
-    put(desk, NoticeKind.RECEIPT)
-    put(desk, NoticeKind.SIGN_IN)
-    with desk.database.transaction() as session:
-        erase_supporter(session, READER, now=desk.clock())
+def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
+    put(container, NoticeKind.RECEIPT)
+    put(container, NoticeKind.SIGN_IN)
+    with container.database.transaction() as session:
+        erase_supporter(session, READER, now=container.clock())
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Notice)) == 0
         assert session.scalar(select(func.count()).select_from(SignIn)) == 0
 
@@ -158,14 +160,14 @@ def test_an_erased_reader_leaves_no_notice_behind(desk: Desk) -> None:
     ],
 )
 def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
-    desk: Desk, kind: NoticeKind, falls_on: datetime.date | None, changes: dict, reason: str | None
+    container: Container, kind: NoticeKind, falls_on: datetime.date | None, changes: dict, reason: str | None
 ) -> None:
-    pledge_id = put_pledge(desk)
-    notice_id = put(desk, kind, pledge_id=pledge_id, falls_on=falls_on)
-    change_pledge(desk, pledge_id, **({"amount_minor": 500} | changes))
+    pledge_id = put_pledge(container)
+    notice_id = put(container, kind, pledge_id=pledge_id, falls_on=falls_on)
+    change_pledge(container, pledge_id, **({"amount_minor": 500} | changes))
     post = Post()
-    run(desk, post)
-    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == (
+    run(container, post)
+    assert (find(container, notice_id).status, find(container, notice_id).reason) == (
         ("sent", None) if reason is None else ("skipped", reason)
     )
     assert len(post.letters) == (reason is None)
@@ -175,25 +177,25 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
     ("paid_at", "stands"), [(LONG_AGO, ("skipped", "too_old")), (LONG_AGO + MOMENT, ("sent", None))]
 )
 def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
-    desk: Desk, paid_at: datetime.datetime, stands: tuple[str, str | None]
+    container: Container, paid_at: datetime.datetime, stands: tuple[str, str | None]
 ) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT, paid_at=paid_at)
-    run(desk, Post())
-    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == stands
+    notice_id = put(container, NoticeKind.RECEIPT, paid_at=paid_at)
+    run(container, Post())
+    assert (find(container, notice_id).status, find(container, notice_id).reason) == stands
 
 
-def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(desk: Desk, clock: Clock) -> None:
-    change_campaign(desk, timezone="Pacific/Auckland")
+def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container: Container, clock: Clock) -> None:
+    change_campaign(container, timezone="Pacific/Auckland")
     # In Auckland it is noon on the 24th.
     clock.now = clock.now.replace(hour=23, minute=0)
     yesterday, today = datetime.date(2026, 11, 23), datetime.date(2026, 11, 24)
-    put(desk, NoticeKind.RECEIPT, to="paid@news.example")
+    put(container, NoticeKind.RECEIPT, to="paid@news.example")
     for number, day in enumerate((yesterday, today)):
-        missed = put_pledge(desk, to=f"missed-{number}@news.example", status=PledgeStatus.PAST_DUE)
-        put(desk, NoticeKind.MISSED, to=f"missed-{number}@news.example", pledge_id=missed, falls_on=day)
-        put(desk, NoticeKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
+        missed = put_pledge(container, to=f"missed-{number}@news.example", status=PledgeStatus.PAST_DUE)
+        put(container, NoticeKind.MISSED, to=f"missed-{number}@news.example", pledge_id=missed, falls_on=day)
+        put(container, NoticeKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
     post = Post()
-    assert run(desk, post)["skipped"] == 1
+    assert run(container, post)["skipped"] == 1
     assert {letter.to.partition("@")[0]: letter.falls_on for letter in post.letters} == {
         "paid": today,
         # A day of the next try that is over is not named any more.
@@ -204,44 +206,44 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(desk: Des
     }
 
 
-def test_a_row_that_cannot_be_written_fails_alone(desk: Desk) -> None:
-    bad, good = put(desk, NoticeKind.RECEIPT, to="bad@news.example"), put(desk, NoticeKind.RECEIPT)
-    with desk.database.transaction() as session:
+def test_a_row_that_cannot_be_written_fails_alone(container: Container) -> None:
+    bad, good = put(container, NoticeKind.RECEIPT, to="bad@news.example"), put(container, NoticeKind.RECEIPT)
+    with container.database.transaction() as session:
         garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
-        session.execute(garbage, {"id": find(desk, bad).supporter_id})
-    assert run(desk)["failed"] == 1
-    assert find(desk, good).status == NoticeStatus.SENT
-    assert find(desk, bad).reason == "could not be written: no key of SECRET_KEYS opens its address"
+        session.execute(garbage, {"id": find(container, bad).supporter_id})
+    assert run(container)["failed"] == 1
+    assert find(container, good).status == NoticeStatus.SENT
+    assert find(container, bad).reason == "could not be written: no key of SECRET_KEYS opens its address"
 
 
-def test_a_server_that_is_away_costs_no_notice_an_attempt(desk: Desk) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
+def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
 
     def nobody_there() -> None:
         raise MailServerAway("connection refused")
 
     with pytest.raises(MailServerAway):
-        run(desk, Post(on_open=nobody_there))
-    assert (find(desk, notice_id).status, find(desk, notice_id).attempts) == ("scheduled", 0)
+        run(container, Post(on_open=nobody_there))
+    assert (find(container, notice_id).status, find(container, notice_id).attempts) == ("scheduled", 0)
 
 
-def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(desk: Desk) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
+def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(container: Container) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
 
     def refuse(_: NoticeLetter) -> None:
         raise MailServerRefusesUs("login refused (535)")
 
     for _ in range(MOST_ATTEMPTS + 1):
         with pytest.raises(MailServerRefusesUs):
-            run(desk, Post(refuse))
-        notice = find(desk, notice_id)
+            run(container, Post(refuse))
+        notice = find(container, notice_id)
         assert (notice.status, notice.attempts) == ("scheduled", 0)
         assert notice.reason == "login refused (535)"
-    assert run(desk, Post())["sent"] == 1
-    assert (find(desk, notice_id).status, find(desk, notice_id).attempts) == ("sent", 1)
+    assert run(container, Post())["sent"] == 1
+    assert (find(container, notice_id).status, find(container, notice_id).attempts) == ("sent", 1)
 
 
-def test_who_is_told_to_stop_claims_nothing(desk: Desk) -> None:
-    notice_id = put(desk, NoticeKind.RECEIPT)
-    send_notices(with_notice_post(desk, Post()), told_to_stop())
-    assert find(desk, notice_id).lease_number == 0
+def test_who_is_told_to_stop_claims_nothing(container: Container) -> None:
+    notice_id = put(container, NoticeKind.RECEIPT)
+    send_notices(with_notice_post(container, Post()), told_to_stop())
+    assert find(container, notice_id).lease_number == 0

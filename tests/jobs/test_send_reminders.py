@@ -9,7 +9,7 @@ from schemas.vocabulary import Frequency, ReminderStatus
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import PledgeWish, make_pledge
@@ -21,47 +21,47 @@ from tests.db.people import ask, give
 from tests.jobs.posts import READER, Post, find, history, run, standing
 
 
-def test_a_due_reminder_leaves_once(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER, page_url="https://paper.example/a")
+def test_a_due_reminder_leaves_once(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, READER, page_url="https://paper.example/a")
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
     clock.advance(days=32)
     for _ in range(3):
-        run(desk, post)
+        run(container, post)
     assert post.addresses == [READER]
-    reminder = find(desk, reminder_id)
+    reminder = find(container, reminder_id)
     assert (reminder.status, reminder.sent_at, reminder.leased_until) == (ReminderStatus.SENT, clock(), None)
-    assert history(desk, reminder_id) == [("made", "scheduled"), ("claim", "sending"), ("deliver", "sent")]
+    assert history(container, reminder_id) == [("made", "scheduled"), ("claim", "sending"), ("deliver", "sent")]
 
 
-def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_desk: Desk, clock: Clock) -> None:
+def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, clock: Clock) -> None:
     for number in range(25):
-        ask(sqlite_desk, f"reader-{number}@news.example")
+        ask(sqlite_container, f"reader-{number}@news.example")
     clock.advance(days=32)
-    run(sqlite_desk)
-    assert standing(sqlite_desk) == {"sent": 25}
-    with sqlite_desk.database.reading() as session:
+    run(sqlite_container)
+    assert standing(sqlite_container) == {"sent": 25}
+    with sqlite_container.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(OutboxMail)) == 25
 
 
-def test_the_longest_due_leaves_first_over_all_batches(desk: Desk, clock: Clock) -> None:
+def test_the_longest_due_leaves_first_over_all_batches(container: Container, clock: Clock) -> None:
     for number in range(45):
-        ask(desk, f"reader-{number}@news.example")
-    with desk.database.transaction() as session:
+        ask(container, f"reader-{number}@news.example")
+    with container.database.transaction() as session:
         # The last that was asked for is the longest due.
         for number, reminder in enumerate(session.scalars(select(Reminder).order_by(Reminder.id.desc()))):
             reminder.due_at = clock() + datetime.timedelta(hours=number)
     clock.advance(days=10)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [f"reader-{number}@news.example" for number in reversed(range(45))]
 
 
 def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurrence(
-    desk: Desk, clock: Clock
+    container: Container, clock: Clock
 ) -> None:
-    ask(desk, READER)
+    ask(container, READER)
     seen: list[str] = []
 
     def note_and_refuse(letter: ReminderLetter) -> None:
@@ -72,41 +72,41 @@ def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurr
     post = Post(note_and_refuse)
     for _ in range(2):
         clock.advance(days=32)
-        run(desk, post)
-    ask(desk, READER)
+        run(container, post)
+    ask(container, READER)
     clock.advance(days=32)
-    run(desk, post)
+    run(container, post)
     first, again, next_one = seen
     assert first == again != next_one
 
 
-def test_a_reader_who_gave_since_asking_is_not_asked(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
+def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, READER)
     clock.advance(days=3)
-    give(desk, READER)
+    give(container, READER)
     clock.advance(days=32)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
-    reminder = find(desk, reminder_id)
+    reminder = find(container, reminder_id)
     assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "already_gave")
-    assert history(desk, reminder_id)[-1] == ("skip", "skipped")
+    assert history(container, reminder_id)[-1] == ("skip", "skipped")
 
 
-def test_a_reader_who_gave_before_asking_is_asked(desk: Desk, clock: Clock) -> None:
-    give(desk, READER)
+def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: Clock) -> None:
+    give(container, READER)
     clock.advance(days=3)
-    ask(desk, READER)
+    ask(container, READER)
     clock.advance(days=32)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
 
 
-def test_a_reader_whose_payment_failed_is_asked(desk: Desk, clock: Clock) -> None:
-    ask(desk, READER)
+def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clock) -> None:
+    ask(container, READER)
     clock.advance(days=3)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         person = session.scalars(select(Supporter)).one()
         wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
         pledge = make_pledge(session, find_campaign(session, "default"), wish, gateway="sandbox", now=clock())
@@ -114,44 +114,44 @@ def test_a_reader_whose_payment_failed_is_asked(desk: Desk, clock: Clock) -> Non
         fail_payment(session, pledge.id, Charge(reference="declined", money=Money(500, "USD")), now=clock())
     clock.advance(days=32)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
 
 
-def test_another_readers_gift_changes_nothing(desk: Desk, clock: Clock) -> None:
-    ask(desk, READER)
-    give(desk, "other@news.example")
+def test_another_readers_gift_changes_nothing(container: Container, clock: Clock) -> None:
+    ask(container, READER)
+    give(container, "other@news.example")
     clock.advance(days=32)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
 
 
-def test_a_cancelled_reminder_is_never_sent(desk: Desk, clock: Clock) -> None:
-    ask(desk, READER)
-    with desk.database.transaction() as session:
-        token = reminder_token(desk.database.keyring, session.scalars(select(Reminder)).one())
+def test_a_cancelled_reminder_is_never_sent(container: Container, clock: Clock) -> None:
+    ask(container, READER)
+    with container.database.transaction() as session:
+        token = reminder_token(container.database.keyring, session.scalars(select(Reminder)).one())
         cancel_reminder(session, token, now=clock())
     clock.advance(days=400)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
 
 
-def test_a_cancel_between_claim_and_mail_holds_the_mail_back(desk: Desk, clock: Clock) -> None:
-    first, second = ask(desk, "a@news.example"), ask(desk, "b@news.example")
+def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Container, clock: Clock) -> None:
+    first, second = ask(container, "a@news.example"), ask(container, "b@news.example")
     clock.advance(days=32)
 
     def cancel_the_other(_: ReminderLetter) -> None:
-        with desk.database.transaction() as session:
-            token = reminder_token(desk.database.keyring, session.get_one(Reminder, second))
+        with container.database.transaction() as session:
+            token = reminder_token(container.database.keyring, session.get_one(Reminder, second))
             cancel_reminder(session, token, now=clock())
 
     post = Post(cancel_the_other)
-    run(desk, post)
+    run(container, post)
     assert post.addresses == ["a@news.example"]
-    assert find(desk, first).status == ReminderStatus.SENT
-    assert find(desk, second).status == ReminderStatus.CANCELLED
+    assert find(container, first).status == ReminderStatus.SENT
+    assert find(container, second).status == ReminderStatus.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -165,37 +165,39 @@ def test_a_cancel_between_claim_and_mail_holds_the_mail_back(desk: Desk, clock: 
     ],
 )
 def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
-    desk: Desk, clock: Clock, origins: list[str], page: str, is_named: bool
+    container: Container, clock: Clock, origins: list[str], page: str, is_named: bool
 ) -> None:
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         find_campaign(session, "default").origins = origins
-    ask(desk, READER, page_url=page)
+    ask(container, READER, page_url=page)
     clock.advance(days=32)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert [letter.asked_where for letter in post.letters] == [page if is_named else None]
 
 
-def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(desk: Desk, clock: Clock) -> None:
-    ask(desk, READER, amount=500, frequency=Frequency.MONTHLY)
-    with desk.database.transaction() as session:
+def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
+    container: Container, clock: Clock
+) -> None:
+    ask(container, READER, amount=500, frequency=Frequency.MONTHLY)
+    with container.database.transaction() as session:
         campaign = find_campaign(session, "default")
         for offer in (campaign, *campaign.choices):
             offer.currency = "JPY"
     clock.advance(days=32)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert [letter.money for letter in post.letters] == [None]
     assert "/support/default?frequency=monthly&from=" in post.letters[0].give_url
 
 
-def test_a_campaign_s_own_language_is_the_language_of_its_mail(desk: Desk, clock: Clock) -> None:
-    with desk.database.transaction() as session:
+def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Container, clock: Clock) -> None:
+    with container.database.transaction() as session:
         find_campaign(session, "default").texts = {"de": {"mail_subject": "Erinnerung von {campaign}"}}
-    ask(desk, READER, lang="de-AT")
+    ask(container, READER, lang="de-AT")
     clock.advance(days=32)
-    run(desk)
-    with desk.database.reading() as session:
+    run(container)
+    with container.database.reading() as session:
         mail = session.scalars(select(OutboxMail.message)).one()
     assert "Subject: Erinnerung von The Harbour Lantern" in mail
     assert "Content-Language: de-AT" in mail

@@ -15,7 +15,7 @@ from service.db.campaign import Campaign, SupportChoice
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
 from service.domain.mail.tallies import tallies
@@ -26,56 +26,58 @@ from tests.db.people import ask
 from tests.jobs.posts import READER, Post, at_any_hour, find, history, run, standing, told_to_stop, with_post
 
 
-def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
+def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up(
+    container: Container, clock: Clock
+) -> None:
+    reminder_id = ask(container, READER)
     clock.advance(days=32)
-    due_on = find(desk, reminder_id).due_on
+    due_on = find(container, reminder_id).due_on
 
     def later(_: ReminderLetter) -> None:
         raise MailDelayed("recipient refused for now (450)")
 
-    desk = at_any_hour(desk)
+    container = at_any_hour(container)
     pauses = []
     for _ in range(MOST_ATTEMPTS - 1):
-        run(desk, Post(later))
-        reminder = find(desk, reminder_id)
+        run(container, Post(later))
+        reminder = find(container, reminder_id)
         assert reminder.status == ReminderStatus.SCHEDULED
         assert reminder.reason == "recipient refused for now (450)"
         assert reminder.due_on == due_on
         pauses.append(reminder.due_at - clock())
         clock.now = reminder.due_at - datetime.timedelta(microseconds=1)
-        run(desk, Post(later))
-        assert find(desk, reminder_id).attempts == len(pauses)
+        run(container, Post(later))
+        assert find(container, reminder_id).attempts == len(pauses)
         clock.now = reminder.due_at
     longest = [longest_pause_after(attempts) for attempts in range(1, MOST_ATTEMPTS)]
     assert [pause.total_seconds() / 60 for pause in longest] == [10, 30, 90, 270, 810, 2160, 2160]
     assert all(datetime.timedelta() <= pause <= most for pause, most in zip(pauses, longest, strict=True))
-    run(desk, Post(later))
-    reminder = find(desk, reminder_id)
+    run(container, Post(later))
+    reminder = find(container, reminder_id)
     assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MOST_ATTEMPTS)
     assert reminder.reason == "recipient refused for now (450)"
     clock.advance(days=400)
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.letters == []
 
 
-def test_a_refusal_ends_the_reminder_until_staff_send_it_back(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
+def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, READER)
     clock.advance(days=32)
 
     def never(_: ReminderLetter) -> None:
         raise MailRefused("recipient refused (550)")
 
-    run(desk, Post(never))
-    assert find(desk, reminder_id).status == ReminderStatus.FAILED
-    assert find(desk, reminder_id).reason == "recipient refused (550)"
-    with desk.database.transaction() as session:
+    run(container, Post(never))
+    assert find(container, reminder_id).status == ReminderStatus.FAILED
+    assert find(container, reminder_id).reason == "recipient refused (550)"
+    with container.database.transaction() as session:
         retry_reminder(session, reminder_id, now=clock())
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
-    assert [event for event, _ in history(desk, reminder_id)] == [
+    assert [event for event, _ in history(container, reminder_id)] == [
         "made",
         "claim",
         "fail",
@@ -85,32 +87,34 @@ def test_a_refusal_ends_the_reminder_until_staff_send_it_back(desk: Desk, clock:
     ]
 
 
-def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(desk: Desk, clock: Clock) -> None:
-    asked = [ask(desk, f"reader-{number}@news.example") for number in range(5)]
+def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(
+    container: Container, clock: Clock
+) -> None:
+    asked = [ask(container, f"reader-{number}@news.example") for number in range(5)]
     clock.advance(days=32)
     stop = threading.Event()
     post = Post(lambda _: stop.set())
-    send_reminders(with_post(desk, post), stop)
+    send_reminders(with_post(container, post), stop)
     assert post.addresses == ["reader-0@news.example"]
     assert post.closed == 1
-    assert find(desk, asked[0]).status == ReminderStatus.SENT
+    assert find(container, asked[0]).status == ReminderStatus.SENT
     for reminder_id in asked[1:]:
-        reminder = find(desk, reminder_id)
+        reminder = find(container, reminder_id)
         assert (reminder.status, reminder.attempts) == (ReminderStatus.SCHEDULED, 0)
-        assert history(desk, reminder_id)[-1] == ("lose_lease", "scheduled")
+        assert history(container, reminder_id)[-1] == ("lose_lease", "scheduled")
 
 
-def test_who_was_told_to_stop_before_claims_nothing(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
+def test_who_was_told_to_stop_before_claims_nothing(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, READER)
     clock.advance(days=32)
-    send_reminders(with_post(desk, Post()), told_to_stop())
-    assert find(desk, reminder_id).status == ReminderStatus.SCHEDULED
+    send_reminders(with_post(container, Post()), told_to_stop())
+    assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
 
 
-def poison(desk: Desk, address: str, kind: str) -> uuid.UUID:
+def poison(container: Container, address: str, kind: str) -> uuid.UUID:
     """Set a reminder and spoil it as `kind` says, as only a fault or an attack could."""
-    reminder_id = ask(desk, address)
-    with desk.database.transaction() as session:
+    reminder_id = ask(container, address)
+    with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
         person = update(Supporter).where(Supporter.id == reminder.supporter_id)
         if kind == "undecryptable address":
@@ -150,27 +154,27 @@ def broken_campaign(session) -> uuid.UUID:
 POISONS = ("undecryptable address", "forged header", "unknown zone", "template error")
 
 
-def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(desk: Desk, clock: Clock) -> None:
+def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(container: Container, clock: Clock) -> None:
     poisoned = {}
     for number in range(50):
         if number % 13 == 0:
             kind = POISONS[number // 13]
-            poisoned[kind] = poison(desk, f"reader-{number}@news.example", kind)
+            poisoned[kind] = poison(container, f"reader-{number}@news.example", kind)
         else:
-            ask(desk, f"reader-{number}@news.example")
+            ask(container, f"reader-{number}@news.example")
     forged_page = "https://paper.example/\r\nBcc: victim@news.example"
-    poisoned["forged page"] = ask(desk, "page@news.example", page_url=forged_page)
+    poisoned["forged page"] = ask(container, "page@news.example", page_url=forged_page)
     clock.advance(days=32)
-    run(desk)
-    assert standing(desk) == {"sent": 46, "failed": 5}
+    run(container)
+    assert standing(container) == {"sent": 46, "failed": 5}
     for kind, reminder_id in poisoned.items():
-        reminder = find(desk, reminder_id)
+        reminder = find(container, reminder_id)
         assert reminder.status == ReminderStatus.FAILED, kind
         assert reminder.reason is not None
         assert reminder.reason.startswith("could not be written: ")
         assert "news.example" not in reminder.reason
-        assert history(desk, reminder_id)[-1] == ("fail", "failed")
-    with desk.database.reading() as session:
+        assert history(container, reminder_id)[-1] == ("fail", "failed")
+    with container.database.reading() as session:
         headers = [message.partition("\n\n")[0] for message in session.scalars(select(OutboxMail.message))]
     assert len(headers) == 46
     # A name stands at the beginning of a line; the letters alone can also come up in a token.
@@ -192,20 +196,20 @@ class CannotWrite(Post):
 
 @pytest.mark.parametrize("bad", range(3))
 def test_a_mail_that_cannot_be_made_is_counted_once_as_failed_and_as_nothing_else(
-    desk: Desk, clock: Clock, bad: int
+    container: Container, clock: Clock, bad: int
 ) -> None:
-    asked = [ask(desk, f"reader-{number}@news.example") for number in range(3)]
+    asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
-    counts = run(desk, CannotWrite(f"reader-{bad}@news.example"))
+    counts = run(container, CannotWrite(f"reader-{bad}@news.example"))
     assert {name: count for name, count in counts.items() if count} == {"sent": 2, "failed": 1}
-    assert find(desk, asked[bad]).status == ReminderStatus.FAILED
-    assert history(desk, asked[bad])[-1] == ("fail", "failed")
-    with desk.database.reading() as session:
+    assert find(container, asked[bad]).status == ReminderStatus.FAILED
+    assert history(container, asked[bad])[-1] == ("fail", "failed")
+    with container.database.reading() as session:
         assert {name: count for name, count in tallies(session).items() if count} == {"sent": 2, "failed": 1}
 
 
-def test_a_database_that_goes_away_is_no_fault_of_the_reminder(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, READER)
+def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, READER)
     clock.advance(days=32)
 
     def gone(_: ReminderLetter) -> None:
@@ -213,11 +217,11 @@ def test_a_database_that_goes_away_is_no_fault_of_the_reminder(desk: Desk, clock
 
     post = Post(gone)
     with pytest.raises(OperationalError):
-        run(desk, post)
+        run(container, post)
     assert post.closed == 1
     # Whether it left is not known, so it is sent again; an attempt that began is one that counts.
-    assert find(desk, reminder_id).status == ReminderStatus.SCHEDULED
+    assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
     post = Post()
-    run(desk, post)
+    run(container, post)
     assert post.addresses == [READER]
-    assert find(desk, reminder_id).attempts == 2
+    assert find(container, reminder_id).attempts == 2

@@ -13,7 +13,7 @@ from jobs.reminder_books import ReminderBooks
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import NoticeKind, ReminderStatus
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.domain.mail.pace import reserve_slots
 from service.domain.mail.sending_hours import SendingHours
 from service.domain.ports import (
@@ -48,35 +48,38 @@ def test_readers_are_written_to_by_day(now: datetime.datetime, zone: str, openin
     assert SendingHours(9, 21).next_opening(now, zone) == opening
 
 
-def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(desk: Desk, clock: Clock) -> None:
-    there, here = ask(desk, "a@news.example", timezone="Asia/Tokyo"), ask(desk, "b@news.example", timezone="UTC")
+def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Container, clock: Clock) -> None:
+    there, here = (
+        ask(container, "a@news.example", timezone="Asia/Tokyo"),
+        ask(container, "b@news.example", timezone="UTC"),
+    )
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=14)
-    promised = find(desk, there).due_on
+    promised = find(container, there).due_on
     post = Post()
-    assert run(desk, post)["postponed"] == 1
+    assert run(container, post)["postponed"] == 1
     assert post.addresses == ["b@news.example"]
-    assert find(desk, here).status == ReminderStatus.SENT
-    waiting = find(desk, there)
+    assert find(container, here).status == ReminderStatus.SENT
+    waiting = find(container, there)
     assert (waiting.status, waiting.attempts, waiting.due_on) == (ReminderStatus.SCHEDULED, 0, promised)
     assert waiting.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=0)
     clock.now = waiting.due_at
-    run(desk, post)
+    run(container, post)
     assert post.addresses == ["b@news.example", "a@news.example"]
 
 
-def test_a_setting_lets_late_mails_leave_at_night(desk: Desk, clock: Clock) -> None:
-    ask(desk, READER, timezone="Asia/Tokyo")
+def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: Clock) -> None:
+    ask(container, READER, timezone="Asia/Tokyo")
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=18)
     post = Post()
-    run(at_any_hour(desk), post)
+    run(at_any_hour(container), post)
     assert post.addresses == [READER]
 
 
-def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(desk: Desk, clock: Clock) -> None:
+def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(container: Container, clock: Clock) -> None:
     def reserve(count: int) -> list[float]:
-        with desk.database.transaction() as session:
+        with container.database.transaction() as session:
             slots = reserve_slots(session, rate=4, count=count, now=clock())
         return [(slot - begun).total_seconds() for slot in slots]
 
@@ -88,20 +91,20 @@ def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(desk: Desk, c
     assert reserve(2) == [0, 0.25]
 
 
-def at_rate(desk: Desk, rate: float | None) -> Desk:
+def at_rate(container: Container, rate: float | None) -> Container:
     """Return the desk with a limit on how many mails leave a second, at any hour."""
-    mail = dataclasses.replace(desk.settings.mail, rate=rate, keeps_hours=False)
-    return dataclasses.replace(desk, settings=dataclasses.replace(desk.settings, mail=mail))
+    mail = dataclasses.replace(container.settings.mail, rate=rate, keeps_hours=False)
+    return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.19])
 def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
-    desk: Desk, clock: Clock, rate: float
+    container: Container, clock: Clock, rate: float
 ) -> None:
-    slow = at_rate(desk, rate)
-    ask(desk, READER)
+    slow = at_rate(container, rate)
+    ask(container, READER)
     clock.advance(days=32)
-    notices.put(desk, NoticeKind.RECEIPT, to="giver@news.example")
+    notices.put(container, NoticeKind.RECEIPT, to="giver@news.example")
     assert run(slow, Post())["sent"] == 1
     # The receipt's turn is after the reminder's: both leave at one rate.
     clock.advance(seconds=1 / rate)
@@ -113,21 +116,24 @@ def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
     [(None, 100, 20), (0.01, 1, 1), (0.2, 1, 1), (1, 5, 5), (10, 50, 20), (10_000, 100, 20)],
 )
 def test_a_batch_is_what_leaves_in_five_seconds_and_no_more_than_the_largest(
-    desk: Desk, rate: float | None, reminders: int, receipts: int
+    container: Container, rate: float | None, reminders: int, receipts: int
 ) -> None:
-    desk, stop = at_rate(desk, rate), threading.Event()
-    assert (ReminderBooks(desk, stop).batch_size(), NoticeBooks(desk, stop).batch_size()) == (reminders, receipts)
+    container, stop = at_rate(container, rate), threading.Event()
+    assert (ReminderBooks(container, stop).batch_size(), NoticeBooks(container, stop).batch_size()) == (
+        reminders,
+        receipts,
+    )
 
 
-def test_mails_leave_no_faster_than_the_rate(desk: Desk) -> None:
+def test_mails_leave_no_faster_than_the_rate(container: Container) -> None:
     for number in range(6):
-        ask(desk, f"reader-{number}@news.example")
-    desk = dataclasses.replace(at_rate(desk, 20.0), clock=real_clock)
-    with desk.database.transaction() as session:
+        ask(container, f"reader-{number}@news.example")
+    container = dataclasses.replace(at_rate(container, 20.0), clock=real_clock)
+    with container.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=real_clock()))
     left: list[float] = []
     began = time.monotonic()
-    run(desk, Post(lambda _: left.append(time.monotonic())))
+    run(container, Post(lambda _: left.append(time.monotonic())))
     assert len(left) == 6
     # Never earlier than its slot; how much later is the machine's affair.
     assert all(at - began >= number / 20 - 0.01 for number, at in enumerate(left))
@@ -137,9 +143,9 @@ def real_clock() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def test_several_connections_share_the_mails(desk: Desk, clock: Clock) -> None:
+def test_several_connections_share_the_mails(container: Container, clock: Clock) -> None:
     for number in range(120):
-        ask(desk, f"reader-{number}@news.example")
+        ask(container, f"reader-{number}@news.example")
     clock.advance(days=32)
     together = threading.Barrier(2, timeout=60)
     met: set[str] = set()
@@ -152,7 +158,7 @@ def test_several_connections_share_the_mails(desk: Desk, clock: Clock) -> None:
             together.wait()
 
     posts = (Post(meet), Post(meet))
-    counts = send_reminders(dataclasses.replace(desk, mailers=posts), threading.Event())
+    counts = send_reminders(dataclasses.replace(container, reminder_mailers=posts), threading.Event())
     assert counts["sent"] == 120
     assert all(post.letters for post in posts)
     assert len({letter.to for post in posts for letter in post.letters}) == 120

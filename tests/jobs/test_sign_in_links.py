@@ -9,29 +9,33 @@ from schemas.vocabulary import NoticeKind
 from service.db.keyring import digest
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.domain.ports import MailDoubtful, NoticeLetter
 from tests.clock import Clock
 from tests.jobs.notices import find, put, run
 from tests.jobs.posts import Post
 
 
-def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(desk: Desk, clock: Clock) -> None:
-    put(desk, NoticeKind.SIGN_IN)
+def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
+    container: Container, clock: Clock
+) -> None:
+    put(container, NoticeKind.SIGN_IN)
     post = Post()
-    run(desk, post)
+    run(container, post)
     [letter] = post.letters
     token = letter.page_url.removeprefix("http://desk.test/me/enter/")
     assert len(token) == 43
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         wish = session.scalars(select(SignIn)).one()
     assert wish.link_hash == digest(token)
     assert wish.link_ends_at == clock() + datetime.timedelta(minutes=15)
     assert token not in repr(letter)
 
 
-def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(desk: Desk, clock: Clock) -> None:
-    put(desk, NoticeKind.SIGN_IN)
+def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
+    container: Container, clock: Clock
+) -> None:
+    put(container, NoticeKind.SIGN_IN)
     letters: list[NoticeLetter] = []
 
     def vanish_once(letter: NoticeLetter) -> None:
@@ -39,13 +43,13 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(d
         if len(letters) == 1:
             raise MailDoubtful("the line broke")
 
-    run(desk, Post(vanish_once))
-    with desk.database.transaction() as session:
+    run(container, Post(vanish_once))
+    with container.database.transaction() as session:
         session.execute(update(Notice).values(due_at=clock()))
-    run(desk, Post(vanish_once))
+    run(container, Post(vanish_once))
     first, second = letters
     assert first.message_id != second.message_id
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalars(select(SignIn.link_hash)).one() == digest(second.page_url.rpartition("/")[2])
 
 
@@ -54,23 +58,25 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(d
     [(15, {}, "too_old"), (0, {"supporter_id": None}, "nobody_known"), (0, {"used_at": True}, "used")],
 )
 def test_a_link_that_is_of_no_use_is_not_sent(
-    desk: Desk, clock: Clock, minutes: int, values: dict, reason: str
+    container: Container, clock: Clock, minutes: int, values: dict, reason: str
 ) -> None:
-    notice_id = put(desk, NoticeKind.SIGN_IN)
-    with desk.database.transaction() as session:
+    notice_id = put(container, NoticeKind.SIGN_IN)
+    with container.database.transaction() as session:
         set_to = {name: clock() if value is True else value for name, value in values.items()}
         session.execute(update(SignIn).values(set_to or {"asked_at": clock()}))
         if "supporter_id" in values:
             session.execute(update(Notice).values(supporter_id=None))
     clock.advance(minutes=minutes)
-    run(desk, Post())
-    assert (find(desk, notice_id).status, find(desk, notice_id).reason) == ("skipped", reason)
-    with desk.database.reading() as session:
+    run(container, Post())
+    assert (find(container, notice_id).status, find(container, notice_id).reason) == ("skipped", reason)
+    with container.database.reading() as session:
         assert session.scalars(select(SignIn.link_hash)).one() is None
 
 
-def test_a_link_leaves_until_a_quarter_of_an_hour_after_it_was_asked_for(desk: Desk, clock: Clock) -> None:
-    notice_id = put(desk, NoticeKind.SIGN_IN)
+def test_a_link_leaves_until_a_quarter_of_an_hour_after_it_was_asked_for(
+    container: Container, clock: Clock
+) -> None:
+    notice_id = put(container, NoticeKind.SIGN_IN)
     clock.now += datetime.timedelta(minutes=15) - datetime.timedelta(microseconds=1)
-    run(desk, Post())
-    assert find(desk, notice_id).status == "sent"
+    run(container, Post())
+    assert find(container, notice_id).status == "sent"

@@ -11,11 +11,11 @@ from schemas.vocabulary import ReminderStatus
 from service.app import create_app
 from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.campaigns.terms import find_campaign
 from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.domain.supporters import erase_supporter
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.db.people import ask, how_many
@@ -25,8 +25,8 @@ from tests.processes import wait_until
 ASKED = {"campaign": "default", "email": "reader@news.example"}
 
 
-def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(desk: Desk) -> None:
-    app = create_app(desk)
+def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(container: Container) -> None:
+    app = create_app(container)
     start = threading.Barrier(10, timeout=60)
 
     def sign_up(number: int) -> tuple[int, dict]:
@@ -39,77 +39,79 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(desk: Desk) -> 
         answers = list(pool.map(sign_up, range(40)))
     assert {status for status, _ in answers} == {201}
     assert len({str(body) for _, body in answers}) == 1
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert how_many(session, Supporter) == 1
         assert session.scalars(select(Reminder)).one().occurrence == 1
         assert how_many(session, ReminderMove) == 40
 
 
-def waiting_for_a_lock(desk: Desk) -> bool:
-    with desk.database.reading() as session:
+def waiting_for_a_lock(container: Container) -> bool:
+    with container.database.reading() as session:
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         return bool(session.scalar(text(waiting)))
 
 
-def behind(desk: Desk, hold: Callable[[], None], then: Callable[[], object]) -> None:
+def behind(container: Container, hold: Callable[[], None], then: Callable[[], object]) -> None:
     """Run `then` in another thread, and `hold` once it waits for what this transaction has locked."""
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(then)
-        wait_until(lambda: waiting.done() or waiting_for_a_lock(desk), what="the other to meet the lock")
+        wait_until(lambda: waiting.done() or waiting_for_a_lock(container), what="the other to meet the lock")
         hold()
         waiting.result(timeout=60)
 
 
-def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(desk: Desk, clock: Clock) -> None:
-    reminder_id = ask(desk, "reader@news.example")
+def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(container: Container, clock: Clock) -> None:
+    reminder_id = ask(container, "reader@news.example")
     clock.advance(days=32)
-    claiming = desk.database.transaction()
+    claiming = container.database.transaction()
     session = claiming.__enter__()
-    claim_in(session, desk, limit=1)
-    behind(desk, lambda: claiming.__exit__(None, None, None), lambda: ask(desk, "reader@news.example"))
-    reminder = find(desk, reminder_id)
+    claim_in(session, container, limit=1)
+    behind(container, lambda: claiming.__exit__(None, None, None), lambda: ask(container, "reader@news.example"))
+    reminder = find(container, reminder_id)
     assert (reminder.status, reminder.occurrence) == (ReminderStatus.SCHEDULED, 2)
-    assert [event for event, _ in history(desk, reminder_id)] == ["made", "claim", "ask"]
+    assert [event for event, _ in history(container, reminder_id)] == ["made", "claim", "ask"]
 
 
-def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(desk: Desk, clock: Clock) -> None:
-    ask(desk, "reader@news.example")
+def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Container, clock: Clock) -> None:
+    ask(container, "reader@news.example")
     clock.advance(days=32)
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         wish = ReminderWish(campaign="default", email="reader@news.example")
         set_reminder(session, find_campaign(session, "default"), wish, now=clock())
-        with desk.database.transaction() as other:
-            assert claim_in(other, desk, limit=1) == []
+        with container.database.transaction() as other:
+            assert claim_in(other, container, limit=1) == []
 
 
 @pytest.mark.parametrize("keys", ["one key", "keys being changed"])
-def test_a_sign_up_beside_an_erasure_succeeds_either_way(desk: Desk, keys: str, desk_with_two_keys: Desk) -> None:
-    desk = desk if keys == "one key" else desk_with_two_keys
-    ask(desk, "reader@news.example")
-    erasing = desk.database.transaction()
+def test_a_sign_up_beside_an_erasure_succeeds_either_way(
+    container: Container, keys: str, container_with_two_keys: Container
+) -> None:
+    container = container if keys == "one key" else container_with_two_keys
+    ask(container, "reader@news.example")
+    erasing = container.database.transaction()
     session = erasing.__enter__()
-    erase_supporter(session, "reader@news.example", now=desk.clock())
-    behind(desk, lambda: erasing.__exit__(None, None, None), lambda: ask(desk, "reader@news.example"))
-    with desk.database.reading() as session:
+    erase_supporter(session, "reader@news.example", now=container.clock())
+    behind(container, lambda: erasing.__exit__(None, None, None), lambda: ask(container, "reader@news.example"))
+    with container.database.reading() as session:
         assert how_many(session, Supporter) == how_many(session, Reminder) == 1
 
 
 @pytest.fixture
-def desk_with_two_keys(desk: Desk, clock: Clock):
-    keys = f"a-new-key-0123456789-0123456789,{desk.settings.secret_keys[0]}"
-    two = build_desk(settings_for(desk.settings.database_url, SECRET_KEYS=keys), clock=clock)
+def container_with_two_keys(container: Container, clock: Clock):
+    keys = f"a-new-key-0123456789-0123456789,{container.settings.secret_keys[0]}"
+    two = build_container(settings_for(container.settings.database_url, SECRET_KEYS=keys), clock=clock)
     yield two
     two.database.engine.dispose()
 
 
-def test_forty_sign_ups_of_one_address_at_once_make_one_reminder_on_sqlite(sqlite_desk: Desk) -> None:
-    app = create_app(sqlite_desk)
+def test_forty_sign_ups_of_one_address_at_once_make_one_reminder_on_sqlite(sqlite_container: Container) -> None:
+    app = create_app(sqlite_container)
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(lambda _: app.test_client().post("/v1/reminders", json=ASKED).status_code, range(40))
         )
     assert set(answers) == {201}
-    with sqlite_desk.database.reading() as session:
+    with sqlite_container.database.reading() as session:
         assert how_many(session, Reminder) == how_many(session, Supporter) == 1

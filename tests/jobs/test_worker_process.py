@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from schemas.vocabulary import ReminderStatus
 from service.db.heartbeat import Heartbeat
 from service.db.reminder import Reminder
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from service.domain.watch.summary import last_beat
 from tests.db.people import ask
 from tests.gateways.sink import Sink
@@ -24,15 +24,15 @@ from tests.processes import ROOT, environment, free_port, wait_until, web, worke
 
 
 @pytest.fixture
-def url(desk: Desk) -> str:
-    return desk.settings.database_url
+def url(container: Container) -> str:
+    return container.settings.database_url
 
 
-def ask_for_many(desk: Desk, count: int) -> None:
+def ask_for_many(container: Container, count: int) -> None:
     """Set reminders that are due at once by the real clock, the first asked for the longest due."""
-    ids = [ask(desk, f"reader-{number}@news.example") for number in range(count)]
+    ids = [ask(container, f"reader-{number}@news.example") for number in range(count)]
     now = utc_now()
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(
             update(Reminder),
             [
@@ -42,22 +42,22 @@ def ask_for_many(desk: Desk, count: int) -> None:
         )
 
 
-def count(desk: Desk, status: ReminderStatus) -> int:
-    with desk.database.reading() as session:
+def count(container: Container, status: ReminderStatus) -> int:
+    with container.database.reading() as session:
         return session.scalar(select(func.count()).select_from(Reminder).where(Reminder.status == status)) or 0
 
 
-def all_sent(desk: Desk, expected: int) -> bool:
-    return count(desk, ReminderStatus.SENT) == expected
+def all_sent(container: Container, expected: int) -> bool:
+    return count(container, ReminderStatus.SENT) == expected
 
 
-def is_alive(desk: Desk) -> bool:
-    with desk.database.reading() as session:
+def is_alive(container: Container) -> bool:
+    with container.database.reading() as session:
         return last_beat(session) is not None
 
 
-def test_two_workers_at_once_send_each_mail_once(desk: Desk, url: str, tmp_path: Path) -> None:
-    ask_for_many(desk, 120)
+def test_two_workers_at_once_send_each_mail_once(container: Container, url: str, tmp_path: Path) -> None:
+    ask_for_many(container, 120)
     with Sink() as sink:
         # A mail that takes a moment lets both workers have their share.
         sink.stall_seconds = 0.01
@@ -65,7 +65,7 @@ def test_two_workers_at_once_send_each_mail_once(desk: Desk, url: str, tmp_path:
             worker(url, tmp_path / "one.log", MAIL_URL=sink.url) as one,
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url) as two,
         ):
-            wait_until(lambda: all_sent(desk, 120), what="every mail to leave")
+            wait_until(lambda: all_sent(container, 120), what="every mail to leave")
         assert (one.returncode, two.returncode) == (0, 0)
         assert len(sink.ids()) == len(set(sink.ids())) == 120
         assert sorted(sink.recipients) == sorted(f"reader-{number}@news.example" for number in range(120))
@@ -79,9 +79,9 @@ def test_two_workers_at_once_send_each_mail_once(desk: Desk, url: str, tmp_path:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_rest(
-    desk: Desk, url: str, tmp_path: Path, number: signal.Signals
+    container: Container, url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    ask_for_many(desk, 5)
+    ask_for_many(container, 5)
     with Sink() as sink:
         # Long enough for the signal to be heard meanwhile, on a busy machine as well.
         sink.stall_seconds = 5
@@ -92,18 +92,20 @@ def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_r
             process.send_signal(number)
             assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
         assert sink.recipients == ["reader-0@news.example"]
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         reminders = session.scalars(select(Reminder).order_by(Reminder.id)).all()
     assert [(reminder.status.value, reminder.attempts) for reminder in reminders] == [
         ("sent", 1),
         *[("scheduled", 0)] * 4,
     ]
-    assert [event for event, _ in history(desk, reminders[1].id)] == ["made", "claim", "lose_lease"]
+    assert [event for event, _ in history(container, reminders[1].id)] == ["made", "claim", "lose_lease"]
 
 
-def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(desk: Desk, url: str, tmp_path: Path) -> None:
+def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(
+    container: Container, url: str, tmp_path: Path
+) -> None:
     with worker(url, tmp_path / "log") as process:
-        wait_until(lambda: is_alive(desk), what="a heartbeat")
+        wait_until(lambda: is_alive(container), what="a heartbeat")
         began = time.monotonic()
         process.terminate()
         assert process.wait(timeout=60) == 0
@@ -111,8 +113,10 @@ def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(desk: Desk, url: st
         assert time.monotonic() - began < 30
 
 
-def test_the_web_process_sends_nothing_and_starts_no_scheduler(desk: Desk, url: str, tmp_path: Path) -> None:
-    ask_for_many(desk, 1)
+def test_the_web_process_sends_nothing_and_starts_no_scheduler(
+    container: Container, url: str, tmp_path: Path
+) -> None:
+    ask_for_many(container, 1)
     said = subprocess.run(
         [sys.executable, "-c", "import sys, service.app; print([n for n in sys.modules if 'apscheduler' in n])"],
         cwd=ROOT,
@@ -126,8 +130,8 @@ def test_the_web_process_sends_nothing_and_starts_no_scheduler(desk: Desk, url: 
             subprocess.run(
                 [sys.executable, "-c", f"import urllib.request as u; u.urlopen('{base}/healthz')"], check=True
             )
-    assert count(desk, ReminderStatus.SCHEDULED) == 1
-    with desk.database.reading() as session:
+    assert count(container, ReminderStatus.SCHEDULED) == 1
+    with container.database.reading() as session:
         assert session.scalar(select(Heartbeat.at)) is None
 
 
@@ -173,8 +177,8 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def gate(desk: Desk):
-    folder = desk.database.engine.url.query.get("host")
+def gate(container: Container):
+    folder = container.database.engine.url.query.get("host")
     if not folder:
         # A server that TEST_DATABASE_URL names may be elsewhere; it is not ours to cut off.
         pytest.skip("needs a PostgreSQL behind a Unix socket, as the tests start it by themselves")
@@ -184,23 +188,23 @@ def gate(desk: Desk):
 
 
 def test_a_worker_outlives_a_database_that_is_away_at_first_and_again_later(
-    desk: Desk, tmp_path: Path, gate: Gate
+    container: Container, tmp_path: Path, gate: Gate
 ) -> None:
-    ask_for_many(desk, 1)
-    name = desk.database.engine.url.database
+    ask_for_many(container, 1)
+    name = container.database.engine.url.database
     log = tmp_path / "log"
     with worker(f"postgresql://postgres@127.0.0.1:{gate.port}/{name}", log) as process:
         wait_until(
             lambda: log.exists() and "job_failed" in log.read_text(), what="the worker to miss its database"
         )
         gate.open()
-        wait_until(lambda: all_sent(desk, 1), what="the mail to leave once the database is there")
+        wait_until(lambda: all_sent(container, 1), what="the mail to leave once the database is there")
         gate.shut()
         before = log.read_text().count("job_failed")
         wait_until(lambda: log.read_text().count("job_failed") > before, what="the worker to miss it again")
-        ask_for_many(desk, 2)
+        ask_for_many(container, 2)
         gate.open()
-        wait_until(lambda: all_sent(desk, 2), what="the worker to recover")
+        wait_until(lambda: all_sent(container, 2), what="the worker to recover")
         assert process.poll() is None
         process.terminate()
         assert process.wait(timeout=60) == 0

@@ -14,7 +14,7 @@ from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.db.reminder import Reminder
-from service.desk import Desk, utc_now
+from service.desk import Container, utc_now
 from service.domain.mail.tallies import tallies
 from tests.db.people import ask
 from tests.gateways.sink import Sink
@@ -22,34 +22,34 @@ from tests.jobs.posts import standing
 from tests.processes import wait_until, worker
 
 
-def ask_for(desk: Desk, count: int) -> None:
+def ask_for(container: Container, count: int) -> None:
     """Set reminders that are due by the real clock."""
     for number in range(count):
-        ask(desk, f"reader-{number}@news.example")
-    with desk.database.transaction() as session:
+        ask(container, f"reader-{number}@news.example")
+    with container.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=utc_now() - datetime.timedelta(seconds=1)))
 
 
-def runs(desk: Desk, job: str = "send_reminders") -> list[JobRun]:
+def runs(container: Container, job: str = "send_reminders") -> list[JobRun]:
     """Return the runs of a job, the first first."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return list(session.scalars(select(JobRun).where(JobRun.job == job).order_by(JobRun.started_at)))
 
 
-def is_sent(desk: Desk, count: int) -> bool:
-    return standing(desk).get("sent") == count
+def is_sent(container: Container, count: int) -> bool:
+    return standing(container).get("sent") == count
 
 
-def workers(desk: Desk) -> set[uuid.UUID]:
+def workers(container: Container) -> set[uuid.UUID]:
     """Return the workers that ever showed that they live."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return {uuid.UUID(process) for process in session.scalars(select(Heartbeat.process))}
 
 
 def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_stop(
-    desk: Desk, tmp_path: Path
+    container: Container, tmp_path: Path
 ) -> None:
-    url = desk.settings.database_url
+    url = container.settings.database_url
     with Sink() as sink:
         # The first mail of each has its reply once both are at it, so that both have their share.
         sink.may_answer = lambda: sink.connections >= 2
@@ -57,16 +57,16 @@ def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_st
             worker(url, tmp_path / "one.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
         ):
-            wait_until(lambda: len(workers(desk)) == 2, what="both workers to show that they live")
-            ask_for(desk, 250)
-            wait_until(lambda: is_sent(desk, 250), what="every mail to leave")
+            wait_until(lambda: len(workers(container)) == 2, what="both workers to show that they live")
+            ask_for(container, 250)
+            wait_until(lambda: is_sent(container, 250), what="every mail to leave")
         assert len(sink.recipients) == 250
     sent = Counter()
-    for run in runs(desk):
+    for run in runs(container):
         sent[run.worker] += run.counts.get("sent", 0)
     assert sum(sent.values()) == 250
-    assert {by for by, count in sent.items() if count} == workers(desk)
-    with desk.database.reading() as session:
+    assert {by for by, count in sent.items() if count} == workers(container)
+    with container.database.reading() as session:
         assert tallies(session)["sent"] == 250
         ends = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
     assert {outcome for outcome, _ in ends} == {JobOutcome.DONE}
@@ -74,40 +74,40 @@ def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_st
 
 
 def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_are_not(
-    desk: Desk, tmp_path: Path
+    container: Container, tmp_path: Path
 ) -> None:
-    ask_for(desk, 1)
-    url = desk.settings.database_url
+    ask_for(container, 1)
+    url = container.settings.database_url
     with Sink() as sink:
         sink.stall_seconds = 300
         with worker(url, tmp_path / "one.log", MAIL_URL=sink.url, SENDING_HOURS="any") as killed:
             assert sink.in_data.wait(60)
-            wait_until(lambda: workers(desk) != set(), what="a heartbeat")
+            wait_until(lambda: workers(container) != set(), what="a heartbeat")
             killed.kill()
             killed.wait(60)
-        [dead] = workers(desk)
+        [dead] = workers(container)
         with worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"):
-            wait_until(lambda: len(workers(desk)) == 2, what="another worker")
-            [run] = [run for run in runs(desk) if run.worker == dead]
+            wait_until(lambda: len(workers(container)) == 2, what="another worker")
+            [run] = [run for run in runs(container) if run.worker == dead]
             assert (run.outcome, run.ended_at) == (JobOutcome.RUNNING, None)
-            be_silent(desk, dead, since=utc_now() - datetime.timedelta(seconds=91))
+            be_silent(container, dead, since=utc_now() - datetime.timedelta(seconds=91))
             # The living worker looks for the dead as well, and may just now hold the row; so ask until it is told.
-            wait_until(lambda: is_noted(desk, dead), what="the run to be noted as vanished")
-    with desk.database.reading() as session:
+            wait_until(lambda: is_noted(container, dead), what="the run to be noted as vanished")
+    with container.database.reading() as session:
         vanished = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.VANISHED)).all()
         assert set(vanished) == {dead}
         assert session.scalars(select(JobRun).where(JobRun.outcome == JobOutcome.RUNNING)).all() == []
 
 
-def is_noted(desk: Desk, dead: uuid.UUID) -> bool:
+def is_noted(container: Container, dead: uuid.UUID) -> bool:
     """Look for silent workers, by the real clock, and return whether this one's sending is known to have ended."""
-    note_vanished_workers(dataclasses.replace(desk, clock=utc_now), threading.Event())
-    [run] = [run for run in runs(desk) if run.worker == dead]
+    note_vanished_workers(dataclasses.replace(container, clock=utc_now), threading.Event())
+    [run] = [run for run in runs(container) if run.worker == dead]
     return run.outcome == JobOutcome.VANISHED and run.ended_at is not None
 
 
-def be_silent(desk: Desk, process: uuid.UUID, *, since: datetime.datetime) -> None:
+def be_silent(container: Container, process: uuid.UUID, *, since: datetime.datetime) -> None:
     """Let it be as if a worker had died a while ago."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         session.execute(update(Heartbeat).where(Heartbeat.process == process.hex).values(at=since))
         session.execute(update(JobRun).where(JobRun.worker == process).values(started_at=since))

@@ -17,8 +17,8 @@ from schemas.vocabulary import ReminderStatus
 from service.commands.migrate import migrate_and_seed
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
-from service.desk import Desk
-from service.wiring import build_desk
+from service.desk import Container
+from service.wiring import build_container
 from tests.api.wire import staff_token
 from tests.conftest import make_database, settings_for
 from tests.processes import KEYS, wait_until, web, worker
@@ -38,7 +38,7 @@ class Newsroom:
     """A running web process and worker, and what must not be read in their logs."""
 
     base: str
-    desk: Desk
+    container: Container
     log: Path
     secrets: set[str] = field(default_factory=set)
 
@@ -58,13 +58,13 @@ class Newsroom:
         """Wait until a question to the database is answered with yes."""
 
         def asked() -> bool:
-            with self.desk.database.reading() as session:
+            with self.container.database.reading() as session:
                 return bool(condition(session))
 
         wait_until(asked, what=f"{what}, see {self.log}")
 
     def execute(self, statement: str) -> None:
-        with self.desk.database.transaction() as session:
+        with self.container.database.transaction() as session:
             session.execute(text(statement))
 
 
@@ -72,11 +72,11 @@ class Newsroom:
 def newsroom(worker_id: str, tmp_path: Path) -> Iterator[Newsroom]:
     """Start a newsroom on a database of its own."""
     url, log = make_database(f"mainstay_logs_{worker_id}"), tmp_path / "log"
-    desk = build_desk(settings_for(url))
-    migrate_and_seed(desk)
+    container = build_container(settings_for(url))
+    migrate_and_seed(container)
     with web(url, log, **TALKATIVE) as base, worker(url, log, PUBLIC_URL=base, **TALKATIVE):
-        yield Newsroom(base, desk, log)
-    desk.database.engine.dispose()
+        yield Newsroom(base, container, log)
+    container.database.engine.dispose()
 
 
 def give(newsroom: Newsroom) -> None:
@@ -99,7 +99,7 @@ def mail_to(newsroom: Newsroom, reader: str) -> str:
         )
 
     newsroom.wait_for("the mail", find)
-    with newsroom.desk.database.reading() as session:
+    with newsroom.container.database.reading() as session:
         return re.sub(r"=\r?\n", "", find(session))
 
 
@@ -154,14 +154,14 @@ def speak_no_http(newsroom: Newsroom, words: str) -> None:
 def lose_an_address(newsroom: Newsroom) -> None:
     """Store an address that opens with no key, and let the worker meet it."""
     newsroom.send("POST", "/v1/reminders", 201, json={"campaign": "default", "email": LOST})
-    theirs = f"decode('{newsroom.desk.database.keyring.fingerprint(LOST).hex()}', 'hex')"
+    theirs = f"decode('{newsroom.container.database.keyring.fingerprint(LOST).hex()}', 'hex')"
     newsroom.execute(f"UPDATE supporters SET email = decode('00', 'hex') WHERE email_hash = {theirs}")
     failed = select(Reminder.id).where(Reminder.status == ReminderStatus.FAILED)
     newsroom.wait_for("the worker to give up on it", lambda session: session.scalar(failed))
 
 
 def work_as_staff(newsroom: Newsroom) -> None:
-    token = newsroom.keep(staff_token(newsroom.desk, "read", "export", "manage"))
+    token = newsroom.keep(staff_token(newsroom.container, "read", "export", "manage"))
     staff = {"Authorization": f"Bearer {token}"}
     for kind in ("csv", "jsonl", "xlsx"):
         newsroom.send("GET", f"/v1/admin/pledges/export?format={kind}", 200, headers=staff)

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.desk import Desk
+from service.desk import Container
 from tests.api.conftest import app, lasting_app
 from tests.pages.readers import Way, give
 
@@ -11,6 +11,6 @@ __all__ = ["app", "lasting_app"]
 
 
 @pytest.fixture(params=["signed in", "by link"])
-def way(request: pytest.FixtureRequest, desk: Desk, client: FlaskClient) -> Way:
+def way(request: pytest.FixtureRequest, container: Container, client: FlaskClient) -> Way:
     """Return a monthly $2 as its reader reaches it, in both ways."""
-    return Way(desk, client, request.param, give(desk, client))
+    return Way(container, client, request.param, give(container, client))

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from tests.pages.reading import Form, forms_in
 
 PAGE = "/support/default"
@@ -23,6 +23,6 @@ def give(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
     return client.post(form.action, data=form.fields | typed)
 
 
-def the_pledge(desk: Desk) -> Pledge:
-    with desk.database.reading() as session:
+def the_pledge(container: Container) -> Pledge:
+    with container.database.reading() as session:
         return session.scalars(select(Pledge)).one()

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.domain.pledges.own_page import pledge_token
 from service.domain.sign_in.links import make_link
 from tests.api.wire import pay, pledge
@@ -24,44 +24,44 @@ def ask(client: FlaskClient, address: str = READER, **headers: str) -> TestRespo
     return client.post("/me", data={"email": address}, headers=BROWSER | headers)
 
 
-def link_for(desk: Desk) -> str:
+def link_for(container: Container) -> str:
     """Return the token that the mail of the newest wish holds, as the worker would have made it."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         newest = session.scalars(select(SignIn).order_by(SignIn.id.desc()).limit(1)).one()
-        return make_link(session, newest, desk.clock())
+        return make_link(session, newest, container.clock())
 
 
-def sign_in(desk: Desk, client: FlaskClient, address: str = READER) -> str:
+def sign_in(container: Container, client: FlaskClient, address: str = READER) -> str:
     """Sign in by mail; return the token of the link that was used."""
     assert ask(client, address).status_code == 303
-    token = link_for(desk)
+    token = link_for(container)
     assert client.post(f"/me/enter/{token}").status_code == 303
     return token
 
 
-def give(desk: Desk, client: FlaskClient, *, email: str | None = READER, **changes: Any) -> str:
+def give(container: Container, client: FlaskClient, *, email: str | None = READER, **changes: Any) -> str:
     """Make a pledge and pay it; return its id."""
     made = str(pledge(client, **changes).json["id"])
-    pay(desk, made, email=email)
+    pay(container, made, email=email)
     return made
 
 
-def link_of(desk: Desk, pledge_id: str) -> str:
+def link_of(container: Container, pledge_id: str) -> str:
     """Return the address of a pledge's own page, as its mails have it."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         found = session.get_one(Pledge, uuid.UUID(pledge_id))
-        return f"/p/{pledge_token(desk.database.keyring, found, now=desk.clock())}"
+        return f"/p/{pledge_token(container.database.keyring, found, now=container.clock())}"
 
 
-def stored(desk: Desk, pledge_id: str) -> Pledge:
+def stored(container: Container, pledge_id: str) -> Pledge:
     """Return the pledge as it is stored."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.get_one(Pledge, uuid.UUID(pledge_id))
 
 
-def the_payment(desk: Desk) -> uuid.UUID:
+def the_payment(container: Container) -> uuid.UUID:
     """Return the id of the only payment there is."""
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         return session.scalars(select(Payment.id)).one()
 
 
@@ -81,13 +81,13 @@ def form_to(html: str, ending: str) -> Form:
 class Way:
     """One pledge, reached in one of the two ways."""
 
-    def __init__(self, desk: Desk, client: FlaskClient, way: str, pledge_id: str) -> None:
+    def __init__(self, container: Container, client: FlaskClient, way: str, pledge_id: str) -> None:
         self.client, self.id = client, pledge_id
         if way == "signed in":
-            sign_in(desk, client)
+            sign_in(container, client)
             self.home, self.base = "/me", f"/me/pledges/{pledge_id}"
         else:
-            self.home = self.base = link_of(desk, pledge_id)
+            self.home = self.base = link_of(container, pledge_id)
 
     def post(self, action: str, status: int = 303, **sent: str):
         answer = self.client.post(f"{self.base}/{action}", data=sent, headers=BROWSER)

@@ -4,7 +4,7 @@ import re
 
 from flask.testing import FlaskClient
 
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import change_campaign, pay, pledge
 from tests.pages.reading import words_in
 
@@ -37,13 +37,13 @@ def test_a_count_that_is_none_is_begun_anew(client: FlaskClient) -> None:
 
 
 def test_once_it_came_the_reader_is_thanked_or_led_to_the_newsroom_s_own_page(
-    desk: Desk, client: FlaskClient
+    container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(desk, return_hosts=["paper.example"])
+    change_campaign(container, return_hosts=["paper.example"])
     ours = pledge(client).json["id"]
     theirs = pledge(client, return_url="https://paper.example/thanks").json["id"]
     for made in (ours, theirs):
-        pay(desk, made)
+        pay(container, made)
     assert "Thank you for standing behind us." in words_in(done(client, ours).text)
     answer = done(client, theirs)
     assert answer.status_code == 303

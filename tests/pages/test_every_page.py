@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import pay, pledge, remind, token_of
 from tests.gateways.letters import send
 from tests.pages.readers import ask, link_for, link_of, the_payment
@@ -34,18 +34,18 @@ PAGES = (
 
 
 @pytest.fixture
-def where(desk: Desk, client: FlaskClient) -> dict[str, str]:
+def where(container: Container, client: FlaskClient) -> dict[str, str]:
     """Return the full path of each page."""
     opened = pledge(client).json
-    pay(desk, opened["id"])
+    pay(container, opened["id"])
     remind(client, email="reader@example.org")
-    send(desk.mailers[0])
+    send(container.reminder_mailers[0])
     mail = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
     assert mail is not None
-    own_page, payment = link_of(desk, opened["id"]), the_payment(desk)
+    own_page, payment = link_of(container, opened["id"]), the_payment(container)
     ask(client)
     return {
-        "/me/enter": f"/me/enter/{link_for(desk)}",
+        "/me/enter": f"/me/enter/{link_for(container)}",
         "/p": own_page,
         "/p/cancel": f"{own_page}/cancel",
         "/p/amount": f"{own_page}/amount",
@@ -53,7 +53,7 @@ def where(desk: Desk, client: FlaskClient) -> dict[str, str]:
         "/dev/outbox/mail": mail[1],
         "/support/default/thank-you": f"/support/default/thank-you?pledge={opened['id']}",
         "/sandbox/checkout": path_of(opened["checkout_url"]),
-        "/r": f"/r/{token_of(desk, 'reader@example.org')}",
+        "/r": f"/r/{token_of(container, 'reader@example.org')}",
     }
 
 

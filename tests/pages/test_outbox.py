@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.app import create_app
-from service.desk import Desk
-from service.wiring import build_desk
+from service.desk import Container
+from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.gateways.letters import letter, send
@@ -19,18 +19,18 @@ OUTBOX = "/dev/outbox"
 
 
 @pytest.fixture
-def mail(desk: Desk, client: FlaskClient) -> str:
+def mail(container: Container, client: FlaskClient) -> str:
     """Return the path of a mail that was kept."""
-    send(desk.mailers[0], to="reader@example.org")
+    send(container.reminder_mailers[0], to="reader@example.org")
     found = re.search(r'href="(/dev/outbox/[^"]+)"', client.get(OUTBOX).text)
     assert found is not None
     return found[1]
 
 
 @pytest.fixture
-def sending_client(migrated_database: str, desk: Desk) -> Iterator[FlaskClient]:
+def sending_client(migrated_database: str, container: Container) -> Iterator[FlaskClient]:
     """Return a client of a desk on the same database whose mails are sent."""
-    sends = build_desk(settings_for(migrated_database, MAIL_URL="smtp://127.0.0.1:1?tls=none"))
+    sends = build_container(settings_for(migrated_database, MAIL_URL="smtp://127.0.0.1:1?tls=none"))
     yield create_app(sends).test_client()
     sends.database.engine.dispose()
 
@@ -41,9 +41,9 @@ def test_an_empty_outbox_says_how_to_fill_it(client: FlaskClient) -> None:
     assert "this is the demonstration’s outbox" in page
 
 
-def test_mails_are_listed_the_newest_first(desk: Desk, client: FlaskClient, clock: Clock) -> None:
+def test_mails_are_listed_the_newest_first(container: Container, client: FlaskClient, clock: Clock) -> None:
     for number in range(3):
-        send(desk.mailers[0], to=f"reader-{number}@example.org", message_id=f"<{number}@desk.test>")
+        send(container.reminder_mailers[0], to=f"reader-{number}@example.org", message_id=f"<{number}@desk.test>")
         clock.advance(seconds=1)
     assert re.findall(r"reader-\d", client.get(OUTBOX).text) == ["reader-2", "reader-1", "reader-0"]
 
@@ -97,9 +97,9 @@ def test_nobody_reads_others_mail_from_another_machine(
 
 
 def test_notices_are_kept_too_with_their_links_and_nothing_to_unsubscribe_from(
-    desk: Desk, client: FlaskClient
+    container: Container, client: FlaskClient
 ) -> None:
-    desk.notice_mailer.send(desk.notice_mailer.write(notice()))
+    container.notification_mailer.send(container.notification_mailer.write(notice()))
     listed = client.get(OUTBOX).text
     assert "Your receipt from The Paper" in listed
     path = re.search(r'href="(/dev/outbox/[^"]+)"', listed)

@@ -13,51 +13,53 @@ from service.db.campaign import Campaign
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import count
 from tests.pages.readers import Way, form_to, give, link_of, page, sign_in, stored
 from tests.pages.reading import BROWSER, words_in
 
 
-def test_a_reader_sees_what_they_give_and_nobody_else_s(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    give(desk, client, frequency="once", amount=750)
-    give(desk, client, amount=99900, email="other@example.org")
-    sign_in(desk, client)
+def test_a_reader_sees_what_they_give_and_nobody_else_s(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    give(container, client, frequency="once", amount=750)
+    give(container, client, amount=99900, email="other@example.org")
+    sign_in(container, client)
     shown = words_in(page(client, "/me"))
     assert "$2 a month Running since November 23, 2026" in shown
     assert "$7.50 once Given on November 23, 2026" in shown
     assert "$999" not in shown
 
 
-def test_another_reader_s_pledge_and_receipt_are_not_found(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    theirs = give(desk, client, email="other@example.org")
-    sign_in(desk, client)
-    with desk.database.reading() as session:
+def test_another_reader_s_pledge_and_receipt_are_not_found(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    theirs = give(container, client, email="other@example.org")
+    sign_in(container, client)
+    with container.database.reading() as session:
         payment = session.scalars(select(Payment.id).where(Payment.pledge_id == uuid.UUID(theirs))).one()
     for action in ("cancel", "amount"):
         page(client, f"/me/pledges/{theirs}/{action}", 404)
     for action in ("cancel", "amount", "card"):
         assert client.post(f"/me/pledges/{theirs}/{action}", data={"amount": "5"}).status_code == 404
     page(client, f"/me/receipts/{payment}", 404)
-    assert stored(desk, theirs).status == PledgeStatus.ACTIVE
+    assert stored(container, theirs).status == PledgeStatus.ACTIVE
 
 
 @pytest.mark.parametrize("action", ["cancel", "amount", "card"])
-def test_who_is_not_signed_in_is_led_to_the_form(desk: Desk, client: FlaskClient, action: str) -> None:
-    made = give(desk, client)
+def test_who_is_not_signed_in_is_led_to_the_form(container: Container, client: FlaskClient, action: str) -> None:
+    made = give(container, client)
     answer = client.post(f"/me/pledges/{made}/{action}", data={"amount": "5"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/me")
-    assert stored(desk, made).status == PledgeStatus.ACTIVE
+    assert stored(container, made).status == PledgeStatus.ACTIVE
 
 
-def test_a_receipt_says_who_got_what_and_what_went_back(desk: Desk, client: FlaskClient, way: Way) -> None:
-    with desk.database.transaction() as session:
+def test_a_receipt_says_who_got_what_and_what_went_back(
+    container: Container, client: FlaskClient, way: Way
+) -> None:
+    with container.database.transaction() as session:
         campaign = session.scalars(select(Campaign)).one()
         campaign.legal_name, campaign.tax_line = "Lantern Trust <Ltd>", "Not tax deductible."
         payment = session.scalars(select(Payment)).one()
-        refund = {"payment_id": payment.id, "amount_minor": 50, "currency": "USD", "created_at": desk.clock()}
+        refund = {"payment_id": payment.id, "amount_minor": 50, "currency": "USD", "created_at": container.clock()}
         session.add(Refund(id=new_id(), status="succeeded", gateway_reference="re_1", **refund))
     [receipt] = re.findall(r'href="([^"]*/receipts/[^"?]*)', page(client, way.home))
     html = page(client, receipt)
@@ -70,9 +72,9 @@ def test_a_receipt_says_who_got_what_and_what_went_back(desk: Desk, client: Flas
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
 def test_no_page_by_link_shows_an_address_and_none_may_be_indexed(
-    desk: Desk, client: FlaskClient, lang: str
+    container: Container, client: FlaskClient, lang: str
 ) -> None:
-    base = link_of(desk, give(desk, client))
+    base = link_of(container, give(container, client))
     for path in (base, f"{base}/cancel", f"{base}/amount"):
         answer = client.get(f"{path}?lang={lang}", headers=BROWSER)
         assert answer.status_code == 200
@@ -89,9 +91,9 @@ def test_an_altered_link_opens_nothing(client: FlaskClient, token: str) -> None:
     assert client.post(f"/p/{token}/cancel", data={"then": "end"}).status_code == 404
 
 
-def test_a_reminder_is_set_and_found_on_the_reader_s_page(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    sign_in(desk, client)
+def test_a_reminder_is_set_and_found_on_the_reader_s_page(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    sign_in(container, client)
     form = form_to(page(client, "/me"), "/me/reminders/default")
     assert client.post(form.action, data={"months": form.buttons[0][1]}).status_code == 303
     shown = page(client, "/me")
@@ -101,17 +103,19 @@ def test_a_reminder_is_set_and_found_on_the_reader_s_page(desk: Desk, client: Fl
     assert "We will remind you" in words_in(page(client, own_page[1]))
 
 
-def test_a_reminder_that_is_not_offered_is_refused(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    sign_in(desk, client)
+def test_a_reminder_that_is_not_offered_is_refused(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    sign_in(container, client)
     assert client.post("/me/reminders/default", data={"months": "23"}).status_code == 422
-    assert count(desk, Reminder) == 0
+    assert count(container, Reminder) == 0
 
 
 @pytest.mark.parametrize("status", PledgeStatus)
 @pytest.mark.parametrize("lang", ["en", "ru"])
-def test_each_standing_has_words(desk: Desk, client: FlaskClient, status: PledgeStatus, lang: str) -> None:
-    made = give(desk, client)
-    with desk.database.transaction() as session:
+def test_each_standing_has_words(
+    container: Container, client: FlaskClient, status: PledgeStatus, lang: str
+) -> None:
+    made = give(container, client)
+    with container.database.transaction() as session:
         session.get_one(Pledge, uuid.UUID(made)).status = status
-    assert "None" not in words_in(page(client, f"{link_of(desk, made)}?lang={lang}"))
+    assert "None" not in words_in(page(client, f"{link_of(container, made)}?lang={lang}"))

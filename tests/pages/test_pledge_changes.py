@@ -11,7 +11,7 @@ from service.db.campaign import Campaign
 from service.db.notice import Notice
 from service.db.payment import Payment
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRefused, GatewayUnavailable
 from tests.api.wire import count, remind, the_reminder
@@ -20,37 +20,37 @@ from tests.pages.readers import Way, form_to, page, stored
 from tests.pages.reading import words_in
 
 
-def test_a_pledge_is_ended_in_two_clicks(desk: Desk, client: FlaskClient, way: Way) -> None:
+def test_a_pledge_is_ended_in_two_clicks(container: Container, client: FlaskClient, way: Way) -> None:
     assert f'{way.base}/cancel?lang=en"' in page(client, way.home)
     question = page(client, f"{way.base}/cancel")
     buttons = form_to(question, "/cancel").buttons
     assert [(name, value) for name, value, _ in buttons] == [("then", "end"), ("then", "remind")]
     assert question.count('class="quiet-button" name="then"') == 2
-    assert stored(desk, way.id).status == PledgeStatus.ACTIVE
+    assert stored(container, way.id).status == PledgeStatus.ACTIVE
     answer = way.post("cancel", then="end")
     assert "This gift has ended." in words_in(page(client, answer.headers["Location"]))
-    after = stored(desk, way.id)
-    assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, desk.clock())
-    assert count(desk, Reminder) == 0
-    with desk.database.reading() as session:
+    after = stored(container, way.id)
+    assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, container.clock())
+    assert count(container, Reminder) == 0
+    with container.database.reading() as session:
         ended = session.scalars(select(Notice).where(Notice.kind == NoticeKind.ENDED)).one()
         assert ended.about == way.id
 
 
-def test_pressed_twice_it_ends_once(desk: Desk, client: FlaskClient, way: Way) -> None:
+def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, way: Way) -> None:
     way.post("cancel", then="end")
     way.post("cancel", then="end")
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert len(session.scalars(select(Notice).where(Notice.kind == NoticeKind.ENDED)).all()) == 1
 
 
 def test_the_other_button_ends_it_too_and_sets_a_reminder(
-    desk: Desk, client: FlaskClient, way: Way, clock: Clock
+    container: Container, client: FlaskClient, way: Way, clock: Clock
 ) -> None:
     answer = way.post("cancel", then="remind")
     assert "we write to you once, on February 23, 2027" in words_in(page(client, answer.headers["Location"]))
-    assert stored(desk, way.id).status == PledgeStatus.CANCELLED
-    set_for = the_reminder(desk)
+    assert stored(container, way.id).status == PledgeStatus.CANCELLED
+    set_for = the_reminder(container)
     assert (set_for.status, str(set_for.due_on), set_for.amount_minor) == (
         ReminderStatus.SCHEDULED,
         "2027-02-23",
@@ -59,43 +59,43 @@ def test_the_other_button_ends_it_too_and_sets_a_reminder(
     assert set_for.awaits_confirmation is False
 
 
-def test_an_earlier_reminder_is_moved_and_not_doubled(desk: Desk, client: FlaskClient, way: Way) -> None:
+def test_an_earlier_reminder_is_moved_and_not_doubled(container: Container, client: FlaskClient, way: Way) -> None:
     remind(client, email="reader@example.org")
     way.post("cancel", then="remind")
-    assert str(the_reminder(desk).due_on) == "2027-02-23"
+    assert str(the_reminder(container).due_on) == "2027-02-23"
 
 
-def test_a_campaign_without_reminders_offers_none(desk: Desk, client: FlaskClient, way: Way) -> None:
-    with desk.database.transaction() as session:
+def test_a_campaign_without_reminders_offers_none(container: Container, client: FlaskClient, way: Way) -> None:
+    with container.database.transaction() as session:
         session.scalars(select(Campaign)).one().reminder_enabled = False
     assert len(form_to(page(client, f"{way.base}/cancel"), "/cancel").buttons) == 1
     way.post("cancel", then="remind")
-    assert count(desk, Reminder) == 0
+    assert count(container, Reminder) == 0
 
 
-def test_looking_changes_nothing(desk: Desk, client: FlaskClient, way: Way) -> None:
+def test_looking_changes_nothing(container: Container, client: FlaskClient, way: Way) -> None:
     for path in (way.home, f"{way.base}/cancel", f"{way.base}/amount"):
         page(client, path)
-    assert stored(desk, way.id).status == PledgeStatus.ACTIVE
+    assert stored(container, way.id).status == PledgeStatus.ACTIVE
     assert client.get(f"{way.base}/card").status_code == 405
 
 
-def test_another_site_can_end_nothing(desk: Desk, client: FlaskClient, way: Way) -> None:
+def test_another_site_can_end_nothing(container: Container, client: FlaskClient, way: Way) -> None:
     headers = {"Sec-Fetch-Site": "cross-site"}
     for action in ("cancel", "amount", "card"):
         assert client.post(f"{way.base}/{action}", data={"amount": "5"}, headers=headers).status_code == 403
-    assert stored(desk, way.id).status == PledgeStatus.ACTIVE
+    assert stored(container, way.id).status == PledgeStatus.ACTIVE
 
 
 @pytest.mark.parametrize(("typed", "minor"), [("5", 500), ("7.50", 750), ("$1000", 100000)])
 def test_the_amount_is_changed_as_it_was_typed(
-    desk: Desk, client: FlaskClient, way: Way, typed: str, minor: int
+    container: Container, client: FlaskClient, way: Way, typed: str, minor: int
 ) -> None:
     answer = way.post("amount", amount=typed)
     assert "The new amount is set." in words_in(page(client, answer.headers["Location"]))
-    after = stored(desk, way.id)
+    after = stored(container, way.id)
     assert (after.amount_minor, after.wanted_minor) == (minor, None)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalars(select(Payment.amount_minor)).all() == [200]
 
 
@@ -111,15 +111,17 @@ def test_the_amount_is_changed_as_it_was_typed(
     ],
 )
 def test_an_amount_that_will_not_do_is_refused_beside_its_field(
-    desk: Desk, client: FlaskClient, way: Way, typed: str, words: str
+    container: Container, client: FlaskClient, way: Way, typed: str, words: str
 ) -> None:
     answer = way.post("amount", 422, amount=typed)
     assert words in words_in(answer.text)
     assert 'aria-invalid="true"' in answer.text
-    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, None)
+    assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, None)
 
 
-def test_what_has_ended_takes_no_new_amount_and_no_new_card(desk: Desk, client: FlaskClient, way: Way) -> None:
+def test_what_has_ended_takes_no_new_amount_and_no_new_card(
+    container: Container, client: FlaskClient, way: Way
+) -> None:
     way.post("cancel", then="end")
     assert "This gift has ended" in words_in(way.post("amount", 409, amount="5").text)
     assert client.get(f"{way.base}/amount").status_code == 303
@@ -133,7 +135,7 @@ def test_a_test_gift_has_no_card_and_says_so_kindly(way: Way) -> None:
 
 
 def test_the_card_is_changed_on_the_gateway_s_own_page(
-    desk: Desk, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
@@ -141,36 +143,36 @@ def test_the_card_is_changed_on_the_gateway_s_own_page(
         asked.append((back_url, lang))
         return "https://billing.example/session"
 
-    monkeypatch.setattr(desk.gateway, "card_page", card_page)
+    monkeypatch.setattr(container.gateway, "card_page", card_page)
     assert way.post("card").headers["Location"] == "https://billing.example/session"
     assert asked == [(f"http://desk.test{way.home}", "en")]
 
 
 def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
-    desk: Desk, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*_: object, **__: object) -> None:
         raise GatewayUnavailable
 
-    monkeypatch.setattr(desk.gateway, "end_recurring", unavailable)
+    monkeypatch.setattr(container.gateway, "end_recurring", unavailable)
     answer = way.post("cancel", then="end")
     shown = page(client, answer.headers["Location"])
     assert "Being ended" in words_in(shown)
     assert f"{way.base}/cancel" not in shown
-    assert stored(desk, way.id).cancel_requested_at == desk.clock()
+    assert stored(container, way.id).cancel_requested_at == container.clock()
     assert way.post("amount", amount="5").headers["Location"].partition("?")[0] == way.home
-    assert stored(desk, way.id).amount_minor == 200
+    assert stored(container, way.id).amount_minor == 200
     monkeypatch.undo()
     way.post("cancel", then="end")
-    assert stored(desk, way.id).status == PledgeStatus.CANCELLED
+    assert stored(container, way.id).status == PledgeStatus.CANCELLED
 
 
 def test_an_end_that_the_gateway_refuses_can_be_asked_for_again(
-    desk: Desk, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.gateway, "end_recurring", failing(GatewayRefused("x")))
+    monkeypatch.setattr(container.gateway, "end_recurring", failing(GatewayRefused("x")))
     assert "The payment processor could not do that" in words_in(way.post("cancel", 409, then="end").text)
-    assert stored(desk, way.id).cancel_requested_at is None
+    assert stored(container, way.id).cancel_requested_at is None
     assert f"{way.base}/cancel" in page(client, way.home)
 
 
@@ -184,28 +186,28 @@ def failing(error: Exception) -> Callable[..., None]:
 
 
 def test_an_amount_that_the_gateway_refuses_leaves_the_old_one(
-    desk: Desk, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.gateway, "change_amount", failing(GatewayRefused("x")))
+    monkeypatch.setattr(container.gateway, "change_amount", failing(GatewayRefused("x")))
     assert "The payment processor could not do that" in words_in(way.post("amount", 409, amount="5").text)
-    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, None)
+    assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, None)
 
 
 def test_an_amount_that_the_gateway_cannot_hear_is_on_record_and_said_so(
-    desk: Desk, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.gateway, "change_amount", failing(GatewayUnavailable("x")))
+    monkeypatch.setattr(container.gateway, "change_amount", failing(GatewayUnavailable("x")))
     shown = page(client, way.post("amount", amount="5").headers["Location"])
     assert "The new amount is set." not in words_in(shown)
     assert "$5" in words_in(shown)
-    assert (stored(desk, way.id).amount_minor, stored(desk, way.id).wanted_minor) == (200, 500)
+    assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, 500)
 
 
 def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
-    desk: Desk, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = PaymentsUnavailable("x", retry_after_seconds=30)
     monkeypatch.setattr("service.domain.pledges.new_amount.subscription_of", failing(unknown))
     answer = way.post("amount", 503, amount="5")
     assert "The payment processor does not answer" in words_in(answer.text)
-    assert stored(desk, way.id).wanted_minor is None
+    assert stored(container, way.id).wanted_minor is None

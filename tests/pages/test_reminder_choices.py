@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.pages.reminder_form import consent_version
 from tests.api.wire import change_campaign, count, the_reminder, token_of
 from tests.pages.reading import forms_in, tag_with, words_in
@@ -20,8 +20,8 @@ REPEATS = {"every-1": "Every month, until I cancel", "every-3": "Every 3 months,
 
 
 @pytest.fixture(autouse=True)
-def _offer(desk: Desk) -> None:
-    change_campaign(desk, reminder={"choices": [1, 3, 12], "repeats": [1, 3]})
+def _offer(container: Container) -> None:
+    change_campaign(container, reminder={"choices": [1, 3, 12], "repeats": [1, 3]})
 
 
 def offered(page: str) -> dict[str, str]:
@@ -54,11 +54,11 @@ def test_every_reminder_has_its_words_in_russian(client: FlaskClient) -> None:
     [("3", 3, None, "2027-02-23"), ("12", 12, None, "2027-11-23"), ("every-3", 3, 3, "2027-02-23")],
 )
 def test_what_was_chosen_is_what_comes(
-    desk: Desk, client: FlaskClient, value: str, months: int, every: int | None, due_on: str
+    container: Container, client: FlaskClient, value: str, months: int, every: int | None, due_on: str
 ) -> None:
     response = ask(client, months=value)
     assert response.status_code == 303
-    reminder = the_reminder(desk)
+    reminder = the_reminder(container)
     assert (reminder.months, reminder.every_months) == (months, every)
     assert reminder.due_on == datetime.date.fromisoformat(due_on)
     said = words_in(client.get(response.headers["Location"]).text)
@@ -66,13 +66,15 @@ def test_what_was_chosen_is_what_comes(
 
 
 @pytest.mark.parametrize("value", ["2", "every-12", "every-", "every-x", "every-every-1", "-1", "1-every"])
-def test_what_is_not_offered_is_refused_beside_the_list(desk: Desk, client: FlaskClient, value: str) -> None:
+def test_what_is_not_offered_is_refused_beside_the_list(
+    container: Container, client: FlaskClient, value: str
+) -> None:
     response = ask(client, months=value)
     assert response.status_code == 422
     assert "Choose when we should write to you." in words_in(response.text)
     assert 'aria-describedby="months-complaint ' in response.text
     assert 'href="#remind-1"' in response.text
-    assert count(desk, Reminder) == 0
+    assert count(container, Reminder) == 0
 
 
 def test_a_choice_is_kept_while_the_address_is_mended(client: FlaskClient) -> None:
@@ -81,18 +83,18 @@ def test_a_choice_is_kept_while_the_address_is_mended(client: FlaskClient) -> No
     assert "checked" in tag_with(page, 'value="every-3"')
 
 
-def test_the_words_agreed_to_are_true_of_what_comes_again(desk: Desk, client: FlaskClient) -> None:
+def test_the_words_agreed_to_are_true_of_what_comes_again(container: Container, client: FlaskClient) -> None:
     ask(client, months="every-1")
     agreed_to = "We use your address for the reminders that you choose here and nothing else."
     assert agreed_to in words_in(client.get(PAGE).text)
-    assert the_reminder(desk).consent_version == consent_version("en", agreed_to)
+    assert the_reminder(container).consent_version == consent_version("en", agreed_to)
 
 
 def test_the_reminder_s_own_page_says_that_it_repeats_when_it_comes_next_and_what_cancel_ends(
-    desk: Desk, client: FlaskClient
+    container: Container, client: FlaskClient
 ) -> None:
     ask(client, months="every-3")
-    page = f"/r/{token_of(desk, READER)}"
+    page = f"/r/{token_of(container, READER)}"
     said = words_in(client.get(page).text)
     assert "On February 23, 2027, we will write to you" in said
     assert "and after that every 3 months, until you cancel." in said
@@ -105,12 +107,12 @@ def test_the_reminder_s_own_page_says_that_it_repeats_when_it_comes_next_and_wha
 
 
 def test_moving_one_that_repeats_keeps_it_repeating_and_cancelling_ends_it(
-    desk: Desk, client: FlaskClient
+    container: Container, client: FlaskClient
 ) -> None:
     ask(client, months="every-1")
-    page = f"/r/{token_of(desk, READER)}"
+    page = f"/r/{token_of(container, READER)}"
     client.post(f"{page}/snooze", data={"months": "3"})
-    assert (the_reminder(desk).every_months, str(the_reminder(desk).due_on)) == (1, "2027-02-23")
+    assert (the_reminder(container).every_months, str(the_reminder(container).due_on)) == (1, "2027-02-23")
     assert "and after that every month, until you cancel." in words_in(client.get(page).text)
     client.post(f"{page}/cancel")
     assert "every month" not in words_in(client.get(page).text)

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.db.reminder import ReminderMove
-from service.desk import Desk
+from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
 from tests.db.people import try_mail
@@ -15,16 +15,16 @@ CONFIRM = "/confirm"
 
 
 @pytest.fixture(autouse=True)
-def _confirming(desk: Desk) -> None:
-    change_campaign(desk, reminder={"choices": [1], "repeats": [1], "confirm": True})
+def _confirming(container: Container) -> None:
+    change_campaign(container, reminder={"choices": [1], "repeats": [1], "confirm": True})
 
 
 @pytest.fixture
-def page(desk: Desk, client: FlaskClient) -> str:
+def page(container: Container, client: FlaskClient) -> str:
     """Return the path of the page of a reminder whose reader has been asked."""
     remind(client)
-    try_mail(desk, the_reminder(desk).id, ReminderEvent.ASK_TO_CONFIRM)
-    return f"/r/{token_of(desk, READER)}"
+    try_mail(container, the_reminder(container).id, ReminderEvent.ASK_TO_CONFIRM)
+    return f"/r/{token_of(container, READER)}"
 
 
 def question(client: FlaskClient, page: str) -> Form | None:
@@ -41,25 +41,25 @@ def test_it_asks_with_one_button_that_says_what_it_does(client: FlaskClient, pag
     assert "after 7 days" in said
 
 
-def test_looking_confirms_nothing(desk: Desk, client: FlaskClient, page: str) -> None:
-    moves = count(desk, ReminderMove)
+def test_looking_confirms_nothing(container: Container, client: FlaskClient, page: str) -> None:
+    moves = count(container, ReminderMove)
     for path in (page, page + CONFIRM):
         client.get(path)
         client.head(path)
         client.options(path)
-    assert the_reminder(desk).status == "unconfirmed"
-    assert count(desk, ReminderMove) == moves
+    assert the_reminder(container).status == "unconfirmed"
+    assert count(container, ReminderMove) == moves
 
 
 @pytest.mark.parametrize(("lang", "title"), [("en", "Your reminder is set"), ("ru", "Напоминание поставлено")])
 def test_the_button_sets_the_reminder_and_says_so(
-    desk: Desk, client: FlaskClient, page: str, lang: str, title: str
+    container: Container, client: FlaskClient, page: str, lang: str, title: str
 ) -> None:
     form = question(client, f"{page}?lang={lang}")
     response = client.post(form.action, data=form.fields)
     assert response.status_code == 303
     assert title in words_in(client.get(response.headers["Location"]).text)
-    assert the_reminder(desk).status == "scheduled"
+    assert the_reminder(container).status == "scheduled"
     assert question(client, page) is None
 
 
@@ -67,7 +67,9 @@ def test_pressing_it_twice_is_no_fault(client: FlaskClient, page: str) -> None:
     assert [client.post(page + CONFIRM).status_code for _ in range(2)] == [303, 303]
 
 
-def test_who_has_cancelled_meanwhile_is_shown_how_to_undo_that(desk: Desk, client: FlaskClient, page: str) -> None:
+def test_who_has_cancelled_meanwhile_is_shown_how_to_undo_that(
+    container: Container, client: FlaskClient, page: str
+) -> None:
     client.post(f"{page}/cancel")
     response = client.post(page + CONFIRM)
     assert (response.status_code, response.headers["Location"]) == (303, page)
@@ -75,21 +77,23 @@ def test_who_has_cancelled_meanwhile_is_shown_how_to_undo_that(desk: Desk, clien
     assert "Your reminder is cancelled" in said
     assert "Changed your mind?" in said
     client.post(f"{page}/snooze")
-    assert the_reminder(desk).status == "scheduled"
+    assert the_reminder(container).status == "scheduled"
 
 
-def test_one_that_repeats_says_so_before_it_is_confirmed(desk: Desk, client: FlaskClient) -> None:
+def test_one_that_repeats_says_so_before_it_is_confirmed(container: Container, client: FlaskClient) -> None:
     remind(client, repeat=True)
-    page = f"/r/{token_of(desk, READER)}"
+    page = f"/r/{token_of(container, READER)}"
     assert "on December 23, 2026, and then every month, about supporting" in words_in(client.get(page).text)
 
 
-def test_a_question_that_is_not_on_record_as_sent_can_be_answered(desk: Desk, client: FlaskClient) -> None:
+def test_a_question_that_is_not_on_record_as_sent_can_be_answered(
+    container: Container, client: FlaskClient
+) -> None:
     remind(client)
-    page = f"/r/{token_of(desk, READER)}"
+    page = f"/r/{token_of(container, READER)}"
     assert question(client, page) is not None
     assert client.post(page + CONFIRM).status_code == 303
-    assert the_reminder(desk).awaits_confirmation is False
+    assert the_reminder(container).awaits_confirmation is False
 
 
 def test_after_asking_the_reader_is_sent_to_their_mail(client: FlaskClient) -> None:

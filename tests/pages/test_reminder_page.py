@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder, ReminderMove
-from service.desk import Desk
+from service.desk import Container
 from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
 from tests.clock import Clock
 from tests.pages.reading import BROWSER, forms_in, words_in
@@ -19,15 +19,15 @@ SNOOZE, CANCEL = "/snooze", "/cancel"
 
 
 @pytest.fixture
-def page(desk: Desk, client: FlaskClient) -> str:
+def page(container: Container, client: FlaskClient) -> str:
     """Return the path of the page of a reminder that was set on 23 November 2026."""
     remind(client, email=READER, frequency="monthly", amount=500)
-    return f"/r/{token_of(desk, READER)}"
+    return f"/r/{token_of(container, READER)}"
 
 
-def put(desk: Desk, **values: Any) -> None:
+def put(container: Container, **values: Any) -> None:
     """Put the reminder where its table would have brought it."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         reminder = session.scalars(select(Reminder)).one()
         for name, value in values.items():
             setattr(reminder, name, value)
@@ -43,36 +43,38 @@ def test_it_says_when_the_reminder_is_due_and_what_can_be_done(client: FlaskClie
     assert "Remind me next month" in words
 
 
-def test_looking_changes_nothing(desk: Desk, client: FlaskClient, page: str) -> None:
-    before, moves = the_reminder(desk), count(desk, ReminderMove)
+def test_looking_changes_nothing(container: Container, client: FlaskClient, page: str) -> None:
+    before, moves = the_reminder(container), count(container, ReminderMove)
     for path in (page, page + SNOOZE, page + CANCEL):
         client.get(path)
         client.head(path)
         client.options(path)
-    after = the_reminder(desk)
+    after = the_reminder(container)
     assert (after.status, after.due_at, after.asked_at) == (before.status, before.due_at, before.asked_at)
-    assert count(desk, ReminderMove) == moves
+    assert count(container, ReminderMove) == moves
 
 
-def test_snoozing_moves_it_on_from_today(desk: Desk, client: FlaskClient, clock: Clock, page: str) -> None:
+def test_snoozing_moves_it_on_from_today(
+    container: Container, client: FlaskClient, clock: Clock, page: str
+) -> None:
     clock.advance(days=10)
     response = client.post(page + SNOOZE, data={"months": "1"})
     assert (response.status_code, response.headers["Location"]) == (303, page)
-    assert the_reminder(desk).due_on == datetime.date(2027, 1, 3)
+    assert the_reminder(container).due_on == datetime.date(2027, 1, 3)
     assert "January 3, 2027" in words_in(client.get(page).text)
 
 
-def test_cancelling_is_confirmed_and_can_be_undone(desk: Desk, client: FlaskClient, page: str) -> None:
+def test_cancelling_is_confirmed_and_can_be_undone(container: Container, client: FlaskClient, page: str) -> None:
     response = client.post(page + CANCEL)
     assert (response.status_code, response.headers["Location"]) == (303, page)
     after = client.get(page).text
     assert "Your reminder is cancelled" in words_in(after)
     assert "Changed your mind?" in words_in(after)
     [undo] = forms_in(after)
-    assert the_reminder(desk).status == "cancelled"
+    assert the_reminder(container).status == "cancelled"
     [(name, value, _)] = undo.buttons
     client.post(undo.action, data=undo.fields | {name: value})
-    assert the_reminder(desk).status == "scheduled"
+    assert the_reminder(container).status == "scheduled"
     assert "We will remind you" in words_in(client.get(page).text)
 
 
@@ -82,18 +84,18 @@ def test_a_language_that_was_asked_for_stays(client: FlaskClient, page: str) -> 
         assert client.post(form.action).headers["Location"] == f"{page}?lang=ru"
 
 
-def test_cancelling_twice_is_no_fault(desk: Desk, client: FlaskClient, page: str) -> None:
+def test_cancelling_twice_is_no_fault(container: Container, client: FlaskClient, page: str) -> None:
     assert [client.post(page + CANCEL).status_code for _ in range(2)] == [303, 303]
-    assert the_reminder(desk).status == "cancelled"
+    assert the_reminder(container).status == "cancelled"
 
 
 @pytest.mark.parametrize("status", ReminderStatus)
 @pytest.mark.parametrize("lang", ["en", "ru"])
 def test_each_state_has_words_in_each_language(
-    desk: Desk, client: FlaskClient, page: str, status: ReminderStatus, lang: str
+    container: Container, client: FlaskClient, page: str, status: ReminderStatus, lang: str
 ) -> None:
-    sent_at = desk.clock() if status == ReminderStatus.SENT else None
-    put(desk, status=status, lang=lang, sent_at=sent_at)
+    sent_at = container.clock() if status == ReminderStatus.SENT else None
+    put(container, status=status, lang=lang, sent_at=sent_at)
     answer = client.get(page)
     assert answer.status_code == 200
     assert f'<html lang="{lang}"' in answer.text
@@ -101,46 +103,48 @@ def test_each_state_has_words_in_each_language(
     assert can_cancel == (status != "cancelled")
 
 
-def test_an_address_that_gets_no_more_mail_is_told_so(desk: Desk, client: FlaskClient, page: str) -> None:
-    put(desk, status=ReminderStatus.SKIPPED, reason="already_gave")
+def test_an_address_that_gets_no_more_mail_is_told_so(
+    container: Container, client: FlaskClient, page: str
+) -> None:
+    put(container, status=ReminderStatus.SKIPPED, reason="already_gave")
     assert "No reminder was needed" in words_in(client.get(page).text)
-    put(desk, status=ReminderStatus.SKIPPED, reason="suppressed: complaint")
+    put(container, status=ReminderStatus.SKIPPED, reason="suppressed: complaint")
     words = words_in(client.get(page).text)
     assert "We do not write to this address" in words
     assert "given" not in words
 
 
 def test_a_reminder_that_was_sent_says_on_which_day_of_the_readers_own(
-    desk: Desk, client: FlaskClient, page: str
+    container: Container, client: FlaskClient, page: str
 ) -> None:
     late = datetime.datetime(2026, 12, 23, 20, 0, tzinfo=datetime.UTC)
-    put(desk, status=ReminderStatus.SENT, sent_at=late, timezone="Pacific/Auckland")
+    put(container, status=ReminderStatus.SENT, sent_at=late, timezone="Pacific/Auckland")
     assert "Our mail left on December 24, 2026." in words_in(client.get(page).text)
 
 
-def test_each_wait_that_the_campaign_offers_has_a_button(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, reminder={"enabled": True, "choices": [1, 6]})
+def test_each_wait_that_the_campaign_offers_has_a_button(container: Container, client: FlaskClient) -> None:
+    change_campaign(container, reminder={"enabled": True, "choices": [1, 6]})
     remind(client, email=READER)
-    page = f"/r/{token_of(desk, READER)}"
+    page = f"/r/{token_of(container, READER)}"
     snooze = forms_in(client.get(page).text)[0]
     assert [label for _, _, label in snooze.buttons] == ["Remind me next month", "Remind me in 6 months"]
     client.post(snooze.action, data={"months": "6"})
-    assert the_reminder(desk).due_on == datetime.date(2027, 5, 23)
+    assert the_reminder(container).due_on == datetime.date(2027, 5, 23)
 
 
 @pytest.mark.parametrize("months", ["2", "", "soon", "-1"])
 def test_a_wait_that_is_not_offered_changes_nothing(
-    desk: Desk, client: FlaskClient, page: str, months: str
+    container: Container, client: FlaskClient, page: str, months: str
 ) -> None:
-    before = the_reminder(desk).due_at
+    before = the_reminder(container).due_at
     assert client.post(page + SNOOZE, data={"months": months}).status_code == 422
-    assert the_reminder(desk).due_at == before
+    assert the_reminder(container).due_at == before
 
 
 def test_a_campaign_that_stopped_reminding_still_lets_readers_cancel(
-    desk: Desk, client: FlaskClient, page: str
+    container: Container, client: FlaskClient, page: str
 ) -> None:
-    change_campaign(desk, reminder={"enabled": False, "choices": [1]})
+    change_campaign(container, reminder={"enabled": False, "choices": [1]})
     assert [form.action for form in forms_in(client.get(page).text)] == [page + CANCEL]
     assert client.post(page + CANCEL).status_code == 303
 
@@ -166,9 +170,9 @@ def test_the_page_names_nobody(client: FlaskClient, page: str) -> None:
 
 
 def test_a_reader_who_cancels_from_the_mail_that_came_is_told_that_it_is_done(
-    desk: Desk, client: FlaskClient, page: str
+    container: Container, client: FlaskClient, page: str
 ) -> None:
-    put(desk, status=ReminderStatus.SENT, sent_at=desk.clock())
+    put(container, status=ReminderStatus.SENT, sent_at=container.clock())
     form = next(form for form in forms_in(client.get(page).text) if form.action.endswith(CANCEL))
     assert client.post(form.action, data=form.fields).status_code == 303
     assert "Your reminder is cancelled" in client.get(page).text

@@ -12,7 +12,7 @@ from service.db.base import new_id
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.supporter import Supporter
-from service.desk import Desk
+from service.desk import Container
 from service.domain.pledges.making import ABANDONED_AFTER, expire_abandoned_pledges
 from service.domain.pledges.sandbox_checkout import checkout_token
 from tests.api.wire import change_campaign, count, pledge
@@ -34,13 +34,13 @@ def press(client: FlaskClient, checkout: str, outcome: str, **typed: str) -> Tes
     return client.post(checkout, data=form.fields | {"outcome": outcome} | typed)
 
 
-def the_pledge(desk: Desk) -> Pledge:
-    with desk.database.reading() as session:
+def the_pledge(container: Container) -> Pledge:
+    with container.database.reading() as session:
         return session.scalars(select(Pledge)).one()
 
 
-def payments(desk: Desk) -> list[PaymentStatus]:
-    with desk.database.reading() as session:
+def payments(container: Container) -> list[PaymentStatus]:
+    with container.database.reading() as session:
         return list(session.scalars(select(Payment.status).order_by(Payment.id)))
 
 
@@ -55,81 +55,85 @@ def test_the_checkout_says_that_it_is_a_test_and_what_is_given(client: FlaskClie
     assert "Your gift to The Harbour Lantern $2 a month" in page
 
 
-def test_looking_at_a_checkout_pays_nothing(desk: Desk, client: FlaskClient) -> None:
+def test_looking_at_a_checkout_pays_nothing(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     for _ in range(3):
         client.get(checkout)
         client.head(checkout)
-    assert (the_pledge(desk).status, payments(desk)) == ("pending", [])
+    assert (the_pledge(container).status, payments(container)) == ("pending", [])
 
 
 @pytest.mark.parametrize(
     ("frequency", "status"), [("once", "completed"), ("monthly", "active"), ("annual", "active")]
 )
-def test_paying_leads_to_the_thanks(desk: Desk, client: FlaskClient, frequency: str, status: str) -> None:
+def test_paying_leads_to_the_thanks(
+    container: Container, client: FlaskClient, frequency: str, status: str
+) -> None:
     response = press(client, open_checkout(client, frequency=frequency), "pay")
-    found = the_pledge(desk)
+    found = the_pledge(container)
     assert response.status_code == 303
     assert response.headers["Location"] == f"http://desk.test/support/default/thank-you?pledge={found.id}"
-    assert (found.status, payments(desk), found.supporter_id) == (status, ["succeeded"], None)
+    assert (found.status, payments(container), found.supporter_id) == (status, ["succeeded"], None)
 
 
-def test_paying_twice_counts_once_and_leads_to_the_same_thanks(desk: Desk, client: FlaskClient) -> None:
+def test_paying_twice_counts_once_and_leads_to_the_same_thanks(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     [form] = forms_in(client.get(checkout).text)
     answers = [client.post(checkout, data=form.fields | {"outcome": "pay"}) for _ in range(2)]
     assert answers[0].headers["Location"] == answers[1].headers["Location"]
-    assert payments(desk) == ["succeeded"]
+    assert payments(container) == ["succeeded"]
 
 
-def test_an_address_makes_the_reader_known(desk: Desk, client: FlaskClient) -> None:
+def test_an_address_makes_the_reader_known(container: Container, client: FlaskClient) -> None:
     press(client, open_checkout(client), "pay", email=" reader@EXAMPLE.org ")
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.scalars(select(Supporter)).one().email == "reader@example.org"
         assert session.scalars(select(Pledge)).one().supporter_id is not None
 
 
 def test_an_address_that_mail_cannot_reach_is_explained_and_nothing_is_paid(
-    desk: Desk, client: FlaskClient
+    container: Container, client: FlaskClient
 ) -> None:
     response = press(client, open_checkout(client), "pay", email="reader@")
     assert response.status_code == 422
     assert "Write the address in full" in words_in(response.text)
     assert forms_in(response.text)[0].fields["email"] == "reader@"
-    assert (the_pledge(desk).status, payments(desk), count(desk, Supporter)) == ("pending", [], 0)
+    assert (the_pledge(container).status, payments(container), count(container, Supporter)) == ("pending", [], 0)
 
 
-def test_a_declined_payment_can_be_tried_again(desk: Desk, client: FlaskClient) -> None:
+def test_a_declined_payment_can_be_tried_again(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     response = press(client, checkout, "decline", email="reader@example.org")
     assert "The payment was declined. You can try again." in words_in(response.text)
     [form] = forms_in(response.text)
     assert form.fields["email"] == "reader@example.org"
-    assert (the_pledge(desk).status, payments(desk)) == ("pending", ["failed"])
+    assert (the_pledge(container).status, payments(container)) == ("pending", ["failed"])
     client.post(checkout, data=form.fields | {"outcome": "pay"})
-    assert (the_pledge(desk).status, payments(desk)) == ("active", ["failed", "succeeded"])
+    assert (the_pledge(container).status, payments(container)) == ("active", ["failed", "succeeded"])
 
 
-def test_each_try_is_declined_once_however_often_the_button_is_pressed(desk: Desk, client: FlaskClient) -> None:
+def test_each_try_is_declined_once_however_often_the_button_is_pressed(
+    container: Container, client: FlaskClient
+) -> None:
     checkout = open_checkout(client)
     [form] = forms_in(client.get(checkout).text)
     for _ in range(2):
         client.post(checkout, data=form.fields | {"outcome": "decline"})
-    assert payments(desk) == ["failed"]
+    assert payments(container) == ["failed"]
     press(client, checkout, "decline")
-    assert payments(desk) == ["failed", "failed"]
+    assert payments(container) == ["failed", "failed"]
 
 
-def test_a_try_with_a_strange_name_gets_one_of_ours(desk: Desk, client: FlaskClient) -> None:
+def test_a_try_with_a_strange_name_gets_one_of_ours(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     for attempt in ("", "x" * 5000, "'; --"):
         assert client.post(checkout, data={"outcome": "decline", "attempt": attempt}).status_code == 402
-    assert payments(desk) == ["failed"] * 3
+    assert payments(container) == ["failed"] * 3
 
 
 @pytest.mark.parametrize("outcome", ["pay", "decline"])
 def test_a_gift_that_is_paid_shows_so_and_takes_nothing_more(
-    desk: Desk, client: FlaskClient, outcome: str
+    container: Container, client: FlaskClient, outcome: str
 ) -> None:
     checkout = open_checkout(client)
     press(client, checkout, "pay")
@@ -137,35 +141,35 @@ def test_a_gift_that_is_paid_shows_so_and_takes_nothing_more(
     assert "This gift is paid" in words_in(page)
     assert forms_in(page) == []
     assert client.post(checkout, data={"outcome": outcome}).status_code in (200, 303)
-    assert (the_pledge(desk).status, payments(desk)) == ("active", ["succeeded"])
+    assert (the_pledge(container).status, payments(container)) == ("active", ["succeeded"])
 
 
 @pytest.mark.parametrize("outcome", ["pay", "decline"])
 def test_a_checkout_that_has_closed_says_so_and_offers_the_same_choice(
-    desk: Desk, client: FlaskClient, outcome: str
+    container: Container, client: FlaskClient, outcome: str
 ) -> None:
     checkout = open_checkout(client)
-    with desk.database.transaction() as session:
-        assert expire_abandoned_pledges(session, now=desk.clock() + ABANDONED_AFTER) == 1
+    with container.database.transaction() as session:
+        assert expire_abandoned_pledges(session, now=container.clock() + ABANDONED_AFTER) == 1
     page = client.get(checkout).text
     assert "This checkout has closed" in words_in(page)
     assert "/support/default?frequency=monthly&amp;amount=200" in page
     assert forms_in(page) == []
     client.post(checkout, data={"outcome": outcome})
-    assert (the_pledge(desk).status, payments(desk)) == ("expired", [])
+    assert (the_pledge(container).status, payments(container)) == ("expired", [])
 
 
 @pytest.mark.parametrize("outcome", ["", "refund"])
-def test_a_button_that_is_not_there_does_nothing(desk: Desk, client: FlaskClient, outcome: str) -> None:
+def test_a_button_that_is_not_there_does_nothing(container: Container, client: FlaskClient, outcome: str) -> None:
     assert client.post(open_checkout(client), data={"outcome": outcome}).status_code == 400
-    assert (the_pledge(desk).status, payments(desk)) == ("pending", [])
+    assert (the_pledge(container).status, payments(container)) == ("pending", [])
 
 
 def test_a_link_that_was_altered_or_is_too_old_opens_nothing(
-    desk: Desk, client: FlaskClient, clock: Clock
+    container: Container, client: FlaskClient, clock: Clock
 ) -> None:
     checkout = open_checkout(client)
-    unmade = f"/sandbox/checkout/{checkout_token(desk.database.keyring, new_id())}"
+    unmade = f"/sandbox/checkout/{checkout_token(container.database.keyring, new_id())}"
     for path in (checkout[:-4] + "AAAA", unmade, "/sandbox/checkout/x"):
         for answer in (
             client.get(path, headers=BROWSER),
@@ -175,11 +179,11 @@ def test_a_link_that_was_altered_or_is_too_old_opens_nothing(
             assert "We cannot find this gift" in words_in(answer.text)
     clock.advance(days=4000)
     assert client.get(checkout).status_code == 404
-    assert payments(desk) == []
+    assert payments(container) == []
 
 
-def test_who_walks_away_comes_back_to_the_newsrooms_own_page(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, return_hosts=["paper.example"])
+def test_who_walks_away_comes_back_to_the_newsrooms_own_page(container: Container, client: FlaskClient) -> None:
+    change_campaign(container, return_hosts=["paper.example"])
     page_url, return_url = "https://paper.example/article", "https://paper.example/done?a=1#top"
     assert way_out(client.get(open_checkout(client, page_url=page_url)).text) == page_url
     back = way_out(client.get(open_checkout(client, page_url=page_url, return_url=return_url)).text)
@@ -198,37 +202,39 @@ def test_who_walks_away_comes_back_to_the_newsrooms_own_page(desk: Desk, client:
     ],
 )
 def test_who_walks_away_is_never_sent_to_a_page_that_nobody_listed(
-    desk: Desk, client: FlaskClient, page_url: str | None
+    container: Container, client: FlaskClient, page_url: str | None
 ) -> None:
-    change_campaign(desk, return_hosts=["paper.example"])
+    change_campaign(container, return_hosts=["paper.example"])
     changes = {} if page_url is None else {"page_url": page_url}
     page = client.get(open_checkout(client, **changes)).text
     assert way_out(page) == "http://desk.test/support/default?frequency=monthly&amp;amount=200"
 
 
 def test_who_walks_away_may_return_to_a_page_of_ours_or_of_a_site_that_embeds_the_box(
-    desk: Desk, client: FlaskClient
+    container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(desk, origins=["https://news.example"])
+    change_campaign(container, origins=["https://news.example"])
     for page_url in ("http://desk.test/demo", "https://news.example/story"):
         assert way_out(client.get(open_checkout(client, page_url=page_url)).text) == page_url
 
 
 def test_after_paying_the_newsrooms_own_page_is_told_which_pledge_and_where_it_stands(
-    desk: Desk, client: FlaskClient
+    container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(desk, return_hosts=["paper.example"])
+    change_campaign(container, return_hosts=["paper.example"])
     checkout = open_checkout(client, return_url="https://paper.example/done?a=1#top")
     policy = client.get(checkout).headers["Content-Security-Policy"]
     assert "form-action 'self' http://desk.test https://paper.example;" in policy
     location = press(client, checkout, "pay").headers["Location"]
-    assert location == f"https://paper.example/done?a=1&pledge={the_pledge(desk).id}&status=active#top"
+    assert location == f"https://paper.example/done?a=1&pledge={the_pledge(container).id}&status=active#top"
 
 
-def test_a_host_that_was_taken_off_the_list_since_gets_no_reader(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, return_hosts=["paper.example"])
+def test_a_host_that_was_taken_off_the_list_since_gets_no_reader(
+    container: Container, client: FlaskClient
+) -> None:
+    change_campaign(container, return_hosts=["paper.example"])
     checkout = open_checkout(client, return_url="https://paper.example/done")
-    change_campaign(desk, return_hosts=[])
+    change_campaign(container, return_hosts=[])
     assert (
         press(client, checkout, "pay").headers["Location"].startswith("http://desk.test/support/default/thank-you")
     )

@@ -8,12 +8,12 @@ from flask.testing import FlaskClient
 
 from service.app import create_app
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.settings import Settings
-from service.wiring import build_desk
+from service.wiring import build_container
 from tests.api.wire import count
 from tests.clock import Clock
-from tests.conftest import empty, settings_for
+from tests.conftest import reset_database, settings_for
 from tests.pages.readers import ask, give, link_for
 from tests.pages.reading import words_in
 
@@ -24,55 +24,57 @@ def settings(migrated_database: str) -> Settings:
 
 
 @pytest.fixture
-def desk(settings: Settings, clock: Clock) -> Iterator[Desk]:
-    desk = build_desk(settings, clock=clock)
-    empty(desk)
-    yield desk
-    desk.database.engine.dispose()
+def container(settings: Settings, clock: Clock) -> Iterator[Container]:
+    container = build_container(settings, clock=clock)
+    reset_database(container)
+    yield container
+    container.database.engine.dispose()
 
 
 @pytest.fixture
-def app(desk: Desk) -> Flask:
-    return create_app(desk)
+def app(container: Container) -> Flask:
+    return create_app(container)
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_one_address_gets_five_links_an_hour(desk: Desk, client: FlaskClient, is_known: bool) -> None:
+def test_one_address_gets_five_links_an_hour(container: Container, client: FlaskClient, is_known: bool) -> None:
     if is_known:
-        give(desk, client)
+        give(container, client)
     for spelling in ("reader@example.org", "Reader@example.org", " reader@EXAMPLE.org", "READER@example.org") * 2:
         last = ask(client, spelling)
     assert last.status_code == 429
     assert int(last.headers["Retry-After"]) > 60
     assert "asked for too often" in words_in(last.text)
-    assert count(desk, SignIn) == 5
+    assert count(container, SignIn) == 5
 
 
-def test_one_network_asks_twenty_times_an_hour(desk: Desk, client: FlaskClient) -> None:
+def test_one_network_asks_twenty_times_an_hour(container: Container, client: FlaskClient) -> None:
     answers = [ask(client, f"reader{number}@example.org").status_code for number in range(22)]
     assert answers == [303] * 20 + [429] * 2
     elsewhere = client.post("/me", data={"email": "x@example.org"}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert elsewhere.status_code == 303
 
 
-def test_over_https_the_cookie_is_of_this_host_and_secure(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
+def test_over_https_the_cookie_is_of_this_host_and_secure(container: Container, client: FlaskClient) -> None:
+    give(container, client)
     ask(client)
-    cookie = client.post(f"/me/enter/{link_for(desk)}").headers["Set-Cookie"]
+    cookie = client.post(f"/me/enter/{link_for(container)}").headers["Set-Cookie"]
     assert cookie.startswith("__Host-mainstay_reader=")
     assert "Secure" in cookie
     assert "Path=/" in cookie
 
 
 @pytest.fixture
-def strict_client(migrated_database: str, desk: Desk, clock: Clock) -> Iterator[FlaskClient]:
+def strict_client(migrated_database: str, container: Container, clock: Clock) -> Iterator[FlaskClient]:
     """Return a client of a desk that takes three requests an hour of each kind from one network."""
-    strict = build_desk(settings_for(migrated_database, RATE_LIMIT="3/hour"), clock=clock)
+    strict = build_container(settings_for(migrated_database, RATE_LIMIT="3/hour"), clock=clock)
     yield create_app(strict).test_client()
     strict.database.engine.dispose()
 
 
-def test_links_are_guessed_no_more_often_than_the_limit_allows(desk: Desk, strict_client: FlaskClient) -> None:
+def test_links_are_guessed_no_more_often_than_the_limit_allows(
+    container: Container, strict_client: FlaskClient
+) -> None:
     guesses = [strict_client.post(f"/me/enter/{'a' * 42}{number}") for number in range(4)]
     assert [guess.status_code for guess in guesses] == [404] * 3 + [429]
     assert int(guesses[-1].headers["Retry-After"]) > 0
@@ -81,11 +83,11 @@ def test_links_are_guessed_no_more_often_than_the_limit_allows(desk: Desk, stric
 
 
 def test_a_right_link_is_not_taken_either_once_the_limit_is_reached(
-    desk: Desk, client: FlaskClient, strict_client: FlaskClient
+    container: Container, client: FlaskClient, strict_client: FlaskClient
 ) -> None:
-    give(desk, client)
+    give(container, client)
     ask(client)
-    token = link_for(desk)
+    token = link_for(container)
     for _ in range(3):
         strict_client.post("/me/enter/x")
     refused = strict_client.post(f"/me/enter/{token}")

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from schemas.vocabulary import NoticeKind
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
-from service.desk import Desk
+from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import count
 from tests.clock import Clock
@@ -20,32 +20,34 @@ from tests.pages.reading import BROWSER, words_in
 STRANGER = "stranger@example.org"
 
 
-def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
+def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(
+    container: Container, client: FlaskClient
+) -> None:
+    give(container, client)
     known, unknown = ask(client), ask(client, STRANGER)
     assert (known.status_code, known.headers["Location"]) == (unknown.status_code, unknown.headers["Location"])
     assert known.text == unknown.text
     assert "example" not in known.headers["Location"]
-    assert count(desk, SignIn) == 2
-    with desk.database.reading() as session:
+    assert count(container, SignIn) == 2
+    with container.database.reading() as session:
         notices = session.scalars(select(Notice).where(Notice.kind == NoticeKind.SIGN_IN)).all()
         assert {notice.supporter_id is None for notice in notices} == {False, True}
         assert len(notices) == 2
         assert all(notice.about == str(notice.sign_in_id) for notice in notices)
 
 
-def test_the_address_of_a_stranger_is_kept_nowhere(desk: Desk, client: FlaskClient) -> None:
+def test_the_address_of_a_stranger_is_kept_nowhere(container: Container, client: FlaskClient) -> None:
     ask(client, STRANGER)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert session.execute(text("SELECT count(*) FROM supporters")).scalar() == 0
         rows = session.execute(text("SELECT row_to_json(s)::text FROM sign_ins s")).scalars().all()
         rows += session.execute(text("SELECT row_to_json(n)::text FROM notices n")).scalars().all()
     assert "stranger" not in "".join(rows)
 
 
-def test_a_link_signs_in_once(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    token = sign_in(desk, client)
+def test_a_link_signs_in_once(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    token = sign_in(container, client)
     assert "$2 a month" in words_in(page(client, "/me"))
     again = client.post(f"/me/enter/{token}", headers=BROWSER)
     assert again.status_code == 404
@@ -53,10 +55,10 @@ def test_a_link_signs_in_once(desk: Desk, client: FlaskClient) -> None:
     assert "Set-Cookie" not in again.headers
 
 
-def test_looking_at_a_link_does_not_use_it_up(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
+def test_looking_at_a_link_does_not_use_it_up(container: Container, client: FlaskClient) -> None:
+    give(container, client)
     ask(client)
-    token = link_for(desk)
+    token = link_for(container)
     for _ in range(3):
         looked = client.get(f"/me/enter/{token}", headers=BROWSER)
         assert "Set-Cookie" not in looked.headers
@@ -64,19 +66,19 @@ def test_looking_at_a_link_does_not_use_it_up(desk: Desk, client: FlaskClient) -
     assert client.post(f"/me/enter/{token}").status_code == 303
 
 
-def test_a_link_is_good_for_a_quarter_of_an_hour(desk: Desk, client: FlaskClient, clock: Clock) -> None:
-    give(desk, client)
+def test_a_link_is_good_for_a_quarter_of_an_hour(container: Container, client: FlaskClient, clock: Clock) -> None:
+    give(container, client)
     ask(client)
-    token = link_for(desk)
+    token = link_for(container)
     clock.advance(minutes=15)
     assert "This link does not work any more" in words_in(page(client, f"/me/enter/{token}", 404))
     assert client.post(f"/me/enter/{token}").status_code == 404
 
 
-def test_a_link_that_was_sent_anew_replaces_the_one_before(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
+def test_a_link_that_was_sent_anew_replaces_the_one_before(container: Container, client: FlaskClient) -> None:
+    give(container, client)
     ask(client)
-    before, after = link_for(desk), link_for(desk)
+    before, after = link_for(container), link_for(container)
     assert client.post(f"/me/enter/{before}").status_code == 404
     assert client.post(f"/me/enter/{after}").status_code == 303
 
@@ -86,27 +88,27 @@ def test_a_made_up_link_opens_nothing(client: FlaskClient, token: str) -> None:
     assert client.post(f"/me/enter/{token}").status_code == 404
 
 
-def test_a_stranger_s_wish_opens_nothing_even_with_a_link(desk: Desk, client: FlaskClient) -> None:
+def test_a_stranger_s_wish_opens_nothing_even_with_a_link(container: Container, client: FlaskClient) -> None:
     ask(client, STRANGER)
-    assert client.post(f"/me/enter/{link_for(desk)}").status_code == 404
+    assert client.post(f"/me/enter/{link_for(container)}").status_code == 404
 
 
-def test_neither_link_nor_session_lies_in_the_database(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    token = sign_in(desk, client)
+def test_neither_link_nor_session_lies_in_the_database(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    token = sign_in(container, client)
     cookie = client.get_cookie("mainstay_reader")
     assert cookie is not None
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         row = session.execute(text("SELECT row_to_json(s)::text FROM sign_ins s")).scalar_one()
     assert token not in row
     assert cookie.value not in row
     assert len(cookie.value) >= 43
 
 
-def test_the_cookie_is_for_our_pages_alone(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
+def test_the_cookie_is_for_our_pages_alone(container: Container, client: FlaskClient) -> None:
+    give(container, client)
     ask(client)
-    answer = client.post(f"/me/enter/{link_for(desk)}")
+    answer = client.post(f"/me/enter/{link_for(container)}")
     cookie = answer.headers["Set-Cookie"]
     assert re.match(r"mainstay_reader=[\w-]{43};", cookie)
     for part in ("HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=10800"):
@@ -114,18 +116,18 @@ def test_the_cookie_is_for_our_pages_alone(desk: Desk, client: FlaskClient) -> N
     assert "Domain" not in cookie
 
 
-def test_a_session_ends_after_three_hours(desk: Desk, client: FlaskClient, clock: Clock) -> None:
-    give(desk, client)
-    sign_in(desk, client)
+def test_a_session_ends_after_three_hours(container: Container, client: FlaskClient, clock: Clock) -> None:
+    give(container, client)
+    sign_in(container, client)
     clock.advance(hours=2, minutes=59)
     assert "Your support" in words_in(page(client, "/me"))
     clock.advance(minutes=1)
     assert "See what you give" in words_in(page(client, "/me"))
 
 
-def test_leaving_ends_the_session_also_for_who_kept_the_cookie(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    sign_in(desk, client)
+def test_leaving_ends_the_session_also_for_who_kept_the_cookie(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    sign_in(container, client)
     cookie = client.get_cookie("mainstay_reader")
     assert cookie is not None
     assert client.post("/me/leave").status_code == 303
@@ -133,13 +135,13 @@ def test_leaving_ends_the_session_also_for_who_kept_the_cookie(desk: Desk, clien
     assert "See what you give" in words_in(page(client, "/me"))
 
 
-def test_an_erased_reader_is_signed_out_at_once(desk: Desk, client: FlaskClient) -> None:
-    give(desk, client)
-    sign_in(desk, client)
-    with desk.database.transaction() as session:
-        erase_supporter(session, READER, now=desk.clock())
+def test_an_erased_reader_is_signed_out_at_once(container: Container, client: FlaskClient) -> None:
+    give(container, client)
+    sign_in(container, client)
+    with container.database.transaction() as session:
+        erase_supporter(session, READER, now=container.clock())
     assert "See what you give" in words_in(page(client, "/me"))
-    assert count(desk, SignIn) == 0
+    assert count(container, SignIn) == 0
 
 
 @pytest.mark.parametrize("typed", ["", "reader", "reader@", "a@b@example.org"])
@@ -164,15 +166,15 @@ def test_what_is_no_address_is_asked_for_again(client: FlaskClient, typed: str) 
     ],
 )
 def test_another_site_can_neither_ask_nor_sign_anyone_in_or_out(
-    desk: Desk, client: FlaskClient, headers: dict[str, str]
+    container: Container, client: FlaskClient, headers: dict[str, str]
 ) -> None:
-    give(desk, client)
+    give(container, client)
     assert ask(client, **headers).status_code == 403
-    assert count(desk, SignIn) == 0
+    assert count(container, SignIn) == 0
     ask(client)
-    token = link_for(desk)
+    token = link_for(container)
     assert client.post(f"/me/enter/{token}", headers=headers).status_code == 403
-    sign_in(desk, client)
+    sign_in(container, client)
     assert client.post("/me/leave", headers=headers).status_code == 403
     assert "Your support" in words_in(page(client, "/me"))
 
@@ -194,11 +196,11 @@ def test_our_own_pages_can_ask(client: FlaskClient, headers: dict[str, str]) -> 
     assert ask(client, **headers).status_code == 303
 
 
-def test_old_wishes_do_not_open_new_sessions(desk: Desk, client: FlaskClient, clock: Clock) -> None:
-    give(desk, client)
-    sign_in(desk, client)
+def test_old_wishes_do_not_open_new_sessions(container: Container, client: FlaskClient, clock: Clock) -> None:
+    give(container, client)
+    sign_in(container, client)
     clock.advance(hours=4)
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         ended = session.scalars(select(SignIn.session_ends_at)).one()
     assert ended is not None
-    assert ended - desk.clock() < datetime.timedelta()
+    assert ended - container.clock() < datetime.timedelta()

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from service.db.payment import Payment
 from service.db.pledge import Pledge
-from service.desk import Desk
+from service.desk import Container
 from service.domain.ports import GatewayUnavailable
 from tests.api.wire import count
 from tests.pages.giving import PAGE, gift_form, give, the_pledge
@@ -27,27 +27,27 @@ def test_the_usual_choice_is_made_already(client: FlaskClient) -> None:
     assert (fields["frequency"], fields["preset_monthly"], fields["other_amount"]) == ("monthly", "700", "")
 
 
-def test_continue_leads_to_the_checkout(desk: Desk, client: FlaskClient) -> None:
+def test_continue_leads_to_the_checkout(container: Container, client: FlaskClient) -> None:
     response = give(client, gift_form(client))
-    pledge = the_pledge(desk)
+    pledge = the_pledge(container)
     assert (response.status_code, response.headers["Location"]) == (303, pledge.checkout_url)
     assert (pledge.frequency, pledge.amount_minor, pledge.currency) == ("monthly", 700, "USD")
     assert (pledge.variant, pledge.lang) == ("support-page", "en")
 
 
-def test_the_preset_of_the_chosen_frequency_counts(desk: Desk, client: FlaskClient) -> None:
+def test_the_preset_of_the_chosen_frequency_counts(container: Container, client: FlaskClient) -> None:
     give(client, gift_form(client), frequency="annual", preset_annual="10000", preset_once="500")
-    assert (the_pledge(desk).frequency, the_pledge(desk).amount_minor) == ("annual", 10000)
+    assert (the_pledge(container).frequency, the_pledge(container).amount_minor) == ("annual", 10000)
 
 
-def test_an_amount_that_was_written_wins_over_the_preset(desk: Desk, client: FlaskClient) -> None:
+def test_an_amount_that_was_written_wins_over_the_preset(container: Container, client: FlaskClient) -> None:
     give(client, gift_form(client), other_amount=" $7.50 ")
-    assert the_pledge(desk).amount_minor == 750
+    assert the_pledge(container).amount_minor == 750
 
 
-def test_an_amount_is_read_in_the_language_of_the_page(desk: Desk, client: FlaskClient) -> None:
+def test_an_amount_is_read_in_the_language_of_the_page(container: Container, client: FlaskClient) -> None:
     give(client, gift_form(client, lang="ru"), other_amount="7,50")
-    assert (the_pledge(desk).amount_minor, the_pledge(desk).lang) == (750, "ru")
+    assert (the_pledge(container).amount_minor, the_pledge(container).lang) == (750, "ru")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_amount_is_read_in_the_language_of_the_page(desk: Desk, client: Flask
     ],
 )
 def test_an_amount_that_cannot_be_taken_is_explained_and_kept(
-    desk: Desk, client: FlaskClient, typed: str, complaint: str
+    container: Container, client: FlaskClient, typed: str, complaint: str
 ) -> None:
     form = gift_form(client, frequency="annual", amount="2500")
     response = give(client, form, other_amount=typed)
@@ -72,7 +72,7 @@ def test_an_amount_that_cannot_be_taken_is_explained_and_kept(
     assert complaint in words_in(response.text)
     kept = forms_in(response.text)[0].fields
     assert kept == form.fields | {"other_amount": typed}
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_a_complaint_is_tied_to_its_field_and_summed_up_above(client: FlaskClient) -> None:
@@ -88,67 +88,69 @@ def test_a_complaint_is_tied_to_its_field_and_summed_up_above(client: FlaskClien
 
 @pytest.mark.parametrize("frequency", ["", "weekly"])
 def test_a_frequency_that_is_not_offered_is_asked_for_again(
-    desk: Desk, client: FlaskClient, frequency: str
+    container: Container, client: FlaskClient, frequency: str
 ) -> None:
     response = give(client, gift_form(client), frequency=frequency, other_amount="5")
     assert response.status_code == 422
     assert "Choose how often you would like to give." in words_in(response.text)
     assert forms_in(response.text)[0].fields["other_amount"] == "5"
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 @pytest.mark.parametrize("preset", ["", "7.00", "-700", "٧٠٠", "9" * 40])
-def test_a_preset_that_was_tampered_with_is_no_amount(desk: Desk, client: FlaskClient, preset: str) -> None:
+def test_a_preset_that_was_tampered_with_is_no_amount(
+    container: Container, client: FlaskClient, preset: str
+) -> None:
     response = give(client, gift_form(client), preset_monthly=preset)
     assert response.status_code == 422
     assert "Choose an amount, or write your own." in words_in(response.text)
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_an_empty_form_is_answered_and_not_a_fault(client: FlaskClient) -> None:
     assert client.post(PAGE).status_code == 422
 
 
-def test_pressing_continue_twice_makes_one_pledge(desk: Desk, client: FlaskClient) -> None:
+def test_pressing_continue_twice_makes_one_pledge(container: Container, client: FlaskClient) -> None:
     form = gift_form(client)
     first, second = give(client, form), give(client, form)
     assert first.headers["Location"] == second.headers["Location"]
-    assert count(desk, Pledge) == 1
+    assert count(container, Pledge) == 1
 
 
-def test_another_choice_in_the_same_form_is_another_pledge(desk: Desk, client: FlaskClient) -> None:
+def test_another_choice_in_the_same_form_is_another_pledge(container: Container, client: FlaskClient) -> None:
     form = gift_form(client)
     first, second = give(client, form), give(client, form, preset_monthly="200")
     assert first.headers["Location"] != second.headers["Location"]
-    assert count(desk, Pledge) == 2
+    assert count(container, Pledge) == 2
 
 
 def test_each_visit_is_an_intent_of_its_own(client: FlaskClient) -> None:
     assert gift_form(client).fields["key"] != gift_form(client).fields["key"]
 
 
-def test_a_key_that_was_tampered_with_is_replaced(desk: Desk, client: FlaskClient) -> None:
+def test_a_key_that_was_tampered_with_is_replaced(container: Container, client: FlaskClient) -> None:
     for key in ("", "short", "with a space", "x" * 500, "ключ-ключ"):
         assert give(client, gift_form(client), key=key).status_code == 303
-    assert count(desk, Pledge) == 5
+    assert count(container, Pledge) == 5
 
 
 def test_a_gateway_that_is_down_costs_the_reader_nothing_they_typed(
-    desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(order: object) -> None:
         raise GatewayUnavailable
 
     form = gift_form(client)
     with monkeypatch.context() as broken:
-        broken.setattr(desk.gateway, "start_checkout", down)
+        broken.setattr(container.gateway, "start_checkout", down)
         response = give(client, form, other_amount="8")
     assert response.status_code == 503
     assert "You have not been charged" in words_in(response.text)
     again = forms_in(response.text)[0]
     assert again.fields == form.fields | {"other_amount": "8"}
     assert give(client, again).status_code == 303
-    assert (count(desk, Pledge), count(desk, Payment)) == (1, 0)
+    assert (count(container, Pledge), count(container, Payment)) == (1, 0)
 
 
 def test_a_reader_can_do_it_all_by_following_the_page(client: FlaskClient) -> None:

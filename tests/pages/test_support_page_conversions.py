@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.vocabulary import PledgeStatus
-from service.desk import Desk
+from service.desk import Container
 from service.domain.pledges.conversions import gift_token
 from tests.api.wire import remind, the_reminder, token_of
 from tests.pages.giving import gift_form, give, the_pledge
@@ -15,14 +15,14 @@ from tests.pages.reading import forms_in, path_of
 
 
 @pytest.fixture
-def link(client: FlaskClient, desk: Desk) -> str:
+def link(client: FlaskClient, container: Container) -> str:
     """Return the gift link of a reader's mail."""
     remind(client, frequency="monthly", amount=200)
-    reminder = the_reminder(desk)
-    token = gift_token(desk.database.keyring, reminder)
-    with desk.database.reading() as session:
+    reminder = the_reminder(container)
+    token = gift_token(container.database.keyring, reminder)
+    with container.database.reading() as session:
         campaign = session.merge(reminder, load=False).campaign
-        return desk.links.gift_page(campaign, reminder.frequency, reminder.amount_minor, token)
+        return container.urls.gift_page(campaign, reminder.frequency, reminder.amount_minor, token)
 
 
 def href_with(page: str, part: str) -> str:
@@ -33,37 +33,42 @@ def href_with(page: str, part: str) -> str:
 
 
 def test_a_gift_by_the_link_of_a_mail_is_linked_to_its_reminder(
-    client: FlaskClient, desk: Desk, link: str
+    client: FlaskClient, container: Container, link: str
 ) -> None:
     form = forms_in(client.get(path_of(link)).text)[0]
     assert give(client, form).status_code == 303
-    assert (the_pledge(desk).reminder_id, the_pledge(desk).amount_minor) == (the_reminder(desk).id, 200)
+    assert (the_pledge(container).reminder_id, the_pledge(container).amount_minor) == (
+        the_reminder(container).id,
+        200,
+    )
 
 
-def test_a_gift_by_way_of_the_reader_s_own_page_is_linked_as_well(client: FlaskClient, desk: Desk) -> None:
+def test_a_gift_by_way_of_the_reader_s_own_page_is_linked_as_well(
+    client: FlaskClient, container: Container
+) -> None:
     remind(client)
-    page = client.get(f"/r/{token_of(desk, 'reader@example.org')}").text
+    page = client.get(f"/r/{token_of(container, 'reader@example.org')}").text
     give(client, forms_in(client.get(path_of(unescape(href_with(page, "from=")))).text)[0])
-    assert the_pledge(desk).reminder_id == the_reminder(desk).id
+    assert the_pledge(container).reminder_id == the_reminder(container).id
 
 
 def test_a_complaint_about_the_amount_does_not_lose_the_reminder(
-    client: FlaskClient, desk: Desk, link: str
+    client: FlaskClient, container: Container, link: str
 ) -> None:
     form = forms_in(client.get(path_of(link)).text)[0]
     again = forms_in(give(client, form, other_amount="1").text)[0]
     assert again.fields == form.fields | {"other_amount": "1"}
     give(client, again, other_amount="8")
-    assert the_pledge(desk).reminder_id == the_reminder(desk).id
+    assert the_pledge(container).reminder_id == the_reminder(container).id
 
 
 def test_pressing_continue_twice_makes_one_pledge_from_the_reminder(
-    client: FlaskClient, desk: Desk, link: str
+    client: FlaskClient, container: Container, link: str
 ) -> None:
     form = forms_in(client.get(path_of(link)).text)[0]
     first, second = give(client, form), give(client, form)
     assert first.headers["Location"] == second.headers["Location"]
-    assert the_pledge(desk).reminder_id is not None
+    assert the_pledge(container).reminder_id is not None
 
 
 def test_a_page_that_no_mail_led_to_has_no_such_field(client: FlaskClient) -> None:
@@ -71,25 +76,29 @@ def test_a_page_that_no_mail_led_to_has_no_such_field(client: FlaskClient) -> No
 
 
 @pytest.mark.parametrize("junk", ["x" * 201, "a b", '"><script>', "токен", "%00", "a=b", ""])
-def test_what_cannot_be_a_token_is_dropped_and_costs_no_gift(client: FlaskClient, desk: Desk, junk: str) -> None:
+def test_what_cannot_be_a_token_is_dropped_and_costs_no_gift(
+    client: FlaskClient, container: Container, junk: str
+) -> None:
     form = gift_form(client, **{"from": junk})
     assert "from" not in form.fields
     assert give(client, form, **{"from": junk}).status_code == 303
-    assert the_pledge(desk).reminder_id is None
+    assert the_pledge(container).reminder_id is None
 
 
 @pytest.mark.parametrize("other", ["x", "A" * 76, "A" * 200])
-def test_what_could_be_a_token_and_is_none_costs_no_gift(client: FlaskClient, desk: Desk, other: str) -> None:
+def test_what_could_be_a_token_and_is_none_costs_no_gift(
+    client: FlaskClient, container: Container, other: str
+) -> None:
     assert give(client, gift_form(client, **{"from": other})).status_code == 303
-    assert the_pledge(desk).reminder_id is None
+    assert the_pledge(container).reminder_id is None
 
 
 def test_trying_again_after_the_checkout_closed_still_comes_from_the_reminder(
-    client: FlaskClient, desk: Desk, link: str
+    client: FlaskClient, container: Container, link: str
 ) -> None:
     give(client, forms_in(client.get(path_of(link)).text)[0])
-    pledge = the_pledge(desk)
-    with desk.database.transaction() as session:
+    pledge = the_pledge(container)
+    with container.database.transaction() as session:
         session.merge(pledge).status = PledgeStatus.EXPIRED
     page = client.get("/support/default/thank-you", query_string={"pledge": str(pledge.id)}).text
     assert link.partition("from=")[2] in page

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import AmountNotChargeable
 from service.domain.ports import ChargeLimits, GatewayUnavailable
 from service.pages.complaints import PLACES
@@ -21,8 +21,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 
 @pytest.fixture(autouse=True)
-def _several_currencies(desk: Desk) -> None:
-    change_campaign(desk, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
+def _several_currencies(container: Container) -> None:
+    change_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
 
 
 def currency_links(page: str) -> dict[str, str]:
@@ -41,8 +41,8 @@ def test_every_currency_is_a_link_away_and_the_shown_one_is_marked(client: Flask
     assert forms_in(euros)[0].fields["currency"] == "EUR"
 
 
-def test_a_campaign_in_one_currency_has_none_to_choose(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, other_currencies=[])
+def test_a_campaign_in_one_currency_has_none_to_choose(container: Container, client: FlaskClient) -> None:
+    change_campaign(container, other_currencies=[])
     assert "currencies" not in client.get(PAGE).text
 
 
@@ -69,11 +69,11 @@ def test_where_the_usual_frequency_is_not_offered_another_is_chosen(client: Flas
     ],
 )
 def test_an_amount_is_read_in_the_currency_that_is_shown(
-    desk: Desk, client: FlaskClient, currency: str, typed: str, lang: str, amount: int
+    container: Container, client: FlaskClient, currency: str, typed: str, lang: str, amount: int
 ) -> None:
     form = gift_form(client, currency=currency, frequency="once", lang=lang)
     assert give(client, form, other_amount=typed).status_code == 303
-    assert (the_pledge(desk).amount_minor, the_pledge(desk).currency) == (amount, currency)
+    assert (the_pledge(container).amount_minor, the_pledge(container).currency) == (amount, currency)
 
 
 @pytest.mark.parametrize(
@@ -86,25 +86,25 @@ def test_an_amount_is_read_in_the_currency_that_is_shown(
     ],
 )
 def test_limits_are_said_in_the_currency_that_is_shown(
-    desk: Desk, client: FlaskClient, currency: str, typed: str, complaint: str
+    container: Container, client: FlaskClient, currency: str, typed: str, complaint: str
 ) -> None:
     form = gift_form(client, currency=currency, frequency="once")
     response = give(client, form, other_amount=typed)
     assert response.status_code == 422
     assert complaint.replace(NBSP, " ") in words_in(response.text)
     assert forms_in(response.text)[0].fields["currency"] == currency
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 @pytest.mark.parametrize("currency", ["GBP", "", "eur", "💶"])
 def test_a_currency_that_is_not_taken_is_never_mistaken_for_one_that_is(
-    desk: Desk, client: FlaskClient, currency: str
+    container: Container, client: FlaskClient, currency: str
 ) -> None:
     response = give(client, gift_form(client), currency=currency, other_amount="500")
     assert response.status_code == 422
     assert "We do not take this currency here." in words_in(response.text)
     assert forms_in(response.text)[0].fields["currency"] == "USD"
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_an_amount_in_money_that_is_not_taken_any_more_is_not_shown_as_dollars(client: FlaskClient) -> None:
@@ -112,14 +112,14 @@ def test_an_amount_in_money_that_is_not_taken_any_more_is_not_shown_as_dollars(c
     assert (fields["currency"], fields["preset_monthly"], fields["other_amount"]) == ("USD", "700", "")
 
 
-def test_fees_are_never_covered_unless_the_reader_ticks(desk: Desk, client: FlaskClient) -> None:
+def test_fees_are_never_covered_unless_the_reader_ticks(container: Container, client: FlaskClient) -> None:
     page = client.get(PAGE).text
     assert "checked" not in tag_with(page, 'name="cover_fees"')
     form = forms_in(page)[0]
     # What a form would send holds no box that is not ticked.
     form.fields.pop("cover_fees", None)
     give(client, form)
-    assert the_pledge(desk).fees_minor == 0
+    assert the_pledge(container).fees_minor == 0
 
 
 def test_the_fees_on_each_preset_are_said_before_anything_is_chosen(client: FlaskClient) -> None:
@@ -140,9 +140,9 @@ def test_where_nobody_is_asked_to_cover_fees_there_is_nothing_to_tick(client: Fl
     assert "cover_fees" not in client.get(PAGE, query_string={"currency": "KWD"}).text
 
 
-def test_a_reader_who_ticks_sees_the_whole_sum_before_paying(desk: Desk, client: FlaskClient) -> None:
+def test_a_reader_who_ticks_sees_the_whole_sum_before_paying(container: Container, client: FlaskClient) -> None:
     response = give(client, gift_form(client), other_amount="10", cover_fees="yes")
-    pledge = the_pledge(desk)
+    pledge = the_pledge(container)
     assert (pledge.amount_minor, pledge.fees_minor) == (1000, 61)
     said = words_in(client.get(path_of(response.headers["Location"])).text)
     assert "$10.61 a month" in said
@@ -155,25 +155,27 @@ def test_a_tick_is_kept_when_something_else_is_wrong(client: FlaskClient) -> Non
 
 
 def test_an_amount_that_cannot_be_charged_is_answered_with_those_that_can(
-    desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert AmountNotChargeable.code in PLACES
-    monkeypatch.setattr(desk.gateway, "limits", lambda currency: ChargeLimits(smallest_minor=100, step_minor=10))
+    monkeypatch.setattr(
+        container.gateway, "limits", lambda currency: ChargeLimits(smallest_minor=100, step_minor=10)
+    )
     form = gift_form(client, currency="KWD", lang="ru")
     said = words_in(give(client, form, other_amount="1,505").text)
     assert "Можно: 1,500 KWD / 1,510 KWD." in said.replace(NBSP, " ")
-    assert count(desk, Pledge) == 0
+    assert count(container, Pledge) == 0
 
 
 def test_a_gateway_that_is_down_offers_to_try_again_or_to_be_reminded_of_the_same(
-    desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(order: object) -> None:
         raise GatewayUnavailable
 
     form = gift_form(client, currency="EUR", frequency="once")
     with monkeypatch.context() as broken:
-        broken.setattr(desk.gateway, "start_checkout", down)
+        broken.setattr(container.gateway, "start_checkout", down)
         page = give(client, form, other_amount="12.50").text
     gift, reminder = forms_in(page)
     assert "Try again" in [label for _, _, label in gift.buttons]
@@ -183,6 +185,6 @@ def test_a_gateway_that_is_down_offers_to_try_again_or_to_be_reminded_of_the_sam
     assert chosen == {"frequency": "once", "amount": "1250", "currency": "EUR"}
     asked = client.post(reminder.action, data=reminder.fields | {"email": "reader@example.org", "months": "1"})
     assert asked.status_code == 303
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         kept = session.scalars(select(Reminder)).one()
     assert (kept.frequency, kept.amount_minor, kept.currency) == ("once", 1250, "EUR")

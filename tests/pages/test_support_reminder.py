@@ -9,7 +9,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from service.db.reminder import Reminder
-from service.desk import Desk
+from service.desk import Container
 from service.pages.reminder_form import consent_version
 from tests.api.wire import change_campaign, count, the_reminder
 from tests.pages.reading import Form, forms_in, tag_with, words_in
@@ -29,21 +29,21 @@ def test_the_button_says_what_it_does(client: FlaskClient) -> None:
     assert reminder_form(client).buttons == [("months", "1", "Remind me next month")]
 
 
-def test_a_reminder_is_set_and_confirmed_with_its_date(desk: Desk, client: FlaskClient) -> None:
+def test_a_reminder_is_set_and_confirmed_with_its_date(container: Container, client: FlaskClient) -> None:
     response = ask(client, reminder_form(client), email="reader@example.org", months="1")
     assert response.status_code == 303
     assert response.headers["Location"] == "/support/default/reminder-set?due_on=2026-12-23&lang=en"
     page = words_in(client.get(response.headers["Location"]).text)
     assert "Thank you! Your reminder is set." in page
     assert "December 23, 2026" in page
-    reminder = the_reminder(desk)
+    reminder = the_reminder(container)
     assert reminder.due_on == datetime.date(2026, 12, 23)
     assert reminder.page_url == "http://desk.test/support/default"
 
 
-def test_the_choice_of_the_address_is_kept_for_the_mail(desk: Desk, client: FlaskClient) -> None:
+def test_the_choice_of_the_address_is_kept_for_the_mail(container: Container, client: FlaskClient) -> None:
     ask(client, reminder_form(client, frequency="annual", amount="5000"), email="reader@example.org")
-    assert (the_reminder(desk).frequency, the_reminder(desk).amount_minor) == ("annual", 5000)
+    assert (the_reminder(container).frequency, the_reminder(container).amount_minor) == ("annual", 5000)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_the_choice_of_the_address_is_kept_for_the_mail(desk: Desk, client: Flas
     ],
 )
 def test_a_choice_that_is_not_offered_never_costs_the_reminder(
-    desk: Desk, client: FlaskClient, query: dict[str, str], kept: tuple[str | None, int | None]
+    container: Container, client: FlaskClient, query: dict[str, str], kept: tuple[str | None, int | None]
 ) -> None:
     assert ask(client, reminder_form(client, **query), email="reader@example.org").status_code == 303
-    assert (the_reminder(desk).frequency, the_reminder(desk).amount_minor) == kept
+    assert (the_reminder(container).frequency, the_reminder(container).amount_minor) == kept
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_choice_that_is_not_offered_never_costs_the_reminder(
     ],
 )
 def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
-    desk: Desk, client: FlaskClient, typed: str, complaint: str
+    container: Container, client: FlaskClient, typed: str, complaint: str
 ) -> None:
     response = ask(client, reminder_form(client, frequency="annual", amount="5000"), email=typed, months="1")
     assert response.status_code == 422
@@ -85,19 +85,19 @@ def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
     assert "<details" in response.text
     assert " open>" in tag_with(response.text, 'id="remind"')
     assert 'aria-describedby="email-complaint email-hint"' in tag_with(response.text, 'name="email"')
-    assert count(desk, Reminder) == 0
+    assert count(container, Reminder) == 0
 
 
 @pytest.mark.parametrize("months", ["2", "0", "-1", "99", "soon"])
-def test_a_wait_that_is_not_offered_is_refused(desk: Desk, client: FlaskClient, months: str) -> None:
+def test_a_wait_that_is_not_offered_is_refused(container: Container, client: FlaskClient, months: str) -> None:
     response = ask(client, reminder_form(client), email="reader@example.org", months=months)
     assert response.status_code == 422
     assert "Choose when we should write to you." in words_in(response.text)
-    assert count(desk, Reminder) == 0
+    assert count(container, Reminder) == 0
 
 
-def test_a_campaign_without_reminders_offers_none(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, reminder={"enabled": False, "choices": [1]})
+def test_a_campaign_without_reminders_offers_none(container: Container, client: FlaskClient) -> None:
+    change_campaign(container, reminder={"enabled": False, "choices": [1]})
     assert len(forms_in(client.get(PAGE).text)) == 1
     assert client.post(f"{PAGE}/reminder", data={"email": "reader@example.org"}).status_code == 422
 
@@ -116,17 +116,17 @@ def test_a_date_that_is_none_is_not_repeated(client: FlaskClient, due_on: str) -
     assert "We will write to you once, on" not in words_in(response.text)
 
 
-def test_the_answer_is_the_same_for_an_address_that_is_known(desk: Desk, client: FlaskClient) -> None:
+def test_the_answer_is_the_same_for_an_address_that_is_known(container: Container, client: FlaskClient) -> None:
     form = reminder_form(client)
     first = ask(client, form, email="reader@example.org")
     second = ask(client, form, email="reader@example.org")
     assert first.headers["Location"] == second.headers["Location"]
-    with desk.database.reading() as session:
+    with container.database.reading() as session:
         assert len(session.scalars(select(Reminder)).all()) == 1
 
 
-def test_the_words_agreed_to_are_named_as_the_widget_names_them(desk: Desk, client: FlaskClient) -> None:
+def test_the_words_agreed_to_are_named_as_the_widget_names_them(container: Container, client: FlaskClient) -> None:
     # The value comes from the widget's own versionOf("en", …), run on the same sentence.
     assert consent_version("en", "We use your address for this one reminder and nothing else.") == "en-3ac1a0ed"
     ask(client, reminder_form(client), email="reader@example.org")
-    assert the_reminder(desk).consent_version == "en-3ac1a0ed"
+    assert the_reminder(container).consent_version == "en-3ac1a0ed"

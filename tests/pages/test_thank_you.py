@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.vocabulary import PledgeStatus
-from service.desk import Desk
+from service.desk import Container
 from service.domain.pledges.making import find_pledge
 from tests.api.wire import change_campaign, pay, pledge
 from tests.pages.reading import BROWSER, words_in
@@ -23,9 +23,9 @@ def a_pledge(client: FlaskClient, **changes: Any) -> str:
     return str(pledge(client, **changes).json["id"])
 
 
-def put(desk: Desk, pledge_id: str, status: PledgeStatus) -> None:
+def put(container: Container, pledge_id: str, status: PledgeStatus) -> None:
     """Put a pledge where its table would have brought it."""
-    with desk.database.transaction() as session:
+    with container.database.transaction() as session:
         find_pledge(session, uuid.UUID(pledge_id)).status = status
 
 
@@ -37,26 +37,28 @@ def put(desk: Desk, pledge_id: str, status: PledgeStatus) -> None:
         ("annual", 100000, "You give The Harbour Lantern $1,000 a year."),
     ],
 )
-def test_it_says_what_was_given(desk: Desk, client: FlaskClient, frequency: str, amount: int, words: str) -> None:
+def test_it_says_what_was_given(
+    container: Container, client: FlaskClient, frequency: str, amount: int, words: str
+) -> None:
     made = a_pledge(client, frequency=frequency, amount=amount)
-    pay(desk, made)
+    pay(container, made)
     page = words_in(thanks(client, made))
     assert words in page
     assert "Thank you" in page
 
 
-def test_a_test_is_called_one(desk: Desk, client: FlaskClient) -> None:
+def test_a_test_is_called_one(container: Container, client: FlaskClient) -> None:
     made = a_pledge(client)
-    pay(desk, made)
+    pay(container, made)
     assert "This was a test: no card was asked for and no money has moved." in words_in(thanks(client, made))
 
 
-def test_it_leads_back_to_the_article_if_the_newsroom_lists_it(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, return_hosts=["paper.example"])
+def test_it_leads_back_to_the_article_if_the_newsroom_lists_it(container: Container, client: FlaskClient) -> None:
+    change_campaign(container, return_hosts=["paper.example"])
     listed = a_pledge(client, page_url="https://paper.example/story")
     unlisted = a_pledge(client, page_url="https://elsewhere.example/story")
     for made in (listed, unlisted):
-        pay(desk, made)
+        pay(container, made)
     assert 'href="https://paper.example/story"' in thanks(client, listed)
     assert "elsewhere.example" not in thanks(client, unlisted)
 
@@ -69,9 +71,11 @@ def test_a_gift_that_is_not_paid_yet_is_not_thanked_for(client: FlaskClient) -> 
     assert f'href="{opened["checkout_url"]}"' in page
 
 
-def test_a_checkout_that_closed_can_be_tried_again_with_the_same_choice(desk: Desk, client: FlaskClient) -> None:
+def test_a_checkout_that_closed_can_be_tried_again_with_the_same_choice(
+    container: Container, client: FlaskClient
+) -> None:
     made = a_pledge(client, frequency="annual", amount=5000)
-    put(desk, made, PledgeStatus.EXPIRED)
+    put(container, made, PledgeStatus.EXPIRED)
     page = thanks(client, made)
     assert "you have not been charged" in words_in(page)
     assert "/support/default?frequency=annual&amp;amount=5000" in page
@@ -80,10 +84,10 @@ def test_a_checkout_that_closed_can_be_tried_again_with_the_same_choice(desk: De
 @pytest.mark.parametrize("status", PledgeStatus)
 @pytest.mark.parametrize("lang", ["en", "ru"])
 def test_each_state_has_words_in_each_language(
-    desk: Desk, client: FlaskClient, status: PledgeStatus, lang: str
+    container: Container, client: FlaskClient, status: PledgeStatus, lang: str
 ) -> None:
     made = a_pledge(client, lang=lang)
-    put(desk, made, status)
+    put(container, made, status)
     assert f'<html lang="{lang}"' in thanks(client, made, **{"Accept-Language": "de"})
 
 
@@ -94,12 +98,12 @@ def test_a_pledge_that_does_not_exist_is_a_page_of_its_own(client: FlaskClient, 
     assert "We cannot find this gift" in words_in(response.text)
 
 
-def test_a_pledge_is_not_shown_under_another_campaign(desk: Desk, client: FlaskClient) -> None:
-    change_campaign(desk, slug="winter")
+def test_a_pledge_is_not_shown_under_another_campaign(container: Container, client: FlaskClient) -> None:
+    change_campaign(container, slug="winter")
     assert client.get(f"/support/winter/thank-you?pledge={a_pledge(client)}").status_code == 404
 
 
-def test_the_page_names_nobody(desk: Desk, client: FlaskClient) -> None:
+def test_the_page_names_nobody(container: Container, client: FlaskClient) -> None:
     made = a_pledge(client)
-    pay(desk, made, email="reader@example.org")
+    pay(container, made, email="reader@example.org")
     assert "reader" not in thanks(client, made)

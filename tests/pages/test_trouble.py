@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.api.problems import STATUS
-from service.desk import Desk
+from service.desk import Container
 from service.domain.errors import TooManyRequests
 from tests.pages.reading import BROWSER, words_in
 
@@ -73,12 +73,12 @@ def test_a_body_that_is_too_large_is_refused(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("path", ["/support/default", "/support/default/reminder"])
 def test_who_asks_too_often_is_told_when_to_come_back(
-    desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+    container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     def refuse(action: str, asker: str) -> None:
         raise TooManyRequests("Too many requests.", retry_after_seconds=17)
 
-    monkeypatch.setattr(desk.throttle, "check", refuse, raising=False)
+    monkeypatch.setattr(container.rate_limiter, "check", refuse, raising=False)
     response = client.post(path, headers=BROWSER)
     assert (response.status_code, response.headers["Retry-After"]) == (429, "17")
     assert "One moment, please" in words_in(response.text)
@@ -90,7 +90,7 @@ def test_a_fault_of_ours_is_admitted_without_a_traceback(
     def fail(**_: object) -> None:
         raise RuntimeError("secret-of-the-house")
 
-    monkeypatch.setitem(app.view_functions, "support.show_form", fail)
+    monkeypatch.setitem(app.view_functions, "support.show_support_page", fail)
     response = client.get("/support/default", headers=BROWSER)
     assert (response.status_code, response.content_type) == (500, HTML)
     assert "Something went wrong on our side" in words_in(response.text)
@@ -106,6 +106,6 @@ def test_every_refusal_of_a_rule_has_a_page(
         def refuse(slug: str, kind: type = kind) -> None:
             raise kind("No.")
 
-        monkeypatch.setitem(app.view_functions, "support.show_form", refuse)
+        monkeypatch.setitem(app.view_functions, "support.show_support_page", refuse)
         response = client.get("/support/default", headers=BROWSER)
         assert (response.status_code, response.content_type) == (status, HTML), kind

@@ -1,4 +1,6 @@
-"""What Stripe's errors mean to us. See https://docs.stripe.com/error-handling and https://docs.stripe.com/error-codes."""
+"""What Stripe's errors mean to us. See https://docs.stripe.com/error-handling and
+https://docs.stripe.com/error-codes.
+"""
 
 import stripe
 

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.desk import Desk
+from service.desk import Container
 from service.domain.watch.summary import beat
 from service.gateways.stripe.client import PATIENCE
 from service.settings import Settings
@@ -114,16 +114,16 @@ def checks(client: FlaskClient) -> dict[str, str]:
 
 
 def test_a_desk_that_would_believe_nothing_is_not_ready(
-    migrated_database: str, double: FakeStripe, desk: Desk, client: FlaskClient
+    migrated_database: str, double: FakeStripe, container: Container, client: FlaskClient
 ) -> None:
     from service.app import create_app
-    from service.wiring import build_desk
+    from service.wiring import build_container
 
-    with desk.database.transaction() as session:
-        beat(session, worker=desk.worker_id, now=desk.clock())
+    with container.database.transaction() as session:
+        beat(session, worker=container.worker_id, now=container.clock())
     assert checks(client)["payments"] == "ok"
     deaf = settings_for(migrated_database, GATEWAY="stripe", STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=double.url)
-    other = build_desk(deaf, clock=desk.clock)
+    other = build_container(deaf, clock=container.clock)
     found = checks(create_app(other).test_client())
     assert "STRIPE_WEBHOOK_SECRET" in found["payments"]
     assert {name for name, answer in found.items() if answer != "ok"} == {"payments"}

@@ -3,7 +3,7 @@
 import pytest
 
 from service.settings import Settings, SettingsError, read_settings
-from service.wiring import build_desk
+from service.wiring import build_container
 
 GIVEN = {
     "GATEWAY": "stripe",
@@ -56,15 +56,15 @@ def test_a_wrong_value_is_refused_by_its_name_and_never_repeated(name: str, valu
 def test_the_sandbox_asks_for_none_of_it() -> None:
     found = read_settings({"STRIPE_SECRET_KEY": "nonsense", "SECRET_KEYS": GIVEN["SECRET_KEYS"]})
     assert (found.gateway, found.stripe) == ("sandbox", None)
-    desk = build_desk(found)
-    assert (desk.gateway.name, desk.gateway.pages, desk.gateway_events) == ("sandbox", (), None)
+    container = build_container(found)
+    assert (container.gateway.name, container.gateway.pages, container.event_source) == ("sandbox", (), None)
 
 
 def test_the_desk_takes_money_by_stripe_and_leads_to_its_pages_alone() -> None:
-    desk = build_desk(settings())
-    assert desk.gateway.name == "stripe"
-    assert desk.gateway.pages == ("https://checkout.stripe.com", "https://billing.stripe.com")
-    assert desk.gateway_events is not None
-    assert desk.gateway_events.name == "stripe"
-    in_tests = build_desk(settings(STRIPE_API_BASE="http://127.0.0.1:9"))
+    container = build_container(settings())
+    assert container.gateway.name == "stripe"
+    assert container.gateway.pages == ("https://checkout.stripe.com", "https://billing.stripe.com")
+    assert container.event_source is not None
+    assert container.event_source.name == "stripe"
+    in_tests = build_container(settings(STRIPE_API_BASE="http://127.0.0.1:9"))
     assert in_tests.gateway.pages[-1] == "http://127.0.0.1:9"

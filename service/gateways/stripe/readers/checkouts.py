@@ -1,4 +1,6 @@
-"""Checkout Sessions: a reader went through one, or it closed unpaid. See https://docs.stripe.com/checkout/fulfillment."""
+"""Checkout Sessions: a reader went through one, or it closed unpaid. See
+https://docs.stripe.com/checkout/fulfillment.
+"""
 
 import uuid
 from typing import Final

@@ -1,4 +1,5 @@
-"""Invoices of subscriptions: paid, not paid, and to come. See https://docs.stripe.com/billing/subscriptions/webhooks.
+"""Invoices of subscriptions: paid, not paid, and to come. See
+https://docs.stripe.com/billing/subscriptions/webhooks.
 
 An invoice names its subscription and repeats its metadata under `parent`; before Stripe's API of 2025-03-31 under
 `subscription` and `subscription_details`. Its lines say which period they are for.
