@@ -95,7 +95,7 @@ class Reminders:
         self._container.database.engine.dispose()
 
     def _log_position(self) -> int:
-        with self._container.database.reading() as session:
+        with self._container.database.read_only() as session:
             return int(session.scalar(text("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")))
 
     def _wish(self) -> dict[str, Any]:

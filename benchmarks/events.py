@@ -37,7 +37,7 @@ def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
     assert source is not None
     counts = apply_due_events(container.database.transaction, source, clock=container.clock)
     applied = time.monotonic()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         sums = [(total.payments, total.received) for total in count_totals(session)]
     container.database.engine.dispose()
     bare = _bare(ground, raws)

@@ -90,7 +90,7 @@ def _store_pledges(engine: Engine, rows: int) -> None:
             for number, supporter in enumerate(supporters):
                 address = f"export{number}@paper.example"
                 closed = keyring.encrypt(address.encode(), context=b"supporters.email")
-                copy.write_row((supporter, closed, keyring.fingerprint(address), now))
+                copy.write_row((supporter, closed, keyring.lookup_hash(address), now))
         columns = "id, campaign_id, supporter_id, status, frequency, amount_minor, currency"
         rest = "page_url, gateway, created_at, gateway_reference"
         with cursor.copy(f"COPY pledges ({columns}, {rest}) FROM STDIN") as copy:

@@ -100,7 +100,7 @@ class Writer:
         keyring, context, lines = Keyring(self.secrets), EMAIL.context.encode(), []
         for number in numbers:
             at, email = self.crowd.asked_at(number), address(number)
-            closed, known_by = keyring.encrypt(email.encode(), context=context), keyring.fingerprint(email)
+            closed, known_by = keyring.encrypt(email.encode(), context=context), keyring.lookup_hash(email)
             lines.append(f"{_id(number, at, 1)}\t\\\\x{closed.hex()}\t\\\\x{known_by.hex()}\t{at}\n")
         return "".join(lines).encode()
 

@@ -114,17 +114,17 @@ class Books(ABC, Generic[C, L]):
 
     def pass_on(self, reply: Reply[C] | None, claim: C) -> bool:
         """Put on record one mail's reply, and that the next is about to leave; return whether it is still ours."""
-        now, door = self._container.clock(), self._container.database.single_statement
+        now, transaction = self._container.clock(), self._container.database.autocommit
         if reply is None:
-            return self._unless_lost(claim, self._insist(door, self._is_ours, self._begin, claim, now=now))
-        recorded, begun = self._insist(door, self._pass_on, reply, claim, now=now)
+            return self._unless_lost(claim, self._insist(transaction, self._is_ours, self._begin, claim, now=now))
+        recorded, begun = self._insist(transaction, self._pass_on, reply, claim, now=now)
         self._unless_lost(reply.claim, recorded)
         return self._unless_lost(claim, begun)
 
     def refuse(self, claim: C, reason: str) -> bool:
         """Put on record that a letter could not be made into a mail; return whether it was still ours."""
-        now, door = self._container.clock(), self._container.database.transaction
-        refused = self._insist(door, self._is_ours, self._refuse, claim, reason=reason, now=now)
+        now, transaction = self._container.clock(), self._container.database.transaction
+        refused = self._insist(transaction, self._is_ours, self._refuse, claim, reason=reason, now=now)
         return self._unless_lost(claim, refused)
 
     def give_up(self, address: str) -> None:
@@ -168,13 +168,13 @@ class Books(ABC, Generic[C, L]):
         return True
 
     def _insist(
-        self, door: Door, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+        self, transaction: Door, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Write until it is written, or for two minutes; what was committed unheard of is written twice."""
         began, pause = time.monotonic(), 0.1
         while True:
             try:
-                with door() as session:
+                with transaction() as session:
                     return write(session, *args, **kwargs)
             except DATABASE_AWAY:
                 longest = INSIST_SECONDS_WHEN_STOPPED if self._stop.is_set() else INSIST_SECONDS

@@ -20,7 +20,7 @@ def fetch_balances(container: Container, stop: threading.Event) -> Mapping[str, 
     """
     if container.event_source is None:
         return None
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         unknown = find_unknown_balances(session, container.gateway.name, now=container.clock())
     known = 0
     for payment in unknown:

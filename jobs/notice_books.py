@@ -26,7 +26,7 @@ class NoticeBooks(Books[NoticeClaim, NoticeLetter]):
 
     def is_anything_due(self) -> bool:
         """Whether a notice is due."""
-        with self._container.database.reading() as session:
+        with self._container.database.read_only() as session:
             return longest_notice_wait(session, now=self._container.clock()) is not None
 
     def claim(self) -> Batch[NoticeClaim, NoticeLetter]:

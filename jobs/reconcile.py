@@ -23,7 +23,7 @@ def reconcile(container: Container, stop: threading.Event) -> Mapping[str, int] 
     """
     if container.event_source is None:
         return None
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         due = is_due(session, container.event_source.name, now=container.clock())
     if not due:
         return finish_orders(

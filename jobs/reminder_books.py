@@ -35,7 +35,7 @@ class ReminderBooks(Books[Claim, ReminderLetter]):
 
     def is_anything_due(self) -> bool:
         """Whether a reminder is due."""
-        with self._container.database.reading() as session:
+        with self._container.database.read_only() as session:
             return longest_wait(session, now=self._container.clock()) is not None
 
     def claim(self) -> Batch[Claim, ReminderLetter]:

@@ -30,7 +30,7 @@ def transaction() -> AbstractContextManager[Session]:
 
 def read_only() -> AbstractContextManager[Session]:
     """Open a session that cannot change anything."""
-    return current_container().database.reading()
+    return current_container().database.read_only()
 
 
 def check_rate_limit(action: str) -> None:

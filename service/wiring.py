@@ -6,7 +6,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from service.db.keyring import Keyring
-from service.db.session import Database, make_engine
+from service.db.session import Database, create_database_engine
 from service.desk import Container, utc_now
 from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignShelf
@@ -25,7 +25,7 @@ def build_container(
     settings: Settings,
     *,
     clock: Clock = utc_now,
-    engine_for: Callable[[Settings, Keyring], Engine] = make_engine,
+    engine_for: Callable[[Settings, Keyring], Engine] = create_database_engine,
 ) -> Container:
     """Return a desk; nothing is connected before it is used."""
     keyring = Keyring(settings.secret_keys)
@@ -45,7 +45,7 @@ def build_container(
         worker_id=uuid.uuid4(),
         rate_limiter=_rate_limiter(settings, keyring),
         email_webhooks=mail_reporters(settings.mail),
-        campaign_cache=CampaignShelf(database.reading),
+        campaign_cache=CampaignShelf(database.read_only),
         urls=Links(settings.public_url),
     )
 

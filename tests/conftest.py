@@ -21,7 +21,7 @@ from service.commands.campaigns import read_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.keyring import Keyring
 from service.db.migration import migrate
-from service.db.session import make_engine
+from service.db.session import create_database_engine
 from service.db.tables import Base
 from service.desk import Container
 from service.domain.campaigns.terms import CampaignTerms, apply_campaign, read_terms
@@ -138,7 +138,7 @@ def cached_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
     def engine_for(settings: Settings, keyring: Keyring) -> Engine:
         which = settings.database_url, settings.secret_keys, settings.mail.connections
         if which not in made:
-            made[which] = make_engine(settings, keyring)
+            made[which] = create_database_engine(settings, keyring)
         return made[which]
 
     yield engine_for

@@ -75,7 +75,7 @@ def test_what_failed_is_sent_back_once_somebody_says_yes(container: Container, r
     send(container, post)
     assert len(post.letters) == 1
     assert find(container, receipt).status == "sent"
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert [entry.action for entry in session.scalars(select(AuditEntry))] == ["retry_notices"]
 
 

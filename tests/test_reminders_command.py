@@ -81,7 +81,7 @@ def test_only_those_of_the_reason_go_back_with_all_their_tries(
     assert (find(container, mended).status, find(container, mended).attempts) == (ReminderStatus.SCHEDULED, 0)
     assert history(container, mended)[-1] == ("send_back", "scheduled")
     assert find(container, other).status == ReminderStatus.FAILED
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.get_one(Delivery, (mended, 1)).attempts == 0
         assert session.scalars(select(AuditEntry)).one().details == {"returned": 1}
     # A reason is taken as it is written, and is no pattern.

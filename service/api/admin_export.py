@@ -38,5 +38,5 @@ def export_pledges(query: dict[str, Any]) -> Response:
 
 
 def _pieces(database: Database, kind: str, wanted: PledgeFilter) -> Iterator[bytes]:
-    with database.reading() as session:
+    with database.read_only() as session:
         yield from write_export(kind, stream_pledges(session, wanted))

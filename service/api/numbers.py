@@ -58,7 +58,7 @@ class DeskNumbers(Collector):
 @lru_cache(maxsize=1)
 def kept_standing(database: Database) -> KeptStanding:
     """Return the counts that this process keeps of a database."""
-    return KeptStanding(database.reading)
+    return KeptStanding(database.read_only)
 
 
 def _standing(standing: Standing) -> Iterator[Metric]:

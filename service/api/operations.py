@@ -13,7 +13,7 @@ from schemas.vocabulary import Scope
 from service.api.numbers import DeskNumbers
 from service.api.problems import problem
 from service.api.staff_access import require_scope
-from service.db.migration import is_current
+from service.db.migration import is_up_to_date
 from service.domain.mail.backlog import LATE_AFTER, longest_wait
 from service.domain.notice_mail.claims import longest_notice_wait
 from service.domain.ports import MailServerRefusesUs
@@ -68,7 +68,7 @@ def _database(session: Session) -> str:
 
 
 def _migrations(_session: Session) -> str:
-    current = is_current(current_container().database.engine)
+    current = is_up_to_date(current_container().database.engine)
     return "ok" if current else "the schema is not current; run mainstay migrate"
 
 

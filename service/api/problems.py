@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from schemas.messages import flatten
-from service.db.violations import violated_constraint
+from service.db.violations import constraint_name
 from service.domain import errors
 
 log = structlog.get_logger()
@@ -133,7 +133,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def _conflict(error: IntegrityError) -> Response:
     # Two requests wrote the same thing at once, and this one came second: sent again, it will see the first.
-    log.warning("constraint_violated", constraint=violated_constraint(error))
+    log.warning("constraint_violated", constraint=constraint_name(error))
     return problem(
         409,
         "conflict",

@@ -35,7 +35,7 @@ def campaign() -> None:
 @click.argument("slug", default="default")
 def show_campaign(slug: str) -> None:
     """Print a campaign as a file that can be changed and applied again."""
-    with open_desk().database.reading() as session:
+    with open_desk().database.read_only() as session:
         file = CampaignFile().dump(campaigns.campaign_terms(campaigns.find_campaign(session, slug)))
     click.echo(yaml.dump(file, Dumper=ReadableDumper, allow_unicode=True, sort_keys=False, width=100), nl=False)
 

@@ -31,7 +31,7 @@ def export(kind: str, out: Path) -> None:
     container = open_desk()
     with container.database.transaction() as session:
         audit(session, container, "export_pledges", {"format": kind})
-    with _target(out) as file, container.database.reading() as session:
+    with _target(out) as file, container.database.read_only() as session:
         for piece in write_export(kind, stream_pledges(session, PledgeFilter())):
             file.write(piece)
             if out != STANDARD_OUTPUT and sys.stderr.isatty():

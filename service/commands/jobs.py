@@ -22,7 +22,7 @@ def jobs(limit: int, job: str | None) -> None:
     Of the runs that found nothing to do, only the latest of each job is kept.
     """
     container = open_desk()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         runs = latest_runs(session, job=job, limit=limit)
         any_run = runs or latest_runs(session, limit=1)
     if runs:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from service.commands.campaigns import read_campaign_file
 from service.commands.opening import open_desk
 from service.db.migration import migrate as apply_migrations
-from service.db.violations import violated_constraint
+from service.db.violations import constraint_name
 from service.desk import Container
 from service.domain.campaigns import terms as campaigns
 
@@ -39,7 +39,7 @@ def seed(container: Container) -> bool:
             # Never over a campaign that another release process, or the newsroom, has added since the look.
             campaigns.add_campaign(session, terms, now=container.clock())
     except IntegrityError as error:
-        if violated_constraint(error) != "uq_campaigns_slug":
+        if constraint_name(error) != "uq_campaigns_slug":
             raise
         return False
     return True

@@ -19,7 +19,7 @@ def notices() -> None:
 def show_failed(kind: str | None) -> None:
     """Say how many notices failed for which reason, the most first."""
     wanted = NoticeFailureFilter(kind=NoticeKind(kind) if kind else None)
-    with open_desk().database.reading() as session:
+    with open_desk().database.read_only() as session:
         failures = list_notice_failures(session, wanted)
     for failure in failures:
         click.echo(f"{failure.count:>8}  {failure.kind}  {failure.reason}")
@@ -42,7 +42,7 @@ def retry(kind: str | None, reason: str | None, yes: bool) -> None:
     wanted = NoticeFailureFilter(
         kind=NoticeKind(kind) if kind else None, reason=reason, due_before=container.clock()
     )
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         number = sum(failure.count for failure in list_notice_failures(session, wanted))
     if not number:
         click.echo("No such notice has failed.", err=True)

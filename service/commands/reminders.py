@@ -18,7 +18,7 @@ def show_failed(campaign: str | None) -> None:
 
     What each reason means, and what to do about it, is in docs/reminders.md.
     """
-    with open_desk().database.reading() as session:
+    with open_desk().database.read_only() as session:
         failures = list_failures(session, FailureFilter(campaign=campaign))
     for failure in failures:
         click.echo(f"{failure.count:>8}  {failure.campaign or '(deleted)'}  {failure.reason}")
@@ -39,7 +39,7 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
     container = open_desk()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
     wanted = FailureFilter(campaign=campaign, reason=reason, due_before=container.clock())
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         number = sum(failure.count for failure in list_failures(session, wanted))
     if not number:
         click.echo("No such reminder has failed.", err=True)

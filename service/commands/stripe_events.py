@@ -37,7 +37,7 @@ def show_events(status: str | None, limit: int) -> None:
     Those that are parked wait for somebody: once the cause is gone, mainstay stripe apply takes the id.
     """
     wanted = EventFilter(status=None if status is None else EventStatus(status))
-    with open_desk().database.reading() as session:
+    with open_desk().database.read_only() as session:
         events = list_events(session, wanted, limit=limit, cursor=None).items
     for event in events:
         came = f"{event.received_at:%Y-%m-%dT%H:%M:%SZ}"

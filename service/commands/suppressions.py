@@ -34,7 +34,7 @@ def list_suppressions(reason: str | None) -> None:
     Where it holds is a campaign's slug, or * for every campaign.
     """
     wanted = None if reason is None else Suppressed(reason)
-    with open_desk().database.reading() as session:
+    with open_desk().database.read_only() as session:
         for row in suppression.list_suppressions(session, reason=wanted):
             click.echo(_line(row))
         counted = suppression.count_suppressions(session)

@@ -58,7 +58,7 @@ def revoke_token(name: str) -> None:
 @token.command("list")
 def list_tokens() -> None:
     """List tokens by name; a token itself is never shown again."""
-    with open_desk().database.reading() as session:
+    with open_desk().database.read_only() as session:
         for row in staff.list_staff_tokens(session):
             state = "in use" if row.revoked_at is None else f"revoked {row.revoked_at:%Y-%m-%d}"
             click.echo(f"{row.name}  {', '.join(row.scopes)}  made {row.created_at:%Y-%m-%d}  {state}")

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.db.base import Base, WithId
+from service.db.base import Base, UUIDPrimaryKey
 
 
-class AuditEntry(WithId, Base):
+class AuditEntry(UUIDPrimaryKey, Base):
     """One thing that staff did. `actor` names a token or the command line; `details` holds nothing personal."""
 
     __tablename__ = "audit_log"

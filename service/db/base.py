@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from service.db.types import UTCDateTime
 
 # Every constraint has a name, so that a violation can be told from another by it.
-NAMES = {
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -23,7 +23,7 @@ NAMES = {
 class Base(DeclarativeBase):
     """A table of the house."""
 
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime.datetime: UTCDateTime(),
         uuid.UUID: Uuid(),
@@ -37,7 +37,7 @@ class Base(DeclarativeBase):
 new_id = uuid7
 
 
-class WithId:
+class UUIDPrimaryKey:
     """A row that is known by an id of its own."""
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)

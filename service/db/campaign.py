@@ -8,11 +8,11 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, Un
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency
-from service.db.base import Base, WithId
-from service.db.types import Word, one_of
+from service.db.base import Base, UUIDPrimaryKey
+from service.db.types import StringEnum, enum_check
 
 
-class Campaign(WithId, Base):
+class Campaign(UUIDPrimaryKey, Base):
     """One appeal: its text, currency, frequencies and reminder choices.
 
     Late mails leave between `send_hour` and `send_until` (exclusive) by the reader's clock. `reminder_repeats` are
@@ -26,7 +26,7 @@ class Campaign(WithId, Base):
     __table_args__ = (
         UniqueConstraint("slug"),
         CheckConstraint("send_hour BETWEEN 0 AND 23", name="send_hour_in_a_day"),
-        one_of("default_frequency", Frequency, name="default_frequency_known"),
+        enum_check("default_frequency", Frequency, name="default_frequency_known"),
     )
 
     slug: Mapped[str] = mapped_column(String(64))
@@ -35,7 +35,7 @@ class Campaign(WithId, Base):
     message: Mapped[list[str]]
     currency: Mapped[str] = mapped_column(String(3))
     lang: Mapped[str] = mapped_column(String(35))
-    default_frequency: Mapped[Frequency] = mapped_column(Word(Frequency))
+    default_frequency: Mapped[Frequency] = mapped_column(StringEnum(Frequency))
     reminder_enabled: Mapped[bool]
     reminder_choices: Mapped[list[int]]
     reminder_repeats: Mapped[list[int]] = mapped_column(server_default="[]")
@@ -66,7 +66,7 @@ class SupportChoice(Base):
 
     __tablename__ = "support_choices"
     __table_args__ = (
-        one_of("frequency", Frequency, name="frequency_known"),
+        enum_check("frequency", Frequency, name="frequency_known"),
         CheckConstraint("minimum_minor > 0", name="minimum_positive"),
         CheckConstraint(
             "default_minor >= minimum_minor AND default_minor <= maximum_minor", name="default_within_limits"
@@ -77,7 +77,7 @@ class SupportChoice(Base):
         ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True
     )
     currency: Mapped[str] = mapped_column(String(3), primary_key=True)
-    frequency: Mapped[Frequency] = mapped_column(Word(Frequency), primary_key=True)
+    frequency: Mapped[Frequency] = mapped_column(StringEnum(Frequency), primary_key=True)
     position: Mapped[int]
     presets_minor: Mapped[list[int]]
     default_minor: Mapped[int] = mapped_column(BigInteger)

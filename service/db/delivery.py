@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.vocabulary import DeliveryOutcome
 from service.db.base import Base
-from service.db.types import Word, one_of
+from service.db.types import StringEnum, enum_check
 
 
 class Delivery(Base):
@@ -20,7 +20,7 @@ class Delivery(Base):
     """
 
     __tablename__ = "deliveries"
-    __table_args__ = (one_of("outcome", DeliveryOutcome, name="outcome_known"),)
+    __table_args__ = (enum_check("outcome", DeliveryOutcome, name="outcome_known"),)
 
     reminder_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("reminders.id", ondelete="CASCADE"), primary_key=True
@@ -28,7 +28,7 @@ class Delivery(Base):
     occurrence: Mapped[int] = mapped_column(primary_key=True)
     lease_number: Mapped[int]
     attempts: Mapped[int]
-    outcome: Mapped[DeliveryOutcome] = mapped_column(Word(DeliveryOutcome))
+    outcome: Mapped[DeliveryOutcome] = mapped_column(StringEnum(DeliveryOutcome))
     reply: Mapped[str | None] = mapped_column(Text)
     began_at: Mapped[datetime.datetime]
     ended_at: Mapped[datetime.datetime | None]

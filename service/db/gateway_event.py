@@ -7,13 +7,13 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.vocabulary import EventStatus
-from service.db.base import Base, WithId
-from service.db.types import EncryptedText, Word, one_of
+from service.db.base import Base, UUIDPrimaryKey
+from service.db.types import EncryptedText, StringEnum, enum_check
 
 PAYLOAD = EncryptedText("gateway_events.payload")
 
 
-class GatewayEvent(WithId, Base):
+class GatewayEvent(UUIDPrimaryKey, Base):
     """One event, known by the gateway's own reference. The payload is encrypted, since it names readers.
 
     `occurred_at` is when it happened at the gateway. Whoever works on an event moves `retry_at` on first, so that
@@ -23,7 +23,7 @@ class GatewayEvent(WithId, Base):
     __tablename__ = "gateway_events"
     __table_args__ = (
         UniqueConstraint("gateway", "reference"),
-        one_of("status", EventStatus, name="status_known"),
+        enum_check("status", EventStatus, name="status_known"),
         Index(
             "ix_gateway_events_open",
             "retry_at",
@@ -39,7 +39,7 @@ class GatewayEvent(WithId, Base):
     kind: Mapped[str] = mapped_column(String(128))
     payload: Mapped[str | None] = mapped_column(PAYLOAD)
     source: Mapped[str] = mapped_column(String(32))
-    status: Mapped[EventStatus] = mapped_column(Word(EventStatus))
+    status: Mapped[EventStatus] = mapped_column(StringEnum(EventStatus))
     reason: Mapped[str | None] = mapped_column(Text)
     pledge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pledges.id", ondelete="SET NULL"))
     attempts: Mapped[int] = mapped_column(default=0)

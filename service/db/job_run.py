@@ -8,16 +8,16 @@ from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.vocabulary import JobOutcome
-from service.db.base import Base, WithId
-from service.db.types import Word, one_of
+from service.db.base import Base, UUIDPrimaryKey
+from service.db.types import StringEnum, enum_check
 
 
-class JobRun(WithId, Base):
+class JobRun(UUIDPrimaryKey, Base):
     """One run of one job: `counts` says what it did, `error` the class of what ended it; neither is personal."""
 
     __tablename__ = "job_runs"
     __table_args__ = (
-        one_of("outcome", JobOutcome, name="outcome_known"),
+        enum_check("outcome", JobOutcome, name="outcome_known"),
         Index("ix_job_runs_started_at", "started_at"),
     )
 
@@ -25,6 +25,6 @@ class JobRun(WithId, Base):
     worker: Mapped[uuid.UUID]
     started_at: Mapped[datetime.datetime]
     ended_at: Mapped[datetime.datetime | None]
-    outcome: Mapped[JobOutcome] = mapped_column(Word(JobOutcome))
+    outcome: Mapped[JobOutcome] = mapped_column(StringEnum(JobOutcome))
     counts: Mapped[dict[str, Any]]
     error: Mapped[str | None] = mapped_column(String(128))

@@ -18,7 +18,7 @@ NONCE_BYTES = 12
 KEY_ID_BYTES = 4
 
 
-class CannotDecrypt(Exception):
+class DecryptionError(Exception):
     """No key of the ring opens this text: a key was dropped too early, or the text was altered."""
 
 
@@ -62,43 +62,43 @@ class Keyring:
         key, nonce = self._keys[0], os.urandom(NONCE_BYTES)
         return key.id + nonce + key.cipher.encrypt(nonce, text, context)
 
-    def decrypt(self, closed: bytes, *, context: bytes) -> bytes:
+    def decrypt(self, ciphertext: bytes, *, context: bytes) -> bytes:
         """Open what `encrypt` closed with any key of the ring.
 
         Raises:
-            CannotDecrypt: no key fits, or the value was altered.
+            DecryptionError: no key fits, or the value was altered.
         """
-        key_id, nonce = closed[:KEY_ID_BYTES], closed[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
+        key_id, nonce = ciphertext[:KEY_ID_BYTES], ciphertext[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
         for key in self._keys:
             if key.id == key_id:
                 try:
-                    return key.cipher.decrypt(nonce, closed[KEY_ID_BYTES + NONCE_BYTES :], context)
+                    return key.cipher.decrypt(nonce, ciphertext[KEY_ID_BYTES + NONCE_BYTES :], context)
                 except (InvalidTag, ValueError) as error:
                     # A value that was cut short has no whole nonce, which the cipher calls a wrong value.
-                    raise CannotDecrypt("the value was altered") from error
-        raise CannotDecrypt("no key of SECRET_KEYS closed this value")
+                    raise DecryptionError("the value was altered") from error
+        raise DecryptionError("no key of SECRET_KEYS closed this value")
 
     @property
     def current_id(self) -> bytes:
         """The id with which every value begins that the first key closed: 4 bytes."""
         return self._keys[0].id
 
-    def fingerprints(self, text: str) -> list[bytes]:
+    def lookup_hashes(self, text: str) -> list[bytes]:
         """Return the HMAC-SHA256 of `text` under every key, the current one first: 32 bytes each."""
         return [hmac.digest(key.hashing, text.encode(), "sha256") for key in self._keys]
 
-    def fingerprint(self, text: str) -> bytes:
+    def lookup_hash(self, text: str) -> bytes:
         """Return the HMAC-SHA256 of `text` under the current key: 32 bytes."""
         return hmac.digest(self._keys[0].hashing, text.encode(), "sha256")
 
-    def marked_fingerprints(self, text: str) -> list[bytes]:
+    def prefixed_lookup_hashes(self, text: str) -> list[bytes]:
         """Return, for every key, its id and then 28 bytes of the HMAC-SHA256 of `text`; the current one first.
 
         Where no text is kept beside its hash, the id alone tells which key the row still needs. A hash cut to 224
         bits is as good as a whole one (RFC 2104, section 5).
         """
         return [
-            key.id + hash_[: -len(key.id)] for key, hash_ in zip(self._keys, self.fingerprints(text), strict=True)
+            key.id + hash_[: -len(key.id)] for key, hash_ in zip(self._keys, self.lookup_hashes(text), strict=True)
         ]
 
     @property
@@ -107,6 +107,6 @@ class Keyring:
         return [key.signing for key in self._keys]
 
 
-def digest(text: str) -> bytes:
+def sha256(text: str) -> bytes:
     """Return the SHA-256 of a value that is already random or public: 32 bytes."""
     return hashlib.sha256(text.encode()).digest()

@@ -12,11 +12,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-TRUSTED_SECONDS = 1
-USED_AT = "mainstay_used_at"
+PING_SKIP_SECONDS = 1
+LAST_USED_KEY = "mainstay_used_at"
 
 
-def replace_dead_connections(engine: Engine) -> None:
+def add_lazy_pre_ping(engine: Engine) -> None:
     """Let the pool hand out no connection that PostgreSQL has closed, as it does when it restarts.
 
     The end of a connection lies on it to be read, even if the server crashed. So one that was in use a moment ago
@@ -24,10 +24,10 @@ def replace_dead_connections(engine: Engine) -> None:
     """
 
     def check(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _proxy: object) -> None:
-        used_at = record.info.get(USED_AT)
+        used_at = record.info.get(LAST_USED_KEY)
         if used_at is None:
             return
-        if time.monotonic() - used_at < TRUSTED_SECONDS and _is_quiet(connection):
+        if time.monotonic() - used_at < PING_SKIP_SECONDS and _has_no_pending_data(connection):
             return
         try:
             engine.dialect.do_ping(connection)  # type: ignore[arg-type]  # the driver's connection is a DBAPI one
@@ -35,14 +35,14 @@ def replace_dead_connections(engine: Engine) -> None:
             raise DisconnectionError from error
 
     event.listen(engine, "checkout", check)
-    event.listen(engine, "checkin", _remember)
+    event.listen(engine, "checkin", _record_last_use)
 
 
-def _remember(_connection: object, record: ConnectionPoolEntry) -> None:
-    record.info[USED_AT] = time.monotonic()
+def _record_last_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[LAST_USED_KEY] = time.monotonic()
 
 
-def _is_quiet(connection: psycopg.Connection[Any]) -> bool:
+def _has_no_pending_data(connection: psycopg.Connection[Any]) -> bool:
     """Whether nothing lies on the connection to be read."""
     if connection.closed:
         return False

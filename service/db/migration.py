@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from service.db.session import READ_ONLY
+from service.db.session import READ_ONLY_OPTION
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # Any fixed number serves, as long as every release of this service uses the same one.
@@ -55,11 +55,11 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
         driver.execute("PRAGMA foreign_keys = ON")
 
 
-def is_current(engine: Engine) -> bool:
+def is_up_to_date(engine: Engine) -> bool:
     """Whether every migration of this release has been applied; those of a newer release may be there as well."""
-    with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+    with engine.connect().execution_options(**{READ_ONLY_OPTION: True}) as connection:
         applied = set(MigrationContext.configure(connection).get_current_heads())
-    return applied == newest_revisions() or bool(applied - known_revisions())
+    return applied == head_revisions() or bool(applied - known_revisions())
 
 
 @cache
@@ -70,6 +70,6 @@ def known_revisions() -> frozenset[str]:
 
 
 @cache
-def newest_revisions() -> frozenset[str]:
+def head_revisions() -> frozenset[str]:
     """Return the last migration of this release, which a health check asks for every few seconds."""
     return frozenset(ScriptDirectory.from_config(alembic_config()).get_heads())

@@ -17,11 +17,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.vocabulary import DeliveryOutcome, NoticeKind, NoticeStatus
-from service.db.base import Base, WithId
-from service.db.types import Word, one_of
+from service.db.base import Base, UUIDPrimaryKey
+from service.db.types import StringEnum, enum_check
 
 
-class Notice(WithId, Base):
+class Notice(UUIDPrimaryKey, Base):
     """One mail, and its own delivery record: the columns from `outcome` on mean what they mean in `deliveries`.
 
     `about` says in a few words of ours what it is about, such as a payment's id, so that nothing is told twice.
@@ -30,9 +30,9 @@ class Notice(WithId, Base):
     __tablename__ = "notices"
     __table_args__ = (
         UniqueConstraint("kind", "about"),
-        one_of("kind", NoticeKind, name="kind_known"),
-        one_of("status", NoticeStatus, name="status_known"),
-        one_of("outcome", DeliveryOutcome, name="outcome_known"),
+        enum_check("kind", NoticeKind, name="kind_known"),
+        enum_check("status", NoticeStatus, name="status_known"),
+        enum_check("outcome", DeliveryOutcome, name="outcome_known"),
         Index(
             "ix_notices_due",
             "due_at",
@@ -52,7 +52,7 @@ class Notice(WithId, Base):
         Index("ix_notices_sign_in_id", "sign_in_id"),
     )
 
-    kind: Mapped[NoticeKind] = mapped_column(Word(NoticeKind))
+    kind: Mapped[NoticeKind] = mapped_column(StringEnum(NoticeKind))
     about: Mapped[str] = mapped_column(Text)
     supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
     pledge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
@@ -60,7 +60,7 @@ class Notice(WithId, Base):
     sign_in_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"))
     falls_on: Mapped[datetime.date | None]
     lang: Mapped[str] = mapped_column(String(35))
-    status: Mapped[NoticeStatus] = mapped_column(Word(NoticeStatus))
+    status: Mapped[NoticeStatus] = mapped_column(StringEnum(NoticeStatus))
     due_at: Mapped[datetime.datetime]
     created_at: Mapped[datetime.datetime]
     reason: Mapped[str | None] = mapped_column(Text)
@@ -68,7 +68,7 @@ class Notice(WithId, Base):
     leased_until: Mapped[datetime.datetime | None]
     lease_number: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
-    outcome: Mapped[DeliveryOutcome | None] = mapped_column(Word(DeliveryOutcome))
+    outcome: Mapped[DeliveryOutcome | None] = mapped_column(StringEnum(DeliveryOutcome))
     reply: Mapped[str | None] = mapped_column(Text)
     began_at: Mapped[datetime.datetime | None]
     ended_at: Mapped[datetime.datetime | None]

@@ -5,13 +5,13 @@ import datetime
 from sqlalchemy import Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.db.base import Base, WithId
+from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText
 
 MESSAGE = EncryptedText("outbox_mails.message")
 
 
-class OutboxMail(WithId, Base):
+class OutboxMail(UUIDPrimaryKey, Base):
     """One kept mail. The whole message is encrypted, since it holds an address and the links of its reader."""
 
     __tablename__ = "outbox_mails"

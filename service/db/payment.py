@@ -7,11 +7,11 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBina
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
-from service.db.base import Base, WithId
-from service.db.types import Word, one_of
+from service.db.base import Base, UUIDPrimaryKey
+from service.db.types import StringEnum, enum_check
 
 
-class Payment(WithId, Base):
+class Payment(UUIDPrimaryKey, Base):
     """One attempt to move money; unique by the gateway's own reference, so a repeated report counts once.
 
     `status` says what its refunds and disputes add up to.
@@ -20,13 +20,13 @@ class Payment(WithId, Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        one_of("status", PaymentStatus, name="status_known"),
+        enum_check("status", PaymentStatus, name="status_known"),
         UniqueConstraint("gateway", "gateway_reference"),
         Index("ix_payments_pledge_id", "pledge_id"),
     )
 
     pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id"))
-    status: Mapped[PaymentStatus] = mapped_column(Word(PaymentStatus))
+    status: Mapped[PaymentStatus] = mapped_column(StringEnum(PaymentStatus))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     gateway: Mapped[str] = mapped_column(String(32))
@@ -34,7 +34,7 @@ class Payment(WithId, Base):
     paid_at: Mapped[datetime.datetime]
 
 
-class Refund(WithId, Base):
+class Refund(UUIDPrimaryKey, Base):
     """Money of a payment that goes back to its reader.
 
     One that staff ask for is written down before the gateway is called, under the hash of the key that makes
@@ -44,14 +44,14 @@ class Refund(WithId, Base):
     __tablename__ = "refunds"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        one_of("status", RefundStatus, name="status_known"),
+        enum_check("status", RefundStatus, name="status_known"),
         UniqueConstraint("gateway_reference"),
         UniqueConstraint("request_hash"),
         Index("ix_refunds_payment_id", "payment_id"),
     )
 
     payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
-    status: Mapped[RefundStatus] = mapped_column(Word(RefundStatus))
+    status: Mapped[RefundStatus] = mapped_column(StringEnum(RefundStatus))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     gateway_reference: Mapped[str | None] = mapped_column(Text)
@@ -60,26 +60,26 @@ class Refund(WithId, Base):
     created_at: Mapped[datetime.datetime]
 
 
-class Dispute(WithId, Base):
+class Dispute(UUIDPrimaryKey, Base):
     """A payment that its card's holder denies: the bank takes the money back until it decides."""
 
     __tablename__ = "disputes"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        one_of("status", DisputeStatus, name="status_known"),
+        enum_check("status", DisputeStatus, name="status_known"),
         UniqueConstraint("gateway_reference"),
         Index("ix_disputes_payment_id", "payment_id"),
     )
 
     payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
-    status: Mapped[DisputeStatus] = mapped_column(Word(DisputeStatus))
+    status: Mapped[DisputeStatus] = mapped_column(StringEnum(DisputeStatus))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     gateway_reference: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime.datetime]
 
 
-class BalanceEntry(WithId, Base):
+class BalanceEntry(UUIDPrimaryKey, Base):
     """What one movement did to the newsroom's balance at the gateway, in the currency that the balance is kept in.
 
     `fee_minor` is the gateway's share; `net_minor` is what stays, negative where money left.

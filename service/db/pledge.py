@@ -7,13 +7,13 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, T
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.base import Base, WithId, new_id
+from service.db.base import Base, UUIDPrimaryKey, new_id
 from service.db.campaign import Campaign
 from service.db.supporter import Supporter
-from service.db.types import Word, one_of
+from service.db.types import StringEnum, enum_check
 
 
-class Pledge(WithId, Base):
+class Pledge(UUIDPrimaryKey, Base):
     """What one reader chose to give, and where it stands; `reminder_id` is the reminder that brought them back.
 
     `fees_minor` is what they add to `amount_minor` to cover the gateway's share. For one that recurs,
@@ -26,8 +26,8 @@ class Pledge(WithId, Base):
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("fees_minor >= 0", name="fees_not_negative"),
-        one_of("frequency", Frequency, name="frequency_known"),
-        one_of("status", PledgeStatus, name="status_known"),
+        enum_check("frequency", Frequency, name="frequency_known"),
+        enum_check("status", PledgeStatus, name="status_known"),
         UniqueConstraint("gateway", "gateway_reference"),
         UniqueConstraint("gateway", "subscription_reference"),
         Index(
@@ -54,8 +54,8 @@ class Pledge(WithId, Base):
     campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
     supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="SET NULL"))
     reminder_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("reminders.id", ondelete="SET NULL"))
-    status: Mapped[PledgeStatus] = mapped_column(Word(PledgeStatus))
-    frequency: Mapped[Frequency] = mapped_column(Word(Frequency))
+    status: Mapped[PledgeStatus] = mapped_column(StringEnum(PledgeStatus))
+    frequency: Mapped[Frequency] = mapped_column(StringEnum(Frequency))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     page_url: Mapped[str | None] = mapped_column(Text)
@@ -87,6 +87,6 @@ class PledgeMove(Base):
     pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"), primary_key=True)
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     event: Mapped[str] = mapped_column(String(32))
-    from_status: Mapped[PledgeStatus | None] = mapped_column(Word(PledgeStatus))
-    to_status: Mapped[PledgeStatus] = mapped_column(Word(PledgeStatus))
+    from_status: Mapped[PledgeStatus | None] = mapped_column(StringEnum(PledgeStatus))
+    to_status: Mapped[PledgeStatus] = mapped_column(StringEnum(PledgeStatus))
     at: Mapped[datetime.datetime]

@@ -20,16 +20,16 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency, ReminderStatus
-from service.db.base import Base, WithId, new_id
+from service.db.base import Base, UUIDPrimaryKey, new_id
 from service.db.campaign import Campaign
 from service.db.supporter import Supporter
-from service.db.types import Word, one_of
+from service.db.types import StringEnum, enum_check
 
 # Nothing follows by itself; only a reader or the staff can begin anew.
 FINISHED = (ReminderStatus.SENT, ReminderStatus.CANCELLED, ReminderStatus.SKIPPED, ReminderStatus.FAILED)
 
 
-class Reminder(WithId, Base):
+class Reminder(UUIDPrimaryKey, Base):
     """A reader's request to be asked again: one row for each campaign and address, renewed when they ask anew.
 
     `due_at` is when the mail may leave; a temporary failure moves it, while `due_on` stays the promised date.
@@ -41,8 +41,8 @@ class Reminder(WithId, Base):
     __tablename__ = "reminders"
     __table_args__ = (
         UniqueConstraint("supporter_id", "campaign_id"),
-        one_of("status", ReminderStatus, name="status_known"),
-        one_of("frequency", Frequency, name="frequency_known"),
+        enum_check("status", ReminderStatus, name="status_known"),
+        enum_check("frequency", Frequency, name="frequency_known"),
         CheckConstraint("months BETWEEN 1 AND 24", name="months_in_range"),
         CheckConstraint("amount_minor IS NULL OR amount_minor > 0", name="amount_positive"),
         Index(
@@ -75,13 +75,13 @@ class Reminder(WithId, Base):
 
     campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
     supporter_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
-    status: Mapped[ReminderStatus] = mapped_column(Word(ReminderStatus))
+    status: Mapped[ReminderStatus] = mapped_column(StringEnum(ReminderStatus))
     occurrence: Mapped[int] = mapped_column(default=1)
     months: Mapped[int]
     due_on: Mapped[datetime.date]
     due_at: Mapped[datetime.datetime]
     timezone: Mapped[str] = mapped_column(String(64))
-    frequency: Mapped[Frequency | None] = mapped_column(Word(Frequency))
+    frequency: Mapped[Frequency | None] = mapped_column(StringEnum(Frequency))
     amount_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     page_url: Mapped[str | None] = mapped_column(Text)
@@ -124,7 +124,7 @@ class ReminderMove(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     occurrence: Mapped[int]
     event: Mapped[str] = mapped_column(String(32))
-    from_status: Mapped[ReminderStatus | None] = mapped_column(Word(ReminderStatus))
-    to_status: Mapped[ReminderStatus] = mapped_column(Word(ReminderStatus))
+    from_status: Mapped[ReminderStatus | None] = mapped_column(StringEnum(ReminderStatus))
+    to_status: Mapped[ReminderStatus] = mapped_column(StringEnum(ReminderStatus))
     reason: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime.datetime]

@@ -9,16 +9,16 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.db.keyring import Keyring
-from service.db.liveness import replace_dead_connections
-from service.db.types import attach_keyring, keyring_of
+from service.db.liveness import add_lazy_pre_ping
+from service.db.types import attach_keyring, get_keyring
 from service.settings import Settings, sqlite_file
 
 SQLITE_BUSY_SECONDS = 15
-CONNECT_SECONDS = 10
-READ_ONLY = "mainstay_read_only"
+CONNECT_TIMEOUT_SECONDS = 10
+READ_ONLY_OPTION = "mainstay_read_only"
 
 
-def make_engine(settings: Settings, keyring: Keyring) -> Engine:
+def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
     """Make the engine for `settings.database_url`, with the keys for its encrypted columns.
 
     Parameters are never shown in errors, since they hold readers' data.
@@ -33,16 +33,16 @@ def make_engine(settings: Settings, keyring: Keyring) -> Engine:
         # Each connection to the mail server takes two of these, beside the jobs or the threads of the web process;
         # the notices have one more such connection.
         overflow = 8 + 2 * (settings.mail.connections + 1)
-        options |= {"pool_size": 8, "max_overflow": overflow, "pool_timeout": CONNECT_SECONDS}
+        options |= {"pool_size": 8, "max_overflow": overflow, "pool_timeout": CONNECT_TIMEOUT_SECONDS}
         if "connect_timeout" not in settings.database_url:
-            options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+            options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     engine = create_engine(settings.database_url, **options)
     attach_keyring(engine.dialect, keyring)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        replace_dead_connections(engine)
+        add_lazy_pre_ping(engine)
     return engine
 
 
@@ -57,16 +57,16 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the lock at once: a transaction that reads first and writes later could otherwise
     # fail half-way with "database is locked", which no waiting cures.
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    read_only = connection.get_execution_options().get(READ_ONLY_OPTION, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 class Database:
-    """The two doors. `transaction()` commits at the end of its block; `reading()` never changes anything."""
+    """The two doors. `transaction()` commits at the end of its block; `read_only()` never changes anything."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.keyring = keyring_of(engine.dialect)
+        self.keyring = get_keyring(engine.dialect)
         self._sessions = sessionmaker(engine, expire_on_commit=False)
 
     @contextmanager
@@ -76,7 +76,7 @@ class Database:
             yield session
 
     @contextmanager
-    def single_statement(self) -> Iterator[Session]:
+    def autocommit(self) -> Iterator[Session]:
         """Yield a session for one statement, a transaction of its own: one round trip instead of three."""
         if self.engine.dialect.name != "postgresql":
             with self.transaction() as session:
@@ -87,8 +87,8 @@ class Database:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def read_only(self) -> Iterator[Session]:
         """Yield a session in which PostgreSQL itself refuses to write; nothing is ever committed."""
         with self._sessions() as session:
-            session.connection(execution_options={READ_ONLY: True, "postgresql_readonly": True})
+            session.connection(execution_options={READ_ONLY_OPTION: True, "postgresql_readonly": True})
             yield session

@@ -6,10 +6,10 @@ import uuid
 from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.db.base import Base, WithId
+from service.db.base import Base, UUIDPrimaryKey
 
 
-class SignIn(WithId, Base):
+class SignIn(UUIDPrimaryKey, Base):
     """One wish to sign in. The link and the session are known by their SHA-256 alone: both are 256 random bits.
 
     Whoever is not known has one too, without a supporter, so that asking takes and tells the same for everybody.

@@ -5,10 +5,10 @@ import datetime
 from sqlalchemy import LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.db.base import Base, WithId
+from service.db.base import Base, UUIDPrimaryKey
 
 
-class StaffToken(WithId, Base):
+class StaffToken(UUIDPrimaryKey, Base):
     """A bearer token, by its SHA-256: the token itself is 256 random bits and is shown once."""
 
     __tablename__ = "staff_tokens"

@@ -5,13 +5,13 @@ import datetime
 from sqlalchemy import LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.db.base import Base, WithId
+from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText
 
 EMAIL = EncryptedText("supporters.email")
 
 
-class Supporter(WithId, Base):
+class Supporter(UUIDPrimaryKey, Base):
     """A person known by an e-mail address; `email_hash` is its keyed hash (see `Keyring.fingerprint`)."""
 
     __tablename__ = "supporters"

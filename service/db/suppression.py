@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.vocabulary import Suppressed
 from service.db.base import Base
-from service.db.types import Word, one_of
+from service.db.types import StringEnum, enum_check
 
 EVERYWHERE = "*"
 
@@ -16,9 +16,9 @@ class Suppression(Base):
     """An address, known only by its keyed hash, that gets no mail of one campaign (its slug) or of any (`*`)."""
 
     __tablename__ = "suppressions"
-    __table_args__ = (one_of("reason", Suppressed, name="reason_known"),)
+    __table_args__ = (enum_check("reason", Suppressed, name="reason_known"),)
 
     email_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     scope: Mapped[str] = mapped_column(String(64), primary_key=True)
-    reason: Mapped[Suppressed] = mapped_column(Word(Suppressed))
+    reason: Mapped[Suppressed] = mapped_column(StringEnum(Suppressed))
     at: Mapped[datetime.datetime]

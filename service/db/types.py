@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, DateTime, Dialect, LargeBinary, String
 from sqlalchemy.types import TypeDecorator
 
-from service.db.keyring import CannotDecrypt, Keyring
+from service.db.keyring import DecryptionError, Keyring
 
 
 class UTCDateTime(TypeDecorator[datetime.datetime]):
@@ -32,8 +32,8 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         return value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value.astimezone(datetime.UTC)
 
 
-class Word(TypeDecorator[Any]):
-    """One word of a plain enum, stored as text; `one_of` writes the CHECK that goes with it."""
+class StringEnum(TypeDecorator[Any]):
+    """One word of a plain enum, stored as text; `enum_check` writes the CHECK that goes with it."""
 
     impl = String(32)
     cache_ok = True
@@ -51,7 +51,7 @@ class Word(TypeDecorator[Any]):
         return None if value is None else self.words(value)
 
 
-def one_of(column: str, words: Iterable[str], *, name: str) -> CheckConstraint:
+def enum_check(column: str, words: Iterable[str], *, name: str) -> CheckConstraint:
     """Return the named CHECK that keeps a column within `words`."""
     return CheckConstraint(f"{column} IN ({', '.join(repr(str(word)) for word in words)})", name=name)
 
@@ -60,44 +60,44 @@ class EncryptedText(TypeDecorator[str]):
     """Text that only this deployment's keys can read; `context` names the column (see `Keyring.encrypt`).
 
     The keys belong to the engine, which carries them on its dialect (see `service.db.session`). A value that no
-    key opens raises `CannotDecrypt`, unless `unreadable` says what to read in its place.
+    key opens raises `DecryptionError`, unless `on_decrypt_error` says what to read in its place.
     """
 
     impl = LargeBinary
     cache_ok = True
 
-    def __init__(self, context: str, *, unreadable: str | None = None) -> None:
+    def __init__(self, context: str, *, on_decrypt_error: str | None = None) -> None:
         super().__init__()
         self.context = context
-        self.unreadable = unreadable
+        self.on_decrypt_error = on_decrypt_error
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
         """Close the text under the current key."""
         if value is None:
             return None
-        return keyring_of(dialect).encrypt(value.encode(), context=self.context.encode())
+        return get_keyring(dialect).encrypt(value.encode(), context=self.context.encode())
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         """Open the text with whichever key closed it."""
         if value is None:
             return None
         try:
-            return self.open(value, keyring_of(dialect))
-        except CannotDecrypt:
-            if self.unreadable is None:
+            return self.decrypt(value, get_keyring(dialect))
+        except DecryptionError:
+            if self.on_decrypt_error is None:
                 raise
-            return self.unreadable
+            return self.on_decrypt_error
 
-    def open(self, value: bytes, keyring: Keyring) -> str:
+    def decrypt(self, value: bytes, keyring: Keyring) -> str:
         """Open what lies in the table.
 
         Raises:
-            CannotDecrypt: no key of the ring opens it.
+            DecryptionError: no key of the ring opens it.
         """
         return keyring.decrypt(bytes(value), context=self.context.encode()).decode()
 
 
-def keyring_of(dialect: Dialect) -> Keyring:
+def get_keyring(dialect: Dialect) -> Keyring:
     """Return the keys that the engine of this dialect was made with."""
     keyring = getattr(dialect, "mainstay_keyring", None)
     if not isinstance(keyring, Keyring):

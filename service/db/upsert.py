@@ -17,29 +17,33 @@ from service.db.base import Base
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
-def insert_into(session: Session, table: type[Base]) -> Any:
+def dialect_insert(session: Session, table: type[Base]) -> Any:
     """Return an INSERT into `table` that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
     return _INSERTS[session.get_bind().dialect.name](table)
 
 
-def insert_row(session: Session, table: type[Base], row: Mapping[str, Any]) -> None:
+def execute_insert(session: Session, table: type[Base], row: Mapping[str, Any]) -> None:
     """Insert a row now, and not when the session is flushed."""
     connection = session.connection()
     connection.execute(_plain(connection.dialect.name, table), row)
 
 
-def insert_unless_there(
+def insert_on_conflict_do_nothing(
     session: Session, table: type[Base], row: Mapping[str, Any], *, unique: tuple[str, ...]
 ) -> bool:
     """Insert a row unless one with the same `unique` columns is there; return whether it was inserted."""
     connection = session.connection()
-    return connection.execute(_unless_there(connection.dialect.name, table, unique), row).first() is not None
+    return (
+        connection.execute(_do_nothing_statement(connection.dialect.name, table, unique), row).first() is not None
+    )
 
 
-def insert_or_hold(session: Session, table: type[Base], row: Mapping[str, Any], *, unique: str) -> uuid.UUID:
+def insert_or_lock(session: Session, table: type[Base], row: Mapping[str, Any], *, unique: str) -> uuid.UUID:
     """Insert a row, or hold the one with the same `unique` column until the transaction ends; return its id."""
     connection = session.connection()
-    row_id: uuid.UUID = connection.execute(_or_hold(connection.dialect.name, table, unique), row).scalar_one()
+    row_id: uuid.UUID = connection.execute(
+        _lock_statement(connection.dialect.name, table, unique), row
+    ).scalar_one()
     return row_id
 
 
@@ -49,13 +53,13 @@ def _plain(database: str, table: Any) -> Any:
 
 
 @cache
-def _unless_there(database: str, table: Any, unique: tuple[str, ...]) -> Any:
+def _do_nothing_statement(database: str, table: Any, unique: tuple[str, ...]) -> Any:
     statement = _plain(database, table).on_conflict_do_nothing(index_elements=unique)
     return statement.returning(table.__table__.c.id)
 
 
 @cache
-def _or_hold(database: str, table: Any, unique: str) -> Any:
+def _lock_statement(database: str, table: Any, unique: str) -> Any:
     statement = _plain(database, table)
     # Setting the value that is there already changes nothing, but it locks the row and returns its id.
     setting = {unique: statement.excluded[unique]}

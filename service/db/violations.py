@@ -3,7 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 
 
-def violated_constraint(error: IntegrityError) -> str | None:
+def constraint_name(error: IntegrityError) -> str | None:
     """Return the name of the constraint that PostgreSQL says was violated.
 
     SQLite names none; there a writer holds the whole database, so that no other can come between

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Scope
 from service.db.audit_entry import AuditEntry
-from service.db.keyring import digest
+from service.db.keyring import sha256
 from service.db.staff_token import StaffToken
 from service.domain.errors import StaffTokenNotFound
 
@@ -21,7 +21,7 @@ def create_staff_token(session: Session, *, name: str, scopes: Sequence[Scope], 
     """Return a new token: 256 random bits, of which only the SHA-256 is kept."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     session.add(
-        StaffToken(name=name, scopes=[scope.value for scope in scopes], token_hash=digest(token), created_at=now)
+        StaffToken(name=name, scopes=[scope.value for scope in scopes], token_hash=sha256(token), created_at=now)
     )
     return token
 
@@ -29,7 +29,7 @@ def create_staff_token(session: Session, *, name: str, scopes: Sequence[Scope], 
 def find_staff_token(session: Session, token: str) -> StaffToken | None:
     """Return the token's row, unless it is unknown or revoked."""
     return session.scalar(
-        select(StaffToken).where(StaffToken.token_hash == digest(token), StaffToken.revoked_at.is_(None))
+        select(StaffToken).where(StaffToken.token_hash == sha256(token), StaffToken.revoked_at.is_(None))
     )
 
 

@@ -14,14 +14,14 @@ from service.db.outbox_mail import OutboxMail
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
-from service.db.types import keyring_of
-from service.db.upsert import insert_or_hold
+from service.db.types import get_keyring
+from service.db.upsert import insert_or_lock
 from service.domain.suppression import suppress
 
 
 def keyring_in(session: Session) -> Keyring:
     """Return the keys of the database that this session talks to."""
-    return keyring_of(session.get_bind().dialect)
+    return get_keyring(session.get_bind().dialect)
 
 
 def hold_supporter(session: Session, address: str) -> uuid.UUID | None:
@@ -35,7 +35,7 @@ def hold_supporter(session: Session, address: str) -> uuid.UUID | None:
 
 def _with_address(session: Session, address: str) -> Select[uuid.UUID]:
     # Only the id is read: a stored address that does not open must not keep its reader from asking or leaving.
-    hashes = keyring_in(session).fingerprints(address)
+    hashes = keyring_in(session).lookup_hashes(address)
     return select(Supporter.id).where(Supporter.email_hash.in_(hashes)).order_by(Supporter.id)
 
 
@@ -44,13 +44,13 @@ def meet_supporter(session: Session, address: str, *, now: datetime.datetime) ->
 
     Two requests at once agree on one person: the hash is unique, and the second to insert takes the first's row.
     """
-    current, *older = keyring_in(session).fingerprints(address)
+    current, *older = keyring_in(session).lookup_hashes(address)
     # While keys change, an older one may have hashed the address to what the INSERT would not run into.
     known = hold_supporter(session, address) if older else None
     if known is not None:
         return known
     row = {"id": new_id(), "email": address, "email_hash": current, "created_at": now}
-    return insert_or_hold(session, Supporter, row, unique="email_hash")
+    return insert_or_lock(session, Supporter, row, unique="email_hash")
 
 
 def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     """
     suppress(session, address, reason=Suppressed.ERASURE, now=now)
     session.execute(
-        delete(OutboxMail).where(OutboxMail.recipient_hash.in_(keyring_in(session).fingerprints(address)))
+        delete(OutboxMail).where(OutboxMail.recipient_hash.in_(keyring_in(session).lookup_hashes(address)))
     )
     # More than one row only while keys change, when two processes with different first keys met the same reader.
     people = session.scalars(_with_address(session, address)).all()

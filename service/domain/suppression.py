@@ -1,6 +1,7 @@
 """Addresses that get no more mail: after a bounce, a complaint, or their reader's own word.
 
-No address is kept, only its keyed hash (see `Keyring.marked_fingerprints`), so that a reader who was erased stays
+No address is kept, only its keyed hash (see `Keyring.prefixed_lookup_hashes`), so that a reader who was erased
+stays
 unknown and is still left in peace. The hash is that of the address in lower case: the hosts that tell capitals
 apart are fewer than the mail services that report an address in lower case, and silence is the safer mistake.
 """
@@ -14,11 +15,11 @@ from sqlalchemy import and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Suppressed
-from service.db.keyring import KEY_ID_BYTES, CannotDecrypt
+from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.supporter import Supporter
 from service.db.suppression import EVERYWHERE, Suppression
-from service.db.types import keyring_of
-from service.db.upsert import insert_into
+from service.db.types import get_keyring
+from service.db.upsert import dialect_insert
 
 # A dead address does not come alive, and a complaint is not taken back, because somebody asks again.
 FOR_GOOD = (Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT)
@@ -46,7 +47,7 @@ def suppress(
 
 def write_suppression(session: Session, row: dict[str, object]) -> None:
     """Write a suppression by its hash, or strengthen the one that is there; two at once write it in turn."""
-    statement = insert_into(session, Suppression).values(row)
+    statement = dialect_insert(session, Suppression).values(row)
     new = statement.excluded
     lasts, lasted = new.reason.in_(FOR_GOOD), Suppression.reason.in_(FOR_GOOD)
     session.execute(
@@ -64,7 +65,7 @@ def suppress_supporter(
     """Let no more mail go to this person; one whose stored address no key opens gets none anyway."""
     try:
         address = session.scalar(select(Supporter.email).where(Supporter.id == supporter_id))
-    except CannotDecrypt:
+    except DecryptionError:
         return
     if address is not None:
         suppress(session, address, reason=reason, now=now, scope=scope)
@@ -134,7 +135,7 @@ def count_left_behind(session: Session) -> int:
     anew takes it back.
     """
     mark = func.substr(Suppression.email_hash, 1, KEY_ID_BYTES)
-    current_id = keyring_of(session.get_bind().dialect).current_id
+    current_id = get_keyring(session.get_bind().dialect).current_id
     query = select(func.count(distinct(Suppression.email_hash)))
     return session.scalar(query.where(Suppression.reason.in_(FOR_GOOD), mark != current_id)) or 0
 
@@ -155,4 +156,4 @@ def count_suppressions(session: Session) -> dict[Suppressed, int]:
 
 def hashes(session: Session, address: str) -> list[bytes]:
     """Return what an address may stand under, one for each key, the current one first."""
-    return keyring_of(session.get_bind().dialect).marked_fingerprints(address.lower())
+    return get_keyring(session.get_bind().dialect).prefixed_lookup_hashes(address.lower())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from service.db.base import new_id
 from service.db.outbox_mail import OutboxMail
 from service.db.session import Database
-from service.db.upsert import insert_into
+from service.db.upsert import dialect_insert
 from service.domain.ports import Clock, Letter, Mail, MailWithheld
 from service.gateways.letters import LetterWriter
 
@@ -37,11 +37,11 @@ class OutboxMailer:
             raise MailWithheld("it was not to leave after all")
         with self._database.transaction() as session:
             session.execute(
-                insert_into(session, OutboxMail)
+                dialect_insert(session, OutboxMail)
                 .values(
                     id=new_id(),
                     message_id=mail.message_id,
-                    recipient_hash=self._database.keyring.fingerprint(mail.recipient),
+                    recipient_hash=self._database.keyring.lookup_hash(mail.recipient),
                     message=mail.content.decode(),
                     sent_at=self._clock(),
                 )

@@ -47,7 +47,7 @@ class WindowThrottle:
         Raises:
             TooManyRequests: with the seconds until a request would be let through again.
         """
-        who = self._keyring.fingerprint(f"throttle {client}").hex()[:32]
+        who = self._keyring.lookup_hash(f"throttle {client}").hex()[:32]
         try:
             wait = self._own_counts.get(action, self._counts).add(action, who)
         except StorageError:

@@ -115,11 +115,11 @@ def by_mailgun(client: FlaskClient, container: Container, report: object, **proo
 
 def against(container: Container, address: str = READER) -> dict[str, Suppressed]:
     """Return what stands against an address: scope → reason."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return {row.scope: row.reason for row in suppressions_of(session, address)}
 
 
 def all_suppressions(container: Container) -> list[Suppression]:
     """Return the whole list."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return list(session.scalars(select(Suppression)))

@@ -41,7 +41,7 @@ def test_an_international_address_has_one_form(
 ) -> None:
     assert remind(client, email=one).status_code == remind(client, email=other).status_code == 201
     assert count(container, Supporter) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         domain = session.scalars(select(Supporter)).one().email.rpartition("@")[2]
         assert domain.isascii()
         assert domain == domain.lower()

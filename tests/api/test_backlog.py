@@ -82,7 +82,7 @@ def test_the_oldest_counts_and_not_what_lies_ahead_or_ended(
     change(container, oldest, due_at=clock() - datetime.timedelta(minutes=90))
     change(container, ahead, due_at=clock() + datetime.timedelta(seconds=1))
     assert "waited 90 minutes" in failing(client, container)["reminders"]
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert count_due(session, now=clock()) == 2
         assert count_due(session, now=clock(), most=1) == 1
 

@@ -71,7 +71,7 @@ def somebody_waits(container: Container) -> bool:
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return bool(session.scalar(text(waiting)))
 
 
@@ -91,7 +91,7 @@ def altered(token: str, container: Container) -> dict[str, Any]:
 def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, container: Container, token: str) -> None:
     for name, bad in altered(token, container).items():
         assert pledge(client, reminder=bad).status_code == 201, name
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert set(session.scalars(select(Pledge.reminder_id))) == {None}
 
 
@@ -102,7 +102,7 @@ def test_a_token_is_good_for_a_year_after_the_mail(
     first = pledge(client, reminder=token).json["id"]
     clock.advance(days=40)
     second = pledge(client, reminder=token).json["id"]
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         linked = [session.get_one(Pledge, uuid.UUID(made)).reminder_id is not None for made in (first, second)]
     assert linked == [True, False]
 
@@ -177,7 +177,7 @@ def test_a_repeat_of_a_request_that_the_release_before_took_is_still_its_repeat(
 ) -> None:
     pledge(client)
     before = PLEDGE | dict.fromkeys(("page_url", "variant", "lang", "return_url"))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(IdempotencyKey.request_hash)) == request_hash(before)
 
 

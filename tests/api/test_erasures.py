@@ -57,7 +57,7 @@ def test_a_reader_is_forgotten_and_the_books_keep_their_sums(client: FlaskClient
     assert (response.status_code, response.json) == (200, {"pledges": 2, "reminders": 2})
     assert (count(container, Pledge), count(container, Payment)) == (3, 3)
     assert (count(container, Supporter), count(container, Reminder), count(container, ReminderMove)) == (1, 1, 1)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(Supporter)).one().email == OTHER
 
 
@@ -91,15 +91,15 @@ def test_the_address_leaves_every_table_and_its_hash_all_but_the_list_of_the_sil
             session.add(
                 OutboxMail(
                     message_id=f"<{len(address)}@desk.test>",
-                    recipient_hash=container.database.keyring.fingerprint(address),
+                    recipient_hash=container.database.keyring.lookup_hash(address),
                     message=f"To: {address}",
                     sent_at=container.clock(),
                 )
             )
     erase(client, container, READER)
-    fingerprint = container.database.keyring.fingerprint(READER)
-    [marked] = container.database.keyring.marked_fingerprints(READER)
-    with container.database.reading() as session:
+    fingerprint = container.database.keyring.lookup_hash(READER)
+    [marked] = container.database.keyring.prefixed_lookup_hashes(READER)
+    with container.database.read_only() as session:
         for table in Base.metadata.sorted_tables:
             for row in session.execute(select(table)):
                 values = tuple(row)
@@ -114,7 +114,7 @@ def test_the_audit_log_tells_that_someone_was_forgotten_and_not_who(
     client: FlaskClient, container: Container
 ) -> None:
     erase(client, container, READER)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
     assert (entry.action, entry.details) == ("erase_reader", {"pledges": 2, "reminders": 2})
     assert "reader" not in str((entry.actor, entry.details)).replace("erase_reader", "")

@@ -192,7 +192,7 @@ def test_a_filter_that_means_nothing_exports_nothing(
 ) -> None:
     response = client.get(EXPORT, headers=staff, query_string={name: value})
     assert_problem(response, 422, "validation_failed", field=name)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(AuditEntry)).all() == []
 
 
@@ -200,7 +200,7 @@ def test_each_export_is_written_to_the_audit_log_with_its_filters(
     client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
     export(client, staff, format="jsonl", status="active", created_from="2026-11-01")
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
     assert entry.action == "export_pledges"
     assert entry.at == clock.now

@@ -72,7 +72,7 @@ def test_a_repeat_is_answered_after_the_campaign_has_raised_its_minimum(
     first = pledge(client, key=key)
     change_campaign(container, frequencies=[{"frequency": "monthly", "minimum": 900}])
     # As another process, which has not read the campaign before.
-    init_app(app, dataclasses.replace(container, campaign_cache=CampaignShelf(container.database.reading)))
+    init_app(app, dataclasses.replace(container, campaign_cache=CampaignShelf(container.database.read_only)))
     assert pledge(client, key=key).data == first.data
     assert_problem(pledge(client), 422, "amount_below_minimum")
 

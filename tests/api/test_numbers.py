@@ -70,7 +70,7 @@ def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert tallies(session) | {"skipped": 0} == tallies(session)
         assert (tallies(session)["sent"], tallies(session)["failed"]) == (300, 600)
 
@@ -146,7 +146,7 @@ class Counting:
         self.watch = 1000.0
         self.may_end = threading.Event()
         self.may_end.set()
-        self._kept = KeptStanding(container.database.reading, count=self._count, monotonic=lambda: self.watch)
+        self._kept = KeptStanding(container.database.read_only, count=self._count, monotonic=lambda: self.watch)
 
     def _count(self, _session: object) -> Standing:
         self.begun += 1

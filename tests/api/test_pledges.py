@@ -51,7 +51,7 @@ def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient
         "lang": "pt-BR",
     }
     assert pledge(client, **said).status_code == 201
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         kept = session.scalars(select(Pledge)).one()
         assert {name: getattr(kept, name) for name in said} == said
 

@@ -73,5 +73,5 @@ def test_an_amount_in_money_that_is_not_taken_any_more_is_forgotten(
 ) -> None:
     remind(client, frequency="once", amount=1500, currency="KWD")
     change_campaign(container, other_currencies=[EUROS])
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert chosen_gift(session.get_one(Reminder, the_reminder(container).id)) is None

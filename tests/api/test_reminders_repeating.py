@@ -198,5 +198,5 @@ def test_a_gift_makes_the_next_one_needless_but_none_after_that(
 
 
 def since_when(container: Container, month_seconds: int | None) -> datetime.datetime:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return wanted_since(session.get_one(Reminder, the_reminder(container).id), month_seconds=month_seconds)

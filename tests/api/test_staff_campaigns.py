@@ -105,7 +105,7 @@ def test_a_campaign_that_does_not_exist_has_no_file(client: FlaskClient, contain
 
 def test_a_change_is_written_to_the_audit_log(client: FlaskClient, container: Container) -> None:
     put(client, container, campaign_file(container))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
     assert (entry.action, entry.details) == ("put_campaign", {"campaign": "default"})
 

@@ -110,6 +110,6 @@ def test_a_stranger_cannot_tell_what_is_behind_a_door(client: FlaskClient) -> No
 def test_a_token_is_kept_only_by_its_hash(client: FlaskClient, container: Container) -> None:
     token = staff_token(container, "read")
     assert len(token) > 40
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         row = session.execute(text("SELECT * FROM staff_tokens")).one()
     assert token not in str(tuple(row))

@@ -164,7 +164,7 @@ def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
     add_pledges(container, 500)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         standing = {str(pledge_id) for pledge_id in session.scalars(select(Pledge.id))}
     met: list[str] = []
     query: dict[str, Any] = {"limit": 70}

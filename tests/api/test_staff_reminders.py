@@ -72,7 +72,7 @@ def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
     promised = {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-11-23T09:30:00Z"}
     assert response.json == promised | {"repeat": False}
     assert the_reminder(container).attempts == 0
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         entry = session.scalars(select(AuditEntry)).one()
         assert (entry.action, entry.details) == ("retry_reminder", {"reminder": str(reminder_id)})
     again = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
@@ -89,7 +89,7 @@ def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_mes
         session.execute(update(Delivery).values(attempts=8))
     client.post(f"{REMINDERS}/{reminder_id}/retry", headers=bearer(container, "manage"))
     assert the_reminder(container).occurrence == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(Delivery.attempts)).one() == 0
 
 

@@ -141,6 +141,6 @@ def test_an_address_that_no_key_opens_can_still_leave(
     with container.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))
     assert by_one_click(client, token) == 204
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(Reminder.status)) == ReminderStatus.CANCELLED
     assert all_suppressions(container) == []

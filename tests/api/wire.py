@@ -64,26 +64,26 @@ def pay(container: Container, pledge_id: str, *, email: str | None = "reader@exa
 
 def count(container: Container, table: type[Base]) -> int:
     """Return how many rows a table holds."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalar(select(func.count()).select_from(table))
 
 
 def token_of(container: Container, address: str) -> str:
     """Return the token that the reader's mail holds."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         [theirs] = [one for one in session.scalars(select(Reminder)) if one.supporter.email == address]
         return reminder_token(container.database.keyring, theirs)
 
 
 def the_pledge(container: Container) -> Pledge:
     """Return the only pledge there is, with its supporter."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Pledge).options(joinedload(Pledge.supporter))).one()
 
 
 def the_reminder(container: Container) -> Reminder:
     """Return the only reminder there is."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Reminder)).one()
 
 
@@ -102,7 +102,7 @@ def bearer(container: Container, *scopes: str) -> dict[str, str]:
 
 def campaign_file(container: Container, slug: str = "default") -> dict[str, Any]:
     """Return a campaign as its file says it."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return CampaignFile().dump(campaign_terms(find_campaign(session, slug)))
 
 

@@ -65,7 +65,7 @@ def unused_link(newsroom: Newsroom, email: str) -> str:
 def own_page(newsroom: Newsroom, pledge_id: str) -> str:
     """Return the address of a pledge's own page, as its mails have it."""
     container = build_container(settings_for(newsroom.database_url))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         pledge = session.get_one(Pledge, uuid.UUID(pledge_id))
         address = f"{newsroom.base}/p/{pledge_token(container.database.keyring, pledge, now=container.clock())}"
     container.database.engine.dispose()

@@ -23,7 +23,7 @@ from service.db.sign_in import SignIn
 from service.db.staff_token import StaffToken
 from service.db.supporter import Supporter
 from service.db.suppression import Suppression
-from service.db.violations import violated_constraint
+from service.db.violations import constraint_name
 from service.desk import Container
 from tests.db.sample_rows import (
     NOW,
@@ -74,7 +74,7 @@ def expect_refusal(container: Container, statement: Any, name: str) -> None:
     with pytest.raises(IntegrityError) as caught, container.database.transaction() as session:
         session.execute(statement)
     if container.database.engine.dialect.name == "postgresql":
-        assert violated_constraint(caught.value) == name
+        assert constraint_name(caught.value) == name
     elif name.startswith("ck_"):
         assert name in str(caught.value.orig)
     else:
@@ -165,7 +165,7 @@ def test_every_unique_constraint_refuses_a_second_row(any_database: Container, c
     for name, statement in seconds.items():
         if statement is not None:
             expect_refusal(any_database, statement, name)
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         standing = session.execute(select(Campaign.__table__)).mappings().one()
     expect_refusal(any_database, insert(Campaign).values({**standing, "id": new_id()}), "uq_campaigns_slug")
 
@@ -206,7 +206,7 @@ def test_an_instant_comes_back_in_utc(any_database: Container, campaign_id: uuid
     in_amsterdam = datetime.datetime(2026, 11, 23, 10, 30, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
     with any_database.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=in_amsterdam))
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         found = session.scalar(select(Reminder.due_at))
     assert found == NOW
     assert found.utcoffset() == datetime.timedelta(0)

@@ -51,7 +51,7 @@ def crash() -> None:
 
 
 def buy(container: Container, till: Till, wish: PledgeWish = WISH) -> OpenCheckout:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         campaign = find_campaign(session, "default")
     return open_checkout(
         container.database.transaction, till, campaign, wish, key=KEY, clock=container.clock, links=container.urls
@@ -73,7 +73,7 @@ def test_a_repeat_after_a_crash_finishes_the_same_pledge(any_database: Container
     repeated = buy(any_database, till)
     assert (repeated.id, repeated.checkout_url, repeated.replayed) == (finished.id, finished.checkout_url, True)
     assert len(till.orders) == 2
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert how_many(session, Pledge) == 1
 
 
@@ -87,7 +87,7 @@ def test_a_gateway_that_is_down_can_be_asked_again_at_once(any_database: Contain
     till.on_order = lambda: None
     finished = buy(any_database, till)
     assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert how_many(session, Pledge) == 1
 
 
@@ -98,7 +98,7 @@ def test_another_wish_under_the_same_key_is_refused_even_while_the_first_hangs(a
     other = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=300, currency="USD")
     with pytest.raises(IdempotencyKeyReused):
         buy(any_database, till, other)
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert session.scalars(select(Pledge.amount_minor)).all() == [200]
 
 
@@ -110,7 +110,7 @@ def test_no_transaction_is_open_while_the_gateway_is_asked(any_database: Contain
             pledge.variant = "changed meanwhile"
 
     buy(any_database, Till(change_the_pledge))
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert session.scalar(select(Pledge.variant)) == "changed meanwhile"
 
 

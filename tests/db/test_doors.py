@@ -21,29 +21,29 @@ def container(isolated_container: Container) -> Container:
 
 
 def test_postgresql_itself_refuses_to_write_through_the_reading_door(container: Container) -> None:
-    with pytest.raises(InternalError, match="read-only transaction"), container.database.reading() as session:
+    with pytest.raises(InternalError, match="read-only transaction"), container.database.read_only() as session:
         session.execute(update(Campaign).values(name="Altered"))
 
 
 def test_the_writing_door_writes_on_a_connection_that_was_read_through_before(container: Container) -> None:
     # The pool hands the very same connection out again; it must not have stayed read-only.
     for _ in range(3):
-        with container.database.reading() as session:
+        with container.database.read_only() as session:
             before = session.scalar(text("SELECT pg_backend_pid()"))
         with container.database.transaction() as session:
             assert session.scalar(text("SELECT pg_backend_pid()")) == before
             session.execute(update(Campaign).values(name="Altered"))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(Campaign.name)) == "Altered"
 
 
 def test_nothing_written_through_the_reading_door_of_sqlite_stays(any_database: Container) -> None:
     try:
-        with any_database.database.reading() as session:
+        with any_database.database.read_only() as session:
             session.execute(update(Campaign).values(name="Altered"))
     except InternalError:
         assert any_database.database.engine.dialect.name == "postgresql"
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert session.scalar(select(Campaign.name)) != "Altered"
 
 
@@ -55,7 +55,7 @@ def test_a_transaction_that_raises_leaves_nothing(any_database: Container) -> No
 
     with pytest.raises(RuntimeError):
         alter_and_fail()
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert session.scalar(select(Campaign.name)) != "Altered"
 
 
@@ -89,10 +89,10 @@ def test_a_reader_of_sqlite_does_not_wait_for_a_writer(sqlite_url: str, make_con
 
 
 def test_the_pool_survives_a_server_that_dropped_its_connections(container: Container) -> None:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         mine = session.scalar(text("SELECT pg_backend_pid()"))
     killer = container.database.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with container.database.reading(), killer.connect() as connection:
+    with container.database.read_only(), killer.connect() as connection:
         # The first `with` holds the pooled connection, so that the killing happens from another one.
         connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
         wait_until(
@@ -103,11 +103,11 @@ def test_the_pool_survives_a_server_that_dropped_its_connections(container: Cont
             ),
             what="the connection to end",
         )
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(text("SELECT 1")) == 1
 
 
 def test_an_error_never_shows_the_values_that_were_sent(any_database: Container) -> None:
-    with pytest.raises(Exception, match="syntax") as caught, any_database.database.reading() as session:
+    with pytest.raises(Exception, match="syntax") as caught, any_database.database.read_only() as session:
         session.execute(text("SELEC :address"), {"address": "a@reader.example"})
     assert "a@reader.example" not in str(caught.value)

@@ -32,7 +32,7 @@ def say(
 
 
 def against(container: Container, address: str) -> dict[str, Suppressed]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return {row.scope: row.reason for row in suppressions_of(session, address)}
 
 

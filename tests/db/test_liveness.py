@@ -38,7 +38,7 @@ def backend(container: Container) -> int:
 def test_a_transaction_never_meets_a_connection_that_the_server_ended(
     container: Container, monkeypatch: pytest.MonkeyPatch, trusted_seconds: int
 ) -> None:
-    monkeypatch.setattr(liveness, "TRUSTED_SECONDS", trusted_seconds)
+    monkeypatch.setattr(liveness, "PING_SKIP_SECONDS", trusted_seconds)
     before = backend(container)
     assert backend(container) == before
     end_all_connections(container)
@@ -56,6 +56,6 @@ def test_a_connection_in_use_a_moment_ago_is_not_asked_and_an_idle_one_is(
     backend(container)
     backend(container)
     assert asked == []
-    monkeypatch.setattr(liveness, "TRUSTED_SECONDS", 0)
+    monkeypatch.setattr(liveness, "PING_SKIP_SECONDS", 0)
     backend(container)
     assert len(asked) == 1

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from service.commands.migrate import seed
 from service.db.campaign import Campaign
-from service.db.migration import MIGRATION_LOCK, alembic_config, is_current, migrate
+from service.db.migration import MIGRATION_LOCK, alembic_config, is_up_to_date, migrate
 from service.db.tables import Base
 from service.desk import Container
 from service.domain.campaigns import terms as campaigns
@@ -34,15 +34,15 @@ def tables(container: Container) -> set[str]:
 
 def test_an_empty_database_goes_up_and_down_and_up_again(bare: Container) -> None:
     engine = bare.database.engine
-    assert not is_current(engine)
+    assert not is_up_to_date(engine)
     migrate(engine)
-    assert is_current(engine)
+    assert is_up_to_date(engine)
     assert tables(bare) == set(Base.metadata.tables)
     migrate(engine, revision="base")
-    assert not is_current(engine)
+    assert not is_up_to_date(engine)
     assert tables(bare) == set()
     migrate(engine)
-    assert is_current(engine)
+    assert is_up_to_date(engine)
     assert tables(bare) == set(Base.metadata.tables)
 
 
@@ -59,7 +59,7 @@ def test_every_single_step_can_be_taken_back(bare: Container) -> None:
 def test_migrating_again_changes_nothing(bare: Container) -> None:
     migrate(bare.database.engine)
     migrate(bare.database.engine)
-    assert is_current(bare.database.engine)
+    assert is_up_to_date(bare.database.engine)
 
 
 def json_default_differs(_context, _standing, column, standing_default, _default, wanted) -> bool | None:
@@ -159,8 +159,8 @@ def test_two_processes_that_migrate_at_once_do_no_harm(bare: Container, empty_ur
     for process in at_once:
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 0, said
-    assert is_current(bare.database.engine)
-    with bare.database.reading() as session:
+    assert is_up_to_date(bare.database.engine)
+    with bare.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Campaign)) == 1
 
 
@@ -187,7 +187,7 @@ def test_seeding_leaves_a_campaign_that_came_after_the_look_as_it_is(
     # On SQLite none can come in between: there a writer holds the whole database.
     monkeypatch.setattr(campaigns, "has_campaigns", lambda _session: False)
     assert not seed(container)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(Campaign.heading)).all() == ["Our own words"]
 
 
@@ -207,7 +207,7 @@ def test_two_processes_that_seed_at_once_do_no_harm(bare: Container, monkeypatch
     with ThreadPoolExecutor(2) as pool:
         seeding = [pool.submit(seed, bare) for _ in range(2)]
     assert sorted(done.result() for done in seeding) == [False, True]
-    with bare.database.reading() as session:
+    with bare.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Campaign)) == 1
 
 
@@ -227,4 +227,4 @@ def test_the_schema_of_a_newer_release_does_not_stop_the_old_one_from_serving(ba
     migrate(engine)
     with bare.database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    assert is_current(engine)
+    assert is_up_to_date(engine)

@@ -38,6 +38,6 @@ def test_of_many_clicks_at_once_one_signs_in(any_database: Container) -> None:
     for thread in threads:
         thread.join()
     assert (len(secrets), len(refused)) == (1, CLICKS - 1)
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert reader_of(session, secrets[0], now=now) == known
         assert how_many(session, SignIn) == 1

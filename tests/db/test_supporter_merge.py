@@ -39,7 +39,7 @@ def merged(container: Container, kept: uuid.UUID, given_up: uuid.UUID) -> Remind
     with container.database.transaction() as session:
         people = {one: session.get_one(Reminder, one).supporter_id for one in (kept, given_up)}
         merge_supporters(session, kept=people[kept], given_up=people[given_up], now=container.clock())
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Reminder)).one()
 
 
@@ -75,7 +75,7 @@ def test_a_gift_stays_with_the_reminder_that_brought_it(container: Container, cl
     clock.advance(days=1)
     last = ask(container, OTHER)
     merged(container, first, last)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.get_one(Pledge, gift).reminder_id == last
 
 
@@ -87,6 +87,6 @@ def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(container: 
     clock.advance(days=1)
     last = ask(container, OTHER)
     reminder = merged(container, last, first)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.get_one(Notice, receipt).supporter_id == reminder.supporter_id
         assert session.scalars(select(SignIn)).one().supporter_id == reminder.supporter_id

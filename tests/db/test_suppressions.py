@@ -42,7 +42,7 @@ def why(
 ) -> Suppressed | None:
     """Return why a mail that was asked for so many minutes from now does not leave."""
     key, asked_at = uuid.uuid4(), container.clock() + asked * MINUTE
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return suppressed_among(session, [Addressee(key, address, campaign, asked_at)]).get(key)
 
 
@@ -75,7 +75,7 @@ def test_a_campaign_cannot_be_taken_for_another_of_the_same_question(any_databas
     wanted = [
         Addressee(key, READER, slug, now) for key, slug in zip(keys, ("default", "climate", "*"), strict=True)
     ]
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert suppressed_among(session, wanted) == {keys[1]: Suppressed.HARD_BOUNCE}
 
 
@@ -97,10 +97,10 @@ def test_of_two_of_one_kind_the_later_stays_whichever_comes_first(
     first, second = kind
     say(any_database, first, minutes=5)
     say(any_database, second)
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert [row.reason for row in suppressions_of(session, READER)] == [first]
     say(any_database, second, minutes=6)
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         [row] = suppressions_of(session, READER)
         assert (row.reason, row.at) == (second, any_database.clock() + 6 * MINUTE)
 
@@ -115,7 +115,7 @@ def test_a_whole_batch_is_one_question(any_database: Container) -> None:
     ]
     asked: list[str] = []
     event.listen(any_database.database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert suppressed_among(session, wanted) == dict.fromkeys(keys[::3], Suppressed.HARD_BOUNCE)
         assert suppressed_among(session, []) == {}
     assert len([statement for statement in asked if "suppressions" in statement]) == 1
@@ -128,7 +128,7 @@ def test_capitals_make_no_difference(any_database: Container) -> None:
 
 def test_no_address_lies_in_the_table_and_each_row_says_which_key_it_needs(any_database: Container) -> None:
     say(any_database, Suppressed.COMPLAINT)
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         [row] = session.execute(select(Suppression.__table__)).all()
     assert READER.encode() not in str(tuple(row)).encode()
     assert len(row.email_hash) == 32
@@ -137,10 +137,10 @@ def test_no_address_lies_in_the_table_and_each_row_says_which_key_it_needs(any_d
 
 def test_marked_hashes_differ_by_key_and_by_address() -> None:
     ring = Keyring((NEW, OLD))
-    hashes = ring.marked_fingerprints(READER) + ring.marked_fingerprints("other@news.example")
+    hashes = ring.prefixed_lookup_hashes(READER) + ring.prefixed_lookup_hashes("other@news.example")
     assert len({one[:4] for one in hashes}) == 2
     assert len({one[4:] for one in hashes}) == len(hashes) == 4
-    assert Keyring((OLD,)).marked_fingerprints(READER) == hashes[1:2]
+    assert Keyring((OLD,)).prefixed_lookup_hashes(READER) == hashes[1:2]
 
 
 def test_an_older_key_still_finds_what_it_hashed(url: str, make_container) -> None:
@@ -174,7 +174,7 @@ def test_the_list_is_told_in_order_and_counted_by_reason(any_database: Container
     for reason in (Suppressed.COMPLAINT, Suppressed.UNSUBSCRIBE, Suppressed.HARD_BOUNCE, Suppressed.UNSUBSCRIBE):
         say(any_database, reason, address=f"{uuid.uuid4().hex}@news.example")
         clock.advance(minutes=1)
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         assert [row.reason for row in list_suppressions(session)] == [
             Suppressed.COMPLAINT,
             Suppressed.UNSUBSCRIBE,
@@ -195,7 +195,7 @@ def test_many_voices_at_once_leave_the_strongest(any_database: Container) -> Non
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(say, any_database, reason, minutes=turn) for turn, reason in enumerate(voices)]:
             done.result()
-    with any_database.database.reading() as session:
+    with any_database.database.read_only() as session:
         [row] = suppressions_of(session, READER)
     assert row.reason in FOR_GOOD
     assert why(any_database, asked=1000) == row.reason

@@ -28,7 +28,7 @@ def post(base: str, key: str) -> requests.Response:
 
 
 def how_many(container: Container, table: type) -> int | None:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalar(select(func.count()).select_from(table))
 
 
@@ -48,7 +48,7 @@ def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fift
     assert (
         how_many(container, Pledge) == how_many(container, PledgeMove) == how_many(container, IdempotencyKey) == 1
     )
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(Pledge.checkout_url)) == made[0].json()["checkout_url"]
     # Whoever was told to wait gets the same answer a moment later.
     again = post(base, "the-same-key-for-all")

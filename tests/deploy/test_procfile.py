@@ -84,11 +84,11 @@ def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_
         container = build_container(settings_for(env["DATABASE_URL"], SECRET_KEYS=KEYS))
 
         def arrived() -> bool:
-            with container.database.reading() as session:
+            with container.database.read_only() as session:
                 return session.scalar(select(Reminder.status)) == ReminderStatus.SENT
 
         wait_until(arrived, what=f"the reminder to be sent, see {log}", seconds=30)
-        with container.database.reading() as session:
+        with container.database.read_only() as session:
             message = session.scalars(select(OutboxMail.message)).one()
         assert "To: reader@news.example" in message
         container.database.engine.dispose()

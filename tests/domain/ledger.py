@@ -75,30 +75,30 @@ class Ledger:
 
     def read_pledge(self, pledge_id: uuid.UUID) -> Pledge:
         """Return a pledge as it is stored."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return session.get_one(Pledge, pledge_id)
 
     def payment(self, reference: str = "pay_1") -> Payment:
         """Return a payment as it is stored."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return session.scalars(select(Payment).where(Payment.gateway_reference == reference)).one()
 
     def refund(self, reference: str = "re_1") -> Refund:
         """Return a refund as it is stored."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return session.scalars(select(Refund).where(Refund.gateway_reference == reference)).one()
 
     def dispute(self) -> Dispute:
         """Return the only dispute."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return session.scalars(select(Dispute)).one()
 
     def totals(self) -> list[Total]:
         """Return what moved, by currency."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return count_totals(session)
 
     def sums(self, *pledge_ids: uuid.UUID) -> dict[uuid.UUID, Any]:
         """Return what is left of each pledge's payments, of these or of all."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return {row.pledge_id: row for row in session.execute(sums_by_pledge(pledge_ids or None))}

@@ -95,7 +95,7 @@ def test_two_payments_at_once_are_told_one_after_the_other(
     pledge = ledger.pledge(Frequency.MONTHLY)
     between.before_lock("pledges", lambda: ledger.tell(ledger.paid(pledge, "pay_1")))
     ledger.tell(ledger.paid(pledge, "pay_2"))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         moves = session.scalars(select(PledgeMove.event).where(PledgeMove.pledge_id == pledge)).all()
     # The second money of a pledge renews it; a stale look would have started it twice.
     assert sorted(moves) == ["made", "renew", "start"]

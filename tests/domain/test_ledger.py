@@ -233,7 +233,7 @@ def test_payments_are_listed_by_when_they_were_paid_with_what_became_of_each(
     ledger.tell(ledger.paid(pledge, "pay_late", at=now + DAY), ledger.paid(pledge, "pay_early", at=now))
     ledger.tell(ledger.refunded(payment="pay_late"), ledger.disputed(payment="pay_early"))
     ledger.tell(ledger.paid(ledger.pledge(), "pay_of_another"))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         listed = list_payments(session, pledge)
     assert [(one["gateway_reference"], len(one["refunds"]), len(one["disputes"])) for one in listed] == [
         ("pay_early", 0, 1),
@@ -246,6 +246,6 @@ def test_a_refund_of_one_payment_leaves_the_status_of_another_alone(ledger: Ledg
     ledger.tell(ledger.paid(pledge, "pay_1"), ledger.paid(pledge, "pay_2"))
     ledger.tell(ledger.refunded("re_1", 100, payment="pay_1"), ledger.disputed(payment="pay_2"))
     ledger.tell(ledger.refunded("re_2", 100, payment="pay_1"))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         found = dict(session.execute(select(Payment.gateway_reference, Payment.status)).all())
     assert found == {"pay_1": PaymentStatus.PARTIALLY_REFUNDED, "pay_2": PaymentStatus.DISPUTED}

@@ -34,7 +34,7 @@ def settle(
 
 
 def standing(container: Container, pledge_id: uuid.UUID) -> tuple[PledgeStatus, int, bool]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         pledge = session.get_one(Pledge, pledge_id)
         paid = session.scalar(select(func.count()).where(Payment.pledge_id == pledge_id))
         return pledge.status, paid or 0, pledge.supporter_id is not None

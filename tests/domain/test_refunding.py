@@ -51,8 +51,8 @@ def send_back(ledger: Ledger, container: Container, till: Till) -> Callable[...,
     """Return a way to refund its payment."""
 
     def send_back(amount: int | None = None, key: str = KEY, payment: str = "pay_1") -> Refund:
-        door, payment_id = container.database.transaction, ledger.payment(payment).id
-        return refund_payment(door, till, payment_id, amount_minor=amount, key=key, clock=container.clock)
+        transaction, payment_id = container.database.transaction, ledger.payment(payment).id
+        return refund_payment(transaction, till, payment_id, amount_minor=amount, key=key, clock=container.clock)
 
     return send_back
 
@@ -106,7 +106,7 @@ def test_concurrent_requests_with_one_key_make_one_refund(
     between.before_lock("pledges", lambda: first.append(send_back(300)))
     assert send_back(300).id == first[0].id
     assert len(till.orders) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Refund)) == 1
 
 

@@ -35,7 +35,7 @@ class Shop:
     def open(self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = "") -> OpenCheckout:
         """Make a pledge and open its checkout."""
         container = self.container
-        with container.database.reading() as session:
+        with container.database.read_only() as session:
             campaign = find_campaign(session, "default")
         wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
         key = key or str(uuid.uuid4())
@@ -51,7 +51,7 @@ class Shop:
 
     def session_of(self, opened: OpenCheckout) -> str:
         """Return Stripe's name for the checkout of a pledge."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return session.get_one(Pledge, opened.id).gateway_reference
 
     def keep(self, *events: StripeJson) -> int:
@@ -75,7 +75,7 @@ class Shop:
         """Apply all there is, and turn the clock on to when what waits is tried again."""
         for _ in range(12):
             self.work()
-            with self.container.database.reading() as session:
+            with self.container.database.read_only() as session:
                 waiting = session.scalar(
                     select(GatewayEvent.retry_at)
                     .where(GatewayEvent.status.in_(("received", "waiting")))
@@ -88,7 +88,7 @@ class Shop:
 
     def books(self, pledge_id: uuid.UUID) -> dict[str, Any]:
         """Return all that the ledger and a pledge say."""
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             return books(session, pledge_id)
 
 

@@ -43,7 +43,7 @@ def give(shop: Shop, stripe: FakeStripe) -> Callable[[Frequency], None]:
 
 def entries(container: Container) -> list[tuple[int, int, int, str]]:
     """Return the gross, the fee, the net and the currency of each entry."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         kept = session.scalars(select(BalanceEntry)).all()
     return [(entry.gross_minor, entry.fee_minor, entry.net_minor, entry.currency) for entry in kept]
 
@@ -65,7 +65,7 @@ def test_the_fee_of_a_payment_is_written_down_once(
     assert fetch_balances(container, GO_ON) == {"fetched": 0}
     assert lookups(stripe) == asked
     assert entries(container) == [(1000, 59, 941, "USD")]
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         [total] = count_balances(session)
     assert (total.gross, total.fees, total.net) == (1000, 59, 941)
 

@@ -148,6 +148,6 @@ def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(shop: Shop, s
         shop.work()
     shop.work_until_nothing_waits()
     assert shop.books(pledge) == expected
-    with shop.container.database.reading() as session:
+    with shop.container.database.read_only() as session:
         standing = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()
         assert set(standing) == {EventStatus.APPLIED, EventStatus.IGNORED}

@@ -51,7 +51,7 @@ def given(shop: Shop, frequency: Frequency) -> uuid.UUID:
 
 
 def payment_of(container: Container, pledge: uuid.UUID) -> uuid.UUID:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Payment.id).where(Payment.pledge_id == pledge)).one()
 
 
@@ -80,7 +80,7 @@ def start(container: Container, _: Any) -> None:
 
 
 def every_checkout_can_be_paid(shop: Shop, _: Any) -> None:
-    with shop.container.database.reading() as session:
+    with shop.container.database.read_only() as session:
         pledges = session.scalars(select(Pledge).where(Pledge.status == PledgeStatus.PENDING)).all()
     for pledge in pledges:
         assert pledge.checkout_url == shop.stripe.get(pledge.gateway_reference)["url"]
@@ -88,7 +88,7 @@ def every_checkout_can_be_paid(shop: Shop, _: Any) -> None:
     sessions = shop.stripe.account.all("checkout.session")
     assert len({one["client_reference_id"] for one in sessions}) == len(sessions)
     mend(shop)
-    with shop.container.database.reading() as session:
+    with shop.container.database.read_only() as session:
         statuses = session.scalars(select(Pledge.status)).all()
     assert set(statuses) == {PledgeStatus.COMPLETED}
     assert len(statuses) == len(sessions)
@@ -113,7 +113,7 @@ def apply(container: Container, _: uuid.UUID) -> None:
 def is_active(shop: Shop, pledge: uuid.UUID) -> None:
     assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.ACTIVE
     of = Payment.id == payment_of(shop.container, pledge)
-    with shop.container.database.reading() as session:
+    with shop.container.database.read_only() as session:
         assert session.scalars(select(Payment.status).where(of)).one() == PaymentStatus.PARTIALLY_REFUNDED
 
 
@@ -135,7 +135,7 @@ def takes_more_on_both_sides(shop: Shop, pledge: uuid.UUID) -> None:
     said = shop.books(pledge)["pledge"]
     [item] = shop.stripe.get(said["subscription_reference"])["items"]["data"]
     assert item["price"]["unit_amount"] == said["amount_minor"] == 900
-    with shop.container.database.reading() as session:
+    with shop.container.database.read_only() as session:
         assert session.get_one(Pledge, pledge).wanted_minor is None
 
 
@@ -153,7 +153,7 @@ def send_back(container: Container, pledge: uuid.UUID) -> None:
 
 def went_back_once(shop: Shop, pledge: uuid.UUID) -> None:
     of = Refund.payment_id == payment_of(shop.container, pledge)
-    with shop.container.database.reading() as session:
+    with shop.container.database.read_only() as session:
         refund = session.scalars(select(Refund).where(of)).one()
     assert (refund.status, refund.amount_minor) == (RefundStatus.SUCCEEDED, 200)
 
@@ -173,7 +173,7 @@ DEEDS = {
 
 def both_sides_agree(shop: Shop, stripe: FakeStripe) -> None:
     charges = [one for one in stripe.account.all("charge") if one["status"] == "succeeded"]
-    with shop.container.database.reading() as session:
+    with shop.container.database.read_only() as session:
         paid = session.scalars(select(Payment.amount_minor).where(Payment.status != PaymentStatus.FAILED)).all()
         back = session.scalars(select(Refund.amount_minor)).all()
     assert sorted(paid) == sorted(charge["amount"] for charge in charges)

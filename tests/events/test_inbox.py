@@ -46,7 +46,7 @@ def keep(
 
 
 def ids(container: Container) -> dict[str, uuid.UUID]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.id)).all())
 
 
@@ -74,7 +74,7 @@ def test_old_payloads_that_another_worker_holds_are_skipped_and_not_waited_for(c
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
             assert forget_payloads(other, now=container.clock()) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         left = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None))
         assert session.scalars(left).all() == ["evt_held"]
 
@@ -101,7 +101,7 @@ def test_abandoned_pledges_that_another_worker_holds_are_skipped_and_not_waited_
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
             assert expire_abandoned_pledges(other, now=container.clock()) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         pending = session.scalars(select(Pledge.id).where(Pledge.status == PledgeStatus.PENDING)).all()
     assert pending == [held.id]
 

@@ -35,7 +35,7 @@ def given(shop: Shop, frequency: Frequency = Frequency.ONCE) -> uuid.UUID:
 
 
 def the_payment(container: Container) -> Payment:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Payment)).one()
 
 
@@ -120,7 +120,7 @@ def test_staff_end_a_pledge_once_and_its_reader_is_told(
     shop.keep(*stripe.events)
     assert "parked" not in shop.work()
     assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.CANCELLED
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         said = session.scalars(select(AuditEntry.action).where(AuditEntry.action == "cancel_pledge")).all()
     assert len(said) == 2
 
@@ -159,6 +159,6 @@ def test_an_erased_reader_is_in_no_event_any_more(container: Container, shop: Sh
     with container.database.transaction() as session:
         assert session.scalars(select(GatewayEvent.payload).where(GatewayEvent.pledge_id.is_not(None))).all()
         erase_supporter(session, READER, now=container.clock())
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         kept = session.scalars(select(GatewayEvent.payload).where(GatewayEvent.payload.is_not(None))).all()
     assert not [payload for payload in kept if READER in payload]

@@ -36,13 +36,13 @@ def compared(container: Container, until: datetime.datetime) -> None:
 
 
 def cursor(container: Container) -> datetime.datetime | None:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalar(select(Reconciliation.reconciled_until))
 
 
 def sources(container: Container) -> dict[str, str]:
     """Return by which way each event reached us."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.source)).all())
 
 
@@ -69,7 +69,7 @@ def test_one_comparison_is_due_each_night_at_three_utc(
     container: Container, last: datetime.datetime, now: datetime.datetime, due: bool
 ) -> None:
     compared(container, last)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert is_due(session, "stripe", now=now) == due
         assert is_due(session, "another", now=now)
 
@@ -145,7 +145,7 @@ def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(
         before.keep(event)
         done = rotate_keys(between.container.database.transaction, clock=container.clock)
         assert (done.rotated, done.unreadable) == (1, ())
-        with after.container.database.reading() as session:
+        with after.container.database.read_only() as session:
             assert event["id"] in session.scalars(select(GatewayEvent.payload)).one()
         assert after.work() == {"applied": 1}
         assert rotate_keys(between.container.database.transaction, clock=container.clock).rotated == 0
@@ -155,5 +155,5 @@ def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(
 
 
 def _pledge_of(container: Container, event: dict[str, Any]) -> Any:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(GatewayEvent.pledge_id).where(GatewayEvent.reference == event["id"])).one()

@@ -27,13 +27,13 @@ READER = "ada@news.example"
 
 def notices(container: Container, kind: NoticeKind) -> list[Notice]:
     """Return the notices of a kind, the oldest first."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return list(session.scalars(select(Notice).where(Notice.kind == kind).order_by(Notice.id)))
 
 
 def mails(container: Container) -> list[str]:
     """Return what the mails that left say, the oldest first."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         kept = session.scalars(select(OutboxMail.message).order_by(OutboxMail.id)).all()
     parsed = [message_from_string(mail, policy=modern) for mail in kept]
     assert {mail["To"].addresses[0].addr_spec for mail in parsed} <= {READER}
@@ -63,7 +63,7 @@ def test_a_payment_has_one_receipt_whether_its_reader_is_known_before_or_after_i
         shop.keep(of_kind(shop.stripe.events, kind))
         shop.work()
     [receipt] = notices(container, NoticeKind.RECEIPT)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert receipt.payment_id == session.scalars(select(Payment.id)).one()
     shop.keep(*shop.stripe.events)
     shop.work_until_nothing_waits()
@@ -78,7 +78,7 @@ def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(
     shop.stripe.retry_successfully(subscription)
     shop.stripe.renew(subscription)
     shop.work_until_nothing_waits()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         rows = session.execute(select(Payment.id, Payment.status)).all()
     assert sorted(status.value for _, status in rows) == ["failed", "succeeded", "succeeded", "succeeded"]
     came = {payment_id for payment_id, status in rows if status != PaymentStatus.FAILED}

@@ -55,7 +55,7 @@ def told(shop: Shop, stripe: FakeStripe) -> list[StripeJson]:
 
 
 def id_of(container: Container, event: StripeJson) -> uuid.UUID:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(GatewayEvent.id).where(GatewayEvent.reference == event["id"])).one()
 
 
@@ -66,7 +66,7 @@ def park(container: Container, event: StripeJson) -> None:
 
 
 def audited(container: Container) -> list[str]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return list(session.scalars(select(AuditEntry.action)))
 
 
@@ -138,7 +138,7 @@ def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
     first, *rest = result.stdout.splitlines()
     assert first == "Stripe tells of 2 events, of which no webhook told us 1."
     assert rest == ["       2  applied"]
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         pledge = session.scalars(select(GatewayEvent.pledge_id)).first()
     assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
     assert run("reconcile").stdout == "Stripe tells of 2 events, of which no webhook told us 0.\n"

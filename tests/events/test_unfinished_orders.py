@@ -65,7 +65,7 @@ def test_running_request_is_left_alone_and_crashed_one_is_finished_for_a_day(
     container.clock.now += age
     assert finish(container) == ({"checkouts": 1} if is_finished else {})
     assert sessions(stripe) == int(is_finished)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert (session.get_one(Pledge, pledge).checkout_url is not None) == is_finished
 
 
@@ -114,7 +114,7 @@ def test_wished_end_and_amount_are_finished_once(
     want(container, cancel_requested_at=container.clock())
     assert finish(container) == {"cancellations": 1}
     assert finish(container) == {}
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         pledge = session.get_one(Pledge, running)
     assert (pledge.amount_minor, pledge.status) == (900, PledgeStatus.CANCELLED)
     assert stripe.get(pledge.subscription_reference)["status"] == "canceled"

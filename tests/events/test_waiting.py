@@ -57,7 +57,7 @@ def paid(shop: Shop, stripe: FakeStripe) -> StripeJson:
 
 
 def event_of(container: Container) -> GatewayEvent:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(GatewayEvent)).one()
 
 
@@ -95,7 +95,7 @@ def test_what_waits_is_applied_once_what_it_stands_on_came(
     assert shop.work() == {"waiting": 1}
     shop.keep(*stripe.events)
     shop.work_until_nothing_waits()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert set(session.scalars(select(GatewayEvent.status))) <= {EventStatus.APPLIED, EventStatus.IGNORED}
         assert session.scalars(select(Payment.status)).one() == "refunded"
 
@@ -134,7 +134,7 @@ def test_what_a_fault_parked_is_made_good_by_one_command(
     assert (result.exit_code, result.stdout) == (0, f"{paid['id']} is applied.\n")
     assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.ACTIVE
     assert count(container, Payment) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry))
     assert (entry.action, entry.details) == ("apply_event", {"event": str(event.id)})
     assert (event_of(container).attempts, event_of(container).reason) == (0, None)
@@ -157,7 +157,7 @@ def test_one_event_that_cannot_be_applied_keeps_no_other_from_it(
     last = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]
     shop.keep(last)
     assert shop.work() == {"waiting": 1, "applied": 1}
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         found = dict(session.execute(select(GatewayEvent.reference, GatewayEvent.status)).all())
     assert found == {refunded_too_early["id"]: EventStatus.WAITING, last["id"]: EventStatus.APPLIED}
 

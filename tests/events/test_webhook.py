@@ -54,7 +54,7 @@ def test_an_event_is_stored_and_then_applied(
     assert count(container, Payment) == 0
     assert apply_gateway_events(container, GO_ON) == {"applied": 1}
     assert count(container, Payment) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         event = session.scalars(select(GatewayEvent)).one()
     assert (event.status, event.source, event.kind) == (EventStatus.APPLIED, "webhook", paid["type"])
     assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.COMPLETED
@@ -67,7 +67,7 @@ def test_what_an_event_says_lies_encrypted(
     with container.database.engine.connect() as connection:
         lying = bytes(connection.execute(text("SELECT payload FROM gateway_events")).scalar_one())
     assert paid["id"].encode() not in lying
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert paid["id"] in session.scalars(select(GatewayEvent.payload)).one()
 
 

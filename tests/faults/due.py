@@ -34,7 +34,7 @@ def addresses(count: int) -> set[str]:
 def fill(container: Container, count: int, *, slug: str = "default", first: int = 0) -> list[uuid.UUID]:
     """Store reminders of so many readers, each due by now, the first the longest; return their ids."""
     keyring, now = container.database.keyring, utc_now()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         campaign_id = session.scalars(select(Campaign.id).where(Campaign.slug == slug)).one()
     people = {new_id(): address(number) for number in range(first, first + count)}
     ids = [new_id() for _ in people]
@@ -44,7 +44,7 @@ def fill(container: Container, count: int, *, slug: str = "default", first: int 
         with cursor.copy(SUPPORTERS) as copy:
             for person, email in people.items():
                 closed = keyring.encrypt(email.encode(), context=EMAIL.context.encode())
-                copy.write_row((person, closed, keyring.fingerprint(email), now - MONTH))
+                copy.write_row((person, closed, keyring.lookup_hash(email), now - MONTH))
         with cursor.copy(REMINDERS) as copy:
             for late, (reminder_id, person) in enumerate(
                 zip(reversed(ids), reversed(people), strict=True), start=1
@@ -62,7 +62,7 @@ def fill(container: Container, count: int, *, slug: str = "default", first: int 
 
 def standing(container: Container) -> dict[str, int]:
     """Return how many reminders stand where."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
 
@@ -70,7 +70,7 @@ def standing(container: Container) -> dict[str, int]:
 def is_quiet(container: Container) -> bool:
     """Whether nothing is due, and nothing in anybody's hands."""
     due = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= utc_now()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         query = select(Reminder.id).where(or_(Reminder.status == ReminderStatus.SENDING, and_(*due)))
         return session.scalar(query.limit(1)) is None
 

@@ -31,19 +31,19 @@ class Office:
         self.seconds = 0.0
         self.going_on = asyncio.Event()
         self.going_on.set()
-        self._door: asyncio.Server | None = None
+        self._transaction: asyncio.Server | None = None
         self._callers: set[asyncio.BaseTransport] = set()
 
     async def do_open(self) -> None:
         """Listen, as at first."""
         loop = asyncio.get_running_loop()
-        self._door = await loop.create_server(self._meet, "127.0.0.1", self.port, backlog=512)
+        self._transaction = await loop.create_server(self._meet, "127.0.0.1", self.port, backlog=512)
 
     async def do_close(self) -> None:
         """Go away: the port refuses, and whoever is connected is cut off."""
-        if self._door is not None:
-            self._door.close()
-            self._door = None
+        if self._transaction is not None:
+            self._transaction.close()
+            self._transaction = None
         for caller in list(self._callers):
             caller.abort()
 

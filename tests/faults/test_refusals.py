@@ -27,7 +27,7 @@ def tried_before(container: Container, reminder_id: object, attempts: int) -> No
 
 
 def find(container: Container, reminder_id: object) -> tuple[Reminder, Delivery]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.get_one(Reminder, reminder_id), session.get_one(Delivery, (reminder_id, 1))
 
 
@@ -66,7 +66,7 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
     # Only who was taken without our hearing of it has it twice, and both are one and the same mail.
     assert {to for to, copies in report.copies.items() if copies > 1} == {address(TAKEN)}
     assert len(set(report.ids_for(address(TAKEN)))) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         dead = [number for number in range(COUNT) if suppressions_of(session, address(number))]
         assert dead == [UNKNOWN]
         [row] = suppressions_of(session, address(UNKNOWN))
@@ -85,7 +85,7 @@ def test_a_server_that_refuses_our_login_stops_the_run_and_costs_no_reminder_an_
         assert "535" in workers.log
         assert "password@" not in workers.log
     assert sink.connections == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(func.sum(Reminder.attempts))) == 0
         assert session.scalar(select(func.count()).select_from(Delivery)) == 0
     # Somebody mends it and starts the worker anew.

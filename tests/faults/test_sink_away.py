@@ -48,7 +48,7 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
     assert set(report.copies) == addresses(SCALE.away)
     assert knocks <= WORKERS * (3 + seconds_away / 10)
     assert report.extras <= WORKERS
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         again = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.attempts > 1))
     # Only what was in somebody's hands when the line was cut has cost an attempt.
     assert again <= WORKERS

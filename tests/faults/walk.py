@@ -112,7 +112,7 @@ class Walk(Readers):
 
     @invariant()
     def look_around(self) -> None:
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
         self.standing = Counter(dict(rows))
 
@@ -183,7 +183,7 @@ class Walk(Readers):
         return next(worker for worker in order if can(worker) and not worker.is_frozen)
 
     def next_due(self) -> datetime.datetime:
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             due = session.scalar(select(func.min(Reminder.due_at)).where(Reminder.status == SCHEDULED))
         return max(self.clock(), due or self.clock())
 
@@ -198,7 +198,7 @@ class Walk(Readers):
         self.look_for_the_forgotten()
 
     def look_for_the_forgotten(self) -> None:
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             kept = set(session.scalars(select(Reminder.id)))
         for who, wish in list(self.wishes.items()):
             if wish.reminder_id not in kept:
@@ -206,7 +206,7 @@ class Walk(Readers):
                 del self.wishes[who]
 
     def check_the_histories(self) -> None:
-        with self.container.database.reading() as session:
+        with self.container.database.read_only() as session:
             stands = dict(session.execute(select(Reminder.id, Reminder.status)).all())
             last: dict[uuid.UUID, ReminderStatus] = {}
             for move in session.scalars(select(ReminderMove).order_by(ReminderMove.id)):

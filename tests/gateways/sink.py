@@ -70,20 +70,20 @@ class Sink:
                 sink.connections += 1
                 return _Clerk(sink, self.handler, hostname="sink.test", **sink._options)
 
-        self._door = Door(self, hostname="127.0.0.1", port=self.port, ssl_context=implicit_tls)
+        self._transaction = Door(self, hostname="127.0.0.1", port=self.port, ssl_context=implicit_tls)
 
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}?tls=none"
 
     def __enter__(self) -> "Sink":
-        self._door.start()
+        self._transaction.start()
         # The controller knocks once by itself to see whether it is up.
         self.connections = 0
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._door.stop()
+        self._transaction.stop()
 
     def _check(self, _server: SMTP, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         given = (data.login.decode(), data.password.decode())

@@ -22,7 +22,7 @@ def test_a_mail_is_kept_once_however_often_it_is_sent(container: Container) -> N
         assert send(mailer) == "250 kept in the outbox"
     send(mailer, message_id="<other@desk.test>")
     mailer.close()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         kept = session.scalars(select(OutboxMail.message_id).order_by(OutboxMail.id)).all()
     assert kept == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
 
@@ -31,7 +31,7 @@ def test_a_mail_that_may_not_leave_after_all_is_not_kept(container: Container) -
     mailer = outbox(container)
     with pytest.raises(MailWithheld):
         mailer.send(mailer.write(letter()), may_leave=lambda: False)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(OutboxMail)).all() == []
 
 
@@ -39,5 +39,5 @@ def test_what_is_kept_is_the_whole_mail_as_it_would_leave(container: Container) 
     mailer = outbox(container)
     mail = mailer.write(letter(to="jürgen@news.example", lang="ru"))
     mailer.send(mail)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(OutboxMail.message)).one().encode() == mail.content

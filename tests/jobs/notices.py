@@ -102,13 +102,13 @@ def run(container: Container, post: Post | None = None) -> Mapping[str, int]:
 
 def find(container: Container, notice_id: uuid.UUID) -> Notice:
     """Return a notice as it stands."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.get_one(Notice, notice_id)
 
 
 def standing(container: Container) -> dict[str, int]:
     """Return how many notices stand where."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status))
         return {status.value: count for status, count in rows}
 

@@ -83,13 +83,13 @@ def told_to_stop() -> threading.Event:
 
 def find(container: Container, reminder_id: object) -> Reminder:
     """Return a reminder as it stands."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.get_one(Reminder, reminder_id)
 
 
 def history(container: Container, reminder_id: object) -> list[tuple[str, str]]:
     """Return every move of a reminder as (event, where it stood then)."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         moves = session.scalars(
             select(ReminderMove).where(ReminderMove.reminder_id == reminder_id).order_by(ReminderMove.id)
         )
@@ -105,7 +105,7 @@ def run(container: Container, post: Post | None = None) -> Mapping[str, int]:
 
 def standing(container: Container) -> dict[str, int]:
     """Return how many reminders stand where."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
 

@@ -83,7 +83,7 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
     # In Auckland it is noon on the 14th.
     change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
     announce_renewals(container, GO_ON)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         notice = session.scalars(select(Notice)).one()
     assert (notice.falls_on, notice.about) == (datetime.date(2026, 12, 14), f"{pledge_id}:2026-12-14")
     # Fifteen days before at nine o'clock in Auckland.
@@ -93,7 +93,7 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
 def test_a_renewal_whose_morning_is_over_is_due_at_once(container: Container) -> None:
     annual(container, days=5)
     announce_renewals(container, GO_ON)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(Notice.due_at)).one() == container.clock()
 
 

@@ -197,7 +197,7 @@ def test_two_sweeps_at_once_return_each_reminder_once(container: Container, cloc
         returned = [pool.submit(give_back_lost, container) for _ in range(2)]
     some = [done.result() for done in returned] + [give_back_lost(container)]
     assert sum(counts.get("handed_back", 0) for counts in some) == 30
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(text("SELECT count(*) FROM reminder_moves WHERE event = 'lose_lease'")) == 30
 
 
@@ -213,6 +213,6 @@ def test_the_same_claims_work_on_sqlite(sqlite_container: Container, clock: Cloc
         begin(sqlite_container, one)
         answer(sqlite_container, one, DeliveryOutcome.ACCEPTED)
     assert settle_all(sqlite_container, *claimed) == {"sent": 6}
-    with sqlite_container.database.reading() as session:
+    with sqlite_container.database.read_only() as session:
         sent = select(func.count()).select_from(Reminder).where(Reminder.status == ReminderStatus.SENT)
         assert session.scalar(sent) == 6

@@ -65,7 +65,7 @@ def test_no_mail_leaves_before_its_beginning_is_committed(container: Container, 
 def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
     """Return what is on record of each mail that was begun, as any other session reads it."""
     column = Delivery.outcome if kind == "reminder" else Notice.outcome
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return sorted(session.scalars(select(column).where(column.is_not(None))))
 
 

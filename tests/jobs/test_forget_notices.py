@@ -17,7 +17,7 @@ GO_ON = threading.Event()
 
 
 def kept(container: Container) -> set:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return set(session.scalars(select(Notice.id)))
 
 
@@ -48,5 +48,5 @@ def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(container: C
     clock.advance(hours=1)
     assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 1}
     assert kept(container) == set()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(SignIn.id)).all() == []

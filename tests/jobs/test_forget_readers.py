@@ -34,7 +34,7 @@ def any_container(request: pytest.FixtureRequest) -> Container:
 
 def left(container: Container) -> tuple[int, int, int]:
     """Return how many people, reminders and moves there are."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return how_many(session, Supporter), how_many(session, Reminder), how_many(session, ReminderMove)
 
 
@@ -90,7 +90,7 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock)
     # The worker was away when it was due, so that the mail leaves late.
     clock.advance(days=100)
     run(container)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         token = reminder_token(container.database.keyring, session.get_one(Reminder, reminder_id))
     clock.advance(days=366)
     forget_readers(container, GO_ON)
@@ -99,7 +99,7 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock)
     set_all(container, status=ReminderStatus.SENT, sent_at=clock())
     clock.advance(days=440)
     forget_readers(container, GO_ON)
-    with container.database.reading() as session, pytest.raises(ReminderNotFound):
+    with container.database.read_only() as session, pytest.raises(ReminderNotFound):
         find_reminder(session, token, now=clock())
 
 
@@ -108,7 +108,7 @@ def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) ->
     over(any_container)
     forget_readers(any_container, GO_ON)
     assert left(any_container) == (1, 0, 0)
-    with any_container.database.reading() as session:
+    with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 
@@ -119,7 +119,7 @@ def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Co
     for days, kept in ((29, 1), (2, 0)):
         clock.advance(days=days)
         forget_readers(any_container, GO_ON)
-        with any_container.database.reading() as session:
+        with any_container.database.read_only() as session:
             assert how_many(session, OutboxMail) == kept
     assert left(any_container)[:2] == (1, 1)
 

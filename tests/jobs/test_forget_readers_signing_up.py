@@ -111,7 +111,7 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
 
 
 def standing_at(container: Container, slug: str) -> ReminderStatus | None:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert how_many(session, Supporter) == 1
         campaign_id = find_campaign(session, slug).id
         return session.scalar(select(Reminder.status).where(Reminder.campaign_id == campaign_id))

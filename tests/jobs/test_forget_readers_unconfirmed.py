@@ -131,7 +131,7 @@ def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: Clo
     clock.now += WEEK
     forget_readers(any_container, GO_ON)
     assert left(any_container) == (1, 0, 0)
-    with any_container.database.reading() as session:
+    with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 

@@ -31,7 +31,7 @@ GO_ON = threading.Event()
 
 
 def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         campaign = find_campaign(session, "default")
     wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
     opened = open_checkout(
@@ -43,12 +43,12 @@ def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) 
         clock=container.clock,
         links=container.urls,
     )
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.get_one(Pledge, opened.id)
 
 
 def status(container: Container, pledge: Pledge) -> PledgeStatus:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.get_one(Pledge, pledge.id).status
 
 
@@ -60,7 +60,7 @@ def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Con
     clock.advance(seconds=1)
     expire_pledges(container, GO_ON)
     assert status(container, pledge) == PledgeStatus.EXPIRED
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         moves = session.scalars(select(PledgeMove.event).order_by(PledgeMove.id)).all()
     assert moves == ["made", "expire"]
 
@@ -114,12 +114,12 @@ def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Containe
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: expire_pledges(container, GO_ON), range(2)))
     assert expired(container) == 250
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(text("SELECT count(*) FROM pledge_moves WHERE event = 'expire'")) == 250
 
 
 def expired(container: Container) -> int | None:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalar(
             select(func.count()).select_from(Pledge).where(Pledge.status == PledgeStatus.EXPIRED)
         )
@@ -132,7 +132,7 @@ def test_a_key_is_remembered_for_a_week(container: Container, clock: Clock) -> N
     assert make(container, "key-00000001").id == first.id
     clock.advance(seconds=1)
     forget_idempotency_keys(container, GO_ON)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
         assert session.get(Pledge, first.id) is not None
 
@@ -150,7 +150,7 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
             list(pool.map(start_and_beat, workers))
     clock.advance(minutes=1)
     beat(workers[0], GO_ON)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert last_beat(session) == clock()
         beats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
     assert beats.keys() == {worker.worker_id.hex for worker in workers}
@@ -161,7 +161,7 @@ def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock
     for _ in range(2):
         clock.advance(minutes=1)
         beat(sqlite_container, GO_ON)
-    with sqlite_container.database.reading() as session:
+    with sqlite_container.database.read_only() as session:
         assert last_beat(session) == clock()
 
 
@@ -169,7 +169,7 @@ def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_container: Container) 
     for _ in range(2):
         with sqlite_container.database.transaction() as session:
             count_mails(session, sent=2, failed=1)
-    with sqlite_container.database.reading() as session:
+    with sqlite_container.database.read_only() as session:
         assert (tallies(session)["sent"], tallies(session)["failed"]) == (4, 2)
 
 

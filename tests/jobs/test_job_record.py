@@ -42,7 +42,7 @@ def job(run, name: str = "some_job") -> Job:
 
 def runs(container: Container) -> list[JobRun]:
     """Return every run, the latest first."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return list(latest_runs(session, limit=1000))
 
 
@@ -178,7 +178,7 @@ def show_life(container: Container, worker: uuid.UUID) -> None:
 
 
 def workers_known(container: Container) -> set[str]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return set(session.scalars(select(Heartbeat.process)))
 
 

@@ -106,7 +106,7 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
         refuse_notice(session, held, reason="could not be written", now=clock())
     notice = find(container, notice_id)
     assert (notice.status, notice.reason, notice.ended_at) == ("failed", "could not be written", clock())
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert tallies(session)["failed"] == 1
 
 

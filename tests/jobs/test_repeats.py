@@ -91,5 +91,5 @@ def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: C
 
     assert run(container, Post(refuse_one)) == {"sent": 4, "failed": 1, "postponed": 0}
     assert standing(container) == {"sent": 4, "failed": 1}
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert {name: count for name, count in tallies(session).items() if count} == {"sent": 4, "failed": 1}

@@ -100,12 +100,12 @@ def test_no_job_begins_once_the_worker_was_told_to_stop(container: Container) ->
 
 def recorded(container: Container) -> set[str]:
     """Return the jobs that have a run on record."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return set(session.scalars(select(JobRun.job)))
 
 
 def beats(container: Container) -> list[str]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return list(session.scalars(select(Heartbeat.process)))
 
 
@@ -120,6 +120,6 @@ def test_a_real_worker_runs_every_job_as_soon_as_it_starts(container: Container,
                 what=f"a heartbeat and a run of every job, see {tmp_path / 'log'}",
             )
     assert recorded(container) == expected
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         failed = session.scalars(select(JobRun.job).where(JobRun.outcome != JobOutcome.DONE)).all()
     assert failed == []

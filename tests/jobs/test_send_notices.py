@@ -39,7 +39,7 @@ def test_a_notice_leaves_once(container: Container) -> None:
     notice = find(container, notice_id)
     assert (notice.status, notice.outcome, notice.attempts) == ("sent", "accepted", 1)
     assert (notice.leased_by, notice.leased_until, notice.reply) == (None, None, "250 OK")
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert tallies(session)["sent"] == 1
 
 
@@ -48,7 +48,7 @@ def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
         put(sqlite_container, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
     put(sqlite_container, NoticeKind.SIGN_IN)
     assert run(sqlite_container)["sent"] == 46
-    with sqlite_container.database.reading() as session:
+    with sqlite_container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(OutboxMail)) == 46
 
 
@@ -136,7 +136,7 @@ def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
     post = Post()
     run(container, post)
     assert post.letters == []
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Notice)) == 0
         assert session.scalar(select(func.count()).select_from(SignIn)) == 0
 

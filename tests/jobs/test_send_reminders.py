@@ -41,7 +41,7 @@ def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, cl
     clock.advance(days=32)
     run(sqlite_container)
     assert standing(sqlite_container) == {"sent": 25}
-    with sqlite_container.database.reading() as session:
+    with sqlite_container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(OutboxMail)) == 25
 
 
@@ -197,7 +197,7 @@ def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Contai
     ask(container, READER, lang="de-AT")
     clock.advance(days=32)
     run(container)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         mail = session.scalars(select(OutboxMail.message)).one()
     assert "Subject: Erinnerung von The Harbour Lantern" in mail
     assert "Content-Language: de-AT" in mail

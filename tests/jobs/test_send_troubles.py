@@ -174,7 +174,7 @@ def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(container: C
         assert reminder.reason.startswith("could not be written: ")
         assert "news.example" not in reminder.reason
         assert history(container, reminder_id)[-1] == ("fail", "failed")
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         headers = [message.partition("\n\n")[0] for message in session.scalars(select(OutboxMail.message))]
     assert len(headers) == 46
     # A name stands at the beginning of a line; the letters alone can also come up in a token.
@@ -204,7 +204,7 @@ def test_a_mail_that_cannot_be_made_is_counted_once_as_failed_and_as_nothing_els
     assert {name: count for name, count in counts.items() if count} == {"sent": 2, "failed": 1}
     assert find(container, asked[bad]).status == ReminderStatus.FAILED
     assert history(container, asked[bad])[-1] == ("fail", "failed")
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert {name: count for name, count in tallies(session).items() if count} == {"sent": 2, "failed": 1}
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.vocabulary import NoticeKind
-from service.db.keyring import digest
+from service.db.keyring import sha256
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
 from service.desk import Container
@@ -25,9 +25,9 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     [letter] = post.letters
     token = letter.page_url.removeprefix("http://desk.test/me/enter/")
     assert len(token) == 43
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         wish = session.scalars(select(SignIn)).one()
-    assert wish.link_hash == digest(token)
+    assert wish.link_hash == sha256(token)
     assert wish.link_ends_at == clock() + datetime.timedelta(minutes=15)
     assert token not in repr(letter)
 
@@ -49,8 +49,8 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
     run(container, Post(vanish_once))
     first, second = letters
     assert first.message_id != second.message_id
-    with container.database.reading() as session:
-        assert session.scalars(select(SignIn.link_hash)).one() == digest(second.page_url.rpartition("/")[2])
+    with container.database.read_only() as session:
+        assert session.scalars(select(SignIn.link_hash)).one() == sha256(second.page_url.rpartition("/")[2])
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_link_that_is_of_no_use_is_not_sent(
     clock.advance(minutes=minutes)
     run(container, Post())
     assert (find(container, notice_id).status, find(container, notice_id).reason) == ("skipped", reason)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(SignIn.link_hash)).one() is None
 
 

@@ -39,14 +39,14 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(container: Cont
         answers = list(pool.map(sign_up, range(40)))
     assert {status for status, _ in answers} == {201}
     assert len({str(body) for _, body in answers}) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert how_many(session, Supporter) == 1
         assert session.scalars(select(Reminder)).one().occurrence == 1
         assert how_many(session, ReminderMove) == 40
 
 
 def waiting_for_a_lock(container: Container) -> bool:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
@@ -94,7 +94,7 @@ def test_a_sign_up_beside_an_erasure_succeeds_either_way(
     session = erasing.__enter__()
     erase_supporter(session, "reader@news.example", now=container.clock())
     behind(container, lambda: erasing.__exit__(None, None, None), lambda: ask(container, "reader@news.example"))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert how_many(session, Supporter) == how_many(session, Reminder) == 1
 
 
@@ -113,5 +113,5 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder_on_sqlite(sqlit
             pool.map(lambda _: app.test_client().post("/v1/reminders", json=ASKED).status_code, range(40))
         )
     assert set(answers) == {201}
-    with sqlite_container.database.reading() as session:
+    with sqlite_container.database.read_only() as session:
         assert how_many(session, Reminder) == how_many(session, Supporter) == 1

@@ -43,7 +43,7 @@ def ask_for_many(container: Container, count: int) -> None:
 
 
 def count(container: Container, status: ReminderStatus) -> int:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalar(select(func.count()).select_from(Reminder).where(Reminder.status == status)) or 0
 
 
@@ -52,7 +52,7 @@ def all_sent(container: Container, expected: int) -> bool:
 
 
 def is_alive(container: Container) -> bool:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return last_beat(session) is not None
 
 
@@ -92,7 +92,7 @@ def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_r
             process.send_signal(number)
             assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
         assert sink.recipients == ["reader-0@news.example"]
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         reminders = session.scalars(select(Reminder).order_by(Reminder.id)).all()
     assert [(reminder.status.value, reminder.attempts) for reminder in reminders] == [
         ("sent", 1),
@@ -131,7 +131,7 @@ def test_the_web_process_sends_nothing_and_starts_no_scheduler(
                 [sys.executable, "-c", f"import urllib.request as u; u.urlopen('{base}/healthz')"], check=True
             )
     assert count(container, ReminderStatus.SCHEDULED) == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(Heartbeat.at)) is None
 
 

@@ -32,7 +32,7 @@ def ask_for(container: Container, count: int) -> None:
 
 def runs(container: Container, job: str = "send_reminders") -> list[JobRun]:
     """Return the runs of a job, the first first."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return list(session.scalars(select(JobRun).where(JobRun.job == job).order_by(JobRun.started_at)))
 
 
@@ -42,7 +42,7 @@ def is_sent(container: Container, count: int) -> bool:
 
 def workers(container: Container) -> set[uuid.UUID]:
     """Return the workers that ever showed that they live."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return {uuid.UUID(process) for process in session.scalars(select(Heartbeat.process))}
 
 
@@ -66,7 +66,7 @@ def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_st
         sent[run.worker] += run.counts.get("sent", 0)
     assert sum(sent.values()) == 250
     assert {by for by, count in sent.items() if count} == workers(container)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert tallies(session)["sent"] == 250
         ends = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
     assert {outcome for outcome, _ in ends} == {JobOutcome.DONE}
@@ -93,7 +93,7 @@ def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_a
             be_silent(container, dead, since=utc_now() - datetime.timedelta(seconds=91))
             # The living worker looks for the dead as well, and may just now hold the row; so ask until it is told.
             wait_until(lambda: is_noted(container, dead), what="the run to be noted as vanished")
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         vanished = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.VANISHED)).all()
         assert set(vanished) == {dead}
         assert session.scalars(select(JobRun).where(JobRun.outcome == JobOutcome.RUNNING)).all() == []

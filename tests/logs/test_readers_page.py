@@ -23,7 +23,7 @@ def link_in_mail(newsroom: Newsroom) -> str:
     found: list[str] = []
 
     def arrived() -> bool:
-        with newsroom.container.database.reading() as session:
+        with newsroom.container.database.read_only() as session:
             mails = [mail.message for mail in session.scalars(select(OutboxMail))]
         for mail in mails:
             plain = message_from_string(mail, policy=policy.default).get_body(("plain",))
@@ -44,7 +44,7 @@ def test_no_way_into_a_reader_s_page_reaches_a_log(newsroom: Newsroom) -> None:
     cookies = {"mainstay_reader": newsroom.keep(entered.cookies["mainstay_reader"])}
     newsroom.send("POST", f"/me/enter/{token}", 404)
     newsroom.send("GET", "/me", 200, cookies=cookies)
-    with newsroom.container.database.reading() as session:
+    with newsroom.container.database.read_only() as session:
         pledge = session.scalars(select(Pledge)).one()
         link = newsroom.keep(
             pledge_token(newsroom.container.database.keyring, pledge, now=newsroom.container.clock())

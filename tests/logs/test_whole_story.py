@@ -58,7 +58,7 @@ class Newsroom:
         """Wait until a question to the database is answered with yes."""
 
         def asked() -> bool:
-            with self.container.database.reading() as session:
+            with self.container.database.read_only() as session:
                 return bool(condition(session))
 
         wait_until(asked, what=f"{what}, see {self.log}")
@@ -99,7 +99,7 @@ def mail_to(newsroom: Newsroom, reader: str) -> str:
         )
 
     newsroom.wait_for("the mail", find)
-    with newsroom.container.database.reading() as session:
+    with newsroom.container.database.read_only() as session:
         return re.sub(r"=\r?\n", "", find(session))
 
 
@@ -154,7 +154,7 @@ def speak_no_http(newsroom: Newsroom, words: str) -> None:
 def lose_an_address(newsroom: Newsroom) -> None:
     """Store an address that opens with no key, and let the worker meet it."""
     newsroom.send("POST", "/v1/reminders", 201, json={"campaign": "default", "email": LOST})
-    theirs = f"decode('{newsroom.container.database.keyring.fingerprint(LOST).hex()}', 'hex')"
+    theirs = f"decode('{newsroom.container.database.keyring.lookup_hash(LOST).hex()}', 'hex')"
     newsroom.execute(f"UPDATE supporters SET email = decode('00', 'hex') WHERE email_hash = {theirs}")
     failed = select(Reminder.id).where(Reminder.status == ReminderStatus.FAILED)
     newsroom.wait_for("the worker to give up on it", lambda session: session.scalar(failed))

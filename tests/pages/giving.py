@@ -24,5 +24,5 @@ def give(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
 
 
 def the_pledge(container: Container) -> Pledge:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Pledge)).one()

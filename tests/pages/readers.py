@@ -48,20 +48,20 @@ def give(container: Container, client: FlaskClient, *, email: str | None = READE
 
 def link_of(container: Container, pledge_id: str) -> str:
     """Return the address of a pledge's own page, as its mails have it."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         found = session.get_one(Pledge, uuid.UUID(pledge_id))
         return f"/p/{pledge_token(container.database.keyring, found, now=container.clock())}"
 
 
 def stored(container: Container, pledge_id: str) -> Pledge:
     """Return the pledge as it is stored."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.get_one(Pledge, uuid.UUID(pledge_id))
 
 
 def the_payment(container: Container) -> uuid.UUID:
     """Return the id of the only payment there is."""
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Payment.id)).one()
 
 

@@ -34,7 +34,7 @@ def test_another_reader_s_pledge_and_receipt_are_not_found(container: Container,
     give(container, client)
     theirs = give(container, client, email="other@example.org")
     sign_in(container, client)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         payment = session.scalars(select(Payment.id).where(Payment.pledge_id == uuid.UUID(theirs))).one()
     for action in ("cancel", "amount"):
         page(client, f"/me/pledges/{theirs}/{action}", 404)

@@ -32,7 +32,7 @@ def test_a_pledge_is_ended_in_two_clicks(container: Container, client: FlaskClie
     after = stored(container, way.id)
     assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, container.clock())
     assert count(container, Reminder) == 0
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         ended = session.scalars(select(Notice).where(Notice.kind == NoticeKind.ENDED)).one()
         assert ended.about == way.id
 
@@ -40,7 +40,7 @@ def test_a_pledge_is_ended_in_two_clicks(container: Container, client: FlaskClie
 def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, way: Way) -> None:
     way.post("cancel", then="end")
     way.post("cancel", then="end")
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert len(session.scalars(select(Notice).where(Notice.kind == NoticeKind.ENDED)).all()) == 1
 
 
@@ -95,7 +95,7 @@ def test_the_amount_is_changed_as_it_was_typed(
     assert "The new amount is set." in words_in(page(client, answer.headers["Location"]))
     after = stored(container, way.id)
     assert (after.amount_minor, after.wanted_minor) == (minor, None)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(Payment.amount_minor)).all() == [200]
 
 

@@ -35,12 +35,12 @@ def press(client: FlaskClient, checkout: str, outcome: str, **typed: str) -> Tes
 
 
 def the_pledge(container: Container) -> Pledge:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return session.scalars(select(Pledge)).one()
 
 
 def payments(container: Container) -> list[PaymentStatus]:
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         return list(session.scalars(select(Payment.status).order_by(Payment.id)))
 
 
@@ -86,7 +86,7 @@ def test_paying_twice_counts_once_and_leads_to_the_same_thanks(container: Contai
 
 def test_an_address_makes_the_reader_known(container: Container, client: FlaskClient) -> None:
     press(client, open_checkout(client), "pay", email=" reader@EXAMPLE.org ")
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(Supporter)).one().email == "reader@example.org"
         assert session.scalars(select(Pledge)).one().supporter_id is not None
 

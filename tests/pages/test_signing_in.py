@@ -29,7 +29,7 @@ def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(
     assert known.text == unknown.text
     assert "example" not in known.headers["Location"]
     assert count(container, SignIn) == 2
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         notices = session.scalars(select(Notice).where(Notice.kind == NoticeKind.SIGN_IN)).all()
         assert {notice.supporter_id is None for notice in notices} == {False, True}
         assert len(notices) == 2
@@ -38,7 +38,7 @@ def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(
 
 def test_the_address_of_a_stranger_is_kept_nowhere(container: Container, client: FlaskClient) -> None:
     ask(client, STRANGER)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.execute(text("SELECT count(*) FROM supporters")).scalar() == 0
         rows = session.execute(text("SELECT row_to_json(s)::text FROM sign_ins s")).scalars().all()
         rows += session.execute(text("SELECT row_to_json(n)::text FROM notices n")).scalars().all()
@@ -98,7 +98,7 @@ def test_neither_link_nor_session_lies_in_the_database(container: Container, cli
     token = sign_in(container, client)
     cookie = client.get_cookie("mainstay_reader")
     assert cookie is not None
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         row = session.execute(text("SELECT row_to_json(s)::text FROM sign_ins s")).scalar_one()
     assert token not in row
     assert cookie.value not in row
@@ -200,7 +200,7 @@ def test_old_wishes_do_not_open_new_sessions(container: Container, client: Flask
     give(container, client)
     sign_in(container, client)
     clock.advance(hours=4)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         ended = session.scalars(select(SignIn.session_ends_at)).one()
     assert ended is not None
     assert ended - container.clock() < datetime.timedelta()

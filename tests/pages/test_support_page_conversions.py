@@ -20,7 +20,7 @@ def link(client: FlaskClient, container: Container) -> str:
     remind(client, frequency="monthly", amount=200)
     reminder = the_reminder(container)
     token = gift_token(container.database.keyring, reminder)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         campaign = session.merge(reminder, load=False).campaign
         return container.urls.gift_page(campaign, reminder.frequency, reminder.amount_minor, token)
 

@@ -185,6 +185,6 @@ def test_a_gateway_that_is_down_offers_to_try_again_or_to_be_reminded_of_the_sam
     assert chosen == {"frequency": "once", "amount": "1250", "currency": "EUR"}
     asked = client.post(reminder.action, data=reminder.fields | {"email": "reader@example.org", "months": "1"})
     assert asked.status_code == 303
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         kept = session.scalars(select(Reminder)).one()
     assert (kept.frequency, kept.amount_minor, kept.currency) == ("once", 1250, "EUR")

@@ -121,7 +121,7 @@ def test_the_answer_is_the_same_for_an_address_that_is_known(container: Containe
     first = ask(client, form, email="reader@example.org")
     second = ask(client, form, email="reader@example.org")
     assert first.headers["Location"] == second.headers["Location"]
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert len(session.scalars(select(Reminder)).all()) == 1
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from service.db.campaign import Campaign
 from service.domain.campaigns.terms import find_campaign
-from service.domain.ports import Door
+from service.domain.ports import TransactionFactory
 
 KEPT_SECONDS = 0.5
 
@@ -27,7 +27,7 @@ class Copy:
 class CampaignShelf:
     """Hands out campaigns by slug and reads each from the database at most every `KEPT_SECONDS`."""
 
-    def __init__(self, reading: Door, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, reading: TransactionFactory, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._reading = reading
         self._monotonic = monotonic
         self._copies: dict[str, Copy] = {}

@@ -23,7 +23,7 @@ from service.domain.pledges.checkout import order_for
 from service.domain.pledges.making import ABANDONED_AFTER, find_pledge
 from service.domain.pledges.new_amount import finish_amount
 from service.domain.pledges.refunding import finish_refund
-from service.domain.ports import Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
+from service.domain.ports import Clock, Gateway, GatewayRefused, GatewayUnavailable, TransactionFactory
 
 # A request that still runs has longer than any call to the gateway may take.
 LEFT_ALONE_FOR = datetime.timedelta(minutes=1)
@@ -42,7 +42,12 @@ class Unfinished:
 
 
 def finish_orders(
-    door: Door, gateway: Gateway, *, links: Links, clock: Clock, goes_on: Callable[[], bool] = lambda: True
+    transaction: TransactionFactory,
+    gateway: Gateway,
+    *,
+    links: Links,
+    clock: Clock,
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
     """Finish what is left of each kind of order; return how much of which.
 
@@ -50,7 +55,7 @@ def finish_orders(
     `put_off`.
     """
     counts: Counter[str] = Counter()
-    for order in _unfinished(door, gateway, links, clock):
+    for order in _unfinished(transaction, gateway, links, clock):
         if not goes_on():
             break
         try:
@@ -66,20 +71,20 @@ def finish_orders(
     return counts
 
 
-def _unfinished(door: Door, gateway: Gateway, links: Links, clock: Clock) -> list[Unfinished]:
+def _unfinished(transaction: TransactionFactory, gateway: Gateway, links: Links, clock: Clock) -> list[Unfinished]:
     def open_checkout(pledge_id: uuid.UUID) -> None:
-        _finish_checkout(door, gateway, pledge_id, links=links)
+        _finish_checkout(transaction, gateway, pledge_id, links=links)
 
     def end(pledge_id: uuid.UUID) -> None:
-        cancel_pledge(door, gateway, pledge_id, clock=clock)
+        cancel_pledge(transaction, gateway, pledge_id, clock=clock)
 
     def change(pledge_id: uuid.UUID) -> None:
-        finish_amount(door, gateway, pledge_id)
+        finish_amount(transaction, gateway, pledge_id)
 
     def send_back(refund_id: uuid.UUID) -> None:
-        finish_refund(door, gateway, refund_id, clock=clock)
+        finish_refund(transaction, gateway, refund_id, clock=clock)
 
-    with door() as session:
+    with transaction() as session:
         found = (
             ("checkouts", open_checkout, _checkouts(gateway.name, now=clock())),
             ("refunds", send_back, _refunds(gateway.name)),
@@ -126,12 +131,14 @@ def _recurring(gateway: str, wanted: ColumnElement[bool]) -> Select[uuid.UUID]:
     )
 
 
-def _finish_checkout(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, links: Links) -> None:
-    with door() as session:
+def _finish_checkout(
+    transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID, *, links: Links
+) -> None:
+    with transaction() as session:
         pledge = find_pledge(session, pledge_id)
         order = order_for(pledge, pledge.campaign, links)
     checkout = gateway.start_checkout(order)
-    with door() as session:
+    with transaction() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
         pledge.gateway_reference = pledge.gateway_reference or checkout.reference
         pledge.checkout_url = pledge.checkout_url or checkout.url

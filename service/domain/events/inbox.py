@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, defer
 from schemas.vocabulary import EventStatus
 from service.db.base import new_id
 from service.db.gateway_event import GatewayEvent
-from service.db.upsert import insert_unless_there
+from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import EventNotFound, IllegalMove
 from service.domain.pagination import Page, read_cursor, write_cursor
 from service.domain.ports import RawEvent
@@ -48,7 +48,7 @@ def keep_event(session: Session, gateway: str, raw: RawEvent, *, source: str, no
         "received_at": now,
         "retry_at": now,
     }
-    return insert_unless_there(session, GatewayEvent, row, unique=("gateway", "reference"))
+    return insert_on_conflict_do_nothing(session, GatewayEvent, row, unique=("gateway", "reference"))
 
 
 def take_events(session: Session, gateway: str, *, now: datetime.datetime, limit: int) -> list[uuid.UUID]:

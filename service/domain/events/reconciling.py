@@ -13,12 +13,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.db.gateway_event import Reconciliation
-from service.db.upsert import insert_into
+from service.db.upsert import dialect_insert
 from service.domain.events.finishing import finish_orders
 from service.domain.events.inbox import RECONCILER, keep_event
 from service.domain.events.working import apply_due_events
 from service.domain.links import Links
-from service.domain.ports import Clock, Door, EventSource, Gateway, RawEvent
+from service.domain.ports import Clock, EventSource, Gateway, RawEvent, TransactionFactory
 
 FIRST_LOOK_BACK = datetime.timedelta(days=30)
 # What happens at the gateway is not in its list at the same moment, and its clock is not ours.
@@ -54,7 +54,7 @@ def is_due(session: Session, gateway: str, *, now: datetime.datetime) -> bool:
 
 
 def reconcile(
-    door: Door,
+    transaction: TransactionFactory,
     gateway: Gateway,
     source: EventSource,
     *,
@@ -69,13 +69,13 @@ def reconcile(
         GatewayUnavailable: what was found so far is kept, and the next comparison begins where this one did.
     """
     began = clock()
-    with door() as session:
+    with transaction() as session:
         row = session.get(Reconciliation, source.name)
         # A first look back reaches as far as Stripe remembers.
         since = began - FIRST_LOOK_BACK if row is None else row.reconciled_until - OVERLAP
     seen = not_told = 0
     for some in _in_batches(source.events_since(since)):
-        with door() as session:
+        with transaction() as session:
             missing = [
                 raw for raw in some if keep_event(session, source.name, raw, source=RECONCILER, now=clock())
             ]
@@ -86,10 +86,10 @@ def reconcile(
         progress(seen)
         if not goes_on():
             return Report(seen=seen, not_told=not_told)
-    with door() as session:
+    with transaction() as session:
         _move_on(session, source.name, began)
-    events = apply_due_events(door, source, clock=clock, goes_on=goes_on)
-    mended = finish_orders(door, gateway, links=links, clock=clock, goes_on=goes_on)
+    events = apply_due_events(transaction, source, clock=clock, goes_on=goes_on)
+    mended = finish_orders(transaction, gateway, links=links, clock=clock, goes_on=goes_on)
     return Report(seen=seen, not_told=not_told, events=events, mended=mended)
 
 
@@ -100,7 +100,7 @@ def _in_batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:
 
 
 def _move_on(session: Session, gateway: str, until: datetime.datetime) -> None:
-    statement = insert_into(session, Reconciliation).values(gateway=gateway, reconciled_until=until)
+    statement = dialect_insert(session, Reconciliation).values(gateway=gateway, reconciled_until=until)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[Reconciliation.gateway],

@@ -16,12 +16,12 @@ from sqlalchemy.exc import OperationalError
 
 from schemas.vocabulary import EventStatus
 from service.db.gateway_event import GatewayEvent
-from service.db.keyring import CannotDecrypt
+from service.db.keyring import DecryptionError
 from service.db.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.events.applying import NotYet, apply_news
 from service.domain.events.inbox import TAKEN_FOR, find_event, hold_event, pause_after, reopen_event, take_events
-from service.domain.ports import Clock, Door, EventSource, GatewayUnavailable, UnreadableEvent
+from service.domain.ports import Clock, EventSource, GatewayUnavailable, TransactionFactory, UnreadableEvent
 from service.domain.ports.news import News
 
 EVENTS_AT_ONCE = 20
@@ -44,7 +44,11 @@ class Verdict:
 
 
 def apply_due_events(
-    door: Door, source: EventSource, *, clock: Clock, goes_on: Callable[[], bool] = lambda: True
+    transaction: TransactionFactory,
+    source: EventSource,
+    *,
+    clock: Clock,
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
     """Apply what is due until nothing is; return how many events came to which end.
 
@@ -53,13 +57,13 @@ def apply_due_events(
     counts: Counter[str] = Counter()
     while goes_on():
         began = clock()
-        with door() as session:
+        with transaction() as session:
             taken = take_events(session, source.name, now=began, limit=EVENTS_AT_ONCE)
         for event_id in taken:
             if not goes_on() or clock() - began > ENOUGH:
                 break
             try:
-                status = apply_event(door, source, event_id, clock=clock)
+                status = apply_event(transaction, source, event_id, clock=clock)
             except GatewayUnavailable:
                 counts["put_off"] += 1
                 continue
@@ -70,22 +74,24 @@ def apply_due_events(
     return counts
 
 
-def apply_event(door: Door, source: EventSource, event_id: uuid.UUID, *, clock: Clock) -> EventStatus | None:
+def apply_event(
+    transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, *, clock: Clock
+) -> EventStatus | None:
     """Apply one event and write down what became of it; None if somebody else did meanwhile.
 
     Raises:
         GatewayUnavailable: it could not be read for now.
     """
     try:
-        news = _read(door, source, event_id)
+        news = _read(transaction, source, event_id)
     except GatewayUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one event must not stop the others
-        return _give_up_for_now(door, event_id, error, clock=clock)
+        return _give_up_for_now(transaction, event_id, error, clock=clock)
     if news is None:
         return None
     try:
-        with door() as session:
+        with transaction() as session:
             event = hold_event(session, event_id)
             if event is None:
                 return None
@@ -96,31 +102,33 @@ def apply_event(door: Door, source: EventSource, event_id: uuid.UUID, *, clock: 
         # The database is away, or chose this transaction to break a deadlock: the event comes up again by itself.
         raise
     except Exception as error:  # noqa: BLE001 - as above
-        return _give_up_for_now(door, event_id, error, about=news, clock=clock)
+        return _give_up_for_now(transaction, event_id, error, about=news, clock=clock)
 
 
-def apply_again(door: Door, source: EventSource, event_id: uuid.UUID, *, clock: Clock) -> GatewayEvent:
+def apply_again(
+    transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, *, clock: Clock
+) -> GatewayEvent:
     """Apply an event that was parked, ignored or waits, at once; return it as it stands then.
 
     Raises:
         EventNotFound, IllegalMove: see `reopen_event`.
         PaymentsUnavailable: what it leaves out cannot be looked up now; it is tried again by itself.
     """
-    with door() as session:
+    with transaction() as session:
         reopen_event(session, event_id, now=clock())
     try:
-        apply_event(door, source, event_id, clock=clock)
+        apply_event(transaction, source, event_id, clock=clock)
     except GatewayUnavailable as error:
         raise PaymentsUnavailable(
             "The payment processor does not answer right now; the event is tried again by itself.",
             retry_after_seconds=int(TAKEN_FOR.total_seconds()),
         ) from error
-    with door() as session:
+    with transaction() as session:
         return find_event(session, event_id)
 
 
-def _read(door: Door, source: EventSource, event_id: uuid.UUID) -> list[News] | None:
-    with door() as session:
+def _read(transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID) -> list[News] | None:
+    with transaction() as session:
         event = session.get(GatewayEvent, event_id)
         payload = None if event is None else event.payload
     if event is None:
@@ -131,9 +139,14 @@ def _read(door: Door, source: EventSource, event_id: uuid.UUID) -> list[News] | 
 
 
 def _give_up_for_now(
-    door: Door, event_id: uuid.UUID, error: Exception, *, clock: Clock, about: list[News] | None = None
+    transaction: TransactionFactory,
+    event_id: uuid.UUID,
+    error: Exception,
+    *,
+    clock: Clock,
+    about: list[News] | None = None,
 ) -> EventStatus | None:
-    with door() as session:
+    with transaction() as session:
         event = hold_event(session, event_id)
         if event is None:
             return None
@@ -153,7 +166,7 @@ def _verdict(event: GatewayEvent, error: Exception) -> Verdict:
         return Verdict(status=EventStatus.PARKED, reason=error.detail)
     if isinstance(error, UnreadableEvent):
         return Verdict(status=EventStatus.PARKED, reason=str(error))
-    if isinstance(error, CannotDecrypt):
+    if isinstance(error, DecryptionError):
         return Verdict(status=EventStatus.PARKED, reason="No key opens what this event said.")
     log.error("event_not_applied", reference=event.reference, kind=event.kind, exc_info=error)
     reason = f"A fault of the service: {type(error).__name__}."

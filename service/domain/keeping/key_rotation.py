@@ -17,11 +17,11 @@ from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce, up
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.db.gateway_event import PAYLOAD, GatewayEvent
-from service.db.keyring import KEY_ID_BYTES, CannotDecrypt, Keyring
+from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
 from service.db.outbox_mail import MESSAGE, OutboxMail
 from service.db.supporter import EMAIL, Supporter
 from service.domain.keeping.supporter_merge import merge_supporters
-from service.domain.ports import Clock, Door
+from service.domain.ports import Clock, TransactionFactory
 from service.domain.supporters import keyring_in
 from service.domain.suppression import count_left_behind, move_to_first_key
 
@@ -56,7 +56,9 @@ Batch = tuple[Rotation, uuid.UUID | None]
 """What was done with some rows, and the id of the last of them; None when there were none left."""
 
 
-def rotate_keys(door: Door, *, clock: Clock, progress: Callable[[Rotation], None] = lambda _: None) -> Rotation:
+def rotate_keys(
+    transaction: TransactionFactory, *, clock: Clock, progress: Callable[[Rotation], None] = lambda _: None
+) -> Rotation:
     """Move all that is encrypted to the first key; `progress` hears of the sum after each batch."""
     done = Rotation()
     steps: tuple[Callable[[Session, uuid.UUID | None], Batch], ...] = (
@@ -67,13 +69,13 @@ def rotate_keys(door: Door, *, clock: Clock, progress: Callable[[Rotation], None
     for rotate in steps:
         after: uuid.UUID | None = None
         while True:
-            with door() as session:
+            with transaction() as session:
                 some, after = rotate(session, after)
             if after is None:
                 break
             done += some
             progress(done)
-    with door() as session:
+    with transaction() as session:
         return done + Rotation(left_behind=count_left_behind(session))
 
 
@@ -87,7 +89,7 @@ def rotate_supporters(
     """
     keyring = keyring_in(session)
     addresses, unreadable, last = _open_some(session, Supporter, Supporter.email, EMAIL, after=after, limit=limit)
-    hashes = {row_id: keyring.fingerprint(address) for row_id, address in addresses.items()}
+    hashes = {row_id: keyring.lookup_hash(address) for row_id, address in addresses.items()}
     holders = {
         email_hash: holder
         for holder, email_hash in session.execute(
@@ -116,7 +118,7 @@ def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int
         session, OutboxMail, OutboxMail.message, MESSAGE, after=after, limit=limit
     )
     changes = [
-        {"id": row_id, "message": message, "recipient_hash": keyring.fingerprint(_recipient(message))}
+        {"id": row_id, "message": message, "recipient_hash": keyring.lookup_hash(_recipient(message))}
         for row_id, message in messages.items()
     ]
     if changes:
@@ -162,7 +164,7 @@ def _open_some(
     for row_id, value in rows:
         try:
             texts[row_id] = kind.open(value, keyring)
-        except CannotDecrypt:
+        except DecryptionError:
             unreadable.append(row_id)
     return texts, tuple(unreadable), rows[-1][0] if rows else None
 

@@ -15,7 +15,7 @@ from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.base import new_id
 from service.db.payment import BalanceEntry, Dispute, Payment, Refund
 from service.db.pledge import Pledge
-from service.db.upsert import insert_unless_there
+from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.standing import payment_standing
 from service.domain.money.amounts import Money
@@ -161,7 +161,7 @@ def record_balance(session: Session, payment_id: uuid.UUID, balance: Balance) ->
         "net_minor": balance.net_minor,
         "currency": balance.currency,
     }
-    return insert_unless_there(session, BalanceEntry, row, unique=("gateway_reference",))
+    return insert_on_conflict_do_nothing(session, BalanceEntry, row, unique=("gateway_reference",))
 
 
 def _known_refund(session: Session, news: Refunded) -> Refund | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfoNotFoundError
 
-from service.db.keyring import CannotDecrypt, Keyring
+from service.db.keyring import DecryptionError, Keyring
 from service.db.supporter import EMAIL
 from service.domain.ports import Letter
 
@@ -39,6 +39,6 @@ def open_address(closed: bytes, keyring: Keyring) -> str:
         Unwritable: it does not open.
     """
     try:
-        return EMAIL.open(closed, keyring)
-    except (CannotDecrypt, UnicodeDecodeError) as error:
+        return EMAIL.decrypt(closed, keyring)
+    except (DecryptionError, UnicodeDecodeError) as error:
         raise Unwritable("no key of SECRET_KEYS opens its address") from error

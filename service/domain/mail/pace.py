@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.db.mail_pace import MailPace
-from service.db.upsert import insert_into
+from service.db.upsert import dialect_insert
 
 MAIL_SERVER = "mail"
 
@@ -18,7 +18,7 @@ def reserve_slots(session: Session, *, rate: float, count: int, now: datetime.da
     """
     apart = datetime.timedelta(seconds=1 / rate)
     session.execute(
-        insert_into(session, MailPace)
+        dialect_insert(session, MailPace)
         .values(server=MAIL_SERVER, free_from=now)
         .on_conflict_do_nothing(index_elements=[MailPace.server])
     )

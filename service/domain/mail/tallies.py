@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.db.mail_tally import MailTally
-from service.db.upsert import insert_into
+from service.db.upsert import dialect_insert
 
 ENDS = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")
 
@@ -18,7 +18,7 @@ def count_mails(session: Session, **counts: int) -> None:
     rows = [{"name": name, "count": count} for name, count in sorted(counts.items()) if count]
     if not rows:
         return
-    statement = insert_into(session, MailTally).values(rows)
+    statement = dialect_insert(session, MailTally).values(rows)
     sums = {"count": MailTally.count + statement.excluded["count"]}
     session.execute(statement.on_conflict_do_update(index_elements=[MailTally.name], set_=sums))
 

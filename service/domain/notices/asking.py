@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import NoticeKind, NoticeStatus
 from service.db.base import new_id
 from service.db.notice import Notice
-from service.db.upsert import insert_unless_there
+from service.db.upsert import insert_on_conflict_do_nothing
 
 
 def put_notice(
@@ -46,4 +46,4 @@ def put_notice(
         "lease_number": 0,
         "attempts": 0,
     }
-    return insert_unless_there(session, Notice, row, unique=("kind", "about"))
+    return insert_on_conflict_do_nothing(session, Notice, row, unique=("kind", "about"))

@@ -17,7 +17,7 @@ from service.domain.errors import OrderRefused, OtherGateway, PaymentsUnavailabl
 from service.domain.pledges.making import find_pledge, move_pledge
 from service.domain.pledges.notes import tell_of_end
 from service.domain.pledges.status import MOVES, PledgeEvent, move
-from service.domain.ports import Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
+from service.domain.ports import Clock, Gateway, GatewayRefused, GatewayUnavailable, TransactionFactory
 
 RETRY_AFTER_SECONDS = 30
 # Its pledges know no subscription: nothing of theirs is kept anywhere but here.
@@ -34,7 +34,9 @@ def is_ending(pledge: Pledge) -> bool:
     return recurs(pledge) and pledge.cancel_requested_at is not None
 
 
-def cancel_pledge(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, clock: Clock) -> Pledge:
+def cancel_pledge(
+    transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID, *, clock: Clock
+) -> Pledge:
     """End a pledge that recurs, for good and from now on; one that was cancelled before stays as it is.
 
     Raises:
@@ -44,7 +46,7 @@ def cancel_pledge(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, clock: 
         PaymentsUnavailable: the wish is written down, and this call or the reconciler will fulfil it.
         OrderRefused: the gateway says no, and somebody must look; nothing has changed.
     """
-    with door() as session:
+    with transaction() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
         if pledge.status == PledgeStatus.CANCELLED:
             return pledge
@@ -56,10 +58,10 @@ def cancel_pledge(door: Door, gateway: Gateway, pledge_id: uuid.UUID, *, clock: 
             gateway.end_recurring(subscription_of(pledge))
     except OrderRefused:
         # Money is still taken: the page must not say that the end is on its way, nor renewals go unannounced.
-        with door() as session:
+        with transaction() as session:
             find_pledge(session, pledge_id, to_change=True).cancel_requested_at = None
         raise
-    with door() as session:
+    with transaction() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
         end_pledge(session, pledge, now=clock())
     return pledge

@@ -15,13 +15,20 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.db.violations import violated_constraint
+from service.db.violations import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
 from service.domain.links import Links
 from service.domain.pledges.idempotency import HELD_FOR, find_key, hold_key
 from service.domain.pledges.making import PledgeWish, charge_of, check_wish, find_pledge, make_pledge
 from service.domain.pledges.ways_back import walk_away
-from service.domain.ports import CheckoutOrder, Clock, Door, Gateway, GatewayRefused, GatewayUnavailable
+from service.domain.ports import (
+    CheckoutOrder,
+    Clock,
+    Gateway,
+    GatewayRefused,
+    GatewayUnavailable,
+    TransactionFactory,
+)
 
 RETRY_AFTER_SECONDS = 30
 LATER_FIELDS = ("reminder", "cover_fees")
@@ -44,7 +51,14 @@ class OpenCheckout:
 
 
 def open_checkout(
-    door: Door, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, clock: Clock, links: Links
+    transaction: TransactionFactory,
+    gateway: Gateway,
+    campaign: Campaign,
+    wish: PledgeWish,
+    *,
+    key: str,
+    clock: Clock,
+    links: Links,
 ) -> OpenCheckout:
     """Make a pledge and open its checkout, once for each key, however often and however concurrently asked.
 
@@ -54,19 +68,19 @@ def open_checkout(
         RequestInProgress: the first request with this key still runs.
         PaymentsUnavailable: the gateway is down, or refuses; the same request may be sent again with the same key.
     """
-    pledge, replayed = _write_down(door, gateway, campaign, wish, key=key, clock=clock)
+    pledge, replayed = _write_down(transaction, gateway, campaign, wish, key=key, clock=clock)
     if pledge.checkout_url is None:
         try:
             checkout = gateway.start_checkout(order_for(pledge, campaign, links))
         except (GatewayUnavailable, GatewayRefused) as error:
             # A refusal is no fault of the reader either, who chose what the campaign offers.
-            with door() as session:
+            with transaction() as session:
                 _let_go(session, key, wish, now=clock())
             raise PaymentsUnavailable(
                 "Payments cannot be taken right now; please try again soon.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
-        with door() as session:
+        with transaction() as session:
             pledge = find_pledge(session, pledge.id, to_change=True)
             pledge.gateway_reference, pledge.checkout_url = checkout.reference, checkout.url
     return _answer(pledge, replayed=replayed)
@@ -86,17 +100,23 @@ def order_for(pledge: Pledge, campaign: Campaign, links: Links) -> CheckoutOrder
 
 
 def _write_down(
-    door: Door, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, clock: Clock
+    transaction: TransactionFactory,
+    gateway: Gateway,
+    campaign: Campaign,
+    wish: PledgeWish,
+    *,
+    key: str,
+    clock: Clock,
 ) -> tuple[Pledge, bool]:
     """Return the key's pledge, new or as found, and whether it was found complete."""
     try:
-        with door() as session:
+        with transaction() as session:
             return _claim(session, gateway, campaign, wish, key=key, now=clock())
     except IntegrityError as error:
-        if violated_constraint(error) != "pk_idempotency_keys":
+        if constraint_name(error) != "pk_idempotency_keys":
             raise
         # Another request with this key was first by a moment: its row is there now, and decides.
-        with door() as session:
+        with transaction() as session:
             return _claim(session, gateway, campaign, wish, key=key, now=clock())
 
 

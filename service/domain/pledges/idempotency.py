@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from service.db.idempotency_key import IdempotencyKey
-from service.db.keyring import digest
+from service.db.keyring import sha256
 from service.domain.errors import IdempotencyKeyReused
 
 # A key is held for longer than any call to a gateway may take; a repeat after that finishes a crashed first.
@@ -35,7 +35,7 @@ def find_key(session: Session, key: str, request: Mapping[str, object]) -> Idemp
     Raises:
         IdempotencyKeyReused: it was sent with another request.
     """
-    row = session.scalar(select(IdempotencyKey).where(IdempotencyKey.key_hash == digest(key)).with_for_update())
+    row = session.scalar(select(IdempotencyKey).where(IdempotencyKey.key_hash == sha256(key)).with_for_update())
     if row is not None and row.request_hash != request_hash(request):
         raise IdempotencyKeyReused(
             "This Idempotency-Key was used for another request; make a new key for a new request.",
@@ -49,7 +49,7 @@ def hold_key(
     """Write down that this key made this pledge, and hold it while the checkout starts."""
     session.add(
         IdempotencyKey(
-            key_hash=digest(key),
+            key_hash=sha256(key),
             request_hash=request_hash(request),
             pledge_id=pledge_id,
             held_until=now + HELD_FOR,

@@ -18,7 +18,7 @@ from service.domain.ledger.totals import sums_by_pledge
 from service.domain.pagination import Page, read_cursor, write_cursor
 
 ROWS_AT_ONCE = 500
-EMAIL_OR_NOTE = EncryptedText(EMAIL.context, unreadable="(no key opens this address)")
+EMAIL_OR_NOTE = EncryptedText(EMAIL.context, on_decrypt_error="(no key opens this address)")
 
 
 @dataclass(frozen=True, kw_only=True)

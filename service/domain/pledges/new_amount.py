@@ -15,7 +15,7 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering, subscription_of
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.status import PledgeEvent, move
-from service.domain.ports import Door, Gateway
+from service.domain.ports import Gateway, TransactionFactory
 
 
 def amount_limits(campaign: Campaign, gateway: Gateway, frequency: Frequency, currency: str) -> tuple[int, int]:
@@ -38,7 +38,9 @@ def charge_for(pledge: Pledge, amount_minor: int, gateway: Gateway) -> Money:
     return Money(amount_minor + fees, pledge.currency)
 
 
-def change_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID, amount_minor: int, *, lang: str) -> Pledge:
+def change_amount(
+    transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID, amount_minor: int, *, lang: str
+) -> Pledge:
     """Take this amount, in minor units of the pledge's own currency, from the next payment on.
 
     Raises:
@@ -50,7 +52,7 @@ def change_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID, amount_min
         PaymentsUnavailable: the wish is written down, and the reconciler will fulfil it.
         OrderRefused: the gateway says no; nothing has changed.
     """
-    with door() as session:
+    with transaction() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
         move(pledge.status, PledgeEvent.CANCEL)
         check_gateway(pledge, gateway)
@@ -59,16 +61,16 @@ def change_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID, amount_min
         check_amount(pledge.campaign, pledge.frequency, wanted, limits=limits, lang=lang)
         subscription_of(pledge)
         pledge.wanted_minor = amount_minor
-    return finish_amount(door, gateway, pledge_id)
+    return finish_amount(transaction, gateway, pledge_id)
 
 
-def finish_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID) -> Pledge:
+def finish_amount(transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID) -> Pledge:
     """Order the amount that is written down for a pledge; one for which none is stays as it is.
 
     Raises:
         PledgeNotFound, OtherGateway, PaymentsUnavailable, OrderRefused: as `change_amount`.
     """
-    with door() as session:
+    with transaction() as session:
         pledge = find_pledge(session, pledge_id)
         wanted = pledge.wanted_minor
         if wanted is None:
@@ -80,12 +82,12 @@ def finish_amount(door: Door, gateway: Gateway, pledge_id: uuid.UUID) -> Pledge:
         with ordering():
             gateway.change_amount(subscription, charge, pledge_id=pledge_id)
     except OrderRefused:
-        with door() as session:
+        with transaction() as session:
             pledge = find_pledge(session, pledge_id, to_change=True)
             if pledge.wanted_minor == wanted:
                 pledge.wanted_minor = None
         raise
-    with door() as session:
+    with transaction() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
         # Whoever wished for yet another amount meanwhile orders it themselves.
         if pledge.wanted_minor == wanted:

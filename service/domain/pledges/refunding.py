@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PaymentStatus, RefundStatus
 from service.db.base import new_id
-from service.db.keyring import digest
+from service.db.keyring import sha256
 from service.db.payment import Payment, Refund
 from service.domain.errors import (
     IdempotencyKeyReused,
@@ -24,13 +24,19 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.standing import stand_by_facts
-from service.domain.ports import Clock, Door, Gateway, RefundOrder
+from service.domain.ports import Clock, Gateway, RefundOrder, TransactionFactory
 
 MAY_GO_BACK = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
 
 
 def refund_payment(
-    door: Door, gateway: Gateway, payment_id: uuid.UUID, *, amount_minor: int | None, key: str, clock: Clock
+    transaction: TransactionFactory,
+    gateway: Gateway,
+    payment_id: uuid.UUID,
+    *,
+    amount_minor: int | None,
+    key: str,
+    clock: Clock,
 ) -> Refund:
     """Send back an amount of a payment, or all that is left of it; the same key again yields the same refund.
 
@@ -43,10 +49,10 @@ def refund_payment(
         PaymentsUnavailable: the wish is written down, and this call or the reconciler will fulfil it.
         OrderRefused: the gateway says no; nothing goes back under this key.
     """
-    with door() as session:
+    with transaction() as session:
         payment = _held_payment(session, payment_id)
         check_gateway(find_pledge(session, payment.pledge_id), gateway)
-        refund = session.scalar(select(Refund).where(Refund.request_hash == digest(key)))
+        refund = session.scalar(select(Refund).where(Refund.request_hash == sha256(key)))
         if refund is None:
             refund = Refund(
                 id=new_id(),
@@ -54,7 +60,7 @@ def refund_payment(
                 status=RefundStatus.REQUESTED,
                 amount_minor=_amount(session, payment, amount_minor),
                 currency=payment.currency,
-                request_hash=digest(key),
+                request_hash=sha256(key),
                 created_at=clock(),
             )
             session.add(refund)
@@ -65,18 +71,22 @@ def refund_payment(
     if refund.status == RefundStatus.FAILED:
         raise OrderRefused(refund.reason or "This refund did not reach the reader.")
     return (
-        refund if refund.status == RefundStatus.SUCCEEDED else finish_refund(door, gateway, refund.id, clock=clock)
+        refund
+        if refund.status == RefundStatus.SUCCEEDED
+        else finish_refund(transaction, gateway, refund.id, clock=clock)
     )
 
 
-def finish_refund(door: Door, gateway: Gateway, refund_id: uuid.UUID, *, clock: Clock) -> Refund:
+def finish_refund(
+    transaction: TransactionFactory, gateway: Gateway, refund_id: uuid.UUID, *, clock: Clock
+) -> Refund:
     """Order what was written down as wanted, and write down what came of it; harmless if that was done before.
 
     Raises:
         PaymentsUnavailable: the same call may be made again.
         OrderRefused: the gateway says no, and the refund has failed.
     """
-    with door() as session:
+    with transaction() as session:
         refund = session.get_one(Refund, refund_id)
         payment = session.get_one(Payment, refund.payment_id)
     order = RefundOrder(
@@ -88,13 +98,13 @@ def finish_refund(door: Door, gateway: Gateway, refund_id: uuid.UUID, *, clock: 
         with ordering():
             reference = gateway.refund(order)
     except OrderRefused as error:
-        _write_down(door, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
+        _write_down(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
         raise
-    return _write_down(door, refund_id, RefundStatus.SUCCEEDED, clock=clock, reference=reference)
+    return _write_down(transaction, refund_id, RefundStatus.SUCCEEDED, clock=clock, reference=reference)
 
 
 def _write_down(
-    door: Door,
+    transaction: TransactionFactory,
     refund_id: uuid.UUID,
     status: RefundStatus,
     *,
@@ -102,7 +112,7 @@ def _write_down(
     reference: str | None = None,
     reason: str | None = None,
 ) -> Refund:
-    with door() as session:
+    with transaction() as session:
         payment_id = session.scalar(select(Refund.payment_id).where(Refund.id == refund_id))
         if payment_id is None:
             raise PaymentNotFound("There is no such refund any more.")

@@ -1,6 +1,6 @@
 """What the domain asks of the outside world, as Protocols; `service.gateways` keeps these promises."""
 
-from service.domain.ports.basics import Clock, Door
+from service.domain.ports.basics import Clock, TransactionFactory
 from service.domain.ports.mail import (
     Letter,
     Mail,
@@ -42,7 +42,6 @@ __all__ = [
     "Checkout",
     "CheckoutOrder",
     "Clock",
-    "Door",
     "EventSource",
     "Gateway",
     "GatewayRefused",
@@ -65,6 +64,7 @@ __all__ = [
     "RefundOrder",
     "ReminderLetter",
     "Throttle",
+    "TransactionFactory",
     "UnreadableEvent",
     "UnreadableReport",
 ]

@@ -9,5 +9,5 @@ from sqlalchemy.orm import Session
 Clock = Callable[[], datetime.datetime]
 """Returns the present instant in UTC."""
 
-Door = Callable[[], AbstractContextManager[Session]]
+TransactionFactory = Callable[[], AbstractContextManager[Session]]
 """Opens one transaction: it commits when the block ends and rolls back when it raises."""

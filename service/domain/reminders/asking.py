@@ -13,7 +13,7 @@ from schemas.vocabulary import Frequency, ReminderStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder, ReminderMove
-from service.db.upsert import insert_row, insert_unless_there
+from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.addresses import normalise_address
 from service.domain.campaigns.charging import check_amount
 from service.domain.campaigns.offers import choice_for
@@ -93,9 +93,9 @@ def set_reminder(
     row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **said}
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
     row |= {"due_at": now if asks_first else due.at, "awaits_confirmation": asks_first}
-    if insert_unless_there(session, Reminder, row, unique=("campaign_id", "supporter_id")):
+    if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
         made = {"occurrence": 1, "event": MADE, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        insert_row(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
+        execute_insert(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
     else:
         standing = session.execute(
             select(Reminder)

@@ -12,7 +12,7 @@ from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
-from service.db.upsert import insert_row, insert_unless_there
+from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.errors import RemindersNotOffered
 from service.domain.reminders.asking import MADE
 from service.domain.reminders.due import due_after
@@ -67,9 +67,9 @@ def remind_supporter(
     row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **said}
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
     row |= {"due_at": due.at, "awaits_confirmation": False}
-    if insert_unless_there(session, Reminder, row, unique=("campaign_id", "supporter_id")):
+    if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
         made = {"occurrence": 1, "event": MADE, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        insert_row(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
+        execute_insert(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
     else:
         theirs = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
         standing = session.scalars(theirs.with_for_update()).one()

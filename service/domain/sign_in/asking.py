@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import NoticeKind
 from service.db.base import new_id
 from service.db.sign_in import SignIn
-from service.db.upsert import insert_row
+from service.db.upsert import execute_insert
 from service.domain.notices.asking import put_notice
 from service.domain.supporters import hold_supporter
 
@@ -19,7 +19,7 @@ def ask_to_sign_in(session: Session, address: str, *, lang: str, now: datetime.d
     """
     supporter_id = hold_supporter(session, address)
     wish = new_id()
-    insert_row(session, SignIn, {"id": wish, "supporter_id": supporter_id, "asked_at": now})
+    execute_insert(session, SignIn, {"id": wish, "supporter_id": supporter_id, "asked_at": now})
     put_notice(
         session,
         NoticeKind.SIGN_IN,

@@ -5,7 +5,7 @@ import secrets
 
 from sqlalchemy.orm import Session
 
-from service.db.keyring import digest
+from service.db.keyring import sha256
 from service.db.sign_in import SignIn
 
 GOOD_FOR = datetime.timedelta(minutes=15)
@@ -18,7 +18,7 @@ def make_link(session: Session, sign_in: SignIn, now: datetime.datetime) -> str:
     One that an earlier try to write the mail made is no good any more.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    sign_in.link_hash, sign_in.link_ends_at = digest(token), now + GOOD_FOR
+    sign_in.link_hash, sign_in.link_ends_at = sha256(token), now + GOOD_FOR
     # Written now, so that no mail ever leaves with a link that is not on record.
     session.flush()
     return token

@@ -7,7 +7,7 @@ import uuid
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from service.db.keyring import digest
+from service.db.keyring import sha256
 from service.db.sign_in import SignIn
 from service.domain.errors import SignInLinkOver
 
@@ -32,7 +32,7 @@ def enter(session: Session, token: str, *, now: datetime.datetime) -> str:
     entered = session.scalar(
         update(SignIn)
         .where(*_is_open(token, now))
-        .values(used_at=now, session_hash=digest(secret), session_ends_at=now + GOOD_FOR)
+        .values(used_at=now, session_hash=sha256(secret), session_ends_at=now + GOOD_FOR)
         .returning(SignIn.id)
         .execution_options(synchronize_session=False)
     )
@@ -46,7 +46,7 @@ def reader_of(session: Session, secret: str | None, *, now: datetime.datetime) -
     if not secret:
         return None
     return session.scalar(
-        select(SignIn.supporter_id).where(SignIn.session_hash == digest(secret), SignIn.session_ends_at > now)
+        select(SignIn.supporter_id).where(SignIn.session_hash == sha256(secret), SignIn.session_ends_at > now)
     )
 
 
@@ -55,7 +55,7 @@ def leave(session: Session, secret: str | None) -> None:
     if secret:
         session.execute(
             update(SignIn)
-            .where(SignIn.session_hash == digest(secret))
+            .where(SignIn.session_hash == sha256(secret))
             .values(session_hash=None, session_ends_at=None)
             .execution_options(synchronize_session=False)
         )
@@ -63,7 +63,7 @@ def leave(session: Session, secret: str | None) -> None:
 
 def _is_open(token: str, now: datetime.datetime) -> tuple[ColumnElement[bool], ...]:
     return (
-        SignIn.link_hash == digest(token),
+        SignIn.link_hash == sha256(token),
         SignIn.link_ends_at > now,
         SignIn.used_at.is_(None),
         SignIn.supporter_id.is_not(None),

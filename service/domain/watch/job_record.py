@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
-from service.db.upsert import insert_into
+from service.db.upsert import dialect_insert
 
 SILENT_AFTER = datetime.timedelta(seconds=90)
 WORKERS_KEPT_FOR = datetime.timedelta(days=1)
@@ -69,7 +69,7 @@ def end_run(
         "counts": did,
         "error": error,
     }
-    statement = insert_into(session, JobRun).values(id=row_id, **row)
+    statement = dialect_insert(session, JobRun).values(id=row_id, **row)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[JobRun.id], set_={name: statement.excluded[name] for name in row}

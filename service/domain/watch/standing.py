@@ -15,7 +15,7 @@ from service.db.job_run import JobRun
 from service.db.notice import Notice
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.domain.ports import Door
+from service.domain.ports import TransactionFactory
 from service.domain.suppression import count_suppressions
 
 # At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
@@ -91,7 +91,7 @@ class KeptStanding:
 
     def __init__(
         self,
-        reading: Door,
+        reading: TransactionFactory,
         *,
         count: Callable[[Session], Standing] = count_standing,
         monotonic: Callable[[], float] = time.monotonic,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.heartbeat import Heartbeat
 from service.db.reminder import Reminder, stands
-from service.db.upsert import insert_into
+from service.db.upsert import dialect_insert
 from service.domain.ledger.totals import count_balances, count_totals
 from service.domain.pledges.conversions import count_conversions
 from service.domain.watch.standing import count_pledges, count_reminders
@@ -52,7 +52,7 @@ def due_now(session: Session, *, now: datetime.datetime) -> int:
 
 def beat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:
     """Write down that a worker is alive."""
-    statement = insert_into(session, Heartbeat).values(process=worker.hex, at=now)
+    statement = dialect_insert(session, Heartbeat).values(process=worker.hex, at=now)
     session.execute(
         statement.on_conflict_do_update(index_elements=[Heartbeat.process], set_={"at": statement.excluded.at})
     )
