@@ -16,22 +16,22 @@ from schemas.fields import (
     WholeNumber,
 )
 from schemas.offer import (
-    EXPONENT,
-    FEE_COVER,
-    STEP,
-    CurrencyOffer,
-    CurrencyOfferResponse,
-    FeeCover,
-    FrequencyChoice,
-    check_frequencies,
-    counts_in_hundredths,
+    COVER_FEES_DESCRIPTION,
+    EXPONENT_DESCRIPTION,
+    STEP_DESCRIPTION,
+    CurrencyOptionResponse,
+    CurrencyOptionSchema,
+    FeeRateSchema,
+    FrequencyOptionSchema,
+    has_two_decimals,
+    validate_frequencies,
 )
-from schemas.reminder_offer import ReminderChoices, ReminderOffer
+from schemas.reminder_offer import ReminderSettings, ReminderSettingsResponse
 from schemas.texts import CAMPAIGN_TEXTS, placeholders_of, read_placeholders, text_names
 from schemas.vocabulary import Frequency
 
 # When nobody is to be written to any more, unless the campaign begins even later.
-ENDS_OF_DAY = (21, 24)
+DEFAULT_AND_MAX_SEND_UNTIL = (21, 24)
 LONGEST_NAME, LONGEST_TAX_LINE = 200, 500
 
 
@@ -45,18 +45,20 @@ class CampaignFile(StrictSchema):
     currency = CurrencyCode(load_default="USD")
     lang = LanguageTag(load_default="en")
     frequencies = fields.List(
-        fields.Nested(FrequencyChoice),
-        load_default=lambda: FrequencyChoice(many=True).load([{"frequency": word} for word in Frequency]),
+        fields.Nested(FrequencyOptionSchema),
+        load_default=lambda: FrequencyOptionSchema(many=True).load([{"frequency": word} for word in Frequency]),
         metadata={"description": "Must be given for a currency that does not count in hundredths."},
     )
     default_frequency = fields.Enum(Frequency, by_value=True)
-    cover_fees = fields.Nested(FeeCover, load_default=None, allow_none=True, metadata={"description": FEE_COVER})
+    cover_fees = fields.Nested(
+        FeeRateSchema, load_default=None, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
+    )
     other_currencies = fields.List(
-        fields.Nested(CurrencyOffer),
+        fields.Nested(CurrencyOptionSchema),
         load_default=list,
         metadata={"description": "What readers may give in currencies besides `currency`."},
     )
-    reminder = fields.Nested(ReminderChoices, load_default=lambda: ReminderChoices().load({}))
+    reminder = fields.Nested(ReminderSettings, load_default=lambda: ReminderSettings().load({}))
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
     legal_name = Text(
@@ -97,28 +99,28 @@ class CampaignFile(StrictSchema):
     )
 
     @pre_load
-    def paragraphs(self, data: Any, **_: Any) -> Any:
+    def split_message(self, data: Any, **_: Any) -> Any:
         """Read a text with blank lines as a list of paragraphs, as YAML makes easy to write."""
         if isinstance(data, dict) and isinstance(data.get("message"), str):
             return data | {"message": split_paragraphs(data["message"])}
         return data
 
     @pre_load
-    def frequencies_of_another_scale(self, data: Any, **_: Any) -> Any:
+    def require_explicit_amounts(self, data: Any, **_: Any) -> Any:
         """Refuse to offer the usual amounts where they would mean a hundred times as much, or a tenth."""
         if isinstance(data, dict) and "frequencies" not in data:
             currency = data.get("currency", "USD")
-            if not counts_in_hundredths(currency):
+            if not has_two_decimals(currency):
                 raise ValidationError(f"Give amounts in {currency}; the usual ones are in dollars.", "frequencies")
         return data
 
     @validates_schema(skip_on_field_errors=True)
-    def check_whole(self, data: dict[str, Any], **_: Any) -> None:
+    def validate_campaign(self, data: dict[str, Any], **_: Any) -> None:
         """Check what only shows when the parts are seen together."""
         errors: dict[str, Any] = {}
         offered = [choice["frequency"] for choice in data["frequencies"]]
         try:
-            check_frequencies(data["frequencies"])
+            validate_frequencies(data["frequencies"])
         except ValidationError as error:
             errors["frequencies"] = error.messages
         taken = [data["currency"], *(offer["currency"] for offer in data["other_currencies"])]
@@ -126,30 +128,32 @@ class CampaignFile(StrictSchema):
             errors["other_currencies"] = [f"Give each currency once; {taken[0]} is the campaign's own."]
         if data.get("default_frequency") not in (None, *offered):
             errors["default_frequency"] = [f"Give one that is offered: {', '.join(offered)}."]
-        if data.get("send_until", ENDS_OF_DAY[-1]) <= data["send_hour"]:
+        if data.get("send_until", DEFAULT_AND_MAX_SEND_UNTIL[-1]) <= data["send_hour"]:
             errors["send_until"] = [f"Give an hour later than send_hour, {data['send_hour']}, and at most 24."]
         if not data["message"]:
             errors["message"] = ["Give at least one paragraph."]
         for lang, said in data["texts"].items():
-            strange = {name: [wrong] for name, text in said.items() if (wrong := _wrong_text(name, text))}
+            strange = {name: [wrong] for name, text in said.items() if (wrong := _text_error(name, text))}
             if strange:
                 errors.setdefault("texts", {})[lang] = strange
         if errors:
             raise ValidationError(errors)
 
     @post_load
-    def settle(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def apply_defaults(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Write addresses in their one form, and choose the frequency shown at first and when the day ends."""
         offered = [choice["frequency"] for choice in data["frequencies"]]
         usual = Frequency.MONTHLY if Frequency.MONTHLY in offered else offered[0]
         data.setdefault("default_frequency", usual)
-        data.setdefault("send_until", next(hour for hour in ENDS_OF_DAY if hour > data["send_hour"]))
+        data.setdefault(
+            "send_until", next(hour for hour in DEFAULT_AND_MAX_SEND_UNTIL if hour > data["send_hour"])
+        )
         data["origins"] = [origin.lower().rstrip("/") for origin in data["origins"]]
         data["return_hosts"] = [host.lower() for host in data["return_hosts"]]
         return data
 
 
-def _wrong_text(name: str, text: str) -> str | None:
+def _text_error(name: str, text: str) -> str | None:
     """Return what is wrong with a text that is to be said differently: its name, or what stands in braces."""
     if name not in text_names():
         return unknown_name(name, sorted(text_names()))
@@ -179,14 +183,16 @@ class CampaignResponse(Schema):
     heading = fields.String(required=True)
     message = fields.List(fields.String(), required=True)
     currency = fields.String(required=True)
-    exponent = fields.Integer(required=True, metadata={"description": EXPONENT})
-    step = fields.Integer(required=True, metadata={"description": STEP})
+    exponent = fields.Integer(required=True, metadata={"description": EXPONENT_DESCRIPTION})
+    step = fields.Integer(required=True, metadata={"description": STEP_DESCRIPTION})
     lang = fields.String(required=True)
-    frequencies = fields.List(fields.Nested(FrequencyChoice), required=True)
+    frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True)
     default_frequency = fields.Enum(Frequency, by_value=True, required=True)
-    cover_fees = fields.Nested(FeeCover, required=True, allow_none=True, metadata={"description": FEE_COVER})
-    other_currencies = fields.List(fields.Nested(CurrencyOfferResponse), required=True)
-    reminder = fields.Nested(ReminderOffer, required=True)
+    cover_fees = fields.Nested(
+        FeeRateSchema, required=True, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
+    )
+    other_currencies = fields.List(fields.Nested(CurrencyOptionResponse), required=True)
+    reminder = fields.Nested(ReminderSettingsResponse, required=True)
     privacy_url = fields.String(required=True, allow_none=True)
     support_url = fields.String(required=True)
     legal_name = fields.String(required=True, allow_none=True)

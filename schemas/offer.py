@@ -9,39 +9,39 @@ from schemas.base import StrictSchema
 from schemas.fields import LARGEST_AMOUNT, CurrencyCode, MinorAmount, WholeNumber, currencies
 from schemas.vocabulary import Frequency
 
-MINIMUM = 200
-MAXIMUM = 1_000_000
-PRESETS = {
+DEFAULT_MINIMUM = 200
+DEFAULT_MAXIMUM = 1_000_000
+DEFAULT_PRESETS = {
     Frequency.ONCE: [500, 1500, 5000],
     Frequency.MONTHLY: [200, 700, 1500],
     Frequency.ANNUAL: [2500, 5000, 10000],
 }
 # A share of all there is, in hundredths of a percent: nothing that a reader adds could make up for it.
-WHOLE = 10_000
-FEE_COVER = (
+BASIS_POINTS = 10_000
+COVER_FEES_DESCRIPTION = (
     "What the payment provider keeps of a payment, for readers who want to cover it. They are then charged "
     "ceil((amount + fixed) * 10000 / (10000 - basis_points)), rounded up to a whole multiple of `step`."
 )
-EXPONENT = "How many decimals the currency has (ISO 4217): 2 for USD."
-STEP = "What is charged is a whole multiple of this; 1 for most currencies."
+EXPONENT_DESCRIPTION = "How many decimals the currency has (ISO 4217): 2 for USD."
+STEP_DESCRIPTION = "What is charged is a whole multiple of this; 1 for most currencies."
 
 
-class FrequencyChoice(StrictSchema):
+class FrequencyOptionSchema(StrictSchema):
     """What readers may give at one frequency, in minor units."""
 
     frequency = fields.Enum(Frequency, by_value=True, required=True)
     presets = fields.List(MinorAmount())
     default = MinorAmount()
-    minimum = MinorAmount(load_default=MINIMUM)
-    maximum = MinorAmount(load_default=MAXIMUM)
+    minimum = MinorAmount(load_default=DEFAULT_MINIMUM)
+    maximum = MinorAmount(load_default=DEFAULT_MAXIMUM)
 
     @post_load
-    def fill_in(self, choice: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def apply_defaults(self, choice: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Offer the usual presets that fit the limits, and the middle preset at first."""
         low, high = choice["minimum"], choice["maximum"]
         if low > high:
             raise ValidationError("The minimum is above the maximum.", "minimum")
-        usual = [amount for amount in PRESETS[choice["frequency"]] if low <= amount <= high]
+        usual = [amount for amount in DEFAULT_PRESETS[choice["frequency"]] if low <= amount <= high]
         presets = choice.setdefault("presets", usual or [low])
         if not 1 <= len(presets) <= 6 or presets != sorted(set(presets)):
             raise ValidationError("Give one to six different amounts, the smallest first.", "presets")
@@ -53,14 +53,14 @@ class FrequencyChoice(StrictSchema):
         return choice
 
 
-class FeeCover(StrictSchema):
+class FeeRateSchema(StrictSchema):
     """What the payment provider keeps of each payment: a share in hundredths of a percent, and a fixed amount."""
 
     basis_points = WholeNumber(
         lowest=0,
-        highest=WHOLE - 1,
+        highest=BASIS_POINTS - 1,
         load_default=0,
-        metadata={"minimum": 0, "maximum": WHOLE - 1, "example": 290},
+        metadata={"minimum": 0, "maximum": BASIS_POINTS - 1, "example": 290},
     )
     fixed = WholeNumber(
         lowest=0,
@@ -70,13 +70,13 @@ class FeeCover(StrictSchema):
     )
 
     @validates_schema(skip_on_field_errors=True)
-    def keeps_something(self, data: dict[str, Any], **_: Any) -> None:
+    def validate_rate(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse to have readers cover nothing."""
         if not any(data.values()):
             raise ValidationError("Give what is kept, or null for readers to cover nothing.", "basis_points")
 
 
-def check_frequencies(offered: list[dict[str, Any]]) -> None:
+def validate_frequencies(offered: list[dict[str, Any]]) -> None:
     """Refuse an offer of nothing, or of the same frequency twice.
 
     Raises:
@@ -87,29 +87,33 @@ def check_frequencies(offered: list[dict[str, Any]]) -> None:
         raise ValidationError("Give each frequency once, and at least one.", "frequencies")
 
 
-def counts_in_hundredths(code: object) -> bool:
+def has_two_decimals(code: object) -> bool:
     """Whether the usual amounts can be meant in this currency; what is no currency is refused elsewhere."""
     return not isinstance(code, str) or code not in currencies() or get_currency_precision(code) == 2
 
 
-class CurrencyOffer(StrictSchema):
+class CurrencyOptionSchema(StrictSchema):
     """What readers may give in another currency than the campaign's first."""
 
     currency = CurrencyCode(required=True)
-    frequencies = fields.List(fields.Nested(FrequencyChoice), required=True)
-    cover_fees = fields.Nested(FeeCover, load_default=None, allow_none=True, metadata={"description": FEE_COVER})
+    frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True)
+    cover_fees = fields.Nested(
+        FeeRateSchema, load_default=None, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
+    )
 
     @validates_schema(skip_on_field_errors=True)
-    def check_whole(self, data: dict[str, Any], **_: Any) -> None:
+    def validate_currency(self, data: dict[str, Any], **_: Any) -> None:
         """Check the frequencies together."""
-        check_frequencies(data["frequencies"])
+        validate_frequencies(data["frequencies"])
 
 
-class CurrencyOfferResponse(Schema):
+class CurrencyOptionResponse(Schema):
     """What readers may give in another currency, as the widget reads it."""
 
     currency = fields.String(required=True)
-    exponent = fields.Integer(required=True, metadata={"description": EXPONENT})
-    step = fields.Integer(required=True, metadata={"description": STEP})
-    frequencies = fields.List(fields.Nested(FrequencyChoice), required=True)
-    cover_fees = fields.Nested(FeeCover, required=True, allow_none=True, metadata={"description": FEE_COVER})
+    exponent = fields.Integer(required=True, metadata={"description": EXPONENT_DESCRIPTION})
+    step = fields.Integer(required=True, metadata={"description": STEP_DESCRIPTION})
+    frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True)
+    cover_fees = fields.Nested(
+        FeeRateSchema, required=True, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
+    )

@@ -8,7 +8,7 @@ from schemas.base import StrictSchema
 from schemas.fields import WholeNumber
 
 
-class ReminderChoices(StrictSchema):
+class ReminderSettings(StrictSchema):
     """Whether readers may ask to be reminded, after how many months, again every how many, and who confirms."""
 
     enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
@@ -29,7 +29,7 @@ class ReminderChoices(StrictSchema):
     )
 
     @post_load
-    def check(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def validate_intervals(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Refuse an offer of nothing, or of the same twice."""
         for name, fewest, wish in (("choices", 1, "one to"), ("repeats", 0, "at most")):
             offered = reminder[name]
@@ -46,7 +46,7 @@ class ReminderOption(Schema):
     label = fields.String(required=True, metadata={"example": "In 3 months"})
 
 
-class ReminderOffer(ReminderChoices):
+class ReminderSettingsResponse(ReminderSettings):
     """The reminder choices with the words for each of them, in the order in which readers see them."""
 
     options = fields.List(fields.Nested(ReminderOption), required=True)

@@ -36,7 +36,7 @@ from jobs.send_reminders import send_reminders
 from service.app import create_app
 from service.commands.migrate import migrate_and_seed
 from service.desk import Container
-from service.domain.campaigns.shelf import KEPT_SECONDS
+from service.domain.campaigns.shelf import TTL_SECONDS
 from service.logs import set_up_logs
 from service.settings import read_settings
 from service.wiring import build_container
@@ -183,7 +183,7 @@ def trace(flow: Callable[[], object]) -> Trace:
                 functions.append(code.co_qualname)
 
     # A cached campaign would leave out files, or not, depending on how fast the flow before was.
-    time.sleep(2 * KEPT_SECONDS)
+    time.sleep(2 * TTL_SECONDS)
     threading.setprofile(record_call)
     sys.setprofile(record_call)
     try:

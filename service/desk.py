@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.db.session import Database
 from service.domain.breaker import Breaker
-from service.domain.campaigns.shelf import CampaignShelf
+from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
 from service.domain.ports import Clock, EventSource, Gateway, Mailer, MailReporter, Throttle
 from service.settings import Settings
@@ -33,7 +33,7 @@ class Container:
     worker_id: uuid.UUID
     rate_limiter: Throttle
     email_webhooks: Mapping[str, MailReporter]
-    campaign_cache: CampaignShelf
+    campaign_cache: CampaignCache
     urls: Links
 
     @property

@@ -9,7 +9,7 @@ from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
 from service.desk import Container, utc_now
 from service.domain.breaker import Breaker
-from service.domain.campaigns.shelf import CampaignShelf
+from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
 from service.domain.ports import Clock, EventSource, Gateway, Mailer, Throttle
 from service.gateways.letters import LetterWriter
@@ -45,7 +45,7 @@ def build_container(
         worker_id=uuid.uuid4(),
         rate_limiter=_rate_limiter(settings, keyring),
         email_webhooks=mail_reporters(settings.mail),
-        campaign_cache=CampaignShelf(database.read_only),
+        campaign_cache=CampaignCache(database.read_only),
         urls=Links(settings.public_url),
     )
 

@@ -17,14 +17,14 @@ from sqlalchemy.engine import make_url
 from xdist.remote import Producer
 
 from service.app import create_app
-from service.commands.campaigns import read_campaign_file
+from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.keyring import Keyring
 from service.db.migration import migrate
 from service.db.session import create_database_engine
 from service.db.tables import Base
 from service.desk import Container
-from service.domain.campaigns.terms import CampaignTerms, apply_campaign, read_terms
+from service.domain.campaigns.terms import CampaignDefinition, parse_definition, upsert_campaign
 from service.settings import Settings, read_settings
 from service.wiring import build_container
 from tests.clock import Clock
@@ -106,13 +106,13 @@ def reset_database(container: Container) -> None:
     """
     with container.database.transaction() as session:
         session.execute(text(DELETE_ALL_SQL))
-        apply_campaign(session, demo_campaign(), now=container.clock())
+        upsert_campaign(session, demo_campaign(), now=container.clock())
 
 
 @cache
-def demo_campaign() -> CampaignTerms:
+def demo_campaign() -> CampaignDefinition:
     """Return the demo campaign."""
-    return read_terms(read_campaign_file(DEMO_CAMPAIGN))
+    return parse_definition(load_campaign_file(DEMO_CAMPAIGN))
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import Refusal
 from service.api.staff_access import audit, staff_only
-from service.domain.campaigns.charging import check_chargeable
-from service.domain.campaigns.shelf import let_go
-from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
+from service.domain.campaigns import terms as definitions
+from service.domain.campaigns.charging import validate_campaign_amounts
+from service.domain.campaigns.shelf import wait_for_ttl
+from service.domain.campaigns.terms import parse_definition, serialize_campaign, upsert_campaign
 from service.web import current_container, read_only, transaction
 
 admin_campaigns = ResourceBlueprint(
@@ -20,25 +21,25 @@ admin_campaigns = ResourceBlueprint(
 @admin_campaigns.route("/<slug>")
 @staff_only(Scope.READ)
 @admin_campaigns.response(200, CampaignFile)
-def show_campaign_file(slug: str) -> dict[str, Any]:
+def get_campaign(slug: str) -> dict[str, Any]:
     """Show a campaign as its file would say it."""
     with read_only() as session:
-        return campaign_terms(find_campaign(session, slug))
+        return serialize_campaign(definitions.get_campaign(session, slug))
 
 
 @admin_campaigns.route("/<slug>", methods=["PUT"])
 @staff_only(Scope.MANAGE)
 @admin_campaigns.arguments(CampaignFile)
 @admin_campaigns.response(200, CampaignFile)
-def put_campaign_file(file: dict[str, Any], slug: str) -> dict[str, Any]:
+def put_campaign(file: dict[str, Any], slug: str) -> dict[str, Any]:
     """Create a campaign, or make it say and offer exactly this."""
     if file["slug"] != slug:
         raise Refusal(422, "slug_mismatch", f"The file is for {file['slug']!r}, the address for {slug!r}.")
-    now, terms = current_container().clock(), read_terms(file)
-    check_chargeable(terms, current_container().gateway)
+    now, definition = current_container().clock(), parse_definition(file)
+    validate_campaign_amounts(definition, current_container().gateway)
     with transaction() as session:
-        campaign = apply_campaign(session, terms, now=now)
+        campaign = upsert_campaign(session, definition, now=now)
         audit(session, "put_campaign", {"campaign": slug}, now=now)
-        answer = campaign_terms(campaign)
-    let_go()
+        answer = serialize_campaign(campaign)
+    wait_for_ttl()
     return answer

@@ -13,11 +13,11 @@ from schemas.texts import choose_language, texts_in, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
-from service.domain.campaigns.terms import campaign_terms
+from service.domain.campaigns.terms import serialize_campaign
 from service.domain.money.currencies import exponent, find_locale
 from service.web import current_container
 
-CACHE = "public, max-age=60, stale-while-revalidate=600"
+CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"
 
 campaigns = ResourceBlueprint(
     "campaigns", __name__, url_prefix="/v1/campaigns", description="What readers may choose."
@@ -29,26 +29,26 @@ open_to_listed_origins(campaigns)
 @campaigns.doc(parameters=[{"in": "query", "name": "lang", "schema": {"type": "string"}, "description": "BCP 47"}])
 @campaigns.response(200, CampaignResponse)
 @campaigns.alt_response(304, description="Not modified")
-def show_campaign(slug: str) -> Response:
+def get_campaign(slug: str) -> Response:
     """Show a campaign's text and choices, in the reader's language where there is one."""
-    copy = current_container().campaign_cache.copy(slug)
-    campaign, answers = copy.campaign, copy.answers
+    copy = current_container().campaign_cache.get_entry(slug)
+    campaign, answers = copy.campaign, copy.response_bodies
     hold_against_page(campaign)
     wished = request.args.get("lang") if request.query_string else None
     lang = choose_language(wished, campaign.texts, default=campaign.lang)
     if lang not in answers:
-        body = json.dumps(CampaignResponse().dump(_answer(campaign, lang)), ensure_ascii=False).encode()
+        body = json.dumps(CampaignResponse().dump(_serialize(campaign, lang)), ensure_ascii=False).encode()
         answers[lang] = body, hashlib.sha256(body).hexdigest()[:32]
     body, etag = answers[lang]
     unchanged = "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag)
-    headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE)]
+    headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE_CONTROL)]
     return Response(b"" if unchanged else body, 304 if unchanged else 200, headers)
 
 
-def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
+def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
     said = campaign.texts.get(lang, {})
     message = split_paragraphs(said["message"]) if "message" in said else campaign.message
-    terms, once, again = campaign_terms(campaign), campaign.reminder_choices, campaign.reminder_repeats
+    terms, once, again = serialize_campaign(campaign), campaign.reminder_choices, campaign.reminder_repeats
     options = reminder_options(once, again, lang, campaign.texts, locale=find_locale(lang))
     offer = texts_of_the_offer(lang, campaign.texts, repeats=bool(again), confirm=campaign.reminder_confirm)
     if campaign.reminder_confirm and "reminder_date" in offer:
@@ -61,14 +61,14 @@ def _answer(campaign: Campaign, lang: str) -> dict[str, Any]:
         "heading": said.get("heading", campaign.heading),
         "message": message,
         "lang": lang,
-        "other_currencies": [other | _scale(other["currency"]) for other in terms["other_currencies"]],
+        "other_currencies": [other | _currency_scale(other["currency"]) for other in terms["other_currencies"]],
         "reminder": terms["reminder"] | {"options": options},
         "support_url": current_container().urls.support_page(campaign),
         "texts": widget_texts(lang, campaign.texts) | more | offer,
     }
-    return terms | _scale(campaign.currency) | answer
+    return terms | _currency_scale(campaign.currency) | answer
 
 
-def _scale(currency: str) -> dict[str, int]:
+def _currency_scale(currency: str) -> dict[str, int]:
     """Return how a currency is divided, and in which steps our gateway charges it."""
     return {"exponent": exponent(currency), "step": current_container().gateway.limits(currency).step_minor}

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, make_response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.db.campaign import Campaign
-from service.domain.campaigns.origins import allows_origin, any_campaign_allows, check_origin
+from service.domain.campaigns.origins import allows_origin, any_campaign_allows, validate_origin
 from service.web import current_container, read_only
 
 EXPOSED = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
@@ -29,7 +29,7 @@ def campaign_for_this_page(slug: str) -> Campaign:
     Raises:
         CampaignNotFound, OriginNotAllowed
     """
-    campaign = current_container().campaign_cache.campaign(slug)
+    campaign = current_container().campaign_cache.get(slug)
     hold_against_page(campaign)
     return campaign
 
@@ -41,7 +41,7 @@ def hold_against_page(campaign: Campaign) -> None:
         OriginNotAllowed
     """
     g.campaign = campaign
-    check_origin(campaign, request.headers.get("Origin"), own=current_container().urls.public_url)
+    validate_origin(campaign, request.headers.get("Origin"), own=current_container().urls.public_url)
 
 
 def answer_preflight() -> Response | None:

@@ -11,19 +11,19 @@ from schemas.campaign import CampaignFile
 from schemas.messages import flatten
 from service.commands.opening import audit, open_desk
 from service.domain.campaigns import terms as campaigns
-from service.domain.campaigns.charging import check_chargeable
-from service.domain.campaigns.shelf import let_go
+from service.domain.campaigns.charging import validate_campaign_amounts
+from service.domain.campaigns.shelf import wait_for_ttl
 
 
-class ReadableDumper(yaml.SafeDumper):
+class BlockTextDumper(yaml.SafeDumper):
     """Writes a text of several lines as it reads, line by line."""
 
 
-def _write_text(dumper: ReadableDumper, text: str) -> yaml.ScalarNode:
+def _write_text(dumper: BlockTextDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-ReadableDumper.add_representer(str, _write_text)
+BlockTextDumper.add_representer(str, _write_text)
 
 
 @click.group()
@@ -36,25 +36,25 @@ def campaign() -> None:
 def show_campaign(slug: str) -> None:
     """Print a campaign as a file that can be changed and applied again."""
     with open_desk().database.read_only() as session:
-        file = CampaignFile().dump(campaigns.campaign_terms(campaigns.find_campaign(session, slug)))
-    click.echo(yaml.dump(file, Dumper=ReadableDumper, allow_unicode=True, sort_keys=False, width=100), nl=False)
+        file = CampaignFile().dump(campaigns.serialize_campaign(campaigns.get_campaign(session, slug)))
+    click.echo(yaml.dump(file, Dumper=BlockTextDumper, allow_unicode=True, sort_keys=False, width=100), nl=False)
 
 
 @campaign.command("apply")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def apply_campaign(file: Path) -> None:
     """Make a campaign say and offer exactly what FILE says."""
-    terms = campaigns.read_terms(read_campaign_file(file))
+    terms = campaigns.parse_definition(load_campaign_file(file))
     container = open_desk()
-    check_chargeable(terms, container.gateway)
+    validate_campaign_amounts(terms, container.gateway)
     with container.database.transaction() as session:
-        campaigns.apply_campaign(session, terms, now=container.clock())
+        campaigns.upsert_campaign(session, terms, now=container.clock())
         audit(session, container, "apply_campaign", {"campaign": terms.slug})
-    let_go()
+    wait_for_ttl()
     click.echo(f"Applied the campaign {terms.slug!r}.", err=True)
 
 
-def read_campaign_file(file: Path) -> dict[str, Any]:
+def load_campaign_file(file: Path) -> dict[str, Any]:
     """Read and check a campaign file.
 
     Raises:

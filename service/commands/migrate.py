@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import IntegrityError
 
-from service.commands.campaigns import read_campaign_file
+from service.commands.campaigns import load_campaign_file
 from service.commands.opening import open_desk
 from service.db.migration import migrate as apply_migrations
 from service.db.violations import constraint_name
@@ -35,9 +35,9 @@ def seed(container: Container) -> bool:
         with container.database.transaction() as session:
             if campaigns.has_campaigns(session):
                 return False
-            terms = campaigns.read_terms(read_campaign_file(DEMO_CAMPAIGN))
+            terms = campaigns.parse_definition(load_campaign_file(DEMO_CAMPAIGN))
             # Never over a campaign that another release process, or the newsroom, has added since the look.
-            campaigns.add_campaign(session, terms, now=container.clock())
+            campaigns.create_campaign(session, terms, now=container.clock())
     except IntegrityError as error:
         if constraint_name(error) != "uq_campaigns_slug":
             raise

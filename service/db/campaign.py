@@ -53,12 +53,12 @@ class Campaign(UUIDPrimaryKey, Base):
     tax_line: Mapped[str | None] = mapped_column(Text)
     updated_at: Mapped[datetime.datetime]
 
-    choices: Mapped[list["SupportChoice"]] = relationship(
+    pledge_options: Mapped[list["PledgeOption"]] = relationship(
         order_by="SupportChoice.position", cascade="all, delete-orphan", lazy="selectin"
     )
 
 
-class SupportChoice(Base):
+class PledgeOption(Base):
     """What readers may give at one frequency in one currency.
 
     The widget shows it and the server checks against it: one table.

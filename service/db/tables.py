@@ -2,7 +2,7 @@
 
 from service.db.audit_entry import AuditEntry
 from service.db.base import Base
-from service.db.campaign import Campaign, SupportChoice
+from service.db.campaign import Campaign, PledgeOption
 from service.db.delivery import Delivery
 from service.db.gateway_event import GatewayEvent, Reconciliation
 from service.db.heartbeat import Heartbeat
@@ -38,13 +38,13 @@ __all__ = [
     "Payment",
     "Pledge",
     "PledgeMove",
+    "PledgeOption",
     "Reconciliation",
     "Refund",
     "Reminder",
     "ReminderMove",
     "SignIn",
     "StaffToken",
-    "SupportChoice",
     "Supporter",
     "Suppression",
 ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.db.campaign import Campaign
-from service.domain.campaigns.offers import choices_in
+from service.domain.campaigns.offers import options_for_currency
 from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money
 from service.pages.api_facts import status_of
@@ -71,7 +71,7 @@ def say(
     def written(amount_minor: int) -> str:
         return format_money(Money(amount_minor, money), words.lang)
 
-    limits = {choice.frequency.value: choice for choice in choices_in(campaign, money)}.get(frequency)
+    limits = {choice.frequency.value: choice for choice in options_for_currency(campaign, money)}.get(frequency)
     values = {"typed": typed.strip(), "example": typed_form(Money(750, money), words.lang)}
     if limits is not None:
         limit = limits.minimum_minor if error.code == "amount_below_minimum" else limits.maximum_minor

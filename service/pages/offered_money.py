@@ -8,8 +8,8 @@ from babel.numbers import get_currency_name
 
 from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
-from service.domain.campaigns.charging import fees_for
-from service.domain.campaigns.offers import choices_in, currencies_of, fee_rate
+from service.domain.campaigns.charging import covered_fees
+from service.domain.campaigns.offers import campaign_currencies, fee_rate, options_for_currency
 from service.domain.money.amounts import Money, format_money
 from service.domain.money.currencies import find_locale
 from service.pages.language import Words
@@ -28,7 +28,7 @@ class CurrencyLink:
 
 def currency_links(campaign: Campaign, form: SupportForm, words: Words) -> Sequence[CurrencyLink]:
     """Return a link for each currency, with the frequency kept; none where there is only one."""
-    offered, shown = currencies_of(campaign), shown_currency(campaign, form.currency)
+    offered, shown = campaign_currencies(campaign), shown_currency(campaign, form.currency)
     kept = {"lang": words.lang, "frequency": form.frequency, "from": form.came_from}
     if len(offered) == 1:
         return ()
@@ -50,12 +50,12 @@ def fee_figures(campaign: Campaign, currency: str, words: Words) -> Mapping[Freq
 
     def figure(amount_minor: int) -> str:
         money = Money(amount_minor, currency)
-        fees = Money(fees_for(campaign, money, limits=limits), currency)
+        fees = Money(covered_fees(campaign, money, limits=limits), currency)
         return words.fill(
             "cover_fees_figure", fees=format_money(fees, words.lang), amount=format_money(money, words.lang)
         )
 
     return {
         choice.frequency: words.fill("cover_fees_figures", figures=", ".join(map(figure, choice.presets_minor)))
-        for choice in choices_in(campaign, currency)
+        for choice in options_for_currency(campaign, currency)
     }

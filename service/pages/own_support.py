@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.own_gifts import gifts_of, payments_for
 from service.domain.reminders.due import choose_months
 from service.domain.reminders.links import reminder_token
@@ -66,7 +66,7 @@ def set_reminder(slug: str) -> BaseResponse:
     with transaction() as session:
         supporter_id = reader_in(session)
         if supporter_id is not None:
-            campaign = find_campaign(session, slug)
+            campaign = get_campaign(session, slug)
             remind_supporter(
                 session,
                 campaign,

@@ -10,8 +10,8 @@ from schemas import reminder_words
 from schemas.reminder import ReminderRequest
 from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
-from service.domain.campaigns.charging import check_amount
-from service.domain.campaigns.offers import choices_in, currencies_of
+from service.domain.campaigns.charging import validate_amount
+from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money
 from service.domain.money.currencies import find_locale
@@ -99,16 +99,16 @@ def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, 
 def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
     """Return what was chosen before, as far as the campaign still offers it and the gateway can charge it."""
     currency = form.currency or campaign.currency
-    if currency not in currencies_of(campaign):
+    if currency not in campaign_currencies(campaign):
         return {}
-    offered = {choice.frequency.value: choice for choice in choices_in(campaign, currency)}
+    offered = {choice.frequency.value: choice for choice in options_for_currency(campaign, currency)}
     if form.frequency not in offered:
         return {}
     chosen, amount = {"frequency": form.frequency, "currency": currency}, whole(form.amount)
     try:
         money = Money(0 if amount is None else amount, currency)
         limits = current_container().gateway.limits(currency)
-        check_amount(campaign, Frequency(form.frequency), money, limits=limits, lang=campaign.lang)
+        validate_amount(campaign, Frequency(form.frequency), money, limits=limits, lang=campaign.lang)
     except DomainError:
         return chosen
     return chosen | {"amount": amount}

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.campaign import split_paragraphs
 from service.db.campaign import Campaign
-from service.domain.campaigns.offers import choices_in
+from service.domain.campaigns.offers import options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money, format_money
 from service.domain.money.currencies import find_locale
@@ -36,7 +36,7 @@ support = Blueprint("support", __name__)
 @support.get("/support/<slug>")
 def show_form(slug: str) -> Response:
     """Show what readers may choose, with an earlier choice already made."""
-    campaign = current_container().campaign_cache.campaign(slug)
+    campaign = current_container().campaign_cache.get(slug)
     words = words_for(campaign)
     form = blank_form(campaign, request.args, words.lang)
     return draw_form(campaign, words, form, reminder_form(request.args))
@@ -47,7 +47,7 @@ def make_pledge(slug: str) -> BaseResponse:
     """Make a pledge and lead the reader to the page where it is paid."""
     check_rate_limit("pledge")
     container = current_container()
-    campaign = container.campaign_cache.campaign(slug)
+    campaign = container.campaign_cache.get(slug)
     words, form = words_for(campaign), filled_form(campaign, request.form)
     try:
         wish = read_wish(campaign, form, words.lang)
@@ -91,7 +91,7 @@ def draw_form(
         or "remind" in request.args,
         currency=currency,
         currencies=currency_links(campaign, form, words),
-        choices=choices_in(campaign, currency),
+        choices=options_for_currency(campaign, currency),
         fees_on=fee_figures(campaign, currency, words),
         write=lambda amount: format_money(Money(amount, currency), words.lang),
         example=typed_form(Money(750, currency), words.lang),

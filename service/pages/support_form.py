@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from schemas.pledge import PledgeRequest
 from service.db.campaign import Campaign
-from service.domain.campaigns.offers import choices_in, currencies_of
+from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.money.amounts import Money, parse_amount
 from service.domain.pledges.making import PledgeWish
 from service.pages.complaints import Complaint
@@ -41,7 +41,7 @@ def blank_form(campaign: Campaign, query: Mapping[str, str], lang: str) -> Suppo
     """Return the form as it is first shown, with the choice that an earlier page or mail made."""
     wanted = query.get("currency", campaign.currency)
     currency = shown_currency(campaign, wanted)
-    offered = {str(choice.frequency): choice for choice in choices_in(campaign, currency)}
+    offered = {str(choice.frequency): choice for choice in options_for_currency(campaign, currency)}
     presets = {frequency: str(choice.default_minor) for frequency, choice in offered.items()}
     # Not every currency need be offered at the campaign's usual frequency.
     wishes = (query.get("frequency", ""), str(campaign.default_frequency), *offered)
@@ -65,7 +65,7 @@ def filled_form(campaign: Campaign, sent: Mapping[str, str]) -> SupportForm:
     key = sent.get("key", "")
     usable = 8 <= len(key) <= LONGEST_KEY and all("!" <= sign <= "~" for sign in key)
     currency = sent.get("currency", campaign.currency)
-    offered = [choice.frequency for choice in choices_in(campaign, shown_currency(campaign, currency))]
+    offered = [choice.frequency for choice in options_for_currency(campaign, shown_currency(campaign, currency))]
     form = SupportForm(
         frequency=sent.get("frequency", ""),
         presets={str(frequency): sent.get(f"preset_{frequency}", "") for frequency in offered},
@@ -84,7 +84,7 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
         Complaint: a field is missing or cannot be accepted.
         UnreadableAmount: what was typed is not an amount, or could be two different ones.
     """
-    if form.currency not in currencies_of(campaign):
+    if form.currency not in campaign_currencies(campaign):
         raise Complaint("currency_not_accepted", field="form")
     if form.frequency not in form.presets:
         raise Complaint("frequency_missing", field="frequency")
@@ -119,7 +119,7 @@ def _token(given: Mapping[str, str]) -> str:
 
 def shown_currency(campaign: Campaign, wanted: str) -> str:
     """Return the wanted currency if the campaign takes it, else the campaign's own."""
-    return wanted if wanted in currencies_of(campaign) else campaign.currency
+    return wanted if wanted in campaign_currencies(campaign) else campaign.currency
 
 
 def amount_in(form: SupportForm, lang: str) -> int:

@@ -24,7 +24,7 @@ def ask_for_reminder(slug: str) -> BaseResponse:
     """Set a reminder and lead to the page that says when it comes."""
     check_rate_limit("reminder")
     container = current_container()
-    campaign = container.campaign_cache.campaign(slug)
+    campaign = container.campaign_cache.get(slug)
     words, form = words_for(campaign), reminder_form(request.form)
     try:
         wish = read_reminder_wish(campaign, form, words, page_url=container.urls.gift_page(campaign, None, None))
@@ -48,7 +48,7 @@ def ask_for_reminder(slug: str) -> BaseResponse:
 @support_reminder.get("/support/<slug>/reminder-set")
 def say_reminder_is_set(slug: str) -> Response:
     """Thank the reader and say on which day we will write."""
-    campaign = current_container().campaign_cache.campaign(slug)
+    campaign = current_container().campaign_cache.get(slug)
     words = words_for(campaign)
     return sheet("reminder_set.html", words, campaign=campaign, date=_date(request.args.get("due_on"), words.lang))
 

@@ -14,7 +14,7 @@ from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.db.tables import Base
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.conversions import gift_token
 from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.domain.suppression import suppress
@@ -145,7 +145,7 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
     assert against(container) == {"*": Suppressed.ERASURE}
     with container.database.transaction() as session:
         wish = ReminderWish(campaign="default", email=READER, timezone="UTC")
-        set_reminder(session, find_campaign(session, "default"), wish, now=asked_at)
+        set_reminder(session, get_campaign(session, "default"), wish, now=asked_at)
     clock.advance(days=31)
     post = Post()
     run(container, post)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.shelf import CampaignShelf
+from service.domain.campaigns.shelf import CampaignCache
 from service.domain.ports import ANY_AMOUNT, ChargeLimits, Checkout, CheckoutOrder, GatewayUnavailable
 from service.gateways.stripe.client import WITHIN
 from service.web import init_app
@@ -72,7 +72,7 @@ def test_a_repeat_is_answered_after_the_campaign_has_raised_its_minimum(
     first = pledge(client, key=key)
     change_campaign(container, frequencies=[{"frequency": "monthly", "minimum": 900}])
     # As another process, which has not read the campaign before.
-    init_app(app, dataclasses.replace(container, campaign_cache=CampaignShelf(container.database.read_only)))
+    init_app(app, dataclasses.replace(container, campaign_cache=CampaignCache(container.database.read_only)))
     assert pledge(client, key=key).data == first.data
     assert_problem(pledge(client), 422, "amount_below_minimum")
 

@@ -163,7 +163,7 @@ def test_who_asked_before_the_campaign_wanted_it_is_asked_as_well(
     change_campaign(container, slug="later", reminder={"confirm": False})
     remind(client, campaign="later")
     change_campaign(container, slug="later", reminder={"confirm": True})
-    container.campaign_cache.copy("later").good_until = 0
+    container.campaign_cache.get_entry("later").expires_at = 0
     remind(client, campaign="later")
     assert stands(container) == ("scheduled", 1, True)
     assert the_reminder(container).due_at == container.clock()
@@ -173,7 +173,7 @@ def test_a_campaign_that_stopped_wanting_it_reminds_without(
     client: FlaskClient, container: Container, token: str
 ) -> None:
     change_campaign(container, reminder={"confirm": False})
-    container.campaign_cache.copy("default").good_until = 0
+    container.campaign_cache.get_entry("default").expires_at = 0
     assert remind(client).json == PROMISED | {"status": "scheduled"}
     assert stands(container) == ("scheduled", 2, False)
 

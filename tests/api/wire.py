@@ -16,7 +16,7 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Container
-from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
+from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.payments import Charge, settle_pledge
@@ -103,14 +103,14 @@ def bearer(container: Container, *scopes: str) -> dict[str, str]:
 def campaign_file(container: Container, slug: str = "default") -> dict[str, Any]:
     """Return a campaign as its file says it."""
     with container.database.read_only() as session:
-        return CampaignFile().dump(campaign_terms(find_campaign(session, slug)))
+        return CampaignFile().dump(serialize_campaign(get_campaign(session, slug)))
 
 
 def change_campaign(container: Container, **changes: Any) -> None:
     """Change the demo campaign, or with `slug` make another like it, before any request has asked for it."""
     file = CampaignFile().load(campaign_file(container) | changes)
     with container.database.transaction() as session:
-        apply_campaign(session, read_terms(file), now=container.clock())
+        upsert_campaign(session, parse_definition(file), now=container.clock())
 
 
 def add_pledges(container: Container, number: int, **changes: Any) -> None:

@@ -12,7 +12,7 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.addresses import normalise_address
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import PledgeWish, make_pledge
 from service.domain.pledges.payments import Charge, settle_pledge
@@ -25,7 +25,7 @@ from service.domain.supporters import meet_supporter
 def ask(container: Container, address: str, **payload) -> uuid.UUID:
     """Set a reminder for this address and return its id."""
     with container.database.transaction() as session:
-        campaign = find_campaign(session, "default")
+        campaign = get_campaign(session, "default")
         set_reminder(
             session, campaign, ReminderWish(campaign="default", email=address, **payload), now=container.clock()
         )
@@ -57,7 +57,7 @@ def give(container: Container, address: str | None, *, amount: int = 500) -> uui
     with container.database.transaction() as session:
         wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
         pledge = make_pledge(
-            session, find_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+            session, get_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
         )
         charge = Charge(reference=f"paid-{pledge.id}", money=Money(amount, "USD"))
         settle_pledge(session, pledge.id, charge, email=address, now=container.clock())

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, UniqueConstraint, insert, select, text, 
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from service.db.base import Base, new_id
-from service.db.campaign import Campaign, SupportChoice
+from service.db.campaign import Campaign, PledgeOption
 from service.db.delivery import Delivery
 from service.db.gateway_event import GatewayEvent
 from service.db.idempotency_key import IdempotencyKey
@@ -177,7 +177,7 @@ def test_a_key_is_stored_once(any_database: Container, campaign_id: uuid.UUID) -
 def test_a_frequency_is_offered_once(any_database: Container, campaign_id: uuid.UUID) -> None:
     expect_refusal(
         any_database,
-        update(SupportChoice).values(frequency="monthly"),
+        update(PledgeOption).values(frequency="monthly"),
         "pk_support_choices",
     )
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from schemas.vocabulary import Frequency
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.idempotency import HELD_FOR
@@ -52,7 +52,7 @@ def crash() -> None:
 
 def buy(container: Container, till: Till, wish: PledgeWish = WISH) -> OpenCheckout:
     with container.database.read_only() as session:
-        campaign = find_campaign(session, "default")
+        campaign = get_campaign(session, "default")
     return open_checkout(
         container.database.transaction, till, campaign, wish, key=KEY, clock=container.clock, links=container.urls
     )

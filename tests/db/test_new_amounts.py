@@ -10,7 +10,7 @@ from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import (
     AmountBelowMinimum,
     AmountNotChargeable,
@@ -55,7 +55,7 @@ def running(container: Container, frequency: Frequency = Frequency.MONTHLY, fees
     with container.database.transaction() as session:
         wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
         pledge = make_pledge(
-            session, find_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+            session, get_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
         )
         pledge.fees_minor = fees
         charge = Charge(reference=f"paid-{pledge.id}", money=charge_of(pledge))
@@ -175,6 +175,8 @@ def test_what_the_campaign_offers_no_more_stays_as_it_is(any_database: Container
     pledge_id = running(any_database)
     with any_database.database.transaction() as session:
         campaign = session.scalars(select(Campaign)).one()
-        campaign.choices = [choice for choice in campaign.choices if choice.frequency == Frequency.ONCE]
+        campaign.pledge_options = [
+            choice for choice in campaign.pledge_options if choice.frequency == Frequency.ONCE
+        ]
     with pytest.raises(FrequencyNotOffered):
         change(any_database, gateway, pledge_id, 900)

@@ -10,7 +10,7 @@ from schemas.vocabulary import DisputeStatus, Frequency
 from service.db.payment import Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.events.applying import apply_news
 from service.domain.ledger.totals import Total, count_totals, sums_by_pledge
 from service.domain.money.amounts import Money
@@ -30,7 +30,7 @@ class Ledger:
         """Make a pledge; return its id."""
         wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
         with self.container.database.transaction() as session:
-            campaign = find_campaign(session, "default")
+            campaign = get_campaign(session, "default")
             return make_pledge(session, campaign, wish, gateway=GATEWAY, now=self.container.clock()).id
 
     def tell(self, *news: News) -> None:

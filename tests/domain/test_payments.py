@@ -9,7 +9,7 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import ABANDONED_AFTER, PledgeWish, expire_abandoned_pledges, make_pledge
@@ -20,7 +20,7 @@ def pledge_five_dollars(container: Container) -> uuid.UUID:
     wish = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=500, currency="USD")
     with container.database.transaction() as session:
         return make_pledge(
-            session, find_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+            session, get_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
         ).id
 
 

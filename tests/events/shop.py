@@ -12,7 +12,7 @@ from service.db.gateway_event import GatewayEvent
 from service.db.payment import Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.events.working import apply_due_events
 from service.domain.ledger.totals import count_totals
@@ -36,7 +36,7 @@ class Shop:
         """Make a pledge and open its checkout."""
         container = self.container
         with container.database.read_only() as session:
-            campaign = find_campaign(session, "default")
+            campaign = get_campaign(session, "default")
         wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
         key = key or str(uuid.uuid4())
         return open_checkout(

@@ -13,7 +13,7 @@ from service.db.base import new_id
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.events.finishing import LEFT_ALONE_FOR, finish_orders
 from service.domain.pledges.making import PledgeWish, make_pledge
 from service.gateways.stripe.client import WITHIN
@@ -35,7 +35,7 @@ def begun(container: Container, **changes: Any) -> uuid.UUID:
     wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
     with container.database.transaction() as session:
         pledge = make_pledge(
-            session, find_campaign(session, "default"), wish, gateway="stripe", now=container.clock()
+            session, get_campaign(session, "default"), wish, gateway="stripe", now=container.clock()
         )
         for name, value in changes.items():
             setattr(pledge, name, value)

@@ -13,11 +13,11 @@ from sqlalchemy import delete, func, select
 
 from jobs.return_lost_reminders import return_lost_reminders
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
-from service.commands.campaigns import read_campaign_file
+from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.reminder import Reminder, ReminderMove
 from service.db.tables import Base
-from service.domain.campaigns.terms import apply_campaign, read_terms
+from service.domain.campaigns.terms import parse_definition, upsert_campaign
 from service.domain.keeping.retention import forget_unconfirmed_reminders
 from service.domain.mail.claims import Claim
 from service.domain.ports import ReminderLetter
@@ -51,7 +51,7 @@ class Walk(Readers):
         with self.container.database.transaction() as session:
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(table))
-            apply_campaign(session, read_terms(read_campaign_file(DEMO_CAMPAIGN)), now=BEGINNING)
+            upsert_campaign(session, parse_definition(load_campaign_file(DEMO_CAMPAIGN)), now=BEGINNING)
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
         change_campaign(self.container, reminder=offer)
         change_campaign(self.container, slug=CAREFUL, reminder=offer | {"confirm": True})

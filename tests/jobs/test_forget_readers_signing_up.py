@@ -9,12 +9,12 @@ from sqlalchemy import event, select, text
 
 from jobs.cleanup import forget_readers
 from schemas.vocabulary import ReminderStatus
-from service.commands.campaigns import read_campaign_file
+from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import apply_campaign, find_campaign, read_terms
+from service.domain.campaigns.terms import get_campaign, parse_definition, upsert_campaign
 from service.domain.keeping.retention import Forgotten, forget_finished_reminders
 from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.wiring import build_container
@@ -33,7 +33,7 @@ PAUSE = 47
 def ask_now(container: Container, slug: str = "default") -> None:
     with container.database.transaction() as session:
         wish = ReminderWish(campaign=slug, email=READER)
-        set_reminder(session, find_campaign(session, slug), wish, now=container.clock())
+        set_reminder(session, get_campaign(session, slug), wish, now=container.clock())
 
 
 @pytest.fixture(params=["one key", "keys being changed"])
@@ -51,8 +51,8 @@ def asking_container(request: pytest.FixtureRequest, container: Container, clock
 @pytest.fixture
 def second_campaign(container: Container) -> str:
     with container.database.transaction() as session:
-        terms = dataclasses.replace(read_terms(read_campaign_file(DEMO_CAMPAIGN)), slug="second")
-        apply_campaign(session, terms, now=container.clock())
+        terms = dataclasses.replace(parse_definition(load_campaign_file(DEMO_CAMPAIGN)), slug="second")
+        upsert_campaign(session, terms, now=container.clock())
     return "second"
 
 
@@ -63,7 +63,7 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     over(container)
     with asking_container.database.transaction() as session:
         wish = ReminderWish(campaign=slug, email=READER)
-        set_reminder(session, find_campaign(session, slug), wish, now=container.clock())
+        set_reminder(session, get_campaign(session, slug), wish, now=container.clock())
         forget_readers(container, GO_ON)
     assert standing_at(container, slug) == ReminderStatus.SCHEDULED
 
@@ -113,5 +113,5 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
 def standing_at(container: Container, slug: str) -> ReminderStatus | None:
     with container.database.read_only() as session:
         assert how_many(session, Supporter) == 1
-        campaign_id = find_campaign(session, slug).id
+        campaign_id = get_campaign(session, slug).id
         return session.scalar(select(Reminder.status).where(Reminder.campaign_id == campaign_id))

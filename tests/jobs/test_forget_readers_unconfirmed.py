@@ -12,7 +12,7 @@ from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Container
-from service.domain.campaigns.terms import apply_campaign, campaign_terms, find_campaign, read_terms
+from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import Forgotten, forget_unconfirmed_reminders
 from service.domain.reminders.asking import ReminderWish, set_reminder
@@ -32,8 +32,8 @@ MOMENT = datetime.timedelta(microseconds=1)
 def have_confirmed(container: Container, slug: str = "default") -> None:
     """Make a campaign one that has its readers confirm."""
     with container.database.transaction() as session:
-        terms = read_terms(campaign_terms(find_campaign(session, "default")))
-        apply_campaign(
+        terms = parse_definition(serialize_campaign(get_campaign(session, "default")))
+        upsert_campaign(
             session, dataclasses.replace(terms, slug=slug, reminder_confirm=True), now=container.clock()
         )
 
@@ -190,6 +190,6 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
         wish = ReminderWish(campaign=slug, email=READER)
-        set_reminder(session, find_campaign(session, slug), wish, now=clock())
+        set_reminder(session, get_campaign(session, slug), wish, now=clock())
         forget_readers(confirming_container, GO_ON)
     assert standing_at(confirming_container, slug) == ReminderStatus.SCHEDULED

@@ -16,7 +16,7 @@ from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeMove
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.mail.tallies import count_mails, tallies
 from service.domain.money.amounts import Money
 from service.domain.pledges.checkout import open_checkout
@@ -32,7 +32,7 @@ GO_ON = threading.Event()
 
 def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
     with container.database.read_only() as session:
-        campaign = find_campaign(session, "default")
+        campaign = get_campaign(session, "default")
     wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
     opened = open_checkout(
         container.database.transaction,

@@ -10,7 +10,7 @@ from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import PledgeWish, make_pledge
 from service.domain.pledges.payments import Charge, fail_payment
@@ -109,7 +109,7 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clo
     with container.database.transaction() as session:
         person = session.scalars(select(Supporter)).one()
         wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
-        pledge = make_pledge(session, find_campaign(session, "default"), wish, gateway="sandbox", now=clock())
+        pledge = make_pledge(session, get_campaign(session, "default"), wish, gateway="sandbox", now=clock())
         pledge.supporter_id = person.id
         fail_payment(session, pledge.id, Charge(reference="declined", money=Money(500, "USD")), now=clock())
     clock.advance(days=32)
@@ -168,7 +168,7 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
     container: Container, clock: Clock, origins: list[str], page: str, is_named: bool
 ) -> None:
     with container.database.transaction() as session:
-        find_campaign(session, "default").origins = origins
+        get_campaign(session, "default").origins = origins
     ask(container, READER, page_url=page)
     clock.advance(days=32)
     post = Post()
@@ -181,8 +181,8 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
 ) -> None:
     ask(container, READER, amount=500, frequency=Frequency.MONTHLY)
     with container.database.transaction() as session:
-        campaign = find_campaign(session, "default")
-        for offer in (campaign, *campaign.choices):
+        campaign = get_campaign(session, "default")
+        for offer in (campaign, *campaign.pledge_options):
             offer.currency = "JPY"
     clock.advance(days=32)
     post = Post()
@@ -193,7 +193,7 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
 
 def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Container, clock: Clock) -> None:
     with container.database.transaction() as session:
-        find_campaign(session, "default").texts = {"de": {"mail_subject": "Erinnerung von {campaign}"}}
+        get_campaign(session, "default").texts = {"de": {"mail_subject": "Erinnerung von {campaign}"}}
     ask(container, READER, lang="de-AT")
     clock.advance(days=32)
     run(container)

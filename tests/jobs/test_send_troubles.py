@@ -11,12 +11,12 @@ from sqlalchemy.exc import OperationalError
 
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import ReminderStatus
-from service.db.campaign import Campaign, SupportChoice
+from service.db.campaign import Campaign, PledgeOption
 from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
 from service.domain.mail.tallies import tallies
 from service.domain.ports import Mail, MailDelayed, MailRefused, ReminderLetter
@@ -130,13 +130,13 @@ def poison(container: Container, address: str, kind: str) -> uuid.UUID:
 
 
 def broken_campaign(session) -> uuid.UUID:
-    standing = find_campaign(session, "default")
+    standing = get_campaign(session, "default")
     columns = {column.key: getattr(standing, column.key) for column in Campaign.__table__.columns}
     columns |= {"id": uuid.uuid4(), "slug": "broken", "texts": {"en": {"mail_subject": "{nobody} {knows"}}}
     session.add(Campaign(**columns))
     session.flush()
     session.add(
-        SupportChoice(
+        PledgeOption(
             campaign_id=columns["id"],
             currency=columns["currency"],
             frequency="once",

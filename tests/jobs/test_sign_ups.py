@@ -12,7 +12,7 @@ from service.app import create_app
 from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import find_campaign
+from service.domain.campaigns.terms import get_campaign
 from service.domain.reminders.asking import ReminderWish, set_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_container
@@ -79,7 +79,7 @@ def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Contain
     clock.advance(days=32)
     with container.database.transaction() as session:
         wish = ReminderWish(campaign="default", email="reader@news.example")
-        set_reminder(session, find_campaign(session, "default"), wish, now=clock())
+        set_reminder(session, get_campaign(session, "default"), wish, now=clock())
         with container.database.transaction() as other:
             assert claim_in(other, container, limit=1) == []
 

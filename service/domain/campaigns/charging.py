@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
-from service.domain.campaigns.offers import choice_for, fee_rate
-from service.domain.campaigns.terms import CampaignTerms, OfferTerms
+from service.domain.campaigns.offers import fee_rate, find_option
+from service.domain.campaigns.terms import CampaignDefinition, CurrencyDefinition
 from service.domain.errors import AmountAboveMaximum, AmountBelowMinimum, AmountNotChargeable
 from service.domain.money.amounts import Money, format_money, to_major
 from service.domain.ports import ChargeLimits, Gateway
 
 
-def check_amount(
+def validate_amount(
     campaign: Campaign, frequency: Frequency, money: Money, *, limits: ChargeLimits, lang: str
 ) -> None:
     """Hold an amount against the campaign's limits for the frequency, and what the gateway can charge.
@@ -20,7 +20,7 @@ def check_amount(
         CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
         each says what would be accepted.
     """
-    choice = choice_for(campaign, frequency, money.currency)
+    choice = find_option(campaign, frequency, money.currency)
     amount, lowest = money.amount_minor, max(choice.minimum_minor, limits.smallest_minor)
 
     def written(amount_minor: int) -> str:
@@ -31,20 +31,20 @@ def check_amount(
     if amount > choice.maximum_minor:
         raise AmountAboveMaximum(f"The largest amount is {written(choice.maximum_minor)}.", field="amount")
     if amount < lowest or amount % limits.step_minor:
-        more = _stepped_up(max(amount, lowest), limits.step_minor)
+        more = _round_up_to_step(max(amount, lowest), limits.step_minor)
         would_do = tuple(one for one in (more - limits.step_minor, more) if lowest <= one <= choice.maximum_minor)
         near = " or ".join(map(written, would_do)) or "another amount"
         detail = f"Exactly {written(amount)} cannot be charged; give {near}."
         raise AmountNotChargeable(detail, field="amount", would_do=would_do)
 
 
-def fees_for(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> int:
+def covered_fees(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> int:
     """Return what a reader adds to cover the gateway's share: nothing where the campaign asks nobody to."""
     rate = fee_rate(campaign, money.currency)
     return 0 if rate is None else rate.added_to(money.amount_minor, step_minor=limits.step_minor)
 
 
-def check_chargeable(terms: CampaignTerms, gateway: Gateway) -> None:
+def validate_campaign_amounts(terms: CampaignDefinition, gateway: Gateway) -> None:
     """Hold all that a campaign would offer against what the gateway can charge.
 
     Raises:
@@ -53,13 +53,13 @@ def check_chargeable(terms: CampaignTerms, gateway: Gateway) -> None:
     for place, offer in enumerate(terms.offers):
         limits = gateway.limits(offer.currency)
         for name, frequency, amount in _amounts(offer):
-            if wrong := _wrong(Money(amount, offer.currency), limits):
+            if wrong := _chargeability_error(Money(amount, offer.currency), limits):
                 field = "frequencies" if place == 0 else f"other_currencies.{place - 1}.frequencies"
                 said = f"{offer.currency}, {frequency}: the {name} of {to_major(Money(amount, offer.currency))}"
                 raise AmountNotChargeable(f"{said} cannot be charged by {gateway.name}, {wrong}.", field=field)
 
 
-def _amounts(offer: OfferTerms) -> Iterator[tuple[str, Frequency, int]]:
+def _amounts(offer: CurrencyDefinition) -> Iterator[tuple[str, Frequency, int]]:
     for choice in offer.frequencies:
         yield "minimum", choice.frequency, choice.minimum
         for preset in choice.presets:
@@ -67,8 +67,8 @@ def _amounts(offer: OfferTerms) -> Iterator[tuple[str, Frequency, int]]:
         yield "default", choice.frequency, choice.default
 
 
-def _wrong(money: Money, limits: ChargeLimits) -> str | None:
-    smallest = to_major(Money(_stepped_up(limits.smallest_minor, limits.step_minor), money.currency))
+def _chargeability_error(money: Money, limits: ChargeLimits) -> str | None:
+    smallest = to_major(Money(_round_up_to_step(limits.smallest_minor, limits.step_minor), money.currency))
     if money.amount_minor < limits.smallest_minor:
         return f"whose smallest charge is {smallest}"
     if money.amount_minor % limits.step_minor:
@@ -77,5 +77,5 @@ def _wrong(money: Money, limits: ChargeLimits) -> str | None:
     return None
 
 
-def _stepped_up(amount_minor: int, step_minor: int) -> int:
+def _round_up_to_step(amount_minor: int, step_minor: int) -> int:
     return -(-amount_minor // step_minor) * step_minor

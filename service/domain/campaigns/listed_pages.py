@@ -17,13 +17,13 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{parts.port}"
 
 
-def may_return_to(campaign: Campaign, url: str) -> bool:
+def is_allowed_return_url(campaign: Campaign, url: str) -> bool:
     """Whether readers may be sent to this page: its host is one of the campaign's `return_hosts`."""
     parts = urlsplit(url)
     return parts.scheme in ("http", "https") and (parts.hostname or "").lower() in campaign.return_hosts
 
 
-def is_on_embedding_site(campaign: Campaign, url: str, *, own: str) -> bool:
+def is_allowed_page(campaign: Campaign, url: str, *, own: str) -> bool:
     """Whether a page is ours (`own` is our origin) or on a site that may embed the campaign (`*`: every site)."""
     origin = origin_of(url)
     return origin == own or allows_origin(campaign, origin)

@@ -1,36 +1,36 @@
 """What a campaign offers: in which currencies, how often and how much, and whether readers may cover the fees."""
 
 from schemas.vocabulary import Frequency
-from service.db.campaign import Campaign, SupportChoice
+from service.db.campaign import Campaign, PledgeOption
 from service.domain.errors import CurrencyNotAccepted, FrequencyNotOffered
 from service.domain.money.fees import FeeRate
 
 
-def currencies_of(campaign: Campaign) -> list[str]:
+def campaign_currencies(campaign: Campaign) -> list[str]:
     """Return the currencies that the campaign takes, its own first."""
-    return list(dict.fromkeys((campaign.currency, *(choice.currency for choice in campaign.choices))))
+    return list(dict.fromkeys((campaign.currency, *(choice.currency for choice in campaign.pledge_options))))
 
 
-def choices_in(campaign: Campaign, currency: str) -> list[SupportChoice]:
+def options_for_currency(campaign: Campaign, currency: str) -> list[PledgeOption]:
     """Return what readers may choose in one currency, in the order in which they see it.
 
     Raises:
         CurrencyNotAccepted: the campaign does not take it; the error lists what it does take.
     """
-    choices = [choice for choice in campaign.choices if choice.currency == currency]
+    choices = [choice for choice in campaign.pledge_options if choice.currency == currency]
     if not choices:
-        accepted = ", ".join(currencies_of(campaign))
+        accepted = ", ".join(campaign_currencies(campaign))
         raise CurrencyNotAccepted(f"This campaign takes: {accepted}.", field="currency")
     return choices
 
 
-def choice_for(campaign: Campaign, frequency: Frequency, currency: str) -> SupportChoice:
+def find_option(campaign: Campaign, frequency: Frequency, currency: str) -> PledgeOption:
     """Return what the campaign offers at this frequency in this currency.
 
     Raises:
         CurrencyNotAccepted, FrequencyNotOffered: it offers nothing there; the error lists what it does offer.
     """
-    choices = choices_in(campaign, currency)
+    choices = options_for_currency(campaign, currency)
     for choice in choices:
         if choice.frequency == frequency:
             return choice

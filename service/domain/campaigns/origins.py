@@ -9,19 +9,19 @@ from service.domain.errors import OriginNotAllowed
 
 def allows_origin(campaign: Campaign, origin: str) -> bool:
     """Whether pages of this origin (RFC 6454, as `https://paper.example`) may embed the campaign."""
-    return _lists(campaign.origins, origin)
+    return _matches(campaign.origins, origin)
 
 
 def any_campaign_allows(session: Session, origin: str) -> bool:
     """Whether pages of this origin may embed any campaign at all."""
-    return any(_lists(origins, origin) for origins in session.scalars(select(Campaign.origins)))
+    return any(_matches(origins, origin) for origins in session.scalars(select(Campaign.origins)))
 
 
-def _lists(origins: list[str], origin: str) -> bool:
+def _matches(origins: list[str], origin: str) -> bool:
     return "*" in origins or origin.lower() in origins
 
 
-def check_origin(campaign: Campaign, origin: str | None, *, own: str) -> None:
+def validate_origin(campaign: Campaign, origin: str | None, *, own: str) -> None:
     """Refuse a request from a page that the campaign does not list; our own pages and servers may always ask.
 
     Raises:

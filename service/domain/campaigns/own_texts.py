@@ -3,7 +3,7 @@
 from service.db.campaign import Campaign
 
 
-def own_texts(campaign: Campaign, lang: str) -> dict[str, str]:
+def text_overrides(campaign: Campaign, lang: str) -> dict[str, str]:
     """Return what a campaign says differently in a language, by the text's name.
 
     A reader of "pt-BR" is written to in a campaign's "pt", where it has no closer words.

@@ -9,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency
-from service.db.campaign import Campaign, SupportChoice
-from service.domain.campaigns.offers import choices_in, currencies_of
+from service.db.campaign import Campaign, PledgeOption
+from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.errors import CampaignNotFound
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChoiceTerms:
+class PledgeOptionDefinition:
     """What readers may give at one frequency, in minor units."""
 
     frequency: Frequency
@@ -26,16 +26,16 @@ class ChoiceTerms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferTerms:
+class CurrencyDefinition:
     """What readers may give in one currency; `cover_fees` is what the gateway keeps, if readers may cover it."""
 
     currency: str
-    frequencies: list[ChoiceTerms]
+    frequencies: list[PledgeOptionDefinition]
     cover_fees: dict[str, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class CampaignTerms:
+class CampaignDefinition:
     """A whole campaign, as a campaign file gives it; `offers` begins with the campaign's own currency."""
 
     slug: str
@@ -44,7 +44,7 @@ class CampaignTerms:
     message: list[str]
     currency: str
     lang: str
-    offers: list[OfferTerms]
+    offers: list[CurrencyDefinition]
     default_frequency: Frequency
     reminder_enabled: bool
     reminder_choices: list[int]
@@ -62,7 +62,7 @@ class CampaignTerms:
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def find_campaign(session: Session, slug: str) -> Campaign:
+def get_campaign(session: Session, slug: str) -> Campaign:
     """Return the campaign with its choices.
 
     Raises:
@@ -80,42 +80,44 @@ def has_campaigns(session: Session) -> bool:
     return session.scalar(select(Campaign.id).limit(1)) is not None
 
 
-def apply_campaign(session: Session, terms: CampaignTerms, *, now: datetime.datetime) -> Campaign:
+def upsert_campaign(session: Session, terms: CampaignDefinition, *, now: datetime.datetime) -> Campaign:
     """Create the campaign, or make the one with this slug say and offer exactly this."""
     campaign = session.scalar(select(Campaign).where(Campaign.slug == terms.slug).with_for_update())
     if campaign is None:
-        return add_campaign(session, terms, now=now)
-    return _rewrite(campaign, terms, now)
+        return create_campaign(session, terms, now=now)
+    return _assign(campaign, terms, now)
 
 
-def add_campaign(session: Session, terms: CampaignTerms, *, now: datetime.datetime) -> Campaign:
+def create_campaign(session: Session, terms: CampaignDefinition, *, now: datetime.datetime) -> Campaign:
     """Create the campaign.
 
     Raises:
         IntegrityError: when flushed, if there is one with this slug.
     """
-    campaign = _rewrite(Campaign(slug=terms.slug, choices=[]), terms, now)
+    campaign = _assign(Campaign(slug=terms.slug, pledge_options=[]), terms, now)
     session.add(campaign)
     return campaign
 
 
-def _rewrite(campaign: Campaign, terms: CampaignTerms, now: datetime.datetime) -> Campaign:
+def _assign(campaign: Campaign, terms: CampaignDefinition, now: datetime.datetime) -> Campaign:
     plain: dict[str, Any] = {name: value for name, value in vars(terms).items() if name != "offers"}
     for name, value in plain.items():
         setattr(campaign, name, value)
     campaign.updated_at = now
     campaign.cover_fees = {offer.currency: offer.cover_fees for offer in terms.offers if offer.cover_fees}
-    standing = {(choice.currency, choice.frequency): choice for choice in campaign.choices}
+    standing = {(choice.currency, choice.frequency): choice for choice in campaign.pledge_options}
     offered = [(offer.currency, choice) for offer in terms.offers for choice in offer.frequencies]
-    campaign.choices = [
+    campaign.pledge_options = [
         _choice(standing.get((currency, choice.frequency)), currency, choice, position)
         for position, (currency, choice) in enumerate(offered)
     ]
     return campaign
 
 
-def _choice(standing: SupportChoice | None, currency: str, terms: ChoiceTerms, position: int) -> SupportChoice:
-    choice = standing or SupportChoice(currency=currency, frequency=terms.frequency)
+def _choice(
+    standing: PledgeOption | None, currency: str, terms: PledgeOptionDefinition, position: int
+) -> PledgeOption:
+    choice = standing or PledgeOption(currency=currency, frequency=terms.frequency)
     choice.position = position
     choice.presets_minor = terms.presets
     choice.default_minor = terms.default
@@ -124,32 +126,32 @@ def _choice(standing: SupportChoice | None, currency: str, terms: ChoiceTerms, p
     return choice
 
 
-def read_terms(file: Mapping[str, Any]) -> CampaignTerms:
+def parse_definition(file: Mapping[str, Any]) -> CampaignDefinition:
     """Return the terms in a campaign file that its schema has checked."""
     apart = ("frequencies", "cover_fees", "other_currencies", "reminder")
-    return CampaignTerms(
+    return CampaignDefinition(
         offers=[_read_offer(offer) for offer in (file, *file["other_currencies"])],
         **{f"reminder_{name}": value for name, value in file["reminder"].items()},
         **{name: value for name, value in file.items() if name not in apart},
     )
 
 
-def _read_offer(offer: Mapping[str, Any]) -> OfferTerms:
-    return OfferTerms(
+def _read_offer(offer: Mapping[str, Any]) -> CurrencyDefinition:
+    return CurrencyDefinition(
         currency=offer["currency"],
-        frequencies=[ChoiceTerms(**choice) for choice in offer["frequencies"]],
+        frequencies=[PledgeOptionDefinition(**choice) for choice in offer["frequencies"]],
         cover_fees=offer["cover_fees"],
     )
 
 
-def campaign_terms(campaign: Campaign) -> dict[str, Any]:
+def serialize_campaign(campaign: Campaign) -> dict[str, Any]:
     """Return a campaign as its file would say it: applying the result changes nothing."""
     plain = {
         name: getattr(campaign, name)
-        for name in CampaignTerms.__dataclass_fields__
+        for name in CampaignDefinition.__dataclass_fields__
         if name != "offers" and not name.startswith("reminder_")
     }
-    first, *others = (_offer(campaign, currency) for currency in currencies_of(campaign))
+    first, *others = (_offer(campaign, currency) for currency in campaign_currencies(campaign))
     reminder = {
         "enabled": campaign.reminder_enabled,
         "choices": campaign.reminder_choices,
@@ -170,7 +172,7 @@ def _offer(campaign: Campaign, currency: str) -> dict[str, Any]:
                 "minimum": choice.minimum_minor,
                 "maximum": choice.maximum_minor,
             }
-            for choice in choices_in(campaign, currency)
+            for choice in options_for_currency(campaign, currency)
         ],
         "cover_fees": campaign.cover_fees.get(currency),
     }

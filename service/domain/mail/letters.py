@@ -15,8 +15,8 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, stands
 from service.db.supporter import Supporter
-from service.domain.campaigns.listed_pages import is_on_embedding_site
-from service.domain.campaigns.own_texts import own_texts
+from service.domain.campaigns.listed_pages import is_allowed_page
+from service.domain.campaigns.own_texts import text_overrides
 from service.domain.ledger.totals import KEPT
 from service.domain.links import Links
 from service.domain.mail.claims import Claim
@@ -151,7 +151,7 @@ def _gave_already(reminder: Reminder, gave_at: datetime.datetime | None, month_s
 def _letter(
     session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links
 ) -> ReminderLetter:
-    texts = own_texts(campaign, reminder.lang)
+    texts = text_overrides(campaign, reminder.lang)
     gift = chosen_gift(reminder)
     keyring = keyring_in(session)
     token = reminder_token(keyring, reminder)
@@ -190,4 +190,4 @@ def _where(campaign: Campaign, page_url: str | None, links: Links) -> str | None
         return None
     if not page_url.isprintable():
         raise Unwritable("the address of its page holds control characters")
-    return page_url if is_on_embedding_site(campaign, page_url, own=links.public_url) else None
+    return page_url if is_allowed_page(campaign, page_url, own=links.public_url) else None

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import NoticeKind
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.domain.campaigns.own_texts import own_texts
+from service.domain.campaigns.own_texts import text_overrides
 from service.domain.links import Links
 from service.domain.mail.drafts import Unwritable
 from service.domain.money.amounts import Money
@@ -37,7 +37,7 @@ def letter_about(
         to=to,
         lang=notice.lang,
         campaign_name=campaign.name,
-        texts=own_texts(campaign, notice.lang),
+        texts=text_overrides(campaign, notice.lang),
         frequency=None,
         money=None,
         falls_on=notice.falls_on,

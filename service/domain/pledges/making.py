@@ -11,8 +11,8 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge, PledgeMove
-from service.domain.campaigns.charging import check_amount, fees_for
-from service.domain.campaigns.listed_pages import may_return_to
+from service.domain.campaigns.charging import covered_fees, validate_amount
+from service.domain.campaigns.listed_pages import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
 from service.domain.money.amounts import Money
 from service.domain.pledges.conversions import reminder_behind
@@ -51,8 +51,8 @@ def check_wish(campaign: Campaign, wish: PledgeWish, *, limits: ChargeLimits) ->
         ReturnUrlNotAllowed: each says what would be accepted.
     """
     money, lang = Money(wish.amount, wish.currency), wish.lang or campaign.lang
-    check_amount(campaign, wish.frequency, money, limits=limits, lang=lang)
-    if wish.return_url is not None and not may_return_to(campaign, wish.return_url):
+    validate_amount(campaign, wish.frequency, money, limits=limits, lang=lang)
+    if wish.return_url is not None and not is_allowed_return_url(campaign, wish.return_url):
         raise ReturnUrlNotAllowed(
             "The campaign does not list the host of this address; add it to the campaign's return_hosts.",
             field="return_url",
@@ -84,7 +84,7 @@ def make_pledge(
         lang=wish.lang,
         return_url=wish.return_url,
         gateway=gateway,
-        fees_minor=fees_for(campaign, money, limits=limits) if wish.cover_fees else 0,
+        fees_minor=covered_fees(campaign, money, limits=limits) if wish.cover_fees else 0,
         created_at=now,
     )
     session.add(pledge)

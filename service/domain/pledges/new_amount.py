@@ -8,8 +8,8 @@ import uuid
 from schemas.vocabulary import Frequency
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.domain.campaigns.charging import check_amount, fees_for
-from service.domain.campaigns.offers import choice_for
+from service.domain.campaigns.charging import covered_fees, validate_amount
+from service.domain.campaigns.offers import find_option
 from service.domain.errors import OrderRefused
 from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering, subscription_of
@@ -24,7 +24,7 @@ def amount_limits(campaign: Campaign, gateway: Gateway, frequency: Frequency, cu
     Raises:
         CurrencyNotAccepted, FrequencyNotOffered: the campaign offers nothing like it any more.
     """
-    choice, limits = choice_for(campaign, frequency, currency), gateway.limits(currency)
+    choice, limits = find_option(campaign, frequency, currency), gateway.limits(currency)
     least = max(choice.minimum_minor, limits.smallest_minor)
     return -(-least // limits.step_minor) * limits.step_minor, choice.maximum_minor
 
@@ -34,7 +34,7 @@ def charge_for(pledge: Pledge, amount_minor: int, gateway: Gateway) -> Money:
     chosen = Money(amount_minor, pledge.currency)
     if not pledge.fees_minor:
         return chosen
-    fees = fees_for(pledge.campaign, chosen, limits=gateway.limits(pledge.currency))
+    fees = covered_fees(pledge.campaign, chosen, limits=gateway.limits(pledge.currency))
     return Money(amount_minor + fees, pledge.currency)
 
 
@@ -58,7 +58,7 @@ def change_amount(
         check_gateway(pledge, gateway)
         limits = gateway.limits(pledge.currency)
         wanted = Money(amount_minor, pledge.currency)
-        check_amount(pledge.campaign, pledge.frequency, wanted, limits=limits, lang=lang)
+        validate_amount(pledge.campaign, pledge.frequency, wanted, limits=limits, lang=lang)
         subscription_of(pledge)
         pledge.wanted_minor = amount_minor
     return finish_amount(transaction, gateway, pledge_id)

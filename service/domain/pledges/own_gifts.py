@@ -34,7 +34,7 @@ def gifts_of(session: Session, supporter_id: uuid.UUID) -> Sequence[Pledge]:
     pledges = session.scalars(
         select(Pledge)
         .where(Pledge.supporter_id == supporter_id, Pledge.status != PledgeStatus.EXPIRED)
-        .options(selectinload(Pledge.campaign).selectinload(Campaign.choices))
+        .options(selectinload(Pledge.campaign).selectinload(Campaign.pledge_options))
         .order_by(Pledge.created_at.desc())
     ).all()
     return sorted(pledges, key=lambda pledge: not recurs(pledge))

@@ -4,7 +4,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.domain.campaigns.listed_pages import is_on_embedding_site, may_return_to, origin_of
+from service.domain.campaigns.listed_pages import is_allowed_page, is_allowed_return_url, origin_of
 from service.domain.links import Links
 
 
@@ -33,7 +33,7 @@ def _page_before(pledge: Pledge, campaign: Campaign, links: Links) -> str | None
 
 def _return_page(pledge: Pledge, campaign: Campaign) -> str | None:
     # The host was listed when the pledge was made; a newsroom that took it off the list since is obeyed.
-    if pledge.return_url is None or not may_return_to(campaign, pledge.return_url):
+    if pledge.return_url is None or not is_allowed_return_url(campaign, pledge.return_url):
         return None
     parts = urlsplit(pledge.return_url)
     told = urlencode({"pledge": str(pledge.id), "status": pledge.status.value})
@@ -42,5 +42,5 @@ def _return_page(pledge: Pledge, campaign: Campaign) -> str | None:
 
 def _leads_back(campaign: Campaign, url: str, links: Links) -> bool:
     # A campaign that lets every site embed it has not named any, so it sends nobody to one.
-    named = "*" not in campaign.origins and is_on_embedding_site(campaign, url, own=links.public_url)
-    return named or may_return_to(campaign, url) or origin_of(url) == links.public_url
+    named = "*" not in campaign.origins and is_allowed_page(campaign, url, own=links.public_url)
+    return named or is_allowed_return_url(campaign, url) or origin_of(url) == links.public_url

@@ -15,8 +15,8 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder, ReminderMove
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.addresses import normalise_address
-from service.domain.campaigns.charging import check_amount
-from service.domain.campaigns.offers import choice_for
+from service.domain.campaigns.charging import validate_amount
+from service.domain.campaigns.offers import find_option
 from service.domain.money.amounts import Money
 from service.domain.ports import ANY_AMOUNT, Gateway
 from service.domain.reminders.due import choose_months, due_after
@@ -67,11 +67,11 @@ def set_reminder(
     frequency = wish.frequency or campaign.default_frequency
     currency = wish.currency or campaign.currency
     if wish.amount is None:
-        choice_for(campaign, frequency, currency)
+        find_option(campaign, frequency, currency)
     else:
         limits = ANY_AMOUNT if gateway is None else gateway.limits(currency)
         money, lang = Money(wish.amount, currency), wish.lang or campaign.lang
-        check_amount(campaign, frequency, money, limits=limits, lang=lang)
+        validate_amount(campaign, frequency, money, limits=limits, lang=lang)
     zone = wish.timezone or campaign.timezone
     due = due_after(campaign, months, zone, now=now, month_seconds=month_seconds)
     supporter_id = meet_supporter(session, normalise_address(wish.email), now=now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
-from service.domain.campaigns.offers import currencies_of
+from service.domain.campaigns.offers import campaign_currencies
 from service.domain.money.amounts import Money
 
 
@@ -31,6 +31,6 @@ def promise_of(reminder: Reminder) -> SetReminder:
 
 def chosen_gift(reminder: Reminder) -> Money | None:
     """Return the amount that the reader chose, if they chose one in money that the campaign still takes."""
-    if reminder.amount_minor is None or reminder.currency not in currencies_of(reminder.campaign):
+    if reminder.amount_minor is None or reminder.currency not in campaign_currencies(reminder.campaign):
         return None
     return Money(reminder.amount_minor, reminder.currency)
