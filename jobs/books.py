@@ -18,7 +18,7 @@ from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
 from jobs.mail_events import MailEvents
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import Reply
@@ -131,7 +131,7 @@ class Books(ABC, Generic[C, L]):
         """Put on record that no mail will ever reach this address."""
         now = self._container.clock()
         self._insist(
-            self._container.database.transaction, suppress, address, reason=Suppressed.HARD_BOUNCE, now=now
+            self._container.database.transaction, suppress, address, reason=SuppressionReason.HARD_BOUNCE, now=now
         )
 
     def finish(self, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:

@@ -121,7 +121,7 @@ class Carrier(Generic[C, L]):
         except MailServerAway as trouble:
             self.trouble = trouble
             needs_somebody = isinstance(trouble, MailServerRefusesUs)
-            outcome = DeliveryOutcome.WITHDRAWN if needs_somebody else DeliveryOutcome.DEFERRED
+            outcome = DeliveryOutcome.NOT_ATTEMPTED if needs_somebody else DeliveryOutcome.DEFERRED
             words = str(trouble)
         except MailDoubtful as error:
             log.warning(events.in_doubt, **names, reason=str(error))

@@ -21,10 +21,10 @@ class StrictSchema(Schema):
         known = [field.data_key or name for name, field in self.load_fields.items()]
         for name, messages in error.messages.items():
             if messages == [self.error_messages["unknown"]]:
-                error.messages[name] = [unknown_name(str(name), known)]
+                error.messages[name] = [unknown_field_message(str(name), known)]
 
 
-def unknown_name(name: str, known: list[str]) -> str:
+def unknown_field_message(name: str, known: list[str]) -> str:
     """Return the sentence for a name that does not exist."""
     nearest = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"This is not known; did you mean {nearest[0]!r}?" if nearest else "This is not known."

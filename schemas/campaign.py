@@ -4,16 +4,16 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
-from schemas.base import StrictSchema, unknown_name
+from schemas.base import StrictSchema, unknown_field_message
 from schemas.fields import (
+    BoundedInteger,
     CurrencyCode,
     LanguageTag,
-    Pattern,
+    RegexString,
     Slug,
     Text,
-    TimeZoneName,
+    TimezoneName,
     WebUrl,
-    WholeNumber,
 )
 from schemas.offer import (
     COVER_FEES_DESCRIPTION,
@@ -27,7 +27,7 @@ from schemas.offer import (
     validate_frequencies,
 )
 from schemas.reminder_offer import ReminderSettings, ReminderSettingsResponse
-from schemas.texts import CAMPAIGN_TEXTS, placeholders_of, read_placeholders, text_names
+from schemas.texts import CAMPAIGN_TEXT_NAMES, parse_placeholders, placeholders_for, text_names
 from schemas.vocabulary import Frequency
 
 # When nobody is to be written to any more, unless the campaign begins even later.
@@ -39,9 +39,9 @@ class CampaignFile(StrictSchema):
     """A whole campaign, as staff write it."""
 
     slug = Slug(required=True)
-    name = Text(longest=200, required=True)
-    heading = Text(longest=200, required=True)
-    message = fields.List(Text(longest=2000, lines=True), required=True)
+    name = Text(max_length=200, required=True)
+    heading = Text(max_length=200, required=True)
+    message = fields.List(Text(max_length=2000, multiline=True), required=True)
     currency = CurrencyCode(load_default="USD")
     lang = LanguageTag(load_default="en")
     frequencies = fields.List(
@@ -62,39 +62,39 @@ class CampaignFile(StrictSchema):
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
     legal_name = Text(
-        longest=LONGEST_NAME,
+        max_length=LONGEST_NAME,
         load_default=None,
         allow_none=True,
         metadata={"description": "Who receives the money, as receipts name them."},
     )
     tax_line = Text(
-        longest=LONGEST_TAX_LINE,
+        max_length=LONGEST_TAX_LINE,
         load_default=None,
         allow_none=True,
         metadata={"description": "What receipts say on tax, such as a number or whether a gift is deductible."},
     )
     origins = fields.List(
-        Pattern(
+        RegexString(
             r"\*|https?://[A-Za-z0-9.\[\]:-]+/?",
-            wish="Give an origin such as https://paper.example, or *.",
+            hint="Give an origin such as https://paper.example, or *.",
             longest=300,
         ),
         load_default=lambda: ["*"],
     )
     return_hosts = fields.List(
-        Pattern(r"[A-Za-z0-9.-]+", wish="Give a host name such as paper.example.", longest=253),
+        RegexString(r"[A-Za-z0-9.-]+", hint="Give a host name such as paper.example.", longest=253),
         load_default=list,
     )
-    timezone = TimeZoneName(load_default="UTC")
-    send_hour = WholeNumber(lowest=0, highest=23, load_default=9)
-    send_until = WholeNumber(
-        lowest=1,
-        highest=24,
+    timezone = TimezoneName(load_default="UTC")
+    send_hour = BoundedInteger(minimum=0, maximum=23, load_default=9)
+    send_until = BoundedInteger(
+        minimum=1,
+        maximum=24,
         metadata={"description": "Mails that are late wait from here to the next send_hour."},
     )
     texts = fields.Dict(
         keys=LanguageTag(),
-        values=fields.Dict(keys=fields.String(), values=Text(longest=8000, lines=True)),
+        values=fields.Dict(keys=fields.String(), values=Text(max_length=8000, multiline=True)),
         load_default=dict,
     )
 
@@ -156,12 +156,12 @@ class CampaignFile(StrictSchema):
 def _text_error(name: str, text: str) -> str | None:
     """Return what is wrong with a text that is to be said differently: its name, or what stands in braces."""
     if name not in text_names():
-        return unknown_name(name, sorted(text_names()))
-    if name in CAMPAIGN_TEXTS:
+        return unknown_field_message(name, sorted(text_names()))
+    if name in CAMPAIGN_TEXT_NAMES:
         return None
-    allowed = placeholders_of(name)
+    allowed = placeholders_for(name)
     try:
-        strange = read_placeholders(text) - allowed
+        strange = parse_placeholders(text) - allowed
     except ValueError:
         return "A brace stands alone; write {{ or }} to show one."
     if strange:

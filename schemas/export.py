@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from schemas.fields import Instant
+from schemas.fields import Timestamp
 from schemas.pledge import PledgeQuery
 from schemas.vocabulary import Frequency, PledgeStatus
 
@@ -19,7 +19,7 @@ class PledgeItem(Schema):
     """A pledge as staff see it, without its reader's address."""
 
     id = fields.UUID(required=True)
-    created_at = Instant(required=True)
+    created_at = Timestamp(required=True)
     campaign = fields.String(required=True)
     status = fields.Enum(PledgeStatus, by_value=True, required=True)
     frequency = fields.Enum(Frequency, by_value=True, required=True)
@@ -27,7 +27,7 @@ class PledgeItem(Schema):
     currency = fields.String(required=True)
     payments = fields.Integer(required=True)
     paid_total = fields.Integer(required=True, attribute="paid_minor", metadata={"description": "Minor units."})
-    last_payment_at = Instant(required=True, allow_none=True)
+    last_payment_at = Timestamp(required=True, allow_none=True)
     page_url = fields.String(required=True, allow_none=True)
     variant = fields.String(required=True, allow_none=True)
     gateway = fields.String(required=True)
@@ -41,7 +41,7 @@ class PledgePage(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
-class PaidTotal(Schema):
+class PaymentTotal(Schema):
     """What was paid in one currency and did not go back."""
 
     currency = fields.String(required=True)
@@ -58,7 +58,7 @@ class LedgerTotal(Schema):
     disputed = fields.Integer(required=True)
 
 
-class BalanceTotal(Schema):
+class BalanceTotalItem(Schema):
     """What the gateway kept of payments, in minor units of the currency of the balance there."""
 
     currency = fields.String(required=True)
@@ -80,8 +80,8 @@ class SummaryResponse(Schema):
 
     pledges = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     reminders = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
-    paid = fields.List(fields.Nested(PaidTotal), required=True)
+    paid = fields.List(fields.Nested(PaymentTotal), required=True)
     ledger = fields.List(fields.Nested(LedgerTotal), required=True)
-    balances = fields.List(fields.Nested(BalanceTotal), required=True)
+    balances = fields.List(fields.Nested(BalanceTotalItem), required=True)
     reminders_due = fields.Integer(required=True)
     conversions = fields.Nested(Conversions, required=True)

@@ -12,11 +12,11 @@ from babel.numbers import list_currencies
 from marshmallow import ValidationError, fields, validate
 
 # Twelve digits of minor units are ten billion dollars: more is a mistake, whatever the campaign's maximum.
-LARGEST_AMOUNT = 10**12
-LONGEST_URL = 2048
+MAX_AMOUNT = 10**12
+MAX_URL_LENGTH = 2048
 # The control characters and halves of surrogate pairs: the categories Cc and Cs of Unicode, which never grow.
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-CONTROLS_BUT_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+CONTROL_CHARACTERS_EXCEPT_NEWLINE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 DATE_OR_INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?P<time>T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?"
@@ -24,56 +24,56 @@ DATE_OR_INSTANT = re.compile(
 
 
 @cache
-def currencies() -> frozenset[str]:
+def currency_codes() -> frozenset[str]:
     """Return every ISO 4217 code that Babel knows."""
     return frozenset(list_currencies())
 
 
 @cache
-def _zones() -> frozenset[str]:
+def _timezone_names() -> frozenset[str]:
     # The package's own list, so that the answer does not depend on the machine's zone files.
     return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
-class MinorAmount(fields.Integer):
+class MinorUnits(fields.Integer):
     """An amount in minor units: a JSON integer above zero. Nothing is converted, so nothing is rounded."""
 
     def __init__(self, **kwargs: Any) -> None:
         wish = "Give a whole number of minor units, such as 750 for $7.50."
         limits = validate.And(
             validate.Range(min=1, error="The amount must be more than zero."),
-            validate.Range(max=LARGEST_AMOUNT, error="The amount is too large."),
+            validate.Range(max=MAX_AMOUNT, error="The amount is too large."),
         )
         super().__init__(strict=True, validate=limits, error_messages={"invalid": wish}, **kwargs)
 
 
-class WholeNumber(fields.Integer):
-    """A JSON integer from `lowest` to `highest`; `5.0`, `"5"` and `true` are not."""
+class BoundedInteger(fields.Integer):
+    """A JSON integer from `minimum` to `maximum`; `5.0`, `"5"` and `true` are not."""
 
-    def __init__(self, *, lowest: int, highest: int, **kwargs: Any) -> None:
-        wish = f"Give a whole number from {lowest} to {highest}."
+    def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
+        wish = f"Give a whole number from {minimum} to {maximum}."
         # A range alone would stand in the API's document as well, beside what each field says of itself there.
-        limits = validate.And(validate.Range(min=lowest, max=highest, error=wish))
+        limits = validate.And(validate.Range(min=minimum, max=maximum, error=wish))
         super().__init__(strict=True, validate=limits, error_messages={"invalid": wish}, **kwargs)
 
 
 class Text(fields.String):
     """Text of people: not empty, not too long, and without the characters that no database or mail can hold.
 
-    With `lines` it may have line breaks.
+    With `multiline` it may have line breaks.
     """
 
-    def __init__(self, *, longest: int, lines: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, max_length: int, multiline: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.longest = longest
-        self.barred = CONTROLS_BUT_LINES if lines else CONTROLS
+        self.max_length = max_length
+        self.barred = CONTROL_CHARACTERS_EXCEPT_NEWLINE if multiline else CONTROL_CHARACTERS
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs).strip()
         if not text:
             raise ValidationError("This must not be empty.")
-        if len(text) > self.longest:
-            raise ValidationError(f"Use at most {self.longest} characters.")
+        if len(text) > self.max_length:
+            raise ValidationError(f"Use at most {self.max_length} characters.")
         if self.barred.search(text):
             raise ValidationError("This holds characters that cannot be stored; remove them.")
         return text
@@ -83,7 +83,7 @@ class WebUrl(Text):
     """An absolute http or https address that every program reads alike: no sign-in, backslash or space in it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(longest=LONGEST_URL, **kwargs)
+        super().__init__(max_length=MAX_URL_LENGTH, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         url: str = super()._deserialize(value, attr, data, **kwargs)
@@ -102,81 +102,82 @@ class WebUrl(Text):
         return url
 
 
-class Pattern(Text):
-    """Text of one exact form; `wish` tells the reader of the error what that is."""
+class RegexString(Text):
+    """Text of one exact form; `hint` tells the reader of the error what that is."""
 
-    def __init__(self, pattern: str, *, wish: str, longest: int = 64, **kwargs: Any) -> None:
-        super().__init__(longest=longest, **kwargs)
-        self.pattern, self.wish = re.compile(pattern), wish
+    def __init__(self, pattern: str, *, hint: str, longest: int = 64, **kwargs: Any) -> None:
+        super().__init__(max_length=longest, **kwargs)
+        self.pattern, self.hint = re.compile(pattern), hint
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if not self.pattern.fullmatch(text):
-            raise ValidationError(self.wish)
+            raise ValidationError(self.hint)
         return text
 
 
-class Slug(Pattern):
+class Slug(RegexString):
     """A campaign's name in addresses."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             "[a-z0-9]+(-[a-z0-9]+)*",
-            wish="Use lower-case letters, digits and single hyphens, such as spring-appeal.",
+            hint="Use lower-case letters, digits and single hyphens, such as spring-appeal.",
             **kwargs,
         )
 
 
-class LanguageTag(Pattern):
+class LanguageTag(RegexString):
     """A BCP 47 language tag."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             "[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*",
-            wish="Give a language tag such as en or pt-BR.",
+            hint="Give a language tag such as en or pt-BR.",
             longest=35,
             **kwargs,
         )
 
 
-class CurrencyCode(Pattern):
+class CurrencyCode(RegexString):
     """An ISO 4217 code."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__("[A-Z]{3}", wish="Give an ISO 4217 code such as USD.", **kwargs)
+        super().__init__("[A-Z]{3}", hint="Give an ISO 4217 code such as USD.", **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         code: str = super()._deserialize(value, attr, data, **kwargs)
-        if code not in currencies():
-            raise ValidationError(self.wish)
+        if code not in currency_codes():
+            raise ValidationError(self.hint)
         return code
 
 
-class TimeZoneName(Text):
+class TimezoneName(Text):
     """The exact name of a zone in the IANA time zone database."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(longest=64, **kwargs)
+        super().__init__(max_length=64, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name: str = super()._deserialize(value, attr, data, **kwargs)
-        if name not in _zones():
+        if name not in _timezone_names():
             raise ValidationError("Give a time zone such as Europe/Amsterdam.")
         return name
 
 
-class Instant(fields.Field[datetime.datetime]):
+class Timestamp(fields.Field[datetime.datetime]):
     """RFC 3339 in UTC with `Z`, to the second.
 
-    A date alone is read as the day's first moment in UTC; with `after_date`, as the first moment after the day.
+    A date alone is read as the day's first moment in UTC; with `date_is_inclusive`, as the first moment after the
+    day.
     """
 
-    def __init__(self, *, after_date: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, date_is_inclusive: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.after_date = after_date
+        self.date_is_inclusive = date_is_inclusive
 
     def _serialize(self, value: datetime.datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else write_instant(value)
+        return None if value is None else format_timestamp(value)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -189,12 +190,14 @@ class Instant(fields.Field[datetime.datetime]):
         try:
             instant = datetime.datetime.fromisoformat(form[0])
             if form["time"] is None:
-                instant = instant.replace(tzinfo=datetime.UTC) + datetime.timedelta(days=int(self.after_date))
+                instant = instant.replace(tzinfo=datetime.UTC) + datetime.timedelta(
+                    days=int(self.date_is_inclusive)
+                )
             return instant.astimezone(datetime.UTC)
         except (ValueError, OverflowError) as error:
             raise ValidationError(wish) from error
 
 
-def write_instant(instant: datetime.datetime) -> str:
+def format_timestamp(instant: datetime.datetime) -> str:
     """Return an instant as RFC 3339 in UTC with `Z`, to the second."""
     return instant.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,11 +3,11 @@
 from marshmallow import Schema, fields
 
 from schemas.base import StrictSchema
-from schemas.fields import Instant
+from schemas.fields import Timestamp
 from schemas.vocabulary import EventStatus
 
 
-class StoredResponse(Schema):
+class WebhookResponse(Schema):
     """An event is safe."""
 
     stored = fields.Boolean(required=True)
@@ -31,9 +31,9 @@ class EventItem(Schema):
     reason = fields.String(required=True, allow_none=True)
     pledge = fields.UUID(required=True, allow_none=True, attribute="pledge_id")
     attempts = fields.Integer(required=True)
-    occurred_at = Instant(required=True)
-    received_at = Instant(required=True)
-    applied_at = Instant(required=True, allow_none=True)
+    occurred_at = Timestamp(required=True)
+    received_at = Timestamp(required=True)
+    applied_at = Timestamp(required=True, allow_none=True)
 
 
 class EventPage(Schema):

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 
-class TheirSchema(Schema):
+class ExternalSchema(Schema):
     """What others send: they may add to it at any time."""
 
     class Meta:
@@ -15,7 +15,7 @@ class TheirSchema(Schema):
         unknown = EXCLUDE
 
 
-class PostmarkReport(TheirSchema):
+class PostmarkWebhook(ExternalSchema):
     """One webhook of Postmark's (https://postmarkapp.com/developer/webhooks/webhooks-overview).
 
     A bounce and a complaint name the address in `Email`, a changed subscription in `Recipient`.
@@ -32,7 +32,7 @@ class PostmarkReport(TheirSchema):
     suppression_reason = fields.String(data_key="SuppressionReason", allow_none=True)
 
 
-class MailgunSignature(TheirSchema):
+class MailgunSignature(ExternalSchema):
     """Mailgun's proof; `timestamp` is seconds since 1970."""
 
     timestamp = fields.String(required=True)
@@ -40,13 +40,13 @@ class MailgunSignature(TheirSchema):
     signature = fields.String(required=True)
 
 
-class MailgunDelivery(TheirSchema):
+class MailgunDelivery(ExternalSchema):
     """What became of a mail in the end; `code` is that of the receiving server, or Mailgun's own."""
 
     code = fields.Integer(allow_none=True)
 
 
-class MailgunEvent(TheirSchema):
+class MailgunEvent(ExternalSchema):
     """What happened; `timestamp` is seconds since 1970."""
 
     event = fields.String(required=True)
@@ -57,20 +57,20 @@ class MailgunEvent(TheirSchema):
     delivery = fields.Nested(MailgunDelivery, data_key="delivery-status", allow_none=True)
 
 
-class MailgunReport(TheirSchema):
+class MailgunWebhook(ExternalSchema):
     """One webhook of Mailgun's (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhooks)."""
 
     signature = fields.Nested(MailgunSignature, required=True)
     event = fields.Nested(MailgunEvent, required=True, data_key="event-data")
 
 
-class MailReportResponse(Schema):
+class EmailWebhookResponse(Schema):
     """How many addresses in the report get no more mail."""
 
     suppressed = fields.Integer(required=True)
 
 
-def read_report(schema: Schema, body: bytes) -> dict[str, Any]:
+def parse_webhook(schema: Schema, body: bytes) -> dict[str, Any]:
     """Read a body by a schema.
 
     Raises:

@@ -3,10 +3,10 @@
 from typing import Any
 
 # What marshmallow puts on the way to a field that the sender did not write.
-MARSHMALLOW_STEPS = ("_schema", "value")
+MARSHMALLOW_PATH_PARTS = ("_schema", "value")
 
 
-def flatten(messages: Any) -> dict[str, list[str]]:
+def flatten_errors(messages: Any) -> dict[str, list[str]]:
     """Return marshmallow's nested messages as field → list, with dots: `frequencies.0.minimum`."""
     # webargs puts the place (json, query) first; the client knows where it sent what.
     found: dict[str, list[str]] = {}
@@ -16,7 +16,7 @@ def flatten(messages: Any) -> dict[str, list[str]]:
             for name, child in node.items():
                 walk(child, (*path, str(name)))
         else:
-            found[".".join(part for part in path if part not in MARSHMALLOW_STEPS) or "body"] = [
+            found[".".join(part for part in path if part not in MARSHMALLOW_PATH_PARTS) or "body"] = [
                 str(line) for line in node
             ]
 

@@ -6,7 +6,7 @@ from babel.numbers import get_currency_precision
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from schemas.base import StrictSchema
-from schemas.fields import LARGEST_AMOUNT, CurrencyCode, MinorAmount, WholeNumber, currencies
+from schemas.fields import MAX_AMOUNT, BoundedInteger, CurrencyCode, MinorUnits, currency_codes
 from schemas.vocabulary import Frequency
 
 DEFAULT_MINIMUM = 200
@@ -30,10 +30,10 @@ class FrequencyOptionSchema(StrictSchema):
     """What readers may give at one frequency, in minor units."""
 
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    presets = fields.List(MinorAmount())
-    default = MinorAmount()
-    minimum = MinorAmount(load_default=DEFAULT_MINIMUM)
-    maximum = MinorAmount(load_default=DEFAULT_MAXIMUM)
+    presets = fields.List(MinorUnits())
+    default = MinorUnits()
+    minimum = MinorUnits(load_default=DEFAULT_MINIMUM)
+    maximum = MinorUnits(load_default=DEFAULT_MAXIMUM)
 
     @post_load
     def apply_defaults(self, choice: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -56,17 +56,17 @@ class FrequencyOptionSchema(StrictSchema):
 class FeeRateSchema(StrictSchema):
     """What the payment provider keeps of each payment: a share in hundredths of a percent, and a fixed amount."""
 
-    basis_points = WholeNumber(
-        lowest=0,
-        highest=BASIS_POINTS - 1,
+    basis_points = BoundedInteger(
+        minimum=0,
+        maximum=BASIS_POINTS - 1,
         load_default=0,
         metadata={"minimum": 0, "maximum": BASIS_POINTS - 1, "example": 290},
     )
-    fixed = WholeNumber(
-        lowest=0,
-        highest=LARGEST_AMOUNT,
+    fixed = BoundedInteger(
+        minimum=0,
+        maximum=MAX_AMOUNT,
         load_default=0,
-        metadata={"minimum": 0, "maximum": LARGEST_AMOUNT, "example": 30},
+        metadata={"minimum": 0, "maximum": MAX_AMOUNT, "example": 30},
     )
 
     @validates_schema(skip_on_field_errors=True)
@@ -89,7 +89,7 @@ def validate_frequencies(offered: list[dict[str, Any]]) -> None:
 
 def has_two_decimals(code: object) -> bool:
     """Whether the usual amounts can be meant in this currency; what is no currency is refused elsewhere."""
-    return not isinstance(code, str) or code not in currencies() or get_currency_precision(code) == 2
+    return not isinstance(code, str) or code not in currency_codes() or get_currency_precision(code) == 2
 
 
 class CurrencyOptionSchema(StrictSchema):

@@ -3,14 +3,14 @@
 from marshmallow import Schema, fields
 
 from schemas.base import StrictSchema
-from schemas.fields import Instant, MinorAmount
+from schemas.fields import MinorUnits, Timestamp
 from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
 
 
 class RefundRequest(StrictSchema):
     """How much is to go back; all that is left, if nothing is said."""
 
-    amount = MinorAmount(metadata={"minimum": 1, "example": 200})
+    amount = MinorUnits(metadata={"minimum": 1, "example": 200})
 
 
 class RefundResponse(Schema):
@@ -23,7 +23,7 @@ class RefundResponse(Schema):
     currency = fields.String(required=True)
     gateway_reference = fields.String(required=True, allow_none=True)
     reason = fields.String(required=True, allow_none=True)
-    created_at = Instant(required=True)
+    created_at = Timestamp(required=True)
 
 
 class DisputeItem(Schema):
@@ -33,7 +33,7 @@ class DisputeItem(Schema):
     amount = fields.Integer(required=True, attribute="amount_minor")
     currency = fields.String(required=True)
     gateway_reference = fields.String(required=True)
-    opened_at = Instant(required=True)
+    opened_at = Timestamp(required=True)
 
 
 class BalanceItem(Schema):
@@ -55,7 +55,7 @@ class PaymentItem(Schema):
     currency = fields.String(required=True)
     gateway = fields.String(required=True)
     gateway_reference = fields.String(required=True)
-    paid_at = Instant(required=True)
+    paid_at = Timestamp(required=True)
     refunds = fields.List(fields.Nested(RefundResponse), required=True)
     disputes = fields.List(fields.Nested(DisputeItem), required=True)
     balances = fields.List(fields.Nested(BalanceItem), required=True)

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from schemas.base import StrictSchema
-from schemas.fields import CurrencyCode, Instant, LanguageTag, MinorAmount, Slug, Text, WebUrl
+from schemas.fields import CurrencyCode, LanguageTag, MinorUnits, Slug, Text, Timestamp, WebUrl
 from schemas.vocabulary import Frequency, PledgeStatus
 
 
@@ -12,7 +12,7 @@ class PledgeRequest(StrictSchema):
 
     campaign = Slug(required=True)
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    amount = MinorAmount(required=True, metadata={"minimum": 1, "example": 200})
+    amount = MinorUnits(required=True, metadata={"minimum": 1, "example": 200})
     currency = CurrencyCode(required=True)
     cover_fees = fields.Boolean(
         truthy={True},
@@ -20,11 +20,11 @@ class PledgeRequest(StrictSchema):
         metadata={"description": "Whether the reader adds what the payment provider keeps, if the campaign asks."},
     )
     page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
-    variant = Text(longest=200, metadata={"description": "Which version of the page or box they saw."})
+    variant = Text(max_length=200, metadata={"description": "Which version of the page or box they saw."})
     lang = LanguageTag()
     return_url = WebUrl(metadata={"description": "Where to send the reader after paying."})
     reminder = Text(
-        longest=200, metadata={"description": "What stood behind `from` in the link of a reminder's mail."}
+        max_length=200, metadata={"description": "What stood behind `from` in the link of a reminder's mail."}
     )
 
 
@@ -34,16 +34,16 @@ class PledgeResponse(Schema):
     id = fields.UUID(required=True)
     status = fields.Enum(PledgeStatus, by_value=True, required=True)
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    amount = MinorAmount(required=True)
+    amount = MinorUnits(required=True)
     currency = fields.String(required=True)
     fees = fields.Integer(
         required=True, metadata={"description": "What is added to cover fees, in minor units; 0 if nothing."}
     )
     total = fields.Integer(required=True, metadata={"description": "What is charged: `amount` and `fees`."})
-    created_at = Instant(required=True, metadata={"type": "string", "format": "date-time"})
+    created_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
 
 
-class OpenCheckoutResponse(PledgeResponse):
+class PledgeCheckoutResponse(PledgeResponse):
     """A new pledge and the page where it is paid."""
 
     checkout_url = fields.Url(required=True, require_tld=False)
@@ -55,9 +55,9 @@ class PledgeQuery(StrictSchema):
     status = fields.Enum(PledgeStatus, by_value=True)
     frequency = fields.Enum(Frequency, by_value=True)
     campaign = Slug()
-    created_from = Instant(metadata={"type": "string", "description": "A date or an instant, inclusive."})
-    created_to = Instant(
-        after_date=True,
+    created_from = Timestamp(metadata={"type": "string", "description": "A date or an instant, inclusive."})
+    created_to = Timestamp(
+        date_is_inclusive=True,
         metadata={"type": "string", "description": "A date (inclusive) or an instant (exclusive)."},
     )
 

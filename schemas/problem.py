@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 
-class Problem(Schema):
+class ProblemSchema(Schema):
     """What went wrong, for programs (`code`) and for people (`detail`)."""
 
     type = fields.String(required=True)

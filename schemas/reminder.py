@@ -4,44 +4,44 @@ from marshmallow import Schema, fields
 
 from schemas.base import StrictSchema
 from schemas.fields import (
+    BoundedInteger,
     CurrencyCode,
-    Instant,
     LanguageTag,
-    MinorAmount,
+    MinorUnits,
     Slug,
     Text,
-    TimeZoneName,
+    Timestamp,
+    TimezoneName,
     WebUrl,
-    WholeNumber,
 )
 from schemas.vocabulary import Frequency, ReminderStatus
 
 
-class Months(WholeNumber):
+class Months(BoundedInteger):
     """A number of calendar months."""
 
     def __init__(self) -> None:
-        super().__init__(lowest=1, highest=24, metadata={"minimum": 1, "maximum": 24})
+        super().__init__(minimum=1, maximum=24, metadata={"minimum": 1, "maximum": 24})
 
 
 class ReminderRequest(StrictSchema):
     """What a reader asks for when they are not ready today."""
 
     campaign = Slug(required=True)
-    email = Text(longest=320, required=True, metadata={"example": "reader@example.org"})
+    email = Text(max_length=320, required=True, metadata={"example": "reader@example.org"})
     months = Months()
     repeat = fields.Boolean(
         truthy={True},
         falsy={False},
         metadata={"description": "Again and again, every so many months, until the reader cancels."},
     )
-    timezone = TimeZoneName(metadata={"example": "Europe/Amsterdam"})
+    timezone = TimezoneName(metadata={"example": "Europe/Amsterdam"})
     frequency = fields.Enum(Frequency, by_value=True)
-    amount = MinorAmount(metadata={"minimum": 1, "example": 500})
+    amount = MinorUnits(metadata={"minimum": 1, "example": 500})
     currency = CurrencyCode(metadata={"description": "Of `amount`; the campaign's own if left out."})
     page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
     lang = LanguageTag()
-    consent_version = Text(longest=64, metadata={"description": "Which privacy text they agreed to."})
+    consent_version = Text(max_length=64, metadata={"description": "Which privacy text they agreed to."})
 
 
 class SnoozeRequest(StrictSchema):
@@ -55,7 +55,7 @@ class ReminderResponse(Schema):
 
     status = fields.Enum(ReminderStatus, by_value=True, required=True)
     due_on = fields.Date(required=True)
-    due_at = Instant(required=True, metadata={"type": "string", "format": "date-time"})
+    due_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
     repeat = fields.Boolean(required=True, metadata={"description": "Whether others follow it until cancelled."})
 
 
@@ -64,9 +64,9 @@ class ReminderQuery(StrictSchema):
 
     status = fields.Enum(ReminderStatus, by_value=True)
     campaign = Slug()
-    due_from = Instant(metadata={"type": "string", "description": "A date or an instant, inclusive."})
-    due_to = Instant(
-        after_date=True,
+    due_from = Timestamp(metadata={"type": "string", "description": "A date or an instant, inclusive."})
+    due_to = Timestamp(
+        date_is_inclusive=True,
         metadata={"type": "string", "description": "A date (inclusive) or an instant (exclusive)."},
     )
 
@@ -82,9 +82,9 @@ class ReminderItem(Schema):
     every_months = fields.Integer(required=True, allow_none=True)
     awaits_confirmation = fields.Boolean(required=True)
     due_on = fields.Date(required=True)
-    due_at = Instant(required=True)
-    asked_at = Instant(required=True)
-    sent_at = Instant(required=True, allow_none=True)
+    due_at = Timestamp(required=True)
+    asked_at = Timestamp(required=True)
+    sent_at = Timestamp(required=True, allow_none=True)
     attempts = fields.Integer(required=True)
     reason = fields.String(required=True, allow_none=True)
 

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load
 
 from schemas.base import StrictSchema
-from schemas.fields import WholeNumber
+from schemas.fields import BoundedInteger
 
 
 class ReminderSettings(StrictSchema):
@@ -13,11 +13,11 @@ class ReminderSettings(StrictSchema):
 
     enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
     choices = fields.List(
-        WholeNumber(lowest=1, highest=24, metadata={"minimum": 1, "maximum": 24}),
+        BoundedInteger(minimum=1, maximum=24, metadata={"minimum": 1, "maximum": 24}),
         load_default=lambda: [1],
     )
     repeats = fields.List(
-        WholeNumber(lowest=1, highest=12, metadata={"minimum": 1, "maximum": 12}),
+        BoundedInteger(minimum=1, maximum=12, metadata={"minimum": 1, "maximum": 12}),
         load_default=list,
         metadata={"description": "Every how many months a reminder may come again, until its reader cancels."},
     )

@@ -9,7 +9,7 @@ from schemas.fields import Text
 class ErasureRequest(StrictSchema):
     """Whom to forget."""
 
-    email = Text(longest=320, required=True)
+    email = Text(max_length=320, required=True)
 
 
 class ErasureResponse(Schema):

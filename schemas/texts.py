@@ -10,25 +10,25 @@ from functools import cache
 from importlib import resources
 from string import Formatter
 
-PLACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me")
-BUILT_IN = "en"
+NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me")
+FALLBACK_LANGUAGE = "en"
 # A campaign's own words, which another language can give as well.
-CAMPAIGN_TEXTS = ("heading", "message")
+CAMPAIGN_TEXT_NAMES = ("heading", "message")
 
 
 @cache
-def texts_of(place: str, lang: str) -> dict[str, str]:
+def load_texts(place: str, lang: str) -> dict[str, str]:
     """Return the texts of one place in one language, the English ones where that language has no file."""
     folder = resources.files("schemas") / "texts"
     file = folder / f"{place}.{lang}.json"
     if not file.is_file():
-        file = folder / f"{place}.{BUILT_IN}.json"
+        file = folder / f"{place}.{FALLBACK_LANGUAGE}.json"
     texts: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     return texts
 
 
 @cache
-def written_languages() -> tuple[str, ...]:
+def available_languages() -> tuple[str, ...]:
     """Return the languages that have texts of their own."""
     folder = resources.files("schemas") / "texts"
     return tuple(sorted({file.name.split(".")[1] for file in folder.iterdir() if file.name.endswith(".json")}))
@@ -37,19 +37,19 @@ def written_languages() -> tuple[str, ...]:
 @cache
 def text_names() -> frozenset[str]:
     """Return the name of every text that a campaign may say differently."""
-    return frozenset(CAMPAIGN_TEXTS).union(*(texts_of(place, BUILT_IN) for place in PLACES))
+    return frozenset(CAMPAIGN_TEXT_NAMES).union(*(load_texts(place, FALLBACK_LANGUAGE) for place in NAMESPACES))
 
 
 @cache
-def placeholders_of(name: str) -> frozenset[str]:
+def placeholders_for(name: str) -> frozenset[str]:
     """Return the names that stand in braces in a text, each of which is filled in when it is shown."""
-    for place in PLACES:
-        if name in texts_of(place, BUILT_IN):
-            return read_placeholders(texts_of(place, BUILT_IN)[name])
+    for place in NAMESPACES:
+        if name in load_texts(place, FALLBACK_LANGUAGE):
+            return parse_placeholders(load_texts(place, FALLBACK_LANGUAGE)[name])
     return frozenset()
 
 
-def read_placeholders(text: str) -> frozenset[str]:
+def parse_placeholders(text: str) -> frozenset[str]:
     """Return the names in braces.
 
     Raises:
@@ -63,12 +63,12 @@ def read_placeholders(text: str) -> frozenset[str]:
     )
 
 
-def choose_language(wanted: str | None, own: Iterable[str], *, default: str) -> str:
+def negotiate_language(wanted: str | None, own: Iterable[str], *, default: str) -> str:
     """Return the language to answer in: the wanted one if there are texts in it, else the campaign's.
 
     `wanted` is a BCP 47 tag or None; `own` are the languages that the campaign itself gives texts for.
     """
-    offered = {*written_languages(), *own, default}
+    offered = {*available_languages(), *own, default}
     if wanted is not None:
         for tag in (wanted, wanted.replace("_", "-").partition("-")[0].lower()):
             if tag in offered:
@@ -76,15 +76,15 @@ def choose_language(wanted: str | None, own: Iterable[str], *, default: str) -> 
     return default
 
 
-def texts_in(place: str, lang: str, said: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def texts_for(place: str, lang: str, said: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return the texts of a place in a language, with what the campaign says differently (`said`) in place."""
-    texts = texts_of(place, lang)
+    texts = load_texts(place, lang)
     differently = said.get(lang, {})
     return {name: differently.get(name, text) for name, text in texts.items()}
 
 
 def widget_texts(lang: str, said: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return the texts that the widget does not have built in."""
-    texts = texts_in("widget", lang, said)
-    built_in = texts_of("widget", BUILT_IN)
+    texts = texts_for("widget", lang, said)
+    built_in = load_texts("widget", FALLBACK_LANGUAGE)
     return {name: text for name, text in texts.items() if text != built_in[name]}

@@ -62,17 +62,17 @@ class EventStatus(StrEnum):
     PARKED = "parked"
 
 
-class NoticeKind(StrEnum):
+class NotificationKind(StrEnum):
     """What a mail about a pledge, or to its reader, is for."""
 
     RECEIPT = "receipt"
-    MISSED = "missed"
+    PAYMENT_FAILED = "missed"
     RENEWAL = "renewal"
-    ENDED = "ended"
+    CANCELLED = "ended"
     SIGN_IN = "sign_in"
 
 
-class NoticeStatus(StrEnum):
+class NotificationStatus(StrEnum):
     """Where such a mail stands."""
 
     SCHEDULED = "scheduled"
@@ -97,14 +97,14 @@ class ReminderStatus(StrEnum):
 class DeliveryOutcome(StrEnum):
     """What became of a mail that was about to leave."""
 
-    LEAVING = "leaving"
+    SENDING = "leaving"
     ACCEPTED = "accepted"
     DEFERRED = "deferred"
     REJECTED = "rejected"
-    WITHDRAWN = "withdrawn"
+    NOT_ATTEMPTED = "withdrawn"
 
 
-class Suppressed(StrEnum):
+class SuppressionReason(StrEnum):
     """Why an address gets no more mail."""
 
     HARD_BOUNCE = "hard_bounce"
@@ -117,9 +117,9 @@ class JobOutcome(StrEnum):
     """How a run of a job ended."""
 
     RUNNING = "running"
-    DONE = "done"
+    SUCCEEDED = "done"
     FAILED = "failed"
-    VANISHED = "vanished"
+    CRASHED = "vanished"
 
 
 class Scope(StrEnum):

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.cli import cli
 from service.db.audit_entry import AuditEntry
 from service.desk import Container, utc_now
@@ -36,7 +36,7 @@ def clock():
     return utc_now
 
 
-def fail(container: Container, kind: NoticeKind, reason: str):
+def fail(container: Container, kind: NotificationKind, reason: str):
     def refuse(_: NoticeLetter) -> None:
         raise MailRefused(reason)
 
@@ -46,7 +46,7 @@ def fail(container: Container, kind: NoticeKind, reason: str):
 
 
 def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
-    put(container, NoticeKind.RECEIPT)
+    put(container, NotificationKind.RECEIPT)
     assert run("list").stderr == "No notice has failed.\n"
     result = run("retry")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -55,16 +55,16 @@ def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
 
 def test_failures_are_counted_by_kind_and_reason_and_name_nobody(container: Container, run: Run) -> None:
     for _ in range(2):
-        fail(container, NoticeKind.RECEIPT, "recipient refused (550)")
-    fail(container, NoticeKind.ENDED, "too large (552)")
+        fail(container, NotificationKind.RECEIPT, "recipient refused (550)")
+    fail(container, NotificationKind.CANCELLED, "too large (552)")
     assert run("list").stdout == "       2  receipt  recipient refused (550)\n       1  ended  too large (552)\n"
     assert run("list", "--kind", "ended").stdout == "       1  ended  too large (552)\n"
 
 
 def test_what_failed_is_sent_back_once_somebody_says_yes(container: Container, run: Run) -> None:
     receipt, ended = (
-        fail(container, NoticeKind.RECEIPT, "refused (550)"),
-        fail(container, NoticeKind.ENDED, "too large (552)"),
+        fail(container, NotificationKind.RECEIPT, "refused (550)"),
+        fail(container, NotificationKind.CANCELLED, "too large (552)"),
     )
     assert run("retry", typed="n\n").exit_code == 1
     assert find(container, receipt).status == "failed"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.cli import cli
 from service.db.suppression import EVERYWHERE
 from service.domain.suppression import suppress
@@ -31,9 +31,9 @@ def file(tmp_path: Path) -> Path:
     container = build_container(settings_for(url, SECRET_KEYS=KEYS))
     with container.database.transaction() as session:
         said = [
-            (READER, Suppressed.COMPLAINT, EVERYWHERE),
-            (READER, Suppressed.UNSUBSCRIBE, "default"),
-            (OTHER, Suppressed.HARD_BOUNCE, EVERYWHERE),
+            (READER, SuppressionReason.COMPLAINT, EVERYWHERE),
+            (READER, SuppressionReason.UNSUBSCRIBE, "default"),
+            (OTHER, SuppressionReason.HARD_BOUNCE, EVERYWHERE),
         ]
         for minutes, (address, reason, scope) in enumerate(said):
             suppress(session, address, reason=reason, now=NOON + datetime.timedelta(minutes=minutes), scope=scope)

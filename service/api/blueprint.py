@@ -12,7 +12,7 @@ from webargs import core
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.datastructures import MultiDict
 
-from schemas.problem import Problem
+from schemas.problem import ProblemSchema
 from service.api.problems import HTTP_CODES, Refusal
 
 LONGEST_NUMBER = 100
@@ -70,7 +70,7 @@ class ResourceBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships
 class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
     """The API with its description, in which every error is a problem."""
 
-    ERROR_SCHEMA = Problem
+    ERROR_SCHEMA = ProblemSchema
     DEFAULT_RESPONSE_CONTENT_TYPE: str
 
     def _register_responses(self) -> None:

@@ -8,8 +8,8 @@ from flask import Response, request
 from werkzeug.http import quote_etag
 
 from schemas.campaign import CampaignResponse, split_paragraphs
-from schemas.reminder_words import reminder_options, texts_of_the_offer
-from schemas.texts import choose_language, texts_in, widget_texts
+from schemas.reminder_words import reminder_options, reminder_text_overrides
+from schemas.texts import negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
@@ -35,7 +35,7 @@ def get_campaign(slug: str) -> Response:
     campaign, answers = copy.campaign, copy.response_bodies
     hold_against_page(campaign)
     wished = request.args.get("lang") if request.query_string else None
-    lang = choose_language(wished, campaign.texts, default=campaign.lang)
+    lang = negotiate_language(wished, campaign.texts, default=campaign.lang)
     if lang not in answers:
         body = json.dumps(CampaignResponse().dump(_serialize(campaign, lang)), ensure_ascii=False).encode()
         answers[lang] = body, hashlib.sha256(body).hexdigest()[:32]
@@ -50,13 +50,13 @@ def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
     message = split_paragraphs(said["message"]) if "message" in said else campaign.message
     terms, once, again = serialize_campaign(campaign), campaign.reminder_choices, campaign.reminder_repeats
     options = reminder_options(once, again, lang, campaign.texts, locale=find_locale(lang))
-    offer = texts_of_the_offer(lang, campaign.texts, repeats=bool(again), confirm=campaign.reminder_confirm)
+    offer = reminder_text_overrides(lang, campaign.texts, repeats=bool(again), confirm=campaign.reminder_confirm)
     if campaign.reminder_confirm and "reminder_date" in offer:
         # The page without JavaScript says this in a line of its own, for which the box has no place.
-        offer["reminder_date"] += " " + texts_in("pages", lang, campaign.texts)["reminder_set_known"]
+        offer["reminder_date"] += " " + texts_for("pages", lang, campaign.texts)["reminder_set_known"]
     # What a campaign in one currency, with no fees to cover, has no use for is not built into the widget.
     has_more = terms["other_currencies"] or terms["cover_fees"]
-    more = texts_in("offers", lang, campaign.texts) if has_more else {}
+    more = texts_for("offers", lang, campaign.texts) if has_more else {}
     answer = {
         "heading": said.get("heading", campaign.heading),
         "message": message,

@@ -2,7 +2,7 @@
 
 from flask import request
 
-from schemas.mail_report import MailReportResponse
+from schemas.mail_report import EmailWebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_CODES, Refusal
 from service.domain.mail.reports import take_reports
@@ -22,7 +22,7 @@ THEIR_BODY = {
 
 @mail_webhooks.route("/<service>", methods=["POST"])
 @mail_webhooks.doc(requestBody=THEIR_BODY)
-@mail_webhooks.response(200, MailReportResponse)
+@mail_webhooks.response(200, EmailWebhookResponse)
 def take_mail_report(service: str) -> dict[str, int]:
     """Let no more mail go to an address that bounced, complained or unsubscribed."""
     container = current_container()

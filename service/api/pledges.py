@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from schemas.pledge import OpenCheckoutResponse, PledgeRequest, PledgeResponse
+from schemas.pledge import PledgeCheckoutResponse, PledgeRequest, PledgeResponse
 from service.api.blueprint import ResourceBlueprint, idempotency_key
 from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
@@ -25,7 +25,7 @@ KEY_HEADER = {
 @pledges.route("", methods=["POST"])
 @pledges.doc(parameters=[KEY_HEADER])
 @pledges.arguments(PledgeRequest)
-@pledges.response(201, OpenCheckoutResponse)
+@pledges.response(201, PledgeCheckoutResponse)
 def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]]:
     """Make a pledge and open the page where it is paid."""
     check_rate_limit("pledge")

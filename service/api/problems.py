@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from schemas.messages import flatten
+from schemas.messages import flatten_errors
 from service.db.violations import constraint_name
 from service.domain import errors
 
@@ -128,7 +128,7 @@ def _http_error(error: HTTPException) -> Response:
     if status == 400 and "json" in messages:
         code, detail = "invalid_json", "The body is not readable as JSON."
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return problem(status, code, detail, errors=flatten(messages), headers=headers)
+    return problem(status, code, detail, errors=flatten_errors(messages), headers=headers)
 
 
 def _conflict(error: IntegrityError) -> Response:

@@ -2,7 +2,7 @@
 
 from flask import request
 
-from schemas.gateway_event import StoredResponse
+from schemas.gateway_event import WebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import Refusal
 from service.domain.events.inbox import WEBHOOK, keep_event
@@ -23,7 +23,7 @@ ITS_BODY = {
 
 @stripe_webhook.route("", methods=["POST"])
 @stripe_webhook.doc(parameters=[SIGNATURE], requestBody=ITS_BODY)
-@stripe_webhook.response(200, StoredResponse)
+@stripe_webhook.response(200, WebhookResponse)
 def take_event() -> dict[str, bool]:
     """Store an event that Stripe signed, once, however often it comes."""
     container = current_container()

@@ -8,7 +8,7 @@ import yaml
 from marshmallow import ValidationError
 
 from schemas.campaign import CampaignFile
-from schemas.messages import flatten
+from schemas.messages import flatten_errors
 from service.commands.opening import audit, open_desk
 from service.domain.campaigns import terms as campaigns
 from service.domain.campaigns.charging import validate_campaign_amounts
@@ -69,7 +69,7 @@ def load_campaign_file(file: Path) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = CampaignFile().load(content)
     except ValidationError as error:
-        faults = flatten({"file": error.messages})
+        faults = flatten_errors({"file": error.messages})
         lines = "\n".join(f"  {place}: {' '.join(lines)}" for place, lines in sorted(faults.items()))
         raise click.ClickException(f"{file} was not applied:\n{lines}") from error
     return loaded

@@ -35,14 +35,14 @@ def jobs(limit: int, job: str | None) -> None:
 
 def _row(run: JobRun, *, now: datetime.datetime) -> tuple[str, ...]:
     did = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(run.counts.items()))
-    if run.outcome == JobOutcome.DONE:
+    if run.outcome == JobOutcome.SUCCEEDED:
         did = did or "nothing to do"
     lasted = (run.ended_at or now) - run.started_at
     return (
         f"{run.started_at:%Y-%m-%d %H:%M:%S}",
         run.job,
         # How long a run went on that its worker did not end, nobody knows.
-        "" if run.outcome == JobOutcome.VANISHED else _duration(lasted),
+        "" if run.outcome == JobOutcome.CRASHED else _duration(lasted),
         run.outcome.value,
         did or run.error or "",
     )

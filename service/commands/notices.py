@@ -2,11 +2,11 @@
 
 import click
 
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.commands.opening import audit, open_desk
 from service.domain.notices.failures import NoticeFailureFilter, list_notice_failures, retry_notice_failures
 
-KINDS = click.Choice([kind.value for kind in NoticeKind])
+KINDS = click.Choice([kind.value for kind in NotificationKind])
 
 
 @click.group()
@@ -18,7 +18,7 @@ def notices() -> None:
 @click.option("--kind", type=KINDS, help="Only those of this kind.")
 def show_failed(kind: str | None) -> None:
     """Say how many notices failed for which reason, the most first."""
-    wanted = NoticeFailureFilter(kind=NoticeKind(kind) if kind else None)
+    wanted = NoticeFailureFilter(kind=NotificationKind(kind) if kind else None)
     with open_desk().database.read_only() as session:
         failures = list_notice_failures(session, wanted)
     for failure in failures:
@@ -40,7 +40,7 @@ def retry(kind: str | None, reason: str | None, yes: bool) -> None:
     container = open_desk()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
     wanted = NoticeFailureFilter(
-        kind=NoticeKind(kind) if kind else None, reason=reason, due_before=container.clock()
+        kind=NotificationKind(kind) if kind else None, reason=reason, due_before=container.clock()
     )
     with container.database.read_only() as session:
         number = sum(failure.count for failure in list_notice_failures(session, wanted))

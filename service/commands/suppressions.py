@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.commands.opening import audit, open_desk
 from service.db.keyring import KEY_ID_BYTES
 from service.db.suppression import EVERYWHERE, Suppression
@@ -26,14 +26,14 @@ def suppressions() -> None:
 
 @suppressions.command("list")
 @click.option(
-    "--reason", type=click.Choice([word.value for word in Suppressed]), help="Only those for this reason."
+    "--reason", type=click.Choice([word.value for word in SuppressionReason]), help="Only those for this reason."
 )
 def list_suppressions(reason: str | None) -> None:
     """List them, the oldest first: the beginning of the hash, where it holds, why, and since when.
 
     Where it holds is a campaign's slug, or * for every campaign.
     """
-    wanted = None if reason is None else Suppressed(reason)
+    wanted = None if reason is None else SuppressionReason(reason)
     with open_desk().database.read_only() as session:
         for row in suppression.list_suppressions(session, reason=wanted):
             click.echo(_line(row))

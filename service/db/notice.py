@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.vocabulary import DeliveryOutcome, NoticeKind, NoticeStatus
+from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import StringEnum, enum_check
 
@@ -30,8 +30,8 @@ class Notice(UUIDPrimaryKey, Base):
     __tablename__ = "notices"
     __table_args__ = (
         UniqueConstraint("kind", "about"),
-        enum_check("kind", NoticeKind, name="kind_known"),
-        enum_check("status", NoticeStatus, name="status_known"),
+        enum_check("kind", NotificationKind, name="kind_known"),
+        enum_check("status", NotificationStatus, name="status_known"),
         enum_check("outcome", DeliveryOutcome, name="outcome_known"),
         Index(
             "ix_notices_due",
@@ -52,7 +52,7 @@ class Notice(UUIDPrimaryKey, Base):
         Index("ix_notices_sign_in_id", "sign_in_id"),
     )
 
-    kind: Mapped[NoticeKind] = mapped_column(StringEnum(NoticeKind))
+    kind: Mapped[NotificationKind] = mapped_column(StringEnum(NotificationKind))
     about: Mapped[str] = mapped_column(Text)
     supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
     pledge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
@@ -60,7 +60,7 @@ class Notice(UUIDPrimaryKey, Base):
     sign_in_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"))
     falls_on: Mapped[datetime.date | None]
     lang: Mapped[str] = mapped_column(String(35))
-    status: Mapped[NoticeStatus] = mapped_column(StringEnum(NoticeStatus))
+    status: Mapped[NotificationStatus] = mapped_column(StringEnum(NotificationStatus))
     due_at: Mapped[datetime.datetime]
     created_at: Mapped[datetime.datetime]
     reason: Mapped[str | None] = mapped_column(Text)
@@ -74,12 +74,12 @@ class Notice(UUIDPrimaryKey, Base):
     ended_at: Mapped[datetime.datetime | None]
 
 
-def stands(status: NoticeStatus) -> ColumnElement[bool]:
+def stands(status: NotificationStatus) -> ColumnElement[bool]:
     """Return the condition that a notice stands here, with the word in the statement itself.
 
     Neither database can prove from a parameter that a partial index covers what is asked for.
     """
-    word: BindParameter[NoticeStatus] = bindparam(
+    word: BindParameter[NotificationStatus] = bindparam(
         None, status, type_=Notice.status.type, literal_execute=True, unique=True
     )
     return Notice.status == word

@@ -6,7 +6,7 @@ import uuid
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.db.base import new_id
 from service.db.gateway_event import GatewayEvent
 from service.db.keyring import Keyring
@@ -60,7 +60,7 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     sign-up that was on its way from being mailed; asking again later takes it back. Returns how many pledges were
     unlinked and how many reminders were deleted. Asked for by the GDPR's article 17.
     """
-    suppress(session, address, reason=Suppressed.ERASURE, now=now)
+    suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
     session.execute(
         delete(OutboxMail).where(OutboxMail.recipient_hash.in_(keyring_in(session).lookup_hashes(address)))
     )

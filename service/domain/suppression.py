@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.supporter import Supporter
 from service.db.suppression import EVERYWHERE, Suppression
@@ -22,7 +22,7 @@ from service.db.types import get_keyring
 from service.db.upsert import dialect_insert
 
 # A dead address does not come alive, and a complaint is not taken back, because somebody asks again.
-FOR_GOOD = (Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT)
+FOR_GOOD = (SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT)
 
 
 class Addressee(NamedTuple):
@@ -35,7 +35,7 @@ class Addressee(NamedTuple):
 
 
 def suppress(
-    session: Session, address: str, *, reason: Suppressed, now: datetime.datetime, scope: str = EVERYWHERE
+    session: Session, address: str, *, reason: SuppressionReason, now: datetime.datetime, scope: str = EVERYWHERE
 ) -> None:
     """Let no more mail of one campaign (its slug), or of any, go to a normalised address.
 
@@ -60,7 +60,7 @@ def write_suppression(session: Session, row: dict[str, object]) -> None:
 
 
 def suppress_supporter(
-    session: Session, supporter_id: uuid.UUID, *, reason: Suppressed, now: datetime.datetime, scope: str
+    session: Session, supporter_id: uuid.UUID, *, reason: SuppressionReason, now: datetime.datetime, scope: str
 ) -> None:
     """Let no more mail go to this person; one whose stored address no key opens gets none anyway."""
     try:
@@ -72,8 +72,8 @@ def suppress_supporter(
 
 
 def suppressed_among(
-    session: Session, wanted: Iterable[Addressee], *, but: Collection[Suppressed] = ()
-) -> dict[uuid.UUID, Suppressed]:
+    session: Session, wanted: Iterable[Addressee], *, but: Collection[SuppressionReason] = ()
+) -> dict[uuid.UUID, SuppressionReason]:
     """Return which of these mails must not leave, and why, in one query however many they are.
 
     A bounce or a complaint always counts. What the reader said counts only if they said it after they asked for
@@ -94,7 +94,7 @@ def suppressed_among(
         reasons = [reason for reason, at in counting if reason in FOR_GOOD or at > asked_at]
         if reasons:
             # The words stand in the vocabulary with what holds for good first.
-            found[key] = min(reasons, key=list(Suppressed).index)
+            found[key] = min(reasons, key=list(SuppressionReason).index)
     return found
 
 
@@ -140,7 +140,7 @@ def count_left_behind(session: Session) -> int:
     return session.scalar(query.where(Suppression.reason.in_(FOR_GOOD), mark != current_id)) or 0
 
 
-def list_suppressions(session: Session, *, reason: Suppressed | None = None) -> Iterator[Suppression]:
+def list_suppressions(session: Session, *, reason: SuppressionReason | None = None) -> Iterator[Suppression]:
     """Yield every suppression, the oldest first, without holding them all at once."""
     query = select(Suppression).order_by(Suppression.at, Suppression.email_hash, Suppression.scope)
     if reason is not None:
@@ -148,10 +148,10 @@ def list_suppressions(session: Session, *, reason: Suppressed | None = None) -> 
     yield from session.scalars(query.execution_options(yield_per=500))
 
 
-def count_suppressions(session: Session) -> dict[Suppressed, int]:
+def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
     """Return how many stand for each reason; a reason without any is there as well."""
     counted = dict(session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason)).all())
-    return {reason: counted.get(reason, 0) for reason in Suppressed}
+    return {reason: counted.get(reason, 0) for reason in SuppressionReason}
 
 
 def hashes(session: Session, address: str) -> list[bytes]:

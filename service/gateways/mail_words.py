@@ -6,7 +6,7 @@ from functools import lru_cache
 from babel.dates import format_date
 from babel.units import format_unit
 
-from schemas.texts import choose_language, texts_in
+from schemas.texts import negotiate_language, texts_for
 from service.domain.money.amounts import format_money
 from service.domain.money.currencies import find_locale
 from service.domain.ports import Letter, ReminderLetter
@@ -18,12 +18,12 @@ def language_of(letter: Letter) -> str:
     """Return the language to write in: the reader's, if we have texts in it, else English."""
     # What the campaign says in a language of its own makes it a language that we write.
     own = (letter.lang,) if letter.texts else ()
-    return choose_language(letter.lang, own, default="en")
+    return negotiate_language(letter.lang, own, default="en")
 
 
 def words_of(letter: ReminderLetter, lang: str) -> dict[str, str]:
     """Return the words of each part of the letter; a confirmation has no `link` beside its button."""
-    texts = texts_in("mails", lang, {letter.lang: letter.texts, lang: letter.texts})
+    texts = texts_for("mails", lang, {letter.lang: letter.texts, lang: letter.texts})
     filled = {
         "campaign": letter.campaign_name,
         "heading": letter.campaign_heading,

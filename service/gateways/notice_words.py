@@ -1,7 +1,7 @@
 """What a notice says, part by part: which of the texts it takes, with names, dates and amounts filled in."""
 
-from schemas.texts import texts_in
-from schemas.vocabulary import NoticeKind
+from schemas.texts import texts_for
+from schemas.vocabulary import NotificationKind
 from service.domain.ports import NoticeLetter
 from service.gateways.mail_words import say_date, say_money
 
@@ -11,7 +11,7 @@ MOST_MISSED = 3
 
 def notice_words(letter: NoticeLetter, lang: str) -> Words:
     """Return the words of each part; only receipts have `facts`, as pairs of label and value."""
-    texts = texts_in("notices", lang, {letter.lang: letter.texts, lang: letter.texts})
+    texts = texts_for("notices", lang, {letter.lang: letter.texts, lang: letter.texts})
     filled = {
         "campaign": letter.campaign_name,
         "amount": "" if letter.money is None else say_money(letter.money, lang),
@@ -22,7 +22,7 @@ def notice_words(letter: NoticeLetter, lang: str) -> Words:
     own = {part: f"{kind}_{part}" for part in ("subject", "preview", "message", "button", "after", "why")}
     names = shared | own | {"asked": f"{kind}_asked"} | _PARTS_OF[kind](letter)
     words: Words = {part: texts[f"notice_{name}"].format_map(filled) for part, name in names.items()}
-    if kind == NoticeKind.RECEIPT:
+    if kind == NotificationKind.RECEIPT:
         words["facts"] = _facts(letter, texts, lang)
         if letter.tax_line:
             words["tax_line"] = letter.tax_line
@@ -65,9 +65,9 @@ def _nothing_else(_letter: NoticeLetter) -> dict[str, str]:
 
 
 _PARTS_OF = {
-    NoticeKind.RECEIPT: _parts_of_a_receipt,
-    NoticeKind.MISSED: _parts_of_a_missed_payment,
-    NoticeKind.RENEWAL: _nothing_else,
-    NoticeKind.ENDED: _parts_of_an_end,
-    NoticeKind.SIGN_IN: _nothing_else,
+    NotificationKind.RECEIPT: _parts_of_a_receipt,
+    NotificationKind.PAYMENT_FAILED: _parts_of_a_missed_payment,
+    NotificationKind.RENEWAL: _nothing_else,
+    NotificationKind.CANCELLED: _parts_of_an_end,
+    NotificationKind.SIGN_IN: _nothing_else,
 }

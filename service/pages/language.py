@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import request
 
-from schemas.reminder_words import texts_of_the_offer
-from schemas.texts import choose_language, texts_in
+from schemas.reminder_words import reminder_text_overrides
+from schemas.texts import negotiate_language, texts_for
 from service.db.campaign import Campaign
 
 
@@ -15,7 +15,7 @@ class Words(dict[str, str]):
 
     def __init__(self, lang: str, said: Mapping[str, Mapping[str, str]]) -> None:
         places = ("widget", "pages", "me")
-        super().__init__({name: text for place in places for name, text in texts_in(place, lang, said).items()})
+        super().__init__({name: text for place in places for name, text in texts_for(place, lang, said).items()})
         self.lang = lang
 
     def __getattr__(self, name: str) -> str:
@@ -37,7 +37,7 @@ def words_for(campaign: Campaign, chosen: str | None = None) -> Words:
     """
     lang = _choose((_asked_for(), chosen), campaign.texts, default=campaign.lang)
     words, repeats = Words(lang, campaign.texts), bool(campaign.reminder_repeats)
-    words.update(texts_of_the_offer(lang, campaign.texts, repeats=repeats, confirm=campaign.reminder_confirm))
+    words.update(reminder_text_overrides(lang, campaign.texts, repeats=repeats, confirm=campaign.reminder_confirm))
     return words
 
 
@@ -59,6 +59,6 @@ def _choose(wishes: Iterable[str | None], own: Iterable[str], *, default: str) -
     own = tuple(own)
     for wish in (*wishes, *request.accept_languages.values()):
         # An empty default says that there are no texts in the wished language.
-        if wish and (lang := choose_language(wish, own, default="")):
+        if wish and (lang := negotiate_language(wish, own, default="")):
             return lang
     return default

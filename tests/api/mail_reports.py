@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.db.suppression import Suppression
 from service.desk import Container
 from service.domain.suppression import suppressions_of
@@ -113,7 +113,7 @@ def by_mailgun(client: FlaskClient, container: Container, report: object, **proo
     return client.post(MAILGUN, json={"signature": signature(container, **proof), "event-data": report})
 
 
-def against(container: Container, address: str = READER) -> dict[str, Suppressed]:
+def against(container: Container, address: str = READER) -> dict[str, SuppressionReason]:
     """Return what stands against an address: scope → reason."""
     with container.database.read_only() as session:
         return {row.scope: row.reason for row in suppressions_of(session, address)}

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
-from schemas.vocabulary import PledgeStatus, Suppressed
+from schemas.vocabulary import PledgeStatus, SuppressionReason
 from service.db.audit_entry import AuditEntry
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
@@ -142,7 +142,7 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
     asked_at = clock()
     clock.advance(seconds=1)
     erase(client, container, READER)
-    assert against(container) == {"*": Suppressed.ERASURE}
+    assert against(container) == {"*": SuppressionReason.ERASURE}
     with container.database.transaction() as session:
         wish = ReminderWish(campaign="default", email=READER, timezone="UTC")
         set_reminder(session, get_campaign(session, "default"), wish, now=asked_at)
@@ -159,9 +159,9 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
 
 def test_erasing_does_not_make_a_dead_address_live(client: FlaskClient, container: Container) -> None:
     with container.database.transaction() as session:
-        suppress(session, READER, reason=Suppressed.HARD_BOUNCE, now=container.clock())
+        suppress(session, READER, reason=SuppressionReason.HARD_BOUNCE, now=container.clock())
     erase(client, container, READER)
-    assert against(container) == {"*": Suppressed.HARD_BOUNCE}
+    assert against(container) == {"*": SuppressionReason.HARD_BOUNCE}
 
 
 def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, container: Container) -> None:

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from schemas.vocabulary import ReminderStatus, Suppressed
+from schemas.vocabulary import ReminderStatus, SuppressionReason
 from service.desk import Container
 from service.settings import Settings
 from tests.api.mail_reports import (
@@ -28,7 +28,11 @@ from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.jobs.posts import Post, run
 
-HARD, COMPLAINT, UNSUBSCRIBE = Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT, Suppressed.UNSUBSCRIBE
+HARD, COMPLAINT, UNSUBSCRIBE = (
+    SuppressionReason.HARD_BOUNCE,
+    SuppressionReason.COMPLAINT,
+    SuppressionReason.UNSUBSCRIBE,
+)
 
 
 @pytest.fixture
@@ -64,7 +68,7 @@ def settings(migrated_database: str) -> Settings:
     ids=lambda part: f"{part['RecordType']} {part.get('Type', '')}" if isinstance(part, dict) else str(part),
 )
 def test_what_postmark_reports_is_understood(
-    client: FlaskClient, container: Container, report: dict[str, object], reason: Suppressed | None
+    client: FlaskClient, container: Container, report: dict[str, object], reason: SuppressionReason | None
 ) -> None:
     response = by_postmark(client, report)
     assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})
@@ -93,7 +97,7 @@ def test_what_postmark_reports_is_understood(
     ids=lambda part: f"{part['event']} {part.get('reason', '')}" if isinstance(part, dict) else str(part),
 )
 def test_what_mailgun_reports_is_understood(
-    client: FlaskClient, container: Container, report: dict[str, object], reason: Suppressed | None
+    client: FlaskClient, container: Container, report: dict[str, object], reason: SuppressionReason | None
 ) -> None:
     response = by_mailgun(client, container, report)
     assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from jobs.record import JobRecord
 from jobs.schedule import Job
 from jobs.worker import run_once
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.desk import Container
 from service.domain.ports import MailRefused, MailServerRefusesUs, NoticeLetter
 from service.domain.watch.summary import beat
@@ -33,7 +33,7 @@ def number(client: FlaskClient, name: str) -> float:
 def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    put(container, NoticeKind.RECEIPT)
+    put(container, NotificationKind.RECEIPT)
     clock.advance(hours=1)
     assert checks(client, container) == {}
     clock.advance(minutes=1)
@@ -49,7 +49,7 @@ def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
 
 
 def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: Container) -> None:
-    put(container, NoticeKind.RECEIPT)
+    put(container, NotificationKind.RECEIPT)
 
     def refuse(_container: Container, _stop: threading.Event) -> dict[str, int]:
         raise MailServerRefusesUs("login refused (535)")
@@ -66,7 +66,7 @@ def test_notices_are_counted_by_where_they_stand(
         if refused:
             raise MailRefused("refused (550)")
 
-    put(container, NoticeKind.RECEIPT)
+    put(container, NotificationKind.RECEIPT)
     run(container, Post(answer))
     assert number(client, f'mainstay_notices{{status="{status}"}}') == 1
     assert number(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1

@@ -11,7 +11,7 @@ from sqlalchemy import exc, update
 from jobs.record import JobRecord
 from jobs.schedule import Job
 from jobs.worker import run_once
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.api.numbers import kept_standing
 from service.db.reminder import Reminder
 from service.db.suppression import Suppression
@@ -123,7 +123,9 @@ def test_addresses_that_get_no_more_mail_are_counted_by_why(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     with container.database.transaction() as session:
-        for number, reason in enumerate([Suppressed.HARD_BOUNCE, Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT]):
+        for number, reason in enumerate(
+            [SuppressionReason.HARD_BOUNCE, SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT]
+        ):
             session.add(Suppression(email_hash=bytes([number]) * 32, scope="*", reason=reason, at=clock()))
     shown = numbers(client)
     assert shown['mainstay_suppressed_addresses{reason="hard_bounce"}'] == 2

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.texts import PLACES, read_placeholders, texts_of, written_languages
+from schemas.texts import NAMESPACES, available_languages, load_texts, parse_placeholders
 from service.desk import Container
 from tests.api.wire import change_campaign
 
@@ -92,7 +92,7 @@ def test_an_offer_has_an_etag_of_its_own_in_every_language(container: Container,
 
 def test_a_campaign_with_one_reminder_says_what_it_always_said(client: FlaskClient) -> None:
     assert client.get(ENGLISH).json["texts"] == {}
-    assert client.get(RUSSIAN).json["texts"] == texts_of("widget", "ru")
+    assert client.get(RUSSIAN).json["texts"] == load_texts("widget", "ru")
 
 
 def texts_with(
@@ -130,7 +130,7 @@ def test_a_reader_who_confirmed_before_is_not_left_waiting_for_a_mail(
     container: Container, client: FlaskClient
 ) -> None:
     said = texts_with(container, client, reminder={"confirm": True})
-    assert said["reminder_date"].endswith(texts_of("pages", "en")["reminder_set_known"])
+    assert said["reminder_date"].endswith(load_texts("pages", "en")["reminder_set_known"])
 
 
 def test_what_the_campaign_itself_says_stands(container: Container, client: FlaskClient) -> None:
@@ -141,22 +141,22 @@ def test_what_the_campaign_itself_says_stands(container: Container, client: Flas
 
 
 def test_every_language_says_all_of_it_and_fills_in_the_same() -> None:
-    english = texts_of("reminders", "en")
-    for lang in written_languages():
-        theirs = texts_of("reminders", lang)
+    english = load_texts("reminders", "en")
+    for lang in available_languages():
+        theirs = load_texts("reminders", lang)
         assert list(theirs) == list(english)
-        assert [read_placeholders(text) for text in theirs.values()] == [
-            read_placeholders(text) for text in english.values()
+        assert [parse_placeholders(text) for text in theirs.values()] == [
+            parse_placeholders(text) for text in english.values()
         ]
 
 
 def test_no_name_means_two_texts() -> None:
-    names = [name for place in PLACES for name in texts_of(place, "en")]
+    names = [name for place in NAMESPACES for name in load_texts(place, "en")]
     assert len(names) == len(set(names))
 
 
 def test_what_is_said_instead_names_a_text_of_the_widget_and_fills_in_no_more() -> None:
-    for name, text in texts_of("reminders", "en").items():
+    for name, text in load_texts("reminders", "en").items():
         plain, _, kind = name.rpartition("_")
         if kind in ("repeats", "confirm"):
-            assert read_placeholders(text) <= read_placeholders(texts_of("widget", "en")[plain])
+            assert parse_placeholders(text) <= parse_placeholders(load_texts("widget", "en")[plain])

@@ -212,7 +212,7 @@ def test_a_question_that_is_still_to_leave_is_not_doubled(
     remind(client, months=3)
     assert stands(container) == ("scheduled", 1, True)
     assert the_reminder(container).due_at == asked_at
-    try_mail(container, the_reminder(container).id, outcome=DeliveryOutcome.LEAVING)
+    try_mail(container, the_reminder(container).id, outcome=DeliveryOutcome.SENDING)
     clock.advance(hours=2)
     remind(client)
     assert stands(container) == ("sending", 1, True)

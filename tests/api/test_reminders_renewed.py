@@ -13,11 +13,11 @@ from tests.db.people import try_mail
 
 TRIED = [
     (ReminderEvent.RETRY, DeliveryOutcome.DEFERRED),
-    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.LEAVING),
-    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.WITHDRAWN),
+    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.SENDING),
+    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.NOT_ATTEMPTED),
     (ReminderEvent.DELIVER, DeliveryOutcome.ACCEPTED),
     (ReminderEvent.FAIL, DeliveryOutcome.REJECTED),
-    (None, DeliveryOutcome.LEAVING),
+    (None, DeliveryOutcome.SENDING),
 ]
 
 

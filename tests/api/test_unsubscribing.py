@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import LargeBinary, func, select, type_coerce, update
 
-from schemas.vocabulary import ReminderStatus, Suppressed
+from schemas.vocabulary import ReminderStatus, SuppressionReason
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL, Supporter
 from service.desk import Container
@@ -15,7 +15,7 @@ from tests.clock import Clock
 from tests.jobs.posts import Post, run
 from tests.pages.reading import forms_in
 
-UNSUBSCRIBED = {"default": Suppressed.UNSUBSCRIBE}
+UNSUBSCRIBED = {"default": SuppressionReason.UNSUBSCRIBE}
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_reminder_that_repeats_ends_when_its_reader_complains(
     clock.advance(days=31)
     run(container, post)
     with container.database.transaction() as session:
-        suppress(session, READER, reason=Suppressed.COMPLAINT, now=clock())
+        suppress(session, READER, reason=SuppressionReason.COMPLAINT, now=clock())
     for _ in range(3):
         clock.advance(days=31)
         run(container, post)

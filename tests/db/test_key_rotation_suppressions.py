@@ -5,7 +5,7 @@ import datetime
 import pytest
 from click.testing import CliRunner
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.cli import cli
 from service.db.suppression import EVERYWHERE
 from service.desk import Container
@@ -24,14 +24,14 @@ def with_keys(url: str, make_container):
 
 
 def say(
-    container: Container, address: str, reason: Suppressed, *, scope: str = EVERYWHERE, minutes: float = 0
+    container: Container, address: str, reason: SuppressionReason, *, scope: str = EVERYWHERE, minutes: float = 0
 ) -> None:
     with container.database.transaction() as session:
         now = container.clock() + datetime.timedelta(minutes=minutes)
         suppress(session, address, reason=reason, now=now, scope=scope)
 
 
-def against(container: Container, address: str) -> dict[str, Suppressed]:
+def against(container: Container, address: str) -> dict[str, SuppressionReason]:
     with container.database.read_only() as session:
         return {row.scope: row.reason for row in suppressions_of(session, address)}
 
@@ -43,10 +43,13 @@ def rotate(container: Container) -> Rotation:
 def test_what_stands_against_a_reader_moves_with_their_address(with_keys) -> None:
     before = with_keys(OLD)
     ask(before, KNOWN)
-    say(before, KNOWN, Suppressed.COMPLAINT)
-    say(before, KNOWN, Suppressed.UNSUBSCRIBE, scope="default")
+    say(before, KNOWN, SuppressionReason.COMPLAINT)
+    say(before, KNOWN, SuppressionReason.UNSUBSCRIBE, scope="default")
     assert rotate(with_keys(NEW, OLD)) == Rotation(rotated=1, suppressions=2)
-    assert against(with_keys(NEW), KNOWN) == {"*": Suppressed.COMPLAINT, "default": Suppressed.UNSUBSCRIBE}
+    assert against(with_keys(NEW), KNOWN) == {
+        "*": SuppressionReason.COMPLAINT,
+        "default": SuppressionReason.UNSUBSCRIBE,
+    }
     assert against(with_keys(OLD), KNOWN) == {}
     assert rotate(with_keys(NEW, OLD)) == Rotation()
 
@@ -56,22 +59,27 @@ def test_of_two_keys_the_stronger_word_stays(with_keys, stronger_under: str) -> 
     ask(with_keys(OLD), KNOWN)
     for key in (OLD, NEW):
         strong = key == stronger_under
-        say(with_keys(key, OLD), KNOWN, Suppressed.COMPLAINT if strong else Suppressed.ERASURE, minutes=not strong)
+        say(
+            with_keys(key, OLD),
+            KNOWN,
+            SuppressionReason.COMPLAINT if strong else SuppressionReason.ERASURE,
+            minutes=not strong,
+        )
     container = with_keys(NEW, OLD)
     assert rotate(container).suppressions == 1
-    assert against(with_keys(NEW), KNOWN) == {"*": Suppressed.COMPLAINT}
+    assert against(with_keys(NEW), KNOWN) == {"*": SuppressionReason.COMPLAINT}
 
 
 def test_what_holds_for_good_and_belongs_to_nobody_is_counted_and_left(with_keys) -> None:
     before = with_keys(OLD)
-    say(before, UNKNOWN, Suppressed.HARD_BOUNCE)
-    say(before, UNKNOWN, Suppressed.COMPLAINT, scope="default")
-    say(before, "left@news.example", Suppressed.UNSUBSCRIBE)
+    say(before, UNKNOWN, SuppressionReason.HARD_BOUNCE)
+    say(before, UNKNOWN, SuppressionReason.COMPLAINT, scope="default")
+    say(before, "left@news.example", SuppressionReason.UNSUBSCRIBE)
     both = with_keys(NEW, OLD)
-    say(both, "another@news.example", Suppressed.HARD_BOUNCE)
+    say(both, "another@news.example", SuppressionReason.HARD_BOUNCE)
     for _ in range(2):
         assert rotate(both) == Rotation(left_behind=1)
-    assert against(both, UNKNOWN) == {"*": Suppressed.HARD_BOUNCE, "default": Suppressed.COMPLAINT}
+    assert against(both, UNKNOWN) == {"*": SuppressionReason.HARD_BOUNCE, "default": SuppressionReason.COMPLAINT}
 
 
 def test_the_command_says_what_is_left_and_what_to_do(
@@ -80,7 +88,7 @@ def test_the_command_says_what_is_left_and_what_to_do(
     before = with_keys(OLD)
     ask(before, KNOWN)
     for address in (KNOWN, UNKNOWN):
-        say(before, address, Suppressed.HARD_BOUNCE)
+        say(before, address, SuppressionReason.HARD_BOUNCE)
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
     ended = CliRunner().invoke(cli, ["keys", "rotate"])

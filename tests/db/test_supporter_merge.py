@@ -6,7 +6,7 @@ import uuid
 import pytest
 from sqlalchemy import select, update
 
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.db.campaign import Campaign
 from service.db.notice import Notice
 from service.db.pledge import Pledge
@@ -81,7 +81,7 @@ def test_a_gift_stays_with_the_reminder_that_brought_it(container: Container, cl
 
 def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(container: Container, clock: Clock) -> None:
     first = ask(container, ONE)
-    receipt = put(container, NoticeKind.RECEIPT, to=ONE)
+    receipt = put(container, NotificationKind.RECEIPT, to=ONE)
     with container.database.transaction() as session:
         ask_to_sign_in(session, ONE, lang="en", now=clock())
     clock.advance(days=1)

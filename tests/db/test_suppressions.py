@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event, select
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.db.keyring import Keyring
 from service.db.suppression import EVERYWHERE, Suppression
 from service.desk import Container
@@ -25,13 +25,18 @@ from tests.conftest import settings_for
 
 READER = "reader@news.example"
 OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
-FOR_GOOD = [Suppressed.HARD_BOUNCE, Suppressed.COMPLAINT]
-TAKEN_BACK = [Suppressed.UNSUBSCRIBE, Suppressed.ERASURE]
+FOR_GOOD = [SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT]
+TAKEN_BACK = [SuppressionReason.UNSUBSCRIBE, SuppressionReason.ERASURE]
 MINUTE = datetime.timedelta(minutes=1)
 
 
 def say(
-    container: Container, reason: Suppressed, *, scope: str = EVERYWHERE, address: str = READER, **later: float
+    container: Container,
+    reason: SuppressionReason,
+    *,
+    scope: str = EVERYWHERE,
+    address: str = READER,
+    **later: float,
 ) -> None:
     with container.database.transaction() as session:
         suppress(session, address, reason=reason, now=container.clock() + datetime.timedelta(**later), scope=scope)
@@ -39,7 +44,7 @@ def say(
 
 def why(
     container: Container, *, asked: float = 0, campaign: str = "default", address: str = READER
-) -> Suppressed | None:
+) -> SuppressionReason | None:
     """Return why a mail that was asked for so many minutes from now does not leave."""
     key, asked_at = uuid.uuid4(), container.clock() + asked * MINUTE
     with container.database.read_only() as session:
@@ -48,41 +53,43 @@ def why(
 
 @pytest.mark.parametrize("reason", FOR_GOOD)
 def test_a_bounce_or_a_complaint_counts_whenever_the_reader_asks(
-    any_database: Container, reason: Suppressed
+    any_database: Container, reason: SuppressionReason
 ) -> None:
     say(any_database, reason)
     assert [why(any_database, asked=minutes) for minutes in (-1, 0, 1, 10**6)] == [reason] * 4
 
 
 @pytest.mark.parametrize("reason", TAKEN_BACK)
-def test_what_the_reader_said_counts_until_they_ask_again(any_database: Container, reason: Suppressed) -> None:
+def test_what_the_reader_said_counts_until_they_ask_again(
+    any_database: Container, reason: SuppressionReason
+) -> None:
     say(any_database, reason)
     assert [why(any_database, asked=minutes) for minutes in (-1, 0, 1)] == [reason, None, None]
     assert why(any_database, asked=-1, address="other@news.example") is None
 
 
 def test_a_campaign_that_was_left_keeps_no_other_from_writing(any_database: Container) -> None:
-    say(any_database, Suppressed.UNSUBSCRIBE, scope="climate")
-    assert why(any_database, asked=-1, campaign="climate") == Suppressed.UNSUBSCRIBE
+    say(any_database, SuppressionReason.UNSUBSCRIBE, scope="climate")
+    assert why(any_database, asked=-1, campaign="climate") == SuppressionReason.UNSUBSCRIBE
     assert why(any_database, asked=-1) is None
-    say(any_database, Suppressed.COMPLAINT)
-    assert why(any_database, campaign="climate") == why(any_database) == Suppressed.COMPLAINT
+    say(any_database, SuppressionReason.COMPLAINT)
+    assert why(any_database, campaign="climate") == why(any_database) == SuppressionReason.COMPLAINT
 
 
 def test_a_campaign_cannot_be_taken_for_another_of_the_same_question(any_database: Container) -> None:
-    say(any_database, Suppressed.HARD_BOUNCE, scope="climate")
+    say(any_database, SuppressionReason.HARD_BOUNCE, scope="climate")
     keys, now = [uuid.uuid4() for _ in range(3)], any_database.clock()
     wanted = [
         Addressee(key, READER, slug, now) for key, slug in zip(keys, ("default", "climate", "*"), strict=True)
     ]
     with any_database.database.read_only() as session:
-        assert suppressed_among(session, wanted) == {keys[1]: Suppressed.HARD_BOUNCE}
+        assert suppressed_among(session, wanted) == {keys[1]: SuppressionReason.HARD_BOUNCE}
 
 
 @pytest.mark.parametrize("strong", FOR_GOOD)
 @pytest.mark.parametrize("weak", TAKEN_BACK)
 def test_what_holds_for_good_is_never_weakened(
-    any_database: Container, strong: Suppressed, weak: Suppressed
+    any_database: Container, strong: SuppressionReason, weak: SuppressionReason
 ) -> None:
     say(any_database, weak, minutes=5)
     say(any_database, strong)
@@ -92,7 +99,7 @@ def test_what_holds_for_good_is_never_weakened(
 
 @pytest.mark.parametrize("kind", [FOR_GOOD, TAKEN_BACK], ids=["for good", "taken back"])
 def test_of_two_of_one_kind_the_later_stays_whichever_comes_first(
-    any_database: Container, kind: list[Suppressed]
+    any_database: Container, kind: list[SuppressionReason]
 ) -> None:
     first, second = kind
     say(any_database, first, minutes=5)
@@ -107,7 +114,7 @@ def test_of_two_of_one_kind_the_later_stays_whichever_comes_first(
 
 def test_a_whole_batch_is_one_question(any_database: Container) -> None:
     for number in range(0, 60, 3):
-        say(any_database, Suppressed.HARD_BOUNCE, address=f"reader-{number}@news.example")
+        say(any_database, SuppressionReason.HARD_BOUNCE, address=f"reader-{number}@news.example")
     keys = [uuid.uuid4() for _ in range(60)]
     wanted = [
         Addressee(key, f"reader-{number}@news.example", "default", any_database.clock())
@@ -116,18 +123,18 @@ def test_a_whole_batch_is_one_question(any_database: Container) -> None:
     asked: list[str] = []
     event.listen(any_database.database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
     with any_database.database.read_only() as session:
-        assert suppressed_among(session, wanted) == dict.fromkeys(keys[::3], Suppressed.HARD_BOUNCE)
+        assert suppressed_among(session, wanted) == dict.fromkeys(keys[::3], SuppressionReason.HARD_BOUNCE)
         assert suppressed_among(session, []) == {}
     assert len([statement for statement in asked if "suppressions" in statement]) == 1
 
 
 def test_capitals_make_no_difference(any_database: Container) -> None:
-    say(any_database, Suppressed.COMPLAINT, address="Reader@news.example")
-    assert why(any_database, address="READER@news.example") == why(any_database) == Suppressed.COMPLAINT
+    say(any_database, SuppressionReason.COMPLAINT, address="Reader@news.example")
+    assert why(any_database, address="READER@news.example") == why(any_database) == SuppressionReason.COMPLAINT
 
 
 def test_no_address_lies_in_the_table_and_each_row_says_which_key_it_needs(any_database: Container) -> None:
-    say(any_database, Suppressed.COMPLAINT)
+    say(any_database, SuppressionReason.COMPLAINT)
     with any_database.database.read_only() as session:
         [row] = session.execute(select(Suppression.__table__)).all()
     assert READER.encode() not in str(tuple(row)).encode()
@@ -144,11 +151,11 @@ def test_marked_hashes_differ_by_key_and_by_address() -> None:
 
 
 def test_an_older_key_still_finds_what_it_hashed(url: str, make_container) -> None:
-    say(make_container(settings_for(url, SECRET_KEYS=OLD)), Suppressed.COMPLAINT)
+    say(make_container(settings_for(url, SECRET_KEYS=OLD)), SuppressionReason.COMPLAINT)
     both = make_container(settings_for(url, SECRET_KEYS=f"{NEW},{OLD}"))
-    assert why(both) == Suppressed.COMPLAINT
-    say(both, Suppressed.UNSUBSCRIBE, minutes=5)
-    assert why(both, asked=10) == Suppressed.COMPLAINT
+    assert why(both) == SuppressionReason.COMPLAINT
+    say(both, SuppressionReason.UNSUBSCRIBE, minutes=5)
+    assert why(both, asked=10) == SuppressionReason.COMPLAINT
     assert why(make_container(settings_for(url, SECRET_KEYS=NEW)), asked=10) is None
     with both.database.transaction() as session:
         assert lift_suppression(session, READER) == 2
@@ -156,42 +163,47 @@ def test_an_older_key_still_finds_what_it_hashed(url: str, make_container) -> No
 
 
 def test_lifting_takes_away_one_scope_or_all(any_database: Container) -> None:
-    say(any_database, Suppressed.COMPLAINT)
-    say(any_database, Suppressed.UNSUBSCRIBE, scope="default")
-    say(any_database, Suppressed.HARD_BOUNCE, address="other@news.example")
+    say(any_database, SuppressionReason.COMPLAINT)
+    say(any_database, SuppressionReason.UNSUBSCRIBE, scope="default")
+    say(any_database, SuppressionReason.HARD_BOUNCE, address="other@news.example")
     with any_database.database.transaction() as session:
         assert lift_suppression(session, READER, scope="climate") == 0
         assert lift_suppression(session, READER, scope=EVERYWHERE) == 1
-    assert why(any_database, asked=-1) == Suppressed.UNSUBSCRIBE
+    assert why(any_database, asked=-1) == SuppressionReason.UNSUBSCRIBE
     with any_database.database.transaction() as session:
         assert lift_suppression(session, READER) == 1
         assert lift_suppression(session, READER) == 0
     assert why(any_database, asked=-1) is None
-    assert why(any_database, address="other@news.example") == Suppressed.HARD_BOUNCE
+    assert why(any_database, address="other@news.example") == SuppressionReason.HARD_BOUNCE
 
 
 def test_the_list_is_told_in_order_and_counted_by_reason(any_database: Container, clock: Clock) -> None:
-    for reason in (Suppressed.COMPLAINT, Suppressed.UNSUBSCRIBE, Suppressed.HARD_BOUNCE, Suppressed.UNSUBSCRIBE):
+    for reason in (
+        SuppressionReason.COMPLAINT,
+        SuppressionReason.UNSUBSCRIBE,
+        SuppressionReason.HARD_BOUNCE,
+        SuppressionReason.UNSUBSCRIBE,
+    ):
         say(any_database, reason, address=f"{uuid.uuid4().hex}@news.example")
         clock.advance(minutes=1)
     with any_database.database.read_only() as session:
         assert [row.reason for row in list_suppressions(session)] == [
-            Suppressed.COMPLAINT,
-            Suppressed.UNSUBSCRIBE,
-            Suppressed.HARD_BOUNCE,
-            Suppressed.UNSUBSCRIBE,
+            SuppressionReason.COMPLAINT,
+            SuppressionReason.UNSUBSCRIBE,
+            SuppressionReason.HARD_BOUNCE,
+            SuppressionReason.UNSUBSCRIBE,
         ]
-        assert len(list(list_suppressions(session, reason=Suppressed.UNSUBSCRIBE))) == 2
+        assert len(list(list_suppressions(session, reason=SuppressionReason.UNSUBSCRIBE))) == 2
         assert count_suppressions(session) == {
-            Suppressed.HARD_BOUNCE: 1,
-            Suppressed.COMPLAINT: 1,
-            Suppressed.UNSUBSCRIBE: 2,
-            Suppressed.ERASURE: 0,
+            SuppressionReason.HARD_BOUNCE: 1,
+            SuppressionReason.COMPLAINT: 1,
+            SuppressionReason.UNSUBSCRIBE: 2,
+            SuppressionReason.ERASURE: 0,
         }
 
 
 def test_many_voices_at_once_leave_the_strongest(any_database: Container) -> None:
-    voices = [*Suppressed] * 8
+    voices = [*SuppressionReason] * 8
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(say, any_database, reason, minutes=turn) for turn, reason in enumerate(voices)]:
             done.result()

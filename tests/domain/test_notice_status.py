@@ -4,19 +4,19 @@ from itertools import product
 
 import pytest
 
-from schemas.vocabulary import NoticeStatus
+from schemas.vocabulary import NotificationStatus
 from service.domain.errors import IllegalMove
 from service.domain.notices.status import MOVES, NoticeEvent, move
 
-FINAL = {NoticeStatus.SENT, NoticeStatus.SKIPPED}
+FINAL = {NotificationStatus.SENT, NotificationStatus.SKIPPED}
 OUTCOME = {
-    NoticeEvent.CLAIM: NoticeStatus.SENDING,
-    NoticeEvent.DELIVER: NoticeStatus.SENT,
-    NoticeEvent.LOSE_LEASE: NoticeStatus.SCHEDULED,
-    NoticeEvent.RETRY: NoticeStatus.SCHEDULED,
-    NoticeEvent.FAIL: NoticeStatus.FAILED,
-    NoticeEvent.SKIP: NoticeStatus.SKIPPED,
-    NoticeEvent.SEND_BACK: NoticeStatus.SCHEDULED,
+    NoticeEvent.CLAIM: NotificationStatus.SENDING,
+    NoticeEvent.DELIVER: NotificationStatus.SENT,
+    NoticeEvent.LOSE_LEASE: NotificationStatus.SCHEDULED,
+    NoticeEvent.RETRY: NotificationStatus.SCHEDULED,
+    NoticeEvent.FAIL: NotificationStatus.FAILED,
+    NoticeEvent.SKIP: NotificationStatus.SKIPPED,
+    NoticeEvent.SEND_BACK: NotificationStatus.SCHEDULED,
 }
 OF_A_WORKER = {
     NoticeEvent.DELIVER,
@@ -27,7 +27,7 @@ OF_A_WORKER = {
 }
 
 
-def is_legal(status: NoticeStatus, event: NoticeEvent) -> bool:
+def is_legal(status: NotificationStatus, event: NoticeEvent) -> bool:
     try:
         move(status, event)
     except IllegalMove:
@@ -35,15 +35,15 @@ def is_legal(status: NoticeStatus, event: NoticeEvent) -> bool:
     return True
 
 
-def events_from(status: NoticeStatus) -> set[NoticeEvent]:
+def events_from(status: NotificationStatus) -> set[NoticeEvent]:
     return {event for event in NoticeEvent if is_legal(status, event)}
 
 
-def statuses_for(event: NoticeEvent) -> set[NoticeStatus]:
-    return {status for status in NoticeStatus if is_legal(status, event)}
+def statuses_for(event: NoticeEvent) -> set[NotificationStatus]:
+    return {status for status in NotificationStatus if is_legal(status, event)}
 
 
-def reachable(start: NoticeStatus) -> set[NoticeStatus]:
+def reachable(start: NotificationStatus) -> set[NotificationStatus]:
     found, ahead = {start}, [start]
     for here in ahead:
         new = {move(here, event) for event in events_from(here)} - found
@@ -53,11 +53,11 @@ def reachable(start: NoticeStatus) -> set[NoticeStatus]:
 
 
 def test_every_status_is_reachable_from_scheduled() -> None:
-    assert reachable(NoticeStatus.SCHEDULED) == set(NoticeStatus)
+    assert reachable(NotificationStatus.SCHEDULED) == set(NotificationStatus)
 
 
 def test_no_event_leaves_a_final_status_and_no_other_status_is_final() -> None:
-    assert {status for status in NoticeStatus if not events_from(status)} == FINAL
+    assert {status for status in NotificationStatus if not events_from(status)} == FINAL
 
 
 @pytest.mark.parametrize("event", NoticeEvent)
@@ -66,20 +66,20 @@ def test_an_event_leads_to_the_same_status_wherever_it_happens(event: NoticeEven
 
 
 def test_only_a_scheduled_notice_is_claimed_so_that_no_two_workers_send_it() -> None:
-    assert statuses_for(NoticeEvent.CLAIM) == {NoticeStatus.SCHEDULED}
-    assert events_from(NoticeStatus.SCHEDULED) == {NoticeEvent.CLAIM}
+    assert statuses_for(NoticeEvent.CLAIM) == {NotificationStatus.SCHEDULED}
+    assert events_from(NotificationStatus.SCHEDULED) == {NoticeEvent.CLAIM}
 
 
 @pytest.mark.parametrize("event", sorted(OF_A_WORKER))
 def test_only_a_claimed_notice_has_an_outcome(event: NoticeEvent) -> None:
-    assert statuses_for(event) == {NoticeStatus.SENDING}
+    assert statuses_for(event) == {NotificationStatus.SENDING}
 
 
 def test_only_a_failed_notice_is_sent_back() -> None:
-    assert statuses_for(NoticeEvent.SEND_BACK) == {NoticeStatus.FAILED}
+    assert statuses_for(NoticeEvent.SEND_BACK) == {NotificationStatus.FAILED}
 
 
-@pytest.mark.parametrize(("status", "event"), sorted(set(product(NoticeStatus, NoticeEvent)) - set(MOVES)))
-def test_a_refused_move_says_where_the_notice_stands(status: NoticeStatus, event: NoticeEvent) -> None:
+@pytest.mark.parametrize(("status", "event"), sorted(set(product(NotificationStatus, NoticeEvent)) - set(MOVES)))
+def test_a_refused_move_says_where_the_notice_stands(status: NotificationStatus, event: NoticeEvent) -> None:
     with pytest.raises(IllegalMove, match=f"^This notice is {status}, so it cannot "):
         move(status, event)

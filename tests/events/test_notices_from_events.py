@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from jobs.apply_gateway_events import apply_gateway_events
-from schemas.vocabulary import Frequency, NoticeKind, PaymentStatus
+from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus
 from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
@@ -25,7 +25,7 @@ GO_ON = threading.Event()
 READER = "ada@news.example"
 
 
-def notices(container: Container, kind: NoticeKind) -> list[Notice]:
+def notices(container: Container, kind: NotificationKind) -> list[Notice]:
     """Return the notices of a kind, the oldest first."""
     with container.database.read_only() as session:
         return list(session.scalars(select(Notice).where(Notice.kind == kind).order_by(Notice.id)))
@@ -62,12 +62,12 @@ def test_a_payment_has_one_receipt_whether_its_reader_is_known_before_or_after_i
     for kind in order:
         shop.keep(of_kind(shop.stripe.events, kind))
         shop.work()
-    [receipt] = notices(container, NoticeKind.RECEIPT)
+    [receipt] = notices(container, NotificationKind.RECEIPT)
     with container.database.read_only() as session:
         assert receipt.payment_id == session.scalars(select(Payment.id)).one()
     shop.keep(*shop.stripe.events)
     shop.work_until_nothing_waits()
-    assert len(notices(container, NoticeKind.RECEIPT)) == 1
+    assert len(notices(container, NotificationKind.RECEIPT)) == 1
 
 
 def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(
@@ -82,7 +82,7 @@ def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(
         rows = session.execute(select(Payment.id, Payment.status)).all()
     assert sorted(status.value for _, status in rows) == ["failed", "succeeded", "succeeded", "succeeded"]
     came = {payment_id for payment_id, status in rows if status != PaymentStatus.FAILED}
-    receipts = notices(container, NoticeKind.RECEIPT)
+    receipts = notices(container, NotificationKind.RECEIPT)
     assert len(receipts) == 3
     assert {receipt.payment_id for receipt in receipts} == came
 
@@ -91,20 +91,20 @@ def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(shop: S
     subscription = begin(shop)
     shop.stripe.fail_renewal(subscription)
     shop.work()
-    told = [len(notices(container, NoticeKind.MISSED))]
+    told = [len(notices(container, NotificationKind.PAYMENT_FAILED))]
     for _ in range(3):
         shop.stripe.fail_retry(subscription)
         shop.work()
-        told.append(len(notices(container, NoticeKind.MISSED)))
+        told.append(len(notices(container, NotificationKind.PAYMENT_FAILED)))
     assert told == [1, 2, 3, 3]
-    assert all(notice.falls_on is not None for notice in notices(container, NoticeKind.MISSED))
-    assert notices(container, NoticeKind.ENDED) == []
+    assert all(notice.falls_on is not None for notice in notices(container, NotificationKind.PAYMENT_FAILED))
+    assert notices(container, NotificationKind.CANCELLED) == []
     shop.stripe.exhaust_retries(subscription)
     shop.work_until_nothing_waits()
     shop.stripe.resend(*shop.stripe.events)
     shop.work_until_nothing_waits()
-    assert len(notices(container, NoticeKind.MISSED)) == 3
-    assert len(notices(container, NoticeKind.ENDED)) == 1
+    assert len(notices(container, NotificationKind.PAYMENT_FAILED)) == 3
+    assert len(notices(container, NotificationKind.CANCELLED)) == 1
 
 
 def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, container: Container) -> None:
@@ -114,7 +114,7 @@ def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, container: C
         shop.work()
         shop.stripe.retry_successfully(subscription)
         shop.work()
-    first, second = notices(container, NoticeKind.MISSED)
+    first, second = notices(container, NotificationKind.PAYMENT_FAILED)
     assert first.about.endswith("#1")
     assert second.about.endswith("#1")
     assert first.about != second.about
@@ -131,7 +131,7 @@ def test_a_renewal_is_told_of_ahead_for_a_year_and_not_for_a_month(
     shop.stripe.emit_upcoming(subscription)
     shop.work_until_nothing_waits()
     assert of_kind(shop.stripe.events, "invoice.upcoming")
-    assert [notice.falls_on.isoformat() for notice in notices(container, NoticeKind.RENEWAL)] == [
+    assert [notice.falls_on.isoformat() for notice in notices(container, NotificationKind.RENEWAL)] == [
         "2027-11-23"
     ] * told
 
@@ -143,7 +143,7 @@ def test_a_renewal_that_failed_ends_in_a_mail_that_leads_to_the_pledge_s_own_pag
     send(container)
     [receipt] = mails(container)
     shop.stripe.fail_renewal(subscription)
-    assert notices(container, NoticeKind.MISSED) == []
+    assert notices(container, NotificationKind.PAYMENT_FAILED) == []
     assert apply_gateway_events(container, GO_ON)["applied"] > 0
     send(container)
     first, missed = mails(container)
@@ -160,12 +160,12 @@ def test_a_payment_that_came_meanwhile_is_not_asked_for(shop: Shop, container: C
     subscription = begin(shop)
     shop.stripe.fail_renewal(subscription)
     shop.work()
-    [missed] = notices(container, NoticeKind.MISSED)
+    [missed] = notices(container, NotificationKind.PAYMENT_FAILED)
     assert missed.status == "scheduled"
     shop.stripe.retry_successfully(subscription)
     shop.work()
     send(container)
-    [missed] = notices(container, NoticeKind.MISSED)
+    [missed] = notices(container, NotificationKind.PAYMENT_FAILED)
     assert (missed.status, missed.reason) == ("skipped", "not_past_due")
-    assert [notice.status for notice in notices(container, NoticeKind.RECEIPT)] == ["sent"] * 2
+    assert [notice.status for notice in notices(container, NotificationKind.RECEIPT)] == ["sent"] * 2
     assert len(mails(container)) == 2

@@ -175,7 +175,7 @@ class SteppedMailer:
                 raise MailDoubtful(SAID)
             case DeliveryOutcome.DEFERRED:
                 raise MailDelayed(SAID)
-            case DeliveryOutcome.WITHDRAWN:
+            case DeliveryOutcome.NOT_ATTEMPTED:
                 raise MailServerRefusesUs(SAID)
             case _:
                 raise MailRefused(SAID)

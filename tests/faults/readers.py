@@ -34,7 +34,7 @@ ANSWERS = st.sampled_from(
         (DeliveryOutcome.DEFERRED, False),
         (DeliveryOutcome.DEFERRED, True),
         (DeliveryOutcome.REJECTED, False),
-        (DeliveryOutcome.WITHDRAWN, False),
+        (DeliveryOutcome.NOT_ATTEMPTED, False),
     ]
 )
 # Which worker takes how many steps, and what it hears. Something of it is in every step of a walk, since walks in

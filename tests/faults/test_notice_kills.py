@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from schemas.vocabulary import NoticeKind, NoticeStatus
+from schemas.vocabulary import NotificationKind, NotificationStatus
 from service.desk import Container
 from tests.faults.scale import SCALE, say
 from tests.faults.sink import FarSink
@@ -18,7 +18,7 @@ def test_every_receipt_arrives_and_at_most_one_extra_for_each_mail_in_hand(
 ) -> None:
     readers = {f"reader-{number}@news.example" for number in range(SCALE.receipts)}
     for reader in sorted(readers):
-        put(container, NoticeKind.RECEIPT, to=reader)
+        put(container, NotificationKind.RECEIPT, to=reader)
     chance = random.Random(SEED)
     # Slow enough that the kills come while there is something left to do.
     sink.slow(0.02)
@@ -30,7 +30,9 @@ def test_every_receipt_arrives_and_at_most_one_extra_for_each_mail_in_hand(
                 workers.kill_one_with_a_mail_in_hand(chance)
             else:
                 workers.kill_any(chance)
-        workers.until(lambda: standing(container) == {NoticeStatus.SENT: SCALE.receipts}, what="all to leave")
+        workers.until(
+            lambda: standing(container) == {NotificationStatus.SENT: SCALE.receipts}, what="all to leave"
+        )
         log = workers.log
     report = sink.report()
     say(f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of 2 workers: {report.extras} extra")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus, Suppressed
+from schemas.vocabulary import DeliveryOutcome, ReminderStatus, SuppressionReason
 from service.db.delivery import Delivery
 from service.db.reminder import Reminder
 from service.desk import Container, utc_now
@@ -70,7 +70,7 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
         dead = [number for number in range(COUNT) if suppressions_of(session, address(number))]
         assert dead == [UNKNOWN]
         [row] = suppressions_of(session, address(UNKNOWN))
-        assert (row.reason, row.scope) == (Suppressed.HARD_BOUNCE, "*")
+        assert (row.reason, row.scope) == (SuppressionReason.HARD_BOUNCE, "*")
     assert "@news.example" not in log
 
 

@@ -4,13 +4,13 @@ import dataclasses
 import datetime
 from typing import Any
 
-from schemas.vocabulary import Frequency, NoticeKind
+from schemas.vocabulary import Frequency, NotificationKind
 from service.domain.money.amounts import Money
 from service.domain.ports import NoticeLetter
 
 DAY = datetime.date(2026, 12, 23)
 NOTICE = NoticeLetter(
-    kind=NoticeKind.RECEIPT,
+    kind=NotificationKind.RECEIPT,
     message_id="<notice-1@desk.test>",
     to="reader@news.example",
     lang="en",
@@ -30,17 +30,20 @@ RECEIPT: dict[str, Any] = {
     "leads_to_pledge": True,
 }
 VARIANTS: list[dict[str, Any]] = [
-    *({"kind": NoticeKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
-    {"kind": NoticeKind.RECEIPT, "frequency": Frequency.ONCE, "receipt_number": "2026-0000-0000-0000"},
-    *({"kind": NoticeKind.MISSED, "number": number} for number in (1, 2, 3)),
-    *({"kind": NoticeKind.MISSED, "frequency": frequency, "falls_on": None} for frequency in Frequency),
-    {"kind": NoticeKind.RENEWAL, "frequency": Frequency.ANNUAL},
+    *({"kind": NotificationKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
+    {"kind": NotificationKind.RECEIPT, "frequency": Frequency.ONCE, "receipt_number": "2026-0000-0000-0000"},
+    *({"kind": NotificationKind.PAYMENT_FAILED, "number": number} for number in (1, 2, 3)),
     *(
-        {"kind": NoticeKind.ENDED, "frequency": frequency, "is_unpaid": unpaid, "money": None}
+        {"kind": NotificationKind.PAYMENT_FAILED, "frequency": frequency, "falls_on": None}
+        for frequency in Frequency
+    ),
+    {"kind": NotificationKind.RENEWAL, "frequency": Frequency.ANNUAL},
+    *(
+        {"kind": NotificationKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}
         for frequency in Frequency
         for unpaid in (False, True)
     ),
-    {"kind": NoticeKind.SIGN_IN, "frequency": None, "money": None, "falls_on": None},
+    {"kind": NotificationKind.SIGN_IN, "frequency": None, "money": None, "falls_on": None},
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from jobs.send_notices import send_notices
-from schemas.vocabulary import Frequency, NoticeKind, PaymentStatus, PledgeStatus
+from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.notice import Notice
@@ -48,7 +48,7 @@ def put_pledge(
 
 def put(
     container: Container,
-    kind: NoticeKind,
+    kind: NotificationKind,
     *,
     to: str = READER,
     about: str | None = None,
@@ -59,12 +59,12 @@ def put(
 ) -> uuid.UUID:
     """Write down that a notice is to leave, with all that it is about; return its id."""
     now = container.clock()
-    if kind != NoticeKind.SIGN_IN and pledge_id is None:
+    if kind != NotificationKind.SIGN_IN and pledge_id is None:
         pledge_id = put_pledge(container, to=to)
     with container.database.transaction() as session:
         supporter_id = meet_supporter(session, to, now=now)
         more: dict[str, Any] = {"pledge_id": pledge_id}
-        if kind == NoticeKind.RECEIPT:
+        if kind == NotificationKind.RECEIPT:
             payment = Payment(
                 id=new_id(),
                 pledge_id=pledge_id,
@@ -78,7 +78,7 @@ def put(
             session.add(payment)
             session.flush()
             more["payment_id"] = payment.id
-        if kind == NoticeKind.SIGN_IN:
+        if kind == NotificationKind.SIGN_IN:
             wish = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
             session.add(wish)
             session.flush()

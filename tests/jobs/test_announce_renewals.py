@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 
 from jobs.announce_renewals import announce_renewals
-from schemas.vocabulary import Frequency, NoticeKind, PledgeStatus
+from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
 from service.db.notice import Notice
 from service.db.pledge import Pledge
 from service.desk import Container
@@ -68,7 +68,7 @@ def test_what_does_not_renew_soon_is_not_announced(container: Container, changes
 def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Container) -> None:
     pledge_id = annual(container, days=10)
     announce_renewals(container, GO_ON)
-    put(container, NoticeKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
+    put(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
     post = Post()
     run(container, post)
     assert len(post.letters) == 1
@@ -132,7 +132,7 @@ def test_dates_at_most_thirty_days_apart_are_of_one_renewal(
     pledge_id = put_pledge(container, frequency=Frequency.ANNUAL)
     first = datetime.date(2026, 12, 4)
     for falls_on in (first, first + datetime.timedelta(days=days_apart)):
-        put(container, NoticeKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
+        put(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
     post = Post()
     run(container, post)
     assert len(post.letters) == told

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import select
 
-from schemas.vocabulary import DeliveryOutcome, NoticeKind
+from schemas.vocabulary import DeliveryOutcome, NotificationKind
 from service.db.delivery import Delivery
 from service.db.notice import Notice
 from service.db.reminder import Reminder
@@ -31,7 +31,7 @@ def put(container: Container, clock: Clock, kind: str, *, count: int) -> None:
         if kind == "reminder":
             ask(container, to)
         else:
-            notices.put(container, NoticeKind.RECEIPT, to=to)
+            notices.put(container, NotificationKind.RECEIPT, to=to)
     clock.now += MONTH
 
 
@@ -78,6 +78,6 @@ def test_while_a_mail_leaves_all_before_it_are_on_record_as_accepted_and_it_as_l
     put(container, clock, kind, count=3)
     seen: list[list[DeliveryOutcome]] = []
     run_of(kind)(container, Post(lambda _: seen.append(on_record(container, kind))))
-    accepted, leaving = DeliveryOutcome.ACCEPTED, DeliveryOutcome.LEAVING
+    accepted, leaving = DeliveryOutcome.ACCEPTED, DeliveryOutcome.SENDING
     assert seen == [[leaving], [accepted, leaving], [accepted, accepted, leaving]]
     assert on_record(container, kind) == [accepted] * 3

@@ -5,7 +5,7 @@ import threading
 from sqlalchemy import select
 
 from jobs.cleanup import forget_notices
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
 from service.desk import Container
@@ -22,26 +22,26 @@ def kept(container: Container) -> set:
 
 
 def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Container, clock: Clock) -> None:
-    told = put(container, NoticeKind.RECEIPT)
+    told = put(container, NotificationKind.RECEIPT)
     run(container, Post())
     clock.advance(days=399)
     assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {told}
     clock.advance(days=1)
-    waiting = put(container, NoticeKind.RECEIPT)
+    waiting = put(container, NotificationKind.RECEIPT)
     assert forget_notices(container, GO_ON) == {"notices": 1, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
 def test_a_notice_that_still_waits_is_never_forgotten(container: Container, clock: Clock) -> None:
-    waiting = put(container, NoticeKind.RECEIPT)
+    waiting = put(container, NotificationKind.RECEIPT)
     clock.advance(days=1000)
     assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
 def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(container: Container, clock: Clock) -> None:
-    put(container, NoticeKind.SIGN_IN)
+    put(container, NotificationKind.SIGN_IN)
     run(container, Post())
     clock.advance(hours=23)
     assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}

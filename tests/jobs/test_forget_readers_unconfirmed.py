@@ -107,7 +107,7 @@ def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock:
 
 def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Container, clock: Clock) -> None:
     waiting, leaving = ask(any_container, "a@news.example"), ask(any_container, "b@news.example")
-    try_mail(any_container, leaving, outcome=DeliveryOutcome.LEAVING)
+    try_mail(any_container, leaving, outcome=DeliveryOutcome.SENDING)
     clock.advance(days=100)
     forget_readers(any_container, GO_ON)
     assert [find(any_container, one).status for one in (waiting, leaving)] == ["scheduled", "sending"]

@@ -62,7 +62,7 @@ def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container
     [running], [done] = seen, runs(any_container)
     assert (running.job, running.outcome, running.ended_at) == ("some_job", JobOutcome.RUNNING, None)
     assert (done.id, done.job, done.worker) == (running.id, "some_job", any_container.worker_id)
-    assert (done.outcome, done.counts, done.error) == (JobOutcome.DONE, {"sent": 3}, None)
+    assert (done.outcome, done.counts, done.error) == (JobOutcome.SUCCEEDED, {"sent": 3}, None)
     assert (done.started_at, done.ended_at) == (began, began + datetime.timedelta(seconds=12))
 
 
@@ -81,7 +81,7 @@ def test_a_thousand_looks_in_vain_leave_one_row_that_says_when_the_last_was(
         clock.advance(seconds=5)
         run_once(job(lambda found=counts: found), any_container, record, GO_ON)
     [idle] = runs(any_container)
-    assert (idle.outcome, idle.counts, idle.started_at) == (JobOutcome.DONE, {}, clock())
+    assert (idle.outcome, idle.counts, idle.started_at) == (JobOutcome.SUCCEEDED, {}, clock())
 
 
 def test_what_did_something_stays_beside_the_latest_look_in_vain(any_container: Container, clock: Clock) -> None:
@@ -113,7 +113,7 @@ def test_workers_that_look_in_vain_at_once_do_not_hinder_one_another(container: 
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(look, records))
-    assert [(run.outcome, run.counts) for run in runs(container)] == [(JobOutcome.DONE, {})]
+    assert [(run.outcome, run.counts) for run in runs(container)] == [(JobOutcome.SUCCEEDED, {})]
 
 
 def test_every_job_but_the_heartbeat_is_written_down(container: Container) -> None:
@@ -161,8 +161,8 @@ def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
     mine = [run for run in runs(container) if run.job == "some_job"]
     assert [(run.outcome, run.error) for run in reversed(mine)] == [
         (JobOutcome.FAILED, "ConnectionResetError"),
-        (JobOutcome.DONE, None),
-        (JobOutcome.DONE, None),
+        (JobOutcome.SUCCEEDED, None),
+        (JobOutcome.SUCCEEDED, None),
     ]
     assert mine[-1].ended_at == began
 
@@ -194,7 +194,7 @@ def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Cont
     assert note_vanished_workers(any_container, GO_ON)["vanished"] == 1
     assert note_vanished_workers(any_container, GO_ON)["vanished"] == 0
     assert {(run.worker, run.outcome, run.ended_at) for run in runs(any_container)} == {
-        (dead, JobOutcome.VANISHED, clock()),
+        (dead, JobOutcome.CRASHED, clock()),
         (alive, JobOutcome.RUNNING, None),
     }
 
@@ -215,7 +215,7 @@ def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(any_container: C
     note_vanished_workers(any_container, GO_ON)
     with any_container.database.transaction() as session:
         end_run(session, run, counts={"sent": 7}, error=None, now=clock())
-    assert [(run.outcome, run.counts) for run in runs(any_container)] == [(JobOutcome.DONE, {"sent": 7})]
+    assert [(run.outcome, run.counts) for run in runs(any_container)] == [(JobOutcome.SUCCEEDED, {"sent": 7})]
 
 
 def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(any_container: Container, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from jobs.beat import beat
 from jobs.send_notices import return_lost_notices
-from schemas.vocabulary import DeliveryOutcome, NoticeKind, NoticeStatus
+from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus
 from service.db.notice import Notice
 from service.desk import Container
 from service.domain.errors import LeaseLost
@@ -45,7 +45,7 @@ def test_a_lost_lease_is_taken_up_by_what_is_on_record(
 ) -> None:
     mail = dataclasses.replace(container.settings.mail, holds_doubtful=holds)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())
     assert return_lost_notices(container, GO_ON) == {}
     clock.advance(seconds=container.lease_duration.total_seconds() + 1)
@@ -57,7 +57,7 @@ def test_a_lost_lease_is_taken_up_by_what_is_on_record(
 def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
     return_lost_notices(container, GO_ON)
@@ -66,11 +66,11 @@ def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
         record_notice_reply(session, Reply(late, DeliveryOutcome.REJECTED, "550"), now=clock())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         begin_notice(session, late, now=clock())
-    assert find(container, notice_id).outcome == DeliveryOutcome.LEAVING
+    assert find(container, notice_id).outcome == DeliveryOutcome.SENDING
 
 
 def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Container, clock: Clock) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
     return_lost_notices(container, GO_ON)
@@ -79,7 +79,7 @@ def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Cont
     post = Post()
     assert run(container, post)["sent"] == 1
     assert post.letters == []
-    assert find(container, notice_id).status == NoticeStatus.SENT
+    assert find(container, notice_id).status == NotificationStatus.SENT
 
 
 def lose_the_lease(container: Container, clock: Clock) -> tuple[NoticeClaim, NoticeClaim]:
@@ -93,7 +93,7 @@ def lose_the_lease(container: Container, clock: Clock) -> tuple[NoticeClaim, Not
 def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_successor_holds(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     late, held = lose_the_lease(container, clock)
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         refuse_notice(session, late, reason="could not be written", now=clock())
@@ -101,7 +101,7 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
         assert settle_notices(session, [late], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
         assert write_notices(session, [late], links=container.urls, now=clock()).letters == []
     notice = find(container, notice_id)
-    assert (notice.status, notice.lease_number) == (NoticeStatus.SENDING, held.lease_number)
+    assert (notice.status, notice.lease_number) == (NotificationStatus.SENDING, held.lease_number)
     with container.database.transaction() as session:
         refuse_notice(session, held, reason="could not be written", now=clock())
     notice = find(container, notice_id)
@@ -113,7 +113,7 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
 def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     over = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
     return_lost_notices(container, GO_ON)
@@ -125,7 +125,7 @@ def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
     with container.database.transaction() as session:
         assert settle_notices(session, [over], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
         assert write_notices(session, [over], links=container.urls, now=clock()).letters == []
-    assert find(container, notice_id).status == NoticeStatus.SCHEDULED
+    assert find(container, notice_id).status == NotificationStatus.SCHEDULED
 
 
 def say(container: Container, claim: NoticeClaim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
@@ -134,16 +134,16 @@ def say(container: Container, claim: NoticeClaim, outcome: DeliveryOutcome, word
 
 
 def test_an_attempt_is_taken_back_once_however_often_it_is_said(container: Container) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
-    say(container, claim, DeliveryOutcome.WITHDRAWN)
+    say(container, claim, DeliveryOutcome.NOT_ATTEMPTED)
     with pytest.raises(LeaseLost):
-        say(container, claim, DeliveryOutcome.WITHDRAWN)
+        say(container, claim, DeliveryOutcome.NOT_ATTEMPTED)
     assert find(container, notice_id).attempts == 0
 
 
 def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_heard(container: Container) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     for _ in range(2):
         say(container, claim, DeliveryOutcome.ACCEPTED, "2" * 400)
@@ -159,7 +159,7 @@ def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_hear
 def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
     container: Container, clock: Clock
 ) -> None:
-    held, free = put(container, NoticeKind.RECEIPT), put(container, NoticeKind.SIGN_IN)
+    held, free = put(container, NotificationKind.RECEIPT), put(container, NotificationKind.SIGN_IN)
 
     def claim_at_once() -> list[uuid.UUID]:
         with container.database.transaction() as session:
@@ -186,7 +186,7 @@ def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
 
 
 def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(container: Container, clock: Clock) -> None:
-    put(container, NoticeKind.RECEIPT)
+    put(container, NotificationKind.RECEIPT)
     worker = uuid.uuid4()
     vanish_with_a_mail_in_hand(container, worker)
     for _ in range(3):

@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from schemas.vocabulary import Suppressed
+from schemas.vocabulary import SuppressionReason
 from service.db.campaign import Campaign
 from service.desk import Container
 from service.domain.mail.tallies import tallies
@@ -21,7 +21,7 @@ def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(container
         session.execute(update(Campaign).values(reminder_repeats=[1]))
     reminder_id = ask(container, READER, repeat=True, months=1)
     with container.database.transaction() as session:
-        suppress(session, READER, reason=Suppressed.COMPLAINT, now=clock())
+        suppress(session, READER, reason=SuppressionReason.COMPLAINT, now=clock())
     clock.advance(days=400)
     post = Post()
     run(container, post)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 
 from jobs.send_notices import send_notices
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import NoticeKind, NoticeStatus, PledgeStatus, Suppressed
+from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
 from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
 from service.db.sign_in import SignIn
@@ -31,7 +31,7 @@ LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 
 def test_a_notice_leaves_once(container: Container) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     post = Post()
     for _ in range(3):
         run(container, post)
@@ -45,8 +45,8 @@ def test_a_notice_leaves_once(container: Container) -> None:
 
 def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
     for number in range(45):
-        put(sqlite_container, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
-    put(sqlite_container, NoticeKind.SIGN_IN)
+        put(sqlite_container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
+    put(sqlite_container, NotificationKind.SIGN_IN)
     assert run(sqlite_container)["sent"] == 46
     with sqlite_container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(OutboxMail)) == 46
@@ -54,9 +54,9 @@ def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
 
 def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container, clock: Clock) -> None:
     for number in range(25):
-        put(container, NoticeKind.RECEIPT, to=f"reader-{number}@news.example")
+        put(container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
     clock.advance(minutes=1)
-    put(container, NoticeKind.SIGN_IN, to="waiting@news.example")
+    put(container, NotificationKind.SIGN_IN, to="waiting@news.example")
     post = Post()
     run(container, post)
     assert post.addresses[0] == "waiting@news.example"
@@ -64,17 +64,17 @@ def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container,
 
 
 def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Container) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     post = Post()
     send_reminders(with_post(container, post), GO_ON)
     assert post.letters == []
-    assert find(container, notice_id).status == NoticeStatus.SCHEDULED
+    assert find(container, notice_id).status == NotificationStatus.SCHEDULED
 
 
 def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     seen: set[str] = set()
 
     def later(letter: NoticeLetter) -> None:
@@ -87,38 +87,41 @@ def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
         assert notice.attempts == attempt
         assert notice.reason == "greylisted (450)"
         clock.now = max(clock.now, notice.due_at)
-    assert notice.status == NoticeStatus.FAILED
+    assert notice.status == NotificationStatus.FAILED
     assert len(seen) == 1
 
 
 def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container: Container) -> None:
-    first, second = put(container, NoticeKind.RECEIPT), put(container, NoticeKind.ENDED, falls_on=FOREVER)
+    first, second = (
+        put(container, NotificationKind.RECEIPT),
+        put(container, NotificationKind.CANCELLED, falls_on=FOREVER),
+    )
 
     def dead(_: NoticeLetter) -> None:
         raise MailRefused("no such mailbox (550)", dead_address=True)
 
     tries = []
     run(container, Post(lambda letter: (tries.append(letter.to), dead(letter))))
-    assert find(container, first).status == NoticeStatus.FAILED
-    third = put(container, NoticeKind.RECEIPT)
+    assert find(container, first).status == NotificationStatus.FAILED
+    third = put(container, NotificationKind.RECEIPT)
     run(container, Post())
     assert (find(container, third).status, find(container, third).reason) == ("skipped", "suppressed: hard_bounce")
-    assert find(container, second).status == NoticeStatus.FAILED
+    assert find(container, second).status == NotificationStatus.FAILED
 
 
 @pytest.mark.parametrize(
     ("reason", "leaves"),
     [
-        (Suppressed.UNSUBSCRIBE, True),
-        (Suppressed.COMPLAINT, False),
-        (Suppressed.HARD_BOUNCE, False),
-        (Suppressed.ERASURE, False),
+        (SuppressionReason.UNSUBSCRIBE, True),
+        (SuppressionReason.COMPLAINT, False),
+        (SuppressionReason.HARD_BOUNCE, False),
+        (SuppressionReason.ERASURE, False),
     ],
 )
 def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothing(
-    container: Container, clock: Clock, reason: Suppressed, leaves: bool
+    container: Container, clock: Clock, reason: SuppressionReason, leaves: bool
 ) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     clock.advance(seconds=1)
     with container.database.transaction() as session:
         suppress(session, READER, reason=reason, now=clock())
@@ -129,8 +132,8 @@ def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothin
 
 
 def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
-    put(container, NoticeKind.RECEIPT)
-    put(container, NoticeKind.SIGN_IN)
+    put(container, NotificationKind.RECEIPT)
+    put(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
         erase_supporter(session, READER, now=container.clock())
     post = Post()
@@ -144,23 +147,28 @@ def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
 @pytest.mark.parametrize(
     ("kind", "falls_on", "changes", "reason"),
     [
-        (NoticeKind.MISSED, None, {"status": PledgeStatus.ACTIVE}, "not_past_due"),
-        (NoticeKind.MISSED, None, {"status": PledgeStatus.CANCELLED}, "not_past_due"),
-        (NoticeKind.MISSED, None, {"status": PledgeStatus.PAST_DUE}, None),
-        (NoticeKind.RENEWAL, FOREVER, {"status": PledgeStatus.CANCELLED}, "ended"),
-        (NoticeKind.RENEWAL, datetime.date(2026, 11, 22), {}, "date_passed"),
-        (NoticeKind.RENEWAL, datetime.date(2026, 11, 23), {}, None),
-        (NoticeKind.RENEWAL, FOREVER, {"status": PledgeStatus.PAST_DUE}, None),
-        (NoticeKind.RENEWAL, FOREVER, {"cancel_requested_at": LONG_AGO}, "ended"),
-        (NoticeKind.RENEWAL, FOREVER, {}, None),
-        (NoticeKind.ENDED, FOREVER, {"status": PledgeStatus.CANCELLED}, None),
-        (NoticeKind.ENDED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO}, "too_old"),
-        (NoticeKind.ENDED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO + MOMENT}, None),
-        (NoticeKind.RECEIPT, None, {"supporter_id": None}, None),
+        (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.ACTIVE}, "not_past_due"),
+        (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.CANCELLED}, "not_past_due"),
+        (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.PAST_DUE}, None),
+        (NotificationKind.RENEWAL, FOREVER, {"status": PledgeStatus.CANCELLED}, "ended"),
+        (NotificationKind.RENEWAL, datetime.date(2026, 11, 22), {}, "date_passed"),
+        (NotificationKind.RENEWAL, datetime.date(2026, 11, 23), {}, None),
+        (NotificationKind.RENEWAL, FOREVER, {"status": PledgeStatus.PAST_DUE}, None),
+        (NotificationKind.RENEWAL, FOREVER, {"cancel_requested_at": LONG_AGO}, "ended"),
+        (NotificationKind.RENEWAL, FOREVER, {}, None),
+        (NotificationKind.CANCELLED, FOREVER, {"status": PledgeStatus.CANCELLED}, None),
+        (NotificationKind.CANCELLED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO}, "too_old"),
+        (
+            NotificationKind.CANCELLED,
+            None,
+            {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO + MOMENT},
+            None,
+        ),
+        (NotificationKind.RECEIPT, None, {"supporter_id": None}, None),
     ],
 )
 def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
-    container: Container, kind: NoticeKind, falls_on: datetime.date | None, changes: dict, reason: str | None
+    container: Container, kind: NotificationKind, falls_on: datetime.date | None, changes: dict, reason: str | None
 ) -> None:
     pledge_id = put_pledge(container)
     notice_id = put(container, kind, pledge_id=pledge_id, falls_on=falls_on)
@@ -179,7 +187,7 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
 def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
     container: Container, paid_at: datetime.datetime, stands: tuple[str, str | None]
 ) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT, paid_at=paid_at)
+    notice_id = put(container, NotificationKind.RECEIPT, paid_at=paid_at)
     run(container, Post())
     assert (find(container, notice_id).status, find(container, notice_id).reason) == stands
 
@@ -189,11 +197,17 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container
     # In Auckland it is noon on the 24th.
     clock.now = clock.now.replace(hour=23, minute=0)
     yesterday, today = datetime.date(2026, 11, 23), datetime.date(2026, 11, 24)
-    put(container, NoticeKind.RECEIPT, to="paid@news.example")
+    put(container, NotificationKind.RECEIPT, to="paid@news.example")
     for number, day in enumerate((yesterday, today)):
         missed = put_pledge(container, to=f"missed-{number}@news.example", status=PledgeStatus.PAST_DUE)
-        put(container, NoticeKind.MISSED, to=f"missed-{number}@news.example", pledge_id=missed, falls_on=day)
-        put(container, NoticeKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
+        put(
+            container,
+            NotificationKind.PAYMENT_FAILED,
+            to=f"missed-{number}@news.example",
+            pledge_id=missed,
+            falls_on=day,
+        )
+        put(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
     post = Post()
     assert run(container, post)["skipped"] == 1
     assert {letter.to.partition("@")[0]: letter.falls_on for letter in post.letters} == {
@@ -207,17 +221,20 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container
 
 
 def test_a_row_that_cannot_be_written_fails_alone(container: Container) -> None:
-    bad, good = put(container, NoticeKind.RECEIPT, to="bad@news.example"), put(container, NoticeKind.RECEIPT)
+    bad, good = (
+        put(container, NotificationKind.RECEIPT, to="bad@news.example"),
+        put(container, NotificationKind.RECEIPT),
+    )
     with container.database.transaction() as session:
         garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
         session.execute(garbage, {"id": find(container, bad).supporter_id})
     assert run(container)["failed"] == 1
-    assert find(container, good).status == NoticeStatus.SENT
+    assert find(container, good).status == NotificationStatus.SENT
     assert find(container, bad).reason == "could not be written: no key of SECRET_KEYS opens its address"
 
 
 def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
 
     def nobody_there() -> None:
         raise MailServerAway("connection refused")
@@ -228,7 +245,7 @@ def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) 
 
 
 def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(container: Container) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
 
     def refuse(_: NoticeLetter) -> None:
         raise MailServerRefusesUs("login refused (535)")
@@ -244,6 +261,6 @@ def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(contai
 
 
 def test_who_is_told_to_stop_claims_nothing(container: Container) -> None:
-    notice_id = put(container, NoticeKind.RECEIPT)
+    notice_id = put(container, NotificationKind.RECEIPT)
     send_notices(with_notice_post(container, Post()), told_to_stop())
     assert find(container, notice_id).lease_number == 0

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from jobs.notice_books import NoticeBooks
 from jobs.reminder_books import ReminderBooks
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import NoticeKind, ReminderStatus
+from schemas.vocabulary import NotificationKind, ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.pace import reserve_slots
@@ -104,7 +104,7 @@ def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
     slow = at_rate(container, rate)
     ask(container, READER)
     clock.advance(days=32)
-    notices.put(container, NoticeKind.RECEIPT, to="giver@news.example")
+    notices.put(container, NotificationKind.RECEIPT, to="giver@news.example")
     assert run(slow, Post())["sent"] == 1
     # The receipt's turn is after the reminder's: both leave at one rate.
     clock.advance(seconds=1 / rate)

@@ -5,7 +5,7 @@ import datetime
 import pytest
 from sqlalchemy import select, update
 
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.db.keyring import sha256
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
@@ -19,7 +19,7 @@ from tests.jobs.posts import Post
 def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     container: Container, clock: Clock
 ) -> None:
-    put(container, NoticeKind.SIGN_IN)
+    put(container, NotificationKind.SIGN_IN)
     post = Post()
     run(container, post)
     [letter] = post.letters
@@ -35,7 +35,7 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
 def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
     container: Container, clock: Clock
 ) -> None:
-    put(container, NoticeKind.SIGN_IN)
+    put(container, NotificationKind.SIGN_IN)
     letters: list[NoticeLetter] = []
 
     def vanish_once(letter: NoticeLetter) -> None:
@@ -60,7 +60,7 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
 def test_a_link_that_is_of_no_use_is_not_sent(
     container: Container, clock: Clock, minutes: int, values: dict, reason: str
 ) -> None:
-    notice_id = put(container, NoticeKind.SIGN_IN)
+    notice_id = put(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
         set_to = {name: clock() if value is True else value for name, value in values.items()}
         session.execute(update(SignIn).values(set_to or {"asked_at": clock()}))
@@ -76,7 +76,7 @@ def test_a_link_that_is_of_no_use_is_not_sent(
 def test_a_link_leaves_until_a_quarter_of_an_hour_after_it_was_asked_for(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NoticeKind.SIGN_IN)
+    notice_id = put(container, NotificationKind.SIGN_IN)
     clock.now += datetime.timedelta(minutes=15) - datetime.timedelta(microseconds=1)
     run(container, Post())
     assert find(container, notice_id).status == "sent"

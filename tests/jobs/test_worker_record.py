@@ -69,7 +69,7 @@ def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_st
     with container.database.read_only() as session:
         assert tallies(session)["sent"] == 250
         ends = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
-    assert {outcome for outcome, _ in ends} == {JobOutcome.DONE}
+    assert {outcome for outcome, _ in ends} == {JobOutcome.SUCCEEDED}
     assert all(ended_at is not None for _, ended_at in ends)
 
 
@@ -94,7 +94,7 @@ def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_a
             # The living worker looks for the dead as well, and may just now hold the row; so ask until it is told.
             wait_until(lambda: is_noted(container, dead), what="the run to be noted as vanished")
     with container.database.read_only() as session:
-        vanished = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.VANISHED)).all()
+        vanished = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.CRASHED)).all()
         assert set(vanished) == {dead}
         assert session.scalars(select(JobRun).where(JobRun.outcome == JobOutcome.RUNNING)).all() == []
 
@@ -103,7 +103,7 @@ def is_noted(container: Container, dead: uuid.UUID) -> bool:
     """Look for silent workers, by the real clock, and return whether this one's sending is known to have ended."""
     note_vanished_workers(dataclasses.replace(container, clock=utc_now), threading.Event())
     [run] = [run for run in runs(container) if run.worker == dead]
-    return run.outcome == JobOutcome.VANISHED and run.ended_at is not None
+    return run.outcome == JobOutcome.CRASHED and run.ended_at is not None
 
 
 def be_silent(container: Container, process: uuid.UUID, *, since: datetime.datetime) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.texts import text_names, texts_of
-from schemas.vocabulary import Frequency, NoticeKind
+from schemas.texts import load_texts, text_names
+from schemas.vocabulary import Frequency, NotificationKind
 from service.domain.money.amounts import Money
 from service.gateways.letters import LetterWriter
 from tests.gateways.letters import opened
@@ -49,9 +49,9 @@ def test_every_word_is_filled_in_and_one_button_leads_on(variant: dict[str, Any]
     assert html.count("http://desk.test/p/token") == text.count("http://desk.test/p/token") == 1
 
 
-@pytest.mark.parametrize("kind", NoticeKind)
-def test_nobody_can_unsubscribe_from_what_they_must_be_told(kind: NoticeKind) -> None:
-    message = write(kind=kind, **({"frequency": None} if kind == NoticeKind.SIGN_IN else {}))
+@pytest.mark.parametrize("kind", NotificationKind)
+def test_nobody_can_unsubscribe_from_what_they_must_be_told(kind: NotificationKind) -> None:
+    message = write(kind=kind, **({"frequency": None} if kind == NotificationKind.SIGN_IN else {}))
     assert message["List-Unsubscribe"] is None
     assert message["List-Unsubscribe-Post"] is None
 
@@ -61,11 +61,11 @@ def test_every_text_is_used_by_some_notice() -> None:
     for variant in VARIANTS:
         for lang in ("en",):
             said = " ".join(parts(lang=lang, **variant)) + str(write(lang=lang, **variant)["Subject"])
-            for name, words in texts_of("notices", "en").items():
+            for name, words in load_texts("notices", "en").items():
                 fixed = [piece for piece, *_ in string.Formatter().parse(words)]
                 if all(" ".join(piece.split()) in said for piece in fixed):
                     used.add(name)
-    assert texts_of("notices", "en").keys() - used == set()
+    assert load_texts("notices", "en").keys() - used == set()
 
 
 def test_a_receipt_bears_what_a_tax_office_asks_for() -> None:
@@ -104,20 +104,20 @@ def test_markup_in_a_newsrooms_words_is_text() -> None:
 
 def test_a_missed_payment_says_when_the_next_try_is_and_how_many_mails_come() -> None:
     for number, words in ((1, "first of at most three"), (2, "second of at most"), (3, "third and last")):
-        for said in parts(kind=NoticeKind.MISSED, number=number):
+        for said in parts(kind=NotificationKind.PAYMENT_FAILED, number=number):
             assert "We will try again on December 23, 2026." in said
             assert words in said
             assert "Update the card" in said
 
 
 def test_a_missed_payment_without_a_next_try_names_no_day() -> None:
-    for said in parts(kind=NoticeKind.MISSED, falls_on=None):
+    for said in parts(kind=NotificationKind.PAYMENT_FAILED, falls_on=None):
         assert "again" not in said
         assert "2026" not in said.replace("2026-", "")
 
 
 def test_a_renewal_says_amount_date_and_how_to_cancel() -> None:
-    for said in parts(kind=NoticeKind.RENEWAL, frequency=Frequency.ANNUAL, money=Money(6000, "USD")):
+    for said in parts(kind=NotificationKind.RENEWAL, frequency=Frequency.ANNUAL, money=Money(6000, "USD")):
         assert "renews on December 23, 2026" in said
         assert "$60" in said
         assert "Cancel or change your support" in said
@@ -125,14 +125,14 @@ def test_a_renewal_says_amount_date_and_how_to_cancel() -> None:
 
 @pytest.mark.parametrize(("is_unpaid", "why"), [(False, "as you wished"), (True, "did not go through")])
 def test_an_end_says_why_and_that_nothing_more_is_taken(is_unpaid: bool, why: str) -> None:
-    for said in parts(kind=NoticeKind.ENDED, is_unpaid=is_unpaid):
+    for said in parts(kind=NotificationKind.CANCELLED, is_unpaid=is_unpaid):
         assert why in said
         assert "Nothing more will be taken" in said
         assert "Begin again" in said
 
 
 def test_a_link_to_sign_in_says_how_long_it_is_good_and_what_to_do_with_anothers() -> None:
-    for said in parts(kind=NoticeKind.SIGN_IN, frequency=None, money=None, falls_on=None):
+    for said in parts(kind=NotificationKind.SIGN_IN, frequency=None, money=None, falls_on=None):
         assert "opens once, within 15 minutes" in said
         assert "If it was not you, ignore this mail" in said
 
@@ -156,4 +156,4 @@ def test_amounts_are_written_as_their_currency_is(money: Money, lang: str, writt
 
 
 def test_every_text_of_a_notice_is_one_that_a_campaign_may_say_differently() -> None:
-    assert texts_of("notices", "en").keys() <= text_names()
+    assert load_texts("notices", "en").keys() <= text_names()

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
 from service.desk import Container
@@ -30,7 +30,7 @@ def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(
     assert "example" not in known.headers["Location"]
     assert count(container, SignIn) == 2
     with container.database.read_only() as session:
-        notices = session.scalars(select(Notice).where(Notice.kind == NoticeKind.SIGN_IN)).all()
+        notices = session.scalars(select(Notice).where(Notice.kind == NotificationKind.SIGN_IN)).all()
         assert {notice.supporter_id is None for notice in notices} == {False, True}
         assert len(notices) == 2
         assert all(notice.about == str(notice.sign_in_id) for notice in notices)

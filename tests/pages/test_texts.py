@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from schemas.texts import read_placeholders, texts_of
+from schemas.texts import load_texts, parse_placeholders
 from schemas.vocabulary import Frequency, PledgeStatus, ReminderStatus
 from service.pages.complaints import PLACES
 
@@ -19,16 +19,16 @@ def test_russian_says_all_that_english_says(place: str) -> None:
     assert list(english) == list(russian)
     for name, text in english.items():
         # A title may say itself what a text fills in; the rest needs the same names.
-        assert read_placeholders(russian[name]) == read_placeholders(text), name
+        assert parse_placeholders(russian[name]) == parse_placeholders(text), name
 
 
 def test_no_name_means_two_texts() -> None:
-    names = [name for place in ("widget", *PLACES_WITH_WORDS) for name in texts_of(place, "en")]
+    names = [name for place in ("widget", *PLACES_WITH_WORDS) for name in load_texts(place, "en")]
     assert len(names) == len(set(names))
 
 
 def test_everything_that_is_said_by_name_has_words() -> None:
-    pages, widget, mails = texts_of("pages", "en"), texts_of("widget", "en"), texts_of("mails", "en")
+    pages, widget, mails = load_texts("pages", "en"), load_texts("widget", "en"), load_texts("mails", "en")
     for frequency in Frequency:
         assert {f"gift_{frequency}", f"presets_{frequency}", f"thanks_{frequency}"} <= pages.keys()
         assert frequency in widget

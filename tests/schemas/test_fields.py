@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields
 
-from schemas.base import unknown_name
+from schemas.base import unknown_field_message
 from schemas.fields import (
-    LARGEST_AMOUNT,
-    Instant,
-    MinorAmount,
+    MAX_AMOUNT,
+    BoundedInteger,
+    MinorUnits,
     Text,
-    TimeZoneName,
+    Timestamp,
+    TimezoneName,
     WebUrl,
-    WholeNumber,
-    write_instant,
+    format_timestamp,
 )
 
 
@@ -26,9 +26,9 @@ def load(field: fields.Field, value: Any) -> Any:
 
 
 @settings(deadline=None)
-@given(st.integers(min_value=1, max_value=LARGEST_AMOUNT))
+@given(st.integers(min_value=1, max_value=MAX_AMOUNT))
 def test_every_amount_comes_through_as_it_was_sent(amount: int) -> None:
-    assert load(MinorAmount(), amount) == amount
+    assert load(MinorUnits(), amount) == amount
 
 
 ANYTHING = st.one_of(
@@ -36,7 +36,7 @@ ANYTHING = st.one_of(
     st.text(),
     st.booleans(),
     st.integers(max_value=0),
-    st.integers(min_value=LARGEST_AMOUNT + 1),
+    st.integers(min_value=MAX_AMOUNT + 1),
     st.lists(st.integers()),
 )
 
@@ -45,29 +45,29 @@ ANYTHING = st.one_of(
 @given(ANYTHING)
 def test_nothing_else_becomes_an_amount(value: Any) -> None:
     with pytest.raises(ValidationError):
-        load(MinorAmount(), value)
+        load(MinorUnits(), value)
 
 
 @settings(deadline=None)
 @given(st.one_of(st.floats(), st.text(), st.booleans(), st.integers(max_value=0), st.integers(min_value=25)))
 def test_nothing_else_becomes_a_number_of_months(value: Any) -> None:
     with pytest.raises(ValidationError):
-        load(WholeNumber(lowest=1, highest=24), value)
+        load(BoundedInteger(minimum=1, maximum=24), value)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        (MinorAmount(), "750", "Give a whole number of minor units, such as 750 for $7.50."),
-        (MinorAmount(), 7.0, "Give a whole number of minor units, such as 750 for $7.50."),
-        (MinorAmount(), True, "Give a whole number of minor units, such as 750 for $7.50."),
-        (MinorAmount(), 0, "The amount must be more than zero."),
-        (MinorAmount(), LARGEST_AMOUNT + 1, "The amount is too large."),
-        (WholeNumber(lowest=1, highest=24), "5", "Give a whole number from 1 to 24."),
-        (WholeNumber(lowest=1, highest=24), 5.0, "Give a whole number from 1 to 24."),
-        (WholeNumber(lowest=1, highest=24), True, "Give a whole number from 1 to 24."),
-        (WholeNumber(lowest=1, highest=24), 0, "Give a whole number from 1 to 24."),
-        (WholeNumber(lowest=1, highest=24), 25, "Give a whole number from 1 to 24."),
+        (MinorUnits(), "750", "Give a whole number of minor units, such as 750 for $7.50."),
+        (MinorUnits(), 7.0, "Give a whole number of minor units, such as 750 for $7.50."),
+        (MinorUnits(), True, "Give a whole number of minor units, such as 750 for $7.50."),
+        (MinorUnits(), 0, "The amount must be more than zero."),
+        (MinorUnits(), MAX_AMOUNT + 1, "The amount is too large."),
+        (BoundedInteger(minimum=1, maximum=24), "5", "Give a whole number from 1 to 24."),
+        (BoundedInteger(minimum=1, maximum=24), 5.0, "Give a whole number from 1 to 24."),
+        (BoundedInteger(minimum=1, maximum=24), True, "Give a whole number from 1 to 24."),
+        (BoundedInteger(minimum=1, maximum=24), 0, "Give a whole number from 1 to 24."),
+        (BoundedInteger(minimum=1, maximum=24), 25, "Give a whole number from 1 to 24."),
     ],
 )
 def test_what_is_no_such_number_is_refused_in_one_sentence(
@@ -82,7 +82,7 @@ def test_what_is_no_such_number_is_refused_in_one_sentence(
 @given(st.text(max_size=50))
 def test_text_is_trimmed_or_refused_and_never_holds_what_cannot_be_stored(text: str) -> None:
     try:
-        loaded = load(Text(longest=40), text)
+        loaded = load(Text(max_length=40), text)
     except ValidationError:
         return
     assert loaded == text.strip() != ""
@@ -115,7 +115,7 @@ def test_no_text_makes_an_address_reading_fail_otherwise_than_by_refusing(text: 
     ],
 )
 def test_an_instant_is_read_by_rfc_3339_and_written_in_utc(written: str, instant: str) -> None:
-    assert write_instant(load(Instant(), written)) == instant
+    assert format_timestamp(load(Timestamp(), written)) == instant
 
 
 @settings(deadline=None)
@@ -126,12 +126,12 @@ def test_what_is_written_is_read_back_to_the_second(instant: datetime.datetime) 
     except OverflowError:
         return
     if utc.year >= 1000:
-        assert load(Instant(), write_instant(utc)) == utc
+        assert load(Timestamp(), format_timestamp(utc)) == utc
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Amsterdam", "America/Argentina/ComodRivadavia", "Etc/GMT+12"])
 def test_a_zone_is_taken_by_its_exact_name(name: str) -> None:
-    assert load(TimeZoneName(), name) == name
+    assert load(TimezoneName(), name) == name
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_a_zone_is_taken_by_its_exact_name(name: str) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest_known_one(
     name: str, known: list[str], sentence: str
 ) -> None:
-    assert unknown_name(name, known) == sentence
+    assert unknown_field_message(name, known) == sentence

@@ -5,12 +5,12 @@ import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeStatus
+from schemas.vocabulary import NotificationStatus
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
 from service.domain.keeping.retention import FINISHED_KEPT_FOR, ROWS_AT_ONCE
 
-FINISHED = (NoticeStatus.SENT, NoticeStatus.SKIPPED, NoticeStatus.FAILED)
+FINISHED = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)
 # Long after the last session that began with one has ended.
 SIGN_INS_KEPT_FOR = datetime.timedelta(days=1)
 

@@ -55,7 +55,7 @@ def record_reply(session: Session, reply: Reply[Claim], *, now: datetime.datetim
     Raises:
         LeaseLost: another worker has begun this mail since.
     """
-    statement = _record(uncounted=reply.outcome == DeliveryOutcome.WITHDRAWN)
+    statement = _record(uncounted=reply.outcome == DeliveryOutcome.NOT_ATTEMPTED)
     if session.connection().execute(statement, _saying(reply, now)).rowcount != 1:
         raise LeaseLost("Another worker has begun this mail since.")
 
@@ -66,7 +66,7 @@ def pass_on(session: Session, reply: Reply[Claim], claim: Claim, *, now: datetim
     It stands between any two mails, so that it is one statement where the database knows such.
     """
     connection = session.connection()
-    if connection.dialect.name == "postgresql" and reply.outcome != DeliveryOutcome.WITHDRAWN:
+    if connection.dialect.name == "postgresql" and reply.outcome != DeliveryOutcome.NOT_ATTEMPTED:
         row = connection.execute(_pass_on(), _saying(reply, now) | _beginning(claim, now)).one()
         return row.recorded == 1, row.attempts is not None
     return _is_ours(record_reply, session, reply, now=now), _is_ours(begin_delivery, session, claim, now=now)
@@ -102,7 +102,7 @@ def _begin(database: str) -> Any:
         Reminder.occurrence,
         Reminder.lease_number,
         literal(1),
-        literal(DeliveryOutcome.LEAVING, TABLE.c.outcome.type),
+        literal(DeliveryOutcome.SENDING, TABLE.c.outcome.type),
         NOW,
     ).where(
         Reminder.id == bindparam("next_id"),
@@ -145,7 +145,7 @@ def _record(uncounted: bool) -> Any:
             TABLE.c.reminder_id == bindparam("reminder"),
             TABLE.c.occurrence == bindparam("which"),
             TABLE.c.lease_number == bindparam("lease"),
-            or_(TABLE.c.outcome == DeliveryOutcome.LEAVING, said_before),
+            or_(TABLE.c.outcome == DeliveryOutcome.SENDING, said_before),
         )
         .values(values)
     )

@@ -38,11 +38,11 @@ def judge(
             return Ruling(Verdict.HANDED_BACK, NOT_BEGUN, ("handed_back",))
         case DeliveryOutcome.ACCEPTED:
             return Ruling(Verdict.DELIVERED, None, ("sent",))
-        case DeliveryOutcome.WITHDRAWN:
+        case DeliveryOutcome.NOT_ATTEMPTED:
             return Ruling(Verdict.HANDED_BACK, reply, ("handed_back",))
-        case DeliveryOutcome.LEAVING if not holds_doubtful and not used_up:
+        case DeliveryOutcome.SENDING if not holds_doubtful and not used_up:
             return Ruling(Verdict.HANDED_BACK, IN_DOUBT, ("in_doubt",))
-        case DeliveryOutcome.LEAVING:
+        case DeliveryOutcome.SENDING:
             return Ruling(Verdict.FAILED, IN_DOUBT, ("in_doubt", "failed"))
         case DeliveryOutcome.DEFERRED if not used_up:
             return Ruling(Verdict.RETRIED, reply, ("retried",))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeKind, NoticeStatus, PledgeStatus
+from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus
 from service.db.campaign import Campaign
 from service.db.notice import Notice, stands
 from service.db.payment import Payment
@@ -64,7 +64,7 @@ def read_cases(session: Session, held: Mapping[uuid.UUID, NoticeClaim]) -> list[
         select(Notice, Pledge, type_coerce(Supporter.email, LargeBinary), Supporter.id)
         .outerjoin(Pledge, Pledge.id == Notice.pledge_id)
         .outerjoin(Supporter, Supporter.id == func.coalesce(Notice.supporter_id, Pledge.supporter_id))
-        .where(Notice.id.in_(held), stands(NoticeStatus.SENDING))
+        .where(Notice.id.in_(held), stands(NotificationStatus.SENDING))
         .order_by(Notice.sign_in_id.is_(None), Notice.due_at, Notice.id)
         .with_for_update(of=Notice)
         .execution_options(populate_existing=True)
@@ -82,7 +82,7 @@ def read_cases(session: Session, held: Mapping[uuid.UUID, NoticeClaim]) -> list[
     found_campaigns = session.scalars(select(Campaign).where(Campaign.id.in_(set(homes.values()))))
     campaigns: dict[uuid.UUID | None, Campaign] = {campaign.id: campaign for campaign in found_campaigns}
     unpaid = _ended_unpaid(
-        session, {row.Pledge.id for row in mine if row.Notice.kind == NoticeKind.ENDED and row.Pledge}
+        session, {row.Pledge.id for row in mine if row.Notice.kind == NotificationKind.CANCELLED and row.Pledge}
     )
     return [
         Case(
@@ -104,15 +104,15 @@ def why_not(session: Session, case: Case, *, now: datetime.datetime) -> str | No
     if case.closed is None:
         return NOBODY_KNOWN
     match notice.kind:
-        case NoticeKind.SIGN_IN:
+        case NotificationKind.SIGN_IN:
             return _why_no_link(case.sign_in, now)
-        case NoticeKind.RECEIPT if case.payment is not None and case.payment.paid_at <= now - TELLABLE_FOR:
+        case NotificationKind.RECEIPT if case.payment is not None and case.payment.paid_at <= now - TELLABLE_FOR:
             return TOO_OLD
-        case NoticeKind.MISSED if pledge is not None and pledge.status != PledgeStatus.PAST_DUE:
+        case NotificationKind.PAYMENT_FAILED if pledge is not None and pledge.status != PledgeStatus.PAST_DUE:
             return NOT_PAST_DUE
-        case NoticeKind.ENDED if pledge is not None and (pledge.ended_at or now) <= now - TELLABLE_FOR:
+        case NotificationKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - TELLABLE_FOR:
             return TOO_OLD
-        case NoticeKind.RENEWAL if pledge is not None:
+        case NotificationKind.RENEWAL if pledge is not None:
             return _why_no_renewal(session, case, pledge, now)
     return None
 
@@ -135,8 +135,8 @@ def _why_no_renewal(session: Session, case: Case, pledge: Pledge, now: datetime.
         return DATE_PASSED
     told = select(Notice.id).where(
         Notice.pledge_id == pledge.id,
-        Notice.kind == NoticeKind.RENEWAL,
-        Notice.status.in_((NoticeStatus.SENDING, NoticeStatus.SENT)),
+        Notice.kind == NotificationKind.RENEWAL,
+        Notice.status.in_((NotificationStatus.SENDING, NotificationStatus.SENT)),
         Notice.falls_on.between(falls_on - SAME_RENEWAL, falls_on + SAME_RENEWAL),
         Notice.id < case.notice.id,
     )

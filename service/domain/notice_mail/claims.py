@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, NoticeStatus
+from schemas.vocabulary import DeliveryOutcome, NotificationStatus
 from service.db.notice import Notice, stands
 from service.db.sign_in import SignIn
 from service.domain.notices.status import NoticeEvent, move
@@ -29,7 +29,7 @@ def claim_due_notices(
 
     Whoever waits for a link to sign in comes first, however many receipts are due; then the longest due.
     """
-    due = select(Notice.id, Notice.lease_number).where(stands(NoticeStatus.SCHEDULED), Notice.due_at <= now)
+    due = select(Notice.id, Notice.lease_number).where(stands(NotificationStatus.SCHEDULED), Notice.due_at <= now)
     # The wishes of the last quarter of an hour are few, and found by their own index.
     waiting = due.join(SignIn, SignIn.id == Notice.sign_in_id).where(SignIn.asked_at > now - GOOD_FOR)
     found = _hold(session, waiting, limit)
@@ -41,7 +41,7 @@ def claim_due_notices(
             update(Notice)
             .where(Notice.id.in_([claim.notice_id for claim in found]))
             .values(
-                status=move(NoticeStatus.SCHEDULED, NoticeEvent.CLAIM),
+                status=move(NotificationStatus.SCHEDULED, NoticeEvent.CLAIM),
                 reason=None,
                 lease_number=Notice.lease_number + 1,
                 leased_by=worker,
@@ -60,7 +60,7 @@ def renew_notice_leases(
     """Show that a worker is still at what it holds."""
     session.execute(
         update(Notice)
-        .where(stands(NoticeStatus.SENDING), Notice.leased_by == worker)
+        .where(stands(NotificationStatus.SENDING), Notice.leased_by == worker)
         .values(leased_until=now + lease)
         .execution_options(synchronize_session=False)
     )
@@ -68,7 +68,7 @@ def renew_notice_leases(
 
 def longest_notice_wait(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return for how long the oldest due notice has waited; None if none is due."""
-    due_at = session.scalar(select(func.min(Notice.due_at)).where(stands(NoticeStatus.SCHEDULED)))
+    due_at = session.scalar(select(func.min(Notice.due_at)).where(stands(NotificationStatus.SCHEDULED)))
     return now - due_at if due_at is not None and due_at <= now else None
 
 

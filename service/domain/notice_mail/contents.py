@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.domain.campaigns.own_texts import text_overrides
@@ -44,16 +44,16 @@ def letter_about(
         page_url=links.readers_page(),
         readers_page_url=links.readers_page(),
     )
-    if notice.kind == NoticeKind.SIGN_IN:
+    if notice.kind == NotificationKind.SIGN_IN:
         return _sign_in(session, case, plain, links=links, now=now)
     if pledge is None:
         raise Unwritable("its pledge was deleted")
     plain = dataclasses.replace(plain, frequency=pledge.frequency)
     own_page = links.pledge_page(pledge_token(keyring_in(session), pledge, now=now))
     match notice.kind:
-        case NoticeKind.RECEIPT:
+        case NotificationKind.RECEIPT:
             return _receipt(case, campaign, pledge, plain, own_page)
-        case NoticeKind.MISSED:
+        case NotificationKind.PAYMENT_FAILED:
             # A day of the next try that is over is not named any more.
             is_ahead = notice.falls_on is not None and notice.falls_on >= case.today(now)
             return dataclasses.replace(
@@ -63,7 +63,7 @@ def letter_about(
                 number=_number(notice.about),
                 page_url=own_page,
             )
-        case NoticeKind.RENEWAL:
+        case NotificationKind.RENEWAL:
             return dataclasses.replace(plain, money=charge_of(pledge), page_url=own_page)
         case _:
             begin_again = links.gift_page(

@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy import func, or_, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, NoticeStatus
+from schemas.vocabulary import DeliveryOutcome, NotificationStatus
 from service.db.notice import Notice, stands
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import REPLY_CHARACTERS, Reply
@@ -23,13 +23,13 @@ def begin_notice(session: Session, claim: NoticeClaim, *, now: datetime.datetime
         .where(
             Notice.id == claim.notice_id,
             Notice.lease_number == claim.lease_number,
-            stands(NoticeStatus.SENDING),
+            stands(NotificationStatus.SENDING),
             # A mail that was accepted is not sent again, even if its worker came back too late to say so.
-            func.coalesce(Notice.outcome, DeliveryOutcome.LEAVING) != DeliveryOutcome.ACCEPTED,
+            func.coalesce(Notice.outcome, DeliveryOutcome.SENDING) != DeliveryOutcome.ACCEPTED,
         )
         .values(
             attempts=Notice.attempts + 1,
-            outcome=DeliveryOutcome.LEAVING,
+            outcome=DeliveryOutcome.SENDING,
             began_at=now,
             reply=None,
             ended_at=None,
@@ -49,8 +49,8 @@ def record_notice_reply(session: Session, reply: Reply[NoticeClaim], *, now: dat
     Raises:
         LeaseLost: another worker has taken this notice since.
     """
-    withdrawn = reply.outcome == DeliveryOutcome.WITHDRAWN
-    leaving = Notice.outcome == DeliveryOutcome.LEAVING
+    withdrawn = reply.outcome == DeliveryOutcome.NOT_ATTEMPTED
+    leaving = Notice.outcome == DeliveryOutcome.SENDING
     recorded = session.execute(
         update(Notice)
         .where(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, Suppressed
+from schemas.vocabulary import DeliveryOutcome, SuppressionReason
 from service.db.campaign import Campaign
 from service.domain.links import Links
 from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unwritable
@@ -21,7 +21,7 @@ from service.domain.suppression import Addressee, suppressed_among
 
 SUPPRESSED = "suppressed"
 # Who wants no more appeals still gets a receipt for what they give, and a notice that the law asks for.
-NO_HINDRANCE = (Suppressed.UNSUBSCRIBE,)
+NO_HINDRANCE = (SuppressionReason.UNSUBSCRIBE,)
 NoticeDrafts = Drafts[NoticeClaim, NoticeLetter]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeStatus
+from schemas.vocabulary import NotificationStatus
 from service.db.notice import Notice, stands
 from service.domain.errors import LeaseLost
 from service.domain.mail.backoff import pause_after
@@ -40,7 +40,7 @@ def settle_notices(
         notice
         for notice in session.scalars(
             select(Notice)
-            .where(Notice.id.in_(leases), stands(NoticeStatus.SENDING))
+            .where(Notice.id.in_(leases), stands(NotificationStatus.SENDING))
             .order_by(Notice.id)
             .with_for_update()
         )
@@ -64,7 +64,9 @@ def return_lost_notices(
     lost = Notice.leased_until <= now
     held = session.scalars(
         select(Notice)
-        .where(stands(NoticeStatus.SENDING), lost if worker is None else or_(lost, Notice.leased_by == worker))
+        .where(
+            stands(NotificationStatus.SENDING), lost if worker is None else or_(lost, Notice.leased_by == worker)
+        )
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
@@ -82,7 +84,7 @@ def refuse_notice(session: Session, claim: NoticeClaim, *, reason: str, now: dat
         .where(
             Notice.id == claim.notice_id,
             Notice.lease_number == claim.lease_number,
-            stands(NoticeStatus.SENDING),
+            stands(NotificationStatus.SENDING),
         )
         .with_for_update()
     )

@@ -5,7 +5,7 @@ import uuid
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeKind, NoticeStatus
+from schemas.vocabulary import NotificationKind, NotificationStatus
 from service.db.base import new_id
 from service.db.notice import Notice
 from service.db.upsert import insert_on_conflict_do_nothing
@@ -13,7 +13,7 @@ from service.db.upsert import insert_on_conflict_do_nothing
 
 def put_notice(
     session: Session,
-    kind: NoticeKind,
+    kind: NotificationKind,
     about: str,
     *,
     lang: str,
@@ -40,7 +40,7 @@ def put_notice(
         "sign_in_id": sign_in_id,
         "falls_on": falls_on,
         "lang": lang,
-        "status": NoticeStatus.SCHEDULED,
+        "status": NotificationStatus.SCHEDULED,
         "due_at": due_at or now,
         "created_at": now,
         "lease_number": 0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeKind, NoticeStatus
+from schemas.vocabulary import NotificationKind, NotificationStatus
 from service.db.notice import Notice, stands
 from service.domain.notices.status import NoticeEvent, move_notice
 
@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 200
 class NoticeFailure:
     """How many notices of a kind failed for one reason."""
 
-    kind: NoticeKind
+    kind: NotificationKind
     reason: str
     count: int
 
@@ -26,13 +26,13 @@ class NoticeFailure:
 class NoticeFailureFilter:
     """Which failed notices: of one kind, for reasons that begin so, due before; None filters nothing."""
 
-    kind: NoticeKind | None = None
+    kind: NotificationKind | None = None
     reason: str | None = None
     due_before: datetime.datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what the query must ask for."""
-        asked = [stands(NoticeStatus.FAILED)]
+        asked = [stands(NotificationStatus.FAILED)]
         if self.kind is not None:
             asked.append(Notice.kind == self.kind)
         if self.reason is not None:

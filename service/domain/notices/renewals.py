@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BindParameter, ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, NoticeKind, PledgeStatus
+from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
 from service.db.notice import Notice
 from service.db.pledge import Pledge
 from service.domain.calendar import at_hour
@@ -30,7 +30,7 @@ def announce_next_renewals(session: Session, *, now: datetime.datetime, limit: i
     """
     earlier = (now - EARLIER_RENEWAL).date()
     told = select(Notice.id).where(
-        Notice.pledge_id == Pledge.id, Notice.kind == NoticeKind.RENEWAL, Notice.falls_on > earlier
+        Notice.pledge_id == Pledge.id, Notice.kind == NotificationKind.RENEWAL, Notice.falls_on > earlier
     )
     pledges = session.scalars(
         select(Pledge)
@@ -67,7 +67,7 @@ def _announce(session: Session, pledge: Pledge, renews_at: datetime.datetime, *,
     leaves = at_hour(falls_on - LEAVES_BEFORE, zone=campaign.timezone, hour=campaign.send_hour).at
     put_notice(
         session,
-        NoticeKind.RENEWAL,
+        NotificationKind.RENEWAL,
         f"{pledge.id}:{falls_on}",
         lang=pledge.lang or campaign.lang,
         now=now,

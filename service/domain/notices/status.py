@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from schemas.vocabulary import NoticeStatus
+from schemas.vocabulary import NotificationStatus
 from service.db.notice import Notice
 from service.domain.errors import IllegalMove
 
@@ -31,18 +31,18 @@ _CANNOT: Final[Mapping[NoticeEvent, str]] = {
     NoticeEvent.SEND_BACK: "be sent back",
 }
 
-MOVES: Final[Mapping[tuple[NoticeStatus, NoticeEvent], NoticeStatus]] = {
-    (NoticeStatus.SCHEDULED, NoticeEvent.CLAIM): NoticeStatus.SENDING,
-    (NoticeStatus.SENDING, NoticeEvent.DELIVER): NoticeStatus.SENT,
-    (NoticeStatus.SENDING, NoticeEvent.LOSE_LEASE): NoticeStatus.SCHEDULED,
-    (NoticeStatus.SENDING, NoticeEvent.RETRY): NoticeStatus.SCHEDULED,
-    (NoticeStatus.SENDING, NoticeEvent.FAIL): NoticeStatus.FAILED,
-    (NoticeStatus.SENDING, NoticeEvent.SKIP): NoticeStatus.SKIPPED,
-    (NoticeStatus.FAILED, NoticeEvent.SEND_BACK): NoticeStatus.SCHEDULED,
+MOVES: Final[Mapping[tuple[NotificationStatus, NoticeEvent], NotificationStatus]] = {
+    (NotificationStatus.SCHEDULED, NoticeEvent.CLAIM): NotificationStatus.SENDING,
+    (NotificationStatus.SENDING, NoticeEvent.DELIVER): NotificationStatus.SENT,
+    (NotificationStatus.SENDING, NoticeEvent.LOSE_LEASE): NotificationStatus.SCHEDULED,
+    (NotificationStatus.SENDING, NoticeEvent.RETRY): NotificationStatus.SCHEDULED,
+    (NotificationStatus.SENDING, NoticeEvent.FAIL): NotificationStatus.FAILED,
+    (NotificationStatus.SENDING, NoticeEvent.SKIP): NotificationStatus.SKIPPED,
+    (NotificationStatus.FAILED, NoticeEvent.SEND_BACK): NotificationStatus.SCHEDULED,
 }
 
 
-def move(status: NoticeStatus, event: NoticeEvent) -> NoticeStatus:
+def move(status: NotificationStatus, event: NoticeEvent) -> NotificationStatus:
     """Return where a notice stands after the event.
 
     Raises:
@@ -63,5 +63,5 @@ def move_notice(notice: Notice, event: NoticeEvent, *, reason: str | None = None
     """
     notice.status = move(notice.status, event)
     notice.reason = reason
-    if notice.status != NoticeStatus.SENDING:
+    if notice.status != NotificationStatus.SENDING:
         notice.leased_until = notice.leased_by = None

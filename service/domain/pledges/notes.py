@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, NoticeKind, PledgeStatus
+from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.domain.notices.asking import put_notice
@@ -22,7 +22,7 @@ def offer_receipts(
     if pledge.supporter_id is None:
         return
     for payment in payments:
-        _put(session, pledge, NoticeKind.RECEIPT, str(payment.id), payment=payment, now=now)
+        _put(session, pledge, NotificationKind.RECEIPT, str(payment.id), payment=payment, now=now)
 
 
 def tell_of_missed_payment(session: Session, pledge: Pledge, failed: NotPaid, *, now: datetime.datetime) -> None:
@@ -32,25 +32,25 @@ def tell_of_missed_payment(session: Session, pledge: Pledge, failed: NotPaid, *,
     """
     if pledge.status == PledgeStatus.PAST_DUE and failed.number <= MOST_MISSED_NOTICES:
         about = f"{failed.bill}#{failed.number}"
-        _put(session, pledge, NoticeKind.MISSED, about, falls_at=failed.next_try_at, now=now)
+        _put(session, pledge, NotificationKind.PAYMENT_FAILED, about, falls_at=failed.next_try_at, now=now)
 
 
 def tell_of_renewal(session: Session, pledge: Pledge, ahead: RenewalAhead, *, now: datetime.datetime) -> None:
     """Have the reader told that a year is over soon and the next will be paid."""
     if pledge.frequency == Frequency.ANNUAL and pledge.status == PledgeStatus.ACTIVE and ahead.renews_at > now:
         about = f"{pledge.id}:{_date(pledge, ahead.renews_at)}"
-        _put(session, pledge, NoticeKind.RENEWAL, about, falls_at=ahead.renews_at, now=now)
+        _put(session, pledge, NotificationKind.RENEWAL, about, falls_at=ahead.renews_at, now=now)
 
 
 def tell_of_end(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
     """Have the reader told that no more money is taken."""
-    _put(session, pledge, NoticeKind.ENDED, str(pledge.id), falls_at=pledge.ended_at or now, now=now)
+    _put(session, pledge, NotificationKind.CANCELLED, str(pledge.id), falls_at=pledge.ended_at or now, now=now)
 
 
 def _put(
     session: Session,
     pledge: Pledge,
-    kind: NoticeKind,
+    kind: NotificationKind,
     about: str,
     *,
     now: datetime.datetime,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.vocabulary import Frequency, NoticeKind, Suppressed
+from schemas.vocabulary import Frequency, NotificationKind, SuppressionReason
 from service.domain.money.amounts import Money
 
 
@@ -46,7 +46,7 @@ class NoticeLetter:
     the pledge's own page; at `readers_page_url` the reader sees all that they give.
     """
 
-    kind: NoticeKind
+    kind: NotificationKind
     message_id: str
     to: str = field(repr=False)
     lang: str
@@ -146,7 +146,7 @@ class MailReport:
     """What a mail service says of one address, as it writes it; `at` is when it happened, if it says so."""
 
     address: str = field(repr=False)
-    reason: Suppressed
+    reason: SuppressionReason
     at: datetime.datetime | None = None
 
 

@@ -7,7 +7,7 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus, Suppressed
+from schemas.vocabulary import ReminderStatus, SuppressionReason
 from service.db.keyring import Keyring
 from service.db.reminder import Reminder
 from service.domain.errors import ReminderNotFound
@@ -103,7 +103,7 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
         cancel(session, reminder, now=now)
     # Also where there is nothing to cancel any more: whoever says this wants no further mail of the campaign's.
     suppress_supporter(
-        session, reminder.supporter_id, reason=Suppressed.UNSUBSCRIBE, scope=reminder.campaign.slug, now=now
+        session, reminder.supporter_id, reason=SuppressionReason.UNSUBSCRIBE, scope=reminder.campaign.slug, now=now
     )
     return reminder
 

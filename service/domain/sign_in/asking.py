@@ -4,7 +4,7 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NoticeKind
+from schemas.vocabulary import NotificationKind
 from service.db.base import new_id
 from service.db.sign_in import SignIn
 from service.db.upsert import execute_insert
@@ -22,7 +22,7 @@ def ask_to_sign_in(session: Session, address: str, *, lang: str, now: datetime.d
     execute_insert(session, SignIn, {"id": wish, "supporter_id": supporter_id, "asked_at": now})
     put_notice(
         session,
-        NoticeKind.SIGN_IN,
+        NotificationKind.SIGN_IN,
         str(wish),
         lang=lang,
         now=now,

@@ -65,7 +65,7 @@ def end_run(
         "worker": run.worker,
         "started_at": run.started_at,
         "ended_at": now,
-        "outcome": JobOutcome.DONE if error is None else JobOutcome.FAILED,
+        "outcome": JobOutcome.SUCCEEDED if error is None else JobOutcome.FAILED,
         "counts": did,
         "error": error,
     }
@@ -94,7 +94,7 @@ def note_vanished_runs(session: Session, *, now: datetime.datetime) -> int:
     ).all()
     vanished = [run_id for run_id, worker in running if worker.hex not in alive]
     if vanished:
-        ended = update(JobRun).where(JobRun.id.in_(vanished)).values(outcome=JobOutcome.VANISHED, ended_at=now)
+        ended = update(JobRun).where(JobRun.id.in_(vanished)).values(outcome=JobOutcome.CRASHED, ended_at=now)
         session.execute(ended.execution_options(synchronize_session=False))
     return len(vanished)
 
@@ -132,7 +132,7 @@ def latest_result(session: Session, job: str) -> JobRun | None:
         .where(
             JobRun.job == job,
             JobRun.id != idle_row(job),
-            JobRun.outcome.in_((JobOutcome.DONE, JobOutcome.FAILED)),
+            JobRun.outcome.in_((JobOutcome.SUCCEEDED, JobOutcome.FAILED)),
         )
         .order_by(JobRun.started_at.desc())
         .limit(1)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import JobOutcome, NoticeStatus, PledgeStatus, ReminderStatus, Suppressed
+from schemas.vocabulary import JobOutcome, NotificationStatus, PledgeStatus, ReminderStatus, SuppressionReason
 from service.db.job_run import JobRun
 from service.db.notice import Notice
 from service.db.pledge import Pledge
@@ -39,8 +39,8 @@ class Standing:
 
     pledges: dict[PledgeStatus, int]
     reminders: dict[ReminderStatus, int]
-    notices: dict[NoticeStatus, int]
-    suppressed: dict[Suppressed, int]
+    notices: dict[NotificationStatus, int]
+    suppressed: dict[SuppressionReason, int]
     jobs: dict[str, JobStanding]
 
 
@@ -67,17 +67,17 @@ def count_reminders(session: Session) -> dict[ReminderStatus, int]:
     return dict.fromkeys(ReminderStatus, 0) | dict(rows)
 
 
-def count_notices(session: Session) -> dict[NoticeStatus, int]:
+def count_notices(session: Session) -> dict[NotificationStatus, int]:
     """Return how many notices stand where; a status that none has is 0."""
     rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status)).all()
-    return dict.fromkeys(NoticeStatus, 0) | dict(rows)
+    return dict.fromkeys(NotificationStatus, 0) | dict(rows)
 
 
 def _jobs(session: Session) -> dict[str, JobStanding]:
     rows = session.execute(
         select(
             JobRun.job,
-            func.max(JobRun.ended_at).filter(JobRun.outcome == JobOutcome.DONE),
+            func.max(JobRun.ended_at).filter(JobRun.outcome == JobOutcome.SUCCEEDED),
             func.count().filter(JobRun.outcome == JobOutcome.RUNNING),
         )
         .group_by(JobRun.job)

@@ -10,17 +10,20 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.mail_report import MailgunReport, read_report
-from schemas.vocabulary import Suppressed
+from schemas.mail_report import MailgunWebhook, parse_webhook
+from schemas.vocabulary import SuppressionReason
 from service.domain.ports import MailReport, UnreadableReport
 
 # A report that was not taken comes again for eight hours, and a repeat may carry the first one's signature.
 GOOD_FOR = datetime.timedelta(hours=9)
 CLOCKS_DIFFER_BY = datetime.timedelta(minutes=5)
 
-EVENTS = {"complained": Suppressed.COMPLAINT, "unsubscribed": Suppressed.UNSUBSCRIBE}
+EVENTS = {"complained": SuppressionReason.COMPLAINT, "unsubscribed": SuppressionReason.UNSUBSCRIBE}
 # Why Mailgun did not even try; any other permanent failure is a server's word that the address is dead.
-NOT_TRIED = {"suppress-complaint": Suppressed.COMPLAINT, "suppress-unsubscribe": Suppressed.UNSUBSCRIBE}
+NOT_TRIED = {
+    "suppress-complaint": SuppressionReason.COMPLAINT,
+    "suppress-unsubscribe": SuppressionReason.UNSUBSCRIBE,
+}
 # Mailgun's own code for a mail that it tried in vain for hours: a server that is away is no dead address.
 GAVE_UP = 602
 
@@ -60,17 +63,17 @@ class MailgunReporter:
 
     def _load(self, body: bytes) -> dict[str, Any]:
         try:
-            return read_report(MailgunReport(), body)
+            return parse_webhook(MailgunWebhook(), body)
         except ValueError as error:
             raise UnreadableReport(self.name) from error
 
 
-def _reason(event: dict[str, Any]) -> Suppressed | None:
+def _reason(event: dict[str, Any]) -> SuppressionReason | None:
     if event["event"] != "failed":
         return EVENTS.get(event["event"])
     if event.get("severity") != "permanent" or (event.get("delivery") or {}).get("code") == GAVE_UP:
         return None
-    return NOT_TRIED.get(event.get("reason") or "", Suppressed.HARD_BOUNCE)
+    return NOT_TRIED.get(event.get("reason") or "", SuppressionReason.HARD_BOUNCE)
 
 
 def _instant(seconds: str | float | None) -> datetime.datetime | None:

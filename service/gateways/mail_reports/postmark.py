@@ -7,21 +7,21 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.mail_report import PostmarkReport, read_report
-from schemas.vocabulary import Suppressed
+from schemas.mail_report import PostmarkWebhook, parse_webhook
+from schemas.vocabulary import SuppressionReason
 from service.domain.ports import MailReport, UnreadableReport
 
 # By the bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types; of the others only those
 # count for which Postmark itself sends nothing more to the address.
 BOUNCES = {
-    "HardBounce": Suppressed.HARD_BOUNCE,
-    "BadEmailAddress": Suppressed.HARD_BOUNCE,
-    "SpamComplaint": Suppressed.COMPLAINT,
-    "Unsubscribe": Suppressed.UNSUBSCRIBE,
-    "ManuallyDeactivated": Suppressed.UNSUBSCRIBE,
+    "HardBounce": SuppressionReason.HARD_BOUNCE,
+    "BadEmailAddress": SuppressionReason.HARD_BOUNCE,
+    "SpamComplaint": SuppressionReason.COMPLAINT,
+    "Unsubscribe": SuppressionReason.UNSUBSCRIBE,
+    "ManuallyDeactivated": SuppressionReason.UNSUBSCRIBE,
 }
 # A reader who unsubscribes at Postmark is a manual suppression to it.
-CHANGES = {"HardBounce": Suppressed.HARD_BOUNCE, "SpamComplaint": Suppressed.COMPLAINT}
+CHANGES = {"HardBounce": SuppressionReason.HARD_BOUNCE, "SpamComplaint": SuppressionReason.COMPLAINT}
 
 
 class PostmarkReporter:
@@ -49,7 +49,7 @@ class PostmarkReporter:
             UnreadableReport: the body is not Postmark's.
         """
         try:
-            report = read_report(PostmarkReport(), body)
+            report = parse_webhook(PostmarkWebhook(), body)
         except ValueError as error:
             raise UnreadableReport(self.name) from error
         reason = _reason(report)
@@ -59,14 +59,16 @@ class PostmarkReporter:
         return [MailReport(address=address, reason=reason, at=_instant(report))]
 
 
-def _reason(report: dict[str, Any]) -> Suppressed | None:
+def _reason(report: dict[str, Any]) -> SuppressionReason | None:
     match report["record_type"]:
         case "SpamComplaint":
-            return Suppressed.COMPLAINT
+            return SuppressionReason.COMPLAINT
         case "Bounce":
-            return BOUNCES.get(report.get("type") or "", Suppressed.HARD_BOUNCE if report["inactive"] else None)
+            return BOUNCES.get(
+                report.get("type") or "", SuppressionReason.HARD_BOUNCE if report["inactive"] else None
+            )
         case "SubscriptionChange" if report["suppress_sending"]:
-            return CHANGES.get(report.get("suppression_reason") or "", Suppressed.UNSUBSCRIBE)
+            return CHANGES.get(report.get("suppression_reason") or "", SuppressionReason.UNSUBSCRIBE)
     # An address that was let in again at Postmark stays out here until staff lift it: the two lists differ.
     return None
 
