@@ -14,7 +14,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.cors import hold_against_page, open_to_listed_origins
 from service.db.campaign import Campaign
 from service.domain.campaigns.terms import serialize_campaign
-from service.domain.money.currencies import exponent, find_locale
+from service.domain.money.currencies import exponent, resolve_locale
 from service.web import current_container
 
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"
@@ -49,7 +49,7 @@ def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
     said = campaign.texts.get(lang, {})
     message = split_paragraphs(said["message"]) if "message" in said else campaign.message
     terms, once, again = serialize_campaign(campaign), campaign.reminder_choices, campaign.reminder_repeats
-    options = reminder_options(once, again, lang, campaign.texts, locale=find_locale(lang))
+    options = reminder_options(once, again, lang, campaign.texts, locale=resolve_locale(lang))
     offer = reminder_text_overrides(lang, campaign.texts, repeats=bool(again), confirm=campaign.reminder_confirm)
     if campaign.reminder_confirm and "reminder_date" in offer:
         # The page without JavaScript says this in a line of its own, for which the box has no place.

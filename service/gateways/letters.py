@@ -5,7 +5,7 @@ from email.utils import parseaddr
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from service.domain.money.currencies import find_locale
+from service.domain.money.currencies import resolve_locale
 from service.domain.ports import Clock, Letter, Mail, NoticeLetter
 from service.gateways.mail_words import language_of, words_of
 from service.gateways.mime import write_message
@@ -48,7 +48,7 @@ class LetterWriter:
         view = {
             **words,
             "lang": lang,
-            "direction": find_locale(lang).text_direction,
+            "direction": resolve_locale(lang).text_direction,
             "campaign": letter.campaign_name,
             "button_url": button_url,
             "link_url": link_url,

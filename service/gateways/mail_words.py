@@ -8,7 +8,7 @@ from babel.units import format_unit
 
 from schemas.texts import negotiate_language, texts_for
 from service.domain.money.amounts import format_money
-from service.domain.money.currencies import find_locale
+from service.domain.money.currencies import resolve_locale
 from service.domain.ports import Letter, ReminderLetter
 
 LONGEST_PAGE_NAME = 200
@@ -82,7 +82,7 @@ def page_name(url: str) -> str:
 @lru_cache(maxsize=4096)
 def say_date(date: datetime.date, lang: str) -> str:
     """Return a date in its long form: "November 23, 2026"."""
-    return format_date(date, format="long", locale=find_locale(lang))
+    return format_date(date, format="long", locale=resolve_locale(lang))
 
 
 say_money = lru_cache(maxsize=4096)(format_money)
@@ -96,4 +96,4 @@ def _say_interval(months: int, texts: dict[str, str], lang: str) -> str:
 
 @lru_cache(maxsize=256)
 def _say_months(months: int, lang: str) -> str:
-    return format_unit(months, "duration-month", locale=find_locale(lang))
+    return format_unit(months, "duration-month", locale=resolve_locale(lang))

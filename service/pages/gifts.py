@@ -5,8 +5,8 @@ import datetime
 from babel.dates import format_date, format_timedelta
 
 from schemas.vocabulary import Frequency
-from service.domain.money.amounts import Money, format_money, to_major
-from service.domain.money.currencies import decimal_separator, find_locale
+from service.domain.money.amounts import Money, format_major_units, format_money
+from service.domain.money.currencies import decimal_separator, resolve_locale
 from service.pages.language import Words
 
 DAYS_IN_A_BABEL_MONTH = 30
@@ -20,13 +20,13 @@ def say_gift(words: Words, frequency: Frequency, money: Money) -> str:
 
 def typed_form(money: Money, lang: str) -> str:
     """Return an amount as this language's readers type it: "7.50", in Russian "7,50", and "5" if it is whole."""
-    whole, _, decimals = to_major(money).partition(".")
-    return whole if not decimals.strip("0") else f"{whole}{decimal_separator(find_locale(lang))}{decimals}"
+    whole, _, decimals = format_major_units(money).partition(".")
+    return whole if not decimals.strip("0") else f"{whole}{decimal_separator(resolve_locale(lang))}{decimals}"
 
 
 def say_date(date: datetime.date, lang: str) -> str:
     """Return a date in words: "23 December 2026" as the language writes it."""
-    return format_date(date, format="long", locale=find_locale(lang))
+    return format_date(date, format="long", locale=resolve_locale(lang))
 
 
 def say_when(months: int, words: Words) -> str:
@@ -47,6 +47,6 @@ def say_every(months: int, words: Words) -> str:
 
 def _say_months(months: int, words: Words, *, add_direction: bool) -> str:
     span = datetime.timedelta(days=months * DAYS_IN_A_BABEL_MONTH)
-    locale = find_locale(words.lang)
+    locale = resolve_locale(words.lang)
     # Without the high threshold Babel would round twelve months to a year.
     return format_timedelta(span, granularity="month", threshold=1000, add_direction=add_direction, locale=locale)

@@ -11,7 +11,7 @@ from service.db.campaign import Campaign
 from service.domain.campaigns.charging import covered_fees
 from service.domain.campaigns.offers import campaign_currencies, fee_rate, options_for_currency
 from service.domain.money.amounts import Money, format_money
-from service.domain.money.currencies import find_locale
+from service.domain.money.currencies import resolve_locale
 from service.pages.language import Words
 from service.pages.support_form import SupportForm, shown_currency
 from service.web import current_container
@@ -34,7 +34,7 @@ def currency_links(campaign: Campaign, form: SupportForm, words: Words) -> Seque
         return ()
     return [
         CurrencyLink(
-            get_currency_name(currency, locale=find_locale(words.lang)),
+            get_currency_name(currency, locale=resolve_locale(words.lang)),
             "?" + urlencode({name: value for name, value in {"currency": currency, **kept}.items() if value}),
             currency == shown,
         )

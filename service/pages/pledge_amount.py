@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money, parse_amount
-from service.domain.money.currencies import find_locale
+from service.domain.money.currencies import resolve_locale
 from service.domain.pledges.changing import is_ending, recurs
 from service.domain.pledges.new_amount import amount_limits, change_amount
 from service.pages.complaints import Said
@@ -93,7 +93,7 @@ def _limits(place: Place) -> dict[str, str]:
 
 def _draw(place: Place, *, typed: str = "", said: Said | None = None) -> Response:
     pledge, words = place.pledge, place.words
-    locale = find_locale(words.lang)
+    locale = resolve_locale(words.lang)
     try:
         limits = _limits(place)
     except DomainError as error:

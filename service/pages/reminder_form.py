@@ -14,7 +14,7 @@ from service.domain.campaigns.charging import validate_amount
 from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money
-from service.domain.money.currencies import find_locale
+from service.domain.money.currencies import resolve_locale
 from service.domain.reminders.asking import ReminderWish
 from service.pages.complaints import Complaint
 from service.pages.language import Words
@@ -55,7 +55,7 @@ def reminder_options(campaign: Campaign, words: Words) -> list[ReminderOption]:
         campaign.reminder_repeats,
         words.lang,
         campaign.texts,
-        locale=find_locale(words.lang),
+        locale=resolve_locale(words.lang),
     )
     return [ReminderOption(f"{EVERY if one['repeat'] else ''}{one['months']}", one["label"]) for one in offered]
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from service.domain.money.currencies import find_locale
+from service.domain.money.currencies import resolve_locale
 from service.pages.files import address_of
 from service.pages.language import Words
 from service.web import current_container
@@ -25,7 +25,7 @@ _templates.filters["fill"] = lambda text, **values: text.format_map(values)
 
 def draw(template: str, words: Words, **view: Any) -> str:
     """Return a page as HTML."""
-    direction = find_locale(words.lang).text_direction
+    direction = resolve_locale(words.lang).text_direction
     return _templates.get_template(template).render(words=words, lang=words.lang, direction=direction, **view)
 
 

@@ -11,7 +11,7 @@ from service.db.campaign import Campaign
 from service.domain.campaigns.offers import options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money, format_money
-from service.domain.money.currencies import find_locale
+from service.domain.money.currencies import resolve_locale
 from service.domain.pledges.checkout import open_checkout
 from service.pages.complaints import Complaint, Said, say
 from service.pages.gifts import say_when, typed_form
@@ -71,7 +71,7 @@ def draw_form(
     campaign: Campaign, words: Words, form: SupportForm, reminder: ReminderForm, said: Said | None = None
 ) -> Response:
     """Return the support page with both its forms, and what is wrong in its place."""
-    own, locale = campaign.texts.get(words.lang, {}), find_locale(words.lang)
+    own, locale = campaign.texts.get(words.lang, {}), resolve_locale(words.lang)
     currency = shown_currency(campaign, form.currency)
     return sheet(
         "support.html",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.money.amounts import Money, exponent, format_money, parse_amount, to_major
+from service.domain.money.amounts import Money, exponent, format_major_units, format_money, parse_amount
 from service.pages.gifts import typed_form
 
 DECIMALS = {"JPY": 0, "USD": 2, "KWD": 3}
@@ -14,7 +14,7 @@ EVERY = range(100_001)
 def test_an_export_says_exactly_what_was_counted(currency: str, digits: int) -> None:
     assert exponent(currency) == digits
     for amount in EVERY:
-        whole, _, decimals = to_major(Money(amount, currency)).partition(".")
+        whole, _, decimals = format_major_units(Money(amount, currency)).partition(".")
         assert len(decimals) == digits
         assert int(whole) * 10**digits + int(decimals or 0) == amount
 

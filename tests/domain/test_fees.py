@@ -24,7 +24,7 @@ from service.domain.money.fees import FeeRate
     ],
 )
 def test_the_honest_figure(rate: FeeRate, amount: int, added: int) -> None:
-    assert rate.added_to(amount) == added
+    assert rate.fees_to_cover(amount) == added
 
 
 @settings(max_examples=1000, deadline=None)
@@ -37,7 +37,7 @@ def test_the_honest_figure(rate: FeeRate, amount: int, added: int) -> None:
 def test_what_is_left_is_the_amount_and_one_step_less_would_leave_too_little(
     amount: int, basis_points: int, fixed: int, step: int
 ) -> None:
-    total = amount + FeeRate(basis_points, fixed).added_to(amount, step_minor=step)
+    total = amount + FeeRate(basis_points, fixed).fees_to_cover(amount, step_minor=step)
 
     def left_of(charged: int) -> Fraction:
         return charged - Fraction(charged * basis_points, 10_000) - fixed
@@ -51,7 +51,7 @@ def test_what_is_left_is_the_amount_and_one_step_less_would_leave_too_little(
 def test_every_amount_up_to_a_hundred_thousand_reaches_the_newsroom_whole(step: int) -> None:
     rate = FeeRate(290, 30)
     for amount in range(step, 100_001, step):
-        total = amount + rate.added_to(amount, step_minor=step)
+        total = amount + rate.fees_to_cover(amount, step_minor=step)
         # In whole numbers: ten thousand times what is left after the share.
         left = total * (10_000 - 290) - 30 * 10_000
         assert 0 <= left - amount * 10_000 < step * 10_000

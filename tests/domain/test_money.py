@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from service.domain.money import amounts as money
 from service.domain.money import currencies, typed_amount
-from service.domain.money.amounts import Money, exponent, format_money, is_currency, parse_amount, to_major
+from service.domain.money.amounts import (
+    Money,
+    exponent,
+    format_major_units,
+    format_money,
+    is_currency,
+    parse_amount,
+)
 
 NBSP = "\N{NO-BREAK SPACE}"
 LANGUAGES = sorted(localedata.locale_identifiers())
@@ -76,13 +83,13 @@ def test_minor_digits_differ_from_babels_only_where_babel_follows_the_cash():
     ],
 )
 def test_an_export_writes_every_decimal(amount, currency, written):
-    assert to_major(Money(amount, currency)) == written
+    assert format_major_units(Money(amount, currency)) == written
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD"])
 def test_every_amount_up_to_a_hundred_thousand_reads_back_as_written(currency):
     for amount in range(100_001):
-        assert parse_amount(to_major(Money(amount, currency)), currency=currency, lang="en") == amount
+        assert parse_amount(format_major_units(Money(amount, currency)), currency=currency, lang="en") == amount
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,7 @@ def test_what_we_write_to_a_reader_we_can_read_back(amount, currency, lang):
 )
 def test_no_currency_or_language_loses_a_unit(amount, currency, lang):
     digits = exponent(currency)
-    written = to_major(Money(amount, currency))
+    written = format_major_units(Money(amount, currency))
     assert int(written.replace(".", "")) == amount
     assert len(written.partition(".")[2]) == digits
     written_for_people = format_money(Money(amount, currency), lang)

@@ -7,7 +7,7 @@ from service.db.campaign import Campaign
 from service.domain.campaigns.offers import fee_rate, find_option
 from service.domain.campaigns.terms import CampaignDefinition, CurrencyDefinition
 from service.domain.errors import AmountAboveMaximum, AmountBelowMinimum, AmountNotChargeable
-from service.domain.money.amounts import Money, format_money, to_major
+from service.domain.money.amounts import Money, format_major_units, format_money
 from service.domain.ports import ChargeLimits, Gateway
 
 
@@ -41,7 +41,7 @@ def validate_amount(
 def covered_fees(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> int:
     """Return what a reader adds to cover the gateway's share: nothing where the campaign asks nobody to."""
     rate = fee_rate(campaign, money.currency)
-    return 0 if rate is None else rate.added_to(money.amount_minor, step_minor=limits.step_minor)
+    return 0 if rate is None else rate.fees_to_cover(money.amount_minor, step_minor=limits.step_minor)
 
 
 def validate_campaign_amounts(terms: CampaignDefinition, gateway: Gateway) -> None:
@@ -55,7 +55,7 @@ def validate_campaign_amounts(terms: CampaignDefinition, gateway: Gateway) -> No
         for name, frequency, amount in _amounts(offer):
             if wrong := _chargeability_error(Money(amount, offer.currency), limits):
                 field = "frequencies" if place == 0 else f"other_currencies.{place - 1}.frequencies"
-                said = f"{offer.currency}, {frequency}: the {name} of {to_major(Money(amount, offer.currency))}"
+                said = f"{offer.currency}, {frequency}: the {name} of {format_major_units(Money(amount, offer.currency))}"
                 raise AmountNotChargeable(f"{said} cannot be charged by {gateway.name}, {wrong}.", field=field)
 
 
@@ -68,11 +68,13 @@ def _amounts(offer: CurrencyDefinition) -> Iterator[tuple[str, Frequency, int]]:
 
 
 def _chargeability_error(money: Money, limits: ChargeLimits) -> str | None:
-    smallest = to_major(Money(_round_up_to_step(limits.smallest_minor, limits.step_minor), money.currency))
+    smallest = format_major_units(
+        Money(_round_up_to_step(limits.smallest_minor, limits.step_minor), money.currency)
+    )
     if money.amount_minor < limits.smallest_minor:
         return f"whose smallest charge is {smallest}"
     if money.amount_minor % limits.step_minor:
-        step = to_major(Money(limits.step_minor, money.currency))
+        step = format_major_units(Money(limits.step_minor, money.currency))
         return f"which charges whole multiples of {step}, from {smallest}"
     return None
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from service.domain.money.currencies import exponent, find_locale, is_currency, money_pattern
+from service.domain.money.currencies import currency_pattern, exponent, is_currency, resolve_locale
 from service.domain.money.typed_amount import parse_amount
 
-__all__ = ["Money", "exponent", "format_money", "is_currency", "parse_amount", "to_major"]
+__all__ = ["Money", "exponent", "format_major_units", "format_money", "is_currency", "parse_amount"]
 
 # Where letters would touch a digit, CLDR puts a no-break space, "KWD 1.500" (UTS 35, Currency Spacing).
 # Babel does not, so we do.
 _LETTER_BESIDE_NUMBER: Final = re.compile(r"(?<=[^\W\d_])(?=-?\d)|(?<=\d)(?=[^\W\d_])")
-THOUSAND_DIGITS: Final = 3
+GROUP_SIZE: Final = 3
 _NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
@@ -37,7 +37,7 @@ class Money:
             raise ValueError(f"{self.currency!r} is not an ISO 4217 currency code.")
 
 
-def to_major(money: Money) -> str:
+def format_major_units(money: Money) -> str:
     """Write the amount in major units as a decimal string: "2.00", "7" (yen), "1.500" (Kuwaiti dinar)."""
     digits = exponent(money.currency)
     sign = "-" if money.amount_minor < 0 else ""
@@ -50,13 +50,17 @@ def format_money(money: Money, lang: str) -> str:
 
     `lang` is a BCP 47 tag; an unknown one is written as in English.
     """
-    locale = find_locale(lang)
+    locale = resolve_locale(lang)
     digits = exponent(money.currency)
     is_whole = money.amount_minor % 10**digits == 0
-    pattern = money_pattern(locale, 0 if is_whole else digits)
+    pattern = currency_pattern(locale, 0 if is_whole else digits)
     # Nobody takes "1 00" for a hundred, which is how one language would group it.
-    grouped = pattern.grouping[0] >= THOUSAND_DIGITS
+    grouped = pattern.grouping[0] >= GROUP_SIZE
     written: str = pattern.apply(
-        Decimal(to_major(money)), locale, currency=money.currency, currency_digits=False, group_separator=grouped
+        Decimal(format_major_units(money)),
+        locale,
+        currency=money.currency,
+        currency_digits=False,
+        group_separator=grouped,
     )
     return _LETTER_BESIDE_NUMBER.sub(_NO_BREAK_SPACE, written)

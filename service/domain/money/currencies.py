@@ -45,7 +45,7 @@ def exponent(currency: str) -> int:
 
 
 @lru_cache(maxsize=256)
-def find_locale(lang: str) -> Locale:
+def resolve_locale(lang: str) -> Locale:
     """Return the locale of a BCP 47 language tag, else of its first part, else English: it never fails."""
     tag = lang.replace("_", "-") if len(lang) <= _LONGEST_LANGUAGE_TAG else _ENGLISH
     for candidate in (tag, tag.partition("-")[0]):
@@ -62,24 +62,24 @@ def decimal_separator(locale: Locale) -> str:
 
 
 @lru_cache(maxsize=1024)
-def currency_marks(currency: str, locale: Locale) -> tuple[str, ...]:
+def accepted_symbols(currency: str, locale: Locale) -> tuple[str, ...]:
     """Return what readers may write for the currency, longest first: its code, its symbols, the bare sign of one.
 
     A Canadian campaign in British English is written "CA$"; its readers write "$", and can mean no other dollar.
     """
     symbols = {get_currency_symbol(currency, locale), get_currency_symbol(currency, _ENGLISH)}
     signs = {sign for symbol in symbols for sign in symbol if unicodedata.category(sign) == "Sc"}
-    return tuple(sorted({currency, *map(without_invisible_marks, symbols), *signs}, key=len, reverse=True))
+    return tuple(sorted({currency, *map(strip_format_characters, symbols), *signs}, key=len, reverse=True))
 
 
 @lru_cache(maxsize=1024)
-def money_pattern(locale: Locale, decimals: int) -> NumberPattern:
+def currency_pattern(locale: Locale, decimals: int) -> NumberPattern:
     """Return the pattern in which the locale writes money, with exactly so many decimals."""
     pattern: NumberPattern = copy.copy(locale.currency_formats["standard"])
     pattern.frac_prec = (decimals, decimals)
     return pattern
 
 
-def without_invisible_marks(text: str) -> str:
+def strip_format_characters(text: str) -> str:
     """Drop the direction marks and joiners (Unicode category Cf) that come along with copied text."""
     return "".join(character for character in text if unicodedata.category(character) != "Cf")

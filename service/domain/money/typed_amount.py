@@ -8,22 +8,22 @@ from typing import Final
 
 from service.domain.errors import UnreadableAmount
 from service.domain.money.currencies import (
-    currency_marks,
+    accepted_symbols,
     decimal_separator,
     exponent,
-    find_locale,
-    without_invisible_marks,
+    resolve_locale,
+    strip_format_characters,
 )
 
-_MOST_DIGITS: Final = 15
-_LONGEST_TEXT: Final = 100
+_MAX_DIGITS: Final = 15
+_MAX_LENGTH: Final = 100
 _THOUSAND: Final = 3  # digits in a group of thousands
 _ARABIC_DECIMAL_SEPARATOR: Final = "\u066b"  # It has this one meaning in every locale, unlike the point and comma.
 _DIGITS_AND_SEPARATORS: Final = re.compile(r"[0-9][0-9.,'’ \u00a0\u2009\u202f\u066b\u066c]*|[.,\u066b][0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class _Custom:
+class _AmountFormat:
     """How amounts in one currency are written in one language."""
 
     digits: int
@@ -36,9 +36,9 @@ class _Custom:
 
 
 @lru_cache(maxsize=1024)
-def _custom(currency: str, lang: str) -> _Custom:
-    locale = find_locale(lang)
-    return _Custom(exponent(currency), decimal_separator(locale), currency_marks(currency, locale))
+def _amount_format(currency: str, lang: str) -> _AmountFormat:
+    locale = resolve_locale(lang)
+    return _AmountFormat(exponent(currency), decimal_separator(locale), accepted_symbols(currency, locale))
 
 
 def parse_amount(text: str, *, currency: str, lang: str) -> int:
@@ -53,14 +53,14 @@ def parse_amount(text: str, *, currency: str, lang: str) -> int:
         ValueError: `currency` is not an ISO 4217 code.
 
     """
-    custom = _custom(currency, lang)
-    if len(text) > _LONGEST_TEXT:
+    custom = _amount_format(currency, lang)
+    if len(text) > _MAX_LENGTH:
         raise UnreadableAmount(f"Write only the amount, for example {custom.example}.", field="amount")
-    typed = _bare_number(text, custom)
+    typed = _strip_currency(text, custom)
     whole, point, decimals = typed.partition(custom.point)
     is_number = _is_digits(whole) and (_is_digits(decimals) or not point)
-    if not is_number or len(decimals) > custom.digits or len(whole + decimals) > _MOST_DIGITS:
-        raise UnreadableAmount(_what_to_write(typed, custom), field="amount")
+    if not is_number or len(decimals) > custom.digits or len(whole + decimals) > _MAX_DIGITS:
+        raise UnreadableAmount(_error_message(typed, custom), field="amount")
     return int(whole + decimals.ljust(custom.digits, "0"))
 
 
@@ -68,9 +68,9 @@ def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
-def _bare_number(text: str, custom: _Custom) -> str:
+def _strip_currency(text: str, custom: _AmountFormat) -> str:
     """Drop the space and the currency around the number, and write its digits in ASCII."""
-    bare = text if text.isascii() else without_invisible_marks(text)
+    bare = text if text.isascii() else strip_format_characters(text)
     bare = bare.strip()
     for mark in custom.marks:
         if bare[: len(mark)].casefold() == mark.casefold():
@@ -86,7 +86,7 @@ def _bare_number(text: str, custom: _Custom) -> str:
     return bare.replace(_ARABIC_DECIMAL_SEPARATOR, custom.point)
 
 
-def _what_to_write(typed: str, custom: _Custom) -> str:
+def _error_message(typed: str, custom: _AmountFormat) -> str:
     """Say in one sentence how to write the amount that was refused."""
     if not typed:
         return f"Write an amount, for example {custom.example}."
@@ -95,12 +95,12 @@ def _what_to_write(typed: str, custom: _Custom) -> str:
     if not _DIGITS_AND_SEPARATORS.fullmatch(typed):
         return f"Write the amount in digits only, for example {custom.example}."
     groups = re.findall(r"[0-9]+", typed)
-    if len("".join(groups)) > _MOST_DIGITS:
+    if len("".join(groups)) > _MAX_DIGITS:
         return f"This amount is too large to accept; write a smaller one, for example {custom.example}."
-    return _hint_for_separators(typed, groups, custom)
+    return _separator_hint(typed, groups, custom)
 
 
-def _hint_for_separators(typed: str, groups: list[str], custom: _Custom) -> str:
+def _separator_hint(typed: str, groups: list[str], custom: _AmountFormat) -> str:
     """Say how to write digits that separators split, in groups or before decimals."""
     whole, last = "".join(groups[:-1]), groups[-1]
     if not whole:

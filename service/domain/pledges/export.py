@@ -9,7 +9,7 @@ from typing import Any
 
 import xlsxwriter
 
-from service.domain.money.amounts import Money, to_major
+from service.domain.money.amounts import Money, format_major_units
 
 COLUMNS = (
     "id",
@@ -62,12 +62,12 @@ def _cells(row: Any) -> tuple[Any, ...]:
         row.campaign,
         row.status.value,
         row.frequency.value,
-        to_major(Money(row.amount_minor, row.currency)),
+        format_major_units(Money(row.amount_minor, row.currency)),
         row.amount_minor,
         row.currency,
         row.email,
         row.payments,
-        to_major(Money(int(row.paid_minor), row.currency)),
+        format_major_units(Money(int(row.paid_minor), row.currency)),
         None if last is None else last.strftime(INSTANT),
         row.page_url,
         row.variant,
