@@ -40,24 +40,24 @@ answer = Path(os.environ["BARE_ANSWER"]).read_bytes()
 @app.post("/reminders")
 def set_reminder() -> tuple[dict[str, str], int]:
     """Read the JSON, insert one row, commit."""
-    wish = request.get_json()
+    payload = request.get_json()
     now = datetime.datetime.now(datetime.UTC)
     due_at = now + datetime.timedelta(days=30)
     row = {
         "id": uuid.uuid4(),
-        "campaign": wish["campaign"],
-        "email": wish["email"],
+        "campaign": payload["campaign"],
+        "email": payload["email"],
         "status": "scheduled",
         "occurrence": 1,
-        "months": wish["months"],
+        "months": payload["months"],
         "due_on": due_at.date(),
         "due_at": due_at,
-        "timezone": wish["timezone"],
-        "frequency": wish["frequency"],
-        "amount_minor": wish["amount"],
-        "page_url": wish["page_url"],
-        "lang": wish["lang"],
-        "consent_version": wish["consent_version"],
+        "timezone": payload["timezone"],
+        "frequency": payload["frequency"],
+        "amount_minor": payload["amount"],
+        "page_url": payload["page_url"],
+        "lang": payload["lang"],
+        "consent_version": payload["consent_version"],
         "asked_at": now,
         "attempts": 0,
         "lease_number": 0,

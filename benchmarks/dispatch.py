@@ -84,7 +84,7 @@ def _settings(port: int, connections: int = 1) -> dict[str, str]:
 def _sample(url: str) -> bytes:
     """Return a mail as a worker would send it, and send nothing."""
     container = desk_on(url, **_settings(25))
-    wish = {"worker": container.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
+    payload = {"worker": container.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
     with container.database.transaction() as session:
         claims = claim_due_reminders(session, **payload).claims
         drafts = write_letters(session, claims, links=container.urls, now=utc_now(), month_seconds=None)

@@ -39,22 +39,22 @@ class MinorUnits(fields.Integer):
     """An amount in minor units: a JSON integer above zero. Nothing is converted, so nothing is rounded."""
 
     def __init__(self, **kwargs: Any) -> None:
-        wish = "Give a whole number of minor units, such as 750 for $7.50."
+        payload = "Give a whole number of minor units, such as 750 for $7.50."
         limits = validate.And(
             validate.Range(min=1, error="The amount must be more than zero."),
             validate.Range(max=MAX_AMOUNT, error="The amount is too large."),
         )
-        super().__init__(strict=True, validate=limits, error_messages={"invalid": wish}, **kwargs)
+        super().__init__(strict=True, validate=limits, error_messages={"invalid": payload}, **kwargs)
 
 
 class BoundedInteger(fields.Integer):
     """A JSON integer from `minimum` to `maximum`; `5.0`, `"5"` and `true` are not."""
 
     def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
-        wish = f"Give a whole number from {minimum} to {maximum}."
+        payload = f"Give a whole number from {minimum} to {maximum}."
         # A range alone would stand in the API's document as well, beside what each field says of itself there.
-        limits = validate.And(validate.Range(min=minimum, max=maximum, error=wish))
-        super().__init__(strict=True, validate=limits, error_messages={"invalid": wish}, **kwargs)
+        limits = validate.And(validate.Range(min=minimum, max=maximum, error=payload))
+        super().__init__(strict=True, validate=limits, error_messages={"invalid": payload}, **kwargs)
 
 
 class Text(fields.String):
@@ -103,7 +103,7 @@ class WebUrl(Text):
 
 
 class RegexString(Text):
-    """Text of one exact form; `hint` tells the reader of the error what that is."""
+    """Text of one exact form; `wish` tells the reader of the error what that is."""
 
     def __init__(self, pattern: str, *, hint: str, longest: int = 64, **kwargs: Any) -> None:
         super().__init__(max_length=longest, **kwargs)
@@ -182,11 +182,11 @@ class Timestamp(fields.Field[datetime.datetime]):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> datetime.datetime:
-        wish = "Give a date such as 2026-12-23 or an instant such as 2026-12-23T08:00:00Z."
+        payload = "Give a date such as 2026-12-23 or an instant such as 2026-12-23T08:00:00Z."
         # Python reads every form of ISO 8601, weeks included; RFC 3339 has one, which names its offset.
         form = DATE_OR_INSTANT.fullmatch(value) if isinstance(value, str) else None
         if form is None:
-            raise ValidationError(wish)
+            raise ValidationError(payload)
         try:
             instant = datetime.datetime.fromisoformat(form[0])
             if form["time"] is None:
@@ -195,7 +195,7 @@ class Timestamp(fields.Field[datetime.datetime]):
                 )
             return instant.astimezone(datetime.UTC)
         except (ValueError, OverflowError) as error:
-            raise ValidationError(wish) from error
+            raise ValidationError(payload) from error
 
 
 def format_timestamp(instant: datetime.datetime) -> str:

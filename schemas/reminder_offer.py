@@ -31,10 +31,10 @@ class ReminderSettings(StrictSchema):
     @post_load
     def validate_intervals(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Refuse an offer of nothing, or of the same twice."""
-        for name, fewest, wish in (("choices", 1, "one to"), ("repeats", 0, "at most")):
+        for name, fewest, payload in (("choices", 1, "one to"), ("repeats", 0, "at most")):
             offered = reminder[name]
             if not fewest <= len(offered) <= 6 or len(set(offered)) < len(offered):
-                raise ValidationError(f"Give {wish} six different numbers of months.", name)
+                raise ValidationError(f"Give {payload} six different numbers of months.", name)
         return reminder
 
 

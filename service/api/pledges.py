@@ -7,7 +7,7 @@ from schemas.pledge import PledgeCheckoutResponse, PledgeRequest, PledgeResponse
 from service.api.blueprint import ResourceBlueprint, idempotency_key
 from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
-from service.domain.pledges.making import PledgeWish, charge_of, find_pledge
+from service.domain.pledges.making import CreatePledge, charge_of, find_pledge
 from service.web import check_rate_limit, current_container, read_only
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")
@@ -34,7 +34,7 @@ def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]
         container.database.transaction,
         container.gateway,
         campaign,
-        PledgeWish(**payload),
+        CreatePledge(**payload),
         key=idempotency_key(),
         clock=container.clock,
         links=container.urls,

@@ -9,7 +9,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.cors import campaign_for_this_page, open_to_listed_origins
 from service.domain.reminders import asking as domain
 from service.domain.reminders import links as reminder_links
-from service.domain.reminders.asking import ReminderWish
+from service.domain.reminders.asking import CreateReminder
 from service.domain.reminders.promise import SetReminder
 from service.web import check_rate_limit, current_container, transaction
 
@@ -28,7 +28,7 @@ def set_reminder(wish: dict[str, Any]) -> SetReminder:
         return domain.set_reminder(
             session,
             campaign,
-            ReminderWish(**payload),
+            CreateReminder(**payload),
             now=container.clock(),
             month_seconds=container.settings.month_seconds,
             gateway=container.gateway,

@@ -57,8 +57,8 @@ def _asked_for() -> str | None:
 
 def _choose(wishes: Iterable[str | None], own: Iterable[str], *, default: str) -> str:
     own = tuple(own)
-    for wish in (*wishes, *request.accept_languages.values()):
+    for payload in (*wishes, *request.accept_languages.values()):
         # An empty default says that there are no texts in the wished language.
-        if wish and (lang := negotiate_language(wish, own, default="")):
+        if payload and (lang := negotiate_language(payload, own, default="")):
             return lang
     return default

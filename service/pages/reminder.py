@@ -84,14 +84,16 @@ def snooze(token: str) -> BaseResponse:
     """Move the reminder on from today, or set it again after it was sent or cancelled."""
     container = current_container()
     try:
-        wish = SnoozeRequest().load({"months": whole(request.form["months"])} if "months" in request.form else {})
+        payload = SnoozeRequest().load(
+            {"months": whole(request.form["months"])} if "months" in request.form else {}
+        )
     except ValidationError as error:
         raise ReminderChoiceNotOffered("This campaign offers no such reminder.", field="months") from error
     with transaction() as session:
         snooze_reminder(
             session,
             token,
-            months=wish.get("months"),
+            months=payload.get("months"),
             now=container.clock(),
             month_seconds=container.settings.month_seconds,
         )

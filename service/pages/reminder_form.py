@@ -15,7 +15,7 @@ from service.domain.campaigns.offers import campaign_currencies, options_for_cur
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money
 from service.domain.money.currencies import resolve_locale
-from service.domain.reminders.asking import ReminderWish
+from service.domain.reminders.asking import CreateReminder
 from service.pages.complaints import Complaint
 from service.pages.language import Words
 from service.pages.support_form import whole
@@ -65,7 +65,7 @@ def reminder_form(sent: Mapping[str, str]) -> ReminderForm:
     return ReminderForm(**{name: sent.get(name, "") for name in FIELDS})
 
 
-def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, page_url: str) -> ReminderWish:
+def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, page_url: str) -> CreateReminder:
     """Return what the reader asks for.
 
     Raises:
@@ -87,13 +87,13 @@ def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, 
         "consent_version": consent_version(words.lang, words.reminder_consent),
     } | _choice(campaign, form)
     try:
-        wish = ReminderRequest().load({name: value for name, value in asked.items() if value is not None})
+        payload = ReminderRequest().load({name: value for name, value in asked.items() if value is not None})
     except ValidationError as error:
         faults = error.messages if isinstance(error.messages, dict) else {}
         if "months" in faults:
             raise Complaint("reminder_choice_not_offered", field="months") from error
         raise Complaint("invalid_email", field="email") from error
-    return ReminderWish(**payload)
+    return CreateReminder(**payload)
 
 
 def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:

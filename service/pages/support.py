@@ -50,13 +50,13 @@ def make_pledge(slug: str) -> BaseResponse:
     campaign = container.campaign_cache.get(slug)
     words, form = words_for(campaign), filled_form(campaign, request.form)
     try:
-        wish = read_wish(campaign, form, words.lang)
+        payload = read_wish(campaign, form, words.lang)
         opened = open_checkout(
             container.database.transaction,
             container.gateway,
             campaign,
-            wish,
-            key=intent_key(form, wish),
+            payload,
+            key=intent_key(form, payload),
             clock=container.clock,
             links=container.urls,
         )

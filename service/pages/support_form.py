@@ -11,7 +11,7 @@ from schemas.pledge import PledgeRequest
 from service.db.campaign import Campaign
 from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.money.amounts import Money, parse_amount
-from service.domain.pledges.making import PledgeWish
+from service.domain.pledges.making import CreatePledge
 from service.pages.complaints import Complaint
 from service.pages.gifts import typed_form
 
@@ -46,7 +46,7 @@ def blank_form(campaign: Campaign, query: Mapping[str, str], lang: str) -> Suppo
     # Not every currency need be offered at the campaign's usual frequency.
     wishes = (query.get("frequency", ""), str(campaign.default_frequency), *offered)
     form = SupportForm(
-        frequency=next(wish for wish in wishes if wish in offered),
+        frequency=next(payload for payload in wishes if payload in offered),
         presets=presets,
         currency=currency,
         came_from=_token(query),
@@ -77,7 +77,7 @@ def filled_form(campaign: Campaign, sent: Mapping[str, str]) -> SupportForm:
     return replace(form, key=key) if usable else form
 
 
-def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
+def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> CreatePledge:
     """Return what the reader asks to give.
 
     Raises:
@@ -90,7 +90,7 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
         raise Complaint("frequency_missing", field="frequency")
     amount = amount_in(form, lang)
     try:
-        wish = PledgeRequest().load(
+        payload = PledgeRequest().load(
             {
                 "campaign": campaign.slug,
                 "frequency": form.frequency,
@@ -108,7 +108,7 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> PledgeWish:
         raise Complaint(
             "amount_below_minimum" if too_little else "amount_above_maximum", field="amount"
         ) from error
-    return PledgeWish(**payload)
+    return CreatePledge(**payload)
 
 
 def _token(given: Mapping[str, str]) -> str:
@@ -137,6 +137,8 @@ def whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
-def intent_key(form: SupportForm, wish: PledgeWish) -> str:
+def intent_key(form: SupportForm, payload: CreatePledge) -> str:
     """Return the idempotency key: the form and the choice, so that only the same choice sent again is a repeat."""
-    return f"{form.key}-{wish.frequency}-{wish.amount}{wish.currency}{'-fees' if wish.cover_fees else ''}"
+    return (
+        f"{form.key}-{payload.frequency}-{payload.amount}{payload.currency}{'-fees' if payload.cover_fees else ''}"
+    )

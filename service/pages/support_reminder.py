@@ -27,12 +27,14 @@ def ask_for_reminder(slug: str) -> BaseResponse:
     campaign = container.campaign_cache.get(slug)
     words, form = words_for(campaign), reminder_form(request.form)
     try:
-        wish = read_reminder_wish(campaign, form, words, page_url=container.urls.gift_page(campaign, None, None))
+        payload = read_reminder_wish(
+            campaign, form, words, page_url=container.urls.gift_page(campaign, None, None)
+        )
         with transaction() as session:
             answer = set_reminder(
                 session,
                 campaign,
-                wish,
+                payload,
                 now=container.clock(),
                 month_seconds=container.settings.month_seconds,
                 gateway=container.gateway,

@@ -16,7 +16,7 @@ from service.db.tables import Base
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.conversions import gift_token
-from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.suppression import suppress
 from tests.api.mail_reports import against
 from tests.api.wire import (
@@ -144,8 +144,8 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
     erase(client, container, READER)
     assert against(container) == {"*": SuppressionReason.ERASURE}
     with container.database.transaction() as session:
-        wish = ReminderWish(campaign="default", email=READER, timezone="UTC")
-        set_reminder(session, get_campaign(session, "default"), wish, now=asked_at)
+        payload = CreateReminder(campaign="default", email=READER, timezone="UTC")
+        set_reminder(session, get_campaign(session, "default"), payload, now=asked_at)
     clock.advance(days=31)
     post = Post()
     run(container, post)

@@ -139,8 +139,8 @@ def test_one_household_is_one_client_however_many_ipv6_addresses_it_uses(
     client = create_app(build_container(settings_for(migrated_database, RATE_LIMIT="1/minute"))).test_client()
 
     def ask_from(address: str) -> int:
-        wish = {"campaign": "default", "email": "reader@example.org"}
-        return client.post("/v1/reminders", json=wish, environ_base={"REMOTE_ADDR": address}).status_code
+        payload = {"campaign": "default", "email": "reader@example.org"}
+        return client.post("/v1/reminders", json=payload, environ_base={"REMOTE_ADDR": address}).status_code
 
     assert ask_from("2001:db8:1:2::1") == 201
     assert ask_from("2001:db8:1:2:ffff::9") == 429

@@ -51,9 +51,9 @@ def test_nobody_covers_fees_without_saying_so(client: FlaskClient, choice: dict[
     assert (answer["fees"], answer["total"]) == (0, 700)
 
 
-@pytest.mark.parametrize("wish", ["true", 2, None, "yes"])
-def test_covering_fees_is_yes_or_no(client: FlaskClient, container: Container, wish: Any) -> None:
-    assert_problem(pledge(client, cover_fees=wish), 422, "validation_failed", field="cover_fees")
+@pytest.mark.parametrize("payload", ["true", 2, None, "yes"])
+def test_covering_fees_is_yes_or_no(client: FlaskClient, container: Container, payload: Any) -> None:
+    assert_problem(pledge(client, cover_fees=payload), 422, "validation_failed", field="cover_fees")
     assert count(container, Pledge) == 0
 
 

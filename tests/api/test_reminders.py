@@ -182,7 +182,7 @@ def test_each_field_of_a_reminder_is_held_against_its_form(
 
 
 @pytest.mark.parametrize(
-    ("wish", "code"),
+    ("payload", "code"),
     [
         ({"amount": 199}, "amount_below_minimum"),
         ({"amount": 1_000_001, "frequency": "once"}, "amount_above_maximum"),
@@ -191,7 +191,7 @@ def test_each_field_of_a_reminder_is_held_against_its_form(
     ],
 )
 def test_a_wish_that_the_campaign_could_not_grant_is_not_kept(
-    client: FlaskClient, container: Container, wish: dict, code: str
+    client: FlaskClient, container: Container, payload: dict, code: str
 ) -> None:
     change_campaign(container, frequencies=[{"frequency": "once"}, {"frequency": "monthly"}])
     assert_problem(remind(client, **payload), 422, code)

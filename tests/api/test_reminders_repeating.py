@@ -53,16 +53,16 @@ def test_the_first_interval_is_meant_when_none_is_named(client: FlaskClient, con
     assert remind(client, repeat=True).json["due_on"] == "2027-02-23"
 
 
-@pytest.mark.parametrize("wish", [{}, {"repeat": False}])
+@pytest.mark.parametrize("payload", [{}, {"repeat": False}])
 def test_a_reminder_comes_once_unless_more_is_asked_for(
-    client: FlaskClient, container: Container, wish: dict
+    client: FlaskClient, container: Container, payload: dict
 ) -> None:
     assert remind(client, **payload).json["repeat"] is False
     assert the_reminder(container).every_months is None
 
 
 @pytest.mark.parametrize(
-    ("wish", "field", "says"),
+    ("payload", "field", "says"),
     [
         ({"months": 6, "repeat": True}, "months", "3, 1"),
         ({"months": 2, "repeat": True}, "months", "3, 1"),
@@ -71,7 +71,7 @@ def test_a_reminder_comes_once_unless_more_is_asked_for(
     ],
 )
 def test_what_is_not_offered_is_refused_and_what_is_is_named(
-    client: FlaskClient, container: Container, wish: dict, field: str, says: str
+    client: FlaskClient, container: Container, payload: dict, field: str, says: str
 ) -> None:
     assert_problem(remind(client, **payload), 422, "reminder_choice_not_offered", field=field, says=says)
     assert count(container, Reminder) == count(container, Supporter) == 0

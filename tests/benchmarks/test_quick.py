@@ -54,7 +54,7 @@ def test_what_the_loader_makes_can_be_claimed_and_written_to_and_is_left_alone(c
     again = fill(container, "--rows", "10", "--due", "1")
     assert again.returncode == 1
     assert "holds reminders already" in again.stderr
-    wish = {
+    payload = {
         "worker": container.worker_id,
         "now": utc_now(),
         "limit": 50,

@@ -107,13 +107,13 @@ class Newsroom:
 
     def remind(self, email: str, **changes: Any) -> None:
         """Ask for a reminder of a monthly $2."""
-        wish = {"campaign": "default", "email": email, "frequency": "monthly", "amount": 200}
-        self.post("/v1/reminders", wish | changes)
+        payload = {"campaign": "default", "email": email, "frequency": "monthly", "amount": 200}
+        self.post("/v1/reminders", payload | changes)
 
     def pledge(self, key: str, **changes: Any) -> dict[str, Any]:
         """Make a pledge of $2 a month."""
-        wish = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
-        return self.post("/v1/pledges", wish | changes, **{"Idempotency-Key": key})
+        payload = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
+        return self.post("/v1/pledges", payload | changes, **{"Idempotency-Key": key})
 
     def offer(self, folder: Path, **changes: Any) -> None:
         """Put up a campaign that differs from a plain one, as a newsroom's editor would."""

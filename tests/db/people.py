@@ -14,9 +14,9 @@ from service.desk import Container
 from service.domain.addresses import normalise_address
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import PledgeWish, make_pledge
+from service.domain.pledges.making import CreatePledge, make_pledge
 from service.domain.pledges.payments import Charge, settle_pledge
-from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.reminders.moves import move_reminder
 from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import meet_supporter
@@ -27,7 +27,7 @@ def ask(container: Container, address: str, **payload) -> uuid.UUID:
     with container.database.transaction() as session:
         campaign = get_campaign(session, "default")
         set_reminder(
-            session, campaign, ReminderWish(campaign="default", email=address, **payload), now=container.clock()
+            session, campaign, CreateReminder(campaign="default", email=address, **payload), now=container.clock()
         )
         person = meet_supporter(session, normalise_address(address), now=container.clock())
         found = session.scalar(select(Reminder.id).where(Reminder.supporter_id == person))
@@ -55,9 +55,9 @@ def try_mail(
 def give(container: Container, address: str | None, *, amount: int = 500) -> uuid.UUID:
     """Make a pledge, settle it under this address, and return its id."""
     with container.database.transaction() as session:
-        wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
+        payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
         pledge = make_pledge(
-            session, get_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+            session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         )
         charge = Charge(reference=f"paid-{pledge.id}", money=Money(amount, "USD"))
         settle_pledge(session, pledge.id, charge, email=address, now=container.clock())

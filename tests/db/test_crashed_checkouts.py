@@ -15,12 +15,12 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.idempotency import HELD_FOR
-from service.domain.pledges.making import PledgeWish
+from service.domain.pledges.making import CreatePledge
 from service.domain.ports import ANY_AMOUNT, ChargeLimits, Checkout, CheckoutOrder, GatewayUnavailable
 from tests.clock import Clock
 from tests.db.people import how_many
 
-WISH = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=200, currency="USD")
+WISH = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=200, currency="USD")
 KEY = "key-00000001"
 
 
@@ -50,11 +50,17 @@ def crash() -> None:
     raise Crash
 
 
-def buy(container: Container, till: Till, wish: PledgeWish = WISH) -> OpenCheckout:
+def buy(container: Container, till: Till, payload: CreatePledge = WISH) -> OpenCheckout:
     with container.database.read_only() as session:
         campaign = get_campaign(session, "default")
     return open_checkout(
-        container.database.transaction, till, campaign, wish, key=KEY, clock=container.clock, links=container.urls
+        container.database.transaction,
+        till,
+        campaign,
+        payload,
+        key=KEY,
+        clock=container.clock,
+        links=container.urls,
     )
 
 
@@ -95,7 +101,7 @@ def test_another_wish_under_the_same_key_is_refused_even_while_the_first_hangs(a
     till = Till(crash)
     with pytest.raises(Crash):
         buy(any_database, till)
-    other = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=300, currency="USD")
+    other = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=300, currency="USD")
     with pytest.raises(IdempotencyKeyReused):
         buy(any_database, till, other)
     with any_database.database.read_only() as session:

@@ -20,7 +20,7 @@ from service.domain.errors import (
     PaymentsUnavailable,
 )
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import PledgeWish, charge_of, make_pledge
+from service.domain.pledges.making import CreatePledge, charge_of, make_pledge
 from service.domain.pledges.new_amount import change_amount, finish_amount
 from service.domain.pledges.payments import Charge, settle_pledge
 from service.domain.ports import ChargeLimits, GatewayRefused, GatewayUnavailable
@@ -53,9 +53,9 @@ def gateway(any_database: Container) -> Gateway:
 def running(container: Container, frequency: Frequency = Frequency.MONTHLY, fees: int = 0) -> uuid.UUID:
     """Return the id of a pledge of $5 that was paid."""
     with container.database.transaction() as session:
-        wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
+        payload = CreatePledge(campaign="default", frequency=frequency, amount=500, currency="USD")
         pledge = make_pledge(
-            session, get_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+            session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         )
         pledge.fees_minor = fees
         charge = Charge(reference=f"paid-{pledge.id}", money=charge_of(pledge))

@@ -14,7 +14,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.events.applying import apply_news
 from service.domain.ledger.totals import Total, count_totals, sums_by_pledge
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import PledgeWish, make_pledge
+from service.domain.pledges.making import CreatePledge, make_pledge
 from service.domain.ports.news import Disputed, News, NotPaid, Paid, Refunded, Standing
 
 GATEWAY = "sandbox"
@@ -28,10 +28,10 @@ class Ledger:
 
     def pledge(self, frequency: Frequency = Frequency.ONCE, amount: int = 500) -> uuid.UUID:
         """Make a pledge; return its id."""
-        wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
+        payload = CreatePledge(campaign="default", frequency=frequency, amount=amount, currency="USD")
         with self.container.database.transaction() as session:
             campaign = get_campaign(session, "default")
-            return make_pledge(session, campaign, wish, gateway=GATEWAY, now=self.container.clock()).id
+            return make_pledge(session, campaign, payload, gateway=GATEWAY, now=self.container.clock()).id
 
     def tell(self, *news: News) -> None:
         """Apply what a gateway tells, each piece in a transaction of its own."""

@@ -12,15 +12,15 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import ABANDONED_AFTER, PledgeWish, expire_abandoned_pledges, make_pledge
+from service.domain.pledges.making import ABANDONED_AFTER, CreatePledge, expire_abandoned_pledges, make_pledge
 from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
 
 
 def pledge_five_dollars(container: Container) -> uuid.UUID:
-    wish = PledgeWish(campaign="default", frequency=Frequency.MONTHLY, amount=500, currency="USD")
+    payload = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=500, currency="USD")
     with container.database.transaction() as session:
         return make_pledge(
-            session, get_campaign(session, "default"), wish, gateway="sandbox", now=container.clock()
+            session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         ).id
 
 

@@ -17,7 +17,7 @@ from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.events.working import apply_due_events
 from service.domain.ledger.totals import count_totals
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
-from service.domain.pledges.making import PledgeWish
+from service.domain.pledges.making import CreatePledge
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.webhooks import payload_of, signed
@@ -37,13 +37,13 @@ class Shop:
         container = self.container
         with container.database.read_only() as session:
             campaign = get_campaign(session, "default")
-        wish = PledgeWish(campaign="default", frequency=frequency, amount=amount, currency="USD")
+        payload = CreatePledge(campaign="default", frequency=frequency, amount=amount, currency="USD")
         key = key or str(uuid.uuid4())
         return open_checkout(
             container.database.transaction,
             container.gateway,
             campaign,
-            wish,
+            payload,
             key=key,
             clock=container.clock,
             links=container.urls,

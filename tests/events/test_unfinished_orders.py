@@ -15,7 +15,7 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.finishing import LEFT_ALONE_FOR, finish_orders
-from service.domain.pledges.making import PledgeWish, make_pledge
+from service.domain.pledges.making import CreatePledge, make_pledge
 from service.gateways.stripe.client import WITHIN
 from tests.events.shop import Shop
 from tests.stripe_double import FakeStripe
@@ -32,10 +32,10 @@ def finish(container: Container) -> Counter[str]:
 
 def begun(container: Container, **changes: Any) -> uuid.UUID:
     """Write a pledge down whose checkout was never opened, as before a crash; return its id."""
-    wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
+    payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
     with container.database.transaction() as session:
         pledge = make_pledge(
-            session, get_campaign(session, "default"), wish, gateway="stripe", now=container.clock()
+            session, get_campaign(session, "default"), payload, gateway="stripe", now=container.clock()
         )
         for name, value in changes.items():
             setattr(pledge, name, value)

@@ -14,7 +14,7 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
 from service.domain.supporters import meet_supporter
 from tests.clock import Clock
@@ -44,7 +44,7 @@ NO_WORK: Work = (0, 0, (DeliveryOutcome.ACCEPTED, True))
 
 
 @dataclass
-class Wish:
+class ExpectedReminder:
     """What one reader wants of one campaign, as the reader knows it; `since` is the occurrence they asked for."""
 
     reminder_id: uuid.UUID
@@ -60,7 +60,7 @@ class Readers(RuleBasedStateMachine):
         super().__init__()
         self.container, self.clock = container, clock
         self.post = Post()
-        self.wishes: dict[tuple[str, str], Wish] = {}
+        self.wishes: dict[tuple[str, str], ExpectedReminder] = {}
 
     def let_work(self, work: Work) -> None:
         """Let a worker take its next steps."""
@@ -69,7 +69,7 @@ class Readers(RuleBasedStateMachine):
     @rule(who=WISHES, months=st.sampled_from((1, 3)), repeat=st.booleans(), work=WORK)
     def sign_up(self, who: tuple[str, str], months: int, repeat: bool, work: Work) -> None:
         address, slug = who
-        asked = ReminderWish(
+        asked = CreateReminder(
             campaign=slug, email=address, months=1 if repeat else months, repeat=repeat, timezone=ZONES[address]
         )
         with self.container.database.transaction() as session:
@@ -80,42 +80,42 @@ class Readers(RuleBasedStateMachine):
                 .join(Reminder.campaign)
                 .where(Reminder.supporter_id == person, Campaign.slug == slug)
             ).one()
-            wish = self.wishes.setdefault(who, Wish(reminder.id, is_confirmed=slug != CAREFUL))
-            wish.is_wanted, wish.since = True, reminder.occurrence
+            payload = self.wishes.setdefault(who, ExpectedReminder(reminder.id, is_confirmed=slug != CAREFUL))
+            payload.is_wanted, payload.since = True, reminder.occurrence
         self.let_work(work)
 
     @rule(who=WISHES, work=WORK)
     def cancel(self, who: tuple[str, str], work: Work) -> None:
-        wish = self.wishes.get(who)
-        if wish is not None:
+        payload = self.wishes.get(who)
+        if payload is not None:
             with self.container.database.transaction() as session:
-                cancel_reminder(session, self.token(session, wish), now=self.clock())
-            wish.is_wanted, wish.is_confirmed = False, who[1] != CAREFUL
+                cancel_reminder(session, self.token(session, payload), now=self.clock())
+            payload.is_wanted, payload.is_confirmed = False, who[1] != CAREFUL
         self.let_work(work)
 
     @rule(who=WISHES, work=WORK)
     def snooze(self, who: tuple[str, str], work: Work) -> None:
-        wish = self.wishes.get(who)
-        if wish is not None and self.has_mail(wish):
+        payload = self.wishes.get(who)
+        if payload is not None and self.has_mail(payload):
             with self.container.database.transaction() as session:
-                snooze_reminder(session, self.token(session, wish), months=1, now=self.clock())
-                wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
-            wish.is_wanted = wish.is_confirmed = True
+                snooze_reminder(session, self.token(session, payload), months=1, now=self.clock())
+                payload.since = session.get_one(Reminder, payload.reminder_id).occurrence
+            payload.is_wanted = payload.is_confirmed = True
         self.let_work(work)
 
     @rule(who=WISHES, work=WORK)
     def confirm(self, who: tuple[str, str], work: Work) -> None:
-        wish = self.wishes.get(who)
-        if wish is not None and wish.is_wanted and self.has_mail(wish):
+        payload = self.wishes.get(who)
+        if payload is not None and payload.is_wanted and self.has_mail(payload):
             with self.container.database.transaction() as session:
-                confirm_reminder(session, self.token(session, wish), now=self.clock())
-                if not wish.is_confirmed:
-                    wish.since = session.get_one(Reminder, wish.reminder_id).occurrence
-            wish.is_confirmed = True
+                confirm_reminder(session, self.token(session, payload), now=self.clock())
+                if not payload.is_confirmed:
+                    payload.since = session.get_one(Reminder, payload.reminder_id).occurrence
+            payload.is_confirmed = True
         self.let_work(work)
 
-    def has_mail(self, wish: Wish) -> bool:
-        return any(row == wish.reminder_id for row, _ in self.post.copies)
+    def has_mail(self, payload: ExpectedReminder) -> bool:
+        return any(row == payload.reminder_id for row, _ in self.post.copies)
 
-    def token(self, session: Session, wish: Wish) -> str:
-        return reminder_token(self.container.database.keyring, session.get_one(Reminder, wish.reminder_id))
+    def token(self, session: Session, payload: ExpectedReminder) -> str:
+        return reminder_token(self.container.database.keyring, session.get_one(Reminder, payload.reminder_id))

@@ -31,8 +31,8 @@ from tests.faults.readers import (
     READERS,
     WORK,
     WORKERS,
+    ExpectedReminder,
     Readers,
-    Wish,
     Work,
 )
 
@@ -122,11 +122,13 @@ class Walk(Readers):
             assert copies <= 1 + self.post.excuses[mail], mail
 
     def check_that_it_may_leave(self, claim: Claim, letter: ReminderLetter) -> None:
-        [wish] = [wish for wish in self.wishes.values() if wish.reminder_id == claim.reminder_id]
-        assert wish.is_wanted, "a mail leaves after its reader cancelled"
+        [payload] = [payload for payload in self.wishes.values() if payload.reminder_id == claim.reminder_id]
+        assert payload.is_wanted, "a mail leaves after its reader cancelled"
         if letter.asks_to_confirm:
             self.questions.add((claim.reminder_id, claim.occurrence))
-        assert letter.asks_to_confirm == (not wish.is_confirmed), "only the question leaves before a confirmation"
+        assert letter.asks_to_confirm == (not payload.is_confirmed), (
+            "only the question leaves before a confirmation"
+        )
 
     def teardown(self) -> None:
         """Let the workers come to an end with everything, and see that everybody has what they wanted."""
@@ -142,7 +144,9 @@ class Walk(Readers):
     def come_to_an_end(self) -> None:
         self.let_all_vanish()
         steps = 0
-        while unmet := [wish for wish in self.wishes.values() if wish.is_wanted and not self.is_met(wish)]:
+        while unmet := [
+            payload for payload in self.wishes.values() if payload.is_wanted and not self.is_met(payload)
+        ]:
             steps += 1
             assert steps < LONGEST_WAY_TO_QUIET, f"nothing comes of {unmet}"
             self.send_the_failed_back(NO_WORK)
@@ -160,10 +164,12 @@ class Walk(Readers):
                 return
         raise AssertionError(f"a worker is not done with a batch after {MOST_STEPS_OF_A_RUN} steps")
 
-    def is_met(self, wish: Wish) -> bool:
+    def is_met(self, payload: ExpectedReminder) -> bool:
         """Whether the mail has arrived that they asked for last: the reminder, or first the question."""
-        arrived = {mail for mail in self.post.copies if mail[0] == wish.reminder_id and mail[1] >= wish.since}
-        return bool(arrived - self.questions if wish.is_confirmed else arrived)
+        arrived = {
+            mail for mail in self.post.copies if mail[0] == payload.reminder_id and mail[1] >= payload.since
+        }
+        return bool(arrived - self.questions if payload.is_confirmed else arrived)
 
     def let_work(self, work: Work) -> None:
         """Let a worker take its next steps, as many as it comes to before anything else happens."""
@@ -200,9 +206,9 @@ class Walk(Readers):
     def look_for_the_forgotten(self) -> None:
         with self.container.database.read_only() as session:
             kept = set(session.scalars(select(Reminder.id)))
-        for who, wish in list(self.wishes.items()):
-            if wish.reminder_id not in kept:
-                assert not wish.is_confirmed, "a reminder that its reader confirmed is gone"
+        for who, payload in list(self.wishes.items()):
+            if payload.reminder_id not in kept:
+                assert not payload.is_confirmed, "a reminder that its reader confirmed is gone"
                 del self.wishes[who]
 
     def check_the_histories(self) -> None:

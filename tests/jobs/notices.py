@@ -79,10 +79,10 @@ def put(
             session.flush()
             more["payment_id"] = payment.id
         if kind == NotificationKind.SIGN_IN:
-            wish = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
-            session.add(wish)
+            payload = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
+            session.add(payload)
             session.flush()
-            more = {"sign_in_id": wish.id}
+            more = {"sign_in_id": payload.id}
         named = about or str(new_id())
         put_notice(session, kind, named, lang=lang, now=now, supporter_id=supporter_id, falls_on=falls_on, **more)
         return session.scalars(select(Notice.id).where(Notice.kind == kind, Notice.about == named)).one()

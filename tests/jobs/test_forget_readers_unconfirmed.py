@@ -15,7 +15,7 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import Forgotten, forget_unconfirmed_reminders
-from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
 from service.domain.reminders.status import ReminderEvent
 from tests.clock import Clock
@@ -189,7 +189,7 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     asked(confirming_container)
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
-        wish = ReminderWish(campaign=slug, email=READER)
-        set_reminder(session, get_campaign(session, slug), wish, now=clock())
+        payload = CreateReminder(campaign=slug, email=READER)
+        set_reminder(session, get_campaign(session, slug), payload, now=clock())
         forget_readers(confirming_container, GO_ON)
     assert standing_at(confirming_container, slug) == ReminderStatus.SCHEDULED

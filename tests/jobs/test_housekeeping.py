@@ -20,7 +20,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.mail.tallies import count_mails, tallies
 from service.domain.money.amounts import Money
 from service.domain.pledges.checkout import open_checkout
-from service.domain.pledges.making import PledgeWish
+from service.domain.pledges.making import CreatePledge
 from service.domain.pledges.payments import Charge, settle_pledge
 from service.domain.watch.summary import last_beat
 from tests.clock import Clock
@@ -33,12 +33,12 @@ GO_ON = threading.Event()
 def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
     with container.database.read_only() as session:
         campaign = get_campaign(session, "default")
-    wish = PledgeWish(campaign="default", frequency=frequency, amount=500, currency="USD")
+    payload = CreatePledge(campaign="default", frequency=frequency, amount=500, currency="USD")
     opened = open_checkout(
         container.database.transaction,
         container.gateway,
         campaign,
-        wish,
+        payload,
         key=key,
         clock=container.clock,
         links=container.urls,

@@ -12,7 +12,7 @@ from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import PledgeWish, make_pledge
+from service.domain.pledges.making import CreatePledge, make_pledge
 from service.domain.pledges.payments import Charge, fail_payment
 from service.domain.ports import MailDelayed, ReminderLetter
 from service.domain.reminders.links import cancel_reminder, reminder_token
@@ -108,8 +108,8 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clo
     clock.advance(days=3)
     with container.database.transaction() as session:
         person = session.scalars(select(Supporter)).one()
-        wish = PledgeWish(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
-        pledge = make_pledge(session, get_campaign(session, "default"), wish, gateway="sandbox", now=clock())
+        payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
+        pledge = make_pledge(session, get_campaign(session, "default"), payload, gateway="sandbox", now=clock())
         pledge.supporter_id = person.id
         fail_payment(session, pledge.id, Charge(reference="declined", money=Money(500, "USD")), now=clock())
     clock.advance(days=32)

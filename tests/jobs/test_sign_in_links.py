@@ -26,9 +26,9 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     token = letter.page_url.removeprefix("http://desk.test/me/enter/")
     assert len(token) == 43
     with container.database.read_only() as session:
-        wish = session.scalars(select(SignIn)).one()
-    assert wish.link_hash == sha256(token)
-    assert wish.link_ends_at == clock() + datetime.timedelta(minutes=15)
+        payload = session.scalars(select(SignIn)).one()
+    assert payload.link_hash == sha256(token)
+    assert payload.link_ends_at == clock() + datetime.timedelta(minutes=15)
     assert token not in repr(letter)
 
 

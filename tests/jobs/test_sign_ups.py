@@ -13,7 +13,7 @@ from service.db.reminder import Reminder, ReminderMove
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.reminders.asking import ReminderWish, set_reminder
+from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_container
 from tests.clock import Clock
@@ -78,8 +78,8 @@ def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Contain
     ask(container, "reader@news.example")
     clock.advance(days=32)
     with container.database.transaction() as session:
-        wish = ReminderWish(campaign="default", email="reader@news.example")
-        set_reminder(session, get_campaign(session, "default"), wish, now=clock())
+        payload = CreateReminder(campaign="default", email="reader@news.example")
+        set_reminder(session, get_campaign(session, "default"), payload, now=clock())
         with container.database.transaction() as other:
             assert claim_in(other, container, limit=1) == []
 

@@ -80,9 +80,9 @@ def newsroom(worker_id: str, tmp_path: Path) -> Iterator[Newsroom]:
 
 
 def give(newsroom: Newsroom) -> None:
-    wish = {"campaign": "default", "frequency": "monthly", "amount": int(AMOUNT), "currency": "USD"}
+    payload = {"campaign": "default", "frequency": "monthly", "amount": int(AMOUNT), "currency": "USD"}
     key = newsroom.keep("idempotency-key-of-this-story")
-    made = newsroom.send("POST", "/v1/pledges", 201, json=wish, headers={"Idempotency-Key": key}).json()
+    made = newsroom.send("POST", "/v1/pledges", 201, json=payload, headers={"Idempotency-Key": key}).json()
     newsroom.keep(made["checkout_url"].rpartition("/")[2])
     newsroom.send("GET", made["checkout_url"], 200)
     newsroom.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": GIVER})
@@ -105,8 +105,8 @@ def mail_to(newsroom: Newsroom, reader: str) -> str:
 
 def be_reminded(newsroom: Newsroom) -> str:
     """Set a reminder, wait for its mail, and return the token that the mail holds."""
-    wish = {"campaign": "default", "email": READER, "frequency": "monthly", "amount": int(AMOUNT)}
-    newsroom.send("POST", "/v1/reminders", 201, json=wish)
+    payload = {"campaign": "default", "email": READER, "frequency": "monthly", "amount": int(AMOUNT)}
+    newsroom.send("POST", "/v1/reminders", 201, json=payload)
     return newsroom.keep(re.search(r"/v1/reminders/([\w-]+)/cancel", mail_to(newsroom, READER))[1])
 
 

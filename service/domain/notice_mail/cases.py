@@ -58,7 +58,7 @@ def read_cases(session: Session, held: Mapping[uuid.UUID, NoticeClaim]) -> list[
     # Held before the notices, in the order in which deleting a reader comes to them.
     wishes = select(Notice.sign_in_id).where(Notice.id.in_(held))
     found = session.scalars(select(SignIn).where(SignIn.id.in_(wishes)).order_by(SignIn.id).with_for_update())
-    sign_ins = {wish.id: wish for wish in found}
+    sign_ins = {payload.id: payload for payload in found}
     # The address is read as it lies in the table, so that one that does not open cannot keep the others from it.
     rows = session.execute(
         select(Notice, Pledge, type_coerce(Supporter.email, LargeBinary), Supporter.id)

@@ -19,7 +19,7 @@ from service.db.violations import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
 from service.domain.links import Links
 from service.domain.pledges.idempotency import HELD_FOR, find_key, hold_key
-from service.domain.pledges.making import PledgeWish, charge_of, check_wish, find_pledge, make_pledge
+from service.domain.pledges.making import CreatePledge, charge_of, check_wish, find_pledge, make_pledge
 from service.domain.pledges.ways_back import walk_away
 from service.domain.ports import (
     CheckoutOrder,
@@ -54,7 +54,7 @@ def open_checkout(
     transaction: TransactionFactory,
     gateway: Gateway,
     campaign: Campaign,
-    wish: PledgeWish,
+    payload: CreatePledge,
     *,
     key: str,
     clock: Clock,
@@ -68,14 +68,14 @@ def open_checkout(
         RequestInProgress: the first request with this key still runs.
         PaymentsUnavailable: the gateway is down, or refuses; the same request may be sent again with the same key.
     """
-    pledge, replayed = _write_down(transaction, gateway, campaign, wish, key=key, clock=clock)
+    pledge, replayed = _write_down(transaction, gateway, campaign, payload, key=key, clock=clock)
     if pledge.checkout_url is None:
         try:
             checkout = gateway.start_checkout(order_for(pledge, campaign, links))
         except (GatewayUnavailable, GatewayRefused) as error:
             # A refusal is no fault of the reader either, who chose what the campaign offers.
             with transaction() as session:
-                _let_go(session, key, wish, now=clock())
+                _let_go(session, key, payload, now=clock())
             raise PaymentsUnavailable(
                 "Payments cannot be taken right now; please try again soon.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
@@ -103,7 +103,7 @@ def _write_down(
     transaction: TransactionFactory,
     gateway: Gateway,
     campaign: Campaign,
-    wish: PledgeWish,
+    payload: CreatePledge,
     *,
     key: str,
     clock: Clock,
@@ -111,24 +111,30 @@ def _write_down(
     """Return the key's pledge, new or as found, and whether it was found complete."""
     try:
         with transaction() as session:
-            return _claim(session, gateway, campaign, wish, key=key, now=clock())
+            return _claim(session, gateway, campaign, payload, key=key, now=clock())
     except IntegrityError as error:
         if constraint_name(error) != "pk_idempotency_keys":
             raise
         # Another request with this key was first by a moment: its row is there now, and decides.
         with transaction() as session:
-            return _claim(session, gateway, campaign, wish, key=key, now=clock())
+            return _claim(session, gateway, campaign, payload, key=key, now=clock())
 
 
 def _claim(
-    session: Session, gateway: Gateway, campaign: Campaign, wish: PledgeWish, *, key: str, now: datetime.datetime
+    session: Session,
+    gateway: Gateway,
+    campaign: Campaign,
+    payload: CreatePledge,
+    *,
+    key: str,
+    now: datetime.datetime,
 ) -> tuple[Pledge, bool]:
-    request = _request(wish)
+    request = _request(payload)
     held = find_key(session, key, request)
     if held is None:
-        limits = gateway.limits(wish.currency)
-        check_wish(campaign, wish, limits=limits)
-        pledge = make_pledge(session, campaign, wish, gateway=gateway.name, limits=limits, now=now)
+        limits = gateway.limits(payload.currency)
+        check_wish(campaign, payload, limits=limits)
+        pledge = make_pledge(session, campaign, payload, gateway=gateway.name, limits=limits, now=now)
         hold_key(session, key, request, pledge.id, now=now)
         return pledge, False
     pledge = find_pledge(session, held.pledge_id)
@@ -142,14 +148,14 @@ def _claim(
     return pledge, False
 
 
-def _let_go(session: Session, key: str, wish: PledgeWish, *, now: datetime.datetime) -> None:
-    held = find_key(session, key, _request(wish))
+def _let_go(session: Session, key: str, payload: CreatePledge, *, now: datetime.datetime) -> None:
+    held = find_key(session, key, _request(payload))
     if held is not None:
         held.held_until = now
 
 
-def _request(wish: PledgeWish) -> dict[str, Any]:
-    request = asdict(wish)
+def _request(payload: CreatePledge) -> dict[str, Any]:
+    request = asdict(payload)
     # Keys that the releases before held know no such field, and their requests may still be sent again.
     for name in LATER_FIELDS:
         if not request[name]:

@@ -25,7 +25,7 @@ MADE = "made"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PledgeWish:
+class CreatePledge:
     """What a reader asks to give; `amount` is in minor units, `reminder` the token of the one they came from.
 
     With `cover_fees` they add the gateway's share, where the campaign asks them to.
@@ -43,16 +43,16 @@ class PledgeWish:
     cover_fees: bool = False
 
 
-def check_wish(campaign: Campaign, wish: PledgeWish, *, limits: ChargeLimits) -> None:
+def check_wish(campaign: Campaign, payload: CreatePledge, *, limits: ChargeLimits) -> None:
     """Hold a wish against what the campaign offers, and what the gateway can charge.
 
     Raises:
         CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable,
         ReturnUrlNotAllowed: each says what would be accepted.
     """
-    money, lang = Money(wish.amount, wish.currency), wish.lang or campaign.lang
-    validate_amount(campaign, wish.frequency, money, limits=limits, lang=lang)
-    if wish.return_url is not None and not is_allowed_return_url(campaign, wish.return_url):
+    money, lang = Money(payload.amount, payload.currency), payload.lang or campaign.lang
+    validate_amount(campaign, payload.frequency, money, limits=limits, lang=lang)
+    if payload.return_url is not None and not is_allowed_return_url(campaign, payload.return_url):
         raise ReturnUrlNotAllowed(
             "The campaign does not list the host of this address; add it to the campaign's return_hosts.",
             field="return_url",
@@ -62,29 +62,29 @@ def check_wish(campaign: Campaign, wish: PledgeWish, *, limits: ChargeLimits) ->
 def make_pledge(
     session: Session,
     campaign: Campaign,
-    wish: PledgeWish,
+    payload: CreatePledge,
     *,
     gateway: str,
     now: datetime.datetime,
     limits: ChargeLimits = ANY_AMOUNT,
 ) -> Pledge:
     """Write down a new pledge, pending until the gateway reports what became of it."""
-    money = Money(wish.amount, wish.currency)
-    came_from = reminder_behind(session, keyring_in(session), wish.reminder, campaign_id=campaign.id, now=now)
+    money = Money(payload.amount, payload.currency)
+    came_from = reminder_behind(session, keyring_in(session), payload.reminder, campaign_id=campaign.id, now=now)
     pledge = Pledge(
         id=new_id(),
         campaign_id=campaign.id,
         reminder_id=came_from,
         status=PledgeStatus.PENDING,
-        frequency=wish.frequency,
-        amount_minor=wish.amount,
-        currency=wish.currency,
-        page_url=wish.page_url,
-        variant=wish.variant,
-        lang=wish.lang,
-        return_url=wish.return_url,
+        frequency=payload.frequency,
+        amount_minor=payload.amount,
+        currency=payload.currency,
+        page_url=payload.page_url,
+        variant=payload.variant,
+        lang=payload.lang,
+        return_url=payload.return_url,
         gateway=gateway,
-        fees_minor=covered_fees(campaign, money, limits=limits) if wish.cover_fees else 0,
+        fees_minor=covered_fees(campaign, money, limits=limits) if payload.cover_fees else 0,
         created_at=now,
     )
     session.add(pledge)

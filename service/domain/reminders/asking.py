@@ -28,7 +28,7 @@ MADE = "made"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReminderWish:
+class CreateReminder:
     """What a reader asks for; what is left out comes from the campaign. With `repeat`, every so many months."""
 
     campaign: str
@@ -47,7 +47,7 @@ class ReminderWish:
 def set_reminder(
     session: Session,
     campaign: Campaign,
-    wish: ReminderWish,
+    payload: CreateReminder,
     *,
     now: datetime.datetime,
     month_seconds: int | None = None,
@@ -63,29 +63,29 @@ def set_reminder(
         RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimeZone, CurrencyNotAccepted,
         FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable: nothing is stored.
     """
-    months = choose_months(campaign, wish.months, repeat=wish.repeat)
-    frequency = wish.frequency or campaign.default_frequency
-    currency = wish.currency or campaign.currency
-    if wish.amount is None:
+    months = choose_months(campaign, payload.months, repeat=payload.repeat)
+    frequency = payload.frequency or campaign.default_frequency
+    currency = payload.currency or campaign.currency
+    if payload.amount is None:
         find_option(campaign, frequency, currency)
     else:
         limits = ANY_AMOUNT if gateway is None else gateway.limits(currency)
-        money, lang = Money(wish.amount, currency), wish.lang or campaign.lang
+        money, lang = Money(payload.amount, currency), payload.lang or campaign.lang
         validate_amount(campaign, frequency, money, limits=limits, lang=lang)
-    zone = wish.timezone or campaign.timezone
+    zone = payload.timezone or campaign.timezone
     due = due_after(campaign, months, zone, now=now, month_seconds=month_seconds)
-    supporter_id = meet_supporter(session, normalise_address(wish.email), now=now)
+    supporter_id = meet_supporter(session, normalise_address(payload.email), now=now)
     said = {
         "months": months,
-        "every_months": months if wish.repeat else None,
+        "every_months": months if payload.repeat else None,
         "due_on": due.on,
         "timezone": zone,
-        "frequency": wish.frequency,
-        "amount_minor": wish.amount,
+        "frequency": payload.frequency,
+        "amount_minor": payload.amount,
         "currency": currency,
-        "page_url": wish.page_url,
-        "lang": wish.lang or campaign.lang,
-        "consent_version": wish.consent_version,
+        "page_url": payload.page_url,
+        "lang": payload.lang or campaign.lang,
+        "consent_version": payload.consent_version,
         "asked_at": now,
     }
     asks_first = campaign.reminder_confirm
@@ -110,4 +110,4 @@ def set_reminder(
             renew_reminder(session, standing, due, now=now)
     # Whoever asks is told the same, whether the address is known, confirmed already, or neither.
     status = ReminderStatus.UNCONFIRMED if asks_first else ReminderStatus.SCHEDULED
-    return SetReminder(status=status, due_on=due.on, due_at=due.at, repeat=wish.repeat)
+    return SetReminder(status=status, due_on=due.on, due_at=due.at, repeat=payload.repeat)

@@ -18,14 +18,14 @@ def ask_to_sign_in(session: Session, address: str, *, lang: str, now: datetime.d
     The same two rows are written for everybody. The worker finds that a stranger's mail has nobody to go to.
     """
     supporter_id = hold_supporter(session, address)
-    wish = new_id()
-    execute_insert(session, SignIn, {"id": wish, "supporter_id": supporter_id, "asked_at": now})
+    payload = new_id()
+    execute_insert(session, SignIn, {"id": payload, "supporter_id": supporter_id, "asked_at": now})
     put_notice(
         session,
         NotificationKind.SIGN_IN,
-        str(wish),
+        str(payload),
         lang=lang,
         now=now,
         supporter_id=supporter_id,
-        sign_in_id=wish,
+        sign_in_id=payload,
     )
