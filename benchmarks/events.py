@@ -16,7 +16,7 @@ from service.db.pledge import Pledge
 from service.desk import Container, utc_now
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.events.working import apply_due_events
-from service.domain.ledger.totals import count_totals
+from service.domain.ledger.totals import totals_by_currency
 from service.domain.ports import RawEvent
 
 STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1Bench", "STRIPE_WEBHOOK_SECRET": "whsec_bench"}
@@ -38,7 +38,7 @@ def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
     counts = apply_due_events(container.database.transaction, source, clock=container.clock)
     applied = time.monotonic()
     with container.database.read_only() as session:
-        sums = [(total.payments, total.received) for total in count_totals(session)]
+        sums = [(total.payments, total.received) for total in totals_by_currency(session)]
     container.database.engine.dispose()
     bare = _bare(ground, raws)
     faults = []

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import structlog
 
 from service.desk import Container
-from service.domain.ledger.balances import find_unknown_balances
-from service.domain.ledger.recording import record_balance
+from service.domain.ledger.balances import payments_missing_balance
+from service.domain.ledger.recording import record_balance_transaction
 from service.domain.ports import GatewayUnavailable
 
 log = structlog.get_logger()
@@ -21,7 +21,7 @@ def fetch_balances(container: Container, stop: threading.Event) -> Mapping[str, 
     if container.event_source is None:
         return None
     with container.database.read_only() as session:
-        unknown = find_unknown_balances(session, container.gateway.name, now=container.clock())
+        unknown = payments_missing_balance(session, container.gateway.name, now=container.clock())
     known = 0
     for payment in unknown:
         if stop.is_set():
@@ -33,5 +33,5 @@ def fetch_balances(container: Container, stop: threading.Event) -> Mapping[str, 
             break
         if balance is not None:
             with container.database.transaction() as session:
-                known += record_balance(session, payment.payment_id, balance)
+                known += record_balance_transaction(session, payment.payment_id, balance)
     return {"fetched": known}

@@ -10,7 +10,7 @@ from schemas.vocabulary import EventStatus
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText, StringEnum, enum_check
 
-PAYLOAD = EncryptedText("gateway_events.payload")
+PAYLOAD_TYPE = EncryptedText("gateway_events.payload")
 
 
 class GatewayEvent(UUIDPrimaryKey, Base):
@@ -37,7 +37,7 @@ class GatewayEvent(UUIDPrimaryKey, Base):
     gateway: Mapped[str] = mapped_column(String(32))
     reference: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String(128))
-    payload: Mapped[str | None] = mapped_column(PAYLOAD)
+    payload: Mapped[str | None] = mapped_column(PAYLOAD_TYPE)
     source: Mapped[str] = mapped_column(String(32))
     status: Mapped[EventStatus] = mapped_column(StringEnum(EventStatus))
     reason: Mapped[str | None] = mapped_column(Text)
@@ -49,7 +49,7 @@ class GatewayEvent(UUIDPrimaryKey, Base):
     applied_at: Mapped[datetime.datetime | None]
 
 
-class Reconciliation(Base):
+class ReconciliationCursor(Base):
     """How far what a gateway tells of itself was compared with what reached us."""
 
     __tablename__ = "reconciliations"

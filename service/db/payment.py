@@ -79,7 +79,7 @@ class Dispute(UUIDPrimaryKey, Base):
     opened_at: Mapped[datetime.datetime]
 
 
-class BalanceEntry(UUIDPrimaryKey, Base):
+class BalanceTransaction(UUIDPrimaryKey, Base):
     """What one movement did to the newsroom's balance at the gateway, in the currency that the balance is kept in.
 
     `fee_minor` is the gateway's share; `net_minor` is what stays, negative where money left.

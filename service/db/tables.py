@@ -4,7 +4,7 @@ from service.db.audit_entry import AuditEntry
 from service.db.base import Base
 from service.db.campaign import Campaign, PledgeOption
 from service.db.delivery import Delivery
-from service.db.gateway_event import GatewayEvent, Reconciliation
+from service.db.gateway_event import GatewayEvent, ReconciliationCursor
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
@@ -12,7 +12,7 @@ from service.db.mail_pace import MailPace
 from service.db.mail_tally import MailTally
 from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
-from service.db.payment import BalanceEntry, Dispute, Payment, Refund
+from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge, PledgeMove
 from service.db.reminder import Reminder, ReminderMove
 from service.db.sign_in import SignIn
@@ -22,7 +22,7 @@ from service.db.suppression import Suppression
 
 __all__ = [
     "AuditEntry",
-    "BalanceEntry",
+    "BalanceTransaction",
     "Base",
     "Campaign",
     "Delivery",
@@ -39,7 +39,7 @@ __all__ = [
     "Pledge",
     "PledgeMove",
     "PledgeOption",
-    "Reconciliation",
+    "ReconciliationCursor",
     "Refund",
     "Reminder",
     "ReminderMove",

@@ -16,7 +16,7 @@ from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
 from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
-from service.db.payment import BalanceEntry, Dispute, Payment, Refund
+from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.sign_in import SignIn
@@ -63,7 +63,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(JobRun).values(job_run()))
         session.execute(insert(Refund).values(refund()))
         session.execute(insert(Dispute).values(dispute()))
-        session.execute(insert(BalanceEntry).values(balance_entry()))
+        session.execute(insert(BalanceTransaction).values(balance_entry()))
         session.execute(insert(GatewayEvent).values(gateway_event()))
         session.execute(insert(Notice).values(notice()))
         session.execute(insert(SignIn).values(sign_in()))
@@ -146,7 +146,7 @@ def test_every_unique_constraint_refuses_a_second_row(any_database: Container, c
         "uq_refunds_gateway_reference": insert(Refund).values(refund(request_hash=None)),
         "uq_refunds_request_hash": insert(Refund).values(refund(gateway_reference=None)),
         "uq_disputes_gateway_reference": insert(Dispute).values(dispute()),
-        "uq_balance_entries_gateway_reference": insert(BalanceEntry).values(balance_entry()),
+        "uq_balance_entries_gateway_reference": insert(BalanceTransaction).values(balance_entry()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
         "uq_notices_kind_about": insert(Notice).values(notice()),
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),

@@ -12,7 +12,7 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.applying import apply_news
-from service.domain.ledger.totals import Total, count_totals, sums_by_pledge
+from service.domain.ledger.totals import CurrencyTotal, totals_by_currency, totals_by_pledge_query
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, make_pledge
 from service.domain.ports.news import Disputed, News, NotPaid, Paid, Refunded, Standing
@@ -93,12 +93,12 @@ class Ledger:
         with self.container.database.read_only() as session:
             return session.scalars(select(Dispute)).one()
 
-    def totals(self) -> list[Total]:
+    def totals(self) -> list[CurrencyTotal]:
         """Return what moved, by currency."""
         with self.container.database.read_only() as session:
-            return count_totals(session)
+            return totals_by_currency(session)
 
     def sums(self, *pledge_ids: uuid.UUID) -> dict[uuid.UUID, Any]:
         """Return what is left of each pledge's payments, of these or of all."""
         with self.container.database.read_only() as session:
-            return {row.pledge_id: row for row in session.execute(sums_by_pledge(pledge_ids or None))}
+            return {row.pledge_id: row for row in session.execute(totals_by_pledge_query(pledge_ids or None))}

@@ -13,8 +13,8 @@ from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.events.applying import NotYet
 from service.domain.ledger.listing import list_payments
-from service.domain.ledger.recording import settle_refund
-from service.domain.ledger.totals import Total
+from service.domain.ledger.recording import update_refund_status
+from service.domain.ledger.totals import CurrencyTotal
 from service.domain.money.amounts import Money
 from tests.domain.ledger import Ledger
 
@@ -22,8 +22,10 @@ DAY = datetime.timedelta(days=1)
 OPEN, LOST, WON = DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON
 
 
-def total(payments: int, received: int, *, refunded: int = 0, disputed: int = 0) -> Total:
-    return Total(currency="USD", payments=payments, received=received, refunded=refunded, disputed=disputed)
+def total(payments: int, received: int, *, refunded: int = 0, disputed: int = 0) -> CurrencyTotal:
+    return CurrencyTotal(
+        currency="USD", payments=payments, received=received, refunded=refunded, disputed=disputed
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_money_that_a_bank_holds_or_took_is_not_counted_as_left(
     ledger.tell(ledger.paid(pledge), ledger.disputed(status))
     kept = 0 if held else 1
     assert ledger.totals() == [total(kept, 500, disputed=held)]
-    assert ledger.totals()[0].amount == 500 - held
+    assert ledger.totals()[0].net == 500 - held
     row = ledger.sums()[pledge]
     assert (row.payments, row.paid_minor) == (kept, 500 - held)
     assert ledger.payment().status == payment
@@ -90,11 +92,11 @@ def test_a_later_word_on_a_refund_stays_and_so_does_its_first_reference(
 ) -> None:
     order = [RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED]
     refund = Refund(status=before, gateway_reference=None)
-    settle_refund(refund, said, reference="re_1")
+    update_refund_status(refund, said, reference="re_1")
     assert refund.status == order[max(order.index(before), order.index(said))]
-    settle_refund(refund, said, reference="re_2")
+    update_refund_status(refund, said, reference="re_2")
     assert refund.gateway_reference == "re_1"
-    settle_refund(refund, said)
+    update_refund_status(refund, said)
     assert refund.gateway_reference == "re_1"
 
 

@@ -68,7 +68,7 @@ def holds_after_a_failure(ledger: Ledger, pledge: uuid.UUID, till: Till) -> None
     assert ledger.refund(f"re_{order.refund_id}").status == RefundStatus.FAILED
     assert ledger.payment().status == PaymentStatus.SUCCEEDED
     assert ledger.read_pledge(pledge).status == PledgeStatus.COMPLETED
-    assert ledger.totals()[0].amount == 500
+    assert ledger.totals()[0].net == 500
 
 
 def test_refund_that_fails_during_its_order_is_not_marked_succeeded(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
-from service.domain.ledger.standing import Facts, payment_standing, pledge_standing
+from service.domain.ledger.standing import PledgeFacts, derive_payment_status, derive_pledge_status
 
 T0 = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
 T1 = T0 + datetime.timedelta(seconds=1)
@@ -25,7 +25,7 @@ T1 = T0 + datetime.timedelta(seconds=1)
     ],
 )
 def test_a_one_time_pledge_stands_by_its_money(facts: dict[str, Any], stands: PledgeStatus) -> None:
-    assert pledge_standing(Facts(frequency=Frequency.ONCE, **facts)) == stands
+    assert derive_pledge_status(PledgeFacts(frequency=Frequency.ONCE, **facts)) == stands
 
 
 @pytest.mark.parametrize("frequency", [Frequency.MONTHLY, Frequency.ANNUAL])
@@ -48,7 +48,7 @@ def test_a_one_time_pledge_stands_by_its_money(facts: dict[str, Any], stands: Pl
 def test_a_recurring_pledge_stands_by_its_start_and_its_end(
     frequency: Frequency, facts: dict[str, Any], stands: PledgeStatus
 ) -> None:
-    assert pledge_standing(Facts(frequency=frequency, **facts)) == stands
+    assert derive_pledge_status(PledgeFacts(frequency=frequency, **facts)) == stands
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,9 @@ def test_a_recurring_pledge_stands_by_its_start_and_its_end(
     ],
 )
 def test_of_two_words_on_what_is_owed_the_later_one_holds(facts: dict[str, Any], *, is_owed: bool) -> None:
-    stands = pledge_standing(Facts(frequency=Frequency.MONTHLY, paid_minor=500, is_started=True, **facts))
+    stands = derive_pledge_status(
+        PledgeFacts(frequency=Frequency.MONTHLY, paid_minor=500, is_started=True, **facts)
+    )
     assert stands == (PledgeStatus.PAST_DUE if is_owed else PledgeStatus.ACTIVE)
 
 
@@ -93,4 +95,4 @@ def test_of_two_words_on_what_is_owed_the_later_one_holds(facts: dict[str, Any],
 def test_a_payment_stands_by_its_refunds_and_disputes(
     returned: int, disputes: list[DisputeStatus], stands: PaymentStatus
 ) -> None:
-    assert payment_standing(500, returned, disputes) == stands
+    assert derive_payment_status(500, returned, disputes) == stands

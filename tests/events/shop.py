@@ -15,7 +15,7 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.inbox import WEBHOOK, keep_event
 from service.domain.events.working import apply_due_events
-from service.domain.ledger.totals import count_totals
+from service.domain.ledger.totals import totals_by_currency
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.making import CreatePledge
 from tests.stripe_double import FakeStripe
@@ -110,7 +110,7 @@ def books(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
         "payments": _rows(session, Payment, "gateway_reference", "status", "amount_minor", "paid_at"),
         "refunds": _rows(session, Refund, "gateway_reference", "status", "amount_minor"),
         "disputes": _rows(session, Dispute, "gateway_reference", "status", "amount_minor", "opened_at"),
-        "totals": count_totals(session),
+        "totals": totals_by_currency(session),
     }
 
 

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from jobs.fetch_balances import fetch_balances
 from schemas.vocabulary import Frequency
-from service.db.payment import BalanceEntry
+from service.db.payment import BalanceTransaction
 from service.desk import Container, utc_now
 from service.domain.ledger import balances
-from service.domain.ledger.totals import count_balances
+from service.domain.ledger.totals import balance_totals
 from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
@@ -44,7 +44,7 @@ def give(shop: Shop, stripe: FakeStripe) -> Callable[[Frequency], None]:
 def entries(container: Container) -> list[tuple[int, int, int, str]]:
     """Return the gross, the fee, the net and the currency of each entry."""
     with container.database.read_only() as session:
-        kept = session.scalars(select(BalanceEntry)).all()
+        kept = session.scalars(select(BalanceTransaction)).all()
     return [(entry.gross_minor, entry.fee_minor, entry.net_minor, entry.currency) for entry in kept]
 
 
@@ -66,7 +66,7 @@ def test_the_fee_of_a_payment_is_written_down_once(
     assert lookups(stripe) == asked
     assert entries(container) == [(1000, 59, 941, "USD")]
     with container.database.read_only() as session:
-        [total] = count_balances(session)
+        [total] = balance_totals(session)
     assert (total.gross, total.fees, total.net) == (1000, 59, 941)
 
 
@@ -115,7 +115,7 @@ def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(balances, "OLDER_AT_ONCE", 1)
+    monkeypatch.setattr(balances, "OLDER_BATCH_SIZE", 1)
     stripe.settings.async_capture = True
     give(Frequency.ONCE)
     stripe.settings.async_capture = False

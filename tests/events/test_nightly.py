@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from jobs.reconcile import reconcile
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.gateway_event import GatewayEvent, Reconciliation
+from service.db.gateway_event import GatewayEvent, ReconciliationCursor
 from service.desk import Container
 from service.domain.events.reconciling import is_due
 from service.domain.keeping.key_rotation import rotate_keys
@@ -32,12 +32,12 @@ def at(day: int, time: str) -> datetime.datetime:
 def compared(container: Container, until: datetime.datetime) -> None:
     """Write down that a comparison was made."""
     with container.database.transaction() as session:
-        session.merge(Reconciliation(gateway="stripe", reconciled_until=until))
+        session.merge(ReconciliationCursor(gateway="stripe", reconciled_until=until))
 
 
 def cursor(container: Container) -> datetime.datetime | None:
     with container.database.read_only() as session:
-        return session.scalar(select(Reconciliation.reconciled_until))
+        return session.scalar(select(ReconciliationCursor.reconciled_until))
 
 
 def sources(container: Container) -> dict[str, str]:

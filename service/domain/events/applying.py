@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.domain.errors import PledgeNotFound
-from service.domain.ledger.recording import find_paid
+from service.domain.ledger.recording import find_payment
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.notes import tell_of_renewal
 from service.domain.pledges.payments import (
@@ -84,7 +84,7 @@ def _money_that_went_back(
 
 
 def _payment(session: Session, gateway: str, news: Refunded | Disputed) -> Payment:
-    payment = find_paid(session, gateway, news.references)
+    payment = find_payment(session, gateway, news.references)
     if payment is None:
         raise NotYet("Its payment is not in the books.")
     return payment

@@ -12,7 +12,7 @@ from itertools import islice
 import structlog
 from sqlalchemy.orm import Session
 
-from service.db.gateway_event import Reconciliation
+from service.db.gateway_event import ReconciliationCursor
 from service.db.upsert import dialect_insert
 from service.domain.events.finishing import finish_orders
 from service.domain.events.inbox import RECONCILER, keep_event
@@ -46,7 +46,7 @@ class Report:
 
 def is_due(session: Session, gateway: str, *, now: datetime.datetime) -> bool:
     """Whether no comparison was made since the last three o'clock at night (UTC)."""
-    row = session.get(Reconciliation, gateway)
+    row = session.get(ReconciliationCursor, gateway)
     night = now.replace(hour=HOUR_UTC, minute=0, second=0, microsecond=0)
     if night > now:
         night -= datetime.timedelta(days=1)
@@ -70,7 +70,7 @@ def reconcile(
     """
     began = clock()
     with transaction() as session:
-        row = session.get(Reconciliation, source.name)
+        row = session.get(ReconciliationCursor, source.name)
         # A first look back reaches as far as Stripe remembers.
         since = began - FIRST_LOOK_BACK if row is None else row.reconciled_until - OVERLAP
     seen = not_told = 0
@@ -100,10 +100,10 @@ def _in_batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:
 
 
 def _move_on(session: Session, gateway: str, until: datetime.datetime) -> None:
-    statement = dialect_insert(session, Reconciliation).values(gateway=gateway, reconciled_until=until)
+    statement = dialect_insert(session, ReconciliationCursor).values(gateway=gateway, reconciled_until=until)
     session.execute(
         statement.on_conflict_do_update(
-            index_elements=[Reconciliation.gateway],
+            index_elements=[ReconciliationCursor.gateway],
             set_={"reconciled_until": statement.excluded.reconciled_until},
         )
     )

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from service.db.gateway_event import PAYLOAD, GatewayEvent
+from service.db.gateway_event import PAYLOAD_TYPE, GatewayEvent
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
 from service.db.outbox_mail import MESSAGE, OutboxMail
 from service.db.supporter import EMAIL, Supporter
@@ -129,7 +129,7 @@ def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int
 def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: int = ROWS_AT_ONCE) -> Batch:
     """Encrypt some of what gateways told us under the first key."""
     payloads, unreadable, last = _open_some(
-        session, GatewayEvent, GatewayEvent.payload, PAYLOAD, after=after, limit=limit
+        session, GatewayEvent, GatewayEvent.payload, PAYLOAD_TYPE, after=after, limit=limit
     )
     changes = [{"id": row_id, "payload": payload} for row_id, payload in payloads.items()]
     if changes:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.payment import BalanceEntry, Dispute, Payment, Refund
+from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 
 
 def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]
     ).all()
     ids = [payment.id for payment in payments]
     refunds, disputes = _by_payment(session, Refund, ids), _by_payment(session, Dispute, ids)
-    balances = _by_payment(session, BalanceEntry, ids)
+    balances = _by_payment(session, BalanceTransaction, ids)
     return [
         {
             "id": payment.id,

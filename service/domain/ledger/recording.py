@@ -13,18 +13,18 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.base import new_id
-from service.db.payment import BalanceEntry, Dispute, Payment, Refund
+from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import PaymentMismatch
-from service.domain.ledger.standing import payment_standing
+from service.domain.ledger.standing import derive_payment_status
 from service.domain.money.amounts import Money
 from service.domain.ports import Balance
 from service.domain.ports.news import Disputed, Refunded
 
 # A later word counts more than an earlier one, in whatever order the two arrive.
-_REFUND_ORDER = (RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED)
-_DISPUTE_ORDER = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
+REFUND_STATUS_PRECEDENCE = (RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED)
+DISPUTE_STATUS_PRECEDENCE = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
 
 
 def record_payment(
@@ -66,7 +66,7 @@ def record_payment(
     return None
 
 
-def find_paid(session: Session, gateway: str, references: Sequence[str]) -> Payment | None:
+def find_payment(session: Session, gateway: str, references: Sequence[str]) -> Payment | None:
     """Return the money that came under one of these names."""
     return session.scalar(
         select(Payment)
@@ -87,9 +87,9 @@ def record_refund(session: Session, payment: Payment, news: Refunded) -> None:
         PaymentMismatch: it is not of this payment, not what was reported before, or more than was paid.
     """
     status = RefundStatus.FAILED if news.failed else RefundStatus.SUCCEEDED
-    refund = _known_refund(session, news)
+    refund = _find_refund(session, news)
     if refund is None:
-        _hold_against(session, payment, news.money, adding=not news.failed)
+        _validate_return(session, payment, news.money, adding=not news.failed)
         session.add(
             Refund(
                 id=new_id(),
@@ -104,13 +104,13 @@ def record_refund(session: Session, payment: Payment, news: Refunded) -> None:
     else:
         if (refund.payment_id, refund.amount_minor) != (payment.id, news.money.amount_minor):
             raise PaymentMismatch("This refund was written down for another payment or another amount.")
-        settle_refund(refund, status, reference=news.refund)
-    restate_payment(session, payment)
+        update_refund_status(refund, status, reference=news.refund)
+    recompute_payment_status(session, payment)
 
 
-def settle_refund(refund: Refund, status: RefundStatus, *, reference: str | None = None) -> None:
+def update_refund_status(refund: Refund, status: RefundStatus, *, reference: str | None = None) -> None:
     """Write down how far a refund came; it never goes back a step."""
-    refund.status = max(refund.status, status, key=_REFUND_ORDER.index)
+    refund.status = max(refund.status, status, key=REFUND_STATUS_PRECEDENCE.index)
     refund.gateway_reference = refund.gateway_reference or reference
 
 
@@ -122,7 +122,7 @@ def record_dispute(session: Session, payment: Payment, news: Disputed) -> None:
     """
     dispute = session.scalar(select(Dispute).where(Dispute.gateway_reference == news.dispute))
     if dispute is None:
-        _hold_against(session, payment, news.money, adding=False)
+        _validate_return(session, payment, news.money, adding=False)
         session.add(
             Dispute(
                 id=new_id(),
@@ -137,20 +137,20 @@ def record_dispute(session: Session, payment: Payment, news: Disputed) -> None:
     else:
         if dispute.payment_id != payment.id:
             raise PaymentMismatch("This dispute was written down for another payment.")
-        dispute.status = max(dispute.status, news.status, key=_DISPUTE_ORDER.index)
+        dispute.status = max(dispute.status, news.status, key=DISPUTE_STATUS_PRECEDENCE.index)
         dispute.opened_at = min(dispute.opened_at, news.at)
-    restate_payment(session, payment)
+    recompute_payment_status(session, payment)
 
 
-def restate_payment(session: Session, payment: Payment) -> None:
+def recompute_payment_status(session: Session, payment: Payment) -> None:
     """Let a payment's status say what its refunds and disputes add up to."""
     refunds = session.scalars(select(Refund).where(Refund.payment_id == payment.id)).all()
     disputes = session.scalars(select(Dispute.status).where(Dispute.payment_id == payment.id)).all()
     returned = sum(refund.amount_minor for refund in refunds if refund.status == RefundStatus.SUCCEEDED)
-    payment.status = payment_standing(payment.amount_minor, returned, disputes)
+    payment.status = derive_payment_status(payment.amount_minor, returned, disputes)
 
 
-def record_balance(session: Session, payment_id: uuid.UUID, balance: Balance) -> bool:
+def record_balance_transaction(session: Session, payment_id: uuid.UUID, balance: Balance) -> bool:
     """Write down what a payment did to the balance at the gateway; return whether it is new."""
     row = {
         "id": new_id(),
@@ -161,15 +161,15 @@ def record_balance(session: Session, payment_id: uuid.UUID, balance: Balance) ->
         "net_minor": balance.net_minor,
         "currency": balance.currency,
     }
-    return insert_on_conflict_do_nothing(session, BalanceEntry, row, unique=("gateway_reference",))
+    return insert_on_conflict_do_nothing(session, BalanceTransaction, row, unique=("gateway_reference",))
 
 
-def _known_refund(session: Session, news: Refunded) -> Refund | None:
+def _find_refund(session: Session, news: Refunded) -> Refund | None:
     ours = session.get(Refund, news.refund_id) if news.refund_id is not None else None
     return ours or session.scalar(select(Refund).where(Refund.gateway_reference == news.refund))
 
 
-def _hold_against(session: Session, payment: Payment, money: Money, *, adding: bool) -> None:
+def _validate_return(session: Session, payment: Payment, money: Money, *, adding: bool) -> None:
     if money.currency != payment.currency:
         raise PaymentMismatch(f"The payment is in {payment.currency}, what went back in {money.currency}.")
     returned = session.scalars(

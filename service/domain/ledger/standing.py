@@ -11,30 +11,31 @@ from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeSt
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
 
-STARTED = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE, PledgeStatus.CANCELLED)
+STARTED_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE, PledgeStatus.CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class PledgeFacts:
     """All that decides where a pledge stands; each is true for good, and the instants only ever grow.
 
-    `paid_at` and `missed_at` are when money last came and last failed to. `said_at` is when the gateway last said
-    by itself where a subscription stands, and `said_past_due` what it said.
+    `last_paid_at` and `last_failed_at` are when money last came and last failed to. `gateway_status_at` is when
+    the gateway last said
+    by itself where a subscription stands, and `gateway_past_due` what it said.
     """
 
     frequency: Frequency
     paid_minor: int = 0
     refunded_minor: int = 0
-    paid_at: datetime.datetime | None = None
-    missed_at: datetime.datetime | None = None
-    said_at: datetime.datetime | None = None
-    said_past_due: bool = False
+    last_paid_at: datetime.datetime | None = None
+    last_failed_at: datetime.datetime | None = None
+    gateway_status_at: datetime.datetime | None = None
+    gateway_past_due: bool = False
     is_started: bool = False
     has_ended: bool = False
-    is_closed: bool = False
+    checkout_closed: bool = False
 
 
-def pledge_standing(facts: Facts) -> PledgeStatus:
+def derive_pledge_status(facts: PledgeFacts) -> PledgeStatus:
     """Return where a pledge stands.
 
     Money that came counts more than a checkout that was closed. An end is for good. Of two words on whether money
@@ -49,28 +50,28 @@ def pledge_standing(facts: Facts) -> PledgeStatus:
     elif was_paid or facts.is_started:
         if facts.has_ended:
             return PledgeStatus.CANCELLED
-        return PledgeStatus.PAST_DUE if _is_owed(facts) else PledgeStatus.ACTIVE
-    return PledgeStatus.EXPIRED if facts.is_closed or facts.has_ended else PledgeStatus.PENDING
+        return PledgeStatus.PAST_DUE if _is_past_due(facts) else PledgeStatus.ACTIVE
+    return PledgeStatus.EXPIRED if facts.checkout_closed or facts.has_ended else PledgeStatus.PENDING
 
 
-def _is_owed(facts: Facts) -> bool:
+def _is_past_due(facts: PledgeFacts) -> bool:
     words = (
-        (facts.paid_at, 3, False),
-        (facts.missed_at, 2, True),
-        (facts.said_at, 2 if facts.said_past_due else 1, facts.said_past_due),
+        (facts.last_paid_at, 3, False),
+        (facts.last_failed_at, 2, True),
+        (facts.gateway_status_at, 2 if facts.gateway_past_due else 1, facts.gateway_past_due),
     )
     known = [(at, rank, owed) for at, rank, owed in words if at is not None]
     return max(known)[2] if known else False
 
 
-def facts_about(
+def load_pledge_facts(
     session: Session,
     pledge: Pledge,
     *,
     said_past_due: bool | None = None,
     is_started: bool = False,
     is_closed: bool = False,
-) -> Facts:
+) -> PledgeFacts:
     """Return what is known of a pledge, together with what has just been said of it.
 
     What the gateway said of a subscription is not kept but for when it did (`stood_at`). As long as no payment and
@@ -89,21 +90,23 @@ def facts_about(
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Payment.pledge_id == pledge.id, Refund.status == RefundStatus.SUCCEEDED)
     )
-    return Facts(
+    return PledgeFacts(
         frequency=pledge.frequency,
         paid_minor=int(paid_minor),
         refunded_minor=int(refunded or 0),
-        paid_at=paid_at,
-        missed_at=missed_at,
-        said_at=pledge.stood_at,
-        said_past_due=pledge.status == PledgeStatus.PAST_DUE if said_past_due is None else said_past_due,
-        is_started=is_started or pledge.status in STARTED,
+        last_paid_at=paid_at,
+        last_failed_at=missed_at,
+        gateway_status_at=pledge.stood_at,
+        gateway_past_due=pledge.status == PledgeStatus.PAST_DUE if said_past_due is None else said_past_due,
+        is_started=is_started or pledge.status in STARTED_STATUSES,
         has_ended=pledge.ended_at is not None or pledge.status == PledgeStatus.CANCELLED,
-        is_closed=is_closed or pledge.status == PledgeStatus.EXPIRED,
+        checkout_closed=is_closed or pledge.status == PledgeStatus.EXPIRED,
     )
 
 
-def payment_standing(amount_minor: int, refunded_minor: int, disputes: Iterable[DisputeStatus]) -> PaymentStatus:
+def derive_payment_status(
+    amount_minor: int, refunded_minor: int, disputes: Iterable[DisputeStatus]
+) -> PaymentStatus:
     """Return what the refunds and disputes of money that came add up to.
 
     A bank that has not decided keeps the money as one does that decided for the reader: both are `disputed`.

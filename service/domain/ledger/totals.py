@@ -8,16 +8,16 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
-from service.db.payment import BalanceEntry, Dispute, Payment, Refund
+from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 
 # A payment of which the newsroom has all or a part; the others came back, are with a bank, or never came.
-KEPT = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
+RETAINED_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
 # Money that a bank holds until it decides is as far away as what it gave back.
-TAKEN_BACK = (DisputeStatus.OPEN, DisputeStatus.LOST)
+WITHHELD_DISPUTES = (DisputeStatus.OPEN, DisputeStatus.LOST)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Total:
+class CurrencyTotal:
     """What moved in one currency, in minor units; `payments` of them left something with the newsroom."""
 
     currency: str
@@ -27,7 +27,7 @@ class Total:
     disputed: int
 
     @property
-    def amount(self) -> int:
+    def net(self) -> int:
         """What is left."""
         return self.received - self.refunded - self.disputed
 
@@ -42,14 +42,14 @@ class BalanceTotal:
     net: int
 
 
-def count_totals(session: Session) -> list[Total]:
+def totals_by_currency(session: Session) -> list[CurrencyTotal]:
     """Return what moved, by currency."""
     refunded = _by_currency(session, Refund, Refund.status == RefundStatus.SUCCEEDED)
-    disputed = _by_currency(session, Dispute, Dispute.status.in_(TAKEN_BACK))
+    disputed = _by_currency(session, Dispute, Dispute.status.in_(WITHHELD_DISPUTES))
     received = session.execute(
         select(
             Payment.currency,
-            func.count().filter(Payment.status.in_(KEPT)),
+            func.count().filter(Payment.status.in_(RETAINED_STATUSES)),
             func.sum(Payment.amount_minor),
         )
         .where(Payment.status != PaymentStatus.FAILED)
@@ -57,7 +57,7 @@ def count_totals(session: Session) -> list[Total]:
         .order_by(Payment.currency)
     )
     return [
-        Total(
+        CurrencyTotal(
             currency=currency,
             payments=payments,
             received=int(amount),
@@ -68,17 +68,17 @@ def count_totals(session: Session) -> list[Total]:
     ]
 
 
-def count_balances(session: Session) -> list[BalanceTotal]:
+def balance_totals(session: Session) -> list[BalanceTotal]:
     """Return what the gateway kept and left, as far as it has said, by the currency of the balance."""
     rows = session.execute(
         select(
-            BalanceEntry.currency,
-            func.sum(BalanceEntry.gross_minor),
-            func.sum(BalanceEntry.fee_minor),
-            func.sum(BalanceEntry.net_minor),
+            BalanceTransaction.currency,
+            func.sum(BalanceTransaction.gross_minor),
+            func.sum(BalanceTransaction.fee_minor),
+            func.sum(BalanceTransaction.net_minor),
         )
-        .group_by(BalanceEntry.currency)
-        .order_by(BalanceEntry.currency)
+        .group_by(BalanceTransaction.currency)
+        .order_by(BalanceTransaction.currency)
     )
     return [
         BalanceTotal(currency=currency, gross=int(gross), fees=int(fees), net=int(net))
@@ -86,14 +86,14 @@ def count_balances(session: Session) -> list[BalanceTotal]:
     ]
 
 
-def sums_by_pledge(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
+def totals_by_pledge_query(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
     """Return the query of what is left of each pledge's payments, of these pledges or of all that have any.
 
     Its columns are `pledge_id`, `payments`, `paid_minor` and `last_payment_at`.
     """
     refunds = _by_payment(Refund, Refund.status == RefundStatus.SUCCEEDED, pledge_ids)
-    disputes = _by_payment(Dispute, Dispute.status.in_(TAKEN_BACK), pledge_ids)
-    came, kept = Payment.status != PaymentStatus.FAILED, Payment.status.in_(KEPT)
+    disputes = _by_payment(Dispute, Dispute.status.in_(WITHHELD_DISPUTES), pledge_ids)
+    came, kept = Payment.status != PaymentStatus.FAILED, Payment.status.in_(RETAINED_STATUSES)
     left = (
         Payment.amount_minor - func.coalesce(refunds.c.amount_minor, 0) - func.coalesce(disputes.c.amount_minor, 0)
     )

@@ -17,7 +17,7 @@ from service.db.reminder import Reminder, stands
 from service.db.supporter import Supporter
 from service.domain.campaigns.listed_pages import is_allowed_page
 from service.domain.campaigns.own_texts import text_overrides
-from service.domain.ledger.totals import KEPT
+from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.links import Links
 from service.domain.mail.claims import Claim
 from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unwritable
@@ -136,7 +136,7 @@ def _last_gifts(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID,
     rows = session.execute(
         select(Pledge.supporter_id, func.max(Payment.paid_at))
         .join(Payment, Payment.pledge_id == Pledge.id)
-        .where(Pledge.supporter_id.in_(supporters), Payment.status.in_(KEPT))
+        .where(Pledge.supporter_id.in_(supporters), Payment.status.in_(RETAINED_STATUSES))
         .group_by(Pledge.supporter_id)
     )
     return {supporter_id: paid_at for supporter_id, paid_at in rows if supporter_id is not None}

@@ -14,7 +14,7 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.supporter import EMAIL, Supporter
 from service.db.types import EncryptedText
-from service.domain.ledger.totals import sums_by_pledge
+from service.domain.ledger.totals import totals_by_pledge_query
 from service.domain.pagination import Page, read_cursor, write_cursor
 
 ROWS_AT_ONCE = 500
@@ -66,7 +66,7 @@ def stream_pledges(session: Session, wanted: PledgeFilter) -> Iterator[Row[Any]]
 
 def _pledges(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
     """Return the query of all columns that staff see but for the address, of these pledges or of all."""
-    paid_by_pledge = sums_by_pledge(ids).subquery()
+    paid_by_pledge = totals_by_pledge_query(ids).subquery()
     query = (
         select(
             Pledge.id,

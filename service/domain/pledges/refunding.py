@@ -19,7 +19,7 @@ from service.domain.errors import (
     PaymentNotFound,
     RefundTooLarge,
 )
-from service.domain.ledger.recording import restate_payment, settle_refund
+from service.domain.ledger.recording import recompute_payment_status, update_refund_status
 from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering
 from service.domain.pledges.making import find_pledge
@@ -119,9 +119,9 @@ def _write_down(
         payment = _held_payment(session, payment_id)
         # Read only now that nobody else writes about this pledge: its event may have been first.
         refund = session.get_one(Refund, refund_id)
-        settle_refund(refund, status, reference=reference)
+        update_refund_status(refund, status, reference=reference)
         refund.reason = refund.reason or reason
-        restate_payment(session, payment)
+        recompute_payment_status(session, payment)
         stand_by_facts(session, find_pledge(session, payment.pledge_id), now=clock())
         return refund
 

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
-from service.domain.ledger.standing import facts_about, pledge_standing
+from service.domain.ledger.standing import derive_pledge_status, load_pledge_facts
 from service.domain.pledges.making import move_pledge
 from service.domain.pledges.notes import tell_of_end
 from service.domain.pledges.status import MOVES, PledgeEvent, steps
@@ -25,10 +25,12 @@ def stand_by_facts(
     """Move a pledge whose row is held to where it stands now.
 
     `told` goes into the history where it leaves the pledge as it is, such as one renewal more. The other three are
-    what has just been said of it (see `facts_about`).
+    what has just been said of it (see `load_pledge_facts`).
     """
-    facts = facts_about(session, pledge, said_past_due=said_past_due, is_started=is_started, is_closed=is_closed)
-    way = steps(pledge.status, pledge_standing(facts))
+    facts = load_pledge_facts(
+        session, pledge, said_past_due=said_past_due, is_started=is_started, is_closed=is_closed
+    )
+    way = steps(pledge.status, derive_pledge_status(facts))
     if not way and told is not None and MOVES.get((pledge.status, told)) == pledge.status:
         way = [told]
     for event in way:

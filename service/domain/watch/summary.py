@@ -11,7 +11,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.heartbeat import Heartbeat
 from service.db.reminder import Reminder, stands
 from service.db.upsert import dialect_insert
-from service.domain.ledger.totals import count_balances, count_totals
+from service.domain.ledger.totals import balance_totals, totals_by_currency
 from service.domain.pledges.conversions import count_conversions
 from service.domain.watch.standing import count_pledges, count_reminders
 
@@ -24,15 +24,15 @@ def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
 
     Conversions are the gifts that came from a reminder's link.
     """
-    totals = count_totals(session)
+    totals = totals_by_currency(session)
     return {
         "pledges": {status.value: count for status, count in count_pledges(session).items()},
         "reminders": {status.value: count for status, count in count_reminders(session).items()},
         "paid": [
-            {"currency": total.currency, "payments": total.payments, "amount": total.amount} for total in totals
+            {"currency": total.currency, "payments": total.payments, "amount": total.net} for total in totals
         ],
         "ledger": totals,
-        "balances": count_balances(session),
+        "balances": balance_totals(session),
         "reminders_due": due_now(session, now=now),
         "conversions": {"pledges": count_conversions(session)},
     }
