@@ -14,8 +14,8 @@ from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.desk import Container, utc_now
-from service.domain.events.inbox import WEBHOOK, keep_event
-from service.domain.events.working import apply_due_events
+from service.domain.events.inbox import WEBHOOK, store_event
+from service.domain.events.working import process_pending_events
 from service.domain.ledger.totals import totals_by_currency
 from service.domain.ports import RawEvent
 
@@ -31,11 +31,11 @@ def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
     began = time.monotonic()
     for raw in raws:
         with container.database.transaction() as session:
-            keep_event(session, "stripe", raw, source=WEBHOOK, now=utc_now())
+            store_event(session, "stripe", raw, source=WEBHOOK, now=utc_now())
     kept = time.monotonic()
     source = container.event_source
     assert source is not None
-    counts = apply_due_events(container.database.transaction, source, clock=container.clock)
+    counts = process_pending_events(container.database.transaction, source, clock=container.clock)
     applied = time.monotonic()
     with container.database.read_only() as session:
         sums = [(total.payments, total.received) for total in totals_by_currency(session)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import structlog
 
 from service.desk import Container
-from service.domain.events.working import apply_due_events
+from service.domain.events.working import process_pending_events
 
 log = structlog.get_logger()
 
@@ -15,7 +15,7 @@ def apply_gateway_events(container: Container, stop: threading.Event) -> Mapping
     """Apply what is due; return how many events came to which end. None where the gateway is our own."""
     if container.event_source is None:
         return None
-    counts = apply_due_events(
+    counts = process_pending_events(
         container.database.transaction,
         container.event_source,
         clock=container.clock,

@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 
 from service.desk import Container
-from service.domain.events.inbox import forget_payloads
+from service.domain.events.inbox import purge_payloads
 from service.domain.keeping.notice_retention import forget_finished_notices, forget_sign_ins
 from service.domain.keeping.retention import (
     forget_finished_reminders,
@@ -49,7 +49,7 @@ def expire_pledges(container: Container, stop: threading.Event) -> dict[str, int
 
 def forget_event_payloads(container: Container, stop: threading.Event) -> dict[str, int]:
     """Forget payloads of the gateway's events that are over ninety days old."""
-    return {"forgotten": sum(run_in_batches(container, stop, forget_payloads))}
+    return {"forgotten": sum(run_in_batches(container, stop, purge_payloads))}
 
 
 def forget_idempotency_keys(container: Container, _stop: threading.Event) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import structlog
 
 from service.desk import Container
-from service.domain.events.finishing import finish_orders
+from service.domain.events.finishing import complete_pending_operations
 from service.domain.events.reconciling import is_due
 from service.domain.events.reconciling import reconcile as hold_against_gateway
 
@@ -26,12 +26,12 @@ def reconcile(container: Container, stop: threading.Event) -> Mapping[str, int] 
     with container.database.read_only() as session:
         due = is_due(session, container.event_source.name, now=container.clock())
     if not due:
-        return finish_orders(
+        return complete_pending_operations(
             container.database.transaction,
             container.gateway,
             links=container.urls,
             clock=container.clock,
-            goes_on=lambda: not stop.is_set(),
+            should_continue=lambda: not stop.is_set(),
         )
     report = hold_against_gateway(
         container.database.transaction,
@@ -39,7 +39,7 @@ def reconcile(container: Container, stop: threading.Event) -> Mapping[str, int] 
         container.event_source,
         links=container.urls,
         clock=container.clock,
-        goes_on=lambda: not stop.is_set(),
+        should_continue=lambda: not stop.is_set(),
     )
     log.info("reconciled", **report.counts())
     return report.counts()

@@ -11,7 +11,7 @@ from service.api.problems import HTTP_CODES, Refusal
 from service.api.staff_access import audit, staff_only
 from service.db.gateway_event import GatewayEvent
 from service.domain.events.inbox import EventFilter, list_events
-from service.domain.events.working import apply_again
+from service.domain.events.working import retry_event
 from service.domain.pagination import Page
 from service.web import current_container, read_only, transaction
 
@@ -45,4 +45,4 @@ def apply_event_again(event_id: uuid.UUID) -> GatewayEvent:
         raise Refusal(404, *HTTP_CODES[404])
     with transaction() as session:
         audit(session, "apply_event", {"event": str(event_id)}, now=container.clock())
-    return apply_again(container.database.transaction, container.event_source, event_id, clock=container.clock)
+    return retry_event(container.database.transaction, container.event_source, event_id, clock=container.clock)

@@ -5,7 +5,7 @@ from flask import request
 from schemas.gateway_event import WebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import Refusal
-from service.domain.events.inbox import WEBHOOK, keep_event
+from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.ports import NotFromGateway
 from service.web import current_container, transaction
 
@@ -35,5 +35,5 @@ def take_event() -> dict[str, bool]:
     except NotFromGateway as error:
         raise Refusal(400, "invalid_signature", "This does not prove to come from Stripe.") from error
     with transaction() as session:
-        keep_event(session, source.name, raw, source=WEBHOOK, now=now)
+        store_event(session, source.name, raw, source=WEBHOOK, now=now)
     return {"stored": True}

@@ -10,7 +10,7 @@ from service.commands.opening import audit, open_desk
 from service.desk import Container
 from service.domain.events.inbox import EventFilter, list_events
 from service.domain.events.reconciling import reconcile
-from service.domain.events.working import apply_again
+from service.domain.events.working import retry_event
 from service.domain.ports import EventSource
 from service.settings import SettingsError
 
@@ -55,7 +55,7 @@ def apply_event_again(event: uuid.UUID) -> None:
     source = source_of(container)
     with container.database.transaction() as session:
         audit(session, container, "apply_event", {"event": str(event)})
-    found = apply_again(container.database.transaction, source, event, clock=container.clock)
+    found = retry_event(container.database.transaction, source, event, clock=container.clock)
     if found.status not in (EventStatus.APPLIED, EventStatus.IGNORED):
         raise click.ClickException(f"It is {found.status}: {found.reason}")
     click.echo(f"{found.reference} is {found.status}.")
@@ -80,12 +80,12 @@ def hold_against_stripe() -> None:
         source_of(container),
         links=container.urls,
         clock=container.clock,
-        progress=show,
+        on_progress=show,
     )
     with container.database.transaction() as session:
         audit(session, container, "reconcile", report.counts())
-    click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.not_told}.")
+    click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.missed}.")
     for name, number in sorted(
-        {**report.events, **{f"{kind} mended": n for kind, n in report.mended.items()}}.items()
+        {**report.events, **{f"{kind} mended": n for kind, n in report.completed.items()}}.items()
     ):
         click.echo(f"{number:>8}  {name.replace('_', ' ')}")

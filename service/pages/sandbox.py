@@ -12,7 +12,7 @@ from service.db.pledge import Pledge
 from service.domain.errors import InvalidAddress
 from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.making import charge_of
-from service.domain.pledges.sandbox_checkout import decline_checkout, find_checkout, pay_checkout
+from service.domain.pledges.sandbox_checkout import decline_checkout, get_checkout, pay_checkout
 from service.domain.pledges.ways_back import after_payment, walk_away
 from service.pages.complaints import Said, say
 from service.pages.gifts import say_gift
@@ -30,7 +30,7 @@ sandbox = Blueprint("sandbox", __name__)
 def show_checkout(token: str) -> Response:
     """Show what is to be paid, or what became of it."""
     with read_only() as session:
-        return _draw(find_checkout(session, token, now=current_container().clock()))
+        return _draw(get_checkout(session, token, now=current_container().clock()))
 
 
 @sandbox.post("/sandbox/checkout/<token>")
@@ -52,7 +52,7 @@ def _pay(token: str, email: str) -> BaseResponse:
             return redirect(after_payment(pledge, container.urls), 303)
     except InvalidAddress as error:
         with read_only() as session:
-            pledge = find_checkout(session, token, now=container.clock())
+            pledge = get_checkout(session, token, now=container.clock())
             words = words_for(pledge.campaign, pledge.lang)
             return _draw(pledge, email=email, said=say(error, words, pledge.campaign))
 

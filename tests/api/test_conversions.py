@@ -19,7 +19,7 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.conversions import gift_token
 from service.domain.pledges.idempotency import request_hash
 from service.domain.pledges.making import find_pledge
-from service.domain.pledges.payments import Charge, settle_pledge
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.reminders.links import reminder_token
 from service.domain.supporters import erase_supporter
 from tests.api.wire import (
@@ -150,8 +150,8 @@ def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_i
             money = Money(find_pledge(session, made, to_change=True).amount_minor, "USD")
             forgetting = pool.submit(forget)
             wait_until(lambda: forgetting.done() or somebody_waits(container), what="the erasure to meet the gift")
-            settle_pledge(
-                session, made, Charge(reference="paid", money=money), email=READER, now=container.clock()
+            record_sandbox_payment(
+                session, made, SandboxCharge(reference="paid", money=money), email=READER, now=container.clock()
             )
         forgetting.result(timeout=60)
     gift = the_pledge(container)

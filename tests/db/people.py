@@ -15,7 +15,7 @@ from service.domain.addresses import normalise_address
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, make_pledge
-from service.domain.pledges.payments import Charge, settle_pledge
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.reminders.moves import move_reminder
 from service.domain.reminders.status import ReminderEvent
@@ -59,8 +59,8 @@ def give(container: Container, address: str | None, *, amount: int = 500) -> uui
         pledge = make_pledge(
             session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         )
-        charge = Charge(reference=f"paid-{pledge.id}", money=Money(amount, "USD"))
-        settle_pledge(session, pledge.id, charge, email=address, now=container.clock())
+        charge = SandboxCharge(reference=f"paid-{pledge.id}", money=Money(amount, "USD"))
+        record_sandbox_payment(session, pledge.id, charge, email=address, now=container.clock())
         return pledge.id
 
 

@@ -17,7 +17,7 @@ from service.db.outbox_mail import OutboxMail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
-from service.domain.events.inbox import WEBHOOK, keep_event
+from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.keeping import key_rotation
 from service.domain.keeping.key_rotation import Rotation, rotate_keys
 from service.domain.ports import RawEvent
@@ -199,7 +199,7 @@ def test_an_erasure_between_reading_and_writing_is_never_undone(
     keep_mail(before, reader)
     with before.database.transaction() as session:
         raw = RawEvent(reference="evt_1", kind="paid", occurred_at=before.clock(), payload=reader)
-        keep_event(session, "sandbox", raw, source=WEBHOOK, now=before.clock())
+        store_event(session, "sandbox", raw, source=WEBHOOK, now=before.clock())
         session.execute(update(GatewayEvent).values(pledge_id=gift))
     rotating = with_keys(NEW, OLD)
 

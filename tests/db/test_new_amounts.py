@@ -22,7 +22,7 @@ from service.domain.errors import (
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, charge_of, make_pledge
 from service.domain.pledges.new_amount import change_amount, finish_amount
-from service.domain.pledges.payments import Charge, settle_pledge
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.ports import ChargeLimits, GatewayRefused, GatewayUnavailable
 from service.gateways.sandbox import SandboxGateway
 
@@ -58,8 +58,8 @@ def running(container: Container, frequency: Frequency = Frequency.MONTHLY, fees
             session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         )
         pledge.fees_minor = fees
-        charge = Charge(reference=f"paid-{pledge.id}", money=charge_of(pledge))
-        settle_pledge(session, pledge.id, charge, email=None, now=container.clock())
+        charge = SandboxCharge(reference=f"paid-{pledge.id}", money=charge_of(pledge))
+        record_sandbox_payment(session, pledge.id, charge, email=None, now=container.clock())
         return pledge.id
 
 

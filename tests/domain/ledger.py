@@ -11,11 +11,18 @@ from service.db.payment import Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.events.applying import apply_news
+from service.domain.events.applying import handle_event
 from service.domain.ledger.totals import CurrencyTotal, totals_by_currency, totals_by_pledge_query
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, make_pledge
-from service.domain.ports.news import Disputed, News, NotPaid, Paid, Refunded, Standing
+from service.domain.ports.news import (
+    DisputeUpdated,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentSucceeded,
+    RefundUpdated,
+    SubscriptionUpdated,
+)
 
 GATEWAY = "sandbox"
 
@@ -33,18 +40,20 @@ class Ledger:
             campaign = get_campaign(session, "default")
             return make_pledge(session, campaign, payload, gateway=GATEWAY, now=self.container.clock()).id
 
-    def tell(self, *news: News) -> None:
+    def tell(self, *news: PaymentEvent) -> None:
         """Apply what a gateway tells, each piece in a transaction of its own."""
         for one in news:
             with self.container.database.transaction() as session:
-                apply_news(session, GATEWAY, one, now=self.container.clock())
+                handle_event(session, GATEWAY, one, now=self.container.clock())
 
-    def paid(self, pledge_id: uuid.UUID, reference: str = "pay_1", amount: int = 500, **changes: Any) -> Paid:
+    def paid(
+        self, pledge_id: uuid.UUID, reference: str = "pay_1", amount: int = 500, **changes: Any
+    ) -> PaymentSucceeded:
         """Return the news of a payment, now."""
         fields = {"reference": reference, "money": Money(amount, "USD"), "at": self.container.clock()}
-        return Paid(**fields | {"pledge_id": pledge_id} | changes)
+        return PaymentSucceeded(**fields | {"pledge_id": pledge_id} | changes)
 
-    def not_paid(self, pledge_id: uuid.UUID, reference: str = "try_1", **changes: Any) -> NotPaid:
+    def not_paid(self, pledge_id: uuid.UUID, reference: str = "try_1", **changes: Any) -> PaymentFailed:
         """Return the news of a try that failed, now."""
         fields = {
             "reference": reference,
@@ -52,26 +61,26 @@ class Ledger:
             "money": Money(500, "USD"),
             "at": self.container.clock(),
         }
-        return NotPaid(**fields | {"pledge_id": pledge_id} | changes)
+        return PaymentFailed(**fields | {"pledge_id": pledge_id} | changes)
 
     def refunded(
         self, refund: str = "re_1", amount: int = 500, payment: str = "pay_1", **changes: Any
-    ) -> Refunded:
+    ) -> RefundUpdated:
         """Return the news of a refund, now."""
         fields = {"references": (payment,), "refund": refund, "money": Money(amount, "USD")}
-        return Refunded(**fields | {"at": self.container.clock()} | changes)
+        return RefundUpdated(**fields | {"at": self.container.clock()} | changes)
 
     def disputed(
         self, status: DisputeStatus = DisputeStatus.OPEN, payment: str = "pay_1", **changes: Any
-    ) -> Disputed:
+    ) -> DisputeUpdated:
         """Return the news of a dispute, now."""
         fields = {"references": (payment,), "dispute": "dp_1", "status": status, "money": Money(500, "USD")}
-        return Disputed(**fields | {"at": self.container.clock()} | changes)
+        return DisputeUpdated(**fields | {"at": self.container.clock()} | changes)
 
-    def standing(self, pledge_id: uuid.UUID, **changes: Any) -> Standing:
+    def standing(self, pledge_id: uuid.UUID, **changes: Any) -> SubscriptionUpdated:
         """Return the news of where a subscription stands, now."""
         fields = {"subscription": "sub_1", "at": self.container.clock(), "is_started": True}
-        return Standing(**fields | {"pledge_id": pledge_id} | changes)
+        return SubscriptionUpdated(**fields | {"pledge_id": pledge_id} | changes)
 
     def read_pledge(self, pledge_id: uuid.UUID) -> Pledge:
         """Return a pledge as it is stored."""

@@ -12,14 +12,14 @@ from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeSt
 from service.db.pledge import Pledge, PledgeMove
 from service.desk import Container
 from service.domain.errors import IllegalMove, PledgeNotFound
-from service.domain.events.applying import apply_news
+from service.domain.events.applying import handle_event
 from service.domain.money.amounts import Money
 from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.new_amount import change_amount
-from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.ports import ANY_AMOUNT, ChargeLimits
-from service.domain.ports.news import CheckoutClosed, CheckoutDone, RenewalAhead
+from service.domain.ports.news import CheckoutCompleted, CheckoutExpired, RenewalUpcoming
 from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving, must_wait
 
@@ -28,11 +28,15 @@ REPEATED: dict[str, Callable[[Ledger, uuid.UUID], Any]] = {
     "not paid": lambda ledger, pledge: ledger.not_paid(pledge),
     "standing": lambda ledger, pledge: ledger.standing(pledge, money=Money(500, "USD")),
     "standing by subscription": lambda ledger, _: ledger.standing(None),
-    "renewal ahead": lambda ledger, pledge: RenewalAhead(
+    "renewal ahead": lambda ledger, pledge: RenewalUpcoming(
         subscription="sub_1", renews_at=ledger.container.clock(), pledge_id=pledge
     ),
-    "checkout done": lambda ledger, pledge: CheckoutDone(pledge_id=pledge, at=ledger.container.clock()),
-    "checkout closed": lambda ledger, pledge: CheckoutClosed(pledge_id=pledge, at=ledger.container.clock()),
+    "checkout done": lambda ledger, pledge: CheckoutCompleted(
+        pledge_id=pledge, occurred_at=ledger.container.clock()
+    ),
+    "checkout closed": lambda ledger, pledge: CheckoutExpired(
+        pledge_id=pledge, occurred_at=ledger.container.clock()
+    ),
     "refunded": lambda ledger, _: ledger.refunded(amount=100),
     "disputed": lambda ledger, _: ledger.disputed(),
 }
@@ -57,7 +61,7 @@ def test_news_holds_its_pledge_until_the_transaction_ends(
 ) -> None:
     # What is repeated writes nothing, so that only the lock that is asked for can keep another waiting.
     with container.database.transaction() as session:
-        apply_news(session, GATEWAY, REPEATED[kind](ledger, running), now=container.clock())
+        handle_event(session, GATEWAY, REPEATED[kind](ledger, running), now=container.clock())
         assert must_wait(container, hold(running))
     assert not must_wait(container, hold(running))
 
@@ -65,9 +69,9 @@ def test_news_holds_its_pledge_until_the_transaction_ends(
 @pytest.mark.parametrize(
     "report",
     [
-        lambda session, pledge, charge, now: settle_pledge(session, pledge, charge, email=None, now=now),
-        lambda session, pledge, charge, now: fail_payment(
-            session, pledge, Charge(reference="try_1", money=charge.money), now=now
+        lambda session, pledge, charge, now: record_sandbox_payment(session, pledge, charge, email=None, now=now),
+        lambda session, pledge, charge, now: record_sandbox_decline(
+            session, pledge, SandboxCharge(reference="try_1", money=charge.money), now=now
         ),
         lambda session, pledge, charge, now: find_pledge(session, pledge, to_change=True),
     ],
@@ -76,7 +80,7 @@ def test_news_holds_its_pledge_until_the_transaction_ends(
 def test_a_report_holds_its_pledge_until_the_transaction_ends(
     container: Container, running: uuid.UUID, report: Callable[..., object]
 ) -> None:
-    charge = Charge(reference="pay_1", money=Money(500, "USD"))
+    charge = SandboxCharge(reference="pay_1", money=Money(500, "USD"))
     with container.database.transaction() as session:
         report(session, running, charge, container.clock())
         assert must_wait(container, hold(running))
@@ -123,7 +127,7 @@ def test_a_refund_during_a_dispute_that_is_won_is_not_forgotten(ledger: Ledger, 
 def test_news_of_another_gateway_s_pledge_is_refused(ledger: Ledger, container: Container) -> None:
     pledge = ledger.pledge()
     with pytest.raises(PledgeNotFound), container.database.transaction() as session:
-        apply_news(session, "another", ledger.paid(pledge), now=container.clock())
+        handle_event(session, "another", ledger.paid(pledge), now=container.clock())
     assert ledger.totals() == []
 
 

@@ -11,7 +11,7 @@ from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeSt
 from service.db.payment import Payment, Refund
 from service.desk import Container
 from service.domain.errors import PaymentMismatch
-from service.domain.events.applying import NotYet
+from service.domain.events.applying import DependencyMissing
 from service.domain.ledger.listing import list_payments
 from service.domain.ledger.recording import update_refund_status
 from service.domain.ledger.totals import CurrencyTotal
@@ -124,10 +124,10 @@ def test_dispute_status_never_moves_backwards_and_it_was_opened_when_first_told(
 def test_payment_time_is_the_latest_reported_in_either_order(ledger: Ledger, *, later_first: bool) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
     first = ledger.paid(pledge)
-    tried = ledger.not_paid(pledge, at=first.at + datetime.timedelta(seconds=1))
-    second = dataclasses.replace(first, at=first.at + datetime.timedelta(seconds=2))
+    tried = ledger.not_paid(pledge, at=first.occurred_at + datetime.timedelta(seconds=1))
+    second = dataclasses.replace(first, at=first.occurred_at + datetime.timedelta(seconds=2))
     ledger.tell(*((second, tried, first) if later_first else (first, tried, second)))
-    assert ledger.payment().paid_at == second.at
+    assert ledger.payment().paid_at == second.occurred_at
     # Two reports of one payment are one payment, and what came after the failed try is not owed any more.
     assert ledger.totals() == [total(1, 500)]
     assert ledger.read_pledge(pledge).status == PledgeStatus.ACTIVE
@@ -217,13 +217,13 @@ def test_a_failed_try_or_another_gateway_s_payment_is_not_what_went_back(
     ledger: Ledger, container: Container
 ) -> None:
     ledger.tell(ledger.not_paid(ledger.pledge(), "try_1"))
-    with pytest.raises(NotYet):
+    with pytest.raises(DependencyMissing):
         ledger.tell(ledger.refunded(payment="try_1"))
     ledger.tell(ledger.paid(ledger.pledge()))
     with container.database.transaction() as session:
         session.execute(update(Payment).values(gateway="another"))
     for news in (ledger.refunded(), ledger.disputed()):
-        with pytest.raises(NotYet):
+        with pytest.raises(DependencyMissing):
             ledger.tell(news)
 
 

@@ -13,7 +13,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import ABANDONED_AFTER, CreatePledge, expire_abandoned_pledges, make_pledge
-from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 
 
 def pledge_five_dollars(container: Container) -> uuid.UUID:
@@ -28,8 +28,8 @@ def settle(
     container: Container, pledge_id: uuid.UUID, money: Money, *, reference: str = "ch_1", email: str | None = None
 ) -> None:
     with container.database.transaction() as session:
-        settle_pledge(
-            session, pledge_id, Charge(reference=reference, money=money), email=email, now=container.clock()
+        record_sandbox_payment(
+            session, pledge_id, SandboxCharge(reference=reference, money=money), email=email, now=container.clock()
         )
 
 
@@ -72,7 +72,9 @@ def test_a_payment_of_one_pledge_settles_no_other(container: Container) -> None:
 def test_a_declined_try_and_a_closed_checkout_leave_room_for_late_money(container: Container) -> None:
     pledge = pledge_five_dollars(container)
     with container.database.transaction() as session:
-        fail_payment(session, pledge, Charge(reference="ch_0", money=Money(500, "USD")), now=container.clock())
+        record_sandbox_decline(
+            session, pledge, SandboxCharge(reference="ch_0", money=Money(500, "USD")), now=container.clock()
+        )
     assert standing(container, pledge) == (PledgeStatus.PENDING, 1, False)
     with container.database.transaction() as session:
         assert expire_abandoned_pledges(session, now=container.clock() + ABANDONED_AFTER) == 1

@@ -9,7 +9,7 @@ from service.gateways.stripe import client
 from service.settings import Settings
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.events.shop import SECRET, Shop
+from tests.events.shop import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
 
 
@@ -39,6 +39,6 @@ def settings(migrated_database: str, stripe: FakeStripe) -> Settings:
 
 
 @pytest.fixture
-def shop(container: Container, stripe: FakeStripe) -> Shop:
+def scenario(container: Container, stripe: FakeStripe) -> StripeScenario:
     """Return the newsroom."""
-    return Shop(container, stripe)
+    return StripeScenario(container, stripe)

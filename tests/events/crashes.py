@@ -18,19 +18,19 @@ from service.desk import Container
 from service.gateways.stripe.client import StripeApi
 from service.wiring import build_container
 
-COMMIT = "commit"
+AFTER_COMMIT = "commit"
 FORK = multiprocessing.get_context("fork")
 PATIENCE_SECONDS = 60
 
 
-class Fuse:
+class CrashPoint:
     """Kills the process that it is in at the moment of this number, and says before which one that is."""
 
     def __init__(self, burns_at: int, last_words: Connection) -> None:
         self._left = burns_at
         self._last_words = last_words
 
-    def tick(self, moment: str) -> None:
+    def hit(self, moment: str) -> None:
         self._left -= 1
         if self._left == 0:
             self._last_words.send(moment)
@@ -38,18 +38,20 @@ class Fuse:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at(burns_at: int, container: Container, deed: Callable[[Container], object]) -> str | None:
+def crash_at(burns_at: int, container: Container, deed: Callable[[Container], object]) -> str | None:
     """Do a deed at a desk of another process, which is killed after its so-manieth commit or answer of Stripe.
 
     Returns:
-        `COMMIT` or the name of the call that it was killed after; None if it came to its end before.
+        `AFTER_COMMIT` or the name of the call that it was killed after; None if it came to its end before.
     """
     # What both processes had open would be spoilt for both as soon as one of them ends.
     assert container.database.engine.pool.checkedout() == 0
     container.database.engine.dispose()
     heard, last_words = FORK.Pipe(duplex=False)
     with heard, last_words:
-        process = FORK.Process(target=_begin, args=(Fuse(burns_at, last_words), container, deed), daemon=True)
+        process = FORK.Process(
+            target=_begin, args=(CrashPoint(burns_at, last_words), container, deed), daemon=True
+        )
         process.start()
         process.join(PATIENCE_SECONDS)
         if process.exitcode is None:
@@ -63,14 +65,14 @@ def kill_at(burns_at: int, container: Container, deed: Callable[[Container], obj
         return str(heard.recv())
 
 
-def _begin(fuse: Fuse, parents: Container, deed: Callable[[Container], object]) -> None:
+def _begin(fuse: CrashPoint, parents: Container, deed: Callable[[Container], object]) -> None:
     # Both hooks are set in this process alone, which has nothing else to do and soon ends.
-    event.listen(Session, "after_commit", lambda _: fuse.tick(COMMIT))
+    event.listen(Session, "after_commit", lambda _: fuse.hit(AFTER_COMMIT))
     ask = StripeApi.ask
 
     def ask_with_fuse(api: StripeApi, deed: str, call: Any) -> Any:
         answer = ask(api, deed, call)
-        fuse.tick(deed)
+        fuse.hit(deed)
         return answer
 
     StripeApi.ask = ask_with_fuse

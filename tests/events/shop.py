@@ -13,8 +13,8 @@ from service.db.payment import Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.events.inbox import WEBHOOK, keep_event
-from service.domain.events.working import apply_due_events
+from service.domain.events.inbox import WEBHOOK, store_event
+from service.domain.events.working import process_pending_events
 from service.domain.ledger.totals import totals_by_currency
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.making import CreatePledge
@@ -26,13 +26,15 @@ SECRET = "whsec_only_the_tests_know"
 
 
 @dataclass
-class Shop:
+class StripeScenario:
     """A desk that is connected with the double of Stripe; both go by the same clock."""
 
     container: Container
     stripe: FakeStripe
 
-    def open(self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = "") -> OpenCheckout:
+    def create_checkout(
+        self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = ""
+    ) -> OpenCheckout:
         """Make a pledge and open its checkout."""
         container = self.container
         with container.database.read_only() as session:
@@ -54,7 +56,7 @@ class Shop:
         with self.container.database.read_only() as session:
             return session.get_one(Pledge, opened.id).gateway_reference
 
-    def keep(self, *events: StripeJson) -> int:
+    def deliver_webhooks(self, *events: StripeJson) -> int:
         """Keep events as the webhook does; return how many were new."""
         source, now = self.container.event_source, self.container.clock()
         new = 0
@@ -62,19 +64,19 @@ class Shop:
             payload = payload_of(event)
             raw = source.authenticate(payload, signed(payload, SECRET, now.timestamp()), now=now)
             with self.container.database.transaction() as session:
-                new += keep_event(session, source.name, raw, source=WEBHOOK, now=now)
+                new += store_event(session, source.name, raw, source=WEBHOOK, now=now)
         return new
 
-    def work(self) -> dict[str, int]:
+    def run_event_job(self) -> dict[str, int]:
         """Apply what is due, as the job does."""
-        return apply_due_events(
+        return process_pending_events(
             self.container.database.transaction, self.container.event_source, clock=self.container.clock
         )
 
-    def work_until_nothing_waits(self) -> None:
+    def run_until_settled(self) -> None:
         """Apply all there is, and turn the clock on to when what waits is tried again."""
         for _ in range(12):
-            self.work()
+            self.run_event_job()
             with self.container.database.read_only() as session:
                 waiting = session.scalar(
                     select(GatewayEvent.retry_at)
@@ -89,10 +91,10 @@ class Shop:
     def books(self, pledge_id: uuid.UUID) -> dict[str, Any]:
         """Return all that the ledger and a pledge say."""
         with self.container.database.read_only() as session:
-            return books(session, pledge_id)
+            return snapshot(session, pledge_id)
 
 
-def books(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
+def snapshot(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
     """Return all that the ledger and a pledge say."""
     pledge = session.get_one(Pledge, pledge_id)
     return {

@@ -15,7 +15,7 @@ from service.domain.ledger.totals import balance_totals
 from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.events.shop import Shop
+from tests.events.shop import StripeScenario
 from tests.jobs.posts import told_to_stop
 from tests.stripe_double import FakeStripe
 
@@ -29,14 +29,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def give(shop: Shop, stripe: FakeStripe) -> Callable[[Frequency], None]:
+def give(scenario: StripeScenario, stripe: FakeStripe) -> Callable[[Frequency], None]:
     """Let a reader give ten dollars, and write down all that Stripe tells of it."""
 
     def give(frequency: Frequency) -> None:
         told = len(stripe.events)
-        stripe.pay(shop.session_of(shop.open(frequency, amount=1000)))
-        shop.keep(*stripe.events[told:])
-        shop.work_until_nothing_waits()
+        stripe.pay(scenario.session_of(scenario.create_checkout(frequency, amount=1000)))
+        scenario.deliver_webhooks(*stripe.events[told:])
+        scenario.run_until_settled()
 
     return give
 

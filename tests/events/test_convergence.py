@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import EventStatus, Frequency, PaymentStatus, PledgeStatus
-from service.domain.events.applying import NotYet, apply_news
-from service.domain.ports.news import News
-from tests.events.shop import Shop, books
+from service.domain.events.applying import DependencyMissing, handle_event
+from service.domain.ports.news import PaymentEvent
+from tests.events.shop import StripeScenario, snapshot
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import one_year_subscription
 from tests.stripe_double.webhooks import payload_of
@@ -23,39 +23,39 @@ EXAMPLES = 100 if os.environ.get("FAULTS") == "full" else 5
 RARELY = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
-def a_year(**fate: object) -> Callable[[Shop], uuid.UUID]:
-    def live(shop: Shop) -> uuid.UUID:
-        opened = shop.open()
-        one_year_subscription(shop.stripe, session=shop.session_of(opened), **fate)
+def a_year(**fate: object) -> Callable[[StripeScenario], uuid.UUID]:
+    def live(scenario: StripeScenario) -> uuid.UUID:
+        opened = scenario.create_checkout()
+        one_year_subscription(scenario.stripe, session=scenario.session_of(opened), **fate)
         return opened.id
 
     return live
 
 
-def a_bank_debit(shop: Shop) -> uuid.UUID:
-    opened = shop.open(Frequency.ONCE, amount=1000)
-    session = shop.session_of(opened)
-    shop.stripe.pay_by_bank_debit(session)
-    charge = shop.stripe.settle_bank_debit(session)
-    shop.stripe.refund(charge["id"], 300)
-    shop.stripe.refund(charge["id"], 700)
+def a_bank_debit(scenario: StripeScenario) -> uuid.UUID:
+    opened = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    session = scenario.session_of(opened)
+    scenario.stripe.pay_by_bank_debit(session)
+    charge = scenario.stripe.settle_bank_debit(session)
+    scenario.stripe.refund(charge["id"], 300)
+    scenario.stripe.refund(charge["id"], 700)
     return opened.id
 
 
-def a_second_try(shop: Shop) -> uuid.UUID:
-    opened = shop.open(Frequency.ONCE, amount=1000)
-    session = shop.session_of(opened)
-    shop.stripe.decline(session)
-    charge = shop.stripe.pay(session)
-    dispute = shop.stripe.open_dispute(charge["id"])
-    shop.stripe.close_dispute(dispute["id"], "lost")
+def a_second_try(scenario: StripeScenario) -> uuid.UUID:
+    opened = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    session = scenario.session_of(opened)
+    scenario.stripe.decline(session)
+    charge = scenario.stripe.pay(session)
+    dispute = scenario.stripe.open_dispute(charge["id"])
+    scenario.stripe.close_dispute(dispute["id"], "lost")
     return opened.id
 
 
-def nobody_came(shop: Shop) -> uuid.UUID:
-    opened = shop.open(Frequency.ONCE)
-    shop.stripe.decline(shop.session_of(opened))
-    shop.stripe.abandon(shop.session_of(opened))
+def nobody_came(scenario: StripeScenario) -> uuid.UUID:
+    opened = scenario.create_checkout(Frequency.ONCE)
+    scenario.stripe.decline(scenario.session_of(opened))
+    scenario.stripe.abandon(scenario.session_of(opened))
     return opened.id
 
 
@@ -69,12 +69,12 @@ STORIES = {
 }
 
 
-def told(shop: Shop) -> list[StripeJson]:
+def told(scenario: StripeScenario) -> list[StripeJson]:
     """Return the events that Stripe was asked to send, and some on the way that it would send as well."""
-    return list(shop.stripe.events)
+    return list(scenario.stripe.events)
 
 
-def apply_all(session: Session, shop: Shop, stream: list[list[News]]) -> None:
+def apply_all(session: Session, scenario: StripeScenario, stream: list[list[PaymentEvent]]) -> None:
     """Apply news event by event; what comes too early is tried again at the end."""
     left = stream
     for _ in range(4):
@@ -83,29 +83,33 @@ def apply_all(session: Session, shop: Shop, stream: list[list[News]]) -> None:
             try:
                 with session.begin_nested():
                     for one in news:
-                        apply_news(session, "stripe", one, now=shop.container.clock())
-            except NotYet:
+                        handle_event(session, "stripe", one, now=scenario.container.clock())
+            except DependencyMissing:
                 waiting.append(news)
         left = waiting
     assert not left
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_books(shop: Shop, story: str) -> None:
+def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_books(
+    scenario: StripeScenario, story: str
+) -> None:
     live, status, payments, kept = STORIES[story]
-    pledge = live(shop)
+    pledge = live(scenario)
     stream = [
-        news for event in told(shop) if (news := shop.container.event_source.read(payload_of(event).decode()))
+        news
+        for event in told(scenario)
+        if (news := scenario.container.event_source.read(payload_of(event).decode()))
     ]
     assert len(stream) > 1
-    database = shop.container.database
+    database = scenario.container.database
 
     def ends_in(order: list[int]) -> dict:
         with database.engine.connect() as connection, connection.begin() as undone:
             with Session(connection, join_transaction_mode="create_savepoint") as session:
-                apply_all(session, shop, [stream[number] for number in order])
+                apply_all(session, scenario, [stream[number] for number in order])
                 session.flush()
-                found = books(session, pledge)
+                found = snapshot(session, pledge)
             undone.rollback()
         return found
 
@@ -126,13 +130,13 @@ def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_book
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(shop: Shop, seed: int) -> None:
-    pledge = a_year(dispute="lost", exhausts_retries=True)(shop)
-    events = told(shop)
-    shop.keep(*events)
-    shop.work_until_nothing_waits()
-    expected = shop.books(pledge)
-    with shop.container.database.transaction() as session:
+def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(scenario: StripeScenario, seed: int) -> None:
+    pledge = a_year(dispute="lost", exhausts_retries=True)(scenario)
+    events = told(scenario)
+    scenario.deliver_webhooks(*events)
+    scenario.run_until_settled()
+    expected = scenario.books(pledge)
+    with scenario.container.database.transaction() as session:
         session.connection().exec_driver_sql("DELETE FROM notices")
         for table in ("disputes", "refunds", "payments", "pledge_moves", "gateway_events"):
             session.connection().exec_driver_sql(f"DELETE FROM {table}")
@@ -144,10 +148,10 @@ def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(shop: Shop, s
     shuffled = chance.sample(events, len(events)) + chance.choices(events, k=30)
     while shuffled:
         some, shuffled = shuffled[:7], shuffled[7:]
-        shop.keep(*some)
-        shop.work()
-    shop.work_until_nothing_waits()
-    assert shop.books(pledge) == expected
-    with shop.container.database.read_only() as session:
+        scenario.deliver_webhooks(*some)
+        scenario.run_event_job()
+    scenario.run_until_settled()
+    assert scenario.books(pledge) == expected
+    with scenario.container.database.read_only() as session:
         standing = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()
         assert set(standing) == {EventStatus.APPLIED, EventStatus.IGNORED}

@@ -13,13 +13,13 @@ from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus, RefundSta
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.events.reconciling import Report, reconcile
-from service.domain.events.working import apply_due_events
+from service.domain.events.reconciling import ReconciliationReport, reconcile
+from service.domain.events.working import process_pending_events
 from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.new_amount import change_amount
 from service.domain.pledges.refunding import refund_payment
-from tests.events.crashes import COMMIT, kill_at
-from tests.events.shop import Shop
+from tests.events.crashes import AFTER_COMMIT, crash_at
+from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe
 
 READER = "ada@news.example"
@@ -30,9 +30,9 @@ def _in_a_hurry() -> None:
     """Let calls take their time: none goes wrong here, and a busy machine is slow."""
 
 
-def mend(shop: Shop) -> Report:
+def mend(scenario: StripeScenario) -> ReconciliationReport:
     """Start anew a while later, with the reconciler."""
-    container = shop.container
+    container = scenario.container
     container.clock.now += datetime.timedelta(minutes=5)
     return reconcile(
         container.database.transaction,
@@ -43,10 +43,10 @@ def mend(shop: Shop) -> Report:
     )
 
 
-def given(shop: Shop, frequency: Frequency) -> uuid.UUID:
-    opened = shop.open(frequency)
-    shop.stripe.pay(shop.session_of(opened), email=READER)
-    mend(shop)
+def given(scenario: StripeScenario, frequency: Frequency) -> uuid.UUID:
+    opened = scenario.create_checkout(frequency)
+    scenario.stripe.pay(scenario.session_of(opened), email=READER)
+    mend(scenario)
     return opened.id
 
 
@@ -62,9 +62,9 @@ class Deed:
     `call` is the one of Stripe that it cannot do without: it must be among the moments of death.
     """
 
-    before: Callable[[Shop], Any]
+    before: Callable[[StripeScenario], Any]
     do: Callable[[Container, Any], Any]
-    after: Callable[[Shop, Any], None]
+    after: Callable[[StripeScenario, Any], None]
     call: str
 
 
@@ -76,44 +76,44 @@ class Elsewhere:
 
 
 def start(container: Container, _: Any) -> None:
-    Shop(container, Elsewhere()).open(Frequency.ONCE)
+    StripeScenario(container, Elsewhere()).create_checkout(Frequency.ONCE)
 
 
-def every_checkout_can_be_paid(shop: Shop, _: Any) -> None:
-    with shop.container.database.read_only() as session:
+def every_checkout_can_be_paid(scenario: StripeScenario, _: Any) -> None:
+    with scenario.container.database.read_only() as session:
         pledges = session.scalars(select(Pledge).where(Pledge.status == PledgeStatus.PENDING)).all()
     for pledge in pledges:
-        assert pledge.checkout_url == shop.stripe.get(pledge.gateway_reference)["url"]
-        shop.stripe.pay(pledge.gateway_reference, email=READER)
-    sessions = shop.stripe.account.all("checkout.session")
+        assert pledge.checkout_url == scenario.stripe.get(pledge.gateway_reference)["url"]
+        scenario.stripe.pay(pledge.gateway_reference, email=READER)
+    sessions = scenario.stripe.account.all("checkout.session")
     assert len({one["client_reference_id"] for one in sessions}) == len(sessions)
-    mend(shop)
-    with shop.container.database.read_only() as session:
+    mend(scenario)
+    with scenario.container.database.read_only() as session:
         statuses = session.scalars(select(Pledge.status)).all()
     assert set(statuses) == {PledgeStatus.COMPLETED}
     assert len(statuses) == len(sessions)
 
 
-def paid_and_partly_sent_back(shop: Shop) -> uuid.UUID:
-    opened = shop.open(Frequency.MONTHLY)
-    told = len(shop.stripe.events)
-    session = shop.session_of(opened)
-    shop.stripe.pay(session, email=READER)
-    shop.stripe.refund(shop.stripe.charge_of(session)["id"], 200)
+def paid_and_partly_sent_back(scenario: StripeScenario) -> uuid.UUID:
+    opened = scenario.create_checkout(Frequency.MONTHLY)
+    told = len(scenario.stripe.events)
+    session = scenario.session_of(opened)
+    scenario.stripe.pay(session, email=READER)
+    scenario.stripe.refund(scenario.stripe.charge_of(session)["id"], 200)
     # Two that say the same, and one that leaves out whose money it is; the reconciler brings the others.
     kinds = ("checkout.session.completed", "invoice.paid", "charge.refunded")
-    shop.keep(*(event for event in shop.stripe.events[told:] if event["type"] in kinds))
+    scenario.deliver_webhooks(*(event for event in scenario.stripe.events[told:] if event["type"] in kinds))
     return opened.id
 
 
 def apply(container: Container, _: uuid.UUID) -> None:
-    apply_due_events(container.database.transaction, container.event_source, clock=container.clock)
+    process_pending_events(container.database.transaction, container.event_source, clock=container.clock)
 
 
-def is_active(shop: Shop, pledge: uuid.UUID) -> None:
-    assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.ACTIVE
-    of = Payment.id == payment_of(shop.container, pledge)
-    with shop.container.database.read_only() as session:
+def is_active(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    assert scenario.books(pledge)["pledge"]["status"] == PledgeStatus.ACTIVE
+    of = Payment.id == payment_of(scenario.container, pledge)
+    with scenario.container.database.read_only() as session:
         assert session.scalars(select(Payment.status).where(of)).one() == PaymentStatus.PARTIALLY_REFUNDED
 
 
@@ -121,21 +121,21 @@ def cancel(container: Container, pledge: uuid.UUID) -> None:
     cancel_pledge(container.database.transaction, container.gateway, pledge, clock=container.clock)
 
 
-def is_over_on_both_sides(shop: Shop, pledge: uuid.UUID) -> None:
-    said = shop.books(pledge)["pledge"]
+def is_over_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    said = scenario.books(pledge)["pledge"]
     assert said["status"] == PledgeStatus.CANCELLED
-    assert shop.stripe.get(said["subscription_reference"])["status"] == "canceled"
+    assert scenario.stripe.get(said["subscription_reference"])["status"] == "canceled"
 
 
 def take_more(container: Container, pledge: uuid.UUID) -> None:
     change_amount(container.database.transaction, container.gateway, pledge, 900, lang="en")
 
 
-def takes_more_on_both_sides(shop: Shop, pledge: uuid.UUID) -> None:
-    said = shop.books(pledge)["pledge"]
-    [item] = shop.stripe.get(said["subscription_reference"])["items"]["data"]
+def takes_more_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    said = scenario.books(pledge)["pledge"]
+    [item] = scenario.stripe.get(said["subscription_reference"])["items"]["data"]
     assert item["price"]["unit_amount"] == said["amount_minor"] == 900
-    with shop.container.database.read_only() as session:
+    with scenario.container.database.read_only() as session:
         assert session.get_one(Pledge, pledge).wanted_minor is None
 
 
@@ -151,29 +151,29 @@ def send_back(container: Container, pledge: uuid.UUID) -> None:
     )
 
 
-def went_back_once(shop: Shop, pledge: uuid.UUID) -> None:
-    of = Refund.payment_id == payment_of(shop.container, pledge)
-    with shop.container.database.read_only() as session:
+def went_back_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    of = Refund.payment_id == payment_of(scenario.container, pledge)
+    with scenario.container.database.read_only() as session:
         refund = session.scalars(select(Refund).where(of)).one()
     assert (refund.status, refund.amount_minor) == (RefundStatus.SUCCEEDED, 200)
 
 
 DEEDS = {
-    "starting a checkout": Deed(lambda shop: None, start, every_checkout_can_be_paid, "start_checkout"),
+    "starting a checkout": Deed(lambda scenario: None, start, every_checkout_can_be_paid, "start_checkout"),
     "applying events": Deed(paid_and_partly_sent_back, apply, is_active, "look_for_invoice_of_intent"),
     "cancelling": Deed(
-        lambda shop: given(shop, Frequency.MONTHLY), cancel, is_over_on_both_sides, "end_recurring"
+        lambda scenario: given(scenario, Frequency.MONTHLY), cancel, is_over_on_both_sides, "end_recurring"
     ),
     "changing the amount": Deed(
-        lambda shop: given(shop, Frequency.MONTHLY), take_more, takes_more_on_both_sides, "change_amount"
+        lambda scenario: given(scenario, Frequency.MONTHLY), take_more, takes_more_on_both_sides, "change_amount"
     ),
-    "refunding": Deed(lambda shop: given(shop, Frequency.ONCE), send_back, went_back_once, "refund"),
+    "refunding": Deed(lambda scenario: given(scenario, Frequency.ONCE), send_back, went_back_once, "refund"),
 }
 
 
-def both_sides_agree(shop: Shop, stripe: FakeStripe) -> None:
+def both_sides_agree(scenario: StripeScenario, stripe: FakeStripe) -> None:
     charges = [one for one in stripe.account.all("charge") if one["status"] == "succeeded"]
-    with shop.container.database.read_only() as session:
+    with scenario.container.database.read_only() as session:
         paid = session.scalars(select(Payment.amount_minor).where(Payment.status != PaymentStatus.FAILED)).all()
         back = session.scalars(select(Refund.amount_minor)).all()
     assert sorted(paid) == sorted(charge["amount"] for charge in charges)
@@ -182,25 +182,27 @@ def both_sides_agree(shop: Shop, stripe: FakeStripe) -> None:
 
 @pytest.mark.parametrize("name", DEEDS)
 def test_wherever_the_process_is_killed_both_sides_agree_after_the_reconciler(
-    shop: Shop, stripe: FakeStripe, name: str
+    scenario: StripeScenario, stripe: FakeStripe, name: str
 ) -> None:
     deed = DEEDS[name]
     killed_after: list[str] = []
     while True:
-        subject = deed.before(shop)
-        moment = kill_at(
-            len(killed_after) + 1, shop.container, lambda container, subject=subject: deed.do(container, subject)
+        subject = deed.before(scenario)
+        moment = crash_at(
+            len(killed_after) + 1,
+            scenario.container,
+            lambda container, subject=subject: deed.do(container, subject),
         )
-        mend(shop)
-        deed.after(shop, subject)
-        both_sides_agree(shop, stripe)
+        mend(scenario)
+        deed.after(scenario, subject)
+        both_sides_agree(scenario, stripe)
         # What was mended is told of by Stripe in its turn; after that there is nothing new.
-        assert not mend(shop).mended
-        assert mend(shop).not_told == 0
-        both_sides_agree(shop, stripe)
+        assert not mend(scenario).completed
+        assert mend(scenario).missed == 0
+        both_sides_agree(scenario, stripe)
         if moment is None:
             break
         killed_after.append(moment)
     # The first is after what was wished for was written down, the last after what came of it was.
-    assert (killed_after[0], killed_after[-1]) == (COMMIT, COMMIT)
+    assert (killed_after[0], killed_after[-1]) == (AFTER_COMMIT, AFTER_COMMIT)
     assert deed.call in killed_after

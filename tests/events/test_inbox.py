@@ -14,14 +14,14 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.errors import IllegalMove
 from service.domain.events.inbox import (
-    PAYLOADS_KEPT_FOR,
-    TAKEN_FOR,
+    PAYLOAD_RETENTION,
+    VISIBILITY_TIMEOUT,
     WEBHOOK,
-    forget_payloads,
-    hold_event,
-    keep_event,
-    reopen_event,
-    take_events,
+    claim_events,
+    lock_event,
+    purge_payloads,
+    reset_event,
+    store_event,
 )
 from service.domain.pledges.making import ABANDONED_AFTER, expire_abandoned_pledges
 from service.domain.ports import RawEvent
@@ -42,7 +42,7 @@ def keep(
             raw = RawEvent(
                 reference=reference, kind="paid", occurred_at=now - before + number * SECOND, payload="{}"
             )
-            assert keep_event(session, gateway, raw, source=WEBHOOK, now=now)
+            assert store_event(session, gateway, raw, source=WEBHOOK, now=now)
 
 
 def ids(container: Container) -> dict[str, uuid.UUID]:
@@ -55,25 +55,25 @@ def take(container: Container, limit: int = 10) -> list[str]:
     names = {event_id: reference for reference, event_id in ids(container).items()}
     with container.database.transaction() as session:
         session.execute(text("SET LOCAL lock_timeout = '2s'"))
-        return [names[taken] for taken in take_events(session, "stripe", now=container.clock(), limit=limit)]
+        return [names[taken] for taken in claim_events(session, "stripe", now=container.clock(), limit=limit)]
 
 
 def test_an_event_that_another_worker_holds_is_skipped_and_not_waited_for(container: Container) -> None:
     keep(container, "evt_held", "evt_free")
     with container.database.transaction() as session:
-        assert hold_event(session, ids(container)["evt_held"]) is not None
+        assert lock_event(session, ids(container)["evt_held"]) is not None
         assert take(container) == ["evt_free"]
     assert take(container) == ["evt_held"]
 
 
 def test_old_payloads_that_another_worker_holds_are_skipped_and_not_waited_for(container: Container) -> None:
     keep(container, "evt_held", "evt_free")
-    container.clock.now += PAYLOADS_KEPT_FOR
+    container.clock.now += PAYLOAD_RETENTION
     with container.database.transaction() as session:
-        hold_event(session, ids(container)["evt_held"])
+        lock_event(session, ids(container)["evt_held"])
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            assert forget_payloads(other, now=container.clock()) == 1
+            assert purge_payloads(other, now=container.clock()) == 1
     with container.database.read_only() as session:
         left = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None))
         assert session.scalars(left).all() == ["evt_held"]
@@ -83,13 +83,13 @@ def test_payloads_are_forgotten_oldest_first_in_batches(container: Container) ->
     for reference in ("evt_1", "evt_2", "evt_3"):
         keep(container, reference)
         container.clock.now += SECOND
-    container.clock.now += PAYLOADS_KEPT_FOR - 2 * SECOND
+    container.clock.now += PAYLOAD_RETENTION - 2 * SECOND
     with container.database.transaction() as session:
-        assert forget_payloads(session, now=container.clock(), limit=1) == 1
+        assert purge_payloads(session, now=container.clock(), limit=1) == 1
         left = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None)).order_by("reference")
         assert session.scalars(left).all() == ["evt_2", "evt_3"]
         # The last one is a second too young.
-        assert forget_payloads(session, now=container.clock()) == 1
+        assert purge_payloads(session, now=container.clock()) == 1
         assert session.scalars(left).all() == ["evt_3"]
 
 
@@ -139,7 +139,7 @@ def test_the_longest_due_are_taken_first_and_only_what_is_due(container: Contain
         # No index may bring them in order by chance.
         session.execute(text("SET LOCAL enable_indexscan = off"))
         session.execute(text("SET LOCAL enable_bitmapscan = off"))
-        [taken] = take_events(session, "stripe", now=container.clock(), limit=1)
+        [taken] = claim_events(session, "stripe", now=container.clock(), limit=1)
     assert taken == ids(container)["evt_early"]
     assert take(container) == ["evt_late"]
     assert take(container) == []
@@ -150,7 +150,7 @@ def test_the_longest_due_are_taken_first_and_only_what_is_due(container: Contain
 def test_a_taken_event_is_left_to_its_worker_for_a_minute(container: Container) -> None:
     keep(container, "evt_1")
     assert take(container) == ["evt_1"]
-    container.clock.now += TAKEN_FOR - SECOND
+    container.clock.now += VISIBILITY_TIMEOUT - SECOND
     assert take(container) == []
     container.clock.now += SECOND
     assert take(container) == ["evt_1"]
@@ -158,7 +158,7 @@ def test_a_taken_event_is_left_to_its_worker_for_a_minute(container: Container) 
 
 def test_a_worker_has_an_event_for_longer_than_the_calls_that_it_may_need() -> None:
     # A charge may lead to its intent, that to its bill, and that to its subscription.
-    assert TAKEN_FOR > 4 * WITHIN
+    assert VISIBILITY_TIMEOUT > 4 * WITHIN
 
 
 @pytest.mark.parametrize(
@@ -179,18 +179,18 @@ def test_only_an_open_event_of_the_gateway_is_taken_and_held(
     with container.database.transaction() as session:
         session.execute(update(GatewayEvent).values(status=status))
         ours = session.scalars(select(GatewayEvent.id).where(GatewayEvent.gateway == "stripe")).one()
-        assert (hold_event(session, ours) is not None) == is_open
-        assert take_events(session, "stripe", now=container.clock(), limit=10) == ([ours] if is_open else [])
+        assert (lock_event(session, ours) is not None) == is_open
+        assert claim_events(session, "stripe", now=container.clock(), limit=10) == ([ours] if is_open else [])
 
 
 def test_an_event_is_held_until_the_transaction_ends(container: Container) -> None:
     keep(container, "evt_1")
     event_id = ids(container)["evt_1"]
     with container.database.transaction() as session:
-        hold_event(session, event_id)
-        assert must_wait(container, lambda other: hold_event(other, event_id))
-        assert must_wait(container, lambda other: reopen_event(other, event_id, now=container.clock()))
-    assert not must_wait(container, lambda other: hold_event(other, event_id))
+        lock_event(session, event_id)
+        assert must_wait(container, lambda other: lock_event(other, event_id))
+        assert must_wait(container, lambda other: reset_event(other, event_id, now=container.clock()))
+    assert not must_wait(container, lambda other: lock_event(other, event_id))
 
 
 def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(container: Container) -> None:
@@ -203,15 +203,15 @@ def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(container: C
     with interleaving(container.database.engine) as between:
         between.before_lock("gateway_events", apply)
         with container.database.transaction() as session, pytest.raises(IllegalMove, match="applied already"):
-            reopen_event(session, ids(container)["evt_1"], now=container.clock())
+            reset_event(session, ids(container)["evt_1"], now=container.clock())
 
 
 def test_an_event_is_kept_once_for_each_gateway(container: Container) -> None:
     keep(container, "evt_1")
     raw = RawEvent(reference="evt_1", kind="paid", occurred_at=container.clock(), payload="{}")
     with container.database.transaction() as session:
-        assert not keep_event(session, "stripe", raw, source=WEBHOOK, now=container.clock())
-        assert keep_event(session, "another", raw, source=WEBHOOK, now=container.clock())
+        assert not store_event(session, "stripe", raw, source=WEBHOOK, now=container.clock())
+        assert store_event(session, "another", raw, source=WEBHOOK, now=container.clock())
 
 
 def test_reopening_gives_all_attempts_again_but_only_while_something_is_left_to_apply(
@@ -223,7 +223,7 @@ def test_reopening_gives_all_attempts_again_but_only_while_something_is_left_to_
         spent = {"status": EventStatus.PARKED, "attempts": 12, "reason": "It was parked."}
         session.execute(update(GatewayEvent).values(**spent))
     with container.database.transaction() as session:
-        event = reopen_event(session, event_id, now=container.clock())
+        event = reset_event(session, event_id, now=container.clock())
         assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)
     # Whoever reopened it has it to begin with.
     assert take(container) == []
@@ -231,4 +231,4 @@ def test_reopening_gives_all_attempts_again_but_only_while_something_is_left_to_
         with container.database.transaction() as session:
             session.execute(update(GatewayEvent).values(**lost))
             with pytest.raises(IllegalMove):
-                reopen_event(session, event_id, now=container.clock())
+                reset_event(session, event_id, now=container.clock())

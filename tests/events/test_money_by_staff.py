@@ -14,7 +14,7 @@ from service.db.payment import Payment, Refund
 from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import a_key, assert_problem, bearer, count, listed
-from tests.events.shop import Shop
+from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe
 
 READER = "ada@news.example"
@@ -25,12 +25,12 @@ def staff(container: Container) -> dict[str, str]:
     return bearer(container, "read", "manage")
 
 
-def given(shop: Shop, frequency: Frequency = Frequency.ONCE) -> uuid.UUID:
+def given(scenario: StripeScenario, frequency: Frequency = Frequency.ONCE) -> uuid.UUID:
     """Let a reader give, and Stripe tell of it; return the pledge."""
-    opened = shop.open(frequency, amount=500)
-    shop.stripe.pay(shop.session_of(opened), email=READER)
-    shop.keep(*shop.stripe.events)
-    shop.work()
+    opened = scenario.create_checkout(frequency, amount=500)
+    scenario.stripe.pay(scenario.session_of(opened), email=READER)
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_event_job()
     return opened.id
 
 
@@ -47,25 +47,25 @@ def send_back(
 
 
 def test_a_refund_goes_back_once_however_often_it_is_asked_for(
-    client: FlaskClient, container: Container, shop: Shop, staff: dict[str, str]
+    client: FlaskClient, container: Container, scenario: StripeScenario, staff: dict[str, str]
 ) -> None:
-    pledge = given(shop)
+    pledge = given(scenario)
     key = a_key()
     first, again = (send_back(client, container, staff, key=key) for _ in range(2))
     assert first.status_code == again.status_code == 200
     assert first.json == again.json
     assert (first.json["status"], first.json["amount"]) == (RefundStatus.SUCCEEDED, 500)
-    assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
-    shop.keep(*shop.stripe.events)
-    assert "parked" not in shop.work()
-    assert count(container, Refund) == len(shop.stripe.account.all("refund")) == 1
+    assert scenario.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    assert "parked" not in scenario.run_event_job()
+    assert count(container, Refund) == len(scenario.stripe.account.all("refund")) == 1
     assert the_payment(container).status == PaymentStatus.REFUNDED
 
 
 def test_a_part_goes_back_and_then_no_more_than_is_left(
-    client: FlaskClient, container: Container, shop: Shop, staff: dict[str, str]
+    client: FlaskClient, container: Container, scenario: StripeScenario, staff: dict[str, str]
 ) -> None:
-    pledge = given(shop)
+    pledge = given(scenario)
     assert send_back(client, container, staff, amount=200).status_code == 200
     assert the_payment(container).status == PaymentStatus.PARTIALLY_REFUNDED
     problem = send_back(client, container, staff, amount=301)
@@ -83,9 +83,9 @@ def test_a_part_goes_back_and_then_no_more_than_is_left(
 
 
 def test_a_key_is_for_one_refund(
-    client: FlaskClient, container: Container, shop: Shop, staff: dict[str, str]
+    client: FlaskClient, container: Container, scenario: StripeScenario, staff: dict[str, str]
 ) -> None:
-    given(shop)
+    given(scenario)
     key = a_key()
     send_back(client, container, staff, key=key, amount=100)
     assert_problem(send_back(client, container, staff, key=key, amount=101), 422, "idempotency_key_reused")
@@ -98,9 +98,9 @@ def test_a_key_is_for_one_refund(
 
 
 def test_a_refund_that_stripe_was_too_busy_for_is_finished_by_the_same_request(
-    client: FlaskClient, container: Container, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
-    given(shop)
+    given(scenario)
     key = a_key()
     stripe.faults.reset("POST /v1/refunds", after_effect=True, times=5)
     assert_problem(send_back(client, container, staff, key=key), 503, "payments_unavailable")
@@ -111,36 +111,36 @@ def test_a_refund_that_stripe_was_too_busy_for_is_finished_by_the_same_request(
 
 
 def test_staff_end_a_pledge_once_and_its_reader_is_told(
-    client: FlaskClient, container: Container, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
-    pledge = given(shop, Frequency.MONTHLY)
+    pledge = given(scenario, Frequency.MONTHLY)
     for _ in range(2):
         ended = client.post(f"/v1/admin/pledges/{pledge}/cancel", headers=staff)
         assert (ended.status_code, ended.json["status"]) == (200, "cancelled")
-    shop.keep(*stripe.events)
-    assert "parked" not in shop.work()
-    assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.CANCELLED
+    scenario.deliver_webhooks(*stripe.events)
+    assert "parked" not in scenario.run_event_job()
+    assert scenario.books(pledge)["pledge"]["status"] == PledgeStatus.CANCELLED
     with container.database.read_only() as session:
         said = session.scalars(select(AuditEntry.action).where(AuditEntry.action == "cancel_pledge")).all()
     assert len(said) == 2
 
 
 def test_a_gift_that_does_not_recur_cannot_be_ended(
-    client: FlaskClient, shop: Shop, staff: dict[str, str]
+    client: FlaskClient, scenario: StripeScenario, staff: dict[str, str]
 ) -> None:
-    pledge = given(shop)
+    pledge = given(scenario)
     assert_problem(client.post(f"/v1/admin/pledges/{pledge}/cancel", headers=staff), 409, "illegal_move")
 
 
 def test_an_event_that_contradicts_the_books_is_parked_with_its_reason_and_applied_again(
-    client: FlaskClient, container: Container, shop: Shop, stripe: FakeStripe, staff: dict[str, str]
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
-    opened = shop.open(Frequency.ONCE, amount=500)
+    opened = scenario.create_checkout(Frequency.ONCE, amount=500)
     with container.database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE pledges SET currency = 'EUR'")
-    stripe.pay(shop.session_of(opened), email=READER)
-    shop.keep(*stripe.events)
-    assert shop.work()["parked"] == 1
+    stripe.pay(scenario.session_of(opened), email=READER)
+    scenario.deliver_webhooks(*stripe.events)
+    assert scenario.run_event_job()["parked"] == 1
     [event] = listed(client, staff, "/v1/admin/events", status="parked")["items"]
     assert event["reason"] == "The pledge is in EUR, the payment in USD."
     assert event["pledge"] == str(opened.id)
@@ -151,11 +151,11 @@ def test_an_event_that_contradicts_the_books_is_parked_with_its_reason_and_appli
     assert client.post(apply, headers=staff).json["status"] == EventStatus.APPLIED
     assert_problem(client.post(apply, headers=staff), 409, "illegal_move")
     assert_problem(client.post(f"/v1/admin/events/{uuid.uuid4()}/apply", headers=staff), 404, "event_not_found")
-    assert shop.books(opened.id)["pledge"]["status"] == PledgeStatus.COMPLETED
+    assert scenario.books(opened.id)["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
-def test_an_erased_reader_is_in_no_event_any_more(container: Container, shop: Shop) -> None:
-    given(shop)
+def test_an_erased_reader_is_in_no_event_any_more(container: Container, scenario: StripeScenario) -> None:
+    given(scenario)
     with container.database.transaction() as session:
         assert session.scalars(select(GatewayEvent.payload).where(GatewayEvent.pledge_id.is_not(None))).all()
         erase_supporter(session, READER, now=container.clock())

@@ -16,7 +16,7 @@ from service.domain.keeping.key_rotation import rotate_keys
 from service.domain.ports import GatewayUnavailable
 from service.wiring import build_container
 from tests.conftest import settings_for
-from tests.events.shop import SECRET, Shop
+from tests.events.shop import SECRET, StripeScenario
 from tests.jobs.posts import told_to_stop
 from tests.stripe_double import KEY, FakeStripe
 
@@ -46,10 +46,10 @@ def sources(container: Container) -> dict[str, str]:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.source)).all())
 
 
-def give(shop: Shop, key: str) -> dict[str, Any]:
+def give(scenario: StripeScenario, key: str) -> dict[str, Any]:
     """Let a reader give once; return the event of it."""
-    shop.stripe.pay(shop.session_of(shop.open(Frequency.ONCE, key=key)))
-    return [event for event in shop.stripe.events if event["type"] == "checkout.session.completed"][-1]
+    scenario.stripe.pay(scenario.session_of(scenario.create_checkout(Frequency.ONCE, key=key)))
+    return [event for event in scenario.stripe.events if event["type"] == "checkout.session.completed"][-1]
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,15 @@ def test_one_comparison_is_due_each_night_at_three_utc(
         assert is_due(session, "another", now=now)
 
 
-def test_what_no_webhook_told_is_found_once_a_night_and_reported(shop: Shop, container: Container) -> None:
-    told, untold = give(shop, "told"), give(shop, "untold")
-    shop.keep(told)
-    shop.work()
+def test_what_no_webhook_told_is_found_once_a_night_and_reported(
+    scenario: StripeScenario, container: Container
+) -> None:
+    told, untold = give(scenario, "told"), give(scenario, "untold")
+    scenario.deliver_webhooks(told)
+    scenario.run_event_job()
     assert reconcile(container, GO_ON) == {"seen": 2, "not_told": 1, "applied": 1}
     assert sources(container) == {told["id"]: "webhook", untold["id"]: "reconciler"}
-    assert [total.received for total in shop.books(_pledge_of(container, untold))["totals"]] == [1000]
+    assert [total.received for total in scenario.books(_pledge_of(container, untold))["totals"]] == [1000]
     assert cursor(container) == container.clock()
     # Until the next night the job only looks for what was begun and not done.
     container.clock.now = at(24, "02:59:00")
@@ -91,13 +93,13 @@ def test_what_no_webhook_told_is_found_once_a_night_and_reported(shop: Shop, con
 
 
 def test_the_next_comparison_begins_a_day_before_where_the_last_one_was(
-    shop: Shop, container: Container, stripe: FakeStripe
+    scenario: StripeScenario, container: Container, stripe: FakeStripe
 ) -> None:
     clock = container.clock
     clock.now = at(22, "03:59:00")
-    too_old = give(shop, "too old")
+    too_old = give(scenario, "too old")
     clock.now = at(22, "04:00:00")
-    just_in = give(shop, "just in")
+    just_in = give(scenario, "just in")
     clock.now = at(24, "03:00:00")
     compared(container, at(23, "04:00:00"))
     assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
@@ -105,53 +107,59 @@ def test_the_next_comparison_begins_a_day_before_where_the_last_one_was(
     assert too_old["id"] in [event["id"] for event in stripe.events]
 
 
-def test_the_first_comparison_looks_as_far_back_as_stripe_remembers(shop: Shop, container: Container) -> None:
-    event = give(shop, "long ago")
+def test_the_first_comparison_looks_as_far_back_as_stripe_remembers(
+    scenario: StripeScenario, container: Container
+) -> None:
+    event = give(scenario, "long ago")
     container.clock.advance(days=29)
     assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
-    assert shop.books(_pledge_of(container, event))["pledge"]["status"] == PledgeStatus.COMPLETED
+    assert scenario.books(_pledge_of(container, event))["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
 def test_while_stripe_is_away_the_next_comparison_begins_where_this_one_did(
-    shop: Shop, container: Container
+    scenario: StripeScenario, container: Container
 ) -> None:
-    give(shop, "given")
+    give(scenario, "given")
     compared(container, at(22, "09:00:00"))
-    shop.stripe.faults.respond(503, times=2)
+    scenario.stripe.faults.respond(503, times=2)
     with pytest.raises(GatewayUnavailable):
         reconcile(container, GO_ON)
     assert cursor(container) == at(22, "09:00:00")
     assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
 
 
-def test_a_comparison_that_was_stopped_is_made_again(shop: Shop, container: Container) -> None:
-    give(shop, "given")
+def test_a_comparison_that_was_stopped_is_made_again(scenario: StripeScenario, container: Container) -> None:
+    give(scenario, "given")
     assert reconcile(container, told_to_stop()) == {"seen": 1, "not_told": 1}
     assert cursor(container) is None
     assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 0, "applied": 1}
 
 
 def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(
-    shop: Shop, container: Container, migrated_database: str
+    scenario: StripeScenario, container: Container, migrated_database: str
 ) -> None:
-    def with_keys(*keys: str) -> Shop:
-        stripe = {"STRIPE_SECRET_KEY": KEY, "STRIPE_WEBHOOK_SECRET": SECRET, "STRIPE_API_BASE": shop.stripe.url}
+    def with_keys(*keys: str) -> StripeScenario:
+        stripe = {
+            "STRIPE_SECRET_KEY": KEY,
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "STRIPE_API_BASE": scenario.stripe.url,
+        }
         settings = settings_for(migrated_database, SECRET_KEYS=",".join(keys), GATEWAY="stripe", **stripe)
-        return Shop(build_container(settings, clock=container.clock), shop.stripe)
+        return StripeScenario(build_container(settings, clock=container.clock), scenario.stripe)
 
     before, between, after = with_keys(OLD), with_keys(NEW, OLD), with_keys(NEW)
     try:
         event = give(before, "given")
-        before.keep(event)
+        before.deliver_webhooks(event)
         done = rotate_keys(between.container.database.transaction, clock=container.clock)
         assert (done.rotated, done.unreadable) == (1, ())
         with after.container.database.read_only() as session:
             assert event["id"] in session.scalars(select(GatewayEvent.payload)).one()
-        assert after.work() == {"applied": 1}
+        assert after.run_event_job() == {"applied": 1}
         assert rotate_keys(between.container.database.transaction, clock=container.clock).rotated == 0
     finally:
-        for shop_with_keys in (before, between, after):
-            shop_with_keys.container.database.engine.dispose()
+        for scenario_with_keys in (before, between, after):
+            scenario_with_keys.container.database.engine.dispose()
 
 
 def _pledge_of(container: Container, event: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
 from service.desk import Container
 from tests.conftest import PUBLIC_URL
-from tests.events.shop import Shop
+from tests.events.shop import StripeScenario
 from tests.jobs.notices import run as send
 from tests.stripe_double.account import StripeJson
 
@@ -40,13 +40,13 @@ def mails(container: Container) -> list[str]:
     return [f"{mail['Subject']}\n{mail.get_body(('plain',)).get_content()}" for mail in parsed]
 
 
-def begin(shop: Shop, frequency: Frequency = Frequency.MONTHLY) -> str:
+def begin(scenario: StripeScenario, frequency: Frequency = Frequency.MONTHLY) -> str:
     """Let a reader begin to give, with the webhook connected; return what Stripe calls the subscription."""
-    opened = shop.open(frequency)
-    shop.stripe.deliver = shop.keep
-    shop.stripe.pay(shop.session_of(opened), email=READER)
-    shop.work_until_nothing_waits()
-    return shop.books(opened.id)["pledge"]["subscription_reference"]
+    opened = scenario.create_checkout(frequency)
+    scenario.stripe.deliver = scenario.deliver_webhooks
+    scenario.stripe.pay(scenario.session_of(opened), email=READER)
+    scenario.run_until_settled()
+    return scenario.books(opened.id)["pledge"]["subscription_reference"]
 
 
 def of_kind(events: list[StripeJson], kind: str) -> StripeJson:
@@ -55,29 +55,29 @@ def of_kind(events: list[StripeJson], kind: str) -> StripeJson:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(("checkout.session.completed", "invoice.paid"))))
 def test_a_payment_has_one_receipt_whether_its_reader_is_known_before_or_after_it(
-    shop: Shop, container: Container, order: tuple[str, str]
+    scenario: StripeScenario, container: Container, order: tuple[str, str]
 ) -> None:
-    opened = shop.open()
-    shop.stripe.pay(shop.session_of(opened), email=READER)
+    opened = scenario.create_checkout()
+    scenario.stripe.pay(scenario.session_of(opened), email=READER)
     for kind in order:
-        shop.keep(of_kind(shop.stripe.events, kind))
-        shop.work()
+        scenario.deliver_webhooks(of_kind(scenario.stripe.events, kind))
+        scenario.run_event_job()
     [receipt] = notices(container, NotificationKind.RECEIPT)
     with container.database.read_only() as session:
         assert receipt.payment_id == session.scalars(select(Payment.id)).one()
-    shop.keep(*shop.stripe.events)
-    shop.work_until_nothing_waits()
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_settled()
     assert len(notices(container, NotificationKind.RECEIPT)) == 1
 
 
 def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(
-    shop: Shop, container: Container
+    scenario: StripeScenario, container: Container
 ) -> None:
-    subscription = begin(shop)
-    shop.stripe.fail_renewal(subscription)
-    shop.stripe.retry_successfully(subscription)
-    shop.stripe.renew(subscription)
-    shop.work_until_nothing_waits()
+    subscription = begin(scenario)
+    scenario.stripe.fail_renewal(subscription)
+    scenario.stripe.retry_successfully(subscription)
+    scenario.stripe.renew(subscription)
+    scenario.run_until_settled()
     with container.database.read_only() as session:
         rows = session.execute(select(Payment.id, Payment.status)).all()
     assert sorted(status.value for _, status in rows) == ["failed", "succeeded", "succeeded", "succeeded"]
@@ -87,33 +87,35 @@ def test_every_payment_that_came_has_a_receipt_and_a_try_that_failed_has_none(
     assert {receipt.payment_id for receipt in receipts} == came
 
 
-def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(shop: Shop, container: Container) -> None:
-    subscription = begin(shop)
-    shop.stripe.fail_renewal(subscription)
-    shop.work()
+def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(
+    scenario: StripeScenario, container: Container
+) -> None:
+    subscription = begin(scenario)
+    scenario.stripe.fail_renewal(subscription)
+    scenario.run_event_job()
     told = [len(notices(container, NotificationKind.PAYMENT_FAILED))]
     for _ in range(3):
-        shop.stripe.fail_retry(subscription)
-        shop.work()
+        scenario.stripe.fail_retry(subscription)
+        scenario.run_event_job()
         told.append(len(notices(container, NotificationKind.PAYMENT_FAILED)))
     assert told == [1, 2, 3, 3]
     assert all(notice.falls_on is not None for notice in notices(container, NotificationKind.PAYMENT_FAILED))
     assert notices(container, NotificationKind.CANCELLED) == []
-    shop.stripe.exhaust_retries(subscription)
-    shop.work_until_nothing_waits()
-    shop.stripe.resend(*shop.stripe.events)
-    shop.work_until_nothing_waits()
+    scenario.stripe.exhaust_retries(subscription)
+    scenario.run_until_settled()
+    scenario.stripe.resend(*scenario.stripe.events)
+    scenario.run_until_settled()
     assert len(notices(container, NotificationKind.PAYMENT_FAILED)) == 3
     assert len(notices(container, NotificationKind.CANCELLED)) == 1
 
 
-def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, container: Container) -> None:
-    subscription = begin(shop)
+def test_the_next_bill_that_is_not_paid_is_told_of_anew(scenario: StripeScenario, container: Container) -> None:
+    subscription = begin(scenario)
     for _ in range(2):
-        shop.stripe.fail_renewal(subscription)
-        shop.work()
-        shop.stripe.retry_successfully(subscription)
-        shop.work()
+        scenario.stripe.fail_renewal(subscription)
+        scenario.run_event_job()
+        scenario.stripe.retry_successfully(subscription)
+        scenario.run_event_job()
     first, second = notices(container, NotificationKind.PAYMENT_FAILED)
     assert first.about.endswith("#1")
     assert second.about.endswith("#1")
@@ -124,25 +126,25 @@ def test_the_next_bill_that_is_not_paid_is_told_of_anew(shop: Shop, container: C
     ("frequency", "told"), [(Frequency.ANNUAL, 1), (Frequency.MONTHLY, 0)], ids=["annual", "monthly"]
 )
 def test_a_renewal_is_told_of_ahead_for_a_year_and_not_for_a_month(
-    shop: Shop, container: Container, frequency: Frequency, told: int
+    scenario: StripeScenario, container: Container, frequency: Frequency, told: int
 ) -> None:
-    subscription = begin(shop, frequency)
-    shop.stripe.emit_upcoming(subscription)
-    shop.stripe.emit_upcoming(subscription)
-    shop.work_until_nothing_waits()
-    assert of_kind(shop.stripe.events, "invoice.upcoming")
+    subscription = begin(scenario, frequency)
+    scenario.stripe.emit_upcoming(subscription)
+    scenario.stripe.emit_upcoming(subscription)
+    scenario.run_until_settled()
+    assert of_kind(scenario.stripe.events, "invoice.upcoming")
     assert [notice.falls_on.isoformat() for notice in notices(container, NotificationKind.RENEWAL)] == [
         "2027-11-23"
     ] * told
 
 
 def test_a_renewal_that_failed_ends_in_a_mail_that_leads_to_the_pledge_s_own_page(
-    shop: Shop, container: Container, client: FlaskClient
+    scenario: StripeScenario, container: Container, client: FlaskClient
 ) -> None:
-    subscription = begin(shop)
+    subscription = begin(scenario)
     send(container)
     [receipt] = mails(container)
-    shop.stripe.fail_renewal(subscription)
+    scenario.stripe.fail_renewal(subscription)
     assert notices(container, NotificationKind.PAYMENT_FAILED) == []
     assert apply_gateway_events(container, GO_ON)["applied"] > 0
     send(container)
@@ -156,14 +158,14 @@ def test_a_renewal_that_failed_ends_in_a_mail_that_leads_to_the_pledge_s_own_pag
     assert READER not in page.text
 
 
-def test_a_payment_that_came_meanwhile_is_not_asked_for(shop: Shop, container: Container) -> None:
-    subscription = begin(shop)
-    shop.stripe.fail_renewal(subscription)
-    shop.work()
+def test_a_payment_that_came_meanwhile_is_not_asked_for(scenario: StripeScenario, container: Container) -> None:
+    subscription = begin(scenario)
+    scenario.stripe.fail_renewal(subscription)
+    scenario.run_event_job()
     [missed] = notices(container, NotificationKind.PAYMENT_FAILED)
     assert missed.status == "scheduled"
-    shop.stripe.retry_successfully(subscription)
-    shop.work()
+    scenario.stripe.retry_successfully(subscription)
+    scenario.run_event_job()
     send(container)
     [missed] = notices(container, NotificationKind.PAYMENT_FAILED)
     assert (missed.status, missed.reason) == ("skipped", "not_past_due")

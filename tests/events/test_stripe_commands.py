@@ -15,7 +15,7 @@ from service.desk import Container, utc_now
 from tests.api.wire import count
 from tests.clock import Clock
 from tests.command_line import assert_refused, mainstay
-from tests.events.shop import SECRET, Shop
+from tests.events.shop import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
 from tests.stripe_double.account import StripeJson
 
@@ -46,9 +46,9 @@ def run(container: Container, stripe: FakeStripe) -> Run:
 
 
 @pytest.fixture
-def told(shop: Shop, stripe: FakeStripe) -> list[StripeJson]:
+def told(scenario: StripeScenario, stripe: FakeStripe) -> list[StripeJson]:
     """Return what Stripe tells of a gift that came and went back."""
-    charge = stripe.pay(shop.session_of(shop.open(Frequency.ONCE)), email="ada@news.example")
+    charge = stripe.pay(scenario.session_of(scenario.create_checkout(Frequency.ONCE)), email="ada@news.example")
     stripe.refund(charge["id"])
     kinds = ("checkout.session.completed", "charge.refunded")
     return [event for event in stripe.events if event["type"] in kinds]
@@ -71,12 +71,12 @@ def audited(container: Container) -> list[str]:
 
 
 def test_events_are_listed_the_latest_first_and_name_nobody(
-    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
     paid, refunded = told
-    shop.keep(paid)
-    shop.work()
-    shop.keep(refunded)
+    scenario.deliver_webhooks(paid)
+    scenario.run_event_job()
+    scenario.deliver_webhooks(refunded)
     park(container, refunded)
     result = run("events")
     assert result.exit_code == 0
@@ -89,9 +89,9 @@ def test_events_are_listed_the_latest_first_and_name_nobody(
 
 
 def test_only_those_that_are_asked_for_are_listed(
-    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
-    shop.keep(*told)
+    scenario.deliver_webhooks(*told)
     park(container, told[1])
     (line,) = run("events", "--status", "parked").stdout.splitlines()
     assert told[1]["id"] in line
@@ -100,11 +100,11 @@ def test_only_those_that_are_asked_for_are_listed(
 
 
 def test_a_parked_event_is_applied_by_its_id(
-    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
-    shop.keep(told[0])
+    scenario.deliver_webhooks(told[0])
     park(container, told[0])
-    assert shop.work() == {}
+    assert scenario.run_event_job() == {}
     result = run("apply", str(id_of(container, told[0])))
     assert (result.exit_code, result.stdout) == (0, f"{told[0]['id']} is applied.\n")
     assert count(container, Payment) == 1
@@ -112,17 +112,17 @@ def test_a_parked_event_is_applied_by_its_id(
 
 
 def test_what_still_cannot_be_applied_says_why(
-    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
-    shop.keep(told[1])
+    scenario.deliver_webhooks(told[1])
     assert_refused(run("apply", str(id_of(container, told[1]))), "It is waiting: Its payment is not in the books.")
 
 
 def test_what_was_applied_or_is_not_there_is_refused(
-    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
-    shop.keep(told[0])
-    shop.work()
+    scenario.deliver_webhooks(told[0])
+    scenario.run_event_job()
     assert_refused(run("apply", str(id_of(container, told[0]))), "applied already")
     assert_refused(run("apply", str(uuid.uuid4())), "There is no event with this id.")
     assert_refused(run("apply", told[0]["id"]), "is not a valid UUID")
@@ -130,9 +130,9 @@ def test_what_was_applied_or_is_not_there_is_refused(
 
 
 def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
-    shop: Shop, container: Container, run: Run, told: list[StripeJson]
+    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
-    shop.keep(told[0])
+    scenario.deliver_webhooks(told[0])
     result = run("reconcile")
     assert result.exit_code == 0
     first, *rest = result.stdout.splitlines()
@@ -140,7 +140,7 @@ def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
     assert rest == ["       2  applied"]
     with container.database.read_only() as session:
         pledge = session.scalars(select(GatewayEvent.pledge_id)).first()
-    assert shop.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
+    assert scenario.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
     assert run("reconcile").stdout == "Stripe tells of 2 events, of which no webhook told us 0.\n"
     assert audited(container) == ["reconcile"] * 2
 

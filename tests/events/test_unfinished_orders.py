@@ -14,10 +14,10 @@ from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.events.finishing import LEFT_ALONE_FOR, finish_orders
+from service.domain.events.finishing import MIN_AGE, complete_pending_operations
 from service.domain.pledges.making import CreatePledge, make_pledge
 from service.gateways.stripe.client import WITHIN
-from tests.events.shop import Shop
+from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe
 
 MINUTE, SECOND = datetime.timedelta(minutes=1), datetime.timedelta(seconds=1)
@@ -25,7 +25,7 @@ DAY = datetime.timedelta(days=1)
 
 
 def finish(container: Container) -> Counter[str]:
-    return finish_orders(
+    return complete_pending_operations(
         container.database.transaction, container.gateway, links=container.urls, clock=container.clock
     )
 
@@ -70,7 +70,7 @@ def test_running_request_is_left_alone_and_crashed_one_is_finished_for_a_day(
 
 
 def test_request_is_left_alone_for_longer_than_the_longest_gateway_call() -> None:
-    assert LEFT_ALONE_FOR > WITHIN
+    assert MIN_AGE > WITHIN
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,12 @@ def test_checkout_that_is_not_unfinished_is_not_opened(
 
 
 @pytest.fixture
-def running(shop: Shop) -> uuid.UUID:
+def running(scenario: StripeScenario) -> uuid.UUID:
     """Return a monthly pledge that was paid."""
-    opened = shop.open(Frequency.MONTHLY)
-    shop.stripe.pay(shop.session_of(opened))
-    shop.keep(*shop.stripe.events)
-    shop.work_until_nothing_waits()
+    opened = scenario.create_checkout(Frequency.MONTHLY)
+    scenario.stripe.pay(scenario.session_of(opened))
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_settled()
     return opened.id
 
 

@@ -14,12 +14,12 @@ from service.db.payment import Payment
 from service.desk import Container
 from service.domain.errors import IllegalMove
 from service.domain.events import working
-from service.domain.events.working import apply_again
+from service.domain.events.working import retry_event
 from service.wiring import build_container
 from tests.api.wire import count
 from tests.command_line import mainstay
 from tests.conftest import settings_for
-from tests.events.shop import SECRET, Shop
+from tests.events.shop import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
 from tests.stripe_double.account import StripeJson
 
@@ -32,27 +32,27 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         raise ZeroDivisionError("ada@news.example")
 
     with monkeypatch.context() as fault:
-        fault.setattr(working, "apply_news", fail)
+        fault.setattr(working, "handle_event", fail)
         yield fault
 
 
 @pytest.fixture
-def refunded_too_early(shop: Shop, stripe: FakeStripe) -> StripeJson:
+def refunded_too_early(scenario: StripeScenario, stripe: FakeStripe) -> StripeJson:
     """Return the event of a refund that is kept, while the payment is not."""
-    opened = shop.open(key="given")
-    charge = stripe.pay(shop.session_of(opened))
+    opened = scenario.create_checkout(key="given")
+    charge = stripe.pay(scenario.session_of(opened))
     stripe.refund(charge["id"])
     told = next(event for event in stripe.events if event["type"] == "charge.refunded")
-    shop.keep(told)
+    scenario.deliver_webhooks(told)
     return told
 
 
 @pytest.fixture
-def paid(shop: Shop, stripe: FakeStripe) -> StripeJson:
+def paid(scenario: StripeScenario, stripe: FakeStripe) -> StripeJson:
     """Return the event of a payment that is kept."""
-    stripe.pay(shop.session_of(shop.open()))
+    stripe.pay(scenario.session_of(scenario.create_checkout()))
     told = next(event for event in stripe.events if event["type"] == "invoice.paid")
-    shop.keep(told)
+    scenario.deliver_webhooks(told)
     return told
 
 
@@ -61,40 +61,40 @@ def event_of(container: Container) -> GatewayEvent:
         return session.scalars(select(GatewayEvent)).one()
 
 
-def try_until_parked(shop: Shop) -> list[datetime.timedelta]:
+def try_until_parked(scenario: StripeScenario) -> list[datetime.timedelta]:
     """Apply it whenever it is due, and not a second sooner; return how long it was left alone each time."""
-    clock, pauses = shop.container.clock, []
+    clock, pauses = scenario.container.clock, []
     for _ in range(20):
-        shop.work()
-        event = event_of(shop.container)
+        scenario.run_event_job()
+        event = event_of(scenario.container)
         if event.status == EventStatus.PARKED:
             return pauses
         pauses.append(event.retry_at - clock.now)
         clock.now = event.retry_at - datetime.timedelta(seconds=1)
-        assert shop.work() == {}
+        assert scenario.run_event_job() == {}
         clock.now = event.retry_at
     raise AssertionError("It is tried without an end.")
 
 
 @pytest.mark.usefixtures("refunded_too_early")
 def test_a_refund_whose_payment_never_comes_is_tried_twelve_times_and_then_parked(
-    shop: Shop, container: Container
+    scenario: StripeScenario, container: Container
 ) -> None:
-    pauses = [pause.total_seconds() for pause in try_until_parked(shop)]
+    pauses = [pause.total_seconds() for pause in try_until_parked(scenario)]
     assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
     event = event_of(container)
     assert (event.attempts, event.reason) == (12, "Its payment is not in the books.")
     container.clock.advance(days=1)
-    assert shop.work() == {}
+    assert scenario.run_event_job() == {}
 
 
 @pytest.mark.usefixtures("refunded_too_early")
 def test_what_waits_is_applied_once_what_it_stands_on_came(
-    shop: Shop, container: Container, stripe: FakeStripe
+    scenario: StripeScenario, container: Container, stripe: FakeStripe
 ) -> None:
-    assert shop.work() == {"waiting": 1}
-    shop.keep(*stripe.events)
-    shop.work_until_nothing_waits()
+    assert scenario.run_event_job() == {"waiting": 1}
+    scenario.deliver_webhooks(*stripe.events)
+    scenario.run_until_settled()
     with container.database.read_only() as session:
         assert set(session.scalars(select(GatewayEvent.status))) <= {EventStatus.APPLIED, EventStatus.IGNORED}
         assert session.scalars(select(Payment.status)).one() == "refunded"
@@ -102,21 +102,21 @@ def test_what_waits_is_applied_once_what_it_stands_on_came(
 
 @pytest.mark.usefixtures("paid")
 def test_a_fault_of_ours_parks_an_event_after_five_tries_and_names_no_reader(
-    shop: Shop, container: Container, broken: pytest.MonkeyPatch
+    scenario: StripeScenario, container: Container, broken: pytest.MonkeyPatch
 ) -> None:
-    assert [pause.total_seconds() for pause in try_until_parked(shop)] == [5, 10, 20, 40]
+    assert [pause.total_seconds() for pause in try_until_parked(scenario)] == [5, 10, 20, 40]
     event = event_of(container)
     assert (event.attempts, event.reason) == (5, "A fault of the service: ZeroDivisionError.")
     assert count(container, Payment) == 0
     broken.undo()
     container.clock.advance(days=1)
-    assert shop.work() == {}
+    assert scenario.run_event_job() == {}
 
 
 def test_what_a_fault_parked_is_made_good_by_one_command(
-    shop: Shop, container: Container, paid: StripeJson, broken: pytest.MonkeyPatch
+    scenario: StripeScenario, container: Container, paid: StripeJson, broken: pytest.MonkeyPatch
 ) -> None:
-    try_until_parked(shop)
+    try_until_parked(scenario)
     event = event_of(container)
     assert event.pledge_id is not None
     broken.undo()
@@ -129,34 +129,34 @@ def test_what_a_fault_parked_is_made_good_by_one_command(
         GATEWAY="stripe",
         STRIPE_SECRET_KEY=KEY,
         STRIPE_WEBHOOK_SECRET=SECRET,
-        STRIPE_API_BASE=shop.stripe.url,
+        STRIPE_API_BASE=scenario.stripe.url,
     )
     assert (result.exit_code, result.stdout) == (0, f"{paid['id']} is applied.\n")
-    assert shop.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.ACTIVE
+    assert scenario.books(event.pledge_id)["pledge"]["status"] == PledgeStatus.ACTIVE
     assert count(container, Payment) == 1
     with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry))
-    assert (entry.action, entry.details) == ("apply_event", {"event": str(event.id)})
+    assert (entry.action, entry.details) == ("process_event", {"event": str(event.id)})
     assert (event_of(container).attempts, event_of(container).reason) == (0, None)
 
 
 @pytest.mark.usefixtures("paid")
-def test_what_was_applied_is_not_applied_again_by_hand(shop: Shop, container: Container) -> None:
-    shop.work()
+def test_what_was_applied_is_not_applied_again_by_hand(scenario: StripeScenario, container: Container) -> None:
+    scenario.run_event_job()
     with pytest.raises(IllegalMove, match="applied already"):
-        apply_again(
+        retry_event(
             container.database.transaction, container.event_source, event_of(container).id, clock=container.clock
         )
     assert count(container, Payment) == 1
 
 
 def test_one_event_that_cannot_be_applied_keeps_no_other_from_it(
-    shop: Shop, container: Container, stripe: FakeStripe, refunded_too_early: StripeJson
+    scenario: StripeScenario, container: Container, stripe: FakeStripe, refunded_too_early: StripeJson
 ) -> None:
-    stripe.pay(shop.session_of(shop.open(key="another")))
+    stripe.pay(scenario.session_of(scenario.create_checkout(key="another")))
     last = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]
-    shop.keep(last)
-    assert shop.work() == {"waiting": 1, "applied": 1}
+    scenario.deliver_webhooks(last)
+    assert scenario.run_event_job() == {"waiting": 1, "applied": 1}
     with container.database.read_only() as session:
         found = dict(session.execute(select(GatewayEvent.reference, GatewayEvent.status)).all())
     assert found == {refunded_too_early["id"]: EventStatus.WAITING, last["id"]: EventStatus.APPLIED}
@@ -164,19 +164,19 @@ def test_one_event_that_cannot_be_applied_keeps_no_other_from_it(
 
 @pytest.mark.usefixtures("refunded_too_early")
 def test_while_stripe_is_away_an_event_that_must_be_looked_up_costs_no_try(
-    shop: Shop, container: Container, stripe: FakeStripe
+    scenario: StripeScenario, container: Container, stripe: FakeStripe
 ) -> None:
     stripe.faults.respond(503, times=2)
-    assert shop.work() == {"put_off": 1}
+    assert scenario.run_event_job() == {"put_off": 1}
     event = event_of(container)
     assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)
     container.clock.now = event.retry_at
-    assert shop.work() == {"waiting": 1}
+    assert scenario.run_event_job() == {"waiting": 1}
 
 
 @pytest.mark.usefixtures("paid")
 def test_an_event_under_a_lost_key_is_parked_and_says_so(
-    shop: Shop, container: Container, migrated_database: str
+    scenario: StripeScenario, container: Container, migrated_database: str
 ) -> None:
     settings = settings_for(
         migrated_database,
@@ -184,10 +184,10 @@ def test_an_event_under_a_lost_key_is_parked_and_says_so(
         GATEWAY="stripe",
         STRIPE_SECRET_KEY=KEY,
         STRIPE_WEBHOOK_SECRET=SECRET,
-        STRIPE_API_BASE=shop.stripe.url,
+        STRIPE_API_BASE=scenario.stripe.url,
     )
     other = build_container(settings, clock=container.clock)
-    assert Shop(other, shop.stripe).work() == {"parked": 1}
+    assert StripeScenario(other, scenario.stripe).run_event_job() == {"parked": 1}
     other.database.engine.dispose()
     event = event_of(container)
     assert (event.attempts, event.reason) == (1, "No key opens what this event said.")

@@ -21,7 +21,7 @@ from service.domain.mail.tallies import count_mails, tallies
 from service.domain.money.amounts import Money
 from service.domain.pledges.checkout import open_checkout
 from service.domain.pledges.making import CreatePledge
-from service.domain.pledges.payments import Charge, settle_pledge
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.watch.summary import last_beat
 from tests.clock import Clock
 from tests.db.people import ask
@@ -68,14 +68,14 @@ def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Con
 def test_a_paid_pledge_never_expires(container: Container, clock: Clock) -> None:
     pledge = make(container, "key-00000001")
     with container.database.transaction() as session:
-        settle_pledge(session, pledge.id, charge(), email=None, now=clock())
+        record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
     clock.advance(days=400)
     expire_pledges(container, GO_ON)
     assert status(container, pledge) == PledgeStatus.COMPLETED
 
 
-def charge() -> Charge:
-    return Charge(reference="late", money=Money(500, "USD"))
+def charge() -> SandboxCharge:
+    return SandboxCharge(reference="late", money=Money(500, "USD"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_money_that_comes_after_the_expiry_is_taken(
     expire_pledges(container, GO_ON)
     for _ in range(2):
         with container.database.transaction() as session:
-            settle_pledge(session, pledge.id, charge(), email=None, now=clock())
+            record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
     assert status(container, pledge) == settled
     assert expire_pledges(container, GO_ON) == {"expired": 0}
     assert status(container, pledge) == settled

@@ -13,7 +13,7 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, make_pledge
-from service.domain.pledges.payments import Charge, fail_payment
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline
 from service.domain.ports import MailDelayed, ReminderLetter
 from service.domain.reminders.links import cancel_reminder, reminder_token
 from tests.clock import Clock
@@ -111,7 +111,9 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clo
         payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
         pledge = make_pledge(session, get_campaign(session, "default"), payload, gateway="sandbox", now=clock())
         pledge.supporter_id = person.id
-        fail_payment(session, pledge.id, Charge(reference="declined", money=Money(500, "USD")), now=clock())
+        record_sandbox_decline(
+            session, pledge.id, SandboxCharge(reference="declined", money=Money(500, "USD")), now=clock()
+        )
     clock.advance(days=32)
     post = Post()
     run(container, post)

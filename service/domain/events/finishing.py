@@ -22,18 +22,18 @@ from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.checkout import order_for
 from service.domain.pledges.making import ABANDONED_AFTER, find_pledge
 from service.domain.pledges.new_amount import finish_amount
-from service.domain.pledges.refunding import finish_refund
+from service.domain.pledges.refunding import complete_refund
 from service.domain.ports import Clock, Gateway, GatewayRefused, GatewayUnavailable, TransactionFactory
 
 # A request that still runs has longer than any call to the gateway may take.
-LEFT_ALONE_FOR = datetime.timedelta(minutes=1)
-AT_ONCE = 200
+MIN_AGE = datetime.timedelta(minutes=1)
+BATCH_SIZE = 200
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class PendingOperation:
     """One order: what kind it is, whose row it stands in, and how it is finished."""
 
     kind: str
@@ -41,13 +41,13 @@ class Unfinished:
     finish: Callable[[uuid.UUID], object]
 
 
-def finish_orders(
+def complete_pending_operations(
     transaction: TransactionFactory,
     gateway: Gateway,
     *,
     links: Links,
     clock: Clock,
-    goes_on: Callable[[], bool] = lambda: True,
+    should_continue: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
     """Finish what is left of each kind of order; return how much of which.
 
@@ -55,8 +55,8 @@ def finish_orders(
     `put_off`.
     """
     counts: Counter[str] = Counter()
-    for order in _unfinished(transaction, gateway, links, clock):
-        if not goes_on():
+    for order in _pending_operations(transaction, gateway, links, clock):
+        if not should_continue():
             break
         try:
             order.finish(order.row_id)
@@ -71,7 +71,9 @@ def finish_orders(
     return counts
 
 
-def _unfinished(transaction: TransactionFactory, gateway: Gateway, links: Links, clock: Clock) -> list[Unfinished]:
+def _pending_operations(
+    transaction: TransactionFactory, gateway: Gateway, links: Links, clock: Clock
+) -> list[PendingOperation]:
     def open_checkout(pledge_id: uuid.UUID) -> None:
         _finish_checkout(transaction, gateway, pledge_id, links=links)
 
@@ -82,7 +84,7 @@ def _unfinished(transaction: TransactionFactory, gateway: Gateway, links: Links,
         finish_amount(transaction, gateway, pledge_id)
 
     def send_back(refund_id: uuid.UUID) -> None:
-        finish_refund(transaction, gateway, refund_id, clock=clock)
+        complete_refund(transaction, gateway, refund_id, clock=clock)
 
     with transaction() as session:
         found = (
@@ -92,9 +94,9 @@ def _unfinished(transaction: TransactionFactory, gateway: Gateway, links: Links,
             ("amounts", change, _recurring(gateway.name, Pledge.wanted_minor.is_not(None))),
         )
         return [
-            Unfinished(kind, row_id, finish)
+            PendingOperation(kind, row_id, finish)
             for kind, finish, query in found
-            for row_id in session.scalars(query.limit(AT_ONCE))
+            for row_id in session.scalars(query.limit(BATCH_SIZE))
         ]
 
 
@@ -107,7 +109,7 @@ def _checkouts(gateway: str, *, now: datetime.datetime) -> Select[uuid.UUID]:
             Pledge.gateway == gateway,
             Pledge.gateway_reference.is_(None),
             Pledge.created_at > now - ABANDONED_AFTER,
-            Pledge.created_at <= now - LEFT_ALONE_FOR,
+            Pledge.created_at <= now - MIN_AGE,
         )
         .order_by(Pledge.created_at)
     )

@@ -17,13 +17,13 @@ from service.domain.pagination import Page, read_cursor, write_cursor
 from service.domain.ports import RawEvent
 
 WEBHOOK, RECONCILER = "webhook", "reconciler"
-OPEN = (EventStatus.RECEIVED, EventStatus.WAITING)
+PENDING_STATUSES = (EventStatus.RECEIVED, EventStatus.WAITING)
 # Who takes an event has this long before somebody else may; nothing is lost if both get to it.
-TAKEN_FOR = datetime.timedelta(seconds=60)
-PAYLOADS_KEPT_FOR = datetime.timedelta(days=90)
-LONGEST_KIND = 128
-FIRST_PAUSE = datetime.timedelta(seconds=5)
-LONGEST_PAUSE = datetime.timedelta(hours=1)
+VISIBILITY_TIMEOUT = datetime.timedelta(seconds=60)
+PAYLOAD_RETENTION = datetime.timedelta(days=90)
+MAX_EVENT_TYPE_LENGTH = 128
+INITIAL_BACKOFF = datetime.timedelta(seconds=5)
+MAX_BACKOFF = datetime.timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,13 @@ class EventFilter:
     status: EventStatus | None = None
 
 
-def keep_event(session: Session, gateway: str, raw: RawEvent, *, source: str, now: datetime.datetime) -> bool:
+def store_event(session: Session, gateway: str, raw: RawEvent, *, source: str, now: datetime.datetime) -> bool:
     """Keep an event as it came, to be applied at once; return whether it is new."""
     row = {
         "id": new_id(),
         "gateway": gateway,
         "reference": raw.reference,
-        "kind": raw.kind[:LONGEST_KIND],
+        "kind": raw.kind[:MAX_EVENT_TYPE_LENGTH],
         "payload": raw.payload,
         "source": source,
         "status": EventStatus.RECEIVED,
@@ -51,11 +51,11 @@ def keep_event(session: Session, gateway: str, raw: RawEvent, *, source: str, no
     return insert_on_conflict_do_nothing(session, GatewayEvent, row, unique=("gateway", "reference"))
 
 
-def take_events(session: Session, gateway: str, *, now: datetime.datetime, limit: int) -> list[uuid.UUID]:
+def claim_events(session: Session, gateway: str, *, now: datetime.datetime, limit: int) -> list[uuid.UUID]:
     """Take events that are due, in the order in which they happened, but for those that somebody else takes."""
     due = session.execute(
         select(GatewayEvent.id, GatewayEvent.occurred_at)
-        .where(_is_open(), GatewayEvent.gateway == gateway, GatewayEvent.retry_at <= now)
+        .where(_is_pending(), GatewayEvent.gateway == gateway, GatewayEvent.retry_at <= now)
         .order_by(GatewayEvent.retry_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -65,25 +65,25 @@ def take_events(session: Session, gateway: str, *, now: datetime.datetime, limit
         session.execute(
             update(GatewayEvent)
             .where(GatewayEvent.id.in_(ids))
-            .values(retry_at=now + TAKEN_FOR)
+            .values(retry_at=now + VISIBILITY_TIMEOUT)
             .execution_options(synchronize_session=False)
         )
     return ids
 
 
-def hold_event(session: Session, event_id: uuid.UUID) -> GatewayEvent | None:
+def lock_event(session: Session, event_id: uuid.UUID) -> GatewayEvent | None:
     """Hold an event that is still to be applied until the transaction ends; None if that was done meanwhile."""
     event = session.get(GatewayEvent, event_id, with_for_update=True, options=[defer(GatewayEvent.payload)])
-    return event if event is not None and event.status in OPEN else None
+    return event if event is not None and event.status in PENDING_STATUSES else None
 
 
-def pause_after(attempts: int) -> datetime.timedelta:
+def backoff(attempts: int) -> datetime.timedelta:
     """Return how long to wait after so many attempts: 5 seconds, doubled each time, an hour at most."""
     factor: int = 2 ** (attempts - 1)
-    return min(FIRST_PAUSE * factor, LONGEST_PAUSE)
+    return min(INITIAL_BACKOFF * factor, MAX_BACKOFF)
 
 
-def find_event(session: Session, event_id: uuid.UUID) -> GatewayEvent:
+def get_event(session: Session, event_id: uuid.UUID) -> GatewayEvent:
     """Return an event without its payload, which nobody needs to see.
 
     Raises:
@@ -95,7 +95,7 @@ def find_event(session: Session, event_id: uuid.UUID) -> GatewayEvent:
     return event
 
 
-def reopen_event(session: Session, event_id: uuid.UUID, *, now: datetime.datetime) -> GatewayEvent:
+def reset_event(session: Session, event_id: uuid.UUID, *, now: datetime.datetime) -> GatewayEvent:
     """Give an event that was not applied all its attempts again; whoever asked for it has it to begin with.
 
     Raises:
@@ -111,7 +111,7 @@ def reopen_event(session: Session, event_id: uuid.UUID, *, now: datetime.datetim
     if session.scalar(kept) is None:
         raise IllegalMove("What this event said is forgotten.")
     event.status, event.attempts, event.reason = EventStatus.RECEIVED, 0, None
-    event.retry_at = now + TAKEN_FOR
+    event.retry_at = now + VISIBILITY_TIMEOUT
     return event
 
 
@@ -132,11 +132,11 @@ def list_events(session: Session, wanted: EventFilter, *, limit: int, cursor: st
     return Page(rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
-def forget_payloads(session: Session, *, now: datetime.datetime, limit: int = 500) -> int:
+def purge_payloads(session: Session, *, now: datetime.datetime, limit: int = 500) -> int:
     """Forget what old events said; the rest of them stays, so that none is taken for new. Return how many."""
     old = session.scalars(
         select(GatewayEvent.id)
-        .where(GatewayEvent.received_at <= now - PAYLOADS_KEPT_FOR, GatewayEvent.payload.is_not(None))
+        .where(GatewayEvent.received_at <= now - PAYLOAD_RETENTION, GatewayEvent.payload.is_not(None))
         .order_by(GatewayEvent.received_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -151,8 +151,8 @@ def forget_payloads(session: Session, *, now: datetime.datetime, limit: int = 50
     return len(old)
 
 
-def _is_open() -> ColumnElement[bool]:
+def _is_pending() -> ColumnElement[bool]:
     # The words stand in the statement itself: neither database can prove from parameters that the partial index
     # covers them.
-    words: BindParameter[Any] = bindparam("open", OPEN, expanding=True, literal_execute=True)
+    words: BindParameter[Any] = bindparam("open", PENDING_STATUSES, expanding=True, literal_execute=True)
     return GatewayEvent.status.in_(words)

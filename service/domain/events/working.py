@@ -19,31 +19,38 @@ from service.db.gateway_event import GatewayEvent
 from service.db.keyring import DecryptionError
 from service.db.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
-from service.domain.events.applying import NotYet, apply_news
-from service.domain.events.inbox import TAKEN_FOR, find_event, hold_event, pause_after, reopen_event, take_events
+from service.domain.events.applying import DependencyMissing, handle_event
+from service.domain.events.inbox import (
+    VISIBILITY_TIMEOUT,
+    backoff,
+    claim_events,
+    get_event,
+    lock_event,
+    reset_event,
+)
 from service.domain.ports import Clock, EventSource, GatewayUnavailable, TransactionFactory, UnreadableEvent
-from service.domain.ports.news import News
+from service.domain.ports.news import PaymentEvent
 
-EVENTS_AT_ONCE = 20
-MOST_WAITS = 12
-MOST_FAULTS = 5
+BATCH_SIZE = 20
+MAX_DEPENDENCY_RETRIES = 12
+MAX_ERROR_RETRIES = 5
 # What is left of a batch after so long is better left to whoever may take it next.
-ENOUGH = TAKEN_FOR * 3 / 4
+BATCH_TIME_LIMIT = VISIBILITY_TIMEOUT * 3 / 4
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ProcessingResult:
     """What became of an event: where it stands, why, and which pledge it was about."""
 
     status: EventStatus
     reason: str | None = None
     pledge_id: uuid.UUID | None = None
-    pause: datetime.timedelta | None = None
+    retry_in: datetime.timedelta | None = None
 
 
-def apply_due_events(
+def process_pending_events(
     transaction: TransactionFactory,
     source: EventSource,
     *,
@@ -58,12 +65,12 @@ def apply_due_events(
     while goes_on():
         began = clock()
         with transaction() as session:
-            taken = take_events(session, source.name, now=began, limit=EVENTS_AT_ONCE)
+            taken = claim_events(session, source.name, now=began, limit=BATCH_SIZE)
         for event_id in taken:
-            if not goes_on() or clock() - began > ENOUGH:
+            if not goes_on() or clock() - began > BATCH_TIME_LIMIT:
                 break
             try:
-                status = apply_event(transaction, source, event_id, clock=clock)
+                status = process_event(transaction, source, event_id, clock=clock)
             except GatewayUnavailable:
                 counts["put_off"] += 1
                 continue
@@ -74,7 +81,7 @@ def apply_due_events(
     return counts
 
 
-def apply_event(
+def process_event(
     transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, *, clock: Clock
 ) -> EventStatus | None:
     """Apply one event and write down what became of it; None if somebody else did meanwhile.
@@ -83,51 +90,53 @@ def apply_event(
         GatewayUnavailable: it could not be read for now.
     """
     try:
-        news = _read(transaction, source, event_id)
+        news = _parse(transaction, source, event_id)
     except GatewayUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one event must not stop the others
-        return _give_up_for_now(transaction, event_id, error, clock=clock)
+        return _record_failure(transaction, event_id, error, clock=clock)
     if news is None:
         return None
     try:
         with transaction() as session:
-            event = hold_event(session, event_id)
+            event = lock_event(session, event_id)
             if event is None:
                 return None
-            pledges = {apply_news(session, source.name, one, now=clock()) for one in news}
+            pledges = {handle_event(session, source.name, one, now=clock()) for one in news}
             status = EventStatus.APPLIED if news else EventStatus.IGNORED
-            return _write(event, Verdict(status=status, pledge_id=next(iter(pledges), None)), now=clock())
+            return _save_result(
+                event, ProcessingResult(status=status, pledge_id=next(iter(pledges), None)), now=clock()
+            )
     except OperationalError:
         # The database is away, or chose this transaction to break a deadlock: the event comes up again by itself.
         raise
     except Exception as error:  # noqa: BLE001 - as above
-        return _give_up_for_now(transaction, event_id, error, about=news, clock=clock)
+        return _record_failure(transaction, event_id, error, about=news, clock=clock)
 
 
-def apply_again(
+def retry_event(
     transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, *, clock: Clock
 ) -> GatewayEvent:
     """Apply an event that was parked, ignored or waits, at once; return it as it stands then.
 
     Raises:
-        EventNotFound, IllegalMove: see `reopen_event`.
+        EventNotFound, IllegalMove: see `reset_event`.
         PaymentsUnavailable: what it leaves out cannot be looked up now; it is tried again by itself.
     """
     with transaction() as session:
-        reopen_event(session, event_id, now=clock())
+        reset_event(session, event_id, now=clock())
     try:
-        apply_event(transaction, source, event_id, clock=clock)
+        process_event(transaction, source, event_id, clock=clock)
     except GatewayUnavailable as error:
         raise PaymentsUnavailable(
             "The payment processor does not answer right now; the event is tried again by itself.",
-            retry_after_seconds=int(TAKEN_FOR.total_seconds()),
+            retry_after_seconds=int(VISIBILITY_TIMEOUT.total_seconds()),
         ) from error
     with transaction() as session:
-        return find_event(session, event_id)
+        return get_event(session, event_id)
 
 
-def _read(transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID) -> list[News] | None:
+def _parse(transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID) -> list[PaymentEvent] | None:
     with transaction() as session:
         event = session.get(GatewayEvent, event_id)
         payload = None if event is None else event.payload
@@ -138,48 +147,48 @@ def _read(transaction: TransactionFactory, source: EventSource, event_id: uuid.U
     return source.read(payload)
 
 
-def _give_up_for_now(
+def _record_failure(
     transaction: TransactionFactory,
     event_id: uuid.UUID,
     error: Exception,
     *,
     clock: Clock,
-    about: list[News] | None = None,
+    about: list[PaymentEvent] | None = None,
 ) -> EventStatus | None:
     with transaction() as session:
-        event = hold_event(session, event_id)
+        event = lock_event(session, event_id)
         if event is None:
             return None
         event.attempts += 1
-        verdict = _verdict(event, error)
+        verdict = _classify_failure(event, error)
         named = [getattr(one, "pledge_id", None) for one in about or []]
         # So that an erasure of its reader finds what it says; there may be no such pledge.
         event.pledge_id = session.scalar(select(Pledge.id).where(Pledge.id.in_(named)).limit(1))
-        return _write(event, verdict, now=clock())
+        return _save_result(event, verdict, now=clock())
 
 
-def _verdict(event: GatewayEvent, error: Exception) -> Verdict:
-    if isinstance(error, NotYet):
-        status = EventStatus.PARKED if event.attempts >= MOST_WAITS else EventStatus.WAITING
-        return Verdict(status=status, reason=str(error), pause=pause_after(event.attempts))
+def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult:
+    if isinstance(error, DependencyMissing):
+        status = EventStatus.PARKED if event.attempts >= MAX_DEPENDENCY_RETRIES else EventStatus.WAITING
+        return ProcessingResult(status=status, reason=str(error), retry_in=backoff(event.attempts))
     if isinstance(error, DomainError):
-        return Verdict(status=EventStatus.PARKED, reason=error.detail)
+        return ProcessingResult(status=EventStatus.PARKED, reason=error.detail)
     if isinstance(error, UnreadableEvent):
-        return Verdict(status=EventStatus.PARKED, reason=str(error))
+        return ProcessingResult(status=EventStatus.PARKED, reason=str(error))
     if isinstance(error, DecryptionError):
-        return Verdict(status=EventStatus.PARKED, reason="No key opens what this event said.")
+        return ProcessingResult(status=EventStatus.PARKED, reason="No key opens what this event said.")
     log.error("event_not_applied", reference=event.reference, kind=event.kind, exc_info=error)
     reason = f"A fault of the service: {type(error).__name__}."
-    if event.attempts >= MOST_FAULTS:
-        return Verdict(status=EventStatus.PARKED, reason=reason)
-    return Verdict(status=event.status, reason=reason, pause=pause_after(event.attempts))
+    if event.attempts >= MAX_ERROR_RETRIES:
+        return ProcessingResult(status=EventStatus.PARKED, reason=reason)
+    return ProcessingResult(status=event.status, reason=reason, retry_in=backoff(event.attempts))
 
 
-def _write(event: GatewayEvent, verdict: Verdict, *, now: datetime.datetime) -> EventStatus:
+def _save_result(event: GatewayEvent, verdict: ProcessingResult, *, now: datetime.datetime) -> EventStatus:
     event.status, event.reason = verdict.status, verdict.reason
     event.pledge_id = verdict.pledge_id or event.pledge_id
-    if verdict.pause is not None:
-        event.retry_at = now + verdict.pause
+    if verdict.retry_in is not None:
+        event.retry_at = now + verdict.retry_in
     if verdict.status in (EventStatus.APPLIED, EventStatus.IGNORED):
         event.applied_at = now
     if verdict.status == EventStatus.IGNORED:

@@ -20,7 +20,7 @@ from service.domain.errors import PaymentMismatch
 from service.domain.ledger.standing import derive_payment_status
 from service.domain.money.amounts import Money
 from service.domain.ports import Balance
-from service.domain.ports.news import Disputed, Refunded
+from service.domain.ports.news import DisputeUpdated, RefundUpdated
 
 # A later word counts more than an earlier one, in whatever order the two arrive.
 REFUND_STATUS_PRECEDENCE = (RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED)
@@ -80,7 +80,7 @@ def find_payment(session: Session, gateway: str, references: Sequence[str]) -> P
     )
 
 
-def record_refund(session: Session, payment: Payment, news: Refunded) -> None:
+def record_refund(session: Session, payment: Payment, news: RefundUpdated) -> None:
     """Write down money that went back, or that it did not arrive after all.
 
     Raises:
@@ -98,7 +98,7 @@ def record_refund(session: Session, payment: Payment, news: Refunded) -> None:
                 amount_minor=news.money.amount_minor,
                 currency=news.money.currency,
                 gateway_reference=news.refund,
-                created_at=news.at,
+                created_at=news.occurred_at,
             )
         )
     else:
@@ -114,7 +114,7 @@ def update_refund_status(refund: Refund, status: RefundStatus, *, reference: str
     refund.gateway_reference = refund.gateway_reference or reference
 
 
-def record_dispute(session: Session, payment: Payment, news: Disputed) -> None:
+def record_dispute(session: Session, payment: Payment, news: DisputeUpdated) -> None:
     """Write down that a payment is denied, or how the bank decided.
 
     Raises:
@@ -131,14 +131,14 @@ def record_dispute(session: Session, payment: Payment, news: Disputed) -> None:
                 amount_minor=news.money.amount_minor,
                 currency=news.money.currency,
                 gateway_reference=news.dispute,
-                opened_at=news.at,
+                opened_at=news.occurred_at,
             )
         )
     else:
         if dispute.payment_id != payment.id:
             raise PaymentMismatch("This dispute was written down for another payment.")
         dispute.status = max(dispute.status, news.status, key=DISPUTE_STATUS_PRECEDENCE.index)
-        dispute.opened_at = min(dispute.opened_at, news.at)
+        dispute.opened_at = min(dispute.opened_at, news.occurred_at)
     recompute_payment_status(session, payment)
 
 
@@ -164,7 +164,7 @@ def record_balance_transaction(session: Session, payment_id: uuid.UUID, balance:
     return insert_on_conflict_do_nothing(session, BalanceTransaction, row, unique=("gateway_reference",))
 
 
-def _find_refund(session: Session, news: Refunded) -> Refund | None:
+def _find_refund(session: Session, news: RefundUpdated) -> Refund | None:
     ours = session.get(Refund, news.refund_id) if news.refund_id is not None else None
     return ours or session.scalar(select(Refund).where(Refund.gateway_reference == news.refund))
 

@@ -10,7 +10,7 @@ from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.domain.notices.asking import put_notice
-from service.domain.ports.news import NotPaid, RenewalAhead
+from service.domain.ports.news import PaymentFailed, RenewalUpcoming
 
 MOST_MISSED_NOTICES = 3
 
@@ -25,17 +25,19 @@ def offer_receipts(
         _put(session, pledge, NotificationKind.RECEIPT, str(payment.id), payment=payment, now=now)
 
 
-def tell_of_missed_payment(session: Session, pledge: Pledge, failed: NotPaid, *, now: datetime.datetime) -> None:
+def tell_of_missed_payment(
+    session: Session, pledge: Pledge, failed: PaymentFailed, *, now: datetime.datetime
+) -> None:
     """Have the reader told that a payment did not come, three times for one bill at most.
 
     One that was paid meanwhile, or a pledge that ended, needs no such mail, however late its news comes.
     """
-    if pledge.status == PledgeStatus.PAST_DUE and failed.number <= MOST_MISSED_NOTICES:
-        about = f"{failed.bill}#{failed.number}"
-        _put(session, pledge, NotificationKind.PAYMENT_FAILED, about, falls_at=failed.next_try_at, now=now)
+    if pledge.status == PledgeStatus.PAST_DUE and failed.attempt <= MOST_MISSED_NOTICES:
+        about = f"{failed.invoice}#{failed.attempt}"
+        _put(session, pledge, NotificationKind.PAYMENT_FAILED, about, falls_at=failed.next_attempt_at, now=now)
 
 
-def tell_of_renewal(session: Session, pledge: Pledge, ahead: RenewalAhead, *, now: datetime.datetime) -> None:
+def tell_of_renewal(session: Session, pledge: Pledge, ahead: RenewalUpcoming, *, now: datetime.datetime) -> None:
     """Have the reader told that a year is over soon and the next will be paid."""
     if pledge.frequency == Frequency.ANNUAL and pledge.status == PledgeStatus.ACTIVE and ahead.renews_at > now:
         about = f"{pledge.id}:{_date(pledge, ahead.renews_at)}"

@@ -20,23 +20,23 @@ from service.domain.ledger.recording import record_dispute, record_payment, reco
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.notes import offer_receipts, tell_of_missed_payment
-from service.domain.pledges.standing import stand_by_facts
+from service.domain.pledges.standing import sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
-from service.domain.pledges.subscription import name_at_gateway
-from service.domain.ports.news import Disputed, NotPaid, Paid, Refunded
+from service.domain.pledges.subscription import save_gateway_references
+from service.domain.ports.news import DisputeUpdated, PaymentFailed, PaymentSucceeded, RefundUpdated
 from service.domain.supporters import meet_supporter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Charge:
+class SandboxCharge:
     """One attempt to move money, by the gateway's own reference for it."""
 
     reference: str
     money: Money
 
 
-def settle_pledge(
-    session: Session, pledge_id: uuid.UUID, charge: Charge, *, email: str | None, now: datetime.datetime
+def record_sandbox_payment(
+    session: Session, pledge_id: uuid.UUID, charge: SandboxCharge, *, email: str | None, now: datetime.datetime
 ) -> Pledge:
     """Record that the reader paid: a single gift is completed, a recurring one becomes active.
 
@@ -48,57 +48,69 @@ def settle_pledge(
     pledge = find_pledge(session, pledge_id, to_change=True)
     if charge.money.amount_minor < pledge.amount_minor:
         raise PaymentMismatch("The payment is less than was pledged.")
-    take_payment(session, pledge, Paid(reference=charge.reference, money=charge.money, at=now), now=now)
+    handle_payment_succeeded(
+        session, pledge, PaymentSucceeded(reference=charge.reference, money=charge.money, occurred_at=now), now=now
+    )
     if email is not None:
-        link_reader(session, pledge, email, now=now)
+        link_supporter(session, pledge, email, now=now)
     return pledge
 
 
-def fail_payment(session: Session, pledge_id: uuid.UUID, charge: Charge, *, now: datetime.datetime) -> Pledge:
+def record_sandbox_decline(
+    session: Session, pledge_id: uuid.UUID, charge: SandboxCharge, *, now: datetime.datetime
+) -> Pledge:
     """Record that a payment was declined; the reader may try again, so the pledge stays where it is.
 
     Raises:
         PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
     """
     pledge = find_pledge(session, pledge_id, to_change=True)
-    failed = NotPaid(reference=charge.reference, bill=charge.reference, money=charge.money, at=now)
-    take_failed_try(session, pledge, failed, now=now)
+    failed = PaymentFailed(
+        reference=charge.reference, invoice=charge.reference, money=charge.money, occurred_at=now
+    )
+    handle_payment_failed(session, pledge, failed, now=now)
     return pledge
 
 
-def take_payment(session: Session, pledge: Pledge, paid: Paid, *, now: datetime.datetime) -> None:
+def handle_payment_succeeded(
+    session: Session, pledge: Pledge, paid: PaymentSucceeded, *, now: datetime.datetime
+) -> None:
     """Write down money that came for a pledge whose row is held.
 
     Raises:
         PaymentMismatch: the report cannot be about this pledge, or its one payment came before.
     """
     if pledge.frequency == Frequency.ONCE:
-        _hold_against_one_time(session, pledge, paid)
-    payment = record_payment(session, pledge, reference=paid.reference, money=paid.money, at=paid.at)
-    name_at_gateway(pledge, subscription=paid.subscription, customer=paid.customer, renews_at=paid.renews_at)
-    stand_by_facts(session, pledge, told=PledgeEvent.RENEW if payment else None, now=now)
+        _validate_one_time_payment(session, pledge, paid)
+    payment = record_payment(session, pledge, reference=paid.reference, money=paid.money, at=paid.occurred_at)
+    save_gateway_references(
+        pledge, subscription=paid.subscription, customer=paid.customer, renews_at=paid.renews_at
+    )
+    sync_pledge_status(session, pledge, event_to_log=PledgeEvent.RENEW if payment else None, now=now)
     if payment is not None:
         offer_receipts(session, pledge, [payment], now=now)
 
 
-def take_failed_try(session: Session, pledge: Pledge, failed: NotPaid, *, now: datetime.datetime) -> None:
+def handle_payment_failed(
+    session: Session, pledge: Pledge, failed: PaymentFailed, *, now: datetime.datetime
+) -> None:
     """Write down a try that failed, for a pledge whose row is held.
 
     Raises:
         PaymentMismatch: the report cannot be about this pledge.
     """
     payment = record_payment(
-        session, pledge, reference=failed.reference, money=failed.money, at=failed.at, failed=True
+        session, pledge, reference=failed.reference, money=failed.money, at=failed.occurred_at, failed=True
     )
-    name_at_gateway(pledge, subscription=failed.subscription)
+    save_gateway_references(pledge, subscription=failed.subscription)
     if payment is not None:
         event = PledgeEvent.FAIL if pledge.status == PledgeStatus.PENDING else PledgeEvent.MISS
-        stand_by_facts(session, pledge, told=event, now=now)
+        sync_pledge_status(session, pledge, event_to_log=event, now=now)
         tell_of_missed_payment(session, pledge, failed, now=now)
 
 
-def take_refund(
-    session: Session, pledge: Pledge, payment: Payment, news: Refunded, *, now: datetime.datetime
+def handle_refund(
+    session: Session, pledge: Pledge, payment: Payment, news: RefundUpdated, *, now: datetime.datetime
 ) -> None:
     """Write down money that went back, of a payment of a pledge whose row is held.
 
@@ -106,10 +118,10 @@ def take_refund(
         PaymentMismatch: the report cannot be about this payment.
     """
     record_refund(session, payment, news)
-    stand_by_facts(session, pledge, now=now)
+    sync_pledge_status(session, pledge, now=now)
 
 
-def take_dispute(session: Session, payment: Payment, news: Disputed) -> None:
+def handle_dispute(session: Session, payment: Payment, news: DisputeUpdated) -> None:
     """Write down a dispute of a payment of a pledge whose row is held.
 
     The pledge stays where it is: a bank's word on one payment is not its reader's on the whole.
@@ -120,7 +132,7 @@ def take_dispute(session: Session, payment: Payment, news: Disputed) -> None:
     record_dispute(session, payment, news)
 
 
-def link_reader(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
+def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
     """Learn who gives, unless that is known, and offer the receipts that waited for it."""
     if pledge.supporter_id is not None:
         return
@@ -130,16 +142,16 @@ def link_reader(session: Session, pledge: Pledge, email: str, *, now: datetime.d
         # Money that arrived is never refused for the address beside it: the gift then stands without a name.
         return
     pledge.supporter_id = meet_supporter(session, address, now=now)
-    offer_receipts(session, pledge, _payments_that_came(session, pledge), now=now)
+    offer_receipts(session, pledge, _successful_payments(session, pledge), now=now)
 
 
-def _payments_that_came(session: Session, pledge: Pledge) -> list[Payment]:
+def _successful_payments(session: Session, pledge: Pledge) -> list[Payment]:
     came = select(Payment).where(Payment.pledge_id == pledge.id, Payment.status != PaymentStatus.FAILED)
     return list(session.scalars(came.order_by(Payment.paid_at)))
 
 
-def _hold_against_one_time(session: Session, pledge: Pledge, paid: Paid) -> None:
+def _validate_one_time_payment(session: Session, pledge: Pledge, paid: PaymentSucceeded) -> None:
     if paid.money.currency == pledge.currency and paid.money.amount_minor < pledge.amount_minor:
         raise PaymentMismatch("The payment is less than was pledged.")
-    if any(payment.gateway_reference != paid.reference for payment in _payments_that_came(session, pledge)):
+    if any(payment.gateway_reference != paid.reference for payment in _successful_payments(session, pledge)):
         raise PaymentMismatch("This one-time pledge was paid already, by another payment.")

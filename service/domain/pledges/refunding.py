@@ -23,10 +23,10 @@ from service.domain.ledger.recording import recompute_payment_status, update_ref
 from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering
 from service.domain.pledges.making import find_pledge
-from service.domain.pledges.standing import stand_by_facts
+from service.domain.pledges.standing import sync_pledge_status
 from service.domain.ports import Clock, Gateway, RefundOrder, TransactionFactory
 
-MAY_GO_BACK = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
+REFUNDABLE_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
 
 
 def refund_payment(
@@ -50,7 +50,7 @@ def refund_payment(
         OrderRefused: the gateway says no; nothing goes back under this key.
     """
     with transaction() as session:
-        payment = _held_payment(session, payment_id)
+        payment = _lock_payment(session, payment_id)
         check_gateway(find_pledge(session, payment.pledge_id), gateway)
         refund = session.scalar(select(Refund).where(Refund.request_hash == sha256(key)))
         if refund is None:
@@ -58,7 +58,7 @@ def refund_payment(
                 id=new_id(),
                 payment_id=payment.id,
                 status=RefundStatus.REQUESTED,
-                amount_minor=_amount(session, payment, amount_minor),
+                amount_minor=_refundable_amount(session, payment, amount_minor),
                 currency=payment.currency,
                 request_hash=sha256(key),
                 created_at=clock(),
@@ -73,11 +73,11 @@ def refund_payment(
     return (
         refund
         if refund.status == RefundStatus.SUCCEEDED
-        else finish_refund(transaction, gateway, refund.id, clock=clock)
+        else complete_refund(transaction, gateway, refund.id, clock=clock)
     )
 
 
-def finish_refund(
+def complete_refund(
     transaction: TransactionFactory, gateway: Gateway, refund_id: uuid.UUID, *, clock: Clock
 ) -> Refund:
     """Order what was written down as wanted, and write down what came of it; harmless if that was done before.
@@ -98,12 +98,12 @@ def finish_refund(
         with ordering():
             reference = gateway.refund(order)
     except OrderRefused as error:
-        _write_down(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
+        _save_refund_result(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
         raise
-    return _write_down(transaction, refund_id, RefundStatus.SUCCEEDED, clock=clock, reference=reference)
+    return _save_refund_result(transaction, refund_id, RefundStatus.SUCCEEDED, clock=clock, reference=reference)
 
 
-def _write_down(
+def _save_refund_result(
     transaction: TransactionFactory,
     refund_id: uuid.UUID,
     status: RefundStatus,
@@ -116,17 +116,17 @@ def _write_down(
         payment_id = session.scalar(select(Refund.payment_id).where(Refund.id == refund_id))
         if payment_id is None:
             raise PaymentNotFound("There is no such refund any more.")
-        payment = _held_payment(session, payment_id)
+        payment = _lock_payment(session, payment_id)
         # Read only now that nobody else writes about this pledge: its event may have been first.
         refund = session.get_one(Refund, refund_id)
         update_refund_status(refund, status, reference=reference)
         refund.reason = refund.reason or reason
         recompute_payment_status(session, payment)
-        stand_by_facts(session, find_pledge(session, payment.pledge_id), now=clock())
+        sync_pledge_status(session, find_pledge(session, payment.pledge_id), now=clock())
         return refund
 
 
-def _held_payment(session: Session, payment_id: uuid.UUID) -> Payment:
+def _lock_payment(session: Session, payment_id: uuid.UUID) -> Payment:
     pledge_id = session.scalar(select(Payment.pledge_id).where(Payment.id == payment_id))
     if pledge_id is None:
         raise PaymentNotFound("There is no payment with this id.")
@@ -134,9 +134,9 @@ def _held_payment(session: Session, payment_id: uuid.UUID) -> Payment:
     return session.get_one(Payment, payment_id)
 
 
-def _amount(session: Session, payment: Payment, wanted_minor: int | None) -> int:
+def _refundable_amount(session: Session, payment: Payment, wanted_minor: int | None) -> int:
     """Return how much is to go back; what others asked for before, and is on its way, is not left any more."""
-    if payment.status not in MAY_GO_BACK:
+    if payment.status not in REFUNDABLE_STATUSES:
         raise IllegalMove(f"This payment is {payment.status.replace('_', ' ')}, so nothing of it can go back.")
     going = session.scalars(
         select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status != RefundStatus.FAILED)

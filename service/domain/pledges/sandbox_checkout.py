@@ -15,22 +15,22 @@ from service.db.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.making import charge_of, find_pledge
-from service.domain.pledges.payments import Charge, fail_payment, settle_pledge
+from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.supporters import keyring_in
 from service.domain.tokens import BadTokenError, issue_token, read_token
 
 TOKEN_PURPOSE = "sandbox-checkout"  # noqa: S105 - the purpose of a token is no secret
-OPEN_FOR = datetime.timedelta(days=2)
+CHECKOUT_TTL = datetime.timedelta(days=2)
 
 
 def checkout_token(keyring: Keyring, pledge_id: uuid.UUID) -> str:
     """Return the token of a pledge's checkout; asking twice yields the same one."""
     # The pledge's own id says when it was made (UUIDv7), so the expiry needs no clock.
     made_at = datetime.datetime.fromtimestamp((pledge_id.int >> 80) / 1000, datetime.UTC)
-    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge_id, expires_at=made_at + OPEN_FOR)
+    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge_id, expires_at=made_at + CHECKOUT_TTL)
 
 
-def find_checkout(session: Session, token: str, *, now: datetime.datetime) -> Pledge:
+def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Pledge:
     """Return the pledge that a checkout's link is for.
 
     Raises:
@@ -50,11 +50,11 @@ def pay_checkout(session: Session, token: str, *, email: str | None, now: dateti
         PledgeNotFound: the link is no good.
         InvalidAddress: mail cannot be sent to `email`; nothing is stored.
     """
-    pledge = find_checkout(session, token, now=now)
+    pledge = get_checkout(session, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
         return pledge
     address = None if email is None else normalise_address(email)
-    return settle_pledge(session, pledge.id, _charge(pledge, "paid"), email=address, now=now)
+    return record_sandbox_payment(session, pledge.id, _charge(pledge, "paid"), email=address, now=now)
 
 
 def decline_checkout(session: Session, token: str, *, attempt: str, now: datetime.datetime) -> Pledge:
@@ -63,11 +63,11 @@ def decline_checkout(session: Session, token: str, *, attempt: str, now: datetim
     Raises:
         PledgeNotFound: the link is no good.
     """
-    pledge = find_checkout(session, token, now=now)
+    pledge = get_checkout(session, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
         return pledge
-    return fail_payment(session, pledge.id, _charge(pledge, f"declined_{attempt}"), now=now)
+    return record_sandbox_decline(session, pledge.id, _charge(pledge, f"declined_{attempt}"), now=now)
 
 
-def _charge(pledge: Pledge, outcome: str) -> Charge:
-    return Charge(reference=f"sandbox_{pledge.id}_{outcome}", money=charge_of(pledge))
+def _charge(pledge: Pledge, outcome: str) -> SandboxCharge:
+    return SandboxCharge(reference=f"sandbox_{pledge.id}_{outcome}", money=charge_of(pledge))

@@ -12,28 +12,29 @@ from service.domain.pledges.notes import tell_of_end
 from service.domain.pledges.status import MOVES, PledgeEvent, steps
 
 
-def stand_by_facts(
+def sync_pledge_status(
     session: Session,
     pledge: Pledge,
     *,
     now: datetime.datetime,
-    told: PledgeEvent | None = None,
+    event_to_log: PledgeEvent | None = None,
     said_past_due: bool | None = None,
     is_started: bool = False,
     is_closed: bool = False,
 ) -> None:
     """Move a pledge whose row is held to where it stands now.
 
-    `told` goes into the history where it leaves the pledge as it is, such as one renewal more. The other three are
+    `event_to_log` goes into the history where it leaves the pledge as it is, such as one renewal more. The other
+    three are
     what has just been said of it (see `load_pledge_facts`).
     """
     facts = load_pledge_facts(
         session, pledge, said_past_due=said_past_due, is_started=is_started, is_closed=is_closed
     )
-    way = steps(pledge.status, derive_pledge_status(facts))
-    if not way and told is not None and MOVES.get((pledge.status, told)) == pledge.status:
-        way = [told]
-    for event in way:
+    path = steps(pledge.status, derive_pledge_status(facts))
+    if not path and event_to_log is not None and MOVES.get((pledge.status, event_to_log)) == pledge.status:
+        path = [event_to_log]
+    for event in path:
         move_pledge(session, pledge, event, now=now)
-    if way and pledge.status == PledgeStatus.CANCELLED:
+    if path and pledge.status == PledgeStatus.CANCELLED:
         tell_of_end(session, pledge, now=now)

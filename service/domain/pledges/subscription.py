@@ -9,11 +9,11 @@ from service.db.pledge import Pledge
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import charge_of
-from service.domain.pledges.standing import stand_by_facts
-from service.domain.ports.news import Standing
+from service.domain.pledges.standing import sync_pledge_status
+from service.domain.ports.news import SubscriptionUpdated
 
 
-def name_at_gateway(
+def save_gateway_references(
     pledge: Pledge,
     *,
     subscription: str | None = None,
@@ -37,39 +37,45 @@ def name_at_gateway(
         pledge.renews_at = renews_at
 
 
-def take_standing(session: Session, pledge: Pledge, said: Standing, *, now: datetime.datetime) -> None:
+def handle_subscription_updated(
+    session: Session, pledge: Pledge, update: SubscriptionUpdated, *, now: datetime.datetime
+) -> None:
     """Write down what the gateway says of a subscription whose pledge is held; an older word changes nothing.
 
     Raises:
         PaymentMismatch: the pledge goes by another name there, or is in another currency.
     """
-    if said.money is not None and said.money.currency != pledge.currency:
-        raise PaymentMismatch(f"The pledge is in {pledge.currency}, the subscription in {said.money.currency}.")
-    if said.ended:
-        pledge.ended_at = said.at if pledge.ended_at is None else min(pledge.ended_at, said.at)
-    name_at_gateway(pledge, subscription=said.subscription, customer=said.customer, renews_at=said.renews_at)
+    if update.money is not None and update.money.currency != pledge.currency:
+        raise PaymentMismatch(f"The pledge is in {pledge.currency}, the subscription in {update.money.currency}.")
+    if update.ended:
+        pledge.ended_at = (
+            update.occurred_at if pledge.ended_at is None else min(pledge.ended_at, update.occurred_at)
+        )
+    save_gateway_references(
+        pledge, subscription=update.subscription, customer=update.customer, renews_at=update.renews_at
+    )
     past_due = None
-    if said.is_started or said.is_past_due:
-        past_due = _newest_word(pledge, said)
-    stand_by_facts(
-        session, pledge, said_past_due=past_due, is_started=said.is_started or said.is_past_due, now=now
+    if update.is_started or update.is_past_due:
+        past_due = _latest_past_due(pledge, update)
+    sync_pledge_status(
+        session, pledge, said_past_due=past_due, is_started=update.is_started or update.is_past_due, now=now
     )
 
 
-def _newest_word(pledge: Pledge, said: Standing) -> bool | None:
+def _latest_past_due(pledge: Pledge, update: SubscriptionUpdated) -> bool | None:
     """Return whether it is past due, by this word or one of the same second; None if a younger one is known."""
     before = pledge.stood_at
-    if before is not None and said.at < before:
+    if before is not None and update.occurred_at < before:
         return None
-    pledge.stood_at = said.at
-    if said.money is not None:
-        _take_amount(pledge, said.money, certain=before is None or said.at > before)
-    if said.at == before:
-        return said.is_past_due or pledge.status == PledgeStatus.PAST_DUE
-    return said.is_past_due
+    pledge.stood_at = update.occurred_at
+    if update.money is not None:
+        _sync_amount(pledge, update.money, certain=before is None or update.occurred_at > before)
+    if update.occurred_at == before:
+        return update.is_past_due or pledge.status == PledgeStatus.PAST_DUE
+    return update.is_past_due
 
 
-def _take_amount(pledge: Pledge, money: Money, *, certain: bool) -> None:
+def _sync_amount(pledge: Pledge, money: Money, *, certain: bool) -> None:
     """Follow an amount that was changed at the gateway; what is added to cover its share stays as it is.
 
     While we want another amount ourselves, that order's own outcome counts. Of two words of the same second

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
-from service.domain.ports.news import News
+from service.domain.ports.news import PaymentEvent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class EventSource(Protocol):
             NotFromGateway: it is not to be believed.
         """
 
-    def read(self, payload: str) -> list[News]:
+    def read(self, payload: str) -> list[PaymentEvent]:
         """Return what an event says, in our words; nothing if it concerns nothing of ours.
 
         What it leaves out is looked up, so that no transaction may be open.

@@ -13,31 +13,31 @@ from service.domain.money.amounts import Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckoutDone:
+class CheckoutCompleted:
     """A reader went through a checkout, whether or not the money has come yet."""
 
     pledge_id: uuid.UUID
-    at: datetime.datetime
+    occurred_at: datetime.datetime
     email: str | None = field(default=None, repr=False)
     customer: str | None = None
     subscription: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckoutClosed:
+class CheckoutExpired:
     """A checkout ended without payment; its page takes none any more."""
 
     pledge_id: uuid.UUID
-    at: datetime.datetime
+    occurred_at: datetime.datetime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paid:
+class PaymentSucceeded:
     """Money came. `reference` names the payment; `renews_at` is the end of the time that it pays for."""
 
     reference: str
     money: Money
-    at: datetime.datetime
+    occurred_at: datetime.datetime
     pledge_id: uuid.UUID | None = None
     subscription: str | None = None
     customer: str | None = None
@@ -45,28 +45,29 @@ class Paid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotPaid:
-    """A try to take money failed. `reference` names the try, `bill` what it was for.
+class PaymentFailed:
+    """A try to take money failed. `reference` names the try, `invoice` what it was for.
 
-    `number` counts the tries for this bill; `next_try_at` is when the gateway tries again, None if it does not.
+    `attempt` counts the tries for this bill; `next_attempt_at` is when the gateway tries again, None if it does
+    not.
     """
 
     reference: str
-    bill: str
+    invoice: str
     money: Money
-    at: datetime.datetime
-    number: int = 1
-    next_try_at: datetime.datetime | None = None
+    occurred_at: datetime.datetime
+    attempt: int = 1
+    next_attempt_at: datetime.datetime | None = None
     pledge_id: uuid.UUID | None = None
     subscription: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class SubscriptionUpdated:
     """Where a subscription stands. `money` is what it takes each time; one that `ended` takes nothing any more."""
 
     subscription: str
-    at: datetime.datetime
+    occurred_at: datetime.datetime
     is_past_due: bool = False
     is_started: bool = False
     ended: bool = False
@@ -77,7 +78,7 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenewalAhead:
+class RenewalUpcoming:
     """A subscription will take money soon."""
 
     subscription: str
@@ -86,7 +87,7 @@ class RenewalAhead:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refunded:
+class RefundUpdated:
     """Money of a payment went back. `references` are the names that the payment may be known by.
 
     `refund_id` is our own name for it, if we asked for it. One that `failed` did not reach the reader after all.
@@ -95,20 +96,29 @@ class Refunded:
     references: tuple[str, ...]
     refund: str
     money: Money
-    at: datetime.datetime
+    occurred_at: datetime.datetime
     refund_id: uuid.UUID | None = None
     failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Disputed:
+class DisputeUpdated:
     """A card's holder denies a payment, or the bank has decided about it; `references` as in Refunded."""
 
     references: tuple[str, ...]
     dispute: str
     status: DisputeStatus
     money: Money
-    at: datetime.datetime
+    occurred_at: datetime.datetime
 
 
-News = CheckoutDone | CheckoutClosed | Paid | NotPaid | Standing | RenewalAhead | Refunded | Disputed
+PaymentEvent = (
+    CheckoutCompleted
+    | CheckoutExpired
+    | PaymentSucceeded
+    | PaymentFailed
+    | SubscriptionUpdated
+    | RenewalUpcoming
+    | RefundUpdated
+    | DisputeUpdated
+)

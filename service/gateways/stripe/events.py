@@ -8,7 +8,7 @@ from typing import Any, Final
 from stripe.params import EventListParams
 
 from service.domain.ports import NotFromGateway, RawEvent, UnreadableEvent
-from service.domain.ports.news import News
+from service.domain.ports.news import PaymentEvent
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.reading import HANDLED, read_event
 from service.gateways.stripe.signature import check_signature
@@ -39,7 +39,7 @@ class StripeEvents:
             raise NotFromGateway("The event belongs to the other mode, test or live, than our key.")
         return raw
 
-    def read(self, payload: str) -> list[News]:
+    def read(self, payload: str) -> list[PaymentEvent]:
         """Return what an event says; what it leaves out is looked up at Stripe."""
         return read_event(self._api, payload)
 

@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import Final
 
 from service.domain.ports import UnreadableEvent
-from service.domain.ports.news import News
+from service.domain.ports.news import PaymentEvent
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.readers import checkouts, intents, invoices, returns, subscriptions
 from service.gateways.stripe.readers.told import Told
 
-Reader = Callable[[StripeApi, Told], list[News]]
+Reader = Callable[[StripeApi, Told], list[PaymentEvent]]
 
 HANDLED: Final[Mapping[str, Reader]] = MappingProxyType(
     {
@@ -33,7 +33,7 @@ HANDLED: Final[Mapping[str, Reader]] = MappingProxyType(
 )
 
 
-def read_event(api: StripeApi, payload: str) -> list[News]:
+def read_event(api: StripeApi, payload: str) -> list[PaymentEvent]:
     """Return what an event says; nothing if it is of a kind that we do not handle, or of another product.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports import CheckoutOrder, RefundOrder
-from service.domain.ports.news import News
+from service.domain.ports.news import PaymentEvent
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
@@ -54,6 +54,6 @@ def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) 
     return RefundOrder(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
 
 
-def told(events: StripeEvents, event: StripeJson) -> list[News]:
+def told(events: StripeEvents, event: StripeJson) -> list[PaymentEvent]:
     """Return what an event says."""
     return events.read(json.dumps(event))

@@ -17,7 +17,14 @@ from stripe import CardError, StripeClient
 from schemas.vocabulary import DisputeStatus
 from service.domain.money.amounts import Money
 from service.domain.ports import NotFromGateway, RawEvent
-from service.domain.ports.news import Disputed, News, NotPaid, Paid, Refunded, Standing
+from service.domain.ports.news import (
+    DisputeUpdated,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentSucceeded,
+    RefundUpdated,
+    SubscriptionUpdated,
+)
 from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
 from service.settings import StripeSettings
 from tests.clock import Clock
@@ -111,7 +118,7 @@ def pay(there: StripeClient, pledge_id: uuid.UUID, number: str = GOOD) -> Any:
     return there.v1.payment_intents.create(params={**asked, "metadata": {"pledge_id": str(pledge_id)}})
 
 
-def as_paid(events: StripeEvents, raw: RawEvent) -> list[News]:
+def as_paid(events: StripeEvents, raw: RawEvent) -> list[PaymentEvent]:
     return events.read(json.dumps(json.loads(raw.payload) | {"type": "invoice.paid"}))
 
 
@@ -128,7 +135,7 @@ def test_a_paid_bill_leads_to_its_pledge_by_its_subscription(
     of = subscribe(there, pledge_id)
     raw = came(hook, events, "invoice.payment_succeeded")["invoice.payment_succeeded"]
     (paid,) = as_paid(events, raw)
-    assert isinstance(paid, Paid)
+    assert isinstance(paid, PaymentSucceeded)
     assert (paid.pledge_id, paid.subscription, paid.reference) == (pledge_id, of.id, of.latest_invoice)
     assert (paid.money, paid.customer) == (Money(500, "USD"), of.customer)
 
@@ -141,7 +148,7 @@ def test_a_cancelled_subscription_has_ended(
     gateway.end_recurring(of.id)
     raw = came(hook, events, "customer.subscription.deleted")["customer.subscription.deleted"]
     (standing,) = events.read(raw.payload)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, SubscriptionUpdated)
     assert (standing.subscription, standing.pledge_id, standing.ended) == (of.id, pledge_id, True)
 
 
@@ -153,9 +160,9 @@ def test_a_declined_card_is_a_try_that_failed(
         pay(there, pledge_id, DECLINED_ON_CHARGE)
     raw = came(hook, events, "payment_intent.payment_failed")["payment_intent.payment_failed"]
     (missed,) = events.read(raw.payload)
-    assert isinstance(missed, NotPaid)
+    assert isinstance(missed, PaymentFailed)
     assert (missed.pledge_id, missed.money) == (pledge_id, Money(1250, "USD"))
-    assert missed.bill.startswith("pi_")
+    assert missed.invoice.startswith("pi_")
     assert missed.reference.startswith("ch_")
 
 
@@ -182,7 +189,7 @@ def test_a_refund_goes_through_once_and_is_told(
     charge = there.v1.charges.retrieve(intent.latest_charge.id)
     assert charge.amount_refunded == 400
     (refunded,) = events.read(about(charge, "charge.refunded"))
-    assert isinstance(refunded, Refunded)
+    assert isinstance(refunded, RefundUpdated)
     assert (refunded.refund, refunded.money, refunded.refund_id) == (name, Money(400, "USD"), REFUND_ID)
     assert intent.id in refunded.references
     assert charge.id in refunded.references
@@ -194,11 +201,11 @@ def test_money_of_a_bill_that_goes_back_leads_to_the_bill(there: StripeClient, e
     charge = there.v1.charges.retrieve(invoice["charge"].id)
     there.v1.refunds.create(params={"charge": charge.id, "amount": 100})
     (refunded,) = events.read(about(there.v1.charges.retrieve(charge.id), "charge.refunded"))
-    assert isinstance(refunded, Refunded)
+    assert isinstance(refunded, RefundUpdated)
     assert invoice.id in refunded.references
     dispute = {"id": "du_1", "charge": charge.id, "amount": 500, "currency": "usd", "status": "lost"}
     event = {"type": "charge.dispute.closed", "created": 1795426200, "data": {"object": dispute}}
     (lost,) = events.read(json.dumps(event))
-    assert isinstance(lost, Disputed)
+    assert isinstance(lost, DisputeUpdated)
     assert lost.status is DisputeStatus.LOST
     assert invoice.id in lost.references

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports.news import (
-    CheckoutClosed,
-    CheckoutDone,
-    NotPaid,
-    Paid,
-    RenewalAhead,
-    Standing,
+    CheckoutCompleted,
+    CheckoutExpired,
+    PaymentFailed,
+    PaymentSucceeded,
+    RenewalUpcoming,
+    SubscriptionUpdated,
 )
 from service.gateways.stripe import StripeEvents, StripeGateway
 from service.gateways.stripe.reading import HANDLED
@@ -30,8 +30,10 @@ def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
 ) -> None:
     session = give(gateway, double)
     assert told(events, lasts(DONE)) == [
-        CheckoutDone(pledge_id=PLEDGE_ID, at=clock(), email=EMAIL),
-        Paid(reference=session["payment_intent"], money=Money(1250, "USD"), at=clock(), pledge_id=PLEDGE_ID),
+        CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL),
+        PaymentSucceeded(
+            reference=session["payment_intent"], money=Money(1250, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID
+        ),
     ]
 
 
@@ -41,13 +43,13 @@ def test_a_paid_subscription_checkout_is_done_and_paid_by_its_invoice(
     session = subscribe(gateway, double, 500)
     names = {"subscription": session["subscription"], "customer": session["customer"]}
     done, paid = told(events, lasts(DONE))
-    assert done == CheckoutDone(pledge_id=PLEDGE_ID, at=clock(), email=EMAIL, **names)
-    assert paid == Paid(
-        reference=session["invoice"], money=Money(500, "USD"), at=clock(), pledge_id=PLEDGE_ID, **names
+    assert done == CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, **names)
+    assert paid == PaymentSucceeded(
+        reference=session["invoice"], money=Money(500, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID, **names
     )
     (again,) = told(events, lasts("invoice.paid"))
-    assert isinstance(again, Paid)
-    assert (again.reference, again.money, again.at) == (paid.reference, paid.money, paid.at)
+    assert isinstance(again, PaymentSucceeded)
+    assert (again.reference, again.money, again.occurred_at) == (paid.reference, paid.money, paid.occurred_at)
     # From 23 November to 23 December.
     assert again.renews_at == clock() + datetime.timedelta(days=30)
 
@@ -64,11 +66,11 @@ def test_money_that_takes_days_is_done_first_and_paid_later(
 ) -> None:
     name = gateway.start_checkout(order()).reference
     double.pay_by_bank_debit(name)
-    assert [type(one) for one in told(events, lasts(DONE))] == [CheckoutDone]
+    assert [type(one) for one in told(events, lasts(DONE))] == [CheckoutCompleted]
     double.settle_bank_debit(name)
     done, paid = told(events, lasts("checkout.session.async_payment_succeeded"))
-    assert isinstance(done, CheckoutDone)
-    assert isinstance(paid, Paid)
+    assert isinstance(done, CheckoutCompleted)
+    assert isinstance(paid, PaymentSucceeded)
     assert paid.reference == double.get(name)["payment_intent"]
 
 
@@ -79,9 +81,9 @@ def test_money_that_a_bank_refuses_closes_a_one_time_checkout(
     double.pay_by_bank_debit(name)
     double.fail_bank_debit(name)
     news = told(events, lasts("checkout.session.async_payment_failed"))
-    assert [type(one) for one in news] == [CheckoutDone, CheckoutClosed]
+    assert [type(one) for one in news] == [CheckoutCompleted, CheckoutExpired]
     (tried,) = told(events, lasts("payment_intent.payment_failed"))
-    assert isinstance(tried, NotPaid)
+    assert isinstance(tried, PaymentFailed)
     assert tried.reference == double.charge_of(name)["id"]
 
 
@@ -92,8 +94,8 @@ def test_money_that_a_bank_refuses_leaves_a_subscription_to_its_bills(
     double.pay_by_bank_debit(name)
     double.fail_bank_debit(name)
     news = told(events, lasts("checkout.session.async_payment_failed"))
-    assert [type(one) for one in news] == [CheckoutDone]
-    assert [type(one) for one in told(events, lasts("invoice.payment_failed"))] == [NotPaid]
+    assert [type(one) for one in news] == [CheckoutCompleted]
+    assert [type(one) for one in told(events, lasts("invoice.payment_failed"))] == [PaymentFailed]
     # The intent of a bill bears no pledge: its invoice has told of the same try.
     assert told(events, lasts("payment_intent.payment_failed")) == []
 
@@ -102,7 +104,9 @@ def test_a_checkout_that_nobody_paid_is_closed(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
 ) -> None:
     double.abandon(gateway.start_checkout(order()).reference)
-    assert told(events, lasts("checkout.session.expired")) == [CheckoutClosed(pledge_id=PLEDGE_ID, at=clock())]
+    assert told(events, lasts("checkout.session.expired")) == [
+        CheckoutExpired(pledge_id=PLEDGE_ID, occurred_at=clock())
+    ]
 
 
 def test_a_declined_card_is_a_try_named_by_its_charge(
@@ -113,11 +117,11 @@ def test_a_declined_card_is_a_try_named_by_its_charge(
     double.decline(name)
     tries = [event for event in double.events if event["type"] == "payment_intent.payment_failed"]
     first, second = (told(events, event)[0] for event in tries)
-    assert isinstance(first, NotPaid)
-    assert isinstance(second, NotPaid)
+    assert isinstance(first, PaymentFailed)
+    assert isinstance(second, PaymentFailed)
     assert first.reference != second.reference
-    assert (first.bill, first.money, first.at) == (second.bill, Money(1250, "USD"), clock())
-    assert (first.number, first.next_try_at, first.pledge_id) == (1, None, PLEDGE_ID)
+    assert (first.invoice, first.money, first.occurred_at) == (second.invoice, Money(1250, "USD"), clock())
+    assert (first.attempt, first.next_attempt_at, first.pledge_id) == (1, None, PLEDGE_ID)
 
 
 def test_a_renewal_is_announced_for_when_the_paid_time_ends(
@@ -125,10 +129,10 @@ def test_a_renewal_is_announced_for_when_the_paid_time_ends(
 ) -> None:
     name = subscribe(gateway, double)["subscription"]
     (paid,) = told(events, lasts("invoice.paid"))
-    assert isinstance(paid, Paid)
+    assert isinstance(paid, PaymentSucceeded)
     double.emit_upcoming(name)
     assert told(events, lasts("invoice.upcoming")) == [
-        RenewalAhead(subscription=name, renews_at=paid.renews_at, pledge_id=PLEDGE_ID)
+        RenewalUpcoming(subscription=name, renews_at=paid.renews_at, pledge_id=PLEDGE_ID)
     ]
 
 
@@ -139,29 +143,29 @@ def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
     double.fail_renewal(name)
     (missed,) = told(events, lasts("invoice.payment_failed"))
     bill = double.get(name)["latest_invoice"]
-    assert missed == NotPaid(
+    assert missed == PaymentFailed(
         reference=f"{bill}#1",
-        bill=bill,
+        invoice=bill,
         money=Money(500, "USD"),
-        at=clock(),
-        number=1,
-        next_try_at=clock() + datetime.timedelta(days=3),
+        occurred_at=clock(),
+        attempt=1,
+        next_attempt_at=clock() + datetime.timedelta(days=3),
         pledge_id=PLEDGE_ID,
         subscription=name,
     )
     (standing,) = told(events, lasts("customer.subscription.updated"))
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, SubscriptionUpdated)
     assert (standing.is_past_due, standing.is_started, standing.ended) == (True, True, False)
     double.fail_retry(name)
     (again,) = told(events, lasts("invoice.payment_failed"))
-    assert isinstance(again, NotPaid)
-    assert (again.reference, again.number) == (f"{bill}#2", 2)
+    assert isinstance(again, PaymentFailed)
+    assert (again.reference, again.attempt) == (f"{bill}#2", 2)
     double.exhaust_retries(name)
     (last,) = told(events, lasts("invoice.payment_failed"))
-    assert isinstance(last, NotPaid)
-    assert last.next_try_at is None
+    assert isinstance(last, PaymentFailed)
+    assert last.next_attempt_at is None
     (ended,) = told(events, lasts("customer.subscription.deleted"))
-    assert isinstance(ended, Standing)
+    assert isinstance(ended, SubscriptionUpdated)
     assert (ended.ended, ended.is_past_due, ended.renews_at) == (True, False, None)
 
 
@@ -171,9 +175,9 @@ def test_a_changed_amount_is_told_with_the_time_that_it_comes(
     session = subscribe(gateway, double)
     gateway.change_amount(session["subscription"], Money(900, "USD"), pledge_id=PLEDGE_ID)
     (standing,) = told(events, lasts("customer.subscription.updated"))
-    assert standing == Standing(
+    assert standing == SubscriptionUpdated(
         subscription=session["subscription"],
-        at=clock(),
+        occurred_at=clock(),
         is_started=True,
         money=Money(900, "USD"),
         renews_at=clock() + datetime.timedelta(days=30),

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from service.domain.money.amounts import Money
-from service.domain.ports.news import CheckoutClosed, CheckoutDone, NotPaid, Paid, Refunded, RenewalAhead, Standing
+from service.domain.ports.news import (
+    CheckoutCompleted,
+    CheckoutExpired,
+    PaymentFailed,
+    PaymentSucceeded,
+    RefundUpdated,
+    RenewalUpcoming,
+    SubscriptionUpdated,
+)
 from service.gateways.stripe import StripeEvents
 from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, REFUND_ID
 from tests.stripe_double.account import StripeJson
@@ -64,10 +72,10 @@ def read(events: StripeEvents, kind: str, thing: StripeJson, before: StripeJson 
 )
 def test_the_pledge_is_found_wherever_a_bill_bore_it(events: StripeEvents, where: StripeJson) -> None:
     (paid,) = read(events, "invoice.paid", OLD_INVOICE | where)
-    assert paid == Paid(
+    assert paid == PaymentSucceeded(
         reference="in_1Old",
         money=Money(500, "USD"),
-        at=MOMENT,
+        occurred_at=MOMENT,
         pledge_id=PLEDGE_ID,
         subscription="sub_1Old",
         customer="cus_old",
@@ -77,13 +85,13 @@ def test_the_pledge_is_found_wherever_a_bill_bore_it(events: StripeEvents, where
 
 def test_a_bill_that_names_no_pledge_goes_on_with_its_subscription(events: StripeEvents) -> None:
     (paid,) = read(events, "invoice.paid", OLD_INVOICE)
-    assert isinstance(paid, Paid)
+    assert isinstance(paid, PaymentSucceeded)
     assert (paid.pledge_id, paid.subscription) == (None, "sub_1Old")
     (missed,) = read(events, "invoice.payment_failed", OLD_INVOICE)
-    assert isinstance(missed, NotPaid)
-    assert (missed.bill, missed.subscription, missed.pledge_id) == ("in_1Old", "sub_1Old", None)
+    assert isinstance(missed, PaymentFailed)
+    assert (missed.invoice, missed.subscription, missed.pledge_id) == ("in_1Old", "sub_1Old", None)
     (ahead,) = read(events, "invoice.upcoming", OLD_INVOICE)
-    assert ahead == RenewalAhead(subscription="sub_1Old", renews_at=MOMENT)
+    assert ahead == RenewalUpcoming(subscription="sub_1Old", renews_at=MOMENT)
 
 
 def test_what_a_change_of_price_adds_does_not_move_the_renewal(events: StripeEvents) -> None:
@@ -141,9 +149,9 @@ def test_an_announced_bill_without_lines_says_when_it_is_tried(events: StripeEve
 
 def test_a_subscription_that_keeps_its_period_itself(events: StripeEvents) -> None:
     (standing,) = read(events, "customer.subscription.updated", OLD_SUBSCRIPTION)
-    assert standing == Standing(
+    assert standing == SubscriptionUpdated(
         subscription="sub_1Old",
-        at=MOMENT,
+        occurred_at=MOMENT,
         is_started=True,
         money=Money(500, "USD"),
         renews_at=MOMENT + MONTH,
@@ -185,12 +193,14 @@ def test_a_checkout_that_names_everything_in_full(events: StripeEvents) -> None:
         "currency": "usd",
     }
     (done,) = read(events, "checkout.session.completed", session)
-    assert done == CheckoutDone(
-        pledge_id=PLEDGE_ID, at=MOMENT, email=EMAIL, customer="cus_old", subscription="sub_1Old"
+    assert done == CheckoutCompleted(
+        pledge_id=PLEDGE_ID, occurred_at=MOMENT, email=EMAIL, customer="cus_old", subscription="sub_1Old"
     )
     free = session | {"payment_status": "no_payment_required", "amount_total": 0, "invoice": "in_1"}
-    assert [type(one) for one in read(events, "checkout.session.completed", free)] == [CheckoutDone]
-    assert read(events, "checkout.session.expired", session) == [CheckoutClosed(pledge_id=PLEDGE_ID, at=MOMENT)]
+    assert [type(one) for one in read(events, "checkout.session.completed", free)] == [CheckoutCompleted]
+    assert read(events, "checkout.session.expired", session) == [
+        CheckoutExpired(pledge_id=PLEDGE_ID, occurred_at=MOMENT)
+    ]
 
 
 def test_a_charge_that_brings_its_bill_and_its_refunds(events: StripeEvents) -> None:
@@ -205,11 +215,11 @@ def test_a_charge_that_brings_its_bill_and_its_refunds(events: StripeEvents) -> 
         "refunds": {"has_more": False, "data": [refund | {"metadata": {"refund_id": str(REFUND_ID)}}]},
     }
     assert read(events, "charge.refunded", charge) == [
-        Refunded(
+        RefundUpdated(
             references=("pi_1Old", "in_1Old", "ch_1Old"),
             refund="re_1",
             money=Money(200, "USD"),
-            at=MOMENT - datetime.timedelta(seconds=5),
+            occurred_at=MOMENT - datetime.timedelta(seconds=5),
             refund_id=REFUND_ID,
         )
     ]

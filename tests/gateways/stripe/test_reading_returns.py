@@ -8,8 +8,8 @@ from schemas.vocabulary import DisputeStatus
 from service.domain.money.amounts import Money
 from service.domain.ports import GatewayUnavailable
 from service.domain.ports.news import (
-    Disputed,
-    Refunded,
+    DisputeUpdated,
+    RefundUpdated,
 )
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.clock import Clock
@@ -27,14 +27,14 @@ def test_a_refund_of_a_bill_names_the_payment_in_all_its_ways(
     charge = double.charge_of(session["id"])
     first, second = double.refund(charge["id"], 200), double.refund(charge["id"], 100)
     news = told(events, lasts("charge.refunded"))
-    assert {one.refund: one.money for one in news if isinstance(one, Refunded)} == {
+    assert {one.refund: one.money for one in news if isinstance(one, RefundUpdated)} == {
         first["id"]: Money(200, "USD"),
         second["id"]: Money(100, "USD"),
     }
     for one in news:
-        assert isinstance(one, Refunded)
+        assert isinstance(one, RefundUpdated)
         assert one.references == (charge["payment_intent"], session["invoice"], charge["id"])
-        assert (one.at, one.failed, one.refund_id) == (clock(), False, None)
+        assert (one.occurred_at, one.failed, one.refund_id) == (clock(), False, None)
 
 
 def test_a_refund_that_we_asked_for_bears_our_name_for_it(
@@ -43,7 +43,7 @@ def test_a_refund_that_we_asked_for_bears_our_name_for_it(
     session = give(gateway, double)
     gateway.refund(refund_order(session["payment_intent"], 400))
     (refunded,) = told(events, lasts("charge.refunded"))
-    assert isinstance(refunded, Refunded)
+    assert isinstance(refunded, RefundUpdated)
     assert refunded.refund_id == REFUND_ID
     assert refunded.references[0] == session["payment_intent"]
 
@@ -55,7 +55,7 @@ def test_a_refund_that_a_bank_sent_back_has_failed(
     double.fail_refund(double.refund(charge["id"], 300)["id"])
     double.refund(charge["id"], 200)
     news = told(events, lasts("charge.refunded"))
-    assert sorted((one.money.amount_minor, one.failed) for one in news if isinstance(one, Refunded)) == [
+    assert sorted((one.money.amount_minor, one.failed) for one in news if isinstance(one, RefundUpdated)) == [
         (200, False),
         (300, True),
     ]
@@ -79,7 +79,7 @@ def test_a_failed_or_cancelled_refund_did_not_reach_the_reader(
     refund = double.refund(charge["id"], 300)
     double.account.objects[refund["id"]]["status"] = status
     (news,) = told(events, lasts("charge.refunded"))
-    assert isinstance(news, Refunded)
+    assert isinstance(news, RefundUpdated)
     assert (news.refund, news.money, news.failed) == (refund["id"], Money(300, "USD"), failed)
 
 
@@ -91,7 +91,7 @@ def test_an_undecided_dispute_is_open(
     event = lasts("charge.dispute.created")
     event["data"]["object"]["status"] = status
     (news,) = told(events, event)
-    assert isinstance(news, Disputed)
+    assert isinstance(news, DisputeUpdated)
     assert news.status == DisputeStatus.OPEN
 
 
@@ -111,13 +111,13 @@ def test_a_dispute_leads_to_its_payment_and_is_decided(
     charge = double.charge_of(session["id"])
     dispute = double.open_dispute(charge["id"])
     (opened,) = told(events, lasts("charge.dispute.created"))
-    assert isinstance(opened, Disputed)
+    assert isinstance(opened, DisputeUpdated)
     assert (opened.dispute, opened.status) == (dispute["id"], DisputeStatus.OPEN)
     assert opened.money == Money(charge["amount"], "USD")
     assert (session["invoice"] or session["payment_intent"]) in opened.references
     double.close_dispute(dispute["id"], outcome)
     (closed,) = told(events, lasts("charge.dispute.closed"))
-    assert isinstance(closed, Disputed)
+    assert isinstance(closed, DisputeUpdated)
     assert (closed.dispute, closed.status) == (dispute["id"], status)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
-from service.domain.ports.news import Disputed, Paid, Refunded
+from service.domain.ports.news import DisputeUpdated, PaymentSucceeded, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.gateways.stripe.asking import PLEDGE_ID, give, subscribe, told
 from tests.stripe_double import FakeStripe
@@ -51,7 +51,7 @@ def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
     for line in invoice["lines"]["data"]:
         line["metadata"] = {}
     (paid,) = told(events, event)
-    assert isinstance(paid, Paid)
+    assert isinstance(paid, PaymentSucceeded)
     assert paid.pledge_id == PLEDGE_ID
 
 
@@ -61,10 +61,10 @@ def test_refunds_that_cannot_be_listed_are_told_by_what_they_add_up_to(
     charge = double.charge_of(give(gateway, double, 1250)["id"])
     double.refund(charge["id"], 200)
     double.refund(charge["id"], 300)
-    refunds: list[Refunded] = []
+    refunds: list[RefundUpdated] = []
     for event in [event for event in double.events if event["type"] == "charge.refunded"]:
         double.faults.respond(404, REFUNDS)
-        refunds += [one for one in told(events, event) if isinstance(one, Refunded)]
+        refunds += [one for one in told(events, event) if isinstance(one, RefundUpdated)]
     assert [(one.refund, one.money) for one in refunds] == [
         (f"{charge['id']}@200", Money(200, "USD")),
         (f"{charge['id']}@500", Money(300, "USD")),
@@ -78,12 +78,12 @@ def test_more_refunds_than_a_page_holds_are_all_told(
     for _ in range(101):
         double.refund(charge["id"], 1)
     news = told(events, double.events[-1])
-    assert len({one.refund for one in news if isinstance(one, Refunded)}) == 101
+    assert len({one.refund for one in news if isinstance(one, RefundUpdated)}) == 101
 
 
 def test_a_payment_that_stripe_has_forgotten_may_be_ours(events: StripeEvents) -> None:
     dispute = {"id": "du_1", "charge": "ch_1Gone", "amount": 500, "currency": "usd", "status": "needs_response"}
     event = {"type": "charge.dispute.created", "created": 1795426200, "data": {"object": dispute}}
     (found,) = events.read(json.dumps(event))
-    assert isinstance(found, Disputed)
+    assert isinstance(found, DisputeUpdated)
     assert found.references == ("ch_1Gone",)

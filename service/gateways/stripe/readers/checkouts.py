@@ -6,7 +6,7 @@ import uuid
 from typing import Final
 
 from service.domain.ports import UnreadableEvent
-from service.domain.ports.news import CheckoutClosed, CheckoutDone, News, Paid
+from service.domain.ports.news import CheckoutCompleted, CheckoutExpired, PaymentEvent, PaymentSucceeded
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import id_of
 from service.gateways.stripe.readers.told import Told, inside, money_in, pledge_in
@@ -14,7 +14,7 @@ from service.gateways.stripe.readers.told import Told, inside, money_in, pledge_
 SUBSCRIPTION: Final = "subscription"
 
 
-def completed(_api: StripeApi, told: Told) -> list[News]:
+def completed(_api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell that a reader is through, and of the payment if the money is there and the session names it."""
     pledge_id = _pledge(told)
     if pledge_id is None:
@@ -30,10 +30,10 @@ def completed(_api: StripeApi, told: Told) -> list[News]:
         return [done]
     return [
         done,
-        Paid(
+        PaymentSucceeded(
             reference=payment,
             money=money,
-            at=told.at,
+            occurred_at=told.at,
             pledge_id=pledge_id,
             subscription=done.subscription,
             customer=done.customer,
@@ -41,7 +41,7 @@ def completed(_api: StripeApi, told: Told) -> list[News]:
     ]
 
 
-def bank_refused(_api: StripeApi, told: Told) -> list[News]:
+def bank_refused(_api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell that the money of a bank debit did not come.
 
     A one-time session takes no other try. A subscription's bill is tried again, and tells by itself how it goes.
@@ -52,13 +52,13 @@ def bank_refused(_api: StripeApi, told: Told) -> list[News]:
     done = _done(told, pledge_id)
     if told.thing.get("mode") == SUBSCRIPTION:
         return [done]
-    return [done, CheckoutClosed(pledge_id=pledge_id, at=told.at)]
+    return [done, CheckoutExpired(pledge_id=pledge_id, occurred_at=told.at)]
 
 
-def expired(_api: StripeApi, told: Told) -> list[News]:
+def expired(_api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell that a session closed unpaid."""
     pledge_id = _pledge(told)
-    return [] if pledge_id is None else [CheckoutClosed(pledge_id=pledge_id, at=told.at)]
+    return [] if pledge_id is None else [CheckoutExpired(pledge_id=pledge_id, occurred_at=told.at)]
 
 
 def _pledge(told: Told) -> uuid.UUID | None:
@@ -68,11 +68,11 @@ def _pledge(told: Told) -> uuid.UUID | None:
     return pledge_in(told.thing["metadata"])
 
 
-def _done(told: Told, pledge_id: uuid.UUID) -> CheckoutDone:
+def _done(told: Told, pledge_id: uuid.UUID) -> CheckoutCompleted:
     email = inside(told.thing, "customer_details", "email") or told.thing.get("customer_email")
-    return CheckoutDone(
+    return CheckoutCompleted(
         pledge_id=pledge_id,
-        at=told.at,
+        occurred_at=told.at,
         email=email if isinstance(email, str) else None,
         customer=id_of(told.thing.get("customer")),
         subscription=id_of(told.thing.get("subscription")),

@@ -1,12 +1,12 @@
 """Payment intents: a card that was declined at a one-time checkout. An invoice tells of its own failed tries."""
 
-from service.domain.ports.news import News, NotPaid
+from service.domain.ports.news import PaymentEvent, PaymentFailed
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import id_of
 from service.gateways.stripe.readers.told import Told, inside, money_in, name_of, pledge_in
 
 
-def payment_failed(_api: StripeApi, told: Told) -> list[News]:
+def payment_failed(_api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell of the try, by the charge that failed or, if there was none, by its moment."""
     intent = told.thing
     pledge_id = pledge_in(intent.get("metadata"))
@@ -15,11 +15,11 @@ def payment_failed(_api: StripeApi, told: Told) -> list[News]:
     bill = name_of(intent)
     charge = inside(intent, "last_payment_error", "charge") or intent.get("latest_charge")
     return [
-        NotPaid(
+        PaymentFailed(
             reference=id_of(charge) or f"{bill}@{int(told.at.timestamp())}",
-            bill=bill,
+            invoice=bill,
             money=money_in(intent, "amount"),
-            at=told.at,
+            occurred_at=told.at,
             pledge_id=pledge_id,
         )
     ]

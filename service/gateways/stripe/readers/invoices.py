@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from service.domain.ports.news import News, NotPaid, Paid, RenewalAhead
+from service.domain.ports.news import PaymentEvent, PaymentFailed, PaymentSucceeded, RenewalUpcoming
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import id_of
 from service.gateways.stripe.readers.told import (
@@ -34,7 +34,7 @@ class Owner:
     pledge_id: uuid.UUID | None
 
 
-def paid(api: StripeApi, told: Told) -> list[News]:
+def paid(api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell of the payment; a bill of nothing moved no money."""
     owner = owner_of(api, told.thing)
     if owner is None:
@@ -43,10 +43,10 @@ def paid(api: StripeApi, told: Told) -> list[News]:
     if money.amount_minor == 0:
         return []
     return [
-        Paid(
+        PaymentSucceeded(
             reference=name_of(told.thing),
             money=money,
-            at=instant(inside(told.thing, "status_transitions", "paid_at")) or told.at,
+            occurred_at=instant(inside(told.thing, "status_transitions", "paid_at")) or told.at,
             pledge_id=owner.pledge_id,
             subscription=owner.subscription,
             customer=id_of(told.thing.get("customer")),
@@ -55,7 +55,7 @@ def paid(api: StripeApi, told: Told) -> list[News]:
     ]
 
 
-def payment_failed(api: StripeApi, told: Told) -> list[News]:
+def payment_failed(api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell of a try that failed, the how manieth it was, and when Stripe tries again."""
     owner = owner_of(api, told.thing)
     if owner is None:
@@ -67,20 +67,20 @@ def payment_failed(api: StripeApi, told: Told) -> list[News]:
     number = max(counted, 1) if type(counted) is int else 1
     bill = name_of(told.thing)
     return [
-        NotPaid(
+        PaymentFailed(
             reference=f"{bill}#{number}",
-            bill=bill,
+            invoice=bill,
             money=money,
-            at=told.at,
-            number=number,
-            next_try_at=instant(told.thing.get("next_payment_attempt")),
+            occurred_at=told.at,
+            attempt=number,
+            next_attempt_at=instant(told.thing.get("next_payment_attempt")),
             pledge_id=owner.pledge_id,
             subscription=owner.subscription,
         )
     ]
 
 
-def upcoming(api: StripeApi, told: Told) -> list[News]:
+def upcoming(api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell when a subscription will take money next: at the beginning of the period that it is for."""
     owner = owner_of(api, told.thing)
     renews_at = (
@@ -90,7 +90,7 @@ def upcoming(api: StripeApi, told: Told) -> list[News]:
     )
     if owner is None or renews_at is None:
         return []
-    return [RenewalAhead(subscription=owner.subscription, renews_at=renews_at, pledge_id=owner.pledge_id)]
+    return [RenewalUpcoming(subscription=owner.subscription, renews_at=renews_at, pledge_id=owner.pledge_id)]
 
 
 def owner_of(api: StripeApi, invoice: Thing) -> Owner | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from schemas.vocabulary import DisputeStatus
 from service.domain.ports import GatewayRefused
-from service.domain.ports.news import Disputed, News, Refunded
+from service.domain.ports.news import DisputeUpdated, PaymentEvent, RefundUpdated
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import id_of
 from service.gateways.stripe.orders import REFUND
@@ -32,7 +32,7 @@ HARMLESS: Final = ("warning_", "prevented")
 DECIDED: Final = {"won": DisputeStatus.WON, "lost": DisputeStatus.LOST}
 
 
-def refunded(api: StripeApi, told: Told) -> list[News]:
+def refunded(api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell of every refund of a charge, each by its own name."""
     charge = told.thing
     references = names_of(api, charge=name_of(charge), known=charge)
@@ -42,11 +42,11 @@ def refunded(api: StripeApi, told: Told) -> list[News]:
     if refunds is None:
         return _untold(told, references)
     return [
-        Refunded(
+        RefundUpdated(
             references=references,
             refund=name_of(one),
             money=money_in(one, "amount"),
-            at=instant(one.get("created")) or told.at,
+            occurred_at=instant(one.get("created")) or told.at,
             refund_id=_ours(one),
             failed=one.get("status") in FAILED,
         )
@@ -54,7 +54,7 @@ def refunded(api: StripeApi, told: Told) -> list[News]:
     ]
 
 
-def disputed(api: StripeApi, told: Told) -> list[News]:
+def disputed(api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell that a reader's bank took the money back, or has decided about it."""
     dispute = told.thing
     status = str(dispute.get("status"))
@@ -66,12 +66,12 @@ def disputed(api: StripeApi, told: Told) -> list[News]:
     if not references:
         return []
     return [
-        Disputed(
+        DisputeUpdated(
             references=references,
             dispute=name_of(dispute),
             status=DECIDED.get(status, DisputeStatus.OPEN),
             money=money_in(dispute, "amount"),
-            at=told.at,
+            occurred_at=told.at,
         )
     ]
 
@@ -99,7 +99,7 @@ def _refunds(api: StripeApi, charge: Thing) -> list[Thing] | None:
         after = found[-1]["id"]
 
 
-def _untold(told: Told, references: tuple[str, ...]) -> list[News]:
+def _untold(told: Told, references: tuple[str, ...]) -> list[PaymentEvent]:
     """Tell of what went back since the event before, under a name that the sum so far gives it."""
     charge = told.thing
     so_far, before = whole(charge, "amount_refunded"), told.before.get("amount_refunded")
@@ -107,11 +107,11 @@ def _untold(told: Told, references: tuple[str, ...]) -> list[News]:
     if amount <= 0:
         return []
     return [
-        Refunded(
+        RefundUpdated(
             references=references,
             refund=f"{charge['id']}@{so_far}",
             money=money_of(amount, charge.get("currency")),
-            at=told.at,
+            occurred_at=told.at,
         )
     ]
 

@@ -8,7 +8,7 @@ import datetime
 from typing import Final
 
 from service.domain.money.amounts import Money
-from service.domain.ports.news import News, Standing
+from service.domain.ports.news import PaymentEvent, SubscriptionUpdated
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import id_of
 from service.gateways.stripe.orders import ENDED
@@ -27,26 +27,26 @@ PAST_DUE: Final = frozenset({"past_due", "unpaid"})
 STARTED: Final = PAST_DUE | {"active", "trialing"}
 
 
-def updated(_api: StripeApi, told: Told) -> list[News]:
+def updated(_api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell where a subscription stands now."""
     return _standing(told, ended=told.thing.get("status") in ENDED)
 
 
-def deleted(_api: StripeApi, told: Told) -> list[News]:
+def deleted(_api: StripeApi, told: Told) -> list[PaymentEvent]:
     """Tell that a subscription takes nothing any more."""
     return _standing(told, ended=True)
 
 
-def _standing(told: Told, *, ended: bool) -> list[News]:
+def _standing(told: Told, *, ended: bool) -> list[PaymentEvent]:
     of = told.thing
     pledge_id = pledge_in(of.get("metadata"))
     if pledge_id is None:
         return []
     status = of.get("status")
     return [
-        Standing(
+        SubscriptionUpdated(
             subscription=name_of(of),
-            at=told.at,
+            occurred_at=told.at,
             is_past_due=status in PAST_DUE and not ended,
             is_started=status in STARTED and not ended,
             ended=ended,
