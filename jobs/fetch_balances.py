@@ -27,7 +27,7 @@ def fetch_balances(container: Container, stop: threading.Event) -> Mapping[str, 
         if stop.is_set():
             break
         try:
-            balance = container.gateway.find_balance(payment.reference)
+            balance = container.gateway.get_balance_transaction(payment.reference)
         except GatewayUnavailable as error:
             log.warning("balances_put_off", reason=str(error))
             break

@@ -9,7 +9,7 @@ from service.db.session import Database
 from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
-from service.domain.ports import Clock, EventSource, Gateway, Mailer, MailReporter, Throttle
+from service.domain.ports import Clock, EventSource, Mailer, MailReporter, PaymentGateway, Throttle
 from service.settings import Settings
 
 
@@ -25,7 +25,7 @@ class Container:
     settings: Settings
     database: Database
     clock: Clock
-    gateway: Gateway
+    gateway: PaymentGateway
     event_source: EventSource | None
     reminder_mailers: tuple[Mailer, ...]
     notification_mailer: Mailer

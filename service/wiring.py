@@ -11,7 +11,7 @@ from service.desk import Container, utc_now
 from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
-from service.domain.ports import Clock, EventSource, Gateway, Mailer, Throttle
+from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, Throttle
 from service.gateways.letters import LetterWriter
 from service.gateways.mail_reports import mail_reporters
 from service.gateways.outbox import OutboxMailer
@@ -50,7 +50,7 @@ def build_container(
     )
 
 
-def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[Gateway, EventSource | None]:
+def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[PaymentGateway, EventSource | None]:
     if settings.stripe is None:
         return SandboxGateway(keyring, settings.public_url), None
     # Whoever takes no money by Stripe need not wait for its library: a fifth of a second for each process.

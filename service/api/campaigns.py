@@ -71,4 +71,4 @@ def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
 
 def _currency_scale(currency: str) -> dict[str, int]:
     """Return how a currency is divided, and in which steps our gateway charges it."""
-    return {"exponent": exponent(currency), "step": current_container().gateway.limits(currency).step_minor}
+    return {"exponent": exponent(currency), "step": current_container().gateway.charge_limits(currency).step_minor}

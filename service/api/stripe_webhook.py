@@ -6,7 +6,7 @@ from schemas.gateway_event import WebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import Refusal
 from service.domain.events.inbox import WEBHOOK, store_event
-from service.domain.ports import NotFromGateway
+from service.domain.ports import InvalidSignature
 from service.web import current_container, transaction
 
 stripe_webhook = ResourceBlueprint(
@@ -32,7 +32,7 @@ def take_event() -> dict[str, bool]:
         raise Refusal(400, "invalid_signature", "No event is believed here: the gateway in use is not Stripe.")
     try:
         raw = source.authenticate(request.get_data(), request.headers.get("Stripe-Signature", ""), now=now)
-    except NotFromGateway as error:
+    except InvalidSignature as error:
         raise Refusal(400, "invalid_signature", "This does not prove to come from Stripe.") from error
     with transaction() as session:
         store_event(session, source.name, raw, source=WEBHOOK, now=now)

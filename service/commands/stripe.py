@@ -10,7 +10,7 @@ import structlog
 
 from service.commands.opening import open_desk
 from service.commands.stripe_events import apply_event_again, hold_against_stripe, show_events
-from service.domain.ports import GatewayRefused, GatewayUnavailable
+from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.settings import Settings, SettingsError, StripeSettings
 
 WEBHOOK = "/v1/webhooks/stripe"
@@ -30,7 +30,7 @@ class StripeGroup(click.Group):
             raise click.ClickException(
                 f"{error} Check STRIPE_SECRET_KEY and https://status.stripe.com, then run this again."
             ) from error
-        except GatewayRefused as error:
+        except GatewayRejected as error:
             raise click.ClickException(str(error)) from error
         finally:
             structlog.configure(**before)

@@ -8,42 +8,49 @@ import uuid
 from service.db.keyring import Keyring
 from service.domain.money.amounts import Money
 from service.domain.pledges.sandbox_checkout import checkout_token
-from service.domain.ports import Balance, ChargeLimits, Checkout, CheckoutOrder, GatewayRefused, RefundOrder
+from service.domain.ports import (
+    ChargeLimits,
+    Checkout,
+    CheckoutParams,
+    GatewayBalanceTransaction,
+    GatewayRejected,
+    RefundParams,
+)
 
 
 class SandboxGateway:
     """Takes pledges without taking money."""
 
     name = "sandbox"
-    pages: tuple[str, ...] = ()
+    hosted_origins: tuple[str, ...] = ()
 
     def __init__(self, keyring: Keyring, public_url: str) -> None:
         self._keyring = keyring
         self._public_url = public_url
 
-    def limits(self, currency: str) -> ChargeLimits:
+    def charge_limits(self, currency: str) -> ChargeLimits:
         """Take any amount."""
         return ChargeLimits()
 
-    def start_checkout(self, order: CheckoutOrder) -> Checkout:
+    def create_checkout(self, order: CheckoutParams) -> Checkout:
         """Return the page for this pledge; its signed link is the same each time."""
         token = checkout_token(self._keyring, order.pledge_id)
         return Checkout(reference=f"sandbox_{order.pledge_id}", url=f"{self._public_url}/sandbox/checkout/{token}")
 
-    def end_recurring(self, subscription: str) -> None:
+    def cancel_subscription(self, subscription: str) -> None:
         """There is nothing to end: no card is charged again."""
 
-    def change_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """There is nothing to change: no card is charged again."""
 
-    def card_page(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+    def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
         """Refuse: there is no card."""
-        raise GatewayRefused("No card was taken in this test, so there is none to change.")
+        raise GatewayRejected("No card was taken in this test, so there is none to change.")
 
-    def refund(self, order: RefundOrder) -> str:
+    def create_refund(self, order: RefundParams) -> str:
         """Return the name of money that goes back as it came: not at all."""
         return f"sandbox_refund_{order.refund_id}"
 
-    def find_balance(self, payment_reference: str) -> Balance | None:
+    def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
         """Keep no balance."""
         return None

@@ -46,7 +46,7 @@ def fee_figures(campaign: Campaign, currency: str, words: Words) -> Mapping[Freq
     """Return in words what covering the fees adds to each preset, by frequency; nothing where nobody may."""
     if fee_rate(campaign, currency) is None:
         return {}
-    limits = current_container().gateway.limits(currency)
+    limits = current_container().gateway.charge_limits(currency)
 
     def figure(amount_minor: int) -> str:
         money = Money(amount_minor, currency)

@@ -38,7 +38,7 @@ def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *,
     answer = sheet(
         "me.html",
         words,
-        leads_to=current_container().gateway.pages,
+        leads_to=current_container().gateway.hosted_origins,
         sender=sender,
         done=done_said(words),
         cards=[

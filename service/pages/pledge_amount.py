@@ -87,7 +87,7 @@ def _example(place: Place) -> str:
 def _limits(place: Place) -> dict[str, str]:
     pledge, gateway = place.pledge, current_container().gateway
     least, most = amount_limits(pledge.campaign, gateway, pledge.frequency, pledge.currency)
-    named = {"least": least, "most": most, "step": gateway.limits(pledge.currency).step_minor}
+    named = {"least": least, "most": most, "step": gateway.charge_limits(pledge.currency).step_minor}
     return {name: format_money(Money(minor, pledge.currency), place.words.lang) for name, minor in named.items()}
 
 

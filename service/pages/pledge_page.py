@@ -58,7 +58,7 @@ def show_pledge(token: str) -> Response:
         answer = sheet(
             "own_pledge.html",
             place.words,
-            leads_to=current_container().gateway.pages,
+            leads_to=current_container().gateway.hosted_origins,
             campaign=place.pledge.campaign,
             card=card,
             done=done_said(place.words),

@@ -107,7 +107,7 @@ def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
     chosen, amount = {"frequency": form.frequency, "currency": currency}, whole(form.amount)
     try:
         money = Money(0 if amount is None else amount, currency)
-        limits = current_container().gateway.limits(currency)
+        limits = current_container().gateway.charge_limits(currency)
         validate_amount(campaign, Frequency(form.frequency), money, limits=limits, lang=campaign.lang)
     except DomainError:
         return chosen

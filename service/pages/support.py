@@ -85,7 +85,7 @@ def draw_form(
         form=form,
         reminder=reminder,
         said=said,
-        leads_to=current_container().gateway.pages,
+        leads_to=current_container().gateway.hosted_origins,
         # Who cannot give now is shown how to be asked again, with nothing to look for.
         reminder_is_open=(said is not None and (said.may_pass or said.field in ("email", "months")))
         or "remind" in request.args,

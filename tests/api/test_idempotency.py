@@ -12,7 +12,7 @@ from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.shelf import CampaignCache
-from service.domain.ports import ANY_AMOUNT, ChargeLimits, Checkout, CheckoutOrder, GatewayUnavailable
+from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from service.gateways.stripe.client import WITHIN
 from service.web import init_app
 from tests.api.wire import PLEDGE, a_key, assert_problem, change_campaign, count, pay, pledge
@@ -131,13 +131,13 @@ class Gateway:
 
     def __init__(self) -> None:
         self.up = False
-        self.orders: list[CheckoutOrder] = []
+        self.orders: list[CheckoutParams] = []
         self.meanwhile = lambda: None
 
-    def limits(self, currency: str) -> ChargeLimits:
-        return ANY_AMOUNT
+    def charge_limits(self, currency: str) -> ChargeLimits:
+        return NO_LIMITS
 
-    def start_checkout(self, order: CheckoutOrder) -> Checkout:
+    def create_checkout(self, order: CheckoutParams) -> Checkout:
         self.orders.append(order)
         self.meanwhile()
         if not self.up:

@@ -115,7 +115,7 @@ class Steps:
     name = "sandbox"
 
     def __init__(self, container: Container) -> None:
-        self.start_checkout = container.gateway.start_checkout
+        self.start_checkout = container.gateway.create_checkout
 
     def limits(self, currency: str) -> ChargeLimits:
         return ChargeLimits(smallest_minor=5000, step_minor=10) if currency == "KWD" else ChargeLimits()

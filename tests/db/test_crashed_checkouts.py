@@ -16,7 +16,7 @@ from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, Req
 from service.domain.pledges.checkout import OpenCheckout, open_checkout
 from service.domain.pledges.idempotency import HELD_FOR
 from service.domain.pledges.making import CreatePledge
-from service.domain.ports import ANY_AMOUNT, ChargeLimits, Checkout, CheckoutOrder, GatewayUnavailable
+from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from tests.clock import Clock
 from tests.db.people import how_many
 
@@ -30,13 +30,13 @@ class Till:
     name = "till"
 
     def __init__(self, on_order: Callable[[], None] = lambda: None) -> None:
-        self.orders: list[CheckoutOrder] = []
+        self.orders: list[CheckoutParams] = []
         self.on_order = on_order
 
-    def limits(self, currency: str) -> ChargeLimits:
-        return ANY_AMOUNT
+    def charge_limits(self, currency: str) -> ChargeLimits:
+        return NO_LIMITS
 
-    def start_checkout(self, order: CheckoutOrder) -> Checkout:
+    def create_checkout(self, order: CheckoutParams) -> Checkout:
         self.orders.append(order)
         self.on_order()
         return Checkout(reference=f"till_{order.pledge_id}", url=f"https://till.example/{order.pledge_id}")

@@ -23,7 +23,7 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, charge_of, make_pledge
 from service.domain.pledges.new_amount import change_amount, finish_amount
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
-from service.domain.ports import ChargeLimits, GatewayRefused, GatewayUnavailable
+from service.domain.ports import ChargeLimits, GatewayRejected, GatewayUnavailable
 from service.gateways.sandbox import SandboxGateway
 
 
@@ -102,7 +102,7 @@ def test_a_wish_that_the_gateway_did_not_hear_is_finished_later(any_database: Co
 
 def test_a_wish_that_the_gateway_refuses_is_given_up(any_database: Container, gateway: Gateway) -> None:
     pledge_id = running(any_database)
-    gateway.trouble = GatewayRefused("It has ended.")
+    gateway.trouble = GatewayRejected("It has ended.")
     with pytest.raises(OrderRefused):
         change(any_database, gateway, pledge_id, 900)
     assert stored(any_database, pledge_id) == (500, 0, None)
@@ -119,7 +119,7 @@ def test_of_two_wishes_the_later_one_stays(
         if money.amount_minor == 900:
             change(any_database, gateway, pledge_id, 700)
 
-    monkeypatch.setattr(gateway, "change_amount", meanwhile)
+    monkeypatch.setattr(gateway, "update_subscription_amount", meanwhile)
     change(any_database, gateway, pledge_id, 900)
     assert gateway.asked[-1] == Money(700, "USD")
     assert stored(any_database, pledge_id) == (700, 0, None)
@@ -140,9 +140,9 @@ def test_a_later_wish_that_the_gateway_did_not_hear_is_kept(
                 change(any_database, gateway, pledge_id, 700)
             gateway.trouble = None
             if first_is_refused:
-                raise GatewayRefused("Not this amount.")
+                raise GatewayRejected("Not this amount.")
 
-    monkeypatch.setattr(gateway, "change_amount", meanwhile)
+    monkeypatch.setattr(gateway, "update_subscription_amount", meanwhile)
     with pytest.raises(OrderRefused) if first_is_refused else nullcontext():
         change(any_database, gateway, pledge_id, 900)
     assert stored(any_database, pledge_id) == (500, 0, 700)

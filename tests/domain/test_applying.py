@@ -18,7 +18,7 @@ from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.new_amount import change_amount
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
-from service.domain.ports import ANY_AMOUNT, ChargeLimits
+from service.domain.ports import NO_LIMITS, ChargeLimits
 from service.domain.ports.news import CheckoutCompleted, CheckoutExpired, RenewalUpcoming
 from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving, must_wait
@@ -139,13 +139,13 @@ class Till:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def limits(self, currency: str) -> ChargeLimits:
-        return ANY_AMOUNT
+    def charge_limits(self, currency: str) -> ChargeLimits:
+        return NO_LIMITS
 
-    def change_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         self.asked.append("change_amount")
 
-    def end_recurring(self, subscription: str) -> None:
+    def cancel_subscription(self, subscription: str) -> None:
         self.asked.append("end_recurring")
 
 
@@ -190,7 +190,7 @@ def test_outcome_of_a_change_is_written_to_the_pledge_as_it_is_by_then(
     running: uuid.UUID,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    order = till.change_amount
+    order = till.update_subscription_amount
 
     def first_order(*said: Any, **named: Any) -> None:
         monkeypatch.undo()

@@ -11,7 +11,7 @@ from service.db.payment import Refund
 from service.desk import Container
 from service.domain.errors import IdempotencyKeyReused, IllegalMove, OrderRefused, RefundTooLarge
 from service.domain.pledges.refunding import refund_payment
-from service.domain.ports import GatewayRefused, RefundOrder
+from service.domain.ports import GatewayRejected, RefundParams
 from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving
 
@@ -24,10 +24,10 @@ class Till:
     name = GATEWAY
 
     def __init__(self) -> None:
-        self.orders: list[RefundOrder] = []
-        self.meanwhile: Callable[[RefundOrder], None] = lambda _: None
+        self.orders: list[RefundParams] = []
+        self.meanwhile: Callable[[RefundParams], None] = lambda _: None
 
-    def refund(self, order: RefundOrder) -> str:
+    def refund(self, order: RefundParams) -> str:
         self.orders.append(order)
         self.meanwhile(order)
         return f"re_{order.refund_id}"
@@ -57,7 +57,7 @@ def send_back(ledger: Ledger, container: Container, till: Till) -> Callable[...,
     return send_back
 
 
-def failure_of(ledger: Ledger, order: RefundOrder) -> Callable[[], None]:
+def failure_of(ledger: Ledger, order: RefundParams) -> Callable[[], None]:
     """Return a way to let the gateway tell that a refund did not arrive."""
     news = ledger.refunded(f"re_{order.refund_id}", refund_id=order.refund_id, failed=True)
     return lambda: ledger.tell(news)
@@ -116,7 +116,7 @@ def test_what_is_on_its_way_back_is_not_left_for_another_refund(
 ) -> None:
     refused: list[type[Exception]] = []
 
-    def ask_for_more(_: RefundOrder) -> None:
+    def ask_for_more(_: RefundParams) -> None:
         till.meanwhile = lambda _: None
         for amount, error in ((1, RefundTooLarge), (None, IllegalMove)):
             with pytest.raises(error):
@@ -134,7 +134,7 @@ def test_a_refund_that_is_only_requested_does_not_count_as_gone(
 ) -> None:
     seen: list[PaymentStatus] = []
 
-    def meanwhile(_: RefundOrder) -> None:
+    def meanwhile(_: RefundParams) -> None:
         ledger.tell(ledger.disputed(DisputeStatus.WON))
         seen.append(ledger.payment().status)
 
@@ -147,8 +147,8 @@ def test_a_refund_that_is_only_requested_does_not_count_as_gone(
 def test_refused_refund_fails_for_good_and_leaves_its_money_to_another_key(
     ledger: Ledger, till: Till, pledge: uuid.UUID, send_back: Callable[..., Refund]
 ) -> None:
-    def refuse(_: RefundOrder) -> None:
-        raise GatewayRefused("The charge is too old.")
+    def refuse(_: RefundParams) -> None:
+        raise GatewayRejected("The charge is too old.")
 
     till.meanwhile = refuse
     for _ in range(2):

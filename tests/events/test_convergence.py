@@ -99,7 +99,7 @@ def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_book
     stream = [
         news
         for event in told(scenario)
-        if (news := scenario.container.event_source.read(payload_of(event).decode()))
+        if (news := scenario.container.event_source.parse_event(payload_of(event).decode()))
     ]
     assert len(stream) > 1
     database = scenario.container.database

@@ -159,13 +159,16 @@ def went_back_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
 
 
 DEEDS = {
-    "starting a checkout": Deed(lambda scenario: None, start, every_checkout_can_be_paid, "start_checkout"),
+    "starting a checkout": Deed(lambda scenario: None, start, every_checkout_can_be_paid, "create_checkout"),
     "applying events": Deed(paid_and_partly_sent_back, apply, is_active, "look_for_invoice_of_intent"),
     "cancelling": Deed(
-        lambda scenario: given(scenario, Frequency.MONTHLY), cancel, is_over_on_both_sides, "end_recurring"
+        lambda scenario: given(scenario, Frequency.MONTHLY), cancel, is_over_on_both_sides, "cancel_subscription"
     ),
     "changing the amount": Deed(
-        lambda scenario: given(scenario, Frequency.MONTHLY), take_more, takes_more_on_both_sides, "change_amount"
+        lambda scenario: given(scenario, Frequency.MONTHLY),
+        take_more,
+        takes_more_on_both_sides,
+        "update_subscription_amount",
     ),
     "refunding": Deed(lambda scenario: given(scenario, Frequency.ONCE), send_back, went_back_once, "refund"),
 }

@@ -13,7 +13,7 @@ from service.db.payment import Payment
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import PaymentsUnavailable
-from service.domain.ports import GatewayRefused, GatewayUnavailable
+from service.domain.ports import GatewayRejected, GatewayUnavailable
 from tests.api.wire import count, remind, the_reminder
 from tests.clock import Clock
 from tests.pages.readers import Way, form_to, page, stored
@@ -143,7 +143,7 @@ def test_the_card_is_changed_on_the_gateway_s_own_page(
         asked.append((back_url, lang))
         return "https://billing.example/session"
 
-    monkeypatch.setattr(container.gateway, "card_page", card_page)
+    monkeypatch.setattr(container.gateway, "create_payment_method_session", card_page)
     assert way.post("card").headers["Location"] == "https://billing.example/session"
     assert asked == [(f"http://desk.test{way.home}", "en")]
 
@@ -154,7 +154,7 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
     def unavailable(*_: object, **__: object) -> None:
         raise GatewayUnavailable
 
-    monkeypatch.setattr(container.gateway, "end_recurring", unavailable)
+    monkeypatch.setattr(container.gateway, "cancel_subscription", unavailable)
     answer = way.post("cancel", then="end")
     shown = page(client, answer.headers["Location"])
     assert "Being ended" in words_in(shown)
@@ -170,7 +170,7 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
 def test_an_end_that_the_gateway_refuses_can_be_asked_for_again(
     container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container.gateway, "end_recurring", failing(GatewayRefused("x")))
+    monkeypatch.setattr(container.gateway, "cancel_subscription", failing(GatewayRejected("x")))
     assert "The payment processor could not do that" in words_in(way.post("cancel", 409, then="end").text)
     assert stored(container, way.id).cancel_requested_at is None
     assert f"{way.base}/cancel" in page(client, way.home)
@@ -188,7 +188,7 @@ def failing(error: Exception) -> Callable[..., None]:
 def test_an_amount_that_the_gateway_refuses_leaves_the_old_one(
     container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container.gateway, "change_amount", failing(GatewayRefused("x")))
+    monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayRejected("x")))
     assert "The payment processor could not do that" in words_in(way.post("amount", 409, amount="5").text)
     assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, None)
 
@@ -196,7 +196,7 @@ def test_an_amount_that_the_gateway_refuses_leaves_the_old_one(
 def test_an_amount_that_the_gateway_cannot_hear_is_on_record_and_said_so(
     container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container.gateway, "change_amount", failing(GatewayUnavailable("x")))
+    monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayUnavailable("x")))
     shown = page(client, way.post("amount", amount="5").headers["Location"])
     assert "The new amount is set." not in words_in(shown)
     assert "$5" in words_in(shown)

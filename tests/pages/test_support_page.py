@@ -143,7 +143,7 @@ def test_a_gateway_that_is_down_costs_the_reader_nothing_they_typed(
 
     form = gift_form(client)
     with monkeypatch.context() as broken:
-        broken.setattr(container.gateway, "start_checkout", down)
+        broken.setattr(container.gateway, "create_checkout", down)
         response = give(client, form, other_amount="8")
     assert response.status_code == 503
     assert "You have not been charged" in words_in(response.text)

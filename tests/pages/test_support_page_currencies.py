@@ -175,7 +175,7 @@ def test_a_gateway_that_is_down_offers_to_try_again_or_to_be_reminded_of_the_sam
 
     form = gift_form(client, currency="EUR", frequency="once")
     with monkeypatch.context() as broken:
-        broken.setattr(container.gateway, "start_checkout", down)
+        broken.setattr(container.gateway, "create_checkout", down)
         page = give(client, form, other_amount="12.50").text
     gift, reminder = forms_in(page)
     assert "Try again" in [label for _, _, label in gift.buttons]

@@ -8,7 +8,7 @@ from service.domain.campaigns.offers import fee_rate, find_option
 from service.domain.campaigns.terms import CampaignDefinition, CurrencyDefinition
 from service.domain.errors import AmountAboveMaximum, AmountBelowMinimum, AmountNotChargeable
 from service.domain.money.amounts import Money, format_major_units, format_money
-from service.domain.ports import ChargeLimits, Gateway
+from service.domain.ports import ChargeLimits, PaymentGateway
 
 
 def validate_amount(
@@ -44,14 +44,14 @@ def covered_fees(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> i
     return 0 if rate is None else rate.fees_to_cover(money.amount_minor, step_minor=limits.step_minor)
 
 
-def validate_campaign_amounts(terms: CampaignDefinition, gateway: Gateway) -> None:
+def validate_campaign_amounts(terms: CampaignDefinition, gateway: PaymentGateway) -> None:
     """Hold all that a campaign would offer against what the gateway can charge.
 
     Raises:
         AmountNotChargeable: the error names the currency, the frequency, and what would do.
     """
     for place, offer in enumerate(terms.offers):
-        limits = gateway.limits(offer.currency)
+        limits = gateway.charge_limits(offer.currency)
         for name, frequency, amount in _amounts(offer):
             if wrong := _chargeability_error(Money(amount, offer.currency), limits):
                 field = "frequencies" if place == 0 else f"other_currencies.{place - 1}.frequencies"

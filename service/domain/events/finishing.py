@@ -23,7 +23,7 @@ from service.domain.pledges.checkout import order_for
 from service.domain.pledges.making import ABANDONED_AFTER, find_pledge
 from service.domain.pledges.new_amount import finish_amount
 from service.domain.pledges.refunding import complete_refund
-from service.domain.ports import Clock, Gateway, GatewayRefused, GatewayUnavailable, TransactionFactory
+from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 
 # A request that still runs has longer than any call to the gateway may take.
 MIN_AGE = datetime.timedelta(minutes=1)
@@ -43,7 +43,7 @@ class PendingOperation:
 
 def complete_pending_operations(
     transaction: TransactionFactory,
-    gateway: Gateway,
+    gateway: PaymentGateway,
     *,
     links: Links,
     clock: Clock,
@@ -62,7 +62,7 @@ def complete_pending_operations(
             order.finish(order.row_id)
         except (GatewayUnavailable, PaymentsUnavailable):
             counts["put_off"] += 1
-        except (GatewayRefused, DomainError) as error:
+        except (GatewayRejected, DomainError) as error:
             log.warning("order_refused", order=order.kind, row=str(order.row_id), reason=str(error))
             counts["refused"] += 1
         else:
@@ -72,7 +72,7 @@ def complete_pending_operations(
 
 
 def _pending_operations(
-    transaction: TransactionFactory, gateway: Gateway, links: Links, clock: Clock
+    transaction: TransactionFactory, gateway: PaymentGateway, links: Links, clock: Clock
 ) -> list[PendingOperation]:
     def open_checkout(pledge_id: uuid.UUID) -> None:
         _finish_checkout(transaction, gateway, pledge_id, links=links)
@@ -134,12 +134,12 @@ def _recurring(gateway: str, wanted: ColumnElement[bool]) -> Select[uuid.UUID]:
 
 
 def _finish_checkout(
-    transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID, *, links: Links
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, links: Links
 ) -> None:
     with transaction() as session:
         pledge = find_pledge(session, pledge_id)
         order = order_for(pledge, pledge.campaign, links)
-    checkout = gateway.start_checkout(order)
+    checkout = gateway.create_checkout(order)
     with transaction() as session:
         pledge = find_pledge(session, pledge_id, to_change=True)
         pledge.gateway_reference = pledge.gateway_reference or checkout.reference

@@ -18,7 +18,7 @@ from service.domain.events.finishing import complete_pending_operations
 from service.domain.events.inbox import RECONCILER, store_event
 from service.domain.events.working import process_pending_events
 from service.domain.links import Links
-from service.domain.ports import Clock, EventSource, Gateway, RawEvent, TransactionFactory
+from service.domain.ports import Clock, EventSource, PaymentGateway, RawEvent, TransactionFactory
 
 INITIAL_LOOKBACK = datetime.timedelta(days=30)
 # What happens at the gateway is not in its list at the same moment, and its clock is not ours.
@@ -55,7 +55,7 @@ def is_due(session: Session, gateway: str, *, now: datetime.datetime) -> bool:
 
 def reconcile(
     transaction: TransactionFactory,
-    gateway: Gateway,
+    gateway: PaymentGateway,
     source: EventSource,
     *,
     links: Links,
@@ -74,7 +74,7 @@ def reconcile(
         # A first look back reaches as far as Stripe remembers.
         since = began - INITIAL_LOOKBACK if row is None else row.reconciled_until - OVERLAP
     seen = not_told = 0
-    for some in _in_batches(source.events_since(since)):
+    for some in _in_batches(source.list_events_since(since)):
         with transaction() as session:
             missing = [
                 raw for raw in some if store_event(session, source.name, raw, source=RECONCILER, now=clock())

@@ -28,7 +28,7 @@ from service.domain.events.inbox import (
     lock_event,
     reset_event,
 )
-from service.domain.ports import Clock, EventSource, GatewayUnavailable, TransactionFactory, UnreadableEvent
+from service.domain.ports import Clock, EventSource, GatewayUnavailable, InvalidEvent, TransactionFactory
 from service.domain.ports.news import PaymentEvent
 
 BATCH_SIZE = 20
@@ -143,8 +143,8 @@ def _parse(transaction: TransactionFactory, source: EventSource, event_id: uuid.
     if event is None:
         return None
     if payload is None:
-        raise UnreadableEvent("What this event said is forgotten.")
-    return source.read(payload)
+        raise InvalidEvent("What this event said is forgotten.")
+    return source.parse_event(payload)
 
 
 def _record_failure(
@@ -173,7 +173,7 @@ def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult
         return ProcessingResult(status=status, reason=str(error), retry_in=backoff(event.attempts))
     if isinstance(error, DomainError):
         return ProcessingResult(status=EventStatus.PARKED, reason=error.detail)
-    if isinstance(error, UnreadableEvent):
+    if isinstance(error, InvalidEvent):
         return ProcessingResult(status=EventStatus.PARKED, reason=str(error))
     if isinstance(error, DecryptionError):
         return ProcessingResult(status=EventStatus.PARKED, reason="No key opens what this event said.")

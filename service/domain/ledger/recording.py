@@ -19,7 +19,7 @@ from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.standing import derive_payment_status
 from service.domain.money.amounts import Money
-from service.domain.ports import Balance
+from service.domain.ports import GatewayBalanceTransaction
 from service.domain.ports.news import DisputeUpdated, RefundUpdated
 
 # A later word counts more than an earlier one, in whatever order the two arrive.
@@ -150,7 +150,9 @@ def recompute_payment_status(session: Session, payment: Payment) -> None:
     payment.status = derive_payment_status(payment.amount_minor, returned, disputes)
 
 
-def record_balance_transaction(session: Session, payment_id: uuid.UUID, balance: Balance) -> bool:
+def record_balance_transaction(
+    session: Session, payment_id: uuid.UUID, balance: GatewayBalanceTransaction
+) -> bool:
     """Write down what a payment did to the balance at the gateway; return whether it is new."""
     row = {
         "id": new_id(),

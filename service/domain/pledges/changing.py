@@ -17,7 +17,7 @@ from service.domain.errors import OrderRefused, OtherGateway, PaymentsUnavailabl
 from service.domain.pledges.making import find_pledge, move_pledge
 from service.domain.pledges.notes import tell_of_end
 from service.domain.pledges.status import MOVES, PledgeEvent, move
-from service.domain.ports import Clock, Gateway, GatewayRefused, GatewayUnavailable, TransactionFactory
+from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 
 RETRY_AFTER_SECONDS = 30
 # Its pledges know no subscription: nothing of theirs is kept anywhere but here.
@@ -35,7 +35,7 @@ def is_ending(pledge: Pledge) -> bool:
 
 
 def cancel_pledge(
-    transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID, *, clock: Clock
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, clock: Clock
 ) -> Pledge:
     """End a pledge that recurs, for good and from now on; one that was cancelled before stays as it is.
 
@@ -55,7 +55,7 @@ def cancel_pledge(
         pledge.cancel_requested_at = pledge.cancel_requested_at or clock()
     try:
         with ordering():
-            gateway.end_recurring(subscription_of(pledge))
+            gateway.cancel_subscription(subscription_of(pledge))
     except OrderRefused:
         # Money is still taken: the page must not say that the end is on its way, nor renewals go unannounced.
         with transaction() as session:
@@ -82,7 +82,7 @@ def end_pledge(session: Session, pledge: Pledge, *, now: datetime.datetime) -> N
     tell_of_end(session, pledge, now=now)
 
 
-def card_page(gateway: Gateway, pledge: Pledge, *, back_url: str, lang: str) -> str:
+def card_page(gateway: PaymentGateway, pledge: Pledge, *, back_url: str, lang: str) -> str:
     """Return the gateway's page where the reader changes how they pay; no transaction may be open.
 
     Raises:
@@ -97,10 +97,10 @@ def card_page(gateway: Gateway, pledge: Pledge, *, back_url: str, lang: str) -> 
         raise _not_told_yet()
     with ordering():
         customer, subscription = pledge.customer_reference or "", subscription_of(pledge)
-        return gateway.card_page(customer, subscription, back_url=back_url, lang=lang)
+        return gateway.create_payment_method_session(customer, subscription, back_url=back_url, lang=lang)
 
 
-def check_gateway(pledge: Pledge, gateway: Gateway) -> None:
+def check_gateway(pledge: Pledge, gateway: PaymentGateway) -> None:
     """Refuse to order something of a gateway that does not know the pledge.
 
     Raises:
@@ -144,5 +144,5 @@ def ordering() -> Iterator[None]:
             "The payment processor does not answer right now; please try again soon.",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         ) from error
-    except GatewayRefused as error:
+    except GatewayRejected as error:
         raise OrderRefused(str(error)) from error

@@ -22,11 +22,11 @@ from service.domain.pledges.idempotency import HELD_FOR, find_key, hold_key
 from service.domain.pledges.making import CreatePledge, charge_of, check_wish, find_pledge, make_pledge
 from service.domain.pledges.ways_back import walk_away
 from service.domain.ports import (
-    CheckoutOrder,
+    CheckoutParams,
     Clock,
-    Gateway,
-    GatewayRefused,
+    GatewayRejected,
     GatewayUnavailable,
+    PaymentGateway,
     TransactionFactory,
 )
 
@@ -52,7 +52,7 @@ class OpenCheckout:
 
 def open_checkout(
     transaction: TransactionFactory,
-    gateway: Gateway,
+    gateway: PaymentGateway,
     campaign: Campaign,
     payload: CreatePledge,
     *,
@@ -71,8 +71,8 @@ def open_checkout(
     pledge, replayed = _write_down(transaction, gateway, campaign, payload, key=key, clock=clock)
     if pledge.checkout_url is None:
         try:
-            checkout = gateway.start_checkout(order_for(pledge, campaign, links))
-        except (GatewayUnavailable, GatewayRefused) as error:
+            checkout = gateway.create_checkout(order_for(pledge, campaign, links))
+        except (GatewayUnavailable, GatewayRejected) as error:
             # A refusal is no fault of the reader either, who chose what the campaign offers.
             with transaction() as session:
                 _let_go(session, key, payload, now=clock())
@@ -86,22 +86,22 @@ def open_checkout(
     return _answer(pledge, replayed=replayed)
 
 
-def order_for(pledge: Pledge, campaign: Campaign, links: Links) -> CheckoutOrder:
+def order_for(pledge: Pledge, campaign: Campaign, links: Links) -> CheckoutParams:
     """Return what the gateway is asked for; the same pledge always asks for the same."""
-    return CheckoutOrder(
+    return CheckoutParams(
         pledge_id=pledge.id,
         campaign_name=campaign.name,
         frequency=pledge.frequency,
         money=charge_of(pledge),
         lang=pledge.lang or campaign.lang,
-        done_url=links.after_checkout(campaign, pledge.id),
-        back_url=walk_away(pledge, campaign, links),
+        success_url=links.after_checkout(campaign, pledge.id),
+        cancel_url=walk_away(pledge, campaign, links),
     )
 
 
 def _write_down(
     transaction: TransactionFactory,
-    gateway: Gateway,
+    gateway: PaymentGateway,
     campaign: Campaign,
     payload: CreatePledge,
     *,
@@ -122,7 +122,7 @@ def _write_down(
 
 def _claim(
     session: Session,
-    gateway: Gateway,
+    gateway: PaymentGateway,
     campaign: Campaign,
     payload: CreatePledge,
     *,
@@ -132,7 +132,7 @@ def _claim(
     request = _request(payload)
     held = find_key(session, key, request)
     if held is None:
-        limits = gateway.limits(payload.currency)
+        limits = gateway.charge_limits(payload.currency)
         check_wish(campaign, payload, limits=limits)
         pledge = make_pledge(session, campaign, payload, gateway=gateway.name, limits=limits, now=now)
         hold_key(session, key, request, pledge.id, now=now)

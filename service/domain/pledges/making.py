@@ -17,7 +17,7 @@ from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
 from service.domain.money.amounts import Money
 from service.domain.pledges.conversions import reminder_behind
 from service.domain.pledges.status import PledgeEvent, move
-from service.domain.ports import ANY_AMOUNT, ChargeLimits
+from service.domain.ports import NO_LIMITS, ChargeLimits
 from service.domain.supporters import keyring_in
 
 ABANDONED_AFTER = datetime.timedelta(hours=24)
@@ -66,7 +66,7 @@ def make_pledge(
     *,
     gateway: str,
     now: datetime.datetime,
-    limits: ChargeLimits = ANY_AMOUNT,
+    limits: ChargeLimits = NO_LIMITS,
 ) -> Pledge:
     """Write down a new pledge, pending until the gateway reports what became of it."""
     money = Money(payload.amount, payload.currency)

@@ -15,31 +15,33 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering, subscription_of
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.status import PledgeEvent, move
-from service.domain.ports import Gateway, TransactionFactory
+from service.domain.ports import PaymentGateway, TransactionFactory
 
 
-def amount_limits(campaign: Campaign, gateway: Gateway, frequency: Frequency, currency: str) -> tuple[int, int]:
+def amount_limits(
+    campaign: Campaign, gateway: PaymentGateway, frequency: Frequency, currency: str
+) -> tuple[int, int]:
     """Return the smallest and the largest amount in minor units that the campaign and the gateway both take.
 
     Raises:
         CurrencyNotAccepted, FrequencyNotOffered: the campaign offers nothing like it any more.
     """
-    choice, limits = find_option(campaign, frequency, currency), gateway.limits(currency)
+    choice, limits = find_option(campaign, frequency, currency), gateway.charge_limits(currency)
     least = max(choice.minimum_minor, limits.smallest_minor)
     return -(-least // limits.step_minor) * limits.step_minor, choice.maximum_minor
 
 
-def charge_for(pledge: Pledge, amount_minor: int, gateway: Gateway) -> Money:
+def charge_for(pledge: Pledge, amount_minor: int, gateway: PaymentGateway) -> Money:
     """Return what would be charged each time for another amount; who covers the fees goes on covering them."""
     chosen = Money(amount_minor, pledge.currency)
     if not pledge.fees_minor:
         return chosen
-    fees = covered_fees(pledge.campaign, chosen, limits=gateway.limits(pledge.currency))
+    fees = covered_fees(pledge.campaign, chosen, limits=gateway.charge_limits(pledge.currency))
     return Money(amount_minor + fees, pledge.currency)
 
 
 def change_amount(
-    transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID, amount_minor: int, *, lang: str
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, amount_minor: int, *, lang: str
 ) -> Pledge:
     """Take this amount, in minor units of the pledge's own currency, from the next payment on.
 
@@ -56,7 +58,7 @@ def change_amount(
         pledge = find_pledge(session, pledge_id, to_change=True)
         move(pledge.status, PledgeEvent.CANCEL)
         check_gateway(pledge, gateway)
-        limits = gateway.limits(pledge.currency)
+        limits = gateway.charge_limits(pledge.currency)
         wanted = Money(amount_minor, pledge.currency)
         validate_amount(pledge.campaign, pledge.frequency, wanted, limits=limits, lang=lang)
         subscription_of(pledge)
@@ -64,11 +66,11 @@ def change_amount(
     return finish_amount(transaction, gateway, pledge_id)
 
 
-def finish_amount(transaction: TransactionFactory, gateway: Gateway, pledge_id: uuid.UUID) -> Pledge:
+def finish_amount(transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID) -> Pledge:
     """Order the amount that is written down for a pledge; one for which none is stays as it is.
 
     Raises:
-        PledgeNotFound, OtherGateway, PaymentsUnavailable, OrderRefused: as `change_amount`.
+        PledgeNotFound, OtherGateway, PaymentsUnavailable, OrderRefused: as `update_subscription_amount`.
     """
     with transaction() as session:
         pledge = find_pledge(session, pledge_id)
@@ -80,7 +82,7 @@ def finish_amount(transaction: TransactionFactory, gateway: Gateway, pledge_id: 
         subscription = subscription_of(pledge)
     try:
         with ordering():
-            gateway.change_amount(subscription, charge, pledge_id=pledge_id)
+            gateway.update_subscription_amount(subscription, charge, pledge_id=pledge_id)
     except OrderRefused:
         with transaction() as session:
             pledge = find_pledge(session, pledge_id, to_change=True)

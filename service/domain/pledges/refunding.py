@@ -24,14 +24,14 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.changing import check_gateway, ordering
 from service.domain.pledges.making import find_pledge
 from service.domain.pledges.standing import sync_pledge_status
-from service.domain.ports import Clock, Gateway, RefundOrder, TransactionFactory
+from service.domain.ports import Clock, PaymentGateway, RefundParams, TransactionFactory
 
 REFUNDABLE_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
 
 
 def refund_payment(
     transaction: TransactionFactory,
-    gateway: Gateway,
+    gateway: PaymentGateway,
     payment_id: uuid.UUID,
     *,
     amount_minor: int | None,
@@ -78,7 +78,7 @@ def refund_payment(
 
 
 def complete_refund(
-    transaction: TransactionFactory, gateway: Gateway, refund_id: uuid.UUID, *, clock: Clock
+    transaction: TransactionFactory, gateway: PaymentGateway, refund_id: uuid.UUID, *, clock: Clock
 ) -> Refund:
     """Order what was written down as wanted, and write down what came of it; harmless if that was done before.
 
@@ -89,14 +89,14 @@ def complete_refund(
     with transaction() as session:
         refund = session.get_one(Refund, refund_id)
         payment = session.get_one(Payment, refund.payment_id)
-    order = RefundOrder(
+    order = RefundParams(
         refund_id=refund.id,
         payment_reference=payment.gateway_reference,
         money=Money(refund.amount_minor, refund.currency),
     )
     try:
         with ordering():
-            reference = gateway.refund(order)
+            reference = gateway.create_refund(order)
     except OrderRefused as error:
         _save_refund_result(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
         raise

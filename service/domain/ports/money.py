@@ -12,10 +12,11 @@ from service.domain.ports.news import PaymentEvent
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckoutOrder:
+class CheckoutParams:
     """What a gateway needs to know to take a pledge; `pledge_id` is also its idempotency key.
 
-    `money` is all that is charged, each time. `back_url` is where a reader goes who does not pay; `done_url` where
+    `money` is all that is charged, each time. `cancel_url` is where a reader goes who does not pay; `success_url`
+    where
     one arrives who did.
     """
 
@@ -24,8 +25,8 @@ class CheckoutOrder:
     frequency: Frequency
     money: Money
     lang: str
-    done_url: str
-    back_url: str
+    success_url: str
+    cancel_url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Checkout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundOrder:
+class RefundParams:
     """Money of one payment that is to go back; `refund_id` is also its idempotency key."""
 
     refund_id: uuid.UUID
@@ -46,7 +47,7 @@ class RefundOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Balance:
+class GatewayBalanceTransaction:
     """What one movement did to the balance at the gateway, in the currency that the balance is kept in."""
 
     reference: str
@@ -64,47 +65,47 @@ class ChargeLimits:
     step_minor: int = 1
 
 
-ANY_AMOUNT = ChargeLimits()
+NO_LIMITS = ChargeLimits()
 
 
 class GatewayUnavailable(Exception):
     """The gateway gave no answer, or said that it cannot serve now; the same call may be made again."""
 
 
-class GatewayRefused(Exception):
+class GatewayRejected(Exception):
     """The gateway understood and said no. The message says why, without anything personal."""
 
 
-class Gateway(Protocol):
+class PaymentGateway(Protocol):
     """The thing that takes the money.
 
     Every call may be repeated: it carries a key that makes the second one yield what the first did. None is made
-    while a transaction is open. All raise GatewayUnavailable, and those that order something GatewayRefused.
+    while a transaction is open. All raise GatewayUnavailable, and those that order something GatewayRejected.
     """
 
     name: str
-    pages: tuple[str, ...]
+    hosted_origins: tuple[str, ...]
     """Where its own pages are, as origins, for the policy of a form that leads there."""
 
-    def limits(self, currency: str) -> ChargeLimits:
+    def charge_limits(self, currency: str) -> ChargeLimits:
         """Return what can be charged in a currency."""
 
-    def start_checkout(self, order: CheckoutOrder) -> Checkout:
+    def create_checkout(self, order: CheckoutParams) -> Checkout:
         """Open a checkout; the same order again yields the same checkout."""
 
-    def end_recurring(self, subscription: str) -> None:
+    def cancel_subscription(self, subscription: str) -> None:
         """Take no more money for this subscription, from now on; one that has ended stays so."""
 
-    def change_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """Take this amount from the next time on; nothing is charged or given back for the time that is paid."""
 
-    def card_page(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+    def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
         """Return a page of the gateway's where the reader changes how this is paid; it is good for a while."""
 
-    def refund(self, order: RefundOrder) -> str:
+    def create_refund(self, order: RefundParams) -> str:
         """Send money back; return the gateway's own reference for it."""
 
-    def find_balance(self, payment_reference: str) -> Balance | None:
+    def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
         """Return what a payment did to the balance, or None if that is not known yet."""
 
 
@@ -118,7 +119,7 @@ class RawEvent:
     payload: str = field(repr=False)
 
 
-class NotFromGateway(Exception):
+class InvalidSignature(Exception):
     """The signature is missing, wrong or too old, or the event belongs to another mode than our key."""
 
 
@@ -131,20 +132,20 @@ class EventSource(Protocol):
         """Return what a webhook brought.
 
         Raises:
-            NotFromGateway: it is not to be believed.
+            InvalidSignature: it is not to be believed.
         """
 
-    def read(self, payload: str) -> list[PaymentEvent]:
+    def parse_event(self, payload: str) -> list[PaymentEvent]:
         """Return what an event says, in our words; nothing if it concerns nothing of ours.
 
         What it leaves out is looked up, so that no transaction may be open.
 
         Raises:
             GatewayUnavailable: try again later.
-            UnreadableEvent: somebody must look; the message says why.
+            InvalidEvent: somebody must look; the message says why.
         """
 
-    def events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
+    def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
         """Yield what happened from then on, in any order, of the kinds that we are told of.
 
         Raises:
@@ -152,5 +153,5 @@ class EventSource(Protocol):
         """
 
 
-class UnreadableEvent(Exception):
+class InvalidEvent(Exception):
     """An event is not in the form that its kind has."""

@@ -18,7 +18,7 @@ from service.domain.addresses import normalise_address
 from service.domain.campaigns.charging import validate_amount
 from service.domain.campaigns.offers import find_option
 from service.domain.money.amounts import Money
-from service.domain.ports import ANY_AMOUNT, Gateway
+from service.domain.ports import NO_LIMITS, PaymentGateway
 from service.domain.reminders.due import choose_months, due_after
 from service.domain.reminders.moves import ask_to_confirm, renew_reminder
 from service.domain.reminders.promise import SetReminder
@@ -51,7 +51,7 @@ def set_reminder(
     *,
     now: datetime.datetime,
     month_seconds: int | None = None,
-    gateway: Gateway | None = None,
+    gateway: PaymentGateway | None = None,
 ) -> SetReminder:
     """Set the reader's one reminder for this campaign, or renew the one they have.
 
@@ -69,7 +69,7 @@ def set_reminder(
     if payload.amount is None:
         find_option(campaign, frequency, currency)
     else:
-        limits = ANY_AMOUNT if gateway is None else gateway.limits(currency)
+        limits = NO_LIMITS if gateway is None else gateway.charge_limits(currency)
         money, lang = Money(payload.amount, currency), payload.lang or campaign.lang
         validate_amount(campaign, frequency, money, limits=limits, lang=lang)
     zone = payload.timezone or campaign.timezone

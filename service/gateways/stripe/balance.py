@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from service.domain.ports import Balance
+from service.domain.ports import GatewayBalanceTransaction
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import intent_of_invoice, is_invoice
 from service.gateways.stripe.units import from_stripe
 
 
-def find_balance(api: StripeApi, payment_reference: str) -> Balance | None:
+def find_balance(api: StripeApi, payment_reference: str) -> GatewayBalanceTransaction | None:
     """Look up a payment's entry in the balance, in two calls at most; None if Stripe has not made it yet.
 
     Raises:
@@ -45,10 +45,10 @@ def _entry(charge: dict[str, Any] | None) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _balance(entry: dict[str, Any]) -> Balance:
+def _balance(entry: dict[str, Any]) -> GatewayBalanceTransaction:
     gross = from_stripe(entry["amount"], entry["currency"])
     fee = from_stripe(entry["fee"], entry["currency"])
-    return Balance(
+    return GatewayBalanceTransaction(
         reference=entry["id"],
         gross_minor=gross.amount_minor,
         fee_minor=fee.amount_minor,

@@ -9,7 +9,7 @@ import json
 from typing import Any, Final
 
 from schemas.vocabulary import Frequency
-from service.domain.ports import Checkout, CheckoutOrder, GatewayRefused
+from service.domain.ports import Checkout, CheckoutParams, GatewayRejected
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.repeating import ask_under
 from service.gateways.stripe.units import to_stripe
@@ -28,7 +28,7 @@ _LANGUAGES: Final = frozenset(
 )
 
 
-def start_checkout(api: StripeApi, order: CheckoutOrder) -> Checkout:
+def start_checkout(api: StripeApi, order: CheckoutParams) -> Checkout:
     """Open a Checkout Session; the same order again yields the same one.
 
     Raises:
@@ -37,20 +37,20 @@ def start_checkout(api: StripeApi, order: CheckoutOrder) -> Checkout:
     params = session_params(order)
     opened = ask_under(
         api,
-        "start_checkout",
+        "create_checkout",
         _key(order, params),
         lambda v1, options: v1.checkout.sessions.create(params, options),  # type: ignore[arg-type]
     )
     if opened.url is None:
-        raise GatewayRefused("Stripe's checkout is closed already.")
+        raise GatewayRejected("Stripe's checkout is closed already.")
     return Checkout(reference=opened.id, url=opened.url)
 
 
-def session_params(order: CheckoutOrder) -> dict[str, Any]:
+def session_params(order: CheckoutParams) -> dict[str, Any]:
     """Return what is asked for; the same order always asks for the same.
 
     Raises:
-        GatewayRefused: Stripe charges no such amount.
+        GatewayRejected: Stripe charges no such amount.
     """
     ours = {PLEDGE: str(order.pledge_id)}
     name = order.campaign_name[:LONGEST_NAME]
@@ -64,8 +64,8 @@ def session_params(order: CheckoutOrder) -> dict[str, Any]:
         "metadata": ours,
         "line_items": [{"price_data": price, "quantity": 1}],
         "locale": language(order.lang),
-        "success_url": order.done_url,
-        "cancel_url": order.back_url,
+        "success_url": order.success_url,
+        "cancel_url": order.cancel_url,
         # The reader pays what the button said, in the currency that it said.
         "adaptive_pricing": {"enabled": False},
     }
@@ -83,14 +83,14 @@ def language(tag: str) -> str:
     return known.get(lowered) or known.get(lowered.partition("-")[0]) or "auto"
 
 
-def _amount(order: CheckoutOrder) -> int:
+def _amount(order: CheckoutParams) -> int:
     try:
         return to_stripe(order.money)
     except ValueError as error:
-        raise GatewayRefused(str(error)) from error
+        raise GatewayRejected(str(error)) from error
 
 
-def _key(order: CheckoutOrder, params: dict[str, Any]) -> str:
+def _key(order: CheckoutParams, params: dict[str, Any]) -> str:
     # What is asked is part of it: a campaign may change its name or its addresses between two tries, and Stripe
     # refuses other words under the same key.
     asked = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]

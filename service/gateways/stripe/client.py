@@ -13,7 +13,7 @@ from stripe import RequestsClient, StripeClient, StripeObject, V1Services
 
 from service import __version__
 from service.domain.breaker import Breaker
-from service.domain.ports import Clock, GatewayRefused, GatewayUnavailable
+from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable
 from service.gateways.stripe.troubles import KeptFault, is_missing, needs_somebody, translated
 from service.settings import StripeSettings
 
@@ -50,7 +50,7 @@ class StripeApi:
 
         Raises:
             GatewayUnavailable: Stripe gave no answer, or cannot serve us now.
-            GatewayRefused: Stripe understood and said no.
+            GatewayRejected: Stripe understood and said no.
         """
         if not self._breaker.lets_one_try(self._clock(), within=WITHIN):
             raise GatewayUnavailable("Stripe did not answer lately, and is left alone for a moment.")
@@ -70,7 +70,7 @@ class StripeApi:
         """
         try:
             return self.ask(deed, call).to_dict()
-        except GatewayRefused:
+        except GatewayRejected:
             return None
 
     def _trouble(self, deed: str, error: stripe.StripeError) -> Exception:
@@ -82,7 +82,7 @@ class StripeApi:
             "code": error.code,
             "request_id": error.request_id,
         }
-        if isinstance(trouble, GatewayRefused):
+        if isinstance(trouble, GatewayRejected):
             # Stripe is well: it understood and answered.
             self._breaker.reset()
             if not is_missing(error):

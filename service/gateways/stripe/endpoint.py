@@ -29,7 +29,7 @@ def put_endpoint(api: StripeApi, url: str) -> Endpoint:
     """Have Stripe send to this address exactly what we handle.
 
     Raises:
-        GatewayUnavailable, GatewayRefused: Stripe did not do it.
+        GatewayUnavailable, GatewayRejected: Stripe did not do it.
     """
     there = _find(api, url)
     kinds = sorted(HANDLED)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stripe.params import EventListParams
 
-from service.domain.ports import NotFromGateway, RawEvent, UnreadableEvent
+from service.domain.ports import InvalidEvent, InvalidSignature, RawEvent
 from service.domain.ports.news import PaymentEvent
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.reading import HANDLED, read_event
@@ -33,10 +33,10 @@ class StripeEvents:
         try:
             event = json.loads(payload)
             raw = _raw(event, payload.decode())
-        except (ValueError, UnreadableEvent, RecursionError) as error:
-            raise NotFromGateway("This is signed, but no event of Stripe's.") from error
+        except (ValueError, InvalidEvent, RecursionError) as error:
+            raise InvalidSignature("This is signed, but no event of Stripe's.") from error
         if event.get("livemode") is not self._is_live:
-            raise NotFromGateway("The event belongs to the other mode, test or live, than our key.")
+            raise InvalidSignature("The event belongs to the other mode, test or live, than our key.")
         return raw
 
     def read(self, payload: str) -> list[PaymentEvent]:
@@ -56,7 +56,7 @@ class StripeEvents:
                 told = event.to_dict(for_json=True)
                 try:
                     yield _raw(told, json.dumps(told))
-                except UnreadableEvent:
+                except InvalidEvent:
                     continue
             if not page.has_more or not page.data:
                 return
@@ -66,15 +66,15 @@ class StripeEvents:
 def _raw(event: Any, payload: str) -> RawEvent:
     """Return an event with what every one of Stripe's has: a name, a kind, a moment and an object."""
     if not isinstance(event, dict) or event.get("object") != "event":
-        raise UnreadableEvent("It is no event.")
+        raise InvalidEvent("It is no event.")
     reference, kind, created = event.get("id"), event.get("type"), event.get("created")
     if not isinstance(reference, str) or not isinstance(kind, str) or type(created) is not int:
-        raise UnreadableEvent("An event needs an id, a type and a moment.")
+        raise InvalidEvent("An event needs an id, a type and a moment.")
     data = event.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("object"), dict):
-        raise UnreadableEvent("An event needs an object.")
+        raise InvalidEvent("An event needs an object.")
     try:
         occurred_at = datetime.datetime.fromtimestamp(created, datetime.UTC)
     except (OverflowError, ValueError, OSError) as error:
-        raise UnreadableEvent("An event's moment is out of reach.") from error
+        raise InvalidEvent("An event's moment is out of reach.") from error
     return RawEvent(reference=reference, kind=kind, occurred_at=occurred_at, payload=payload)

@@ -4,7 +4,7 @@ import uuid
 from urllib.parse import urlsplit
 
 from service.domain.money.amounts import Money
-from service.domain.ports import Balance, ChargeLimits, Checkout, CheckoutOrder, RefundOrder
+from service.domain.ports import ChargeLimits, Checkout, CheckoutParams, GatewayBalanceTransaction, RefundParams
 from service.gateways.stripe import balance, checkout, orders, units
 from service.gateways.stripe.client import StripeApi
 from service.settings import StripeSettings
@@ -25,7 +25,7 @@ class StripeGateway:
         """Return Stripe's own smallest charge and the steps that it charges in."""
         return units.limits(currency)
 
-    def start_checkout(self, order: CheckoutOrder) -> Checkout:
+    def start_checkout(self, order: CheckoutParams) -> Checkout:
         """Open a Checkout Session."""
         return checkout.start_checkout(self._api, order)
 
@@ -41,11 +41,11 @@ class StripeGateway:
         """Open the Billing Portal where a card is changed."""
         return orders.card_page(self._api, customer, subscription, back_url=back_url, lang=lang)
 
-    def refund(self, order: RefundOrder) -> str:
+    def refund(self, order: RefundParams) -> str:
         """Make a refund."""
         return orders.refund(self._api, order)
 
-    def find_balance(self, payment_reference: str) -> Balance | None:
+    def find_balance(self, payment_reference: str) -> GatewayBalanceTransaction | None:
         """Look up a payment's balance transaction."""
         return balance.find_balance(self._api, payment_reference)
 

@@ -10,7 +10,7 @@ from stripe import Refund, RequestOptions
 from stripe.params import RefundListParams
 
 from service.domain.money.amounts import Money
-from service.domain.ports import GatewayRefused, RefundOrder
+from service.domain.ports import GatewayRejected, RefundParams
 from service.gateways.stripe.checkout import language
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import intent_of_invoice, is_invoice
@@ -29,8 +29,8 @@ def end_recurring(api: StripeApi, subscription: str) -> None:
         what `Gateway` raises.
     """
     try:
-        api.ask("end_recurring", lambda v1: v1.subscriptions.cancel(subscription, options=ONCE_ONLY))
-    except GatewayRefused:
+        api.ask("cancel_subscription", lambda v1: v1.subscriptions.cancel(subscription, options=ONCE_ONLY))
+    except GatewayRejected:
         # Stripe finds nothing to cancel once it is cancelled; only a look tells that from one that is not ours.
         found = api.find(
             "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY)
@@ -47,11 +47,11 @@ def change_amount(api: StripeApi, subscription: str, money: Money, *, pledge_id:
     """
     found = api.find("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY))
     if found is None or found.get("status") in ENDED:
-        raise GatewayRefused("This subscription has ended at Stripe.")
+        raise GatewayRejected("This subscription has ended at Stripe.")
     item = found["items"]["data"][0]
     price, amount = item["price"], _amount(money)
     if price["currency"] != money.currency.lower():
-        raise GatewayRefused("A subscription cannot change its currency.")
+        raise GatewayRejected("A subscription cannot change its currency.")
     if price["unit_amount"] == amount and item.get("quantity", 1) == 1:
         return
     params: dict[str, Any] = {
@@ -75,7 +75,7 @@ def change_amount(api: StripeApi, subscription: str, money: Money, *, pledge_id:
     # Each change makes a new price, so that the key differs when a reader changes there and back again.
     ask_under(
         api,
-        "change_amount",
+        "update_subscription_amount",
         f"amount/{pledge_id}/{price['id']}/{amount}",
         lambda v1, options: v1.subscriptions.update(subscription, params, options),  # type: ignore[arg-type]
         retries=0,
@@ -106,7 +106,7 @@ def card_page(api: StripeApi, customer: str, subscription: str, *, back_url: str
         },
     }
     return api.ask(
-        "card_page",
+        "create_payment_method_session",
         lambda v1: v1.billing_portal.sessions.create(params),  # type: ignore[arg-type]
     ).url
 
@@ -122,7 +122,7 @@ def _charge_customers_card(api: StripeApi, customer: str, subscription: str, own
         api.find("free_subscription", lambda v1: v1.subscriptions.update(subscription, none, ONCE_ONLY))  # type: ignore[arg-type]
 
 
-def refund(api: StripeApi, order: RefundOrder) -> str:
+def refund(api: StripeApi, order: RefundParams) -> str:
     """Send money of a payment back; return Stripe's name of the refund.
 
     Stripe forgets a key after a day, and whoever asks again may come later than that: so a refund that was made
@@ -134,14 +134,14 @@ def refund(api: StripeApi, order: RefundOrder) -> str:
     paid = order.payment_reference
     of = intent_of_invoice(api, paid, options=ONCE_ONLY) if is_invoice(paid) else {"payment_intent": paid}
     if of is None:
-        raise GatewayRefused("Stripe knows no payment of this bill.")
+        raise GatewayRejected("Stripe knows no payment of this bill.")
     made = _made_before(api, of, order.refund_id) or _make(api, of, order)
     if made.status in ("failed", "canceled"):
-        raise GatewayRefused("The reader's bank does not take this money back.")
+        raise GatewayRejected("The reader's bank does not take this money back.")
     return made.id
 
 
-def _make(api: StripeApi, of: dict[str, str], order: RefundOrder) -> Refund:
+def _make(api: StripeApi, of: dict[str, str], order: RefundParams) -> Refund:
     params: dict[str, Any] = {
         **of,
         "amount": _amount(order.money),
@@ -174,4 +174,4 @@ def _amount(money: Money) -> int:
     try:
         return to_stripe(money)
     except ValueError as error:
-        raise GatewayRefused(str(error)) from error
+        raise GatewayRejected(str(error)) from error

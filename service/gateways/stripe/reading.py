@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from service.domain.ports import UnreadableEvent
+from service.domain.ports import InvalidEvent
 from service.domain.ports.news import PaymentEvent
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.readers import checkouts, intents, invoices, returns, subscriptions
@@ -38,7 +38,7 @@ def read_event(api: StripeApi, payload: str) -> list[PaymentEvent]:
 
     Raises:
         GatewayUnavailable: something must be looked up, and cannot be now.
-        UnreadableEvent: it is not in the form that its kind has; the message names the field and not its value.
+        InvalidEvent: it is not in the form that its kind has; the message names the field and not its value.
     """
     try:
         event = json.loads(payload)
@@ -46,9 +46,9 @@ def read_event(api: StripeApi, payload: str) -> list[PaymentEvent]:
         thing, before = data["object"], data.get("previous_attributes")
         at = datetime.datetime.fromtimestamp(created, datetime.UTC)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError) as error:
-        raise UnreadableEvent("This is no event of Stripe's.") from error
+        raise InvalidEvent("This is no event of Stripe's.") from error
     if not isinstance(kind, str) or not isinstance(thing, dict):
-        raise UnreadableEvent("The event has no kind or no object.")
+        raise InvalidEvent("The event has no kind or no object.")
     reader = HANDLED.get(kind)
     if reader is None:
         return []

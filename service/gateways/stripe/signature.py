@@ -11,7 +11,7 @@ from typing import Final
 
 from stripe import SignatureVerificationError, WebhookSignature
 
-from service.domain.ports import NotFromGateway
+from service.domain.ports import InvalidSignature
 
 TOLERANCE: Final = datetime.timedelta(minutes=5)
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
@@ -21,20 +21,20 @@ def check_signature(payload: bytes, header: str, secrets: Sequence[str], *, now:
     """Let Stripe's library compare, in constant time, with what each of our secrets would have signed.
 
     Raises:
-        NotFromGateway: no signature is right, or the moment that was signed is more than five minutes from now.
+        InvalidSignature: no signature is right, or the moment that was signed is more than five minutes from now.
     """
     signed_at = _signed_at(header)
     if not any(_is_signed(payload, header, secret) for secret in secrets):
-        raise NotFromGateway("No signature is right.")
+        raise InvalidSignature("No signature is right.")
     if abs(now.timestamp() - signed_at) > TOLERANCE.total_seconds():
-        raise NotFromGateway("The signature is too old, or from the future.")
+        raise InvalidSignature("The signature is too old, or from the future.")
 
 
 def _signed_at(header: str) -> int:
     """Return the one timestamp, in seconds since 1970; of several, the library would take the first."""
     timestamps = [part.removeprefix("t=") for part in header.split(",") if part.startswith("t=")]
     if len(timestamps) != 1 or not _TIMESTAMP.fullmatch(timestamps[0]):
-        raise NotFromGateway("The signature has no timestamp.")
+        raise InvalidSignature("The signature has no timestamp.")
     return int(timestamps[0])
 
 

@@ -4,7 +4,7 @@ https://docs.stripe.com/error-codes.
 
 import stripe
 
-from service.domain.ports import GatewayRefused, GatewayUnavailable
+from service.domain.ports import GatewayRejected, GatewayUnavailable
 
 SERVER_ERROR = 500
 NOT_FOUND = 404
@@ -30,13 +30,13 @@ class KeptFault(GatewayUnavailable):
     """
 
 
-def translated(error: stripe.StripeError) -> GatewayUnavailable | GatewayRefused:
+def translated(error: stripe.StripeError) -> GatewayUnavailable | GatewayRejected:
     """Return the domain's word for an error; a refusal says why as far as that can hold nothing personal."""
     if _is_replayed_fault(error):
         return KeptFault("Stripe repeats a fault of its own.")
     if is_unavailable(error):
         return GatewayUnavailable(f"Stripe is not available ({type(error).__name__}).")
-    return GatewayRefused(_said(error))
+    return GatewayRejected(_said(error))
 
 
 def is_unavailable(error: stripe.StripeError) -> bool:

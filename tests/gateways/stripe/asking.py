@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
-from service.domain.ports import CheckoutOrder, RefundOrder
+from service.domain.ports import CheckoutParams, RefundParams
 from service.domain.ports.news import PaymentEvent
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.stripe_double import FakeStripe
@@ -21,7 +21,7 @@ PAGE = "https://support.news.example"
 
 def order(
     frequency: Frequency = Frequency.ONCE, amount: int = 1250, currency: str = "USD", **changes: Any
-) -> CheckoutOrder:
+) -> CheckoutParams:
     """Return an order for a checkout; `changes` are fields of it."""
     fields: dict[str, Any] = {
         "pledge_id": PLEDGE_ID,
@@ -29,10 +29,10 @@ def order(
         "frequency": frequency,
         "money": Money(amount, currency),
         "lang": "en",
-        "done_url": f"{PAGE}/support/default/thank-you?pledge={PLEDGE_ID}&checkout=done",
-        "back_url": f"{PAGE}/support/default",
+        "success_url": f"{PAGE}/support/default/thank-you?pledge={PLEDGE_ID}&checkout=done",
+        "cancel_url": f"{PAGE}/support/default",
     }
-    return CheckoutOrder(**fields | changes)
+    return CheckoutParams(**fields | changes)
 
 
 def subscribe(gateway: StripeGateway, double: FakeStripe, amount: int = 500, currency: str = "USD") -> StripeJson:
@@ -49,9 +49,9 @@ def give(gateway: StripeGateway, double: FakeStripe, amount: int = 1250, currenc
     return double.get(opened.reference)
 
 
-def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) -> RefundOrder:
+def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) -> RefundParams:
     """Return an order to send dollars of a payment back."""
-    return RefundOrder(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
+    return RefundParams(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
 
 
 def told(events: StripeEvents, event: StripeJson) -> list[PaymentEvent]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.ports import Balance
+from service.domain.ports import GatewayBalanceTransaction
 from service.gateways.stripe import StripeGateway
 from tests.gateways.stripe.asking import give, subscribe
 from tests.stripe_double import FakeStripe
@@ -44,7 +44,7 @@ def test_a_balance_that_comes_later_is_none_until_then(gateway: StripeGateway, d
     intent = give(gateway, double)["payment_intent"]
     assert gateway.find_balance(intent) is None
     double.settle_balances()
-    assert isinstance(gateway.find_balance(intent), Balance)
+    assert isinstance(gateway.find_balance(intent), GatewayBalanceTransaction)
 
 
 @pytest.mark.parametrize("reference", ["pi_3Unknown", "in_1Unknown"])

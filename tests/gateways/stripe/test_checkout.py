@@ -6,7 +6,7 @@ import pytest
 
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
-from service.domain.ports import GatewayRefused
+from service.domain.ports import GatewayRejected
 from service.gateways.stripe import StripeGateway
 from service.gateways.stripe.checkout import language, session_params
 from tests.gateways.stripe.asking import PLEDGE_ID, give, order
@@ -21,7 +21,7 @@ def test_a_one_time_checkout_bears_the_pledge_everywhere(gateway: StripeGateway,
     assert session["client_reference_id"] == str(PLEDGE_ID)
     assert session["metadata"] == {"pledge_id": str(PLEDGE_ID)}
     assert double.get(session["payment_intent"])["metadata"] == {"pledge_id": str(PLEDGE_ID)}
-    assert (session["success_url"], session["cancel_url"]) == (order().done_url, order().back_url)
+    assert (session["success_url"], session["cancel_url"]) == (order().success_url, order().cancel_url)
     assert session["submit_type"] == "donate"
 
 
@@ -84,13 +84,13 @@ def test_currencies_of_all_sorts_are_charged_as_stripe_counts(
 def test_an_amount_that_stripe_cannot_charge_is_refused_before_it_is_asked(
     gateway: StripeGateway, double: FakeStripe
 ) -> None:
-    with pytest.raises(GatewayRefused, match="no such amount in KWD"):
+    with pytest.raises(GatewayRejected, match="no such amount in KWD"):
         gateway.start_checkout(order(amount=1501, currency="KWD"))
     assert double.faults.calls[SESSIONS] == 0
 
 
 def test_an_amount_that_is_too_small_for_stripe_is_refused_in_its_words(gateway: StripeGateway) -> None:
-    with pytest.raises(GatewayRefused, match="at least 50 usd"):
+    with pytest.raises(GatewayRejected, match="at least 50 usd"):
         gateway.start_checkout(order(amount=49))
 
 

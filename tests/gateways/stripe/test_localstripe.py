@@ -16,7 +16,7 @@ from stripe import CardError, StripeClient
 
 from schemas.vocabulary import DisputeStatus
 from service.domain.money.amounts import Money
-from service.domain.ports import NotFromGateway, RawEvent
+from service.domain.ports import InvalidSignature, RawEvent
 from service.domain.ports.news import (
     DisputeUpdated,
     PaymentEvent,
@@ -173,9 +173,9 @@ def test_its_signature_is_not_that_of_another_secret_or_another_day(
     came(hook, events, "invoice.payment_succeeded")
     body, header = hook.received[0]
     for changed, moment in ((body + b" ", now()), (body, now() + datetime.timedelta(minutes=6))):
-        with pytest.raises(NotFromGateway):
+        with pytest.raises(InvalidSignature):
             events.authenticate(changed, header, now=moment)
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(body, header, now=now() - datetime.timedelta(minutes=6))
 
 

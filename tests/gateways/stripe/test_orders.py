@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from service.domain.money.amounts import Money
-from service.domain.ports import GatewayRefused, GatewayUnavailable
+from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.gateways.stripe import StripeGateway
 from tests.gateways.stripe.asking import PAGE, PLEDGE_ID, REFUND_ID, give, refund_order, subscribe
 from tests.stripe_double import FakeStripe
@@ -26,7 +26,7 @@ def test_cancelling_again_changes_nothing(gateway: StripeGateway, double: FakeSt
 
 
 def test_a_subscription_that_stripe_does_not_know_is_not_said_to_have_ended(gateway: StripeGateway) -> None:
-    with pytest.raises(GatewayRefused, match="resource_missing"):
+    with pytest.raises(GatewayRejected, match="resource_missing"):
         gateway.end_recurring("sub_1Unknown")
 
 
@@ -77,14 +77,14 @@ def test_a_change_whose_answer_was_lost_is_made_once(gateway: StripeGateway, dou
 @pytest.mark.parametrize("money", [Money(900, "EUR"), Money(901, "KWD")])
 def test_a_subscription_keeps_its_currency(gateway: StripeGateway, double: FakeStripe, money: Money) -> None:
     name = subscribe(gateway, double)["subscription"]
-    with pytest.raises(GatewayRefused):
+    with pytest.raises(GatewayRejected):
         gateway.change_amount(name, money, pledge_id=PLEDGE_ID)
 
 
 def test_one_that_has_ended_takes_no_other_amount(gateway: StripeGateway, double: FakeStripe) -> None:
     name = subscribe(gateway, double)["subscription"]
     double.cancel_now(name)
-    with pytest.raises(GatewayRefused, match="has ended"):
+    with pytest.raises(GatewayRejected, match="has ended"):
         gateway.change_amount(name, Money(900, "USD"), pledge_id=PLEDGE_ID)
 
 
@@ -125,7 +125,7 @@ def test_a_card_page_that_could_not_be_opened_leaves_a_card_to_charge(
 
 
 def test_a_card_of_nobody_is_refused(gateway: StripeGateway) -> None:
-    with pytest.raises(GatewayRefused):
+    with pytest.raises(GatewayRejected):
         gateway.card_page("cus_unknown", "sub_unknown", back_url=PAGE, lang="en")
 
 
@@ -178,18 +178,18 @@ def test_a_refund_that_was_made_days_ago_is_not_made_again(gateway: StripeGatewa
 
 def test_more_than_was_paid_is_refused(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
-    with pytest.raises(GatewayRefused):
+    with pytest.raises(GatewayRejected):
         gateway.refund(refund_order(intent, 1251))
 
 
 def test_what_went_back_already_is_refused_in_stripes_words(gateway: StripeGateway, double: FakeStripe) -> None:
     session = give(gateway, double, 1250)
     double.refund(double.charge_of(session["id"])["id"])
-    with pytest.raises(GatewayRefused, match="already been refunded"):
+    with pytest.raises(GatewayRejected, match="already been refunded"):
         gateway.refund(refund_order(session["payment_intent"], 100))
 
 
 @pytest.mark.parametrize("reference", ["in_1Unknown", "pi_3Unknown"])
 def test_a_payment_that_stripe_does_not_know_gives_nothing_back(gateway: StripeGateway, reference: str) -> None:
-    with pytest.raises(GatewayRefused):
+    with pytest.raises(GatewayRejected):
         gateway.refund(refund_order(reference, 100))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.domain.ports import UnreadableEvent
+from service.domain.ports import InvalidEvent
 from service.gateways.stripe import StripeEvents
 from tests.gateways.stripe.asking import PLEDGE_ID, told
 from tests.stripe_double.account import StripeJson
@@ -49,7 +49,7 @@ DONE = "checkout.session.completed"
     + [json.dumps({"type": DONE, "created": "now", "data": {"object": {}}})],
 )
 def test_what_is_not_in_its_form_is_named_unreadable(events: StripeEvents, payload: str) -> None:
-    with pytest.raises(UnreadableEvent):
+    with pytest.raises(InvalidEvent):
         events.read(payload)
 
 

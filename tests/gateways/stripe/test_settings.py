@@ -57,14 +57,18 @@ def test_the_sandbox_asks_for_none_of_it() -> None:
     found = read_settings({"STRIPE_SECRET_KEY": "nonsense", "SECRET_KEYS": GIVEN["SECRET_KEYS"]})
     assert (found.gateway, found.stripe) == ("sandbox", None)
     container = build_container(found)
-    assert (container.gateway.name, container.gateway.pages, container.event_source) == ("sandbox", (), None)
+    assert (container.gateway.name, container.gateway.hosted_origins, container.event_source) == (
+        "sandbox",
+        (),
+        None,
+    )
 
 
 def test_the_desk_takes_money_by_stripe_and_leads_to_its_pages_alone() -> None:
     container = build_container(settings())
     assert container.gateway.name == "stripe"
-    assert container.gateway.pages == ("https://checkout.stripe.com", "https://billing.stripe.com")
+    assert container.gateway.hosted_origins == ("https://checkout.stripe.com", "https://billing.stripe.com")
     assert container.event_source is not None
     assert container.event_source.name == "stripe"
     in_tests = build_container(settings(STRIPE_API_BASE="http://127.0.0.1:9"))
-    assert in_tests.gateway.pages[-1] == "http://127.0.0.1:9"
+    assert in_tests.gateway.hosted_origins[-1] == "http://127.0.0.1:9"

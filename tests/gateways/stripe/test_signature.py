@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from service.domain.ports import NotFromGateway
+from service.domain.ports import InvalidSignature
 from service.gateways.stripe import StripeApi, StripeEvents
 from service.settings import StripeSettings
 from tests.clock import Clock
@@ -48,17 +48,17 @@ def test_five_minutes_of_age_or_of_a_wrong_clock_are_fine(
 def test_an_old_signature_is_refused_and_so_is_one_from_the_future(
     events: StripeEvents, clock: Clock, seconds: int
 ) -> None:
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(payload_of(EVENT), header(EVENT, clock, seconds=seconds), now=clock())
 
 
 def test_another_secret_is_refused(events: StripeEvents, clock: Clock) -> None:
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(payload_of(EVENT), header(EVENT, clock, secret=NEW_SECRET), now=clock())
 
 
 def test_one_byte_more_is_refused(events: StripeEvents, clock: Clock) -> None:
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(payload_of(EVENT) + b" ", header(EVENT, clock), now=clock())
 
 
@@ -79,7 +79,7 @@ def test_stripe_signs_with_both_secrets_while_it_rolls_one(events: StripeEvents,
 
 
 def test_the_scheme_of_tests_proves_nothing(events: StripeEvents, clock: Clock) -> None:
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(payload_of(EVENT), header(EVENT, clock).replace("v1=", "v0="), now=clock())
 
 
@@ -88,7 +88,7 @@ def test_without_a_secret_nothing_is_believed(api: StripeApi, account: StripeSet
         api, StripeSettings(secret_key=account.secret_key, webhook_secrets=(), api_base=account.api_base)
     )
     for secret in (SECRET, ""):
-        with pytest.raises(NotFromGateway):
+        with pytest.raises(InvalidSignature):
             deaf.authenticate(payload_of(EVENT), header(EVENT, clock, secret=secret), now=clock())
 
 
@@ -97,14 +97,14 @@ def test_without_a_secret_nothing_is_believed(api: StripeApi, account: StripeSet
     ["", "t=", "v1=abc", "t=now,v1=abc", "t=1,t=2,v1=abc", "t=-1,v1=abc", "t=١٢٣,v1=abc", "=,=,=", "t=1,v1=é"],
 )
 def test_a_header_that_says_nothing_is_refused(events: StripeEvents, clock: Clock, value: str) -> None:
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(payload_of(EVENT), value, now=clock())
 
 
 @pytest.mark.parametrize("livemode", [True, None, "false", 0])
 def test_an_event_of_the_other_mode_is_refused(events: StripeEvents, clock: Clock, livemode: object) -> None:
     event = EVENT | {"livemode": livemode}
-    with pytest.raises(NotFromGateway, match="mode"):
+    with pytest.raises(InvalidSignature, match="mode"):
         events.authenticate(payload_of(event), header(event, clock), now=clock())
 
 
@@ -115,7 +115,7 @@ def test_a_live_key_believes_live_events_alone(api: StripeApi, account: StripeSe
     )
     event = EVENT | {"livemode": True}
     assert live.authenticate(payload_of(event), header(event, clock), now=clock())
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         live.authenticate(payload_of(EVENT), header(EVENT, clock), now=clock())
 
 
@@ -139,16 +139,16 @@ def test_a_live_key_believes_live_events_alone(api: StripeApi, account: StripeSe
     ],
 )
 def test_what_is_signed_and_no_event_is_refused(events: StripeEvents, clock: Clock, payload: bytes) -> None:
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(payload, header(payload, clock), now=clock())
 
 
 def test_bytes_that_are_no_text_are_signed_by_nobody(events: StripeEvents, clock: Clock) -> None:
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(b"\xff", header(EVENT, clock), now=clock())
 
 
 def test_a_second_timestamp_does_not_make_an_old_event_young(events: StripeEvents, clock: Clock) -> None:
     old = header(EVENT, clock, seconds=-86400)
-    with pytest.raises(NotFromGateway):
+    with pytest.raises(InvalidSignature):
         events.authenticate(payload_of(EVENT), f"{old},t={int(clock().timestamp())}", now=clock())

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from service.domain.breaker import FIRST_PAUSE, UNTIL_SOMEBODY_LOOKED
-from service.domain.ports import GatewayRefused, GatewayUnavailable
+from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.gateways.stripe import StripeApi, StripeGateway
 from service.gateways.stripe.client import CONNECT_SECONDS, PATIENCE, RETRIES
 from service.settings import StripeSettings
@@ -84,7 +84,7 @@ def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
     assert (line["log_level"], line["event"], line["deed"]) == (
         "error",
         "stripe_refuses_our_key",
-        "start_checkout",
+        "create_checkout",
     )
     assert line["status"] == 401
     assert "wrong_key" not in f"{line} {refused.value} {refused.value.__cause__}"
@@ -100,7 +100,7 @@ def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
     double.faults.respond(403, "POST /v1/billing_portal/sessions")
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable):
         gateway.card_page("cus_any", "sub_any", back_url="https://news.example", lang="en")
-    assert [(line["log_level"], line["deed"]) for line in lines] == [("error", "card_page")]
+    assert [(line["log_level"], line["deed"]) for line in lines] == [("error", "create_payment_method_session")]
     assert gateway.start_checkout(order()).url
 
 
@@ -126,13 +126,13 @@ def test_a_refusal_shows_that_stripe_is_well(gateway: StripeGateway, double: Fak
         double.faults.respond(500, SESSIONS, times=2)
         with pytest.raises(GatewayUnavailable):
             gateway.start_checkout(order(**another()))
-        with pytest.raises(GatewayRefused):
+        with pytest.raises(GatewayRejected):
             gateway.start_checkout(order(amount=1, **another()))
     assert gateway.start_checkout(order(**another())).url
 
 
 def test_a_refusal_says_nothing_that_was_sent(gateway: StripeGateway, double: FakeStripe) -> None:
-    with structlog.testing.capture_logs() as lines, pytest.raises(GatewayRefused) as refused:
+    with structlog.testing.capture_logs() as lines, pytest.raises(GatewayRejected) as refused:
         gateway.card_page("cus_of_ada@news.example", "sub_any", back_url="https://news.example", lang="en")
     assert "ada@" not in f"{lines} {refused.value}"
     assert "resource_missing" in str(refused.value)

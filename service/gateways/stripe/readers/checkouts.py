@@ -5,7 +5,7 @@ https://docs.stripe.com/checkout/fulfillment.
 import uuid
 from typing import Final
 
-from service.domain.ports import UnreadableEvent
+from service.domain.ports import InvalidEvent
 from service.domain.ports.news import CheckoutCompleted, CheckoutExpired, PaymentEvent, PaymentSucceeded
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import id_of
@@ -85,5 +85,5 @@ def _payment(told: Told) -> str | None:
         return id_of(told.thing.get("invoice"))
     intent = id_of(told.thing.get("payment_intent"))
     if intent is None:
-        raise UnreadableEvent("The session is paid and names no payment_intent.")
+        raise InvalidEvent("The session is paid and names no payment_intent.")
     return intent

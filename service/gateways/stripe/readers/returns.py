@@ -8,7 +8,7 @@ import uuid
 from typing import Final
 
 from schemas.vocabulary import DisputeStatus
-from service.domain.ports import GatewayRefused
+from service.domain.ports import GatewayRejected
 from service.domain.ports.news import DisputeUpdated, PaymentEvent, RefundUpdated
 from service.gateways.stripe.client import StripeApi
 from service.gateways.stripe.names import id_of
@@ -91,7 +91,7 @@ def _refunds(api: StripeApi, charge: Thing) -> list[Thing] | None:
                     {"charge": charge["id"], "limit": 100, **({"starting_after": after} if after else {})}
                 ),
             )
-        except GatewayRefused:
+        except GatewayRejected:
             return None
         found += [one.to_dict() for one in page.data]
         if not page.has_more or not found:

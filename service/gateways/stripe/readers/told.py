@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.domain.money.amounts import Money
-from service.domain.ports import UnreadableEvent
+from service.domain.ports import InvalidEvent
 from service.gateways.stripe.checkout import PLEDGE
 from service.gateways.stripe.units import from_stripe
 
@@ -46,7 +46,7 @@ def name_of(thing: Thing) -> str:
     """Return the object's own id."""
     found = thing.get("id")
     if not isinstance(found, str) or not found:
-        raise UnreadableEvent("The object has no id.")
+        raise InvalidEvent("The object has no id.")
     return found
 
 
@@ -69,14 +69,14 @@ def instant(value: Any) -> datetime.datetime | None:
     try:
         return datetime.datetime.fromtimestamp(value, datetime.UTC)
     except (OverflowError, ValueError, OSError) as error:
-        raise UnreadableEvent("A moment is out of reach.") from error
+        raise InvalidEvent("A moment is out of reach.") from error
 
 
 def whole(thing: Thing, name: str) -> int:
     """Return a whole number that must be there."""
     found = thing.get(name)
     if type(found) is not int:
-        raise UnreadableEvent(f"The object has no whole number {name}.")
+        raise InvalidEvent(f"The object has no whole number {name}.")
     return found
 
 
@@ -88,8 +88,8 @@ def money_in(thing: Thing, name: str) -> Money:
 def money_of(amount: int, currency: Any) -> Money:
     """Return an amount of Stripe's as ours."""
     if not isinstance(currency, str):
-        raise UnreadableEvent("The object has no currency.")
+        raise InvalidEvent("The object has no currency.")
     try:
         return from_stripe(amount, currency)
     except ValueError as error:
-        raise UnreadableEvent("The object's currency is not one of ISO 4217.") from error
+        raise InvalidEvent("The object's currency is not one of ISO 4217.") from error
