@@ -274,7 +274,9 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def public_url(url: str, *, name_of: str = "PUBLIC_URL") -> str:
-    """Return the origin that every link of ours begins with, as browsers write one; `name_of` is its setting."""
+    """Return the origin that every link of ours begins with, as browsers write one; `require_id` is its
+    setting.
+    """
     try:
         parts = urlsplit(url)
         # Reading the port is what tells whether it is one.

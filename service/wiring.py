@@ -54,9 +54,9 @@ def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[Paymen
     if settings.stripe is None:
         return SandboxGateway(keyring, settings.public_url), None
     # Whoever takes no money by Stripe need not wait for its library: a fifth of a second for each process.
-    from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
+    from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
 
-    api = StripeApi(settings.stripe, clock)
+    api = StripeApiClient(settings.stripe, clock)
     return StripeGateway(api, settings.stripe), StripeEvents(api, settings.stripe)
 
 

@@ -59,21 +59,23 @@ def set_up() -> None:
     Running it again brings the list of events up to date; Stripe shows a secret only when an address is new to it.
     """
     # Every command is imported for each, and most have nothing to do with Stripe's library.
-    from service.gateways.stripe import StripeApi
-    from service.gateways.stripe.endpoint import put_endpoint
+    from service.gateways.stripe import StripeApiClient
+    from service.gateways.stripe.endpoint import upsert_webhook_endpoint
 
     container = open_desk()
     account = stripe_settings_of(container.settings)
     url = f"{reachable(container.settings.public_url, is_live=account.is_live)}{WEBHOOK}"
-    done = put_endpoint(StripeApi(account, container.clock), url)
+    done = upsert_webhook_endpoint(StripeApiClient(account, container.clock), url)
     if done.secret is not None:
-        click.echo(f"Stripe now sends {done.kinds} kinds of events to {url}.", err=True)
+        click.echo(f"Stripe now sends {done.event_count} kinds of events to {url}.", err=True)
         click.echo(
             "Put the secret into STRIPE_WEBHOOK_SECRET; Stripe shows it in its dashboard as well:", err=True
         )
         click.echo(done.secret)
         return
-    click.echo(f"Updated: Stripe sends {done.kinds} kinds of events to {url}, under the secret it had.", err=True)
+    click.echo(
+        f"Updated: Stripe sends {done.event_count} kinds of events to {url}, under the secret it had.", err=True
+    )
     if done.other_version is not None:
         click.echo(
             f"They come in the form of Stripe's API {done.other_version}, which is read as well; for that of "

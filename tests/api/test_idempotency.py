@@ -13,7 +13,7 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
-from service.gateways.stripe.client import WITHIN
+from service.gateways.stripe.client import PROBE_TIMEOUT
 from service.web import init_app
 from tests.api.wire import PLEDGE, a_key, assert_problem, change_campaign, count, pay, pledge
 from tests.clock import Clock
@@ -231,7 +231,7 @@ def test_key_is_held_for_longer_than_the_longest_gateway_call(
 
     def meanwhile() -> None:
         gateway.meanwhile = lambda: None
-        clock.advance(seconds=WITHIN.total_seconds())
+        clock.advance(seconds=PROBE_TIMEOUT.total_seconds())
         met.append(pledge(app.test_client(), key=key))
 
     gateway.meanwhile = meanwhile

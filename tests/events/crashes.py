@@ -15,7 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from service.desk import Container
-from service.gateways.stripe.client import StripeApi
+from service.gateways.stripe.client import StripeApiClient
 from service.wiring import build_container
 
 AFTER_COMMIT = "commit"
@@ -68,12 +68,12 @@ def crash_at(burns_at: int, container: Container, deed: Callable[[Container], ob
 def _begin(fuse: CrashPoint, parents: Container, deed: Callable[[Container], object]) -> None:
     # Both hooks are set in this process alone, which has nothing else to do and soon ends.
     event.listen(Session, "after_commit", lambda _: fuse.hit(AFTER_COMMIT))
-    ask = StripeApi.ask
+    ask = StripeApiClient.call
 
-    def ask_with_fuse(api: StripeApi, deed: str, call: Any) -> Any:
+    def ask_with_fuse(api: StripeApiClient, deed: str, call: Any) -> Any:
         answer = ask(api, deed, call)
         fuse.hit(deed)
         return answer
 
-    StripeApi.ask = ask_with_fuse
+    StripeApiClient.call = ask_with_fuse
     deed(build_container(parents.settings, clock=parents.clock))

@@ -25,7 +25,7 @@ from service.domain.events.inbox import (
 )
 from service.domain.pledges.making import ABANDONED_AFTER, expire_abandoned_pledges
 from service.domain.ports import RawEvent
-from service.gateways.stripe.client import WITHIN
+from service.gateways.stripe.client import PROBE_TIMEOUT
 from tests.api.wire import add_pledges
 from tests.interleaving import interleaving, must_wait
 
@@ -158,7 +158,7 @@ def test_a_taken_event_is_left_to_its_worker_for_a_minute(container: Container) 
 
 def test_a_worker_has_an_event_for_longer_than_the_calls_that_it_may_need() -> None:
     # A charge may lead to its intent, that to its bill, and that to its subscription.
-    assert VISIBILITY_TIMEOUT > 4 * WITHIN
+    assert VISIBILITY_TIMEOUT > 4 * PROBE_TIMEOUT
 
 
 @pytest.mark.parametrize(

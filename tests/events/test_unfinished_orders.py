@@ -16,7 +16,7 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.finishing import MIN_AGE, complete_pending_operations
 from service.domain.pledges.making import CreatePledge, make_pledge
-from service.gateways.stripe.client import WITHIN
+from service.gateways.stripe.client import PROBE_TIMEOUT
 from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe
 
@@ -70,7 +70,7 @@ def test_running_request_is_left_alone_and_crashed_one_is_finished_for_a_day(
 
 
 def test_request_is_left_alone_for_longer_than_the_longest_gateway_call() -> None:
-    assert MIN_AGE > WITHIN
+    assert MIN_AGE > PROBE_TIMEOUT
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from schemas.vocabulary import Frequency
 from service.domain.ports import Checkout, CheckoutParams, GatewayRejected
-from service.gateways.stripe.client import StripeApi
-from service.gateways.stripe.repeating import ask_under
-from service.gateways.stripe.units import to_stripe
+from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.repeating import call_idempotent
+from service.gateways.stripe.units import to_stripe_amount
 
-PLEDGE: Final = "pledge_id"
-INTERVAL: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}
-LONGEST_NAME: Final = 250
+PLEDGE_METADATA_KEY: Final = "pledge_id"
+INTERVALS: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}
+MAX_NAME_LENGTH: Final = 250
 # The languages of Checkout and of the portal; in any other Stripe follows the reader's browser.
 _LANGUAGES: Final = frozenset(
     tag
@@ -28,17 +28,17 @@ _LANGUAGES: Final = frozenset(
 )
 
 
-def start_checkout(api: StripeApi, order: CheckoutParams) -> Checkout:
+def create_checkout(api: StripeApiClient, order: CheckoutParams) -> Checkout:
     """Open a Checkout Session; the same order again yields the same one.
 
     Raises:
         what `Gateway` raises.
     """
     params = session_params(order)
-    opened = ask_under(
+    opened = call_idempotent(
         api,
         "create_checkout",
-        _key(order, params),
+        _idempotency_key(order, params),
         lambda v1, options: v1.checkout.sessions.create(params, options),  # type: ignore[arg-type]
     )
     if opened.url is None:
@@ -52,8 +52,8 @@ def session_params(order: CheckoutParams) -> dict[str, Any]:
     Raises:
         GatewayRejected: Stripe charges no such amount.
     """
-    ours = {PLEDGE: str(order.pledge_id)}
-    name = order.campaign_name[:LONGEST_NAME]
+    metadata = {PLEDGE_METADATA_KEY: str(order.pledge_id)}
+    name = order.campaign_name[:MAX_NAME_LENGTH]
     price: dict[str, Any] = {
         "currency": order.money.currency.lower(),
         "unit_amount": _amount(order),
@@ -61,9 +61,9 @@ def session_params(order: CheckoutParams) -> dict[str, Any]:
     }
     params: dict[str, Any] = {
         "client_reference_id": str(order.pledge_id),
-        "metadata": ours,
+        "metadata": metadata,
         "line_items": [{"price_data": price, "quantity": 1}],
-        "locale": language(order.lang),
+        "locale": stripe_locale(order.lang),
         "success_url": order.success_url,
         "cancel_url": order.cancel_url,
         # The reader pays what the button said, in the currency that it said.
@@ -71,12 +71,12 @@ def session_params(order: CheckoutParams) -> dict[str, Any]:
     }
     if order.frequency is Frequency.ONCE:
         once = {"mode": "payment", "submit_type": "donate"}
-        return params | once | {"payment_intent_data": {"metadata": ours, "description": name}}
-    price["recurring"] = {"interval": INTERVAL[order.frequency]}
-    return params | {"mode": "subscription", "subscription_data": {"metadata": ours, "description": name}}
+        return params | once | {"payment_intent_data": {"metadata": metadata, "description": name}}
+    price["recurring"] = {"interval": INTERVALS[order.frequency]}
+    return params | {"mode": "subscription", "subscription_data": {"metadata": metadata, "description": name}}
 
 
-def language(tag: str) -> str:
+def stripe_locale(tag: str) -> str:
     """Return the nearest language that Stripe's pages speak to a BCP 47 tag, or `auto`."""
     known = {one.lower(): one for one in _LANGUAGES}
     lowered = tag.replace("_", "-").lower()
@@ -85,12 +85,12 @@ def language(tag: str) -> str:
 
 def _amount(order: CheckoutParams) -> int:
     try:
-        return to_stripe(order.money)
+        return to_stripe_amount(order.money)
     except ValueError as error:
         raise GatewayRejected(str(error)) from error
 
 
-def _key(order: CheckoutParams, params: dict[str, Any]) -> str:
+def _idempotency_key(order: CheckoutParams, params: dict[str, Any]) -> str:
     # What is asked is part of it: a campaign may change its name or its addresses between two tries, and Stripe
     # refuses other words under the same key.
     asked = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]

@@ -14,20 +14,20 @@ from stripe import RequestsClient, StripeClient, StripeObject, V1Services
 from service import __version__
 from service.domain.breaker import Breaker
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable
-from service.gateways.stripe.troubles import KeptFault, is_missing, needs_somebody, translated
+from service.gateways.stripe.troubles import ReplayedServerError, is_missing, needs_operator, to_domain_error
 from service.settings import StripeSettings
 
 # Twice both, and the half second that the library waits in between, is 9.5 seconds.
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 1.5, 3.0, 1
-WITHIN = datetime.timedelta(seconds=10)
-PATIENCE = 3
+PROBE_TIMEOUT = datetime.timedelta(seconds=10)
+FAILURE_THRESHOLD = 3
 
-Answer = TypeVar("Answer")
+ResponseT = TypeVar("ResponseT")
 
 log = structlog.get_logger()
 
 
-class StripeApi:
+class StripeApiClient:
     """Asks Stripe, and says in the domain's words what went wrong. One for each process; threads share it."""
 
     def __init__(self, settings: StripeSettings, clock: Clock, *, breaker: Breaker | None = None) -> None:
@@ -37,7 +37,7 @@ class StripeApi:
         self.is_live = settings.is_live
         self.version = stripe.api_version
         self._clock = clock
-        self._breaker = breaker or Breaker(patience=PATIENCE)
+        self._breaker = breaker or Breaker(patience=FAILURE_THRESHOLD)
         self._client = StripeClient(
             settings.secret_key,
             base_addresses={"api": settings.api_base} if settings.api_base else {},
@@ -45,38 +45,38 @@ class StripeApi:
             http_client=RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
         )
 
-    def ask(self, deed: str, call: Callable[[V1Services], Answer]) -> Answer:
-        """Make one call, named `deed` in the log.
+    def call(self, operation: str, call: Callable[[V1Services], ResponseT]) -> ResponseT:
+        """Make one call, named `operation` in the log.
 
         Raises:
             GatewayUnavailable: Stripe gave no answer, or cannot serve us now.
             GatewayRejected: Stripe understood and said no.
         """
-        if not self._breaker.lets_one_try(self._clock(), within=WITHIN):
+        if not self._breaker.lets_one_try(self._clock(), within=PROBE_TIMEOUT):
             raise GatewayUnavailable("Stripe did not answer lately, and is left alone for a moment.")
         try:
             answer = call(self._client.v1)
         except stripe.StripeError as error:
             # What caused it is in the log, and may repeat what was sent, which is not for others to show.
-            raise self._trouble(deed, error) from None
+            raise self._handle_error(operation, error) from None
         self._breaker.reset()
         return answer
 
-    def find(self, deed: str, call: Callable[[V1Services], StripeObject]) -> dict[str, Any] | None:
+    def retrieve(self, operation: str, call: Callable[[V1Services], StripeObject]) -> dict[str, Any] | None:
         """Look something up; return it as plain JSON, or None if Stripe does not know it or may not tell us.
 
         Raises:
             GatewayUnavailable: try again later.
         """
         try:
-            return self.ask(deed, call).to_dict()
+            return self.call(operation, call).to_dict()
         except GatewayRejected:
             return None
 
-    def _trouble(self, deed: str, error: stripe.StripeError) -> Exception:
-        trouble = translated(error)
-        told = {
-            "deed": deed,
+    def _handle_error(self, operation: str, error: stripe.StripeError) -> Exception:
+        trouble = to_domain_error(error)
+        event = {
+            "deed": operation,
             "error": type(error).__name__,
             "status": error.http_status,
             "code": error.code,
@@ -86,13 +86,13 @@ class StripeApi:
             # Stripe is well: it understood and answered.
             self._breaker.reset()
             if not is_missing(error):
-                log.warning("stripe_refused", **told)
+                log.warning("stripe_refused", **event)
             return trouble
-        if needs_somebody(error):
-            log.error("stripe_refuses_our_key", **told)
+        if needs_operator(error):
+            log.error("stripe_refuses_our_key", **event)
         else:
-            log.warning("stripe_unavailable", **told)
-        if not isinstance(error, stripe.PermissionError) and not isinstance(trouble, KeptFault):
+            log.warning("stripe_unavailable", **event)
+        if not isinstance(error, stripe.PermissionError) and not isinstance(trouble, ReplayedServerError):
             # These concern one thing that we may not do, or did before; every other trouble is one of all calls.
-            self._breaker.trip(self._clock(), needs_somebody=needs_somebody(error))
+            self._breaker.trip(self._clock(), needs_somebody=needs_operator(error))
         return trouble

@@ -9,12 +9,12 @@ from stripe.params import EventListParams
 
 from service.domain.ports import InvalidEvent, InvalidSignature, RawEvent
 from service.domain.ports.news import PaymentEvent
-from service.gateways.stripe.client import StripeApi
-from service.gateways.stripe.reading import HANDLED, read_event
-from service.gateways.stripe.signature import check_signature
+from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.reading import EVENT_PARSERS, parse_event
+from service.gateways.stripe.signature import verify_signature
 from service.settings import StripeSettings
 
-PAGE: Final = 100
+PAGE_SIZE: Final = 100
 
 
 class StripeEvents:
@@ -22,40 +22,40 @@ class StripeEvents:
 
     name = "stripe"
 
-    def __init__(self, api: StripeApi, settings: StripeSettings) -> None:
+    def __init__(self, api: StripeApiClient, settings: StripeSettings) -> None:
         self._api = api
         self._secrets = settings.webhook_secrets
         self._is_live = settings.is_live
 
     def authenticate(self, payload: bytes, signature: str, *, now: datetime.datetime) -> RawEvent:
         """Return what a webhook brought, signed within five minutes by one of our secrets, in our key's mode."""
-        check_signature(payload, signature, self._secrets, now=now)
+        verify_signature(payload, signature, self._secrets, now=now)
         try:
             event = json.loads(payload)
-            raw = _raw(event, payload.decode())
+            raw = _to_raw_event(event, payload.decode())
         except (ValueError, InvalidEvent, RecursionError) as error:
             raise InvalidSignature("This is signed, but no event of Stripe's.") from error
         if event.get("livemode") is not self._is_live:
             raise InvalidSignature("The event belongs to the other mode, test or live, than our key.")
         return raw
 
-    def read(self, payload: str) -> list[PaymentEvent]:
+    def parse_event(self, payload: str) -> list[PaymentEvent]:
         """Return what an event says; what it leaves out is looked up at Stripe."""
-        return read_event(self._api, payload)
+        return parse_event(self._api, payload)
 
-    def events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
+    def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
         """Yield events of the kinds that we handle, newest first; Stripe keeps them for 30 days."""
         asked: EventListParams = {
             "created": {"gte": int(since.timestamp())},
-            "types": sorted(HANDLED),
-            "limit": PAGE,
+            "types": sorted(EVENT_PARSERS),
+            "limit": PAGE_SIZE,
         }
         while True:
-            page = self._api.ask("list_events", lambda v1, asked=asked: v1.events.list(asked))  # type: ignore[misc]
+            page = self._api.call("list_events", lambda v1, asked=asked: v1.events.list(asked))  # type: ignore[misc]
             for event in page.data:
-                told = event.to_dict(for_json=True)
+                data = event.to_dict(for_json=True)
                 try:
-                    yield _raw(told, json.dumps(told))
+                    yield _to_raw_event(data, json.dumps(data))
                 except InvalidEvent:
                     continue
             if not page.has_more or not page.data:
@@ -63,7 +63,7 @@ class StripeEvents:
             asked = {**asked, "starting_after": page.data[-1].id}
 
 
-def _raw(event: Any, payload: str) -> RawEvent:
+def _to_raw_event(event: Any, payload: str) -> RawEvent:
     """Return an event with what every one of Stripe's has: a name, a kind, a moment and an object."""
     if not isinstance(event, dict) or event.get("object") != "event":
         raise InvalidEvent("It is no event.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from stripe import RequestOptions
 
-from service.gateways.stripe.client import StripeApi
+from service.gateways.stripe.client import StripeApiClient
 
 
 def is_invoice(reference: str) -> bool:
@@ -16,45 +16,45 @@ def is_invoice(reference: str) -> bool:
     return reference.startswith("in_")
 
 
-def intent_of_invoice(
-    api: StripeApi, invoice: str, *, options: RequestOptions | None = None
+def payment_for_invoice(
+    api: StripeApiClient, invoice: str, *, options: RequestOptions | None = None
 ) -> dict[str, str] | None:
     """Return by what an invoice was paid, as `{"payment_intent": …}` or `{"charge": …}`.
 
     Raises:
-        what `StripeApi.find` raises.
+        what `StripeApiClient.retrieve` raises.
     """
-    found = api.find(
+    found = api.retrieve(
         "look_at_payments_of_invoice",
         lambda v1: v1.invoice_payments.list({"invoice": invoice, "status": "paid", "limit": 1}, options),
     )
     for one in (found or {}).get("data", []):
         payment = one.get("payment") or {}
         for kind in ("payment_intent", "charge"):
-            name = id_of(payment.get(kind))
+            name = object_id(payment.get(kind))
             if name:
                 return {kind: name}
     return None
 
 
-def invoice_of_intent(api: StripeApi, intent: str) -> str | None:
+def invoice_for_payment_intent(api: StripeApiClient, intent: str) -> str | None:
     """Return which invoice an intent paid, if any.
 
     Raises:
-        what `StripeApi.find` raises.
+        what `StripeApiClient.retrieve` raises.
     """
-    found = api.find(
+    found = api.retrieve(
         "look_for_invoice_of_intent",
         lambda v1: v1.invoice_payments.list(
             {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
         ),
     )
     for one in (found or {}).get("data", []):
-        return id_of(one.get("invoice"))
+        return object_id(one.get("invoice"))
     return None
 
 
-def id_of(value: Any) -> str | None:
+def object_id(value: Any) -> str | None:
     """Return the id of an object that is named or, if Stripe was asked for it, given in full."""
     if isinstance(value, dict):
         value = value.get("id")

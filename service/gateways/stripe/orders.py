@@ -11,42 +11,46 @@ from stripe.params import RefundListParams
 
 from service.domain.money.amounts import Money
 from service.domain.ports import GatewayRejected, RefundParams
-from service.gateways.stripe.checkout import language
-from service.gateways.stripe.client import StripeApi
-from service.gateways.stripe.names import intent_of_invoice, is_invoice
-from service.gateways.stripe.repeating import ask_under
-from service.gateways.stripe.units import to_stripe
+from service.gateways.stripe.checkout import stripe_locale
+from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.names import is_invoice, payment_for_invoice
+from service.gateways.stripe.repeating import call_idempotent
+from service.gateways.stripe.units import to_stripe_amount
 
-REFUND: Final = "refund_id"
-ENDED: Final = frozenset({"canceled", "incomplete_expired"})
-ONCE_ONLY: Final[RequestOptions] = {"max_network_retries": 0}
+REFUND_METADATA_KEY: Final = "refund_id"
+ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
+NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
 
-def end_recurring(api: StripeApi, subscription: str) -> None:
+def cancel_subscription(api: StripeApiClient, subscription: str) -> None:
     """Cancel a subscription at once; one that is cancelled stays so.
 
     Raises:
         what `Gateway` raises.
     """
     try:
-        api.ask("cancel_subscription", lambda v1: v1.subscriptions.cancel(subscription, options=ONCE_ONLY))
+        api.call("cancel_subscription", lambda v1: v1.subscriptions.cancel(subscription, options=NO_RETRIES))
     except GatewayRejected:
         # Stripe finds nothing to cancel once it is cancelled; only a look tells that from one that is not ours.
-        found = api.find(
-            "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY)
+        found = api.retrieve(
+            "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
         )
-        if found is None or found.get("status") not in ENDED:
+        if found is None or found.get("status") not in ENDED_STATUSES:
             raise
 
 
-def change_amount(api: StripeApi, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+def update_subscription_amount(
+    api: StripeApiClient, subscription: str, money: Money, *, pledge_id: uuid.UUID
+) -> None:
     """Put another price into a subscription, from its next payment on.
 
     Raises:
         what `Gateway` raises.
     """
-    found = api.find("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY))
-    if found is None or found.get("status") in ENDED:
+    found = api.retrieve(
+        "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
+    )
+    if found is None or found.get("status") in ENDED_STATUSES:
         raise GatewayRejected("This subscription has ended at Stripe.")
     item = found["items"]["data"][0]
     price, amount = item["price"], _amount(money)
@@ -73,7 +77,7 @@ def change_amount(api: StripeApi, subscription: str, money: Money, *, pledge_id:
         "proration_behavior": "none",
     }
     # Each change makes a new price, so that the key differs when a reader changes there and back again.
-    ask_under(
+    call_idempotent(
         api,
         "update_subscription_amount",
         f"amount/{pledge_id}/{price['id']}/{amount}",
@@ -82,7 +86,9 @@ def change_amount(api: StripeApi, subscription: str, money: Money, *, pledge_id:
     )
 
 
-def card_page(api: StripeApi, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+def create_portal_session(
+    api: StripeApiClient, customer: str, subscription: str, *, back_url: str, lang: str
+) -> str:
     """Open Stripe's Billing Portal at the one page where a card is changed; return its address.
 
     It has no key of ours: a page that was opened once is good for some minutes, and asking again means another.
@@ -92,37 +98,39 @@ def card_page(api: StripeApi, customer: str, subscription: str, *, back_url: str
     Raises:
         what `Gateway` raises.
     """
-    found = api.find("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=ONCE_ONLY))
+    found = api.retrieve(
+        "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
+    )
     own_card = found.get("default_payment_method") if found is not None else None
     if own_card is not None:
-        _charge_customers_card(api, customer, subscription, own_card)
+        _promote_card_to_customer(api, customer, subscription, own_card)
     params: dict[str, Any] = {
         "customer": customer,
         "return_url": back_url,
-        "locale": language(lang),
+        "locale": stripe_locale(lang),
         "flow_data": {
             "type": "payment_method_update",
             "after_completion": {"type": "redirect", "redirect": {"return_url": back_url}},
         },
     }
-    return api.ask(
+    return api.call(
         "create_payment_method_session",
         lambda v1: v1.billing_portal.sessions.create(params),  # type: ignore[arg-type]
     ).url
 
 
-def _charge_customers_card(api: StripeApi, customer: str, subscription: str, own_card: str) -> None:
+def _promote_card_to_customer(api: StripeApiClient, customer: str, subscription: str, own_card: str) -> None:
     """Make a subscription's own card the customer's, and let the subscription have none of its own."""
     card: dict[str, Any] = {"invoice_settings": {"default_payment_method": own_card}}
     none: dict[str, Any] = {"default_payment_method": ""}
     # In this order, so that there is a card to charge at every moment. What Stripe refuses is in the log, and
     # keeps no reader from the page.
-    given = api.find("give_card_to_customer", lambda v1: v1.customers.update(customer, card, ONCE_ONLY))  # type: ignore[arg-type]
+    given = api.retrieve("give_card_to_customer", lambda v1: v1.customers.update(customer, card, NO_RETRIES))  # type: ignore[arg-type]
     if given is not None:
-        api.find("free_subscription", lambda v1: v1.subscriptions.update(subscription, none, ONCE_ONLY))  # type: ignore[arg-type]
+        api.retrieve("free_subscription", lambda v1: v1.subscriptions.update(subscription, none, NO_RETRIES))  # type: ignore[arg-type]
 
 
-def refund(api: StripeApi, order: RefundParams) -> str:
+def create_refund(api: StripeApiClient, order: RefundParams) -> str:
     """Send money of a payment back; return Stripe's name of the refund.
 
     Stripe forgets a key after a day, and whoever asks again may come later than that: so a refund that was made
@@ -132,46 +140,46 @@ def refund(api: StripeApi, order: RefundParams) -> str:
         what `Gateway` raises.
     """
     paid = order.payment_reference
-    of = intent_of_invoice(api, paid, options=ONCE_ONLY) if is_invoice(paid) else {"payment_intent": paid}
-    if of is None:
+    payment = payment_for_invoice(api, paid, options=NO_RETRIES) if is_invoice(paid) else {"payment_intent": paid}
+    if payment is None:
         raise GatewayRejected("Stripe knows no payment of this bill.")
-    made = _made_before(api, of, order.refund_id) or _make(api, of, order)
+    made = _find_refund(api, payment, order.refund_id) or _create_refund(api, payment, order)
     if made.status in ("failed", "canceled"):
         raise GatewayRejected("The reader's bank does not take this money back.")
     return made.id
 
 
-def _make(api: StripeApi, of: dict[str, str], order: RefundParams) -> Refund:
+def _create_refund(api: StripeApiClient, payment: dict[str, str], order: RefundParams) -> Refund:
     params: dict[str, Any] = {
-        **of,
+        **payment,
         "amount": _amount(order.money),
-        "metadata": {REFUND: str(order.refund_id)},
+        "metadata": {REFUND_METADATA_KEY: str(order.refund_id)},
     }
-    return ask_under(
+    return call_idempotent(
         api,
         "refund",
         f"refund/{order.refund_id}",
         lambda v1, options: v1.refunds.create(params, options),  # type: ignore[arg-type]
-        already=lambda: _made_before(api, of, order.refund_id),
+        find_existing=lambda: _find_refund(api, payment, order.refund_id),
         retries=0,
     )
 
 
-def _made_before(api: StripeApi, of: dict[str, str], refund_id: uuid.UUID) -> Refund | None:
+def _find_refund(api: StripeApiClient, payment: dict[str, str], refund_id: uuid.UUID) -> Refund | None:
     asked: RefundListParams = {"limit": 100}
-    if "charge" in of:
-        asked["charge"] = of["charge"]
+    if "charge" in payment:
+        asked["charge"] = payment["charge"]
     else:
-        asked["payment_intent"] = of["payment_intent"]
-    page = api.ask("look_for_refund", lambda v1: v1.refunds.list(asked, ONCE_ONLY))
+        asked["payment_intent"] = payment["payment_intent"]
+    page = api.call("look_for_refund", lambda v1: v1.refunds.list(asked, NO_RETRIES))
     for found in page.data:
-        if found.metadata is not None and found.metadata.to_dict().get(REFUND) == str(refund_id):
+        if found.metadata is not None and found.metadata.to_dict().get(REFUND_METADATA_KEY) == str(refund_id):
             return found
     return None
 
 
 def _amount(money: Money) -> int:
     try:
-        return to_stripe(money)
+        return to_stripe_amount(money)
     except ValueError as error:
         raise GatewayRejected(str(error)) from error

@@ -8,32 +8,32 @@ from typing import Final
 
 from service.domain.ports import InvalidEvent
 from service.domain.ports.news import PaymentEvent
-from service.gateways.stripe.client import StripeApi
+from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.readers import checkouts, intents, invoices, returns, subscriptions
-from service.gateways.stripe.readers.told import Told
+from service.gateways.stripe.readers.told import ParsedEvent
 
-Reader = Callable[[StripeApi, Told], list[PaymentEvent]]
+EventParser = Callable[[StripeApiClient, ParsedEvent], list[PaymentEvent]]
 
-HANDLED: Final[Mapping[str, Reader]] = MappingProxyType(
+EVENT_PARSERS: Final[Mapping[str, EventParser]] = MappingProxyType(
     {
-        "checkout.session.completed": checkouts.completed,
-        "checkout.session.expired": checkouts.expired,
-        "checkout.session.async_payment_succeeded": checkouts.completed,
-        "checkout.session.async_payment_failed": checkouts.bank_refused,
-        "invoice.paid": invoices.paid,
-        "invoice.payment_failed": invoices.payment_failed,
-        "invoice.upcoming": invoices.upcoming,
-        "customer.subscription.updated": subscriptions.updated,
-        "customer.subscription.deleted": subscriptions.deleted,
-        "charge.refunded": returns.refunded,
-        "charge.dispute.created": returns.disputed,
-        "charge.dispute.closed": returns.disputed,
-        "payment_intent.payment_failed": intents.payment_failed,
+        "checkout.session.completed": checkouts.parse_checkout_completed,
+        "checkout.session.expired": checkouts.parse_checkout_expired,
+        "checkout.session.async_payment_succeeded": checkouts.parse_checkout_completed,
+        "checkout.session.async_payment_failed": checkouts.parse_async_payment_failed,
+        "invoice.paid": invoices.parse_invoice_paid,
+        "invoice.payment_failed": invoices.parse_invoice_payment_failed,
+        "invoice.upcoming": invoices.parse_invoice_upcoming,
+        "customer.subscription.updated": subscriptions.parse_subscription_updated,
+        "customer.subscription.deleted": subscriptions.parse_subscription_deleted,
+        "charge.refunded": returns.parse_charge_refunded,
+        "charge.dispute.created": returns.parse_dispute,
+        "charge.dispute.closed": returns.parse_dispute,
+        "payment_intent.payment_failed": intents.parse_payment_intent_failed,
     }
 )
 
 
-def read_event(api: StripeApi, payload: str) -> list[PaymentEvent]:
+def parse_event(api: StripeApiClient, payload: str) -> list[PaymentEvent]:
     """Return what an event says; nothing if it is of a kind that we do not handle, or of another product.
 
     Raises:
@@ -43,13 +43,18 @@ def read_event(api: StripeApi, payload: str) -> list[PaymentEvent]:
     try:
         event = json.loads(payload)
         kind, created, data = event["type"], event["created"], event["data"]
-        thing, before = data["object"], data.get("previous_attributes")
+        obj, before = data["object"], data.get("previous_attributes")
         at = datetime.datetime.fromtimestamp(created, datetime.UTC)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError) as error:
         raise InvalidEvent("This is no event of Stripe's.") from error
-    if not isinstance(kind, str) or not isinstance(thing, dict):
+    if not isinstance(kind, str) or not isinstance(obj, dict):
         raise InvalidEvent("The event has no kind or no object.")
-    reader = HANDLED.get(kind)
+    reader = EVENT_PARSERS.get(kind)
     if reader is None:
         return []
-    return reader(api, Told(kind=kind, at=at, thing=thing, before=before if isinstance(before, dict) else {}))
+    return reader(
+        api,
+        ParsedEvent(
+            kind=kind, occurred_at=at, object=obj, previous_attributes=before if isinstance(before, dict) else {}
+        ),
+    )

@@ -10,43 +10,43 @@ from typing import Final, TypeVar
 
 from stripe import RequestOptions, V1Services
 
-from service.gateways.stripe.client import StripeApi
-from service.gateways.stripe.troubles import KeptFault
+from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.troubles import ReplayedServerError
 
-KEYS: Final = 3
+MAX_KEYS: Final = 3
 # Another key is tried only while there is time for it: a reader waits.
-SOON_SECONDS: Final = 3.0
+RETRY_BUDGET_SECONDS: Final = 3.0
 
 Answer = TypeVar("Answer")
 
 
-def ask_under(
-    api: StripeApi,
+def call_idempotent(
+    api: StripeApiClient,
     deed: str,
     key: str,
     call: Callable[[V1Services, RequestOptions], Answer],
     *,
-    already: Callable[[], Answer | None] = lambda: None,
+    find_existing: Callable[[], Answer | None] = lambda: None,
     retries: int | None = None,
 ) -> Answer:
     """Make a call under the first of `key`, `key/2`, `key/3` that Stripe does not answer with a kept fault.
 
-    `already` finds what an earlier key brought about after all; it is asked before another key is used.
+    `find_existing` finds what an earlier key brought about after all; it is asked before another key is used.
 
     Raises:
-        what `StripeApi.ask` raises.
+        what `StripeApiClient.call` raises.
     """
     began = time.monotonic()
-    for number in range(1, KEYS + 1):
+    for number in range(1, MAX_KEYS + 1):
         options: RequestOptions = {"idempotency_key": key if number == 1 else f"{key}/{number}"}
         if retries is not None:
             options["max_network_retries"] = retries
         try:
-            return api.ask(deed, lambda v1, options=options: call(v1, options))  # type: ignore[misc]
-        except KeptFault:
-            if number == KEYS or time.monotonic() - began > SOON_SECONDS:
+            return api.call(deed, lambda v1, options=options: call(v1, options))  # type: ignore[misc]
+        except ReplayedServerError:
+            if number == MAX_KEYS or time.monotonic() - began > RETRY_BUDGET_SECONDS:
                 raise
-        found = already()
+        found = find_existing()
         if found is not None:
             return found
     raise AssertionError("The last key either answers or raises.")

@@ -17,7 +17,7 @@ TOLERANCE: Final = datetime.timedelta(minutes=5)
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
 
-def check_signature(payload: bytes, header: str, secrets: Sequence[str], *, now: datetime.datetime) -> None:
+def verify_signature(payload: bytes, header: str, secrets: Sequence[str], *, now: datetime.datetime) -> None:
     """Let Stripe's library compare, in constant time, with what each of our secrets would have signed.
 
     Raises:

@@ -10,7 +10,7 @@ SERVER_ERROR = 500
 NOT_FOUND = 404
 CONFLICT = 409
 # Only of these is the message Stripe's own and about amounts or states: others may repeat what was sent.
-SAYABLE = {
+SAFE_MESSAGE_CODES = {
     "amount_too_large",
     "amount_too_small",
     "charge_already_refunded",
@@ -22,7 +22,7 @@ SAYABLE = {
 _REFUSED = "Stripe refused this"
 
 
-class KeptFault(GatewayUnavailable):
+class ReplayedServerError(GatewayUnavailable):
     """Stripe repeats what it kept for an idempotency key, and that is a fault of its own.
 
     It would do so for a day or more, so that only another key gets through
@@ -30,18 +30,18 @@ class KeptFault(GatewayUnavailable):
     """
 
 
-def translated(error: stripe.StripeError) -> GatewayUnavailable | GatewayRejected:
+def to_domain_error(error: stripe.StripeError) -> GatewayUnavailable | GatewayRejected:
     """Return the domain's word for an error; a refusal says why as far as that can hold nothing personal."""
     if _is_replayed_fault(error):
-        return KeptFault("Stripe repeats a fault of its own.")
+        return ReplayedServerError("Stripe repeats a fault of its own.")
     if is_unavailable(error):
         return GatewayUnavailable(f"Stripe is not available ({type(error).__name__}).")
-    return GatewayRejected(_said(error))
+    return GatewayRejected(_safe_message(error))
 
 
 def is_unavailable(error: stripe.StripeError) -> bool:
     """Whether the same call may succeed later: no answer, a fault there, too many calls, a key that is refused."""
-    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or needs_somebody(error):
+    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or needs_operator(error):
         return True
     status = error.http_status
     if status == NOT_FOUND:
@@ -50,7 +50,7 @@ def is_unavailable(error: stripe.StripeError) -> bool:
     return status is None or status >= SERVER_ERROR or status == CONFLICT or type(error) is stripe.APIError
 
 
-def needs_somebody(error: stripe.StripeError) -> bool:
+def needs_operator(error: stripe.StripeError) -> bool:
     """Whether it stays so until a person gives us another key, or this key more rights."""
     return isinstance(error, stripe.AuthenticationError | stripe.PermissionError)
 
@@ -66,8 +66,8 @@ def _is_replayed_fault(error: stripe.StripeError) -> bool:
     return faulty and headers.get("idempotent-replayed") == "true"
 
 
-def _said(error: stripe.StripeError) -> str:
+def _safe_message(error: stripe.StripeError) -> str:
     message = error.user_message
-    if error.code in SAYABLE and message:
+    if error.code in SAFE_MESSAGE_CODES and message:
         return f"{_REFUSED}: {message}"
     return f"{_REFUSED} ({error.code or type(error).__name__})."

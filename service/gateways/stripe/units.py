@@ -22,11 +22,11 @@ _DECIMALS: Final = {
     for code in codes.split()
 }
 _THREE: Final = 3
-_TEN_TO: Final = (1, 10, 100, 1000, 10_000)
+_POWERS_OF_TEN: Final = (1, 10, 100, 1000, 10_000)
 
 # Stripe's smallest charges, in our minor units. They hold for an account that is paid out in the same currency; a
 # charge that is converted must be worth the smallest one of the payout's currency, which no table can say.
-_SMALLEST: Final = {
+_MINIMUM_CHARGE: Final = {
     "AED": 200,
     "AUD": 50,
     "BGN": 100,
@@ -54,28 +54,28 @@ _SMALLEST: Final = {
 }
 
 
-def limits(currency: str) -> ChargeLimits:
+def charge_limits(currency: str) -> ChargeLimits:
     """Return what Stripe charges in a currency: three decimals end in 0, and others may have to be whole."""
     ours, theirs = exponent(currency), _DECIMALS.get(currency, 2)
-    step = 10 if theirs == _THREE else _TEN_TO[max(ours - theirs, 0)]
-    return ChargeLimits(smallest_minor=_SMALLEST.get(currency, step), step_minor=step)
+    step = 10 if theirs == _THREE else _POWERS_OF_TEN[max(ours - theirs, 0)]
+    return ChargeLimits(smallest_minor=_MINIMUM_CHARGE.get(currency, step), step_minor=step)
 
 
-def to_stripe(money: Money) -> int:
+def to_stripe_amount(money: Money) -> int:
     """Return the amount as Stripe's API takes it: 500 for $5.00, 500 for ¥500, 500 for 5 Icelandic krónur.
 
     Raises:
         ValueError: Stripe cannot charge such an amount, which is not a multiple of the currency's step.
     """
-    if money.amount_minor % limits(money.currency).step_minor:
+    if money.amount_minor % charge_limits(money.currency).step_minor:
         raise ValueError(f"Stripe charges no such amount in {money.currency}.")
     ours, theirs = exponent(money.currency), _DECIMALS.get(money.currency, 2)
     if theirs > ours:
-        return money.amount_minor * _TEN_TO[theirs - ours]
-    return money.amount_minor // _TEN_TO[ours - theirs]
+        return money.amount_minor * _POWERS_OF_TEN[theirs - ours]
+    return money.amount_minor // _POWERS_OF_TEN[ours - theirs]
 
 
-def from_stripe(amount: int, currency: str) -> Money:
+def from_stripe_amount(amount: int, currency: str) -> Money:
     """Return an amount that Stripe names; it writes currencies in small letters.
 
     What stands below our smallest unit, as a fee of half a króna may, is rounded half away from zero.
@@ -89,7 +89,7 @@ def from_stripe(amount: int, currency: str) -> Money:
     code = currency.upper()
     ours, theirs = exponent(code), _DECIMALS.get(code, 2)
     if theirs <= ours:
-        return Money(amount * _TEN_TO[ours - theirs], code)
-    step = _TEN_TO[theirs - ours]
+        return Money(amount * _POWERS_OF_TEN[ours - theirs], code)
+    step = _POWERS_OF_TEN[theirs - ours]
     whole = (abs(amount) + step // 2) // step
     return Money(-whole if amount < 0 else whole, code)

@@ -19,7 +19,7 @@ EMAIL = "ada@news.example"
 PAGE = "https://support.news.example"
 
 
-def order(
+def checkout_params(
     frequency: Frequency = Frequency.ONCE, amount: int = 1250, currency: str = "USD", **changes: Any
 ) -> CheckoutParams:
     """Return an order for a checkout; `changes` are fields of it."""
@@ -37,14 +37,14 @@ def order(
 
 def subscribe(gateway: StripeGateway, double: FakeStripe, amount: int = 500, currency: str = "USD") -> StripeJson:
     """Open a monthly checkout and pay it; return the session."""
-    opened = gateway.start_checkout(order(Frequency.MONTHLY, amount, currency))
+    opened = gateway.create_checkout(checkout_params(Frequency.MONTHLY, amount, currency))
     double.pay(opened.reference, email=EMAIL)
     return double.get(opened.reference)
 
 
 def give(gateway: StripeGateway, double: FakeStripe, amount: int = 1250, currency: str = "USD") -> StripeJson:
     """Open a one-time checkout and pay it; return the session."""
-    opened = gateway.start_checkout(order(Frequency.ONCE, amount, currency))
+    opened = gateway.create_checkout(checkout_params(Frequency.ONCE, amount, currency))
     double.pay(opened.reference, email=EMAIL)
     return double.get(opened.reference)
 
@@ -54,6 +54,6 @@ def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) 
     return RefundParams(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
 
 
-def told(events: StripeEvents, event: StripeJson) -> list[PaymentEvent]:
+def parsed_events(events: StripeEvents, event: StripeJson) -> list[PaymentEvent]:
     """Return what an event says."""
-    return events.read(json.dumps(event))
+    return events.parse_event(json.dumps(event))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway, client
+from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway, client
 from service.settings import StripeSettings
 from tests.clock import Clock
 from tests.gateways.stripe.asking import SECRET
@@ -39,19 +39,19 @@ def account(double: FakeStripe) -> StripeSettings:
 
 
 @pytest.fixture
-def api(account: StripeSettings, clock: Clock) -> StripeApi:
+def api(account: StripeSettings, clock: Clock) -> StripeApiClient:
     """Return the line to it."""
-    return StripeApi(account, clock)
+    return StripeApiClient(account, clock)
 
 
 @pytest.fixture
-def gateway(api: StripeApi, account: StripeSettings) -> StripeGateway:
+def gateway(api: StripeApiClient, account: StripeSettings) -> StripeGateway:
     """Return the gateway that the domain orders from."""
     return StripeGateway(api, account)
 
 
 @pytest.fixture
-def events(api: StripeApi, account: StripeSettings) -> StripeEvents:
+def events(api: StripeApiClient, account: StripeSettings) -> StripeEvents:
     """Return the teller of what happens there."""
     return StripeEvents(api, account)
 

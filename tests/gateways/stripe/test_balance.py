@@ -15,7 +15,7 @@ def calls(double: FakeStripe) -> int:
 def test_a_one_time_payment_says_what_stripe_took_of_it(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = give(gateway, double, 1250)["payment_intent"]
     before = calls(double)
-    found = gateway.find_balance(intent)
+    found = gateway.get_balance_transaction(intent)
     assert found is not None
     assert (found.gross_minor, found.fee_minor, found.net_minor, found.currency) == (1250, 66, 1184, "USD")
     assert found.reference.startswith("txn_")
@@ -25,7 +25,7 @@ def test_a_one_time_payment_says_what_stripe_took_of_it(gateway: StripeGateway, 
 def test_a_bill_is_looked_up_in_two_calls(gateway: StripeGateway, double: FakeStripe) -> None:
     invoice = subscribe(gateway, double, 500)["invoice"]
     before = calls(double)
-    found = gateway.find_balance(invoice)
+    found = gateway.get_balance_transaction(invoice)
     assert found is not None
     assert (found.gross_minor, found.fee_minor, found.net_minor) == (500, 45, 455)
     assert calls(double) - before == 2
@@ -33,7 +33,7 @@ def test_a_bill_is_looked_up_in_two_calls(gateway: StripeGateway, double: FakeSt
 
 def test_what_is_paid_out_in_another_currency_is_told_in_that(gateway: StripeGateway, double: FakeStripe) -> None:
     double.settings.payout_currencies["jpy"] = ("usd", 0.66)
-    found = gateway.find_balance(give(gateway, double, 5000, "JPY")["payment_intent"])
+    found = gateway.get_balance_transaction(give(gateway, double, 5000, "JPY")["payment_intent"])
     assert found is not None
     assert (found.currency, found.gross_minor) == ("USD", 3300)
     assert found.gross_minor - found.fee_minor == found.net_minor
@@ -42,11 +42,11 @@ def test_what_is_paid_out_in_another_currency_is_told_in_that(gateway: StripeGat
 def test_a_balance_that_comes_later_is_none_until_then(gateway: StripeGateway, double: FakeStripe) -> None:
     double.settings.async_capture = True
     intent = give(gateway, double)["payment_intent"]
-    assert gateway.find_balance(intent) is None
+    assert gateway.get_balance_transaction(intent) is None
     double.settle_balances()
-    assert isinstance(gateway.find_balance(intent), GatewayBalanceTransaction)
+    assert isinstance(gateway.get_balance_transaction(intent), GatewayBalanceTransaction)
 
 
 @pytest.mark.parametrize("reference", ["pi_3Unknown", "in_1Unknown"])
 def test_a_payment_that_stripe_does_not_know_left_nothing(gateway: StripeGateway, reference: str) -> None:
-    assert gateway.find_balance(reference) is None
+    assert gateway.get_balance_transaction(reference) is None

@@ -5,9 +5,9 @@ import datetime
 import pytest
 
 from service.domain.ports import GatewayUnavailable
-from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
-from service.gateways.stripe.endpoint import put_endpoint
-from service.gateways.stripe.reading import HANDLED
+from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
+from service.gateways.stripe.endpoint import upsert_webhook_endpoint
+from service.gateways.stripe.reading import EVENT_PARSERS
 from tests.clock import Clock
 from tests.gateways.stripe.asking import PAGE, SECRET, subscribe
 from tests.stripe_double import FakeStripe
@@ -31,11 +31,11 @@ PROMISED = {
 }
 
 
-def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApi, double: FakeStripe) -> None:
-    put_endpoint(api, f"{PAGE}/v1/webhooks/stripe")
+def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApiClient, double: FakeStripe) -> None:
+    upsert_webhook_endpoint(api, f"{PAGE}/v1/webhooks/stripe")
     (endpoint,) = double.account.all("webhook_endpoint")
-    assert set(endpoint["enabled_events"]) == set(HANDLED) == PROMISED
-    assert len(endpoint["enabled_events"]) == len(HANDLED)
+    assert set(endpoint["enabled_events"]) == set(EVENT_PARSERS) == PROMISED
+    assert len(endpoint["enabled_events"]) == len(EVENT_PARSERS)
 
 
 def test_events_since_are_those_that_a_webhook_would_have_brought(
@@ -44,18 +44,18 @@ def test_events_since_are_those_that_a_webhook_would_have_brought(
     since = clock()
     double.settings.event_retention_days = 400
     one_year_subscription(double)
-    wanted = [event for event in double.events if event["type"] in HANDLED]
-    found = list(events.events_since(since))
+    wanted = [event for event in double.events if event["type"] in EVENT_PARSERS]
+    found = list(events.list_events_since(since))
     assert {one.reference for one in found} == {event["id"] for event in wanted}
     assert len(found) == len(wanted)
     by_name = {event["id"]: event for event in wanted}
     for one in found:
-        told = by_name[one.reference]
-        assert (one.kind, one.occurred_at.timestamp()) == (told["type"], told["created"])
+        event = by_name[one.reference]
+        assert (one.kind, one.occurred_at.timestamp()) == (event["type"], event["created"])
         by_webhook = events.authenticate(
-            payload_of(told), signed(payload_of(told), SECRET, clock().timestamp()), now=clock()
+            payload_of(event), signed(payload_of(event), SECRET, clock().timestamp()), now=clock()
         )
-        assert events.read(one.payload) == events.read(by_webhook.payload)
+        assert events.parse_event(one.payload) == events.parse_event(by_webhook.payload)
 
 
 def test_events_before_a_moment_are_not_asked_for(
@@ -64,7 +64,7 @@ def test_events_before_a_moment_are_not_asked_for(
     name = subscribe(gateway, double)["subscription"]
     clock.advance(days=1)
     double.cancel_now(name)
-    found = events.events_since(clock() - datetime.timedelta(hours=1))
+    found = events.list_events_since(clock() - datetime.timedelta(hours=1))
     assert [one.kind for one in found] == ["customer.subscription.deleted"]
 
 
@@ -75,11 +75,11 @@ def test_more_events_than_a_page_holds_all_come_once(
     invoice = next(event for event in double.events if event["type"] == "invoice.paid")
     for number in range(250):
         double.account.events.append(invoice | {"id": f"evt_1More{number:03}"})
-    found = [one.reference for one in events.events_since(clock()) if one.kind == "invoice.paid"]
+    found = [one.reference for one in events.list_events_since(clock()) if one.kind == "invoice.paid"]
     assert len(found) == len(set(found)) == 251
 
 
 def test_a_list_that_breaks_off_is_unavailable(double: FakeStripe, events: StripeEvents, clock: Clock) -> None:
     double.faults.respond(503, "GET /v1/events", times=2)
     with pytest.raises(GatewayUnavailable):
-        list(events.events_since(clock()))
+        list(events.list_events_since(clock()))

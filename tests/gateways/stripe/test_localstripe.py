@@ -25,7 +25,7 @@ from service.domain.ports.news import (
     RefundUpdated,
     SubscriptionUpdated,
 )
-from service.gateways.stripe import StripeApi, StripeEvents, StripeGateway
+from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
 from service.settings import StripeSettings
 from tests.clock import Clock
 from tests.gateways.stripe.asking import REFUND_ID, refund_order
@@ -63,9 +63,9 @@ def account(running: LocalStripe) -> StripeSettings:
 
 
 @pytest.fixture
-def api(account: StripeSettings, clock: Clock) -> StripeApi:
+def api(account: StripeSettings, clock: Clock) -> StripeApiClient:
     """Return the line to it."""
-    return StripeApi(account, clock)
+    return StripeApiClient(account, clock)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def pay(there: StripeClient, pledge_id: uuid.UUID, number: str = GOOD) -> Any:
 
 
 def as_paid(events: StripeEvents, raw: RawEvent) -> list[PaymentEvent]:
-    return events.read(json.dumps(json.loads(raw.payload) | {"type": "invoice.paid"}))
+    return events.parse_event(json.dumps(json.loads(raw.payload) | {"type": "invoice.paid"}))
 
 
 def about(there_is: Any, kind: str) -> str:
@@ -145,9 +145,9 @@ def test_a_cancelled_subscription_has_ended(
 ) -> None:
     pledge_id = uuid.uuid4()
     of = subscribe(there, pledge_id)
-    gateway.end_recurring(of.id)
+    gateway.cancel_subscription(of.id)
     raw = came(hook, events, "customer.subscription.deleted")["customer.subscription.deleted"]
-    (standing,) = events.read(raw.payload)
+    (standing,) = events.parse_event(raw.payload)
     assert isinstance(standing, SubscriptionUpdated)
     assert (standing.subscription, standing.pledge_id, standing.ended) == (of.id, pledge_id, True)
 
@@ -159,7 +159,7 @@ def test_a_declined_card_is_a_try_that_failed(
     with pytest.raises(CardError):
         pay(there, pledge_id, DECLINED_ON_CHARGE)
     raw = came(hook, events, "payment_intent.payment_failed")["payment_intent.payment_failed"]
-    (missed,) = events.read(raw.payload)
+    (missed,) = events.parse_event(raw.payload)
     assert isinstance(missed, PaymentFailed)
     assert (missed.pledge_id, missed.money) == (pledge_id, Money(1250, "USD"))
     assert missed.invoice.startswith("pi_")
@@ -184,11 +184,11 @@ def test_a_refund_goes_through_once_and_is_told(
 ) -> None:
     intent = pay(there, uuid.uuid4())
     # This server ignores idempotency keys: what it knows already is found by our name for it.
-    name = gateway.refund(refund_order(intent.id, 400))
-    assert gateway.refund(refund_order(intent.id, 400)) == name
+    name = gateway.create_refund(refund_order(intent.id, 400))
+    assert gateway.create_refund(refund_order(intent.id, 400)) == name
     charge = there.v1.charges.retrieve(intent.latest_charge.id)
     assert charge.amount_refunded == 400
-    (refunded,) = events.read(about(charge, "charge.refunded"))
+    (refunded,) = events.parse_event(about(charge, "charge.refunded"))
     assert isinstance(refunded, RefundUpdated)
     assert (refunded.refund, refunded.money, refunded.refund_id) == (name, Money(400, "USD"), REFUND_ID)
     assert intent.id in refunded.references
@@ -200,12 +200,12 @@ def test_money_of_a_bill_that_goes_back_leads_to_the_bill(there: StripeClient, e
     invoice = there.v1.invoices.retrieve(of.latest_invoice)
     charge = there.v1.charges.retrieve(invoice["charge"].id)
     there.v1.refunds.create(params={"charge": charge.id, "amount": 100})
-    (refunded,) = events.read(about(there.v1.charges.retrieve(charge.id), "charge.refunded"))
+    (refunded,) = events.parse_event(about(there.v1.charges.retrieve(charge.id), "charge.refunded"))
     assert isinstance(refunded, RefundUpdated)
     assert invoice.id in refunded.references
     dispute = {"id": "du_1", "charge": charge.id, "amount": 500, "currency": "usd", "status": "lost"}
     event = {"type": "charge.dispute.closed", "created": 1795426200, "data": {"object": dispute}}
-    (lost,) = events.read(json.dumps(event))
+    (lost,) = events.parse_event(json.dumps(event))
     assert isinstance(lost, DisputeUpdated)
     assert lost.status is DisputeStatus.LOST
     assert invoice.id in lost.references

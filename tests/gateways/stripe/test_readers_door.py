@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from service.desk import Container
 from service.domain.watch.summary import beat
-from service.gateways.stripe.client import PATIENCE
+from service.gateways.stripe.client import FAILURE_THRESHOLD
 from service.settings import Settings
 from tests.api.wire import a_key, assert_problem, pledge
 from tests.clock import Clock
@@ -92,7 +92,7 @@ def test_readers_do_not_wait_for_a_stripe_that_is_known_to_be_down(
     client: FlaskClient, double: FakeStripe
 ) -> None:
     double.faults.respond(500, SESSIONS, times=100)
-    for _ in range(PATIENCE):
+    for _ in range(FAILURE_THRESHOLD):
         pledge(client)
     calls = double.faults.calls[SESSIONS]
     assert_problem(pledge(client), 503, "payments_unavailable")

@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.ports import InvalidEvent
 from service.gateways.stripe import StripeEvents
-from tests.gateways.stripe.asking import PLEDGE_ID, told
+from tests.gateways.stripe.asking import PLEDGE_ID, parsed_events
 from tests.stripe_double.account import StripeJson
 
 Lasts = Callable[[str], StripeJson]
@@ -18,8 +18,8 @@ DONE = "checkout.session.completed"
     "payload",
     ["", "null", "[]", "{", "{}", '{"type": "invoice.paid"}', "[" * 100_000]
     + [
-        json.dumps({"type": kind, "created": 1, "data": {"object": thing}})
-        for kind, thing in (
+        json.dumps({"type": kind, "created": 1, "data": {"object": obj}})
+        for kind, obj in (
             (5, {}),
             ("invoice.paid", []),
             ("invoice.paid", {"subscription": "sub_1", "metadata": {"pledge_id": str(PLEDGE_ID)}}),
@@ -50,8 +50,10 @@ DONE = "checkout.session.completed"
 )
 def test_what_is_not_in_its_form_is_named_unreadable(events: StripeEvents, payload: str) -> None:
     with pytest.raises(InvalidEvent):
-        events.read(payload)
+        events.parse_event(payload)
 
 
 def test_a_kind_that_we_do_not_handle_says_nothing(events: StripeEvents) -> None:
-    assert told(events, {"type": "charge.updated", "created": 1, "data": {"object": {"id": "ch_1"}}}) == []
+    assert (
+        parsed_events(events, {"type": "charge.updated", "created": 1, "data": {"object": {"id": "ch_1"}}}) == []
+    )

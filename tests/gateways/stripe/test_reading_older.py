@@ -55,10 +55,10 @@ OLD_SUBSCRIPTION: StripeJson = {
 }
 
 
-def read(events: StripeEvents, kind: str, thing: StripeJson, before: StripeJson | None = None) -> list[Any]:
+def read(events: StripeEvents, kind: str, obj: StripeJson, before: StripeJson | None = None) -> list[Any]:
     """Read an event of this kind about this object."""
-    event = {"type": kind, "created": AT, "data": {"object": thing, "previous_attributes": before or {}}}
-    return list(events.read(json.dumps(event)))
+    event = {"type": kind, "created": AT, "data": {"object": obj, "previous_attributes": before or {}}}
+    return list(events.parse_event(json.dumps(event)))
 
 
 @pytest.mark.parametrize(
@@ -238,5 +238,5 @@ def test_a_stranger_on_the_same_account_is_not_ours(events: StripeEvents) -> Non
         ("customer.subscription.deleted", OLD_SUBSCRIPTION | {"metadata": other}),
         ("payment_intent.payment_failed", {"id": "pi_2", "metadata": other}),
     ]
-    for kind, thing in strange:
-        assert read(events, kind, thing) == [], kind
+    for kind, obj in strange:
+        assert read(events, kind, obj) == [], kind

@@ -13,7 +13,7 @@ from service.domain.ports.news import (
 )
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.clock import Clock
-from tests.gateways.stripe.asking import REFUND_ID, give, refund_order, subscribe, told
+from tests.gateways.stripe.asking import REFUND_ID, give, parsed_events, refund_order, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 
@@ -26,7 +26,7 @@ def test_a_refund_of_a_bill_names_the_payment_in_all_its_ways(
     session = subscribe(gateway, double)
     charge = double.charge_of(session["id"])
     first, second = double.refund(charge["id"], 200), double.refund(charge["id"], 100)
-    news = told(events, lasts("charge.refunded"))
+    news = parsed_events(events, lasts("charge.refunded"))
     assert {one.refund: one.money for one in news if isinstance(one, RefundUpdated)} == {
         first["id"]: Money(200, "USD"),
         second["id"]: Money(100, "USD"),
@@ -41,8 +41,8 @@ def test_a_refund_that_we_asked_for_bears_our_name_for_it(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
 ) -> None:
     session = give(gateway, double)
-    gateway.refund(refund_order(session["payment_intent"], 400))
-    (refunded,) = told(events, lasts("charge.refunded"))
+    gateway.create_refund(refund_order(session["payment_intent"], 400))
+    (refunded,) = parsed_events(events, lasts("charge.refunded"))
     assert isinstance(refunded, RefundUpdated)
     assert refunded.refund_id == REFUND_ID
     assert refunded.references[0] == session["payment_intent"]
@@ -54,7 +54,7 @@ def test_a_refund_that_a_bank_sent_back_has_failed(
     charge = double.charge_of(give(gateway, double)["id"])
     double.fail_refund(double.refund(charge["id"], 300)["id"])
     double.refund(charge["id"], 200)
-    news = told(events, lasts("charge.refunded"))
+    news = parsed_events(events, lasts("charge.refunded"))
     assert sorted((one.money.amount_minor, one.failed) for one in news if isinstance(one, RefundUpdated)) == [
         (200, False),
         (300, True),
@@ -78,7 +78,7 @@ def test_a_failed_or_cancelled_refund_did_not_reach_the_reader(
     charge = double.charge_of(give(gateway, double)["id"])
     refund = double.refund(charge["id"], 300)
     double.account.objects[refund["id"]]["status"] = status
-    (news,) = told(events, lasts("charge.refunded"))
+    (news,) = parsed_events(events, lasts("charge.refunded"))
     assert isinstance(news, RefundUpdated)
     assert (news.refund, news.money, news.failed) == (refund["id"], Money(300, "USD"), failed)
 
@@ -90,7 +90,7 @@ def test_an_undecided_dispute_is_open(
     double.open_dispute(double.charge_of(give(gateway, double)["id"])["id"])
     event = lasts("charge.dispute.created")
     event["data"]["object"]["status"] = status
-    (news,) = told(events, event)
+    (news,) = parsed_events(events, event)
     assert isinstance(news, DisputeUpdated)
     assert news.status == DisputeStatus.OPEN
 
@@ -110,13 +110,13 @@ def test_a_dispute_leads_to_its_payment_and_is_decided(
     session = subscribe(gateway, double) if recurring else give(gateway, double)
     charge = double.charge_of(session["id"])
     dispute = double.open_dispute(charge["id"])
-    (opened,) = told(events, lasts("charge.dispute.created"))
+    (opened,) = parsed_events(events, lasts("charge.dispute.created"))
     assert isinstance(opened, DisputeUpdated)
     assert (opened.dispute, opened.status) == (dispute["id"], DisputeStatus.OPEN)
     assert opened.money == Money(charge["amount"], "USD")
     assert (session["invoice"] or session["payment_intent"]) in opened.references
     double.close_dispute(dispute["id"], outcome)
-    (closed,) = told(events, lasts("charge.dispute.closed"))
+    (closed,) = parsed_events(events, lasts("charge.dispute.closed"))
     assert isinstance(closed, DisputeUpdated)
     assert (closed.dispute, closed.status) == (dispute["id"], status)
 
@@ -131,7 +131,7 @@ def test_an_inquiry_moves_no_money_and_says_nothing(
     event = lasts("charge.dispute.created")
     event["data"]["object"]["status"] = status
     calls = double.faults.calls.total()
-    assert told(events, event) == []
+    assert parsed_events(events, event) == []
     assert double.faults.calls.total() == calls
 
 
@@ -142,4 +142,4 @@ def test_what_needs_a_look_up_waits_while_stripe_is_away(
     event = lasts("charge.refunded")
     double.faults.respond(503, times=2)
     with pytest.raises(GatewayUnavailable):
-        told(events, event)
+        parsed_events(events, event)

@@ -9,7 +9,7 @@ from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports.news import DisputeUpdated, PaymentSucceeded, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
-from tests.gateways.stripe.asking import PLEDGE_ID, give, subscribe, told
+from tests.gateways.stripe.asking import PLEDGE_ID, give, parsed_events, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import payment_session_params, subscription_session_params
@@ -38,7 +38,7 @@ def test_nothing_that_happens_to_another_product_is_ours(
     if stranger["subscription"]:
         double.fail_renewal(stranger["subscription"])
         double.exhaust_retries(stranger["subscription"])
-    assert [told(events, event) for event in double.events if told(events, event)] == []
+    assert [parsed_events(events, event) for event in double.events if parsed_events(events, event)] == []
 
 
 def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
@@ -50,7 +50,7 @@ def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
     invoice["parent"]["subscription_details"]["metadata"] = None
     for line in invoice["lines"]["data"]:
         line["metadata"] = {}
-    (paid,) = told(events, event)
+    (paid,) = parsed_events(events, event)
     assert isinstance(paid, PaymentSucceeded)
     assert paid.pledge_id == PLEDGE_ID
 
@@ -64,7 +64,7 @@ def test_refunds_that_cannot_be_listed_are_told_by_what_they_add_up_to(
     refunds: list[RefundUpdated] = []
     for event in [event for event in double.events if event["type"] == "charge.refunded"]:
         double.faults.respond(404, REFUNDS)
-        refunds += [one for one in told(events, event) if isinstance(one, RefundUpdated)]
+        refunds += [one for one in parsed_events(events, event) if isinstance(one, RefundUpdated)]
     assert [(one.refund, one.money) for one in refunds] == [
         (f"{charge['id']}@200", Money(200, "USD")),
         (f"{charge['id']}@500", Money(300, "USD")),
@@ -77,13 +77,13 @@ def test_more_refunds_than_a_page_holds_are_all_told(
     charge = double.charge_of(give(gateway, double, 1250)["id"])
     for _ in range(101):
         double.refund(charge["id"], 1)
-    news = told(events, double.events[-1])
+    news = parsed_events(events, double.events[-1])
     assert len({one.refund for one in news if isinstance(one, RefundUpdated)}) == 101
 
 
 def test_a_payment_that_stripe_has_forgotten_may_be_ours(events: StripeEvents) -> None:
     dispute = {"id": "du_1", "charge": "ch_1Gone", "amount": 500, "currency": "usd", "status": "needs_response"}
     event = {"type": "charge.dispute.created", "created": 1795426200, "data": {"object": dispute}}
-    (found,) = events.read(json.dumps(event))
+    (found,) = events.parse_event(json.dumps(event))
     assert isinstance(found, DisputeUpdated)
     assert found.references == ("ch_1Gone",)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from service.gateways.stripe.reading import HANDLED
+from service.gateways.stripe.reading import EVENT_PARSERS
 from tests.command_line import assert_refused, mainstay
 from tests.gateways.stripe.asking import PAGE
 from tests.stripe_double import KEY, FakeStripe
@@ -36,7 +36,7 @@ def test_the_secret_is_printed_once_and_alone(double: FakeStripe, tmp_path: Path
     (endpoint,) = double.account.all("webhook_endpoint")
     assert result.stdout == f"{double.account.secrets[endpoint['id']]}\n"
     assert endpoint["url"] == f"{PAGE}/v1/webhooks/stripe"
-    assert set(endpoint["enabled_events"]) == set(HANDLED)
+    assert set(endpoint["enabled_events"]) == set(EVENT_PARSERS)
     assert endpoint["api_version"] == double.account.api_version
     assert "STRIPE_WEBHOOK_SECRET" in result.stderr
 
@@ -49,7 +49,7 @@ def test_running_it_again_updates_and_says_so(double: FakeStripe, tmp_path: Path
     assert (again.exit_code, again.stdout) == (0, "")
     assert "Updated" in again.stderr
     (endpoint,) = double.account.all("webhook_endpoint")
-    assert set(endpoint["enabled_events"]) == set(HANDLED)
+    assert set(endpoint["enabled_events"]) == set(EVENT_PARSERS)
     assert endpoint["status"] == "enabled"
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from service.domain.ports import InvalidSignature
-from service.gateways.stripe import StripeApi, StripeEvents
+from service.gateways.stripe import StripeApiClient, StripeEvents
 from service.settings import StripeSettings
 from tests.clock import Clock
 from tests.gateways.stripe.asking import SECRET
@@ -62,7 +62,9 @@ def test_one_byte_more_is_refused(events: StripeEvents, clock: Clock) -> None:
         events.authenticate(payload_of(EVENT) + b" ", header(EVENT, clock), now=clock())
 
 
-def test_while_a_secret_is_rolled_both_are_believed(api: StripeApi, account: StripeSettings, clock: Clock) -> None:
+def test_while_a_secret_is_rolled_both_are_believed(
+    api: StripeApiClient, account: StripeSettings, clock: Clock
+) -> None:
     rolled = StripeSettings(
         secret_key=account.secret_key, webhook_secrets=(NEW_SECRET, SECRET), api_base=account.api_base
     )
@@ -83,7 +85,7 @@ def test_the_scheme_of_tests_proves_nothing(events: StripeEvents, clock: Clock) 
         events.authenticate(payload_of(EVENT), header(EVENT, clock).replace("v1=", "v0="), now=clock())
 
 
-def test_without_a_secret_nothing_is_believed(api: StripeApi, account: StripeSettings, clock: Clock) -> None:
+def test_without_a_secret_nothing_is_believed(api: StripeApiClient, account: StripeSettings, clock: Clock) -> None:
     deaf = StripeEvents(
         api, StripeSettings(secret_key=account.secret_key, webhook_secrets=(), api_base=account.api_base)
     )
@@ -108,7 +110,9 @@ def test_an_event_of_the_other_mode_is_refused(events: StripeEvents, clock: Cloc
         events.authenticate(payload_of(event), header(event, clock), now=clock())
 
 
-def test_a_live_key_believes_live_events_alone(api: StripeApi, account: StripeSettings, clock: Clock) -> None:
+def test_a_live_key_believes_live_events_alone(
+    api: StripeApiClient, account: StripeSettings, clock: Clock
+) -> None:
     live = StripeEvents(
         api,
         StripeSettings(secret_key="sk_live_51", webhook_secrets=(SECRET,), api_base=account.api_base),

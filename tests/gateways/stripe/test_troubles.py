@@ -8,11 +8,11 @@ import structlog
 
 from service.domain.breaker import FIRST_PAUSE, UNTIL_SOMEBODY_LOOKED
 from service.domain.ports import GatewayRejected, GatewayUnavailable
-from service.gateways.stripe import StripeApi, StripeGateway
-from service.gateways.stripe.client import CONNECT_SECONDS, PATIENCE, RETRIES
+from service.gateways.stripe import StripeApiClient, StripeGateway
+from service.gateways.stripe.client import CONNECT_SECONDS, FAILURE_THRESHOLD, RETRIES
 from service.settings import StripeSettings
 from tests.clock import Clock
-from tests.gateways.stripe.asking import order
+from tests.gateways.stripe.asking import checkout_params
 from tests.stripe_double import FakeStripe
 
 SESSIONS = "POST /v1/checkout/sessions"
@@ -44,7 +44,7 @@ def test_silence_is_tried_twice_and_then_given_up(gateway: StripeGateway, double
     double.faults.time_out(SESSIONS, times=2)
     began = time.monotonic()
     with pytest.raises(GatewayUnavailable):
-        gateway.start_checkout(order())
+        gateway.create_checkout(checkout_params())
     assert calls(double) == 2
     # A second each and the half second between, and not until the double says something after all.
     assert 2.0 < time.monotonic() - began < 30
@@ -55,7 +55,7 @@ def test_a_lost_answer_is_asked_for_again_and_no_second_checkout_made(
     gateway: StripeGateway, double: FakeStripe
 ) -> None:
     double.faults.time_out(SESSIONS, after_effect=True)
-    opened = gateway.start_checkout(order())
+    opened = gateway.create_checkout(checkout_params())
     assert [one["id"] for one in double.account.all("checkout.session")] == [opened.reference]
 
 
@@ -63,13 +63,13 @@ def test_a_lost_answer_is_asked_for_again_and_no_second_checkout_made(
 def test_a_fault_of_stripes_is_unavailable(gateway: StripeGateway, double: FakeStripe, status: int) -> None:
     double.faults.respond(status, SESSIONS, times=2)
     with pytest.raises(GatewayUnavailable):
-        gateway.start_checkout(order())
+        gateway.create_checkout(checkout_params())
 
 
 def test_a_refused_connection_is_unavailable(gateway: StripeGateway, double: FakeStripe) -> None:
     double.close()
     with pytest.raises(GatewayUnavailable):
-        gateway.start_checkout(order())
+        gateway.create_checkout(checkout_params())
     double.open()
 
 
@@ -77,9 +77,9 @@ def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
     account: StripeSettings, double: FakeStripe, clock: Clock
 ) -> None:
     wrong = StripeSettings(secret_key="sk_test_wrong_key_0000", webhook_secrets=(), api_base=account.api_base)
-    gateway = StripeGateway(StripeApi(wrong, clock), wrong)
+    gateway = StripeGateway(StripeApiClient(wrong, clock), wrong)
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable) as refused:
-        gateway.start_checkout(order())
+        gateway.create_checkout(checkout_params())
     (line,) = lines
     assert (line["log_level"], line["event"], line["deed"]) == (
         "error",
@@ -91,7 +91,7 @@ def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
     # Nobody else tries for five minutes, since it stays so until somebody looks.
     clock.now += UNTIL_SOMEBODY_LOOKED / 2
     with pytest.raises(GatewayUnavailable, match="left alone"):
-        gateway.start_checkout(order())
+        gateway.create_checkout(checkout_params())
 
 
 def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
@@ -99,41 +99,43 @@ def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
 ) -> None:
     double.faults.respond(403, "POST /v1/billing_portal/sessions")
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable):
-        gateway.card_page("cus_any", "sub_any", back_url="https://news.example", lang="en")
+        gateway.create_payment_method_session("cus_any", "sub_any", back_url="https://news.example", lang="en")
     assert [(line["log_level"], line["deed"]) for line in lines] == [("error", "create_payment_method_session")]
-    assert gateway.start_checkout(order()).url
+    assert gateway.create_checkout(checkout_params()).url
 
 
 def test_stripe_is_left_alone_after_three_failures_and_tried_by_one_after_a_pause(
     gateway: StripeGateway, double: FakeStripe, clock: Clock
 ) -> None:
     double.close()
-    for _ in range(PATIENCE):
+    for _ in range(FAILURE_THRESHOLD):
         with pytest.raises(GatewayUnavailable, match="APIConnectionError"):
-            gateway.start_checkout(order())
+            gateway.create_checkout(checkout_params())
     with pytest.raises(GatewayUnavailable, match="left alone"):
-        gateway.start_checkout(order())
+        gateway.create_checkout(checkout_params())
     double.open()
     clock.now += FIRST_PAUSE
     barrier = double.faults.hold(SESSIONS)
     barrier.release()
-    assert gateway.start_checkout(order()).url
-    assert gateway.start_checkout(order(**another())).url
+    assert gateway.create_checkout(checkout_params()).url
+    assert gateway.create_checkout(checkout_params(**another())).url
 
 
 def test_a_refusal_shows_that_stripe_is_well(gateway: StripeGateway, double: FakeStripe) -> None:
-    for _ in range(PATIENCE + 1):
+    for _ in range(FAILURE_THRESHOLD + 1):
         double.faults.respond(500, SESSIONS, times=2)
         with pytest.raises(GatewayUnavailable):
-            gateway.start_checkout(order(**another()))
+            gateway.create_checkout(checkout_params(**another()))
         with pytest.raises(GatewayRejected):
-            gateway.start_checkout(order(amount=1, **another()))
-    assert gateway.start_checkout(order(**another())).url
+            gateway.create_checkout(checkout_params(amount=1, **another()))
+    assert gateway.create_checkout(checkout_params(**another())).url
 
 
 def test_a_refusal_says_nothing_that_was_sent(gateway: StripeGateway, double: FakeStripe) -> None:
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayRejected) as refused:
-        gateway.card_page("cus_of_ada@news.example", "sub_any", back_url="https://news.example", lang="en")
+        gateway.create_payment_method_session(
+            "cus_of_ada@news.example", "sub_any", back_url="https://news.example", lang="en"
+        )
     assert "ada@" not in f"{lines} {refused.value}"
     assert "resource_missing" in str(refused.value)
 

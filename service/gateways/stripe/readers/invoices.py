@@ -12,125 +12,130 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.domain.ports.news import PaymentEvent, PaymentFailed, PaymentSucceeded, RenewalUpcoming
-from service.gateways.stripe.client import StripeApi
-from service.gateways.stripe.names import id_of
+from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.names import object_id
 from service.gateways.stripe.readers.told import (
-    Thing,
-    Told,
-    all_in,
-    inside,
-    instant,
-    money_in,
-    name_of,
-    pledge_in,
+    ParsedEvent,
+    StripeJson,
+    find_pledge_id,
+    get_path,
+    list_data,
+    money_field,
+    parse_timestamp,
+    require_id,
 )
 
 
 @dataclass(frozen=True)
-class Owner:
+class InvoiceOwner:
     """Whose bill it is: a subscription, and the pledge if that is told."""
 
     subscription: str
     pledge_id: uuid.UUID | None
 
 
-def paid(api: StripeApi, told: Told) -> list[PaymentEvent]:
+def parse_invoice_paid(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Tell of the payment; a bill of nothing moved no money."""
-    owner = owner_of(api, told.thing)
+    owner = invoice_owner(api, event.object)
     if owner is None:
         return []
-    money = money_in(told.thing, "amount_paid")
+    money = money_field(event.object, "amount_paid")
     if money.amount_minor == 0:
         return []
     return [
         PaymentSucceeded(
-            reference=name_of(told.thing),
+            reference=require_id(event.object),
             money=money,
-            occurred_at=instant(inside(told.thing, "status_transitions", "paid_at")) or told.at,
+            occurred_at=parse_timestamp(get_path(event.object, "status_transitions", "paid_at"))
+            or event.occurred_at,
             pledge_id=owner.pledge_id,
             subscription=owner.subscription,
-            customer=id_of(told.thing.get("customer")),
-            renews_at=_edge(told.thing, "end", max),
+            customer=object_id(event.object.get("customer")),
+            renews_at=_period_boundary(event.object, "end", max),
         )
     ]
 
 
-def payment_failed(api: StripeApi, told: Told) -> list[PaymentEvent]:
+def parse_invoice_payment_failed(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Tell of a try that failed, the how manieth it was, and when Stripe tries again."""
-    owner = owner_of(api, told.thing)
+    owner = invoice_owner(api, event.object)
     if owner is None:
         return []
-    money = money_in(told.thing, "amount_due")
+    money = money_field(event.object, "amount_due")
     if money.amount_minor == 0:
         return []
-    counted = told.thing.get("attempt_count")
+    counted = event.object.get("attempt_count")
     number = max(counted, 1) if type(counted) is int else 1
-    bill = name_of(told.thing)
+    bill = require_id(event.object)
     return [
         PaymentFailed(
             reference=f"{bill}#{number}",
             invoice=bill,
             money=money,
-            occurred_at=told.at,
+            occurred_at=event.occurred_at,
             attempt=number,
-            next_attempt_at=instant(told.thing.get("next_payment_attempt")),
+            next_attempt_at=parse_timestamp(event.object.get("next_payment_attempt")),
             pledge_id=owner.pledge_id,
             subscription=owner.subscription,
         )
     ]
 
 
-def upcoming(api: StripeApi, told: Told) -> list[PaymentEvent]:
+def parse_invoice_upcoming(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Tell when a subscription will take money next: at the beginning of the period that it is for."""
-    owner = owner_of(api, told.thing)
+    owner = invoice_owner(api, event.object)
     renews_at = (
-        _edge(told.thing, "start", min)
-        or instant(told.thing.get("next_payment_attempt"))
-        or instant(told.thing.get("period_end"))
+        _period_boundary(event.object, "start", min)
+        or parse_timestamp(event.object.get("next_payment_attempt"))
+        or parse_timestamp(event.object.get("period_end"))
     )
     if owner is None or renews_at is None:
         return []
     return [RenewalUpcoming(subscription=owner.subscription, renews_at=renews_at, pledge_id=owner.pledge_id)]
 
 
-def owner_of(api: StripeApi, invoice: Thing) -> Owner | None:
+def invoice_owner(api: StripeApiClient, invoice: StripeJson) -> InvoiceOwner | None:
     """Return whose bill this is, or None if it is not one of ours.
 
     Only a bill that does not say is looked up. If Stripe does not know its subscription any more either, ours may.
     """
-    parent = inside(invoice, "parent", "subscription_details")
+    parent = get_path(invoice, "parent", "subscription_details")
     subscription = (
-        id_of(inside(parent, "subscription")) or id_of(invoice.get("subscription")) or _of_lines(invoice)
+        object_id(get_path(parent, "subscription"))
+        or object_id(invoice.get("subscription"))
+        or _subscription_from_lines(invoice)
     )
     if subscription is None:
         return None
-    lines = [line.get("metadata") for line in all_in(invoice, "lines")]
-    details = inside(invoice, "subscription_details", "metadata")
-    pledge_id = pledge_in(inside(parent, "metadata"), details, *lines, invoice.get("metadata"))
+    lines = [line.get("metadata") for line in list_data(invoice, "lines")]
+    details = get_path(invoice, "subscription_details", "metadata")
+    pledge_id = find_pledge_id(get_path(parent, "metadata"), details, *lines, invoice.get("metadata"))
     if pledge_id is not None:
-        return Owner(subscription, pledge_id)
-    found = api.find("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription))
+        return InvoiceOwner(subscription, pledge_id)
+    found = api.retrieve("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription))
     if found is None:
-        return Owner(subscription, None)
-    pledge_id = pledge_in(found.get("metadata"))
-    return None if pledge_id is None else Owner(subscription, pledge_id)
+        return InvoiceOwner(subscription, None)
+    pledge_id = find_pledge_id(found.get("metadata"))
+    return None if pledge_id is None else InvoiceOwner(subscription, pledge_id)
 
 
-def _of_lines(invoice: Thing) -> str | None:
-    for line in all_in(invoice, "lines"):
-        named = id_of(inside(line, "parent", "subscription_item_details", "subscription"))
-        named = named or id_of(line.get("subscription"))
+def _subscription_from_lines(invoice: StripeJson) -> str | None:
+    for line in list_data(invoice, "lines"):
+        named = object_id(get_path(line, "parent", "subscription_item_details", "subscription"))
+        named = named or object_id(line.get("subscription"))
         if named is not None:
             return named
     return None
 
 
-def _edge(invoice: Thing, edge: str, which: Callable[[list[int]], int]) -> datetime.datetime | None:
+def _period_boundary(
+    invoice: StripeJson, edge: str, which: Callable[[list[int]], int]
+) -> datetime.datetime | None:
     """Return the beginning or the end of the period that is paid for; what a change of price adds has its own."""
     edges: list[int] = []
-    for line in all_in(invoice, "lines"):
-        moment: Any = inside(line, "period", edge)
-        prorated = inside(line, "parent", "subscription_item_details", "proration") or line.get("proration")
+    for line in list_data(invoice, "lines"):
+        moment: Any = get_path(line, "period", edge)
+        prorated = get_path(line, "parent", "subscription_item_details", "proration") or line.get("proration")
         if type(moment) is int and not prorated:
             edges.append(moment)
-    return instant(which(edges)) if edges else None
+    return parse_timestamp(which(edges)) if edges else None

@@ -9,59 +9,59 @@ from typing import Final
 
 from service.domain.money.amounts import Money
 from service.domain.ports.news import PaymentEvent, SubscriptionUpdated
-from service.gateways.stripe.client import StripeApi
-from service.gateways.stripe.names import id_of
-from service.gateways.stripe.orders import ENDED
+from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.names import object_id
+from service.gateways.stripe.orders import ENDED_STATUSES
 from service.gateways.stripe.readers.told import (
-    Thing,
-    Told,
-    all_in,
-    inside,
-    instant,
-    money_of,
-    name_of,
-    pledge_in,
+    ParsedEvent,
+    StripeJson,
+    find_pledge_id,
+    get_path,
+    list_data,
+    parse_timestamp,
+    require_id,
+    to_money,
 )
 
-PAST_DUE: Final = frozenset({"past_due", "unpaid"})
-STARTED: Final = PAST_DUE | {"active", "trialing"}
+PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
+STARTED_STATUSES: Final = PAST_DUE_STATUSES | {"active", "trialing"}
 
 
-def updated(_api: StripeApi, told: Told) -> list[PaymentEvent]:
+def parse_subscription_updated(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Tell where a subscription stands now."""
-    return _standing(told, ended=told.thing.get("status") in ENDED)
+    return _subscription_update(event, ended=event.object.get("status") in ENDED_STATUSES)
 
 
-def deleted(_api: StripeApi, told: Told) -> list[PaymentEvent]:
+def parse_subscription_deleted(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Tell that a subscription takes nothing any more."""
-    return _standing(told, ended=True)
+    return _subscription_update(event, ended=True)
 
 
-def _standing(told: Told, *, ended: bool) -> list[PaymentEvent]:
-    of = told.thing
-    pledge_id = pledge_in(of.get("metadata"))
+def _subscription_update(event: ParsedEvent, *, ended: bool) -> list[PaymentEvent]:
+    subscription = event.object
+    pledge_id = find_pledge_id(subscription.get("metadata"))
     if pledge_id is None:
         return []
-    status = of.get("status")
+    status = subscription.get("status")
     return [
         SubscriptionUpdated(
-            subscription=name_of(of),
-            occurred_at=told.at,
-            is_past_due=status in PAST_DUE and not ended,
-            is_started=status in STARTED and not ended,
+            subscription=require_id(subscription),
+            occurred_at=event.occurred_at,
+            is_past_due=status in PAST_DUE_STATUSES and not ended,
+            is_started=status in STARTED_STATUSES and not ended,
             ended=ended,
-            money=_price(of),
-            renews_at=None if ended else _period_end(of),
+            money=_price(subscription),
+            renews_at=None if ended else _period_end(subscription),
             pledge_id=pledge_id,
-            customer=id_of(of.get("customer")),
+            customer=object_id(subscription.get("customer")),
         )
     ]
 
 
-def _price(of: Thing) -> Money | None:
+def _price(subscription: StripeJson) -> Money | None:
     """Return what it takes each time, if every item says so."""
-    total, currency = 0, of.get("currency")
-    for item in all_in(of, "items"):
+    total, currency = 0, subscription.get("currency")
+    for item in list_data(subscription, "items"):
         price = item.get("price") or item.get("plan") or {}
         amount = price.get("unit_amount", price.get("amount"))
         quantity = item.get("quantity", 1)
@@ -70,12 +70,15 @@ def _price(of: Thing) -> Money | None:
         total += amount * quantity
         currency = currency or price.get("currency")
     if total == 0:
-        amount, currency = inside(of, "plan", "amount"), inside(of, "plan", "currency") or currency
+        amount, currency = (
+            get_path(subscription, "plan", "amount"),
+            get_path(subscription, "plan", "currency") or currency,
+        )
         total = amount if type(amount) is int else 0
-    return money_of(total, currency) if total > 0 else None
+    return to_money(total, currency) if total > 0 else None
 
 
-def _period_end(of: Thing) -> datetime.datetime | None:
-    ends = [item.get("current_period_end") for item in all_in(of, "items")]
+def _period_end(subscription: StripeJson) -> datetime.datetime | None:
+    ends = [item.get("current_period_end") for item in list_data(subscription, "items")]
     whole = [end for end in ends if type(end) is int]
-    return instant(min(whole)) if whole else instant(of.get("current_period_end"))
+    return parse_timestamp(min(whole)) if whole else parse_timestamp(subscription.get("current_period_end"))

@@ -11,49 +11,49 @@ from typing import Any
 
 from service.domain.money.amounts import Money
 from service.domain.ports import InvalidEvent
-from service.gateways.stripe.checkout import PLEDGE
-from service.gateways.stripe.units import from_stripe
+from service.gateways.stripe.checkout import PLEDGE_METADATA_KEY
+from service.gateways.stripe.units import from_stripe_amount
 
-Thing = dict[str, Any]
+StripeJson = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class ParsedEvent:
     """What happened, when, the object that it happened to as it was then, and what was otherwise before."""
 
     kind: str
-    at: datetime.datetime
-    thing: Thing = field(repr=False)
-    before: Thing = field(repr=False)
+    occurred_at: datetime.datetime
+    object: StripeJson = field(repr=False)
+    previous_attributes: StripeJson = field(repr=False)
 
 
-def inside(thing: Any, *path: str) -> Any:
+def get_path(obj: Any, *path: str) -> Any:
     """Return what stands at the end of a path of keys, or None."""
     for name in path:
-        if not isinstance(thing, dict):
+        if not isinstance(obj, dict):
             return None
-        thing = thing.get(name)
-    return thing
+        obj = obj.get(name)
+    return obj
 
 
-def all_in(thing: Thing, name: str) -> list[Thing]:
+def list_data(obj: StripeJson, name: str) -> list[StripeJson]:
     """Return the objects of a list that Stripe gives within another object."""
-    found = inside(thing, name, "data")
+    found = get_path(obj, name, "data")
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def name_of(thing: Thing) -> str:
+def require_id(obj: StripeJson) -> str:
     """Return the object's own id."""
-    found = thing.get("id")
+    found = obj.get("id")
     if not isinstance(found, str) or not found:
         raise InvalidEvent("The object has no id.")
     return found
 
 
-def pledge_in(*places: Any) -> uuid.UUID | None:
+def find_pledge_id(*places: Any) -> uuid.UUID | None:
     """Return the first pledge that any of these names, each a metadata or an id itself; another's are not ours."""
     for place in places:
-        said = place.get(PLEDGE) if isinstance(place, dict) else place
+        said = place.get(PLEDGE_METADATA_KEY) if isinstance(place, dict) else place
         if isinstance(said, str):
             try:
                 return uuid.UUID(said)
@@ -62,7 +62,7 @@ def pledge_in(*places: Any) -> uuid.UUID | None:
     return None
 
 
-def instant(value: Any) -> datetime.datetime | None:
+def parse_timestamp(value: Any) -> datetime.datetime | None:
     """Return a moment that Stripe gives in seconds since 1970."""
     if type(value) is not int:
         return None
@@ -72,24 +72,24 @@ def instant(value: Any) -> datetime.datetime | None:
         raise InvalidEvent("A moment is out of reach.") from error
 
 
-def whole(thing: Thing, name: str) -> int:
+def require_int(obj: StripeJson, name: str) -> int:
     """Return a whole number that must be there."""
-    found = thing.get(name)
+    found = obj.get(name)
     if type(found) is not int:
         raise InvalidEvent(f"The object has no whole number {name}.")
     return found
 
 
-def money_in(thing: Thing, name: str) -> Money:
+def money_field(obj: StripeJson, name: str) -> Money:
     """Return the amount of this name, in the currency of the object."""
-    return money_of(whole(thing, name), thing.get("currency"))
+    return to_money(require_int(obj, name), obj.get("currency"))
 
 
-def money_of(amount: int, currency: Any) -> Money:
+def to_money(amount: int, currency: Any) -> Money:
     """Return an amount of Stripe's as ours."""
     if not isinstance(currency, str):
         raise InvalidEvent("The object has no currency.")
     try:
-        return from_stripe(amount, currency)
+        return from_stripe_amount(amount, currency)
     except ValueError as error:
         raise InvalidEvent("The object's currency is not one of ISO 4217.") from error
