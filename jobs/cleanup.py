@@ -14,7 +14,7 @@ from service.domain.keeping.retention import (
     forget_kept_mails,
     forget_unconfirmed_reminders,
 )
-from service.domain.pledges.idempotency import forget_old_keys
+from service.domain.pledges.idempotency import purge_expired_keys
 from service.domain.pledges.making import expire_abandoned_pledges
 from service.domain.watch.job_record import forget_old_runs
 
@@ -55,7 +55,7 @@ def forget_event_payloads(container: Container, stop: threading.Event) -> dict[s
 def forget_idempotency_keys(container: Container, _stop: threading.Event) -> dict[str, int]:
     """Delete the idempotency keys that are over a week old, all at once: nobody will send them again."""
     with container.database.transaction() as session:
-        forgotten = forget_old_keys(session, now=container.clock())
+        forgotten = purge_expired_keys(session, now=container.clock())
     if forgotten:
         log.info("idempotency_keys_forgotten", count=forgotten)
     return {"forgotten": forgotten}

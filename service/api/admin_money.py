@@ -12,7 +12,7 @@ from service.api.staff_access import audit, staff_only
 from service.db.payment import Refund
 from service.domain.ledger.listing import list_payments
 from service.domain.pledges.changing import cancel_pledge
-from service.domain.pledges.making import charge_of, find_pledge
+from service.domain.pledges.making import get_pledge, total_charge
 from service.domain.pledges.refunding import refund_payment
 from service.web import current_container, read_only, transaction
 
@@ -27,7 +27,7 @@ admin_money = ResourceBlueprint(
 def show_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
     """List all payments of a pledge, with what became of each."""
     with read_only() as session:
-        find_pledge(session, pledge_id)
+        get_pledge(session, pledge_id)
         return {"items": list_payments(session, pledge_id)}
 
 
@@ -47,7 +47,7 @@ def end_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
         "amount": pledge.amount_minor,
         "currency": pledge.currency,
         "fees": pledge.fees_minor,
-        "total": charge_of(pledge).amount_minor,
+        "total": total_charge(pledge).amount_minor,
         "created_at": pledge.created_at,
     }
 

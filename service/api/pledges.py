@@ -6,8 +6,8 @@ from typing import Any
 from schemas.pledge import PledgeCheckoutResponse, PledgeRequest, PledgeResponse
 from service.api.blueprint import ResourceBlueprint, idempotency_key
 from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
-from service.domain.pledges.checkout import OpenCheckout, open_checkout
-from service.domain.pledges.making import CreatePledge, charge_of, find_pledge
+from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
+from service.domain.pledges.making import CreatePledge, get_pledge, total_charge
 from service.web import check_rate_limit, current_container, read_only
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")
@@ -26,11 +26,11 @@ KEY_HEADER = {
 @pledges.doc(parameters=[KEY_HEADER])
 @pledges.arguments(PledgeRequest)
 @pledges.response(201, PledgeCheckoutResponse)
-def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]]:
+def make_pledge(wish: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[str, str]]:
     """Make a pledge and open the page where it is paid."""
     check_rate_limit("pledge")
     container, campaign = current_container(), campaign_for_this_page(wish["campaign"])
-    opened = open_checkout(
+    opened = create_pledge_checkout(
         container.database.transaction,
         container.gateway,
         campaign,
@@ -47,7 +47,7 @@ def make_pledge(wish: dict[str, Any]) -> tuple[OpenCheckout, int, dict[str, str]
 def show_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
     """Show where a pledge stands: nothing personal, ever."""
     with read_only() as session:
-        pledge = find_pledge(session, pledge_id)
+        pledge = get_pledge(session, pledge_id)
         hold_against_page(pledge.campaign)
         return {
             "id": pledge.id,
@@ -56,6 +56,6 @@ def show_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
             "amount": pledge.amount_minor,
             "currency": pledge.currency,
             "fees": pledge.fees_minor,
-            "total": charge_of(pledge).amount_minor,
+            "total": total_charge(pledge).amount_minor,
             "created_at": pledge.created_at,
         }

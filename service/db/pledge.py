@@ -79,7 +79,7 @@ class Pledge(UUIDPrimaryKey, Base):
     supporter: Mapped[Supporter | None] = relationship()
 
 
-class PledgeMove(Base):
+class PledgeStatusChange(Base):
     """One change of a pledge's status; rows are only ever added, and found by their pledge."""
 
     __tablename__ = "pledge_moves"

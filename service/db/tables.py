@@ -13,7 +13,7 @@ from service.db.mail_tally import MailTally
 from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
-from service.db.pledge import Pledge, PledgeMove
+from service.db.pledge import Pledge, PledgeStatusChange
 from service.db.reminder import Reminder, ReminderMove
 from service.db.sign_in import SignIn
 from service.db.staff_token import StaffToken
@@ -37,8 +37,8 @@ __all__ = [
     "OutboxMail",
     "Payment",
     "Pledge",
-    "PledgeMove",
     "PledgeOption",
+    "PledgeStatusChange",
     "ReconciliationCursor",
     "Refund",
     "Reminder",

@@ -35,7 +35,7 @@ class Links:
         """Return the hosted support page with a reader's earlier choice already made.
 
         The amount is in `currency`, else in the campaign's own.
-        `came_from` is the token of the reminder that leads there (see `conversions.gift_token`).
+        `came_from` is the token of the reminder that leads there (see `conversions.attribution_token`).
         """
         other = None if currency == campaign.currency else currency
         choice = {"frequency": frequency, "amount": amount_minor, "currency": other, "from": came_from}

@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.db.pledge import Pledge
 from service.domain.errors import DomainError
-from service.domain.pledges.changing import SANDBOX
-from service.domain.pledges.own_gifts import find_gift
-from service.domain.pledges.own_page import find_own_pledge
+from service.domain.pledges.changing import SANDBOX_GATEWAY
+from service.domain.pledges.own_gifts import get_supporter_pledge
+from service.domain.pledges.own_page import get_pledge_by_token
 from service.pages.api_facts import status_of
 from service.pages.language import Words, words_for
 from service.pages.session import reader_in
@@ -48,13 +48,13 @@ def find_place(session: Session, pledge_id: uuid.UUID | None, token: str | None)
         PledgeNotFound: the link is no good, or the pledge is not theirs.
     """
     if token is not None:
-        pledge = find_own_pledge(session, token, now=current_container().clock())
+        pledge = get_pledge_by_token(session, token, now=current_container().clock())
         base = home = f"/p/{token}"
     else:
         supporter_id = reader_in(session)
         if supporter_id is None or pledge_id is None:
             raise NotSignedIn
-        pledge = find_gift(session, pledge_id, supporter_id)
+        pledge = get_supporter_pledge(session, pledge_id, supporter_id)
         base, home = f"/me/pledges/{pledge.id}", "/me"
     receipts = f"{base}/receipts" if token is not None else "/me/receipts"
     words = words_for(pledge.campaign, pledge.lang)
@@ -63,7 +63,7 @@ def find_place(session: Session, pledge_id: uuid.UUID | None, token: str | None)
 
 def draw_trouble(place: Place, error: DomainError, *, about_card: bool = False) -> Response:
     """Return a page that says what the gateway or the rules refused, and leads back."""
-    name = "no_card" if about_card and place.pledge.gateway == SANDBOX else error.code
+    name = "no_card" if about_card and place.pledge.gateway == SANDBOX_GATEWAY else error.code
     if f"me_trouble_{name}" not in place.words:
         raise error
     answer = sheet(

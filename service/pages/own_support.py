@@ -11,7 +11,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
 from service.domain.campaigns.terms import get_campaign
-from service.domain.pledges.own_gifts import gifts_of, payments_for
+from service.domain.pledges.own_gifts import payments_for, pledges_for_supporter
 from service.domain.reminders.due import choose_months
 from service.domain.reminders.links import reminder_token
 from service.domain.reminders.own_page import remind_supporter, reminders_of
@@ -30,7 +30,7 @@ own_support.before_request(refuse_other_sites)
 
 def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *, sender: str) -> Response:
     """Return the page of the supporter who is signed in."""
-    pledges = gifts_of(session, supporter_id)
+    pledges = pledges_for_supporter(session, supporter_id)
     paid = payments_for(session, [pledge.id for pledge in pledges])
     reminders = reminders_of(session, supporter_id)
     waiting = {reminder.campaign_id for reminder in reminders}

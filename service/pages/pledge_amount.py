@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money, parse_amount
 from service.domain.money.currencies import resolve_locale
-from service.domain.pledges.changing import is_ending, recurs
+from service.domain.pledges.changing import is_cancelling, is_recurring_active
 from service.domain.pledges.new_amount import amount_limits, change_amount
 from service.pages.complaints import Said
 from service.pages.gifts import typed_form
@@ -34,7 +34,7 @@ pledge_amount.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303)
 def show_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Ask for the new amount and say its limits."""
     place = place_of(pledge_id, token)
-    if not recurs(place.pledge) or is_ending(place.pledge):
+    if not is_recurring_active(place.pledge) or is_cancelling(place.pledge):
         return place.back()
     return _draw(place)
 
@@ -44,7 +44,7 @@ def show_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) ->
 def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Take the new amount from the next payment on."""
     place, container = place_of(pledge_id, token), current_container()
-    if is_ending(place.pledge):
+    if is_cancelling(place.pledge):
         return place.back()
     typed, pledge, lang = request.form.get("amount", ""), place.pledge, place.words.lang
     if not typed.strip():

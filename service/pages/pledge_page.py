@@ -11,8 +11,8 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError, IllegalMove, PaymentsUnavailable
-from service.domain.pledges.changing import cancel_pledge, card_page, is_ending, recurs
-from service.domain.pledges.own_gifts import find_paid, payments_for, pledge_of_payment
+from service.domain.pledges.changing import cancel_pledge, is_cancelling, is_recurring_active, payment_method_url
+from service.domain.pledges.own_gifts import get_receipt_payment, payments_for, pledge_id_for_payment
 from service.domain.reminders.own_page import remind_supporter
 from service.pages.own_place import NotSignedIn, Place, draw_trouble, find_place
 from service.pages.own_support import done_said
@@ -71,7 +71,7 @@ def show_pledge(token: str) -> Response:
 def ask_about_end(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Ask once, and offer a reminder; either answer ends the pledge."""
     place = place_of(pledge_id, token)
-    if not recurs(place.pledge) or is_ending(place.pledge):
+    if not is_recurring_active(place.pledge) or is_cancelling(place.pledge):
         return place.back()
     answer = sheet(
         "end_pledge.html",
@@ -98,13 +98,13 @@ def end(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseRes
         with read_only() as session:
             place = find_place(session, pledge_id, token)
         # What is written down will be done: the reader need not come back for it.
-        if not is_ending(place.pledge):
+        if not is_cancelling(place.pledge):
             return draw_trouble(place, error)
     except DomainError as error:
         return draw_trouble(place, error)
     if request.form.get("then") == "remind" and _may_remind(place):
         return place.back(done="reminded", due_on=_remind(place))
-    return place.back(done="ended" if not is_ending(place.pledge) else None)
+    return place.back(done="ended" if not is_cancelling(place.pledge) else None)
 
 
 @at_both("card", "POST")
@@ -113,7 +113,9 @@ def open_card_page(pledge_id: uuid.UUID | None = None, token: str | None = None)
     place, container = place_of(pledge_id, token), current_container()
     try:
         back_url = container.urls.public_url + place.home
-        return redirect(card_page(container.gateway, place.pledge, back_url=back_url, lang=place.words.lang), 303)
+        return redirect(
+            payment_method_url(container.gateway, place.pledge, back_url=back_url, lang=place.words.lang), 303
+        )
     except DomainError as error:
         return draw_trouble(place, error, about_card=True)
 
@@ -122,8 +124,8 @@ def open_card_page(pledge_id: uuid.UUID | None = None, token: str | None = None)
 def show_receipt(payment_id: uuid.UUID) -> Response:
     """Show the receipt of a payment to the reader whose it is."""
     with read_only() as session:
-        place = find_place(session, pledge_of_payment(session, payment_id), None)
-        return draw_receipt(place, find_paid(session, payment_id, place.pledge))
+        place = find_place(session, pledge_id_for_payment(session, payment_id), None)
+        return draw_receipt(place, get_receipt_payment(session, payment_id, place.pledge))
 
 
 @pledge_page.get("/p/<token>/receipts/<uuid:payment_id>")
@@ -131,7 +133,7 @@ def show_receipt_of_link(token: str, payment_id: uuid.UUID) -> Response:
     """Show a receipt to whoever holds the link of a mail about its pledge."""
     with read_only() as session:
         place = find_place(session, None, token)
-        return draw_receipt(place, find_paid(session, payment_id, place.pledge))
+        return draw_receipt(place, get_receipt_payment(session, payment_id, place.pledge))
 
 
 def _may_remind(place: Place) -> bool:

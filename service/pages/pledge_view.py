@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.money.amounts import Money, format_money
-from service.domain.pledges.changing import is_ending, recurs
-from service.domain.pledges.making import charge_of
-from service.domain.pledges.own_gifts import Paid
+from service.domain.pledges.changing import is_cancelling, is_recurring_active
+from service.domain.pledges.making import total_charge
+from service.domain.pledges.own_gifts import PaymentWithRefunds
 from service.pages.gifts import say_date, say_gift
 from service.pages.language import Words
 from service.web import current_container
@@ -47,11 +47,13 @@ class PledgeCard:
     older: list[PaymentLine]
 
 
-def pledge_card(pledge: Pledge, paid: Iterable[Paid], words: Words, *, base: str, receipts: str) -> PledgeCard:
+def pledge_card(
+    pledge: Pledge, paid: Iterable[PaymentWithRefunds], words: Words, *, base: str, receipts: str
+) -> PledgeCard:
     """Return what is said of a pledge; its receipts are under `receipts`."""
-    ending = is_ending(pledge)
+    ending = is_cancelling(pledge)
     lines = [_line(one, pledge, words, receipts) for one in paid]
-    live = recurs(pledge) and not ending
+    live = is_recurring_active(pledge) and not ending
     mood = "ending" if ending else pledge.status.value
     ended = pledge.status in (PledgeStatus.CANCELLED, PledgeStatus.EXPIRED)
     return PledgeCard(
@@ -86,23 +88,23 @@ def say_day(at: datetime.datetime, pledge: Pledge, words: Words) -> str:
 
 
 def _when(pledge: Pledge, words: Words) -> str:
-    if pledge.ended_at is not None and not recurs(pledge):
+    if pledge.ended_at is not None and not is_recurring_active(pledge):
         return words.fill("me_ended_on", date=say_day(pledge.ended_at, pledge, words))
     begun = say_day(pledge.created_at, pledge, words)
-    return words.fill("me_since" if recurs(pledge) else "me_on", date=begun)
+    return words.fill("me_since" if is_recurring_active(pledge) else "me_on", date=begun)
 
 
 def _notes(pledge: Pledge, words: Words) -> Iterable[str]:
-    if not recurs(pledge):
+    if not is_recurring_active(pledge):
         return
-    if is_ending(pledge):
+    if is_cancelling(pledge):
         yield words.me_ending
         return
 
     def say(minor: int) -> str:
         return format_money(Money(minor, pledge.currency), words.lang)
 
-    total = format_money(charge_of(pledge), words.lang)
+    total = format_money(total_charge(pledge), words.lang)
     if pledge.status == PledgeStatus.PAST_DUE:
         yield words.me_past_due
     elif pledge.renews_at is not None:
@@ -113,7 +115,7 @@ def _notes(pledge: Pledge, words: Words) -> Iterable[str]:
         yield words.fill("me_changing", amount=say(pledge.wanted_minor))
 
 
-def _line(paid: Paid, pledge: Pledge, words: Words, receipts: str) -> PaymentLine:
+def _line(paid: PaymentWithRefunds, pledge: Pledge, words: Words, receipts: str) -> PaymentLine:
     payment = paid.payment
     refunded = format_money(Money(paid.refunded_minor, payment.currency), words.lang)
     return PaymentLine(

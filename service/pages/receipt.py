@@ -4,13 +4,13 @@ from flask import Response
 
 from service.domain.money.amounts import Money, format_money
 from service.domain.notices.receipts import receipt_number
-from service.domain.pledges.own_gifts import Paid
+from service.domain.pledges.own_gifts import PaymentWithRefunds
 from service.pages.own_place import Place
 from service.pages.pledge_view import say_day
 from service.pages.sheet import sheet
 
 
-def draw_receipt(place: Place, paid: Paid) -> Response:
+def draw_receipt(place: Place, paid: PaymentWithRefunds) -> Response:
     """Return the receipt of one payment; the newsroom's legal name and tax line are the campaign's."""
     pledge, words, payment = place.pledge, place.words, paid.payment
     campaign = pledge.campaign

@@ -11,7 +11,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
 from service.domain.errors import IllegalMove, ReminderChoiceNotOffered
 from service.domain.mail.letters import ALREADY_GAVE
-from service.domain.pledges.conversions import gift_token
+from service.domain.pledges.conversions import attribution_token
 from service.domain.reminders.links import (
     cancel_reminder,
     confirm_reminder,
@@ -52,7 +52,7 @@ def show_reminder(token: str) -> Response:
                 campaign,
                 row.frequency,
                 gift.amount_minor if gift else None,
-                gift_token(container.database.keyring, row),
+                attribution_token(container.database.keyring, row),
                 currency=gift.currency if gift else None,
             ),
             gift=_gift(row, words),

@@ -11,9 +11,9 @@ from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.errors import InvalidAddress
 from service.domain.money.amounts import Money, format_money
-from service.domain.pledges.making import charge_of
+from service.domain.pledges.making import total_charge
 from service.domain.pledges.sandbox_checkout import decline_checkout, get_checkout, pay_checkout
-from service.domain.pledges.ways_back import after_payment, walk_away
+from service.domain.pledges.ways_back import cancel_url, success_url
 from service.pages.complaints import Said, say
 from service.pages.gifts import say_gift
 from service.pages.language import words_for
@@ -49,7 +49,7 @@ def _pay(token: str, email: str) -> BaseResponse:
     try:
         with transaction() as session:
             pledge = pay_checkout(session, token, email=email or None, now=container.clock())
-            return redirect(after_payment(pledge, container.urls), 303)
+            return redirect(success_url(pledge, container.urls), 303)
     except InvalidAddress as error:
         with read_only() as session:
             pledge = get_checkout(session, token, now=container.clock())
@@ -80,9 +80,9 @@ def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined
         "sandbox.html",
         words,
         status=said.status if said else DECLINED if declined and is_open else 200,
-        leads_to=[after_payment(pledge, links)],
+        leads_to=[success_url(pledge, links)],
         campaign=campaign,
-        gift=say_gift(words, pledge.frequency, charge_of(pledge)),
+        gift=say_gift(words, pledge.frequency, total_charge(pledge)),
         fees=format_money(fees, words.lang) if pledge.fees_minor else None,
         is_open=is_open,
         is_expired=pledge.status == PledgeStatus.EXPIRED,
@@ -90,7 +90,7 @@ def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined
         email=email,
         said=said,
         declined=declined,
-        away_url=walk_away(pledge, campaign, links),
+        away_url=cancel_url(pledge, campaign, links),
         again_url=links.gift_page(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency),
         thanks_url=links.thank_you_page(campaign, pledge.id),
     )

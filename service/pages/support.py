@@ -12,7 +12,7 @@ from service.domain.campaigns.offers import options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money, format_money
 from service.domain.money.currencies import resolve_locale
-from service.domain.pledges.checkout import open_checkout
+from service.domain.pledges.checkout import create_pledge_checkout
 from service.pages.complaints import Complaint, Said, say
 from service.pages.gifts import say_when, typed_form
 from service.pages.language import Words, words_for
@@ -51,7 +51,7 @@ def make_pledge(slug: str) -> BaseResponse:
     words, form = words_for(campaign), filled_form(campaign, request.form)
     try:
         payload = read_wish(campaign, form, words.lang)
-        opened = open_checkout(
+        opened = create_pledge_checkout(
             container.database.transaction,
             container.gateway,
             campaign,

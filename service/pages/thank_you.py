@@ -8,9 +8,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.vocabulary import PledgeStatus
 from service.domain.errors import PledgeNotFound
 from service.domain.money.amounts import Money, format_money
-from service.domain.pledges.conversions import came_from
-from service.domain.pledges.making import find_pledge
-from service.domain.pledges.ways_back import after_payment, page_before
+from service.domain.pledges.conversions import attribution_token_for
+from service.domain.pledges.making import get_pledge
+from service.domain.pledges.ways_back import source_page_url, success_url
 from service.pages.gifts import say_gift
 from service.pages.language import words_for
 from service.pages.sheet import sheet
@@ -35,14 +35,14 @@ def say_thank_you(slug: str) -> BaseResponse:
     """
     links = current_container().urls
     with read_only() as session:
-        pledge = find_pledge(session, _pledge_id())
+        pledge = get_pledge(session, _pledge_id())
         if pledge.campaign.slug != slug:
             raise PledgeNotFound("There is no pledge with this id.")
         words = words_for(pledge.campaign, pledge.lang)
         money = Money(pledge.amount_minor, pledge.currency)
         is_done = request.args.get("checkout") == "done"
         here = links.thank_you_page(pledge.campaign, pledge.id)
-        if is_done and pledge.status in GIVEN and (onward := after_payment(pledge, links)) != here:
+        if is_done and pledge.status in GIVEN and (onward := success_url(pledge, links)) != here:
             return redirect(onward, 303)
         confirming = _confirming() if is_done and pledge.status == PledgeStatus.PENDING else None
         answer = sheet(
@@ -59,10 +59,10 @@ def say_thank_you(slug: str) -> BaseResponse:
                 pledge.campaign,
                 pledge.frequency,
                 pledge.amount_minor,
-                came_from(session, current_container().database.keyring, pledge),
+                attribution_token_for(session, current_container().database.keyring, pledge),
                 currency=pledge.currency,
             ),
-            page_before=page_before(pledge, links),
+            page_before=source_page_url(pledge, links),
             is_a_test=pledge.gateway == "sandbox",
         )
         if confirming == CONFIRMING:

@@ -16,9 +16,9 @@ from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.money.amounts import Money
-from service.domain.pledges.conversions import gift_token
+from service.domain.pledges.conversions import attribution_token
 from service.domain.pledges.idempotency import request_hash
-from service.domain.pledges.making import find_pledge
+from service.domain.pledges.making import get_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.reminders.links import reminder_token
 from service.domain.supporters import erase_supporter
@@ -46,7 +46,7 @@ READER = "reader@example.org"
 def token(client: FlaskClient, container: Container) -> str:
     """Return what the gift link of a reader's mail holds."""
     remind(client)
-    return gift_token(container.database.keyring, the_reminder(container))
+    return attribution_token(container.database.keyring, the_reminder(container))
 
 
 def conversions(client: FlaskClient, container: Container) -> int:
@@ -84,7 +84,7 @@ def altered(token: str, container: Container) -> dict[str, Any]:
         "no token": "x",
         "other letters": "токен",
         "the reader's own link": reminder_token(container.database.keyring, reminder),
-        "of another key": gift_token(Keyring(("another key",)), reminder),
+        "of another key": attribution_token(Keyring(("another key",)), reminder),
     }
 
 
@@ -147,7 +147,7 @@ def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_i
 
     with ThreadPoolExecutor(1) as pool:
         with container.database.transaction() as session:
-            money = Money(find_pledge(session, made, to_change=True).amount_minor, "USD")
+            money = Money(get_pledge(session, made, for_update=True).amount_minor, "USD")
             forgetting = pool.submit(forget)
             wait_until(lambda: forgetting.done() or somebody_waits(container), what="the erasure to meet the gift")
             record_sandbox_payment(

@@ -15,7 +15,7 @@ from service.db.supporter import Supporter
 from service.db.tables import Base
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.pledges.conversions import gift_token
+from service.domain.pledges.conversions import attribution_token
 from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.suppression import suppress
 from tests.api.mail_reports import against
@@ -166,7 +166,7 @@ def test_erasing_does_not_make_a_dead_address_live(client: FlaskClient, containe
 
 def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, container: Container) -> None:
     remind(client)
-    token = gift_token(container.database.keyring, the_reminder(container))
+    token = attribution_token(container.database.keyring, the_reminder(container))
     pay(container, pledge(client, reminder=token).json["id"], email=OTHER)
     assert the_pledge(container).reminder_id is not None
     assert erase(client, container, READER).json == {"pledges": 0, "reminders": 1}

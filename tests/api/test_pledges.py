@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge, PledgeMove
+from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from tests.api.wire import LEFT_OUT, assert_problem, change_campaign, count, instant, pay, pledge
 from tests.clock import Clock
@@ -41,7 +41,9 @@ def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
     assert instant(answer["created_at"]) == clock.now
     assert answer["checkout_url"].startswith("http://desk.test/")
     assert "Idempotent-Replayed" not in response.headers
-    assert count(container, Pledge) == count(container, PledgeMove) == count(container, IdempotencyKey) == 1
+    assert (
+        count(container, Pledge) == count(container, PledgeStatusChange) == count(container, IdempotencyKey) == 1
+    )
 
 
 def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient, container: Container) -> None:
@@ -61,7 +63,9 @@ def test_a_dollar_ninety_nine_is_refused_and_nothing_is_stored(client: FlaskClie
         response = pledge(client, amount=199, frequency=frequency)
         problem = assert_problem(response, 422, "amount_below_minimum", field="amount", says="$2")
         assert "$2" in problem["errors"]["amount"][0]
-    assert count(container, Pledge) == count(container, IdempotencyKey) == count(container, PledgeMove) == 0
+    assert (
+        count(container, Pledge) == count(container, IdempotencyKey) == count(container, PledgeStatusChange) == 0
+    )
 
 
 def test_more_than_the_maximum_is_refused_and_nothing_is_stored(client: FlaskClient, container: Container) -> None:

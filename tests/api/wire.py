@@ -18,7 +18,7 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import find_pledge
+from service.domain.pledges.making import get_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.reminders.links import reminder_token
 from service.domain.staff import create_staff_token
@@ -57,7 +57,7 @@ def pay(container: Container, pledge_id: str, *, email: str | None = "reader@exa
     """Report from the gateway that a pledge was paid."""
     with container.database.transaction() as session:
         wanted = uuid.UUID(pledge_id)
-        found = find_pledge(session, wanted)
+        found = get_pledge(session, wanted)
         charge = SandboxCharge(reference=f"paid_{pledge_id}", money=Money(found.amount_minor, found.currency))
         record_sandbox_payment(session, wanted, charge, email=email, now=container.clock())
 

@@ -14,7 +14,7 @@ from service.desk import Container
 from service.domain.addresses import normalise_address
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CreatePledge, make_pledge
+from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.reminders.asking import CreateReminder, set_reminder
 from service.domain.reminders.moves import move_reminder
@@ -56,7 +56,7 @@ def give(container: Container, address: str | None, *, amount: int = 500) -> uui
     """Make a pledge, settle it under this address, and return its id."""
     with container.database.transaction() as session:
         payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
-        pledge = make_pledge(
+        pledge = create_pledge(
             session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         )
         charge = SandboxCharge(reference=f"paid-{pledge.id}", money=Money(amount, "USD"))

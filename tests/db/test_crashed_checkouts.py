@@ -13,8 +13,8 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
-from service.domain.pledges.checkout import OpenCheckout, open_checkout
-from service.domain.pledges.idempotency import HELD_FOR
+from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
+from service.domain.pledges.idempotency import LOCK_TTL
 from service.domain.pledges.making import CreatePledge
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from tests.clock import Clock
@@ -50,10 +50,10 @@ def crash() -> None:
     raise Crash
 
 
-def buy(container: Container, till: Till, payload: CreatePledge = WISH) -> OpenCheckout:
+def buy(container: Container, till: Till, payload: CreatePledge = WISH) -> PledgeCheckout:
     with container.database.read_only() as session:
         campaign = get_campaign(session, "default")
-    return open_checkout(
+    return create_pledge_checkout(
         container.database.transaction,
         till,
         campaign,
@@ -72,7 +72,7 @@ def test_a_repeat_after_a_crash_finishes_the_same_pledge(any_database: Container
     # Nobody can know yet that the first has crashed.
     with pytest.raises(RequestInProgress):
         buy(any_database, till)
-    clock.now += HELD_FOR
+    clock.now += LOCK_TTL
     finished = buy(any_database, till)
     assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
     assert finished.checkout_url == f"https://till.example/{finished.id}"
@@ -123,11 +123,11 @@ def test_no_transaction_is_open_while_the_gateway_is_asked(any_database: Contain
 def test_many_repeats_after_a_crash_start_one_checkout(any_database: Container, clock: Clock) -> None:
     with pytest.raises(Crash):
         buy(any_database, Till(crash))
-    clock.now += HELD_FOR + datetime.timedelta(seconds=1)
+    clock.now += LOCK_TTL + datetime.timedelta(seconds=1)
     start = threading.Barrier(8, timeout=60)
     till = Till()
 
-    def repeat() -> OpenCheckout | None:
+    def repeat() -> PledgeCheckout | None:
         start.wait()
         try:
             return buy(any_database, till)

@@ -20,8 +20,8 @@ from service.domain.errors import (
     PaymentsUnavailable,
 )
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CreatePledge, charge_of, make_pledge
-from service.domain.pledges.new_amount import change_amount, finish_amount
+from service.domain.pledges.making import CreatePledge, create_pledge, total_charge
+from service.domain.pledges.new_amount import change_amount, complete_amount_change
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.ports import ChargeLimits, GatewayRejected, GatewayUnavailable
 from service.gateways.sandbox import SandboxGateway
@@ -54,11 +54,11 @@ def running(container: Container, frequency: Frequency = Frequency.MONTHLY, fees
     """Return the id of a pledge of $5 that was paid."""
     with container.database.transaction() as session:
         payload = CreatePledge(campaign="default", frequency=frequency, amount=500, currency="USD")
-        pledge = make_pledge(
+        pledge = create_pledge(
             session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         )
         pledge.fees_minor = fees
-        charge = SandboxCharge(reference=f"paid-{pledge.id}", money=charge_of(pledge))
+        charge = SandboxCharge(reference=f"paid-{pledge.id}", money=total_charge(pledge))
         record_sandbox_payment(session, pledge.id, charge, email=None, now=container.clock())
         return pledge.id
 
@@ -96,7 +96,7 @@ def test_a_wish_that_the_gateway_did_not_hear_is_finished_later(any_database: Co
     assert stored(any_database, pledge_id) == (500, 0, 900)
     gateway.trouble = None
     for _ in range(2):
-        finish_amount(any_database.database.transaction, gateway, pledge_id)
+        complete_amount_change(any_database.database.transaction, gateway, pledge_id)
     assert (gateway.asked, stored(any_database, pledge_id)) == ([Money(900, "USD")], (900, 0, None))
 
 
@@ -146,7 +146,7 @@ def test_a_later_wish_that_the_gateway_did_not_hear_is_kept(
     with pytest.raises(OrderRefused) if first_is_refused else nullcontext():
         change(any_database, gateway, pledge_id, 900)
     assert stored(any_database, pledge_id) == (500, 0, 700)
-    finish_amount(any_database.database.transaction, gateway, pledge_id)
+    complete_amount_change(any_database.database.transaction, gateway, pledge_id)
     assert (gateway.asked, stored(any_database, pledge_id)) == (
         [Money(900, "USD"), Money(700, "USD")],
         (700, 0, None),

@@ -10,7 +10,7 @@ import requests
 from sqlalchemy import func, select
 
 from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge, PledgeMove
+from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from tests.processes import web
 
@@ -46,7 +46,10 @@ def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fift
     assert {(answer.status_code, answer.json()["code"]) for answer in waiting} <= {(409, "request_in_progress")}
     assert all(answer.headers["Retry-After"] == "1" for answer in waiting)
     assert (
-        how_many(container, Pledge) == how_many(container, PledgeMove) == how_many(container, IdempotencyKey) == 1
+        how_many(container, Pledge)
+        == how_many(container, PledgeStatusChange)
+        == how_many(container, IdempotencyKey)
+        == 1
     )
     with container.database.read_only() as session:
         assert session.scalar(select(Pledge.checkout_url)) == made[0].json()["checkout_url"]

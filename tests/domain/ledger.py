@@ -14,7 +14,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.events.applying import handle_event
 from service.domain.ledger.totals import CurrencyTotal, totals_by_currency, totals_by_pledge_query
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CreatePledge, make_pledge
+from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.ports.news import (
     DisputeUpdated,
     PaymentEvent,
@@ -38,7 +38,7 @@ class Ledger:
         payload = CreatePledge(campaign="default", frequency=frequency, amount=amount, currency="USD")
         with self.container.database.transaction() as session:
             campaign = get_campaign(session, "default")
-            return make_pledge(session, campaign, payload, gateway=GATEWAY, now=self.container.clock()).id
+            return create_pledge(session, campaign, payload, gateway=GATEWAY, now=self.container.clock()).id
 
     def tell(self, *news: PaymentEvent) -> None:
         """Apply what a gateway tells, each piece in a transaction of its own."""

@@ -9,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
-from service.db.pledge import Pledge, PledgeMove
+from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.errors import IllegalMove, PledgeNotFound
 from service.domain.events.applying import handle_event
 from service.domain.money.amounts import Money
 from service.domain.pledges.changing import cancel_pledge
-from service.domain.pledges.making import find_pledge
+from service.domain.pledges.making import get_pledge
 from service.domain.pledges.new_amount import change_amount
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.ports import NO_LIMITS, ChargeLimits
@@ -73,7 +73,7 @@ def test_news_holds_its_pledge_until_the_transaction_ends(
         lambda session, pledge, charge, now: record_sandbox_decline(
             session, pledge, SandboxCharge(reference="try_1", money=charge.money), now=now
         ),
-        lambda session, pledge, charge, now: find_pledge(session, pledge, to_change=True),
+        lambda session, pledge, charge, now: get_pledge(session, pledge, for_update=True),
     ],
     ids=["settle", "fail", "find to change"],
 )
@@ -89,7 +89,7 @@ def test_a_report_holds_its_pledge_until_the_transaction_ends(
 def test_reading_a_pledge_keeps_nobody_waiting(ledger: Ledger, container: Container) -> None:
     pledge = ledger.pledge()
     with container.database.transaction() as session:
-        find_pledge(session, pledge)
+        get_pledge(session, pledge)
         assert not must_wait(container, hold(pledge))
 
 
@@ -100,7 +100,9 @@ def test_two_payments_at_once_are_told_one_after_the_other(
     between.before_lock("pledges", lambda: ledger.tell(ledger.paid(pledge, "pay_1")))
     ledger.tell(ledger.paid(pledge, "pay_2"))
     with container.database.read_only() as session:
-        moves = session.scalars(select(PledgeMove.event).where(PledgeMove.pledge_id == pledge)).all()
+        moves = session.scalars(
+            select(PledgeStatusChange.event).where(PledgeStatusChange.pledge_id == pledge)
+        ).all()
     # The second money of a pledge renews it; a stale look would have started it twice.
     assert sorted(moves) == ["made", "renew", "start"]
 

@@ -12,14 +12,14 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import ABANDONED_AFTER, CreatePledge, expire_abandoned_pledges, make_pledge
+from service.domain.pledges.making import CHECKOUT_TTL, CreatePledge, create_pledge, expire_abandoned_pledges
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 
 
 def pledge_five_dollars(container: Container) -> uuid.UUID:
     payload = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=500, currency="USD")
     with container.database.transaction() as session:
-        return make_pledge(
+        return create_pledge(
             session, get_campaign(session, "default"), payload, gateway="sandbox", now=container.clock()
         ).id
 
@@ -77,7 +77,7 @@ def test_a_declined_try_and_a_closed_checkout_leave_room_for_late_money(containe
         )
     assert standing(container, pledge) == (PledgeStatus.PENDING, 1, False)
     with container.database.transaction() as session:
-        assert expire_abandoned_pledges(session, now=container.clock() + ABANDONED_AFTER) == 1
+        assert expire_abandoned_pledges(session, now=container.clock() + CHECKOUT_TTL) == 1
     assert standing(container, pledge) == (PledgeStatus.EXPIRED, 1, False)
     settle(container, pledge, Money(500, "USD"))
     assert standing(container, pledge) == (PledgeStatus.ACTIVE, 2, False)

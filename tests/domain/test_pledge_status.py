@@ -6,7 +6,7 @@ import pytest
 
 from schemas.vocabulary import PledgeStatus
 from service.domain.errors import IllegalMove
-from service.domain.pledges.status import MOVES, PledgeEvent, move, steps
+from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path
 
 UNPAID = {PledgeStatus.PENDING, PledgeStatus.EXPIRED}
 ONE_TIME = {PledgeStatus.COMPLETED, PledgeStatus.REFUNDED}
@@ -15,14 +15,14 @@ RECURRING = TAKES_MONEY | {PledgeStatus.CANCELLED}
 FINAL = {PledgeStatus.CANCELLED}
 # What an event says about money decides where the pledge stands afterwards; only a declined try says nothing.
 OUTCOME = {
-    PledgeEvent.SETTLE_ONCE: PledgeStatus.COMPLETED,
+    PledgeEvent.COMPLETE: PledgeStatus.COMPLETED,
     PledgeEvent.START: PledgeStatus.ACTIVE,
     PledgeEvent.EXPIRE: PledgeStatus.EXPIRED,
     PledgeEvent.RENEW: PledgeStatus.ACTIVE,
-    PledgeEvent.MISS: PledgeStatus.PAST_DUE,
+    PledgeEvent.PAYMENT_FAILED: PledgeStatus.PAST_DUE,
     PledgeEvent.CANCEL: PledgeStatus.CANCELLED,
     PledgeEvent.REFUND: PledgeStatus.REFUNDED,
-    PledgeEvent.KEEP: PledgeStatus.COMPLETED,
+    PledgeEvent.REFUND_FAILED: PledgeStatus.COMPLETED,
 }
 
 
@@ -36,7 +36,7 @@ def statuses_for(event: PledgeEvent) -> set[PledgeStatus]:
 
 def is_legal(status: PledgeStatus, event: PledgeEvent) -> bool:
     try:
-        move(status, event)
+        next_status(status, event)
     except IllegalMove:
         return False
     return True
@@ -45,7 +45,7 @@ def is_legal(status: PledgeStatus, event: PledgeEvent) -> bool:
 def reachable(start: PledgeStatus) -> set[PledgeStatus]:
     found, ahead = {start}, [start]
     for here in ahead:
-        new = {move(here, event) for event in events_from(here)} - found
+        new = {next_status(here, event) for event in events_from(here)} - found
         found |= new
         ahead += new
     return found
@@ -55,7 +55,7 @@ def follow(start: PledgeStatus, way: list[PledgeEvent]) -> list[PledgeStatus]:
     """Return every status on the way; each step must be a legal move."""
     passed = [start]
     for event in way:
-        passed.append(move(passed[-1], event))
+        passed.append(next_status(passed[-1], event))
     return passed
 
 
@@ -74,15 +74,15 @@ def test_every_status_is_reachable_from_pending() -> None:
 
 @pytest.mark.parametrize("event", OUTCOME)
 def test_an_event_leads_to_the_same_status_wherever_it_happens(event: PledgeEvent) -> None:
-    assert {move(status, event) for status in statuses_for(event)} == {OUTCOME[event]}
+    assert {next_status(status, event) for status in statuses_for(event)} == {OUTCOME[event]}
 
 
 def test_a_declined_try_changes_nothing_and_only_a_pending_pledge_has_one() -> None:
-    assert statuses_for(PledgeEvent.FAIL) == {PledgeStatus.PENDING}
-    assert move(PledgeStatus.PENDING, PledgeEvent.FAIL) is PledgeStatus.PENDING
+    assert statuses_for(PledgeEvent.DECLINE) == {PledgeStatus.PENDING}
+    assert next_status(PledgeStatus.PENDING, PledgeEvent.DECLINE) is PledgeStatus.PENDING
 
 
-@pytest.mark.parametrize("event", [PledgeEvent.SETTLE_ONCE, PledgeEvent.START])
+@pytest.mark.parametrize("event", [PledgeEvent.COMPLETE, PledgeEvent.START])
 def test_first_money_is_never_refused_before_it_came_even_after_the_checkout_expired(event: PledgeEvent) -> None:
     assert statuses_for(event) == UNPAID
 
@@ -91,7 +91,7 @@ def test_only_an_open_checkout_expires() -> None:
     assert statuses_for(PledgeEvent.EXPIRE) == {PledgeStatus.PENDING}
 
 
-@pytest.mark.parametrize("event", [PledgeEvent.RENEW, PledgeEvent.MISS, PledgeEvent.CANCEL])
+@pytest.mark.parametrize("event", [PledgeEvent.RENEW, PledgeEvent.PAYMENT_FAILED, PledgeEvent.CANCEL])
 def test_a_pledge_renews_misses_a_payment_or_ends_exactly_while_it_takes_money(event: PledgeEvent) -> None:
     assert statuses_for(event) == TAKES_MONEY
 
@@ -108,40 +108,40 @@ def test_a_paid_pledge_stays_of_its_kind(kind: set[PledgeStatus]) -> None:
 
 def test_a_refund_never_makes_a_pledge_active_and_happens_only_to_a_completed_one() -> None:
     assert statuses_for(PledgeEvent.REFUND) == {PledgeStatus.COMPLETED}
-    assert PledgeStatus.ACTIVE not in reachable(move(PledgeStatus.COMPLETED, PledgeEvent.REFUND))
+    assert PledgeStatus.ACTIVE not in reachable(next_status(PledgeStatus.COMPLETED, PledgeEvent.REFUND))
 
 
 def test_a_refunded_pledge_leaves_that_only_if_its_money_did_not_reach_the_reader() -> None:
-    assert events_from(PledgeStatus.REFUNDED) == {PledgeEvent.KEEP}
-    assert statuses_for(PledgeEvent.KEEP) == {PledgeStatus.REFUNDED}
+    assert events_from(PledgeStatus.REFUNDED) == {PledgeEvent.REFUND_FAILED}
+    assert statuses_for(PledgeEvent.REFUND_FAILED) == {PledgeStatus.REFUNDED}
 
 
 def test_a_refund_that_failed_is_undone_and_may_be_tried_again() -> None:
-    refund_and_keep = [PledgeEvent.REFUND, PledgeEvent.KEEP]
+    refund_and_keep = [PledgeEvent.REFUND, PledgeEvent.REFUND_FAILED]
     assert follow(PledgeStatus.COMPLETED, refund_and_keep * 2)[-1] is PledgeStatus.COMPLETED
 
 
-@pytest.mark.parametrize("event", [PledgeEvent.RENEW, PledgeEvent.MISS])
+@pytest.mark.parametrize("event", [PledgeEvent.RENEW, PledgeEvent.PAYMENT_FAILED])
 def test_a_repeated_renewal_or_miss_changes_nothing(event: PledgeEvent) -> None:
     for status in TAKES_MONEY:
-        once = move(status, event)
-        assert move(once, event) is once
+        once = next_status(status, event)
+        assert next_status(once, event) is once
 
 
 def test_the_table_names_only_moves_that_are_made() -> None:
-    assert {(status, event) for status in PledgeStatus for event in events_from(status)} == set(MOVES)
+    assert {(status, event) for status in PledgeStatus for event in events_from(status)} == set(TRANSITIONS)
 
 
-@pytest.mark.parametrize(("status", "event"), sorted(set(product(PledgeStatus, PledgeEvent)) - set(MOVES)))
+@pytest.mark.parametrize(("status", "event"), sorted(set(product(PledgeStatus, PledgeEvent)) - set(TRANSITIONS)))
 def test_a_refused_move_says_where_the_pledge_stands(status: PledgeStatus, event: PledgeEvent) -> None:
     with pytest.raises(IllegalMove) as refusal:
-        move(status, event)
+        next_status(status, event)
     assert refusal.value.detail.startswith(f"This pledge is {status.replace('_', ' ')}, so it cannot ")
 
 
 def test_a_refusal_says_in_words_why() -> None:
     with pytest.raises(IllegalMove, match=r"^This pledge is past due, so it cannot be refunded\.$"):
-        move(PledgeStatus.PAST_DUE, PledgeEvent.REFUND)
+        next_status(PledgeStatus.PAST_DUE, PledgeEvent.REFUND)
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(PledgeStatus, PledgeStatus)))
@@ -149,9 +149,9 @@ def test_steps_are_legal_moves_that_end_there_or_are_refused(before: PledgeStatu
     if after not in reachable(before):
         stands, wanted = before.replace("_", " "), after.replace("_", " ")
         with pytest.raises(IllegalMove, match=f"^This pledge is {stands}, so it cannot become {wanted}"):
-            steps(before, after)
+            transition_path(before, after)
         return
-    way = steps(before, after)
+    way = transition_path(before, after)
     passed = follow(before, way)
     assert passed[-1] is after
     # A status that stays as it is, or comes twice, would be a step too many in the pledge's history.
@@ -167,9 +167,11 @@ def ways(before: PledgeStatus, after: PledgeStatus) -> list[list[PledgeEvent]]:
         passed = follow(before, way)
         if passed[-1] is after:
             found.append(way)
-        ahead += [[*way, event] for event in events_from(passed[-1]) if move(passed[-1], event) not in passed]
+        ahead += [
+            [*way, event] for event in events_from(passed[-1]) if next_status(passed[-1], event) not in passed
+        ]
     return found
 
 
 def test_steps_from_an_expired_checkout_to_its_end_tell_of_the_money_between() -> None:
-    assert steps(PledgeStatus.EXPIRED, PledgeStatus.CANCELLED) == [PledgeEvent.START, PledgeEvent.CANCEL]
+    assert transition_path(PledgeStatus.EXPIRED, PledgeStatus.CANCELLED) == [PledgeEvent.START, PledgeEvent.CANCEL]

@@ -16,7 +16,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.events.working import process_pending_events
 from service.domain.ledger.totals import totals_by_currency
-from service.domain.pledges.checkout import OpenCheckout, open_checkout
+from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
 from service.domain.pledges.making import CreatePledge
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
@@ -34,14 +34,14 @@ class StripeScenario:
 
     def create_checkout(
         self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = ""
-    ) -> OpenCheckout:
+    ) -> PledgeCheckout:
         """Make a pledge and open its checkout."""
         container = self.container
         with container.database.read_only() as session:
             campaign = get_campaign(session, "default")
         payload = CreatePledge(campaign="default", frequency=frequency, amount=amount, currency="USD")
         key = key or str(uuid.uuid4())
-        return open_checkout(
+        return create_pledge_checkout(
             container.database.transaction,
             container.gateway,
             campaign,
@@ -51,7 +51,7 @@ class StripeScenario:
             links=container.urls,
         )
 
-    def session_of(self, opened: OpenCheckout) -> str:
+    def session_of(self, opened: PledgeCheckout) -> str:
         """Return Stripe's name for the checkout of a pledge."""
         with self.container.database.read_only() as session:
             return session.get_one(Pledge, opened.id).gateway_reference

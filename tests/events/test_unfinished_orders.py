@@ -15,7 +15,7 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.finishing import MIN_AGE, complete_pending_operations
-from service.domain.pledges.making import CreatePledge, make_pledge
+from service.domain.pledges.making import CreatePledge, create_pledge
 from service.gateways.stripe.client import PROBE_TIMEOUT
 from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe
@@ -34,7 +34,7 @@ def begun(container: Container, **changes: Any) -> uuid.UUID:
     """Write a pledge down whose checkout was never opened, as before a crash; return its id."""
     payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
     with container.database.transaction() as session:
-        pledge = make_pledge(
+        pledge = create_pledge(
             session, get_campaign(session, "default"), payload, gateway="stripe", now=container.clock()
         )
         for name, value in changes.items():

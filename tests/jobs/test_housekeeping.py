@@ -14,12 +14,12 @@ from jobs.cleanup import expire_pledges, forget_idempotency_keys, forget_readers
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge, PledgeMove
+from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.mail.tallies import count_mails, tallies
 from service.domain.money.amounts import Money
-from service.domain.pledges.checkout import open_checkout
+from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.making import CreatePledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.watch.summary import last_beat
@@ -34,7 +34,7 @@ def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) 
     with container.database.read_only() as session:
         campaign = get_campaign(session, "default")
     payload = CreatePledge(campaign="default", frequency=frequency, amount=500, currency="USD")
-    opened = open_checkout(
+    opened = create_pledge_checkout(
         container.database.transaction,
         container.gateway,
         campaign,
@@ -61,7 +61,7 @@ def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Con
     expire_pledges(container, GO_ON)
     assert status(container, pledge) == PledgeStatus.EXPIRED
     with container.database.read_only() as session:
-        moves = session.scalars(select(PledgeMove.event).order_by(PledgeMove.id)).all()
+        moves = session.scalars(select(PledgeStatusChange.event).order_by(PledgeStatusChange.id)).all()
     assert moves == ["made", "expire"]
 
 

@@ -12,7 +12,7 @@ from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CreatePledge, make_pledge
+from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline
 from service.domain.ports import MailDelayed, ReminderLetter
 from service.domain.reminders.links import cancel_reminder, reminder_token
@@ -109,7 +109,7 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clo
     with container.database.transaction() as session:
         person = session.scalars(select(Supporter)).one()
         payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
-        pledge = make_pledge(session, get_campaign(session, "default"), payload, gateway="sandbox", now=clock())
+        pledge = create_pledge(session, get_campaign(session, "default"), payload, gateway="sandbox", now=clock())
         pledge.supporter_id = person.id
         record_sandbox_decline(
             session, pledge.id, SandboxCharge(reference="declined", money=Money(500, "USD")), now=clock()

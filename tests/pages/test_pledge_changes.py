@@ -207,7 +207,7 @@ def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
     container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = PaymentsUnavailable("x", retry_after_seconds=30)
-    monkeypatch.setattr("service.domain.pledges.new_amount.subscription_of", failing(unknown))
+    monkeypatch.setattr("service.domain.pledges.new_amount.subscription_reference", failing(unknown))
     answer = way.post("amount", 503, amount="5")
     assert "The payment processor does not answer" in words_in(answer.text)
     assert stored(container, way.id).wanted_minor is None

@@ -13,7 +13,7 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.supporter import Supporter
 from service.desk import Container
-from service.domain.pledges.making import ABANDONED_AFTER, expire_abandoned_pledges
+from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.pledges.sandbox_checkout import checkout_token
 from tests.api.wire import change_campaign, count, pledge
 from tests.clock import Clock
@@ -150,7 +150,7 @@ def test_a_checkout_that_has_closed_says_so_and_offers_the_same_choice(
 ) -> None:
     checkout = open_checkout(client)
     with container.database.transaction() as session:
-        assert expire_abandoned_pledges(session, now=container.clock() + ABANDONED_AFTER) == 1
+        assert expire_abandoned_pledges(session, now=container.clock() + CHECKOUT_TTL) == 1
     page = client.get(checkout).text
     assert "This checkout has closed" in words_in(page)
     assert "/support/default?frequency=monthly&amp;amount=200" in page

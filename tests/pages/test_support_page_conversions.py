@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from schemas.vocabulary import PledgeStatus
 from service.desk import Container
-from service.domain.pledges.conversions import gift_token
+from service.domain.pledges.conversions import attribution_token
 from tests.api.wire import remind, the_reminder, token_of
 from tests.pages.giving import gift_form, give, the_pledge
 from tests.pages.reading import forms_in, path_of
@@ -19,7 +19,7 @@ def link(client: FlaskClient, container: Container) -> str:
     """Return the gift link of a reader's mail."""
     remind(client, frequency="monthly", amount=200)
     reminder = the_reminder(container)
-    token = gift_token(container.database.keyring, reminder)
+    token = attribution_token(container.database.keyring, reminder)
     with container.database.read_only() as session:
         campaign = session.merge(reminder, load=False).campaign
         return container.urls.gift_page(campaign, reminder.frequency, reminder.amount_minor, token)

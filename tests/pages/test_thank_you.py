@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from schemas.vocabulary import PledgeStatus
 from service.desk import Container
-from service.domain.pledges.making import find_pledge
+from service.domain.pledges.making import get_pledge
 from tests.api.wire import change_campaign, pay, pledge
 from tests.pages.reading import BROWSER, words_in
 
@@ -26,7 +26,7 @@ def a_pledge(client: FlaskClient, **changes: Any) -> str:
 def put(container: Container, pledge_id: str, status: PledgeStatus) -> None:
     """Put a pledge where its table would have brought it."""
     with container.database.transaction() as session:
-        find_pledge(session, uuid.UUID(pledge_id)).status = status
+        get_pledge(session, uuid.UUID(pledge_id)).status = status
 
 
 @pytest.mark.parametrize(

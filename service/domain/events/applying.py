@@ -10,8 +10,8 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.domain.errors import PledgeNotFound
 from service.domain.ledger.recording import find_payment
-from service.domain.pledges.making import find_pledge
-from service.domain.pledges.notes import tell_of_renewal
+from service.domain.pledges.making import get_pledge
+from service.domain.pledges.notes import enqueue_renewal
 from service.domain.pledges.payments import (
     handle_dispute,
     handle_payment_failed,
@@ -55,7 +55,7 @@ def handle_event(session: Session, gateway: str, news: PaymentEvent, *, now: dat
     elif isinstance(news, SubscriptionUpdated):
         handle_subscription_updated(session, pledge, news, now=now)
     elif isinstance(news, RenewalUpcoming):
-        tell_of_renewal(session, pledge, news, now=now)
+        enqueue_renewal(session, pledge, news, now=now)
     elif isinstance(news, CheckoutExpired):
         sync_pledge_status(session, pledge, is_closed=True, now=now)
     else:
@@ -75,7 +75,7 @@ def _handle_refund_or_dispute(
     session: Session, gateway: str, news: RefundUpdated | DisputeUpdated, *, now: datetime.datetime
 ) -> uuid.UUID:
     payment = _payment(session, gateway, news)
-    pledge = find_pledge(session, payment.pledge_id, to_change=True)
+    pledge = get_pledge(session, payment.pledge_id, for_update=True)
     # Somebody may have changed it until its pledge was held.
     session.refresh(payment)
     if isinstance(news, RefundUpdated):
@@ -110,7 +110,7 @@ def _lock_pledge(
         )
         if pledge_id is None:
             raise DependencyMissing("Its subscription is not that of any pledge.")
-    pledge = find_pledge(session, pledge_id, to_change=True)
+    pledge = get_pledge(session, pledge_id, for_update=True)
     if pledge.gateway != gateway:
         raise PledgeNotFound(f"The pledge was made with {pledge.gateway}.")
     return pledge

@@ -19,9 +19,9 @@ from service.db.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.links import Links
 from service.domain.pledges.changing import cancel_pledge
-from service.domain.pledges.checkout import order_for
-from service.domain.pledges.making import ABANDONED_AFTER, find_pledge
-from service.domain.pledges.new_amount import finish_amount
+from service.domain.pledges.checkout import checkout_params
+from service.domain.pledges.making import CHECKOUT_TTL, get_pledge
+from service.domain.pledges.new_amount import complete_amount_change
 from service.domain.pledges.refunding import complete_refund
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 
@@ -81,7 +81,7 @@ def _pending_operations(
         cancel_pledge(transaction, gateway, pledge_id, clock=clock)
 
     def change(pledge_id: uuid.UUID) -> None:
-        finish_amount(transaction, gateway, pledge_id)
+        complete_amount_change(transaction, gateway, pledge_id)
 
     def send_back(refund_id: uuid.UUID) -> None:
         complete_refund(transaction, gateway, refund_id, clock=clock)
@@ -108,7 +108,7 @@ def _checkouts(gateway: str, *, now: datetime.datetime) -> Select[uuid.UUID]:
             Pledge.status == PledgeStatus.PENDING,
             Pledge.gateway == gateway,
             Pledge.gateway_reference.is_(None),
-            Pledge.created_at > now - ABANDONED_AFTER,
+            Pledge.created_at > now - CHECKOUT_TTL,
             Pledge.created_at <= now - MIN_AGE,
         )
         .order_by(Pledge.created_at)
@@ -137,10 +137,10 @@ def _finish_checkout(
     transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, links: Links
 ) -> None:
     with transaction() as session:
-        pledge = find_pledge(session, pledge_id)
-        order = order_for(pledge, pledge.campaign, links)
+        pledge = get_pledge(session, pledge_id)
+        order = checkout_params(pledge, pledge.campaign, links)
     checkout = gateway.create_checkout(order)
     with transaction() as session:
-        pledge = find_pledge(session, pledge_id, to_change=True)
+        pledge = get_pledge(session, pledge_id, for_update=True)
         pledge.gateway_reference = pledge.gateway_reference or checkout.reference
         pledge.checkout_url = pledge.checkout_url or checkout.url

@@ -22,7 +22,7 @@ from service.domain.links import Links
 from service.domain.mail.claims import Claim
 from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unwritable
 from service.domain.mail.tallies import count_mails
-from service.domain.pledges.conversions import gift_token
+from service.domain.pledges.conversions import attribution_token
 from service.domain.ports import ReminderLetter
 from service.domain.reminders.due import wanted_since
 from service.domain.reminders.links import reminder_token
@@ -170,7 +170,7 @@ def _letter(
             campaign,
             reminder.frequency,
             gift.amount_minor if gift else None,
-            came_from=gift_token(keyring, reminder),
+            came_from=attribution_token(keyring, reminder),
             currency=gift.currency if gift else None,
         ),
         manage_url=links.reminder_page(token),

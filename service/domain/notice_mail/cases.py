@@ -13,7 +13,7 @@ from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatu
 from service.db.campaign import Campaign
 from service.db.notice import Notice, stands
 from service.db.payment import Payment
-from service.db.pledge import Pledge, PledgeMove
+from service.db.pledge import Pledge, PledgeStatusChange
 from service.db.reminder import Reminder
 from service.db.sign_in import SignIn
 from service.db.supporter import Supporter
@@ -163,12 +163,12 @@ def _ended_unpaid(session: Session, pledges: set[uuid.UUID]) -> set[uuid.UUID]:
     return set(
         session.scalars(
             select(Pledge.id)
-            .join(PledgeMove, PledgeMove.pledge_id == Pledge.id)
+            .join(PledgeStatusChange, PledgeStatusChange.pledge_id == Pledge.id)
             .where(
                 Pledge.id.in_(pledges),
                 Pledge.cancel_requested_at.is_(None),
-                PledgeMove.event == PledgeEvent.CANCEL.value,
-                PledgeMove.from_status == PledgeStatus.PAST_DUE,
+                PledgeStatusChange.event == PledgeEvent.CANCEL.value,
+                PledgeStatusChange.from_status == PledgeStatus.PAST_DUE,
             )
         )
     )

@@ -15,7 +15,7 @@ from service.domain.mail.drafts import Unwritable
 from service.domain.money.amounts import Money
 from service.domain.notice_mail.cases import RECURRING, Case
 from service.domain.notices.receipts import receipt_number
-from service.domain.pledges.making import charge_of
+from service.domain.pledges.making import total_charge
 from service.domain.pledges.own_page import pledge_token
 from service.domain.ports import NoticeLetter
 from service.domain.sign_in.links import make_link
@@ -58,13 +58,13 @@ def letter_about(
             is_ahead = notice.falls_on is not None and notice.falls_on >= case.today(now)
             return dataclasses.replace(
                 plain,
-                money=charge_of(pledge),
+                money=total_charge(pledge),
                 falls_on=notice.falls_on if is_ahead else None,
                 number=_number(notice.about),
                 page_url=own_page,
             )
         case NotificationKind.RENEWAL:
-            return dataclasses.replace(plain, money=charge_of(pledge), page_url=own_page)
+            return dataclasses.replace(plain, money=total_charge(pledge), page_url=own_page)
         case _:
             begin_again = links.gift_page(
                 campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
@@ -94,7 +94,7 @@ def _receipt(case: Case, campaign: Campaign, pledge: Pledge, plain: NoticeLetter
     money = Money(payment.amount_minor, payment.currency)
     goes_on = pledge.status in RECURRING
     # Of an amount that was changed since, what part of it covered the fees is not known any more.
-    knows_fees = pledge.fees_minor > 0 and money == charge_of(pledge)
+    knows_fees = pledge.fees_minor > 0 and money == total_charge(pledge)
     return dataclasses.replace(
         plain,
         money=money,

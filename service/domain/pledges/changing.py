@@ -14,24 +14,24 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.errors import OrderRefused, OtherGateway, PaymentsUnavailable
-from service.domain.pledges.making import find_pledge, move_pledge
-from service.domain.pledges.notes import tell_of_end
-from service.domain.pledges.status import MOVES, PledgeEvent, move
+from service.domain.pledges.making import get_pledge, transition_pledge
+from service.domain.pledges.notes import enqueue_cancellation
+from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 
 RETRY_AFTER_SECONDS = 30
 # Its pledges know no subscription: nothing of theirs is kept anywhere but here.
-SANDBOX = "sandbox"
+SANDBOX_GATEWAY = "sandbox"
 
 
-def recurs(pledge: Pledge) -> bool:
+def is_recurring_active(pledge: Pledge) -> bool:
     """Whether money is still taken for this pledge from time to time, or tried to be."""
-    return (pledge.status, PledgeEvent.CANCEL) in MOVES
+    return (pledge.status, PledgeEvent.CANCEL) in TRANSITIONS
 
 
-def is_ending(pledge: Pledge) -> bool:
+def is_cancelling(pledge: Pledge) -> bool:
     """Whether its end was asked for and the gateway has yet to answer."""
-    return recurs(pledge) and pledge.cancel_requested_at is not None
+    return is_recurring_active(pledge) and pledge.cancel_requested_at is not None
 
 
 def cancel_pledge(
@@ -47,42 +47,42 @@ def cancel_pledge(
         OrderRefused: the gateway says no, and somebody must look; nothing has changed.
     """
     with transaction() as session:
-        pledge = find_pledge(session, pledge_id, to_change=True)
+        pledge = get_pledge(session, pledge_id, for_update=True)
         if pledge.status == PledgeStatus.CANCELLED:
             return pledge
-        move(pledge.status, PledgeEvent.CANCEL)
-        check_gateway(pledge, gateway)
+        next_status(pledge.status, PledgeEvent.CANCEL)
+        require_same_gateway(pledge, gateway)
         pledge.cancel_requested_at = pledge.cancel_requested_at or clock()
     try:
-        with ordering():
-            gateway.cancel_subscription(subscription_of(pledge))
+        with translate_gateway_errors():
+            gateway.cancel_subscription(subscription_reference(pledge))
     except OrderRefused:
         # Money is still taken: the page must not say that the end is on its way, nor renewals go unannounced.
         with transaction() as session:
-            find_pledge(session, pledge_id, to_change=True).cancel_requested_at = None
+            get_pledge(session, pledge_id, for_update=True).cancel_requested_at = None
         raise
     with transaction() as session:
-        pledge = find_pledge(session, pledge_id, to_change=True)
-        end_pledge(session, pledge, now=clock())
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        mark_cancelled(session, pledge, now=clock())
     return pledge
 
 
-def end_pledge(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
+def mark_cancelled(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
     """Record that a pledge which recurred takes no more money, and have its reader told; harmless if repeated.
 
     Raises:
         IllegalMove: it cannot end from where it stands.
     """
     if pledge.status != PledgeStatus.CANCELLED:
-        move_pledge(session, pledge, PledgeEvent.CANCEL, now=now)
+        transition_pledge(session, pledge, PledgeEvent.CANCEL, now=now)
         pledge.ended_at = pledge.ended_at or now
         pledge.renews_at = None
     # What was still to be changed about it is of no use any more.
     pledge.wanted_minor = None
-    tell_of_end(session, pledge, now=now)
+    enqueue_cancellation(session, pledge, now=now)
 
 
-def card_page(gateway: PaymentGateway, pledge: Pledge, *, back_url: str, lang: str) -> str:
+def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, back_url: str, lang: str) -> str:
     """Return the gateway's page where the reader changes how they pay; no transaction may be open.
 
     Raises:
@@ -91,16 +91,16 @@ def card_page(gateway: PaymentGateway, pledge: Pledge, *, back_url: str, lang: s
         PaymentsUnavailable: ask again in a while.
         OrderRefused: there is no such page; the message says why.
     """
-    move(pledge.status, PledgeEvent.CANCEL)
-    check_gateway(pledge, gateway)
-    if pledge.customer_reference is None and pledge.gateway != SANDBOX:
-        raise _not_told_yet()
-    with ordering():
-        customer, subscription = pledge.customer_reference or "", subscription_of(pledge)
+    next_status(pledge.status, PledgeEvent.CANCEL)
+    require_same_gateway(pledge, gateway)
+    if pledge.customer_reference is None and pledge.gateway != SANDBOX_GATEWAY:
+        raise _subscription_unknown()
+    with translate_gateway_errors():
+        customer, subscription = pledge.customer_reference or "", subscription_reference(pledge)
         return gateway.create_payment_method_session(customer, subscription, back_url=back_url, lang=lang)
 
 
-def check_gateway(pledge: Pledge, gateway: PaymentGateway) -> None:
+def require_same_gateway(pledge: Pledge, gateway: PaymentGateway) -> None:
     """Refuse to order something of a gateway that does not know the pledge.
 
     Raises:
@@ -110,7 +110,7 @@ def check_gateway(pledge: Pledge, gateway: PaymentGateway) -> None:
         raise OtherGateway(f"This pledge was made with {pledge.gateway}, and {gateway.name} is in use now.")
 
 
-def subscription_of(pledge: Pledge) -> str:
+def subscription_reference(pledge: Pledge) -> str:
     """Return the gateway's own name for what takes the money of this pledge.
 
     Raises:
@@ -118,12 +118,12 @@ def subscription_of(pledge: Pledge) -> str:
     """
     if pledge.subscription_reference is not None:
         return pledge.subscription_reference
-    if pledge.gateway == SANDBOX:
-        return f"{SANDBOX}_{pledge.id}"
-    raise _not_told_yet()
+    if pledge.gateway == SANDBOX_GATEWAY:
+        return f"{SANDBOX_GATEWAY}_{pledge.id}"
+    raise _subscription_unknown()
 
 
-def _not_told_yet() -> PaymentsUnavailable:
+def _subscription_unknown() -> PaymentsUnavailable:
     return PaymentsUnavailable(
         "The payment processor has not told us all of this pledge yet; please try again in a minute.",
         retry_after_seconds=RETRY_AFTER_SECONDS,
@@ -131,7 +131,7 @@ def _not_told_yet() -> PaymentsUnavailable:
 
 
 @contextmanager
-def ordering() -> Iterator[None]:
+def translate_gateway_errors() -> Iterator[None]:
     """Say in the domain's words what a gateway answers that does not do what it is asked.
 
     Raises:

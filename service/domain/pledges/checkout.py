@@ -18,9 +18,9 @@ from service.db.pledge import Pledge
 from service.db.violations import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
 from service.domain.links import Links
-from service.domain.pledges.idempotency import HELD_FOR, find_key, hold_key
-from service.domain.pledges.making import CreatePledge, charge_of, check_wish, find_pledge, make_pledge
-from service.domain.pledges.ways_back import walk_away
+from service.domain.pledges.idempotency import LOCK_TTL, find_key, store_key
+from service.domain.pledges.making import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
+from service.domain.pledges.ways_back import cancel_url
 from service.domain.ports import (
     CheckoutParams,
     Clock,
@@ -31,11 +31,11 @@ from service.domain.ports import (
 )
 
 RETRY_AFTER_SECONDS = 30
-LATER_FIELDS = ("reminder", "cover_fees")
+FIELDS_ADDED_LATER = ("reminder", "cover_fees")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenCheckout:
+class PledgeCheckout:
     """What the reader is told: a pledge as it was made, and where to pay it."""
 
     id: uuid.UUID
@@ -50,7 +50,7 @@ class OpenCheckout:
     replayed: bool
 
 
-def open_checkout(
+def create_pledge_checkout(
     transaction: TransactionFactory,
     gateway: PaymentGateway,
     campaign: Campaign,
@@ -59,47 +59,47 @@ def open_checkout(
     key: str,
     clock: Clock,
     links: Links,
-) -> OpenCheckout:
+) -> PledgeCheckout:
     """Make a pledge and open its checkout, once for each key, however often and however concurrently asked.
 
     Raises:
-        what `check_wish` raises: nothing is stored.
+        what `validate_pledge` raises: nothing is stored.
         IdempotencyKeyReused: the key came before with another wish.
         RequestInProgress: the first request with this key still runs.
         PaymentsUnavailable: the gateway is down, or refuses; the same request may be sent again with the same key.
     """
-    pledge, replayed = _write_down(transaction, gateway, campaign, payload, key=key, clock=clock)
+    pledge, replayed = _create_or_replay(transaction, gateway, campaign, payload, key=key, clock=clock)
     if pledge.checkout_url is None:
         try:
-            checkout = gateway.create_checkout(order_for(pledge, campaign, links))
+            checkout = gateway.create_checkout(checkout_params(pledge, campaign, links))
         except (GatewayUnavailable, GatewayRejected) as error:
             # A refusal is no fault of the reader either, who chose what the campaign offers.
             with transaction() as session:
-                _let_go(session, key, payload, now=clock())
+                _release_idempotency_key(session, key, payload, now=clock())
             raise PaymentsUnavailable(
                 "Payments cannot be taken right now; please try again soon.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
         with transaction() as session:
-            pledge = find_pledge(session, pledge.id, to_change=True)
+            pledge = get_pledge(session, pledge.id, for_update=True)
             pledge.gateway_reference, pledge.checkout_url = checkout.reference, checkout.url
-    return _answer(pledge, replayed=replayed)
+    return _result(pledge, replayed=replayed)
 
 
-def order_for(pledge: Pledge, campaign: Campaign, links: Links) -> CheckoutParams:
+def checkout_params(pledge: Pledge, campaign: Campaign, links: Links) -> CheckoutParams:
     """Return what the gateway is asked for; the same pledge always asks for the same."""
     return CheckoutParams(
         pledge_id=pledge.id,
         campaign_name=campaign.name,
         frequency=pledge.frequency,
-        money=charge_of(pledge),
+        money=total_charge(pledge),
         lang=pledge.lang or campaign.lang,
         success_url=links.after_checkout(campaign, pledge.id),
-        cancel_url=walk_away(pledge, campaign, links),
+        cancel_url=cancel_url(pledge, campaign, links),
     )
 
 
-def _write_down(
+def _create_or_replay(
     transaction: TransactionFactory,
     gateway: PaymentGateway,
     campaign: Campaign,
@@ -111,16 +111,16 @@ def _write_down(
     """Return the key's pledge, new or as found, and whether it was found complete."""
     try:
         with transaction() as session:
-            return _claim(session, gateway, campaign, payload, key=key, now=clock())
+            return _claim_idempotency_key(session, gateway, campaign, payload, key=key, now=clock())
     except IntegrityError as error:
         if constraint_name(error) != "pk_idempotency_keys":
             raise
         # Another request with this key was first by a moment: its row is there now, and decides.
         with transaction() as session:
-            return _claim(session, gateway, campaign, payload, key=key, now=clock())
+            return _claim_idempotency_key(session, gateway, campaign, payload, key=key, now=clock())
 
 
-def _claim(
+def _claim_idempotency_key(
     session: Session,
     gateway: PaymentGateway,
     campaign: Campaign,
@@ -129,50 +129,50 @@ def _claim(
     key: str,
     now: datetime.datetime,
 ) -> tuple[Pledge, bool]:
-    request = _request(payload)
+    request = _request_fingerprint(payload)
     held = find_key(session, key, request)
     if held is None:
         limits = gateway.charge_limits(payload.currency)
-        check_wish(campaign, payload, limits=limits)
-        pledge = make_pledge(session, campaign, payload, gateway=gateway.name, limits=limits, now=now)
-        hold_key(session, key, request, pledge.id, now=now)
+        validate_pledge(campaign, payload, limits=limits)
+        pledge = create_pledge(session, campaign, payload, gateway=gateway.name, limits=limits, now=now)
+        store_key(session, key, request, pledge.id, now=now)
         return pledge, False
-    pledge = find_pledge(session, held.pledge_id)
+    pledge = get_pledge(session, held.pledge_id)
     if pledge.checkout_url is not None:
         return pledge, True
     if held.held_until > now:
         raise RequestInProgress(
             "The first request with this Idempotency-Key still runs; ask again in a moment.", retry_after_seconds=1
         )
-    held.held_until = now + HELD_FOR
+    held.held_until = now + LOCK_TTL
     return pledge, False
 
 
-def _let_go(session: Session, key: str, payload: CreatePledge, *, now: datetime.datetime) -> None:
-    held = find_key(session, key, _request(payload))
+def _release_idempotency_key(session: Session, key: str, payload: CreatePledge, *, now: datetime.datetime) -> None:
+    held = find_key(session, key, _request_fingerprint(payload))
     if held is not None:
         held.held_until = now
 
 
-def _request(payload: CreatePledge) -> dict[str, Any]:
+def _request_fingerprint(payload: CreatePledge) -> dict[str, Any]:
     request = asdict(payload)
     # Keys that the releases before held know no such field, and their requests may still be sent again.
-    for name in LATER_FIELDS:
+    for name in FIELDS_ADDED_LATER:
         if not request[name]:
             del request[name]
     return request
 
 
-def _answer(pledge: Pledge, *, replayed: bool) -> OpenCheckout:
+def _result(pledge: Pledge, *, replayed: bool) -> PledgeCheckout:
     # A repeat gets the first answer, word for word, even if the pledge was paid since: hence always `pending`.
-    return OpenCheckout(
+    return PledgeCheckout(
         id=pledge.id,
         status=PledgeStatus.PENDING,
         frequency=pledge.frequency,
         amount=pledge.amount_minor,
         currency=pledge.currency,
         fees=pledge.fees_minor,
-        total=charge_of(pledge).amount_minor,
+        total=total_charge(pledge).amount_minor,
         checkout_url=pledge.checkout_url or "",
         created_at=pledge.created_at,
         replayed=replayed,

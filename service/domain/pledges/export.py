@@ -34,13 +34,13 @@ CONTENT_TYPES = {
     "jsonl": "application/x-ndjson; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-ROWS_AT_ONCE = 200
+BATCH_SIZE = 200
 FILE_CHUNK_BYTES = 64 * 1024
 # A sheet holds 1,048,576 rows, of which the first is the header; more pledges go on to the next sheet.
-ROWS_A_SHEET = 1_048_575
+MAX_SHEET_ROWS = 1_048_575
 # A spreadsheet would run a cell that begins with one of these as a formula (OWASP, CSV injection).
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-INSTANT = "%Y-%m-%dT%H:%M:%SZ"
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
+TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def write_export(kind: str, pledges: Iterable[Any]) -> Iterator[bytes]:
@@ -50,15 +50,15 @@ def write_export(kind: str, pledges: Iterable[Any]) -> Iterator[bytes]:
         "jsonl": _jsonl,
         "xlsx": _xlsx,
     }
-    return writers[kind](map(_cells, pledges))
+    return writers[kind](map(_row, pledges))
 
 
-def _cells(row: Any) -> tuple[Any, ...]:
+def _row(row: Any) -> tuple[Any, ...]:
     """Return one pledge as plain values in the order of `COLUMNS`; amounts in major units, as text."""
     last = row.last_payment_at
     return (
         str(row.id),
-        row.created_at.strftime(INSTANT),
+        row.created_at.strftime(TIMESTAMP_FORMAT),
         row.campaign,
         row.status.value,
         row.frequency.value,
@@ -68,7 +68,7 @@ def _cells(row: Any) -> tuple[Any, ...]:
         row.email,
         row.payments,
         format_major_units(Money(int(row.paid_minor), row.currency)),
-        None if last is None else last.strftime(INSTANT),
+        None if last is None else last.strftime(TIMESTAMP_FORMAT),
         row.page_url,
         row.variant,
         row.gateway,
@@ -76,9 +76,9 @@ def _cells(row: Any) -> tuple[Any, ...]:
     )
 
 
-def safe_cell(value: Any) -> Any:
+def escape_formula(value: Any) -> Any:
     """Return a text that a spreadsheet shows and never runs; anything but text stays as it is."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_PREFIXES) else value
 
 
 def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
@@ -87,10 +87,10 @@ def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for number, row in enumerate(rows, start=1):
-        writer.writerow([safe_cell(value) for value in row])
-        if number % ROWS_AT_ONCE == 0:
-            yield _take(buffer)
-    yield _take(buffer)
+        writer.writerow([escape_formula(value) for value in row])
+        if number % BATCH_SIZE == 0:
+            yield _drain(buffer)
+    yield _drain(buffer)
 
 
 def _jsonl(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
@@ -98,9 +98,9 @@ def _jsonl(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
     buffer = io.StringIO()
     for number, row in enumerate(rows, start=1):
         buffer.write(json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n")
-        if number % ROWS_AT_ONCE == 0:
-            yield _take(buffer)
-    yield _take(buffer)
+        if number % BATCH_SIZE == 0:
+            yield _drain(buffer)
+    yield _drain(buffer)
 
 
 def _xlsx(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
@@ -111,9 +111,9 @@ def _xlsx(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
         bold = workbook.add_format({"bold": True})
         sheet, line = None, 0
         for row in rows:
-            if sheet is None or line > ROWS_A_SHEET:
+            if sheet is None or line > MAX_SHEET_ROWS:
                 sheet, line = _new_sheet(workbook, bold), 1
-            sheet.write_row(line, 0, [safe_cell(value) for value in row])
+            sheet.write_row(line, 0, [escape_formula(value) for value in row])
             line += 1
         if sheet is None:
             _new_sheet(workbook, bold)
@@ -130,7 +130,7 @@ def _new_sheet(workbook: Any, header_format: Any) -> Any:
     return sheet
 
 
-def _take(buffer: io.StringIO) -> bytes:
+def _drain(buffer: io.StringIO) -> bytes:
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()

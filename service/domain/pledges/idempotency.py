@@ -19,8 +19,8 @@ from service.db.keyring import sha256
 from service.domain.errors import IdempotencyKeyReused
 
 # A key is held for longer than any call to a gateway may take; a repeat after that finishes a crashed first.
-HELD_FOR = datetime.timedelta(seconds=30)
-REMEMBERED_FOR = datetime.timedelta(days=7)
+LOCK_TTL = datetime.timedelta(seconds=30)
+RETENTION = datetime.timedelta(days=7)
 
 
 def request_hash(request: Mapping[str, object]) -> bytes:
@@ -43,7 +43,7 @@ def find_key(session: Session, key: str, request: Mapping[str, object]) -> Idemp
     return row
 
 
-def hold_key(
+def store_key(
     session: Session, key: str, request: Mapping[str, object], pledge_id: uuid.UUID, *, now: datetime.datetime
 ) -> None:
     """Write down that this key made this pledge, and hold it while the checkout starts."""
@@ -52,13 +52,13 @@ def hold_key(
             key_hash=sha256(key),
             request_hash=request_hash(request),
             pledge_id=pledge_id,
-            held_until=now + HELD_FOR,
+            held_until=now + LOCK_TTL,
             created_at=now,
         )
     )
 
 
-def forget_old_keys(session: Session, *, now: datetime.datetime) -> int:
+def purge_expired_keys(session: Session, *, now: datetime.datetime) -> int:
     """Delete keys that nobody will send again; return how many."""
-    old = IdempotencyKey.created_at <= now - REMEMBERED_FOR
+    old = IdempotencyKey.created_at <= now - RETENTION
     return len(session.scalars(delete(IdempotencyKey).where(old).returning(IdempotencyKey.key_hash)).all())

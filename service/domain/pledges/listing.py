@@ -17,8 +17,8 @@ from service.db.types import EncryptedText
 from service.domain.ledger.totals import totals_by_pledge_query
 from service.domain.pagination import Page, read_cursor, write_cursor
 
-ROWS_AT_ONCE = 500
-EMAIL_OR_NOTE = EncryptedText(EMAIL.context, on_decrypt_error="(no key opens this address)")
+BATCH_SIZE = 500
+EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL.context, on_decrypt_error="(no key opens this address)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class PledgeFilter:
     created_to: datetime.datetime | None = None
 
 
-def list_pledges(session: Session, wanted: PledgeFilter, *, limit: int, cursor: str | None) -> Page:
+def list_pledges(session: Session, filters: PledgeFilter, *, limit: int, cursor: str | None) -> Page:
     """Return up to `limit` pledges, the newest first, without their readers' addresses.
 
     The cursor is the last id seen, so that pledges made meanwhile neither repeat a row nor hide one.
@@ -40,31 +40,31 @@ def list_pledges(session: Session, wanted: PledgeFilter, *, limit: int, cursor: 
     Raises:
         InvalidCursor: the cursor is not one that was given out.
     """
-    page = _matching(select(Pledge.id), wanted).order_by(Pledge.id.desc()).limit(limit + 1)
+    page = _apply_filter(select(Pledge.id), filters).order_by(Pledge.id.desc()).limit(limit + 1)
     if cursor is not None:
         page = page.where(Pledge.id < read_cursor(cursor))
     # Which pledges comes first, so that the payments of no others are added up.
     ids = list(session.scalars(page))
-    rows = list(session.execute(_pledges(ids[:limit]).order_by(Pledge.id.desc())))
+    rows = list(session.execute(_pledge_query(ids[:limit]).order_by(Pledge.id.desc())))
     return Page(rows, write_cursor(ids[limit - 1]) if len(ids) > limit else None)
 
 
-def stream_pledges(session: Session, wanted: PledgeFilter) -> Iterator[Row[Any]]:
+def stream_pledges(session: Session, filters: PledgeFilter) -> Iterator[Row[Any]]:
     """Yield every pledge with its reader's address, the oldest first, holding only a few hundred in memory.
 
     An address that no key opens is named as such, so that it costs its own row and not the rest of the file.
     """
     query = (
-        _matching(_pledges(), wanted)
+        _apply_filter(_pledge_query(), filters)
         .outerjoin(Supporter, Supporter.id == Pledge.supporter_id)
-        .add_columns(type_coerce(Supporter.email, EMAIL_OR_NOTE).label("email"))
+        .add_columns(type_coerce(Supporter.email, EMAIL_OR_PLACEHOLDER).label("email"))
         .order_by(Pledge.id)
-        .execution_options(yield_per=ROWS_AT_ONCE)
+        .execution_options(yield_per=BATCH_SIZE)
     )
     yield from session.execute(query)
 
 
-def _pledges(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
+def _pledge_query(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
     """Return the query of all columns that staff see but for the address, of these pledges or of all."""
     paid_by_pledge = totals_by_pledge_query(ids).subquery()
     query = (
@@ -90,16 +90,16 @@ def _pledges(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
     return query if ids is None else query.where(Pledge.id.in_(ids))
 
 
-def _matching(query: Select[Any], wanted: PledgeFilter) -> Select[Any]:
+def _apply_filter(query: Select[Any], filters: PledgeFilter) -> Select[Any]:
     """Return a query of pledges that yields only those that are wanted."""
-    if wanted.status is not None:
-        query = query.where(Pledge.status == wanted.status)
-    if wanted.frequency is not None:
-        query = query.where(Pledge.frequency == wanted.frequency)
-    if wanted.campaign is not None:
-        query = query.where(Pledge.campaign.has(slug=wanted.campaign))
-    if wanted.created_from is not None:
-        query = query.where(Pledge.created_at >= wanted.created_from)
-    if wanted.created_to is not None:
-        query = query.where(Pledge.created_at < wanted.created_to)
+    if filters.status is not None:
+        query = query.where(Pledge.status == filters.status)
+    if filters.frequency is not None:
+        query = query.where(Pledge.frequency == filters.frequency)
+    if filters.campaign is not None:
+        query = query.where(Pledge.campaign.has(slug=filters.campaign))
+    if filters.created_from is not None:
+        query = query.where(Pledge.created_at >= filters.created_from)
+    if filters.created_to is not None:
+        query = query.where(Pledge.created_at < filters.created_to)
     return query

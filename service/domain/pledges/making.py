@@ -10,18 +10,18 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
-from service.db.pledge import Pledge, PledgeMove
+from service.db.pledge import Pledge, PledgeStatusChange
 from service.domain.campaigns.charging import covered_fees, validate_amount
 from service.domain.campaigns.listed_pages import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
 from service.domain.money.amounts import Money
-from service.domain.pledges.conversions import reminder_behind
-from service.domain.pledges.status import PledgeEvent, move
+from service.domain.pledges.conversions import attributed_reminder_id
+from service.domain.pledges.status import PledgeEvent, next_status
 from service.domain.ports import NO_LIMITS, ChargeLimits
 from service.domain.supporters import keyring_in
 
-ABANDONED_AFTER = datetime.timedelta(hours=24)
-MADE = "made"
+CHECKOUT_TTL = datetime.timedelta(hours=24)
+CREATED = "made"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class CreatePledge:
     cover_fees: bool = False
 
 
-def check_wish(campaign: Campaign, payload: CreatePledge, *, limits: ChargeLimits) -> None:
+def validate_pledge(campaign: Campaign, payload: CreatePledge, *, limits: ChargeLimits) -> None:
     """Hold a wish against what the campaign offers, and what the gateway can charge.
 
     Raises:
@@ -59,7 +59,7 @@ def check_wish(campaign: Campaign, payload: CreatePledge, *, limits: ChargeLimit
         )
 
 
-def make_pledge(
+def create_pledge(
     session: Session,
     campaign: Campaign,
     payload: CreatePledge,
@@ -70,7 +70,9 @@ def make_pledge(
 ) -> Pledge:
     """Write down a new pledge, pending until the gateway reports what became of it."""
     money = Money(payload.amount, payload.currency)
-    came_from = reminder_behind(session, keyring_in(session), payload.reminder, campaign_id=campaign.id, now=now)
+    came_from = attributed_reminder_id(
+        session, keyring_in(session), payload.reminder, campaign_id=campaign.id, now=now
+    )
     pledge = Pledge(
         id=new_id(),
         campaign_id=campaign.id,
@@ -90,47 +92,49 @@ def make_pledge(
     session.add(pledge)
     # The pledge goes in first: its history and its key refer to it by id, with no relationship to order them.
     session.flush()
-    session.add(PledgeMove(pledge_id=pledge.id, event=MADE, to_status=pledge.status, at=now))
+    session.add(PledgeStatusChange(pledge_id=pledge.id, event=CREATED, to_status=pledge.status, at=now))
     return pledge
 
 
-def charge_of(pledge: Pledge) -> Money:
+def total_charge(pledge: Pledge) -> Money:
     """Return what is charged each time: what was chosen, and what was added to cover the gateway's share."""
     return Money(pledge.amount_minor + pledge.fees_minor, pledge.currency)
 
 
-def find_pledge(session: Session, pledge_id: uuid.UUID, *, to_change: bool = False) -> Pledge:
-    """Return the pledge; with `to_change`, hold its row until the transaction ends.
+def get_pledge(session: Session, pledge_id: uuid.UUID, *, for_update: bool = False) -> Pledge:
+    """Return the pledge; with `for_update`, hold its row until the transaction ends.
 
     Raises:
         PledgeNotFound: there is none with this id.
     """
-    pledge = session.get(Pledge, pledge_id, with_for_update=True if to_change else None)
+    pledge = session.get(Pledge, pledge_id, with_for_update=True if for_update else None)
     if pledge is None:
         raise PledgeNotFound("There is no pledge with this id.")
     return pledge
 
 
-def move_pledge(session: Session, pledge: Pledge, event: PledgeEvent, *, now: datetime.datetime) -> None:
+def transition_pledge(session: Session, pledge: Pledge, event: PledgeEvent, *, now: datetime.datetime) -> None:
     """Move a pledge by its table and write the move into its history.
 
     Raises:
         IllegalMove: the pledge cannot do this from where it stands.
     """
     before = pledge.status
-    pledge.status = move(before, event)
-    session.add(PledgeMove(pledge_id=pledge.id, event=event, from_status=before, to_status=pledge.status, at=now))
+    pledge.status = next_status(before, event)
+    session.add(
+        PledgeStatusChange(pledge_id=pledge.id, event=event, from_status=before, to_status=pledge.status, at=now)
+    )
 
 
 def expire_abandoned_pledges(session: Session, *, now: datetime.datetime, limit: int = 100) -> int:
     """Expire pending pledges that are over a day old, the oldest first; return how many."""
     abandoned = session.scalars(
         select(Pledge)
-        .where(Pledge.status == PledgeStatus.PENDING, Pledge.created_at <= now - ABANDONED_AFTER)
+        .where(Pledge.status == PledgeStatus.PENDING, Pledge.created_at <= now - CHECKOUT_TTL)
         .order_by(Pledge.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
     for pledge in abandoned:
-        move_pledge(session, pledge, PledgeEvent.EXPIRE, now=now)
+        transition_pledge(session, pledge, PledgeEvent.EXPIRE, now=now)
     return len(abandoned)

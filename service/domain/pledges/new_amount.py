@@ -12,9 +12,9 @@ from service.domain.campaigns.charging import covered_fees, validate_amount
 from service.domain.campaigns.offers import find_option
 from service.domain.errors import OrderRefused
 from service.domain.money.amounts import Money
-from service.domain.pledges.changing import check_gateway, ordering, subscription_of
-from service.domain.pledges.making import find_pledge
-from service.domain.pledges.status import PledgeEvent, move
+from service.domain.pledges.changing import require_same_gateway, subscription_reference, translate_gateway_errors
+from service.domain.pledges.making import get_pledge
+from service.domain.pledges.status import PledgeEvent, next_status
 from service.domain.ports import PaymentGateway, TransactionFactory
 
 
@@ -31,7 +31,7 @@ def amount_limits(
     return -(-least // limits.step_minor) * limits.step_minor, choice.maximum_minor
 
 
-def charge_for(pledge: Pledge, amount_minor: int, gateway: PaymentGateway) -> Money:
+def total_charge_for(pledge: Pledge, amount_minor: int, gateway: PaymentGateway) -> Money:
     """Return what would be charged each time for another amount; who covers the fees goes on covering them."""
     chosen = Money(amount_minor, pledge.currency)
     if not pledge.fees_minor:
@@ -55,42 +55,44 @@ def change_amount(
         OrderRefused: the gateway says no; nothing has changed.
     """
     with transaction() as session:
-        pledge = find_pledge(session, pledge_id, to_change=True)
-        move(pledge.status, PledgeEvent.CANCEL)
-        check_gateway(pledge, gateway)
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        next_status(pledge.status, PledgeEvent.CANCEL)
+        require_same_gateway(pledge, gateway)
         limits = gateway.charge_limits(pledge.currency)
         wanted = Money(amount_minor, pledge.currency)
         validate_amount(pledge.campaign, pledge.frequency, wanted, limits=limits, lang=lang)
-        subscription_of(pledge)
+        subscription_reference(pledge)
         pledge.wanted_minor = amount_minor
-    return finish_amount(transaction, gateway, pledge_id)
+    return complete_amount_change(transaction, gateway, pledge_id)
 
 
-def finish_amount(transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID) -> Pledge:
+def complete_amount_change(
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID
+) -> Pledge:
     """Order the amount that is written down for a pledge; one for which none is stays as it is.
 
     Raises:
         PledgeNotFound, OtherGateway, PaymentsUnavailable, OrderRefused: as `update_subscription_amount`.
     """
     with transaction() as session:
-        pledge = find_pledge(session, pledge_id)
+        pledge = get_pledge(session, pledge_id)
         wanted = pledge.wanted_minor
         if wanted is None:
             return pledge
-        check_gateway(pledge, gateway)
-        charge = charge_for(pledge, wanted, gateway)
-        subscription = subscription_of(pledge)
+        require_same_gateway(pledge, gateway)
+        charge = total_charge_for(pledge, wanted, gateway)
+        subscription = subscription_reference(pledge)
     try:
-        with ordering():
+        with translate_gateway_errors():
             gateway.update_subscription_amount(subscription, charge, pledge_id=pledge_id)
     except OrderRefused:
         with transaction() as session:
-            pledge = find_pledge(session, pledge_id, to_change=True)
+            pledge = get_pledge(session, pledge_id, for_update=True)
             if pledge.wanted_minor == wanted:
                 pledge.wanted_minor = None
         raise
     with transaction() as session:
-        pledge = find_pledge(session, pledge_id, to_change=True)
+        pledge = get_pledge(session, pledge_id, for_update=True)
         # Whoever wished for yet another amount meanwhile orders it themselves.
         if pledge.wanted_minor == wanted:
             pledge.amount_minor, pledge.fees_minor = wanted, charge.amount_minor - wanted

@@ -12,44 +12,44 @@ from service.db.pledge import Pledge
 from service.domain.notices.asking import put_notice
 from service.domain.ports.news import PaymentFailed, RenewalUpcoming
 
-MOST_MISSED_NOTICES = 3
+MAX_DUNNING_EMAILS = 3
 
 
-def offer_receipts(
+def enqueue_receipts(
     session: Session, pledge: Pledge, payments: Iterable[Payment], *, now: datetime.datetime
 ) -> None:
     """Have the reader sent a receipt for each of these payments, as soon as it is known who that is."""
     if pledge.supporter_id is None:
         return
     for payment in payments:
-        _put(session, pledge, NotificationKind.RECEIPT, str(payment.id), payment=payment, now=now)
+        _enqueue(session, pledge, NotificationKind.RECEIPT, str(payment.id), payment=payment, now=now)
 
 
-def tell_of_missed_payment(
+def enqueue_payment_failed(
     session: Session, pledge: Pledge, failed: PaymentFailed, *, now: datetime.datetime
 ) -> None:
     """Have the reader told that a payment did not come, three times for one bill at most.
 
     One that was paid meanwhile, or a pledge that ended, needs no such mail, however late its news comes.
     """
-    if pledge.status == PledgeStatus.PAST_DUE and failed.attempt <= MOST_MISSED_NOTICES:
+    if pledge.status == PledgeStatus.PAST_DUE and failed.attempt <= MAX_DUNNING_EMAILS:
         about = f"{failed.invoice}#{failed.attempt}"
-        _put(session, pledge, NotificationKind.PAYMENT_FAILED, about, falls_at=failed.next_attempt_at, now=now)
+        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, about, falls_at=failed.next_attempt_at, now=now)
 
 
-def tell_of_renewal(session: Session, pledge: Pledge, ahead: RenewalUpcoming, *, now: datetime.datetime) -> None:
+def enqueue_renewal(session: Session, pledge: Pledge, ahead: RenewalUpcoming, *, now: datetime.datetime) -> None:
     """Have the reader told that a year is over soon and the next will be paid."""
     if pledge.frequency == Frequency.ANNUAL and pledge.status == PledgeStatus.ACTIVE and ahead.renews_at > now:
         about = f"{pledge.id}:{_date(pledge, ahead.renews_at)}"
-        _put(session, pledge, NotificationKind.RENEWAL, about, falls_at=ahead.renews_at, now=now)
+        _enqueue(session, pledge, NotificationKind.RENEWAL, about, falls_at=ahead.renews_at, now=now)
 
 
-def tell_of_end(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
+def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
     """Have the reader told that no more money is taken."""
-    _put(session, pledge, NotificationKind.CANCELLED, str(pledge.id), falls_at=pledge.ended_at or now, now=now)
+    _enqueue(session, pledge, NotificationKind.CANCELLED, str(pledge.id), falls_at=pledge.ended_at or now, now=now)
 
 
-def _put(
+def _enqueue(
     session: Session,
     pledge: Pledge,
     kind: NotificationKind,

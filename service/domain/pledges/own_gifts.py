@@ -13,11 +13,11 @@ from service.db.campaign import Campaign
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
 from service.domain.errors import PledgeNotFound
-from service.domain.pledges.changing import recurs
+from service.domain.pledges.changing import is_recurring_active
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paid:
+class PaymentWithRefunds:
     """A payment, and what went back of it in minor units."""
 
     payment: Payment
@@ -29,7 +29,7 @@ class Paid:
         return self.payment.status != PaymentStatus.FAILED
 
 
-def gifts_of(session: Session, supporter_id: uuid.UUID) -> Sequence[Pledge]:
+def pledges_for_supporter(session: Session, supporter_id: uuid.UUID) -> Sequence[Pledge]:
     """Return a supporter's pledges: those that still take money first, and then the newest."""
     pledges = session.scalars(
         select(Pledge)
@@ -37,10 +37,10 @@ def gifts_of(session: Session, supporter_id: uuid.UUID) -> Sequence[Pledge]:
         .options(selectinload(Pledge.campaign).selectinload(Campaign.pledge_options))
         .order_by(Pledge.created_at.desc())
     ).all()
-    return sorted(pledges, key=lambda pledge: not recurs(pledge))
+    return sorted(pledges, key=lambda pledge: not is_recurring_active(pledge))
 
 
-def find_gift(session: Session, pledge_id: uuid.UUID, supporter_id: uuid.UUID) -> Pledge:
+def get_supporter_pledge(session: Session, pledge_id: uuid.UUID, supporter_id: uuid.UUID) -> Pledge:
     """Return a supporter's own pledge.
 
     Raises:
@@ -52,7 +52,9 @@ def find_gift(session: Session, pledge_id: uuid.UUID, supporter_id: uuid.UUID) -
     return pledge
 
 
-def payments_for(session: Session, pledge_ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[Paid]]:
+def payments_for(
+    session: Session, pledge_ids: Iterable[uuid.UUID]
+) -> Mapping[uuid.UUID, list[PaymentWithRefunds]]:
     """Return the payments of these pledges, the newest first; a pledge without any has an empty list."""
     refunded = (
         select(Refund.payment_id, func.sum(Refund.amount_minor).label("minor"))
@@ -66,13 +68,13 @@ def payments_for(session: Session, pledge_ids: Iterable[uuid.UUID]) -> Mapping[u
         .where(Payment.pledge_id.in_(list(pledge_ids)))
         .order_by(Payment.paid_at.desc(), Payment.id.desc())
     )
-    found: dict[uuid.UUID, list[Paid]] = defaultdict(list)
+    found: dict[uuid.UUID, list[PaymentWithRefunds]] = defaultdict(list)
     for payment, minor in rows:
-        found[payment.pledge_id].append(Paid(payment=payment, refunded_minor=int(minor)))
+        found[payment.pledge_id].append(PaymentWithRefunds(payment=payment, refunded_minor=int(minor)))
     return found
 
 
-def find_paid(session: Session, payment_id: uuid.UUID, pledge: Pledge) -> Paid:
+def get_receipt_payment(session: Session, payment_id: uuid.UUID, pledge: Pledge) -> PaymentWithRefunds:
     """Return one payment of a pledge that a receipt can be shown for.
 
     Raises:
@@ -84,7 +86,7 @@ def find_paid(session: Session, payment_id: uuid.UUID, pledge: Pledge) -> Paid:
     raise PledgeNotFound("There is no such payment of this pledge.")
 
 
-def pledge_of_payment(session: Session, payment_id: uuid.UUID) -> uuid.UUID:
+def pledge_id_for_payment(session: Session, payment_id: uuid.UUID) -> uuid.UUID:
     """Return the id of the pledge that a payment was for.
 
     Raises:

@@ -7,20 +7,22 @@ from sqlalchemy.orm import Session
 from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.domain.errors import PledgeNotFound
-from service.domain.pledges.making import find_pledge
+from service.domain.pledges.making import get_pledge
 from service.domain.supporters import keyring_in
 from service.domain.tokens import BadTokenError, issue_token, read_token
 
 TOKEN_PURPOSE = "pledge"  # noqa: S105 - the purpose of a token is no secret
-GOOD_FOR = datetime.timedelta(days=2 * 366)
+TOKEN_TTL = datetime.timedelta(days=2 * 366)
 
 
 def pledge_token(keyring: Keyring, pledge: Pledge, *, now: datetime.datetime) -> str:
     """Return the token of a pledge's page; it outlasts the year until the next mail about it."""
-    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge.id, expires_at=now + GOOD_FOR)
+    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge.id, expires_at=now + TOKEN_TTL)
 
 
-def find_own_pledge(session: Session, token: str, *, now: datetime.datetime, to_change: bool = False) -> Pledge:
+def get_pledge_by_token(
+    session: Session, token: str, *, now: datetime.datetime, to_change: bool = False
+) -> Pledge:
     """Return the pledge that a mail's link is for.
 
     Raises:
@@ -30,4 +32,4 @@ def find_own_pledge(session: Session, token: str, *, now: datetime.datetime, to_
         pledge_id = read_token(keyring_in(session), purpose=TOKEN_PURPOSE, token=token, now=now)
     except BadTokenError as error:
         raise PledgeNotFound("This link is not valid any more.") from error
-    return find_pledge(session, pledge_id, to_change=to_change)
+    return get_pledge(session, pledge_id, for_update=to_change)

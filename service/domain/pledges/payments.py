@@ -18,8 +18,8 @@ from service.domain.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch
 from service.domain.ledger.recording import record_dispute, record_payment, record_refund
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import find_pledge
-from service.domain.pledges.notes import offer_receipts, tell_of_missed_payment
+from service.domain.pledges.making import get_pledge
+from service.domain.pledges.notes import enqueue_payment_failed, enqueue_receipts
 from service.domain.pledges.standing import sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
 from service.domain.pledges.subscription import save_gateway_references
@@ -45,7 +45,7 @@ def record_sandbox_payment(
     Raises:
         PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
     """
-    pledge = find_pledge(session, pledge_id, to_change=True)
+    pledge = get_pledge(session, pledge_id, for_update=True)
     if charge.money.amount_minor < pledge.amount_minor:
         raise PaymentMismatch("The payment is less than was pledged.")
     handle_payment_succeeded(
@@ -64,7 +64,7 @@ def record_sandbox_decline(
     Raises:
         PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
     """
-    pledge = find_pledge(session, pledge_id, to_change=True)
+    pledge = get_pledge(session, pledge_id, for_update=True)
     failed = PaymentFailed(
         reference=charge.reference, invoice=charge.reference, money=charge.money, occurred_at=now
     )
@@ -88,7 +88,7 @@ def handle_payment_succeeded(
     )
     sync_pledge_status(session, pledge, event_to_log=PledgeEvent.RENEW if payment else None, now=now)
     if payment is not None:
-        offer_receipts(session, pledge, [payment], now=now)
+        enqueue_receipts(session, pledge, [payment], now=now)
 
 
 def handle_payment_failed(
@@ -104,9 +104,9 @@ def handle_payment_failed(
     )
     save_gateway_references(pledge, subscription=failed.subscription)
     if payment is not None:
-        event = PledgeEvent.FAIL if pledge.status == PledgeStatus.PENDING else PledgeEvent.MISS
+        event = PledgeEvent.DECLINE if pledge.status == PledgeStatus.PENDING else PledgeEvent.PAYMENT_FAILED
         sync_pledge_status(session, pledge, event_to_log=event, now=now)
-        tell_of_missed_payment(session, pledge, failed, now=now)
+        enqueue_payment_failed(session, pledge, failed, now=now)
 
 
 def handle_refund(
@@ -142,7 +142,7 @@ def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetim
         # Money that arrived is never refused for the address beside it: the gift then stands without a name.
         return
     pledge.supporter_id = meet_supporter(session, address, now=now)
-    offer_receipts(session, pledge, _successful_payments(session, pledge), now=now)
+    enqueue_receipts(session, pledge, _successful_payments(session, pledge), now=now)
 
 
 def _successful_payments(session: Session, pledge: Pledge) -> list[Payment]:

@@ -21,8 +21,8 @@ from service.domain.errors import (
 )
 from service.domain.ledger.recording import recompute_payment_status, update_refund_status
 from service.domain.money.amounts import Money
-from service.domain.pledges.changing import check_gateway, ordering
-from service.domain.pledges.making import find_pledge
+from service.domain.pledges.changing import require_same_gateway, translate_gateway_errors
+from service.domain.pledges.making import get_pledge
 from service.domain.pledges.standing import sync_pledge_status
 from service.domain.ports import Clock, PaymentGateway, RefundParams, TransactionFactory
 
@@ -51,7 +51,7 @@ def refund_payment(
     """
     with transaction() as session:
         payment = _lock_payment(session, payment_id)
-        check_gateway(find_pledge(session, payment.pledge_id), gateway)
+        require_same_gateway(get_pledge(session, payment.pledge_id), gateway)
         refund = session.scalar(select(Refund).where(Refund.request_hash == sha256(key)))
         if refund is None:
             refund = Refund(
@@ -95,7 +95,7 @@ def complete_refund(
         money=Money(refund.amount_minor, refund.currency),
     )
     try:
-        with ordering():
+        with translate_gateway_errors():
             reference = gateway.create_refund(order)
     except OrderRefused as error:
         _save_refund_result(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
@@ -122,7 +122,7 @@ def _save_refund_result(
         update_refund_status(refund, status, reference=reference)
         refund.reason = refund.reason or reason
         recompute_payment_status(session, payment)
-        sync_pledge_status(session, find_pledge(session, payment.pledge_id), now=clock())
+        sync_pledge_status(session, get_pledge(session, payment.pledge_id), now=clock())
         return refund
 
 
@@ -130,7 +130,7 @@ def _lock_payment(session: Session, payment_id: uuid.UUID) -> Payment:
     pledge_id = session.scalar(select(Payment.pledge_id).where(Payment.id == payment_id))
     if pledge_id is None:
         raise PaymentNotFound("There is no payment with this id.")
-    find_pledge(session, pledge_id, to_change=True)
+    get_pledge(session, pledge_id, for_update=True)
     return session.get_one(Payment, payment_id)
 
 

@@ -14,7 +14,7 @@ from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
-from service.domain.pledges.making import charge_of, find_pledge
+from service.domain.pledges.making import get_pledge, total_charge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.supporters import keyring_in
 from service.domain.tokens import BadTokenError, issue_token, read_token
@@ -40,7 +40,7 @@ def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Ple
         pledge_id = read_token(keyring_in(session), purpose=TOKEN_PURPOSE, token=token, now=now)
     except BadTokenError as error:
         raise PledgeNotFound("This checkout link is not valid any more.") from error
-    return find_pledge(session, pledge_id)
+    return get_pledge(session, pledge_id)
 
 
 def pay_checkout(session: Session, token: str, *, email: str | None, now: datetime.datetime) -> Pledge:
@@ -70,4 +70,4 @@ def decline_checkout(session: Session, token: str, *, attempt: str, now: datetim
 
 
 def _charge(pledge: Pledge, outcome: str) -> SandboxCharge:
-    return SandboxCharge(reference=f"sandbox_{pledge.id}_{outcome}", money=charge_of(pledge))
+    return SandboxCharge(reference=f"sandbox_{pledge.id}_{outcome}", money=total_charge(pledge))

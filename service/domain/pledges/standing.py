@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.ledger.standing import derive_pledge_status, load_pledge_facts
-from service.domain.pledges.making import move_pledge
-from service.domain.pledges.notes import tell_of_end
-from service.domain.pledges.status import MOVES, PledgeEvent, steps
+from service.domain.pledges.making import transition_pledge
+from service.domain.pledges.notes import enqueue_cancellation
+from service.domain.pledges.status import TRANSITIONS, PledgeEvent, transition_path
 
 
 def sync_pledge_status(
@@ -31,10 +31,10 @@ def sync_pledge_status(
     facts = load_pledge_facts(
         session, pledge, said_past_due=said_past_due, is_started=is_started, is_closed=is_closed
     )
-    path = steps(pledge.status, derive_pledge_status(facts))
-    if not path and event_to_log is not None and MOVES.get((pledge.status, event_to_log)) == pledge.status:
+    path = transition_path(pledge.status, derive_pledge_status(facts))
+    if not path and event_to_log is not None and TRANSITIONS.get((pledge.status, event_to_log)) == pledge.status:
         path = [event_to_log]
     for event in path:
-        move_pledge(session, pledge, event, now=now)
+        transition_pledge(session, pledge, event, now=now)
     if path and pledge.status == PledgeStatus.CANCELLED:
-        tell_of_end(session, pledge, now=now)
+        enqueue_cancellation(session, pledge, now=now)

@@ -11,49 +11,49 @@ from service.domain.errors import IllegalMove
 class PledgeEvent(StrEnum):
     """What can happen to a pledge, in the newsroom's words."""
 
-    SETTLE_ONCE = "settle_once"  # The money of a one-time pledge arrived.
+    COMPLETE = "settle_once"  # The money of a one-time pledge arrived.
     START = "start"  # The first money of a monthly or annual pledge arrived.
-    FAIL = "fail"  # A try was declined; the reader may try again.
+    DECLINE = "fail"  # A try was declined; the reader may try again.
     EXPIRE = "expire"  # The reader walked away from the checkout.
     RENEW = "renew"  # The next money of a recurring pledge arrived.
-    MISS = "miss"  # The next money of a recurring pledge did not arrive.
+    PAYMENT_FAILED = "miss"  # The next money of a recurring pledge did not arrive.
     CANCEL = "cancel"  # The reader or the newsroom ended a recurring pledge.
     REFUND = "refund"  # All the money of a one-time pledge went back.
-    KEEP = "keep"  # Money that went back did not reach the reader, and is with the newsroom again.
+    REFUND_FAILED = "keep"  # Money that went back did not reach the reader, and is with the newsroom again.
 
 
-_CANNOT: Final[Mapping[PledgeEvent, str]] = {
-    PledgeEvent.SETTLE_ONCE: "be settled",
+VERB_PHRASES: Final[Mapping[PledgeEvent, str]] = {
+    PledgeEvent.COMPLETE: "be settled",
     PledgeEvent.START: "start",
-    PledgeEvent.FAIL: "fail to be paid",
+    PledgeEvent.DECLINE: "fail to be paid",
     PledgeEvent.EXPIRE: "expire",
     PledgeEvent.RENEW: "be renewed",
-    PledgeEvent.MISS: "miss a payment",
+    PledgeEvent.PAYMENT_FAILED: "miss a payment",
     PledgeEvent.CANCEL: "be cancelled",
     PledgeEvent.REFUND: "be refunded",
-    PledgeEvent.KEEP: "keep what went back",
+    PledgeEvent.REFUND_FAILED: "keep what went back",
 }
 
-MOVES: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
-    (PledgeStatus.PENDING, PledgeEvent.SETTLE_ONCE): PledgeStatus.COMPLETED,
+TRANSITIONS: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
+    (PledgeStatus.PENDING, PledgeEvent.COMPLETE): PledgeStatus.COMPLETED,
     (PledgeStatus.PENDING, PledgeEvent.START): PledgeStatus.ACTIVE,
-    (PledgeStatus.PENDING, PledgeEvent.FAIL): PledgeStatus.PENDING,
+    (PledgeStatus.PENDING, PledgeEvent.DECLINE): PledgeStatus.PENDING,
     (PledgeStatus.PENDING, PledgeEvent.EXPIRE): PledgeStatus.EXPIRED,
     # Money that arrives is never refused, even when the checkout took longer than we waited.
-    (PledgeStatus.EXPIRED, PledgeEvent.SETTLE_ONCE): PledgeStatus.COMPLETED,
+    (PledgeStatus.EXPIRED, PledgeEvent.COMPLETE): PledgeStatus.COMPLETED,
     (PledgeStatus.EXPIRED, PledgeEvent.START): PledgeStatus.ACTIVE,
     (PledgeStatus.ACTIVE, PledgeEvent.RENEW): PledgeStatus.ACTIVE,
-    (PledgeStatus.ACTIVE, PledgeEvent.MISS): PledgeStatus.PAST_DUE,
+    (PledgeStatus.ACTIVE, PledgeEvent.PAYMENT_FAILED): PledgeStatus.PAST_DUE,
     (PledgeStatus.ACTIVE, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,
     (PledgeStatus.PAST_DUE, PledgeEvent.RENEW): PledgeStatus.ACTIVE,
-    (PledgeStatus.PAST_DUE, PledgeEvent.MISS): PledgeStatus.PAST_DUE,
+    (PledgeStatus.PAST_DUE, PledgeEvent.PAYMENT_FAILED): PledgeStatus.PAST_DUE,
     (PledgeStatus.PAST_DUE, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,
     (PledgeStatus.COMPLETED, PledgeEvent.REFUND): PledgeStatus.REFUNDED,
-    (PledgeStatus.REFUNDED, PledgeEvent.KEEP): PledgeStatus.COMPLETED,
+    (PledgeStatus.REFUNDED, PledgeEvent.REFUND_FAILED): PledgeStatus.COMPLETED,
 }
 
 
-def move(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
+def next_status(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
     """Return where a pledge stands after the event.
 
     Raises:
@@ -61,13 +61,13 @@ def move(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
 
     """
     try:
-        return MOVES[status, event]
+        return TRANSITIONS[status, event]
     except KeyError:
         stands = status.replace("_", " ")
-        raise IllegalMove(f"This pledge is {stands}, so it cannot {_CANNOT[event]}.") from None
+        raise IllegalMove(f"This pledge is {stands}, so it cannot {VERB_PHRASES[event]}.") from None
 
 
-def steps(before: PledgeStatus, after: PledgeStatus) -> list[PledgeEvent]:
+def transition_path(before: PledgeStatus, after: PledgeStatus) -> list[PledgeEvent]:
     """Return the fewest events that lead from one status to another; none if they are the same.
 
     Raises:
@@ -76,7 +76,7 @@ def steps(before: PledgeStatus, after: PledgeStatus) -> list[PledgeEvent]:
     ways: dict[PledgeStatus, list[PledgeEvent]] = {before: []}
     ahead = [before]
     for here in ahead:
-        for (start, event), end in MOVES.items():
+        for (start, event), end in TRANSITIONS.items():
             if start == here and end not in ways:
                 ways[end] = [*ways[here], event]
                 ahead.append(end)

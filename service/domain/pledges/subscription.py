@@ -8,7 +8,7 @@ from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.pledge import Pledge
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import charge_of
+from service.domain.pledges.making import total_charge
 from service.domain.pledges.standing import sync_pledge_status
 from service.domain.ports.news import SubscriptionUpdated
 
@@ -81,7 +81,7 @@ def _sync_amount(pledge: Pledge, money: Money, *, certain: bool) -> None:
     While we want another amount ourselves, that order's own outcome counts. Of two words of the same second
     (not `certain`), the larger amount is taken, whichever came first.
     """
-    charged = charge_of(pledge).amount_minor
+    charged = total_charge(pledge).amount_minor
     if pledge.wanted_minor is not None or money.amount_minor == charged:
         return
     if certain or money.amount_minor > charged:

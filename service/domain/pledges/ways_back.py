@@ -8,25 +8,25 @@ from service.domain.campaigns.listed_pages import is_allowed_page, is_allowed_re
 from service.domain.links import Links
 
 
-def after_payment(pledge: Pledge, links: Links) -> str:
+def success_url(pledge: Pledge, links: Links) -> str:
     """Return the newsroom's own page, told which pledge it was and where it stands, else our thank-you page."""
     own_page = _return_page(pledge, pledge.campaign)
     return own_page or links.thank_you_page(pledge.campaign, pledge.id)
 
 
-def walk_away(pledge: Pledge, campaign: Campaign, links: Links) -> str:
+def cancel_url(pledge: Pledge, campaign: Campaign, links: Links) -> str:
     """Return the page that the reader came from, if the newsroom lists it, else our support page."""
     support_page = links.gift_page(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency)
     return _return_page(pledge, campaign) or _page_before(pledge, campaign, links) or support_page
 
 
-def page_before(pledge: Pledge, links: Links) -> str | None:
+def source_page_url(pledge: Pledge, links: Links) -> str | None:
     """Return the page that the reader gave from, if the newsroom lists it or it is ours."""
     return _page_before(pledge, pledge.campaign, links)
 
 
 def _page_before(pledge: Pledge, campaign: Campaign, links: Links) -> str | None:
-    if pledge.page_url is None or not _leads_back(campaign, pledge.page_url, links):
+    if pledge.page_url is None or not _is_allowed(campaign, pledge.page_url, links):
         return None
     return pledge.page_url
 
@@ -40,7 +40,7 @@ def _return_page(pledge: Pledge, campaign: Campaign) -> str | None:
     return urlunsplit(parts._replace(query=f"{parts.query}&{told}" if parts.query else told))
 
 
-def _leads_back(campaign: Campaign, url: str, links: Links) -> bool:
+def _is_allowed(campaign: Campaign, url: str, links: Links) -> bool:
     # A campaign that lets every site embed it has not named any, so it sends nobody to one.
     named = "*" not in campaign.origins and is_allowed_page(campaign, url, own=links.public_url)
     return named or is_allowed_return_url(campaign, url) or origin_of(url) == links.public_url

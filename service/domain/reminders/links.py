@@ -31,7 +31,7 @@ def reminder_token(keyring: Keyring, reminder: Reminder) -> str:
 
 
 def find_reminder(session: Session, token: str, *, now: datetime.datetime, to_change: bool = False) -> Reminder:
-    """Return the reminder that a token stands for; with `to_change`, hold its row.
+    """Return the reminder that a token stands for; with `for_update`, hold its row.
 
     Raises:
         ReminderNotFound: the token is altered or expired, or the reminder was erased.
