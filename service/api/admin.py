@@ -13,7 +13,7 @@ from service.domain.pagination import Page
 from service.domain.pledges.listing import PledgeFilter, list_pledges
 from service.domain.reminders.failures import retry_reminder
 from service.domain.reminders.listing import ReminderFilter, list_reminders
-from service.domain.reminders.promise import SetReminder, promise_of
+from service.domain.reminders.promise import ReminderResult, reminder_result
 from service.domain.watch.summary import summarise
 from service.web import current_container, read_only, transaction
 
@@ -53,13 +53,13 @@ def show_reminders(query: dict[str, Any]) -> Page:
 @admin.route("/reminders/<uuid:reminder_id>/retry", methods=["POST"])
 @staff_only(Scope.MANAGE)
 @admin.response(200, ReminderResponse)
-def send_reminder_back(reminder_id: uuid.UUID) -> SetReminder:
+def send_reminder_back(reminder_id: uuid.UUID) -> ReminderResult:
     """Send a failed reminder back into the queue."""
     now = current_container().clock()
     with transaction() as session:
         reminder = retry_reminder(session, reminder_id, now=now)
         audit(session, "retry_reminder", {"reminder": str(reminder_id)}, now=now)
-        return promise_of(reminder)
+        return reminder_result(reminder)
 
 
 @admin.route("/summary")

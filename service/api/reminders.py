@@ -10,7 +10,7 @@ from service.api.cors import campaign_for_this_page, open_to_listed_origins
 from service.domain.reminders import asking as domain
 from service.domain.reminders import links as reminder_links
 from service.domain.reminders.asking import CreateReminder
-from service.domain.reminders.promise import SetReminder
+from service.domain.reminders.promise import ReminderResult
 from service.web import check_rate_limit, current_container, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")
@@ -20,12 +20,12 @@ open_to_listed_origins(reminders)
 @reminders.route("", methods=["POST"])
 @reminders.arguments(ReminderRequest)
 @reminders.response(201, ReminderResponse)
-def set_reminder(wish: dict[str, Any]) -> SetReminder:
+def set_reminder(wish: dict[str, Any]) -> ReminderResult:
     """Ask to be reminded later."""
     check_rate_limit("reminder")
     container, campaign = current_container(), campaign_for_this_page(wish["campaign"])
     with transaction() as session:
-        return domain.set_reminder(
+        return domain.create_or_update_reminder(
             session,
             campaign,
             CreateReminder(**payload),
@@ -37,7 +37,7 @@ def set_reminder(wish: dict[str, Any]) -> SetReminder:
 
 @reminders.route("/<token>/confirm", methods=["POST"])
 @reminders.response(200, ReminderResponse)
-def confirm_reminder(token: str) -> SetReminder:
+def confirm_reminder(token: str) -> ReminderResult:
     """Say that a reminder is wanted, where the campaign has its readers confirm; repeating it changes nothing."""
     container = current_container()
     with transaction() as session:
@@ -58,7 +58,7 @@ def cancel_reminder(token: str) -> Response:
 @reminders.route("/<token>/snooze", methods=["POST"])
 @reminders.arguments(SnoozeRequest, required=False)
 @reminders.response(200, ReminderResponse)
-def snooze_reminder(wish: dict[str, Any], token: str) -> SetReminder:
+def snooze_reminder(wish: dict[str, Any], token: str) -> ReminderResult:
     """Move a reminder on, by so many months from today."""
     container = current_container()
     with transaction() as session:

@@ -3,7 +3,7 @@
 import click
 
 from service.commands.opening import audit, open_desk
-from service.domain.reminders.failures import FailureFilter, list_failures, retry_failures
+from service.domain.reminders.failures import ReminderFailureFilter, list_failures, retry_failures
 
 
 @click.group()
@@ -19,7 +19,7 @@ def show_failed(campaign: str | None) -> None:
     What each reason means, and what to do about it, is in docs/reminders.md.
     """
     with open_desk().database.read_only() as session:
-        failures = list_failures(session, FailureFilter(campaign=campaign))
+        failures = list_failures(session, ReminderFailureFilter(campaign=campaign))
     for failure in failures:
         click.echo(f"{failure.count:>8}  {failure.campaign or '(deleted)'}  {failure.reason}")
     if not failures:
@@ -38,7 +38,7 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
     """
     container = open_desk()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
-    wanted = FailureFilter(campaign=campaign, reason=reason, due_before=container.clock())
+    wanted = ReminderFailureFilter(campaign=campaign, reason=reason, due_before=container.clock())
     with container.database.read_only() as session:
         number = sum(failure.count for failure in list_failures(session, wanted))
     if not number:

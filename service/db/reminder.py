@@ -26,7 +26,7 @@ from service.db.supporter import Supporter
 from service.db.types import StringEnum, enum_check
 
 # Nothing follows by itself; only a reader or the staff can begin anew.
-FINISHED = (ReminderStatus.SENT, ReminderStatus.CANCELLED, ReminderStatus.SKIPPED, ReminderStatus.FAILED)
+FINAL_STATUSES = (ReminderStatus.SENT, ReminderStatus.CANCELLED, ReminderStatus.SKIPPED, ReminderStatus.FAILED)
 
 
 class Reminder(UUIDPrimaryKey, Base):
@@ -102,7 +102,7 @@ class Reminder(UUIDPrimaryKey, Base):
     supporter: Mapped[Supporter] = relationship()
 
 
-def stands(status: ReminderStatus) -> ColumnElement[bool]:
+def status_is(status: ReminderStatus) -> ColumnElement[bool]:
     """Return the condition that a reminder stands here, with the word in the statement itself.
 
     Neither database can prove from a parameter that a partial index covers what is asked for.
@@ -113,7 +113,7 @@ def stands(status: ReminderStatus) -> ColumnElement[bool]:
     return Reminder.status == word
 
 
-class ReminderMove(Base):
+class ReminderStatusChange(Base):
     """One change of a reminder's status; rows are only ever added, and found by their reminder."""
 
     __tablename__ = "reminder_moves"

@@ -14,7 +14,7 @@ from service.db.notice import Notice
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge, PledgeStatusChange
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.sign_in import SignIn
 from service.db.staff_token import StaffToken
 from service.db.supporter import Supporter
@@ -42,7 +42,7 @@ __all__ = [
     "ReconciliationCursor",
     "Refund",
     "Reminder",
-    "ReminderMove",
+    "ReminderStatusChange",
     "SignIn",
     "StaffToken",
     "Supporter",

@@ -12,9 +12,9 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder
 from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.own_gifts import payments_for, pledges_for_supporter
-from service.domain.reminders.due import choose_months
+from service.domain.reminders.due import validate_interval
 from service.domain.reminders.links import reminder_token
-from service.domain.reminders.own_page import remind_supporter, reminders_of
+from service.domain.reminders.own_page import create_supporter_reminder, upcoming_reminders
 from service.pages.gifts import say_date, say_every, say_when
 from service.pages.language import Words, plain_words
 from service.pages.pledge_view import pledge_card
@@ -32,7 +32,7 @@ def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *,
     """Return the page of the supporter who is signed in."""
     pledges = pledges_for_supporter(session, supporter_id)
     paid = payments_for(session, [pledge.id for pledge in pledges])
-    reminders = reminders_of(session, supporter_id)
+    reminders = upcoming_reminders(session, supporter_id)
     waiting = {reminder.campaign_id for reminder in reminders}
     campaigns = {pledge.campaign_id: pledge.campaign for pledge in pledges}
     answer = sheet(
@@ -67,11 +67,11 @@ def set_reminder(slug: str) -> BaseResponse:
         supporter_id = reader_in(session)
         if supporter_id is not None:
             campaign = get_campaign(session, slug)
-            remind_supporter(
+            create_supporter_reminder(
                 session,
                 campaign,
                 supporter_id,
-                months=choose_months(campaign, whole(request.form.get("months", ""))),
+                months=validate_interval(campaign, whole(request.form.get("months", ""))),
                 lang=words.lang,
                 now=container.clock(),
                 month_seconds=container.settings.month_seconds,

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.domain.errors import DomainError, IllegalMove, PaymentsUnavailable
 from service.domain.pledges.changing import cancel_pledge, is_cancelling, is_recurring_active, payment_method_url
 from service.domain.pledges.own_gifts import get_receipt_payment, payments_for, pledge_id_for_payment
-from service.domain.reminders.own_page import remind_supporter
+from service.domain.reminders.own_page import create_supporter_reminder
 from service.pages.own_place import NotSignedIn, Place, draw_trouble, find_place
 from service.pages.own_support import done_said
 from service.pages.pledge_view import pledge_card, say_pledge
@@ -145,7 +145,7 @@ def _remind(place: Place) -> str | None:
     if pledge.supporter_id is None:
         return None
     with transaction() as session:
-        due_on = remind_supporter(
+        due_on = create_supporter_reminder(
             session,
             pledge.campaign,
             pledge.supporter_id,

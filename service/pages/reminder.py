@@ -13,14 +13,14 @@ from service.domain.errors import IllegalMove, ReminderChoiceNotOffered
 from service.domain.mail.letters import ALREADY_GAVE
 from service.domain.pledges.conversions import attribution_token
 from service.domain.reminders.links import (
+    can_cancel,
+    can_confirm,
     cancel_reminder,
     confirm_reminder,
-    find_reminder,
-    may_cancel,
-    may_confirm,
+    get_reminder_by_token,
     snooze_reminder,
 )
-from service.domain.reminders.promise import chosen_gift
+from service.domain.reminders.promise import preselected_amount
 from service.pages.gifts import say_date, say_every, say_gift, say_when
 from service.pages.language import Words, words_for
 from service.pages.sheet import sheet
@@ -35,10 +35,10 @@ def show_reminder(token: str) -> Response:
     """Say when the reminder is due, or what became of it, and what the reader can do."""
     container = current_container()
     with read_only() as session:
-        row = find_reminder(session, token, now=container.clock())
+        row = get_reminder_by_token(session, token, now=container.clock())
         campaign = row.campaign
         words = words_for(campaign, row.lang)
-        gift = chosen_gift(row)
+        gift = preselected_amount(row)
         response = sheet(
             "reminder.html",
             words,
@@ -57,8 +57,8 @@ def show_reminder(token: str) -> Response:
             ),
             gift=_gift(row, words),
             waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],
-            can_wait=campaign.reminder_enabled and not may_confirm(row),
-            can_cancel=may_cancel(row),
+            can_wait=campaign.reminder_enabled and not can_confirm(row),
+            can_cancel=can_cancel(row),
             here=request.path,
             keeping_lang=f"?lang={words.lang}" if "lang" in request.args else "",
         )
@@ -115,7 +115,7 @@ def _back(token: str, *, confirmed: str | None = None) -> BaseResponse:
 
 def _state(row: Reminder) -> str:
     """Return the word by which the page's texts are named."""
-    if may_confirm(row):
+    if can_confirm(row):
         return ReminderStatus.UNCONFIRMED
     if row.status == ReminderStatus.SKIPPED and row.reason not in (None, ALREADY_GAVE):
         return "suppressed"
@@ -129,5 +129,5 @@ def _sent_on(row: Reminder, lang: str) -> str | None:
 
 
 def _gift(row: Reminder, words: Words) -> str | None:
-    gift = chosen_gift(row)
+    gift = preselected_amount(row)
     return None if row.frequency is None or gift is None else say_gift(words, row.frequency, gift)

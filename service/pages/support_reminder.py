@@ -6,7 +6,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError
-from service.domain.reminders.asking import set_reminder
+from service.domain.reminders.asking import create_or_update_reminder
 from service.pages.complaints import Complaint, say
 from service.pages.gifts import say_date
 from service.pages.language import words_for
@@ -31,7 +31,7 @@ def ask_for_reminder(slug: str) -> BaseResponse:
             campaign, form, words, page_url=container.urls.gift_page(campaign, None, None)
         )
         with transaction() as session:
-            answer = set_reminder(
+            answer = create_or_update_reminder(
                 session,
                 campaign,
                 payload,

@@ -10,13 +10,13 @@ from service.db.audit_entry import AuditEntry
 from service.db.outbox_mail import OutboxMail
 from service.db.payment import Payment
 from service.db.pledge import Pledge
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.supporter import Supporter
 from service.db.tables import Base
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.conversions import attribution_token
-from service.domain.reminders.asking import CreateReminder, set_reminder
+from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.suppression import suppress
 from tests.api.mail_reports import against
 from tests.api.wire import (
@@ -56,7 +56,11 @@ def test_a_reader_is_forgotten_and_the_books_keep_their_sums(client: FlaskClient
     response = erase(client, container, READER)
     assert (response.status_code, response.json) == (200, {"pledges": 2, "reminders": 2})
     assert (count(container, Pledge), count(container, Payment)) == (3, 3)
-    assert (count(container, Supporter), count(container, Reminder), count(container, ReminderMove)) == (1, 1, 1)
+    assert (count(container, Supporter), count(container, Reminder), count(container, ReminderStatusChange)) == (
+        1,
+        1,
+        1,
+    )
     with container.database.read_only() as session:
         assert session.scalars(select(Supporter)).one().email == OTHER
 
@@ -145,7 +149,7 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
     assert against(container) == {"*": SuppressionReason.ERASURE}
     with container.database.transaction() as session:
         payload = CreateReminder(campaign="default", email=READER, timezone="UTC")
-        set_reminder(session, get_campaign(session, "default"), payload, now=asked_at)
+        create_or_update_reminder(session, get_campaign(session, "default"), payload, now=asked_at)
     clock.advance(days=31)
     post = Post()
     run(container, post)

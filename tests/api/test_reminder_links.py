@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from schemas.vocabulary import ReminderStatus
 from service.db.keyring import Keyring
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.supporters import erase_supporter
 from service.domain.tokens import issue_token
@@ -61,9 +61,9 @@ def test_cancelling_again_changes_nothing_and_says_so(
     client: FlaskClient, container: Container, token: str
 ) -> None:
     cancel(client, token)
-    moves = count(container, ReminderMove)
+    moves = count(container, ReminderStatusChange)
     assert [cancel(client, token).status_code for _ in range(3)] == [204] * 3
-    assert count(container, ReminderMove) == moves
+    assert count(container, ReminderStatusChange) == moves
 
 
 def test_a_snoozed_reminder_comes_so_many_months_from_now(
@@ -112,14 +112,14 @@ def test_a_cancelled_reminder_can_be_asked_for_again_by_its_link(
 def test_get_and_head_change_nothing_because_mail_scanners_follow_links(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    moves = count(container, ReminderMove)
+    moves = count(container, ReminderStatusChange)
     for what in ("cancel", "snooze", "confirm"):
         for method in ("GET", "HEAD", "PUT", "DELETE"):
             response = client.open(f"/v1/reminders/{token}/{what}", method=method)
             assert response.status_code == 405
             assert "POST" in response.headers["Allow"]
     assert client.get(f"/v1/reminders/{token}").status_code == 404
-    assert count(container, ReminderMove) == moves
+    assert count(container, ReminderStatusChange) == moves
     assert the_reminder(container).status == ReminderStatus.SCHEDULED
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
@@ -33,7 +33,7 @@ def token(client: FlaskClient, container: Container) -> str:
 
 
 def ask_the_reader(container: Container) -> None:
-    try_mail(container, the_reminder(container).id, ReminderEvent.ASK_TO_CONFIRM)
+    try_mail(container, the_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
 
 
 def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResponse:
@@ -76,10 +76,10 @@ def test_confirming_again_changes_nothing_and_says_so(
     client: FlaskClient, container: Container, token: str
 ) -> None:
     first = post(client, token, "confirm")
-    moves = count(container, ReminderMove)
+    moves = count(container, ReminderStatusChange)
     again = [post(client, token, "confirm") for _ in range(3)]
     assert [(answer.status_code, answer.json) for answer in again] == [(200, first.json)] * 3
-    assert count(container, ReminderMove) == moves
+    assert count(container, ReminderStatusChange) == moves
 
 
 @pytest.mark.parametrize("status", ["scheduled", "sending", "failed"])

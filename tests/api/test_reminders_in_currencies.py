@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.ports import ChargeLimits
-from service.domain.reminders.promise import chosen_gift
+from service.domain.reminders.promise import preselected_amount
 from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
 from tests.currencies import DINARS, EUROS, YEN
 
@@ -74,4 +74,4 @@ def test_an_amount_in_money_that_is_not_taken_any_more_is_forgotten(
     remind(client, frequency="once", amount=1500, currency="KWD")
     change_campaign(container, other_currencies=[EUROS])
     with container.database.read_only() as session:
-        assert chosen_gift(session.get_one(Reminder, the_reminder(container).id)) is None
+        assert preselected_amount(session.get_one(Reminder, the_reminder(container).id)) is None

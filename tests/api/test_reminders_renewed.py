@@ -13,8 +13,8 @@ from tests.db.people import try_mail
 
 TRIED = [
     (ReminderEvent.RETRY, DeliveryOutcome.DEFERRED),
-    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.SENDING),
-    (ReminderEvent.LOSE_LEASE, DeliveryOutcome.NOT_ATTEMPTED),
+    (ReminderEvent.RELEASE, DeliveryOutcome.SENDING),
+    (ReminderEvent.RELEASE, DeliveryOutcome.NOT_ATTEMPTED),
     (ReminderEvent.DELIVER, DeliveryOutcome.ACCEPTED),
     (ReminderEvent.FAIL, DeliveryOutcome.REJECTED),
     (None, DeliveryOutcome.SENDING),

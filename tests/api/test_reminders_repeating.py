@@ -10,8 +10,8 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.errors import IllegalMove
-from service.domain.reminders.due import wanted_since
-from service.domain.reminders.moves import schedule_next
+from service.domain.reminders.due import conversion_window_start
+from service.domain.reminders.moves import schedule_next_occurrence
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
 from tests.clock import Clock
@@ -38,7 +38,7 @@ def deliver(container: Container, *, month_seconds: int | None = None) -> None:
 def come_again(container: Container, *, month_seconds: int | None = None) -> None:
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, the_reminder(container).id)
-        schedule_next(session, reminder, now=container.clock(), month_seconds=month_seconds)
+        schedule_next_occurrence(session, reminder, now=container.clock(), month_seconds=month_seconds)
 
 
 def test_the_first_mail_comes_after_one_interval(client: FlaskClient, container: Container) -> None:
@@ -199,4 +199,6 @@ def test_a_gift_makes_the_next_one_needless_but_none_after_that(
 
 def since_when(container: Container, month_seconds: int | None) -> datetime.datetime:
     with container.database.read_only() as session:
-        return wanted_since(session.get_one(Reminder, the_reminder(container).id), month_seconds=month_seconds)
+        return conversion_window_start(
+            session.get_one(Reminder, the_reminder(container).id), month_seconds=month_seconds
+        )

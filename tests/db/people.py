@@ -16,8 +16,8 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
-from service.domain.reminders.asking import CreateReminder, set_reminder
-from service.domain.reminders.moves import move_reminder
+from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
+from service.domain.reminders.moves import transition_reminder
 from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import meet_supporter
 
@@ -26,7 +26,7 @@ def ask(container: Container, address: str, **payload) -> uuid.UUID:
     """Set a reminder for this address and return its id."""
     with container.database.transaction() as session:
         campaign = get_campaign(session, "default")
-        set_reminder(
+        create_or_update_reminder(
             session, campaign, CreateReminder(campaign="default", email=address, **payload), now=container.clock()
         )
         person = meet_supporter(session, normalise_address(address), now=container.clock())
@@ -47,9 +47,9 @@ def try_mail(
         reminder = session.get_one(Reminder, reminder_id)
         said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "began_at": container.clock()}
         session.add(Delivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **said))
-        move_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
+        transition_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
         if event is not None:
-            move_reminder(session, reminder, event, now=container.clock())
+            transition_reminder(session, reminder, event, now=container.clock())
 
 
 def give(container: Container, address: str | None, *, amount: int = 500) -> uuid.UUID:

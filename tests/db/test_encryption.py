@@ -17,7 +17,7 @@ from service.db.supporter import EMAIL, Supporter
 from service.desk import Container
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
-from service.domain.reminders.links import find_reminder, reminder_token
+from service.domain.reminders.links import get_reminder_by_token, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.conftest import settings_for
 from tests.db.people import ask, give, how_many, raw_addresses
@@ -116,7 +116,7 @@ def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, make_co
     after = desk_with(make_container, url, f"{NEW},{OLD}")
     with after.database.read_only() as session:
         assert session.scalar(select(Supporter.email)) == ADDRESS
-        assert find_reminder(session, token, now=after.clock()).id == reminder_id
+        assert get_reminder_by_token(session, token, now=after.clock()).id == reminder_id
     assert ask(after, ADDRESS) == reminder_id
     with after.database.read_only() as session:
         assert how_many(session, Supporter) == 1

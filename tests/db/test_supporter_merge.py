@@ -52,7 +52,7 @@ def test_who_confirmed_one_reminder_need_not_confirm_the_other(
     say_yes(container, first)
     clock.advance(days=1)
     last = ask(container, OTHER)
-    try_mail(container, last, ReminderEvent.ASK_TO_CONFIRM)
+    try_mail(container, last, ReminderEvent.REQUEST_CONFIRMATION)
     reminder = merged(container, *((last, first) if last_is_kept else (first, last)))
     assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (last, "scheduled", False)
     assert reminder.due_at == datetime.datetime(2026, 12, 24, 9, tzinfo=datetime.UTC)

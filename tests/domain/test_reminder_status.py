@@ -6,26 +6,26 @@ import pytest
 
 from schemas.vocabulary import ReminderStatus
 from service.domain.errors import IllegalMove
-from service.domain.reminders.status import MOVES, ReminderEvent, move
+from service.domain.reminders.status import TRANSITIONS, ReminderEvent, next_status
 
 OUTCOME = {
-    ReminderEvent.ASK: ReminderStatus.SCHEDULED,
+    ReminderEvent.REQUEST: ReminderStatus.SCHEDULED,
     ReminderEvent.CLAIM: ReminderStatus.SENDING,
     ReminderEvent.DELIVER: ReminderStatus.SENT,
-    ReminderEvent.ASK_TO_CONFIRM: ReminderStatus.UNCONFIRMED,
+    ReminderEvent.REQUEST_CONFIRMATION: ReminderStatus.UNCONFIRMED,
     ReminderEvent.CONFIRM: ReminderStatus.SCHEDULED,
-    ReminderEvent.COME_AGAIN: ReminderStatus.SCHEDULED,
-    ReminderEvent.LOSE_LEASE: ReminderStatus.SCHEDULED,
+    ReminderEvent.REPEAT: ReminderStatus.SCHEDULED,
+    ReminderEvent.RELEASE: ReminderStatus.SCHEDULED,
     ReminderEvent.RETRY: ReminderStatus.SCHEDULED,
     ReminderEvent.FAIL: ReminderStatus.FAILED,
     ReminderEvent.SKIP: ReminderStatus.SKIPPED,
     ReminderEvent.CANCEL: ReminderStatus.CANCELLED,
-    ReminderEvent.SEND_BACK: ReminderStatus.SCHEDULED,
+    ReminderEvent.REQUEUE: ReminderStatus.SCHEDULED,
 }
 OF_A_WORKER = [
     ReminderEvent.DELIVER,
-    ReminderEvent.ASK_TO_CONFIRM,
-    ReminderEvent.LOSE_LEASE,
+    ReminderEvent.REQUEST_CONFIRMATION,
+    ReminderEvent.RELEASE,
     ReminderEvent.RETRY,
     ReminderEvent.FAIL,
 ]
@@ -33,7 +33,7 @@ OF_A_WORKER = [
 
 def is_legal(status: ReminderStatus, event: ReminderEvent) -> bool:
     try:
-        move(status, event)
+        next_status(status, event)
     except IllegalMove:
         return False
     return True
@@ -50,7 +50,7 @@ def statuses_for(event: ReminderEvent) -> set[ReminderStatus]:
 def reachable(start: ReminderStatus) -> set[ReminderStatus]:
     found, ahead = {start}, [start]
     for here in ahead:
-        new = {move(here, event) for event in events_from(here)} - found
+        new = {next_status(here, event) for event in events_from(here)} - found
         found |= new
         ahead += new
     return found
@@ -62,15 +62,15 @@ def test_every_status_is_reachable_from_scheduled() -> None:
 
 @pytest.mark.parametrize("event", ReminderEvent)
 def test_an_event_leads_to_the_same_status_wherever_it_happens(event: ReminderEvent) -> None:
-    assert {move(status, event) for status in statuses_for(event)} == {OUTCOME[event]}
+    assert {next_status(status, event) for status in statuses_for(event)} == {OUTCOME[event]}
 
 
 def test_a_reader_may_ask_again_wherever_the_reminder_stands() -> None:
-    assert statuses_for(ReminderEvent.ASK) == set(ReminderStatus)
+    assert statuses_for(ReminderEvent.REQUEST) == set(ReminderStatus)
 
 
 def test_only_a_reader_who_asks_again_brings_a_cancelled_reminder_back() -> None:
-    assert events_from(ReminderStatus.CANCELLED) == {ReminderEvent.ASK}
+    assert events_from(ReminderStatus.CANCELLED) == {ReminderEvent.REQUEST}
 
 
 def test_a_reader_can_cancel_wherever_the_reminder_stands_but_only_once() -> None:
@@ -91,11 +91,11 @@ def test_a_mail_is_skipped_only_before_it_is_sent() -> None:
 
 
 def test_only_a_failed_reminder_is_sent_back() -> None:
-    assert statuses_for(ReminderEvent.SEND_BACK) == {ReminderStatus.FAILED}
+    assert statuses_for(ReminderEvent.REQUEUE) == {ReminderStatus.FAILED}
 
 
 def test_a_reminder_comes_again_only_after_its_time_is_over() -> None:
-    assert statuses_for(ReminderEvent.COME_AGAIN) == {ReminderStatus.SENT, ReminderStatus.SKIPPED}
+    assert statuses_for(ReminderEvent.REPEAT) == {ReminderStatus.SENT, ReminderStatus.SKIPPED}
 
 
 def test_a_reader_may_confirm_as_long_as_no_answer_was_recorded() -> None:
@@ -104,17 +104,19 @@ def test_a_reader_may_confirm_as_long_as_no_answer_was_recorded() -> None:
 
 
 def test_an_unconfirmed_reminder_is_mailed_only_after_its_reader_says_so() -> None:
-    of_the_reader = {ReminderEvent.ASK, ReminderEvent.CONFIRM, ReminderEvent.CANCEL}
+    of_the_reader = {ReminderEvent.REQUEST, ReminderEvent.CONFIRM, ReminderEvent.CANCEL}
     assert events_from(ReminderStatus.UNCONFIRMED) == of_the_reader
 
 
-@pytest.mark.parametrize(("status", "event"), sorted(set(product(ReminderStatus, ReminderEvent)) - set(MOVES)))
+@pytest.mark.parametrize(
+    ("status", "event"), sorted(set(product(ReminderStatus, ReminderEvent)) - set(TRANSITIONS))
+)
 def test_a_refused_move_says_where_the_reminder_stands(status: ReminderStatus, event: ReminderEvent) -> None:
     with pytest.raises(IllegalMove) as refusal:
-        move(status, event)
+        next_status(status, event)
     assert refusal.value.detail.startswith(f"This reminder is {status}, so it cannot ")
 
 
 def test_a_refusal_says_in_words_why() -> None:
     with pytest.raises(IllegalMove, match=r"^This reminder is sent, so it cannot be sent back\.$"):
-        move(ReminderStatus.SENT, ReminderEvent.SEND_BACK)
+        next_status(ReminderStatus.SENT, ReminderEvent.REQUEUE)

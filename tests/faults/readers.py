@@ -14,7 +14,7 @@ from service.db.campaign import Campaign
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.reminders.asking import CreateReminder, set_reminder
+from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
 from service.domain.supporters import meet_supporter
 from tests.clock import Clock
@@ -73,7 +73,7 @@ class Readers(RuleBasedStateMachine):
             campaign=slug, email=address, months=1 if repeat else months, repeat=repeat, timezone=ZONES[address]
         )
         with self.container.database.transaction() as session:
-            set_reminder(session, get_campaign(session, slug), asked, now=self.clock())
+            create_or_update_reminder(session, get_campaign(session, slug), asked, now=self.clock())
             person = meet_supporter(session, address, now=self.clock())
             reminder = session.scalars(
                 select(Reminder)

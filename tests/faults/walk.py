@@ -15,7 +15,7 @@ from jobs.return_lost_reminders import return_lost_reminders
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.tables import Base
 from service.domain.campaigns.terms import parse_definition, upsert_campaign
 from service.domain.keeping.retention import forget_unconfirmed_reminders
@@ -215,7 +215,7 @@ class Walk(Readers):
         with self.container.database.read_only() as session:
             stands = dict(session.execute(select(Reminder.id, Reminder.status)).all())
             last: dict[uuid.UUID, ReminderStatus] = {}
-            for move in session.scalars(select(ReminderMove).order_by(ReminderMove.id)):
+            for move in session.scalars(select(ReminderStatusChange).order_by(ReminderStatusChange.id)):
                 assert move.from_status == last.get(move.reminder_id), "a move begins where the last one ended"
                 last[move.reminder_id] = move.to_status
         assert last == stands

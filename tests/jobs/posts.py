@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import DeliveryOutcome
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.breaker import Breaker
 from service.domain.mail.claims import Claim, claim_due_reminders
@@ -91,7 +91,9 @@ def history(container: Container, reminder_id: object) -> list[tuple[str, str]]:
     """Return every move of a reminder as (event, where it stood then)."""
     with container.database.read_only() as session:
         moves = session.scalars(
-            select(ReminderMove).where(ReminderMove.reminder_id == reminder_id).order_by(ReminderMove.id)
+            select(ReminderStatusChange)
+            .where(ReminderStatusChange.reminder_id == reminder_id)
+            .order_by(ReminderStatusChange.id)
         )
         return [(move.event, move.to_status.value) for move in moves]
 

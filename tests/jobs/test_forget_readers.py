@@ -12,18 +12,18 @@ from jobs.schedule import JOBS
 from schemas.vocabulary import ReminderStatus
 from service.db.outbox_mail import OutboxMail
 from service.db.pledge import Pledge
-from service.db.reminder import FINISHED, Reminder, ReminderMove
+from service.db.reminder import FINAL_STATUSES, Reminder, ReminderStatusChange
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import Forgotten, forget_finished_reminders
-from service.domain.reminders.links import find_reminder, reminder_token, snooze_reminder
+from service.domain.reminders.links import get_reminder_by_token, reminder_token, snooze_reminder
 from tests.clock import Clock
 from tests.db.people import ask, give, how_many
 from tests.jobs.posts import READER, run, told_to_stop
 
 GO_ON = threading.Event()
-UNFINISHED = [status for status in ReminderStatus if status not in FINISHED]
+UNFINISHED = [status for status in ReminderStatus if status not in FINAL_STATUSES]
 
 
 @pytest.fixture(params=["PostgreSQL", "SQLite"])
@@ -35,7 +35,7 @@ def any_container(request: pytest.FixtureRequest) -> Container:
 def left(container: Container) -> tuple[int, int, int]:
     """Return how many people, reminders and moves there are."""
     with container.database.read_only() as session:
-        return how_many(session, Supporter), how_many(session, Reminder), how_many(session, ReminderMove)
+        return how_many(session, Supporter), how_many(session, Reminder), how_many(session, ReminderStatusChange)
 
 
 def set_all(container: Container, **values: object) -> None:
@@ -50,7 +50,7 @@ def over(container: Container, address: str = READER) -> None:
     set_all(container, status=ReminderStatus.SENT, asked_at=long_ago, due_at=long_ago, sent_at=long_ago)
 
 
-@pytest.mark.parametrize("status", FINISHED)
+@pytest.mark.parametrize("status", FINAL_STATUSES)
 def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
     any_container: Container, clock: Clock, status: ReminderStatus
 ) -> None:
@@ -100,7 +100,7 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock)
     clock.advance(days=440)
     forget_readers(container, GO_ON)
     with container.database.read_only() as session, pytest.raises(ReminderNotFound):
-        find_reminder(session, token, now=clock())
+        get_reminder_by_token(session, token, now=clock())
 
 
 def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) -> None:

@@ -16,7 +16,7 @@ from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, upsert_campaign
 from service.domain.keeping.retention import Forgotten, forget_finished_reminders
-from service.domain.reminders.asking import CreateReminder, set_reminder
+from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
@@ -33,7 +33,7 @@ PAUSE = 47
 def ask_now(container: Container, slug: str = "default") -> None:
     with container.database.transaction() as session:
         payload = CreateReminder(campaign=slug, email=READER)
-        set_reminder(session, get_campaign(session, slug), payload, now=container.clock())
+        create_or_update_reminder(session, get_campaign(session, slug), payload, now=container.clock())
 
 
 @pytest.fixture(params=["one key", "keys being changed"])
@@ -63,7 +63,7 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     over(container)
     with asking_container.database.transaction() as session:
         payload = CreateReminder(campaign=slug, email=READER)
-        set_reminder(session, get_campaign(session, slug), payload, now=container.clock())
+        create_or_update_reminder(session, get_campaign(session, slug), payload, now=container.clock())
         forget_readers(container, GO_ON)
     assert standing_at(container, slug) == ReminderStatus.SCHEDULED
 

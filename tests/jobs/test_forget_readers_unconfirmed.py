@@ -15,7 +15,7 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import Forgotten, forget_unconfirmed_reminders
-from service.domain.reminders.asking import CreateReminder, set_reminder
+from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
 from service.domain.reminders.status import ReminderEvent
 from tests.clock import Clock
@@ -55,7 +55,7 @@ def confirming_container(container: Container) -> Container:
 def asked(container: Container, address: str = READER) -> uuid.UUID:
     """Ask for a reminder, and have its reader asked whether they want it."""
     reminder_id = ask(container, address)
-    try_mail(container, reminder_id, ReminderEvent.ASK_TO_CONFIRM)
+    try_mail(container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
     return reminder_id
 
 
@@ -116,7 +116,7 @@ def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Contai
 def test_who_was_asked_late_has_a_week_to_answer_all_the_same(any_container: Container, clock: Clock) -> None:
     reminder_id = ask(any_container, READER)
     clock.advance(days=6)
-    try_mail(any_container, reminder_id, ReminderEvent.ASK_TO_CONFIRM)
+    try_mail(any_container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
     clock.now += WEEK - MOMENT
     forget_readers(any_container, GO_ON)
     assert find(any_container, reminder_id).status == ReminderStatus.UNCONFIRMED
@@ -190,6 +190,6 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
         payload = CreateReminder(campaign=slug, email=READER)
-        set_reminder(session, get_campaign(session, slug), payload, now=clock())
+        create_or_update_reminder(session, get_campaign(session, slug), payload, now=clock())
         forget_readers(confirming_container, GO_ON)
     assert standing_at(confirming_container, slug) == ReminderStatus.SCHEDULED

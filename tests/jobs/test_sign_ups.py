@@ -9,11 +9,11 @@ from sqlalchemy import select, text
 
 from schemas.vocabulary import ReminderStatus
 from service.app import create_app
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.reminders.asking import CreateReminder, set_reminder
+from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_container
 from tests.clock import Clock
@@ -42,7 +42,7 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(container: Cont
     with container.database.read_only() as session:
         assert how_many(session, Supporter) == 1
         assert session.scalars(select(Reminder)).one().occurrence == 1
-        assert how_many(session, ReminderMove) == 40
+        assert how_many(session, ReminderStatusChange) == 40
 
 
 def waiting_for_a_lock(container: Container) -> bool:
@@ -79,7 +79,7 @@ def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Contain
     clock.advance(days=32)
     with container.database.transaction() as session:
         payload = CreateReminder(campaign="default", email="reader@news.example")
-        set_reminder(session, get_campaign(session, "default"), payload, now=clock())
+        create_or_update_reminder(session, get_campaign(session, "default"), payload, now=clock())
         with container.database.transaction() as other:
             assert claim_in(other, container, limit=1) == []
 

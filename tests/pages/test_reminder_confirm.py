@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.db.reminder import ReminderMove
+from service.db.reminder import ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
@@ -23,7 +23,7 @@ def _confirming(container: Container) -> None:
 def page(container: Container, client: FlaskClient) -> str:
     """Return the path of the page of a reminder whose reader has been asked."""
     remind(client)
-    try_mail(container, the_reminder(container).id, ReminderEvent.ASK_TO_CONFIRM)
+    try_mail(container, the_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
     return f"/r/{token_of(container, READER)}"
 
 
@@ -42,13 +42,13 @@ def test_it_asks_with_one_button_that_says_what_it_does(client: FlaskClient, pag
 
 
 def test_looking_confirms_nothing(container: Container, client: FlaskClient, page: str) -> None:
-    moves = count(container, ReminderMove)
+    moves = count(container, ReminderStatusChange)
     for path in (page, page + CONFIRM):
         client.get(path)
         client.head(path)
         client.options(path)
     assert the_reminder(container).status == "unconfirmed"
-    assert count(container, ReminderMove) == moves
+    assert count(container, ReminderStatusChange) == moves
 
 
 @pytest.mark.parametrize(("lang", "title"), [("en", "Your reminder is set"), ("ru", "Напоминание поставлено")])

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from schemas.vocabulary import ReminderStatus
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
 from tests.clock import Clock
@@ -44,14 +44,14 @@ def test_it_says_when_the_reminder_is_due_and_what_can_be_done(client: FlaskClie
 
 
 def test_looking_changes_nothing(container: Container, client: FlaskClient, page: str) -> None:
-    before, moves = the_reminder(container), count(container, ReminderMove)
+    before, moves = the_reminder(container), count(container, ReminderStatusChange)
     for path in (page, page + SNOOZE, page + CANCEL):
         client.get(path)
         client.head(path)
         client.options(path)
     after = the_reminder(container)
     assert (after.status, after.due_at, after.asked_at) == (before.status, before.due_at, before.asked_at)
-    assert count(container, ReminderMove) == moves
+    assert count(container, ReminderStatusChange) == moves
 
 
 def test_snoozing_moves_it_on_from_today(

@@ -14,7 +14,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.delivery import Delivery
 from service.db.outbox_mail import OutboxMail
 from service.db.pledge import Pledge
-from service.db.reminder import FINISHED, Reminder
+from service.db.reminder import FINAL_STATUSES, Reminder
 from service.db.supporter import Supporter
 
 # The links in a mail must work for a year, and a reader who comes back a little late must find them working too.
@@ -45,7 +45,9 @@ def forget_finished_reminders(
     long_ago = now - FINISHED_KEPT_FOR
     # The states stand in the statement as words, because neither database can prove from parameters that the
     # partial index covers them.
-    states: BindParameter[ReminderStatus] = bindparam("finished", FINISHED, expanding=True, literal_execute=True)
+    states: BindParameter[ReminderStatus] = bindparam(
+        "finished", FINAL_STATUSES, expanding=True, literal_execute=True
+    )
     over = (
         Reminder.status.in_(states),
         Reminder.due_at <= long_ago,

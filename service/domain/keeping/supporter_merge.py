@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from service.db.notice import Notice
 from service.db.pledge import Pledge
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.sign_in import SignIn
 from service.db.supporter import Supporter
-from service.domain.reminders.links import may_cancel, may_confirm
+from service.domain.reminders.links import can_cancel, can_confirm
 from service.domain.reminders.moves import cancel, confirm
 from service.domain.reminders.status import ReminderEvent
 
@@ -32,9 +32,9 @@ def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, 
             reminder.supporter_id = kept
             continue
         last, first = (reminder, other) if reminder.asked_at > other.asked_at else (other, reminder)
-        if _cancelled_since(session, first, last.asked_at) and may_cancel(last):
+        if _cancelled_since(session, first, last.asked_at) and can_cancel(last):
             cancel(session, last, now=now)
-        elif first.confirmed_at is not None and may_confirm(last):
+        elif first.confirmed_at is not None and can_confirm(last):
             confirm(session, last, now=now)
         # What a mail about the one that goes has brought was brought by this reader's reminder all the same.
         session.execute(update(Pledge).where(Pledge.reminder_id == first.id).values(reminder_id=last.id))
@@ -55,9 +55,9 @@ def _reminders(session: Session, supporter_id: uuid.UUID) -> list[Reminder]:
 
 
 def _cancelled_since(session: Session, reminder: Reminder, since: datetime.datetime) -> bool:
-    cancelled = select(ReminderMove.id).where(
-        ReminderMove.reminder_id == reminder.id,
-        ReminderMove.event == ReminderEvent.CANCEL,
-        ReminderMove.at >= since,
+    cancelled = select(ReminderStatusChange.id).where(
+        ReminderStatusChange.reminder_id == reminder.id,
+        ReminderStatusChange.event == ReminderEvent.CANCEL,
+        ReminderStatusChange.at >= since,
     )
     return session.scalar(cancelled.limit(1)) is not None

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.reminder import Reminder, stands
+from service.db.reminder import Reminder, status_is
 
 LATE_AFTER = datetime.timedelta(hours=1)
 # Counting so many takes some ten milliseconds. How many more wait then changes nothing that anybody would do.
@@ -15,7 +15,7 @@ MOST_COUNTED = 100_000
 
 def longest_wait(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return for how long the oldest due reminder has waited; None if none is due."""
-    due_at = session.scalar(select(func.min(Reminder.due_at)).where(stands(ReminderStatus.SCHEDULED)))
+    due_at = session.scalar(select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED)))
     return now - due_at if due_at is not None and due_at <= now else None
 
 
@@ -24,7 +24,7 @@ def count_due(session: Session, *, now: datetime.datetime, most: int = MOST_COUN
     # The order makes the database walk its index of what is due; else it might look for so many rows anywhere.
     due = (
         select(Reminder.due_at)
-        .where(stands(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
         .order_by(Reminder.due_at, Reminder.id)
         .limit(most)
     )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
-from service.db.reminder import Reminder, stands
+from service.db.reminder import Reminder, status_is
 from service.domain.mail.history import write_moves
 from service.domain.mail.sending_hours import SendingHours
 from service.domain.reminders.status import ReminderEvent
@@ -60,7 +60,7 @@ def claim_due_reminders(
             Reminder.timezone,
             Reminder.awaits_confirmation,
         )
-        .where(stands(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
         .order_by(Reminder.due_at, Reminder.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -108,7 +108,7 @@ def renew_leases(
     """Show that a worker is still at what it holds."""
     session.execute(
         update(Reminder)
-        .where(stands(ReminderStatus.SENDING), Reminder.leased_by == worker)
+        .where(status_is(ReminderStatus.SENDING), Reminder.leased_by == worker)
         .values(leased_until=now + lease)
         .execution_options(synchronize_session=False)
     )

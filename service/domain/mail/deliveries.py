@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.delivery import Delivery
-from service.db.reminder import Reminder, stands
+from service.db.reminder import Reminder, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.claims import Claim
 
@@ -108,7 +108,7 @@ def _begin(database: str) -> Any:
         Reminder.id == bindparam("next_id"),
         Reminder.occurrence == bindparam("next_occurrence"),
         Reminder.lease_number == bindparam("next_lease"),
-        stands(ReminderStatus.SENDING),
+        status_is(ReminderStatus.SENDING),
     )
     names = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "began_at")
     into: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]

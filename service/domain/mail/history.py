@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.db.base import new_id
-from service.db.reminder import ReminderMove
-from service.domain.reminders.status import ReminderEvent, move
+from service.db.reminder import ReminderStatusChange
+from service.domain.reminders.status import ReminderEvent, next_status
 
 
 def write_moves(
@@ -26,11 +26,11 @@ def write_moves(
     Raises:
         IllegalMove: the event cannot happen to a reminder that stands there.
     """
-    after = move(before, event)
+    after = next_status(before, event)
     shared = {"event": event.value, "from_status": before, "to_status": after, "reason": None, "at": now}
     rows = [
         {"id": new_id(), "reminder_id": row_id, "occurrence": occurrence} | shared for row_id, occurrence in moved
     ]
     if rows:
-        session.execute(insert(ReminderMove), rows)
+        session.execute(insert(ReminderStatusChange), rows)
     return after

@@ -13,7 +13,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.payment import Payment
 from service.db.pledge import Pledge
-from service.db.reminder import Reminder, stands
+from service.db.reminder import Reminder, status_is
 from service.db.supporter import Supporter
 from service.domain.campaigns.listed_pages import is_allowed_page
 from service.domain.campaigns.own_texts import text_overrides
@@ -24,10 +24,10 @@ from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unw
 from service.domain.mail.tallies import count_mails
 from service.domain.pledges.conversions import attribution_token
 from service.domain.ports import ReminderLetter
-from service.domain.reminders.due import wanted_since
+from service.domain.reminders.due import conversion_window_start
 from service.domain.reminders.links import reminder_token
-from service.domain.reminders.moves import move_reminder, schedule_next
-from service.domain.reminders.promise import chosen_gift
+from service.domain.reminders.moves import schedule_next_occurrence, transition_reminder
+from service.domain.reminders.promise import preselected_amount
 from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import keyring_in
 from service.domain.suppression import Addressee, suppressed_among
@@ -70,7 +70,7 @@ def write_letters(
         try:
             if _gave_already(reminder, gave_at.get(reminder.supporter_id), month_seconds):
                 _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
-                schedule_next(session, reminder, now=now, month_seconds=month_seconds)
+                schedule_next_occurrence(session, reminder, now=now, month_seconds=month_seconds)
             else:
                 letter = _letter(session, reminder, campaign, to, links)
                 drafts.letters.append((held[reminder.id], letter))
@@ -89,7 +89,7 @@ def _claimed_rows(
     rows = session.execute(
         select(Reminder, type_coerce(Supporter.email, LargeBinary))
         .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
-        .where(Reminder.id.in_(held), stands(ReminderStatus.SENDING))
+        .where(Reminder.id.in_(held), status_is(ReminderStatus.SENDING))
         .order_by(Reminder.due_at, Reminder.id)
         .with_for_update(of=Reminder)
     ).all()
@@ -126,7 +126,7 @@ def _end(
     *,
     now: datetime.datetime,
 ) -> None:
-    move_reminder(session, reminder, event, now=now, reason=reason)
+    transition_reminder(session, reminder, event, now=now, reason=reason)
     suppressed = reason.startswith(SUPPRESSED)
     drafts.ended["failed" if event == ReminderEvent.FAIL else "suppressed" if suppressed else "skipped"] += 1
 
@@ -145,14 +145,14 @@ def _last_gifts(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID,
 def _gave_already(reminder: Reminder, gave_at: datetime.datetime | None, month_seconds: int | None) -> bool:
     if gave_at is None or reminder.awaits_confirmation:
         return False
-    return gave_at >= wanted_since(reminder, month_seconds=month_seconds)
+    return gave_at >= conversion_window_start(reminder, month_seconds=month_seconds)
 
 
 def _letter(
     session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links
 ) -> ReminderLetter:
     texts = text_overrides(campaign, reminder.lang)
-    gift = chosen_gift(reminder)
+    gift = preselected_amount(reminder)
     keyring = keyring_in(session)
     token = reminder_token(keyring, reminder)
     return ReminderLetter(

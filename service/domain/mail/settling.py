@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.delivery import Delivery
-from service.db.reminder import Reminder, stands
+from service.db.reminder import Reminder, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.backoff import pause_after
 from service.domain.mail.claims import Claim
 from service.domain.mail.history import write_moves
 from service.domain.mail.tallies import count_mails
 from service.domain.mail.verdicts import Verdict, judge
-from service.domain.reminders.moves import move_reminder, schedule_next
+from service.domain.reminders.moves import schedule_next_occurrence, transition_reminder
 from service.domain.reminders.status import ReminderEvent
 
 ROWS_AT_ONCE = 100
@@ -76,13 +76,13 @@ def refuse_letter(session: Session, claim: Claim, *, reason: str, now: datetime.
         .where(
             Reminder.id == claim.reminder_id,
             Reminder.lease_number == claim.lease_number,
-            stands(ReminderStatus.SENDING),
+            status_is(ReminderStatus.SENDING),
         )
         .with_for_update()
     )
     if reminder is None:
         raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
-    move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=reason)
+    transition_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=reason)
     count_mails(session, failed=1)
 
 
@@ -107,7 +107,7 @@ def _records() -> Select[*tuple[Any, ...]]:
             Delivery.ended_at,
         )
         .outerjoin(Delivery, record)
-        .where(stands(ReminderStatus.SENDING))
+        .where(status_is(ReminderStatus.SENDING))
     )
 
 
@@ -167,16 +167,16 @@ def _settle_one(
         reminder.attempts = row.attempts
     match ruling.verdict:
         case Verdict.DELIVERED if reminder.awaits_confirmation:
-            move_reminder(session, reminder, ReminderEvent.ASK_TO_CONFIRM, now=now)
+            transition_reminder(session, reminder, ReminderEvent.REQUEST_CONFIRMATION, now=now)
         case Verdict.DELIVERED:
-            move_reminder(session, reminder, ReminderEvent.DELIVER, now=now)
+            transition_reminder(session, reminder, ReminderEvent.DELIVER, now=now)
             reminder.sent_at = row.ended_at
-            schedule_next(session, reminder, now=now, month_seconds=rules.month_seconds)
+            schedule_next_occurrence(session, reminder, now=now, month_seconds=rules.month_seconds)
         case Verdict.HANDED_BACK:
-            move_reminder(session, reminder, ReminderEvent.LOSE_LEASE, now=now, reason=ruling.reason)
+            transition_reminder(session, reminder, ReminderEvent.RELEASE, now=now, reason=ruling.reason)
         case Verdict.RETRIED:
-            move_reminder(session, reminder, ReminderEvent.RETRY, now=now, reason=ruling.reason)
+            transition_reminder(session, reminder, ReminderEvent.RETRY, now=now, reason=ruling.reason)
             reminder.due_at = now + pause_after(row.attempts)
         case Verdict.FAILED:
-            move_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=ruling.reason)
+            transition_reminder(session, reminder, ReminderEvent.FAIL, now=now, reason=ruling.reason)
     counts.update(ruling.counted)

@@ -12,19 +12,19 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Frequency, ReminderStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.addresses import normalise_address
 from service.domain.campaigns.charging import validate_amount
 from service.domain.campaigns.offers import find_option
 from service.domain.money.amounts import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
-from service.domain.reminders.due import choose_months, due_after
-from service.domain.reminders.moves import ask_to_confirm, renew_reminder
-from service.domain.reminders.promise import SetReminder
+from service.domain.reminders.due import first_due, validate_interval
+from service.domain.reminders.moves import request_confirmation, reschedule
+from service.domain.reminders.promise import ReminderResult
 from service.domain.supporters import meet_supporter
 
-MADE = "made"
+CREATED = "made"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class CreateReminder:
     consent_version: str | None = None
 
 
-def set_reminder(
+def create_or_update_reminder(
     session: Session,
     campaign: Campaign,
     payload: CreateReminder,
@@ -52,7 +52,7 @@ def set_reminder(
     now: datetime.datetime,
     month_seconds: int | None = None,
     gateway: PaymentGateway | None = None,
-) -> SetReminder:
+) -> ReminderResult:
     """Set the reader's one reminder for this campaign, or renew the one they have.
 
     Where the campaign has readers confirm, it comes only once they did; until then only that question leaves.
@@ -63,7 +63,7 @@ def set_reminder(
         RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimeZone, CurrencyNotAccepted,
         FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable: nothing is stored.
     """
-    months = choose_months(campaign, payload.months, repeat=payload.repeat)
+    months = validate_interval(campaign, payload.months, repeat=payload.repeat)
     frequency = payload.frequency or campaign.default_frequency
     currency = payload.currency or campaign.currency
     if payload.amount is None:
@@ -73,9 +73,9 @@ def set_reminder(
         money, lang = Money(payload.amount, currency), payload.lang or campaign.lang
         validate_amount(campaign, frequency, money, limits=limits, lang=lang)
     zone = payload.timezone or campaign.timezone
-    due = due_after(campaign, months, zone, now=now, month_seconds=month_seconds)
+    due = first_due(campaign, months, zone, now=now, month_seconds=month_seconds)
     supporter_id = meet_supporter(session, normalise_address(payload.email), now=now)
-    said = {
+    values = {
         "months": months,
         "every_months": months if payload.repeat else None,
         "due_on": due.on,
@@ -88,26 +88,26 @@ def set_reminder(
         "consent_version": payload.consent_version,
         "asked_at": now,
     }
-    asks_first = campaign.reminder_confirm
+    needs_confirmation = campaign.reminder_confirm
     reminder_id = new_id()
-    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **said}
+    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
-    row |= {"due_at": now if asks_first else due.at, "awaits_confirmation": asks_first}
+    row |= {"due_at": now if needs_confirmation else due.at, "awaits_confirmation": needs_confirmation}
     if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
-        made = {"occurrence": 1, "event": MADE, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        execute_insert(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
+        made = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
+        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **made})
     else:
-        standing = session.execute(
+        existing = session.execute(
             select(Reminder)
             .where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
             .with_for_update()
         ).scalar_one()
-        for name, value in said.items():
-            setattr(standing, name, value)
-        if asks_first and standing.confirmed_at is None:
-            ask_to_confirm(session, standing, now=now)
+        for name, value in values.items():
+            setattr(existing, name, value)
+        if needs_confirmation and existing.confirmed_at is None:
+            request_confirmation(session, existing, now=now)
         else:
-            renew_reminder(session, standing, due, now=now)
+            reschedule(session, existing, due, now=now)
     # Whoever asks is told the same, whether the address is known, confirmed already, or neither.
-    status = ReminderStatus.UNCONFIRMED if asks_first else ReminderStatus.SCHEDULED
-    return SetReminder(status=status, due_on=due.on, due_at=due.at, repeat=payload.repeat)
+    status = ReminderStatus.UNCONFIRMED if needs_confirmation else ReminderStatus.SCHEDULED
+    return ReminderResult(status=status, due_on=due.on, due_at=due.at, repeat=payload.repeat)

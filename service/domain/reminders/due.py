@@ -9,7 +9,7 @@ from service.domain.calendar import Due, at_hour, next_month, next_occurrence
 from service.domain.errors import ReminderChoiceNotOffered, RemindersNotOffered
 
 
-def choose_months(campaign: Campaign, wished: int | None, *, repeat: bool = False) -> int:
+def validate_interval(campaign: Campaign, wished: int | None, *, repeat: bool = False) -> int:
     """Return after how many months the reader wants the reminder, or with `repeat` every how many.
 
     Raises:
@@ -30,7 +30,7 @@ def choose_months(campaign: Campaign, wished: int | None, *, repeat: bool = Fals
     return months
 
 
-def due_after(
+def first_due(
     campaign: Campaign, months: int, zone: str, *, now: datetime.datetime, month_seconds: int | None
 ) -> Due:
     """Return what a reader is promised who asks now.
@@ -41,7 +41,7 @@ def due_after(
     return due if month_seconds is None else _at(now + datetime.timedelta(seconds=months * month_seconds), zone)
 
 
-def due_once_confirmed(reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None) -> Due:
+def due_on_confirmation(reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None) -> Due:
     """Return when a reminder comes whose reader confirms it now: on the day that they were promised.
 
     A promise that time has overtaken, as when our question came late, is made anew from today.
@@ -50,10 +50,10 @@ def due_once_confirmed(reminder: Reminder, *, now: datetime.datetime, month_seco
     promised = at_hour(reminder.due_on, zone=zone, hour=campaign.send_hour)
     if month_seconds is None and promised.at > now:
         return promised
-    return due_after(campaign, reminder.months, zone, now=now, month_seconds=month_seconds)
+    return first_due(campaign, reminder.months, zone, now=now, month_seconds=month_seconds)
 
 
-def due_next(reminder: Reminder, every_months: int, *, now: datetime.datetime, month_seconds: int | None) -> Due:
+def next_due(reminder: Reminder, every_months: int, *, now: datetime.datetime, month_seconds: int | None) -> Due:
     """Return when a reminder that repeats comes next; the times that were missed are not made up for."""
     zone, asked_at, months = reminder.timezone, reminder.asked_at, reminder.months
     if month_seconds is None:
@@ -67,7 +67,7 @@ def due_next(reminder: Reminder, every_months: int, *, now: datetime.datetime, m
     return _at(first + gone * interval, zone)
 
 
-def wanted_since(reminder: Reminder, *, month_seconds: int | None = None) -> datetime.datetime:
+def conversion_window_start(reminder: Reminder, *, month_seconds: int | None = None) -> datetime.datetime:
     """Return since when a gift makes this occurrence needless: since it was asked for, or came the time before.
 
     It came the time before also when it was skipped then, so that one gift does not keep all later ones away.

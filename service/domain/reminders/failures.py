@@ -10,16 +10,16 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.delivery import Delivery
-from service.db.reminder import Reminder, stands
+from service.db.reminder import Reminder, status_is
 from service.domain.errors import ReminderNotFound
-from service.domain.reminders.moves import move_reminder
+from service.domain.reminders.moves import transition_reminder
 from service.domain.reminders.status import ReminderEvent
 
-ROWS_AT_ONCE = 200
+BATCH_SIZE = 200
 
 
 @dataclass(frozen=True)
-class Failure:
+class ReminderFailure:
     """How many reminders of a campaign failed for one reason; the campaign is None if it was deleted."""
 
     campaign: str | None
@@ -28,7 +28,7 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailureFilter:
+class ReminderFailureFilter:
     """Which failed reminders: of one campaign, for reasons that begin so, due before; None filters nothing."""
 
     campaign: str | None = None
@@ -37,7 +37,7 @@ class FailureFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what the query must ask for."""
-        asked = [stands(ReminderStatus.FAILED)]
+        asked = [status_is(ReminderStatus.FAILED)]
         if self.campaign is not None:
             asked.append(Campaign.slug == self.campaign)
         if self.reason is not None:
@@ -47,7 +47,7 @@ class FailureFilter:
         return asked
 
 
-def list_failures(session: Session, wanted: FailureFilter) -> list[Failure]:
+def list_failures(session: Session, wanted: ReminderFailureFilter) -> list[ReminderFailure]:
     """Return how many failed for which reason, the most first."""
     number = func.count()
     rows = session.execute(
@@ -58,7 +58,7 @@ def list_failures(session: Session, wanted: FailureFilter) -> list[Failure]:
         .group_by(Campaign.slug, Reminder.reason)
         .order_by(number.desc(), Campaign.slug, Reminder.reason)
     )
-    return [Failure(slug, reason, count) for slug, reason, count in rows]
+    return [ReminderFailure(slug, reason, count) for slug, reason, count in rows]
 
 
 def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.datetime) -> Reminder:
@@ -71,12 +71,12 @@ def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.da
     reminder = session.get(Reminder, reminder_id, with_for_update=True)
     if reminder is None:
         raise ReminderNotFound("There is no reminder with this id.")
-    _send_back(session, reminder, now=now)
+    _requeue(session, reminder, now=now)
     return reminder
 
 
 def retry_failures(
-    session: Session, wanted: FailureFilter, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE
+    session: Session, wanted: ReminderFailureFilter, *, now: datetime.datetime, limit: int = BATCH_SIZE
 ) -> int:
     """Send some failed reminders back, the oldest first, passing over what somebody holds; return how many."""
     failed = session.scalars(
@@ -88,12 +88,12 @@ def retry_failures(
         .with_for_update(of=Reminder, skip_locked=True)
     ).all()
     for reminder in failed:
-        _send_back(session, reminder, now=now)
+        _requeue(session, reminder, now=now)
     return len(failed)
 
 
-def _send_back(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
-    move_reminder(session, reminder, ReminderEvent.SEND_BACK, now=now)
+def _requeue(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
+    transition_reminder(session, reminder, ReminderEvent.REQUEUE, now=now)
     reminder.attempts, reminder.due_at = 0, now
     tried = session.get(Delivery, (reminder.id, reminder.occurrence))
     if tried is not None:

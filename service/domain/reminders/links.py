@@ -11,26 +11,26 @@ from schemas.vocabulary import ReminderStatus, SuppressionReason
 from service.db.keyring import Keyring
 from service.db.reminder import Reminder
 from service.domain.errors import ReminderNotFound
-from service.domain.reminders.due import choose_months, due_after
-from service.domain.reminders.moves import cancel, confirm, renew_reminder
-from service.domain.reminders.promise import SetReminder, promise_of
-from service.domain.reminders.status import MOVES, ReminderEvent
+from service.domain.reminders.due import first_due, validate_interval
+from service.domain.reminders.moves import cancel, confirm, reschedule
+from service.domain.reminders.promise import ReminderResult, reminder_result
+from service.domain.reminders.status import TRANSITIONS, ReminderEvent
 from service.domain.supporters import keyring_in
 from service.domain.suppression import suppress_supporter
 from service.domain.tokens import BadTokenError, issue_token, read_token
 
 TOKEN_PURPOSE = "reminder"  # noqa: S105 - the purpose of a token is no secret
-TOKEN_GOOD_FOR = datetime.timedelta(days=730)
+TOKEN_TTL = datetime.timedelta(days=730)
 
 
 def reminder_token(keyring: Keyring, reminder: Reminder) -> str:
     """Return the reader's token for this reminder, good for two years after it is due."""
-    return issue_token(
-        keyring, purpose=TOKEN_PURPOSE, subject=reminder.id, expires_at=reminder.due_at + TOKEN_GOOD_FOR
-    )
+    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=reminder.id, expires_at=reminder.due_at + TOKEN_TTL)
 
 
-def find_reminder(session: Session, token: str, *, now: datetime.datetime, to_change: bool = False) -> Reminder:
+def get_reminder_by_token(
+    session: Session, token: str, *, now: datetime.datetime, for_update: bool = False
+) -> Reminder:
     """Return the reminder that a token stands for; with `for_update`, hold its row.
 
     Raises:
@@ -40,7 +40,7 @@ def find_reminder(session: Session, token: str, *, now: datetime.datetime, to_ch
         reminder_id = read_token(keyring_in(session), purpose=TOKEN_PURPOSE, token=token, now=now)
     except BadTokenError as error:
         raise ReminderNotFound("This reminder link is not valid any more.") from error
-    reminder = session.get(Reminder, reminder_id, with_for_update=True if to_change else None)
+    reminder = session.get(Reminder, reminder_id, with_for_update=True if for_update else None)
     if reminder is None:
         raise ReminderNotFound("This reminder link is not valid any more.")
     return reminder
@@ -48,23 +48,23 @@ def find_reminder(session: Session, token: str, *, now: datetime.datetime, to_ch
 
 def confirm_reminder(
     session: Session, token: str, *, now: datetime.datetime, month_seconds: int | None = None
-) -> SetReminder:
+) -> ReminderResult:
     """Let a reminder come that waits for its reader's word; repeating it changes nothing.
 
     Raises:
         ReminderNotFound: the token is no good.
         IllegalMove: it was cancelled, so that it has to be asked for again.
     """
-    reminder = find_reminder(session, token, now=now, to_change=True)
+    reminder = get_reminder_by_token(session, token, now=now, for_update=True)
     # Once cancelled, it must not be called confirmed either, whatever it was before.
     if reminder.awaits_confirmation or reminder.status == ReminderStatus.CANCELLED:
         confirm(session, reminder, now=now, month_seconds=month_seconds)
-    return promise_of(reminder)
+    return reminder_result(reminder)
 
 
-def may_confirm(reminder: Reminder) -> bool:
+def can_confirm(reminder: Reminder) -> bool:
     """Whether the reader has yet to say that the reminder is theirs, and can."""
-    return reminder.awaits_confirmation and (reminder.status, ReminderEvent.CONFIRM) in MOVES
+    return reminder.awaits_confirmation and (reminder.status, ReminderEvent.CONFIRM) in TRANSITIONS
 
 
 def snooze_reminder(
@@ -74,7 +74,7 @@ def snooze_reminder(
     months: int | None,
     now: datetime.datetime,
     month_seconds: int | None = None,
-) -> SetReminder:
+) -> ReminderResult:
     """Move the reminder on by some months from now; a sent or cancelled one is set anew.
 
     One that repeats goes on repeating, counted from its new date.
@@ -83,13 +83,13 @@ def snooze_reminder(
         ReminderNotFound: the token is no good.
         RemindersNotOffered, ReminderChoiceNotOffered: the campaign does not offer that.
     """
-    reminder = find_reminder(session, token, now=now, to_change=True)
+    reminder = get_reminder_by_token(session, token, now=now, for_update=True)
     campaign = reminder.campaign
-    reminder.months = choose_months(campaign, months)
-    due = due_after(campaign, reminder.months, reminder.timezone, now=now, month_seconds=month_seconds)
-    renew_reminder(session, reminder, due, now=now)
+    reminder.months = validate_interval(campaign, months)
+    due = first_due(campaign, reminder.months, reminder.timezone, now=now, month_seconds=month_seconds)
+    reschedule(session, reminder, due, now=now)
     reminder.confirmed_at = now
-    return promise_of(reminder)
+    return reminder_result(reminder)
 
 
 def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> Reminder:
@@ -98,8 +98,8 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
     Raises:
         ReminderNotFound: the token is no good.
     """
-    reminder = find_reminder(session, token, now=now, to_change=True)
-    if may_cancel(reminder):
+    reminder = get_reminder_by_token(session, token, now=now, for_update=True)
+    if can_cancel(reminder):
         cancel(session, reminder, now=now)
     # Also where there is nothing to cancel any more: whoever says this wants no further mail of the campaign's.
     suppress_supporter(
@@ -108,6 +108,6 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
     return reminder
 
 
-def may_cancel(reminder: Reminder) -> bool:
+def can_cancel(reminder: Reminder) -> bool:
     """Whether the reader can still say that they want no reminder."""
-    return (reminder.status, ReminderEvent.CANCEL) in MOVES
+    return (reminder.status, ReminderEvent.CANCEL) in TRANSITIONS

@@ -9,16 +9,16 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.db.delivery import Delivery
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.domain.calendar import Due
-from service.domain.reminders.due import due_next, due_once_confirmed
-from service.domain.reminders.status import ReminderEvent, move
+from service.domain.reminders.due import due_on_confirmation, next_due
+from service.domain.reminders.status import ReminderEvent, next_status
 
 # Whoever signs up strangers must not fill their mailboxes with our questions.
-QUESTION_PAUSE = datetime.timedelta(hours=1)
+CONFIRMATION_COOLDOWN = datetime.timedelta(hours=1)
 
 
-def move_reminder(
+def transition_reminder(
     session: Session,
     reminder: Reminder,
     event: ReminderEvent,
@@ -32,12 +32,12 @@ def move_reminder(
         IllegalMove: the reminder cannot do this from where it stands.
     """
     before = reminder.status
-    reminder.status = move(before, event)
+    reminder.status = next_status(before, event)
     reminder.reason = reason
     if reminder.status != ReminderStatus.SENDING:
         reminder.leased_until = reminder.leased_by = None
     session.add(
-        ReminderMove(
+        ReminderStatusChange(
             reminder_id=reminder.id,
             occurrence=reminder.occurrence,
             event=event,
@@ -49,29 +49,29 @@ def move_reminder(
     )
 
 
-def renew_reminder(session: Session, reminder: Reminder, due: Due, *, now: datetime.datetime) -> None:
+def reschedule(session: Session, reminder: Reminder, due: Due, *, now: datetime.datetime) -> None:
     """Set a reminder anew because its reader asked again; nothing more is to be confirmed."""
-    _ask_anew(session, reminder, due, tried=_last_try(session, reminder), now=now)
+    _restart(session, reminder, due, last_delivery=_last_delivery(session, reminder), now=now)
     reminder.awaits_confirmation = False
 
 
-def ask_to_confirm(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
+def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
     """Have the worker ask the reader whether the reminder that was just asked for is theirs.
 
     A question that is still to leave is not doubled, and who was asked within the hour is not asked again.
     """
-    tried = _last_try(session, reminder)
+    last_delivery = _last_delivery(session, reminder)
     earliest = now
     if reminder.awaits_confirmation:
         if reminder.status == ReminderStatus.SENDING or (
-            reminder.status == ReminderStatus.SCHEDULED and tried is None
+            reminder.status == ReminderStatus.SCHEDULED and last_delivery is None
         ):
             return
-        if tried is not None:
-            earliest = max(now, tried.began_at + QUESTION_PAUSE)
+        if last_delivery is not None:
+            earliest = max(now, last_delivery.began_at + CONFIRMATION_COOLDOWN)
         if earliest > now and reminder.status in (ReminderStatus.SCHEDULED, ReminderStatus.UNCONFIRMED):
             return
-    _ask_anew(session, reminder, Due(reminder.due_on, earliest), tried=tried, now=now)
+    _restart(session, reminder, Due(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
     reminder.awaits_confirmation = True
 
 
@@ -83,14 +83,14 @@ def confirm(
     Raises:
         IllegalMove: it was cancelled, or ended otherwise.
     """
-    due = due_once_confirmed(reminder, now=now, month_seconds=month_seconds)
+    due = due_on_confirmation(reminder, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
-    move_reminder(session, reminder, ReminderEvent.CONFIRM, now=now)
+    transition_reminder(session, reminder, ReminderEvent.CONFIRM, now=now)
     reminder.due_on, reminder.due_at, reminder.attempts = due.on, due.at, 0
     reminder.awaits_confirmation, reminder.confirmed_at = False, now
 
 
-def schedule_next(
+def schedule_next_occurrence(
     session: Session, reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None = None
 ) -> None:
     """Set a reminder that repeats for its next time; one that does not repeat stays as it is.
@@ -100,9 +100,9 @@ def schedule_next(
     """
     if reminder.every_months is None:
         return
-    due = due_next(reminder, reminder.every_months, now=now, month_seconds=month_seconds)
+    due = next_due(reminder, reminder.every_months, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
-    move_reminder(session, reminder, ReminderEvent.COME_AGAIN, now=now)
+    transition_reminder(session, reminder, ReminderEvent.REPEAT, now=now)
     reminder.due_on, reminder.due_at, reminder.attempts = due.on, due.at, 0
 
 
@@ -112,20 +112,20 @@ def cancel(session: Session, reminder: Reminder, *, now: datetime.datetime) -> N
     Raises:
         IllegalMove: there is nothing to end.
     """
-    move_reminder(session, reminder, ReminderEvent.CANCEL, now=now)
+    transition_reminder(session, reminder, ReminderEvent.CANCEL, now=now)
     reminder.every_months = reminder.confirmed_at = None
 
 
-def _last_try(session: Session, reminder: Reminder) -> Delivery | None:
+def _last_delivery(session: Session, reminder: Reminder) -> Delivery | None:
     return session.get(Delivery, (reminder.id, reminder.occurrence))
 
 
-def _ask_anew(
-    session: Session, reminder: Reminder, due: Due, *, tried: Delivery | None, now: datetime.datetime
+def _restart(
+    session: Session, reminder: Reminder, due: Due, *, last_delivery: Delivery | None, now: datetime.datetime
 ) -> None:
     # A reminder whose mail was never tried is merely moved; any other begins a new occurrence, with new attempts.
-    if tried is not None or reminder.status != ReminderStatus.SCHEDULED:
+    if last_delivery is not None or reminder.status != ReminderStatus.SCHEDULED:
         reminder.occurrence += 1
     reminder.due_on, reminder.due_at = due.on, due.at
     reminder.asked_at, reminder.attempts = now, 0
-    move_reminder(session, reminder, ReminderEvent.ASK, now=now)
+    transition_reminder(session, reminder, ReminderEvent.REQUEST, now=now)

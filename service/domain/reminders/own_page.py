@@ -10,24 +10,24 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Frequency, ReminderStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
-from service.db.reminder import Reminder, ReminderMove
+from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.supporter import Supporter
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.errors import RemindersNotOffered
-from service.domain.reminders.asking import MADE
-from service.domain.reminders.due import due_after
-from service.domain.reminders.moves import renew_reminder
+from service.domain.reminders.asking import CREATED
+from service.domain.reminders.due import first_due
+from service.domain.reminders.moves import reschedule
 
-WAITING = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING, ReminderStatus.UNCONFIRMED)
+UPCOMING_STATUSES = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING, ReminderStatus.UNCONFIRMED)
 
 
-def reminders_of(session: Session, supporter_id: uuid.UUID) -> Sequence[Reminder]:
+def upcoming_reminders(session: Session, supporter_id: uuid.UUID) -> Sequence[Reminder]:
     """Return the reminders that are still to come, the next one first."""
-    wanted = select(Reminder).where(Reminder.supporter_id == supporter_id, Reminder.status.in_(WAITING))
+    wanted = select(Reminder).where(Reminder.supporter_id == supporter_id, Reminder.status.in_(UPCOMING_STATUSES))
     return session.scalars(wanted.order_by(Reminder.due_at)).all()
 
 
-def remind_supporter(
+def create_supporter_reminder(
     session: Session,
     campaign: Campaign,
     supporter_id: uuid.UUID,
@@ -48,7 +48,7 @@ def remind_supporter(
     held = select(Supporter.id).where(Supporter.id == supporter_id).with_for_update(read=True, key_share=True)
     if not campaign.reminder_enabled or session.scalar(held) is None:
         raise RemindersNotOffered("This campaign offers no reminders.", field="campaign")
-    due = due_after(campaign, months, campaign.timezone, now=now, month_seconds=month_seconds)
+    due = first_due(campaign, months, campaign.timezone, now=now, month_seconds=month_seconds)
     said = {
         "months": months,
         "every_months": None,
@@ -68,12 +68,12 @@ def remind_supporter(
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
     row |= {"due_at": due.at, "awaits_confirmation": False}
     if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
-        made = {"occurrence": 1, "event": MADE, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        execute_insert(session, ReminderMove, {"id": new_id(), "reminder_id": reminder_id, **made})
+        made = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
+        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **made})
     else:
         theirs = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
         standing = session.scalars(theirs.with_for_update()).one()
         for name, value in said.items():
             setattr(standing, name, value)
-        renew_reminder(session, standing, due, now=now)
+        reschedule(session, standing, due, now=now)
     return due.on

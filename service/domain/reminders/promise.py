@@ -10,7 +10,7 @@ from service.domain.money.amounts import Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetReminder:
+class ReminderResult:
     """What the reader is told: the same whether or not their address was known."""
 
     status: ReminderStatus
@@ -19,9 +19,9 @@ class SetReminder:
     repeat: bool
 
 
-def promise_of(reminder: Reminder) -> SetReminder:
+def reminder_result(reminder: Reminder) -> ReminderResult:
     """Return what is promised of a reminder as it stands."""
-    return SetReminder(
+    return ReminderResult(
         status=reminder.status,
         due_on=reminder.due_on,
         due_at=reminder.due_at,
@@ -29,7 +29,7 @@ def promise_of(reminder: Reminder) -> SetReminder:
     )
 
 
-def chosen_gift(reminder: Reminder) -> Money | None:
+def preselected_amount(reminder: Reminder) -> Money | None:
     """Return the amount that the reader chose, if they chose one in money that the campaign still takes."""
     if reminder.amount_minor is None or reminder.currency not in campaign_currencies(reminder.campaign):
         return None

@@ -11,49 +11,49 @@ from service.domain.errors import IllegalMove
 class ReminderEvent(StrEnum):
     """What can happen to a reminder, in the newsroom's words."""
 
-    ASK = "ask"  # The reader asks, again or for later, or takes a cancel back: a new occurrence.
+    REQUEST = "ask"  # The reader asks, again or for later, or takes a cancel back: a new occurrence.
     CLAIM = "claim"  # A worker takes it, with a lease, to send its mail.
     DELIVER = "deliver"  # The mail server took the mail.
-    ASK_TO_CONFIRM = "ask_to_confirm"  # The mail server took the mail that asks whether the reader wants it.
+    REQUEST_CONFIRMATION = "ask_to_confirm"  # The mail server took the mail that asks whether the reader wants it.
     CONFIRM = "confirm"  # The reader says that they do.
-    COME_AGAIN = "come_again"  # A reminder that repeats is set for its next time: a new occurrence.
-    LOSE_LEASE = "lose_lease"  # The worker vanished, or was stopped and handed the reminder back.
+    REPEAT = "come_again"  # A reminder that repeats is set for its next time: a new occurrence.
+    RELEASE = "lose_lease"  # The worker vanished, or was stopped and handed the reminder back.
     RETRY = "retry"  # The mail server asked to try again later.
     FAIL = "fail"  # The mail can never be delivered, or every try is used up.
     SKIP = "skip"  # The reader gave already, or asked for no mail at all.
     CANCEL = "cancel"  # The reader wants no reminder.
-    SEND_BACK = "send_back"  # Staff mended the cause of a failure and want it tried again.
+    REQUEUE = "send_back"  # Staff mended the cause of a failure and want it tried again.
 
 
-_CANNOT: Final[Mapping[ReminderEvent, str]] = {
-    ReminderEvent.ASK: "be asked for",
+VERB_PHRASES: Final[Mapping[ReminderEvent, str]] = {
+    ReminderEvent.REQUEST: "be asked for",
     ReminderEvent.CLAIM: "be claimed",
     ReminderEvent.DELIVER: "be delivered",
-    ReminderEvent.ASK_TO_CONFIRM: "be asked about",
+    ReminderEvent.REQUEST_CONFIRMATION: "be asked about",
     ReminderEvent.CONFIRM: "be confirmed",
-    ReminderEvent.COME_AGAIN: "come again",
-    ReminderEvent.LOSE_LEASE: "be handed back",
+    ReminderEvent.REPEAT: "come again",
+    ReminderEvent.RELEASE: "be handed back",
     ReminderEvent.RETRY: "be retried",
     ReminderEvent.FAIL: "fail",
     ReminderEvent.SKIP: "be skipped",
     ReminderEvent.CANCEL: "be cancelled",
-    ReminderEvent.SEND_BACK: "be sent back",
+    ReminderEvent.REQUEUE: "be sent back",
 }
 
-MOVES: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]] = {
+TRANSITIONS: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]] = {
     (ReminderStatus.SCHEDULED, ReminderEvent.CLAIM): ReminderStatus.SENDING,
     (ReminderStatus.SCHEDULED, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
     (ReminderStatus.SCHEDULED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     (ReminderStatus.SENDING, ReminderEvent.DELIVER): ReminderStatus.SENT,
-    (ReminderStatus.SENDING, ReminderEvent.ASK_TO_CONFIRM): ReminderStatus.UNCONFIRMED,
-    (ReminderStatus.SENDING, ReminderEvent.LOSE_LEASE): ReminderStatus.SCHEDULED,
+    (ReminderStatus.SENDING, ReminderEvent.REQUEST_CONFIRMATION): ReminderStatus.UNCONFIRMED,
+    (ReminderStatus.SENDING, ReminderEvent.RELEASE): ReminderStatus.SCHEDULED,
     (ReminderStatus.SENDING, ReminderEvent.RETRY): ReminderStatus.SCHEDULED,
     (ReminderStatus.SENDING, ReminderEvent.FAIL): ReminderStatus.FAILED,
     (ReminderStatus.SENDING, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
     (ReminderStatus.SENDING, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
-    (ReminderStatus.FAILED, ReminderEvent.SEND_BACK): ReminderStatus.SCHEDULED,
-    (ReminderStatus.SENT, ReminderEvent.COME_AGAIN): ReminderStatus.SCHEDULED,
-    (ReminderStatus.SKIPPED, ReminderEvent.COME_AGAIN): ReminderStatus.SCHEDULED,
+    (ReminderStatus.FAILED, ReminderEvent.REQUEUE): ReminderStatus.SCHEDULED,
+    (ReminderStatus.SENT, ReminderEvent.REPEAT): ReminderStatus.SCHEDULED,
+    (ReminderStatus.SKIPPED, ReminderEvent.REPEAT): ReminderStatus.SCHEDULED,
     # A reader may be quicker than our record of the mail that asked them, or follow the link of an earlier one.
     **{
         (status, ReminderEvent.CONFIRM): ReminderStatus.SCHEDULED
@@ -72,11 +72,11 @@ MOVES: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]] = {
     (ReminderStatus.SENT, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     # A reader has one reminder for a campaign, and asking renews it from wherever it stands (docs/adr/0003). From
     # `sending` too: the worker with the mail in hand has then lost its lease, so its report changes nothing.
-    **{(status, ReminderEvent.ASK): ReminderStatus.SCHEDULED for status in ReminderStatus},
+    **{(status, ReminderEvent.REQUEST): ReminderStatus.SCHEDULED for status in ReminderStatus},
 }
 
 
-def move(status: ReminderStatus, event: ReminderEvent) -> ReminderStatus:
+def next_status(status: ReminderStatus, event: ReminderEvent) -> ReminderStatus:
     """Return where a reminder stands after the event.
 
     Raises:
@@ -84,6 +84,6 @@ def move(status: ReminderStatus, event: ReminderEvent) -> ReminderStatus:
 
     """
     try:
-        return MOVES[status, event]
+        return TRANSITIONS[status, event]
     except KeyError:
-        raise IllegalMove(f"This reminder is {status}, so it cannot {_CANNOT[event]}.") from None
+        raise IllegalMove(f"This reminder is {status}, so it cannot {VERB_PHRASES[event]}.") from None

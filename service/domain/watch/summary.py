@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.db.heartbeat import Heartbeat
-from service.db.reminder import Reminder, stands
+from service.db.reminder import Reminder, status_is
 from service.db.upsert import dialect_insert
 from service.domain.ledger.totals import balance_totals, totals_by_currency
 from service.domain.pledges.conversions import count_conversions
@@ -44,7 +44,7 @@ def due_now(session: Session, *, now: datetime.datetime) -> int:
         session.scalar(
             select(func.count())
             .select_from(Reminder)
-            .where(stands(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+            .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
         )
         or 0
     )
