@@ -90,7 +90,7 @@ def _sample(url: str) -> bytes:
         drafts = write_letters(session, claims, links=container.urls, now=utc_now(), month_seconds=None)
         session.rollback()
     container.database.engine.dispose()
-    return container.reminder_mailers[0].write(drafts.letters[0][1]).content
+    return container.reminder_mailers[0].render(drafts.letters[0][1]).content
 
 
 def _send_bare(url: str, way: str, sample: bytes, mails: int) -> Tally:

@@ -24,7 +24,7 @@ from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import Reply
 from service.domain.mail.drafts import Drafts
 from service.domain.mail.pace import reserve_slots
-from service.domain.ports import Letter
+from service.domain.ports import Email
 from service.domain.suppression import suppress
 
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C")
-L = TypeVar("L", bound=Letter)
+L = TypeVar("L", bound=Email)
 Door = Callable[[], AbstractContextManager[Session]]
 
 

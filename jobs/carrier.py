@@ -18,14 +18,14 @@ from schemas.vocabulary import DeliveryOutcome
 from service.desk import Container
 from service.domain.mail.deliveries import Reply
 from service.domain.ports import (
-    Mail,
-    MailDelayed,
-    MailDoubtful,
     Mailer,
-    MailRefused,
-    MailServerAway,
-    MailServerRefusesUs,
-    MailWithheld,
+    PermanentFailure,
+    RenderedEmail,
+    SendCancelled,
+    ServerMisconfigured,
+    ServerUnavailable,
+    TemporaryFailure,
+    UncertainDelivery,
 )
 
 UNWRITABLE = (
@@ -46,7 +46,7 @@ class Carrier(Generic[C, L]):
         self._stop = stop
         self._books = books
         self.counts: Counter[str] = Counter()
-        self.trouble: MailServerAway | None = None
+        self.trouble: ServerUnavailable | None = None
 
     def run(self) -> None:
         """Carry batch after batch."""
@@ -68,8 +68,8 @@ class Carrier(Generic[C, L]):
         if not self._books.is_anything_due():
             return False
         try:
-            self._mailer.open()
-        except MailServerAway as trouble:
+            self._mailer.connect()
+        except ServerUnavailable as trouble:
             self.trouble = trouble
             return False
         return True
@@ -79,28 +79,28 @@ class Carrier(Generic[C, L]):
         reply: Reply[C] | None = None
         try:
             if claims:
-                self._mailer.open()
-            for (claim, letter), slot in zip(batch.drafts.letters, batch.slots, strict=True):
-                mail = self._write(claim, letter)
+                self._mailer.connect()
+            for (claim, email), slot in zip(batch.drafts.letters, batch.slots, strict=True):
+                mail = self._write(claim, email)
                 if mail is None:
                     claims.remove(claim)
                     continue
                 if self._is_stopped_before(slot):
                     break
                 begun = clerk.submit(self._books.pass_on, reply, claim)
-                reply = self._send(claim, letter, mail, begun)
+                reply = self._send(claim, email, mail, begun)
                 if self.trouble is not None:
                     break
-        except MailServerAway as trouble:
+        except ServerUnavailable as trouble:
             self.trouble = trouble
         finally:
             self.counts.update(self._books.finish(reply, claims))
 
-    def _write(self, claim: C, letter: L) -> Mail | None:
+    def _write(self, claim: C, email: L) -> RenderedEmail | None:
         """Return the mail; None if the letter cannot be made into one, which is then on record."""
         events, names = self._books.events, self._books.names(claim)
         try:
-            return self._mailer.write(letter)
+            return self._mailer.render(email)
         except Exception:
             log.exception(events.unwritable, **names)
             self.counts["failed"] += self._books.refuse(claim, UNWRITABLE)
@@ -111,30 +111,30 @@ class Carrier(Generic[C, L]):
         wait = (slot - self._container.clock()).total_seconds()
         return self._stop.wait(wait) if wait > 0 else self._stop.is_set()
 
-    def _send(self, claim: C, letter: L, mail: Mail, begun: Future[bool]) -> Reply[C] | None:
+    def _send(self, claim: C, email: L, mail: RenderedEmail, begun: Future[bool]) -> Reply[C] | None:
         """Send a mail once it is begun; return what became of it, or None if there is nothing to put on record."""
         events, names = self._books.events, self._books.names(claim)
         try:
-            words = self._mailer.send(mail, may_leave=begun.result)
-        except MailWithheld:
+            words = self._mailer.send(mail, before_data=begun.result)
+        except SendCancelled:
             return None
-        except MailServerAway as trouble:
+        except ServerUnavailable as trouble:
             self.trouble = trouble
-            needs_somebody = isinstance(trouble, MailServerRefusesUs)
+            needs_somebody = isinstance(trouble, ServerMisconfigured)
             outcome = DeliveryOutcome.NOT_ATTEMPTED if needs_somebody else DeliveryOutcome.DEFERRED
             words = str(trouble)
-        except MailDoubtful as error:
+        except UncertainDelivery as error:
             log.warning(events.in_doubt, **names, reason=str(error))
             if self._container.settings.mail.holds_doubtful:
                 return None
             outcome, words = DeliveryOutcome.DEFERRED, str(error)
-        except MailDelayed as error:
+        except TemporaryFailure as error:
             log.warning(events.delayed, **names, reason=str(error))
             outcome, words = DeliveryOutcome.DEFERRED, str(error)
-        except MailRefused as error:
+        except PermanentFailure as error:
             log.warning(events.refused, **names, reason=str(error))
-            if error.dead_address:
-                self._books.give_up(letter.to)
+            if error.is_hard_bounce:
+                self._books.give_up(email.to)
             outcome, words = DeliveryOutcome.REJECTED, str(error)
         except DATABASE_AWAY:
             # This is no fault of the mail itself, nor of the mail server.

@@ -13,12 +13,12 @@ from service.domain.notice_mail.claims import NoticeClaim, claim_due_notices, lo
 from service.domain.notice_mail.deliveries import begin_notice, record_notice_reply
 from service.domain.notice_mail.letters import write_notices
 from service.domain.notice_mail.settling import refuse_notice, settle_notices
-from service.domain.ports import NoticeLetter
+from service.domain.ports import NotificationEmail
 
 log = structlog.get_logger()
 
 
-class NoticeBooks(Books[NoticeClaim, NoticeLetter]):
+class NoticeBooks(Books[NoticeClaim, NotificationEmail]):
     """Notices, each of which is its own delivery record."""
 
     events = NOTICES
@@ -29,7 +29,7 @@ class NoticeBooks(Books[NoticeClaim, NoticeLetter]):
         with self._container.database.read_only() as session:
             return longest_notice_wait(session, now=self._container.clock()) is not None
 
-    def claim(self) -> Batch[NoticeClaim, NoticeLetter]:
+    def claim(self) -> Batch[NoticeClaim, NotificationEmail]:
         """Claim what is due and write its letters, in two transactions as for reminders."""
         container, now = self._container, self._container.clock()
         with container.database.transaction() as session:

@@ -15,7 +15,7 @@ from service.domain.mail.claims import Claim, claim_due_reminders
 from service.domain.mail.deliveries import Reply
 from service.domain.mail.letters import write_letters
 from service.domain.mail.settling import Rules, refuse_letter, settle
-from service.domain.ports import ReminderLetter
+from service.domain.ports import ReminderEmail
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ def rules_of(container: Container) -> Rules:
     )
 
 
-class ReminderBooks(Books[Claim, ReminderLetter]):
+class ReminderBooks(Books[Claim, ReminderEmail]):
     """Reminders, with the delivery record of each occurrence."""
 
     events = REMINDERS
@@ -38,7 +38,7 @@ class ReminderBooks(Books[Claim, ReminderLetter]):
         with self._container.database.read_only() as session:
             return longest_wait(session, now=self._container.clock()) is not None
 
-    def claim(self) -> Batch[Claim, ReminderLetter]:
+    def claim(self) -> Batch[Claim, ReminderEmail]:
         """Claim what is due and write its letters."""
         container, now = self._container, self._container.clock()
         with container.database.transaction() as session:

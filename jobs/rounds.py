@@ -11,7 +11,7 @@ from jobs.books import C, L
 from jobs.carrier import Carrier
 from jobs.mail_events import MailEvents
 from service.desk import Container
-from service.domain.ports import MailServerRefusesUs
+from service.domain.ports import ServerMisconfigured
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ def make_round(
     no run of it is under way, as after an error in the middle of one.
 
     Raises:
-        MailServerAway, MailServerRefusesUs: no mail can leave; what was not sent waits, at no cost to it.
+        ServerUnavailable, ServerMisconfigured: no mail can leave; what was not sent waits, at no cost to it.
     """
     if not container.smtp_breaker.lets_through(container.clock()):
         return None
@@ -50,7 +50,7 @@ def make_round(
         run.result()
     for trouble in (carrier.trouble for carrier in carriers):
         if trouble is not None:
-            needs_somebody = isinstance(trouble, MailServerRefusesUs)
+            needs_somebody = isinstance(trouble, ServerMisconfigured)
             container.smtp_breaker.trip(container.clock(), needs_somebody=needs_somebody)
             say = log.error if needs_somebody else log.warning
             say("mail_server_refuses_us" if needs_somebody else "mail_server_away", reason=str(trouble))

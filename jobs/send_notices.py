@@ -23,7 +23,7 @@ def send_notices(container: Container, stop: threading.Event) -> Mapping[str, in
     None while a mail server that was away is left alone.
 
     Raises:
-        MailServerAway, MailServerRefusesUs: no mail can leave; what was not sent waits, at no cost to it.
+        ServerUnavailable, ServerMisconfigured: no mail can leave; what was not sent waits, at no cost to it.
     """
     holds_doubtful = container.settings.mail.holds_doubtful
 

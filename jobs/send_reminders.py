@@ -20,7 +20,7 @@ def send_reminders(container: Container, stop: threading.Event) -> Mapping[str, 
     None while a mail server that was away is left alone.
 
     Raises:
-        MailServerAway, MailServerRefusesUs: no mail can leave; what was not sent waits, at no cost to it.
+        ServerUnavailable, ServerMisconfigured: no mail can leave; what was not sent waits, at no cost to it.
     """
 
     def take_up(session: Session) -> Counter[str]:

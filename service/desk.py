@@ -9,7 +9,7 @@ from service.db.session import Database
 from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
-from service.domain.ports import Clock, EventSource, Mailer, MailReporter, PaymentGateway, Throttle
+from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, Throttle
 from service.settings import Settings
 
 
@@ -32,7 +32,7 @@ class Container:
     smtp_breaker: Breaker
     worker_id: uuid.UUID
     rate_limiter: Throttle
-    email_webhooks: Mapping[str, MailReporter]
+    email_webhooks: Mapping[str, EmailWebhookProvider]
     campaign_cache: CampaignCache
     urls: Links
 

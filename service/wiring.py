@@ -12,9 +12,9 @@ from service.domain.breaker import Breaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, Throttle
-from service.gateways.letters import LetterWriter
-from service.gateways.mail_reports import mail_reporters
-from service.gateways.outbox import OutboxMailer
+from service.gateways.letters import EmailRenderer
+from service.gateways.mail_reports import configured_providers
+from service.gateways.outbox import DevOutboxMailer
 from service.gateways.sandbox import SandboxGateway
 from service.gateways.smtp import SmtpMailer
 from service.gateways.throttle import OpenThrottle, WindowThrottle
@@ -44,7 +44,7 @@ def build_container(
         smtp_breaker=Breaker(),
         worker_id=uuid.uuid4(),
         rate_limiter=_rate_limiter(settings, keyring),
-        email_webhooks=mail_reporters(settings.mail),
+        email_webhooks=configured_providers(settings.mail),
         campaign_cache=CampaignCache(database.read_only),
         urls=Links(settings.public_url),
     )
@@ -61,9 +61,9 @@ def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[Paymen
 
 
 def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
-    mail, writer = settings.mail, LetterWriter(settings.mail.sender, clock)
+    mail, writer = settings.mail, EmailRenderer(settings.mail.sender, clock)
     if mail.server is None:
-        return OutboxMailer(database, writer, clock)
+        return DevOutboxMailer(database, writer, clock)
     return SmtpMailer(mail.server, writer, per_connection=mail.per_connection)
 
 

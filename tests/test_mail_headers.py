@@ -4,23 +4,23 @@ import datetime
 
 import pytest
 
-from service.domain.ports import ReminderLetter
-from service.gateways.letters import LetterWriter
+from service.domain.ports import ReminderEmail
+from service.gateways.letters import EmailRenderer
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 LONG = "https://support.a-newsroom-with-a-long-name.example"
 
 
-def letter(token: str) -> ReminderLetter:
-    return ReminderLetter(
+def letter(token: str) -> ReminderEmail:
+    return ReminderEmail(
         message_id=f"<reminder-01a2096b-83c1-7b2b-a6ec-57c100000000-1@{LONG.removeprefix('https://')}>",
         to="reader@example.org",
         lang="en",
         campaign_name="The Harbour Lantern",
         campaign_heading="This paper is yours to keep",
         texts={},
-        asked_on=NOON.date(),
-        asked_where=None,
+        requested_on=NOON.date(),
+        requested_from=None,
         frequency=None,
         money=None,
         give_url=f"{LONG}/support/default",
@@ -31,7 +31,7 @@ def letter(token: str) -> ReminderLetter:
 
 def test_a_long_address_is_never_broken_into_encoded_words() -> None:
     sent = letter("A" * 76)
-    lines = LetterWriter("Mainstay <support@localhost>", lambda: NOON).write(sent).content.split(b"\r\n")
+    lines = EmailRenderer("Mainstay <support@localhost>", lambda: NOON).render(sent).content.split(b"\r\n")
     assert f"List-Unsubscribe: <{sent.cancel_url}>".encode() in lines
     assert f"Message-ID: {sent.message_id}".encode() in lines
     assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in lines
@@ -39,4 +39,4 @@ def test_a_long_address_is_never_broken_into_encoded_words() -> None:
 
 def test_an_address_cannot_bring_a_header_of_its_own() -> None:
     with pytest.raises(ValueError, match="List-Unsubscribe"):
-        LetterWriter("Mainstay <support@localhost>", lambda: NOON).write(letter("A\r\nBcc: x@example.org"))
+        EmailRenderer("Mainstay <support@localhost>", lambda: NOON).render(letter("A\r\nBcc: x@example.org"))

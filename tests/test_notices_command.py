@@ -10,7 +10,7 @@ from schemas.vocabulary import NotificationKind
 from service.cli import cli
 from service.db.audit_entry import AuditEntry
 from service.desk import Container, utc_now
-from service.domain.ports import MailRefused, NoticeLetter
+from service.domain.ports import NotificationEmail, PermanentFailure
 from tests.jobs.notices import find, put
 from tests.jobs.notices import run as send
 from tests.jobs.posts import Post
@@ -37,8 +37,8 @@ def clock():
 
 
 def fail(container: Container, kind: NotificationKind, reason: str):
-    def refuse(_: NoticeLetter) -> None:
-        raise MailRefused(reason)
+    def refuse(_: NotificationEmail) -> None:
+        raise PermanentFailure(reason)
 
     notice_id = put(container, kind)
     send(container, Post(refuse))

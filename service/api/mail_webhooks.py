@@ -6,7 +6,7 @@ from schemas.mail_report import EmailWebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_CODES, Refusal
 from service.domain.mail.reports import take_reports
-from service.domain.ports import UnreadableReport
+from service.domain.ports import InvalidWebhook
 from service.web import current_container, transaction
 
 mail_webhooks = ResourceBlueprint(
@@ -33,10 +33,10 @@ def take_mail_report(service: str) -> dict[str, int]:
     try:
         if not reporter.is_authentic(dict(request.headers), body, now):
             # Where the proof is a login, a program may ask for it as browsers do (RFC 9110, section 11.6.1).
-            asked = {"WWW-Authenticate": reporter.challenge} if reporter.challenge else {}
+            asked = {"WWW-Authenticate": reporter.www_authenticate} if reporter.www_authenticate else {}
             raise Refusal(401, "invalid_signature", f"This does not prove to come from {reporter.name}.", asked)
-        reports = reporter.read(body)
-    except UnreadableReport as error:
+        reports = reporter.parse(body)
+    except InvalidWebhook as error:
         raise Refusal(400, "unreadable_report", f"This is not what {reporter.name} sends.") from error
     with transaction() as session:
         return {"suppressed": take_reports(session, reports, now=now)}

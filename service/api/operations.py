@@ -16,7 +16,7 @@ from service.api.staff_access import require_scope
 from service.db.migration import is_up_to_date
 from service.domain.mail.backlog import LATE_AFTER, longest_wait
 from service.domain.notice_mail.claims import longest_notice_wait
-from service.domain.ports import MailServerRefusesUs
+from service.domain.ports import ServerMisconfigured
 from service.domain.watch.job_record import SILENT_AFTER, latest_result
 from service.domain.watch.summary import last_beat
 from service.web import current_container, is_local_request, read_only
@@ -110,7 +110,7 @@ def _mail(session: Session) -> str:
         (NOTIFYING, longest_notice_wait(session, now=now)),
     ):
         last = latest_result(session, job) if waits is not None else None
-        if last is not None and last.error == MailServerRefusesUs.__name__:
+        if last is not None and last.error == ServerMisconfigured.__name__:
             return "the mail server refuses us; check MAIL_URL"
     return "ok"
 

@@ -6,13 +6,13 @@ from email.utils import parseaddr
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from service.domain.money.currencies import resolve_locale
-from service.domain.ports import Clock, Letter, Mail, NoticeLetter
-from service.gateways.mail_words import language_of, words_of
-from service.gateways.mime import write_message
-from service.gateways.notice_words import notice_words
+from service.domain.ports import Clock, Email, NotificationEmail, RenderedEmail
+from service.gateways.mail_words import email_language, reminder_content
+from service.gateways.mime import build_message
+from service.gateways.notice_words import notification_content
 
 
-class LetterWriter:
+class EmailRenderer:
     """Turns letters into mails from one sender."""
 
     def __init__(self, sender: str, clock: Clock) -> None:
@@ -30,38 +30,38 @@ class LetterWriter:
             auto_reload=False,
         )
 
-    def write(self, letter: Letter) -> Mail:
+    def render(self, email: Email) -> RenderedEmail:
         """Return the mail: text and HTML, with one-click unsubscribing (RFC 8058) where there is a list to leave.
 
         Raises:
             ValueError: a header would be forged, such as by a line break in an address.
         """
-        lang = language_of(letter)
+        lang = email_language(email)
         words: Mapping[str, object]
-        if isinstance(letter, NoticeLetter):
-            words, unsubscribe_url = notice_words(letter, lang), None
-            button_url, link_url = letter.page_url, letter.readers_page_url
+        if isinstance(email, NotificationEmail):
+            words, unsubscribe_url = notification_content(email, lang), None
+            button_url, link_url = email.page_url, email.account_url
         else:
-            words, unsubscribe_url = words_of(letter, lang), letter.cancel_url
-            button_url = letter.manage_url if letter.asks_to_confirm else letter.give_url
-            link_url = letter.manage_url
-        view = {
+            words, unsubscribe_url = reminder_content(email, lang), email.cancel_url
+            button_url = email.manage_url if email.is_confirmation_request else email.give_url
+            link_url = email.manage_url
+        context = {
             **words,
             "lang": lang,
             "direction": resolve_locale(lang).text_direction,
-            "campaign": letter.campaign_name,
+            "campaign": email.campaign_name,
             "button_url": button_url,
             "link_url": link_url,
         }
-        content = write_message(
+        content = build_message(
             sender=self._sender,
-            to=letter.to,
+            to=email.to,
             subject=str(words["subject"]),
             date=self._clock(),
-            message_id=letter.message_id,
+            message_id=email.message_id,
             unsubscribe_url=unsubscribe_url,
             lang=lang,
-            text=self._templates.get_template("mail.txt").render(view),
-            html=self._templates.get_template("mail.html").render(view),
+            text=self._templates.get_template("mail.txt").render(context),
+            html=self._templates.get_template("mail.html").render(context),
         )
-        return Mail(message_id=letter.message_id, recipient=letter.to, content=content)
+        return RenderedEmail(message_id=email.message_id, recipient=email.to, content=content)

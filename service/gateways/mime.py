@@ -12,8 +12,8 @@ from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 
 # RFC 5322, section 2.1.1; RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.2.
-LONGEST_LINE = 998
-LONGEST_ADDRESS = 64 + len("@") + 255
+MAX_LINE_LENGTH = 998
+MAX_ADDRESS_LENGTH = 64 + len("@") + 255
 CRLF = b"\r\n"
 # Quoted-printable never writes "=_", so that this cannot occur in a part (RFC 2045, section 6.7).
 BOUNDARY = b"=_letter"
@@ -41,7 +41,7 @@ _PART = (
 _TEXT_PART, _HTML_PART, _END = _PART % b"plain", _PART % b"html", b"\r\n--" + BOUNDARY + b"--\r\n"
 
 
-def write_message(
+def build_message(
     *,
     sender: str,
     to: str,
@@ -58,19 +58,19 @@ def write_message(
     Raises:
         ValueError: a header would be forged, such as by a line break in an address.
     """
-    if not (_RECIPIENT.fullmatch(to) and to.isprintable() and len(to.encode()) <= LONGEST_ADDRESS):
+    if not (_RECIPIENT.fullmatch(to) and to.isprintable() and len(to.encode()) <= MAX_ADDRESS_LENGTH):
         raise ValueError("An invalid address: mail cannot be sent to it.")
     return b"".join(
         (
-            folded("From", sender),
+            fold_header("From", sender),
             # On one line, which is never too long. Some programs do not look for an address on the next one.
             f"To: {to}\r\n".encode(),
-            folded("Subject", subject),
+            fold_header("Subject", subject),
             f"Date: {format_datetime(date)}\r\n".encode(),
-            _whole("Message-ID", message_id),
-            _unsubscribing(unsubscribe_url),
+            _unfolded_header("Message-ID", message_id),
+            _list_unsubscribe_headers(unsubscribe_url),
             _MULTIPART,
-            folded("Content-Language", lang),
+            fold_header("Content-Language", lang),
             _TEXT_PART,
             _quoted_printable(text),
             _HTML_PART,
@@ -80,13 +80,13 @@ def write_message(
     )
 
 
-def _unsubscribing(url: str | None) -> bytes:
+def _list_unsubscribe_headers(url: str | None) -> bytes:
     """Return the headers for one-click unsubscribing (RFC 8058), where there is something to unsubscribe from."""
-    return b"" if url is None else _whole("List-Unsubscribe", f"<{url}>") + _ONE_CLICK
+    return b"" if url is None else _unfolded_header("List-Unsubscribe", f"<{url}>") + _ONE_CLICK
 
 
 @lru_cache(maxsize=1024)
-def folded(name: str, value: str) -> bytes:
+def fold_header(name: str, value: str) -> bytes:
     """Return a header as the library folds it. It takes a while, so what many mails share is kept.
 
     A name or a subject may be given over several lines; a header has one.
@@ -98,17 +98,17 @@ def folded(name: str, value: str) -> bytes:
     return header.encode()
 
 
-def _whole(name: str, bracketed: str) -> bytes:
+def _unfolded_header(name: str, bracketed: str) -> bytes:
     """Return a header that holds one identifier or address in angle brackets.
 
     The library would break a long one into encoded words, and no mail program looks for an address inside those
     (RFC 2047, section 5), so that the button for one-click unsubscribing would be missing.
     """
     line = f"{name}: {bracketed}"
-    if not (_BRACKETED.fullmatch(bracketed) and line.isprintable() and len(line) <= LONGEST_LINE):
+    if not (_BRACKETED.fullmatch(bracketed) and line.isprintable() and len(line) <= MAX_LINE_LENGTH):
         raise ValueError(f"An invalid {name}: it is no single address, or too long.")
     # A host in another script leaves no choice; it is our own, so that every mail would fail instead.
-    return line.encode() + CRLF if line.isascii() else folded(name, bracketed)
+    return line.encode() + CRLF if line.isascii() else fold_header(name, bracketed)
 
 
 def _quoted_printable(body: str) -> bytes:

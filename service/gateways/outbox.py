@@ -6,35 +6,35 @@ from service.db.base import new_id
 from service.db.outbox_mail import OutboxMail
 from service.db.session import Database
 from service.db.upsert import dialect_insert
-from service.domain.ports import Clock, Letter, Mail, MailWithheld
-from service.gateways.letters import LetterWriter
+from service.domain.ports import Clock, Email, RenderedEmail, SendCancelled
+from service.gateways.letters import EmailRenderer
 
-KEPT = "250 kept in the outbox"
+ACCEPTED_REPLY = "250 kept in the outbox"
 
 
-class OutboxMailer:
+class DevOutboxMailer:
     """Keeps each mail once, by its Message-ID."""
 
-    def __init__(self, database: Database, writer: LetterWriter, clock: Clock) -> None:
+    def __init__(self, database: Database, writer: EmailRenderer, clock: Clock) -> None:
         self._database = database
         self._writer = writer
         self._clock = clock
 
-    def write(self, letter: Letter) -> Mail:
+    def render(self, email: Email) -> RenderedEmail:
         """Return the letter as the mail that `smtp` would send."""
-        return self._writer.write(letter)
+        return self._writer.render(email)
 
-    def open(self) -> None:
+    def connect(self) -> None:
         """Have nothing to open; the database says by itself when it is away."""
 
-    def send(self, mail: Mail, *, may_leave: Callable[[], bool] = lambda: True) -> str:
+    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
         """Keep the mail, unless it may not leave, and answer as a server would.
 
         Raises:
-            MailWithheld: it may not.
+            SendCancelled: it may not.
         """
-        if not may_leave():
-            raise MailWithheld("it was not to leave after all")
+        if not before_data():
+            raise SendCancelled("it was not to leave after all")
         with self._database.transaction() as session:
             session.execute(
                 dialect_insert(session, OutboxMail)
@@ -47,7 +47,7 @@ class OutboxMailer:
                 )
                 .on_conflict_do_nothing(index_elements=[OutboxMail.message_id])
             )
-        return KEPT
+        return ACCEPTED_REPLY
 
     def close(self) -> None:
         """Hold nothing open."""

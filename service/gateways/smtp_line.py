@@ -8,120 +8,120 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from service.domain.ports import MailDoubtful, MailServerAway, MailServerRefusesUs
-from service.gateways.smtp_replies import Reply
+from service.domain.ports import ServerMisconfigured, ServerUnavailable, UncertainDelivery
+from service.gateways.smtp_replies import SmtpReply
 from service.settings import MailServer
 
 # A mail has four replies, so that the slowest of servers holds one for two minutes.
-REPLY_SECONDS = 30.0
+REPLY_TIMEOUT = 30.0
 # Whatever is answered to a goodbye changes nothing, and a worker that stops has little time.
-GOODBYE_SECONDS = 2.0
+QUIT_TIMEOUT = 2.0
 
-Failures = (smtplib.SMTPException, OSError)
+SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 
-class SmtpLine:
+class SmtpConnection:
     """A connection that is open. After an error it is closed, and another one is needed."""
 
     def __init__(self, server: MailServer, context: ssl.SSLContext | None) -> None:
         """Connect.
 
         Raises:
-            MailServerAway, MailServerRefusesUs: nothing is open.
+            ServerUnavailable, ServerMisconfigured: nothing is open.
         """
-        self.mails = 0
+        self.messages_sent = 0
         try:
             self._smtp = _connect(server, context)
         except ssl.SSLCertVerificationError as error:
-            raise MailServerRefusesUs("nobody vouches for the server's certificate") from error
+            raise ServerMisconfigured("nobody vouches for the server's certificate") from error
         except smtplib.SMTPResponseException as error:
-            reply = Reply(error.smtp_code, _as_bytes(error.smtp_error))
-            kind = MailServerRefusesUs if reply.is_within(5) else MailServerAway
-            raise kind(f"the server did not let us in ({reply.said})") from error
+            reply = SmtpReply(error.smtp_code, _as_bytes(error.smtp_error))
+            kind = ServerMisconfigured if reply.in_class(5) else ServerUnavailable
+            raise kind(f"the server did not let us in ({reply.redacted})") from error
         except smtplib.SMTPNotSupportedError as error:
-            raise MailServerRefusesUs("the server does not offer the encryption or login of MAIL_URL") from error
+            raise ServerMisconfigured("the server does not offer the encryption or login of MAIL_URL") from error
         except UnicodeError as error:
-            raise MailServerRefusesUs("the name or password of MAIL_URL is not ASCII") from error
-        except Failures as error:
+            raise ServerMisconfigured("the name or password of MAIL_URL is not ASCII") from error
+        except SMTP_ERRORS as error:
             # The library has no name of its own for a server that offers only ways of login that it cannot use.
-            kind = MailServerRefusesUs if type(error) is smtplib.SMTPException else MailServerAway
-            raise kind(f"cannot connect ({_cause(error)})") from error
+            kind = ServerMisconfigured if type(error) is smtplib.SMTPException else ServerUnavailable
+            raise kind(f"cannot connect ({_error_class(error)})") from error
 
-    def offers(self, extension: str) -> bool:
+    def supports(self, extension: str) -> bool:
         """Tell whether the server has an extension, such as "smtputf8"."""
         return self._smtp.has_extn(extension)
 
-    def ask(self, command: str) -> Reply:
+    def command(self, command: str) -> SmtpReply:
         """Say one line and return the reply.
 
         Raises:
-            MailServerAway: the connection is lost, and no mail was in it.
+            ServerUnavailable: the connection is lost, and no mail was in it.
         """
         try:
-            return Reply(*self._smtp.docmd(command))
-        except Failures as error:
-            self.drop()
-            raise MailServerAway(f"connection lost ({_cause(error)})") from error
+            return SmtpReply(*self._smtp.docmd(command))
+        except SMTP_ERRORS as error:
+            self.close()
+            raise ServerUnavailable(f"connection lost ({_error_class(error)})") from error
 
-    def hand_over(self, content: bytes) -> Reply:
+    def send_data(self, content: bytes) -> SmtpReply:
         """Send a whole message and return what becomes of it.
 
         Raises:
-            MailServerAway: the connection was lost before its end.
-            MailDoubtful: the connection was lost after its end, but before the reply.
+            ServerUnavailable: the connection was lost before its end.
+            UncertainDelivery: the connection was lost after its end, but before the reply.
         """
         # A dot alone ends a message, so one at a line's start is doubled (RFC 5321, section 4.5.2).
         stuffed = content.replace(b"\r\n.", b"\r\n..")
         try:
             self._smtp.send(stuffed + b".\r\n")
-        except Failures as error:
-            self.drop()
-            raise MailServerAway(f"connection lost ({_cause(error)})") from error
+        except SMTP_ERRORS as error:
+            self.close()
+            raise ServerUnavailable(f"connection lost ({_error_class(error)})") from error
         try:
-            return Reply(*self._smtp.getreply())
-        except Failures as error:
-            self.drop()
-            raise MailDoubtful(f"no reply to the whole mail ({_cause(error)})") from error
+            return SmtpReply(*self._smtp.getreply())
+        except SMTP_ERRORS as error:
+            self.close()
+            raise UncertainDelivery(f"no reply to the whole mail ({_error_class(error)})") from error
 
-    def speak_utf8(self) -> None:
+    def enable_smtputf8(self) -> None:
         """Allow addresses in other scripts in what is said from here on."""
         self._smtp.command_encoding = "utf-8"
 
     def quit(self) -> None:
         """Say goodbye, if anybody listens, and let go."""
-        self._smtp.patience = GOODBYE_SECONDS
-        with suppress(*Failures):
+        self._smtp.deadline_seconds = QUIT_TIMEOUT
+        with suppress(*SMTP_ERRORS):
             self._smtp.quit()
-        self.drop()
+        self.close()
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Let go without a word."""
         with suppress(OSError):
             self._smtp.close()
 
 
-class _OnTime(smtplib.SMTP):
+class _DeadlineSMTP(smtplib.SMTP):
     """Allows each reply so many seconds in all; the library allows them to every byte of it."""
 
-    patience: float | None = None
+    deadline_seconds: float | None = None
 
     def getreply(self) -> tuple[int, bytes]:
         if self.sock is not None and self.file is None:
-            self.file = io.BufferedReader(_Replies(self.sock))
+            self.file = io.BufferedReader(_DeadlineReader(self.sock))
         if self.file is not None:
-            self.file.raw.answer_by = time.monotonic() + (self.patience or REPLY_SECONDS)
+            self.file.raw.answer_by = time.monotonic() + (self.deadline_seconds or REPLY_TIMEOUT)
         reply = super().getreply()
         if self.sock is not None:
             # What is left of one reply's time is not the next command's.
-            self.sock.settimeout(REPLY_SECONDS)
+            self.sock.settimeout(REPLY_TIMEOUT)
         return reply
 
 
-class _OnTimeOverTls(_OnTime, smtplib.SMTP_SSL):
+class _DeadlineSMTPOverTLS(_DeadlineSMTP, smtplib.SMTP_SSL):
     """The same over TLS from the first byte."""
 
 
-class _Replies(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     """What comes from the server, up to an instant."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -140,11 +140,13 @@ class _Replies(io.RawIOBase):
         return self._sock.recv_into(buffer)
 
 
-def _connect(server: MailServer, context: ssl.SSLContext | None) -> _OnTime:
+def _connect(server: MailServer, context: ssl.SSLContext | None) -> _DeadlineSMTP:
     if server.tls == "implicit":
-        smtp: _OnTime = _OnTimeOverTls(server.host, server.port, timeout=REPLY_SECONDS, context=context)
+        smtp: _DeadlineSMTP = _DeadlineSMTPOverTLS(
+            server.host, server.port, timeout=REPLY_TIMEOUT, context=context
+        )
     else:
-        smtp = _OnTime(server.host, server.port, timeout=REPLY_SECONDS)
+        smtp = _DeadlineSMTP(server.host, server.port, timeout=REPLY_TIMEOUT)
     try:
         if server.tls == "starttls":
             smtp.starttls(context=context)
@@ -157,7 +159,7 @@ def _connect(server: MailServer, context: ssl.SSLContext | None) -> _OnTime:
     return smtp
 
 
-def _cause(error: BaseException) -> str:
+def _error_class(error: BaseException) -> str:
     """Return what really happened by the name of its class; the library hides time-outs behind its own error."""
     hidden = error.__context__
     return type(hidden if isinstance(hidden, OSError) else error).__name__

@@ -15,7 +15,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.backlog import count_due, longest_wait
-from service.domain.ports import MailServerAway, MailServerRefusesUs
+from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.watch.summary import beat
 from tests.api.wire import assert_problem
 from tests.clock import Clock
@@ -91,7 +91,7 @@ def test_a_mail_server_that_refuses_us_is_named_until_it_takes_a_mail_again(
     client: FlaskClient, container: Container, clock: Clock, due: uuid.UUID
 ) -> None:
     assert failing(client, container) == {}
-    send(container, error=MailServerRefusesUs("535 wrong password"))
+    send(container, error=ServerMisconfigured("535 wrong password"))
     assert failing(client, container) == {"mail": REFUSED}
     clock.advance(seconds=5)
     # While the server is left alone for a while, runs find nothing to do; that mends nothing.
@@ -105,7 +105,7 @@ def test_a_mail_server_that_refuses_us_is_named_until_it_takes_a_mail_again(
 def test_a_refusal_is_of_no_interest_once_nothing_waits(
     client: FlaskClient, container: Container, due: uuid.UUID
 ) -> None:
-    send(container, error=MailServerRefusesUs("535 wrong password"))
+    send(container, error=ServerMisconfigured("535 wrong password"))
     change(container, due, status=ReminderStatus.CANCELLED)
     assert failing(client, container) == {}
 
@@ -113,7 +113,7 @@ def test_a_refusal_is_of_no_interest_once_nothing_waits(
 def test_a_mail_server_that_is_only_away_makes_nobody_look_yet(
     client: FlaskClient, container: Container, due: uuid.UUID
 ) -> None:
-    send(container, error=MailServerAway("connection refused"))
+    send(container, error=ServerUnavailable("connection refused"))
     assert failing(client, container) == {}
 
 

@@ -80,7 +80,7 @@ def test_a_russian_reader_reads_russian(client: FlaskClient) -> None:
     assert campaign["heading"] == "Эта газета держится на вас"
     assert "четыреста двенадцать" in campaign["message"][0]
     assert campaign["texts"]
-    assert any("а" <= letter <= "я" for text in campaign["texts"].values() for letter in text)
+    assert any("а" <= email <= "я" for text in campaign["texts"].values() for email in text)
 
 
 @pytest.mark.parametrize("lang", ["ru-RU", "ru_RU", "RU"])

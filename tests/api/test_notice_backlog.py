@@ -11,7 +11,7 @@ from jobs.schedule import Job
 from jobs.worker import run_once
 from schemas.vocabulary import NotificationKind
 from service.desk import Container
-from service.domain.ports import MailRefused, MailServerRefusesUs, NoticeLetter
+from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
 from service.domain.watch.summary import beat
 from tests.clock import Clock
 from tests.jobs.notices import put, run
@@ -52,7 +52,7 @@ def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: 
     put(container, NotificationKind.RECEIPT)
 
     def refuse(_container: Container, _stop: threading.Event) -> dict[str, int]:
-        raise MailServerRefusesUs("login refused (535)")
+        raise ServerMisconfigured("login refused (535)")
 
     run_once(Job("send_notices", refuse, 2), container, JobRecord(container), threading.Event())
     assert checks(client, container) == {"mail": "the mail server refuses us; check MAIL_URL"}
@@ -62,9 +62,9 @@ def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: 
 def test_notices_are_counted_by_where_they_stand(
     client: FlaskClient, container: Container, refused: bool, status: str
 ) -> None:
-    def answer(_: NoticeLetter) -> None:
+    def answer(_: NotificationEmail) -> None:
         if refused:
-            raise MailRefused("refused (550)")
+            raise PermanentFailure("refused (550)")
 
     put(container, NotificationKind.RECEIPT)
     run(container, Post(answer))

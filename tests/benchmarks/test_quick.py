@@ -64,7 +64,7 @@ def test_what_the_loader_makes_can_be_claimed_and_written_to_and_is_left_alone(c
     with container.database.transaction() as session:
         claimed = claim_due_reminders(session, **payload)
         drafts = write_letters(session, claimed.claims, links=container.links, now=utc_now(), month_seconds=None)
-    assert len({letter.to for _, letter in drafts.letters}) == 20
+    assert len({email.to for _, email in drafts.letters}) == 20
 
 
 def without_casts(part: object) -> object:

@@ -177,10 +177,10 @@ STATES = [
 
 @pytest.mark.parametrize(("reach", "heading"), STATES, ids=[reach.__name__ for reach, _ in STATES])
 def test_no_state_of_a_page_shuts_anyone_out(
-    newsroom: Newsroom, page: Page, letter: str, reach: Callable[[Visit], None], heading: str | None
+    newsroom: Newsroom, page: Page, email: str, reach: Callable[[Visit], None], heading: str | None
 ) -> None:
     with newsroom.resting_worker():
-        reach(Visit(page, newsroom, letter))
+        reach(Visit(page, newsroom, email))
         if heading is not None:
             expect(page.get_by_role("heading", level=1)).to_have_text(heading)
         inspect(page, reach.__name__)
@@ -193,7 +193,7 @@ def test_an_outbox_without_mails_says_how_to_get_one(newsroom: Newsroom, page: P
         inspect(page, "outbox, empty")
 
 
-def test_the_mail_itself_can_be_read_by_everyone(newsroom: Newsroom, new_page: NewPage, letter: str) -> None:
+def test_the_mail_itself_can_be_read_by_everyone(newsroom: Newsroom, new_page: NewPage, email: str) -> None:
     [mail] = newsroom.mails_to("subscriber@example.org")[-1:]
     page = new_page(bypass_csp=True)
     # In the outbox the mail stands in a frame in which no script runs, not even the one that looks for faults.

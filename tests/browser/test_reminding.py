@@ -55,11 +55,11 @@ def test_a_reminder_is_set_written_followed_and_minded(newsroom: Newsroom, demo:
     assert len(newsroom.wait_for_mails(address, number=2)) == 2
 
 
-def test_looking_at_the_reminder_page_changes_nothing(newsroom: Newsroom, page: Page, letter: str) -> None:
+def test_looking_at_the_reminder_page_changes_nothing(newsroom: Newsroom, page: Page, email: str) -> None:
     # The worker does change reminders, so it must not be at work between the two looks.
     with newsroom.resting_worker():
         before = newsroom.ask("SELECT status, due_at, occurrence FROM reminders ORDER BY id")
-        for address in (letter, f"{letter}?lang=ru", f"{letter}/cancel", f"{letter}/snooze", f"{letter}/confirm"):
+        for address in (email, f"{email}?lang=ru", f"{email}/cancel", f"{email}/snooze", f"{email}/confirm"):
             page.goto(address)
         assert newsroom.ask("SELECT status, due_at, occurrence FROM reminders ORDER BY id") == before
 

@@ -21,20 +21,20 @@ from service.domain.breaker import Breaker
 from service.domain.mail.claims import Claim
 from service.domain.mail.deliveries import Reply
 from service.domain.ports import (
-    Mail,
-    MailDelayed,
-    MailDoubtful,
-    MailRefused,
-    MailServerRefusesUs,
-    MailWithheld,
-    ReminderLetter,
+    PermanentFailure,
+    ReminderEmail,
+    RenderedEmail,
+    SendCancelled,
+    ServerMisconfigured,
+    TemporaryFailure,
+    UncertainDelivery,
 )
 
 Answer = tuple[DeliveryOutcome, bool]
 """What the mail server says to a mail, and whether the mail arrives."""
 Occurrence = tuple[uuid.UUID, int]
 """A reminder and its occurrence."""
-Letters = Batch[Claim, ReminderLetter]
+Letters = Batch[Claim, ReminderEmail]
 
 CLAIM, BEGIN, ANSWER, SETTLE = "claim", "begin", "answer", "settle"
 PATIENCE_SECONDS = 60
@@ -149,11 +149,11 @@ class SteppedMailer:
     def __init__(self, gate: Gate, arrive: Callable[[DeliveryOutcome], None]) -> None:
         self._gate = gate
         self._arrive = arrive
-        self.letter: ReminderLetter | None = None
+        self.letter: ReminderEmail | None = None
 
-    def write(self, letter: ReminderLetter) -> Mail:
-        self.letter = letter
-        return Mail(message_id=letter.message_id, recipient=letter.to, content=b"")
+    def write(self, email: ReminderEmail) -> RenderedEmail:
+        self.letter = email
+        return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
     def open(self) -> None:
         """Be there."""
@@ -161,9 +161,9 @@ class SteppedMailer:
     def close(self) -> None:
         """Have nothing to let go of."""
 
-    def send(self, mail: Mail, *, may_leave: Callable[[], bool]) -> str:
+    def send(self, mail: RenderedEmail, *, may_leave: Callable[[], bool]) -> str:
         if not may_leave():
-            raise MailWithheld("it was not to leave after all")
+            raise SendCancelled("it was not to leave after all")
         outcome, arrives = self._gate.wait(ANSWER)
         if arrives:
             self._arrive(outcome)
@@ -172,19 +172,19 @@ class SteppedMailer:
                 return SAID
             case DeliveryOutcome.DEFERRED if arrives:
                 # The connection broke before the reply.
-                raise MailDoubtful(SAID)
+                raise UncertainDelivery(SAID)
             case DeliveryOutcome.DEFERRED:
-                raise MailDelayed(SAID)
+                raise TemporaryFailure(SAID)
             case DeliveryOutcome.NOT_ATTEMPTED:
-                raise MailServerRefusesUs(SAID)
+                raise ServerMisconfigured(SAID)
             case _:
-                raise MailRefused(SAID)
+                raise PermanentFailure(SAID)
 
 
 class Hand:
     """One worker. `check` is called with each mail that is about to leave."""
 
-    def __init__(self, container: Container, post: Post, check: Callable[[Claim, ReminderLetter], None]) -> None:
+    def __init__(self, container: Container, post: Post, check: Callable[[Claim, ReminderEmail], None]) -> None:
         self._container, self._post, self._check = container, post, check
         self.is_frozen = False
         self._begin_anew()
@@ -237,7 +237,7 @@ class Hand:
         self._where = self._gate.arrival()
 
     @staticmethod
-    def _carry(carrier: Carrier[Claim, ReminderLetter], gate: Gate) -> None:
+    def _carry(carrier: Carrier[Claim, ReminderEmail], gate: Gate) -> None:
         try:
             carrier.run()
         except BaseException as error:  # noqa: BLE001 - whatever ended the run is the test's to raise

@@ -20,7 +20,7 @@ from service.db.tables import Base
 from service.domain.campaigns.terms import parse_definition, upsert_campaign
 from service.domain.keeping.retention import forget_unconfirmed_reminders
 from service.domain.mail.claims import Claim
-from service.domain.ports import ReminderLetter
+from service.domain.ports import ReminderEmail
 from service.domain.reminders.failures import retry_reminder
 from tests.api.wire import change_campaign
 from tests.faults.hand import Hand, Occurrence
@@ -121,12 +121,12 @@ class Walk(Readers):
         for mail, copies in self.post.copies.items():
             assert copies <= 1 + self.post.excuses[mail], mail
 
-    def check_that_it_may_leave(self, claim: Claim, letter: ReminderLetter) -> None:
+    def check_that_it_may_leave(self, claim: Claim, email: ReminderEmail) -> None:
         [payload] = [payload for payload in self.wishes.values() if payload.reminder_id == claim.reminder_id]
         assert payload.is_wanted, "a mail leaves after its reader cancelled"
-        if letter.asks_to_confirm:
+        if email.is_confirmation_request:
             self.questions.add((claim.reminder_id, claim.occurrence))
-        assert letter.asks_to_confirm == (not payload.is_confirmed), (
+        assert email.is_confirmation_request == (not payload.is_confirmed), (
             "only the question leaves before a confirmation"
         )
 

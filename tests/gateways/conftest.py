@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from service.desk import utc_now
-from service.gateways.letters import LetterWriter
+from service.gateways.letters import EmailRenderer
 from service.gateways.smtp import SmtpMailer
 from tests.conftest import settings_for
 
@@ -19,7 +19,7 @@ def mailer_to() -> Iterator[Callable[..., SmtpMailer]]:
         def make(url: str, *, sender: str = "The Paper <support@paper.example>", per_connection: int = 1000):
             server = settings_for("sqlite://", MAIL_URL=url).mail.server
             assert server is not None
-            mailer = SmtpMailer(server, LetterWriter(sender, utc_now), per_connection=per_connection)
+            mailer = SmtpMailer(server, EmailRenderer(sender, utc_now), per_connection=per_connection)
             open_mailers.callback(mailer.close)
             return mailer
 

@@ -7,17 +7,17 @@ from email.message import EmailMessage
 from email.policy import default as modern
 from typing import Any
 
-from service.domain.ports import Mail, Mailer, ReminderLetter
+from service.domain.ports import Mailer, ReminderEmail, RenderedEmail
 
-LETTER = ReminderLetter(
+REMINDER_EMAIL = ReminderEmail(
     message_id="<reminder-1-1@desk.test>",
     to="reader@news.example",
     lang="en",
     campaign_name="The Paper",
     campaign_heading="Ours to keep",
     texts={},
-    asked_on=datetime.date(2026, 10, 23),
-    asked_where="https://paper.example/article",
+    requested_on=datetime.date(2026, 10, 23),
+    requested_from="https://paper.example/article",
     frequency=None,
     money=None,
     give_url="http://desk.test/support/default",
@@ -26,17 +26,17 @@ LETTER = ReminderLetter(
 )
 
 
-def letter(**changes: Any) -> ReminderLetter:
+def letter(**changes: Any) -> ReminderEmail:
     """Return the letter with some of it changed."""
-    return dataclasses.replace(LETTER, **changes)
+    return dataclasses.replace(REMINDER_EMAIL, **changes)
 
 
 def send(mailer: Mailer, **changes: Any) -> str:
     """Write the letter with some of it changed, send it, and return what the server said."""
-    return mailer.send(mailer.write(letter(**changes)))
+    return mailer.send(mailer.render(letter(**changes)))
 
 
-def opened(mail: Mail) -> EmailMessage:
+def parse(mail: RenderedEmail) -> EmailMessage:
     """Return a mail as the standard library reads it."""
     message = message_from_bytes(mail.content, _class=EmailMessage, policy=modern)
     for part in message.walk():

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 from typing import Any
 
 
-def library_mail(**given: Any) -> EmailMessage:
+def stdlib_message(**given: Any) -> EmailMessage:
     """Return the message of what `service.gateways.mime.write_message` is given."""
     message = EmailMessage(policy=SMTP.clone(utf8=not given["to"].isascii()))
     message["From"] = given["sender"]

@@ -6,10 +6,10 @@ from typing import Any
 
 from schemas.vocabulary import Frequency, NotificationKind
 from service.domain.money.amounts import Money
-from service.domain.ports import NoticeLetter
+from service.domain.ports import NotificationEmail
 
 DAY = datetime.date(2026, 12, 23)
-NOTICE = NoticeLetter(
+NOTIFICATION = NotificationEmail(
     kind=NotificationKind.RECEIPT,
     message_id="<notice-1@desk.test>",
     to="reader@news.example",
@@ -18,16 +18,16 @@ NOTICE = NoticeLetter(
     texts={},
     frequency=Frequency.MONTHLY,
     money=Money(750, "USD"),
-    falls_on=DAY,
+    event_date=DAY,
     page_url="http://desk.test/p/token",
-    readers_page_url="http://desk.test/me",
+    account_url="http://desk.test/me",
 )
 RECEIPT: dict[str, Any] = {
     "receipt_number": "2026-7K3Q-9XTM-4BHF",
     "legal_name": "The Paper Foundation",
     "tax_line": "EIN 12-3456789. No goods or services were given in return.",
     "fees": Money(52, "USD"),
-    "leads_to_pledge": True,
+    "links_to_pledge": True,
 }
 VARIANTS: list[dict[str, Any]] = [
     *({"kind": NotificationKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
@@ -47,6 +47,6 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 
 
-def notice(**changes: Any) -> NoticeLetter:
+def notification(**changes: Any) -> NotificationEmail:
     """Return a notice with some of it changed."""
-    return dataclasses.replace(NOTICE, **changes)
+    return dataclasses.replace(NOTIFICATION, **changes)

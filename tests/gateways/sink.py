@@ -17,7 +17,7 @@ from tests.processes import free_port
 OK = "250 OK"
 
 
-class Sink:
+class SmtpTestServer:
     """Runs from `with` to its end. `mails` are those accepted, in order; `connections` counts those opened, and
     `ended` those of them that are over.
 
@@ -68,7 +68,7 @@ class Sink:
         class Door(Controller):
             def factory(self) -> SMTP:
                 sink.connections += 1
-                return _Clerk(sink, self.handler, hostname="sink.test", **sink._options)
+                return _Handler(sink, self.handler, hostname="sink.test", **sink._options)
 
         self._transaction = Door(self, hostname="127.0.0.1", port=self.port, ssl_context=implicit_tls)
 
@@ -76,7 +76,7 @@ class Sink:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}?tls=none"
 
-    def __enter__(self) -> "Sink":
+    def __enter__(self) -> "SmtpTestServer":
         self._transaction.start()
         # The controller knocks once by itself to see whether it is up.
         self.connections = 0
@@ -115,10 +115,10 @@ class Sink:
         return [mail["Message-ID"] for mail in self.mails]
 
 
-class _Clerk(SMTP):
+class _Handler(SMTP):
     """Serves one connection as the sink is told to."""
 
-    def __init__(self, sink: Sink, *args: Any, **options: Any) -> None:
+    def __init__(self, sink: SmtpTestServer, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sink = sink
         self._has_spoken = False

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.gateways.mime import write_message
-from tests.gateways.library_mail import library_mail
+from service.gateways.mime import build_message
+from tests.gateways.library_mail import stdlib_message
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 MAIL: dict[str, Any] = {
@@ -66,7 +66,7 @@ def plain(part: EmailMessage) -> str:
 @given(subject=WORDS, text=BODIES, html=BODIES, to=ADDRESSES, lang=st.sampled_from(["en", "ru", "pt-BR"]))
 def test_it_is_read_as_the_librarys_is(subject: str, text: str, html: str, to: str, lang: str) -> None:
     fields = MAIL | {"subject": subject, "text": text, "html": html, "to": to, "lang": lang}
-    ours, theirs = read(write_message(**fields)), read(library_mail(**fields).as_bytes())
+    ours, theirs = read(build_message(**fields)), read(stdlib_message(**fields).as_bytes())
     assert sorted(ours.keys()) == sorted(theirs.keys())
     for name in ours:
         if name == "Subject":
@@ -80,7 +80,7 @@ def test_it_is_read_as_the_librarys_is(subject: str, text: str, html: str, to: s
 @settings(deadline=None)
 @given(subject=WORDS, text=BODIES, html=BODIES, to=ADDRESSES)
 def test_it_passes_every_server_as_it_is(subject: str, text: str, html: str, to: str) -> None:
-    content = write_message(**MAIL | {"subject": subject, "text": text, "html": html, "to": to})
+    content = build_message(**MAIL | {"subject": subject, "text": text, "html": html, "to": to})
     assert content.isascii() or not to.isascii()
     assert b"\0" not in content
     lines = content.split(b"\r\n")
@@ -98,7 +98,7 @@ ANYTHING = st.text(st.one_of(st.characters(), st.sampled_from("\r\n\0\t <>@,;:."
 def test_nothing_that_is_given_makes_a_header_of_its_own(name: str, value: str) -> None:
     fields = MAIL | {name: value}
     try:
-        content = write_message(**fields)
+        content = build_message(**fields)
     except ValueError:
         return
     head = content.partition(b"\r\n\r\n")[0]
@@ -126,7 +126,7 @@ def test_a_sign_with_a_meaning_is_refused(name: str, sign: str) -> None:
     good = MAIL[name]
     for value in (f"{good[:3]}{sign}{good[3:]}", f"{good}{sign}Bcc:b@news.example", f"{good}{sign}"):
         with pytest.raises(ValueError, match="invalid"):
-            write_message(**MAIL | {name: value})
+            build_message(**MAIL | {name: value})
 
 
 @pytest.mark.parametrize(
@@ -150,15 +150,15 @@ def test_a_sign_with_a_meaning_is_refused(name: str, sign: str) -> None:
 )
 def test_what_is_no_single_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="invalid address"):
-        write_message(**MAIL | {"to": address})
+        build_message(**MAIL | {"to": address})
 
 
 def test_a_refusal_does_not_repeat_the_address() -> None:
     with pytest.raises(ValueError, match="invalid") as caught:
-        write_message(**MAIL | {"to": "reader@news.example\r\nRCPT TO:<b@news.example>"})
+        build_message(**MAIL | {"to": "reader@news.example\r\nRCPT TO:<b@news.example>"})
     assert "news.example" not in str(caught.value)
 
 
 def test_a_host_in_another_script_still_leaves() -> None:
-    message = read(write_message(**MAIL | {"unsubscribe_url": "https://bücher.example/cancel"}))
+    message = read(build_message(**MAIL | {"unsubscribe_url": "https://bücher.example/cancel"}))
     assert message["List-Unsubscribe"] == "<https://bücher.example/cancel>"

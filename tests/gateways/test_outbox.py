@@ -5,19 +5,21 @@ from sqlalchemy import select
 
 from service.db.outbox_mail import OutboxMail
 from service.desk import Container, utc_now
-from service.domain.ports import MailWithheld
-from service.gateways.letters import LetterWriter
-from service.gateways.outbox import OutboxMailer
+from service.domain.ports import SendCancelled
+from service.gateways.letters import EmailRenderer
+from service.gateways.outbox import DevOutboxMailer
 from tests.gateways.letters import letter, send
 
 
-def outbox(container: Container) -> OutboxMailer:
-    return OutboxMailer(container.database, LetterWriter("The Paper <support@paper.example>", utc_now), utc_now)
+def outbox(container: Container) -> DevOutboxMailer:
+    return DevOutboxMailer(
+        container.database, EmailRenderer("The Paper <support@paper.example>", utc_now), utc_now
+    )
 
 
 def test_a_mail_is_kept_once_however_often_it_is_sent(container: Container) -> None:
     mailer = outbox(container)
-    mailer.open()
+    mailer.connect()
     for _ in range(3):
         assert send(mailer) == "250 kept in the outbox"
     send(mailer, message_id="<other@desk.test>")
@@ -29,15 +31,15 @@ def test_a_mail_is_kept_once_however_often_it_is_sent(container: Container) -> N
 
 def test_a_mail_that_may_not_leave_after_all_is_not_kept(container: Container) -> None:
     mailer = outbox(container)
-    with pytest.raises(MailWithheld):
-        mailer.send(mailer.write(letter()), may_leave=lambda: False)
+    with pytest.raises(SendCancelled):
+        mailer.send(mailer.render(letter()), before_data=lambda: False)
     with container.database.read_only() as session:
         assert session.scalars(select(OutboxMail)).all() == []
 
 
 def test_what_is_kept_is_the_whole_mail_as_it_would_leave(container: Container) -> None:
     mailer = outbox(container)
-    mail = mailer.write(letter(to="jürgen@news.example", lang="ru"))
+    mail = mailer.render(letter(to="jürgen@news.example", lang="ru"))
     mailer.send(mail)
     with container.database.read_only() as session:
         assert session.scalars(select(OutboxMail.message)).one().encode() == mail.content

@@ -5,15 +5,15 @@ from urllib.parse import quote
 
 import pytest
 
-from service.domain.ports import MailRefused, MailServerAway, MailServerRefusesUs, MailWithheld
+from service.domain.ports import PermanentFailure, SendCancelled, ServerMisconfigured, ServerUnavailable
 from tests.gateways.certificates import make_server_context
 from tests.gateways.letters import letter, send
-from tests.gateways.sink import Sink
+from tests.gateways.sink import SmtpTestServer
 from tests.processes import wait_until
 
 
 def test_two_hundred_mails_leave_over_one_connection(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for number in range(200):
             send(mailer, message_id=f"<{number}@desk.test>", to=f"reader-{number}@news.example")
@@ -23,7 +23,7 @@ def test_two_hundred_mails_leave_over_one_connection(mailer_to) -> None:
 
 
 def test_a_connection_is_opened_anew_after_so_many_mails(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url, per_connection=3)
         for _ in range(7):
             send(mailer)
@@ -32,7 +32,7 @@ def test_a_connection_is_opened_anew_after_so_many_mails(mailer_to) -> None:
 
 
 def test_a_mail_takes_three_commands_and_no_more(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for _ in range(2):
             send(mailer)
@@ -40,41 +40,41 @@ def test_a_mail_takes_three_commands_and_no_more(mailer_to) -> None:
 
 
 def test_what_leaves_is_what_was_written(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         # A line that begins with a dot, and one that is nothing else, would end the mail too early.
-        mail = mailer.write(letter(texts={"mail_thanks": ".\n..\n.end\n."}))
+        mail = mailer.render(letter(texts={"mail_thanks": ".\n..\n.end\n."}))
         mailer.send(mail)
         assert sink.contents == [mail.content]
 
 
 def test_a_mail_that_may_not_leave_after_all_has_not_left(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
-        with pytest.raises(MailWithheld):
-            mailer.send(mailer.write(letter()), may_leave=lambda: False)
+        with pytest.raises(SendCancelled):
+            mailer.send(mailer.render(letter()), before_data=lambda: False)
         assert sink.commands == ["EHLO", "MAIL", "RCPT", "RSET"]
         send(mailer)
         assert (sink.connections, len(sink.mails)) == (1, 1)
 
 
 def test_nobody_goes_on_from_where_an_unknown_error_stopped(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         with pytest.raises(ZeroDivisionError):
-            mailer.send(mailer.write(letter()), may_leave=lambda: bool(1 / 0))
+            mailer.send(mailer.render(letter()), before_data=lambda: bool(1 / 0))
         send(mailer)
         assert (sink.connections, len(sink.mails)) == (2, 1)
 
 
 def test_the_server_is_quoted_on_what_it_accepted(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         sink.answer_data = lambda address: f"250 2.0.0 OK queued as 17 for <{address}>"
         assert send(mailer_to(sink.url)) == "250 2.0.0 OK queued as 17 for …"
 
 
 def test_a_mailer_that_was_closed_opens_a_new_connection(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for _ in range(2):
             send(mailer)
@@ -85,22 +85,22 @@ def test_a_mailer_that_was_closed_opens_a_new_connection(mailer_to) -> None:
 
 @pytest.mark.parametrize("opens", [False, True])
 def test_a_connection_that_the_server_dropped_while_idle_is_opened_again(mailer_to, opens: bool) -> None:
-    with Sink(idle_seconds=0.2) as sink:
+    with SmtpTestServer(idle_seconds=0.2) as sink:
         mailer = mailer_to(sink.url)
         send(mailer)
         # The server says 421 and closes; both wait in the socket until the next mail looks.
         wait_until(lambda: sink.ended == 1, what="the server to end the connection")
         if opens:
-            mailer.open()
+            mailer.connect()
         send(mailer)
         assert (sink.connections, len(sink.mails)) == (2, 2)
 
 
 def test_opening_connects_once_and_then_only_asks(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for _ in range(3):
-            mailer.open()
+            mailer.connect()
         assert (sink.connections, sink.commands) == (1, ["EHLO", "NOOP", "NOOP"])
 
 
@@ -111,7 +111,7 @@ plain_login = pytest.mark.filterwarnings("ignore:Requiring AUTH")
 @plain_login
 def test_login_with_the_name_and_password_of_mail_url(mailer_to) -> None:
     name, password = "desk@paper.example", "p:a/s s@w%rd"
-    with Sink(login=(name, password)) as sink:
+    with SmtpTestServer(login=(name, password)) as sink:
         url = f"smtp://{quote(name, safe='')}:{quote(password, safe='')}@127.0.0.1:{sink.port}?tls=none"
         send(mailer_to(url))
         assert len(sink.mails) == 1
@@ -120,33 +120,33 @@ def test_login_with_the_name_and_password_of_mail_url(mailer_to) -> None:
 @plain_login
 @pytest.mark.parametrize("password", ["wrong", "wröng"])
 def test_a_login_that_fails_needs_a_person_and_never_blames_the_reader(mailer_to, password: str) -> None:
-    with Sink(login=("desk", "right")) as sink:
+    with SmtpTestServer(login=("desk", "right")) as sink:
         mailer = mailer_to(f"smtp://desk:{quote(password)}@127.0.0.1:{sink.port}?tls=none")
-        for begin in (mailer.open, lambda: send(mailer)):
-            with pytest.raises(MailServerRefusesUs) as caught:
+        for begin in (mailer.connect, lambda: send(mailer)):
+            with pytest.raises(ServerMisconfigured) as caught:
                 begin()
             assert password not in str(caught.value)
 
 
 @plain_login
 def test_a_login_that_fails_for_now_means_that_the_server_is_away(mailer_to) -> None:
-    with Sink(login=("desk", "right")) as sink:
+    with SmtpTestServer(login=("desk", "right")) as sink:
         sink.answers["AUTH"] = "454 4.7.0 Temporary authentication failure"
-        with pytest.raises(MailServerAway, match="454") as caught:
-            mailer_to(f"smtp://desk:right@127.0.0.1:{sink.port}?tls=none").open()
-        assert not isinstance(caught.value, MailServerRefusesUs)
+        with pytest.raises(ServerUnavailable, match="454") as caught:
+            mailer_to(f"smtp://desk:right@127.0.0.1:{sink.port}?tls=none").connect()
+        assert not isinstance(caught.value, ServerMisconfigured)
 
 
 @plain_login
 def test_a_server_that_wants_a_login_which_we_lack_refuses_us_and_no_mail(mailer_to) -> None:
-    with Sink(login=("desk", "right")) as sink, pytest.raises(MailServerRefusesUs, match="530"):
+    with SmtpTestServer(login=("desk", "right")) as sink, pytest.raises(ServerMisconfigured, match="530"):
         send(mailer_to(sink.url))
 
 
 def test_a_server_without_the_login_or_the_encryption_that_we_want_needs_a_person(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         for url in (f"smtp://127.0.0.1:{sink.port}?tls=starttls", f"smtp://desk:x@127.0.0.1:{sink.port}?tls=none"):
-            with pytest.raises(MailServerRefusesUs):
+            with pytest.raises(ServerMisconfigured):
                 send(mailer_to(url))
         assert sink.mails == []
 
@@ -157,7 +157,7 @@ def test_tls_with_a_server_that_we_trust(
 ) -> None:
     context, authority = make_server_context(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    with Sink(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
+    with SmtpTestServer(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
         mailer = mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}", per_connection=1)
         send(mailer)
         send(mailer)
@@ -169,30 +169,30 @@ def test_nothing_is_sent_to_a_server_whose_certificate_nobody_vouches_for(
     mailer_to, tls: str, tmp_path: Path
 ) -> None:
     context, _ = make_server_context(tmp_path)
-    with Sink(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
-        with pytest.raises(MailServerRefusesUs, match="certificate"):
+    with SmtpTestServer(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
+        with pytest.raises(ServerMisconfigured, match="certificate"):
             send(mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}"))
         assert sink.mails == []
 
 
 def test_encryption_that_is_not_to_be_had_for_now_means_that_the_server_is_away(mailer_to, tmp_path: Path) -> None:
     context, _ = make_server_context(tmp_path)
-    with Sink(starttls=context) as sink:
+    with SmtpTestServer(starttls=context) as sink:
         sink.answers["STARTTLS"] = "454 4.7.0 TLS not available due to temporary reason"
-        with pytest.raises(MailServerAway, match="454") as caught:
-            mailer_to(f"smtp://127.0.0.1:{sink.port}?tls=starttls").open()
-        assert not isinstance(caught.value, MailServerRefusesUs)
+        with pytest.raises(ServerUnavailable, match="454") as caught:
+            mailer_to(f"smtp://127.0.0.1:{sink.port}?tls=starttls").connect()
+        assert not isinstance(caught.value, ServerMisconfigured)
 
 
 def test_a_domain_in_another_script_is_addressed_in_ascii(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         send(mailer_to(sink.url), to="leser@xn--bcher-kva.example")
         assert sink.recipients == ["leser@xn--bcher-kva.example"]
         assert sink.mails[0]["To"] == "leser@xn--bcher-kva.example"
 
 
 def test_a_name_in_another_script_reaches_a_server_that_takes_it(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for address in ("jürgen@xn--bcher-kva.example", "reader@news.example"):
             send(mailer, to=address)
@@ -201,19 +201,19 @@ def test_a_name_in_another_script_reaches_a_server_that_takes_it(mailer_to) -> N
 
 
 def test_a_name_in_another_script_is_refused_alone_where_the_server_cannot_take_it(mailer_to) -> None:
-    with Sink(speaks_utf8=False) as sink:
+    with SmtpTestServer(speaks_utf8=False) as sink:
         mailer = mailer_to(sink.url)
-        with pytest.raises(MailRefused, match="international") as caught:
+        with pytest.raises(PermanentFailure, match="international") as caught:
             send(mailer, to="jürgen@xn--bcher-kva.example")
-        assert not caught.value.dead_address
+        assert not caught.value.is_hard_bounce
         send(mailer)
         assert sink.recipients == ["reader@news.example"]
 
 
 def test_a_sender_in_another_script_needs_a_server_that_takes_it(mailer_to) -> None:
     sender = "Zeitung <grüße@paper.example>"
-    with Sink(speaks_utf8=False) as sink, pytest.raises(MailServerRefusesUs, match="international"):
+    with SmtpTestServer(speaks_utf8=False) as sink, pytest.raises(ServerMisconfigured, match="international"):
         send(mailer_to(sink.url, sender=sender))
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         send(mailer_to(sink.url, sender=sender))
         assert sink.mails[0]["From"] == sender

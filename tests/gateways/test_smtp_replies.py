@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.ports import MailRefused
-from service.gateways.smtp_replies import LONGEST_REPLY, Reply, Step, trouble_in
+from service.domain.ports import PermanentFailure
+from service.gateways.smtp_replies import MAX_REPLY_LENGTH, SmtpReply, Step, error_from_reply
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ from service.gateways.smtp_replies import LONGEST_REPLY, Reply, Step, trouble_in
     ],
 )
 def test_an_address_is_dead_only_where_the_server_says_so(step: Step, code: int, text: str, dead: bool) -> None:
-    trouble = trouble_in(step, Reply(code, text.encode()))
-    assert isinstance(trouble, MailRefused)
-    assert trouble.dead_address is dead
+    trouble = error_from_reply(step, SmtpReply(code, text.encode()))
+    assert isinstance(trouble, PermanentFailure)
+    assert trouble.is_hard_bounce is dead
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_an_address_is_dead_only_where_the_server_says_so(step: Step, code: int,
     ],
 )
 def test_a_reply_is_kept_on_one_line_and_without_addresses(text: str, said: str) -> None:
-    assert Reply(250, text.encode()).said == said
+    assert SmtpReply(250, text.encode()).redacted == said
 
 
 @given(st.binary(max_size=600))
 def test_whatever_a_server_says_can_be_kept(text: bytes) -> None:
-    said = Reply(550, text).said
+    said = SmtpReply(550, text).redacted
     assert "@" not in said
     assert said.isprintable()
-    assert len(said) <= LONGEST_REPLY
+    assert len(said) <= MAX_REPLY_LENGTH

@@ -5,31 +5,31 @@ import time
 import pytest
 
 from service.domain.ports import (
-    MailDelayed,
-    MailDoubtful,
-    MailRefused,
-    MailServerAway,
-    MailServerRefusesUs,
-    MailTrouble,
+    EmailError,
+    PermanentFailure,
+    ServerMisconfigured,
+    ServerUnavailable,
+    TemporaryFailure,
+    UncertainDelivery,
 )
 from service.gateways import smtp_line
 from tests.gateways.letters import send
-from tests.gateways.sink import OK, Sink
+from tests.gateways.sink import OK, SmtpTestServer
 from tests.processes import free_port
 
 ADDRESS = "reader@news.example"
 AWAY, DELAYED, DOUBTFUL, REFUSED, REFUSES_US = (
-    MailServerAway,
-    MailDelayed,
-    MailDoubtful,
-    MailRefused,
-    MailServerRefusesUs,
+    ServerUnavailable,
+    TemporaryFailure,
+    UncertainDelivery,
+    PermanentFailure,
+    ServerMisconfigured,
 )
 # What the sink can be told to answer to: the commands, and the whole mail.
 STEPS = ("MAIL", "RCPT", "DATA", "the mail")
 
 
-def tell(sink: Sink, step: str, reply: str) -> None:
+def tell(sink: SmtpTestServer, step: str, reply: str) -> None:
     """Let the sink answer one step in its own way."""
     if step == "the mail":
         sink.answer_data = lambda _: reply
@@ -69,10 +69,8 @@ def tell(sink: Sink, step: str, reply: str) -> None:
         ("the mail", "What?", DOUBTFUL),
     ],
 )
-def test_each_reply_at_each_step_is_somebodys(
-    mailer_to, step: str, reply: str, trouble: type[MailTrouble]
-) -> None:
-    with Sink() as sink:
+def test_each_reply_at_each_step_is_somebodys(mailer_to, step: str, reply: str, trouble: type[EmailError]) -> None:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         tell(sink, step, reply)
         with pytest.raises(trouble) as caught:
@@ -90,7 +88,7 @@ def test_each_reply_at_each_step_is_somebodys(
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_connection_that_is_lost_is_in_doubt_only_after_the_whole_mail(mailer_to, step: str) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         sink.hangs_up = step == "the mail"
         sink.hangs_up_at = {step}
@@ -107,8 +105,8 @@ def test_a_connection_that_is_lost_is_in_doubt_only_after_the_whole_mail(mailer_
 def test_a_server_that_does_not_answer_holds_a_mail_for_a_while_only(
     mailer_to, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp_line, "REPLY_SECONDS", 1.5)
-    with Sink() as sink:
+    monkeypatch.setattr(smtp_line, "REPLY_TIMEOUT", 1.5)
+    with SmtpTestServer() as sink:
         sink.stall_seconds = 60 if step == "the mail" else 0
         # One sign in a tenth of a second: each byte comes in time, and the reply never.
         sink.trickles_at = {step}
@@ -120,16 +118,16 @@ def test_a_server_that_does_not_answer_holds_a_mail_for_a_while_only(
 
 
 def test_a_server_that_says_goodbye_to_our_name_is_away(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         sink.answers["EHLO"] = "421 4.3.2 Going down"
         with pytest.raises(AWAY) as caught:
-            mailer_to(sink.url).open()
+            mailer_to(sink.url).connect()
         assert type(caught.value) is AWAY
 
 
 def test_a_goodbye_is_not_waited_for(mailer_to, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp_line, "GOODBYE_SECONDS", 0.3)
-    with Sink() as sink:
+    monkeypatch.setattr(smtp_line, "QUIT_TIMEOUT", 0.3)
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         send(mailer)
         sink.trickles_at = {"QUIT"}
@@ -140,14 +138,14 @@ def test_a_goodbye_is_not_waited_for(mailer_to, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_server_that_is_not_there_is_away(mailer_to) -> None:
     mailer = mailer_to(f"smtp://127.0.0.1:{free_port()}?tls=none")
-    for begin in (mailer.open, lambda: send(mailer)):
+    for begin in (mailer.connect, lambda: send(mailer)):
         with pytest.raises(AWAY, match="ConnectionRefusedError"):
             begin()
 
 
 @pytest.mark.parametrize("how", ["hangs_up_at", "421"])
 def test_a_kept_connection_that_ends_before_the_mail_is_replaced_once_and_no_more(mailer_to, how: str) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         send(mailer)
         if how == "421":
@@ -163,7 +161,7 @@ def test_a_kept_connection_that_ends_before_the_mail_is_replaced_once_and_no_mor
 
 
 def test_a_connection_that_cannot_start_over_is_replaced(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         tell(sink, "RCPT", "450 4.2.1 Busy")
         sink.hangs_up_at = {"RSET"}
@@ -175,9 +173,9 @@ def test_a_connection_that_cannot_start_over_is_replaced(mailer_to) -> None:
 
 
 def test_an_address_in_another_script_that_is_not_taken_stops_no_other_mail(mailer_to) -> None:
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         sink.answers["MAIL"] = "550 5.6.7 No such letters here"
         with pytest.raises(REFUSED) as caught:
             send(mailer, to="jürgen@xn--bcher-kva.example")
-        assert not caught.value.dead_address
+        assert not caught.value.is_hard_bounce

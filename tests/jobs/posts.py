@@ -15,7 +15,7 @@ from service.domain.breaker import Breaker
 from service.domain.mail.claims import Claim, claim_due_reminders
 from service.domain.mail.deliveries import Reply, begin_delivery, record_reply
 from service.domain.mail.settling import Rules, return_lost_reminders, settle
-from service.domain.ports import Mail, MailWithheld, ReminderLetter
+from service.domain.ports import ReminderEmail, RenderedEmail, SendCancelled
 
 READER = "reader@news.example"
 DEFAULT_RULES = Rules()
@@ -26,33 +26,33 @@ class Post:
 
     def __init__(
         self,
-        on_send: Callable[[ReminderLetter], None] = lambda _: None,
+        on_send: Callable[[ReminderEmail], None] = lambda _: None,
         *,
         on_open: Callable[[], None] = lambda: None,
     ) -> None:
-        self.letters: list[ReminderLetter] = []
+        self.letters: list[ReminderEmail] = []
         self.on_send = on_send
         self.on_open = on_open
         self.opened = 0
         self.closed = 0
-        self._written: ReminderLetter | None = None
+        self._written: ReminderEmail | None = None
 
-    def write(self, letter: ReminderLetter) -> Mail:
-        self._written = letter
-        return Mail(message_id=letter.message_id, recipient=letter.to, content=b"")
+    def write(self, email: ReminderEmail) -> RenderedEmail:
+        self._written = email
+        return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
     def open(self) -> None:
         self.opened += 1
         self.on_open()
 
-    def send(self, mail: Mail, *, may_leave: Callable[[], bool]) -> str:
+    def send(self, mail: RenderedEmail, *, may_leave: Callable[[], bool]) -> str:
         if not may_leave():
-            raise MailWithheld("it was not to leave after all")
-        letter = self._written
-        assert letter is not None
-        assert letter.message_id == mail.message_id
-        self.on_send(letter)
-        self.letters.append(letter)
+            raise SendCancelled("it was not to leave after all")
+        email = self._written
+        assert email is not None
+        assert email.message_id == mail.message_id
+        self.on_send(email)
+        self.letters.append(email)
         return "250 OK"
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class Post:
 
     @property
     def addresses(self) -> list[str]:
-        return [letter.to for letter in self.letters]
+        return [email.to for email in self.letters]
 
 
 def with_post(container: Container, post: Post) -> Container:

@@ -40,9 +40,9 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
         if post.letters:
             break
         clock.advance(days=1)
-    [letter] = post.letters
+    [email] = post.letters
     assert (clock().date() - datetime.date(2026, 11, 23)).days in (leaves_after, leaves_after + 1)
-    assert letter.falls_on == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
+    assert email.falls_on == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
     assert announce_renewals(container, GO_ON) == {"announced": 0}
 
 

@@ -34,7 +34,7 @@ def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Co
     clock.now = clock.now.replace(hour=3)
     reminder_id, post = ask(container, READER), Post()
     run(container, post)
-    assert [letter.asks_to_confirm for letter in post.letters] == [True]
+    assert [email.is_confirmation_request for email in post.letters] == [True]
     assert find(container, reminder_id).status == "unconfirmed"
     for days in (1, 30, 400):
         clock.advance(days=days)
@@ -54,7 +54,7 @@ def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
     clock.now = datetime.datetime(2026, 12, 23, 9, tzinfo=datetime.UTC)
     run(container, post)
     question, reminder = post.letters
-    assert (reminder.asks_to_confirm, question.message_id != reminder.message_id) == (False, True)
+    assert (reminder.is_confirmation_request, question.message_id != reminder.message_id) == (False, True)
     assert [event for event, _ in history(container, reminder_id)] == [
         "made",
         "claim",
@@ -86,7 +86,7 @@ def test_who_asks_again_after_an_hour_is_asked_again(container: Container, clock
     clock.advance(minutes=1)
     ask(container, READER)
     run(container, post)
-    assert len({letter.message_id for letter in post.letters}) == 2
+    assert len({email.message_id for email in post.letters}) == 2
 
 
 def test_one_that_comes_again_is_confirmed_once(container: Container, clock: Clock) -> None:
@@ -96,14 +96,16 @@ def test_one_that_comes_again_is_confirmed_once(container: Container, clock: Clo
     for month in (12, 13, 14):
         clock.now = datetime.datetime(2026 + month // 13, (month - 1) % 12 + 1, 23, 9, tzinfo=datetime.UTC)
         run(container, post)
-    assert [letter.asks_to_confirm for letter in post.letters] == [True, False, False, False]
+    assert [email.is_confirmation_request for email in post.letters] == [True, False, False, False]
 
 
 def test_a_reader_who_says_yes_while_the_question_is_in_hand_is_asked_no_second_time(
     container: Container, clock: Clock
 ) -> None:
     reminder_id = ask(container, READER)
-    post = Post(on_send=lambda letter: letter.asks_to_confirm and say(container, reminder_id, confirm_reminder))
+    post = Post(
+        on_send=lambda email: email.is_confirmation_request and say(container, reminder_id, confirm_reminder)
+    )
     run(container, post)
     assert (find(container, reminder_id).status, find(container, reminder_id).awaits_confirmation) == (
         "scheduled",
@@ -111,4 +113,4 @@ def test_a_reader_who_says_yes_while_the_question_is_in_hand_is_asked_no_second_
     )
     clock.now = find(container, reminder_id).due_at
     run(container, post)
-    assert [letter.asks_to_confirm for letter in post.letters] == [True, False]
+    assert [email.is_confirmation_request for email in post.letters] == [True, False]

@@ -10,11 +10,11 @@ from schemas.vocabulary import ReminderStatus
 from service.desk import Container
 from service.domain.breaker import Breaker
 from service.domain.ports import (
-    MailDoubtful,
-    MailRefused,
-    MailServerAway,
-    MailServerRefusesUs,
-    ReminderLetter,
+    PermanentFailure,
+    ReminderEmail,
+    ServerMisconfigured,
+    ServerUnavailable,
+    UncertainDelivery,
 )
 from tests.clock import Clock
 from tests.db.people import ask
@@ -26,11 +26,11 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container
     clock.advance(days=32)
 
     def nobody_there() -> None:
-        raise MailServerAway("connection refused")
+        raise ServerUnavailable("connection refused")
 
     post = Post(on_open=nobody_there)
     container = with_post(container, post)
-    with pytest.raises(MailServerAway):
+    with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
     assert post.opened == 1
     assert [(find(container, each).status, find(container, each).attempts) for each in asked] == [
@@ -40,7 +40,7 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container
         assert send_reminders(container, threading.Event()) is None
     assert post.opened == 1
     clock.advance(minutes=1)
-    with pytest.raises(MailServerAway):
+    with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
     # Nothing is claimed for a server that was away before it is seen to be back.
     assert [event for event, _ in history(container, asked[0])] == ["made", "claim", "lose_lease"]
@@ -56,10 +56,10 @@ def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_att
     first, second = ask(container, "a@news.example"), ask(container, "b@news.example")
     clock.advance(days=32)
 
-    def goodbye(_: ReminderLetter) -> None:
-        raise MailServerAway("goodbye (421)")
+    def goodbye(_: ReminderEmail) -> None:
+        raise ServerUnavailable("goodbye (421)")
 
-    with pytest.raises(MailServerAway):
+    with pytest.raises(ServerUnavailable):
         run(container, Post(goodbye))
     assert (find(container, first).attempts, find(container, second).attempts) == (1, 0)
     assert find(container, first).due_at > clock()
@@ -70,13 +70,13 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Con
     asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
 
-    def refuse(_: ReminderLetter) -> None:
-        raise MailServerRefusesUs("sender refused (550)")
+    def refuse(_: ReminderEmail) -> None:
+        raise ServerMisconfigured("sender refused (550)")
 
     tries: list[str] = []
-    post = Post(lambda letter: (tries.append(letter.to), refuse(letter)))
+    post = Post(lambda email: (tries.append(email.to), refuse(email)))
     container = with_post(container, post)
-    with pytest.raises(MailServerRefusesUs):
+    with pytest.raises(ServerMisconfigured):
         send_reminders(container, threading.Event())
     clock.advance(minutes=2)
     assert send_reminders(container, threading.Event()) is None
@@ -148,8 +148,8 @@ def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
     mail = dataclasses.replace(container.settings.mail, holds_doubtful=held, keeps_hours=False)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
-    def vanish(_: ReminderLetter) -> None:
-        raise MailDoubtful("connection lost before the reply")
+    def vanish(_: ReminderEmail) -> None:
+        raise UncertainDelivery("connection lost before the reply")
 
     run(container, Post(vanish))
     reminder = find(container, reminder_id)
@@ -166,8 +166,8 @@ def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, 
     reminder_id = ask(container, READER)
     clock.advance(days=32)
 
-    def unknown(_: ReminderLetter) -> None:
-        raise MailRefused("recipient refused (550)", dead_address=True)
+    def unknown(_: ReminderEmail) -> None:
+        raise PermanentFailure("recipient refused (550)", dead_address=True)
 
     run(container, Post(unknown))
     assert find(container, reminder_id).status == ReminderStatus.FAILED

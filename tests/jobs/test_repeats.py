@@ -7,8 +7,8 @@ from service.db.campaign import Campaign
 from service.desk import Container
 from service.domain.mail.tallies import tallies
 from service.domain.ports import (
-    MailRefused,
-    ReminderLetter,
+    PermanentFailure,
+    ReminderEmail,
 )
 from service.domain.suppression import suppress
 from tests.clock import Clock
@@ -43,9 +43,9 @@ def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
         clock.now = reminder.due_at
         run(container, post)
         run(container, post)
-    assert len(post.letters) == len({letter.message_id for letter in post.letters}) == 4
+    assert len(post.letters) == len({email.message_id for email in post.letters}) == 4
     assert [day.day for day in due] == [due[0].day] * 4
-    assert [letter.every_months for letter in post.letters] == [1] * 4
+    assert [email.every_months for email in post.letters] == [1] * 4
 
 
 def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_month(
@@ -85,9 +85,9 @@ def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: C
         ask(container, f"reader-{number}@news.example")
     clock.advance(days=32)
 
-    def refuse_one(letter: ReminderLetter) -> None:
-        if letter.to.startswith("reader-3"):
-            raise MailRefused("message refused (554)")
+    def refuse_one(email: ReminderEmail) -> None:
+        if email.to.startswith("reader-3"):
+            raise PermanentFailure("message refused (554)")
 
     assert run(container, Post(refuse_one)) == {"sent": 4, "failed": 1, "postponed": 0}
     assert standing(container) == {"sent": 4, "failed": 1}

@@ -15,7 +15,13 @@ from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.mail.backoff import MOST_ATTEMPTS
 from service.domain.mail.tallies import tallies
-from service.domain.ports import MailDelayed, MailRefused, MailServerAway, MailServerRefusesUs, NoticeLetter
+from service.domain.ports import (
+    NotificationEmail,
+    PermanentFailure,
+    ServerMisconfigured,
+    ServerUnavailable,
+    TemporaryFailure,
+)
 from service.domain.supporters import erase_supporter
 from service.domain.suppression import suppress
 from tests.api.wire import change_campaign
@@ -77,9 +83,9 @@ def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
     notice_id = put(container, NotificationKind.RECEIPT)
     seen: set[str] = set()
 
-    def later(letter: NoticeLetter) -> None:
-        seen.add(letter.message_id)
-        raise MailDelayed("greylisted (450)")
+    def later(email: NotificationEmail) -> None:
+        seen.add(email.message_id)
+        raise TemporaryFailure("greylisted (450)")
 
     for attempt in range(1, MOST_ATTEMPTS + 1):
         run(container, Post(later))
@@ -97,11 +103,11 @@ def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container:
         put(container, NotificationKind.CANCELLED, falls_on=FOREVER),
     )
 
-    def dead(_: NoticeLetter) -> None:
-        raise MailRefused("no such mailbox (550)", dead_address=True)
+    def dead(_: NotificationEmail) -> None:
+        raise PermanentFailure("no such mailbox (550)", dead_address=True)
 
     tries = []
-    run(container, Post(lambda letter: (tries.append(letter.to), dead(letter))))
+    run(container, Post(lambda email: (tries.append(email.to), dead(email))))
     assert find(container, first).status == NotificationStatus.FAILED
     third = put(container, NotificationKind.RECEIPT)
     run(container, Post())
@@ -210,7 +216,7 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container
         put(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
     post = Post()
     assert run(container, post)["skipped"] == 1
-    assert {letter.to.partition("@")[0]: letter.falls_on for letter in post.letters} == {
+    assert {email.to.partition("@")[0]: email.falls_on for email in post.letters} == {
         "paid": today,
         # A day of the next try that is over is not named any more.
         "missed-0": None,
@@ -237,9 +243,9 @@ def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) 
     notice_id = put(container, NotificationKind.RECEIPT)
 
     def nobody_there() -> None:
-        raise MailServerAway("connection refused")
+        raise ServerUnavailable("connection refused")
 
-    with pytest.raises(MailServerAway):
+    with pytest.raises(ServerUnavailable):
         run(container, Post(on_open=nobody_there))
     assert (find(container, notice_id).status, find(container, notice_id).attempts) == ("scheduled", 0)
 
@@ -247,11 +253,11 @@ def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) 
 def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(container: Container) -> None:
     notice_id = put(container, NotificationKind.RECEIPT)
 
-    def refuse(_: NoticeLetter) -> None:
-        raise MailServerRefusesUs("login refused (535)")
+    def refuse(_: NotificationEmail) -> None:
+        raise ServerMisconfigured("login refused (535)")
 
     for _ in range(MOST_ATTEMPTS + 1):
-        with pytest.raises(MailServerRefusesUs):
+        with pytest.raises(ServerMisconfigured):
             run(container, Post(refuse))
         notice = find(container, notice_id)
         assert (notice.status, notice.attempts) == ("scheduled", 0)

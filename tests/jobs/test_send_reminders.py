@@ -14,7 +14,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline
-from service.domain.ports import MailDelayed, ReminderLetter
+from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.links import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask, give
@@ -64,10 +64,10 @@ def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurr
     ask(container, READER)
     seen: list[str] = []
 
-    def note_and_refuse(letter: ReminderLetter) -> None:
-        seen.append(letter.message_id)
+    def note_and_refuse(email: ReminderEmail) -> None:
+        seen.append(email.message_id)
         if len(seen) == 1:
-            raise MailDelayed("later")
+            raise TemporaryFailure("later")
 
     post = Post(note_and_refuse)
     for _ in range(2):
@@ -144,7 +144,7 @@ def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Containe
     first, second = ask(container, "a@news.example"), ask(container, "b@news.example")
     clock.advance(days=32)
 
-    def cancel_the_other(_: ReminderLetter) -> None:
+    def cancel_the_other(_: ReminderEmail) -> None:
         with container.database.transaction() as session:
             token = reminder_token(container.database.keyring, session.get_one(Reminder, second))
             cancel_reminder(session, token, now=clock())
@@ -175,7 +175,7 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
     clock.advance(days=32)
     post = Post()
     run(container, post)
-    assert [letter.asked_where for letter in post.letters] == [page if is_named else None]
+    assert [email.requested_from for email in post.letters] == [page if is_named else None]
 
 
 def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
@@ -189,7 +189,7 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
     clock.advance(days=32)
     post = Post()
     run(container, post)
-    assert [letter.money for letter in post.letters] == [None]
+    assert [email.money for email in post.letters] == [None]
     assert "/support/default?frequency=monthly&from=" in post.letters[0].give_url
 
 

@@ -19,7 +19,7 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
 from service.domain.mail.tallies import tallies
-from service.domain.ports import Mail, MailDelayed, MailRefused, ReminderLetter
+from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure
 from service.domain.reminders.failures import retry_reminder
 from tests.clock import Clock
 from tests.db.people import ask
@@ -33,8 +33,8 @@ def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up
     clock.advance(days=32)
     due_on = find(container, reminder_id).due_on
 
-    def later(_: ReminderLetter) -> None:
-        raise MailDelayed("recipient refused for now (450)")
+    def later(_: ReminderEmail) -> None:
+        raise TemporaryFailure("recipient refused for now (450)")
 
     container = at_any_hour(container)
     pauses = []
@@ -66,8 +66,8 @@ def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Contain
     reminder_id = ask(container, READER)
     clock.advance(days=32)
 
-    def never(_: ReminderLetter) -> None:
-        raise MailRefused("recipient refused (550)")
+    def never(_: ReminderEmail) -> None:
+        raise PermanentFailure("recipient refused (550)")
 
     run(container, Post(never))
     assert find(container, reminder_id).status == ReminderStatus.FAILED
@@ -188,10 +188,10 @@ class CannotWrite(Post):
         super().__init__()
         self._address = address
 
-    def write(self, letter: ReminderLetter) -> Mail:
-        if letter.to == self._address:
+    def write(self, email: ReminderEmail) -> RenderedEmail:
+        if email.to == self._address:
             raise ValueError("no header holds this")
-        return super().write(letter)
+        return super().write(email)
 
 
 @pytest.mark.parametrize("bad", range(3))
@@ -212,7 +212,7 @@ def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Contai
     reminder_id = ask(container, READER)
     clock.advance(days=32)
 
-    def gone(_: ReminderLetter) -> None:
+    def gone(_: ReminderEmail) -> None:
         raise OperationalError("SELECT 1", {}, Exception("server closed the connection"))
 
     post = Post(gone)

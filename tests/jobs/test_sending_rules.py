@@ -17,7 +17,7 @@ from service.desk import Container
 from service.domain.mail.pace import reserve_slots
 from service.domain.mail.sending_hours import SendingHours
 from service.domain.ports import (
-    ReminderLetter,
+    ReminderEmail,
 )
 from tests.clock import Clock
 from tests.db.people import ask
@@ -150,7 +150,7 @@ def test_several_connections_share_the_mails(container: Container, clock: Clock)
     together = threading.Barrier(2, timeout=60)
     met: set[str] = set()
 
-    def meet(letter: ReminderLetter) -> None:
+    def meet(email: ReminderEmail) -> None:
         # The first mail of each waits for the other's, which proves that both are at it.
         name = threading.current_thread().name
         if name not in met:
@@ -161,5 +161,5 @@ def test_several_connections_share_the_mails(container: Container, clock: Clock)
     counts = send_reminders(dataclasses.replace(container, reminder_mailers=posts), threading.Event())
     assert counts["sent"] == 120
     assert all(post.letters for post in posts)
-    assert len({letter.to for post in posts for letter in post.letters}) == 120
+    assert len({email.to for post in posts for email in post.letters}) == 120
     assert [post.closed for post in posts] == [1, 1]

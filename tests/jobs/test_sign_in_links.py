@@ -10,7 +10,7 @@ from service.db.keyring import sha256
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
 from service.desk import Container
-from service.domain.ports import MailDoubtful, NoticeLetter
+from service.domain.ports import NotificationEmail, UncertainDelivery
 from tests.clock import Clock
 from tests.jobs.notices import find, put, run
 from tests.jobs.posts import Post
@@ -22,32 +22,32 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     put(container, NotificationKind.SIGN_IN)
     post = Post()
     run(container, post)
-    [letter] = post.letters
-    token = letter.page_url.removeprefix("http://desk.test/me/enter/")
+    [email] = post.letters
+    token = email.page_url.removeprefix("http://desk.test/me/enter/")
     assert len(token) == 43
     with container.database.read_only() as session:
         payload = session.scalars(select(SignIn)).one()
     assert payload.link_hash == sha256(token)
     assert payload.link_ends_at == clock() + datetime.timedelta(minutes=15)
-    assert token not in repr(letter)
+    assert token not in repr(email)
 
 
 def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
     container: Container, clock: Clock
 ) -> None:
     put(container, NotificationKind.SIGN_IN)
-    letters: list[NoticeLetter] = []
+    emails: list[NotificationEmail] = []
 
-    def vanish_once(letter: NoticeLetter) -> None:
-        letters.append(letter)
-        if len(letters) == 1:
-            raise MailDoubtful("the line broke")
+    def vanish_once(email: NotificationEmail) -> None:
+        emails.append(email)
+        if len(emails) == 1:
+            raise UncertainDelivery("the line broke")
 
     run(container, Post(vanish_once))
     with container.database.transaction() as session:
         session.execute(update(Notice).values(due_at=clock()))
     run(container, Post(vanish_once))
-    first, second = letters
+    first, second = emails
     assert first.message_id != second.message_id
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.link_hash)).one() == sha256(second.page_url.rpartition("/")[2])

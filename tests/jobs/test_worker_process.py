@@ -18,7 +18,7 @@ from service.db.reminder import Reminder
 from service.desk import Container, utc_now
 from service.domain.watch.summary import last_beat
 from tests.db.people import ask
-from tests.gateways.sink import Sink
+from tests.gateways.sink import SmtpTestServer
 from tests.jobs.posts import history
 from tests.processes import ROOT, environment, free_port, wait_until, web, worker
 
@@ -58,7 +58,7 @@ def is_alive(container: Container) -> bool:
 
 def test_two_workers_at_once_send_each_mail_once(container: Container, url: str, tmp_path: Path) -> None:
     ask_for_many(container, 120)
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         # A mail that takes a moment lets both workers have their share.
         sink.stall_seconds = 0.01
         with (
@@ -82,7 +82,7 @@ def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_r
     container: Container, url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     ask_for_many(container, 5)
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         # Long enough for the signal to be heard meanwhile, on a busy machine as well.
         sink.stall_seconds = 5
         with worker(url, tmp_path / "log", MAIL_URL=sink.url) as process:

@@ -17,7 +17,7 @@ from service.db.reminder import Reminder
 from service.desk import Container, utc_now
 from service.domain.mail.tallies import tallies
 from tests.db.people import ask
-from tests.gateways.sink import Sink
+from tests.gateways.sink import SmtpTestServer
 from tests.jobs.posts import standing
 from tests.processes import wait_until, worker
 
@@ -50,7 +50,7 @@ def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_st
     container: Container, tmp_path: Path
 ) -> None:
     url = container.settings.database_url
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         # The first mail of each has its reply once both are at it, so that both have their share.
         sink.may_answer = lambda: sink.connections >= 2
         with (
@@ -78,7 +78,7 @@ def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_a
 ) -> None:
     ask_for(container, 1)
     url = container.settings.database_url
-    with Sink() as sink:
+    with SmtpTestServer() as sink:
         sink.stall_seconds = 300
         with worker(url, tmp_path / "one.log", MAIL_URL=sink.url, SENDING_HOURS="any") as killed:
             assert sink.in_data.wait(60)

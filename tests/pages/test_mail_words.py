@@ -8,15 +8,15 @@ import pytest
 
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
-from service.gateways.letters import LetterWriter
-from tests.gateways.letters import letter, opened
+from service.gateways.letters import EmailRenderer
+from tests.gateways.letters import letter, parse
 from tests.pages.reading import words_in
 
 NOW = datetime.datetime(2026, 12, 23, 9, 0, tzinfo=datetime.UTC)
 
 
 def write(**changes: Any) -> EmailMessage:
-    return opened(LetterWriter("The Paper <support@paper.example>", lambda: NOW).write(letter(**changes)))
+    return parse(EmailRenderer("The Paper <support@paper.example>", lambda: NOW).render(letter(**changes)))
 
 
 def parts(**changes: Any) -> tuple[str, str]:
@@ -134,7 +134,10 @@ def test_one_that_comes_once_says_so() -> None:
 
 
 def test_a_confirmation_says_when_and_where_they_asked_and_what_silence_means() -> None:
-    asked = {"asked_on": datetime.date(2026, 11, 23), "asked_where": "https://paper.example/story?session=secret"}
+    asked = {
+        "requested_on": datetime.date(2026, 11, 23),
+        "requested_from": "https://paper.example/story?session=secret",
+    }
     for said in parts(asks_to_confirm=True, **asked):
         assert (
             "This address was given to us on November 23, 2026, on the page https://paper.example/story," in said

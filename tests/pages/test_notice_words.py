@@ -10,9 +10,9 @@ import pytest
 from schemas.texts import load_texts, text_names
 from schemas.vocabulary import Frequency, NotificationKind
 from service.domain.money.amounts import Money
-from service.gateways.letters import LetterWriter
-from tests.gateways.letters import opened
-from tests.gateways.notices import RECEIPT, VARIANTS, notice
+from service.gateways.letters import EmailRenderer
+from tests.gateways.letters import parse
+from tests.gateways.notices import RECEIPT, VARIANTS, notification
 from tests.pages.reading import words_in
 
 NOW = datetime.datetime(2026, 12, 1, 9, 0, tzinfo=datetime.UTC)
@@ -20,7 +20,7 @@ LINE_OF_TAX = "EIN 12-3456789. No goods or services were given in return."
 
 
 def write(**changes: Any) -> EmailMessage:
-    return opened(LetterWriter("The Paper <support@paper.example>", lambda: NOW).write(notice(**changes)))
+    return parse(EmailRenderer("The Paper <support@paper.example>", lambda: NOW).render(notification(**changes)))
 
 
 def sources(message: EmailMessage) -> tuple[str, str]:

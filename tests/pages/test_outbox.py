@@ -12,7 +12,7 @@ from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.gateways.letters import letter, send
-from tests.gateways.notices import notice
+from tests.gateways.notices import notification
 from tests.pages.reading import BROWSER, words_in
 
 OUTBOX = "/dev/outbox"
@@ -99,12 +99,12 @@ def test_nobody_reads_others_mail_from_another_machine(
 def test_notices_are_kept_too_with_their_links_and_nothing_to_unsubscribe_from(
     container: Container, client: FlaskClient
 ) -> None:
-    container.notification_mailer.send(container.notification_mailer.write(notice()))
+    container.notification_mailer.send(container.notification_mailer.render(notification()))
     listed = client.get(OUTBOX).text
     assert "Your receipt from The Paper" in listed
     path = re.search(r'href="(/dev/outbox/[^"]+)"', listed)
     assert path is not None
     page = client.get(path[1]).text
-    assert notice().page_url in page
+    assert notification().page_url in page
     assert "Auto-Submitted" in page
     assert "List-Unsubscribe" not in page

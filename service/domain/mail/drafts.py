@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from service.db.keyring import DecryptionError, Keyring
 from service.db.supporter import EMAIL
-from service.domain.ports import Letter
+from service.domain.ports import Email
 
 C = TypeVar("C")
-L = TypeVar("L", bound=Letter)
+L = TypeVar("L", bound=Email)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from service.domain.mail.claims import Claim
 from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unwritable
 from service.domain.mail.tallies import count_mails
 from service.domain.pledges.conversions import attribution_token
-from service.domain.ports import ReminderLetter
+from service.domain.ports import ReminderEmail
 from service.domain.reminders.due import conversion_window_start
 from service.domain.reminders.links import reminder_token
 from service.domain.reminders.moves import schedule_next_occurrence, transition_reminder
@@ -43,13 +43,13 @@ def write_letters(
     links: Links,
     now: datetime.datetime,
     month_seconds: int | None = None,
-) -> Drafts[Claim, ReminderLetter]:
+) -> Drafts[Claim, ReminderEmail]:
     """Return the letters for these claims; one that was lost or cancelled meanwhile has none.
 
     Whoever gave since they asked, or gets no more mail, is skipped. A row that cannot be read or written is failed
     with a reason, and keeps no other from leaving.
     """
-    drafts: Drafts[Claim, ReminderLetter] = Drafts([], Counter())
+    drafts: Drafts[Claim, ReminderEmail] = Drafts([], Counter())
     held = {claim.reminder_id: claim for claim in claims}
     whole: list[tuple[Reminder, Campaign, str]] = []
     for reminder, campaign, closed in _claimed_rows(session, held):
@@ -72,8 +72,8 @@ def write_letters(
                 _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
                 schedule_next_occurrence(session, reminder, now=now, month_seconds=month_seconds)
             else:
-                letter = _letter(session, reminder, campaign, to, links)
-                drafts.letters.append((held[reminder.id], letter))
+                email = _letter(session, reminder, campaign, to, links)
+                drafts.letters.append((held[reminder.id], email))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
             _end(session, drafts, reminder, ReminderEvent.FAIL, say_unwritable(error), now=now)
     if drafts.ended:
@@ -119,7 +119,7 @@ def _opened(session: Session, campaign: Campaign | None, closed: bytes | None) -
 
 def _end(
     session: Session,
-    drafts: Drafts[Claim, ReminderLetter],
+    drafts: Drafts[Claim, ReminderEmail],
     reminder: Reminder,
     event: ReminderEvent,
     reason: str,
@@ -148,22 +148,20 @@ def _gave_already(reminder: Reminder, gave_at: datetime.datetime | None, month_s
     return gave_at >= conversion_window_start(reminder, month_seconds=month_seconds)
 
 
-def _letter(
-    session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links
-) -> ReminderLetter:
+def _letter(session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links) -> ReminderEmail:
     texts = text_overrides(campaign, reminder.lang)
     gift = preselected_amount(reminder)
     keyring = keyring_in(session)
     token = reminder_token(keyring, reminder)
-    return ReminderLetter(
+    return ReminderEmail(
         message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
         to=address,
         lang=reminder.lang,
         campaign_name=campaign.name,
         campaign_heading=texts.get("heading", campaign.heading),
         texts=texts,
-        asked_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
-        asked_where=_where(campaign, reminder.page_url, links),
+        requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
+        requested_from=_where(campaign, reminder.page_url, links),
         frequency=reminder.frequency,
         money=gift,
         give_url=links.gift_page(
@@ -176,7 +174,7 @@ def _letter(
         manage_url=links.reminder_page(token),
         cancel_url=links.reminder_cancel(token),
         every_months=reminder.every_months,
-        asks_to_confirm=reminder.awaits_confirmation,
+        is_confirmation_request=reminder.awaits_confirmation,
     )
 
 

@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from service.domain.addresses import normalise_address
 from service.domain.errors import InvalidAddress
-from service.domain.ports import MailReport
+from service.domain.ports import BounceReport
 from service.domain.suppression import suppress
 
 
-def take_reports(session: Session, reports: Iterable[MailReport], *, now: datetime.datetime) -> int:
+def take_reports(session: Session, reports: Iterable[BounceReport], *, now: datetime.datetime) -> int:
     """Suppress every address that is reported, for all campaigns; return how many there are.
 
     The same report again changes nothing and is counted again. What is no address is passed over: no mail of ours

@@ -17,21 +17,21 @@ from service.domain.notice_mail.cases import RECURRING, Case
 from service.domain.notices.receipts import receipt_number
 from service.domain.pledges.making import total_charge
 from service.domain.pledges.own_page import pledge_token
-from service.domain.ports import NoticeLetter
+from service.domain.ports import NotificationEmail
 from service.domain.sign_in.links import make_link
 from service.domain.supporters import keyring_in
 
 
 def letter_about(
     session: Session, case: Case, campaign: Campaign, to: str, *, links: Links, now: datetime.datetime
-) -> NoticeLetter:
+) -> NotificationEmail:
     """Return the letter to this address; a link to sign in is made now, and only its hash is kept.
 
     Raises:
         Unwritable: something that it is about was deleted.
     """
     notice, pledge = case.notice, case.pledge
-    plain = NoticeLetter(
+    plain = NotificationEmail(
         kind=notice.kind,
         message_id=f"<notice-{notice.id}@{links.host}>",
         to=to,
@@ -40,9 +40,9 @@ def letter_about(
         texts=text_overrides(campaign, notice.lang),
         frequency=None,
         money=None,
-        falls_on=notice.falls_on,
+        event_date=notice.falls_on,
         page_url=links.readers_page(),
-        readers_page_url=links.readers_page(),
+        account_url=links.readers_page(),
     )
     if notice.kind == NotificationKind.SIGN_IN:
         return _sign_in(session, case, plain, links=links, now=now)
@@ -73,8 +73,8 @@ def letter_about(
 
 
 def _sign_in(
-    session: Session, case: Case, plain: NoticeLetter, *, links: Links, now: datetime.datetime
-) -> NoticeLetter:
+    session: Session, case: Case, plain: NotificationEmail, *, links: Links, now: datetime.datetime
+) -> NotificationEmail:
     notice = case.notice
     if case.sign_in is None:
         raise Unwritable("its wish to sign in was forgotten")
@@ -86,7 +86,9 @@ def _sign_in(
     )
 
 
-def _receipt(case: Case, campaign: Campaign, pledge: Pledge, plain: NoticeLetter, own_page: str) -> NoticeLetter:
+def _receipt(
+    case: Case, campaign: Campaign, pledge: Pledge, plain: NotificationEmail, own_page: str
+) -> NotificationEmail:
     payment = case.payment
     if payment is None:
         raise Unwritable("its payment was deleted")
@@ -99,8 +101,8 @@ def _receipt(case: Case, campaign: Campaign, pledge: Pledge, plain: NoticeLetter
         plain,
         money=money,
         falls_on=paid_on,
-        page_url=own_page if goes_on else plain.readers_page_url,
-        leads_to_pledge=goes_on,
+        page_url=own_page if goes_on else plain.account_url,
+        links_to_pledge=goes_on,
         fees=Money(pledge.fees_minor, pledge.currency) if knows_fees else None,
         receipt_number=receipt_number(payment.id, payment.paid_at.year),
         legal_name=campaign.legal_name,

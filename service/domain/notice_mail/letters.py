@@ -15,14 +15,14 @@ from service.domain.notice_mail.cases import Case, read_cases, why_not
 from service.domain.notice_mail.claims import NoticeClaim
 from service.domain.notice_mail.contents import letter_about
 from service.domain.notices.status import NoticeEvent, move_notice
-from service.domain.ports import NoticeLetter
+from service.domain.ports import NotificationEmail
 from service.domain.supporters import keyring_in
 from service.domain.suppression import Addressee, suppressed_among
 
 SUPPRESSED = "suppressed"
 # Who wants no more appeals still gets a receipt for what they give, and a notice that the law asks for.
 NO_HINDRANCE = (SuppressionReason.UNSUBSCRIBE,)
-NoticeDrafts = Drafts[NoticeClaim, NoticeLetter]
+NoticeDrafts = Drafts[NoticeClaim, NotificationEmail]
 
 
 def write_notices(
@@ -58,8 +58,8 @@ def write_notices(
             _end(drafts, case, NoticeEvent.SKIP, "suppressed", f"{SUPPRESSED}: {why}")
             continue
         try:
-            letter = letter_about(session, case, campaign, to, links=links, now=now)
-            drafts.letters.append((held[case.notice.id], letter))
+            email = letter_about(session, case, campaign, to, links=links, now=now)
+            drafts.letters.append((held[case.notice.id], email))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
             _end(drafts, case, NoticeEvent.FAIL, "failed", say_unwritable(error))
     # Written before the tallies are held, which every worker waits for.

@@ -14,5 +14,5 @@ def receipt_number(payment_id: uuid.UUID, year: int) -> str:
     The letters are the last 60 bits of the payment's id, which are random in a UUIDv7 (RFC 9562, section 5.7).
     """
     bits = payment_id.int
-    letters = "".join(ALPHABET[bits >> 5 * place & 31] for place in reversed(range(GROUPS * GROUP)))
-    return "-".join([f"{year:04}", *(letters[start : start + GROUP] for start in range(0, len(letters), GROUP))])
+    emails = "".join(ALPHABET[bits >> 5 * place & 31] for place in reversed(range(GROUPS * GROUP)))
+    return "-".join([f"{year:04}", *(emails[start : start + GROUP] for start in range(0, len(emails), GROUP))])

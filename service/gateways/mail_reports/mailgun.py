@@ -12,27 +12,27 @@ from typing import Any
 
 from schemas.mail_report import MailgunWebhook, parse_webhook
 from schemas.vocabulary import SuppressionReason
-from service.domain.ports import MailReport, UnreadableReport
+from service.domain.ports import BounceReport, InvalidWebhook
 
 # A report that was not taken comes again for eight hours, and a repeat may carry the first one's signature.
-GOOD_FOR = datetime.timedelta(hours=9)
-CLOCKS_DIFFER_BY = datetime.timedelta(minutes=5)
+SIGNATURE_TTL = datetime.timedelta(hours=9)
+MAX_CLOCK_SKEW = datetime.timedelta(minutes=5)
 
-EVENTS = {"complained": SuppressionReason.COMPLAINT, "unsubscribed": SuppressionReason.UNSUBSCRIBE}
+REASON_BY_EVENT = {"complained": SuppressionReason.COMPLAINT, "unsubscribed": SuppressionReason.UNSUBSCRIBE}
 # Why Mailgun did not even try; any other permanent failure is a server's word that the address is dead.
-NOT_TRIED = {
+REASON_BY_SUPPRESSION = {
     "suppress-complaint": SuppressionReason.COMPLAINT,
     "suppress-unsubscribe": SuppressionReason.UNSUBSCRIBE,
 }
 # Mailgun's own code for a mail that it tried in vain for hours: a server that is away is no dead address.
-GAVE_UP = 602
+TOO_OLD_CODE = 602
 
 
-class MailgunReporter:
+class MailgunWebhooks:
     """Reads Mailgun's webhooks; `key` is the account's webhook signing key."""
 
     name = "mailgun"
-    challenge: str | None = None
+    www_authenticate: str | None = None
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()
@@ -41,42 +41,42 @@ class MailgunReporter:
         """Whether the signature is Mailgun's and not old.
 
         Raises:
-            UnreadableReport: the body is not Mailgun's.
+            InvalidWebhook: the body is not Mailgun's.
         """
         proof = self._load(body)["signature"]
-        signed_at = _instant(proof["timestamp"])
+        signed_at = _parse_timestamp(proof["timestamp"])
         expected = hmac.digest(self._key, f"{proof['timestamp']}{proof['token']}".encode(), "sha256").hex()
         same = hmac.compare_digest(expected.encode(), proof["signature"].encode())
-        return same and signed_at is not None and now - GOOD_FOR <= signed_at <= now + CLOCKS_DIFFER_BY
+        return same and signed_at is not None and now - SIGNATURE_TTL <= signed_at <= now + MAX_CLOCK_SKEW
 
-    def read(self, body: bytes) -> list[MailReport]:
+    def parse(self, body: bytes) -> list[BounceReport]:
         """Return the address that failed for good, complained or unsubscribed.
 
         Raises:
-            UnreadableReport: the body is not Mailgun's.
+            InvalidWebhook: the body is not Mailgun's.
         """
         event = self._load(body)["event"]
         reason, address = _reason(event), event.get("recipient")
         if reason is None or not address:
             return []
-        return [MailReport(address=address, reason=reason, at=_instant(event.get("timestamp")))]
+        return [BounceReport(address=address, reason=reason, at=_parse_timestamp(event.get("timestamp")))]
 
     def _load(self, body: bytes) -> dict[str, Any]:
         try:
             return parse_webhook(MailgunWebhook(), body)
         except ValueError as error:
-            raise UnreadableReport(self.name) from error
+            raise InvalidWebhook(self.name) from error
 
 
 def _reason(event: dict[str, Any]) -> SuppressionReason | None:
     if event["event"] != "failed":
-        return EVENTS.get(event["event"])
-    if event.get("severity") != "permanent" or (event.get("delivery") or {}).get("code") == GAVE_UP:
+        return REASON_BY_EVENT.get(event["event"])
+    if event.get("severity") != "permanent" or (event.get("delivery") or {}).get("code") == TOO_OLD_CODE:
         return None
-    return NOT_TRIED.get(event.get("reason") or "", SuppressionReason.HARD_BOUNCE)
+    return REASON_BY_SUPPRESSION.get(event.get("reason") or "", SuppressionReason.HARD_BOUNCE)
 
 
-def _instant(seconds: str | float | None) -> datetime.datetime | None:
+def _parse_timestamp(seconds: str | float | None) -> datetime.datetime | None:
     try:
         return datetime.datetime.fromtimestamp(float(seconds or ""), datetime.UTC)
     except (ValueError, OverflowError, OSError):

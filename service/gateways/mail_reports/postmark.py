@@ -9,11 +9,11 @@ from typing import Any
 
 from schemas.mail_report import PostmarkWebhook, parse_webhook
 from schemas.vocabulary import SuppressionReason
-from service.domain.ports import MailReport, UnreadableReport
+from service.domain.ports import BounceReport, InvalidWebhook
 
 # By the bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types; of the others only those
 # count for which Postmark itself sends nothing more to the address.
-BOUNCES = {
+REASON_BY_BOUNCE_TYPE = {
     "HardBounce": SuppressionReason.HARD_BOUNCE,
     "BadEmailAddress": SuppressionReason.HARD_BOUNCE,
     "SpamComplaint": SuppressionReason.COMPLAINT,
@@ -21,14 +21,14 @@ BOUNCES = {
     "ManuallyDeactivated": SuppressionReason.UNSUBSCRIBE,
 }
 # A reader who unsubscribes at Postmark is a manual suppression to it.
-CHANGES = {"HardBounce": SuppressionReason.HARD_BOUNCE, "SpamComplaint": SuppressionReason.COMPLAINT}
+REASON_BY_SUPPRESSION = {"HardBounce": SuppressionReason.HARD_BOUNCE, "SpamComplaint": SuppressionReason.COMPLAINT}
 
 
-class PostmarkReporter:
+class PostmarkWebhooks:
     """Reads Postmark's webhooks; `login` is `name:password`."""
 
     name = "postmark"
-    challenge: str | None = 'Basic realm="mainstay", charset="UTF-8"'
+    www_authenticate: str | None = 'Basic realm="mainstay", charset="UTF-8"'
 
     def __init__(self, login: str) -> None:
         self._login = login.encode()
@@ -42,21 +42,21 @@ class PostmarkReporter:
             return False
         return kind.lower() == "basic" and hmac.compare_digest(login, self._login)
 
-    def read(self, body: bytes) -> list[MailReport]:
+    def parse(self, body: bytes) -> list[BounceReport]:
         """Return the address that bounced for good, complained or unsubscribed.
 
         Raises:
-            UnreadableReport: the body is not Postmark's.
+            InvalidWebhook: the body is not Postmark's.
         """
         try:
             report = parse_webhook(PostmarkWebhook(), body)
         except ValueError as error:
-            raise UnreadableReport(self.name) from error
+            raise InvalidWebhook(self.name) from error
         reason = _reason(report)
         address = report.get("email") or report.get("recipient")
         if reason is None or not address:
             return []
-        return [MailReport(address=address, reason=reason, at=_instant(report))]
+        return [BounceReport(address=address, reason=reason, at=_parse_timestamp(report))]
 
 
 def _reason(report: dict[str, Any]) -> SuppressionReason | None:
@@ -64,16 +64,16 @@ def _reason(report: dict[str, Any]) -> SuppressionReason | None:
         case "SpamComplaint":
             return SuppressionReason.COMPLAINT
         case "Bounce":
-            return BOUNCES.get(
+            return REASON_BY_BOUNCE_TYPE.get(
                 report.get("type") or "", SuppressionReason.HARD_BOUNCE if report["inactive"] else None
             )
         case "SubscriptionChange" if report["suppress_sending"]:
-            return CHANGES.get(report.get("suppression_reason") or "", SuppressionReason.UNSUBSCRIBE)
+            return REASON_BY_SUPPRESSION.get(report.get("suppression_reason") or "", SuppressionReason.UNSUBSCRIBE)
     # An address that was let in again at Postmark stays out here until staff lift it: the two lists differ.
     return None
 
 
-def _instant(report: dict[str, Any]) -> datetime.datetime | None:
+def _parse_timestamp(report: dict[str, Any]) -> datetime.datetime | None:
     try:
         at = datetime.datetime.fromisoformat(report.get("bounced_at") or report.get("changed_at") or "")
     except ValueError:
