@@ -18,7 +18,7 @@ from benchmarks.readers import Crowd
 from benchmarks.sink import Sink, Tally
 from service.desk import utc_now
 from service.domain.mail.claims import claim_due_reminders
-from service.domain.mail.letters import write_letters
+from service.domain.mail.letters import build_reminder_emails
 from tests.processes import KEYS, ROOT, wait_until, worker
 
 SENDER = "The Paper <support@paper.example>"
@@ -87,10 +87,10 @@ def _sample(url: str) -> bytes:
     payload = {"worker": container.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
     with container.database.transaction() as session:
         claims = claim_due_reminders(session, **payload).claims
-        drafts = write_letters(session, claims, links=container.urls, now=utc_now(), month_seconds=None)
+        prepared = build_reminder_emails(session, claims, links=container.urls, now=utc_now(), month_seconds=None)
         session.rollback()
     container.database.engine.dispose()
-    return container.reminder_mailers[0].render(drafts.letters[0][1]).content
+    return container.reminder_mailers[0].render(prepared.emails[0][1]).content
 
 
 def _send_bare(url: str, way: str, sample: bytes, mails: int) -> Tally:

@@ -10,7 +10,7 @@ from service.domain.notices.renewals import announce_next_renewals
 log = structlog.get_logger()
 
 
-def announce_renewals(container: Container, stop: threading.Event) -> dict[str, int]:
+def queue_renewal_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
     """Announce all that renew within three weeks and were not announced yet, a batch at a time."""
     announced = 0
     while not stop.is_set():

@@ -11,7 +11,7 @@ from service.domain.events.working import process_pending_events
 log = structlog.get_logger()
 
 
-def apply_gateway_events(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
+def process_gateway_events(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
     """Apply what is due; return how many events came to which end. None where the gateway is our own."""
     if container.event_source is None:
         return None

@@ -8,7 +8,7 @@ from service.domain.notice_mail.claims import renew_notice_leases
 from service.domain.watch.summary import beat as write_beat
 
 
-def beat(container: Container, _stop: threading.Event) -> None:
+def send_heartbeat(container: Container, _stop: threading.Event) -> None:
     """Write the worker's heartbeat, which /readyz reads, and renew its leases."""
     with container.database.transaction() as session:
         write_beat(session, worker=container.worker_id, now=container.clock())

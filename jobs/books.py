@@ -17,69 +17,69 @@ import structlog
 from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
-from jobs.mail_events import MailEvents
+from jobs.mail_events import EmailLogEvents
 from schemas.vocabulary import SuppressionReason
 from service.desk import Container
 from service.domain.errors import LeaseLost
-from service.domain.mail.deliveries import Reply
-from service.domain.mail.drafts import Drafts
-from service.domain.mail.pace import reserve_slots
+from service.domain.mail.deliveries import DeliveryResult
+from service.domain.mail.drafts import PreparedEmails
+from service.domain.mail.pace import reserve_send_slots
 from service.domain.ports import Email
 from service.domain.suppression import suppress
 
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
-BATCH_SECONDS = 5
-INSIST_SECONDS = 120
+MAX_BATCH_SECONDS = 5
+DB_RETRY_SECONDS = 120
 # Whoever stops a worker waits for it half a minute at most.
-INSIST_SECONDS_WHEN_STOPPED = 10
-DATABASE_AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+DB_RETRY_SECONDS_ON_SHUTDOWN = 10
+DATABASE_UNAVAILABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 
 log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
-C = TypeVar("C")
-L = TypeVar("L", bound=Email)
-Door = Callable[[], AbstractContextManager[Session]]
+ClaimT = TypeVar("ClaimT")
+EmailT = TypeVar("EmailT", bound=Email)
+TransactionFactory = Callable[[], AbstractContextManager[Session]]
 
 
 @dataclass(frozen=True)
-class Batch(Generic[C, L]):
+class EmailBatch(Generic[ClaimT, EmailT]):
     """Some letters, the instant from which each may leave, and how many mails wait for the morning instead."""
 
-    drafts: Drafts[C, L]
-    slots: list[datetime.datetime]
+    prepared: PreparedEmails[ClaimT, EmailT]
+    send_at: list[datetime.datetime]
     postponed: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all was due."""
-        return not (self.drafts.letters or self.drafts.ended or self.postponed)
+        return not (self.prepared.emails or self.prepared.finished or self.postponed)
 
 
-class Books(ABC, Generic[C, L]):
+class EmailQueue(ABC, Generic[ClaimT, EmailT]):
     """The database as one carrier sees it, for one kind of mail."""
 
-    events: MailEvents
-    largest_batch: int
+    log_events: EmailLogEvents
+    max_batch_size: int
 
     def __init__(self, container: Container, stop: threading.Event) -> None:
         self._container = container
         self._stop = stop
 
     @abstractmethod
-    def is_anything_due(self) -> bool:
+    def has_due(self) -> bool:
         """Whether there is anything to claim."""
 
     @abstractmethod
-    def claim(self) -> Batch[C, L]:
+    def claim_batch(self) -> EmailBatch[ClaimT, EmailT]:
         """Claim what is due and write its letters."""
 
     @abstractmethod
-    def names(self, claim: C) -> dict[str, str]:
+    def log_fields(self, claim: ClaimT) -> dict[str, str]:
         """Return what the log says about which mail it is."""
 
     @abstractmethod
-    def _begin(self, session: Session, claim: C, *, now: datetime.datetime) -> None:
+    def _mark_sending(self, session: Session, claim: ClaimT, *, now: datetime.datetime) -> None:
         """Write down that a mail is about to leave.
 
         Raises:
@@ -87,7 +87,7 @@ class Books(ABC, Generic[C, L]):
         """
 
     @abstractmethod
-    def _record(self, session: Session, reply: Reply[C], *, now: datetime.datetime) -> None:
+    def _record_result(self, session: Session, reply: DeliveryResult[ClaimT], *, now: datetime.datetime) -> None:
         """Write down what became of a mail.
 
         Raises:
@@ -95,13 +95,13 @@ class Books(ABC, Generic[C, L]):
         """
 
     @abstractmethod
-    def _pass_on(
-        self, session: Session, reply: Reply[C], claim: C, *, now: datetime.datetime
+    def _record_and_mark_next(
+        self, session: Session, reply: DeliveryResult[ClaimT], claim: ClaimT, *, now: datetime.datetime
     ) -> tuple[bool, bool]:
         """Do both in one statement where the database can; return whether each was still ours."""
 
     @abstractmethod
-    def _refuse(self, session: Session, claim: C, *, reason: str, now: datetime.datetime) -> None:
+    def _fail_rendering(self, session: Session, claim: ClaimT, *, reason: str, now: datetime.datetime) -> None:
         """Write down that a letter could not be made into a mail.
 
         Raises:
@@ -109,52 +109,64 @@ class Books(ABC, Generic[C, L]):
         """
 
     @abstractmethod
-    def _settle(self, session: Session, claims: list[C], *, now: datetime.datetime) -> Counter[str]:
+    def _complete(self, session: Session, claims: list[ClaimT], *, now: datetime.datetime) -> Counter[str]:
         """Settle a batch by what is on record of it; return how many mails came to which end."""
 
-    def pass_on(self, reply: Reply[C] | None, claim: C) -> bool:
+    def record_and_mark_next(self, reply: DeliveryResult[ClaimT] | None, claim: ClaimT) -> bool:
         """Put on record one mail's reply, and that the next is about to leave; return whether it is still ours."""
         now, transaction = self._container.clock(), self._container.database.autocommit
         if reply is None:
-            return self._unless_lost(claim, self._insist(transaction, self._is_ours, self._begin, claim, now=now))
-        recorded, begun = self._insist(transaction, self._pass_on, reply, claim, now=now)
-        self._unless_lost(reply.claim, recorded)
-        return self._unless_lost(claim, begun)
+            return self._log_if_lease_lost(
+                claim, self._retry_on_db_outage(transaction, self._holds_lease, self._mark_sending, claim, now=now)
+            )
+        recorded, begun = self._retry_on_db_outage(transaction, self._record_and_mark_next, reply, claim, now=now)
+        self._log_if_lease_lost(reply.claim, recorded)
+        return self._log_if_lease_lost(claim, begun)
 
-    def refuse(self, claim: C, reason: str) -> bool:
+    def fail_rendering(self, claim: ClaimT, reason: str) -> bool:
         """Put on record that a letter could not be made into a mail; return whether it was still ours."""
         now, transaction = self._container.clock(), self._container.database.transaction
-        refused = self._insist(transaction, self._is_ours, self._refuse, claim, reason=reason, now=now)
-        return self._unless_lost(claim, refused)
+        refused = self._retry_on_db_outage(
+            transaction, self._holds_lease, self._fail_rendering, claim, reason=reason, now=now
+        )
+        return self._log_if_lease_lost(claim, refused)
 
-    def give_up(self, address: str) -> None:
+    def suppress_address(self, address: str) -> None:
         """Put on record that no mail will ever reach this address."""
         now = self._container.clock()
-        self._insist(
+        self._retry_on_db_outage(
             self._container.database.transaction, suppress, address, reason=SuppressionReason.HARD_BOUNCE, now=now
         )
 
-    def finish(self, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:
+    def complete_batch(self, reply: DeliveryResult[ClaimT] | None, claims: list[ClaimT]) -> Counter[str]:
         """Put the last reply on record and settle the whole batch; what was not begun goes back."""
-        return self._insist(self._container.database.transaction, self._finish, reply, claims)
+        return self._retry_on_db_outage(self._container.database.transaction, self._complete_batch, reply, claims)
 
     def batch_size(self) -> int:
         """Return how much to claim at once."""
         rate = self._container.settings.mail.rate
-        return self.largest_batch if rate is None else max(1, min(self.largest_batch, int(rate * BATCH_SECONDS)))
+        return (
+            self.max_batch_size
+            if rate is None
+            else max(1, min(self.max_batch_size, int(rate * MAX_BATCH_SECONDS)))
+        )
 
-    def slots(self, session: Session, count: int, *, now: datetime.datetime) -> list[datetime.datetime]:
+    def reserve_send_slots(
+        self, session: Session, count: int, *, now: datetime.datetime
+    ) -> list[datetime.datetime]:
         """Return the instants from which so many mails may leave."""
         rate = self._container.settings.mail.rate
-        return [now] * count if rate is None else reserve_slots(session, rate=rate, count=count, now=now)
+        return [now] * count if rate is None else reserve_send_slots(session, rate=rate, count=count, now=now)
 
-    def _finish(self, session: Session, reply: Reply[C] | None, claims: list[C]) -> Counter[str]:
+    def _complete_batch(
+        self, session: Session, reply: DeliveryResult[ClaimT] | None, claims: list[ClaimT]
+    ) -> Counter[str]:
         now = self._container.clock()
         if reply is not None:
-            self._unless_lost(reply.claim, self._is_ours(session, self._record, reply, now=now))
-        return self._settle(session, claims, now=now)
+            self._log_if_lease_lost(reply.claim, self._holds_lease(session, self._record_result, reply, now=now))
+        return self._complete(session, claims, now=now)
 
-    def _is_ours(
+    def _holds_lease(
         self,
         session: Session,
         write: Callable[Concatenate[Session, P], None],
@@ -167,8 +179,12 @@ class Books(ABC, Generic[C, L]):
             return False
         return True
 
-    def _insist(
-        self, transaction: Door, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    def _retry_on_db_outage(
+        self,
+        transaction: TransactionFactory,
+        write: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> T:
         """Write until it is written, or for two minutes; what was committed unheard of is written twice."""
         began, pause = time.monotonic(), 0.1
@@ -176,15 +192,15 @@ class Books(ABC, Generic[C, L]):
             try:
                 with transaction() as session:
                     return write(session, *args, **kwargs)
-            except DATABASE_AWAY:
-                longest = INSIST_SECONDS_WHEN_STOPPED if self._stop.is_set() else INSIST_SECONDS
+            except DATABASE_UNAVAILABLE:
+                longest = DB_RETRY_SECONDS_ON_SHUTDOWN if self._stop.is_set() else DB_RETRY_SECONDS
                 if time.monotonic() - began > longest:
                     raise
                 log.warning("database_away", retry_in=pause)
                 time.sleep(pause)
                 pause = min(pause * 2, 2)
 
-    def _unless_lost(self, claim: C, is_ours: bool) -> bool:
+    def _log_if_lease_lost(self, claim: ClaimT, is_ours: bool) -> bool:
         if not is_ours:
-            log.info(self.events.lease_lost, **self.names(claim))
+            log.info(self.log_events.lease_lost, **self.log_fields(claim))
         return is_ours

@@ -13,10 +13,10 @@ from typing import Generic
 
 import structlog
 
-from jobs.books import DATABASE_AWAY, Batch, Books, C, L
+from jobs.books import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailQueue, EmailT
 from schemas.vocabulary import DeliveryOutcome
 from service.desk import Container
-from service.domain.mail.deliveries import Reply
+from service.domain.mail.deliveries import DeliveryResult
 from service.domain.ports import (
     Mailer,
     PermanentFailure,
@@ -28,98 +28,102 @@ from service.domain.ports import (
     UncertainDelivery,
 )
 
-UNWRITABLE = (
+RENDERING_FAILED = (
     "could not be written: a text of its campaign cannot be filled in, or its address would forge a header; "
     "the worker's log says which"
 )
-UNSENDABLE = "could not be sent: the worker's log says why"
+SENDING_FAILED = "could not be sent: the worker's log says why"
 
 log = structlog.get_logger()
 
 
-class Carrier(Generic[C, L]):
+class EmailDispatcher(Generic[ClaimT, EmailT]):
     """Sends what is due over one mailer until nothing is, or the worker is told to stop, or the server is away."""
 
-    def __init__(self, container: Container, mailer: Mailer, books: Books[C, L], stop: threading.Event) -> None:
+    def __init__(
+        self, container: Container, mailer: Mailer, books: EmailQueue[ClaimT, EmailT], stop: threading.Event
+    ) -> None:
         self._container = container
         self._mailer = mailer
         self._stop = stop
         self._books = books
         self.counts: Counter[str] = Counter()
-        self.trouble: ServerUnavailable | None = None
+        self.server_error: ServerUnavailable | None = None
 
     def run(self) -> None:
         """Carry batch after batch."""
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="books") as clerk:
-                while not self._stop.is_set() and self.trouble is None:
-                    if self._container.smtp_breaker.is_wary and not self._try_the_server():
+            with ThreadPoolExecutor(1, thread_name_prefix="books") as db_executor:
+                while not self._stop.is_set() and self.server_error is None:
+                    if self._container.smtp_breaker.has_failed_recently and not self._probe_server():
                         return
-                    batch = self._books.claim()
-                    self.counts.update(batch.drafts.ended, postponed=batch.postponed)
+                    batch = self._books.claim_batch()
+                    self.counts.update(batch.prepared.finished, postponed=batch.postponed)
                     if batch.is_empty:
                         return
-                    self._carry(batch, clerk)
+                    self._send_batch(batch, db_executor)
         finally:
             self._mailer.close()
 
-    def _try_the_server(self) -> bool:
+    def _probe_server(self) -> bool:
         """See whether a server that was away is back before claiming; False if it is not, or nothing is due."""
-        if not self._books.is_anything_due():
+        if not self._books.has_due():
             return False
         try:
             self._mailer.connect()
         except ServerUnavailable as trouble:
-            self.trouble = trouble
+            self.server_error = trouble
             return False
         return True
 
-    def _carry(self, batch: Batch[C, L], clerk: ThreadPoolExecutor) -> None:
-        claims = [claim for claim, _ in batch.drafts.letters]
-        reply: Reply[C] | None = None
+    def _send_batch(self, batch: EmailBatch[ClaimT, EmailT], db_executor: ThreadPoolExecutor) -> None:
+        claims = [claim for claim, _ in batch.prepared.emails]
+        reply: DeliveryResult[ClaimT] | None = None
         try:
             if claims:
                 self._mailer.connect()
-            for (claim, email), slot in zip(batch.drafts.letters, batch.slots, strict=True):
-                mail = self._write(claim, email)
+            for (claim, email), slot in zip(batch.prepared.emails, batch.send_at, strict=True):
+                mail = self._render(claim, email)
                 if mail is None:
                     claims.remove(claim)
                     continue
-                if self._is_stopped_before(slot):
+                if self._wait_for_slot(slot):
                     break
-                begun = clerk.submit(self._books.pass_on, reply, claim)
-                reply = self._send(claim, email, mail, begun)
-                if self.trouble is not None:
+                sending_marked = db_executor.submit(self._books.record_and_mark_next, reply, claim)
+                reply = self._send(claim, email, mail, sending_marked)
+                if self.server_error is not None:
                     break
         except ServerUnavailable as trouble:
-            self.trouble = trouble
+            self.server_error = trouble
         finally:
-            self.counts.update(self._books.finish(reply, claims))
+            self.counts.update(self._books.complete_batch(reply, claims))
 
-    def _write(self, claim: C, email: L) -> RenderedEmail | None:
+    def _render(self, claim: ClaimT, email: EmailT) -> RenderedEmail | None:
         """Return the mail; None if the letter cannot be made into one, which is then on record."""
-        events, names = self._books.events, self._books.names(claim)
+        events, names = self._books.log_events, self._books.log_fields(claim)
         try:
             return self._mailer.render(email)
         except Exception:
-            log.exception(events.unwritable, **names)
-            self.counts["failed"] += self._books.refuse(claim, UNWRITABLE)
+            log.exception(events.rendering_failed, **names)
+            self.counts["failed"] += self._books.fail_rendering(claim, RENDERING_FAILED)
             return None
 
-    def _is_stopped_before(self, slot: datetime.datetime) -> bool:
+    def _wait_for_slot(self, slot: datetime.datetime) -> bool:
         """Wait for a mail's turn; return whether the worker was told to stop meanwhile."""
         wait = (slot - self._container.clock()).total_seconds()
         return self._stop.wait(wait) if wait > 0 else self._stop.is_set()
 
-    def _send(self, claim: C, email: L, mail: RenderedEmail, begun: Future[bool]) -> Reply[C] | None:
+    def _send(
+        self, claim: ClaimT, email: EmailT, mail: RenderedEmail, sending_marked: Future[bool]
+    ) -> DeliveryResult[ClaimT] | None:
         """Send a mail once it is begun; return what became of it, or None if there is nothing to put on record."""
-        events, names = self._books.events, self._books.names(claim)
+        events, names = self._books.log_events, self._books.log_fields(claim)
         try:
-            words = self._mailer.send(mail, before_data=begun.result)
+            words = self._mailer.send(mail, before_data=sending_marked.result)
         except SendCancelled:
             return None
         except ServerUnavailable as trouble:
-            self.trouble = trouble
+            self.server_error = trouble
             needs_somebody = isinstance(trouble, ServerMisconfigured)
             outcome = DeliveryOutcome.NOT_ATTEMPTED if needs_somebody else DeliveryOutcome.DEFERRED
             words = str(trouble)
@@ -134,16 +138,16 @@ class Carrier(Generic[C, L]):
         except PermanentFailure as error:
             log.warning(events.refused, **names, reason=str(error))
             if error.is_hard_bounce:
-                self._books.give_up(email.to)
+                self._books.suppress_address(email.to)
             outcome, words = DeliveryOutcome.REJECTED, str(error)
-        except DATABASE_AWAY:
+        except DATABASE_UNAVAILABLE:
             # This is no fault of the mail itself, nor of the mail server.
             raise
         except Exception:
             log.exception(events.failed, **names)
-            outcome, words = DeliveryOutcome.REJECTED, UNSENDABLE
+            outcome, words = DeliveryOutcome.REJECTED, SENDING_FAILED
         else:
             outcome = DeliveryOutcome.ACCEPTED
-            self._container.smtp_breaker.reset()
+            self._container.smtp_breaker.record_success()
             log.debug(events.sent, **names)
-        return Reply(claim, outcome, words) if begun.result() else None
+        return DeliveryResult(claim, outcome, words) if sending_marked.result() else None

@@ -47,12 +47,12 @@ def expire_pledges(container: Container, stop: threading.Event) -> dict[str, int
     return {"expired": expired}
 
 
-def forget_event_payloads(container: Container, stop: threading.Event) -> dict[str, int]:
+def purge_event_payloads(container: Container, stop: threading.Event) -> dict[str, int]:
     """Forget payloads of the gateway's events that are over ninety days old."""
     return {"forgotten": sum(run_in_batches(container, stop, purge_payloads))}
 
 
-def forget_idempotency_keys(container: Container, _stop: threading.Event) -> dict[str, int]:
+def purge_idempotency_keys(container: Container, _stop: threading.Event) -> dict[str, int]:
     """Delete the idempotency keys that are over a week old, all at once: nobody will send them again."""
     with container.database.transaction() as session:
         forgotten = purge_expired_keys(session, now=container.clock())
@@ -61,12 +61,12 @@ def forget_idempotency_keys(container: Container, _stop: threading.Event) -> dic
     return {"forgotten": forgotten}
 
 
-def forget_job_runs(container: Container, stop: threading.Event) -> dict[str, int]:
+def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete the record of runs that are over thirty days old."""
     return {"forgotten": sum(run_in_batches(container, stop, forget_old_runs))}
 
 
-def forget_notices(container: Container, stop: threading.Event) -> dict[str, int]:
+def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete notices that were told long ago, and wishes to sign in that are over."""
     # With a wish to sign in goes the notice that brought its link.
     sign_ins = sum(run_in_batches(container, stop, forget_sign_ins))
@@ -76,7 +76,7 @@ def forget_notices(container: Container, stop: threading.Event) -> dict[str, int
     return counts
 
 
-def forget_readers(container: Container, stop: threading.Event) -> dict[str, int]:
+def purge_reader_data(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete what need not be known of readers: reminders that are over or that nobody confirmed, old mails."""
     counts = {"reminders": 0, "supporters": 0, "mails": 0}
     for forget in (forget_unconfirmed_reminders, forget_finished_reminders):

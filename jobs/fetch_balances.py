@@ -13,7 +13,7 @@ from service.domain.ports import GatewayUnavailable
 log = structlog.get_logger()
 
 
-def fetch_balances(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
+def fetch_balance_transactions(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
     """Ask for a batch; return how many are known by now. None where the gateway is our own.
 
     A gateway that does not answer is left alone until the next run.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class MailEvents:
+class EmailLogEvents:
     """The names for one kind of mail."""
 
     sent: str
@@ -12,28 +12,28 @@ class MailEvents:
     delayed: str
     refused: str
     failed: str
-    unwritable: str
+    rendering_failed: str
     lease_lost: str
-    carried: str
+    batch_sent: str
 
 
-REMINDERS = MailEvents(
+REMINDER_LOG_EVENTS = EmailLogEvents(
     sent="reminder_sent",
     in_doubt="reminder_in_doubt",
     delayed="reminder_delayed",
     refused="reminder_refused",
     failed="reminder_failed",
-    unwritable="reminder_unwritable",
+    rendering_failed="reminder_unwritable",
     lease_lost="reminder_lease_lost",
-    carried="reminders_carried",
+    batch_sent="reminders_carried",
 )
-NOTICES = MailEvents(
+NOTIFICATION_LOG_EVENTS = EmailLogEvents(
     sent="notice_sent",
     in_doubt="notice_in_doubt",
     delayed="notice_delayed",
     refused="notice_refused",
     failed="notice_failed",
-    unwritable="notice_unwritable",
+    rendering_failed="notice_unwritable",
     lease_lost="notice_lease_lost",
-    carried="notices_carried",
+    batch_sent="notices_carried",
 )

@@ -10,7 +10,7 @@ from service.domain.watch.job_record import forget_silent_workers, note_vanished
 log = structlog.get_logger()
 
 
-def note_vanished_workers(container: Container, _stop: threading.Event) -> dict[str, int]:
+def mark_dead_workers(container: Container, _stop: threading.Event) -> dict[str, int]:
     """Note the runs of workers that vanished; forget workers that are long gone."""
     with container.database.transaction() as session:
         vanished = note_vanished_runs(session, now=container.clock())

@@ -13,7 +13,7 @@ from service.domain.events.reconciling import reconcile as hold_against_gateway
 log = structlog.get_logger()
 
 
-def reconcile(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
+def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
     """Compare if it is time, and finish what was ordered and not done in any case; return what was found and done.
 
     None where the gateway is our own.

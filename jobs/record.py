@@ -12,17 +12,17 @@ from service.domain.watch.job_record import Run, begin_run, end_run
 log = structlog.get_logger()
 
 
-class JobRecord:
+class JobRunRecorder:
     """The record that one worker keeps. Each job runs once at a time, so that each has its own entries here."""
 
     def __init__(self, container: Container) -> None:
         self._container = container
         # Ends that could not be written when they came, as when the database went away during the run.
-        self._owed: dict[str, Callable[[Session], None]] = {}
+        self._pending_writes: dict[str, Callable[[Session], None]] = {}
 
-    def begin(self, job: str) -> Run | None:
+    def start(self, job: str) -> Run | None:
         """Write down that a job begins, and how it ended last if that is still owed; None if neither can be."""
-        owed = self._owed.get(job)
+        owed = self._pending_writes.get(job)
         try:
             with self._container.database.transaction() as session:
                 if owed is not None:
@@ -31,10 +31,10 @@ class JobRecord:
         except SQLAlchemyError as error:
             log.warning("job_run_not_recorded", job=job, error_class=type(error).__name__)
             return None
-        self._owed.pop(job, None)
+        self._pending_writes.pop(job, None)
         return run
 
-    def end(self, run: Run, *, counts: Mapping[str, int] | None, error: Exception | None) -> None:
+    def finish(self, run: Run, *, counts: Mapping[str, int] | None, error: Exception | None) -> None:
         """Write down how a run ended, now or when the job begins the next time."""
         now, kind = self._container.clock(), type(error).__name__ if error else None
 
@@ -46,4 +46,4 @@ class JobRecord:
                 write(session)
         except SQLAlchemyError as trouble:
             log.warning("job_end_not_recorded", job=run.job, error_class=type(trouble).__name__)
-            self._owed[run.job] = write
+            self._pending_writes[run.job] = write

@@ -6,19 +6,21 @@ from collections.abc import Mapping
 
 import structlog
 
-from jobs.reminder_books import rules_of
+from jobs.reminder_books import delivery_policy
 from service.desk import Container
 from service.domain.mail import settling
 
 log = structlog.get_logger()
 
 
-def return_lost_reminders(container: Container, stop: threading.Event) -> Mapping[str, int]:
+def recover_expired_reminder_leases(container: Container, stop: threading.Event) -> Mapping[str, int]:
     """Settle every reminder whose lease has ended; return how many came to which end."""
     counts: Counter[str] = Counter()
     while not stop.is_set():
         with container.database.transaction() as session:
-            some = settling.return_lost_reminders(session, rules=rules_of(container), now=container.clock())
+            some = settling.recover_expired_leases(
+                session, rules=delivery_policy(container), now=container.clock()
+            )
         if not some:
             break
         counts.update(some)

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 import structlog
 from sqlalchemy.orm import Session
 
-from jobs.carrier import Carrier
-from jobs.mail_events import NOTICES
-from jobs.notice_books import NoticeBooks
-from jobs.rounds import make_round
+from jobs.carrier import EmailDispatcher
+from jobs.mail_events import NOTIFICATION_LOG_EVENTS
+from jobs.notice_books import NotificationQueue
+from jobs.rounds import run_dispatchers
 from service.desk import Container
 from service.domain.notice_mail.settling import return_lost_notices as settle_lost
 
 log = structlog.get_logger()
 
 
-def send_notices(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
+def send_notifications(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
     """Send what is due, links to sign in first; return how many notices came to which end.
 
     None while a mail server that was away is left alone.
@@ -32,11 +32,13 @@ def send_notices(container: Container, stop: threading.Event) -> Mapping[str, in
             session, holds_doubtful=holds_doubtful, now=container.clock(), worker=container.worker_id
         )
 
-    carrier = Carrier(container, container.notification_mailer, NoticeBooks(container, stop), stop)
-    return make_round(container, [carrier], events=NOTICES, take_up=take_up)
+    dispatcher = EmailDispatcher(
+        container, container.notification_mailer, NotificationQueue(container, stop), stop
+    )
+    return run_dispatchers(container, [dispatcher], events=NOTIFICATION_LOG_EVENTS, recover_own_leases=take_up)
 
 
-def return_lost_notices(container: Container, stop: threading.Event) -> Mapping[str, int]:
+def recover_expired_notification_leases(container: Container, stop: threading.Event) -> Mapping[str, int]:
     """Settle every notice whose worker vanished, by what is on record of it; return how many came to which end."""
     counts: Counter[str] = Counter()
     while not stop.is_set():

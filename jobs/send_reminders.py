@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
-from jobs.carrier import Carrier
-from jobs.mail_events import REMINDERS
-from jobs.reminder_books import ReminderBooks, rules_of
-from jobs.rounds import make_round
+from jobs.carrier import EmailDispatcher
+from jobs.mail_events import REMINDER_LOG_EVENTS
+from jobs.reminder_books import ReminderQueue, delivery_policy
+from jobs.rounds import run_dispatchers
 from service.desk import Container
-from service.domain.mail.settling import return_lost_reminders
+from service.domain.mail.settling import recover_expired_leases
 
 
 def send_reminders(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
@@ -24,11 +24,12 @@ def send_reminders(container: Container, stop: threading.Event) -> Mapping[str, 
     """
 
     def take_up(session: Session) -> Counter[str]:
-        return return_lost_reminders(
-            session, rules=rules_of(container), now=container.clock(), worker=container.worker_id
+        return recover_expired_leases(
+            session, rules=delivery_policy(container), now=container.clock(), worker=container.worker_id
         )
 
-    carriers = [
-        Carrier(container, mailer, ReminderBooks(container, stop), stop) for mailer in container.reminder_mailers
+    dispatchers = [
+        EmailDispatcher(container, mailer, ReminderQueue(container, stop), stop)
+        for mailer in container.reminder_mailers
     ]
-    return make_round(container, carriers, events=REMINDERS, take_up=take_up)
+    return run_dispatchers(container, dispatchers, events=REMINDER_LOG_EVENTS, recover_own_leases=take_up)

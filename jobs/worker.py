@@ -13,7 +13,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from jobs.record import JobRecord
+from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from service.desk import Container
 from service.logs import set_up_logs
@@ -53,10 +53,10 @@ def make_scheduler(container: Container, stop: threading.Event) -> BackgroundSch
         executors={"default": ThreadPoolExecutor(len(JOBS))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
-    record = JobRecord(container)
+    record = JobRunRecorder(container)
     for job in JOBS:
         scheduler.add_job(
-            run_once,
+            run_job,
             "interval",
             seconds=job.every_seconds,
             next_run_time=datetime.datetime.now(datetime.UTC),
@@ -66,11 +66,11 @@ def make_scheduler(container: Container, stop: threading.Event) -> BackgroundSch
     return scheduler
 
 
-def run_once(job: Job, container: Container, record: JobRecord, stop: threading.Event) -> None:
+def run_job(job: Job, container: Container, record: JobRunRecorder, stop: threading.Event) -> None:
     """Run a job and write down how it went; an error is logged and the next run comes all the same."""
     if stop.is_set():
         return
-    run = record.begin(job.name) if job.is_recorded else None
+    run = record.start(job.name) if job.record_runs else None
     counts, error = None, None
     try:
         counts = job.run(container, stop)
@@ -78,7 +78,7 @@ def run_once(job: Job, container: Container, record: JobRecord, stop: threading.
         log.exception("job_failed", job=job.name)
         error = failure
     if run is not None:
-        record.end(run, counts=counts, error=error)
+        record.finish(run, counts=counts, error=error)
 
 
 if __name__ == "__main__":

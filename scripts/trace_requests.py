@@ -31,7 +31,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from flask.testing import FlaskClient
 
-from jobs.apply_gateway_events import apply_gateway_events
+from jobs.apply_gateway_events import process_gateway_events
 from jobs.send_reminders import send_reminders
 from service.app import create_app
 from service.commands.migrate import migrate_and_seed
@@ -133,7 +133,7 @@ class Deployment:
         body = json.dumps(event | {"livemode": False, "data": {"object": subject}}).encode()
         digest = hmac.new(WEBHOOK_SECRET.encode(), f"{created}.".encode() + body, hashlib.sha256).hexdigest()
         self.post("/v1/webhooks/stripe", body, {"Stripe-Signature": f"t={created},v1={digest}"}, status=200)
-        counts = apply_gateway_events(self.container, threading.Event()) or {}
+        counts = process_gateway_events(self.container, threading.Event()) or {}
         self.expect(counts == {"applied": 1}, f"One event was to be applied, but the job counts {dict(counts)}.")
 
 

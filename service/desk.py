@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.db.session import Database
-from service.domain.breaker import Breaker
+from service.domain.breaker import CircuitBreaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
 from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, Throttle
@@ -29,7 +29,7 @@ class Container:
     event_source: EventSource | None
     reminder_mailers: tuple[Mailer, ...]
     notification_mailer: Mailer
-    smtp_breaker: Breaker
+    smtp_breaker: CircuitBreaker
     worker_id: uuid.UUID
     rate_limiter: Throttle
     email_webhooks: Mapping[str, EmailWebhookProvider]

@@ -51,7 +51,7 @@ class MailSettings:
     """How mails leave.
 
     `rate` is mails a second by all workers together, None for as fast as they can. Each worker opens
-    `connections`; each carries `per_connection` mails and is then opened anew. `holds_doubtful` holds
+    `connections`; each carries `per_connection` mails and is then opened anew. `hold_uncertain` holds
     back for staff a mail that may or may not have left when its worker died. `keeps_hours` sends late mails only
     within a campaign's sending hours. A worker without a sign of life for `lease_seconds` loses what it holds.
     The last two are what two mail services must prove to report bounces; without one, its endpoint does not exist.

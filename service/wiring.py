@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
 from service.desk import Container, utc_now
-from service.domain.breaker import Breaker
+from service.domain.breaker import CircuitBreaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import Links
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, Throttle
@@ -41,7 +41,7 @@ def build_container(
             _mailer(settings, database, clock) for _ in range(_smtp_connection_count(settings))
         ),
         notification_mailer=_mailer(settings, database, clock),
-        smtp_breaker=Breaker(),
+        smtp_breaker=CircuitBreaker(),
         worker_id=uuid.uuid4(),
         rate_limiter=_rate_limiter(settings, keyring),
         email_webhooks=configured_providers(settings.mail),

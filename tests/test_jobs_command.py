@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.record import JobRecord
+from jobs.record import JobRunRecorder
 from jobs.schedule import Job
-from jobs.worker import run_once
+from jobs.worker import run_job
 from service.commands.migrate import migrate_and_seed
 from service.desk import Container
 from service.domain.watch.job_record import begin_run
@@ -44,7 +44,7 @@ def work(
             raise error
         return counts
 
-    run_once(Job(name, run, 5), container, JobRecord(container), GO_ON)
+    run_job(Job(name, run, 5), container, JobRunRecorder(container), GO_ON)
 
 
 def test_the_latest_runs_are_a_table_that_says_what_each_did(container: Container, clock: Clock, url: str) -> None:

@@ -11,9 +11,9 @@ from service.cli import cli
 from service.db.audit_entry import AuditEntry
 from service.desk import Container, utc_now
 from service.domain.ports import NotificationEmail, PermanentFailure
-from tests.jobs.notices import find, put
+from tests.jobs.notices import enqueue, find
 from tests.jobs.notices import run as send
-from tests.jobs.posts import Post
+from tests.jobs.posts import FakeMailer
 
 Run = Callable[..., Result]
 
@@ -40,13 +40,13 @@ def fail(container: Container, kind: NotificationKind, reason: str):
     def refuse(_: NotificationEmail) -> None:
         raise PermanentFailure(reason)
 
-    notice_id = put(container, kind)
-    send(container, Post(refuse))
+    notice_id = enqueue(container, kind)
+    send(container, FakeMailer(refuse))
     return notice_id
 
 
 def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
-    put(container, NotificationKind.RECEIPT)
+    enqueue(container, NotificationKind.RECEIPT)
     assert run("list").stderr == "No notice has failed.\n"
     result = run("retry")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -71,9 +71,9 @@ def test_what_failed_is_sent_back_once_somebody_says_yes(container: Container, r
     assert run("retry", "--reason", "refused", "--yes").stdout == "Sent 1 notice back into the queue.\n"
     assert (find(container, receipt).status, find(container, receipt).attempts) == ("scheduled", 0)
     assert find(container, ended).status == "failed"
-    post = Post()
+    post = FakeMailer()
     send(container, post)
-    assert len(post.letters) == 1
+    assert len(post.sent) == 1
     assert find(container, receipt).status == "sent"
     with container.database.read_only() as session:
         assert [entry.action for entry in session.scalars(select(AuditEntry))] == ["retry_notices"]

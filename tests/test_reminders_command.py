@@ -10,12 +10,12 @@ from sqlalchemy import select, text, update
 from schemas.vocabulary import ReminderStatus
 from service.cli import cli
 from service.db.audit_entry import AuditEntry
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder
 from service.desk import Container
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import find, history
+from tests.jobs.posts import find, status_changes
 
 Run = Callable[..., Result]
 
@@ -44,7 +44,7 @@ def fail(container: Container, address: str, reason: str):
         }
         session.execute(update(Reminder).where(Reminder.id == reminder_id).values(gone))
         tried = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
-        session.add(Delivery(reminder_id=reminder_id, began_at=container.clock(), **tried))
+        session.add(EmailDelivery(reminder_id=reminder_id, began_at=container.clock(), **tried))
     return reminder_id
 
 
@@ -79,10 +79,10 @@ def test_only_those_of_the_reason_go_back_with_all_their_tries(
     assert result.exit_code == 0
     assert result.stdout == "Sent 1 reminder back into the queue.\n"
     assert (find(container, mended).status, find(container, mended).attempts) == (ReminderStatus.SCHEDULED, 0)
-    assert history(container, mended)[-1] == ("send_back", "scheduled")
+    assert status_changes(container, mended)[-1] == ("send_back", "scheduled")
     assert find(container, other).status == ReminderStatus.FAILED
     with container.database.read_only() as session:
-        assert session.get_one(Delivery, (mended, 1)).attempts == 0
+        assert session.get_one(EmailDelivery, (mended, 1)).attempts == 0
         assert session.scalars(select(AuditEntry)).one().details == {"returned": 1}
     # A reason is taken as it is written, and is no pattern.
     assert run("retry", "--reason", "%", "--yes").stderr == "No such reminder has failed.\n"

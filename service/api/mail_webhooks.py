@@ -5,7 +5,7 @@ from flask import request
 from schemas.mail_report import EmailWebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_CODES, Refusal
-from service.domain.mail.reports import take_reports
+from service.domain.mail.reports import apply_bounce_reports
 from service.domain.ports import InvalidWebhook
 from service.web import current_container, transaction
 
@@ -39,4 +39,4 @@ def take_mail_report(service: str) -> dict[str, int]:
     except InvalidWebhook as error:
         raise Refusal(400, "unreadable_report", f"This is not what {reporter.name} sends.") from error
     with transaction() as session:
-        return {"suppressed": take_reports(session, reports, now=now)}
+        return {"suppressed": apply_bounce_reports(session, reports, now=now)}

@@ -7,8 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.db.session import Database
-from service.domain.mail.backlog import MOST_COUNTED, count_due, longest_wait
-from service.domain.mail.tallies import tallies
+from service.domain.mail.backlog import MAX_COUNTED, count_due, oldest_due_age
+from service.domain.mail.tallies import read_counters
 from service.domain.notice_mail.claims import longest_notice_wait
 from service.domain.watch.standing import KeptStanding, Standing
 from service.domain.watch.summary import last_beat
@@ -22,12 +22,12 @@ class DeskNumbers(Collector):
         """Yield what is true at this instant, and then what is counted less often."""
         now = current_container().clock()
         with read_only() as session:
-            beat, mails = last_beat(session), tallies(session)
-            due, waited = count_due(session, now=now), longest_wait(session, now=now)
+            beat, mails = last_beat(session), read_counters(session)
+            due, waited = count_due(session, now=now), oldest_due_age(session, now=now)
             told_late = longest_notice_wait(session, now=now)
         yield GaugeMetricFamily(
             "mainstay_reminders_due",
-            f"Reminders that wait to be sent now; no more than {MOST_COUNTED} are counted.",
+            f"Reminders that wait to be sent now; no more than {MAX_COUNTED} are counted.",
             value=due,
         )
         yield GaugeMetricFamily(

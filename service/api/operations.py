@@ -14,7 +14,7 @@ from service.api.numbers import DeskNumbers
 from service.api.problems import problem
 from service.api.staff_access import require_scope
 from service.db.migration import is_up_to_date
-from service.domain.mail.backlog import LATE_AFTER, longest_wait
+from service.domain.mail.backlog import BACKLOG_ALERT_AFTER, oldest_due_age
 from service.domain.notice_mail.claims import longest_notice_wait
 from service.domain.ports import ServerMisconfigured
 from service.domain.watch.job_record import SILENT_AFTER, latest_result
@@ -88,7 +88,7 @@ def _worker(session: Session) -> str:
 
 
 def _reminders(session: Session) -> str:
-    return _unless_late("reminder", longest_wait(session, now=current_container().clock()))
+    return _unless_late("reminder", oldest_due_age(session, now=current_container().clock()))
 
 
 def _notices(session: Session) -> str:
@@ -96,7 +96,7 @@ def _notices(session: Session) -> str:
 
 
 def _unless_late(noun: str, waited: datetime.timedelta | None) -> str:
-    if waited is None or waited <= LATE_AFTER:
+    if waited is None or waited <= BACKLOG_ALERT_AFTER:
         return "ok"
     minutes = int(waited.total_seconds() // 60)
     return f"the oldest due {noun} has waited {minutes} minutes; is a worker sending? see mainstay jobs"
@@ -106,7 +106,7 @@ def _mail(session: Session) -> str:
     # While nothing is due, nothing will be tried that could show that the server takes our mails again.
     now = current_container().clock()
     for job, waits in (
-        (SENDING, longest_wait(session, now=now)),
+        (SENDING, oldest_due_age(session, now=now)),
         (NOTIFYING, longest_notice_wait(session, now=now)),
     ):
         last = latest_result(session, job) if waits is not None else None

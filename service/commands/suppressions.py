@@ -52,7 +52,7 @@ def check_address(address: str) -> None:
     """
     container, wanted = open_desk(), _address(address)
     with container.database.transaction() as session:
-        rows = suppression.suppressions_of(session, wanted)
+        rows = suppression.suppressions_for(session, wanted)
         audit(session, container, "check_suppression", {"found": len(rows)})
     for row in rows:
         click.echo(_line(row))

@@ -11,7 +11,7 @@ from service.db.base import Base
 from service.db.types import StringEnum, enum_check
 
 
-class Delivery(Base):
+class EmailDelivery(Base):
     """One mail: written before it leaves, and completed after the mail server's final reply.
 
     There is one for each occurrence of a reminder, and the Message-ID follows from the two. `attempts` counts how

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db.base import Base
 
 
-class MailPace(Base):
+class SendRateLimit(Base):
     """The first instant that no worker has taken for a mail yet; one row for the one mail server."""
 
     __tablename__ = "mail_pace"

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db.base import Base
 
 
-class MailTally(Base):
+class EmailCounter(Base):
     """One count that only grows, such as of the mails sent."""
 
     __tablename__ = "mail_tallies"

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText
 
-MESSAGE = EncryptedText("outbox_mails.message")
+MESSAGE_TYPE = EncryptedText("outbox_mails.message")
 
 
-class OutboxMail(UUIDPrimaryKey, Base):
+class DevOutboxEmail(UUIDPrimaryKey, Base):
     """One kept mail. The whole message is encrypted, since it holds an address and the links of its reader."""
 
     __tablename__ = "outbox_mails"
@@ -22,5 +22,5 @@ class OutboxMail(UUIDPrimaryKey, Base):
 
     message_id: Mapped[str] = mapped_column(Text)
     recipient_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    message: Mapped[str] = mapped_column(MESSAGE)
+    message: Mapped[str] = mapped_column(MESSAGE_TYPE)
     sent_at: Mapped[datetime.datetime]

@@ -3,15 +3,15 @@
 from service.db.audit_entry import AuditEntry
 from service.db.base import Base
 from service.db.campaign import Campaign, PledgeOption
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.gateway_event import GatewayEvent, ReconciliationCursor
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
-from service.db.mail_pace import MailPace
-from service.db.mail_tally import MailTally
+from service.db.mail_pace import SendRateLimit
+from service.db.mail_tally import EmailCounter
 from service.db.notice import Notice
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge, PledgeStatusChange
 from service.db.reminder import Reminder, ReminderStatusChange
@@ -25,16 +25,15 @@ __all__ = [
     "BalanceTransaction",
     "Base",
     "Campaign",
-    "Delivery",
+    "DevOutboxEmail",
     "Dispute",
+    "EmailCounter",
+    "EmailDelivery",
     "GatewayEvent",
     "Heartbeat",
     "IdempotencyKey",
     "JobRun",
-    "MailPace",
-    "MailTally",
     "Notice",
-    "OutboxMail",
     "Payment",
     "Pledge",
     "PledgeOption",
@@ -43,6 +42,7 @@ __all__ = [
     "Refund",
     "Reminder",
     "ReminderStatusChange",
+    "SendRateLimit",
     "SignIn",
     "StaffToken",
     "Supporter",

@@ -4,31 +4,32 @@ import datetime
 import secrets
 import threading
 
-FIRST_PAUSE = datetime.timedelta(seconds=5)
-LONGEST_PAUSE = datetime.timedelta(minutes=1)
-UNTIL_SOMEBODY_LOOKED = datetime.timedelta(minutes=5)
-_chance = secrets.SystemRandom()
+INITIAL_BACKOFF = datetime.timedelta(seconds=5)
+MAX_BACKOFF = datetime.timedelta(minutes=1)
+OPERATOR_BACKOFF = datetime.timedelta(minutes=5)
+_random = secrets.SystemRandom()
 
 
-class Breaker:
+class CircuitBreaker:
     """Whether this process may try a server now. All that talk to the server share one.
 
-    It opens at the failure in a row that `patience` counts to, or at once if a person must mend something.
+    It opens at the failure in a row that `failure_threshold` counts to, or at once if a person must mend
+    something.
     """
 
-    def __init__(self, *, patience: int = 1) -> None:
-        self._patience = patience
+    def __init__(self, *, failure_threshold: int = 1) -> None:
+        self._patience = failure_threshold
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until: datetime.datetime | None = None
         self._one_tries = False
 
-    def lets_through(self, now: datetime.datetime) -> bool:
+    def allows_request(self, now: datetime.datetime) -> bool:
         """Whether the server may be tried."""
         with self._lock:
             return self._open_until is None or now >= self._open_until
 
-    def lets_one_try(self, now: datetime.datetime, *, within: datetime.timedelta) -> bool:
+    def try_half_open(self, now: datetime.datetime, *, within: datetime.timedelta) -> bool:
         """Whether the caller may try the server; after a pause one may, and the others wait for what it finds.
 
         The one that tries says what it found `within` this time, or another may.
@@ -42,11 +43,11 @@ class Breaker:
             return True
 
     @property
-    def is_wary(self) -> bool:
+    def has_failed_recently(self) -> bool:
         """Whether the server failed last, so that it is tried before anything is claimed for it."""
         return self._failures > 0
 
-    def trip(self, now: datetime.datetime, *, needs_somebody: bool) -> None:
+    def record_failure(self, now: datetime.datetime, *, needs_operator: bool) -> None:
         """Leave the server alone for a while: 5 to 60 seconds, or 5 minutes if a person must mend something.
 
         Several callers that fail together count once.
@@ -57,14 +58,14 @@ class Breaker:
             self._failures += 1
             self._one_tries = False
             too_many = self._failures - self._patience
-            if too_many < 0 and not needs_somebody:
+            if too_many < 0 and not needs_operator:
                 return
-            pause = min(FIRST_PAUSE * 2 ** min(max(too_many, 0), 10), LONGEST_PAUSE)
+            pause = min(INITIAL_BACKOFF * 2 ** min(max(too_many, 0), 10), MAX_BACKOFF)
             # Processes that lost the server together do not come back together.
-            pause *= 0.5 + 0.5 * _chance.random()
-            self._open_until = now + (UNTIL_SOMEBODY_LOOKED if needs_somebody else pause)
+            pause *= 0.5 + 0.5 * _random.random()
+            self._open_until = now + (OPERATOR_BACKOFF if needs_operator else pause)
 
-    def reset(self) -> None:
+    def record_success(self) -> None:
         """The server did what it was asked: trust it again."""
         with self._lock:
             self._failures, self._open_until, self._one_tries = 0, None, False

@@ -10,7 +10,7 @@ from schemas.vocabulary import SuppressionReason
 from service.db.base import new_id
 from service.db.gateway_event import GatewayEvent
 from service.db.keyring import Keyring
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
@@ -62,7 +62,7 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     """
     suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
     session.execute(
-        delete(OutboxMail).where(OutboxMail.recipient_hash.in_(keyring_in(session).lookup_hashes(address)))
+        delete(DevOutboxEmail).where(DevOutboxEmail.recipient_hash.in_(keyring_in(session).lookup_hashes(address)))
     )
     # More than one row only while keys change, when two processes with different first keys met the same reader.
     people = session.scalars(_with_address(session, address)).all()

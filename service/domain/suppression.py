@@ -22,10 +22,10 @@ from service.db.types import get_keyring
 from service.db.upsert import dialect_insert
 
 # A dead address does not come alive, and a complaint is not taken back, because somebody asks again.
-FOR_GOOD = (SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT)
+PERMANENT_REASONS = (SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT)
 
 
-class Addressee(NamedTuple):
+class Recipient(NamedTuple):
     """Whom a mail is for: a name for it, the stored address, its campaign's slug, and when the reader asked."""
 
     key: uuid.UUID
@@ -41,15 +41,15 @@ def suppress(
 
     What holds for good is never weakened by what a reader may take back; of two of the same kind the later stays.
     """
-    [current, *_] = hashes(session, address)
-    write_suppression(session, {"email_hash": current, "scope": scope, "reason": reason, "at": now})
+    [current, *_] = lookup_hashes(session, address)
+    upsert_suppression(session, {"email_hash": current, "scope": scope, "reason": reason, "at": now})
 
 
-def write_suppression(session: Session, row: dict[str, object]) -> None:
+def upsert_suppression(session: Session, row: dict[str, object]) -> None:
     """Write a suppression by its hash, or strengthen the one that is there; two at once write it in turn."""
     statement = dialect_insert(session, Suppression).values(row)
     new = statement.excluded
-    lasts, lasted = new.reason.in_(FOR_GOOD), Suppression.reason.in_(FOR_GOOD)
+    lasts, lasted = new.reason.in_(PERMANENT_REASONS), Suppression.reason.in_(PERMANENT_REASONS)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[Suppression.email_hash, Suppression.scope],
@@ -71,15 +71,15 @@ def suppress_supporter(
         suppress(session, address, reason=reason, now=now, scope=scope)
 
 
-def suppressed_among(
-    session: Session, wanted: Iterable[Addressee], *, but: Collection[SuppressionReason] = ()
+def find_suppressed(
+    session: Session, wanted: Iterable[Recipient], *, ignoring: Collection[SuppressionReason] = ()
 ) -> dict[uuid.UUID, SuppressionReason]:
     """Return which of these mails must not leave, and why, in one query however many they are.
 
     A bounce or a complaint always counts. What the reader said counts only if they said it after they asked for
-    this mail, since they take it back by asking again. The reasons in `but` do not count at all.
+    this mail, since they take it back by asking again. The reasons in `ignoring` do not count at all.
     """
-    mails = [(key, hashes(session, address), slug, asked_at) for key, address, slug, asked_at in wanted]
+    mails = [(key, lookup_hashes(session, address), slug, asked_at) for key, address, slug, asked_at in wanted]
     if not mails:
         return {}
     query = select(Suppression.email_hash, Suppression.scope, Suppression.reason, Suppression.at).where(
@@ -90,33 +90,33 @@ def suppressed_among(
     found = {}
     for key, tried, slug, asked_at in mails:
         standing = [known.get((email_hash, scope)) for email_hash in tried for scope in (EVERYWHERE, slug)]
-        counting = [row for row in standing if row and row[0] not in but]
-        reasons = [reason for reason, at in counting if reason in FOR_GOOD or at > asked_at]
+        counting = [row for row in standing if row and row[0] not in ignoring]
+        reasons = [reason for reason, at in counting if reason in PERMANENT_REASONS or at > asked_at]
         if reasons:
             # The words stand in the vocabulary with what holds for good first.
             found[key] = min(reasons, key=list(SuppressionReason).index)
     return found
 
 
-def suppressions_of(session: Session, address: str) -> Sequence[Suppression]:
+def suppressions_for(session: Session, address: str) -> Sequence[Suppression]:
     """Return what stands against a normalised address, whichever key hashed it."""
-    query = select(Suppression).where(Suppression.email_hash.in_(hashes(session, address)))
+    query = select(Suppression).where(Suppression.email_hash.in_(lookup_hashes(session, address)))
     return session.scalars(query.order_by(Suppression.scope, Suppression.at)).all()
 
 
 def lift_suppression(session: Session, address: str, *, scope: str | None = None) -> int:
     """Let mail go to a normalised address again, in one scope or in all; return how many rows are gone."""
-    statement = delete(Suppression).where(Suppression.email_hash.in_(hashes(session, address)))
+    statement = delete(Suppression).where(Suppression.email_hash.in_(lookup_hashes(session, address)))
     if scope is not None:
         statement = statement.where(Suppression.scope == scope)
     return len(session.scalars(statement.returning(Suppression.scope)).all())
 
 
-def move_to_first_key(session: Session, addresses: Iterable[str]) -> int:
+def rehash_to_current_key(session: Session, addresses: Iterable[str]) -> int:
     """Put what stands against these addresses under older keys under the first key; return how many rows moved."""
     current: dict[bytes, bytes] = {}
     for address in addresses:
-        first, *older = hashes(session, address)
+        first, *older = lookup_hashes(session, address)
         current |= dict.fromkeys(older, first)
     moved = session.execute(
         delete(Suppression)
@@ -124,11 +124,13 @@ def move_to_first_key(session: Session, addresses: Iterable[str]) -> int:
         .returning(Suppression.email_hash, Suppression.scope, Suppression.reason, Suppression.at)
     ).all()
     for email_hash, scope, reason, at in moved:
-        write_suppression(session, {"email_hash": current[email_hash], "scope": scope, "reason": reason, "at": at})
+        upsert_suppression(
+            session, {"email_hash": current[email_hash], "scope": scope, "reason": reason, "at": at}
+        )
     return len(moved)
 
 
-def count_left_behind(session: Session) -> int:
+def count_unrotatable(session: Session) -> int:
     """Return how many addresses only an older key knows to be dead or unwilling.
 
     What a reader may take back does not count: nobody whom we know by the first key is among them, and who asks
@@ -137,7 +139,7 @@ def count_left_behind(session: Session) -> int:
     mark = func.substr(Suppression.email_hash, 1, KEY_ID_BYTES)
     current_id = get_keyring(session.get_bind().dialect).current_id
     query = select(func.count(distinct(Suppression.email_hash)))
-    return session.scalar(query.where(Suppression.reason.in_(FOR_GOOD), mark != current_id)) or 0
+    return session.scalar(query.where(Suppression.reason.in_(PERMANENT_REASONS), mark != current_id)) or 0
 
 
 def list_suppressions(session: Session, *, reason: SuppressionReason | None = None) -> Iterator[Suppression]:
@@ -154,6 +156,6 @@ def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
     return {reason: counted.get(reason, 0) for reason in SuppressionReason}
 
 
-def hashes(session: Session, address: str) -> list[bytes]:
+def lookup_hashes(session: Session, address: str) -> list[bytes]:
     """Return what an address may stand under, one for each key, the current one first."""
     return get_keyring(session.get_bind().dialect).prefixed_lookup_hashes(address.lower())

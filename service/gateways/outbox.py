@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from service.db.base import new_id
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.session import Database
 from service.db.upsert import dialect_insert
 from service.domain.ports import Clock, Email, RenderedEmail, SendCancelled
@@ -37,7 +37,7 @@ class DevOutboxMailer:
             raise SendCancelled("it was not to leave after all")
         with self._database.transaction() as session:
             session.execute(
-                dialect_insert(session, OutboxMail)
+                dialect_insert(session, DevOutboxEmail)
                 .values(
                     id=new_id(),
                     message_id=mail.message_id,
@@ -45,7 +45,7 @@ class DevOutboxMailer:
                     message=mail.content.decode(),
                     sent_at=self._clock(),
                 )
-                .on_conflict_do_nothing(index_elements=[OutboxMail.message_id])
+                .on_conflict_do_nothing(index_elements=[DevOutboxEmail.message_id])
             )
         return ACCEPTED_REPLY
 

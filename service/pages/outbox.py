@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.domain.keeping.kept_mails import find_kept_mail, list_kept_mails
 from service.pages.language import english_words
 from service.pages.sheet import sheet
@@ -85,7 +85,7 @@ def show_html_part(mail_id: uuid.UUID) -> Response:
     return response
 
 
-def _open(mail: OutboxMail) -> Opened:
+def _open(mail: DevOutboxEmail) -> Opened:
     message = message_from_string(mail.message, policy=policy.default)
     return Opened(
         id=mail.id,

@@ -10,7 +10,7 @@ from schemas.reminder import SnoozeRequest
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
 from service.domain.errors import IllegalMove, ReminderChoiceNotOffered
-from service.domain.mail.letters import ALREADY_GAVE
+from service.domain.mail.letters import ALREADY_PLEDGED
 from service.domain.pledges.conversions import attribution_token
 from service.domain.reminders.links import (
     can_cancel,
@@ -117,7 +117,7 @@ def _state(row: Reminder) -> str:
     """Return the word by which the page's texts are named."""
     if can_confirm(row):
         return ReminderStatus.UNCONFIRMED
-    if row.status == ReminderStatus.SKIPPED and row.reason not in (None, ALREADY_GAVE):
+    if row.status == ReminderStatus.SKIPPED and row.reason not in (None, ALREADY_PLEDGED):
         return "suppressed"
     return row.status
 

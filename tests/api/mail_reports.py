@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from schemas.vocabulary import SuppressionReason
 from service.db.suppression import Suppression
 from service.desk import Container
-from service.domain.suppression import suppressions_of
+from service.domain.suppression import suppressions_for
 
 READER = "reader@example.org"
 LOGIN = "desk:a long pass:word"
@@ -116,7 +116,7 @@ def by_mailgun(client: FlaskClient, container: Container, report: object, **proo
 def against(container: Container, address: str = READER) -> dict[str, SuppressionReason]:
     """Return what stands against an address: scope → reason."""
     with container.database.read_only() as session:
-        return {row.scope: row.reason for row in suppressions_of(session, address)}
+        return {row.scope: row.reason for row in suppressions_for(session, address)}
 
 
 def all_suppressions(container: Container) -> list[Suppression]:

@@ -8,13 +8,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event, text, update
 
-from jobs.record import JobRecord
+from jobs.record import JobRunRecorder
 from jobs.schedule import Job
-from jobs.worker import run_once
+from jobs.worker import run_job
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Container
-from service.domain.mail.backlog import count_due, longest_wait
+from service.domain.mail.backlog import count_due, oldest_due_age
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.watch.summary import beat
 from tests.api.wire import assert_problem
@@ -57,7 +57,7 @@ def send(container: Container, *, counts: dict[str, int] | None = None, error: E
             raise error
         return counts
 
-    run_once(Job("send_reminders", run, 5), container, JobRecord(container), GO_ON)
+    run_job(Job("send_reminders", run, 5), container, JobRunRecorder(container), GO_ON)
 
 
 def test_a_reminder_that_waits_for_more_than_an_hour_is_named_with_its_wait(
@@ -142,7 +142,7 @@ def test_neither_question_reads_the_table_even_with_a_plan_for_any_values(
     with container.database.transaction() as session:
         fill(session)
         event.listen(container.database.engine, "before_cursor_execute", note)
-        longest_wait(session, now=clock())
+        oldest_due_age(session, now=clock())
         count_due(session, now=clock())
         event.remove(container.database.engine, "before_cursor_execute", note)
         session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))

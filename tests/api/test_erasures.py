@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from schemas.vocabulary import PledgeStatus, SuppressionReason
 from service.db.audit_entry import AuditEntry
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, ReminderStatusChange
@@ -31,7 +31,7 @@ from tests.api.wire import (
     the_reminder,
 )
 from tests.clock import Clock
-from tests.jobs.posts import Post, at_any_hour, run
+from tests.jobs.posts import FakeMailer, run_send_reminders, without_sending_hours
 
 READER, OTHER = "reader@example.org", "other@example.org"
 
@@ -86,14 +86,14 @@ def test_the_address_leaves_every_table_and_its_hash_all_but_the_list_of_the_sil
 ) -> None:
     with container.database.transaction() as session:
         session.execute(text("UPDATE reminders SET due_at = asked_at"))
-    post = Post()
-    run(at_any_hour(container), post)
+    post = FakeMailer()
+    run_send_reminders(without_sending_hours(container), post)
     # These readers gave, so no letter was written; the mail of one who asked before giving is kept by hand.
-    assert post.letters == []
+    assert post.sent == []
     with container.database.transaction() as session:
         for address in (READER, OTHER):
             session.add(
-                OutboxMail(
+                DevOutboxEmail(
                     message_id=f"<{len(address)}@desk.test>",
                     recipient_hash=container.database.keyring.lookup_hash(address),
                     message=f"To: {address}",
@@ -110,7 +110,7 @@ def test_the_address_leaves_every_table_and_its_hash_all_but_the_list_of_the_sil
                 assert READER not in str(values), table.name
                 assert fingerprint not in values, table.name
                 assert (marked in values) == (table.name == "suppressions"), table.name
-        assert count(container, OutboxMail) == 1
+        assert count(container, DevOutboxEmail) == 1
 
 
 @pytest.mark.usefixtures("known")
@@ -151,13 +151,13 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
         payload = CreateReminder(campaign="default", email=READER, timezone="UTC")
         create_or_update_reminder(session, get_campaign(session, "default"), payload, now=asked_at)
     clock.advance(days=31)
-    post = Post()
-    run(container, post)
-    assert post.letters == []
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert post.sent == []
     assert the_reminder(container).reason == "suppressed: erasure"
     remind(client, timezone="UTC")
     clock.advance(days=31)
-    run(container, post)
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 

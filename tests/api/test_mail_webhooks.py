@@ -26,7 +26,7 @@ from tests.api.mail_reports import (
 from tests.api.wire import remind, the_reminder
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.jobs.posts import Post, run
+from tests.jobs.posts import FakeMailer, run_send_reminders
 
 HARD, COMPLAINT, UNSUBSCRIBE = (
     SuppressionReason.HARD_BOUNCE,
@@ -145,9 +145,9 @@ def test_a_waiting_reminder_of_that_address_is_not_sent(
     remind(client, timezone="UTC")
     by_mailgun(client, container, event("complained"))
     clock.advance(days=31)
-    post = Post()
-    run(container, post)
-    assert post.letters == []
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert post.sent == []
     reminder = the_reminder(container)
     assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "suppressed: complaint")
 
@@ -160,8 +160,8 @@ def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
     clock.advance(hours=4)
     assert by_postmark(client, subscription()).json == {"suppressed": 1}
     clock.advance(days=31)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 

@@ -6,16 +6,16 @@ import threading
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.record import JobRecord
+from jobs.record import JobRunRecorder
 from jobs.schedule import Job
-from jobs.worker import run_once
+from jobs.worker import run_job
 from schemas.vocabulary import NotificationKind
 from service.desk import Container
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
 from service.domain.watch.summary import beat
 from tests.clock import Clock
-from tests.jobs.notices import put, run
-from tests.jobs.posts import Post
+from tests.jobs.notices import enqueue, run
+from tests.jobs.posts import FakeMailer
 
 
 def checks(client: FlaskClient, container: Container) -> dict[str, str]:
@@ -33,7 +33,7 @@ def number(client: FlaskClient, name: str) -> float:
 def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    put(container, NotificationKind.RECEIPT)
+    enqueue(container, NotificationKind.RECEIPT)
     clock.advance(hours=1)
     assert checks(client, container) == {}
     clock.advance(minutes=1)
@@ -43,18 +43,18 @@ def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
     assert (
         number(client, "mainstay_notices_oldest_due_age_seconds") == datetime.timedelta(minutes=61).total_seconds()
     )
-    run(container, Post())
+    run(container, FakeMailer())
     assert checks(client, container) == {}
     assert number(client, "mainstay_notices_oldest_due_age_seconds") == 0
 
 
 def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: Container) -> None:
-    put(container, NotificationKind.RECEIPT)
+    enqueue(container, NotificationKind.RECEIPT)
 
     def refuse(_container: Container, _stop: threading.Event) -> dict[str, int]:
         raise ServerMisconfigured("login refused (535)")
 
-    run_once(Job("send_notices", refuse, 2), container, JobRecord(container), threading.Event())
+    run_job(Job("send_notices", refuse, 2), container, JobRunRecorder(container), threading.Event())
     assert checks(client, container) == {"mail": "the mail server refuses us; check MAIL_URL"}
 
 
@@ -66,7 +66,7 @@ def test_notices_are_counted_by_where_they_stand(
         if refused:
             raise PermanentFailure("refused (550)")
 
-    put(container, NotificationKind.RECEIPT)
-    run(container, Post(answer))
+    enqueue(container, NotificationKind.RECEIPT)
+    run(container, FakeMailer(answer))
     assert number(client, f'mainstay_notices{{status="{status}"}}') == 1
     assert number(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1

@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from flask.testing import FlaskClient
 from sqlalchemy import exc, update
 
-from jobs.record import JobRecord
+from jobs.record import JobRunRecorder
 from jobs.schedule import Job
-from jobs.worker import run_once
+from jobs.worker import run_job
 from schemas.vocabulary import SuppressionReason
 from service.api.numbers import kept_standing
 from service.db.reminder import Reminder
 from service.db.suppression import Suppression
 from service.desk import Container
-from service.domain.mail.tallies import count_mails, tallies
+from service.domain.mail.tallies import increment_counters, read_counters
 from service.domain.watch.job_record import begin_run
 from service.domain.watch.standing import KeptStanding, Standing
 from tests.clock import Clock
@@ -36,7 +36,7 @@ def numbers(client: FlaskClient) -> dict[str, float]:
 
 def count(container: Container, **counts: int) -> None:
     with container.database.transaction() as session:
-        count_mails(session, **counts)
+        increment_counters(session, **counts)
 
 
 def test_every_end_of_a_mail_has_a_counter_from_the_first_scrape(
@@ -71,8 +71,8 @@ def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
     with container.database.read_only() as session:
-        assert tallies(session) | {"skipped": 0} == tallies(session)
-        assert (tallies(session)["sent"], tallies(session)["failed"]) == (300, 600)
+        assert read_counters(session) | {"skipped": 0} == read_counters(session)
+        assert (read_counters(session)["sent"], read_counters(session)["failed"]) == (300, 600)
 
 
 def test_what_is_due_and_how_long_it_has_waited(client: FlaskClient, container: Container, clock: Clock) -> None:
@@ -98,7 +98,7 @@ def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
                 raise ConnectionResetError
             return counts
 
-        run_once(Job("send_reminders", run, 5), container, JobRecord(container), GO_ON)
+        run_job(Job("send_reminders", run, 5), container, JobRunRecorder(container), GO_ON)
 
     name = 'mainstay_job_last_success_timestamp_seconds{job="send_reminders"}'
     end()

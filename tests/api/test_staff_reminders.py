@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from schemas.vocabulary import DeliveryOutcome, PledgeStatus, ReminderStatus
 from service.db.audit_entry import AuditEntry
 from service.db.base import new_id
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
@@ -86,11 +86,11 @@ def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_mes
     reminder_id = the_reminder(container).id
     try_mail(container, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
     with container.database.transaction() as session:
-        session.execute(update(Delivery).values(attempts=8))
+        session.execute(update(EmailDelivery).values(attempts=8))
     client.post(f"{REMINDERS}/{reminder_id}/retry", headers=bearer(container, "manage"))
     assert the_reminder(container).occurrence == 1
     with container.database.read_only() as session:
-        assert session.scalars(select(Delivery.attempts)).one() == 0
+        assert session.scalars(select(EmailDelivery.attempts)).one() == 0
 
 
 def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, container: Container) -> None:

@@ -12,7 +12,7 @@ from service.domain.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, against, all_suppressions
 from tests.api.wire import change_campaign, remind, the_reminder, token_of
 from tests.clock import Clock
-from tests.jobs.posts import Post, run
+from tests.jobs.posts import FakeMailer, run_send_reminders
 from tests.pages.reading import forms_in
 
 UNSUBSCRIBED = {"default": SuppressionReason.UNSUBSCRIBE}
@@ -83,7 +83,7 @@ def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
     client: FlaskClient, container: Container, token: str, clock: Clock
 ) -> None:
     clock.advance(days=31)
-    run(container, Post())
+    run_send_reminders(container, FakeMailer())
     assert the_reminder(container).status == ReminderStatus.SENT
     assert by_one_click(client, token) == 204
     assert against(container) == UNSUBSCRIBED
@@ -96,8 +96,8 @@ def test_another_campaign_still_writes(
     remind(client, campaign="climate", timezone="UTC")
     by_the_api(client, token)
     clock.advance(days=31)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 
@@ -112,8 +112,8 @@ def test_who_asks_again_is_written_to(
     else:
         assert client.post(f"/v1/reminders/{token}/snooze", json={"months": 1}).status_code == 200
     clock.advance(days=31)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 
@@ -122,15 +122,15 @@ def test_a_reminder_that_repeats_ends_when_its_reader_complains(
 ) -> None:
     change_campaign(container, reminder={"choices": [1], "repeats": [1]})
     remind(client, timezone="UTC", months=1, repeat=True)
-    post = Post()
+    post = FakeMailer()
     clock.advance(days=31)
-    run(container, post)
+    run_send_reminders(container, post)
     with container.database.transaction() as session:
         suppress(session, READER, reason=SuppressionReason.COMPLAINT, now=clock())
     for _ in range(3):
         clock.advance(days=31)
-        run(container, post)
-    assert len(post.letters) == 1
+        run_send_reminders(container, post)
+    assert len(post.sent) == 1
     assert the_reminder(container).status == ReminderStatus.SKIPPED
 
 

@@ -8,7 +8,7 @@ import psycopg
 
 from service.desk import utc_now
 from service.domain.mail.claims import claim_due_reminders
-from service.domain.mail.letters import write_letters
+from service.domain.mail.letters import build_reminder_emails
 from tests.processes import ROOT
 
 FIGURE = r" +[\d,.]+"
@@ -59,12 +59,14 @@ def test_what_the_loader_makes_can_be_claimed_and_written_to_and_is_left_alone(c
         "now": utc_now(),
         "limit": 50,
         "lease": container.lease_duration,
-        "keep_hours": False,
+        "respect_sending_hours": False,
     }
     with container.database.transaction() as session:
         claimed = claim_due_reminders(session, **payload)
-        drafts = write_letters(session, claimed.claims, links=container.links, now=utc_now(), month_seconds=None)
-    assert len({email.to for _, email in drafts.letters}) == 20
+        prepared = build_reminder_emails(
+            session, claimed.claims, links=container.links, now=utc_now(), month_seconds=None
+        )
+    assert len({email.to for _, email in prepared.emails}) == 20
 
 
 def without_casts(part: object) -> object:

@@ -6,7 +6,7 @@ from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, Frequency
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
@@ -46,7 +46,7 @@ def try_mail(
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
         said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "began_at": container.clock()}
-        session.add(Delivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **said))
+        session.add(EmailDelivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **said))
         transition_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
         if event is not None:
             transition_reminder(session, reminder, event, now=container.clock())

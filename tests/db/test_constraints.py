@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from service.db.base import Base, new_id
 from service.db.campaign import Campaign, PledgeOption
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.gateway_event import GatewayEvent
 from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
 from service.db.notice import Notice
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
@@ -55,10 +55,10 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(Pledge).values(pledge(found)))
         session.execute(insert(Payment).values(payment()))
         session.execute(insert(Reminder).values(reminder(found)))
-        session.execute(insert(OutboxMail).values(mail()))
+        session.execute(insert(DevOutboxEmail).values(mail()))
         session.execute(insert(StaffToken).values(token()))
         session.execute(insert(IdempotencyKey).values(key()))
-        session.execute(insert(Delivery).values(delivery(session.scalars(select(Reminder.id)).one())))
+        session.execute(insert(EmailDelivery).values(delivery(session.scalars(select(Reminder.id)).one())))
         session.execute(insert(Suppression).values(suppression()))
         session.execute(insert(JobRun).values(job_run()))
         session.execute(insert(Refund).values(refund()))
@@ -152,7 +152,7 @@ def test_every_unique_constraint_refuses_a_second_row(any_database: Container, c
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
         "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),
         "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),
-        "uq_outbox_mails_message_id": insert(OutboxMail).values(mail()),
+        "uq_outbox_mails_message_id": insert(DevOutboxEmail).values(mail()),
         "uq_staff_tokens_token_hash": insert(StaffToken).values(token()),
     }
     named = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import LargeBinary, func, select, text, type_coerce, update
 
 from service.db.keyring import DecryptionError, Key, Keyring
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.reminder import Reminder
 from service.db.supporter import EMAIL, Supporter
 from service.desk import Container
@@ -73,9 +73,9 @@ def test_a_value_that_was_moved_to_another_column_does_not_open(any_database: Co
                 "SELECT id, 'm', email_hash, email, created_at FROM supporters"
             )
         )
-        assert session.scalar(select(type_coerce(OutboxMail.message, LargeBinary))) == stolen
+        assert session.scalar(select(type_coerce(DevOutboxEmail.message, LargeBinary))) == stolen
         with pytest.raises(DecryptionError):
-            session.scalar(select(OutboxMail.message))
+            session.scalar(select(DevOutboxEmail.message))
 
 
 @given(data=st.data(), message=st.text(max_size=60))

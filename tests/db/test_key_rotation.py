@@ -13,7 +13,7 @@ from service.cli import cli
 from service.db.audit_entry import AuditEntry
 from service.db.gateway_event import GatewayEvent
 from service.db.keyring import Keyring
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
@@ -54,13 +54,13 @@ def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> N
     after = with_keys(NEW)
     with after.database.reading() as session:
         assert sorted(session.scalars(select(Supporter.email))) == [f"reader-{n}@news.example" for n in range(5)]
-        assert all("To: reader-" in message for message in session.scalars(select(OutboxMail.message)))
+        assert all("To: reader-" in message for message in session.scalars(select(DevOutboxEmail.message)))
     ask(after, "reader-0@news.example")
     with after.database.transaction() as session:
         assert how_many(session, Supporter) == 5
         # The kept mails are found by their recipient under the new key as well.
         erase_supporter(session, "reader-0@news.example", now=after.clock())
-        assert how_many(session, OutboxMail) == 4
+        assert how_many(session, DevOutboxEmail) == 4
 
 
 def test_rotating_again_touches_nothing(with_keys) -> None:
@@ -103,7 +103,7 @@ def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_k
     container = with_keys(NEW, OLD)
     with container.database.reading() as session:
         lost_person = session.scalar(select(Reminder.supporter_id).where(Reminder.id == lost))
-        lost_mail = session.scalar(select(OutboxMail.id))
+        lost_mail = session.scalar(select(DevOutboxEmail.id))
     assert rotate(container) == Rotation(rotated=1, unreadable=(lost_person, lost_mail))
     with with_keys(OLDER).database.reading() as session:
         assert session.scalar(select(Supporter.email).where(Supporter.id == lost_person)) == "lost@news.example"
@@ -215,7 +215,7 @@ def test_an_erasure_between_reading_and_writing_is_never_undone(
         with rotating.database.transaction() as session:
             erase(session)
     with rotating.database.read_only() as session:
-        assert how_many(session, Supporter) == how_many(session, OutboxMail) == 0
+        assert how_many(session, Supporter) == how_many(session, DevOutboxEmail) == 0
         assert session.scalars(select(GatewayEvent.payload)).all() == [None]
 
 
@@ -226,11 +226,11 @@ def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None
     rotate(container)
     first_key = Keyring((NEW,)).current_id
     with container.database.reading() as session:
-        for column in (Supporter.email, OutboxMail.message):
+        for column in (Supporter.email, DevOutboxEmail.message):
             assert session.scalar(select(type_coerce(column, LargeBinary)))[:4] == first_key
         for hashed, expected in (
             (Supporter.email_hash, "a@news.example"),
-            (OutboxMail.recipient_hash, "a@news.example"),
+            (DevOutboxEmail.recipient_hash, "a@news.example"),
         ):
             assert session.scalar(select(hashed)) == Keyring((NEW,)).lookup_hash(expected)
 
@@ -241,7 +241,7 @@ def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
     assert rotate(container) == Rotation(rotated=1)
     with container.database.reading() as session:
         expected = Keyring((NEW,)).lookup_hash("jürgen@xn--bcher-kva.example")
-        assert session.scalar(select(OutboxMail.recipient_hash)) == expected
+        assert session.scalar(select(DevOutboxEmail.recipient_hash)) == expected
 
 
 def test_the_command_says_what_it_did_and_fails_while_something_does_not_open(

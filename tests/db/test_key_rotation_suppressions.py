@@ -10,7 +10,7 @@ from service.cli import cli
 from service.db.suppression import EVERYWHERE
 from service.desk import Container
 from service.domain.keeping.key_rotation import Rotation, rotate_keys
-from service.domain.suppression import suppress, suppressions_of
+from service.domain.suppression import suppress, suppressions_for
 from tests.conftest import settings_for
 from tests.db.people import ask
 
@@ -33,7 +33,7 @@ def say(
 
 def against(container: Container, address: str) -> dict[str, SuppressionReason]:
     with container.database.read_only() as session:
-        return {row.scope: row.reason for row in suppressions_of(session, address)}
+        return {row.scope: row.reason for row in suppressions_for(session, address)}
 
 
 def rotate(container: Container) -> Rotation:

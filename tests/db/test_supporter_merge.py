@@ -19,7 +19,7 @@ from service.domain.reminders.status import ReminderEvent
 from service.domain.sign_in.asking import ask_to_sign_in
 from tests.clock import Clock
 from tests.db.people import ask, give, try_mail
-from tests.jobs.notices import put
+from tests.jobs.notices import enqueue
 
 ONE, OTHER = "one@news.example", "other@news.example"
 
@@ -81,7 +81,7 @@ def test_a_gift_stays_with_the_reminder_that_brought_it(container: Container, cl
 
 def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(container: Container, clock: Clock) -> None:
     first = ask(container, ONE)
-    receipt = put(container, NotificationKind.RECEIPT, to=ONE)
+    receipt = enqueue(container, NotificationKind.RECEIPT, to=ONE)
     with container.database.transaction() as session:
         ask_to_sign_in(session, ONE, lang="en", now=clock())
     clock.advance(days=1)

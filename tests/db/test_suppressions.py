@@ -12,13 +12,13 @@ from service.db.keyring import Keyring
 from service.db.suppression import EVERYWHERE, Suppression
 from service.desk import Container
 from service.domain.suppression import (
-    Addressee,
+    Recipient,
     count_suppressions,
+    find_suppressed,
     lift_suppression,
     list_suppressions,
     suppress,
-    suppressed_among,
-    suppressions_of,
+    suppressions_for,
 )
 from tests.clock import Clock
 from tests.conftest import settings_for
@@ -48,7 +48,7 @@ def why(
     """Return why a mail that was asked for so many minutes from now does not leave."""
     key, asked_at = uuid.uuid4(), container.clock() + asked * MINUTE
     with container.database.read_only() as session:
-        return suppressed_among(session, [Addressee(key, address, campaign, asked_at)]).get(key)
+        return find_suppressed(session, [Recipient(key, address, campaign, asked_at)]).get(key)
 
 
 @pytest.mark.parametrize("reason", FOR_GOOD)
@@ -80,10 +80,10 @@ def test_a_campaign_cannot_be_taken_for_another_of_the_same_question(any_databas
     say(any_database, SuppressionReason.HARD_BOUNCE, scope="climate")
     keys, now = [uuid.uuid4() for _ in range(3)], any_database.clock()
     wanted = [
-        Addressee(key, READER, slug, now) for key, slug in zip(keys, ("default", "climate", "*"), strict=True)
+        Recipient(key, READER, slug, now) for key, slug in zip(keys, ("default", "climate", "*"), strict=True)
     ]
     with any_database.database.read_only() as session:
-        assert suppressed_among(session, wanted) == {keys[1]: SuppressionReason.HARD_BOUNCE}
+        assert find_suppressed(session, wanted) == {keys[1]: SuppressionReason.HARD_BOUNCE}
 
 
 @pytest.mark.parametrize("strong", FOR_GOOD)
@@ -105,10 +105,10 @@ def test_of_two_of_one_kind_the_later_stays_whichever_comes_first(
     say(any_database, first, minutes=5)
     say(any_database, second)
     with any_database.database.read_only() as session:
-        assert [row.reason for row in suppressions_of(session, READER)] == [first]
+        assert [row.reason for row in suppressions_for(session, READER)] == [first]
     say(any_database, second, minutes=6)
     with any_database.database.read_only() as session:
-        [row] = suppressions_of(session, READER)
+        [row] = suppressions_for(session, READER)
         assert (row.reason, row.at) == (second, any_database.clock() + 6 * MINUTE)
 
 
@@ -117,14 +117,14 @@ def test_a_whole_batch_is_one_question(any_database: Container) -> None:
         say(any_database, SuppressionReason.HARD_BOUNCE, address=f"reader-{number}@news.example")
     keys = [uuid.uuid4() for _ in range(60)]
     wanted = [
-        Addressee(key, f"reader-{number}@news.example", "default", any_database.clock())
+        Recipient(key, f"reader-{number}@news.example", "default", any_database.clock())
         for number, key in enumerate(keys)
     ]
     asked: list[str] = []
     event.listen(any_database.database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
     with any_database.database.read_only() as session:
-        assert suppressed_among(session, wanted) == dict.fromkeys(keys[::3], SuppressionReason.HARD_BOUNCE)
-        assert suppressed_among(session, []) == {}
+        assert find_suppressed(session, wanted) == dict.fromkeys(keys[::3], SuppressionReason.HARD_BOUNCE)
+        assert find_suppressed(session, []) == {}
     assert len([statement for statement in asked if "suppressions" in statement]) == 1
 
 
@@ -208,6 +208,6 @@ def test_many_voices_at_once_leave_the_strongest(any_database: Container) -> Non
         for done in [pool.submit(say, any_database, reason, minutes=turn) for turn, reason in enumerate(voices)]:
             done.result()
     with any_database.database.read_only() as session:
-        [row] = suppressions_of(session, READER)
+        [row] = suppressions_for(session, READER)
     assert row.reason in FOR_GOOD
     assert why(any_database, asked=1000) == row.reason

@@ -13,7 +13,7 @@ import requests
 from sqlalchemy import select
 
 from schemas.vocabulary import ReminderStatus
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.reminder import Reminder
 from service.wiring import build_container
 from tests.conftest import make_database, settings_for
@@ -89,7 +89,7 @@ def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_
 
         wait_until(arrived, what=f"the reminder to be sent, see {log}", seconds=30)
         with container.database.read_only() as session:
-            message = session.scalars(select(OutboxMail.message)).one()
+            message = session.scalars(select(DevOutboxEmail.message)).one()
         assert "To: reader@news.example" in message
         container.database.engine.dispose()
         running.send_signal(signal.SIGTERM)

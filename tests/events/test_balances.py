@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from jobs.fetch_balances import fetch_balances
+from jobs.fetch_balances import fetch_balance_transactions
 from schemas.vocabulary import Frequency
 from service.db.payment import BalanceTransaction
 from service.desk import Container, utc_now
@@ -16,7 +16,7 @@ from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.events.shop import StripeScenario
-from tests.jobs.posts import told_to_stop
+from tests.jobs.posts import stopped_event
 from tests.stripe_double import FakeStripe
 
 GO_ON = threading.Event()
@@ -59,10 +59,10 @@ def test_the_fee_of_a_payment_is_written_down_once(
 ) -> None:
     give(frequency)
     assert entries(container) == []
-    assert fetch_balances(container, GO_ON) == {"fetched": 1}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 1}
     assert entries(container) == [(1000, 59, 941, "USD")]
     asked = lookups(stripe)
-    assert fetch_balances(container, GO_ON) == {"fetched": 0}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 0}
     assert lookups(stripe) == asked
     assert entries(container) == [(1000, 59, 941, "USD")]
     with container.database.read_only() as session:
@@ -75,12 +75,12 @@ def test_a_balance_that_is_late_is_asked_for_again_also_hours_later(
 ) -> None:
     stripe.settings.async_capture = True
     give(Frequency.ONCE)
-    assert fetch_balances(container, GO_ON) == {"fetched": 0}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 0}
     clock.advance(hours=5)
-    assert fetch_balances(container, GO_ON) == {"fetched": 0}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 0}
     assert entries(container) == []
     stripe.settle_balances()
-    assert fetch_balances(container, GO_ON) == {"fetched": 1}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 1}
     assert entries(container) == [(1000, 59, 941, "USD")]
 
 
@@ -90,7 +90,7 @@ def test_after_sixty_days_nobody_asks_any_more(
     give(Frequency.ONCE)
     clock.advance(days=61)
     asked = lookups(stripe)
-    assert fetch_balances(container, GO_ON) == {"fetched": 0}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 0}
     assert lookups(stripe) == asked
 
 
@@ -101,11 +101,11 @@ def test_stripe_down_costs_one_question_and_loses_nothing(
         give(Frequency.ONCE)
     asked = lookups(stripe)
     stripe.faults.respond(503, times=2)
-    assert fetch_balances(container, GO_ON) == {"fetched": 0}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 0}
     # The library tries once more by itself; the other two payments are not even asked for.
     assert lookups(stripe) - asked == 2
     assert entries(container) == []
-    assert fetch_balances(container, GO_ON) == {"fetched": 3}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 3}
 
 
 def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
@@ -122,7 +122,7 @@ def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
     give(Frequency.ONCE)
     clock.advance(hours=2)
     # By lot one in two is the other: that it never comes in sixty draws is not to be expected.
-    assert any(fetch_balances(container, GO_ON) == {"fetched": 1} for _ in range(60))
+    assert any(fetch_balance_transactions(container, GO_ON) == {"fetched": 1} for _ in range(60))
     assert len(entries(container)) == 1
 
 
@@ -131,7 +131,7 @@ def test_what_stripe_keeps_in_another_currency_is_written_down_in_that(
 ) -> None:
     stripe.settings.payout_currencies["usd"] = ("eur", 0.9)
     give(Frequency.ONCE)
-    assert fetch_balances(container, GO_ON) == {"fetched": 1}
+    assert fetch_balance_transactions(container, GO_ON) == {"fetched": 1}
     assert entries(container) == [(900, 53, 847, "EUR")]
 
 
@@ -140,11 +140,11 @@ def test_a_worker_that_is_told_to_stop_asks_nothing_more(
 ) -> None:
     give(Frequency.ONCE)
     asked = lookups(stripe)
-    assert fetch_balances(container, told_to_stop()) == {"fetched": 0}
+    assert fetch_balance_transactions(container, stopped_event()) == {"fetched": 0}
     assert lookups(stripe) == asked
 
 
 def test_without_stripe_there_is_nobody_to_ask(migrated_database: str) -> None:
     sandbox = build_container(settings_for(migrated_database))
-    assert fetch_balances(sandbox, GO_ON) is None
+    assert fetch_balance_transactions(sandbox, GO_ON) is None
     sandbox.database.engine.dispose()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobs.reconcile import reconcile
+from jobs.reconcile import reconcile_payments
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.gateway_event import GatewayEvent, ReconciliationCursor
 from service.desk import Container
@@ -17,7 +17,7 @@ from service.domain.ports import GatewayUnavailable
 from service.wiring import build_container
 from tests.conftest import settings_for
 from tests.events.shop import SECRET, StripeScenario
-from tests.jobs.posts import told_to_stop
+from tests.jobs.posts import stopped_event
 from tests.stripe_double import KEY, FakeStripe
 
 GO_ON = threading.Event()
@@ -80,16 +80,16 @@ def test_what_no_webhook_told_is_found_once_a_night_and_reported(
     told, untold = give(scenario, "told"), give(scenario, "untold")
     scenario.deliver_webhooks(told)
     scenario.run_event_job()
-    assert reconcile(container, GO_ON) == {"seen": 2, "not_told": 1, "applied": 1}
+    assert reconcile_payments(container, GO_ON) == {"seen": 2, "not_told": 1, "applied": 1}
     assert sources(container) == {told["id"]: "webhook", untold["id"]: "reconciler"}
     assert [total.received for total in scenario.books(_pledge_of(container, untold))["totals"]] == [1000]
     assert cursor(container) == container.clock()
     # Until the next night the job only looks for what was begun and not done.
     container.clock.now = at(24, "02:59:00")
-    assert reconcile(container, GO_ON) == {}
+    assert reconcile_payments(container, GO_ON) == {}
     assert cursor(container) == at(23, "09:30:00")
     container.clock.now = at(24, "03:00:00")
-    assert reconcile(container, GO_ON) == {"seen": 2, "not_told": 0}
+    assert reconcile_payments(container, GO_ON) == {"seen": 2, "not_told": 0}
 
 
 def test_the_next_comparison_begins_a_day_before_where_the_last_one_was(
@@ -102,7 +102,7 @@ def test_the_next_comparison_begins_a_day_before_where_the_last_one_was(
     just_in = give(scenario, "just in")
     clock.now = at(24, "03:00:00")
     compared(container, at(23, "04:00:00"))
-    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
     assert set(sources(container)) == {just_in["id"]}
     assert too_old["id"] in [event["id"] for event in stripe.events]
 
@@ -112,7 +112,7 @@ def test_the_first_comparison_looks_as_far_back_as_stripe_remembers(
 ) -> None:
     event = give(scenario, "long ago")
     container.clock.advance(days=29)
-    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
     assert scenario.books(_pledge_of(container, event))["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
@@ -123,16 +123,16 @@ def test_while_stripe_is_away_the_next_comparison_begins_where_this_one_did(
     compared(container, at(22, "09:00:00"))
     scenario.stripe.faults.respond(503, times=2)
     with pytest.raises(GatewayUnavailable):
-        reconcile(container, GO_ON)
+        reconcile_payments(container, GO_ON)
     assert cursor(container) == at(22, "09:00:00")
-    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
 
 
 def test_a_comparison_that_was_stopped_is_made_again(scenario: StripeScenario, container: Container) -> None:
     give(scenario, "given")
-    assert reconcile(container, told_to_stop()) == {"seen": 1, "not_told": 1}
+    assert reconcile_payments(container, stopped_event()) == {"seen": 1, "not_told": 1}
     assert cursor(container) is None
-    assert reconcile(container, GO_ON) == {"seen": 1, "not_told": 0, "applied": 1}
+    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 0, "applied": 1}
 
 
 def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from jobs.apply_gateway_events import apply_gateway_events
+from jobs.apply_gateway_events import process_gateway_events
 from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus
 from service.db.notice import Notice
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.payment import Payment
 from service.desk import Container
 from tests.conftest import PUBLIC_URL
@@ -34,7 +34,7 @@ def notices(container: Container, kind: NotificationKind) -> list[Notice]:
 def mails(container: Container) -> list[str]:
     """Return what the mails that left say, the oldest first."""
     with container.database.read_only() as session:
-        kept = session.scalars(select(OutboxMail.message).order_by(OutboxMail.id)).all()
+        kept = session.scalars(select(DevOutboxEmail.message).order_by(DevOutboxEmail.id)).all()
     parsed = [message_from_string(mail, policy=modern) for mail in kept]
     assert {mail["To"].addresses[0].addr_spec for mail in parsed} <= {READER}
     return [f"{mail['Subject']}\n{mail.get_body(('plain',)).get_content()}" for mail in parsed]
@@ -146,7 +146,7 @@ def test_a_renewal_that_failed_ends_in_a_mail_that_leads_to_the_pledge_s_own_pag
     [receipt] = mails(container)
     scenario.stripe.fail_renewal(subscription)
     assert notices(container, NotificationKind.PAYMENT_FAILED) == []
-    assert apply_gateway_events(container, GO_ON)["applied"] > 0
+    assert process_gateway_events(container, GO_ON)["applied"] > 0
     send(container)
     first, missed = mails(container)
     assert first == receipt

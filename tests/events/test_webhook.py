@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
-from jobs.apply_gateway_events import apply_gateway_events
-from jobs.cleanup import forget_event_payloads
+from jobs.apply_gateway_events import process_gateway_events
+from jobs.cleanup import purge_event_payloads
 from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
 from service.app import create_app
 from service.db.gateway_event import GatewayEvent
@@ -52,7 +52,7 @@ def test_an_event_is_stored_and_then_applied(
     answer = post(client, scenario, paid)
     assert (answer.status_code, answer.json) == (200, {"stored": True})
     assert count(container, Payment) == 0
-    assert apply_gateway_events(container, GO_ON) == {"applied": 1}
+    assert process_gateway_events(container, GO_ON) == {"applied": 1}
     assert count(container, Payment) == 1
     with container.database.read_only() as session:
         event = session.scalars(select(GatewayEvent)).one()
@@ -80,7 +80,7 @@ def test_fifty_deliveries_of_one_event_at_once_make_one_payment(
         return post(app.test_client(), scenario, paid).status_code
 
     def work(_: int) -> None:
-        apply_gateway_events(container, GO_ON)
+        process_gateway_events(container, GO_ON)
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(deliver, range(50)))
@@ -124,7 +124,7 @@ def test_without_stripe_nothing_is_believed(
 ) -> None:
     sandbox = build_container(settings_for(migrated_database), clock=scenario.container.clock)
     assert_problem(post(create_app(sandbox).test_client(), scenario, paid), 400, "invalid_signature")
-    assert apply_gateway_events(sandbox, GO_ON) is None
+    assert process_gateway_events(sandbox, GO_ON) is None
     sandbox.database.engine.dispose()
 
 
@@ -133,9 +133,9 @@ def test_payloads_are_forgotten_after_ninety_days_and_the_event_is_still_known(
 ) -> None:
     post(client, scenario, paid)
     scenario.run_event_job()
-    assert forget_event_payloads(container, GO_ON) == {"forgotten": 0}
+    assert purge_event_payloads(container, GO_ON) == {"forgotten": 0}
     container.clock.now += datetime.timedelta(days=90)
-    assert forget_event_payloads(container, GO_ON) == {"forgotten": 1}
+    assert purge_event_payloads(container, GO_ON) == {"forgotten": 1}
     assert post(client, scenario, paid).status_code == 200
     assert scenario.run_event_job() == {}
     assert count(container, Payment) == 1

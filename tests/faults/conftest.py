@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from service.desk import utc_now
-from tests.faults.sink import FarSink
+from tests.faults.sink import SmtpSinkProcess
 
 
 @pytest.fixture
@@ -15,9 +15,9 @@ def clock() -> Callable:
 
 
 @pytest.fixture
-def sink() -> Iterator[FarSink]:
+def sink() -> Iterator[SmtpSinkProcess]:
     """Return a mail server in a process of its own."""
-    with FarSink() as sink:
+    with SmtpSinkProcess() as sink:
         yield sink
 
 

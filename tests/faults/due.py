@@ -60,14 +60,14 @@ def fill(container: Container, count: int, *, slug: str = "default", first: int 
     return ids
 
 
-def standing(container: Container) -> dict[str, int]:
+def status_counts(container: Container) -> dict[str, int]:
     """Return how many reminders stand where."""
     with container.database.read_only() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
 
 
-def is_quiet(container: Container) -> bool:
+def is_idle(container: Container) -> bool:
     """Whether nothing is due, and nothing in anybody's hands."""
     due = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= utc_now()
     with container.database.read_only() as session:
@@ -75,7 +75,7 @@ def is_quiet(container: Container) -> bool:
         return session.scalar(query.limit(1)) is None
 
 
-def let_the_pauses_pass(container: Container) -> None:
+def expire_backoffs(container: Container) -> None:
     """Make due what waits after a temporary failure: no test waits ten minutes."""
     with container.database.transaction() as session:
         waiting = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at > utc_now()

@@ -1,6 +1,7 @@
 """A worker whose every step is taken by hand, so that it can stop, freeze or vanish between any two of them.
 
-It runs the real `Carrier` with the real books of reminders, in a thread that waits before it claims, before a mail
+It runs the real `EmailDispatcher` with the real books of reminders, in a thread that waits before it claims,
+before a mail
 is begun, before the mail server answers and before a batch is settled, until it is told to go on.
 """
 
@@ -11,15 +12,15 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 
-from jobs.beat import beat
-from jobs.books import Batch
-from jobs.carrier import Carrier
-from jobs.reminder_books import ReminderBooks
+from jobs.beat import send_heartbeat
+from jobs.books import EmailBatch
+from jobs.carrier import EmailDispatcher
+from jobs.reminder_books import ReminderQueue
 from schemas.vocabulary import DeliveryOutcome
 from service.desk import Container
-from service.domain.breaker import Breaker
-from service.domain.mail.claims import Claim
-from service.domain.mail.deliveries import Reply
+from service.domain.breaker import CircuitBreaker
+from service.domain.mail.claims import ReminderClaim
+from service.domain.mail.deliveries import DeliveryResult
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,
@@ -34,7 +35,7 @@ Answer = tuple[DeliveryOutcome, bool]
 """What the mail server says to a mail, and whether the mail arrives."""
 Occurrence = tuple[uuid.UUID, int]
 """A reminder and its occurrence."""
-Letters = Batch[Claim, ReminderEmail]
+Letters = EmailBatch[ReminderClaim, ReminderEmail]
 
 CLAIM, BEGIN, ANSWER, SETTLE = "claim", "begin", "answer", "settle"
 PATIENCE_SECONDS = 60
@@ -43,12 +44,14 @@ LONGEST_WALK_SECONDS = 600
 SAID = "so said the server"
 
 
-class Post:
-    """Where the mails arrive, each in one copy; `excuses` counts the crashes that allow for one more of a mail."""
+class Mailbox:
+    """Where the mails arrive, each in one copy; `allowed_duplicates` counts the crashes that allow for one more
+    of a mail.
+    """
 
     def __init__(self) -> None:
         self.copies: Counter[Occurrence] = Counter()
-        self.excuses: Counter[Occurrence] = Counter()
+        self.allowed_duplicates: Counter[Occurrence] = Counter()
 
 
 class Vanished(BaseException):
@@ -114,31 +117,31 @@ class Gate:
         self._orders.put(None)
 
 
-class SteppedBooks(ReminderBooks):
+class SteppedBooks(ReminderQueue):
     """The books of reminders, which wait before each thing that they do; `reply` is not on record yet."""
 
     def __init__(self, container: Container, stop: threading.Event, gate: Gate) -> None:
         super().__init__(container, stop)
         self._gate = gate
-        self.begun: Claim | None = None
-        self.reply: Reply[Claim] | None = None
+        self.begun: ReminderClaim | None = None
+        self.reply: DeliveryResult[ReminderClaim] | None = None
 
     def claim(self) -> Letters:
         self._gate.wait(CLAIM)
-        return super().claim()
+        return super().claim_batch()
 
-    def pass_on(self, reply: Reply[Claim] | None, claim: Claim) -> bool:
+    def pass_on(self, reply: DeliveryResult[ReminderClaim] | None, claim: ReminderClaim) -> bool:
         self.reply = reply
         self._gate.wait(BEGIN)
         self.begun = claim
-        is_ours = super().pass_on(reply, claim)
+        is_ours = super().record_and_mark_next(reply, claim)
         self.reply = None
         return is_ours
 
-    def finish(self, reply: Reply[Claim] | None, claims: list[Claim]) -> Counter[str]:
+    def finish(self, reply: DeliveryResult[ReminderClaim] | None, claims: list[ReminderClaim]) -> Counter[str]:
         self.reply = reply
         self._gate.wait(SETTLE)
-        counts = super().finish(reply, claims)
+        counts = super().complete_batch(reply, claims)
         self.reply = None
         return counts
 
@@ -161,8 +164,8 @@ class SteppedMailer:
     def close(self) -> None:
         """Have nothing to let go of."""
 
-    def send(self, mail: RenderedEmail, *, may_leave: Callable[[], bool]) -> str:
-        if not may_leave():
+    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
+        if not before_data():
             raise SendCancelled("it was not to leave after all")
         outcome, arrives = self._gate.wait(ANSWER)
         if arrives:
@@ -181,17 +184,21 @@ class SteppedMailer:
                 raise PermanentFailure(SAID)
 
 
-class Hand:
+class ManualWorker:
     """One worker. `check` is called with each mail that is about to leave."""
 
-    def __init__(self, container: Container, post: Post, check: Callable[[Claim, ReminderEmail], None]) -> None:
+    def __init__(
+        self, container: Container, post: Mailbox, check: Callable[[ReminderClaim, ReminderEmail], None]
+    ) -> None:
         self._container, self._post, self._check = container, post, check
         self.is_frozen = False
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         """Be a new process, none of whose runs has begun."""
-        self._container = dataclasses.replace(self._container, worker_id=uuid.uuid4(), smtp_breaker=Breaker())
+        self._container = dataclasses.replace(
+            self._container, worker_id=uuid.uuid4(), smtp_breaker=CircuitBreaker()
+        )
         self._where: str | None = None
 
     @property
@@ -199,7 +206,7 @@ class Hand:
         """Whether it holds nothing, and looks next for what is due."""
         return self._where in (None, CLAIM)
 
-    def take_a_step(self, answer: Answer) -> None:
+    def step(self, answer: Answer) -> None:
         """Do what comes next: claim, begin a mail, hear the server's answer to it, or settle the batch."""
         if self._where is None:
             self._run()
@@ -209,11 +216,11 @@ class Hand:
 
     def renew(self) -> None:
         """Show that it lives, as a worker does every few seconds."""
-        beat(self._container, threading.Event())
+        send_heartbeat(self._container, threading.Event())
 
     def crash(self) -> None:
         """End between any two steps; another worker starts in its place."""
-        self._lose_hold()
+        self._lose_lease()
         if self._where is not None:
             self._gate.close()
             self._thread.join(PATIENCE_SECONDS)
@@ -223,7 +230,7 @@ class Hand:
 
     def freeze(self) -> None:
         """Stop without ending, as a machine that sleeps; its leases run out, and it comes back unaware."""
-        self._lose_hold()
+        self._lose_lease()
         self.is_frozen = True
 
     def _run(self) -> None:
@@ -231,15 +238,15 @@ class Hand:
         stop, self._gate = threading.Event(), Gate()
         self._books = SteppedBooks(self._container, stop, self._gate)
         self._mailer = SteppedMailer(self._gate, self._arrive)
-        carrier = Carrier(self._container, self._mailer, self._books, stop)
-        self._thread = threading.Thread(target=self._carry, args=(carrier, self._gate), daemon=True)
+        dispatcher = EmailDispatcher(self._container, self._mailer, self._books, stop)
+        self._thread = threading.Thread(target=self._carry, args=(dispatcher, self._gate), daemon=True)
         self._thread.start()
         self._where = self._gate.arrival()
 
     @staticmethod
-    def _carry(carrier: Carrier[Claim, ReminderEmail], gate: Gate) -> None:
+    def _carry(dispatcher: EmailDispatcher[ReminderClaim, ReminderEmail], gate: Gate) -> None:
         try:
-            carrier.run()
+            dispatcher.run()
         except BaseException as error:  # noqa: BLE001 - whatever ended the run is the test's to raise
             gate.end(error)
         else:
@@ -249,19 +256,19 @@ class Hand:
         self._post.copies[self._of(self._books.begun)] += 1
         if outcome == DeliveryOutcome.DEFERRED:
             # In doubt, as after a crash.
-            self._excuse(self._books.begun)
+            self._allow_duplicate(self._books.begun)
 
-    def _lose_hold(self) -> None:
+    def _lose_lease(self) -> None:
         """Excuse one more copy of the mail in its hand, and of that whose reply is not on record."""
         if self._where == ANSWER:
-            self._excuse(self._books.begun)
+            self._allow_duplicate(self._books.begun)
         elif not self.is_idle and self._books.reply is not None:
-            self._excuse(self._books.reply.claim)
+            self._allow_duplicate(self._books.reply.claim)
 
-    def _excuse(self, claim: Claim) -> None:
+    def _allow_duplicate(self, claim: ReminderClaim) -> None:
         if not self._container.settings.mail.holds_doubtful:
-            self._post.excuses[self._of(claim)] += 1
+            self._post.allowed_duplicates[self._of(claim)] += 1
 
     @staticmethod
-    def _of(claim: Claim) -> Occurrence:
+    def _of(claim: ReminderClaim) -> Occurrence:
         return claim.reminder_id, claim.occurrence

@@ -18,13 +18,13 @@ from service.domain.reminders.asking import CreateReminder, create_or_update_rem
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
 from service.domain.supporters import meet_supporter
 from tests.clock import Clock
-from tests.faults.hand import Answer, Post
+from tests.faults.hand import Answer, Mailbox
 
-BEGINNING = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
-CAREFUL = "careful"
+START_TIME = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
+CONFIRMED_CAMPAIGN = "careful"
 ZONES = {"ada@news.example": "Pacific/Auckland", "bo@news.example": "America/New_York"}
 # Few, so that much happens to each.
-READERS = (("ada@news.example", "default"), ("bo@news.example", CAREFUL))
+READERS = (("ada@news.example", "default"), ("bo@news.example", CONFIRMED_CAMPAIGN))
 WISHES = st.sampled_from(READERS)
 Work = tuple[int, int, Answer]
 WORKERS = st.sampled_from((0, 1))
@@ -39,8 +39,8 @@ ANSWERS = st.sampled_from(
 )
 # Which worker takes how many steps, and what it hears. Something of it is in every step of a walk, since walks in
 # which hardly a mail is begun show little.
-WORK = st.tuples(WORKERS, st.integers(0, 4), ANSWERS)
-NO_WORK: Work = (0, 0, (DeliveryOutcome.ACCEPTED, True))
+WORKER_STEPS = st.tuples(WORKERS, st.integers(0, 4), ANSWERS)
+NO_STEPS: Work = (0, 0, (DeliveryOutcome.ACCEPTED, True))
 
 
 @dataclass
@@ -53,20 +53,20 @@ class ExpectedReminder:
     since: int = 1
 
 
-class Readers(RuleBasedStateMachine):
+class ReaderActions(RuleBasedStateMachine):
     """Readers who sign up, cancel, snooze and confirm, in any order."""
 
     def __init__(self, container: Container, clock: Clock) -> None:
         super().__init__()
         self.container, self.clock = container, clock
-        self.post = Post()
+        self.post = Mailbox()
         self.wishes: dict[tuple[str, str], ExpectedReminder] = {}
 
-    def let_work(self, work: Work) -> None:
+    def run_workers(self, work: Work) -> None:
         """Let a worker take its next steps."""
         raise NotImplementedError
 
-    @rule(who=WISHES, months=st.sampled_from((1, 3)), repeat=st.booleans(), work=WORK)
+    @rule(who=WISHES, months=st.sampled_from((1, 3)), repeat=st.booleans(), work=WORKER_STEPS)
     def sign_up(self, who: tuple[str, str], months: int, repeat: bool, work: Work) -> None:
         address, slug = who
         asked = CreateReminder(
@@ -80,20 +80,22 @@ class Readers(RuleBasedStateMachine):
                 .join(Reminder.campaign)
                 .where(Reminder.supporter_id == person, Campaign.slug == slug)
             ).one()
-            payload = self.wishes.setdefault(who, ExpectedReminder(reminder.id, is_confirmed=slug != CAREFUL))
+            payload = self.wishes.setdefault(
+                who, ExpectedReminder(reminder.id, is_confirmed=slug != CONFIRMED_CAMPAIGN)
+            )
             payload.is_wanted, payload.since = True, reminder.occurrence
-        self.let_work(work)
+        self.run_workers(work)
 
-    @rule(who=WISHES, work=WORK)
+    @rule(who=WISHES, work=WORKER_STEPS)
     def cancel(self, who: tuple[str, str], work: Work) -> None:
         payload = self.wishes.get(who)
         if payload is not None:
             with self.container.database.transaction() as session:
                 cancel_reminder(session, self.token(session, payload), now=self.clock())
-            payload.is_wanted, payload.is_confirmed = False, who[1] != CAREFUL
-        self.let_work(work)
+            payload.is_wanted, payload.is_confirmed = False, who[1] != CONFIRMED_CAMPAIGN
+        self.run_workers(work)
 
-    @rule(who=WISHES, work=WORK)
+    @rule(who=WISHES, work=WORKER_STEPS)
     def snooze(self, who: tuple[str, str], work: Work) -> None:
         payload = self.wishes.get(who)
         if payload is not None and self.has_mail(payload):
@@ -101,9 +103,9 @@ class Readers(RuleBasedStateMachine):
                 snooze_reminder(session, self.token(session, payload), months=1, now=self.clock())
                 payload.since = session.get_one(Reminder, payload.reminder_id).occurrence
             payload.is_wanted = payload.is_confirmed = True
-        self.let_work(work)
+        self.run_workers(work)
 
-    @rule(who=WISHES, work=WORK)
+    @rule(who=WISHES, work=WORKER_STEPS)
     def confirm(self, who: tuple[str, str], work: Work) -> None:
         payload = self.wishes.get(who)
         if payload is not None and payload.is_wanted and self.has_mail(payload):
@@ -112,7 +114,7 @@ class Readers(RuleBasedStateMachine):
                 if not payload.is_confirmed:
                     payload.since = session.get_one(Reminder, payload.reminder_id).occurrence
             payload.is_confirmed = True
-        self.let_work(work)
+        self.run_workers(work)
 
     def has_mail(self, payload: ExpectedReminder) -> bool:
         return any(row == payload.reminder_id for row, _ in self.post.copies)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Scale:
     """Sizes of the runs; `outage_seconds` is how long the mail server stays away.
 
-    After `longest_wait` seconds in vain for one thing, a test fails.
+    After `oldest_due_age` seconds in vain for one thing, a test fails.
     """
 
     reminders: int
@@ -54,10 +54,10 @@ FULL = Scale(
     steps=60,
     longest_wait=600,
 )
-IN_FULL = os.environ.get("FAULTS") == "full"
-SCALE = FULL if IN_FULL else SHORT
+IS_FULL = os.environ.get("FAULTS") == "full"
+SCALE = FULL if IS_FULL else SHORT
 
 
-def say(figures: str) -> None:
+def print_report(figures: str) -> None:
     """Print figures on a line of their own, for whoever runs `make faults`."""
     sys.stdout.write(f"\n{figures}\n")

@@ -11,13 +11,13 @@ from typing import Any
 from tests.processes import ROOT, free_port
 
 DROP = "drop"
-TAKE_AND_DROP = "take and drop"
+ACCEPT_THEN_DROP = "take and drop"
 FOR_EVER = -1
 PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Report:
+class SinkReport:
     """What a sink has seen: mails that it accepted as (Message-ID, recipients, when), connections as instants."""
 
     mails: list[tuple[str, list[str], float]]
@@ -30,7 +30,7 @@ class Report:
         return Counter(recipient for _, recipients, _ in self.mails for recipient in recipients)
 
     @property
-    def extras(self) -> int:
+    def duplicates(self) -> int:
         """How many mails there are beyond the first of each Message-ID."""
         return len(self.mails) - len({message_id for message_id, _, _ in self.mails})
 
@@ -39,16 +39,17 @@ class Report:
         return [message_id for message_id, recipients, _ in self.mails if address in recipients]
 
 
-class FarSink:
+class SmtpSinkProcess:
     """Runs from `with` to its end. `rule(at, reply)` makes it misbehave, at a greeting, login, recipient or data.
 
-    A reply `DROP` ends the connection in place of an answer, and `TAKE_AND_DROP` does so with the mail accepted.
+    A reply `DROP` ends the connection in place of an answer, and `ACCEPT_THEN_DROP` does so with the mail
+    accepted.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
 
-    def __enter__(self) -> "FarSink":
+    def __enter__(self) -> "SmtpSinkProcess":
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "tests.faults.sink_process", str(self.port)],
             cwd=ROOT,
@@ -73,16 +74,16 @@ class FarSink:
     def close(self) -> None:
         self._do("close")
 
-    def rule(self, at: str, reply: str, *, to: str | None = None, times: int = FOR_EVER) -> None:
+    def set_reply(self, at: str, reply: str, *, to: str | None = None, times: int = FOR_EVER) -> None:
         self._do("rule", at=at, reply=reply, to=to, times=times)
 
-    def calm(self) -> None:
+    def clear_rules(self) -> None:
         self._do("calm")
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         self._do("hold")
 
-    def slow(self, seconds: float) -> None:
+    def delay(self, seconds: float) -> None:
         self._do("slow", seconds=seconds)
 
     @property
@@ -98,10 +99,10 @@ class FarSink:
     def connections(self) -> int:
         return self._do("count")["connections"]
 
-    def report(self) -> Report:
+    def report(self) -> SinkReport:
         said = self._do("report")
         mails = [(message_id, recipients, at) for message_id, recipients, at in said["mails"]]
-        return Report(mails, said["connections"], said["header_names"])
+        return SinkReport(mails, said["connections"], said["header_names"])
 
     def _do(self, what: str, **more: Any) -> Any:
         self._process.stdin.write(json.dumps({"do": what, **more}) + "\n")

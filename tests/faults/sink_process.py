@@ -18,7 +18,7 @@ DROP = "drop"
 TAKE_AND_DROP = "take and drop"
 
 
-class Office:
+class ControlServer:
     """The one who answers. A rule is `{"at", "to", "reply", "times"}`; the first that fits is used up by one."""
 
     def __init__(self, port: int) -> None:
@@ -99,13 +99,13 @@ class Office:
 
     def _meet(self) -> asyncio.Protocol:
         greeting = self.reply("greeting")
-        return Clerk(self) if greeting is None else ClosedDoor(self, greeting)
+        return SmtpHandler(self) if greeting is None else RefusingProtocol(self, greeting)
 
 
-class ClosedDoor(asyncio.Protocol):
+class RefusingProtocol(asyncio.Protocol):
     """Ends a connection at once, with a word or without."""
 
-    def __init__(self, office: Office, greeting: str) -> None:
+    def __init__(self, office: ControlServer, greeting: str) -> None:
         self._office = office
         self._greeting = greeting
 
@@ -117,10 +117,10 @@ class ClosedDoor(asyncio.Protocol):
         transport.close()
 
 
-class Clerk(SMTP):
+class SmtpHandler(SMTP):
     """Serves one connection."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: ControlServer) -> None:
         login = {"authenticator": self._check, "auth_require_tls": False}
         super().__init__(self, hostname="sink.test", enable_SMTPUTF8=True, **login)
         self._office = office
@@ -165,7 +165,7 @@ class Clerk(SMTP):
 
 async def main(port: int) -> None:
     """Do what standard input says until it ends."""
-    office = Office(port)
+    office = ControlServer(port)
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)

@@ -10,10 +10,10 @@ from sqlalchemy import text
 from service.db.supporter import EMAIL
 from service.desk import Container
 from tests.api.wire import bearer, change_campaign, listed
-from tests.faults.due import addresses, fill, is_quiet, standing
-from tests.faults.scale import SCALE, say
-from tests.faults.sink import FarSink
-from tests.faults.workers import Workers
+from tests.faults.due import addresses, fill, is_idle, status_counts
+from tests.faults.scale import SCALE, print_report
+from tests.faults.sink import SmtpSinkProcess
+from tests.faults.workers import WorkerPool
 
 FORGED = "reader@news.example\r\nBcc: everybody@news.example"
 
@@ -98,7 +98,7 @@ def run(
 
 
 def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
-    container: Container, client, url: str, sink: FarSink, tmp_path: Path
+    container: Container, client, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     staff = bearer(container, "read")
     ids = fill(container, SCALE.poisoned)
@@ -106,17 +106,19 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     poisoned = ids[:: SCALE.poisoned // len(POISONS)][: len(POISONS)]
     for poison, reminder_id in zip(POISONS, poisoned, strict=True):
         poison(container, reminder_id)
-    with Workers(1, url, sink, tmp_path / "log") as workers:
-        workers.until(lambda: is_quiet(container), what="every reminder to be done with")
+    with WorkerPool(1, url, sink, tmp_path / "log") as workers:
+        workers.until(lambda: is_idle(container), what="every reminder to be done with")
         log = workers.log
     report = sink.report()
     items = {item["id"]: item for item in listed(client, staff, "/v1/admin/reminders", status="failed")["items"]}
     reasons = {poison.__name__: items[str(one)]["reason"] for poison, one in zip(POISONS, poisoned, strict=True)}
-    say(f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, kept for staff: {reasons}")
+    print_report(
+        f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, kept for staff: {reasons}"
+    )
     healthy = addresses(SCALE.poisoned) - {f"reader-{ids.index(one)}@news.example" for one in poisoned}
     assert set(report.copies) == healthy
-    assert report.extras == 0
-    assert standing(container) == {"sent": len(healthy), "failed": len(POISONS)}
+    assert report.duplicates == 0
+    assert status_counts(container) == {"sent": len(healthy), "failed": len(POISONS)}
     assert "bcc" not in report.header_names
     for reason in reasons.values():
         assert reason.startswith("could not be written: ")

@@ -9,10 +9,10 @@ from service.commands.migrate import migrate_and_seed
 from service.desk import Container
 from service.wiring import build_container
 from tests.conftest import settings_for
-from tests.faults.due import addresses, fill, is_quiet, standing
-from tests.faults.scale import SCALE, say
-from tests.faults.sink import FarSink
-from tests.faults.workers import Workers
+from tests.faults.due import addresses, fill, is_idle, status_counts
+from tests.faults.scale import SCALE, print_report
+from tests.faults.sink import SmtpSinkProcess
+from tests.faults.workers import WorkerPool
 from tests.postgres import PostgresServer
 
 WORKERS = 3
@@ -35,28 +35,28 @@ def container(server: PostgresServer) -> Iterator[Container]:
 
 
 def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
-    server: PostgresServer, container: Container, url: str, sink: FarSink, tmp_path: Path
+    server: PostgresServer, container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     fill(container, SCALE.reminders)
-    sink.slow(0.01)
-    with Workers(WORKERS, url, sink, tmp_path / "log") as workers:
+    sink.delay(0.01)
+    with WorkerPool(WORKERS, url, sink, tmp_path / "log") as workers:
         for number in range(SCALE.restarts):
             enough = SCALE.reminders * number // (SCALE.restarts + 1)
             workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails")  # noqa: B023 - used at once
             # The worst moment: mails are handed over, and the replies come when there is nowhere to write them.
-            sink.hold()
+            sink.pause()
             workers.until(lambda: sink.in_hand, what="somebody to hand a mail over")
             server.crash()
-            sink.calm()
+            sink.clear_rules()
             workers.until(lambda: not sink.in_hand, what="the replies to be given")
             server.recover()
-        workers.until(lambda: is_quiet(container), what="every reminder to be done with")
+        workers.until(lambda: is_idle(container), what="every reminder to be done with")
         assert workers.all_live
     report = sink.report()
-    say(
+    print_report(
         f"{SCALE.reminders:,} due, {SCALE.restarts} crash(es) of PostgreSQL under {WORKERS} workers: "
-        f"{len(report.copies):,} addresses have their mail, {report.extras} extra"
+        f"{len(report.copies):,} addresses have their mail, {report.duplicates} extra"
     )
-    assert standing(container) == {"sent": SCALE.reminders}
+    assert status_counts(container) == {"sent": SCALE.reminders}
     assert set(report.copies) == addresses(SCALE.reminders)
-    assert report.extras <= SCALE.restarts * WORKERS
+    assert report.duplicates <= SCALE.restarts * WORKERS

@@ -5,26 +5,26 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.desk import Container
-from tests.faults.due import addresses, fill, is_quiet, let_the_pauses_pass, standing
-from tests.faults.scale import SCALE, say
-from tests.faults.sink import DROP, FarSink
-from tests.faults.workers import Workers
+from tests.faults.due import addresses, expire_backoffs, fill, is_idle, status_counts
+from tests.faults.scale import SCALE, print_report
+from tests.faults.sink import DROP, SmtpSinkProcess
+from tests.faults.workers import WorkerPool
 
 WORKERS = 3
 
 
 def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
-    container: Container, url: str, sink: FarSink, tmp_path: Path
+    container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     fill(container, SCALE.away)
-    with Workers(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
+    with WorkerPool(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
         workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the mails")
         sink.close()
         workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
         # Something answers the door now and hangs up at once, so that every knock can be counted.
-        sink.rule("greeting", DROP)
+        sink.set_reply("greeting", DROP)
         before = sink.connections
         sink.open()
         opened_at = time.monotonic()
@@ -32,24 +32,24 @@ def test_a_server_that_is_down_is_left_alone_and_the_backlog_leaves_at_the_rate(
         workers.until(lambda: sink.connections > before, what="a worker to look whether it is back")
         knocks, seconds_away = sink.connections - before, time.monotonic() - opened_at
         back_at = time.time()
-        sink.calm()
-        workers.until(lambda: is_quiet(container), what="the backlog to leave")
+        sink.clear_rules()
+        workers.until(lambda: is_idle(container), what="the backlog to leave")
         after = sorted(at for _, _, at in sink.report().mails if at >= back_at)
-        let_the_pauses_pass(container)
-        workers.until(lambda: is_quiet(container), what="what was cut off to leave as well")
+        expire_backoffs(container)
+        workers.until(lambda: is_idle(container), what="what was cut off to leave as well")
     report = sink.report()
     seconds = after[-1] - after[0]
     rate = (len(after) - 1) / seconds
-    say(
+    print_report(
         f"{SCALE.away:,} due, the mail server away for {SCALE.outage_seconds:.0f} s: {knocks} connections by "
-        f"{WORKERS} workers meanwhile; {report.extras} extra, then {rate:.0f} mails/s of {SCALE.mail_rate}"
+        f"{WORKERS} workers meanwhile; {report.duplicates} extra, then {rate:.0f} mails/s of {SCALE.mail_rate}"
     )
-    assert standing(container) == {"sent": SCALE.away}
+    assert status_counts(container) == {"sent": SCALE.away}
     assert set(report.copies) == addresses(SCALE.away)
     assert knocks <= WORKERS * (3 + seconds_away / 10)
-    assert report.extras <= WORKERS
+    assert report.duplicates <= WORKERS
     with container.database.read_only() as session:
-        again = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.attempts > 1))
+        again = session.scalar(select(func.count()).select_from(EmailDelivery).where(EmailDelivery.attempts > 1))
     # Only what was in somebody's hands when the line was cut has cost an attempt.
     assert again <= WORKERS
     # None leaves before its turn, and each worker has one at most whose turn came while the server was away. How

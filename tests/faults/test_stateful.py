@@ -10,8 +10,8 @@ from service.commands.migrate import migrate_and_seed
 from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
-from tests.faults.scale import IN_FULL, SCALE, say
-from tests.faults.walk import BEGINNING, Walk
+from tests.faults.scale import IS_FULL, SCALE, print_report
+from tests.faults.walk import START_TIME, ReminderStateMachine
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -19,26 +19,28 @@ def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses
     database: str, tmp_path: Path, migrated_database: str
 ) -> None:
     url = f"sqlite:///{tmp_path / 'mainstay.db'}" if database == "sqlite" else migrated_database
-    clock = Clock(BEGINNING)
+    clock = Clock(START_TIME)
     container = build_container(settings_for(url), clock=clock)
     migrate_and_seed(container)
     walks = SCALE.walks if database == "sqlite" else SCALE.walks // 5
     try:
         run_state_machine_as_test(
-            lambda: Walk(container, clock),
+            lambda: ReminderStateMachine(container, clock),
             settings=settings(
                 max_examples=walks,
                 stateful_step_count=SCALE.steps,
                 deadline=None,
                 # A walk that loses a reminder looks long for an end before it fails, and to look for a shorter one
                 # repeats that for minutes. Only the full form has the time.
-                phases=tuple(Phase) if IN_FULL else (Phase.explicit, Phase.generate),
+                phases=tuple(Phase) if IS_FULL else (Phase.explicit, Phase.generate),
                 # The short form is the same each time; the full one looks elsewhere each time.
-                derandomize=not IN_FULL,
+                derandomize=not IS_FULL,
                 database=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )
     finally:
         container.database.engine.dispose()
-    say(f"{walks:,} walks of up to {SCALE.steps} steps on {database}: none twice, none after a cancel, none lost")
+    print_report(
+        f"{walks:,} walks of up to {SCALE.steps} steps on {database}: none twice, none after a cancel, none lost"
+    )

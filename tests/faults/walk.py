@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, func, select
 
-from jobs.return_lost_reminders import return_lost_reminders
+from jobs.return_lost_reminders import recover_expired_reminder_leases
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
@@ -19,99 +19,99 @@ from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.tables import Base
 from service.domain.campaigns.terms import parse_definition, upsert_campaign
 from service.domain.keeping.retention import forget_unconfirmed_reminders
-from service.domain.mail.claims import Claim
+from service.domain.mail.claims import ReminderClaim
 from service.domain.ports import ReminderEmail
 from service.domain.reminders.failures import retry_reminder
 from tests.api.wire import change_campaign
-from tests.faults.hand import Hand, Occurrence
+from tests.faults.hand import ManualWorker, Occurrence
 from tests.faults.readers import (
-    BEGINNING,
-    CAREFUL,
-    NO_WORK,
+    CONFIRMED_CAMPAIGN,
+    NO_STEPS,
     READERS,
-    WORK,
+    START_TIME,
+    WORKER_STEPS,
     WORKERS,
     ExpectedReminder,
-    Readers,
+    ReaderActions,
     Work,
 )
 
 FAILED, SCHEDULED, SENDING = ReminderStatus.FAILED, ReminderStatus.SCHEDULED, ReminderStatus.SENDING
 PASSED = st.sampled_from([datetime.timedelta(minutes=minutes) for minutes in (0.5, 2, 60, 60 * 12, 60 * 24 * 8)])
-LONGEST_WAY_TO_QUIET = 40
+MAX_STEPS_TO_IDLE = 40
 MOST_STEPS_OF_A_RUN = 20
 
 
-class Walk(Readers):
+class ReminderStateMachine(ReaderActions):
     """One walk. It ends with the workers doing all that is left to do, so that nothing can be lost on the way."""
 
     @initialize(holds_doubtful=st.booleans())
     def set_up(self, holds_doubtful: bool) -> None:
-        self.clock.now = BEGINNING
+        self.clock.now = START_TIME
         with self.container.database.transaction() as session:
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(table))
-            upsert_campaign(session, parse_definition(load_campaign_file(DEMO_CAMPAIGN)), now=BEGINNING)
+            upsert_campaign(session, parse_definition(load_campaign_file(DEMO_CAMPAIGN)), now=START_TIME)
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
         change_campaign(self.container, reminder=offer)
-        change_campaign(self.container, slug=CAREFUL, reminder=offer | {"confirm": True})
+        change_campaign(self.container, slug=CONFIRMED_CAMPAIGN, reminder=offer | {"confirm": True})
         mail = dataclasses.replace(self.container.settings.mail, holds_doubtful=holds_doubtful)
         self.container = dataclasses.replace(
             self.container, settings=dataclasses.replace(self.container.settings, mail=mail)
         )
-        self.workers = [Hand(self.container, self.post, self.check_that_it_may_leave) for _ in range(2)]
+        self.workers = [ManualWorker(self.container, self.post, self.check_that_it_may_leave) for _ in range(2)]
         self.questions: set[Occurrence] = set()
         self.standing: Counter[ReminderStatus] = Counter()
         for who in READERS:
-            self.sign_up(who, months=1, repeat=False, work=NO_WORK)
+            self.sign_up(who, months=1, repeat=False, work=NO_STEPS)
 
-    @rule(work=WORK)
-    def go_on(self, work: Work) -> None:
+    @rule(work=WORKER_STEPS)
+    def step_worker(self, work: Work) -> None:
         self.let_work(work)
 
     @precondition(lambda self: self.any_worker(lambda worker: not worker.is_idle))
-    @rule(first=WORKERS, work=WORK)
+    @rule(first=WORKERS, work=WORKER_STEPS)
     def crash(self, first: int, work: Work) -> None:
         self.worker(first, lambda worker: not worker.is_idle).crash()
         self.let_work(work)
 
     @precondition(lambda self: self.any_worker(lambda worker: not worker.is_idle))
-    @rule(first=WORKERS, work=WORK)
+    @rule(first=WORKERS, work=WORKER_STEPS)
     def freeze(self, first: int, work: Work) -> None:
         self.worker(first, lambda worker: not worker.is_idle).freeze()
         self.let_work(work)
 
     @precondition(lambda self: any(worker.is_frozen for worker in self.workers))
-    @rule(work=WORK)
+    @rule(work=WORKER_STEPS)
     def thaw(self, work: Work) -> None:
         for worker in self.workers:
             worker.is_frozen = False
         self.let_work(work)
 
     @precondition(lambda self: self.standing[SENDING])
-    @rule(work=WORK)
-    def sweep(self, work: Work) -> None:
-        self.turn_the_clock(self.clock() + self.container.lease_duration)
-        return_lost_reminders(self.container, threading.Event())
+    @rule(work=WORKER_STEPS)
+    def recover_leases(self, work: Work) -> None:
+        self.advance_clock(self.clock() + self.container.lease_duration)
+        recover_expired_reminder_leases(self.container, threading.Event())
         self.let_work(work)
 
     @precondition(lambda self: self.standing[FAILED])
-    @rule(work=WORK)
-    def send_the_failed_back(self, work: Work) -> None:
+    @rule(work=WORKER_STEPS)
+    def retry_failed(self, work: Work) -> None:
         with self.container.database.transaction() as session:
             for reminder in session.scalars(select(Reminder).where(Reminder.status == FAILED)):
                 retry_reminder(session, reminder.id, now=self.clock())
                 if self.container.settings.mail.holds_doubtful:
-                    self.post.excuses[reminder.id, reminder.occurrence] += 1
+                    self.post.allowed_duplicates[reminder.id, reminder.occurrence] += 1
         self.let_work(work)
 
-    @rule(time=PASSED, work=WORK)
+    @rule(time=PASSED, work=WORKER_STEPS)
     def pass_time(self, time: datetime.timedelta, work: Work) -> None:
-        self.turn_the_clock(self.clock() + time)
+        self.advance_clock(self.clock() + time)
         self.let_work(work)
 
     @invariant()
-    def look_around(self) -> None:
+    def check_invariants(self) -> None:
         with self.container.database.read_only() as session:
             rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
         self.standing = Counter(dict(rows))
@@ -119,9 +119,9 @@ class Walk(Readers):
     @invariant()
     def no_mail_has_arrived_twice_without_a_crash_between(self) -> None:
         for mail, copies in self.post.copies.items():
-            assert copies <= 1 + self.post.excuses[mail], mail
+            assert copies <= 1 + self.post.allowed_duplicates[mail], mail
 
-    def check_that_it_may_leave(self, claim: Claim, email: ReminderEmail) -> None:
+    def check_that_it_may_leave(self, claim: ReminderClaim, email: ReminderEmail) -> None:
         [payload] = [payload for payload in self.wishes.values() if payload.reminder_id == claim.reminder_id]
         assert payload.is_wanted, "a mail leaves after its reader cancelled"
         if email.is_confirmation_request:
@@ -145,26 +145,26 @@ class Walk(Readers):
         self.let_all_vanish()
         steps = 0
         while unmet := [
-            payload for payload in self.wishes.values() if payload.is_wanted and not self.is_met(payload)
+            payload for payload in self.wishes.values() if payload.is_wanted and not self.expectation_met(payload)
         ]:
             steps += 1
-            assert steps < LONGEST_WAY_TO_QUIET, f"nothing comes of {unmet}"
-            self.send_the_failed_back(NO_WORK)
-            self.sweep(NO_WORK)
-            self.carry_all()
-            self.turn_the_clock(self.next_due())
+            assert steps < MAX_STEPS_TO_IDLE, f"nothing comes of {unmet}"
+            self.retry_failed(NO_STEPS)
+            self.recover_leases(NO_STEPS)
+            self.drain()
+            self.advance_clock(self.next_due())
         self.no_mail_has_arrived_twice_without_a_crash_between()
         self.check_the_histories()
 
-    def carry_all(self) -> None:
+    def drain(self) -> None:
         worker = self.workers[0]
         for _ in range(MOST_STEPS_OF_A_RUN):
-            worker.take_a_step((DeliveryOutcome.ACCEPTED, True))
+            worker.step((DeliveryOutcome.ACCEPTED, True))
             if worker.is_idle:
                 return
         raise AssertionError(f"a worker is not done with a batch after {MOST_STEPS_OF_A_RUN} steps")
 
-    def is_met(self, payload: ExpectedReminder) -> bool:
+    def expectation_met(self, payload: ExpectedReminder) -> bool:
         """Whether the mail has arrived that they asked for last: the reminder, or first the question."""
         arrived = {
             mail for mail in self.post.copies if mail[0] == payload.reminder_id and mail[1] >= payload.since
@@ -177,13 +177,13 @@ class Walk(Readers):
         worker = self.workers[which]
         for _ in range(0 if worker.is_frozen else steps):
             if worker.is_idle:
-                self.turn_the_clock(self.next_due())
-            worker.take_a_step(answer)
+                self.advance_clock(self.next_due())
+            worker.step(answer)
 
-    def any_worker(self, can: Callable[[Hand], bool]) -> bool:
+    def any_worker(self, can: Callable[[ManualWorker], bool]) -> bool:
         return any(can(worker) and not worker.is_frozen for worker in self.workers)
 
-    def worker(self, first: int, can: Callable[[Hand], bool]) -> Hand:
+    def worker(self, first: int, can: Callable[[ManualWorker], bool]) -> ManualWorker:
         """Return a worker that can, this one if it does."""
         order = (self.workers[first], self.workers[1 - first])
         return next(worker for worker in order if can(worker) and not worker.is_frozen)
@@ -193,7 +193,7 @@ class Walk(Readers):
             due = session.scalar(select(func.min(Reminder.due_at)).where(Reminder.status == SCHEDULED))
         return max(self.clock(), due or self.clock())
 
-    def turn_the_clock(self, now: datetime.datetime) -> None:
+    def advance_clock(self, now: datetime.datetime) -> None:
         """Let time pass, in which living workers show that they live."""
         self.clock.now = now
         for worker in self.workers:

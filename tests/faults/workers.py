@@ -8,16 +8,16 @@ from itertools import count
 from pathlib import Path
 
 from tests.faults.scale import SCALE
-from tests.faults.sink import FarSink
+from tests.faults.sink import SmtpSinkProcess
 from tests.processes import wait_until, worker
 
 SETTINGS = {"SENDING_HOURS": "any", "LEASE_SECONDS": "10"}
 
 
-class Workers:
+class WorkerPool:
     """Runs so many workers from `with` to its end, when each must obey SIGTERM. All write into one log."""
 
-    def __init__(self, number: int, database_url: str, sink: FarSink, log: Path, **settings: str) -> None:
+    def __init__(self, number: int, database_url: str, sink: SmtpSinkProcess, log: Path, **settings: str) -> None:
         self._number = number
         self._url = database_url
         self._sink = sink
@@ -27,7 +27,7 @@ class Workers:
         self._names = (f"worker-{which}" for which in count(1))
         self._processes: dict[str, subprocess.Popen] = {}
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> "WorkerPool":
         for _ in range(self._number):
             self._start()
         return self
@@ -35,7 +35,7 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             # A test that failed may have left mails in hand, whose replies nobody would wait for any more.
-            self._sink.calm()
+            self._sink.clear_rules()
         # All at once, so that none waits for another.
         for process in self._processes.values():
             process.terminate()
@@ -64,12 +64,12 @@ class Workers:
         """Kill a random one, wherever it is."""
         self._kill(chance.choice(list(self._processes)))
 
-    def kill_one_with_a_mail_in_hand(self, chance: random.Random) -> None:
+    def kill_during_send(self, chance: random.Random) -> None:
         """Kill one between the end of a mail and the reply to it, which is the one window that there is."""
-        self._sink.hold()
+        self._sink.pause()
         self.until(lambda: self._sink.in_hand, what="somebody to hand a mail over")
         self._kill(chance.choice(self._sink.in_hand))
-        self._sink.calm()
+        self._sink.clear_rules()
 
     def _kill(self, name: str) -> None:
         """Kill a worker as a power cut would (SIGKILL), and start another in its place."""

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.desk import Container, utc_now
 from service.domain.ports import SendCancelled
 from service.gateways.letters import EmailRenderer
@@ -25,7 +25,7 @@ def test_a_mail_is_kept_once_however_often_it_is_sent(container: Container) -> N
     send(mailer, message_id="<other@desk.test>")
     mailer.close()
     with container.database.read_only() as session:
-        kept = session.scalars(select(OutboxMail.message_id).order_by(OutboxMail.id)).all()
+        kept = session.scalars(select(DevOutboxEmail.message_id).order_by(DevOutboxEmail.id)).all()
     assert kept == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
 
 
@@ -34,7 +34,7 @@ def test_a_mail_that_may_not_leave_after_all_is_not_kept(container: Container) -
     with pytest.raises(SendCancelled):
         mailer.send(mailer.render(letter()), before_data=lambda: False)
     with container.database.read_only() as session:
-        assert session.scalars(select(OutboxMail)).all() == []
+        assert session.scalars(select(DevOutboxEmail)).all() == []
 
 
 def test_what_is_kept_is_the_whole_mail_as_it_would_leave(container: Container) -> None:
@@ -42,4 +42,4 @@ def test_what_is_kept_is_the_whole_mail_as_it_would_leave(container: Container) 
     mail = mailer.render(letter(to="jürgen@news.example", lang="ru"))
     mailer.send(mail)
     with container.database.read_only() as session:
-        assert session.scalars(select(OutboxMail.message)).one().encode() == mail.content
+        assert session.scalars(select(DevOutboxEmail.message)).one().encode() == mail.content

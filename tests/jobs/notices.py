@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from jobs.send_notices import send_notices
+from jobs.send_notices import send_notifications
 from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
@@ -18,10 +18,10 @@ from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.sign_in import SignIn
 from service.desk import Container
-from service.domain.breaker import Breaker
+from service.domain.breaker import CircuitBreaker
 from service.domain.notices.asking import put_notice
 from service.domain.supporters import meet_supporter
-from tests.jobs.posts import READER, Post
+from tests.jobs.posts import READER, FakeMailer
 
 
 def put_pledge(
@@ -46,7 +46,7 @@ def put_pledge(
         return (row | changes)["id"]
 
 
-def put(
+def enqueue(
     container: Container,
     kind: NotificationKind,
     *,
@@ -88,14 +88,16 @@ def put(
         return session.scalars(select(Notice.id).where(Notice.kind == kind, Notice.about == named)).one()
 
 
-def with_notice_post(container: Container, post: Post) -> Container:
+def with_notification_mailer(container: Container, post: FakeMailer) -> Container:
     """Return the desk with another mailer for notices."""
-    return dataclasses.replace(container, notification_mailer=post, smtp_breaker=Breaker())
+    return dataclasses.replace(container, notification_mailer=post, smtp_breaker=CircuitBreaker())
 
 
-def run(container: Container, post: Post | None = None) -> Mapping[str, int]:
+def run(container: Container, post: FakeMailer | None = None) -> Mapping[str, int]:
     """Run the job once, with another mailer if one is given; return what it counts."""
-    counts = send_notices(container if post is None else with_notice_post(container, post), threading.Event())
+    counts = send_notifications(
+        container if post is None else with_notification_mailer(container, post), threading.Event()
+    )
     assert counts is not None
     return counts
 
@@ -106,7 +108,7 @@ def find(container: Container, notice_id: uuid.UUID) -> Notice:
         return session.get_one(Notice, notice_id)
 
 
-def standing(container: Container) -> dict[str, int]:
+def status_counts(container: Container) -> dict[str, int]:
     """Return how many notices stand where."""
     with container.database.read_only() as session:
         rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status))

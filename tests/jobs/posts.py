@@ -11,17 +11,18 @@ from jobs.send_reminders import send_reminders
 from schemas.vocabulary import DeliveryOutcome
 from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
-from service.domain.breaker import Breaker
-from service.domain.mail.claims import Claim, claim_due_reminders
-from service.domain.mail.deliveries import Reply, begin_delivery, record_reply
-from service.domain.mail.settling import Rules, return_lost_reminders, settle
+from service.domain.breaker import CircuitBreaker
+from service.domain.mail import deliveries as delivery
+from service.domain.mail.claims import ReminderClaim, claim_due_reminders
+from service.domain.mail.deliveries import DeliveryResult
+from service.domain.mail.settling import DeliveryPolicy, complete_deliveries, recover_expired_leases
 from service.domain.ports import ReminderEmail, RenderedEmail, SendCancelled
 
 READER = "reader@news.example"
-DEFAULT_RULES = Rules()
+DEFAULT_RULES = DeliveryPolicy()
 
 
-class Post:
+class FakeMailer:
     """A mailer that keeps the letters and calls `on_send` before it takes each; `on_open` before each as well."""
 
     def __init__(
@@ -30,29 +31,29 @@ class Post:
         *,
         on_open: Callable[[], None] = lambda: None,
     ) -> None:
-        self.letters: list[ReminderEmail] = []
+        self.sent: list[ReminderEmail] = []
         self.on_send = on_send
         self.on_open = on_open
         self.opened = 0
         self.closed = 0
         self._written: ReminderEmail | None = None
 
-    def write(self, email: ReminderEmail) -> RenderedEmail:
+    def render(self, email: ReminderEmail) -> RenderedEmail:
         self._written = email
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
-    def open(self) -> None:
+    def connect(self) -> None:
         self.opened += 1
         self.on_open()
 
-    def send(self, mail: RenderedEmail, *, may_leave: Callable[[], bool]) -> str:
-        if not may_leave():
+    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
+        if not before_data():
             raise SendCancelled("it was not to leave after all")
         email = self._written
         assert email is not None
         assert email.message_id == mail.message_id
         self.on_send(email)
-        self.letters.append(email)
+        self.sent.append(email)
         return "250 OK"
 
     def close(self) -> None:
@@ -60,21 +61,21 @@ class Post:
 
     @property
     def addresses(self) -> list[str]:
-        return [email.to for email in self.letters]
+        return [email.to for email in self.sent]
 
 
-def with_post(container: Container, post: Post) -> Container:
+def with_mailer(container: Container, post: FakeMailer) -> Container:
     """Return the desk with another mailer."""
-    return dataclasses.replace(container, reminder_mailers=(post,), smtp_breaker=Breaker())
+    return dataclasses.replace(container, reminder_mailers=(post,), smtp_breaker=CircuitBreaker())
 
 
-def at_any_hour(container: Container) -> Container:
+def without_sending_hours(container: Container) -> Container:
     """Return the desk with late mails that do not wait for the morning."""
     mail = dataclasses.replace(container.settings.mail, keeps_hours=False)
     return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
 
-def told_to_stop() -> threading.Event:
+def stopped_event() -> threading.Event:
     """Return what a worker looks at that is told to stop."""
     stop = threading.Event()
     stop.set()
@@ -87,7 +88,7 @@ def find(container: Container, reminder_id: object) -> Reminder:
         return session.get_one(Reminder, reminder_id)
 
 
-def history(container: Container, reminder_id: object) -> list[tuple[str, str]]:
+def status_changes(container: Container, reminder_id: object) -> list[tuple[str, str]]:
     """Return every move of a reminder as (event, where it stood then)."""
     with container.database.read_only() as session:
         moves = session.scalars(
@@ -98,21 +99,21 @@ def history(container: Container, reminder_id: object) -> list[tuple[str, str]]:
         return [(move.event, move.to_status.value) for move in moves]
 
 
-def run(container: Container, post: Post | None = None) -> Mapping[str, int]:
+def run_send_reminders(container: Container, post: FakeMailer | None = None) -> Mapping[str, int]:
     """Run the job once, with another mailer if one is given; return what it counts."""
-    counts = send_reminders(container if post is None else with_post(container, post), threading.Event())
+    counts = send_reminders(container if post is None else with_mailer(container, post), threading.Event())
     assert counts is not None
     return counts
 
 
-def standing(container: Container) -> dict[str, int]:
+def status_counts(container: Container) -> dict[str, int]:
     """Return how many reminders stand where."""
     with container.database.read_only() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
 
 
-def claim_in(session: Session, container: Container, *, limit: int = 100) -> list[Claim]:
+def claim(session: Session, container: Container, *, limit: int = 100) -> list[ReminderClaim]:
     """Claim what is due, whatever the hour."""
     return claim_due_reminders(
         session,
@@ -120,29 +121,33 @@ def claim_in(session: Session, container: Container, *, limit: int = 100) -> lis
         now=container.clock(),
         limit=limit,
         lease=container.lease_duration,
-        keep_hours=False,
+        respect_sending_hours=False,
     ).claims
 
 
-def begin(container: Container, claim: Claim) -> int:
+def mark_sending(container: Container, claim: ReminderClaim) -> int:
     """Write down that a mail is about to leave; return which attempt it is."""
     with container.database.transaction() as session:
-        return begin_delivery(session, claim, now=container.clock())
+        return delivery.mark_sending(session, claim, now=container.clock())
 
 
-def answer(container: Container, claim: Claim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
+def record_result(
+    container: Container, claim: ReminderClaim, outcome: DeliveryOutcome, words: str = "250 OK"
+) -> None:
     """Write down what became of a mail."""
     with container.database.transaction() as session:
-        record_reply(session, Reply(claim, outcome, words), now=container.clock())
+        delivery.record_result(session, DeliveryResult(claim, outcome, words), now=container.clock())
 
 
-def settle_all(container: Container, *claims: Claim, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
+def complete_all(
+    container: Container, *claims: ReminderClaim, rules: DeliveryPolicy = DEFAULT_RULES
+) -> dict[str, int]:
     """Settle claims by what is on record of them."""
     with container.database.transaction() as session:
-        return dict(settle(session, claims, rules=rules, now=container.clock()))
+        return dict(complete_deliveries(session, claims, rules=rules, now=container.clock()))
 
 
-def give_back_lost(container: Container, *, rules: Rules = DEFAULT_RULES) -> dict[str, int]:
+def recover_leases(container: Container, *, rules: DeliveryPolicy = DEFAULT_RULES) -> dict[str, int]:
     """Sweep up what was lost."""
     with container.database.transaction() as session:
-        return dict(return_lost_reminders(session, rules=rules, now=container.clock()))
+        return dict(recover_expired_leases(session, rules=rules, now=container.clock()))

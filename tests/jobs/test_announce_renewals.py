@@ -7,7 +7,7 @@ import uuid
 import pytest
 from sqlalchemy import select, text
 
-from jobs.announce_renewals import announce_renewals
+from jobs.announce_renewals import queue_renewal_notifications
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
 from service.db.notice import Notice
 from service.db.pledge import Pledge
@@ -15,8 +15,8 @@ from service.desk import Container
 from service.domain.notices.renewals import announce_next_renewals
 from tests.api.wire import change_campaign
 from tests.clock import Clock
-from tests.jobs.notices import change_pledge, put, put_pledge, run, standing
-from tests.jobs.posts import Post
+from tests.jobs.notices import change_pledge, enqueue, put_pledge, run, status_counts
+from tests.jobs.posts import FakeMailer
 
 GO_ON = threading.Event()
 MOMENT = datetime.timedelta(microseconds=1)
@@ -32,18 +32,18 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
     container: Container, clock: Clock, days: int, leaves_after: int
 ) -> None:
     annual(container, days=days)
-    assert announce_renewals(container, GO_ON) == {"announced": 1}
-    assert announce_renewals(container, GO_ON) == {"announced": 0}
-    post = Post()
+    assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}
+    assert queue_renewal_notifications(container, GO_ON) == {"announced": 0}
+    post = FakeMailer()
     for _ in range(days):
         run(container, post)
-        if post.letters:
+        if post.sent:
             break
         clock.advance(days=1)
-    [email] = post.letters
+    [email] = post.sent
     assert (clock().date() - datetime.date(2026, 11, 23)).days in (leaves_after, leaves_after + 1)
     assert email.falls_on == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
-    assert announce_renewals(container, GO_ON) == {"announced": 0}
+    assert queue_renewal_notifications(container, GO_ON) == {"announced": 0}
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,17 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
 )
 def test_what_does_not_renew_soon_is_not_announced(container: Container, changes: dict) -> None:
     change_pledge(container, annual(container, days=15), **changes)
-    assert announce_renewals(container, GO_ON) == {"announced": 0}
+    assert queue_renewal_notifications(container, GO_ON) == {"announced": 0}
 
 
 def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Container) -> None:
     pledge_id = annual(container, days=10)
-    announce_renewals(container, GO_ON)
-    put(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
-    post = Post()
+    queue_renewal_notifications(container, GO_ON)
+    enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
+    post = FakeMailer()
     run(container, post)
-    assert len(post.letters) == 1
-    assert standing(container) == {"sent": 1, "skipped": 1}
+    assert len(post.sent) == 1
+    assert status_counts(container) == {"sent": 1, "skipped": 1}
 
 
 def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_is_at_home(
@@ -82,7 +82,7 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
     pledge_id = annual(container, days=20)
     # In Auckland it is noon on the 14th.
     change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
-    announce_renewals(container, GO_ON)
+    queue_renewal_notifications(container, GO_ON)
     with container.database.read_only() as session:
         notice = session.scalars(select(Notice)).one()
     assert (notice.falls_on, notice.about) == (datetime.date(2026, 12, 14), f"{pledge_id}:2026-12-14")
@@ -92,7 +92,7 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
 
 def test_a_renewal_whose_morning_is_over_is_due_at_once(container: Container) -> None:
     annual(container, days=5)
-    announce_renewals(container, GO_ON)
+    queue_renewal_notifications(container, GO_ON)
     with container.database.read_only() as session:
         assert session.scalars(select(Notice.due_at)).one() == container.clock()
 
@@ -110,19 +110,19 @@ def test_what_renews_from_now_on_and_within_three_weeks_is_announced(
     container: Container, renews_after: datetime.timedelta, announced: int
 ) -> None:
     change_pledge(container, annual(container, days=1), renews_at=container.clock() + renews_after)
-    assert announce_renewals(container, GO_ON) == {"announced": announced}
+    assert queue_renewal_notifications(container, GO_ON) == {"announced": announced}
 
 
 def test_the_renewal_of_the_next_year_is_announced_as_well(container: Container, clock: Clock) -> None:
     pledge_id = annual(container, days=10)
-    announce_renewals(container, GO_ON)
-    run(container, Post())
+    queue_renewal_notifications(container, GO_ON)
+    run(container, FakeMailer())
     clock.advance(days=360)
     change_pledge(container, pledge_id, renews_at=clock() + datetime.timedelta(days=15))
-    post = Post()
-    assert announce_renewals(container, GO_ON) == {"announced": 1}
+    post = FakeMailer()
+    assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}
     run(container, post)
-    assert len(post.letters) == 1
+    assert len(post.sent) == 1
 
 
 @pytest.mark.parametrize(("days_apart", "told"), [(30, 1), (31, 2)])
@@ -132,10 +132,10 @@ def test_dates_at_most_thirty_days_apart_are_of_one_renewal(
     pledge_id = put_pledge(container, frequency=Frequency.ANNUAL)
     first = datetime.date(2026, 12, 4)
     for falls_on in (first, first + datetime.timedelta(days=days_apart)):
-        put(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
-    post = Post()
+        enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
+    post = FakeMailer()
     run(container, post)
-    assert len(post.letters) == told
+    assert len(post.sent) == told
 
 
 def test_pledges_that_another_session_holds_are_announced_later(container: Container) -> None:
@@ -145,4 +145,4 @@ def test_pledges_that_another_session_holds_are_announced_later(container: Conta
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
             assert announce_next_renewals(other, now=container.clock()) == 1
-    assert announce_renewals(container, GO_ON) == {"announced": 1}
+    assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}

@@ -12,19 +12,20 @@ from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import LeaseLost
-from service.domain.mail.claims import Claim, renew_leases
-from service.domain.mail.settling import refuse_letter
+from service.domain.mail.claims import ReminderClaim, renew_leases
+from service.domain.mail.settling import fail_rendering
 from service.domain.reminders.links import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import answer, begin, claim_in, find, give_back_lost, history, settle_all
+from tests.jobs import posts as fake_mailer
+from tests.jobs.posts import complete_all, find, mark_sending, record_result, recover_leases, status_changes
 
 MONTH = datetime.timedelta(days=32)
 
 
-def claim(container: Container, limit: int = 100) -> list[Claim]:
+def claim(container: Container, limit: int = 100) -> list[ReminderClaim]:
     with container.database.transaction() as session:
-        return claim_in(session, container, limit=limit)
+        return fake_mailer.claim(session, container, limit=limit)
 
 
 def test_nothing_is_claimed_before_it_is_due(container: Container, clock: Clock) -> None:
@@ -62,7 +63,7 @@ def test_a_row_that_another_session_holds_is_passed_over_and_not_waited_for(
         session.get_one(Reminder, held, with_for_update=True)
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            claims = claim_in(other, container, limit=10)
+            claims = fake_mailer.claim(other, container, limit=10)
         assert [one.reminder_id for one in claims] == [free]
     assert [one.reminder_id for one in claim(container)] == [held]
 
@@ -73,9 +74,9 @@ def test_two_workers_never_claim_the_same_reminder(container: Container, clock: 
     clock.now += MONTH
     start = threading.Barrier(4, timeout=60)
 
-    def claim_until_none() -> list[Claim]:
+    def claim_until_none() -> list[ReminderClaim]:
         start.wait()
-        mine: list[Claim] = []
+        mine: list[ReminderClaim] = []
         while some := claim(container, limit=3):
             mine += some
         return mine
@@ -91,11 +92,11 @@ def test_a_lost_lease_is_returned_however_long_ago_it_was_lost(container: Contai
     clock.now += MONTH
     claim(container)
     clock.now += container.lease_duration - datetime.timedelta(seconds=1)
-    assert give_back_lost(container) == {}
+    assert recover_leases(container) == {}
     clock.advance(days=800)
-    assert give_back_lost(container) == {"handed_back": 1}
+    assert recover_leases(container) == {"handed_back": 1}
     assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
-    assert history(container, reminder_id)[-1] == ("lose_lease", "scheduled")
+    assert status_changes(container, reminder_id)[-1] == ("lose_lease", "scheduled")
     assert len(claim(container)) == 1
 
 
@@ -107,35 +108,35 @@ def test_a_worker_that_shows_life_keeps_what_it_holds(container: Container, cloc
         clock.now += container.lease_duration - datetime.timedelta(seconds=1)
         with container.database.transaction() as session:
             renew_leases(session, worker=container.worker_id, now=clock(), lease=container.lease_duration)
-        assert give_back_lost(container) == {}
+        assert recover_leases(container) == {}
     with container.database.transaction() as session:
         renew_leases(
             session, worker=uuid.uuid4(), now=clock() + container.lease_duration, lease=container.lease_duration
         )
     clock.now += container.lease_duration
-    assert give_back_lost(container) == {"handed_back": 1}
+    assert recover_leases(container) == {"handed_back": 1}
 
 
 def test_whoever_lost_the_lease_records_nothing_over_the_new_owner(container: Container, clock: Clock) -> None:
     reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
     (lost,) = claim(container)
-    begin(container, lost)
+    mark_sending(container, lost)
     clock.now += container.lease_duration
-    give_back_lost(container)
+    recover_leases(container)
     (held,) = claim(container)
     with pytest.raises(LeaseLost):
-        begin(container, lost)
-    assert begin(container, held) == 2
+        mark_sending(container, lost)
+    assert mark_sending(container, held) == 2
     for outcome in DeliveryOutcome:
         with pytest.raises(LeaseLost):
-            answer(container, lost, outcome)
+            record_result(container, lost, outcome)
     with pytest.raises(LeaseLost), container.database.transaction() as session:
-        refuse_letter(session, lost, reason="x", now=clock())
-    assert settle_all(container, lost) == {"lease_lost": 1}
+        fail_rendering(session, lost, reason="x", now=clock())
+    assert complete_all(container, lost) == {"lease_lost": 1}
     assert find(container, reminder_id).status == ReminderStatus.SENDING
-    answer(container, held, DeliveryOutcome.ACCEPTED)
-    assert settle_all(container, held) == {"sent": 1}
+    record_result(container, held, DeliveryOutcome.ACCEPTED)
+    assert complete_all(container, held) == {"sent": 1}
     assert find(container, reminder_id).status == ReminderStatus.SENT
 
 
@@ -145,14 +146,14 @@ def test_a_mail_that_was_accepted_after_its_lease_was_lost_is_not_sent_again(
     reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
     (slow,) = claim(container)
-    begin(container, slow)
+    mark_sending(container, slow)
     clock.now += container.lease_duration
-    assert give_back_lost(container) == {"in_doubt": 1}
-    answer(container, slow, DeliveryOutcome.ACCEPTED)
+    assert recover_leases(container) == {"in_doubt": 1}
+    record_result(container, slow, DeliveryOutcome.ACCEPTED)
     (held,) = claim(container)
     with pytest.raises(LeaseLost):
-        begin(container, held)
-    assert settle_all(container, held) == {"sent": 1}
+        mark_sending(container, held)
+    assert complete_all(container, held) == {"sent": 1}
     assert find(container, reminder_id).status == ReminderStatus.SENT
 
 
@@ -166,11 +167,11 @@ def test_a_cancel_while_the_mail_leaves_is_not_taken_back_by_the_record(
         token = reminder_token(container.database.keyring, session.get_one(Reminder, reminder_id))
         cancel_reminder(session, token, now=clock())
     with pytest.raises(LeaseLost):
-        begin(container, held)
-    assert settle_all(container, held) == {"lease_lost": 1}
+        mark_sending(container, held)
+    assert complete_all(container, held) == {"lease_lost": 1}
     assert find(container, reminder_id).status == ReminderStatus.CANCELLED
     clock.advance(days=800)
-    assert give_back_lost(container) == {}
+    assert recover_leases(container) == {}
     assert claim(container) == []
 
 
@@ -178,10 +179,10 @@ def test_asking_again_while_the_mail_leaves_begins_a_new_occurrence(container: C
     reminder_id = ask(container, "a@news.example")
     clock.now += MONTH
     (held,) = claim(container)
-    begin(container, held)
+    mark_sending(container, held)
     ask(container, "a@news.example")
-    answer(container, held, DeliveryOutcome.ACCEPTED)
-    assert settle_all(container, held) == {"lease_lost": 1}
+    record_result(container, held, DeliveryOutcome.ACCEPTED)
+    assert complete_all(container, held) == {"lease_lost": 1}
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == (ReminderStatus.SCHEDULED, 2, 0)
     assert reminder.due_at > clock()
@@ -194,8 +195,8 @@ def test_two_sweeps_at_once_return_each_reminder_once(container: Container, cloc
     claim(container)
     clock.now += container.lease_duration
     with ThreadPoolExecutor(2) as pool:
-        returned = [pool.submit(give_back_lost, container) for _ in range(2)]
-    some = [done.result() for done in returned] + [give_back_lost(container)]
+        returned = [pool.submit(recover_leases, container) for _ in range(2)]
+    some = [done.result() for done in returned] + [recover_leases(container)]
     assert sum(counts.get("handed_back", 0) for counts in some) == 30
     with container.database.read_only() as session:
         assert session.scalar(text("SELECT count(*) FROM reminder_moves WHERE event = 'lose_lease'")) == 30
@@ -210,9 +211,9 @@ def test_the_same_claims_work_on_sqlite(sqlite_container: Container, clock: Cloc
     claimed = [one for some in claims for one in some]
     assert len({one.reminder_id for one in claimed}) == len(claimed) == 6
     for one in claimed:
-        begin(sqlite_container, one)
-        answer(sqlite_container, one, DeliveryOutcome.ACCEPTED)
-    assert settle_all(sqlite_container, *claimed) == {"sent": 6}
+        mark_sending(sqlite_container, one)
+        record_result(sqlite_container, one, DeliveryOutcome.ACCEPTED)
+    assert complete_all(sqlite_container, *claimed) == {"sent": 6}
     with sqlite_container.database.read_only() as session:
         sent = select(func.count()).select_from(Reminder).where(Reminder.status == ReminderStatus.SENT)
         assert session.scalar(sent) == 6

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from schemas.vocabulary import DeliveryOutcome, NotificationKind
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.notice import Notice
 from service.db.reminder import Reminder
 from service.desk import Container
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs import notices, posts
-from tests.jobs.posts import READER, Post
+from tests.jobs.posts import READER, FakeMailer
 from tests.jobs.test_sign_ups import waiting_for_a_lock
 from tests.processes import wait_until
 
@@ -31,12 +31,12 @@ def put(container: Container, clock: Clock, kind: str, *, count: int) -> None:
         if kind == "reminder":
             ask(container, to)
         else:
-            notices.put(container, NotificationKind.RECEIPT, to=to)
+            notices.enqueue(container, NotificationKind.RECEIPT, to=to)
     clock.now += MONTH
 
 
-def run_of(kind: str) -> Callable[[Container, Post], object]:
-    return posts.run if kind == "reminder" else notices.run
+def run_of(kind: str) -> Callable[[Container, FakeMailer], object]:
+    return posts.run_send_reminders if kind == "reminder" else notices.run
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,12 +50,12 @@ def test_no_mail_leaves_before_its_beginning_is_committed(container: Container, 
             session = held.enter_context(container.database.transaction())
             session.scalars(select(table).with_for_update()).one()
 
-        post = Post(on_open=hold_the_row)
+        post = FakeMailer(on_open=hold_the_row)
         try:
             running = pool.submit(run_of(kind), container, post)
             wait_until(lambda: running.done() or waiting_for_a_lock(container), what="the beginning to be written")
             assert not running.done()
-            assert post.letters == []
+            assert post.sent == []
         finally:
             held.close()
         assert running.result(timeout=60)["sent"] == 1
@@ -64,7 +64,7 @@ def test_no_mail_leaves_before_its_beginning_is_committed(container: Container, 
 
 def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
     """Return what is on record of each mail that was begun, as any other session reads it."""
-    column = Delivery.outcome if kind == "reminder" else Notice.outcome
+    column = EmailDelivery.outcome if kind == "reminder" else Notice.outcome
     with container.database.read_only() as session:
         return sorted(session.scalars(select(column).where(column.is_not(None))))
 
@@ -77,7 +77,7 @@ def test_while_a_mail_leaves_all_before_it_are_on_record_as_accepted_and_it_as_l
     container = request.getfixturevalue("container" if database == "postgresql" else "sqlite_container")
     put(container, clock, kind, count=3)
     seen: list[list[DeliveryOutcome]] = []
-    run_of(kind)(container, Post(lambda _: seen.append(on_record(container, kind))))
+    run_of(kind)(container, FakeMailer(lambda _: seen.append(on_record(container, kind))))
     accepted, leaving = DeliveryOutcome.ACCEPTED, DeliveryOutcome.SENDING
     assert seen == [[leaving], [accepted, leaving], [accepted, accepted, leaving]]
     assert on_record(container, kind) == [accepted] * 3

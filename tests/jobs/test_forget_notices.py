@@ -4,14 +4,14 @@ import threading
 
 from sqlalchemy import select
 
-from jobs.cleanup import forget_notices
+from jobs.cleanup import purge_notifications
 from schemas.vocabulary import NotificationKind
 from service.db.notice import Notice
 from service.db.sign_in import SignIn
 from service.desk import Container
 from tests.clock import Clock
-from tests.jobs.notices import put, run
-from tests.jobs.posts import Post
+from tests.jobs.notices import enqueue, run
+from tests.jobs.posts import FakeMailer
 
 GO_ON = threading.Event()
 
@@ -22,31 +22,31 @@ def kept(container: Container) -> set:
 
 
 def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Container, clock: Clock) -> None:
-    told = put(container, NotificationKind.RECEIPT)
-    run(container, Post())
+    told = enqueue(container, NotificationKind.RECEIPT)
+    run(container, FakeMailer())
     clock.advance(days=399)
-    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {told}
     clock.advance(days=1)
-    waiting = put(container, NotificationKind.RECEIPT)
-    assert forget_notices(container, GO_ON) == {"notices": 1, "sign_ins": 0}
+    waiting = enqueue(container, NotificationKind.RECEIPT)
+    assert purge_notifications(container, GO_ON) == {"notices": 1, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
 def test_a_notice_that_still_waits_is_never_forgotten(container: Container, clock: Clock) -> None:
-    waiting = put(container, NotificationKind.RECEIPT)
+    waiting = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(days=1000)
-    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
 def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(container: Container, clock: Clock) -> None:
-    put(container, NotificationKind.SIGN_IN)
-    run(container, Post())
+    enqueue(container, NotificationKind.SIGN_IN)
+    run(container, FakeMailer())
     clock.advance(hours=23)
-    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 0}
     clock.advance(hours=1)
-    assert forget_notices(container, GO_ON) == {"notices": 0, "sign_ins": 1}
+    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 1}
     assert kept(container) == set()
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.id)).all() == []

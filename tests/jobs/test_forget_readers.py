@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event, text, update
 
-from jobs.cleanup import forget_readers
+from jobs.cleanup import purge_reader_data
 from jobs.schedule import JOBS
 from schemas.vocabulary import ReminderStatus
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.pledge import Pledge
 from service.db.reminder import FINAL_STATUSES, Reminder, ReminderStatusChange
 from service.db.supporter import Supporter
@@ -20,7 +20,7 @@ from service.domain.keeping.retention import Forgotten, forget_finished_reminder
 from service.domain.reminders.links import get_reminder_by_token, reminder_token, snooze_reminder
 from tests.clock import Clock
 from tests.db.people import ask, give, how_many
-from tests.jobs.posts import READER, run, told_to_stop
+from tests.jobs.posts import READER, run_send_reminders, stopped_event
 
 GO_ON = threading.Event()
 UNFINISHED = [status for status in ReminderStatus if status not in FINAL_STATUSES]
@@ -57,10 +57,10 @@ def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
     ask(any_container, READER)
     set_all(any_container, status=status, due_at=clock())
     clock.advance(days=399)
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert left(any_container) == (1, 1, 1)
     clock.advance(days=2)
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert left(any_container) == (0, 0, 0)
 
 
@@ -71,7 +71,7 @@ def test_a_reminder_that_is_still_to_leave_is_never_touched(
     ask(any_container, READER)
     set_all(any_container, status=status)
     clock.advance(days=4000)
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert left(any_container) == (1, 1, 1)
 
 
@@ -81,7 +81,7 @@ def test_one_that_was_lately_due_asked_for_or_sent_is_kept(
 ) -> None:
     over(container)
     set_all(container, **{lately: clock() - datetime.timedelta(days=399)})
-    forget_readers(container, GO_ON)
+    purge_reader_data(container, GO_ON)
     assert left(container) == (1, 1, 1)
 
 
@@ -89,16 +89,16 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock)
     reminder_id = ask(container, READER)
     # The worker was away when it was due, so that the mail leaves late.
     clock.advance(days=100)
-    run(container)
+    run_send_reminders(container)
     with container.database.read_only() as session:
         token = reminder_token(container.database.keyring, session.get_one(Reminder, reminder_id))
     clock.advance(days=366)
-    forget_readers(container, GO_ON)
+    purge_reader_data(container, GO_ON)
     with container.database.transaction() as session:
         assert snooze_reminder(session, token, months=None, now=clock()).status == ReminderStatus.SCHEDULED
     set_all(container, status=ReminderStatus.SENT, sent_at=clock())
     clock.advance(days=440)
-    forget_readers(container, GO_ON)
+    purge_reader_data(container, GO_ON)
     with container.database.read_only() as session, pytest.raises(ReminderNotFound):
         get_reminder_by_token(session, token, now=clock())
 
@@ -106,7 +106,7 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock)
 def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) -> None:
     pledge_id = give(any_container, READER)
     over(any_container)
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert left(any_container) == (1, 0, 0)
     with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
@@ -115,19 +115,19 @@ def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) ->
 def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Container, clock: Clock) -> None:
     ask(any_container, READER)
     clock.advance(days=32)
-    run(any_container)
+    run_send_reminders(any_container)
     for days, kept in ((29, 1), (2, 0)):
         clock.advance(days=days)
-        forget_readers(any_container, GO_ON)
+        purge_reader_data(any_container, GO_ON)
         with any_container.database.read_only() as session:
-            assert how_many(session, OutboxMail) == kept
+            assert how_many(session, DevOutboxEmail) == kept
     assert left(any_container)[:2] == (1, 1)
 
 
 def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(container: Container) -> None:
     over(container)
     copy_reader(container, 449)
-    forget_readers(container, told_to_stop())
+    purge_reader_data(container, stopped_event())
     assert left(container)[:2] == (450, 450)
     with container.database.transaction() as session:
         assert forget_finished_reminders(session, now=container.clock()) == Forgotten(
@@ -138,7 +138,7 @@ def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(containe
                 reminders=200, supporters=200
             )
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: forget_readers(container, GO_ON), range(2)))
+        list(pool.map(lambda _: purge_reader_data(container, GO_ON), range(2)))
     assert left(container) == (0, 0, 0)
 
 
@@ -179,7 +179,7 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(
             asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", keep)
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     event.remove(engine, "before_cursor_execute", keep)
     explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     with engine.connect() as connection:
@@ -191,11 +191,11 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(
 
 def test_the_log_says_how_many_and_never_who(container: Container, capsys: pytest.CaptureFixture[str]) -> None:
     over(container)
-    forget_readers(container, GO_ON)
+    purge_reader_data(container, GO_ON)
     said = capsys.readouterr().out
     assert "readers_forgotten" in said
     assert "@" not in said
 
 
 def test_the_worker_looks_every_hour() -> None:
-    assert [job.every_seconds for job in JOBS if job.run is forget_readers] == [3600]
+    assert [job.every_seconds for job in JOBS if job.run is purge_reader_data] == [3600]

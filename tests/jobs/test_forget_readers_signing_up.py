@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event, select, text
 
-from jobs.cleanup import forget_readers
+from jobs.cleanup import purge_reader_data
 from schemas.vocabulary import ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
@@ -64,7 +64,7 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     with asking_container.database.transaction() as session:
         payload = CreateReminder(campaign=slug, email=READER)
         create_or_update_reminder(session, get_campaign(session, slug), payload, now=container.clock())
-        forget_readers(container, GO_ON)
+        purge_reader_data(container, GO_ON)
     assert standing_at(container, slug) == ReminderStatus.SCHEDULED
 
 
@@ -100,7 +100,7 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
     session = pausing.__enter__()
     session.execute(text(f"SELECT pg_advisory_xact_lock({PAUSE})"))
     with ThreadPoolExecutor(1) as pool:
-        forgotten = pool.submit(forget_readers, forgetting, GO_ON)
+        forgotten = pool.submit(purge_reader_data, forgetting, GO_ON)
         wait_until(lambda: forgotten.done() or waiting_for_a_lock(container), what="the look to be taken")
         assert not forgotten.done()
         ask_now(asking_container, slug)

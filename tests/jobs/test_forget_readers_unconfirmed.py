@@ -7,7 +7,7 @@ import uuid
 import pytest
 from sqlalchemy import update
 
-from jobs.cleanup import forget_readers
+from jobs.cleanup import purge_reader_data
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
@@ -68,10 +68,10 @@ def test_one_that_nobody_confirms_is_kept_for_a_week_and_then_gone_with_its_read
 ) -> None:
     asked(any_container)
     clock.now += WEEK - MOMENT
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert left(any_container)[:2] == (1, 1)
     clock.now += MOMENT
-    assert forget_readers(any_container, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}
+    assert purge_reader_data(any_container, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}
     assert left(any_container) == (0, 0, 0)
 
 
@@ -80,7 +80,7 @@ def test_one_that_was_confirmed_is_kept(any_container: Container, clock: Clock) 
     with any_container.database.transaction() as session:
         confirm_reminder(session, token_for(any_container, reminder_id), now=clock())
     clock.advance(days=30)
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert find(any_container, reminder_id).status == ReminderStatus.SCHEDULED
 
 
@@ -92,7 +92,7 @@ def test_one_whose_question_came_to_nothing_is_not_kept_for_longer(
     with confirming_container.database.transaction() as session:
         session.execute(update(Reminder).values(status=status))
     clock.now += WEEK
-    forget_readers(confirming_container, GO_ON)
+    purge_reader_data(confirming_container, GO_ON)
     assert left(confirming_container) == (0, 0, 0)
 
 
@@ -101,7 +101,7 @@ def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock:
     with confirming_container.database.transaction() as session:
         cancel_reminder(session, token_for(confirming_container, reminder_id), now=clock())
     clock.now += WEEK
-    forget_readers(confirming_container, GO_ON)
+    purge_reader_data(confirming_container, GO_ON)
     assert left(confirming_container) == (0, 0, 0)
 
 
@@ -109,7 +109,7 @@ def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Contai
     waiting, leaving = ask(any_container, "a@news.example"), ask(any_container, "b@news.example")
     try_mail(any_container, leaving, outcome=DeliveryOutcome.SENDING)
     clock.advance(days=100)
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert [find(any_container, one).status for one in (waiting, leaving)] == ["scheduled", "sending"]
 
 
@@ -118,10 +118,10 @@ def test_who_was_asked_late_has_a_week_to_answer_all_the_same(any_container: Con
     clock.advance(days=6)
     try_mail(any_container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
     clock.now += WEEK - MOMENT
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert find(any_container, reminder_id).status == ReminderStatus.UNCONFIRMED
     clock.now += MOMENT
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert left(any_container) == (0, 0, 0)
 
 
@@ -129,7 +129,7 @@ def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: Clo
     pledge_id = give(any_container, READER)
     asked(any_container)
     clock.now += WEEK
-    forget_readers(any_container, GO_ON)
+    purge_reader_data(any_container, GO_ON)
     assert left(any_container) == (1, 0, 0)
     with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
@@ -140,8 +140,8 @@ def test_a_reader_who_is_confirming_is_passed_over(confirming_container: Contain
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
         confirm_reminder(session, token, now=clock())
-        forget_readers(confirming_container, GO_ON)
-    forget_readers(confirming_container, GO_ON)
+        purge_reader_data(confirming_container, GO_ON)
+    purge_reader_data(confirming_container, GO_ON)
     assert standing_at(confirming_container, "default") == ReminderStatus.SCHEDULED
 
 
@@ -191,5 +191,5 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     with confirming_container.database.transaction() as session:
         payload = CreateReminder(campaign=slug, email=READER)
         create_or_update_reminder(session, get_campaign(session, slug), payload, now=clock())
-        forget_readers(confirming_container, GO_ON)
+        purge_reader_data(confirming_container, GO_ON)
     assert standing_at(confirming_container, slug) == ReminderStatus.SCHEDULED

@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, text
 
-from jobs.beat import beat
-from jobs.cleanup import expire_pledges, forget_idempotency_keys, forget_readers
+from jobs.beat import send_heartbeat
+from jobs.cleanup import expire_pledges, purge_idempotency_keys, purge_reader_data
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.heartbeat import Heartbeat
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.mail.tallies import count_mails, tallies
+from service.domain.mail.tallies import increment_counters, read_counters
 from service.domain.money.amounts import Money
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.making import CreatePledge
@@ -25,7 +25,7 @@ from service.domain.pledges.payments import SandboxCharge, record_sandbox_paymen
 from service.domain.watch.summary import last_beat
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import told_to_stop
+from tests.jobs.posts import stopped_event
 
 GO_ON = threading.Event()
 
@@ -109,7 +109,7 @@ def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Containe
             )
         )
     clock.advance(days=2)
-    expire_pledges(container, told_to_stop())
+    expire_pledges(container, stopped_event())
     assert expired(container) == 0
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: expire_pledges(container, GO_ON), range(2)))
@@ -128,10 +128,10 @@ def expired(container: Container) -> int | None:
 def test_a_key_is_remembered_for_a_week(container: Container, clock: Clock) -> None:
     first = make(container, "key-00000001")
     clock.now += datetime.timedelta(days=7) - datetime.timedelta(seconds=1)
-    forget_idempotency_keys(container, GO_ON)
+    purge_idempotency_keys(container, GO_ON)
     assert make(container, "key-00000001").id == first.id
     clock.advance(seconds=1)
-    forget_idempotency_keys(container, GO_ON)
+    purge_idempotency_keys(container, GO_ON)
     with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
         assert session.get(Pledge, first.id) is not None
@@ -143,13 +143,13 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
 
     def start_and_beat(worker: Container) -> None:
         start.wait()
-        beat(worker, GO_ON)
+        send_heartbeat(worker, GO_ON)
 
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             list(pool.map(start_and_beat, workers))
     clock.advance(minutes=1)
-    beat(workers[0], GO_ON)
+    send_heartbeat(workers[0], GO_ON)
     with container.database.read_only() as session:
         assert last_beat(session) == clock()
         beats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
@@ -160,7 +160,7 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
 def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock: Clock) -> None:
     for _ in range(2):
         clock.advance(minutes=1)
-        beat(sqlite_container, GO_ON)
+        send_heartbeat(sqlite_container, GO_ON)
     with sqlite_container.database.read_only() as session:
         assert last_beat(session) == clock()
 
@@ -168,9 +168,9 @@ def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock
 def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_container: Container) -> None:
     for _ in range(2):
         with sqlite_container.database.transaction() as session:
-            count_mails(session, sent=2, failed=1)
+            increment_counters(session, sent=2, failed=1)
     with sqlite_container.database.read_only() as session:
-        assert (tallies(session)["sent"], tallies(session)["failed"]) == (4, 2)
+        assert (read_counters(session)["sent"], read_counters(session)["failed"]) == (4, 2)
 
 
 def test_each_job_says_how_much_it_did(container: Container, clock: Clock) -> None:
@@ -179,13 +179,13 @@ def test_each_job_says_how_much_it_did(container: Container, clock: Clock) -> No
     clock.advance(days=8)
     assert expire_pledges(container, GO_ON) == {"expired": 3}
     assert expire_pledges(container, GO_ON) == {"expired": 0}
-    assert forget_idempotency_keys(container, GO_ON) == {"forgotten": 3}
-    assert forget_idempotency_keys(container, GO_ON) == {"forgotten": 0}
-    assert forget_readers(container, GO_ON) == {"reminders": 0, "supporters": 0, "mails": 0}
+    assert purge_idempotency_keys(container, GO_ON) == {"forgotten": 3}
+    assert purge_idempotency_keys(container, GO_ON) == {"forgotten": 0}
+    assert purge_reader_data(container, GO_ON) == {"reminders": 0, "supporters": 0, "mails": 0}
     reminder_id = ask(container, "reader@news.example")
     with container.database.transaction() as session:
         session.execute(
             text("UPDATE reminders SET status = 'cancelled' WHERE id = :id").bindparams(id=reminder_id)
         )
     clock.advance(days=800)
-    assert forget_readers(container, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}
+    assert purge_reader_data(container, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import exc, select, text
 from structlog.testing import capture_logs
 
-from jobs.cleanup import forget_job_runs
-from jobs.note_vanished_workers import note_vanished_workers
-from jobs.record import JobRecord
+from jobs.cleanup import purge_job_runs
+from jobs.note_vanished_workers import mark_dead_workers
+from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
-from jobs.worker import run_once
+from jobs.worker import run_job
 from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
@@ -58,7 +58,7 @@ def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container
         clock.advance(seconds=12)
         return {"sent": 3, "retried": 0}
 
-    run_once(job(work), any_container, JobRecord(any_container), GO_ON)
+    run_job(job(work), any_container, JobRunRecorder(any_container), GO_ON)
     [running], [done] = seen, runs(any_container)
     assert (running.job, running.outcome, running.ended_at) == ("some_job", JobOutcome.RUNNING, None)
     assert (done.id, done.job, done.worker) == (running.id, "some_job", any_container.worker_id)
@@ -67,7 +67,7 @@ def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container
 
 
 def test_a_run_that_fails_shows_the_class_of_its_error_and_nothing_that_it_said(any_container: Container) -> None:
-    run_once(job(fail), any_container, JobRecord(any_container), GO_ON)
+    run_job(job(fail), any_container, JobRunRecorder(any_container), GO_ON)
     [failed] = runs(any_container)
     assert (failed.outcome, failed.counts, failed.error) == (JobOutcome.FAILED, {}, "ConnectionResetError")
     assert failed.ended_at is not None
@@ -76,40 +76,40 @@ def test_a_run_that_fails_shows_the_class_of_its_error_and_nothing_that_it_said(
 def test_a_thousand_looks_in_vain_leave_one_row_that_says_when_the_last_was(
     any_container: Container, clock: Clock
 ) -> None:
-    record = JobRecord(any_container)
+    record = JobRunRecorder(any_container)
     for counts in [{}, {"sent": 0}] * 20:
         clock.advance(seconds=5)
-        run_once(job(lambda found=counts: found), any_container, record, GO_ON)
+        run_job(job(lambda found=counts: found), any_container, record, GO_ON)
     [idle] = runs(any_container)
     assert (idle.outcome, idle.counts, idle.started_at) == (JobOutcome.SUCCEEDED, {}, clock())
 
 
 def test_what_did_something_stays_beside_the_latest_look_in_vain(any_container: Container, clock: Clock) -> None:
-    record = JobRecord(any_container)
+    record = JobRunRecorder(any_container)
     for counts in ({}, {"sent": 1}, {}, {"sent": 2}, {}):
         clock.advance(seconds=5)
-        run_once(job(lambda found=counts: found), any_container, record, GO_ON)
+        run_job(job(lambda found=counts: found), any_container, record, GO_ON)
     assert [run.counts for run in runs(any_container)] == [{}, {"sent": 2}, {"sent": 1}]
 
 
 def test_a_job_that_did_not_even_look_leaves_no_row(any_container: Container) -> None:
-    run_once(job(lambda: None), any_container, JobRecord(any_container), GO_ON)
+    run_job(job(lambda: None), any_container, JobRunRecorder(any_container), GO_ON)
     assert runs(any_container) == []
 
 
 def test_a_failure_without_counts_is_no_look_in_vain(any_container: Container) -> None:
-    record = JobRecord(any_container)
+    record = JobRunRecorder(any_container)
     for _ in range(2):
-        run_once(job(fail), any_container, record, GO_ON)
+        run_job(job(fail), any_container, record, GO_ON)
     assert [run.outcome for run in runs(any_container)] == [JobOutcome.FAILED] * 2
 
 
 def test_workers_that_look_in_vain_at_once_do_not_hinder_one_another(container: Container) -> None:
-    records = [JobRecord(container) for _ in range(4)]
+    records = [JobRunRecorder(container) for _ in range(4)]
 
-    def look(record: JobRecord) -> None:
+    def look(record: JobRunRecorder) -> None:
         for _ in range(25):
-            run_once(job(dict), container, record, GO_ON)
+            run_job(job(dict), container, record, GO_ON)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(look, records))
@@ -117,9 +117,9 @@ def test_workers_that_look_in_vain_at_once_do_not_hinder_one_another(container: 
 
 
 def test_every_job_but_the_heartbeat_is_written_down(container: Container) -> None:
-    record = JobRecord(container)
+    record = JobRunRecorder(container)
     for due in JOBS:
-        run_once(dataclasses.replace(due, run=lambda _container, _stop: {"some": 1}), container, record, GO_ON)
+        run_job(dataclasses.replace(due, run=lambda _container, _stop: {"some": 1}), container, record, GO_ON)
     assert sorted(run.job for run in runs(container)) == sorted({job.name for job in JOBS} - {"beat"})
 
 
@@ -130,10 +130,10 @@ def test_without_a_database_the_job_still_runs_and_its_own_error_is_the_one_that
         ran.append(True)
         fail()
 
-    record = JobRecord(container)
+    record = JobRunRecorder(container)
     with capture_logs() as said:
         for _ in range(2):
-            run_once(job(work), container, record, GO_ON)
+            run_job(job(work), container, record, GO_ON)
     assert len(ran) == 2
     assert [line["event"] for line in said] == ["job_run_not_recorded", "job_failed"] * 2
 
@@ -141,7 +141,7 @@ def test_without_a_database_the_job_still_runs_and_its_own_error_is_the_one_that
 def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
     container: Container, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, began = JobRecord(container), clock()
+    record, began = JobRunRecorder(container), clock()
 
     def lose_the_database() -> None:
         monkeypatch.setattr("jobs.record.end_run", gone)
@@ -150,14 +150,14 @@ def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
     def gone(*_: object, **__: object) -> None:
         raise exc.OperationalError("UPDATE", {}, ConnectionResetError())
 
-    run_once(job(lose_the_database), container, record, GO_ON)
+    run_job(job(lose_the_database), container, record, GO_ON)
     [running] = runs(container)
     assert running.outcome == JobOutcome.RUNNING
-    run_once(job(lambda: {"sent": 1}, "another_job"), container, JobRecord(container), GO_ON)
+    run_job(job(lambda: {"sent": 1}, "another_job"), container, JobRunRecorder(container), GO_ON)
     monkeypatch.undo()
     clock.advance(seconds=5)
-    run_once(job(lambda: {"sent": 1}), container, record, GO_ON)
-    run_once(job(lambda: {"sent": 2}), container, record, GO_ON)
+    run_job(job(lambda: {"sent": 1}), container, record, GO_ON)
+    run_job(job(lambda: {"sent": 2}), container, record, GO_ON)
     mine = [run for run in runs(container) if run.job == "some_job"]
     assert [(run.outcome, run.error) for run in reversed(mine)] == [
         (JobOutcome.FAILED, "ConnectionResetError"),
@@ -189,10 +189,10 @@ def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Cont
         begin(any_container, worker)
     clock.advance(seconds=89)
     show_life(any_container, alive)
-    assert note_vanished_workers(any_container, GO_ON)["vanished"] == 0
+    assert mark_dead_workers(any_container, GO_ON)["vanished"] == 0
     clock.advance(seconds=1)
-    assert note_vanished_workers(any_container, GO_ON)["vanished"] == 1
-    assert note_vanished_workers(any_container, GO_ON)["vanished"] == 0
+    assert mark_dead_workers(any_container, GO_ON)["vanished"] == 1
+    assert mark_dead_workers(any_container, GO_ON)["vanished"] == 0
     assert {(run.worker, run.outcome, run.ended_at) for run in runs(any_container)} == {
         (dead, JobOutcome.CRASHED, clock()),
         (alive, JobOutcome.RUNNING, None),
@@ -204,15 +204,15 @@ def test_a_worker_that_has_only_begun_is_not_taken_for_dead_before_its_first_hea
 ) -> None:
     begin(container, uuid.uuid4())
     clock.advance(seconds=89)
-    assert note_vanished_workers(container, GO_ON)["vanished"] == 0
+    assert mark_dead_workers(container, GO_ON)["vanished"] == 0
     clock.advance(seconds=1)
-    assert note_vanished_workers(container, GO_ON)["vanished"] == 1
+    assert mark_dead_workers(container, GO_ON)["vanished"] == 1
 
 
 def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(any_container: Container, clock: Clock) -> None:
     run = begin(any_container, uuid.uuid4())
     clock.advance(minutes=5)
-    note_vanished_workers(any_container, GO_ON)
+    mark_dead_workers(any_container, GO_ON)
     with any_container.database.transaction() as session:
         end_run(session, run, counts={"sent": 7}, error=None, now=clock())
     assert [(run.outcome, run.counts) for run in runs(any_container)] == [(JobOutcome.SUCCEEDED, {"sent": 7})]
@@ -224,16 +224,16 @@ def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(any_container: 
     clock.advance(seconds=1)
     show_life(any_container, late)
     clock.advance(seconds=24 * 3600 - 1)
-    assert note_vanished_workers(any_container, GO_ON) == {"vanished": 0, "workers_forgotten": 1}
+    assert mark_dead_workers(any_container, GO_ON) == {"vanished": 0, "workers_forgotten": 1}
     assert workers_known(any_container) == {late.hex}
 
 
 def test_a_run_is_remembered_for_thirty_days(any_container: Container, clock: Clock) -> None:
-    run_once(job(lambda: {"sent": 1}), any_container, JobRecord(any_container), GO_ON)
+    run_job(job(lambda: {"sent": 1}), any_container, JobRunRecorder(any_container), GO_ON)
     clock.advance(days=30, seconds=-1)
-    assert forget_job_runs(any_container, GO_ON) == {"forgotten": 0}
+    assert purge_job_runs(any_container, GO_ON) == {"forgotten": 0}
     clock.advance(seconds=1)
-    assert forget_job_runs(any_container, GO_ON) == {"forgotten": 1}
+    assert purge_job_runs(any_container, GO_ON) == {"forgotten": 1}
     assert runs(any_container) == []
 
 
@@ -248,4 +248,4 @@ def test_many_old_runs_are_forgotten_in_batches(container: Container, clock: Clo
             )
         )
     clock.advance(days=31)
-    assert forget_job_runs(container, GO_ON) == {"forgotten": 2500}
+    assert purge_job_runs(container, GO_ON) == {"forgotten": 2500}

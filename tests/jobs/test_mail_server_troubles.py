@@ -8,7 +8,7 @@ import pytest
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import ReminderStatus
 from service.desk import Container
-from service.domain.breaker import Breaker
+from service.domain.breaker import CircuitBreaker
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,
@@ -18,7 +18,15 @@ from service.domain.ports import (
 )
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import READER, Post, at_any_hour, find, history, run, with_post
+from tests.jobs.posts import (
+    READER,
+    FakeMailer,
+    find,
+    run_send_reminders,
+    status_changes,
+    with_mailer,
+    without_sending_hours,
+)
 
 
 def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container, clock: Clock) -> None:
@@ -28,8 +36,8 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container
     def nobody_there() -> None:
         raise ServerUnavailable("connection refused")
 
-    post = Post(on_open=nobody_there)
-    container = with_post(container, post)
+    post = FakeMailer(on_open=nobody_there)
+    container = with_mailer(container, post)
     with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
     assert post.opened == 1
@@ -43,11 +51,11 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container
     with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
     # Nothing is claimed for a server that was away before it is seen to be back.
-    assert [event for event, _ in history(container, asked[0])] == ["made", "claim", "lose_lease"]
+    assert [event for event, _ in status_changes(container, asked[0])] == ["made", "claim", "lose_lease"]
     clock.advance(minutes=1)
     post.on_open = lambda: None
     assert send_reminders(container, threading.Event())["sent"] == 3
-    assert len(post.letters) == 3
+    assert len(post.sent) == 3
 
 
 def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_attempt(
@@ -60,7 +68,7 @@ def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_att
         raise ServerUnavailable("goodbye (421)")
 
     with pytest.raises(ServerUnavailable):
-        run(container, Post(goodbye))
+        run_send_reminders(container, FakeMailer(goodbye))
     assert (find(container, first).attempts, find(container, second).attempts) == (1, 0)
     assert find(container, first).due_at > clock()
     assert find(container, second).due_at <= clock()
@@ -74,8 +82,8 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Con
         raise ServerMisconfigured("sender refused (550)")
 
     tries: list[str] = []
-    post = Post(lambda email: (tries.append(email.to), refuse(email)))
-    container = with_post(container, post)
+    post = FakeMailer(lambda email: (tries.append(email.to), refuse(email)))
+    container = with_mailer(container, post)
     with pytest.raises(ServerMisconfigured):
         send_reminders(container, threading.Event())
     clock.advance(minutes=2)
@@ -91,52 +99,52 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Con
 
 
 def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clock: Clock) -> None:
-    breaker, pauses = Breaker(), []
+    breaker, pauses = CircuitBreaker(), []
     for _ in range(8):
-        breaker.trip(clock(), needs_somebody=False)
-        breaker.trip(clock(), needs_somebody=False)
+        breaker.record_failure(clock(), needs_operator=False)
+        breaker.record_failure(clock(), needs_operator=False)
         waited = 0
-        while not breaker.lets_through(clock()):
+        while not breaker.allows_request(clock()):
             clock.advance(seconds=1)
             waited += 1
         pauses.append(waited)
     for number, waited in enumerate(pauses):
         most = min(5 * 2**number, 60)
         assert most / 2 <= waited <= most + 1
-    breaker.trip(clock(), needs_somebody=False)
-    breaker.reset()
-    assert breaker.lets_through(clock())
+    breaker.record_failure(clock(), needs_operator=False)
+    breaker.record_success()
+    assert breaker.allows_request(clock())
 
 
 def pause_after_an_outage(container: Container, clock: Clock) -> float:
     """Let the server be away once; return for how many seconds it is then left alone."""
-    container.smtp_breaker.trip(clock(), needs_somebody=False)
+    container.smtp_breaker.record_failure(clock(), needs_operator=False)
     began = clock()
-    while not container.smtp_breaker.lets_through(clock()):
+    while not container.smtp_breaker.allows_request(clock()):
         clock.advance(seconds=0.5)
     return (clock() - began).total_seconds()
 
 
 def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(container: Container, clock: Clock) -> None:
-    container = with_post(at_any_hour(container), Post())
+    container = with_mailer(without_sending_hours(container), FakeMailer())
     for _ in range(5):
         pause_after_an_outage(container, clock)
-    assert container.smtp_breaker.is_wary
+    assert container.smtp_breaker.has_failed_recently
     ask(container, READER)
     clock.advance(days=32)
     assert send_reminders(container, threading.Event())["sent"] == 1
-    assert not container.smtp_breaker.is_wary
+    assert not container.smtp_breaker.has_failed_recently
     # A first pause lasts for five seconds at most, a sixth for half a minute at least.
     assert pause_after_an_outage(container, clock) <= 5.5
 
 
 def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(container: Container, clock: Clock) -> None:
-    post = Post()
-    container = with_post(container, post)
+    post = FakeMailer()
+    container = with_mailer(container, post)
     pause_after_an_outage(container, clock)
     assert send_reminders(container, threading.Event()) == {}
     assert post.opened == 0
-    assert container.smtp_breaker.is_wary
+    assert container.smtp_breaker.has_failed_recently
 
 
 @pytest.mark.parametrize("held", [False, True])
@@ -151,14 +159,14 @@ def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
     def vanish(_: ReminderEmail) -> None:
         raise UncertainDelivery("connection lost before the reply")
 
-    run(container, Post(vanish))
+    run_send_reminders(container, FakeMailer(vanish))
     reminder = find(container, reminder_id)
     assert reminder.status == (ReminderStatus.FAILED if held else ReminderStatus.SCHEDULED)
     assert reminder.reason is not None
     assert "may have arrived" in reminder.reason or reminder.reason == "connection lost before the reply"
     clock.advance(days=3)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == ([] if held else [READER])
 
 
@@ -169,13 +177,13 @@ def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, 
     def unknown(_: ReminderEmail) -> None:
         raise PermanentFailure("recipient refused (550)", dead_address=True)
 
-    run(container, Post(unknown))
+    run_send_reminders(container, FakeMailer(unknown))
     assert find(container, reminder_id).status == ReminderStatus.FAILED
     ask(container, READER)
     clock.advance(days=32)
-    post = Post()
-    assert run(container, post)["suppressed"] == 1
-    assert post.letters == []
+    post = FakeMailer()
+    assert run_send_reminders(container, post)["suppressed"] == 1
+    assert post.sent == []
     assert (find(container, reminder_id).status, find(container, reminder_id).reason) == (
         ReminderStatus.SKIPPED,
         "suppressed: hard_bounce",

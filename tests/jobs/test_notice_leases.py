@@ -8,22 +8,22 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from jobs.beat import beat
-from jobs.send_notices import return_lost_notices
+from jobs.beat import send_heartbeat
+from jobs.send_notices import recover_expired_notification_leases
 from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus
 from service.db.notice import Notice
 from service.desk import Container
 from service.domain.errors import LeaseLost
-from service.domain.mail.deliveries import Reply
-from service.domain.mail.tallies import tallies
+from service.domain.mail.deliveries import DeliveryResult
+from service.domain.mail.tallies import read_counters
 from service.domain.notice_mail.claims import NoticeClaim, claim_due_notices
 from service.domain.notice_mail.deliveries import begin_notice, record_notice_reply
 from service.domain.notice_mail.letters import write_notices
 from service.domain.notice_mail.settling import refuse_notice, settle_notices
 from service.domain.notice_mail.settling import return_lost_notices as settle_lost
 from tests.clock import Clock
-from tests.jobs.notices import find, put, run
-from tests.jobs.posts import Post
+from tests.jobs.notices import enqueue, find, run
+from tests.jobs.posts import FakeMailer
 
 GO_ON = threading.Event()
 
@@ -45,11 +45,11 @@ def test_a_lost_lease_is_taken_up_by_what_is_on_record(
 ) -> None:
     mail = dataclasses.replace(container.settings.mail, holds_doubtful=holds)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())
-    assert return_lost_notices(container, GO_ON) == {}
+    assert recover_expired_notification_leases(container, GO_ON) == {}
     clock.advance(seconds=container.lease_duration.total_seconds() + 1)
-    assert return_lost_notices(container, GO_ON)["in_doubt"] == 1
+    assert recover_expired_notification_leases(container, GO_ON)["in_doubt"] == 1
     assert find(container, notice_id).status == after
     assert (find(container, notice_id).reason or "").startswith("in doubt")
 
@@ -57,28 +57,28 @@ def test_a_lost_lease_is_taken_up_by_what_is_on_record(
 def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(container, GO_ON)
+    recover_expired_notification_leases(container, GO_ON)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
-        record_notice_reply(session, Reply(late, DeliveryOutcome.REJECTED, "550"), now=clock())
+        record_notice_reply(session, DeliveryResult(late, DeliveryOutcome.REJECTED, "550"), now=clock())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         begin_notice(session, late, now=clock())
     assert find(container, notice_id).outcome == DeliveryOutcome.SENDING
 
 
 def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Container, clock: Clock) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(container, GO_ON)
+    recover_expired_notification_leases(container, GO_ON)
     with container.database.transaction() as session:
-        record_notice_reply(session, Reply(late, DeliveryOutcome.ACCEPTED, "250 OK"), now=clock())
-    post = Post()
+        record_notice_reply(session, DeliveryResult(late, DeliveryOutcome.ACCEPTED, "250 OK"), now=clock())
+    post = FakeMailer()
     assert run(container, post)["sent"] == 1
-    assert post.letters == []
+    assert post.sent == []
     assert find(container, notice_id).status == NotificationStatus.SENT
 
 
@@ -86,20 +86,20 @@ def lose_the_lease(container: Container, clock: Clock) -> tuple[NoticeClaim, Not
     """Have a worker vanish with a mail in hand and another take the notice; return the claims of both."""
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(container, GO_ON)
+    recover_expired_notification_leases(container, GO_ON)
     return late, vanish_with_a_mail_in_hand(container, uuid.uuid4())
 
 
 def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_successor_holds(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     late, held = lose_the_lease(container, clock)
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         refuse_notice(session, late, reason="could not be written", now=clock())
     with container.database.transaction() as session:
         assert settle_notices(session, [late], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
-        assert write_notices(session, [late], links=container.urls, now=clock()).letters == []
+        assert write_notices(session, [late], links=container.urls, now=clock()).emails == []
     notice = find(container, notice_id)
     assert (notice.status, notice.lease_number) == (NotificationStatus.SENDING, held.lease_number)
     with container.database.transaction() as session:
@@ -107,16 +107,16 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
     notice = find(container, notice_id)
     assert (notice.status, notice.reason, notice.ended_at) == ("failed", "could not be written", clock())
     with container.database.read_only() as session:
-        assert tallies(session)["failed"] == 1
+        assert read_counters(session)["failed"] == 1
 
 
 def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     over = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    return_lost_notices(container, GO_ON)
+    recover_expired_notification_leases(container, GO_ON)
     assert find(container, notice_id).lease_number == over.lease_number
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         begin_notice(session, over, now=clock())
@@ -124,17 +124,17 @@ def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
         refuse_notice(session, over, reason="could not be written", now=clock())
     with container.database.transaction() as session:
         assert settle_notices(session, [over], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
-        assert write_notices(session, [over], links=container.urls, now=clock()).letters == []
+        assert write_notices(session, [over], links=container.urls, now=clock()).emails == []
     assert find(container, notice_id).status == NotificationStatus.SCHEDULED
 
 
 def say(container: Container, claim: NoticeClaim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
     with container.database.transaction() as session:
-        record_notice_reply(session, Reply(claim, outcome, words), now=container.clock())
+        record_notice_reply(session, DeliveryResult(claim, outcome, words), now=container.clock())
 
 
 def test_an_attempt_is_taken_back_once_however_often_it_is_said(container: Container) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     say(container, claim, DeliveryOutcome.NOT_ATTEMPTED)
     with pytest.raises(LeaseLost):
@@ -143,7 +143,7 @@ def test_an_attempt_is_taken_back_once_however_often_it_is_said(container: Conta
 
 
 def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_heard(container: Container) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     for _ in range(2):
         say(container, claim, DeliveryOutcome.ACCEPTED, "2" * 400)
@@ -159,7 +159,7 @@ def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_hear
 def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
     container: Container, clock: Clock
 ) -> None:
-    held, free = put(container, NotificationKind.RECEIPT), put(container, NotificationKind.SIGN_IN)
+    held, free = enqueue(container, NotificationKind.RECEIPT), enqueue(container, NotificationKind.SIGN_IN)
 
     def claim_at_once() -> list[uuid.UUID]:
         with container.database.transaction() as session:
@@ -186,14 +186,14 @@ def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
 
 
 def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(container: Container, clock: Clock) -> None:
-    put(container, NotificationKind.RECEIPT)
+    enqueue(container, NotificationKind.RECEIPT)
     worker = uuid.uuid4()
     vanish_with_a_mail_in_hand(container, worker)
     for _ in range(3):
         clock.now += container.lease_duration - datetime.timedelta(seconds=1)
-        beat(dataclasses.replace(container, worker_id=worker), GO_ON)
-        assert return_lost_notices(container, GO_ON) == {}
+        send_heartbeat(dataclasses.replace(container, worker_id=worker), GO_ON)
+        assert recover_expired_notification_leases(container, GO_ON) == {}
     clock.now += container.lease_duration - datetime.timedelta(seconds=1)
-    beat(dataclasses.replace(container, worker_id=uuid.uuid4()), GO_ON)
+    send_heartbeat(dataclasses.replace(container, worker_id=uuid.uuid4()), GO_ON)
     clock.advance(seconds=1)
-    assert return_lost_notices(container, GO_ON) == {"in_doubt": 1}
+    assert recover_expired_notification_leases(container, GO_ON) == {"in_doubt": 1}

@@ -5,7 +5,7 @@ from sqlalchemy import update
 from schemas.vocabulary import SuppressionReason
 from service.db.campaign import Campaign
 from service.desk import Container
-from service.domain.mail.tallies import tallies
+from service.domain.mail.tallies import read_counters
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,
@@ -13,7 +13,7 @@ from service.domain.ports import (
 from service.domain.suppression import suppress
 from tests.clock import Clock
 from tests.db.people import ask, give
-from tests.jobs.posts import READER, Post, find, history, run, standing
+from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
 def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(container: Container, clock: Clock) -> None:
@@ -23,10 +23,10 @@ def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(container
     with container.database.transaction() as session:
         suppress(session, READER, reason=SuppressionReason.COMPLAINT, now=clock())
     clock.advance(days=400)
-    post = Post()
-    run(container, post)
-    assert post.letters == []
-    assert history(container, reminder_id)[-1] == ("skip", "skipped")
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert post.sent == []
+    assert status_changes(container, reminder_id)[-1] == ("skip", "skipped")
 
 
 def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
@@ -35,17 +35,17 @@ def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
     reminder_id = ask(container, READER, repeat=True, months=1)
-    post, due = Post(), []
+    post, due = FakeMailer(), []
     for number in range(4):
         reminder = find(container, reminder_id)
         assert (reminder.occurrence, reminder.attempts) == (number + 1, 0)
         due.append(reminder.due_on)
         clock.now = reminder.due_at
-        run(container, post)
-        run(container, post)
-    assert len(post.letters) == len({email.message_id for email in post.letters}) == 4
+        run_send_reminders(container, post)
+        run_send_reminders(container, post)
+    assert len(post.sent) == len({email.message_id for email in post.sent}) == 4
     assert [day.day for day in due] == [due[0].day] * 4
-    assert [email.every_months for email in post.letters] == [1] * 4
+    assert [email.every_months for email in post.sent] == [1] * 4
 
 
 def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_month(
@@ -56,9 +56,9 @@ def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_mont
     reminder_id = ask(container, READER, repeat=True, months=1)
     clock.advance(days=200)
     clock.now = clock.now.replace(hour=12)
-    post = Post()
+    post = FakeMailer()
     for _ in range(3):
-        run(container, post)
+        run_send_reminders(container, post)
     assert post.addresses == [READER]
     assert find(container, reminder_id).due_at > clock()
 
@@ -69,14 +69,14 @@ def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock
     reminder_id = ask(container, READER, repeat=True, months=1)
     clock.advance(days=2)
     give(container, READER)
-    post = Post()
+    post = FakeMailer()
     clock.now = find(container, reminder_id).due_at
-    run(container, post)
-    assert post.letters == []
-    assert [event for event, _ in history(container, reminder_id)][-2:] == ["skip", "come_again"]
+    run_send_reminders(container, post)
+    assert post.sent == []
+    assert [event for event, _ in status_changes(container, reminder_id)][-2:] == ["skip", "come_again"]
     for _ in range(2):
         clock.now = find(container, reminder_id).due_at
-        run(container, post)
+        run_send_reminders(container, post)
     assert post.addresses == [READER] * 2
 
 
@@ -89,7 +89,7 @@ def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: C
         if email.to.startswith("reader-3"):
             raise PermanentFailure("message refused (554)")
 
-    assert run(container, Post(refuse_one)) == {"sent": 4, "failed": 1, "postponed": 0}
-    assert standing(container) == {"sent": 4, "failed": 1}
+    assert run_send_reminders(container, FakeMailer(refuse_one)) == {"sent": 4, "failed": 1, "postponed": 0}
+    assert status_counts(container) == {"sent": 4, "failed": 1}
     with container.database.read_only() as session:
-        assert {name: count for name, count in tallies(session).items() if count} == {"sent": 4, "failed": 1}
+        assert {name: count for name, count in read_counters(session).items() if count} == {"sent": 4, "failed": 1}

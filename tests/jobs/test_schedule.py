@@ -9,14 +9,14 @@ from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, JobExecutio
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import select
 
-from jobs.record import JobRecord
+from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
-from jobs.worker import make_scheduler, run_once
+from jobs.worker import make_scheduler, run_job
 from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.desk import Container
-from tests.jobs.posts import told_to_stop
+from tests.jobs.posts import stopped_event
 from tests.processes import wait_until, worker
 from tests.stripe_double import KEY, FakeStripe
 
@@ -93,7 +93,7 @@ def test_a_tick_that_comes_hours_late_still_runs_the_job_and_runs_it_once(
 
 def test_no_job_begins_once_the_worker_was_told_to_stop(container: Container) -> None:
     ran = []
-    run_once(Job("some_job", lambda *_: ran.append(True), 5), container, JobRecord(container), told_to_stop())
+    run_job(Job("some_job", lambda *_: ran.append(True), 5), container, JobRunRecorder(container), stopped_event())
     assert ran == []
     assert recorded(container) == set()
 

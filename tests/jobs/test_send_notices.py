@@ -6,15 +6,15 @@ import threading
 import pytest
 from sqlalchemy import func, select, text
 
-from jobs.send_notices import send_notices
+from jobs.send_notices import send_notifications
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
 from service.db.notice import Notice
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.sign_in import SignIn
 from service.desk import Container
-from service.domain.mail.backoff import MOST_ATTEMPTS
-from service.domain.mail.tallies import tallies
+from service.domain.mail.backoff import MAX_ATTEMPTS
+from service.domain.mail.tallies import read_counters
 from service.domain.ports import (
     NotificationEmail,
     PermanentFailure,
@@ -26,8 +26,8 @@ from service.domain.supporters import erase_supporter
 from service.domain.suppression import suppress
 from tests.api.wire import change_campaign
 from tests.clock import Clock
-from tests.jobs.notices import change_pledge, find, put, put_pledge, run, with_notice_post
-from tests.jobs.posts import READER, Post, told_to_stop, with_post
+from tests.jobs.notices import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
+from tests.jobs.posts import READER, FakeMailer, stopped_event, with_mailer
 
 GO_ON = threading.Event()
 FOREVER = datetime.date(2030, 1, 1)
@@ -37,8 +37,8 @@ LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 
 def test_a_notice_leaves_once(container: Container) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
-    post = Post()
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    post = FakeMailer()
     for _ in range(3):
         run(container, post)
     assert post.addresses == [READER]
@@ -46,49 +46,49 @@ def test_a_notice_leaves_once(container: Container) -> None:
     assert (notice.status, notice.outcome, notice.attempts) == ("sent", "accepted", 1)
     assert (notice.leased_by, notice.leased_until, notice.reply) == (None, None, "250 OK")
     with container.database.read_only() as session:
-        assert tallies(session)["sent"] == 1
+        assert read_counters(session)["sent"] == 1
 
 
 def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
     for number in range(45):
-        put(sqlite_container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
-    put(sqlite_container, NotificationKind.SIGN_IN)
+        enqueue(sqlite_container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
+    enqueue(sqlite_container, NotificationKind.SIGN_IN)
     assert run(sqlite_container)["sent"] == 46
     with sqlite_container.database.read_only() as session:
-        assert session.scalar(select(func.count()).select_from(OutboxMail)) == 46
+        assert session.scalar(select(func.count()).select_from(DevOutboxEmail)) == 46
 
 
 def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container, clock: Clock) -> None:
     for number in range(25):
-        put(container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
+        enqueue(container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
     clock.advance(minutes=1)
-    put(container, NotificationKind.SIGN_IN, to="waiting@news.example")
-    post = Post()
+    enqueue(container, NotificationKind.SIGN_IN, to="waiting@news.example")
+    post = FakeMailer()
     run(container, post)
     assert post.addresses[0] == "waiting@news.example"
     assert len(post.addresses) == 26
 
 
 def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Container) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
-    post = Post()
-    send_reminders(with_post(container, post), GO_ON)
-    assert post.letters == []
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    post = FakeMailer()
+    send_reminders(with_mailer(container, post), GO_ON)
+    assert post.sent == []
     assert find(container, notice_id).status == NotificationStatus.SCHEDULED
 
 
 def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     seen: set[str] = set()
 
     def later(email: NotificationEmail) -> None:
         seen.add(email.message_id)
         raise TemporaryFailure("greylisted (450)")
 
-    for attempt in range(1, MOST_ATTEMPTS + 1):
-        run(container, Post(later))
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        run(container, FakeMailer(later))
         notice = find(container, notice_id)
         assert notice.attempts == attempt
         assert notice.reason == "greylisted (450)"
@@ -99,18 +99,18 @@ def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
 
 def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container: Container) -> None:
     first, second = (
-        put(container, NotificationKind.RECEIPT),
-        put(container, NotificationKind.CANCELLED, falls_on=FOREVER),
+        enqueue(container, NotificationKind.RECEIPT),
+        enqueue(container, NotificationKind.CANCELLED, falls_on=FOREVER),
     )
 
     def dead(_: NotificationEmail) -> None:
         raise PermanentFailure("no such mailbox (550)", dead_address=True)
 
     tries = []
-    run(container, Post(lambda email: (tries.append(email.to), dead(email))))
+    run(container, FakeMailer(lambda email: (tries.append(email.to), dead(email))))
     assert find(container, first).status == NotificationStatus.FAILED
-    third = put(container, NotificationKind.RECEIPT)
-    run(container, Post())
+    third = enqueue(container, NotificationKind.RECEIPT)
+    run(container, FakeMailer())
     assert (find(container, third).status, find(container, third).reason) == ("skipped", "suppressed: hard_bounce")
     assert find(container, second).status == NotificationStatus.FAILED
 
@@ -127,24 +127,24 @@ def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container:
 def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothing(
     container: Container, clock: Clock, reason: SuppressionReason, leaves: bool
 ) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(seconds=1)
     with container.database.transaction() as session:
         suppress(session, READER, reason=reason, now=clock())
-    post = Post()
+    post = FakeMailer()
     run(container, post)
-    assert len(post.letters) == leaves
+    assert len(post.sent) == leaves
     assert find(container, notice_id).status == ("sent" if leaves else "skipped")
 
 
 def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
-    put(container, NotificationKind.RECEIPT)
-    put(container, NotificationKind.SIGN_IN)
+    enqueue(container, NotificationKind.RECEIPT)
+    enqueue(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
         erase_supporter(session, READER, now=container.clock())
-    post = Post()
+    post = FakeMailer()
     run(container, post)
-    assert post.letters == []
+    assert post.sent == []
     with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Notice)) == 0
         assert session.scalar(select(func.count()).select_from(SignIn)) == 0
@@ -177,14 +177,14 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
     container: Container, kind: NotificationKind, falls_on: datetime.date | None, changes: dict, reason: str | None
 ) -> None:
     pledge_id = put_pledge(container)
-    notice_id = put(container, kind, pledge_id=pledge_id, falls_on=falls_on)
+    notice_id = enqueue(container, kind, pledge_id=pledge_id, falls_on=falls_on)
     change_pledge(container, pledge_id, **({"amount_minor": 500} | changes))
-    post = Post()
+    post = FakeMailer()
     run(container, post)
     assert (find(container, notice_id).status, find(container, notice_id).reason) == (
         ("sent", None) if reason is None else ("skipped", reason)
     )
-    assert len(post.letters) == (reason is None)
+    assert len(post.sent) == (reason is None)
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,8 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
 def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
     container: Container, paid_at: datetime.datetime, stands: tuple[str, str | None]
 ) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT, paid_at=paid_at)
-    run(container, Post())
+    notice_id = enqueue(container, NotificationKind.RECEIPT, paid_at=paid_at)
+    run(container, FakeMailer())
     assert (find(container, notice_id).status, find(container, notice_id).reason) == stands
 
 
@@ -203,20 +203,20 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container
     # In Auckland it is noon on the 24th.
     clock.now = clock.now.replace(hour=23, minute=0)
     yesterday, today = datetime.date(2026, 11, 23), datetime.date(2026, 11, 24)
-    put(container, NotificationKind.RECEIPT, to="paid@news.example")
+    enqueue(container, NotificationKind.RECEIPT, to="paid@news.example")
     for number, day in enumerate((yesterday, today)):
         missed = put_pledge(container, to=f"missed-{number}@news.example", status=PledgeStatus.PAST_DUE)
-        put(
+        enqueue(
             container,
             NotificationKind.PAYMENT_FAILED,
             to=f"missed-{number}@news.example",
             pledge_id=missed,
             falls_on=day,
         )
-        put(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
-    post = Post()
+        enqueue(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
+    post = FakeMailer()
     assert run(container, post)["skipped"] == 1
-    assert {email.to.partition("@")[0]: email.falls_on for email in post.letters} == {
+    assert {email.to.partition("@")[0]: email.falls_on for email in post.sent} == {
         "paid": today,
         # A day of the next try that is over is not named any more.
         "missed-0": None,
@@ -228,8 +228,8 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container
 
 def test_a_row_that_cannot_be_written_fails_alone(container: Container) -> None:
     bad, good = (
-        put(container, NotificationKind.RECEIPT, to="bad@news.example"),
-        put(container, NotificationKind.RECEIPT),
+        enqueue(container, NotificationKind.RECEIPT, to="bad@news.example"),
+        enqueue(container, NotificationKind.RECEIPT),
     )
     with container.database.transaction() as session:
         garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
@@ -240,33 +240,33 @@ def test_a_row_that_cannot_be_written_fails_alone(container: Container) -> None:
 
 
 def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
 
     def nobody_there() -> None:
         raise ServerUnavailable("connection refused")
 
     with pytest.raises(ServerUnavailable):
-        run(container, Post(on_open=nobody_there))
+        run(container, FakeMailer(on_open=nobody_there))
     assert (find(container, notice_id).status, find(container, notice_id).attempts) == ("scheduled", 0)
 
 
 def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(container: Container) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
 
     def refuse(_: NotificationEmail) -> None:
         raise ServerMisconfigured("login refused (535)")
 
-    for _ in range(MOST_ATTEMPTS + 1):
+    for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(ServerMisconfigured):
-            run(container, Post(refuse))
+            run(container, FakeMailer(refuse))
         notice = find(container, notice_id)
         assert (notice.status, notice.attempts) == ("scheduled", 0)
         assert notice.reason == "login refused (535)"
-    assert run(container, Post())["sent"] == 1
+    assert run(container, FakeMailer())["sent"] == 1
     assert (find(container, notice_id).status, find(container, notice_id).attempts) == ("sent", 1)
 
 
 def test_who_is_told_to_stop_claims_nothing(container: Container) -> None:
-    notice_id = put(container, NotificationKind.RECEIPT)
-    send_notices(with_notice_post(container, Post()), told_to_stop())
+    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    send_notifications(with_notification_mailer(container, FakeMailer()), stopped_event())
     assert find(container, notice_id).lease_number == 0

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.vocabulary import Frequency, ReminderStatus
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
@@ -18,31 +18,35 @@ from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.links import cancel_reminder, reminder_token
 from tests.clock import Clock
 from tests.db.people import ask, give
-from tests.jobs.posts import READER, Post, find, history, run, standing
+from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
 def test_a_due_reminder_leaves_once(container: Container, clock: Clock) -> None:
     reminder_id = ask(container, READER, page_url="https://paper.example/a")
-    post = Post()
-    run(container, post)
-    assert post.letters == []
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert post.sent == []
     clock.advance(days=32)
     for _ in range(3):
-        run(container, post)
+        run_send_reminders(container, post)
     assert post.addresses == [READER]
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.sent_at, reminder.leased_until) == (ReminderStatus.SENT, clock(), None)
-    assert history(container, reminder_id) == [("made", "scheduled"), ("claim", "sending"), ("deliver", "sent")]
+    assert status_changes(container, reminder_id) == [
+        ("made", "scheduled"),
+        ("claim", "sending"),
+        ("deliver", "sent"),
+    ]
 
 
 def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, clock: Clock) -> None:
     for number in range(25):
         ask(sqlite_container, f"reader-{number}@news.example")
     clock.advance(days=32)
-    run(sqlite_container)
-    assert standing(sqlite_container) == {"sent": 25}
+    run_send_reminders(sqlite_container)
+    assert status_counts(sqlite_container) == {"sent": 25}
     with sqlite_container.database.read_only() as session:
-        assert session.scalar(select(func.count()).select_from(OutboxMail)) == 25
+        assert session.scalar(select(func.count()).select_from(DevOutboxEmail)) == 25
 
 
 def test_the_longest_due_leaves_first_over_all_batches(container: Container, clock: Clock) -> None:
@@ -53,8 +57,8 @@ def test_the_longest_due_leaves_first_over_all_batches(container: Container, clo
         for number, reminder in enumerate(session.scalars(select(Reminder).order_by(Reminder.id.desc()))):
             reminder.due_at = clock() + datetime.timedelta(hours=number)
     clock.advance(days=10)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [f"reader-{number}@news.example" for number in reversed(range(45))]
 
 
@@ -69,13 +73,13 @@ def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurr
         if len(seen) == 1:
             raise TemporaryFailure("later")
 
-    post = Post(note_and_refuse)
+    post = FakeMailer(note_and_refuse)
     for _ in range(2):
         clock.advance(days=32)
-        run(container, post)
+        run_send_reminders(container, post)
     ask(container, READER)
     clock.advance(days=32)
-    run(container, post)
+    run_send_reminders(container, post)
     first, again, next_one = seen
     assert first == again != next_one
 
@@ -85,12 +89,12 @@ def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock
     clock.advance(days=3)
     give(container, READER)
     clock.advance(days=32)
-    post = Post()
-    run(container, post)
-    assert post.letters == []
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert post.sent == []
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "already_gave")
-    assert history(container, reminder_id)[-1] == ("skip", "skipped")
+    assert status_changes(container, reminder_id)[-1] == ("skip", "skipped")
 
 
 def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: Clock) -> None:
@@ -98,8 +102,8 @@ def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: C
     clock.advance(days=3)
     ask(container, READER)
     clock.advance(days=32)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 
@@ -115,8 +119,8 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clo
             session, pledge.id, SandboxCharge(reference="declined", money=Money(500, "USD")), now=clock()
         )
     clock.advance(days=32)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 
@@ -124,8 +128,8 @@ def test_another_readers_gift_changes_nothing(container: Container, clock: Clock
     ask(container, READER)
     give(container, "other@news.example")
     clock.advance(days=32)
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 
@@ -135,9 +139,9 @@ def test_a_cancelled_reminder_is_never_sent(container: Container, clock: Clock) 
         token = reminder_token(container.database.keyring, session.scalars(select(Reminder)).one())
         cancel_reminder(session, token, now=clock())
     clock.advance(days=400)
-    post = Post()
-    run(container, post)
-    assert post.letters == []
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert post.sent == []
 
 
 def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Container, clock: Clock) -> None:
@@ -149,8 +153,8 @@ def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Containe
             token = reminder_token(container.database.keyring, session.get_one(Reminder, second))
             cancel_reminder(session, token, now=clock())
 
-    post = Post(cancel_the_other)
-    run(container, post)
+    post = FakeMailer(cancel_the_other)
+    run_send_reminders(container, post)
     assert post.addresses == ["a@news.example"]
     assert find(container, first).status == ReminderStatus.SENT
     assert find(container, second).status == ReminderStatus.CANCELLED
@@ -173,9 +177,9 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
         get_campaign(session, "default").origins = origins
     ask(container, READER, page_url=page)
     clock.advance(days=32)
-    post = Post()
-    run(container, post)
-    assert [email.requested_from for email in post.letters] == [page if is_named else None]
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert [email.requested_from for email in post.sent] == [page if is_named else None]
 
 
 def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
@@ -187,10 +191,10 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
         for offer in (campaign, *campaign.pledge_options):
             offer.currency = "JPY"
     clock.advance(days=32)
-    post = Post()
-    run(container, post)
-    assert [email.money for email in post.letters] == [None]
-    assert "/support/default?frequency=monthly&from=" in post.letters[0].give_url
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert [email.money for email in post.sent] == [None]
+    assert "/support/default?frequency=monthly&from=" in post.sent[0].give_url
 
 
 def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Container, clock: Clock) -> None:
@@ -198,9 +202,9 @@ def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Contai
         get_campaign(session, "default").texts = {"de": {"mail_subject": "Erinnerung von {campaign}"}}
     ask(container, READER, lang="de-AT")
     clock.advance(days=32)
-    run(container)
+    run_send_reminders(container)
     with container.database.read_only() as session:
-        mail = session.scalars(select(OutboxMail.message)).one()
+        mail = session.scalars(select(DevOutboxEmail.message)).one()
     assert "Subject: Erinnerung von The Harbour Lantern" in mail
     assert "Content-Language: de-AT" in mail
     assert "23. November 2026" in mail

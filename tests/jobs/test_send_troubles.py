@@ -12,18 +12,28 @@ from sqlalchemy.exc import OperationalError
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign, PledgeOption
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.mail.backoff import MOST_ATTEMPTS, longest_pause_after
-from service.domain.mail.tallies import tallies
+from service.domain.mail.backoff import MAX_ATTEMPTS, max_backoff
+from service.domain.mail.tallies import read_counters
 from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure
 from service.domain.reminders.failures import retry_reminder
 from tests.clock import Clock
 from tests.db.people import ask
-from tests.jobs.posts import READER, Post, at_any_hour, find, history, run, standing, told_to_stop, with_post
+from tests.jobs.posts import (
+    READER,
+    FakeMailer,
+    find,
+    run_send_reminders,
+    status_changes,
+    status_counts,
+    stopped_event,
+    with_mailer,
+    without_sending_hours,
+)
 
 
 def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up(
@@ -36,30 +46,30 @@ def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up
     def later(_: ReminderEmail) -> None:
         raise TemporaryFailure("recipient refused for now (450)")
 
-    container = at_any_hour(container)
+    container = without_sending_hours(container)
     pauses = []
-    for _ in range(MOST_ATTEMPTS - 1):
-        run(container, Post(later))
+    for _ in range(MAX_ATTEMPTS - 1):
+        run_send_reminders(container, FakeMailer(later))
         reminder = find(container, reminder_id)
         assert reminder.status == ReminderStatus.SCHEDULED
         assert reminder.reason == "recipient refused for now (450)"
         assert reminder.due_on == due_on
         pauses.append(reminder.due_at - clock())
         clock.now = reminder.due_at - datetime.timedelta(microseconds=1)
-        run(container, Post(later))
+        run_send_reminders(container, FakeMailer(later))
         assert find(container, reminder_id).attempts == len(pauses)
         clock.now = reminder.due_at
-    longest = [longest_pause_after(attempts) for attempts in range(1, MOST_ATTEMPTS)]
+    longest = [max_backoff(attempts) for attempts in range(1, MAX_ATTEMPTS)]
     assert [pause.total_seconds() / 60 for pause in longest] == [10, 30, 90, 270, 810, 2160, 2160]
     assert all(datetime.timedelta() <= pause <= most for pause, most in zip(pauses, longest, strict=True))
-    run(container, Post(later))
+    run_send_reminders(container, FakeMailer(later))
     reminder = find(container, reminder_id)
-    assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MOST_ATTEMPTS)
+    assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MAX_ATTEMPTS)
     assert reminder.reason == "recipient refused for now (450)"
     clock.advance(days=400)
-    post = Post()
-    run(container, post)
-    assert post.letters == []
+    post = FakeMailer()
+    run_send_reminders(container, post)
+    assert post.sent == []
 
 
 def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Container, clock: Clock) -> None:
@@ -69,15 +79,15 @@ def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Contain
     def never(_: ReminderEmail) -> None:
         raise PermanentFailure("recipient refused (550)")
 
-    run(container, Post(never))
+    run_send_reminders(container, FakeMailer(never))
     assert find(container, reminder_id).status == ReminderStatus.FAILED
     assert find(container, reminder_id).reason == "recipient refused (550)"
     with container.database.transaction() as session:
         retry_reminder(session, reminder_id, now=clock())
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
-    assert [event for event, _ in history(container, reminder_id)] == [
+    assert [event for event, _ in status_changes(container, reminder_id)] == [
         "made",
         "claim",
         "fail",
@@ -93,21 +103,21 @@ def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(
     asked = [ask(container, f"reader-{number}@news.example") for number in range(5)]
     clock.advance(days=32)
     stop = threading.Event()
-    post = Post(lambda _: stop.set())
-    send_reminders(with_post(container, post), stop)
+    post = FakeMailer(lambda _: stop.set())
+    send_reminders(with_mailer(container, post), stop)
     assert post.addresses == ["reader-0@news.example"]
     assert post.closed == 1
     assert find(container, asked[0]).status == ReminderStatus.SENT
     for reminder_id in asked[1:]:
         reminder = find(container, reminder_id)
         assert (reminder.status, reminder.attempts) == (ReminderStatus.SCHEDULED, 0)
-        assert history(container, reminder_id)[-1] == ("lose_lease", "scheduled")
+        assert status_changes(container, reminder_id)[-1] == ("lose_lease", "scheduled")
 
 
 def test_who_was_told_to_stop_before_claims_nothing(container: Container, clock: Clock) -> None:
     reminder_id = ask(container, READER)
     clock.advance(days=32)
-    send_reminders(with_post(container, Post()), told_to_stop())
+    send_reminders(with_mailer(container, FakeMailer()), stopped_event())
     assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
 
 
@@ -165,23 +175,23 @@ def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(container: C
     forged_page = "https://paper.example/\r\nBcc: victim@news.example"
     poisoned["forged page"] = ask(container, "page@news.example", page_url=forged_page)
     clock.advance(days=32)
-    run(container)
-    assert standing(container) == {"sent": 46, "failed": 5}
+    run_send_reminders(container)
+    assert status_counts(container) == {"sent": 46, "failed": 5}
     for kind, reminder_id in poisoned.items():
         reminder = find(container, reminder_id)
         assert reminder.status == ReminderStatus.FAILED, kind
         assert reminder.reason is not None
         assert reminder.reason.startswith("could not be written: ")
         assert "news.example" not in reminder.reason
-        assert history(container, reminder_id)[-1] == ("fail", "failed")
+        assert status_changes(container, reminder_id)[-1] == ("fail", "failed")
     with container.database.read_only() as session:
-        headers = [message.partition("\n\n")[0] for message in session.scalars(select(OutboxMail.message))]
+        headers = [message.partition("\n\n")[0] for message in session.scalars(select(DevOutboxEmail.message))]
     assert len(headers) == 46
     # A name stands at the beginning of a line; the letters alone can also come up in a token.
     assert not any(re.search("^bcc", head, re.IGNORECASE | re.MULTILINE) for head in headers)
 
 
-class CannotWrite(Post):
+class CannotWrite(FakeMailer):
     """A mailer that cannot make a mail of the letters to one address."""
 
     def __init__(self, address: str) -> None:
@@ -191,7 +201,7 @@ class CannotWrite(Post):
     def write(self, email: ReminderEmail) -> RenderedEmail:
         if email.to == self._address:
             raise ValueError("no header holds this")
-        return super().write(email)
+        return super().render(email)
 
 
 @pytest.mark.parametrize("bad", range(3))
@@ -200,12 +210,12 @@ def test_a_mail_that_cannot_be_made_is_counted_once_as_failed_and_as_nothing_els
 ) -> None:
     asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
-    counts = run(container, CannotWrite(f"reader-{bad}@news.example"))
+    counts = run_send_reminders(container, CannotWrite(f"reader-{bad}@news.example"))
     assert {name: count for name, count in counts.items() if count} == {"sent": 2, "failed": 1}
     assert find(container, asked[bad]).status == ReminderStatus.FAILED
-    assert history(container, asked[bad])[-1] == ("fail", "failed")
+    assert status_changes(container, asked[bad])[-1] == ("fail", "failed")
     with container.database.read_only() as session:
-        assert {name: count for name, count in tallies(session).items() if count} == {"sent": 2, "failed": 1}
+        assert {name: count for name, count in read_counters(session).items() if count} == {"sent": 2, "failed": 1}
 
 
 def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Container, clock: Clock) -> None:
@@ -215,13 +225,13 @@ def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Contai
     def gone(_: ReminderEmail) -> None:
         raise OperationalError("SELECT 1", {}, Exception("server closed the connection"))
 
-    post = Post(gone)
+    post = FakeMailer(gone)
     with pytest.raises(OperationalError):
-        run(container, post)
+        run_send_reminders(container, post)
     assert post.closed == 1
     # Whether it left is not known, so it is sent again; an attempt that began is one that counts.
     assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
-    post = Post()
-    run(container, post)
+    post = FakeMailer()
+    run_send_reminders(container, post)
     assert post.addresses == [READER]
     assert find(container, reminder_id).attempts == 2

@@ -8,13 +8,13 @@ import time
 import pytest
 from sqlalchemy import update
 
-from jobs.notice_books import NoticeBooks
-from jobs.reminder_books import ReminderBooks
+from jobs.notice_books import NotificationQueue
+from jobs.reminder_books import ReminderQueue
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import NotificationKind, ReminderStatus
 from service.db.reminder import Reminder
 from service.desk import Container
-from service.domain.mail.pace import reserve_slots
+from service.domain.mail.pace import reserve_send_slots
 from service.domain.mail.sending_hours import SendingHours
 from service.domain.ports import (
     ReminderEmail,
@@ -22,7 +22,7 @@ from service.domain.ports import (
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs import notices
-from tests.jobs.posts import READER, Post, at_any_hour, find, run
+from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, without_sending_hours
 
 
 def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:
@@ -45,7 +45,7 @@ def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:
     ],
 )
 def test_readers_are_written_to_by_day(now: datetime.datetime, zone: str, opening: datetime.datetime) -> None:
-    assert SendingHours(9, 21).next_opening(now, zone) == opening
+    assert SendingHours(9, 21).next_allowed(now, zone) == opening
 
 
 def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Container, clock: Clock) -> None:
@@ -56,15 +56,15 @@ def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Conta
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=14)
     promised = find(container, there).due_on
-    post = Post()
-    assert run(container, post)["postponed"] == 1
+    post = FakeMailer()
+    assert run_send_reminders(container, post)["postponed"] == 1
     assert post.addresses == ["b@news.example"]
     assert find(container, here).status == ReminderStatus.SENT
     waiting = find(container, there)
     assert (waiting.status, waiting.attempts, waiting.due_on) == (ReminderStatus.SCHEDULED, 0, promised)
     assert waiting.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=0)
     clock.now = waiting.due_at
-    run(container, post)
+    run_send_reminders(container, post)
     assert post.addresses == ["b@news.example", "a@news.example"]
 
 
@@ -72,15 +72,15 @@ def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: C
     ask(container, READER, timezone="Asia/Tokyo")
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=18)
-    post = Post()
-    run(at_any_hour(container), post)
+    post = FakeMailer()
+    run_send_reminders(without_sending_hours(container), post)
     assert post.addresses == [READER]
 
 
 def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(container: Container, clock: Clock) -> None:
     def reserve(count: int) -> list[float]:
         with container.database.transaction() as session:
-            slots = reserve_slots(session, rate=4, count=count, now=clock())
+            slots = reserve_send_slots(session, rate=4, count=count, now=clock())
         return [(slot - begun).total_seconds() for slot in slots]
 
     begun = clock()
@@ -104,11 +104,11 @@ def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
     slow = at_rate(container, rate)
     ask(container, READER)
     clock.advance(days=32)
-    notices.put(container, NotificationKind.RECEIPT, to="giver@news.example")
-    assert run(slow, Post())["sent"] == 1
+    notices.enqueue(container, NotificationKind.RECEIPT, to="giver@news.example")
+    assert run_send_reminders(slow, FakeMailer())["sent"] == 1
     # The receipt's turn is after the reminder's: both leave at one rate.
     clock.advance(seconds=1 / rate)
-    assert notices.run(slow, Post())["sent"] == 1
+    assert notices.run(slow, FakeMailer())["sent"] == 1
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_batch_is_what_leaves_in_five_seconds_and_no_more_than_the_largest(
     container: Container, rate: float | None, reminders: int, receipts: int
 ) -> None:
     container, stop = at_rate(container, rate), threading.Event()
-    assert (ReminderBooks(container, stop).batch_size(), NoticeBooks(container, stop).batch_size()) == (
+    assert (ReminderQueue(container, stop).batch_size(), NotificationQueue(container, stop).batch_size()) == (
         reminders,
         receipts,
     )
@@ -133,7 +133,7 @@ def test_mails_leave_no_faster_than_the_rate(container: Container) -> None:
         session.execute(update(Reminder).values(due_at=real_clock()))
     left: list[float] = []
     began = time.monotonic()
-    run(container, Post(lambda _: left.append(time.monotonic())))
+    run_send_reminders(container, FakeMailer(lambda _: left.append(time.monotonic())))
     assert len(left) == 6
     # Never earlier than its slot; how much later is the machine's affair.
     assert all(at - began >= number / 20 - 0.01 for number, at in enumerate(left))
@@ -157,9 +157,9 @@ def test_several_connections_share_the_mails(container: Container, clock: Clock)
             met.add(name)
             together.wait()
 
-    posts = (Post(meet), Post(meet))
+    posts = (FakeMailer(meet), FakeMailer(meet))
     counts = send_reminders(dataclasses.replace(container, reminder_mailers=posts), threading.Event())
     assert counts["sent"] == 120
-    assert all(post.letters for post in posts)
-    assert len({email.to for post in posts for email in post.letters}) == 120
+    assert all(post.sent for post in posts)
+    assert len({email.to for post in posts for email in post.sent}) == 120
     assert [post.closed for post in posts] == [1, 1]

@@ -12,17 +12,17 @@ from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.ports import NotificationEmail, UncertainDelivery
 from tests.clock import Clock
-from tests.jobs.notices import find, put, run
-from tests.jobs.posts import Post
+from tests.jobs.notices import enqueue, find, run
+from tests.jobs.posts import FakeMailer
 
 
 def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     container: Container, clock: Clock
 ) -> None:
-    put(container, NotificationKind.SIGN_IN)
-    post = Post()
+    enqueue(container, NotificationKind.SIGN_IN)
+    post = FakeMailer()
     run(container, post)
-    [email] = post.letters
+    [email] = post.sent
     token = email.page_url.removeprefix("http://desk.test/me/enter/")
     assert len(token) == 43
     with container.database.read_only() as session:
@@ -35,7 +35,7 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
 def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
     container: Container, clock: Clock
 ) -> None:
-    put(container, NotificationKind.SIGN_IN)
+    enqueue(container, NotificationKind.SIGN_IN)
     emails: list[NotificationEmail] = []
 
     def vanish_once(email: NotificationEmail) -> None:
@@ -43,10 +43,10 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
         if len(emails) == 1:
             raise UncertainDelivery("the line broke")
 
-    run(container, Post(vanish_once))
+    run(container, FakeMailer(vanish_once))
     with container.database.transaction() as session:
         session.execute(update(Notice).values(due_at=clock()))
-    run(container, Post(vanish_once))
+    run(container, FakeMailer(vanish_once))
     first, second = emails
     assert first.message_id != second.message_id
     with container.database.read_only() as session:
@@ -60,14 +60,14 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
 def test_a_link_that_is_of_no_use_is_not_sent(
     container: Container, clock: Clock, minutes: int, values: dict, reason: str
 ) -> None:
-    notice_id = put(container, NotificationKind.SIGN_IN)
+    notice_id = enqueue(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
         set_to = {name: clock() if value is True else value for name, value in values.items()}
         session.execute(update(SignIn).values(set_to or {"asked_at": clock()}))
         if "supporter_id" in values:
             session.execute(update(Notice).values(supporter_id=None))
     clock.advance(minutes=minutes)
-    run(container, Post())
+    run(container, FakeMailer())
     assert (find(container, notice_id).status, find(container, notice_id).reason) == ("skipped", reason)
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.link_hash)).one() is None
@@ -76,7 +76,7 @@ def test_a_link_that_is_of_no_use_is_not_sent(
 def test_a_link_leaves_until_a_quarter_of_an_hour_after_it_was_asked_for(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = put(container, NotificationKind.SIGN_IN)
+    notice_id = enqueue(container, NotificationKind.SIGN_IN)
     clock.now += datetime.timedelta(minutes=15) - datetime.timedelta(microseconds=1)
-    run(container, Post())
+    run(container, FakeMailer())
     assert find(container, notice_id).status == "sent"

@@ -19,7 +19,7 @@ from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.db.people import ask, how_many
-from tests.jobs.posts import claim_in, find, history
+from tests.jobs.posts import claim, find, status_changes
 from tests.processes import wait_until
 
 ASKED = {"campaign": "default", "email": "reader@news.example"}
@@ -67,11 +67,11 @@ def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(container: Contai
     clock.advance(days=32)
     claiming = container.database.transaction()
     session = claiming.__enter__()
-    claim_in(session, container, limit=1)
+    claim(session, container, limit=1)
     behind(container, lambda: claiming.__exit__(None, None, None), lambda: ask(container, "reader@news.example"))
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.occurrence) == (ReminderStatus.SCHEDULED, 2)
-    assert [event for event, _ in history(container, reminder_id)] == ["made", "claim", "ask"]
+    assert [event for event, _ in status_changes(container, reminder_id)] == ["made", "claim", "ask"]
 
 
 def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Container, clock: Clock) -> None:
@@ -81,7 +81,7 @@ def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Contain
         payload = CreateReminder(campaign="default", email="reader@news.example")
         create_or_update_reminder(session, get_campaign(session, "default"), payload, now=clock())
         with container.database.transaction() as other:
-            assert claim_in(other, container, limit=1) == []
+            assert claim(other, container, limit=1) == []
 
 
 @pytest.mark.parametrize("keys", ["one key", "keys being changed"])

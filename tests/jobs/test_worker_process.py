@@ -19,7 +19,7 @@ from service.desk import Container, utc_now
 from service.domain.watch.summary import last_beat
 from tests.db.people import ask
 from tests.gateways.sink import SmtpTestServer
-from tests.jobs.posts import history
+from tests.jobs.posts import status_changes
 from tests.processes import ROOT, environment, free_port, wait_until, web, worker
 
 
@@ -98,7 +98,7 @@ def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_r
         ("sent", 1),
         *[("scheduled", 0)] * 4,
     ]
-    assert [event for event, _ in history(container, reminders[1].id)] == ["made", "claim", "lose_lease"]
+    assert [event for event, _ in status_changes(container, reminders[1].id)] == ["made", "claim", "lose_lease"]
 
 
 def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(

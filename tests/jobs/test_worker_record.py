@@ -9,16 +9,16 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
-from jobs.note_vanished_workers import note_vanished_workers
+from jobs.note_vanished_workers import mark_dead_workers
 from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.db.reminder import Reminder
 from service.desk import Container, utc_now
-from service.domain.mail.tallies import tallies
+from service.domain.mail.tallies import read_counters
 from tests.db.people import ask
 from tests.gateways.sink import SmtpTestServer
-from tests.jobs.posts import standing
+from tests.jobs.posts import status_counts
 from tests.processes import wait_until, worker
 
 
@@ -37,7 +37,7 @@ def runs(container: Container, job: str = "send_reminders") -> list[JobRun]:
 
 
 def is_sent(container: Container, count: int) -> bool:
-    return standing(container).get("sent") == count
+    return status_counts(container).get("sent") == count
 
 
 def workers(container: Container) -> set[uuid.UUID]:
@@ -67,7 +67,7 @@ def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_st
     assert sum(sent.values()) == 250
     assert {by for by, count in sent.items() if count} == workers(container)
     with container.database.read_only() as session:
-        assert tallies(session)["sent"] == 250
+        assert read_counters(session)["sent"] == 250
         ends = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
     assert {outcome for outcome, _ in ends} == {JobOutcome.SUCCEEDED}
     assert all(ended_at is not None for _, ended_at in ends)
@@ -101,7 +101,7 @@ def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_a
 
 def is_noted(container: Container, dead: uuid.UUID) -> bool:
     """Look for silent workers, by the real clock, and return whether this one's sending is known to have ended."""
-    note_vanished_workers(dataclasses.replace(container, clock=utc_now), threading.Event())
+    mark_dead_workers(dataclasses.replace(container, clock=utc_now), threading.Event())
     [run] = [run for run in runs(container) if run.worker == dead]
     return run.outcome == JobOutcome.CRASHED and run.ended_at is not None
 

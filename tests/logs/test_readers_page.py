@@ -7,7 +7,7 @@ from email import message_from_string, policy
 import requests
 from sqlalchemy import select
 
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.pledge import Pledge
 from service.domain.pledges.own_page import pledge_token
 from tests.logs.test_whole_story import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, newsroom
@@ -24,7 +24,7 @@ def link_in_mail(newsroom: Newsroom) -> str:
 
     def arrived() -> bool:
         with newsroom.container.database.read_only() as session:
-            mails = [mail.message for mail in session.scalars(select(OutboxMail))]
+            mails = [mail.message for mail in session.scalars(select(DevOutboxEmail))]
         for mail in mails:
             plain = message_from_string(mail, policy=policy.default).get_body(("plain",))
             found.extend(re.findall(r"/me/enter/([\w-]+)", str(plain.get_content()) if plain else ""))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.commands.migrate import migrate_and_seed
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.wiring import build_container
@@ -95,7 +95,7 @@ def mail_to(newsroom: Newsroom, reader: str) -> str:
 
     def find(session: Session) -> str | None:
         return next(
-            (mail for mail in session.scalars(select(OutboxMail.message)) if f"To: {reader}" in mail), None
+            (mail for mail in session.scalars(select(DevOutboxEmail.message)) if f"To: {reader}" in mail), None
         )
 
     newsroom.wait_for("the mail", find)

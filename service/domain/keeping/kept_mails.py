@@ -5,25 +5,27 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.outbox_mail import OutboxMail
+from service.db.outbox_mail import DevOutboxEmail
 from service.domain.errors import MailNotFound
 
 MOST_LISTED = 100
 
 
-def list_kept_mails(session: Session) -> list[OutboxMail]:
+def list_kept_mails(session: Session) -> list[DevOutboxEmail]:
     """Return the newest mails, the newest first."""
-    newest = select(OutboxMail).order_by(OutboxMail.sent_at.desc(), OutboxMail.id.desc()).limit(MOST_LISTED)
+    newest = (
+        select(DevOutboxEmail).order_by(DevOutboxEmail.sent_at.desc(), DevOutboxEmail.id.desc()).limit(MOST_LISTED)
+    )
     return list(session.scalars(newest))
 
 
-def find_kept_mail(session: Session, mail_id: uuid.UUID) -> OutboxMail:
+def find_kept_mail(session: Session, mail_id: uuid.UUID) -> DevOutboxEmail:
     """Return one mail.
 
     Raises:
         MailNotFound: none with this id was kept, or it was erased.
     """
-    mail = session.get(OutboxMail, mail_id)
+    mail = session.get(DevOutboxEmail, mail_id)
     if mail is None:
         raise MailNotFound("No mail with this id is in the outbox.")
     return mail

@@ -18,12 +18,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.db.gateway_event import PAYLOAD_TYPE, GatewayEvent
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
-from service.db.outbox_mail import MESSAGE, OutboxMail
+from service.db.outbox_mail import MESSAGE_TYPE, DevOutboxEmail
 from service.db.supporter import EMAIL, Supporter
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.ports import Clock, TransactionFactory
 from service.domain.supporters import keyring_in
-from service.domain.suppression import count_left_behind, move_to_first_key
+from service.domain.suppression import count_unrotatable, rehash_to_current_key
 
 ROWS_AT_ONCE = 100
 
@@ -76,7 +76,7 @@ def rotate_keys(
             done += some
             progress(done)
     with transaction() as session:
-        return done + Rotation(left_behind=count_left_behind(session))
+        return done + Rotation(left_behind=count_unrotatable(session))
 
 
 def rotate_supporters(
@@ -107,7 +107,7 @@ def rotate_supporters(
             changes.append({"id": row_id, "email": addresses[row_id], "email_hash": email_hash})
     if changes:
         session.execute(update(Supporter), changes)
-    moved = move_to_first_key(session, addresses.values())
+    moved = rehash_to_current_key(session, addresses.values())
     return Rotation(rotated=len(changes), merged=merged, suppressions=moved, unreadable=unreadable), last
 
 
@@ -115,14 +115,14 @@ def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int
     """Encrypt some kept mails under the first key, and hash their recipients under it."""
     keyring = keyring_in(session)
     messages, unreadable, last = _open_some(
-        session, OutboxMail, OutboxMail.message, MESSAGE, after=after, limit=limit
+        session, DevOutboxEmail, DevOutboxEmail.message, MESSAGE_TYPE, after=after, limit=limit
     )
     changes = [
         {"id": row_id, "message": message, "recipient_hash": keyring.lookup_hash(_recipient(message))}
         for row_id, message in messages.items()
     ]
     if changes:
-        session.execute(update(OutboxMail), changes)
+        session.execute(update(DevOutboxEmail), changes)
     return Rotation(rotated=len(changes), unreadable=unreadable), last
 
 
@@ -139,7 +139,7 @@ def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: i
 
 def _open_some(
     session: Session,
-    table: type[Supporter] | type[OutboxMail] | type[GatewayEvent],
+    table: type[Supporter] | type[DevOutboxEmail] | type[GatewayEvent],
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
     kind: Any,
     *,

@@ -11,8 +11,8 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, literal_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.delivery import Delivery
-from service.db.outbox_mail import OutboxMail
+from service.db.delivery import EmailDelivery
+from service.db.outbox_mail import DevOutboxEmail
 from service.db.pledge import Pledge
 from service.db.reminder import FINAL_STATUSES, Reminder
 from service.db.supporter import Supporter
@@ -69,8 +69,8 @@ def forget_unconfirmed_reminders(
     Returns None when there was nothing to delete.
     """
     long_ago = now - UNCONFIRMED_KEPT_FOR
-    asked_since = select(Delivery.occurrence).where(
-        Delivery.reminder_id == Reminder.id, Delivery.began_at > long_ago
+    asked_since = select(EmailDelivery.occurrence).where(
+        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.began_at > long_ago
     )
     over: tuple[ColumnElement[bool], ...] = (
         # Without a type, because SQLite does not see that "= 1" would say the same as its partial index.
@@ -125,14 +125,14 @@ def _forget(
 def forget_kept_mails(session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE) -> int:
     """Delete mails that the outbox has kept for long enough; return how many."""
     old = (
-        select(OutboxMail.id)
-        .where(OutboxMail.sent_at <= now - MAILS_KEPT_FOR)
+        select(DevOutboxEmail.id)
+        .where(DevOutboxEmail.sent_at <= now - MAILS_KEPT_FOR)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     ids = session.scalars(old).all()
     if ids:
         session.execute(
-            delete(OutboxMail).where(OutboxMail.id.in_(ids)).execution_options(synchronize_session=False)
+            delete(DevOutboxEmail).where(DevOutboxEmail.id.in_(ids)).execution_options(synchronize_session=False)
         )
     return len(ids)

@@ -8,18 +8,18 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder, status_is
 
-LATE_AFTER = datetime.timedelta(hours=1)
+BACKLOG_ALERT_AFTER = datetime.timedelta(hours=1)
 # Counting so many takes some ten milliseconds. How many more wait then changes nothing that anybody would do.
-MOST_COUNTED = 100_000
+MAX_COUNTED = 100_000
 
 
-def longest_wait(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
+def oldest_due_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return for how long the oldest due reminder has waited; None if none is due."""
     due_at = session.scalar(select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED)))
     return now - due_at if due_at is not None and due_at <= now else None
 
 
-def count_due(session: Session, *, now: datetime.datetime, most: int = MOST_COUNTED) -> int:
+def count_due(session: Session, *, now: datetime.datetime, most: int = MAX_COUNTED) -> int:
     """Return how many reminders wait to be sent at this instant, but count no further than `most`."""
     # The order makes the database walk its index of what is due; else it might look for so many rows anywhere.
     due = (

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder, status_is
-from service.domain.mail.history import write_moves
+from service.domain.mail.history import bulk_transition
 from service.domain.mail.sending_hours import SendingHours
 from service.domain.reminders.status import ReminderEvent
 
 
 @dataclass(frozen=True)
-class Claim:
+class ReminderClaim:
     """The right to send one occurrence of a reminder, until its lease ends."""
 
     reminder_id: uuid.UUID
@@ -30,10 +30,10 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimResult:
     """What was due: the claims on it, and how many reminders wait for the morning instead."""
 
-    claims: list[Claim]
+    claims: list[ReminderClaim]
     postponed: int
 
 
@@ -44,11 +44,12 @@ def claim_due_reminders(
     now: datetime.datetime,
     limit: int,
     lease: datetime.timedelta,
-    keep_hours: bool,
-) -> Claimed:
+    respect_sending_hours: bool,
+) -> ClaimResult:
     """Claim reminders that are due, the longest due first, passing over those that another worker holds.
 
-    With `keep_hours`, one that is late and whose reader is not to be written to at this hour is moved to when they
+    With `respect_sending_hours`, one that is late and whose reader is not to be written to at this hour is moved
+    to when they
     are; a question for confirmation leaves at once, since its reader has only just asked.
     """
     due = session.execute(
@@ -66,21 +67,21 @@ def claim_due_reminders(
         .with_for_update(skip_locked=True)
     ).all()
     if not due:
-        return Claimed([], 0)
-    hours = _sending_hours(session) if keep_hours else {}
-    later = []
+        return ClaimResult([], 0)
+    hours = _sending_hours(session) if respect_sending_hours else {}
+    postponed = []
     claims = []
     for row in due:
         kept = None if row.awaits_confirmation else hours.get(row.campaign_id)
-        opening = now if kept is None else kept.next_opening(now, row.timezone)
+        opening = now if kept is None else kept.next_allowed(now, row.timezone)
         if opening > now:
-            later.append({"id": row.id, "due_at": opening})
+            postponed.append({"id": row.id, "due_at": opening})
         else:
-            claims.append(Claim(row.id, row.occurrence, row.lease_number + 1))
-    if later:
-        session.execute(update(Reminder), later)
+            claims.append(ReminderClaim(row.id, row.occurrence, row.lease_number + 1))
+    if postponed:
+        session.execute(update(Reminder), postponed)
     if claims:
-        after = write_moves(
+        after = bulk_transition(
             session,
             ReminderEvent.CLAIM,
             [(claim.reminder_id, claim.occurrence) for claim in claims],
@@ -99,7 +100,7 @@ def claim_due_reminders(
             )
             .execution_options(synchronize_session=False)
         )
-    return Claimed(claims, len(later))
+    return ClaimResult(claims, len(postponed))
 
 
 def renew_leases(

@@ -15,39 +15,39 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder, status_is
 from service.domain.errors import LeaseLost
-from service.domain.mail.claims import Claim
+from service.domain.mail.claims import ReminderClaim
 
-REPLY_CHARACTERS = 300
-TABLE: Any = Delivery.__table__
+MAX_REPLY_LENGTH = 300
+TABLE: Any = EmailDelivery.__table__
 C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class Reply(Generic[C]):
+class DeliveryResult(Generic[C]):
     """What became of one mail: what the server said, or what kept us from hearing it; without an address."""
 
     claim: C
     outcome: DeliveryOutcome
-    words: str
+    smtp_reply: str
 
 
-def begin_delivery(session: Session, claim: Claim, *, now: datetime.datetime) -> int:
+def mark_sending(session: Session, claim: ReminderClaim, *, now: datetime.datetime) -> int:
     """Write down that this mail is about to leave; return which attempt it is, from 1.
 
     Raises:
         LeaseLost: the reminder was cancelled, renewed or taken over since it was claimed, or its mail has left.
     """
     connection = session.connection()
-    attempt = connection.scalar(_begin(connection.dialect.name), _beginning(claim, now))
+    attempt = connection.scalar(_start_statement(connection.dialect.name), _start_params(claim, now))
     if attempt is None:
         raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
     return int(attempt)
 
 
-def record_reply(session: Session, reply: Reply[Claim], *, now: datetime.datetime) -> None:
+def record_result(session: Session, reply: DeliveryResult[ReminderClaim], *, now: datetime.datetime) -> None:
     """Write down what became of a mail; writing it twice changes nothing.
 
     An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
@@ -55,24 +55,30 @@ def record_reply(session: Session, reply: Reply[Claim], *, now: datetime.datetim
     Raises:
         LeaseLost: another worker has begun this mail since.
     """
-    statement = _record(uncounted=reply.outcome == DeliveryOutcome.NOT_ATTEMPTED)
-    if session.connection().execute(statement, _saying(reply, now)).rowcount != 1:
+    statement = _result_statement(uncounted=reply.outcome == DeliveryOutcome.NOT_ATTEMPTED)
+    if session.connection().execute(statement, _result_params(reply, now)).rowcount != 1:
         raise LeaseLost("Another worker has begun this mail since.")
 
 
-def pass_on(session: Session, reply: Reply[Claim], claim: Claim, *, now: datetime.datetime) -> tuple[bool, bool]:
+def record_and_mark_next(
+    session: Session, reply: DeliveryResult[ReminderClaim], claim: ReminderClaim, *, now: datetime.datetime
+) -> tuple[bool, bool]:
     """Record one mail's reply and begin the next; return whether each was still ours.
 
     It stands between any two mails, so that it is one statement where the database knows such.
     """
     connection = session.connection()
     if connection.dialect.name == "postgresql" and reply.outcome != DeliveryOutcome.NOT_ATTEMPTED:
-        row = connection.execute(_pass_on(), _saying(reply, now) | _beginning(claim, now)).one()
+        row = connection.execute(
+            _combined_statement(), _result_params(reply, now) | _start_params(claim, now)
+        ).one()
         return row.recorded == 1, row.attempts is not None
-    return _is_ours(record_reply, session, reply, now=now), _is_ours(begin_delivery, session, claim, now=now)
+    return _holds_lease(record_result, session, reply, now=now), _holds_lease(
+        mark_sending, session, claim, now=now
+    )
 
 
-def _is_ours(write: Callable[..., object], *what: object, now: datetime.datetime) -> bool:
+def _holds_lease(write: Callable[..., object], *what: object, now: datetime.datetime) -> bool:
     try:
         write(*what, now=now)
     except LeaseLost:
@@ -80,22 +86,22 @@ def _is_ours(write: Callable[..., object], *what: object, now: datetime.datetime
     return True
 
 
-def _beginning(claim: Claim, now: datetime.datetime) -> dict[str, Any]:
+def _start_params(claim: ReminderClaim, now: datetime.datetime) -> dict[str, Any]:
     keys = {"next_id": claim.reminder_id, "next_occurrence": claim.occurrence, "next_lease": claim.lease_number}
     return keys | {"now": now}
 
 
-def _saying(reply: Reply[Claim], now: datetime.datetime) -> dict[str, Any]:
+def _result_params(reply: DeliveryResult[ReminderClaim], now: datetime.datetime) -> dict[str, Any]:
     claim = reply.claim
     keys = {"reminder": claim.reminder_id, "which": claim.occurrence, "lease": claim.lease_number}
-    return keys | {"said": reply.outcome, "words": reply.words[:REPLY_CHARACTERS], "now": now}
+    return keys | {"said": reply.outcome, "words": reply.smtp_reply[:MAX_REPLY_LENGTH], "now": now}
 
 
 NOW: Any = bindparam("now", type_=TABLE.c.began_at.type)
 
 
 @cache
-def _begin(database: str) -> Any:
+def _start_statement(database: str) -> Any:
     # The reminder is looked at by the statement that writes, so that a cancel from before it is always seen.
     leaving = select(
         Reminder.id,
@@ -129,7 +135,7 @@ def _begin(database: str) -> Any:
 
 
 @cache
-def _record(uncounted: bool) -> Any:
+def _result_statement(uncounted: bool) -> Any:
     values: dict[str, Any] = {
         "outcome": bindparam("said", type_=TABLE.c.outcome.type),
         "reply": bindparam("words"),
@@ -152,9 +158,9 @@ def _record(uncounted: bool) -> Any:
 
 
 @cache
-def _pass_on() -> Any:
-    recorded = _record(uncounted=False).returning(TABLE.c.attempts).cte("recorded")
-    begun = _begin("postgresql").cte("begun")
+def _combined_statement() -> Any:
+    recorded = _result_statement(uncounted=False).returning(TABLE.c.attempts).cte("recorded")
+    begun = _start_statement("postgresql").cte("begun")
     return select(
         select(func.count()).select_from(recorded).scalar_subquery().label("recorded"),
         select(begun.c.attempts).scalar_subquery().label("attempts"),

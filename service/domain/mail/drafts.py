@@ -14,25 +14,25 @@ L = TypeVar("L", bound=Email)
 
 
 @dataclass(frozen=True)
-class Drafts(Generic[C, L]):
+class PreparedEmails(Generic[C, L]):
     """The letters that are to leave, each with its claim, and how many mails ended here instead, by how."""
 
-    letters: list[tuple[C, L]]
-    ended: Counter[str]
+    emails: list[tuple[C, L]]
+    finished: Counter[str]
 
 
-class Unwritable(Exception):
+class EmailNotBuildable(Exception):
     """A letter cannot be written; the message tells the staff why and holds nothing of the reader's."""
 
 
-def say_unwritable(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Say in the staff's words why a letter could not be written; only our own errors are known to be discreet."""
     if isinstance(error, ZoneInfoNotFoundError):
-        error = Unwritable("its time zone is not known")
-    return f"could not be written: {error if isinstance(error, Unwritable) else 'its row makes no letter'}"
+        error = EmailNotBuildable("its time zone is not known")
+    return f"could not be written: {error if isinstance(error, EmailNotBuildable) else 'its row makes no letter'}"
 
 
-def open_address(closed: bytes, keyring: Keyring) -> str:
+def decrypt_address(closed: bytes, keyring: Keyring) -> str:
     """Return a stored address, read as it lies in the table so that it cannot keep other letters back.
 
     Raises:
@@ -41,4 +41,4 @@ def open_address(closed: bytes, keyring: Keyring) -> str:
     try:
         return EMAIL.decrypt(closed, keyring)
     except (DecryptionError, UnicodeDecodeError) as error:
-        raise Unwritable("no key of SECRET_KEYS opens its address") from error
+        raise EmailNotBuildable("no key of SECRET_KEYS opens its address") from error

@@ -13,7 +13,7 @@ from service.db.reminder import ReminderStatusChange
 from service.domain.reminders.status import ReminderEvent, next_status
 
 
-def write_moves(
+def bulk_transition(
     session: Session,
     event: ReminderEvent,
     moved: Iterable[tuple[uuid.UUID, int]],

@@ -19,9 +19,9 @@ from service.domain.campaigns.listed_pages import is_allowed_page
 from service.domain.campaigns.own_texts import text_overrides
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.links import Links
-from service.domain.mail.claims import Claim
-from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unwritable
-from service.domain.mail.tallies import count_mails
+from service.domain.mail.claims import ReminderClaim
+from service.domain.mail.drafts import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
+from service.domain.mail.tallies import increment_counters
 from service.domain.pledges.conversions import attribution_token
 from service.domain.ports import ReminderEmail
 from service.domain.reminders.due import conversion_window_start
@@ -30,59 +30,65 @@ from service.domain.reminders.moves import schedule_next_occurrence, transition_
 from service.domain.reminders.promise import preselected_amount
 from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import keyring_in
-from service.domain.suppression import Addressee, suppressed_among
+from service.domain.suppression import Recipient, find_suppressed
 
-ALREADY_GAVE = "already_gave"
+ALREADY_PLEDGED = "already_gave"
 SUPPRESSED = "suppressed"
 
 
-def write_letters(
+def build_reminder_emails(
     session: Session,
-    claims: Sequence[Claim],
+    claims: Sequence[ReminderClaim],
     *,
     links: Links,
     now: datetime.datetime,
     month_seconds: int | None = None,
-) -> Drafts[Claim, ReminderEmail]:
+) -> PreparedEmails[ReminderClaim, ReminderEmail]:
     """Return the letters for these claims; one that was lost or cancelled meanwhile has none.
 
     Whoever gave since they asked, or gets no more mail, is skipped. A row that cannot be read or written is failed
     with a reason, and keeps no other from leaving.
     """
-    drafts: Drafts[Claim, ReminderEmail] = Drafts([], Counter())
+    prepared: PreparedEmails[ReminderClaim, ReminderEmail] = PreparedEmails([], Counter())
     held = {claim.reminder_id: claim for claim in claims}
-    whole: list[tuple[Reminder, Campaign, str]] = []
-    for reminder, campaign, closed in _claimed_rows(session, held):
+    sendable: list[tuple[Reminder, Campaign, str]] = []
+    for reminder, campaign, closed in _load_claimed(session, held):
         try:
-            whole.append((reminder, *_opened(session, campaign, closed)))
-        except Unwritable as error:
-            _end(session, drafts, reminder, ReminderEvent.FAIL, say_unwritable(error), now=now)
-    suppressed = suppressed_among(
+            sendable.append((reminder, *_decrypt(session, campaign, closed)))
+        except EmailNotBuildable as error:
+            _finish_without_sending(
+                session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
+            )
+    suppressed = find_suppressed(
         session,
-        [Addressee(reminder.id, to, campaign.slug, reminder.asked_at) for reminder, campaign, to in whole],
+        [Recipient(reminder.id, to, campaign.slug, reminder.asked_at) for reminder, campaign, to in sendable],
     )
-    gave_at = _last_gifts(session, {reminder.supporter_id for reminder, _, _ in whole})
-    for reminder, campaign, to in whole:
+    gave_at = _last_payment_dates(session, {reminder.supporter_id for reminder, _, _ in sendable})
+    for reminder, campaign, to in sendable:
         why = suppressed.get(reminder.id)
         if why is not None:
-            _end(session, drafts, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {why}", now=now)
+            _finish_without_sending(
+                session, prepared, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {why}", now=now
+            )
             continue
         try:
-            if _gave_already(reminder, gave_at.get(reminder.supporter_id), month_seconds):
-                _end(session, drafts, reminder, ReminderEvent.SKIP, ALREADY_GAVE, now=now)
+            if _already_pledged(reminder, gave_at.get(reminder.supporter_id), month_seconds):
+                _finish_without_sending(session, prepared, reminder, ReminderEvent.SKIP, ALREADY_PLEDGED, now=now)
                 schedule_next_occurrence(session, reminder, now=now, month_seconds=month_seconds)
             else:
-                email = _letter(session, reminder, campaign, to, links)
-                drafts.letters.append((held[reminder.id], email))
+                email = _build_email(session, reminder, campaign, to, links)
+                prepared.emails.append((held[reminder.id], email))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-            _end(session, drafts, reminder, ReminderEvent.FAIL, say_unwritable(error), now=now)
-    if drafts.ended:
-        count_mails(session, **drafts.ended)
-    return drafts
+            _finish_without_sending(
+                session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
+            )
+    if prepared.finished:
+        increment_counters(session, **prepared.finished)
+    return prepared
 
 
-def _claimed_rows(
-    session: Session, held: dict[uuid.UUID, Claim]
+def _load_claimed(
+    session: Session, held: dict[uuid.UUID, ReminderClaim]
 ) -> list[tuple[Reminder, Campaign | None, bytes | None]]:
     # The address is read as it lies in the table, so that one that does not open cannot keep the others from it;
     # and a campaign that somebody deleted past the constraint must fail its own reminders only.
@@ -104,22 +110,22 @@ def _claimed_rows(
     ]
 
 
-def _opened(session: Session, campaign: Campaign | None, closed: bytes | None) -> tuple[Campaign, str]:
+def _decrypt(session: Session, campaign: Campaign | None, closed: bytes | None) -> tuple[Campaign, str]:
     """Return the campaign and the reader's address.
 
     Raises:
         Unwritable: one of them is not there, or does not open.
     """
     if campaign is None:
-        raise Unwritable("its campaign was deleted")
+        raise EmailNotBuildable("its campaign was deleted")
     if closed is None:
-        raise Unwritable("its reader was deleted")
-    return campaign, open_address(closed, keyring_in(session))
+        raise EmailNotBuildable("its reader was deleted")
+    return campaign, decrypt_address(closed, keyring_in(session))
 
 
-def _end(
+def _finish_without_sending(
     session: Session,
-    drafts: Drafts[Claim, ReminderEmail],
+    prepared: PreparedEmails[ReminderClaim, ReminderEmail],
     reminder: Reminder,
     event: ReminderEvent,
     reason: str,
@@ -128,10 +134,10 @@ def _end(
 ) -> None:
     transition_reminder(session, reminder, event, now=now, reason=reason)
     suppressed = reason.startswith(SUPPRESSED)
-    drafts.ended["failed" if event == ReminderEvent.FAIL else "suppressed" if suppressed else "skipped"] += 1
+    prepared.finished["failed" if event == ReminderEvent.FAIL else "suppressed" if suppressed else "skipped"] += 1
 
 
-def _last_gifts(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID, datetime.datetime]:
+def _last_payment_dates(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID, datetime.datetime]:
     """Return when each of these people last gave, as far as they ever did."""
     rows = session.execute(
         select(Pledge.supporter_id, func.max(Payment.paid_at))
@@ -142,13 +148,15 @@ def _last_gifts(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID,
     return {supporter_id: paid_at for supporter_id, paid_at in rows if supporter_id is not None}
 
 
-def _gave_already(reminder: Reminder, gave_at: datetime.datetime | None, month_seconds: int | None) -> bool:
+def _already_pledged(reminder: Reminder, gave_at: datetime.datetime | None, month_seconds: int | None) -> bool:
     if gave_at is None or reminder.awaits_confirmation:
         return False
     return gave_at >= conversion_window_start(reminder, month_seconds=month_seconds)
 
 
-def _letter(session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links) -> ReminderEmail:
+def _build_email(
+    session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links
+) -> ReminderEmail:
     texts = text_overrides(campaign, reminder.lang)
     gift = preselected_amount(reminder)
     keyring = keyring_in(session)
@@ -161,7 +169,7 @@ def _letter(session: Session, reminder: Reminder, campaign: Campaign, address: s
         campaign_heading=texts.get("heading", campaign.heading),
         texts=texts,
         requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
-        requested_from=_where(campaign, reminder.page_url, links),
+        requested_from=_displayable_page_url(campaign, reminder.page_url, links),
         frequency=reminder.frequency,
         money=gift,
         give_url=links.gift_page(
@@ -178,7 +186,7 @@ def _letter(session: Session, reminder: Reminder, campaign: Campaign, address: s
     )
 
 
-def _where(campaign: Campaign, page_url: str | None, links: Links) -> str | None:
+def _displayable_page_url(campaign: Campaign, page_url: str | None, links: Links) -> str | None:
     """Return the page that the reader asked on, if it is ours or on a site that may embed the campaign.
 
     Anybody can send a sign-up that names any page. A campaign that lists its sites keeps strangers' pages out of
@@ -187,5 +195,5 @@ def _where(campaign: Campaign, page_url: str | None, links: Links) -> str | None
     if page_url is None:
         return None
     if not page_url.isprintable():
-        raise Unwritable("the address of its page holds control characters")
+        raise EmailNotBuildable("the address of its page holds control characters")
     return page_url if is_allowed_page(campaign, page_url, own=links.public_url) else None

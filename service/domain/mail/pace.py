@@ -5,24 +5,26 @@ import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.mail_pace import MailPace
+from service.db.mail_pace import SendRateLimit
 from service.db.upsert import dialect_insert
 
-MAIL_SERVER = "mail"
+SERVER_KEY = "mail"
 
 
-def reserve_slots(session: Session, *, rate: float, count: int, now: datetime.datetime) -> list[datetime.datetime]:
+def reserve_send_slots(
+    session: Session, *, rate: float, count: int, now: datetime.datetime
+) -> list[datetime.datetime]:
     """Take the next `count` instants at which a mail may leave, `rate` of them a second.
 
     What nobody used in time is not saved up: after a quiet hour mails leave at the rate, and not all at once.
     """
     apart = datetime.timedelta(seconds=1 / rate)
     session.execute(
-        dialect_insert(session, MailPace)
-        .values(server=MAIL_SERVER, free_from=now)
-        .on_conflict_do_nothing(index_elements=[MailPace.server])
+        dialect_insert(session, SendRateLimit)
+        .values(server=SERVER_KEY, free_from=now)
+        .on_conflict_do_nothing(index_elements=[SendRateLimit.server])
     )
-    pace = session.scalars(select(MailPace).where(MailPace.server == MAIL_SERVER).with_for_update()).one()
+    pace = session.scalars(select(SendRateLimit).where(SendRateLimit.server == SERVER_KEY).with_for_update()).one()
     first = max(pace.free_from, now)
     pace.free_from = first + apart * count
     return [first + apart * number for number in range(count)]

@@ -11,7 +11,7 @@ from service.domain.ports import BounceReport
 from service.domain.suppression import suppress
 
 
-def take_reports(session: Session, reports: Iterable[BounceReport], *, now: datetime.datetime) -> int:
+def apply_bounce_reports(session: Session, reports: Iterable[BounceReport], *, now: datetime.datetime) -> int:
     """Suppress every address that is reported, for all campaigns; return how many there are.
 
     The same report again changes nothing and is counted again. What is no address is passed over: no mail of ours

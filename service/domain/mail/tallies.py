@@ -3,14 +3,14 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.mail_tally import MailTally
+from service.db.mail_tally import EmailCounter
 from service.db.upsert import dialect_insert
 
-ENDS = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")
+COUNTER_NAMES = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")
 
 
-def count_mails(session: Session, **counts: int) -> None:
-    """Add to the tallies, as in `count_mails(session, sent=12, retried=1)`.
+def increment_counters(session: Session, **counts: int) -> None:
+    """Add to the tallies, as in `increment_counters(session, sent=12, retried=1)`.
 
     Whoever counts holds the tallies until its transaction ends. It does so once, at the end of it and in the order
     of their names, so that no worker waits for long and none for one that waits for it.
@@ -18,12 +18,12 @@ def count_mails(session: Session, **counts: int) -> None:
     rows = [{"name": name, "count": count} for name, count in sorted(counts.items()) if count]
     if not rows:
         return
-    statement = dialect_insert(session, MailTally).values(rows)
-    sums = {"count": MailTally.count + statement.excluded["count"]}
-    session.execute(statement.on_conflict_do_update(index_elements=[MailTally.name], set_=sums))
+    statement = dialect_insert(session, EmailCounter).values(rows)
+    sums = {"count": EmailCounter.count + statement.excluded["count"]}
+    session.execute(statement.on_conflict_do_update(index_elements=[EmailCounter.name], set_=sums))
 
 
-def tallies(session: Session) -> dict[str, int]:
+def read_counters(session: Session) -> dict[str, int]:
     """Return every tally by name; one that nothing was added to yet is 0."""
-    rows = session.execute(select(MailTally.name, MailTally.count)).all()
-    return dict.fromkeys(ENDS, 0) | dict(rows)
+    rows = session.execute(select(EmailCounter.name, EmailCounter.count)).all()
+    return dict.fromkeys(COUNTER_NAMES, 0) | dict(rows)

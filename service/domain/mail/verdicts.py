@@ -4,47 +4,47 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.vocabulary import DeliveryOutcome
-from service.domain.mail.backoff import MOST_ATTEMPTS
+from service.domain.mail.backoff import MAX_ATTEMPTS
 
-NOT_BEGUN = "not_begun"
-IN_DOUBT = "in doubt: the mail was handed over but no reply is on record, so it may have arrived"
+NOT_ATTEMPTED = "not_begun"
+UNCERTAIN = "in doubt: the mail was handed over but no reply is on record, so it may have arrived"
 
 
-class Verdict(StrEnum):
+class NextStep(StrEnum):
     """What follows."""
 
     DELIVERED = "delivered"  # The mail server took the mail.
-    HANDED_BACK = "handed_back"  # It is due as before, at no cost, or in doubt and to be sent again.
-    RETRIED = "retried"  # It waits and is tried again.
+    REQUEUE = "handed_back"  # It is due as before, at no cost, or in doubt and to be sent again.
+    RETRY_LATER = "retried"  # It waits and is tried again.
     FAILED = "failed"  # It is tried no more.
 
 
 @dataclass(frozen=True)
-class Ruling:
+class Resolution:
     """What follows, why, and under which names it is counted."""
 
-    verdict: Verdict
+    next_step: NextStep
     reason: str | None
-    counted: tuple[str, ...]
+    counters: tuple[str, ...]
 
 
-def judge(
+def resolve_delivery(
     outcome: DeliveryOutcome | None, *, attempts: int | None, reply: str | None, holds_doubtful: bool
-) -> Ruling:
+) -> Resolution:
     """Return what follows for a mail whose worker is done with it or gone; without an outcome it was not begun."""
-    used_up = (attempts or 0) >= MOST_ATTEMPTS
+    used_up = (attempts or 0) >= MAX_ATTEMPTS
     match outcome:
         case None:
-            return Ruling(Verdict.HANDED_BACK, NOT_BEGUN, ("handed_back",))
+            return Resolution(NextStep.REQUEUE, NOT_ATTEMPTED, ("handed_back",))
         case DeliveryOutcome.ACCEPTED:
-            return Ruling(Verdict.DELIVERED, None, ("sent",))
+            return Resolution(NextStep.DELIVERED, None, ("sent",))
         case DeliveryOutcome.NOT_ATTEMPTED:
-            return Ruling(Verdict.HANDED_BACK, reply, ("handed_back",))
+            return Resolution(NextStep.REQUEUE, reply, ("handed_back",))
         case DeliveryOutcome.SENDING if not holds_doubtful and not used_up:
-            return Ruling(Verdict.HANDED_BACK, IN_DOUBT, ("in_doubt",))
+            return Resolution(NextStep.REQUEUE, UNCERTAIN, ("in_doubt",))
         case DeliveryOutcome.SENDING:
-            return Ruling(Verdict.FAILED, IN_DOUBT, ("in_doubt", "failed"))
+            return Resolution(NextStep.FAILED, UNCERTAIN, ("in_doubt", "failed"))
         case DeliveryOutcome.DEFERRED if not used_up:
-            return Ruling(Verdict.RETRIED, reply, ("retried",))
+            return Resolution(NextStep.RETRY_LATER, reply, ("retried",))
         case _:
-            return Ruling(Verdict.FAILED, reply, ("failed",))
+            return Resolution(NextStep.FAILED, reply, ("failed",))

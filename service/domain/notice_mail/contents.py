@@ -11,7 +11,7 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.domain.campaigns.own_texts import text_overrides
 from service.domain.links import Links
-from service.domain.mail.drafts import Unwritable
+from service.domain.mail.drafts import EmailNotBuildable
 from service.domain.money.amounts import Money
 from service.domain.notice_mail.cases import RECURRING, Case
 from service.domain.notices.receipts import receipt_number
@@ -47,7 +47,7 @@ def letter_about(
     if notice.kind == NotificationKind.SIGN_IN:
         return _sign_in(session, case, plain, links=links, now=now)
     if pledge is None:
-        raise Unwritable("its pledge was deleted")
+        raise EmailNotBuildable("its pledge was deleted")
     plain = dataclasses.replace(plain, frequency=pledge.frequency)
     own_page = links.pledge_page(pledge_token(keyring_in(session), pledge, now=now))
     match notice.kind:
@@ -77,7 +77,7 @@ def _sign_in(
 ) -> NotificationEmail:
     notice = case.notice
     if case.sign_in is None:
-        raise Unwritable("its wish to sign in was forgotten")
+        raise EmailNotBuildable("its wish to sign in was forgotten")
     return dataclasses.replace(
         plain,
         # Each try has a link of its own and is another mail, which no mail program must take for the one before.
@@ -91,7 +91,7 @@ def _receipt(
 ) -> NotificationEmail:
     payment = case.payment
     if payment is None:
-        raise Unwritable("its payment was deleted")
+        raise EmailNotBuildable("its payment was deleted")
     paid_on = payment.paid_at.astimezone(ZoneInfo(campaign.timezone)).date()
     money = Money(payment.amount_minor, payment.currency)
     goes_on = pledge.status in RECURRING

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import DeliveryOutcome, NotificationStatus
 from service.db.notice import Notice, stands
 from service.domain.errors import LeaseLost
-from service.domain.mail.deliveries import REPLY_CHARACTERS, Reply
+from service.domain.mail.deliveries import MAX_REPLY_LENGTH, DeliveryResult
 from service.domain.notice_mail.claims import NoticeClaim
 
 
@@ -41,7 +41,7 @@ def begin_notice(session: Session, claim: NoticeClaim, *, now: datetime.datetime
         raise LeaseLost("This notice was taken over or forgotten since it was claimed.")
 
 
-def record_notice_reply(session: Session, reply: Reply[NoticeClaim], *, now: datetime.datetime) -> None:
+def record_notice_reply(session: Session, reply: DeliveryResult[NoticeClaim], *, now: datetime.datetime) -> None:
     """Write down what became of a mail; writing it twice changes nothing.
 
     An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
@@ -62,7 +62,7 @@ def record_notice_reply(session: Session, reply: Reply[NoticeClaim], *, now: dat
         .values(
             attempts=Notice.attempts - (1 if withdrawn else 0),
             outcome=reply.outcome,
-            reply=reply.words[:REPLY_CHARACTERS],
+            reply=reply.smtp_reply[:MAX_REPLY_LENGTH],
             ended_at=now,
         )
         .returning(Notice.id)

@@ -9,20 +9,20 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import DeliveryOutcome, SuppressionReason
 from service.db.campaign import Campaign
 from service.domain.links import Links
-from service.domain.mail.drafts import Drafts, Unwritable, open_address, say_unwritable
-from service.domain.mail.tallies import count_mails
+from service.domain.mail.drafts import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
+from service.domain.mail.tallies import increment_counters
 from service.domain.notice_mail.cases import Case, read_cases, why_not
 from service.domain.notice_mail.claims import NoticeClaim
 from service.domain.notice_mail.contents import letter_about
 from service.domain.notices.status import NoticeEvent, move_notice
 from service.domain.ports import NotificationEmail
 from service.domain.supporters import keyring_in
-from service.domain.suppression import Addressee, suppressed_among
+from service.domain.suppression import Recipient, find_suppressed
 
 SUPPRESSED = "suppressed"
 # Who wants no more appeals still gets a receipt for what they give, and a notice that the law asks for.
 NO_HINDRANCE = (SuppressionReason.UNSUBSCRIBE,)
-NoticeDrafts = Drafts[NoticeClaim, NotificationEmail]
+NoticeDrafts = PreparedEmails[NoticeClaim, NotificationEmail]
 
 
 def write_notices(
@@ -33,45 +33,45 @@ def write_notices(
     What need not be told any more, or has nobody to be told to, is skipped. A row that cannot be read or written
     is failed with a reason, and keeps no other from leaving. Links to sign in are made here.
     """
-    drafts: NoticeDrafts = Drafts([], Counter())
+    prepared: NoticeDrafts = PreparedEmails([], Counter())
     held = {claim.notice_id: claim for claim in claims}
     whole: list[tuple[Case, Campaign, str]] = []
     for case in read_cases(session, held):
         try:
             if case.notice.outcome == DeliveryOutcome.ACCEPTED:
                 # Its earlier worker came back and said so after all.
-                _end(drafts, case, NoticeEvent.DELIVER, "sent")
+                _end(prepared, case, NoticeEvent.DELIVER, "sent")
             elif (reason := why_not(session, case, now=now)) is not None:
-                _end(drafts, case, NoticeEvent.SKIP, "skipped", reason)
+                _end(prepared, case, NoticeEvent.SKIP, "skipped", reason)
             else:
                 whole.append((case, *_opened(session, case)))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-            _end(drafts, case, NoticeEvent.FAIL, "failed", say_unwritable(error))
-    suppressed = suppressed_among(
+            _end(prepared, case, NoticeEvent.FAIL, "failed", failure_reason(error))
+    suppressed = find_suppressed(
         session,
-        [Addressee(case.notice.id, to, campaign.slug, case.notice.created_at) for case, campaign, to in whole],
-        but=NO_HINDRANCE,
+        [Recipient(case.notice.id, to, campaign.slug, case.notice.created_at) for case, campaign, to in whole],
+        ignoring=NO_HINDRANCE,
     )
     for case, campaign, to in whole:
         why = suppressed.get(case.notice.id)
         if why is not None:
-            _end(drafts, case, NoticeEvent.SKIP, "suppressed", f"{SUPPRESSED}: {why}")
+            _end(prepared, case, NoticeEvent.SKIP, "suppressed", f"{SUPPRESSED}: {why}")
             continue
         try:
             email = letter_about(session, case, campaign, to, links=links, now=now)
-            drafts.letters.append((held[case.notice.id], email))
+            prepared.emails.append((held[case.notice.id], email))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-            _end(drafts, case, NoticeEvent.FAIL, "failed", say_unwritable(error))
+            _end(prepared, case, NoticeEvent.FAIL, "failed", failure_reason(error))
     # Written before the tallies are held, which every worker waits for.
     session.flush()
-    if drafts.ended:
-        count_mails(session, **drafts.ended)
-    return drafts
+    if prepared.finished:
+        increment_counters(session, **prepared.finished)
+    return prepared
 
 
-def _end(drafts: NoticeDrafts, case: Case, event: NoticeEvent, counted: str, reason: str | None = None) -> None:
+def _end(prepared: NoticeDrafts, case: Case, event: NoticeEvent, counted: str, reason: str | None = None) -> None:
     move_notice(case.notice, event, reason=reason)
-    drafts.ended[counted] += 1
+    prepared.finished[counted] += 1
 
 
 def _opened(session: Session, case: Case) -> tuple[Campaign, str]:
@@ -81,7 +81,7 @@ def _opened(session: Session, case: Case) -> tuple[Campaign, str]:
         Unwritable: one of them is not there, or does not open.
     """
     if case.campaign is None:
-        raise Unwritable("its campaign was deleted")
+        raise EmailNotBuildable("its campaign was deleted")
     if case.closed is None:
-        raise Unwritable("its reader was deleted")
-    return case.campaign, open_address(case.closed, keyring_in(session))
+        raise EmailNotBuildable("its reader was deleted")
+    return case.campaign, decrypt_address(case.closed, keyring_in(session))

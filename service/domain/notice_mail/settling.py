@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import NotificationStatus
 from service.db.notice import Notice, stands
 from service.domain.errors import LeaseLost
-from service.domain.mail.backoff import pause_after
-from service.domain.mail.tallies import count_mails
-from service.domain.mail.verdicts import Verdict, judge
+from service.domain.mail.backoff import jittered_backoff
+from service.domain.mail.tallies import increment_counters
+from service.domain.mail.verdicts import NextStep, resolve_delivery
 from service.domain.notice_mail.claims import NoticeClaim
 from service.domain.notices.status import NoticeEvent, move_notice
 
@@ -21,10 +21,10 @@ ROWS_AT_ONCE = 100
 TALLIED = ("sent", "retried", "failed", "in_doubt")
 
 _EVENTS = {
-    Verdict.DELIVERED: NoticeEvent.DELIVER,
-    Verdict.HANDED_BACK: NoticeEvent.LOSE_LEASE,
-    Verdict.RETRIED: NoticeEvent.RETRY,
-    Verdict.FAILED: NoticeEvent.FAIL,
+    NextStep.DELIVERED: NoticeEvent.DELIVER,
+    NextStep.REQUEUE: NoticeEvent.LOSE_LEASE,
+    NextStep.RETRY_LATER: NoticeEvent.RETRY,
+    NextStep.FAILED: NoticeEvent.FAIL,
 }
 
 
@@ -92,7 +92,7 @@ def refuse_notice(session: Session, claim: NoticeClaim, *, reason: str, now: dat
         raise LeaseLost("This notice was taken over or forgotten since it was claimed.")
     move_notice(notice, NoticeEvent.FAIL, reason=reason)
     notice.ended_at = now
-    count_mails(session, failed=1)
+    increment_counters(session, failed=1)
 
 
 def _settle(
@@ -100,14 +100,16 @@ def _settle(
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
     for notice in notices:
-        ruling = judge(notice.outcome, attempts=notice.attempts, reply=notice.reply, holds_doubtful=holds_doubtful)
-        move_notice(notice, _EVENTS[ruling.verdict], reason=ruling.reason)
-        if ruling.verdict == Verdict.RETRIED:
-            notice.due_at = now + pause_after(notice.attempts)
-        counts.update(ruling.counted)
+        resolution = resolve_delivery(
+            notice.outcome, attempts=notice.attempts, reply=notice.reply, holds_doubtful=holds_doubtful
+        )
+        move_notice(notice, _EVENTS[resolution.next_step], reason=resolution.reason)
+        if resolution.next_step == NextStep.RETRY_LATER:
+            notice.due_at = now + jittered_backoff(notice.attempts)
+        counts.update(resolution.counters)
     # Written before the tallies are held, which every worker waits for.
     session.flush()
     kept = {name: counts[name] for name in TALLIED if counts[name]}
     if kept:
-        count_mails(session, **kept)
+        increment_counters(session, **kept)
     return counts

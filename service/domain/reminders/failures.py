@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder, status_is
 from service.domain.errors import ReminderNotFound
 from service.domain.reminders.moves import transition_reminder
@@ -95,7 +95,7 @@ def retry_failures(
 def _requeue(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
     transition_reminder(session, reminder, ReminderEvent.REQUEUE, now=now)
     reminder.attempts, reminder.due_at = 0, now
-    tried = session.get(Delivery, (reminder.id, reminder.occurrence))
+    tried = session.get(EmailDelivery, (reminder.id, reminder.occurrence))
     if tried is not None:
         # It is the same mail, under the same Message-ID, but the tries that it used up are given back to it.
         tried.attempts = 0

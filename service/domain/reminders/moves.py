@@ -8,7 +8,7 @@ import datetime
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.delivery import Delivery
+from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder, ReminderStatusChange
 from service.domain.calendar import Due
 from service.domain.reminders.due import due_on_confirmation, next_due
@@ -116,12 +116,12 @@ def cancel(session: Session, reminder: Reminder, *, now: datetime.datetime) -> N
     reminder.every_months = reminder.confirmed_at = None
 
 
-def _last_delivery(session: Session, reminder: Reminder) -> Delivery | None:
-    return session.get(Delivery, (reminder.id, reminder.occurrence))
+def _last_delivery(session: Session, reminder: Reminder) -> EmailDelivery | None:
+    return session.get(EmailDelivery, (reminder.id, reminder.occurrence))
 
 
 def _restart(
-    session: Session, reminder: Reminder, due: Due, *, last_delivery: Delivery | None, now: datetime.datetime
+    session: Session, reminder: Reminder, due: Due, *, last_delivery: EmailDelivery | None, now: datetime.datetime
 ) -> None:
     # A reminder whose mail was never tried is merely moved; any other begins a new occurrence, with new attempts.
     if last_delivery is not None or reminder.status != ReminderStatus.SCHEDULED:

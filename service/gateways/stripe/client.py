@@ -12,7 +12,7 @@ import structlog
 from stripe import RequestsClient, StripeClient, StripeObject, V1Services
 
 from service import __version__
-from service.domain.breaker import Breaker
+from service.domain.breaker import CircuitBreaker
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable
 from service.gateways.stripe.troubles import ReplayedServerError, is_missing, needs_operator, to_domain_error
 from service.settings import StripeSettings
@@ -30,14 +30,14 @@ log = structlog.get_logger()
 class StripeApiClient:
     """Asks Stripe, and says in the domain's words what went wrong. One for each process; threads share it."""
 
-    def __init__(self, settings: StripeSettings, clock: Clock, *, breaker: Breaker | None = None) -> None:
+    def __init__(self, settings: StripeSettings, clock: Clock, *, breaker: CircuitBreaker | None = None) -> None:
         # The library would tell Stripe of this machine, and keep a file in the home folder to be known by.
         stripe.enable_telemetry = False
         stripe.set_app_info("Mainstay", version=__version__)
         self.is_live = settings.is_live
         self.version = stripe.api_version
         self._clock = clock
-        self._breaker = breaker or Breaker(patience=FAILURE_THRESHOLD)
+        self._breaker = breaker or CircuitBreaker(failure_threshold=FAILURE_THRESHOLD)
         self._client = StripeClient(
             settings.secret_key,
             base_addresses={"api": settings.api_base} if settings.api_base else {},
@@ -52,14 +52,14 @@ class StripeApiClient:
             GatewayUnavailable: Stripe gave no answer, or cannot serve us now.
             GatewayRejected: Stripe understood and said no.
         """
-        if not self._breaker.lets_one_try(self._clock(), within=PROBE_TIMEOUT):
+        if not self._breaker.try_half_open(self._clock(), within=PROBE_TIMEOUT):
             raise GatewayUnavailable("Stripe did not answer lately, and is left alone for a moment.")
         try:
             answer = call(self._client.v1)
         except stripe.StripeError as error:
             # What caused it is in the log, and may repeat what was sent, which is not for others to show.
             raise self._handle_error(operation, error) from None
-        self._breaker.reset()
+        self._breaker.record_success()
         return answer
 
     def retrieve(self, operation: str, call: Callable[[V1Services], StripeObject]) -> dict[str, Any] | None:
@@ -84,7 +84,7 @@ class StripeApiClient:
         }
         if isinstance(trouble, GatewayRejected):
             # Stripe is well: it understood and answered.
-            self._breaker.reset()
+            self._breaker.record_success()
             if not is_missing(error):
                 log.warning("stripe_refused", **event)
             return trouble
@@ -94,5 +94,5 @@ class StripeApiClient:
             log.warning("stripe_unavailable", **event)
         if not isinstance(error, stripe.PermissionError) and not isinstance(trouble, ReplayedServerError):
             # These concern one thing that we may not do, or did before; every other trouble is one of all calls.
-            self._breaker.trip(self._clock(), needs_somebody=needs_operator(error))
+            self._breaker.record_failure(self._clock(), needs_operator=needs_operator(error))
         return trouble

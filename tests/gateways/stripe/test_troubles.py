@@ -6,7 +6,7 @@ import uuid
 import pytest
 import structlog
 
-from service.domain.breaker import FIRST_PAUSE, UNTIL_SOMEBODY_LOOKED
+from service.domain.breaker import INITIAL_BACKOFF, OPERATOR_BACKOFF
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.gateways.stripe import StripeApiClient, StripeGateway
 from service.gateways.stripe.client import CONNECT_SECONDS, FAILURE_THRESHOLD, RETRIES
@@ -89,7 +89,7 @@ def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
     assert line["status"] == 401
     assert "wrong_key" not in f"{line} {refused.value} {refused.value.__cause__}"
     # Nobody else tries for five minutes, since it stays so until somebody looks.
-    clock.now += UNTIL_SOMEBODY_LOOKED / 2
+    clock.now += OPERATOR_BACKOFF / 2
     with pytest.raises(GatewayUnavailable, match="left alone"):
         gateway.create_checkout(checkout_params())
 
@@ -114,7 +114,7 @@ def test_stripe_is_left_alone_after_three_failures_and_tried_by_one_after_a_paus
     with pytest.raises(GatewayUnavailable, match="left alone"):
         gateway.create_checkout(checkout_params())
     double.open()
-    clock.now += FIRST_PAUSE
+    clock.now += INITIAL_BACKOFF
     barrier = double.faults.hold(SESSIONS)
     barrier.release()
     assert gateway.create_checkout(checkout_params()).url
