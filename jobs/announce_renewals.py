@@ -5,7 +5,7 @@ import threading
 import structlog
 
 from service.desk import Container
-from service.domain.notices.renewals import announce_next_renewals
+from service.domain.notices.renewals import enqueue_renewal_notifications
 
 log = structlog.get_logger()
 
@@ -15,7 +15,7 @@ def queue_renewal_notifications(container: Container, stop: threading.Event) -> 
     announced = 0
     while not stop.is_set():
         with container.database.transaction() as session:
-            batch = announce_next_renewals(session, now=container.clock())
+            batch = enqueue_renewal_notifications(session, now=container.clock())
         if not batch:
             break
         log.info("renewals_announced", count=batch)

@@ -4,7 +4,7 @@ import threading
 
 from service.desk import Container
 from service.domain.mail.claims import renew_leases
-from service.domain.notice_mail.claims import renew_notice_leases
+from service.domain.notice_mail.claims import renew_notification_leases
 from service.domain.watch.summary import beat as write_beat
 
 
@@ -13,6 +13,6 @@ def send_heartbeat(container: Container, _stop: threading.Event) -> None:
     with container.database.transaction() as session:
         write_beat(session, worker=container.worker_id, now=container.clock())
         renew_leases(session, worker=container.worker_id, now=container.clock(), lease=container.lease_duration)
-        renew_notice_leases(
+        renew_notification_leases(
             session, worker=container.worker_id, now=container.clock(), lease=container.lease_duration
         )

@@ -8,7 +8,8 @@ import structlog
 
 from service.desk import Container
 from service.domain.events.inbox import purge_payloads
-from service.domain.keeping.notice_retention import forget_finished_notices, forget_sign_ins
+from service.domain.keeping import notice_retention as retention
+from service.domain.keeping.notice_retention import purge_sign_ins
 from service.domain.keeping.retention import (
     forget_finished_reminders,
     forget_kept_mails,
@@ -69,8 +70,8 @@ def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int
 def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete notices that were told long ago, and wishes to sign in that are over."""
     # With a wish to sign in goes the notice that brought its link.
-    sign_ins = sum(run_in_batches(container, stop, forget_sign_ins))
-    counts = {"notices": sum(run_in_batches(container, stop, forget_finished_notices)), "sign_ins": sign_ins}
+    sign_ins = sum(run_in_batches(container, stop, purge_sign_ins))
+    counts = {"notices": sum(run_in_batches(container, stop, retention.purge_notifications)), "sign_ins": sign_ins}
     if any(counts.values()):
         log.info("notices_forgotten", **counts)
     return counts

@@ -9,16 +9,20 @@ from sqlalchemy.orm import Session
 from jobs.books import EmailBatch, EmailQueue
 from jobs.mail_events import NOTIFICATION_LOG_EVENTS
 from service.domain.mail.deliveries import DeliveryResult
-from service.domain.notice_mail.claims import NoticeClaim, claim_due_notices, longest_notice_wait
-from service.domain.notice_mail.deliveries import begin_notice, record_notice_reply
-from service.domain.notice_mail.letters import write_notices
-from service.domain.notice_mail.settling import refuse_notice, settle_notices
+from service.domain.notice_mail.claims import (
+    NotificationClaim,
+    claim_due_notifications,
+    oldest_due_notification_age,
+)
+from service.domain.notice_mail.deliveries import mark_notification_sending, record_notification_result
+from service.domain.notice_mail.letters import build_notification_emails
+from service.domain.notice_mail.settling import complete_notifications, fail_notification_rendering
 from service.domain.ports import NotificationEmail
 
 log = structlog.get_logger()
 
 
-class NotificationQueue(EmailQueue[NoticeClaim, NotificationEmail]):
+class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
     """Notices, each of which is its own delivery record."""
 
     log_events = NOTIFICATION_LOG_EVENTS
@@ -27,13 +31,13 @@ class NotificationQueue(EmailQueue[NoticeClaim, NotificationEmail]):
     def has_due(self) -> bool:
         """Whether a notice is due."""
         with self._container.database.read_only() as session:
-            return longest_notice_wait(session, now=self._container.clock()) is not None
+            return oldest_due_notification_age(session, now=self._container.clock()) is not None
 
-    def claim_batch(self) -> EmailBatch[NoticeClaim, NotificationEmail]:
+    def claim_batch(self) -> EmailBatch[NotificationClaim, NotificationEmail]:
         """Claim what is due and write its letters, in two transactions as for reminders."""
         container, now = self._container, self._container.clock()
         with container.database.transaction() as session:
-            claims = claim_due_notices(
+            claims = claim_due_notifications(
                 session,
                 worker=container.worker_id,
                 now=now,
@@ -41,35 +45,42 @@ class NotificationQueue(EmailQueue[NoticeClaim, NotificationEmail]):
                 lease=container.lease_duration,
             )
         with container.database.transaction() as session:
-            prepared = write_notices(session, claims, links=container.urls, now=now)
+            prepared = build_notification_emails(session, claims, links=container.urls, now=now)
             slots = self.reserve_send_slots(session, len(prepared.emails), now=now)
         if prepared.finished["failed"]:
             log.warning("notices_unwritable", count=prepared.finished["failed"])
         return EmailBatch(prepared, slots)
 
-    def log_fields(self, claim: NoticeClaim) -> dict[str, str]:
+    def log_fields(self, claim: NotificationClaim) -> dict[str, str]:
         """Return which notice it is."""
-        return {"notice": str(claim.notice_id)}
+        return {"notice": str(claim.notification_id)}
 
-    def _mark_sending(self, session: Session, claim: NoticeClaim, *, now: datetime.datetime) -> None:
-        begin_notice(session, claim, now=now)
+    def _mark_sending(self, session: Session, claim: NotificationClaim, *, now: datetime.datetime) -> None:
+        mark_notification_sending(session, claim, now=now)
 
     def _record_result(
-        self, session: Session, reply: DeliveryResult[NoticeClaim], *, now: datetime.datetime
+        self, session: Session, reply: DeliveryResult[NotificationClaim], *, now: datetime.datetime
     ) -> None:
-        record_notice_reply(session, reply, now=now)
+        record_notification_result(session, reply, now=now)
 
     def _record_and_mark_next(
-        self, session: Session, reply: DeliveryResult[NoticeClaim], claim: NoticeClaim, *, now: datetime.datetime
+        self,
+        session: Session,
+        reply: DeliveryResult[NotificationClaim],
+        claim: NotificationClaim,
+        *,
+        now: datetime.datetime,
     ) -> tuple[bool, bool]:
         recorded = self._holds_lease(session, self._record_result, reply, now=now)
         return recorded, self._holds_lease(session, self._mark_sending, claim, now=now)
 
     def _fail_rendering(
-        self, session: Session, claim: NoticeClaim, *, reason: str, now: datetime.datetime
+        self, session: Session, claim: NotificationClaim, *, reason: str, now: datetime.datetime
     ) -> None:
-        refuse_notice(session, claim, reason=reason, now=now)
+        fail_notification_rendering(session, claim, reason=reason, now=now)
 
-    def _complete(self, session: Session, claims: list[NoticeClaim], *, now: datetime.datetime) -> Counter[str]:
+    def _complete(
+        self, session: Session, claims: list[NotificationClaim], *, now: datetime.datetime
+    ) -> Counter[str]:
         holds_doubtful = self._container.settings.mail.holds_doubtful
-        return settle_notices(session, claims, holds_doubtful=holds_doubtful, now=now)
+        return complete_notifications(session, claims, holds_doubtful=holds_doubtful, now=now)

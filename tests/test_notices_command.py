@@ -40,9 +40,9 @@ def fail(container: Container, kind: NotificationKind, reason: str):
     def refuse(_: NotificationEmail) -> None:
         raise PermanentFailure(reason)
 
-    notice_id = enqueue(container, kind)
+    notification_id = enqueue(container, kind)
     send(container, FakeMailer(refuse))
-    return notice_id
+    return notification_id
 
 
 def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from service.db.session import Database
 from service.domain.mail.backlog import MAX_COUNTED, count_due, oldest_due_age
 from service.domain.mail.tallies import read_counters
-from service.domain.notice_mail.claims import longest_notice_wait
+from service.domain.notice_mail.claims import oldest_due_notification_age
 from service.domain.watch.standing import KeptStanding, Standing
 from service.domain.watch.summary import last_beat
 from service.web import current_container, read_only
@@ -24,7 +24,7 @@ class DeskNumbers(Collector):
         with read_only() as session:
             beat, mails = last_beat(session), read_counters(session)
             due, waited = count_due(session, now=now), oldest_due_age(session, now=now)
-            told_late = longest_notice_wait(session, now=now)
+            told_late = oldest_due_notification_age(session, now=now)
         yield GaugeMetricFamily(
             "mainstay_reminders_due",
             f"Reminders that wait to be sent now; no more than {MAX_COUNTED} are counted.",

@@ -15,7 +15,7 @@ from service.api.problems import problem
 from service.api.staff_access import require_scope
 from service.db.migration import is_up_to_date
 from service.domain.mail.backlog import BACKLOG_ALERT_AFTER, oldest_due_age
-from service.domain.notice_mail.claims import longest_notice_wait
+from service.domain.notice_mail.claims import oldest_due_notification_age
 from service.domain.ports import ServerMisconfigured
 from service.domain.watch.job_record import SILENT_AFTER, latest_result
 from service.domain.watch.summary import last_beat
@@ -92,7 +92,7 @@ def _reminders(session: Session) -> str:
 
 
 def _notices(session: Session) -> str:
-    return _unless_late("notice", longest_notice_wait(session, now=current_container().clock()))
+    return _unless_late("notice", oldest_due_notification_age(session, now=current_container().clock()))
 
 
 def _unless_late(noun: str, waited: datetime.timedelta | None) -> str:
@@ -107,7 +107,7 @@ def _mail(session: Session) -> str:
     now = current_container().clock()
     for job, waits in (
         (SENDING, oldest_due_age(session, now=now)),
-        (NOTIFYING, longest_notice_wait(session, now=now)),
+        (NOTIFYING, oldest_due_notification_age(session, now=now)),
     ):
         last = latest_result(session, job) if waits is not None else None
         if last is not None and last.error == ServerMisconfigured.__name__:

@@ -4,7 +4,7 @@ import click
 
 from schemas.vocabulary import NotificationKind
 from service.commands.opening import audit, open_desk
-from service.domain.notices.failures import NoticeFailureFilter, list_notice_failures, retry_notice_failures
+from service.domain.notices.failures import NotificationFailureFilter, list_failures, retry_failures
 
 KINDS = click.Choice([kind.value for kind in NotificationKind])
 
@@ -18,9 +18,9 @@ def notices() -> None:
 @click.option("--kind", type=KINDS, help="Only those of this kind.")
 def show_failed(kind: str | None) -> None:
     """Say how many notices failed for which reason, the most first."""
-    wanted = NoticeFailureFilter(kind=NotificationKind(kind) if kind else None)
+    wanted = NotificationFailureFilter(kind=NotificationKind(kind) if kind else None)
     with open_desk().database.read_only() as session:
-        failures = list_notice_failures(session, wanted)
+        failures = list_failures(session, wanted)
     for failure in failures:
         click.echo(f"{failure.count:>8}  {failure.kind}  {failure.reason}")
     if not failures:
@@ -39,27 +39,27 @@ def retry(kind: str | None, reason: str | None, yes: bool) -> None:
     """
     container = open_desk()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
-    wanted = NoticeFailureFilter(
+    wanted = NotificationFailureFilter(
         kind=NotificationKind(kind) if kind else None, reason=reason, due_before=container.clock()
     )
     with container.database.read_only() as session:
-        number = sum(failure.count for failure in list_notice_failures(session, wanted))
+        number = sum(failure.count for failure in list_failures(session, wanted))
     if not number:
         click.echo("No such notice has failed.", err=True)
         return
     if not yes:
-        click.confirm(f"Send {_notices(number)} back?", abort=True, err=True)
+        click.confirm(f"Send {_pluralise(number)} back?", abort=True, err=True)
     returned = 0
     while True:
         with container.database.transaction() as session:
-            some = retry_notice_failures(session, wanted, now=container.clock())
+            some = retry_failures(session, wanted, now=container.clock())
             returned += some
             if not some:
                 audit(session, container, "retry_notices", {"returned": returned})
                 break
         click.echo(f"{returned} of {number} sent back", err=True)
-    click.echo(f"Sent {_notices(returned)} back into the queue.")
+    click.echo(f"Sent {_pluralise(returned)} back into the queue.")
 
 
-def _notices(number: int) -> str:
+def _pluralise(number: int) -> str:
     return f"{number} notice{'' if number == 1 else 's'}"

@@ -21,7 +21,7 @@ from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import StringEnum, enum_check
 
 
-class Notice(UUIDPrimaryKey, Base):
+class Notification(UUIDPrimaryKey, Base):
     """One mail, and its own delivery record: the columns from `outcome` on mean what they mean in `deliveries`.
 
     `about` says in a few words of ours what it is about, such as a payment's id, so that nothing is told twice.
@@ -74,12 +74,12 @@ class Notice(UUIDPrimaryKey, Base):
     ended_at: Mapped[datetime.datetime | None]
 
 
-def stands(status: NotificationStatus) -> ColumnElement[bool]:
+def status_is(status: NotificationStatus) -> ColumnElement[bool]:
     """Return the condition that a notice stands here, with the word in the statement itself.
 
     Neither database can prove from a parameter that a partial index covers what is asked for.
     """
     word: BindParameter[NotificationStatus] = bindparam(
-        None, status, type_=Notice.status.type, literal_execute=True, unique=True
+        None, status, type_=Notification.status.type, literal_execute=True, unique=True
     )
-    return Notice.status == word
+    return Notification.status == word

@@ -10,7 +10,7 @@ from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
 from service.db.mail_pace import SendRateLimit
 from service.db.mail_tally import EmailCounter
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.outbox_mail import DevOutboxEmail
 from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge, PledgeStatusChange
@@ -33,7 +33,7 @@ __all__ = [
     "Heartbeat",
     "IdempotencyKey",
     "JobRun",
-    "Notice",
+    "Notification",
     "Payment",
     "Pledge",
     "PledgeOption",

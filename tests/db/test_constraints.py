@@ -14,7 +14,7 @@ from service.db.delivery import EmailDelivery
 from service.db.gateway_event import GatewayEvent
 from service.db.idempotency_key import IdempotencyKey
 from service.db.job_run import JobRun
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.outbox_mail import DevOutboxEmail
 from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.pledge import Pledge
@@ -65,7 +65,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(Dispute).values(dispute()))
         session.execute(insert(BalanceTransaction).values(balance_entry()))
         session.execute(insert(GatewayEvent).values(gateway_event()))
-        session.execute(insert(Notice).values(notice()))
+        session.execute(insert(Notification).values(notice()))
         session.execute(insert(SignIn).values(sign_in()))
     return found
 
@@ -148,7 +148,7 @@ def test_every_unique_constraint_refuses_a_second_row(any_database: Container, c
         "uq_disputes_gateway_reference": insert(Dispute).values(dispute()),
         "uq_balance_entries_gateway_reference": insert(BalanceTransaction).values(balance_entry()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
-        "uq_notices_kind_about": insert(Notice).values(notice()),
+        "uq_notices_kind_about": insert(Notification).values(notice()),
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
         "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),
         "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),

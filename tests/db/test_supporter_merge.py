@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from schemas.vocabulary import NotificationKind
 from service.db.campaign import Campaign
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.db.sign_in import SignIn
@@ -88,5 +88,5 @@ def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(container: 
     last = ask(container, OTHER)
     reminder = merged(container, last, first)
     with container.database.read_only() as session:
-        assert session.get_one(Notice, receipt).supporter_id == reminder.supporter_id
+        assert session.get_one(Notification, receipt).supporter_id == reminder.supporter_id
         assert session.scalars(select(SignIn)).one().supporter_id == reminder.supporter_id

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from jobs.apply_gateway_events import process_gateway_events
 from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.outbox_mail import DevOutboxEmail
 from service.db.payment import Payment
 from service.desk import Container
@@ -25,10 +25,12 @@ GO_ON = threading.Event()
 READER = "ada@news.example"
 
 
-def notices(container: Container, kind: NotificationKind) -> list[Notice]:
+def notices(container: Container, kind: NotificationKind) -> list[Notification]:
     """Return the notices of a kind, the oldest first."""
     with container.database.read_only() as session:
-        return list(session.scalars(select(Notice).where(Notice.kind == kind).order_by(Notice.id)))
+        return list(
+            session.scalars(select(Notification).where(Notification.kind == kind).order_by(Notification.id))
+        )
 
 
 def mails(container: Container) -> list[str]:
@@ -99,7 +101,9 @@ def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(
         scenario.run_event_job()
         told.append(len(notices(container, NotificationKind.PAYMENT_FAILED)))
     assert told == [1, 2, 3, 3]
-    assert all(notice.falls_on is not None for notice in notices(container, NotificationKind.PAYMENT_FAILED))
+    assert all(
+        notification.falls_on is not None for notification in notices(container, NotificationKind.PAYMENT_FAILED)
+    )
     assert notices(container, NotificationKind.CANCELLED) == []
     scenario.stripe.exhaust_retries(subscription)
     scenario.run_until_settled()
@@ -133,9 +137,9 @@ def test_a_renewal_is_told_of_ahead_for_a_year_and_not_for_a_month(
     scenario.stripe.emit_upcoming(subscription)
     scenario.run_until_settled()
     assert of_kind(scenario.stripe.events, "invoice.upcoming")
-    assert [notice.falls_on.isoformat() for notice in notices(container, NotificationKind.RENEWAL)] == [
-        "2027-11-23"
-    ] * told
+    assert [
+        notification.falls_on.isoformat() for notification in notices(container, NotificationKind.RENEWAL)
+    ] == ["2027-11-23"] * told
 
 
 def test_a_renewal_that_failed_ends_in_a_mail_that_leads_to_the_pledge_s_own_page(
@@ -169,5 +173,5 @@ def test_a_payment_that_came_meanwhile_is_not_asked_for(scenario: StripeScenario
     send(container)
     [missed] = notices(container, NotificationKind.PAYMENT_FAILED)
     assert (missed.status, missed.reason) == ("skipped", "not_past_due")
-    assert [notice.status for notice in notices(container, NotificationKind.RECEIPT)] == ["sent"] * 2
+    assert [notification.status for notification in notices(container, NotificationKind.RECEIPT)] == ["sent"] * 2
     assert len(mails(container)) == 2

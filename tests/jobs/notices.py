@@ -13,13 +13,13 @@ from jobs.send_notices import send_notifications
 from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.payment import Payment
 from service.db.pledge import Pledge
 from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
-from service.domain.notices.asking import put_notice
+from service.domain.notices.asking import enqueue_notification
 from service.domain.supporters import meet_supporter
 from tests.jobs.posts import READER, FakeMailer
 
@@ -84,8 +84,12 @@ def enqueue(
             session.flush()
             more = {"sign_in_id": payload.id}
         named = about or str(new_id())
-        put_notice(session, kind, named, lang=lang, now=now, supporter_id=supporter_id, falls_on=falls_on, **more)
-        return session.scalars(select(Notice.id).where(Notice.kind == kind, Notice.about == named)).one()
+        enqueue_notification(
+            session, kind, named, lang=lang, now=now, supporter_id=supporter_id, event_date=falls_on, **more
+        )
+        return session.scalars(
+            select(Notification.id).where(Notification.kind == kind, Notification.about == named)
+        ).one()
 
 
 def with_notification_mailer(container: Container, post: FakeMailer) -> Container:
@@ -102,16 +106,16 @@ def run(container: Container, post: FakeMailer | None = None) -> Mapping[str, in
     return counts
 
 
-def find(container: Container, notice_id: uuid.UUID) -> Notice:
+def find(container: Container, notification_id: uuid.UUID) -> Notification:
     """Return a notice as it stands."""
     with container.database.read_only() as session:
-        return session.get_one(Notice, notice_id)
+        return session.get_one(Notification, notification_id)
 
 
 def status_counts(container: Container) -> dict[str, int]:
     """Return how many notices stand where."""
     with container.database.read_only() as session:
-        rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status))
+        rows = session.execute(select(Notification.status, func.count()).group_by(Notification.status))
         return {status.value: count for status, count in rows}
 
 

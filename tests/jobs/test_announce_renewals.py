@@ -9,10 +9,10 @@ from sqlalchemy import select, text
 
 from jobs.announce_renewals import queue_renewal_notifications
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.notices.renewals import announce_next_renewals
+from service.domain.notices.renewals import enqueue_renewal_notifications
 from tests.api.wire import change_campaign
 from tests.clock import Clock
 from tests.jobs.notices import change_pledge, enqueue, put_pledge, run, status_counts
@@ -84,17 +84,17 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
     change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
     queue_renewal_notifications(container, GO_ON)
     with container.database.read_only() as session:
-        notice = session.scalars(select(Notice)).one()
-    assert (notice.falls_on, notice.about) == (datetime.date(2026, 12, 14), f"{pledge_id}:2026-12-14")
+        notification = session.scalars(select(Notification)).one()
+    assert (notification.falls_on, notification.about) == (datetime.date(2026, 12, 14), f"{pledge_id}:2026-12-14")
     # Fifteen days before at nine o'clock in Auckland.
-    assert notice.due_at == datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC)
+    assert notification.due_at == datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC)
 
 
 def test_a_renewal_whose_morning_is_over_is_due_at_once(container: Container) -> None:
     annual(container, days=5)
     queue_renewal_notifications(container, GO_ON)
     with container.database.read_only() as session:
-        assert session.scalars(select(Notice.due_at)).one() == container.clock()
+        assert session.scalars(select(Notification.due_at)).one() == container.clock()
 
 
 @pytest.mark.parametrize(
@@ -144,5 +144,5 @@ def test_pledges_that_another_session_holds_are_announced_later(container: Conta
         session.get_one(Pledge, held, with_for_update=True)
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
-            assert announce_next_renewals(other, now=container.clock()) == 1
+            assert enqueue_renewal_notifications(other, now=container.clock()) == 1
     assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from schemas.vocabulary import DeliveryOutcome, NotificationKind
 from service.db.delivery import EmailDelivery
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.reminder import Reminder
 from service.desk import Container
 from tests.clock import Clock
@@ -42,7 +42,7 @@ def run_of(kind: str) -> Callable[[Container, FakeMailer], object]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_mail_leaves_before_its_beginning_is_committed(container: Container, clock: Clock, kind: str) -> None:
     put(container, clock, kind, count=1)
-    table = Reminder if kind == "reminder" else Notice
+    table = Reminder if kind == "reminder" else Notification
     with ExitStack() as held, ThreadPoolExecutor(1) as pool:
 
         def hold_the_row() -> None:
@@ -64,7 +64,7 @@ def test_no_mail_leaves_before_its_beginning_is_committed(container: Container, 
 
 def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
     """Return what is on record of each mail that was begun, as any other session reads it."""
-    column = EmailDelivery.outcome if kind == "reminder" else Notice.outcome
+    column = EmailDelivery.outcome if kind == "reminder" else Notification.outcome
     with container.database.read_only() as session:
         return sorted(session.scalars(select(column).where(column.is_not(None))))
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from jobs.cleanup import purge_notifications
 from schemas.vocabulary import NotificationKind
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.sign_in import SignIn
 from service.desk import Container
 from tests.clock import Clock
@@ -18,7 +18,7 @@ GO_ON = threading.Event()
 
 def kept(container: Container) -> set:
     with container.database.read_only() as session:
-        return set(session.scalars(select(Notice.id)))
+        return set(session.scalars(select(Notification.id)))
 
 
 def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Container, clock: Clock) -> None:

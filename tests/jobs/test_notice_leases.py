@@ -11,16 +11,16 @@ from sqlalchemy import text
 from jobs.beat import send_heartbeat
 from jobs.send_notices import recover_expired_notification_leases
 from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import DeliveryResult
 from service.domain.mail.tallies import read_counters
-from service.domain.notice_mail.claims import NoticeClaim, claim_due_notices
-from service.domain.notice_mail.deliveries import begin_notice, record_notice_reply
-from service.domain.notice_mail.letters import write_notices
-from service.domain.notice_mail.settling import refuse_notice, settle_notices
-from service.domain.notice_mail.settling import return_lost_notices as settle_lost
+from service.domain.notice_mail.claims import NotificationClaim, claim_due_notifications
+from service.domain.notice_mail.deliveries import mark_notification_sending, record_notification_result
+from service.domain.notice_mail.letters import build_notification_emails
+from service.domain.notice_mail.settling import complete_notifications, fail_notification_rendering
+from service.domain.notice_mail.settling import recover_expired_notification_leases as settle_lost
 from tests.clock import Clock
 from tests.jobs.notices import enqueue, find, run
 from tests.jobs.posts import FakeMailer
@@ -28,14 +28,14 @@ from tests.jobs.posts import FakeMailer
 GO_ON = threading.Event()
 
 
-def vanish_with_a_mail_in_hand(container: Container, worker: uuid.UUID) -> NoticeClaim:
+def vanish_with_a_mail_in_hand(container: Container, worker: uuid.UUID) -> NotificationClaim:
     """Claim and begin as a worker that is then heard of no more; return its claim."""
     with container.database.transaction() as session:
-        [claim] = claim_due_notices(
+        [claim] = claim_due_notifications(
             session, worker=worker, now=container.clock(), limit=1, lease=container.lease_duration
         )
     with container.database.transaction() as session:
-        begin_notice(session, claim, now=container.clock())
+        mark_notification_sending(session, claim, now=container.clock())
     return claim
 
 
@@ -45,44 +45,44 @@ def test_a_lost_lease_is_taken_up_by_what_is_on_record(
 ) -> None:
     mail = dataclasses.replace(container.settings.mail, holds_doubtful=holds)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())
     assert recover_expired_notification_leases(container, GO_ON) == {}
     clock.advance(seconds=container.lease_duration.total_seconds() + 1)
     assert recover_expired_notification_leases(container, GO_ON)["in_doubt"] == 1
-    assert find(container, notice_id).status == after
-    assert (find(container, notice_id).reason or "").startswith("in doubt")
+    assert find(container, notification_id).status == after
+    assert (find(container, notification_id).reason or "").startswith("in doubt")
 
 
 def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
     recover_expired_notification_leases(container, GO_ON)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
-        record_notice_reply(session, DeliveryResult(late, DeliveryOutcome.REJECTED, "550"), now=clock())
+        record_notification_result(session, DeliveryResult(late, DeliveryOutcome.REJECTED, "550"), now=clock())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
-        begin_notice(session, late, now=clock())
-    assert find(container, notice_id).outcome == DeliveryOutcome.SENDING
+        mark_notification_sending(session, late, now=clock())
+    assert find(container, notification_id).outcome == DeliveryOutcome.SENDING
 
 
 def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Container, clock: Clock) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
     recover_expired_notification_leases(container, GO_ON)
     with container.database.transaction() as session:
-        record_notice_reply(session, DeliveryResult(late, DeliveryOutcome.ACCEPTED, "250 OK"), now=clock())
+        record_notification_result(session, DeliveryResult(late, DeliveryOutcome.ACCEPTED, "250 OK"), now=clock())
     post = FakeMailer()
     assert run(container, post)["sent"] == 1
     assert post.sent == []
-    assert find(container, notice_id).status == NotificationStatus.SENT
+    assert find(container, notification_id).status == NotificationStatus.SENT
 
 
-def lose_the_lease(container: Container, clock: Clock) -> tuple[NoticeClaim, NoticeClaim]:
+def lose_the_lease(container: Container, clock: Clock) -> tuple[NotificationClaim, NotificationClaim]:
     """Have a worker vanish with a mail in hand and another take the notice; return the claims of both."""
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
@@ -93,19 +93,23 @@ def lose_the_lease(container: Container, clock: Clock) -> tuple[NoticeClaim, Not
 def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_successor_holds(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     late, held = lose_the_lease(container, clock)
     with container.database.transaction() as session, pytest.raises(LeaseLost):
-        refuse_notice(session, late, reason="could not be written", now=clock())
+        fail_notification_rendering(session, late, reason="could not be written", now=clock())
     with container.database.transaction() as session:
-        assert settle_notices(session, [late], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
-        assert write_notices(session, [late], links=container.urls, now=clock()).emails == []
-    notice = find(container, notice_id)
-    assert (notice.status, notice.lease_number) == (NotificationStatus.SENDING, held.lease_number)
+        assert complete_notifications(session, [late], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
+        assert build_notification_emails(session, [late], links=container.urls, now=clock()).emails == []
+    notification = find(container, notification_id)
+    assert (notification.status, notification.lease_number) == (NotificationStatus.SENDING, held.lease_number)
     with container.database.transaction() as session:
-        refuse_notice(session, held, reason="could not be written", now=clock())
-    notice = find(container, notice_id)
-    assert (notice.status, notice.reason, notice.ended_at) == ("failed", "could not be written", clock())
+        fail_notification_rendering(session, held, reason="could not be written", now=clock())
+    notification = find(container, notification_id)
+    assert (notification.status, notification.reason, notification.ended_at) == (
+        "failed",
+        "could not be written",
+        clock(),
+    )
     with container.database.read_only() as session:
         assert read_counters(session)["failed"] == 1
 
@@ -113,37 +117,37 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
 def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     over = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
     recover_expired_notification_leases(container, GO_ON)
-    assert find(container, notice_id).lease_number == over.lease_number
+    assert find(container, notification_id).lease_number == over.lease_number
     with container.database.transaction() as session, pytest.raises(LeaseLost):
-        begin_notice(session, over, now=clock())
+        mark_notification_sending(session, over, now=clock())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
-        refuse_notice(session, over, reason="could not be written", now=clock())
+        fail_notification_rendering(session, over, reason="could not be written", now=clock())
     with container.database.transaction() as session:
-        assert settle_notices(session, [over], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
-        assert write_notices(session, [over], links=container.urls, now=clock()).emails == []
-    assert find(container, notice_id).status == NotificationStatus.SCHEDULED
+        assert complete_notifications(session, [over], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
+        assert build_notification_emails(session, [over], links=container.urls, now=clock()).emails == []
+    assert find(container, notification_id).status == NotificationStatus.SCHEDULED
 
 
-def say(container: Container, claim: NoticeClaim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
+def say(container: Container, claim: NotificationClaim, outcome: DeliveryOutcome, words: str = "250 OK") -> None:
     with container.database.transaction() as session:
-        record_notice_reply(session, DeliveryResult(claim, outcome, words), now=container.clock())
+        record_notification_result(session, DeliveryResult(claim, outcome, words), now=container.clock())
 
 
 def test_an_attempt_is_taken_back_once_however_often_it_is_said(container: Container) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     say(container, claim, DeliveryOutcome.NOT_ATTEMPTED)
     with pytest.raises(LeaseLost):
         say(container, claim, DeliveryOutcome.NOT_ATTEMPTED)
-    assert find(container, notice_id).attempts == 0
+    assert find(container, notification_id).attempts == 0
 
 
 def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_heard(container: Container) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     claim = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     for _ in range(2):
         say(container, claim, DeliveryOutcome.ACCEPTED, "2" * 400)
@@ -151,9 +155,13 @@ def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_hear
         with pytest.raises(LeaseLost):
             say(container, claim, outcome)
     with container.database.transaction() as session, pytest.raises(LeaseLost):
-        begin_notice(session, claim, now=container.clock())
-    notice = find(container, notice_id)
-    assert (notice.outcome, notice.attempts, notice.reply) == (DeliveryOutcome.ACCEPTED, 1, "2" * 300)
+        mark_notification_sending(session, claim, now=container.clock())
+    notification = find(container, notification_id)
+    assert (notification.outcome, notification.attempts, notification.reply) == (
+        DeliveryOutcome.ACCEPTED,
+        1,
+        "2" * 300,
+    )
 
 
 def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
@@ -164,10 +172,10 @@ def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
     def claim_at_once() -> list[uuid.UUID]:
         with container.database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '2s'"))
-            claims = claim_due_notices(
+            claims = claim_due_notifications(
                 session, worker=uuid.uuid4(), now=clock(), limit=10, lease=container.lease_duration
             )
-        return [claim.notice_id for claim in claims]
+        return [claim.notification_id for claim in claims]
 
     def take_up_at_once() -> dict[str, int]:
         with container.database.transaction() as session:
@@ -175,10 +183,10 @@ def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
             return dict(settle_lost(session, holds_doubtful=False, now=clock()))
 
     with container.database.transaction() as session:
-        session.get_one(Notice, held, with_for_update=True)
+        session.get_one(Notification, held, with_for_update=True)
         assert claim_at_once() == [free]
     with container.database.transaction() as session:
-        session.get_one(Notice, free, with_for_update=True)
+        session.get_one(Notification, free, with_for_update=True)
         assert claim_at_once() == [held]
         clock.advance(minutes=10)
         assert take_up_at_once() == {"handed_back": 1}

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 from jobs.send_notices import send_notifications
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.outbox_mail import DevOutboxEmail
 from service.db.sign_in import SignIn
 from service.desk import Container
@@ -37,14 +37,14 @@ LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 
 def test_a_notice_leaves_once(container: Container) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     post = FakeMailer()
     for _ in range(3):
         run(container, post)
     assert post.addresses == [READER]
-    notice = find(container, notice_id)
-    assert (notice.status, notice.outcome, notice.attempts) == ("sent", "accepted", 1)
-    assert (notice.leased_by, notice.leased_until, notice.reply) == (None, None, "250 OK")
+    notification = find(container, notification_id)
+    assert (notification.status, notification.outcome, notification.attempts) == ("sent", "accepted", 1)
+    assert (notification.leased_by, notification.leased_until, notification.reply) == (None, None, "250 OK")
     with container.database.read_only() as session:
         assert read_counters(session)["sent"] == 1
 
@@ -70,17 +70,17 @@ def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container,
 
 
 def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Container) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     post = FakeMailer()
     send_reminders(with_mailer(container, post), GO_ON)
     assert post.sent == []
-    assert find(container, notice_id).status == NotificationStatus.SCHEDULED
+    assert find(container, notification_id).status == NotificationStatus.SCHEDULED
 
 
 def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     seen: set[str] = set()
 
     def later(email: NotificationEmail) -> None:
@@ -89,11 +89,11 @@ def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
 
     for attempt in range(1, MAX_ATTEMPTS + 1):
         run(container, FakeMailer(later))
-        notice = find(container, notice_id)
-        assert notice.attempts == attempt
-        assert notice.reason == "greylisted (450)"
-        clock.now = max(clock.now, notice.due_at)
-    assert notice.status == NotificationStatus.FAILED
+        notification = find(container, notification_id)
+        assert notification.attempts == attempt
+        assert notification.reason == "greylisted (450)"
+        clock.now = max(clock.now, notification.due_at)
+    assert notification.status == NotificationStatus.FAILED
     assert len(seen) == 1
 
 
@@ -127,14 +127,14 @@ def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container:
 def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothing(
     container: Container, clock: Clock, reason: SuppressionReason, leaves: bool
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(seconds=1)
     with container.database.transaction() as session:
         suppress(session, READER, reason=reason, now=clock())
     post = FakeMailer()
     run(container, post)
     assert len(post.sent) == leaves
-    assert find(container, notice_id).status == ("sent" if leaves else "skipped")
+    assert find(container, notification_id).status == ("sent" if leaves else "skipped")
 
 
 def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
@@ -146,7 +146,7 @@ def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
     run(container, post)
     assert post.sent == []
     with container.database.read_only() as session:
-        assert session.scalar(select(func.count()).select_from(Notice)) == 0
+        assert session.scalar(select(func.count()).select_from(Notification)) == 0
         assert session.scalar(select(func.count()).select_from(SignIn)) == 0
 
 
@@ -177,11 +177,11 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
     container: Container, kind: NotificationKind, falls_on: datetime.date | None, changes: dict, reason: str | None
 ) -> None:
     pledge_id = put_pledge(container)
-    notice_id = enqueue(container, kind, pledge_id=pledge_id, falls_on=falls_on)
+    notification_id = enqueue(container, kind, pledge_id=pledge_id, falls_on=falls_on)
     change_pledge(container, pledge_id, **({"amount_minor": 500} | changes))
     post = FakeMailer()
     run(container, post)
-    assert (find(container, notice_id).status, find(container, notice_id).reason) == (
+    assert (find(container, notification_id).status, find(container, notification_id).reason) == (
         ("sent", None) if reason is None else ("skipped", reason)
     )
     assert len(post.sent) == (reason is None)
@@ -193,9 +193,9 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
 def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
     container: Container, paid_at: datetime.datetime, stands: tuple[str, str | None]
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT, paid_at=paid_at)
+    notification_id = enqueue(container, NotificationKind.RECEIPT, paid_at=paid_at)
     run(container, FakeMailer())
-    assert (find(container, notice_id).status, find(container, notice_id).reason) == stands
+    assert (find(container, notification_id).status, find(container, notification_id).reason) == stands
 
 
 def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container: Container, clock: Clock) -> None:
@@ -240,18 +240,18 @@ def test_a_row_that_cannot_be_written_fails_alone(container: Container) -> None:
 
 
 def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
 
     def nobody_there() -> None:
         raise ServerUnavailable("connection refused")
 
     with pytest.raises(ServerUnavailable):
         run(container, FakeMailer(on_open=nobody_there))
-    assert (find(container, notice_id).status, find(container, notice_id).attempts) == ("scheduled", 0)
+    assert (find(container, notification_id).status, find(container, notification_id).attempts) == ("scheduled", 0)
 
 
 def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(container: Container) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
 
     def refuse(_: NotificationEmail) -> None:
         raise ServerMisconfigured("login refused (535)")
@@ -259,14 +259,14 @@ def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(contai
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(ServerMisconfigured):
             run(container, FakeMailer(refuse))
-        notice = find(container, notice_id)
-        assert (notice.status, notice.attempts) == ("scheduled", 0)
-        assert notice.reason == "login refused (535)"
+        notification = find(container, notification_id)
+        assert (notification.status, notification.attempts) == ("scheduled", 0)
+        assert notification.reason == "login refused (535)"
     assert run(container, FakeMailer())["sent"] == 1
-    assert (find(container, notice_id).status, find(container, notice_id).attempts) == ("sent", 1)
+    assert (find(container, notification_id).status, find(container, notification_id).attempts) == ("sent", 1)
 
 
 def test_who_is_told_to_stop_claims_nothing(container: Container) -> None:
-    notice_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, NotificationKind.RECEIPT)
     send_notifications(with_notification_mailer(container, FakeMailer()), stopped_event())
-    assert find(container, notice_id).lease_number == 0
+    assert find(container, notification_id).lease_number == 0

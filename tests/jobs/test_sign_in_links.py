@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from schemas.vocabulary import NotificationKind
 from service.db.keyring import sha256
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.ports import NotificationEmail, UncertainDelivery
@@ -45,7 +45,7 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
 
     run(container, FakeMailer(vanish_once))
     with container.database.transaction() as session:
-        session.execute(update(Notice).values(due_at=clock()))
+        session.execute(update(Notification).values(due_at=clock()))
     run(container, FakeMailer(vanish_once))
     first, second = emails
     assert first.message_id != second.message_id
@@ -60,15 +60,18 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
 def test_a_link_that_is_of_no_use_is_not_sent(
     container: Container, clock: Clock, minutes: int, values: dict, reason: str
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.SIGN_IN)
+    notification_id = enqueue(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
         set_to = {name: clock() if value is True else value for name, value in values.items()}
         session.execute(update(SignIn).values(set_to or {"asked_at": clock()}))
         if "supporter_id" in values:
-            session.execute(update(Notice).values(supporter_id=None))
+            session.execute(update(Notification).values(supporter_id=None))
     clock.advance(minutes=minutes)
     run(container, FakeMailer())
-    assert (find(container, notice_id).status, find(container, notice_id).reason) == ("skipped", reason)
+    assert (find(container, notification_id).status, find(container, notification_id).reason) == (
+        "skipped",
+        reason,
+    )
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.link_hash)).one() is None
 
@@ -76,7 +79,7 @@ def test_a_link_that_is_of_no_use_is_not_sent(
 def test_a_link_leaves_until_a_quarter_of_an_hour_after_it_was_asked_for(
     container: Container, clock: Clock
 ) -> None:
-    notice_id = enqueue(container, NotificationKind.SIGN_IN)
+    notification_id = enqueue(container, NotificationKind.SIGN_IN)
     clock.now += datetime.timedelta(minutes=15) - datetime.timedelta(microseconds=1)
     run(container, FakeMailer())
-    assert find(container, notice_id).status == "sent"
+    assert find(container, notification_id).status == "sent"

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from schemas.vocabulary import NotificationKind, PledgeStatus, ReminderStatus
 from service.db.campaign import Campaign
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.payment import Payment
 from service.db.reminder import Reminder
 from service.desk import Container
@@ -33,7 +33,7 @@ def test_a_pledge_is_ended_in_two_clicks(container: Container, client: FlaskClie
     assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, container.clock())
     assert count(container, Reminder) == 0
     with container.database.read_only() as session:
-        ended = session.scalars(select(Notice).where(Notice.kind == NotificationKind.CANCELLED)).one()
+        ended = session.scalars(select(Notification).where(Notification.kind == NotificationKind.CANCELLED)).one()
         assert ended.about == way.id
 
 
@@ -41,7 +41,10 @@ def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, w
     way.post("cancel", then="end")
     way.post("cancel", then="end")
     with container.database.read_only() as session:
-        assert len(session.scalars(select(Notice).where(Notice.kind == NotificationKind.CANCELLED)).all()) == 1
+        assert (
+            len(session.scalars(select(Notification).where(Notification.kind == NotificationKind.CANCELLED)).all())
+            == 1
+        )
 
 
 def test_the_other_button_ends_it_too_and_sets_a_reminder(

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
 from schemas.vocabulary import NotificationKind
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.supporters import erase_supporter
@@ -30,10 +30,12 @@ def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(
     assert "example" not in known.headers["Location"]
     assert count(container, SignIn) == 2
     with container.database.read_only() as session:
-        notices = session.scalars(select(Notice).where(Notice.kind == NotificationKind.SIGN_IN)).all()
-        assert {notice.supporter_id is None for notice in notices} == {False, True}
-        assert len(notices) == 2
-        assert all(notice.about == str(notice.sign_in_id) for notice in notices)
+        notifications = session.scalars(
+            select(Notification).where(Notification.kind == NotificationKind.SIGN_IN)
+        ).all()
+        assert {notification.supporter_id is None for notification in notifications} == {False, True}
+        assert len(notifications) == 2
+        assert all(notification.about == str(notification.sign_in_id) for notification in notifications)
 
 
 def test_the_address_of_a_stranger_is_kept_nowhere(container: Container, client: FlaskClient) -> None:

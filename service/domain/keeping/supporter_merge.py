@@ -6,7 +6,7 @@ import uuid
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.sign_in import SignIn
@@ -23,7 +23,7 @@ def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, 
     known all along. If they cancelled the other one after that, this one is cancelled too: a no is never lost; and
     if they had confirmed the other one, this one needs no word from them.
     """
-    for table in (Pledge, Notice, SignIn):
+    for table in (Pledge, Notification, SignIn):
         session.execute(update(table).where(table.supporter_id == given_up).values(supporter_id=kept))
     standing = {reminder.campaign_id: reminder for reminder in _reminders(session, kept)}
     for reminder in _reminders(session, given_up):

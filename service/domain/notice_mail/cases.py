@@ -11,36 +11,36 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus
 from service.db.campaign import Campaign
-from service.db.notice import Notice, stands
+from service.db.notice import Notification, status_is
 from service.db.payment import Payment
 from service.db.pledge import Pledge, PledgeStatusChange
 from service.db.reminder import Reminder
 from service.db.sign_in import SignIn
 from service.db.supporter import Supporter
-from service.domain.notice_mail.claims import NoticeClaim
+from service.domain.notice_mail.claims import NotificationClaim
 from service.domain.pledges.status import PledgeEvent
 from service.domain.sign_in.links import GOOD_FOR
 
-NOBODY_KNOWN = "nobody_known"
+NO_RECIPIENT = "nobody_known"
 TOO_OLD = "too_old"
-USED = "used"
+LINK_USED = "used"
 NOT_PAST_DUE = "not_past_due"
 ENDED = "ended"
 DATE_PASSED = "date_passed"
-TOLD_BEFORE = "told_before"
+ALREADY_SENT = "told_before"
 # What is told so late helps nobody; and a row that was forgotten and then asked for again tells nothing twice.
-TELLABLE_FOR = datetime.timedelta(days=90)
+MAX_AGE = datetime.timedelta(days=90)
 # Two dates of one renewal, as the gateway and we work it out, are a few days apart at most.
-SAME_RENEWAL = datetime.timedelta(days=30)
-RECURRING = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
+RENEWAL_TOLERANCE = datetime.timedelta(days=30)
+RECURRING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """A claimed notice and all that its letter needs; `closed` is the stored address of its reader."""
+class NotificationContext:
+    """A claimed notice and all that its letter needs; `encrypted_email` is the stored address of its reader."""
 
-    notice: Notice
-    closed: bytes | None
+    notification: Notification
+    encrypted_email: bytes | None
     campaign: Campaign | None
     pledge: Pledge | None
     payment: Payment | None
@@ -53,97 +53,102 @@ class Case:
         return now.astimezone(ZoneInfo(zone)).date()
 
 
-def read_cases(session: Session, held: Mapping[uuid.UUID, NoticeClaim]) -> list[Case]:
+def load_contexts(session: Session, held: Mapping[uuid.UUID, NotificationClaim]) -> list[NotificationContext]:
     """Return the notices that are still held, those who wait to sign in first, and hold their rows."""
     # Held before the notices, in the order in which deleting a reader comes to them.
-    wishes = select(Notice.sign_in_id).where(Notice.id.in_(held))
+    wishes = select(Notification.sign_in_id).where(Notification.id.in_(held))
     found = session.scalars(select(SignIn).where(SignIn.id.in_(wishes)).order_by(SignIn.id).with_for_update())
     sign_ins = {payload.id: payload for payload in found}
     # The address is read as it lies in the table, so that one that does not open cannot keep the others from it.
     rows = session.execute(
-        select(Notice, Pledge, type_coerce(Supporter.email, LargeBinary), Supporter.id)
-        .outerjoin(Pledge, Pledge.id == Notice.pledge_id)
-        .outerjoin(Supporter, Supporter.id == func.coalesce(Notice.supporter_id, Pledge.supporter_id))
-        .where(Notice.id.in_(held), stands(NotificationStatus.SENDING))
-        .order_by(Notice.sign_in_id.is_(None), Notice.due_at, Notice.id)
-        .with_for_update(of=Notice)
+        select(Notification, Pledge, type_coerce(Supporter.email, LargeBinary), Supporter.id)
+        .outerjoin(Pledge, Pledge.id == Notification.pledge_id)
+        .outerjoin(Supporter, Supporter.id == func.coalesce(Notification.supporter_id, Pledge.supporter_id))
+        .where(Notification.id.in_(held), status_is(NotificationStatus.SENDING))
+        .order_by(Notification.sign_in_id.is_(None), Notification.due_at, Notification.id)
+        .with_for_update(of=Notification)
         .execution_options(populate_existing=True)
     ).all()
-    mine = [row for row in rows if row.Notice.lease_number == held[row.Notice.id].lease_number]
+    claimed = [row for row in rows if row.Notification.lease_number == held[row.Notice.id].lease_number]
     found_payments = session.scalars(
-        select(Payment).where(Payment.id.in_([row.Notice.payment_id for row in mine]))
+        select(Payment).where(Payment.id.in_([row.Notice.payment_id for row in claimed]))
     )
     payments = {payment.id: payment for payment in found_payments}
-    homes: dict[uuid.UUID, uuid.UUID | None] = {
-        row.Notice.id: _home_of_reader(session, row.id) if row.Pledge is None else row.Pledge.campaign_id
-        for row in mine
+    campaign_ids: dict[uuid.UUID, uuid.UUID | None] = {
+        row.Notification.id: _default_campaign_id(session, row.id)
+        if row.Pledge is None
+        else row.Pledge.campaign_id
+        for row in claimed
         if row.id is not None or row.Pledge is not None
     }
-    found_campaigns = session.scalars(select(Campaign).where(Campaign.id.in_(set(homes.values()))))
+    found_campaigns = session.scalars(select(Campaign).where(Campaign.id.in_(set(campaign_ids.values()))))
     campaigns: dict[uuid.UUID | None, Campaign] = {campaign.id: campaign for campaign in found_campaigns}
-    unpaid = _ended_unpaid(
-        session, {row.Pledge.id for row in mine if row.Notice.kind == NotificationKind.CANCELLED and row.Pledge}
+    unpaid = _cancelled_for_non_payment(
+        session,
+        {row.Pledge.id for row in claimed if row.Notification.kind == NotificationKind.CANCELLED and row.Pledge},
     )
     return [
-        Case(
-            notice=row.Notice,
-            closed=row.email,
-            campaign=campaigns.get(homes.get(row.Notice.id)),
+        NotificationContext(
+            notification=row.Notification,
+            encrypted_email=row.email,
+            campaign=campaigns.get(campaign_ids.get(row.Notice.id)),
             pledge=row.Pledge,
             payment=payments.get(row.Notice.payment_id),
             sign_in=sign_ins.get(row.Notice.sign_in_id),
-            is_unpaid=row.Notice.pledge_id in unpaid,
+            is_unpaid=row.Notification.pledge_id in unpaid,
         )
-        for row in mine
+        for row in claimed
     ]
 
 
-def why_not(session: Session, case: Case, *, now: datetime.datetime) -> str | None:
+def skip_reason(session: Session, case: NotificationContext, *, now: datetime.datetime) -> str | None:
     """Return why this need not be told, or None if it is to be told."""
-    notice, pledge = case.notice, case.pledge
-    if case.closed is None:
-        return NOBODY_KNOWN
-    match notice.kind:
+    notification, pledge = case.notification, case.pledge
+    if case.encrypted_email is None:
+        return NO_RECIPIENT
+    match notification.kind:
         case NotificationKind.SIGN_IN:
-            return _why_no_link(case.sign_in, now)
-        case NotificationKind.RECEIPT if case.payment is not None and case.payment.paid_at <= now - TELLABLE_FOR:
+            return _sign_in_skip_reason(case.sign_in, now)
+        case NotificationKind.RECEIPT if case.payment is not None and case.payment.paid_at <= now - MAX_AGE:
             return TOO_OLD
         case NotificationKind.PAYMENT_FAILED if pledge is not None and pledge.status != PledgeStatus.PAST_DUE:
             return NOT_PAST_DUE
-        case NotificationKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - TELLABLE_FOR:
+        case NotificationKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - MAX_AGE:
             return TOO_OLD
         case NotificationKind.RENEWAL if pledge is not None:
-            return _why_no_renewal(session, case, pledge, now)
+            return _renewal_skip_reason(session, case, pledge, now)
     return None
 
 
-def _why_no_link(sign_in: SignIn | None, now: datetime.datetime) -> str | None:
+def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str | None:
     if sign_in is None or sign_in.supporter_id is None:
-        return NOBODY_KNOWN
+        return NO_RECIPIENT
     if sign_in.asked_at <= now - GOOD_FOR:
         return TOO_OLD
-    return None if sign_in.used_at is None else USED
+    return None if sign_in.used_at is None else LINK_USED
 
 
-def _why_no_renewal(session: Session, case: Case, pledge: Pledge, now: datetime.datetime) -> str | None:
-    falls_on = case.notice.falls_on
-    if pledge.status not in RECURRING or pledge.cancel_requested_at is not None:
+def _renewal_skip_reason(
+    session: Session, case: NotificationContext, pledge: Pledge, now: datetime.datetime
+) -> str | None:
+    falls_on = case.notification.falls_on
+    if pledge.status not in RECURRING_STATUSES or pledge.cancel_requested_at is not None:
         return ENDED
     if falls_on is None:
         return None
     if falls_on < case.today(now):
         return DATE_PASSED
-    told = select(Notice.id).where(
-        Notice.pledge_id == pledge.id,
-        Notice.kind == NotificationKind.RENEWAL,
-        Notice.status.in_((NotificationStatus.SENDING, NotificationStatus.SENT)),
-        Notice.falls_on.between(falls_on - SAME_RENEWAL, falls_on + SAME_RENEWAL),
-        Notice.id < case.notice.id,
+    told = select(Notification.id).where(
+        Notification.pledge_id == pledge.id,
+        Notification.kind == NotificationKind.RENEWAL,
+        Notification.status.in_((NotificationStatus.SENDING, NotificationStatus.SENT)),
+        Notification.falls_on.between(falls_on - RENEWAL_TOLERANCE, falls_on + RENEWAL_TOLERANCE),
+        Notification.id < case.notification.id,
     )
-    return None if session.scalar(told.limit(1)) is None else TOLD_BEFORE
+    return None if session.scalar(told.limit(1)) is None else ALREADY_SENT
 
 
-def _home_of_reader(session: Session, supporter_id: uuid.UUID) -> uuid.UUID | None:
+def _default_campaign_id(session: Session, supporter_id: uuid.UUID) -> uuid.UUID | None:
     """Return the campaign of a reader's latest pledge, or of their reminder; else any, for its newsroom's name."""
     for query in (
         select(Pledge.campaign_id).where(Pledge.supporter_id == supporter_id).order_by(Pledge.id.desc()),
@@ -156,7 +161,7 @@ def _home_of_reader(session: Session, supporter_id: uuid.UUID) -> uuid.UUID | No
     return None
 
 
-def _ended_unpaid(session: Session, pledges: set[uuid.UUID]) -> set[uuid.UUID]:
+def _cancelled_for_non_payment(session: Session, pledges: set[uuid.UUID]) -> set[uuid.UUID]:
     """Return which of these pledges ended because their payments did not come, and not because somebody asked."""
     if not pledges:
         return set()

@@ -8,72 +8,76 @@ from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, NotificationStatus
-from service.db.notice import Notice, stands
+from service.db.notice import Notification, status_is
 from service.db.sign_in import SignIn
-from service.domain.notices.status import NoticeEvent, move
+from service.domain.notices.status import NotificationEvent, next_status
 from service.domain.sign_in.links import GOOD_FOR
 
 
 @dataclass(frozen=True)
-class NoticeClaim:
+class NotificationClaim:
     """The right to send a notice, until its lease ends."""
 
-    notice_id: uuid.UUID
+    notification_id: uuid.UUID
     lease_number: int
 
 
-def claim_due_notices(
+def claim_due_notifications(
     session: Session, *, worker: uuid.UUID, now: datetime.datetime, limit: int, lease: datetime.timedelta
-) -> list[NoticeClaim]:
+) -> list[NotificationClaim]:
     """Claim notices that are due, passing over those that another worker holds.
 
     Whoever waits for a link to sign in comes first, however many receipts are due; then the longest due.
     """
-    due = select(Notice.id, Notice.lease_number).where(stands(NotificationStatus.SCHEDULED), Notice.due_at <= now)
+    due = select(Notification.id, Notification.lease_number).where(
+        status_is(NotificationStatus.SCHEDULED), Notification.due_at <= now
+    )
     # The wishes of the last quarter of an hour are few, and found by their own index.
-    waiting = due.join(SignIn, SignIn.id == Notice.sign_in_id).where(SignIn.asked_at > now - GOOD_FOR)
-    found = _hold(session, waiting, limit)
+    waiting = due.join(SignIn, SignIn.id == Notification.sign_in_id).where(SignIn.asked_at > now - GOOD_FOR)
+    found = _lock_due(session, waiting, limit)
     if len(found) < limit:
-        rest = due.where(Notice.id.not_in([row.notice_id for row in found])) if found else due
-        found += _hold(session, rest, limit - len(found))
+        rest = due.where(Notification.id.not_in([row.notification_id for row in found])) if found else due
+        found += _lock_due(session, rest, limit - len(found))
     if found:
         session.execute(
-            update(Notice)
-            .where(Notice.id.in_([claim.notice_id for claim in found]))
+            update(Notification)
+            .where(Notification.id.in_([claim.notification_id for claim in found]))
             .values(
-                status=move(NotificationStatus.SCHEDULED, NoticeEvent.CLAIM),
+                status=next_status(NotificationStatus.SCHEDULED, NotificationEvent.CLAIM),
                 reason=None,
-                lease_number=Notice.lease_number + 1,
+                lease_number=Notification.lease_number + 1,
                 leased_by=worker,
                 leased_until=now + lease,
                 # What is on record of an earlier lease says nothing of this one, unless the mail has arrived.
-                outcome=case((Notice.outcome == DeliveryOutcome.ACCEPTED, Notice.outcome), else_=None),
+                outcome=case((Notification.outcome == DeliveryOutcome.ACCEPTED, Notification.outcome), else_=None),
             )
             .execution_options(synchronize_session=False)
         )
     return found
 
 
-def renew_notice_leases(
+def renew_notification_leases(
     session: Session, *, worker: uuid.UUID, now: datetime.datetime, lease: datetime.timedelta
 ) -> None:
     """Show that a worker is still at what it holds."""
     session.execute(
-        update(Notice)
-        .where(stands(NotificationStatus.SENDING), Notice.leased_by == worker)
+        update(Notification)
+        .where(status_is(NotificationStatus.SENDING), Notification.leased_by == worker)
         .values(leased_until=now + lease)
         .execution_options(synchronize_session=False)
     )
 
 
-def longest_notice_wait(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
+def oldest_due_notification_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return for how long the oldest due notice has waited; None if none is due."""
-    due_at = session.scalar(select(func.min(Notice.due_at)).where(stands(NotificationStatus.SCHEDULED)))
+    due_at = session.scalar(select(func.min(Notification.due_at)).where(status_is(NotificationStatus.SCHEDULED)))
     return now - due_at if due_at is not None and due_at <= now else None
 
 
-def _hold(session: Session, due: Select[uuid.UUID, int], limit: int) -> list[NoticeClaim]:
+def _lock_due(session: Session, due: Select[uuid.UUID, int], limit: int) -> list[NotificationClaim]:
     rows = session.execute(
-        due.order_by(Notice.due_at, Notice.id).limit(limit).with_for_update(of=Notice, skip_locked=True)
+        due.order_by(Notification.due_at, Notification.id)
+        .limit(limit)
+        .with_for_update(of=Notification, skip_locked=True)
     )
-    return [NoticeClaim(notice_id, lease_number + 1) for notice_id, lease_number in rows]
+    return [NotificationClaim(notification_id, lease_number + 1) for notification_id, lease_number in rows]

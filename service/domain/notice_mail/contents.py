@@ -13,7 +13,7 @@ from service.domain.campaigns.own_texts import text_overrides
 from service.domain.links import Links
 from service.domain.mail.drafts import EmailNotBuildable
 from service.domain.money.amounts import Money
-from service.domain.notice_mail.cases import RECURRING, Case
+from service.domain.notice_mail.cases import RECURRING_STATUSES, NotificationContext
 from service.domain.notices.receipts import receipt_number
 from service.domain.pledges.making import total_charge
 from service.domain.pledges.own_page import pledge_token
@@ -22,86 +22,92 @@ from service.domain.sign_in.links import make_link
 from service.domain.supporters import keyring_in
 
 
-def letter_about(
-    session: Session, case: Case, campaign: Campaign, to: str, *, links: Links, now: datetime.datetime
+def build_notification_email(
+    session: Session,
+    case: NotificationContext,
+    campaign: Campaign,
+    to: str,
+    *,
+    links: Links,
+    now: datetime.datetime,
 ) -> NotificationEmail:
     """Return the letter to this address; a link to sign in is made now, and only its hash is kept.
 
     Raises:
         Unwritable: something that it is about was deleted.
     """
-    notice, pledge = case.notice, case.pledge
-    plain = NotificationEmail(
-        kind=notice.kind,
-        message_id=f"<notice-{notice.id}@{links.host}>",
+    notification, pledge = case.notification, case.pledge
+    base = NotificationEmail(
+        kind=notification.kind,
+        message_id=f"<notice-{notification.id}@{links.host}>",
         to=to,
-        lang=notice.lang,
+        lang=notification.lang,
         campaign_name=campaign.name,
-        texts=text_overrides(campaign, notice.lang),
+        texts=text_overrides(campaign, notification.lang),
         frequency=None,
         money=None,
-        event_date=notice.falls_on,
+        event_date=notification.falls_on,
         page_url=links.readers_page(),
         account_url=links.readers_page(),
     )
-    if notice.kind == NotificationKind.SIGN_IN:
-        return _sign_in(session, case, plain, links=links, now=now)
+    if notification.kind == NotificationKind.SIGN_IN:
+        return _sign_in(session, case, base, links=links, now=now)
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
-    plain = dataclasses.replace(plain, frequency=pledge.frequency)
+    base = dataclasses.replace(base, frequency=pledge.frequency)
     own_page = links.pledge_page(pledge_token(keyring_in(session), pledge, now=now))
-    match notice.kind:
+    match notification.kind:
         case NotificationKind.RECEIPT:
-            return _receipt(case, campaign, pledge, plain, own_page)
+            return _receipt(case, campaign, pledge, base, own_page)
         case NotificationKind.PAYMENT_FAILED:
             # A day of the next try that is over is not named any more.
-            is_ahead = notice.falls_on is not None and notice.falls_on >= case.today(now)
+            is_ahead = notification.falls_on is not None and notification.falls_on >= case.today(now)
             return dataclasses.replace(
-                plain,
+                base,
                 money=total_charge(pledge),
-                falls_on=notice.falls_on if is_ahead else None,
-                number=_number(notice.about),
+                event_date=notification.falls_on if is_ahead else None,
+                number=_dunning_number(notification.about),
                 page_url=own_page,
             )
         case NotificationKind.RENEWAL:
-            return dataclasses.replace(plain, money=total_charge(pledge), page_url=own_page)
+            return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
             begin_again = links.gift_page(
                 campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
             )
-            return dataclasses.replace(plain, is_unpaid=case.is_unpaid, page_url=begin_again)
+            return dataclasses.replace(base, is_unpaid=case.is_unpaid, page_url=begin_again)
 
 
 def _sign_in(
-    session: Session, case: Case, plain: NotificationEmail, *, links: Links, now: datetime.datetime
+    session: Session, case: NotificationContext, base: NotificationEmail, *, links: Links, now: datetime.datetime
 ) -> NotificationEmail:
-    notice = case.notice
+    notification = case.notification
     if case.sign_in is None:
         raise EmailNotBuildable("its wish to sign in was forgotten")
     return dataclasses.replace(
-        plain,
+        base,
         # Each try has a link of its own and is another mail, which no mail program must take for the one before.
-        message_id=f"<notice-{notice.id}-{notice.lease_number}@{links.host}>",
+        message_id=f"<notice-{notification.id}-{notification.lease_number}@{links.host}>",
         page_url=links.sign_in_page(make_link(session, case.sign_in, now)),
     )
 
 
 def _receipt(
-    case: Case, campaign: Campaign, pledge: Pledge, plain: NotificationEmail, own_page: str
+    case: NotificationContext, campaign: Campaign, pledge: Pledge, base: NotificationEmail, own_page: str
 ) -> NotificationEmail:
     payment = case.payment
     if payment is None:
         raise EmailNotBuildable("its payment was deleted")
     paid_on = payment.paid_at.astimezone(ZoneInfo(campaign.timezone)).date()
     money = Money(payment.amount_minor, payment.currency)
-    goes_on = pledge.status in RECURRING
+    goes_on = pledge.status in RECURRING_STATUSES
     # Of an amount that was changed since, what part of it covered the fees is not known any more.
     knows_fees = pledge.fees_minor > 0 and money == total_charge(pledge)
     return dataclasses.replace(
-        plain,
+        base,
         money=money,
-        falls_on=paid_on,
-        page_url=own_page if goes_on else plain.account_url,
+        event_date=paid_on,
+        page_url=own_page if goes_on else base.account_url,
         links_to_pledge=goes_on,
         fees=Money(pledge.fees_minor, pledge.currency) if knows_fees else None,
         receipt_number=receipt_number(payment.id, payment.paid_at.year),
@@ -110,7 +116,7 @@ def _receipt(
     )
 
 
-def _number(about: str) -> int:
+def _dunning_number(about: str) -> int:
     """Return which mail about one bill this is, as it stands behind the bill's name: `in_1#2`."""
     _, _, number = about.rpartition("#")
     return int(number) if number.isascii() and number.isdigit() else 1

@@ -6,42 +6,44 @@ from sqlalchemy import func, or_, update
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, NotificationStatus
-from service.db.notice import Notice, stands
+from service.db.notice import Notification, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import MAX_REPLY_LENGTH, DeliveryResult
-from service.domain.notice_mail.claims import NoticeClaim
+from service.domain.notice_mail.claims import NotificationClaim
 
 
-def begin_notice(session: Session, claim: NoticeClaim, *, now: datetime.datetime) -> None:
+def mark_notification_sending(session: Session, claim: NotificationClaim, *, now: datetime.datetime) -> None:
     """Write down that this mail is about to leave: one more attempt.
 
     Raises:
         LeaseLost: the notice was taken over or forgotten since it was claimed, or its mail has left.
     """
     begun = session.execute(
-        update(Notice)
+        update(Notification)
         .where(
-            Notice.id == claim.notice_id,
-            Notice.lease_number == claim.lease_number,
-            stands(NotificationStatus.SENDING),
+            Notification.id == claim.notification_id,
+            Notification.lease_number == claim.lease_number,
+            status_is(NotificationStatus.SENDING),
             # A mail that was accepted is not sent again, even if its worker came back too late to say so.
-            func.coalesce(Notice.outcome, DeliveryOutcome.SENDING) != DeliveryOutcome.ACCEPTED,
+            func.coalesce(Notification.outcome, DeliveryOutcome.SENDING) != DeliveryOutcome.ACCEPTED,
         )
         .values(
-            attempts=Notice.attempts + 1,
+            attempts=Notification.attempts + 1,
             outcome=DeliveryOutcome.SENDING,
             began_at=now,
             reply=None,
             ended_at=None,
         )
-        .returning(Notice.id)
+        .returning(Notification.id)
         .execution_options(synchronize_session=False)
     ).first()
     if begun is None:
         raise LeaseLost("This notice was taken over or forgotten since it was claimed.")
 
 
-def record_notice_reply(session: Session, reply: DeliveryResult[NoticeClaim], *, now: datetime.datetime) -> None:
+def record_notification_result(
+    session: Session, reply: DeliveryResult[NotificationClaim], *, now: datetime.datetime
+) -> None:
     """Write down what became of a mail; writing it twice changes nothing.
 
     An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
@@ -50,22 +52,22 @@ def record_notice_reply(session: Session, reply: DeliveryResult[NoticeClaim], *,
         LeaseLost: another worker has taken this notice since.
     """
     withdrawn = reply.outcome == DeliveryOutcome.NOT_ATTEMPTED
-    leaving = Notice.outcome == DeliveryOutcome.SENDING
+    leaving = Notification.outcome == DeliveryOutcome.SENDING
     recorded = session.execute(
-        update(Notice)
+        update(Notification)
         .where(
-            Notice.id == reply.claim.notice_id,
-            Notice.lease_number == reply.claim.lease_number,
+            Notification.id == reply.claim.notification_id,
+            Notification.lease_number == reply.claim.lease_number,
             # Saying the same again is no contradiction; but an attempt must not be taken back twice.
-            leaving if withdrawn else or_(leaving, Notice.outcome == reply.outcome),
+            leaving if withdrawn else or_(leaving, Notification.outcome == reply.outcome),
         )
         .values(
-            attempts=Notice.attempts - (1 if withdrawn else 0),
+            attempts=Notification.attempts - (1 if withdrawn else 0),
             outcome=reply.outcome,
             reply=reply.smtp_reply[:MAX_REPLY_LENGTH],
             ended_at=now,
         )
-        .returning(Notice.id)
+        .returning(Notification.id)
         .execution_options(synchronize_session=False)
     ).first()
     if recorded is None:

@@ -7,14 +7,14 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationKind, NotificationStatus
-from service.db.notice import Notice, stands
-from service.domain.notices.status import NoticeEvent, move_notice
+from service.db.notice import Notification, status_is
+from service.domain.notices.status import NotificationEvent, transition_notification
 
-ROWS_AT_ONCE = 200
+BATCH_SIZE = 200
 
 
 @dataclass(frozen=True)
-class NoticeFailure:
+class NotificationFailure:
     """How many notices of a kind failed for one reason."""
 
     kind: NotificationKind
@@ -23,7 +23,7 @@ class NoticeFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoticeFailureFilter:
+class NotificationFailureFilter:
     """Which failed notices: of one kind, for reasons that begin so, due before; None filters nothing."""
 
     kind: NotificationKind | None = None
@@ -32,43 +32,43 @@ class NoticeFailureFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what the query must ask for."""
-        asked = [stands(NotificationStatus.FAILED)]
+        asked = [status_is(NotificationStatus.FAILED)]
         if self.kind is not None:
-            asked.append(Notice.kind == self.kind)
+            asked.append(Notification.kind == self.kind)
         if self.reason is not None:
-            asked.append(Notice.reason.startswith(self.reason, autoescape=True))
+            asked.append(Notification.reason.startswith(self.reason, autoescape=True))
         if self.due_before is not None:
-            asked.append(Notice.due_at < self.due_before)
+            asked.append(Notification.due_at < self.due_before)
         return asked
 
 
-def list_notice_failures(session: Session, wanted: NoticeFailureFilter) -> list[NoticeFailure]:
+def list_failures(session: Session, wanted: NotificationFailureFilter) -> list[NotificationFailure]:
     """Return how many failed for which reason, the most first."""
-    number, reason = func.count(), func.coalesce(Notice.reason, "")
+    number, reason = func.count(), func.coalesce(Notification.reason, "")
     rows = session.execute(
-        select(Notice.kind, reason, number)
+        select(Notification.kind, reason, number)
         .where(*wanted.conditions())
-        .group_by(Notice.kind, reason)
-        .order_by(number.desc(), Notice.kind, reason)
+        .group_by(Notification.kind, reason)
+        .order_by(number.desc(), Notification.kind, reason)
     )
-    return [NoticeFailure(kind, why, count) for kind, why, count in rows]
+    return [NotificationFailure(kind, why, count) for kind, why, count in rows]
 
 
-def retry_notice_failures(
-    session: Session, wanted: NoticeFailureFilter, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE
+def retry_failures(
+    session: Session, wanted: NotificationFailureFilter, *, now: datetime.datetime, limit: int = BATCH_SIZE
 ) -> int:
     """Send some failed notices back, due at once and with all their attempts before them; return how many.
 
     Each is the same mail, under the same Message-ID; one that is not to be told any more is then skipped.
     """
     failed = session.scalars(
-        select(Notice)
+        select(Notification)
         .where(*wanted.conditions())
-        .order_by(Notice.due_at, Notice.id)
+        .order_by(Notification.due_at, Notification.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    for notice in failed:
-        move_notice(notice, NoticeEvent.SEND_BACK)
-        notice.attempts, notice.due_at = 0, now
+    for notification in failed:
+        transition_notification(notification, NotificationEvent.REQUEUE)
+        notification.attempts, notification.due_at = 0, now
     return len(failed)

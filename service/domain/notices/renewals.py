@@ -10,35 +10,37 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.pledge import Pledge
 from service.domain.calendar import at_hour
-from service.domain.notices.asking import put_notice
+from service.domain.notices.asking import enqueue_notification
 
-LOOK_AHEAD = datetime.timedelta(days=21)
+LOOKAHEAD = datetime.timedelta(days=21)
 # One day more than a fortnight, so that an hour of delay does not make it less.
-LEAVES_BEFORE = datetime.timedelta(days=15)
+LEAD_TIME = datetime.timedelta(days=15)
 # A notice about a day that was so long ago cannot be about the next renewal, a year later.
-EARLIER_RENEWAL = datetime.timedelta(days=30)
-ROWS_AT_ONCE = 200
+SAME_RENEWAL_WINDOW = datetime.timedelta(days=30)
+BATCH_SIZE = 200
 
 
-def announce_next_renewals(session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE) -> int:
+def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Write down a notice for annual pledges that renew within three weeks and have none yet; return how many.
 
     It leaves in the morning where the campaign is at home, or at once if that is over.
     """
-    earlier = (now - EARLIER_RENEWAL).date()
-    told = select(Notice.id).where(
-        Notice.pledge_id == Pledge.id, Notice.kind == NotificationKind.RENEWAL, Notice.falls_on > earlier
+    earlier = (now - SAME_RENEWAL_WINDOW).date()
+    told = select(Notification.id).where(
+        Notification.pledge_id == Pledge.id,
+        Notification.kind == NotificationKind.RENEWAL,
+        Notification.falls_on > earlier,
     )
     pledges = session.scalars(
         select(Pledge)
         .where(
-            _stands_active(),
+            _is_active(),
             Pledge.frequency == Frequency.ANNUAL,
             Pledge.renews_at > now,
-            Pledge.renews_at <= now + LOOK_AHEAD,
+            Pledge.renews_at <= now + LOOKAHEAD,
             Pledge.cancel_requested_at.is_(None),
             Pledge.supporter_id.is_not(None),
             ~told.exists(),
@@ -49,11 +51,11 @@ def announce_next_renewals(session: Session, *, now: datetime.datetime, limit: i
     ).all()
     for pledge in pledges:
         if pledge.renews_at is not None:
-            _announce(session, pledge, pledge.renews_at, now=now)
+            _enqueue(session, pledge, pledge.renews_at, now=now)
     return len(pledges)
 
 
-def _stands_active() -> ColumnElement[bool]:
+def _is_active() -> ColumnElement[bool]:
     # The word stands in the statement, because no database proves from a parameter what a partial index covers.
     word: BindParameter[PledgeStatus] = bindparam(
         None, PledgeStatus.ACTIVE, type_=Pledge.status.type, literal_execute=True, unique=True
@@ -61,11 +63,11 @@ def _stands_active() -> ColumnElement[bool]:
     return Pledge.status == word
 
 
-def _announce(session: Session, pledge: Pledge, renews_at: datetime.datetime, *, now: datetime.datetime) -> None:
+def _enqueue(session: Session, pledge: Pledge, renews_at: datetime.datetime, *, now: datetime.datetime) -> None:
     campaign = pledge.campaign
     falls_on = renews_at.astimezone(ZoneInfo(campaign.timezone)).date()
-    leaves = at_hour(falls_on - LEAVES_BEFORE, zone=campaign.timezone, hour=campaign.send_hour).at
-    put_notice(
+    leaves = at_hour(falls_on - LEAD_TIME, zone=campaign.timezone, hour=campaign.send_hour).at
+    enqueue_notification(
         session,
         NotificationKind.RENEWAL,
         f"{pledge.id}:{falls_on}",
@@ -74,5 +76,5 @@ def _announce(session: Session, pledge: Pledge, renews_at: datetime.datetime, *,
         due_at=max(leaves, now),
         supporter_id=pledge.supporter_id,
         pledge_id=pledge.id,
-        falls_on=falls_on,
+        event_date=falls_on,
     )

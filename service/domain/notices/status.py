@@ -5,44 +5,44 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.vocabulary import NotificationStatus
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.domain.errors import IllegalMove
 
 
-class NoticeEvent(StrEnum):
+class NotificationEvent(StrEnum):
     """What can happen to a notice, in the newsroom's words."""
 
     CLAIM = "claim"  # A worker takes it, with a lease, to send its mail.
     DELIVER = "deliver"  # The mail server took the mail.
-    LOSE_LEASE = "lose_lease"  # The worker vanished, or was stopped and handed the notice back.
+    RELEASE = "lose_lease"  # The worker vanished, or was stopped and handed the notice back.
     RETRY = "retry"  # The mail server asked to try again later.
     FAIL = "fail"  # The mail can never be delivered, or every try is used up.
     SKIP = "skip"  # There is nobody to tell, or nothing to tell any more.
-    SEND_BACK = "send_back"  # Staff mended the cause of a failure and want it tried again.
+    REQUEUE = "send_back"  # Staff mended the cause of a failure and want it tried again.
 
 
-_CANNOT: Final[Mapping[NoticeEvent, str]] = {
-    NoticeEvent.CLAIM: "be claimed",
-    NoticeEvent.DELIVER: "be delivered",
-    NoticeEvent.LOSE_LEASE: "be handed back",
-    NoticeEvent.RETRY: "be retried",
-    NoticeEvent.FAIL: "fail",
-    NoticeEvent.SKIP: "be skipped",
-    NoticeEvent.SEND_BACK: "be sent back",
+VERB_PHRASES: Final[Mapping[NotificationEvent, str]] = {
+    NotificationEvent.CLAIM: "be claimed",
+    NotificationEvent.DELIVER: "be delivered",
+    NotificationEvent.RELEASE: "be handed back",
+    NotificationEvent.RETRY: "be retried",
+    NotificationEvent.FAIL: "fail",
+    NotificationEvent.SKIP: "be skipped",
+    NotificationEvent.REQUEUE: "be sent back",
 }
 
-MOVES: Final[Mapping[tuple[NotificationStatus, NoticeEvent], NotificationStatus]] = {
-    (NotificationStatus.SCHEDULED, NoticeEvent.CLAIM): NotificationStatus.SENDING,
-    (NotificationStatus.SENDING, NoticeEvent.DELIVER): NotificationStatus.SENT,
-    (NotificationStatus.SENDING, NoticeEvent.LOSE_LEASE): NotificationStatus.SCHEDULED,
-    (NotificationStatus.SENDING, NoticeEvent.RETRY): NotificationStatus.SCHEDULED,
-    (NotificationStatus.SENDING, NoticeEvent.FAIL): NotificationStatus.FAILED,
-    (NotificationStatus.SENDING, NoticeEvent.SKIP): NotificationStatus.SKIPPED,
-    (NotificationStatus.FAILED, NoticeEvent.SEND_BACK): NotificationStatus.SCHEDULED,
+TRANSITIONS: Final[Mapping[tuple[NotificationStatus, NotificationEvent], NotificationStatus]] = {
+    (NotificationStatus.SCHEDULED, NotificationEvent.CLAIM): NotificationStatus.SENDING,
+    (NotificationStatus.SENDING, NotificationEvent.DELIVER): NotificationStatus.SENT,
+    (NotificationStatus.SENDING, NotificationEvent.RELEASE): NotificationStatus.SCHEDULED,
+    (NotificationStatus.SENDING, NotificationEvent.RETRY): NotificationStatus.SCHEDULED,
+    (NotificationStatus.SENDING, NotificationEvent.FAIL): NotificationStatus.FAILED,
+    (NotificationStatus.SENDING, NotificationEvent.SKIP): NotificationStatus.SKIPPED,
+    (NotificationStatus.FAILED, NotificationEvent.REQUEUE): NotificationStatus.SCHEDULED,
 }
 
 
-def move(status: NotificationStatus, event: NoticeEvent) -> NotificationStatus:
+def next_status(status: NotificationStatus, event: NotificationEvent) -> NotificationStatus:
     """Return where a notice stands after the event.
 
     Raises:
@@ -50,18 +50,20 @@ def move(status: NotificationStatus, event: NoticeEvent) -> NotificationStatus:
 
     """
     try:
-        return MOVES[status, event]
+        return TRANSITIONS[status, event]
     except KeyError:
-        raise IllegalMove(f"This notice is {status}, so it cannot {_CANNOT[event]}.") from None
+        raise IllegalMove(f"This notice is {status}, so it cannot {VERB_PHRASES[event]}.") from None
 
 
-def move_notice(notice: Notice, event: NoticeEvent, *, reason: str | None = None) -> None:
+def transition_notification(
+    notification: Notification, event: NotificationEvent, *, reason: str | None = None
+) -> None:
     """Move a notice by its table. A notice is one mail, so its own row is all the history that it has.
 
     Raises:
         IllegalMove: the notice cannot do this from where it stands.
     """
-    notice.status = move(notice.status, event)
-    notice.reason = reason
-    if notice.status != NotificationStatus.SENDING:
-        notice.leased_until = notice.leased_by = None
+    notification.status = next_status(notification.status, event)
+    notification.reason = reason
+    if notification.status != NotificationStatus.SENDING:
+        notification.leased_until = notification.leased_by = None

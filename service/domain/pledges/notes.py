@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
 from service.db.payment import Payment
 from service.db.pledge import Pledge
-from service.domain.notices.asking import put_notice
+from service.domain.notices.asking import enqueue_notification
 from service.domain.ports.news import PaymentFailed, RenewalUpcoming
 
 MAX_DUNNING_EMAILS = 3
@@ -62,7 +62,7 @@ def _enqueue(
     if pledge.supporter_id is None:
         # Nobody is known who could be written to.
         return
-    put_notice(
+    enqueue_notification(
         session,
         kind,
         about,
@@ -71,7 +71,7 @@ def _enqueue(
         supporter_id=pledge.supporter_id,
         pledge_id=pledge.id,
         payment_id=None if payment is None else payment.id,
-        falls_on=None if falls_at is None else _date(pledge, falls_at),
+        event_date=None if falls_at is None else _date(pledge, falls_at),
     )
 
 

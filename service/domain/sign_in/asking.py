@@ -8,7 +8,7 @@ from schemas.vocabulary import NotificationKind
 from service.db.base import new_id
 from service.db.sign_in import SignIn
 from service.db.upsert import execute_insert
-from service.domain.notices.asking import put_notice
+from service.domain.notices.asking import enqueue_notification
 from service.domain.supporters import hold_supporter
 
 
@@ -20,7 +20,7 @@ def ask_to_sign_in(session: Session, address: str, *, lang: str, now: datetime.d
     supporter_id = hold_supporter(session, address)
     payload = new_id()
     execute_insert(session, SignIn, {"id": payload, "supporter_id": supporter_id, "asked_at": now})
-    put_notice(
+    enqueue_notification(
         session,
         NotificationKind.SIGN_IN,
         str(payload),

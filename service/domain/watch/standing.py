@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import JobOutcome, NotificationStatus, PledgeStatus, ReminderStatus, SuppressionReason
 from service.db.job_run import JobRun
-from service.db.notice import Notice
+from service.db.notice import Notification
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.domain.ports import TransactionFactory
@@ -69,7 +69,7 @@ def count_reminders(session: Session) -> dict[ReminderStatus, int]:
 
 def count_notices(session: Session) -> dict[NotificationStatus, int]:
     """Return how many notices stand where; a status that none has is 0."""
-    rows = session.execute(select(Notice.status, func.count()).group_by(Notice.status)).all()
+    rows = session.execute(select(Notification.status, func.count()).group_by(Notification.status)).all()
     return dict.fromkeys(NotificationStatus, 0) | dict(rows)
 
 
