@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from service.db.keyring import Keyring
-from service.db.supporter import EMAIL
+from service.db.supporter import EMAIL_TYPE
 
 YEAR_SECONDS = 365 * 86400
 # Nothing that is promised for later becomes due while somebody measures.
@@ -97,7 +97,7 @@ class Writer:
 
     def supporters(self, numbers: range) -> bytes:
         """Return the people; the columns of each table are in `fill.COLUMNS`."""
-        keyring, context, lines = Keyring(self.secrets), EMAIL.context.encode(), []
+        keyring, context, lines = Keyring(self.secrets), EMAIL_TYPE.context.encode(), []
         for number in numbers:
             at, email = self.crowd.asked_at(number), address(number)
             closed, known_by = keyring.encrypt(email.encode(), context=context), keyring.lookup_hash(email)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from service.db.session import Database
 from service.domain.breaker import CircuitBreaker
 from service.domain.campaigns.shelf import CampaignCache
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, Throttle
 from service.settings import Settings
 
@@ -34,7 +34,7 @@ class Container:
     rate_limiter: Throttle
     email_webhooks: Mapping[str, EmailWebhookProvider]
     campaign_cache: CampaignCache
-    urls: Links
+    urls: UrlBuilder
 
     @property
     def lease_duration(self) -> datetime.timedelta:

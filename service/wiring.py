@@ -10,7 +10,7 @@ from service.db.session import Database, create_database_engine
 from service.desk import Container, utc_now
 from service.domain.breaker import CircuitBreaker
 from service.domain.campaigns.shelf import CampaignCache
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, Throttle
 from service.gateways.letters import EmailRenderer
 from service.gateways.mail_reports import configured_providers
@@ -46,7 +46,7 @@ def build_container(
         rate_limiter=_rate_limiter(settings, keyring),
         email_webhooks=configured_providers(settings.mail),
         campaign_cache=CampaignCache(database.read_only),
-        urls=Links(settings.public_url),
+        urls=UrlBuilder(settings.public_url),
     )
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from schemas.vocabulary import SuppressionReason
 from service.cli import cli
-from service.db.suppression import EVERYWHERE
+from service.db.suppression import ALL_CAMPAIGNS
 from service.domain.suppression import suppress
 from service.wiring import build_container
 from tests.command_line import KEYS, assert_refused, mainstay
@@ -31,9 +31,9 @@ def file(tmp_path: Path) -> Path:
     container = build_container(settings_for(url, SECRET_KEYS=KEYS))
     with container.database.transaction() as session:
         said = [
-            (READER, SuppressionReason.COMPLAINT, EVERYWHERE),
+            (READER, SuppressionReason.COMPLAINT, ALL_CAMPAIGNS),
             (READER, SuppressionReason.UNSUBSCRIBE, "default"),
-            (OTHER, SuppressionReason.HARD_BOUNCE, EVERYWHERE),
+            (OTHER, SuppressionReason.HARD_BOUNCE, ALL_CAMPAIGNS),
         ]
         for minutes, (address, reason, scope) in enumerate(said):
             suppress(session, address, reason=reason, now=NOON + datetime.timedelta(minutes=minutes), scope=scope)

@@ -63,7 +63,7 @@ def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
         "lang": lang,
         "other_currencies": [other | _currency_scale(other["currency"]) for other in terms["other_currencies"]],
         "reminder": terms["reminder"] | {"options": options},
-        "support_url": current_container().urls.support_page(campaign),
+        "support_url": current_container().urls.campaign_url(campaign),
         "texts": widget_texts(lang, campaign.texts) | more | offer,
     }
     return terms | _currency_scale(campaign.currency) | answer

@@ -12,7 +12,7 @@ from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_CODES, Refusal
 from service.db.staff_token import StaffToken
-from service.domain.staff import find_staff_token, write_audit
+from service.domain.staff import authenticate_token, write_audit_entry
 from service.web import read_only
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -53,9 +53,9 @@ def _token() -> StaffToken | None:
     if kind.lower() != "bearer" or not text:
         return None
     with read_only() as session:
-        return find_staff_token(session, text.strip())
+        return authenticate_token(session, text.strip())
 
 
 def audit(session: Session, action: str, details: dict[str, Any], *, now: datetime.datetime) -> None:
     """Write down what the staff member of this request does; `details` must hold nothing personal."""
-    write_audit(session, actor=g.actor, action=action, details=details, now=now)
+    write_audit_entry(session, actor=g.actor, action=action, details=details, now=now)

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.desk import Container
-from service.domain.staff import write_audit
+from service.domain.staff import write_audit_entry
 from service.settings import SettingsError, read_settings
 from service.wiring import build_container
 
@@ -29,4 +29,4 @@ def open_desk() -> Container:
 
 def audit(session: Session, container: Container, action: str, details: dict[str, Any]) -> None:
     """Write down what was done from the command line; `details` must hold nothing personal."""
-    write_audit(session, actor=COMMAND_LINE, action=action, details=details, now=container.clock())
+    write_audit_entry(session, actor=COMMAND_LINE, action=action, details=details, now=container.clock())

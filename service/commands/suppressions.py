@@ -7,7 +7,7 @@ import click
 from schemas.vocabulary import SuppressionReason
 from service.commands.opening import audit, open_desk
 from service.db.keyring import KEY_ID_BYTES
-from service.db.suppression import EVERYWHERE, Suppression
+from service.db.suppression import ALL_CAMPAIGNS, Suppression
 from service.domain import suppression
 from service.domain.addresses import normalise_address
 
@@ -75,7 +75,7 @@ def lift_suppression(address: str, scope: str | None) -> None:
     with container.database.transaction() as session:
         lifted = suppression.lift_suppression(session, wanted, scope=scope)
         if not lifted:
-            where = "" if scope in (None, EVERYWHERE) else f" in {scope!r}"
+            where = "" if scope in (None, ALL_CAMPAIGNS) else f" in {scope!r}"
             raise click.ClickException(f"Nothing stands against this address{where}.")
         audit(session, container, "lift_suppression", {"lifted": lifted, "scope": scope})
     click.echo(f"Lifted {lifted} suppression{'s' if lifted > 1 else ''}.")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText
 
-EMAIL = EncryptedText("supporters.email")
+EMAIL_TYPE = EncryptedText("supporters.email")
 
 
 class Supporter(UUIDPrimaryKey, Base):
@@ -17,6 +17,6 @@ class Supporter(UUIDPrimaryKey, Base):
     __tablename__ = "supporters"
     __table_args__ = (UniqueConstraint("email_hash"),)
 
-    email: Mapped[str] = mapped_column(EMAIL)
+    email: Mapped[str] = mapped_column(EMAIL_TYPE)
     email_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[datetime.datetime]

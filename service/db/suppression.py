@@ -9,7 +9,7 @@ from schemas.vocabulary import SuppressionReason
 from service.db.base import Base
 from service.db.types import StringEnum, enum_check
 
-EVERYWHERE = "*"
+ALL_CAMPAIGNS = "*"
 
 
 class Suppression(Base):

@@ -14,7 +14,7 @@ from typing import Final
 
 import whenever
 
-from service.domain.errors import UnknownTimeZone
+from service.domain.errors import UnknownTimezone
 
 # A promise made on one machine must not fall on another hour because the next one has an older zone database:
 # without a search path, both libraries read only the `tzdata` package that the lock file pins.
@@ -26,19 +26,21 @@ _ZONES: Final = frozenset(resources.files("tzdata").joinpath("zones").read_text(
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """When a reminder is due: `on` is the date we promise, by the reader's calendar; `at`, the instant in UTC."""
+class DueDate:
+    """When a reminder is due: `local_date` is the date we promise, by the reader's calendar; `instant`, the
+    instant in UTC.
+    """
 
-    on: dt.date
-    at: dt.datetime
+    local_date: dt.date
+    instant: dt.datetime
 
 
-def is_time_zone(name: str) -> bool:
+def is_timezone(name: str) -> bool:
     """Tell whether this is the exact name of a zone, or of a link, in the IANA time zone database."""
     return name in _ZONES
 
 
-def next_month(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> Due:
+def add_months(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> DueDate:
     """Find the day and the instant `months` calendar months after a reader asked.
 
     Args:
@@ -52,7 +54,7 @@ def next_month(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> D
     the day after, because we do not promise a day on which nothing will arrive.
 
     Raises:
-        UnknownTimeZone: `zone` is not a name in the IANA time zone database.
+        UnknownTimezone: `zone` is not a name in the IANA time zone database.
         ValueError: `asked_at` has no time zone, or `hour` or the resulting year does not exist.
 
     """
@@ -63,41 +65,41 @@ def next_month(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> D
 
 def next_occurrence(
     asked_at: dt.datetime, *, first_months: int, every_months: int, zone: str, hour: int, after: dt.datetime
-) -> Due:
+) -> DueDate:
     """Find when a reminder comes again: the first of its dates that lies later than `after`.
 
     Its dates are `first_months` after it was asked for, and every `every_months` after that. Each is counted from
     the day of asking and none from the one before, so that a 31st stays one: 31 January, 28 February, 31 March.
 
     Raises:
-        UnknownTimeZone, ValueError: as `next_month`.
+        UnknownTimezone, ValueError: as `add_months`.
 
     """
     months = first_months
-    while (due := next_month(asked_at, months=months, zone=zone, hour=hour)).at <= after:
+    while (due := add_months(asked_at, months=months, zone=zone, hour=hour)).instant <= after:
         months += every_months
     return due
 
 
-def at_hour(on: dt.date, *, zone: str, hour: int) -> Due:
-    """Find the instant at which a promised date's mail is due, by the rule of `next_month`.
+def at_local_hour(on: dt.date, *, zone: str, hour: int) -> DueDate:
+    """Find the instant at which a promised date's mail is due, by the rule of `add_months`.
 
     Raises:
-        UnknownTimeZone, ValueError: as `next_month`.
+        UnknownTimezone, ValueError: as `add_months`.
 
     """
     _check_zone(zone)
     return _due(whenever.Date(on), zone, hour)
 
 
-def _due(on: whenever.Date, zone: str, hour: int) -> Due:
+def _due(on: whenever.Date, zone: str, hour: int) -> DueDate:
     due = on.at(whenever.Time(hour)).assume_tz(zone, disambiguation="compatible")
-    return Due(on=due.date().to_stdlib(), at=due.to_instant().to_stdlib())
+    return DueDate(local_date=due.date().to_stdlib(), instant=due.to_instant().to_stdlib())
 
 
 def _check_zone(zone: str) -> None:
-    if not is_time_zone(zone):
-        raise UnknownTimeZone(
+    if not is_timezone(zone):
+        raise UnknownTimezone(
             "This time zone is not in the IANA time zone database; write one such as Europe/Amsterdam.",
             field="timezone",
         )

@@ -48,13 +48,13 @@ class AmountAboveMaximum(DomainError):
 
 
 class AmountNotChargeable(DomainError):
-    """The campaign would take this amount, and the gateway cannot charge it; it can those that `would_do`."""
+    """The campaign would take this amount, and the gateway cannot charge it; it can those that `alternatives`."""
 
     code = "amount_not_chargeable"
 
     def __init__(self, detail: str, *, field: str | None = None, would_do: tuple[int, ...] = ()) -> None:
         super().__init__(detail, field=field)
-        self.would_do = would_do
+        self.alternatives = would_do
 
 
 class CurrencyNotAccepted(DomainError):
@@ -87,13 +87,13 @@ class PaymentsUnavailable(DomainError):
     code = "payments_unavailable"
 
 
-class OrderRefused(DomainError):
+class PaymentRequestRejected(DomainError):
     """The gateway understood what was ordered for a pledge, and said no."""
 
     code = "order_refused"
 
 
-class OtherGateway(DomainError):
+class GatewayMismatch(DomainError):
     """The pledge was made with another gateway than the one that is in use."""
 
     code = "other_gateway"
@@ -129,7 +129,7 @@ class PaymentMismatch(DomainError):
     code = "payment_mismatch"
 
 
-class SignInLinkOver(DomainError):
+class SignInLinkExpired(DomainError):
     """The link to sign in was used before, is too old, or never was one."""
 
     code = "sign_in_link_over"
@@ -165,7 +165,7 @@ class InvalidCursor(DomainError):
     code = "invalid_cursor"
 
 
-class MailNotFound(DomainError):
+class EmailNotFound(DomainError):
     """The outbox holds no mail with this id."""
 
     code = "mail_not_found"
@@ -177,19 +177,19 @@ class StaffTokenNotFound(DomainError):
     code = "token_not_found"
 
 
-class UnknownTimeZone(DomainError):
+class UnknownTimezone(DomainError):
     """The name is not in the IANA time zone database."""
 
     code = "unknown_time_zone"
 
 
-class UnreadableAmount(DomainError):
+class UnparsableAmount(DomainError):
     """The text is not an amount, or could be read as two different ones."""
 
     code = "unreadable_amount"
 
 
-class IllegalMove(DomainError):
+class InvalidTransition(DomainError):
     """The pledge or reminder cannot do this from where it stands."""
 
     code = "illegal_move"

@@ -26,7 +26,7 @@ def create_staff_token(session: Session, *, name: str, scopes: Sequence[Scope], 
     return token
 
 
-def find_staff_token(session: Session, token: str) -> StaffToken | None:
+def authenticate_token(session: Session, token: str) -> StaffToken | None:
     """Return the token's row, unless it is unknown or revoked."""
     return session.scalar(
         select(StaffToken).where(StaffToken.token_hash == sha256(token), StaffToken.revoked_at.is_(None))
@@ -54,7 +54,7 @@ def revoke_staff_tokens(session: Session, *, name: str, now: datetime.datetime) 
     return len(tokens)
 
 
-def write_audit(
+def write_audit_entry(
     session: Session, *, actor: str, action: str, details: dict[str, Any], now: datetime.datetime
 ) -> None:
     """Write down who did what; `details` must hold nothing personal."""

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import SuppressionReason
 from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.supporter import Supporter
-from service.db.suppression import EVERYWHERE, Suppression
+from service.db.suppression import ALL_CAMPAIGNS, Suppression
 from service.db.types import get_keyring
 from service.db.upsert import dialect_insert
 
@@ -35,7 +35,12 @@ class Recipient(NamedTuple):
 
 
 def suppress(
-    session: Session, address: str, *, reason: SuppressionReason, now: datetime.datetime, scope: str = EVERYWHERE
+    session: Session,
+    address: str,
+    *,
+    reason: SuppressionReason,
+    now: datetime.datetime,
+    scope: str = ALL_CAMPAIGNS,
 ) -> None:
     """Let no more mail of one campaign (its slug), or of any, go to a normalised address.
 
@@ -84,12 +89,12 @@ def find_suppressed(
         return {}
     query = select(Suppression.email_hash, Suppression.scope, Suppression.reason, Suppression.at).where(
         Suppression.email_hash.in_({email_hash for _, tried, _, _ in mails for email_hash in tried}),
-        Suppression.scope.in_({EVERYWHERE} | {slug for _, _, slug, _ in mails}),
+        Suppression.scope.in_({ALL_CAMPAIGNS} | {slug for _, _, slug, _ in mails}),
     )
     known = {(email_hash, scope): (reason, at) for email_hash, scope, reason, at in session.execute(query)}
     found = {}
     for key, tried, slug, asked_at in mails:
-        standing = [known.get((email_hash, scope)) for email_hash in tried for scope in (EVERYWHERE, slug)]
+        standing = [known.get((email_hash, scope)) for email_hash in tried for scope in (ALL_CAMPAIGNS, slug)]
         counting = [row for row in standing if row and row[0] not in ignoring]
         reasons = [reason for reason, at in counting if reason in PERMANENT_REASONS or at > asked_at]
         if reasons:

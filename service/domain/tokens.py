@@ -23,7 +23,7 @@ EXPIRY_BYTES: Final = 5
 TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{28}\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
-class BadTokenError(ValueError):
+class InvalidToken(ValueError):
     """The token is malformed, altered, expired, or meant for something else."""
 
 
@@ -33,21 +33,21 @@ def issue_token(keyring: Keyring, *, purpose: str, subject: uuid.UUID, expires_a
     return _signer(keyring, purpose).sign(base64_encode(subject.bytes + expiry)).decode()
 
 
-def read_token(keyring: Keyring, *, purpose: str, token: str, now: datetime.datetime) -> uuid.UUID:
+def verify_token(keyring: Keyring, *, purpose: str, token: str, now: datetime.datetime) -> uuid.UUID:
     """Return the subject of a token.
 
     Raises:
-        BadTokenError: it cannot be trusted; the reason is not told apart, so that nobody can probe for it.
+        InvalidToken: it cannot be trusted; the reason is not told apart, so that nobody can probe for it.
     """
     if not TOKEN.fullmatch(token):
-        raise BadTokenError(purpose)
+        raise InvalidToken(purpose)
     try:
         content = base64_decode(_signer(keyring, purpose).unsign(token))
     except BadSignature as error:
-        raise BadTokenError(purpose) from error
+        raise InvalidToken(purpose) from error
     subject, expiry = content[:SUBJECT_BYTES], content[SUBJECT_BYTES:]
     if int.from_bytes(expiry, "big") < now.timestamp():
-        raise BadTokenError(purpose)
+        raise InvalidToken(purpose)
     return uuid.UUID(bytes=subject)
 
 

@@ -77,7 +77,7 @@ def say(
         limit = limits.minimum_minor if error.code == "amount_below_minimum" else limits.maximum_minor
         values["limit"] = written(limit)
     if isinstance(error, AmountNotChargeable):
-        values["amounts"] = " / ".join(map(written, error.would_do))
+        values["amounts"] = " / ".join(map(written, error.alternatives))
     field, name = PLACES[error.code]
     return Said(
         field=field,

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.addresses import normalise_address
-from service.domain.errors import InvalidAddress, SignInLinkOver, TooManyRequests
-from service.domain.sign_in.asking import ask_to_sign_in
-from service.domain.sign_in.sessions import enter, leave, may_enter
+from service.domain.errors import InvalidAddress, SignInLinkExpired, TooManyRequests
+from service.domain.sign_in.asking import request_sign_in
+from service.domain.sign_in.sessions import end_session, is_link_valid, redeem_link
 from service.pages.complaints import Said
 from service.pages.language import Words, plain_words
 from service.pages.own_support import draw_own_support
@@ -42,7 +42,7 @@ def ask_for_link() -> BaseResponse:
         address = normalise_address(typed)
         check_sign_in_rate_limit(address)
         with transaction() as session:
-            ask_to_sign_in(session, address, lang=words.lang, now=current_container().clock())
+            request_sign_in(session, address, lang=words.lang, now=current_container().clock())
     except InvalidAddress:
         wrong = words.email_invalid if typed else words.email_missing
         return _sign_in(words, "form", email=typed, said=Said(field="email", sentence=wrong, status=422))
@@ -59,7 +59,7 @@ def ask_for_link() -> BaseResponse:
 def show_door(token: str) -> Response:
     """Show the button that signs in. Looking changes nothing: mail scanners follow links."""
     with read_only() as session:
-        is_open = may_enter(session, token, now=current_container().clock())
+        is_open = is_link_valid(session, token, now=current_container().clock())
     return _sign_in(plain_words(), "enter" if is_open else "over", status=200 if is_open else 404)
 
 
@@ -69,8 +69,8 @@ def sign_in(token: str) -> BaseResponse:
     check_rate_limit("reader")
     try:
         with transaction() as session:
-            secret = enter(session, token, now=current_container().clock())
-    except SignInLinkOver:
+            secret = redeem_link(session, token, now=current_container().clock())
+    except SignInLinkExpired:
         return _sign_in(plain_words(), "over", status=404)
     answer = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
     keep_signed_in(answer, secret)
@@ -81,7 +81,7 @@ def sign_in(token: str) -> BaseResponse:
 def sign_out() -> BaseResponse:
     """End the session, here and in the database."""
     with transaction() as session:
-        leave(session, session_secret())
+        end_session(session, session_secret())
     answer = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
     forget_session(answer)
     return answer

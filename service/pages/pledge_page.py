@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from service.domain.errors import DomainError, IllegalMove, PaymentsUnavailable
+from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
 from service.domain.pledges.changing import cancel_pledge, is_cancelling, is_recurring_active, payment_method_url
 from service.domain.pledges.own_gifts import get_receipt_payment, payments_for, pledge_id_for_payment
 from service.domain.reminders.own_page import create_supporter_reminder
@@ -92,7 +92,7 @@ def end(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseRes
     place, container = place_of(pledge_id, token), current_container()
     try:
         cancel_pledge(container.database.transaction, container.gateway, place.pledge.id, clock=container.clock)
-    except IllegalMove:
+    except InvalidTransition:
         return place.back()
     except PaymentsUnavailable as error:
         with read_only() as session:

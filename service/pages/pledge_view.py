@@ -67,7 +67,7 @@ def pledge_card(
         notes=list(_notes(pledge, words)),
         can_change=live,
         is_owed=live and pledge.status == PledgeStatus.PAST_DUE,
-        again=current_container().urls.gift_page(
+        again=current_container().urls.support_page_url(
             pledge.campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
         )
         if ended

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.reminder import SnoozeRequest
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
-from service.domain.errors import IllegalMove, ReminderChoiceNotOffered
+from service.domain.errors import InvalidTransition, ReminderChoiceNotOffered
 from service.domain.mail.letters import ALREADY_PLEDGED
 from service.domain.pledges.conversions import attribution_token
 from service.domain.reminders.links import (
@@ -48,7 +48,7 @@ def show_reminder(token: str) -> Response:
             due_on=say_date(row.due_on, words.lang),
             sent_on=_sent_on(row, words.lang),
             often=None if row.every_months is None else say_every(row.every_months, words),
-            give_url=container.urls.gift_page(
+            give_url=container.urls.support_page_url(
                 campaign,
                 row.frequency,
                 gift.amount_minor if gift else None,
@@ -73,7 +73,7 @@ def confirm(token: str) -> BaseResponse:
     try:
         with transaction() as session:
             confirm_reminder(session, token, now=container.clock(), month_seconds=container.settings.month_seconds)
-    except IllegalMove:
+    except InvalidTransition:
         # It was cancelled on another page, say; this one then shows so, and how to undo that.
         return _back(token)
     return _back(token, confirmed="yes")

@@ -91,6 +91,8 @@ def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined
         said=said,
         declined=declined,
         away_url=cancel_url(pledge, campaign, links),
-        again_url=links.gift_page(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency),
-        thanks_url=links.thank_you_page(campaign, pledge.id),
+        again_url=links.support_page_url(
+            campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
+        ),
+        thanks_url=links.thank_you_url(campaign, pledge.id),
     )

@@ -6,7 +6,7 @@ from flask import request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from service.domain.sign_in.sessions import GOOD_FOR, reader_of
+from service.domain.sign_in.sessions import SESSION_TTL, supporter_for_session
 from service.web import current_container
 
 NAME = "mainstay_reader"
@@ -28,7 +28,7 @@ def session_secret() -> str | None:
 
 def reader_in(session: Session) -> uuid.UUID | None:
     """Return the supporter who is signed in; None if nobody is."""
-    return reader_of(session, session_secret(), now=current_container().clock())
+    return supporter_for_session(session, session_secret(), now=current_container().clock())
 
 
 def keep_signed_in(response: Response, secret: str) -> None:
@@ -36,7 +36,7 @@ def keep_signed_in(response: Response, secret: str) -> None:
     response.set_cookie(
         cookie_name(),
         secret,
-        max_age=GOOD_FOR,
+        max_age=SESSION_TTL,
         path="/",
         secure=_is_secure(),
         httponly=True,

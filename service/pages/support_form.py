@@ -82,7 +82,7 @@ def read_wish(campaign: Campaign, form: SupportForm, lang: str) -> CreatePledge:
 
     Raises:
         Complaint: a field is missing or cannot be accepted.
-        UnreadableAmount: what was typed is not an amount, or could be two different ones.
+        UnparsableAmount: what was typed is not an amount, or could be two different ones.
     """
     if form.currency not in campaign_currencies(campaign):
         raise Complaint("currency_not_accepted", field="form")

@@ -28,7 +28,7 @@ def ask_for_reminder(slug: str) -> BaseResponse:
     words, form = words_for(campaign), reminder_form(request.form)
     try:
         payload = read_reminder_wish(
-            campaign, form, words, page_url=container.urls.gift_page(campaign, None, None)
+            campaign, form, words, page_url=container.urls.support_page_url(campaign, None, None)
         )
         with transaction() as session:
             answer = create_or_update_reminder(

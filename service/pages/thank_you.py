@@ -41,7 +41,7 @@ def say_thank_you(slug: str) -> BaseResponse:
         words = words_for(pledge.campaign, pledge.lang)
         money = Money(pledge.amount_minor, pledge.currency)
         is_done = request.args.get("checkout") == "done"
-        here = links.thank_you_page(pledge.campaign, pledge.id)
+        here = links.thank_you_url(pledge.campaign, pledge.id)
         if is_done and pledge.status in GIVEN and (onward := success_url(pledge, links)) != here:
             return redirect(onward, 303)
         confirming = _confirming() if is_done and pledge.status == PledgeStatus.PENDING else None
@@ -53,9 +53,9 @@ def say_thank_you(slug: str) -> BaseResponse:
             frequency=pledge.frequency.value,
             amount=format_money(money, words.lang),
             gift=say_gift(words, pledge.frequency, money),
-            here=links.after_checkout(pledge.campaign, pledge.id) if confirming else here,
+            here=links.checkout_return_url(pledge.campaign, pledge.id) if confirming else here,
             checkout_url=pledge.checkout_url,
-            again_url=links.gift_page(
+            again_url=links.support_page_url(
                 pledge.campaign,
                 pledge.frequency,
                 pledge.amount_minor,
@@ -66,7 +66,9 @@ def say_thank_you(slug: str) -> BaseResponse:
             is_a_test=pledge.gateway == "sandbox",
         )
         if confirming == CONFIRMING:
-            onward = f"{links.after_checkout(pledge.campaign, pledge.id)}&looks={_looks() + 1}&lang={words.lang}"
+            onward = (
+                f"{links.checkout_return_url(pledge.campaign, pledge.id)}&looks={_looks() + 1}&lang={words.lang}"
+            )
             # A header and no script or tag: it works everywhere, and stops by itself.
             answer.headers["Refresh"] = f"{LOOK_AGAIN_SECONDS}; url={onward}"
         return answer

@@ -9,7 +9,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 from service.domain.reminders.due import conversion_window_start
 from service.domain.reminders.moves import schedule_next_occurrence
 from service.domain.reminders.status import ReminderEvent
@@ -129,7 +129,7 @@ def test_one_that_comes_once_does_not(client: FlaskClient, container: Container,
 
 def test_what_has_not_ended_is_not_set_for_its_next_time(client: FlaskClient, container: Container) -> None:
     remind(client, months=1, repeat=True)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(InvalidTransition):
         come_again(container)
 
 

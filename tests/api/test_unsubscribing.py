@@ -6,7 +6,7 @@ from sqlalchemy import LargeBinary, func, select, type_coerce, update
 
 from schemas.vocabulary import ReminderStatus, SuppressionReason
 from service.db.reminder import Reminder
-from service.db.supporter import EMAIL, Supporter
+from service.db.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
 from service.domain.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, against, all_suppressions
@@ -137,7 +137,7 @@ def test_a_reminder_that_repeats_ends_when_its_reader_complains(
 def test_an_address_that_no_key_opens_can_still_leave(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL)
+    broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL_TYPE)
     with container.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))
     assert by_one_click(client, token) == 204

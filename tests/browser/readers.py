@@ -9,9 +9,9 @@ from sqlalchemy import select
 from service.db.pledge import Pledge
 from service.db.sign_in import SignIn
 from service.domain.pledges.own_page import pledge_token
-from service.domain.sign_in.asking import ask_to_sign_in
-from service.domain.sign_in.links import make_link
-from service.domain.sign_in.sessions import enter
+from service.domain.sign_in.asking import request_sign_in
+from service.domain.sign_in.links import create_magic_link_token
+from service.domain.sign_in.sessions import redeem_link
 from service.wiring import build_container
 from tests.browser.newsroom import Newsroom, pledge_in
 from tests.conftest import settings_for
@@ -46,8 +46,8 @@ def session_of(newsroom: Newsroom, email: str) -> dict[str, str]:
     """Return the cookie of a reader who has signed in by mail before."""
     container = build_container(settings_for(newsroom.database_url))
     with container.database.transaction() as session:
-        ask_to_sign_in(session, email, lang="en", now=container.clock())
-        secret = enter(session, _make_link(session, container), now=container.clock())
+        request_sign_in(session, email, lang="en", now=container.clock())
+        secret = redeem_link(session, _make_link(session, container), now=container.clock())
     container.database.engine.dispose()
     return {"name": COOKIE, "value": secret, "url": newsroom.base}
 
@@ -56,7 +56,7 @@ def unused_link(newsroom: Newsroom, email: str) -> str:
     """Return a link to sign in, as if its mail had been written; the worker must rest."""
     container = build_container(settings_for(newsroom.database_url))
     with container.database.transaction() as session:
-        ask_to_sign_in(session, email, lang="en", now=container.clock())
+        request_sign_in(session, email, lang="en", now=container.clock())
         token = _make_link(session, container)
     container.database.engine.dispose()
     return f"{newsroom.base}/me/enter/{token}"
@@ -74,4 +74,4 @@ def own_page(newsroom: Newsroom, pledge_id: str) -> str:
 
 def _make_link(session, container) -> str:
     newest = session.scalars(select(SignIn).order_by(SignIn.id.desc()).limit(1)).one()
-    return make_link(session, newest, container.clock())
+    return create_magic_link_token(session, newest, container.clock())

@@ -19,7 +19,7 @@ from service.domain.pledges.payments import SandboxCharge, record_sandbox_paymen
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.reminders.moves import transition_reminder
 from service.domain.reminders.status import ReminderEvent
-from service.domain.supporters import meet_supporter
+from service.domain.supporters import get_or_create_supporter
 
 
 def ask(container: Container, address: str, **payload) -> uuid.UUID:
@@ -29,8 +29,8 @@ def ask(container: Container, address: str, **payload) -> uuid.UUID:
         create_or_update_reminder(
             session, campaign, CreateReminder(campaign="default", email=address, **payload), now=container.clock()
         )
-        person = meet_supporter(session, normalise_address(address), now=container.clock())
-        found = session.scalar(select(Reminder.id).where(Reminder.supporter_id == person))
+        supporter = get_or_create_supporter(session, normalise_address(address), now=container.clock())
+        found = session.scalar(select(Reminder.id).where(Reminder.supporter_id == supporter))
         assert found is not None
         return found
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import InternalError
 from service.db.audit_entry import AuditEntry
 from service.db.campaign import Campaign
 from service.desk import Container
-from service.domain.staff import write_audit
+from service.domain.staff import write_audit_entry
 from tests.conftest import settings_for
 from tests.processes import wait_until
 
@@ -70,7 +70,7 @@ def test_writers_of_sqlite_queue_and_none_is_told_that_it_is_locked(sqlite_url: 
             with container.database.transaction() as session:
                 # Reading first is what makes a late lock impossible to take: another may have written since.
                 session.scalar(select(func.count()).select_from(AuditEntry))
-                write_audit(
+                write_audit_entry(
                     session, actor=str(number), action="test", details={"turn": turn}, now=container.clock()
                 )
 

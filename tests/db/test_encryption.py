@@ -13,7 +13,7 @@ from sqlalchemy import LargeBinary, func, select, text, type_coerce, update
 from service.db.keyring import DecryptionError, Key, Keyring
 from service.db.outbox_mail import DevOutboxEmail
 from service.db.reminder import Reminder
-from service.db.supporter import EMAIL, Supporter
+from service.db.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
@@ -145,7 +145,7 @@ def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, mak
 
 def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased(any_database: Container) -> None:
     reminder_id = ask(any_database, ADDRESS)
-    broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL)
+    broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL_TYPE)
     with any_database.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))
     assert ask(any_database, ADDRESS) == reminder_id

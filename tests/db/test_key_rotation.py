@@ -125,9 +125,9 @@ def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: Clock) ->
     container = with_keys(NEW, OLD)
     assert rotate(container) == Rotation(merged=1)
     with container.database.reading() as session:
-        person = session.scalars(select(Supporter)).one()
-        assert person.created_at == first_met
-        assert supporter_of(session, gift) == supporter_of(session, other_gift) == person.id
+        supporter = session.scalars(select(Supporter)).one()
+        assert supporter.created_at == first_met
+        assert supporter_of(session, gift) == supporter_of(session, other_gift) == supporter.id
         assert [reminder.id for reminder in session.scalars(select(Reminder))] == [last_asked]
 
 

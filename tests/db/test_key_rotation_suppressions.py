@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from schemas.vocabulary import SuppressionReason
 from service.cli import cli
-from service.db.suppression import EVERYWHERE
+from service.db.suppression import ALL_CAMPAIGNS
 from service.desk import Container
 from service.domain.keeping.key_rotation import Rotation, rotate_keys
 from service.domain.suppression import suppress, suppressions_for
@@ -24,7 +24,12 @@ def with_keys(url: str, make_container):
 
 
 def say(
-    container: Container, address: str, reason: SuppressionReason, *, scope: str = EVERYWHERE, minutes: float = 0
+    container: Container,
+    address: str,
+    reason: SuppressionReason,
+    *,
+    scope: str = ALL_CAMPAIGNS,
+    minutes: float = 0,
 ) -> None:
     with container.database.transaction() as session:
         now = container.clock() + datetime.timedelta(minutes=minutes)

@@ -15,8 +15,8 @@ from service.domain.errors import (
     AmountBelowMinimum,
     AmountNotChargeable,
     FrequencyNotOffered,
-    IllegalMove,
-    OrderRefused,
+    InvalidTransition,
+    PaymentRequestRejected,
     PaymentsUnavailable,
 )
 from service.domain.money.amounts import Money
@@ -103,7 +103,7 @@ def test_a_wish_that_the_gateway_did_not_hear_is_finished_later(any_database: Co
 def test_a_wish_that_the_gateway_refuses_is_given_up(any_database: Container, gateway: Gateway) -> None:
     pledge_id = running(any_database)
     gateway.trouble = GatewayRejected("It has ended.")
-    with pytest.raises(OrderRefused):
+    with pytest.raises(PaymentRequestRejected):
         change(any_database, gateway, pledge_id, 900)
     assert stored(any_database, pledge_id) == (500, 0, None)
 
@@ -143,7 +143,7 @@ def test_a_later_wish_that_the_gateway_did_not_hear_is_kept(
                 raise GatewayRejected("Not this amount.")
 
     monkeypatch.setattr(gateway, "update_subscription_amount", meanwhile)
-    with pytest.raises(OrderRefused) if first_is_refused else nullcontext():
+    with pytest.raises(PaymentRequestRejected) if first_is_refused else nullcontext():
         change(any_database, gateway, pledge_id, 900)
     assert stored(any_database, pledge_id) == (500, 0, 700)
     complete_amount_change(any_database.database.transaction, gateway, pledge_id)
@@ -167,7 +167,7 @@ def test_what_cannot_be_charged_is_not_asked_for(
 
 def test_a_gift_that_was_given_once_has_no_other_amount(any_database: Container, gateway: Gateway) -> None:
     pledge_id = running(any_database, Frequency.ONCE)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(InvalidTransition):
         change(any_database, gateway, pledge_id, 900)
 
 

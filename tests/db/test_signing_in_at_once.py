@@ -4,11 +4,11 @@ import threading
 
 from service.db.sign_in import SignIn
 from service.desk import Container
-from service.domain.errors import SignInLinkOver
-from service.domain.sign_in.asking import ask_to_sign_in
-from service.domain.sign_in.links import make_link
-from service.domain.sign_in.sessions import enter, reader_of
-from service.domain.supporters import meet_supporter
+from service.domain.errors import SignInLinkExpired
+from service.domain.sign_in.asking import request_sign_in
+from service.domain.sign_in.links import create_magic_link_token
+from service.domain.sign_in.sessions import redeem_link, supporter_for_session
+from service.domain.supporters import get_or_create_supporter
 from tests.db.people import how_many
 
 CLICKS = 8
@@ -17,19 +17,19 @@ CLICKS = 8
 def test_of_many_clicks_at_once_one_signs_in(any_database: Container) -> None:
     address, now = "reader@example.org", any_database.clock()
     with any_database.database.transaction() as session:
-        known = meet_supporter(session, address, now=now)
-        ask_to_sign_in(session, address, lang="en", now=now)
-        token = make_link(session, session.query(SignIn).one(), now)
+        known = get_or_create_supporter(session, address, now=now)
+        request_sign_in(session, address, lang="en", now=now)
+        token = create_magic_link_token(session, session.query(SignIn).one(), now)
     secrets: list[str] = []
-    refused: list[SignInLinkOver] = []
+    refused: list[SignInLinkExpired] = []
     together = threading.Barrier(CLICKS, timeout=60)
 
     def click() -> None:
         together.wait()
         try:
             with any_database.database.transaction() as session:
-                secrets.append(enter(session, token, now=now))
-        except SignInLinkOver as error:
+                secrets.append(redeem_link(session, token, now=now))
+        except SignInLinkExpired as error:
             refused.append(error)
 
     threads = [threading.Thread(target=click) for _ in range(CLICKS)]
@@ -39,5 +39,5 @@ def test_of_many_clicks_at_once_one_signs_in(any_database: Container) -> None:
         thread.join()
     assert (len(secrets), len(refused)) == (1, CLICKS - 1)
     with any_database.database.read_only() as session:
-        assert reader_of(session, secrets[0], now=now) == known
+        assert supporter_for_session(session, secrets[0], now=now) == known
         assert how_many(session, SignIn) == 1

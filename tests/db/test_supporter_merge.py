@@ -16,7 +16,7 @@ from service.desk import Container
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.reminders.moves import confirm
 from service.domain.reminders.status import ReminderEvent
-from service.domain.sign_in.asking import ask_to_sign_in
+from service.domain.sign_in.asking import request_sign_in
 from tests.clock import Clock
 from tests.db.people import ask, give, try_mail
 from tests.jobs.notices import enqueue
@@ -37,8 +37,8 @@ def say_yes(container: Container, reminder_id: uuid.UUID) -> None:
 def merged(container: Container, kept: uuid.UUID, given_up: uuid.UUID) -> Reminder:
     """Make one person of the two who have these reminders; return the one reminder that they then have."""
     with container.database.transaction() as session:
-        people = {one: session.get_one(Reminder, one).supporter_id for one in (kept, given_up)}
-        merge_supporters(session, kept=people[kept], given_up=people[given_up], now=container.clock())
+        supporters = {one: session.get_one(Reminder, one).supporter_id for one in (kept, given_up)}
+        merge_supporters(session, kept=supporters[kept], given_up=supporters[given_up], now=container.clock())
     with container.database.read_only() as session:
         return session.scalars(select(Reminder)).one()
 
@@ -83,7 +83,7 @@ def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(container: 
     first = ask(container, ONE)
     receipt = enqueue(container, NotificationKind.RECEIPT, to=ONE)
     with container.database.transaction() as session:
-        ask_to_sign_in(session, ONE, lang="en", now=clock())
+        request_sign_in(session, ONE, lang="en", now=clock())
     clock.advance(days=1)
     last = ask(container, OTHER)
     reminder = merged(container, last, first)

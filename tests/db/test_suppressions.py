@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 
 from schemas.vocabulary import SuppressionReason
 from service.db.keyring import Keyring
-from service.db.suppression import EVERYWHERE, Suppression
+from service.db.suppression import ALL_CAMPAIGNS, Suppression
 from service.desk import Container
 from service.domain.suppression import (
     Recipient,
@@ -34,7 +34,7 @@ def say(
     container: Container,
     reason: SuppressionReason,
     *,
-    scope: str = EVERYWHERE,
+    scope: str = ALL_CAMPAIGNS,
     address: str = READER,
     **later: float,
 ) -> None:
@@ -168,7 +168,7 @@ def test_lifting_takes_away_one_scope_or_all(any_database: Container) -> None:
     say(any_database, SuppressionReason.HARD_BOUNCE, address="other@news.example")
     with any_database.database.transaction() as session:
         assert lift_suppression(session, READER, scope="climate") == 0
-        assert lift_suppression(session, READER, scope=EVERYWHERE) == 1
+        assert lift_suppression(session, READER, scope=ALL_CAMPAIGNS) == 1
     assert why(any_database, asked=-1) == SuppressionReason.UNSUBSCRIBE
     with any_database.database.transaction() as session:
         assert lift_suppression(session, READER) == 1

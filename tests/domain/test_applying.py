@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
 from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
-from service.domain.errors import IllegalMove, PledgeNotFound
+from service.domain.errors import InvalidTransition, PledgeNotFound
 from service.domain.events.applying import handle_event
 from service.domain.money.amounts import Money
 from service.domain.pledges.changing import cancel_pledge
@@ -170,7 +170,7 @@ def test_amount_is_not_changed_after_a_cancellation_that_came_first(
     till: Till, between: Interleaving, cancel: Callable[[], object], change: Callable[[int], object]
 ) -> None:
     between.before_lock("pledges", cancel)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(InvalidTransition):
         change(900)
     assert till.asked == ["end_recurring"]
 

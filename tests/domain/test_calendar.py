@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.domain.calendar import Due, is_time_zone, next_month
-from service.domain.errors import UnknownTimeZone
+from service.domain.calendar import DueDate, add_months, is_timezone
+from service.domain.errors import UnknownTimezone
 
 
 def utc(*parts: int) -> dt.datetime:
@@ -19,8 +19,8 @@ def utc(*parts: int) -> dt.datetime:
 
 
 def test_the_example_of_the_contract():
-    due = next_month(utc(2026, 11, 23, 15), months=1, zone="Europe/Amsterdam", hour=9)
-    assert due == Due(on=dt.date(2026, 12, 23), at=utc(2026, 12, 23, 8))
+    due = add_months(utc(2026, 11, 23, 15), months=1, zone="Europe/Amsterdam", hour=9)
+    assert due == DueDate(local_date=dt.date(2026, 12, 23), instant=utc(2026, 12, 23, 8))
 
 
 @pytest.mark.parametrize(
@@ -48,18 +48,20 @@ def test_the_example_of_the_contract():
 )
 def test_a_reader_who_asks_at_the_end_of_a_month_is_reminded_by_its_end(asked_on, months, due_on):
     asked_at = dt.datetime.fromisoformat(f"{asked_on}T12:00:00+00:00")
-    due = next_month(asked_at, months=months, zone="UTC", hour=9)
-    assert due == Due(on=dt.date.fromisoformat(due_on), at=dt.datetime.fromisoformat(f"{due_on}T09:00:00+00:00"))
+    due = add_months(asked_at, months=months, zone="UTC", hour=9)
+    assert due == DueDate(
+        local_date=dt.date.fromisoformat(due_on), instant=dt.datetime.fromisoformat(f"{due_on}T09:00:00+00:00")
+    )
 
 
 def test_a_reader_who_asks_on_31_january_is_reminded_on_28_february():
-    due = next_month(utc(2026, 1, 31, 12), months=1, zone="Europe/London", hour=9)
-    assert due == Due(on=dt.date(2026, 2, 28), at=utc(2026, 2, 28, 9))
+    due = add_months(utc(2026, 1, 31, 12), months=1, zone="Europe/London", hour=9)
+    assert due == DueDate(local_date=dt.date(2026, 2, 28), instant=utc(2026, 2, 28, 9))
 
 
 def test_a_reader_who_asks_on_31_january_of_a_leap_year_is_reminded_on_29_february():
-    due = next_month(utc(2028, 1, 31, 12), months=1, zone="Europe/London", hour=9)
-    assert due == Due(on=dt.date(2028, 2, 29), at=utc(2028, 2, 29, 9))
+    due = add_months(utc(2028, 1, 31, 12), months=1, zone="Europe/London", hour=9)
+    assert due == DueDate(local_date=dt.date(2028, 2, 29), instant=utc(2028, 2, 29, 9))
 
 
 @pytest.mark.parametrize(
@@ -78,9 +80,9 @@ def test_a_reader_who_asks_on_31_january_of_a_leap_year_is_reminded_on_29_februa
     ],
 )
 def test_an_hour_that_the_clock_change_skips_moves_forward_by_the_gap(asked_at, zone, arrives):
-    due = next_month(asked_at, months=1, zone=zone, hour=2)
-    assert due.at == dt.datetime.fromisoformat(arrives)
-    assert due.on == dt.date.fromisoformat(arrives[:10])
+    due = add_months(asked_at, months=1, zone=zone, hour=2)
+    assert due.instant == dt.datetime.fromisoformat(arrives)
+    assert due.local_date == dt.date.fromisoformat(arrives[:10])
 
 
 @pytest.mark.parametrize(
@@ -91,19 +93,19 @@ def test_an_hour_that_the_clock_change_skips_moves_forward_by_the_gap(asked_at, 
     ],
 )
 def test_an_hour_that_the_clock_change_repeats_means_the_first(asked_at, zone, hour, arrives):
-    assert next_month(asked_at, months=1, zone=zone, hour=hour).at == dt.datetime.fromisoformat(arrives)
+    assert add_months(asked_at, months=1, zone=zone, hour=hour).instant == dt.datetime.fromisoformat(arrives)
 
 
 def test_a_reader_for_whom_it_is_already_tomorrow_is_reminded_by_their_own_calendar():
-    due = next_month(utc(2026, 1, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
-    assert due == Due(on=dt.date(2026, 2, 28), at=utc(2026, 2, 27, 19))
-    due = next_month(utc(2026, 4, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
-    assert due == Due(on=dt.date(2026, 6, 1), at=utc(2026, 5, 31, 19))
+    due = add_months(utc(2026, 1, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
+    assert due == DueDate(local_date=dt.date(2026, 2, 28), instant=utc(2026, 2, 27, 19))
+    due = add_months(utc(2026, 4, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
+    assert due == DueDate(local_date=dt.date(2026, 6, 1), instant=utc(2026, 5, 31, 19))
 
 
 def test_a_reader_for_whom_it_is_still_yesterday_is_reminded_by_their_own_calendar():
-    due = next_month(utc(2026, 5, 1, 5), months=1, zone="Pacific/Niue", hour=9)
-    assert due == Due(on=dt.date(2026, 5, 30), at=utc(2026, 5, 30, 20))
+    due = add_months(utc(2026, 5, 1, 5), months=1, zone="Pacific/Niue", hour=9)
+    assert due == DueDate(local_date=dt.date(2026, 5, 30), instant=utc(2026, 5, 30, 20))
 
 
 @pytest.mark.parametrize(
@@ -124,9 +126,9 @@ def test_a_reader_for_whom_it_is_still_yesterday_is_reminded_by_their_own_calend
     ],
 )
 def test_we_never_promise_a_day_on_which_nothing_arrives(asked_at, zone, hour, due_on, due_at):
-    due = next_month(asked_at, months=1, zone=zone, hour=hour)
-    assert due == Due(on=due_on, at=due_at)
-    assert due.at.astimezone(ZoneInfo(zone)).date() == due.on
+    due = add_months(asked_at, months=1, zone=zone, hour=hour)
+    assert due == DueDate(local_date=due_on, instant=due_at)
+    assert due.instant.astimezone(ZoneInfo(zone)).date() == due.local_date
 
 
 @pytest.mark.parametrize(
@@ -155,9 +157,9 @@ def test_we_never_promise_a_day_on_which_nothing_arrives(asked_at, zone, hour, d
     ],
 )
 def test_a_name_that_is_no_zone_is_refused(name):
-    assert not is_time_zone(name)
-    with pytest.raises(UnknownTimeZone) as refusal:
-        next_month(utc(2026, 11, 23), months=1, zone=name, hour=9)
+    assert not is_timezone(name)
+    with pytest.raises(UnknownTimezone) as refusal:
+        add_months(utc(2026, 11, 23), months=1, zone=name, hour=9)
     assert refusal.value.field == "timezone"
 
 
@@ -165,12 +167,12 @@ def test_a_name_that_is_no_zone_is_refused(name):
     "name", ["UTC", "Europe/Kyiv", "Europe/Kiev", "Asia/Calcutta", "America/Argentina/Buenos_Aires"]
 )
 def test_zones_and_the_old_names_that_browsers_still_send_are_known(name):
-    assert is_time_zone(name)
+    assert is_timezone(name)
 
 
 def test_an_instant_without_a_zone_is_a_mistake_of_ours():
     with pytest.raises(ValueError, match="naive"):
-        next_month(dt.datetime(2026, 11, 23), months=1, zone="UTC", hour=9)  # noqa: DTZ001 -- the mistake under test
+        add_months(dt.datetime(2026, 11, 23), months=1, zone="UTC", hour=9)  # noqa: DTZ001 -- the mistake under test
 
 
 def test_the_zone_database_of_the_machine_does_not_move_the_promise(tmp_path: Path):

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.calendar import Due, next_month
+from service.domain.calendar import DueDate, add_months
 
 TZDATA = resources.files("tzdata")
 ZONES = sorted(TZDATA.joinpath("zones").read_text("utf-8").split())
@@ -44,12 +44,12 @@ def same_day_later(day: dt.date, months: int) -> dt.date:
     return dt.date(year, month0 + 1, min(day.day, calendar.monthrange(year, month0 + 1)[1]))
 
 
-def expected(asked_at: dt.datetime, months: int, zone: str, hour: int) -> Due:
+def expected(asked_at: dt.datetime, months: int, zone: str, hour: int) -> DueDate:
     """Say what is due by zoneinfo alone; fold=0 (PEP 495) is the first of two and the later side of a gap."""
     local = oracle_zone(zone)
     day = same_day_later(asked_at.astimezone(local).date(), months)
     at = dt.datetime.combine(day, dt.time(hour), tzinfo=local).astimezone(dt.UTC)
-    return Due(on=at.astimezone(local).date(), at=at)
+    return DueDate(local_date=at.astimezone(local).date(), instant=at)
 
 
 def clock_changes(zone: str) -> list[dt.date]:
@@ -70,13 +70,13 @@ def test_a_reminder_falls_on_the_same_day_or_the_last_one_at_the_campaigns_local
     asked_at, months, zone, hour
 ):
     local = oracle_zone(zone)
-    due = next_month(asked_at, months=months, zone=zone, hour=hour)
+    due = add_months(asked_at, months=months, zone=zone, hour=hour)
     wanted = dt.datetime.combine(same_day_later(asked_at.astimezone(local).date(), months), dt.time(hour))
-    arrives = due.at.astimezone(local).replace(tzinfo=None)
+    arrives = due.instant.astimezone(local).replace(tzinfo=None)
 
     assert due == expected(asked_at, months, zone, hour)
-    assert due.at.tzinfo is dt.UTC
-    assert due.on == arrives.date()
+    assert due.instant.tzinfo is dt.UTC
+    assert due.local_date == arrives.date()
     before, after = (wanted.replace(tzinfo=local, fold=fold).utcoffset() for fold in (0, 1))
     skipped = after > before
     assert arrives == (wanted + (after - before) if skipped else wanted)
@@ -90,7 +90,7 @@ def test_a_reminder_falls_on_the_same_day_or_the_last_one_at_the_campaigns_local
 )
 def test_the_zone_in_which_the_server_writes_its_clock_does_not_matter(asked_at, zone, elsewhere):
     same_instant = asked_at.astimezone(oracle_zone(elsewhere))
-    assert next_month(same_instant, months=1, zone=zone, hour=9) == next_month(
+    assert add_months(same_instant, months=1, zone=zone, hour=9) == add_months(
         asked_at, months=1, zone=zone, hour=9
     )
 
@@ -99,7 +99,7 @@ def test_every_date_of_2024_to_2030_in_every_zone_has_the_right_next_month():
     for zone in DISTINCT_ZONES:
         for day in EVERY_DAY:
             asked_at = dt.datetime.combine(day, dt.time(17, 45), tzinfo=dt.UTC)
-            assert next_month(asked_at, months=1, zone=zone, hour=9) == expected(asked_at, 1, zone, 9), (zone, day)
+            assert add_months(asked_at, months=1, zone=zone, hour=9) == expected(asked_at, 1, zone, 9), (zone, day)
 
 
 def test_every_date_of_2024_to_2030_is_followed_by_nine_oclock_a_month_later():
@@ -108,9 +108,11 @@ def test_every_date_of_2024_to_2030_is_followed_by_nine_oclock_a_month_later():
     ):
         local = oracle_zone(zone)
         asked_at = dt.datetime.combine(day, dt.time(12), tzinfo=local)
-        due = next_month(asked_at, months=1, zone=zone, hour=9)
-        assert due.on == same_day_later(day, 1)
-        assert due.at.astimezone(local).replace(tzinfo=None) == dt.datetime.combine(due.on, dt.time(9))
+        due = add_months(asked_at, months=1, zone=zone, hour=9)
+        assert due.local_date == same_day_later(day, 1)
+        assert due.instant.astimezone(local).replace(tzinfo=None) == dt.datetime.combine(
+            due.local_date, dt.time(9)
+        )
 
 
 def test_every_hour_around_every_clock_change_of_every_zone_is_right():
@@ -120,5 +122,5 @@ def test_every_hour_around_every_clock_change_of_every_zone_is_right():
         # Every day of a month has its like in December, so no clock change is missed on a 31st.
         asked_at = dt.datetime(day.year - 1, 12, day.day, 12, tzinfo=oracle_zone(zone))
         for hour in range(24):
-            due = next_month(asked_at, months=day.month, zone=zone, hour=hour)
+            due = add_months(asked_at, months=day.month, zone=zone, hour=hour)
             assert due == expected(asked_at, day.month, zone, hour), (zone, day, hour)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.calendar import Due, at_hour, next_month, next_occurrence
-from service.domain.errors import UnknownTimeZone
+from service.domain.calendar import DueDate, add_months, at_local_hour, next_occurrence
+from service.domain.errors import UnknownTimezone
 from tests.domain.test_calendar_everywhere import (
     EVERY_DAY,
     INSTANTS,
@@ -27,8 +27,8 @@ def walk(asked_at: dt.datetime, times: int, **how: object) -> list[str]:
     days, after = [], asked_at
     for _ in range(times):
         due = next_occurrence(asked_at, after=after, **how)
-        days.append(due.on.isoformat())
-        after = due.at
+        days.append(due.local_date.isoformat())
+        after = due.instant
     return days
 
 
@@ -56,8 +56,8 @@ def test_a_moment_that_is_due_is_not_the_next():
     how = {"first_months": 1, "every_months": 1, "zone": "UTC", "hour": 9}
     asked_at, due_at = utc(2026, 11, 23, 12), utc(2026, 12, 23, 9)
     moment = dt.timedelta(microseconds=1)
-    assert next_occurrence(asked_at, after=due_at - moment, **how).at == due_at
-    assert next_occurrence(asked_at, after=due_at, **how).at == utc(2027, 1, 23, 9)
+    assert next_occurrence(asked_at, after=due_at - moment, **how).instant == due_at
+    assert next_occurrence(asked_at, after=due_at, **how).instant == utc(2027, 1, 23, 9)
 
 
 @settings(max_examples=200, deadline=None)
@@ -71,7 +71,7 @@ def test_a_moment_that_is_due_is_not_the_next():
 )
 def test_it_comes_on_the_first_of_all_its_dates_that_lies_ahead(asked_at, after, first, every, zone, hour):
     dates = [expected(asked_at, first + time * every, zone, hour) for time in range(7 * 12 + 2)]
-    ahead = min((due for due in dates if due.at > after), key=lambda due: due.at)
+    ahead = min((due for due in dates if due.instant > after), key=lambda due: due.instant)
     assert (
         next_occurrence(asked_at, first_months=first, every_months=every, zone=zone, hour=hour, after=after)
         == ahead
@@ -83,20 +83,20 @@ def test_it_comes_on_the_first_of_all_its_dates_that_lies_ahead(asked_at, after,
 def test_a_promised_day_s_mail_leaves_at_the_campaign_s_hour_of_the_reader_s_clock(on, zone, hour):
     local = oracle_zone(zone)
     at = dt.datetime.combine(on, dt.time(hour), tzinfo=local).astimezone(dt.UTC)
-    assert at_hour(on, zone=zone, hour=hour) == Due(on=at.astimezone(local).date(), at=at)
+    assert at_local_hour(on, zone=zone, hour=hour) == DueDate(local_date=at.astimezone(local).date(), instant=at)
 
 
 @settings(max_examples=200, deadline=None)
 @given(asked_at=INSTANTS, months=st.integers(1, 24), zone=st.sampled_from(ZONES), hour=st.integers(0, 23))
 def test_a_promise_that_is_confirmed_later_is_the_same_promise(asked_at, months, zone, hour):
-    promised = next_month(asked_at, months=months, zone=zone, hour=hour)
-    kept = at_hour(promised.on, zone=zone, hour=hour)
-    assert kept.on == promised.on
+    promised = add_months(asked_at, months=months, zone=zone, hour=hour)
+    kept = at_local_hour(promised.local_date, zone=zone, hour=hour)
+    assert kept.local_date == promised.local_date
     # Only where the clock skipped midnight, so that the day after was promised, does its own hour come later.
     wished = same_day_later(asked_at.astimezone(oracle_zone(zone)).date(), months)
-    assert kept == promised or promised.on != wished
+    assert kept == promised or promised.local_date != wished
 
 
 def test_a_zone_that_is_none_is_refused():
-    with pytest.raises(UnknownTimeZone):
-        at_hour(dt.date(2026, 12, 23), zone="Europe/Atlantis", hour=9)
+    with pytest.raises(UnknownTimezone):
+        at_local_hour(dt.date(2026, 12, 23), zone="Europe/Atlantis", hour=9)

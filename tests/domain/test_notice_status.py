@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from schemas.vocabulary import NotificationStatus
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 from service.domain.notices.status import TRANSITIONS, NotificationEvent, next_status
 
 FINAL = {NotificationStatus.SENT, NotificationStatus.SKIPPED}
@@ -30,7 +30,7 @@ OF_A_WORKER = {
 def is_legal(status: NotificationStatus, event: NotificationEvent) -> bool:
     try:
         next_status(status, event)
-    except IllegalMove:
+    except InvalidTransition:
         return False
     return True
 
@@ -83,5 +83,5 @@ def test_only_a_failed_notice_is_sent_back() -> None:
     ("status", "event"), sorted(set(product(NotificationStatus, NotificationEvent)) - set(TRANSITIONS))
 )
 def test_a_refused_move_says_where_the_notice_stands(status: NotificationStatus, event: NotificationEvent) -> None:
-    with pytest.raises(IllegalMove, match=f"^This notice is {status}, so it cannot "):
+    with pytest.raises(InvalidTransition, match=f"^This notice is {status}, so it cannot "):
         next_status(status, event)

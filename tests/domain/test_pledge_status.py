@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from schemas.vocabulary import PledgeStatus
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path
 
 UNPAID = {PledgeStatus.PENDING, PledgeStatus.EXPIRED}
@@ -37,7 +37,7 @@ def statuses_for(event: PledgeEvent) -> set[PledgeStatus]:
 def is_legal(status: PledgeStatus, event: PledgeEvent) -> bool:
     try:
         next_status(status, event)
-    except IllegalMove:
+    except InvalidTransition:
         return False
     return True
 
@@ -134,13 +134,13 @@ def test_the_table_names_only_moves_that_are_made() -> None:
 
 @pytest.mark.parametrize(("status", "event"), sorted(set(product(PledgeStatus, PledgeEvent)) - set(TRANSITIONS)))
 def test_a_refused_move_says_where_the_pledge_stands(status: PledgeStatus, event: PledgeEvent) -> None:
-    with pytest.raises(IllegalMove) as refusal:
+    with pytest.raises(InvalidTransition) as refusal:
         next_status(status, event)
     assert refusal.value.detail.startswith(f"This pledge is {status.replace('_', ' ')}, so it cannot ")
 
 
 def test_a_refusal_says_in_words_why() -> None:
-    with pytest.raises(IllegalMove, match=r"^This pledge is past due, so it cannot be refunded\.$"):
+    with pytest.raises(InvalidTransition, match=r"^This pledge is past due, so it cannot be refunded\.$"):
         next_status(PledgeStatus.PAST_DUE, PledgeEvent.REFUND)
 
 
@@ -148,7 +148,7 @@ def test_a_refusal_says_in_words_why() -> None:
 def test_steps_are_legal_moves_that_end_there_or_are_refused(before: PledgeStatus, after: PledgeStatus) -> None:
     if after not in reachable(before):
         stands, wanted = before.replace("_", " "), after.replace("_", " ")
-        with pytest.raises(IllegalMove, match=f"^This pledge is {stands}, so it cannot become {wanted}"):
+        with pytest.raises(InvalidTransition, match=f"^This pledge is {stands}, so it cannot become {wanted}"):
             transition_path(before, after)
         return
     way = transition_path(before, after)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from schemas.vocabulary import DisputeStatus, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.payment import Refund
 from service.desk import Container
-from service.domain.errors import IdempotencyKeyReused, IllegalMove, OrderRefused, RefundTooLarge
+from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge
 from service.domain.pledges.refunding import refund_payment
 from service.domain.ports import GatewayRejected, RefundParams
 from tests.domain.ledger import GATEWAY, Ledger
@@ -118,14 +118,14 @@ def test_what_is_on_its_way_back_is_not_left_for_another_refund(
 
     def ask_for_more(_: RefundParams) -> None:
         till.meanwhile = lambda _: None
-        for amount, error in ((1, RefundTooLarge), (None, IllegalMove)):
+        for amount, error in ((1, RefundTooLarge), (None, InvalidTransition)):
             with pytest.raises(error):
                 send_back(amount, "another-key")
             refused.append(error)
 
     till.meanwhile = ask_for_more
     assert send_back(500).status == RefundStatus.SUCCEEDED
-    assert refused == [RefundTooLarge, IllegalMove]
+    assert refused == [RefundTooLarge, InvalidTransition]
 
 
 @pytest.mark.usefixtures("pledge")
@@ -152,7 +152,7 @@ def test_refused_refund_fails_for_good_and_leaves_its_money_to_another_key(
 
     till.meanwhile = refuse
     for _ in range(2):
-        with pytest.raises(OrderRefused, match="too old"):
+        with pytest.raises(PaymentRequestRejected, match="too old"):
             send_back()
     assert len(till.orders) == 1
     assert ledger.payment().status == PaymentStatus.SUCCEEDED
@@ -184,6 +184,6 @@ def test_money_that_is_not_with_the_newsroom_cannot_be_refunded(
         ledger.tell(ledger.refunded())
     else:
         ledger.tell(ledger.not_paid(ledger.pledge()))
-    with pytest.raises(IllegalMove):
+    with pytest.raises(InvalidTransition):
         send_back(1, payment="try_1" if status == PaymentStatus.FAILED else "pay_1")
     assert till.orders == []

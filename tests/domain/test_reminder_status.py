@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from schemas.vocabulary import ReminderStatus
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 from service.domain.reminders.status import TRANSITIONS, ReminderEvent, next_status
 
 OUTCOME = {
@@ -34,7 +34,7 @@ OF_A_WORKER = [
 def is_legal(status: ReminderStatus, event: ReminderEvent) -> bool:
     try:
         next_status(status, event)
-    except IllegalMove:
+    except InvalidTransition:
         return False
     return True
 
@@ -112,11 +112,11 @@ def test_an_unconfirmed_reminder_is_mailed_only_after_its_reader_says_so() -> No
     ("status", "event"), sorted(set(product(ReminderStatus, ReminderEvent)) - set(TRANSITIONS))
 )
 def test_a_refused_move_says_where_the_reminder_stands(status: ReminderStatus, event: ReminderEvent) -> None:
-    with pytest.raises(IllegalMove) as refusal:
+    with pytest.raises(InvalidTransition) as refusal:
         next_status(status, event)
     assert refusal.value.detail.startswith(f"This reminder is {status}, so it cannot ")
 
 
 def test_a_refusal_says_in_words_why() -> None:
-    with pytest.raises(IllegalMove, match=r"^This reminder is sent, so it cannot be sent back\.$"):
+    with pytest.raises(InvalidTransition, match=r"^This reminder is sent, so it cannot be sent back\.$"):
         next_status(ReminderStatus.SENT, ReminderEvent.REQUEUE)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.domain.errors import UnreadableAmount
+from service.domain.errors import UnparsableAmount
 from service.domain.money.amounts import parse_amount
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -116,7 +116,7 @@ def test_an_amount_is_read_as_the_readers_locale_writes_it(text, currency, lang,
     ],
 )
 def test_what_could_be_misread_is_refused_with_what_to_write_instead(text, currency, lang, hint):
-    with pytest.raises(UnreadableAmount) as refusal:
+    with pytest.raises(UnparsableAmount) as refusal:
         parse_amount(text, currency=currency, lang=lang)
     assert hint in refusal.value.detail
     assert refusal.value.detail.endswith(".")
@@ -133,7 +133,7 @@ def test_what_could_be_misread_is_refused_with_what_to_write_instead(text, curre
 def test_any_text_is_either_an_amount_or_a_refusal_in_words(text, currency, lang):
     try:
         amount, hint = parse_amount(text, currency=currency, lang=lang), ""
-    except UnreadableAmount as refusal:
+    except UnparsableAmount as refusal:
         amount, hint = None, refusal.detail
     assert hint.endswith(".") if amount is None else amount >= 0
 
@@ -142,6 +142,6 @@ def test_any_text_is_either_an_amount_or_a_refusal_in_words(text, currency, lang
     st.integers(1, 999), st.sampled_from(".,’ "), st.integers(0, 999), st.sampled_from(["en", "ru", "de", "fr"])
 )
 def test_a_group_of_three_digits_is_never_taken_for_decimals_or_thousands(front, separator, last, lang):
-    with pytest.raises(UnreadableAmount) as refusal:
+    with pytest.raises(UnparsableAmount) as refusal:
         parse_amount(f"{front}{separator}{last:03}", currency="USD", lang=lang)
     assert f"write {front}{last:03}," in refusal.value.detail

@@ -12,7 +12,7 @@ from schemas.vocabulary import EventStatus, PledgeStatus
 from service.db.gateway_event import GatewayEvent
 from service.db.pledge import Pledge
 from service.desk import Container
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 from service.domain.events.inbox import (
     PAYLOAD_RETENTION,
     VISIBILITY_TIMEOUT,
@@ -202,7 +202,10 @@ def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(container: C
 
     with interleaving(container.database.engine) as between:
         between.before_lock("gateway_events", apply)
-        with container.database.transaction() as session, pytest.raises(IllegalMove, match="applied already"):
+        with (
+            container.database.transaction() as session,
+            pytest.raises(InvalidTransition, match="applied already"),
+        ):
             reset_event(session, ids(container)["evt_1"], now=container.clock())
 
 
@@ -230,5 +233,5 @@ def test_reopening_gives_all_attempts_again_but_only_while_something_is_left_to_
     for lost in ({"payload": None}, {"status": EventStatus.APPLIED}):
         with container.database.transaction() as session:
             session.execute(update(GatewayEvent).values(**lost))
-            with pytest.raises(IllegalMove):
+            with pytest.raises(InvalidTransition):
                 reset_event(session, event_id, now=container.clock())

@@ -12,7 +12,7 @@ from service.db.audit_entry import AuditEntry
 from service.db.gateway_event import GatewayEvent
 from service.db.payment import Payment
 from service.desk import Container
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 from service.domain.events import working
 from service.domain.events.working import retry_event
 from service.wiring import build_container
@@ -143,7 +143,7 @@ def test_what_a_fault_parked_is_made_good_by_one_command(
 @pytest.mark.usefixtures("paid")
 def test_what_was_applied_is_not_applied_again_by_hand(scenario: StripeScenario, container: Container) -> None:
     scenario.run_event_job()
-    with pytest.raises(IllegalMove, match="applied already"):
+    with pytest.raises(InvalidTransition, match="applied already"):
         retry_event(
             container.database.transaction, container.event_source, event_of(container).id, clock=container.clock
         )

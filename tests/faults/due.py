@@ -10,7 +10,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
-from service.db.supporter import EMAIL
+from service.db.supporter import EMAIL_TYPE
 from service.desk import Container, utc_now
 
 SUPPORTERS = "COPY supporters (id, email, email_hash, created_at) FROM STDIN"
@@ -36,21 +36,21 @@ def fill(container: Container, count: int, *, slug: str = "default", first: int 
     keyring, now = container.database.keyring, utc_now()
     with container.database.read_only() as session:
         campaign_id = session.scalars(select(Campaign.id).where(Campaign.slug == slug)).one()
-    people = {new_id(): address(number) for number in range(first, first + count)}
-    ids = [new_id() for _ in people]
+    supporters = {new_id(): address(number) for number in range(first, first + count)}
+    ids = [new_id() for _ in supporters]
     connection = container.database.engine.raw_connection()
     try:
         cursor: psycopg.Cursor = connection.cursor()
         with cursor.copy(SUPPORTERS) as copy:
-            for person, email in people.items():
-                closed = keyring.encrypt(email.encode(), context=EMAIL.context.encode())
-                copy.write_row((person, closed, keyring.lookup_hash(email), now - MONTH))
+            for supporter, email in supporters.items():
+                closed = keyring.encrypt(email.encode(), context=EMAIL_TYPE.context.encode())
+                copy.write_row((supporter, closed, keyring.lookup_hash(email), now - MONTH))
         with cursor.copy(REMINDERS) as copy:
-            for late, (reminder_id, person) in enumerate(
-                zip(reversed(ids), reversed(people), strict=True), start=1
+            for late, (reminder_id, supporter) in enumerate(
+                zip(reversed(ids), reversed(supporters), strict=True), start=1
             ):
                 due_at = now - datetime.timedelta(milliseconds=late)
-                row = (reminder_id, campaign_id, person, "scheduled", 1, 1, due_at.date(), due_at, "UTC", "USD")
+                row = (reminder_id, campaign_id, supporter, "scheduled", 1, 1, due_at.date(), due_at, "UTC", "USD")
                 copy.write_row((*row, "en", now - MONTH, 0, 0, False))
         connection.commit()
         cursor.execute("ANALYZE supporters, reminders")

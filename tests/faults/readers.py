@@ -16,7 +16,7 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
-from service.domain.supporters import meet_supporter
+from service.domain.supporters import get_or_create_supporter
 from tests.clock import Clock
 from tests.faults.hand import Answer, Mailbox
 
@@ -74,11 +74,11 @@ class ReaderActions(RuleBasedStateMachine):
         )
         with self.container.database.transaction() as session:
             create_or_update_reminder(session, get_campaign(session, slug), asked, now=self.clock())
-            person = meet_supporter(session, address, now=self.clock())
+            supporter = get_or_create_supporter(session, address, now=self.clock())
             reminder = session.scalars(
                 select(Reminder)
                 .join(Reminder.campaign)
-                .where(Reminder.supporter_id == person, Campaign.slug == slug)
+                .where(Reminder.supporter_id == supporter, Campaign.slug == slug)
             ).one()
             payload = self.wishes.setdefault(
                 who, ExpectedReminder(reminder.id, is_confirmed=slug != CONFIRMED_CAMPAIGN)

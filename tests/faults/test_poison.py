@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from service.db.supporter import EMAIL
+from service.db.supporter import EMAIL_TYPE
 from service.desk import Container
 from tests.api.wire import bearer, change_campaign, listed
 from tests.faults.due import addresses, fill, is_idle, status_counts
@@ -52,7 +52,7 @@ def break_the_words(container: Container, reminder_id: UUID) -> None:
 
 
 def forge_the_address(container: Container, reminder_id: UUID) -> None:
-    forged = container.database.keyring.encrypt(FORGED.encode(), context=EMAIL.context.encode())
+    forged = container.database.keyring.encrypt(FORGED.encode(), context=EMAIL_TYPE.context.encode())
     run(
         container,
         "UPDATE supporters SET email = :forged WHERE id = (SELECT supporter_id FROM reminders WHERE id = :id)",

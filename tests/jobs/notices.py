@@ -20,7 +20,7 @@ from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
 from service.domain.notices.asking import enqueue_notification
-from service.domain.supporters import meet_supporter
+from service.domain.supporters import get_or_create_supporter
 from tests.jobs.posts import READER, FakeMailer
 
 
@@ -33,7 +33,7 @@ def put_pledge(
         row = {
             "id": new_id(),
             "campaign_id": campaign.id,
-            "supporter_id": meet_supporter(session, to, now=container.clock()),
+            "supporter_id": get_or_create_supporter(session, to, now=container.clock()),
             "status": status,
             "frequency": Frequency.MONTHLY,
             "amount_minor": 500,
@@ -62,7 +62,7 @@ def enqueue(
     if kind != NotificationKind.SIGN_IN and pledge_id is None:
         pledge_id = put_pledge(container, to=to)
     with container.database.transaction() as session:
-        supporter_id = meet_supporter(session, to, now=now)
+        supporter_id = get_or_create_supporter(session, to, now=now)
         more: dict[str, Any] = {"pledge_id": pledge_id}
         if kind == NotificationKind.RECEIPT:
             payment = Payment(

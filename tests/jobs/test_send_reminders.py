@@ -111,10 +111,10 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clo
     ask(container, READER)
     clock.advance(days=3)
     with container.database.transaction() as session:
-        person = session.scalars(select(Supporter)).one()
+        supporter = session.scalars(select(Supporter)).one()
         payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
         pledge = create_pledge(session, get_campaign(session, "default"), payload, gateway="sandbox", now=clock())
-        pledge.supporter_id = person.id
+        pledge.supporter_id = supporter.id
         record_sandbox_decline(
             session, pledge.id, SandboxCharge(reference="declined", money=Money(500, "USD")), now=clock()
         )

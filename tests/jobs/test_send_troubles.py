@@ -126,12 +126,12 @@ def poison(container: Container, address: str, kind: str) -> uuid.UUID:
     reminder_id = ask(container, address)
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
-        person = update(Supporter).where(Supporter.id == reminder.supporter_id)
+        supporter = update(Supporter).where(Supporter.id == reminder.supporter_id)
         if kind == "undecryptable address":
             garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
             session.execute(garbage, {"id": reminder.supporter_id})
         elif kind == "forged header":
-            session.execute(person.values(email=f"{address}\r\nBcc: victim@news.example"))
+            session.execute(supporter.values(email=f"{address}\r\nBcc: victim@news.example"))
         elif kind == "unknown zone":
             reminder.timezone = "Mars/Olympus"
         elif kind == "template error":

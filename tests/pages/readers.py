@@ -12,7 +12,7 @@ from service.db.pledge import Pledge
 from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.pledges.own_page import pledge_token
-from service.domain.sign_in.links import make_link
+from service.domain.sign_in.links import create_magic_link_token
 from tests.api.wire import pay, pledge
 from tests.pages.reading import BROWSER, Form, forms_in
 
@@ -28,7 +28,7 @@ def link_for(container: Container) -> str:
     """Return the token that the mail of the newest wish holds, as the worker would have made it."""
     with container.database.transaction() as session:
         newest = session.scalars(select(SignIn).order_by(SignIn.id.desc()).limit(1)).one()
-        return make_link(session, newest, container.clock())
+        return create_magic_link_token(session, newest, container.clock())
 
 
 def sign_in(container: Container, client: FlaskClient, address: str = READER) -> str:

@@ -22,7 +22,7 @@ def link(client: FlaskClient, container: Container) -> str:
     token = attribution_token(container.database.keyring, reminder)
     with container.database.read_only() as session:
         campaign = session.merge(reminder, load=False).campaign
-        return container.urls.gift_page(campaign, reminder.frequency, reminder.amount_minor, token)
+        return container.urls.support_page_url(campaign, reminder.frequency, reminder.amount_minor, token)
 
 
 def href_with(page: str, part: str) -> str:

@@ -43,7 +43,7 @@ def handle_event(session: Session, gateway: str, news: PaymentEvent, *, now: dat
 
     Raises:
         DependencyMissing: what it is about is not known; it may be told of later.
-        PledgeNotFound, PaymentMismatch, IllegalMove: it contradicts what is known; somebody must look.
+        PledgeNotFound, PaymentMismatch, InvalidTransition: it contradicts what is known; somebody must look.
     """
     if isinstance(news, (RefundUpdated, DisputeUpdated)):
         return _handle_refund_or_dispute(session, gateway, news, now=now)

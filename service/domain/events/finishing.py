@@ -17,7 +17,7 @@ from schemas.vocabulary import PledgeStatus, RefundStatus
 from service.db.payment import Payment, Refund
 from service.db.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.pledges.changing import cancel_pledge
 from service.domain.pledges.checkout import checkout_params
 from service.domain.pledges.making import CHECKOUT_TTL, get_pledge
@@ -45,7 +45,7 @@ def complete_pending_operations(
     transaction: TransactionFactory,
     gateway: PaymentGateway,
     *,
-    links: Links,
+    links: UrlBuilder,
     clock: Clock,
     should_continue: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
@@ -72,7 +72,7 @@ def complete_pending_operations(
 
 
 def _pending_operations(
-    transaction: TransactionFactory, gateway: PaymentGateway, links: Links, clock: Clock
+    transaction: TransactionFactory, gateway: PaymentGateway, links: UrlBuilder, clock: Clock
 ) -> list[PendingOperation]:
     def open_checkout(pledge_id: uuid.UUID) -> None:
         _finish_checkout(transaction, gateway, pledge_id, links=links)
@@ -134,7 +134,7 @@ def _recurring(gateway: str, wanted: ColumnElement[bool]) -> Select[uuid.UUID]:
 
 
 def _finish_checkout(
-    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, links: Links
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, links: UrlBuilder
 ) -> None:
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)

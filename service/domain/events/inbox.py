@@ -12,7 +12,7 @@ from schemas.vocabulary import EventStatus
 from service.db.base import new_id
 from service.db.gateway_event import GatewayEvent
 from service.db.upsert import insert_on_conflict_do_nothing
-from service.domain.errors import EventNotFound, IllegalMove
+from service.domain.errors import EventNotFound, InvalidTransition
 from service.domain.pagination import Page, read_cursor, write_cursor
 from service.domain.ports import RawEvent
 
@@ -100,16 +100,16 @@ def reset_event(session: Session, event_id: uuid.UUID, *, now: datetime.datetime
 
     Raises:
         EventNotFound: there is none with this id.
-        IllegalMove: it was applied, or its payload is forgotten.
+        InvalidTransition: it was applied, or its payload is forgotten.
     """
     event = session.get(GatewayEvent, event_id, with_for_update=True, options=[defer(GatewayEvent.payload)])
     if event is None:
         raise EventNotFound("There is no event with this id.")
     if event.status == EventStatus.APPLIED:
-        raise IllegalMove("This event was applied already.")
+        raise InvalidTransition("This event was applied already.")
     kept = select(GatewayEvent.id).where(GatewayEvent.id == event_id, GatewayEvent.payload.is_not(None))
     if session.scalar(kept) is None:
-        raise IllegalMove("What this event said is forgotten.")
+        raise InvalidTransition("What this event said is forgotten.")
     event.status, event.attempts, event.reason = EventStatus.RECEIVED, 0, None
     event.retry_at = now + VISIBILITY_TIMEOUT
     return event

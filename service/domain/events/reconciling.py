@@ -17,7 +17,7 @@ from service.db.upsert import dialect_insert
 from service.domain.events.finishing import complete_pending_operations
 from service.domain.events.inbox import RECONCILER, store_event
 from service.domain.events.working import process_pending_events
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.ports import Clock, EventSource, PaymentGateway, RawEvent, TransactionFactory
 
 INITIAL_LOOKBACK = datetime.timedelta(days=30)
@@ -58,7 +58,7 @@ def reconcile(
     gateway: PaymentGateway,
     source: EventSource,
     *,
-    links: Links,
+    links: UrlBuilder,
     clock: Clock,
     should_continue: Callable[[], bool] = lambda: True,
     on_progress: Callable[[int], None] = lambda _: None,

@@ -120,7 +120,7 @@ def retry_event(
     """Apply an event that was parked, ignored or waits, at once; return it as it stands then.
 
     Raises:
-        EventNotFound, IllegalMove: see `reset_event`.
+        EventNotFound, InvalidTransition: see `reset_event`.
         PaymentsUnavailable: what it leaves out cannot be looked up now; it is tried again by itself.
     """
     with transaction() as session:

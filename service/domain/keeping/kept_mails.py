@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.db.outbox_mail import DevOutboxEmail
-from service.domain.errors import MailNotFound
+from service.domain.errors import EmailNotFound
 
 MOST_LISTED = 100
 
@@ -23,9 +23,9 @@ def find_kept_mail(session: Session, mail_id: uuid.UUID) -> DevOutboxEmail:
     """Return one mail.
 
     Raises:
-        MailNotFound: none with this id was kept, or it was erased.
+        EmailNotFound: none with this id was kept, or it was erased.
     """
     mail = session.get(DevOutboxEmail, mail_id)
     if mail is None:
-        raise MailNotFound("No mail with this id is in the outbox.")
+        raise EmailNotFound("No mail with this id is in the outbox.")
     return mail

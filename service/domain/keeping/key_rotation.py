@@ -19,10 +19,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from service.db.gateway_event import PAYLOAD_TYPE, GatewayEvent
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
 from service.db.outbox_mail import MESSAGE_TYPE, DevOutboxEmail
-from service.db.supporter import EMAIL, Supporter
+from service.db.supporter import EMAIL_TYPE, Supporter
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.ports import Clock, TransactionFactory
-from service.domain.supporters import keyring_in
+from service.domain.supporters import session_keyring
 from service.domain.suppression import count_unrotatable, rehash_to_current_key
 
 ROWS_AT_ONCE = 100
@@ -87,8 +87,10 @@ def rotate_supporters(
     While the processes of two releases used different first keys, one person may have become known twice. The
     second row to come under the first key is then merged into the other.
     """
-    keyring = keyring_in(session)
-    addresses, unreadable, last = _open_some(session, Supporter, Supporter.email, EMAIL, after=after, limit=limit)
+    keyring = session_keyring(session)
+    addresses, unreadable, last = _open_some(
+        session, Supporter, Supporter.email, EMAIL_TYPE, after=after, limit=limit
+    )
     hashes = {row_id: keyring.lookup_hash(address) for row_id, address in addresses.items()}
     holders = {
         email_hash: holder
@@ -113,7 +115,7 @@ def rotate_supporters(
 
 def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int = ROWS_AT_ONCE) -> Batch:
     """Encrypt some kept mails under the first key, and hash their recipients under it."""
-    keyring = keyring_in(session)
+    keyring = session_keyring(session)
     messages, unreadable, last = _open_some(
         session, DevOutboxEmail, DevOutboxEmail.message, MESSAGE_TYPE, after=after, limit=limit
     )
@@ -147,7 +149,7 @@ def _open_some(
     limit: int,
 ) -> tuple[dict[uuid.UUID, str], tuple[uuid.UUID, ...], uuid.UUID | None]:
     """Return some texts under older keys, the ids of those that nothing opens, and the last id looked at."""
-    keyring = keyring_in(session)
+    keyring = session_keyring(session)
     # The bytes are read as they lie in the table, so that one that does not open cannot keep the others from it.
     closed = type_coerce(column, LargeBinary)
     query = (

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfoNotFoundError
 
 from service.db.keyring import DecryptionError, Keyring
-from service.db.supporter import EMAIL
+from service.db.supporter import EMAIL_TYPE
 from service.domain.ports import Email
 
 C = TypeVar("C")
@@ -39,6 +39,6 @@ def decrypt_address(closed: bytes, keyring: Keyring) -> str:
         Unwritable: it does not open.
     """
     try:
-        return EMAIL.decrypt(closed, keyring)
+        return EMAIL_TYPE.decrypt(closed, keyring)
     except (DecryptionError, UnicodeDecodeError) as error:
         raise EmailNotBuildable("no key of SECRET_KEYS opens its address") from error

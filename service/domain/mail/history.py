@@ -24,7 +24,7 @@ def bulk_transition(
     """Write the same move into the history of reminders, given as (id, occurrence); return where they stand now.
 
     Raises:
-        IllegalMove: the event cannot happen to a reminder that stands there.
+        InvalidTransition: the event cannot happen to a reminder that stands there.
     """
     after = next_status(before, event)
     shared = {"event": event.value, "from_status": before, "to_status": after, "reason": None, "at": now}

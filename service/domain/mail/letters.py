@@ -18,7 +18,7 @@ from service.db.supporter import Supporter
 from service.domain.campaigns.listed_pages import is_allowed_page
 from service.domain.campaigns.own_texts import text_overrides
 from service.domain.ledger.totals import RETAINED_STATUSES
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.mail.claims import ReminderClaim
 from service.domain.mail.drafts import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.mail.tallies import increment_counters
@@ -29,7 +29,7 @@ from service.domain.reminders.links import reminder_token
 from service.domain.reminders.moves import schedule_next_occurrence, transition_reminder
 from service.domain.reminders.promise import preselected_amount
 from service.domain.reminders.status import ReminderEvent
-from service.domain.supporters import keyring_in
+from service.domain.supporters import session_keyring
 from service.domain.suppression import Recipient, find_suppressed
 
 ALREADY_PLEDGED = "already_gave"
@@ -40,7 +40,7 @@ def build_reminder_emails(
     session: Session,
     claims: Sequence[ReminderClaim],
     *,
-    links: Links,
+    links: UrlBuilder,
     now: datetime.datetime,
     month_seconds: int | None = None,
 ) -> PreparedEmails[ReminderClaim, ReminderEmail]:
@@ -120,7 +120,7 @@ def _decrypt(session: Session, campaign: Campaign | None, closed: bytes | None) 
         raise EmailNotBuildable("its campaign was deleted")
     if closed is None:
         raise EmailNotBuildable("its reader was deleted")
-    return campaign, decrypt_address(closed, keyring_in(session))
+    return campaign, decrypt_address(closed, session_keyring(session))
 
 
 def _finish_without_sending(
@@ -155,11 +155,11 @@ def _already_pledged(reminder: Reminder, gave_at: datetime.datetime | None, mont
 
 
 def _build_email(
-    session: Session, reminder: Reminder, campaign: Campaign, address: str, links: Links
+    session: Session, reminder: Reminder, campaign: Campaign, address: str, links: UrlBuilder
 ) -> ReminderEmail:
     texts = text_overrides(campaign, reminder.lang)
     gift = preselected_amount(reminder)
-    keyring = keyring_in(session)
+    keyring = session_keyring(session)
     token = reminder_token(keyring, reminder)
     return ReminderEmail(
         message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
@@ -172,21 +172,21 @@ def _build_email(
         requested_from=_displayable_page_url(campaign, reminder.page_url, links),
         frequency=reminder.frequency,
         money=gift,
-        give_url=links.gift_page(
+        give_url=links.support_page_url(
             campaign,
             reminder.frequency,
             gift.amount_minor if gift else None,
-            came_from=attribution_token(keyring, reminder),
+            reminder_token=attribution_token(keyring, reminder),
             currency=gift.currency if gift else None,
         ),
-        manage_url=links.reminder_page(token),
-        cancel_url=links.reminder_cancel(token),
+        manage_url=links.manage_reminder_url(token),
+        cancel_url=links.unsubscribe_url(token),
         every_months=reminder.every_months,
         is_confirmation_request=reminder.awaits_confirmation,
     )
 
 
-def _displayable_page_url(campaign: Campaign, page_url: str | None, links: Links) -> str | None:
+def _displayable_page_url(campaign: Campaign, page_url: str | None, links: UrlBuilder) -> str | None:
     """Return the page that the reader asked on, if it is ours or on a site that may embed the campaign.
 
     Anybody can send a sign-up that names any page. A campaign that lists its sites keeps strangers' pages out of

@@ -4,7 +4,7 @@ import datetime
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from service.domain.calendar import at_hour
+from service.domain.calendar import at_local_hour
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,4 @@ class SendingHours:
         if self.start_hour <= local.hour < self.end_hour:
             return now
         day = local.date() if local.hour < self.start_hour else local.date() + datetime.timedelta(days=1)
-        return at_hour(day, zone=zone, hour=self.start_hour).at
+        return at_local_hour(day, zone=zone, hour=self.start_hour).instant

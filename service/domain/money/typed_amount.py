@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from service.domain.errors import UnreadableAmount
+from service.domain.errors import UnparsableAmount
 from service.domain.money.currencies import (
     accepted_symbols,
     decimal_separator,
@@ -49,18 +49,18 @@ def parse_amount(text: str, *, currency: str, lang: str) -> int:
     one reader and one to another, so unless the currency has three decimals it is refused with a hint.
 
     Raises:
-        UnreadableAmount: the text is not such an amount; the detail says what to write instead.
+        UnparsableAmount: the text is not such an amount; the detail says what to write instead.
         ValueError: `currency` is not an ISO 4217 code.
 
     """
     custom = _amount_format(currency, lang)
     if len(text) > _MAX_LENGTH:
-        raise UnreadableAmount(f"Write only the amount, for example {custom.example}.", field="amount")
+        raise UnparsableAmount(f"Write only the amount, for example {custom.example}.", field="amount")
     typed = _strip_currency(text, custom)
     whole, point, decimals = typed.partition(custom.point)
     is_number = _is_digits(whole) and (_is_digits(decimals) or not point)
     if not is_number or len(decimals) > custom.digits or len(whole + decimals) > _MAX_DIGITS:
-        raise UnreadableAmount(_error_message(typed, custom), field="amount")
+        raise UnparsableAmount(_error_message(typed, custom), field="amount")
     return int(whole + decimals.ljust(custom.digits, "0"))
 
 

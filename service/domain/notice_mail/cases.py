@@ -19,7 +19,7 @@ from service.db.sign_in import SignIn
 from service.db.supporter import Supporter
 from service.domain.notice_mail.claims import NotificationClaim
 from service.domain.pledges.status import PledgeEvent
-from service.domain.sign_in.links import GOOD_FOR
+from service.domain.sign_in.links import LINK_TTL
 
 NO_RECIPIENT = "nobody_known"
 TOO_OLD = "too_old"
@@ -123,7 +123,7 @@ def skip_reason(session: Session, case: NotificationContext, *, now: datetime.da
 def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str | None:
     if sign_in is None or sign_in.supporter_id is None:
         return NO_RECIPIENT
-    if sign_in.asked_at <= now - GOOD_FOR:
+    if sign_in.asked_at <= now - LINK_TTL:
         return TOO_OLD
     return None if sign_in.used_at is None else LINK_USED
 

@@ -11,7 +11,7 @@ from schemas.vocabulary import DeliveryOutcome, NotificationStatus
 from service.db.notice import Notification, status_is
 from service.db.sign_in import SignIn
 from service.domain.notices.status import NotificationEvent, next_status
-from service.domain.sign_in.links import GOOD_FOR
+from service.domain.sign_in.links import LINK_TTL
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def claim_due_notifications(
         status_is(NotificationStatus.SCHEDULED), Notification.due_at <= now
     )
     # The wishes of the last quarter of an hour are few, and found by their own index.
-    waiting = due.join(SignIn, SignIn.id == Notification.sign_in_id).where(SignIn.asked_at > now - GOOD_FOR)
+    waiting = due.join(SignIn, SignIn.id == Notification.sign_in_id).where(SignIn.asked_at > now - LINK_TTL)
     found = _lock_due(session, waiting, limit)
     if len(found) < limit:
         rest = due.where(Notification.id.not_in([row.notification_id for row in found])) if found else due

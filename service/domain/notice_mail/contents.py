@@ -10,7 +10,7 @@ from schemas.vocabulary import NotificationKind
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.domain.campaigns.own_texts import text_overrides
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.mail.drafts import EmailNotBuildable
 from service.domain.money.amounts import Money
 from service.domain.notice_mail.cases import RECURRING_STATUSES, NotificationContext
@@ -18,8 +18,8 @@ from service.domain.notices.receipts import receipt_number
 from service.domain.pledges.making import total_charge
 from service.domain.pledges.own_page import pledge_token
 from service.domain.ports import NotificationEmail
-from service.domain.sign_in.links import make_link
-from service.domain.supporters import keyring_in
+from service.domain.sign_in.links import create_magic_link_token
+from service.domain.supporters import session_keyring
 
 
 def build_notification_email(
@@ -28,7 +28,7 @@ def build_notification_email(
     campaign: Campaign,
     to: str,
     *,
-    links: Links,
+    links: UrlBuilder,
     now: datetime.datetime,
 ) -> NotificationEmail:
     """Return the letter to this address; a link to sign in is made now, and only its hash is kept.
@@ -47,15 +47,15 @@ def build_notification_email(
         frequency=None,
         money=None,
         event_date=notification.falls_on,
-        page_url=links.readers_page(),
-        account_url=links.readers_page(),
+        page_url=links.account_url(),
+        account_url=links.account_url(),
     )
     if notification.kind == NotificationKind.SIGN_IN:
         return _sign_in(session, case, base, links=links, now=now)
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)
-    own_page = links.pledge_page(pledge_token(keyring_in(session), pledge, now=now))
+    own_page = links.manage_pledge_url(pledge_token(session_keyring(session), pledge, now=now))
     match notification.kind:
         case NotificationKind.RECEIPT:
             return _receipt(case, campaign, pledge, base, own_page)
@@ -72,14 +72,19 @@ def build_notification_email(
         case NotificationKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
-            begin_again = links.gift_page(
+            begin_again = links.support_page_url(
                 campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
             )
             return dataclasses.replace(base, is_unpaid=case.is_unpaid, page_url=begin_again)
 
 
 def _sign_in(
-    session: Session, case: NotificationContext, base: NotificationEmail, *, links: Links, now: datetime.datetime
+    session: Session,
+    case: NotificationContext,
+    base: NotificationEmail,
+    *,
+    links: UrlBuilder,
+    now: datetime.datetime,
 ) -> NotificationEmail:
     notification = case.notification
     if case.sign_in is None:
@@ -88,7 +93,7 @@ def _sign_in(
         base,
         # Each try has a link of its own and is another mail, which no mail program must take for the one before.
         message_id=f"<notice-{notification.id}-{notification.lease_number}@{links.host}>",
-        page_url=links.sign_in_page(make_link(session, case.sign_in, now)),
+        page_url=links.sign_in_url(create_magic_link_token(session, case.sign_in, now)),
     )
 
 

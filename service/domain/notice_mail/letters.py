@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, SuppressionReason
 from service.db.campaign import Campaign
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.mail.drafts import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.mail.tallies import increment_counters
 from service.domain.notice_mail.cases import NotificationContext, load_contexts, skip_reason
@@ -16,7 +16,7 @@ from service.domain.notice_mail.claims import NotificationClaim
 from service.domain.notice_mail.contents import build_notification_email
 from service.domain.notices.status import NotificationEvent, transition_notification
 from service.domain.ports import NotificationEmail
-from service.domain.supporters import keyring_in
+from service.domain.supporters import session_keyring
 from service.domain.suppression import Recipient, find_suppressed
 
 SUPPRESSED = "suppressed"
@@ -26,7 +26,7 @@ PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail]
 
 
 def build_notification_emails(
-    session: Session, claims: Sequence[NotificationClaim], *, links: Links, now: datetime.datetime
+    session: Session, claims: Sequence[NotificationClaim], *, links: UrlBuilder, now: datetime.datetime
 ) -> PreparedNotifications:
     """Return the letters for these claims; one that was taken over or forgotten meanwhile has none.
 
@@ -93,4 +93,4 @@ def _decrypt(session: Session, case: NotificationContext) -> tuple[Campaign, str
         raise EmailNotBuildable("its campaign was deleted")
     if case.encrypted_email is None:
         raise EmailNotBuildable("its reader was deleted")
-    return case.campaign, decrypt_address(case.encrypted_email, keyring_in(session))
+    return case.campaign, decrypt_address(case.encrypted_email, session_keyring(session))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
 from service.db.notice import Notification
 from service.db.pledge import Pledge
-from service.domain.calendar import at_hour
+from service.domain.calendar import at_local_hour
 from service.domain.notices.asking import enqueue_notification
 
 LOOKAHEAD = datetime.timedelta(days=21)
@@ -66,7 +66,7 @@ def _is_active() -> ColumnElement[bool]:
 def _enqueue(session: Session, pledge: Pledge, renews_at: datetime.datetime, *, now: datetime.datetime) -> None:
     campaign = pledge.campaign
     falls_on = renews_at.astimezone(ZoneInfo(campaign.timezone)).date()
-    leaves = at_hour(falls_on - LEAD_TIME, zone=campaign.timezone, hour=campaign.send_hour).at
+    leaves = at_local_hour(falls_on - LEAD_TIME, zone=campaign.timezone, hour=campaign.send_hour).instant
     enqueue_notification(
         session,
         NotificationKind.RENEWAL,

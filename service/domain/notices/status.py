@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.vocabulary import NotificationStatus
 from service.db.notice import Notification
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 
 
 class NotificationEvent(StrEnum):
@@ -46,13 +46,13 @@ def next_status(status: NotificationStatus, event: NotificationEvent) -> Notific
     """Return where a notice stands after the event.
 
     Raises:
-        IllegalMove: the event cannot happen to a notice that stands there.
+        InvalidTransition: the event cannot happen to a notice that stands there.
 
     """
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        raise IllegalMove(f"This notice is {status}, so it cannot {VERB_PHRASES[event]}.") from None
+        raise InvalidTransition(f"This notice is {status}, so it cannot {VERB_PHRASES[event]}.") from None
 
 
 def transition_notification(
@@ -61,7 +61,7 @@ def transition_notification(
     """Move a notice by its table. A notice is one mail, so its own row is all the history that it has.
 
     Raises:
-        IllegalMove: the notice cannot do this from where it stands.
+        InvalidTransition: the notice cannot do this from where it stands.
     """
     notification.status = next_status(notification.status, event)
     notification.reason = reason

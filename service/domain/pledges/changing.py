@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PledgeStatus
 from service.db.pledge import Pledge
-from service.domain.errors import OrderRefused, OtherGateway, PaymentsUnavailable
+from service.domain.errors import GatewayMismatch, PaymentRequestRejected, PaymentsUnavailable
 from service.domain.pledges.making import get_pledge, transition_pledge
 from service.domain.pledges.notes import enqueue_cancellation
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status
@@ -41,10 +41,10 @@ def cancel_pledge(
 
     Raises:
         PledgeNotFound: there is none with this id.
-        IllegalMove: it takes no money again, so that there is nothing to end.
-        OtherGateway: the gateway in use knows nothing of it.
+        InvalidTransition: it takes no money again, so that there is nothing to end.
+        GatewayMismatch: the gateway in use knows nothing of it.
         PaymentsUnavailable: the wish is written down, and this call or the reconciler will fulfil it.
-        OrderRefused: the gateway says no, and somebody must look; nothing has changed.
+        PaymentRequestRejected: the gateway says no, and somebody must look; nothing has changed.
     """
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
@@ -56,7 +56,7 @@ def cancel_pledge(
     try:
         with translate_gateway_errors():
             gateway.cancel_subscription(subscription_reference(pledge))
-    except OrderRefused:
+    except PaymentRequestRejected:
         # Money is still taken: the page must not say that the end is on its way, nor renewals go unannounced.
         with transaction() as session:
             get_pledge(session, pledge_id, for_update=True).cancel_requested_at = None
@@ -71,7 +71,7 @@ def mark_cancelled(session: Session, pledge: Pledge, *, now: datetime.datetime) 
     """Record that a pledge which recurred takes no more money, and have its reader told; harmless if repeated.
 
     Raises:
-        IllegalMove: it cannot end from where it stands.
+        InvalidTransition: it cannot end from where it stands.
     """
     if pledge.status != PledgeStatus.CANCELLED:
         transition_pledge(session, pledge, PledgeEvent.CANCEL, now=now)
@@ -86,10 +86,10 @@ def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, back_url: str
     """Return the gateway's page where the reader changes how they pay; no transaction may be open.
 
     Raises:
-        IllegalMove: no more money is taken for this pledge.
-        OtherGateway: the gateway in use knows nothing of it.
+        InvalidTransition: no more money is taken for this pledge.
+        GatewayMismatch: the gateway in use knows nothing of it.
         PaymentsUnavailable: ask again in a while.
-        OrderRefused: there is no such page; the message says why.
+        PaymentRequestRejected: there is no such page; the message says why.
     """
     next_status(pledge.status, PledgeEvent.CANCEL)
     require_same_gateway(pledge, gateway)
@@ -104,10 +104,10 @@ def require_same_gateway(pledge: Pledge, gateway: PaymentGateway) -> None:
     """Refuse to order something of a gateway that does not know the pledge.
 
     Raises:
-        OtherGateway: it was made with another.
+        GatewayMismatch: it was made with another.
     """
     if pledge.gateway != gateway.name:
-        raise OtherGateway(f"This pledge was made with {pledge.gateway}, and {gateway.name} is in use now.")
+        raise GatewayMismatch(f"This pledge was made with {pledge.gateway}, and {gateway.name} is in use now.")
 
 
 def subscription_reference(pledge: Pledge) -> str:
@@ -135,7 +135,7 @@ def translate_gateway_errors() -> Iterator[None]:
     """Say in the domain's words what a gateway answers that does not do what it is asked.
 
     Raises:
-        PaymentsUnavailable, OrderRefused: instead of its own two.
+        PaymentsUnavailable, PaymentRequestRejected: instead of its own two.
     """
     try:
         yield
@@ -145,4 +145,4 @@ def translate_gateway_errors() -> Iterator[None]:
             retry_after_seconds=RETRY_AFTER_SECONDS,
         ) from error
     except GatewayRejected as error:
-        raise OrderRefused(str(error)) from error
+        raise PaymentRequestRejected(str(error)) from error

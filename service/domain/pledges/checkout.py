@@ -17,7 +17,7 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.db.violations import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
-from service.domain.links import Links
+from service.domain.links import UrlBuilder
 from service.domain.pledges.idempotency import LOCK_TTL, find_key, store_key
 from service.domain.pledges.making import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
 from service.domain.pledges.ways_back import cancel_url
@@ -58,7 +58,7 @@ def create_pledge_checkout(
     *,
     key: str,
     clock: Clock,
-    links: Links,
+    links: UrlBuilder,
 ) -> PledgeCheckout:
     """Make a pledge and open its checkout, once for each key, however often and however concurrently asked.
 
@@ -86,7 +86,7 @@ def create_pledge_checkout(
     return _result(pledge, replayed=replayed)
 
 
-def checkout_params(pledge: Pledge, campaign: Campaign, links: Links) -> CheckoutParams:
+def checkout_params(pledge: Pledge, campaign: Campaign, links: UrlBuilder) -> CheckoutParams:
     """Return what the gateway is asked for; the same pledge always asks for the same."""
     return CheckoutParams(
         pledge_id=pledge.id,
@@ -94,7 +94,7 @@ def checkout_params(pledge: Pledge, campaign: Campaign, links: Links) -> Checkou
         frequency=pledge.frequency,
         money=total_charge(pledge),
         lang=pledge.lang or campaign.lang,
-        success_url=links.after_checkout(campaign, pledge.id),
+        success_url=links.checkout_return_url(campaign, pledge.id),
         cancel_url=cancel_url(pledge, campaign, links),
     )
 

@@ -10,7 +10,7 @@ from schemas.vocabulary import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
-from service.domain.tokens import BadTokenError, issue_token, read_token
+from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 # Not that of the reader's own link: who gives may see this one in an address bar, and it opens nothing.
 TOKEN_PURPOSE = "gift"  # noqa: S105 - the purpose of a token is no secret
@@ -35,8 +35,8 @@ def attributed_reminder_id(
     if token is None:
         return None
     try:
-        reminder_id = read_token(keyring, purpose=TOKEN_PURPOSE, token=token, now=now)
-    except BadTokenError:
+        reminder_id = verify_token(keyring, purpose=TOKEN_PURPOSE, token=token, now=now)
+    except InvalidToken:
         return None
     wanted = select(Reminder.id).where(Reminder.id == reminder_id, Reminder.campaign_id == campaign_id)
     return session.scalar(wanted.with_for_update(read=True, key_share=True))

@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.campaign import Campaign
 from service.db.pledge import Pledge
-from service.db.supporter import EMAIL, Supporter
+from service.db.supporter import EMAIL_TYPE, Supporter
 from service.db.types import EncryptedText
 from service.domain.ledger.totals import totals_by_pledge_query
 from service.domain.pagination import Page, read_cursor, write_cursor
 
 BATCH_SIZE = 500
-EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL.context, on_decrypt_error="(no key opens this address)")
+EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL_TYPE.context, on_decrypt_error="(no key opens this address)")
 
 
 @dataclass(frozen=True, kw_only=True)

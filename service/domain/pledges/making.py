@@ -18,7 +18,7 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.conversions import attributed_reminder_id
 from service.domain.pledges.status import PledgeEvent, next_status
 from service.domain.ports import NO_LIMITS, ChargeLimits
-from service.domain.supporters import keyring_in
+from service.domain.supporters import session_keyring
 
 CHECKOUT_TTL = datetime.timedelta(hours=24)
 CREATED = "made"
@@ -71,7 +71,7 @@ def create_pledge(
     """Write down a new pledge, pending until the gateway reports what became of it."""
     money = Money(payload.amount, payload.currency)
     came_from = attributed_reminder_id(
-        session, keyring_in(session), payload.reminder, campaign_id=campaign.id, now=now
+        session, session_keyring(session), payload.reminder, campaign_id=campaign.id, now=now
     )
     pledge = Pledge(
         id=new_id(),
@@ -117,7 +117,7 @@ def transition_pledge(session: Session, pledge: Pledge, event: PledgeEvent, *, n
     """Move a pledge by its table and write the move into its history.
 
     Raises:
-        IllegalMove: the pledge cannot do this from where it stands.
+        InvalidTransition: the pledge cannot do this from where it stands.
     """
     before = pledge.status
     pledge.status = next_status(before, event)

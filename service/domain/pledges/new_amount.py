@@ -10,7 +10,7 @@ from service.db.campaign import Campaign
 from service.db.pledge import Pledge
 from service.domain.campaigns.charging import covered_fees, validate_amount
 from service.domain.campaigns.offers import find_option
-from service.domain.errors import OrderRefused
+from service.domain.errors import PaymentRequestRejected
 from service.domain.money.amounts import Money
 from service.domain.pledges.changing import require_same_gateway, subscription_reference, translate_gateway_errors
 from service.domain.pledges.making import get_pledge
@@ -47,12 +47,12 @@ def change_amount(
 
     Raises:
         PledgeNotFound: there is none with this id.
-        IllegalMove: it takes no money again.
+        InvalidTransition: it takes no money again.
         CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
         each says what would do.
-        OtherGateway: the gateway in use knows nothing of it.
+        GatewayMismatch: the gateway in use knows nothing of it.
         PaymentsUnavailable: the wish is written down, and the reconciler will fulfil it.
-        OrderRefused: the gateway says no; nothing has changed.
+        PaymentRequestRejected: the gateway says no; nothing has changed.
     """
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
@@ -72,7 +72,8 @@ def complete_amount_change(
     """Order the amount that is written down for a pledge; one for which none is stays as it is.
 
     Raises:
-        PledgeNotFound, OtherGateway, PaymentsUnavailable, OrderRefused: as `update_subscription_amount`.
+        PledgeNotFound, GatewayMismatch, PaymentsUnavailable, PaymentRequestRejected: as
+        `update_subscription_amount`.
     """
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
@@ -85,7 +86,7 @@ def complete_amount_change(
     try:
         with translate_gateway_errors():
             gateway.update_subscription_amount(subscription, charge, pledge_id=pledge_id)
-    except OrderRefused:
+    except PaymentRequestRejected:
         with transaction() as session:
             pledge = get_pledge(session, pledge_id, for_update=True)
             if pledge.wanted_minor == wanted:

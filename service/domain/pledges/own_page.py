@@ -8,8 +8,8 @@ from service.db.keyring import Keyring
 from service.db.pledge import Pledge
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.making import get_pledge
-from service.domain.supporters import keyring_in
-from service.domain.tokens import BadTokenError, issue_token, read_token
+from service.domain.supporters import session_keyring
+from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "pledge"  # noqa: S105 - the purpose of a token is no secret
 TOKEN_TTL = datetime.timedelta(days=2 * 366)
@@ -29,7 +29,7 @@ def get_pledge_by_token(
         PledgeNotFound: the link is altered or too old.
     """
     try:
-        pledge_id = read_token(keyring_in(session), purpose=TOKEN_PURPOSE, token=token, now=now)
-    except BadTokenError as error:
+        pledge_id = verify_token(session_keyring(session), purpose=TOKEN_PURPOSE, token=token, now=now)
+    except InvalidToken as error:
         raise PledgeNotFound("This link is not valid any more.") from error
     return get_pledge(session, pledge_id, for_update=to_change)

@@ -24,7 +24,7 @@ from service.domain.pledges.standing import sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
 from service.domain.pledges.subscription import save_gateway_references
 from service.domain.ports.news import DisputeUpdated, PaymentFailed, PaymentSucceeded, RefundUpdated
-from service.domain.supporters import meet_supporter
+from service.domain.supporters import get_or_create_supporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetim
     except InvalidAddress:
         # Money that arrived is never refused for the address beside it: the gift then stands without a name.
         return
-    pledge.supporter_id = meet_supporter(session, address, now=now)
+    pledge.supporter_id = get_or_create_supporter(session, address, now=now)
     enqueue_receipts(session, pledge, _successful_payments(session, pledge), now=now)
 
 

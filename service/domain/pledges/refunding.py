@@ -14,9 +14,9 @@ from service.db.keyring import sha256
 from service.db.payment import Payment, Refund
 from service.domain.errors import (
     IdempotencyKeyReused,
-    IllegalMove,
-    OrderRefused,
+    InvalidTransition,
     PaymentNotFound,
+    PaymentRequestRejected,
     RefundTooLarge,
 )
 from service.domain.ledger.recording import recompute_payment_status, update_refund_status
@@ -43,11 +43,11 @@ def refund_payment(
     Raises:
         PaymentNotFound: there is none with this id.
         IdempotencyKeyReused: the key came before with another payment or amount.
-        IllegalMove: the payment failed, is disputed, or went back already.
+        InvalidTransition: the payment failed, is disputed, or went back already.
         RefundTooLarge: less than that is left.
-        OtherGateway: the gateway in use knows nothing of the payment.
+        GatewayMismatch: the gateway in use knows nothing of the payment.
         PaymentsUnavailable: the wish is written down, and this call or the reconciler will fulfil it.
-        OrderRefused: the gateway says no; nothing goes back under this key.
+        PaymentRequestRejected: the gateway says no; nothing goes back under this key.
     """
     with transaction() as session:
         payment = _lock_payment(session, payment_id)
@@ -69,7 +69,7 @@ def refund_payment(
                 "This Idempotency-Key was used for another refund; make a new key for a new refund."
             )
     if refund.status == RefundStatus.FAILED:
-        raise OrderRefused(refund.reason or "This refund did not reach the reader.")
+        raise PaymentRequestRejected(refund.reason or "This refund did not reach the reader.")
     return (
         refund
         if refund.status == RefundStatus.SUCCEEDED
@@ -84,7 +84,7 @@ def complete_refund(
 
     Raises:
         PaymentsUnavailable: the same call may be made again.
-        OrderRefused: the gateway says no, and the refund has failed.
+        PaymentRequestRejected: the gateway says no, and the refund has failed.
     """
     with transaction() as session:
         refund = session.get_one(Refund, refund_id)
@@ -97,7 +97,7 @@ def complete_refund(
     try:
         with translate_gateway_errors():
             reference = gateway.create_refund(order)
-    except OrderRefused as error:
+    except PaymentRequestRejected as error:
         _save_refund_result(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
         raise
     return _save_refund_result(transaction, refund_id, RefundStatus.SUCCEEDED, clock=clock, reference=reference)
@@ -137,13 +137,15 @@ def _lock_payment(session: Session, payment_id: uuid.UUID) -> Payment:
 def _refundable_amount(session: Session, payment: Payment, wanted_minor: int | None) -> int:
     """Return how much is to go back; what others asked for before, and is on its way, is not left any more."""
     if payment.status not in REFUNDABLE_STATUSES:
-        raise IllegalMove(f"This payment is {payment.status.replace('_', ' ')}, so nothing of it can go back.")
+        raise InvalidTransition(
+            f"This payment is {payment.status.replace('_', ' ')}, so nothing of it can go back."
+        )
     going = session.scalars(
         select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status != RefundStatus.FAILED)
     )
     left = payment.amount_minor - sum(going)
     if wanted_minor is None and not left:
-        raise IllegalMove("All of this payment is on its way back already.")
+        raise InvalidTransition("All of this payment is on its way back already.")
     if wanted_minor is not None and wanted_minor > left:
         raise RefundTooLarge(f"Only {left} minor units of this payment are left.", field="amount")
     return left if wanted_minor is None else wanted_minor

@@ -16,8 +16,8 @@ from service.domain.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.making import get_pledge, total_charge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
-from service.domain.supporters import keyring_in
-from service.domain.tokens import BadTokenError, issue_token, read_token
+from service.domain.supporters import session_keyring
+from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "sandbox-checkout"  # noqa: S105 - the purpose of a token is no secret
 CHECKOUT_TTL = datetime.timedelta(days=2)
@@ -37,8 +37,8 @@ def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Ple
         PledgeNotFound: the link is altered or too old.
     """
     try:
-        pledge_id = read_token(keyring_in(session), purpose=TOKEN_PURPOSE, token=token, now=now)
-    except BadTokenError as error:
+        pledge_id = verify_token(session_keyring(session), purpose=TOKEN_PURPOSE, token=token, now=now)
+    except InvalidToken as error:
         raise PledgeNotFound("This checkout link is not valid any more.") from error
     return get_pledge(session, pledge_id)
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.vocabulary import PledgeStatus
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 
 
 class PledgeEvent(StrEnum):
@@ -57,21 +57,21 @@ def next_status(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
     """Return where a pledge stands after the event.
 
     Raises:
-        IllegalMove: the event cannot happen to a pledge that stands there.
+        InvalidTransition: the event cannot happen to a pledge that stands there.
 
     """
     try:
         return TRANSITIONS[status, event]
     except KeyError:
         stands = status.replace("_", " ")
-        raise IllegalMove(f"This pledge is {stands}, so it cannot {VERB_PHRASES[event]}.") from None
+        raise InvalidTransition(f"This pledge is {stands}, so it cannot {VERB_PHRASES[event]}.") from None
 
 
 def transition_path(before: PledgeStatus, after: PledgeStatus) -> list[PledgeEvent]:
     """Return the fewest events that lead from one status to another; none if they are the same.
 
     Raises:
-        IllegalMove: no events lead there.
+        InvalidTransition: no events lead there.
     """
     ways: dict[PledgeStatus, list[PledgeEvent]] = {before: []}
     ahead = [before]
@@ -82,5 +82,5 @@ def transition_path(before: PledgeStatus, after: PledgeStatus) -> list[PledgeEve
                 ahead.append(end)
     if after not in ways:
         stands, wanted = before.replace("_", " "), after.replace("_", " ")
-        raise IllegalMove(f"This pledge is {stands}, so it cannot become {wanted}.")
+        raise InvalidTransition(f"This pledge is {stands}, so it cannot become {wanted}.")
     return ways[after]

@@ -22,7 +22,7 @@ from service.domain.ports import NO_LIMITS, PaymentGateway
 from service.domain.reminders.due import first_due, validate_interval
 from service.domain.reminders.moves import request_confirmation, reschedule
 from service.domain.reminders.promise import ReminderResult
-from service.domain.supporters import meet_supporter
+from service.domain.supporters import get_or_create_supporter
 
 CREATED = "made"
 
@@ -60,7 +60,7 @@ def create_or_update_reminder(
     was chosen, so that an amount must be one that the campaign offers and the `gateway`, if given, can charge.
 
     Raises:
-        RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimeZone, CurrencyNotAccepted,
+        RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimezone, CurrencyNotAccepted,
         FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable: nothing is stored.
     """
     months = validate_interval(campaign, payload.months, repeat=payload.repeat)
@@ -74,11 +74,11 @@ def create_or_update_reminder(
         validate_amount(campaign, frequency, money, limits=limits, lang=lang)
     zone = payload.timezone or campaign.timezone
     due = first_due(campaign, months, zone, now=now, month_seconds=month_seconds)
-    supporter_id = meet_supporter(session, normalise_address(payload.email), now=now)
+    supporter_id = get_or_create_supporter(session, normalise_address(payload.email), now=now)
     values = {
         "months": months,
         "every_months": months if payload.repeat else None,
-        "due_on": due.on,
+        "due_on": due.local_date,
         "timezone": zone,
         "frequency": payload.frequency,
         "amount_minor": payload.amount,
@@ -92,7 +92,7 @@ def create_or_update_reminder(
     reminder_id = new_id()
     row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
-    row |= {"due_at": now if needs_confirmation else due.at, "awaits_confirmation": needs_confirmation}
+    row |= {"due_at": now if needs_confirmation else due.instant, "awaits_confirmation": needs_confirmation}
     if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
         made = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
         execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **made})
@@ -110,4 +110,4 @@ def create_or_update_reminder(
             reschedule(session, existing, due, now=now)
     # Whoever asks is told the same, whether the address is known, confirmed already, or neither.
     status = ReminderStatus.UNCONFIRMED if needs_confirmation else ReminderStatus.SCHEDULED
-    return ReminderResult(status=status, due_on=due.on, due_at=due.at, repeat=payload.repeat)
+    return ReminderResult(status=status, due_on=due.local_date, due_at=due.instant, repeat=payload.repeat)

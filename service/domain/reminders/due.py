@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
-from service.domain.calendar import Due, at_hour, next_month, next_occurrence
+from service.domain.calendar import DueDate, add_months, at_local_hour, next_occurrence
 from service.domain.errors import ReminderChoiceNotOffered, RemindersNotOffered
 
 
@@ -32,28 +32,30 @@ def validate_interval(campaign: Campaign, wished: int | None, *, repeat: bool = 
 
 def first_due(
     campaign: Campaign, months: int, zone: str, *, now: datetime.datetime, month_seconds: int | None
-) -> Due:
+) -> DueDate:
     """Return what a reader is promised who asks now.
 
     `month_seconds` shortens a month for a demonstration; None means the calendar's.
     """
-    due = next_month(now, months=months, zone=zone, hour=campaign.send_hour)
+    due = add_months(now, months=months, zone=zone, hour=campaign.send_hour)
     return due if month_seconds is None else _at(now + datetime.timedelta(seconds=months * month_seconds), zone)
 
 
-def due_on_confirmation(reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None) -> Due:
+def due_on_confirmation(reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None) -> DueDate:
     """Return when a reminder comes whose reader confirms it now: on the day that they were promised.
 
     A promise that time has overtaken, as when our question came late, is made anew from today.
     """
     zone, campaign = reminder.timezone, reminder.campaign
-    promised = at_hour(reminder.due_on, zone=zone, hour=campaign.send_hour)
-    if month_seconds is None and promised.at > now:
+    promised = at_local_hour(reminder.due_on, zone=zone, hour=campaign.send_hour)
+    if month_seconds is None and promised.instant > now:
         return promised
     return first_due(campaign, reminder.months, zone, now=now, month_seconds=month_seconds)
 
 
-def next_due(reminder: Reminder, every_months: int, *, now: datetime.datetime, month_seconds: int | None) -> Due:
+def next_due(
+    reminder: Reminder, every_months: int, *, now: datetime.datetime, month_seconds: int | None
+) -> DueDate:
     """Return when a reminder that repeats comes next; the times that were missed are not made up for."""
     zone, asked_at, months = reminder.timezone, reminder.asked_at, reminder.months
     if month_seconds is None:
@@ -79,10 +81,10 @@ def conversion_window_start(reminder: Reminder, *, month_seconds: int | None = N
     if month_seconds is not None:
         return max(last, reminder.due_at - datetime.timedelta(seconds=every_months * month_seconds))
     zone, hour, months = reminder.timezone, reminder.campaign.send_hour, reminder.months
-    while (before := next_month(asked_at, months=months, zone=zone, hour=hour)).on < reminder.due_on:
-        last, months = max(last, before.at), months + every_months
+    while (before := add_months(asked_at, months=months, zone=zone, hour=hour)).local_date < reminder.due_on:
+        last, months = max(last, before.instant), months + every_months
     return last
 
 
-def _at(at: datetime.datetime, zone: str) -> Due:
-    return Due(on=at.astimezone(ZoneInfo(zone)).date(), at=at)
+def _at(at: datetime.datetime, zone: str) -> DueDate:
+    return DueDate(local_date=at.astimezone(ZoneInfo(zone)).date(), instant=at)

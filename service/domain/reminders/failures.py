@@ -66,7 +66,7 @@ def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.da
 
     Raises:
         ReminderNotFound: there is none with this id.
-        IllegalMove: it has not failed.
+        InvalidTransition: it has not failed.
     """
     reminder = session.get(Reminder, reminder_id, with_for_update=True)
     if reminder is None:

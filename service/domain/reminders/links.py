@@ -15,9 +15,9 @@ from service.domain.reminders.due import first_due, validate_interval
 from service.domain.reminders.moves import cancel, confirm, reschedule
 from service.domain.reminders.promise import ReminderResult, reminder_result
 from service.domain.reminders.status import TRANSITIONS, ReminderEvent
-from service.domain.supporters import keyring_in
+from service.domain.supporters import session_keyring
 from service.domain.suppression import suppress_supporter
-from service.domain.tokens import BadTokenError, issue_token, read_token
+from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "reminder"  # noqa: S105 - the purpose of a token is no secret
 TOKEN_TTL = datetime.timedelta(days=730)
@@ -37,8 +37,8 @@ def get_reminder_by_token(
         ReminderNotFound: the token is altered or expired, or the reminder was erased.
     """
     try:
-        reminder_id = read_token(keyring_in(session), purpose=TOKEN_PURPOSE, token=token, now=now)
-    except BadTokenError as error:
+        reminder_id = verify_token(session_keyring(session), purpose=TOKEN_PURPOSE, token=token, now=now)
+    except InvalidToken as error:
         raise ReminderNotFound("This reminder link is not valid any more.") from error
     reminder = session.get(Reminder, reminder_id, with_for_update=True if for_update else None)
     if reminder is None:
@@ -53,7 +53,7 @@ def confirm_reminder(
 
     Raises:
         ReminderNotFound: the token is no good.
-        IllegalMove: it was cancelled, so that it has to be asked for again.
+        InvalidTransition: it was cancelled, so that it has to be asked for again.
     """
     reminder = get_reminder_by_token(session, token, now=now, for_update=True)
     # Once cancelled, it must not be called confirmed either, whatever it was before.

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder, ReminderStatusChange
-from service.domain.calendar import Due
+from service.domain.calendar import DueDate
 from service.domain.reminders.due import due_on_confirmation, next_due
 from service.domain.reminders.status import ReminderEvent, next_status
 
@@ -29,7 +29,7 @@ def transition_reminder(
     """Move a reminder by its table and write the move into its history.
 
     Raises:
-        IllegalMove: the reminder cannot do this from where it stands.
+        InvalidTransition: the reminder cannot do this from where it stands.
     """
     before = reminder.status
     reminder.status = next_status(before, event)
@@ -49,7 +49,7 @@ def transition_reminder(
     )
 
 
-def reschedule(session: Session, reminder: Reminder, due: Due, *, now: datetime.datetime) -> None:
+def reschedule(session: Session, reminder: Reminder, due: DueDate, *, now: datetime.datetime) -> None:
     """Set a reminder anew because its reader asked again; nothing more is to be confirmed."""
     _restart(session, reminder, due, last_delivery=_last_delivery(session, reminder), now=now)
     reminder.awaits_confirmation = False
@@ -71,7 +71,7 @@ def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.
             earliest = max(now, last_delivery.began_at + CONFIRMATION_COOLDOWN)
         if earliest > now and reminder.status in (ReminderStatus.SCHEDULED, ReminderStatus.UNCONFIRMED):
             return
-    _restart(session, reminder, Due(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
+    _restart(session, reminder, DueDate(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
     reminder.awaits_confirmation = True
 
 
@@ -81,12 +81,12 @@ def confirm(
     """Let a reminder come, because its reader said that it is theirs.
 
     Raises:
-        IllegalMove: it was cancelled, or ended otherwise.
+        InvalidTransition: it was cancelled, or ended otherwise.
     """
     due = due_on_confirmation(reminder, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
     transition_reminder(session, reminder, ReminderEvent.CONFIRM, now=now)
-    reminder.due_on, reminder.due_at, reminder.attempts = due.on, due.at, 0
+    reminder.due_on, reminder.due_at, reminder.attempts = due.local_date, due.instant, 0
     reminder.awaits_confirmation, reminder.confirmed_at = False, now
 
 
@@ -96,21 +96,21 @@ def schedule_next_occurrence(
     """Set a reminder that repeats for its next time; one that does not repeat stays as it is.
 
     Raises:
-        IllegalMove: its last time is not over.
+        InvalidTransition: its last time is not over.
     """
     if reminder.every_months is None:
         return
     due = next_due(reminder, reminder.every_months, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
     transition_reminder(session, reminder, ReminderEvent.REPEAT, now=now)
-    reminder.due_on, reminder.due_at, reminder.attempts = due.on, due.at, 0
+    reminder.due_on, reminder.due_at, reminder.attempts = due.local_date, due.instant, 0
 
 
 def cancel(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
     """End a reminder and all that would follow it; if it is asked for later, it must be confirmed anew.
 
     Raises:
-        IllegalMove: there is nothing to end.
+        InvalidTransition: there is nothing to end.
     """
     transition_reminder(session, reminder, ReminderEvent.CANCEL, now=now)
     reminder.every_months = reminder.confirmed_at = None
@@ -121,11 +121,16 @@ def _last_delivery(session: Session, reminder: Reminder) -> EmailDelivery | None
 
 
 def _restart(
-    session: Session, reminder: Reminder, due: Due, *, last_delivery: EmailDelivery | None, now: datetime.datetime
+    session: Session,
+    reminder: Reminder,
+    due: DueDate,
+    *,
+    last_delivery: EmailDelivery | None,
+    now: datetime.datetime,
 ) -> None:
     # A reminder whose mail was never tried is merely moved; any other begins a new occurrence, with new attempts.
     if last_delivery is not None or reminder.status != ReminderStatus.SCHEDULED:
         reminder.occurrence += 1
-    reminder.due_on, reminder.due_at = due.on, due.at
+    reminder.due_on, reminder.due_at = due.local_date, due.instant
     reminder.asked_at, reminder.attempts = now, 0
     transition_reminder(session, reminder, ReminderEvent.REQUEST, now=now)

@@ -52,7 +52,7 @@ def create_supporter_reminder(
     said = {
         "months": months,
         "every_months": None,
-        "due_on": due.on,
+        "due_on": due.local_date,
         "timezone": campaign.timezone,
         "frequency": frequency,
         "amount_minor": amount_minor,
@@ -66,7 +66,7 @@ def create_supporter_reminder(
     reminder_id = new_id()
     row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **said}
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
-    row |= {"due_at": due.at, "awaits_confirmation": False}
+    row |= {"due_at": due.instant, "awaits_confirmation": False}
     if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
         made = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
         execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **made})
@@ -76,4 +76,4 @@ def create_supporter_reminder(
         for name, value in said.items():
             setattr(standing, name, value)
         reschedule(session, standing, due, now=now)
-    return due.on
+    return due.local_date

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.vocabulary import ReminderStatus
-from service.domain.errors import IllegalMove
+from service.domain.errors import InvalidTransition
 
 
 class ReminderEvent(StrEnum):
@@ -80,10 +80,10 @@ def next_status(status: ReminderStatus, event: ReminderEvent) -> ReminderStatus:
     """Return where a reminder stands after the event.
 
     Raises:
-        IllegalMove: the event cannot happen to a reminder that stands there.
+        InvalidTransition: the event cannot happen to a reminder that stands there.
 
     """
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        raise IllegalMove(f"This reminder is {status}, so it cannot {VERB_PHRASES[event]}.") from None
+        raise InvalidTransition(f"This reminder is {status}, so it cannot {VERB_PHRASES[event]}.") from None

@@ -9,39 +9,39 @@ from sqlalchemy.orm import Session
 
 from service.db.keyring import sha256
 from service.db.sign_in import SignIn
-from service.domain.errors import SignInLinkOver
+from service.domain.errors import SignInLinkExpired
 
-GOOD_FOR = datetime.timedelta(hours=3)
-SECRET_BYTES = 32
+SESSION_TTL = datetime.timedelta(hours=3)
+SESSION_TOKEN_BYTES = 32
 
 
-def may_enter(session: Session, token: str, *, now: datetime.datetime) -> bool:
+def is_link_valid(session: Session, token: str, *, now: datetime.datetime) -> bool:
     """Whether the link with this token would sign its reader in now. Looking does not use it up."""
-    return session.scalar(select(SignIn.id).where(*_is_open(token, now))) is not None
+    return session.scalar(select(SignIn.id).where(*_valid_link(token, now))) is not None
 
 
-def enter(session: Session, token: str, *, now: datetime.datetime) -> str:
+def redeem_link(session: Session, token: str, *, now: datetime.datetime) -> str:
     """Sign the reader in whom the link was sent to; return the secret of their session, 256 random bits.
 
     Of two clicks at once one signs in: the row is found open and closed by one statement.
 
     Raises:
-        SignInLinkOver: the link was used before, is too old, or never was one.
+        SignInLinkExpired: the link was used before, is too old, or never was one.
     """
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+    secret = secrets.token_urlsafe(SESSION_TOKEN_BYTES)
     entered = session.scalar(
         update(SignIn)
-        .where(*_is_open(token, now))
-        .values(used_at=now, session_hash=sha256(secret), session_ends_at=now + GOOD_FOR)
+        .where(*_valid_link(token, now))
+        .values(used_at=now, session_hash=sha256(secret), session_ends_at=now + SESSION_TTL)
         .returning(SignIn.id)
         .execution_options(synchronize_session=False)
     )
     if entered is None:
-        raise SignInLinkOver("This link was used before, or is older than a quarter of an hour.")
+        raise SignInLinkExpired("This link was used before, or is older than a quarter of an hour.")
     return secret
 
 
-def reader_of(session: Session, secret: str | None, *, now: datetime.datetime) -> uuid.UUID | None:
+def supporter_for_session(session: Session, secret: str | None, *, now: datetime.datetime) -> uuid.UUID | None:
     """Return the supporter whose session this is; None if it has ended, or was never one."""
     if not secret:
         return None
@@ -50,7 +50,7 @@ def reader_of(session: Session, secret: str | None, *, now: datetime.datetime) -
     )
 
 
-def leave(session: Session, secret: str | None) -> None:
+def end_session(session: Session, secret: str | None) -> None:
     """End a session; one that has ended stays so."""
     if secret:
         session.execute(
@@ -61,7 +61,7 @@ def leave(session: Session, secret: str | None) -> None:
         )
 
 
-def _is_open(token: str, now: datetime.datetime) -> tuple[ColumnElement[bool], ...]:
+def _valid_link(token: str, now: datetime.datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         SignIn.link_hash == sha256(token),
         SignIn.link_ends_at > now,
