@@ -5,7 +5,7 @@ import threading
 from service.desk import Container
 from service.domain.mail.claims import renew_leases
 from service.domain.notice_mail.claims import renew_notification_leases
-from service.domain.watch.summary import beat as write_beat
+from service.domain.watch.summary import record_heartbeat as write_beat
 
 
 def send_heartbeat(container: Container, _stop: threading.Event) -> None:

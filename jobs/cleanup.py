@@ -11,13 +11,13 @@ from service.domain.events.inbox import purge_payloads
 from service.domain.keeping import notice_retention as retention
 from service.domain.keeping.notice_retention import purge_sign_ins
 from service.domain.keeping.retention import (
-    forget_finished_reminders,
-    forget_kept_mails,
-    forget_unconfirmed_reminders,
+    purge_finished_reminders,
+    purge_outbox,
+    purge_unconfirmed_reminders,
 )
 from service.domain.pledges.idempotency import purge_expired_keys
 from service.domain.pledges.making import expire_abandoned_pledges
-from service.domain.watch.job_record import forget_old_runs
+from service.domain.watch import job_record as job_runs
 
 log = structlog.get_logger()
 
@@ -64,7 +64,7 @@ def purge_idempotency_keys(container: Container, _stop: threading.Event) -> dict
 
 def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete the record of runs that are over thirty days old."""
-    return {"forgotten": sum(run_in_batches(container, stop, forget_old_runs))}
+    return {"forgotten": sum(run_in_batches(container, stop, job_runs.purge_job_runs))}
 
 
 def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
@@ -80,12 +80,12 @@ def purge_notifications(container: Container, stop: threading.Event) -> dict[str
 def purge_reader_data(container: Container, stop: threading.Event) -> dict[str, int]:
     """Delete what need not be known of readers: reminders that are over or that nobody confirmed, old mails."""
     counts = {"reminders": 0, "supporters": 0, "mails": 0}
-    for forget in (forget_unconfirmed_reminders, forget_finished_reminders):
+    for forget in (purge_unconfirmed_reminders, purge_finished_reminders):
         for forgotten in run_in_batches(container, stop, forget):
             log.info("readers_forgotten", reminders=forgotten.reminders, supporters=forgotten.supporters)
             counts["reminders"] += forgotten.reminders
             counts["supporters"] += forgotten.supporters
-    for mails in run_in_batches(container, stop, forget_kept_mails):
+    for mails in run_in_batches(container, stop, purge_outbox):
         log.info("kept_mails_forgotten", count=mails)
         counts["mails"] += mails
     return counts

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.desk import Container
-from service.domain.watch.job_record import Run, begin_run, end_run
+from service.domain.watch.job_record import StartedRun, finish_run, start_run
 
 log = structlog.get_logger()
 
@@ -20,26 +20,26 @@ class JobRunRecorder:
         # Ends that could not be written when they came, as when the database went away during the run.
         self._pending_writes: dict[str, Callable[[Session], None]] = {}
 
-    def start(self, job: str) -> Run | None:
+    def start(self, job: str) -> StartedRun | None:
         """Write down that a job begins, and how it ended last if that is still owed; None if neither can be."""
         owed = self._pending_writes.get(job)
         try:
             with self._container.database.transaction() as session:
                 if owed is not None:
                     owed(session)
-                run = begin_run(session, job, worker=self._container.worker_id, now=self._container.clock())
+                run = start_run(session, job, worker=self._container.worker_id, now=self._container.clock())
         except SQLAlchemyError as error:
             log.warning("job_run_not_recorded", job=job, error_class=type(error).__name__)
             return None
         self._pending_writes.pop(job, None)
         return run
 
-    def finish(self, run: Run, *, counts: Mapping[str, int] | None, error: Exception | None) -> None:
+    def finish(self, run: StartedRun, *, counts: Mapping[str, int] | None, error: Exception | None) -> None:
         """Write down how a run ended, now or when the job begins the next time."""
         now, kind = self._container.clock(), type(error).__name__ if error else None
 
         def write(session: Session) -> None:
-            end_run(session, run, counts=counts, error=kind, now=now)
+            finish_run(session, run, counts=counts, error=kind, now=now)
 
         try:
             with self._container.database.transaction() as session:

@@ -10,7 +10,7 @@ from jobs.schedule import Job
 from jobs.worker import run_job
 from service.commands.migrate import migrate_and_seed
 from service.desk import Container
-from service.domain.watch.job_record import begin_run
+from service.domain.watch.job_record import start_run
 from service.wiring import build_container
 from tests.clock import Clock
 from tests.command_line import assert_refused, mainstay
@@ -63,7 +63,7 @@ def test_the_latest_runs_are_a_table_that_says_what_each_did(container: Containe
 
 def test_a_run_still_at_work_shows_how_long_it_has_been(container: Container, clock: Clock, url: str) -> None:
     with container.database.transaction() as session:
-        begin_run(session, "send_reminders", worker=container.worker_id, now=clock())
+        start_run(session, "send_reminders", worker=container.worker_id, now=clock())
     shown = mainstay("jobs", DATABASE_URL=url).stdout.splitlines()[1]
     assert shown.split()[2] == "send_reminders"
     assert shown.endswith("running")

@@ -14,7 +14,7 @@ from service.domain.pledges.listing import PledgeFilter, list_pledges
 from service.domain.reminders.failures import retry_reminder
 from service.domain.reminders.listing import ReminderFilter, list_reminders
 from service.domain.reminders.promise import ReminderResult, reminder_result
-from service.domain.watch.summary import summarise
+from service.domain.watch.summary import build_summary
 from service.web import current_container, read_only, transaction
 
 admin = ResourceBlueprint("staff", __name__, url_prefix="/v1/admin", description="For the newsroom's staff.")
@@ -68,4 +68,4 @@ def send_reminder_back(reminder_id: uuid.UUID) -> ReminderResult:
 def show_summary() -> dict[str, Any]:
     """Show how the desk stands, in numbers."""
     with read_only() as session:
-        return summarise(session, now=current_container().clock())
+        return build_summary(session, now=current_container().clock())

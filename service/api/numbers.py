@@ -10,8 +10,8 @@ from service.db.session import Database
 from service.domain.mail.backlog import MAX_COUNTED, count_due, oldest_due_age
 from service.domain.mail.tallies import read_counters
 from service.domain.notice_mail.claims import oldest_due_notification_age
-from service.domain.watch.standing import KeptStanding, Standing
-from service.domain.watch.summary import last_beat
+from service.domain.watch.standing import CachedStatusCounts, StatusCounts
+from service.domain.watch.summary import last_heartbeat
 from service.web import current_container, read_only
 
 
@@ -22,7 +22,7 @@ class DeskNumbers(Collector):
         """Yield what is true at this instant, and then what is counted less often."""
         now = current_container().clock()
         with read_only() as session:
-            beat, mails = last_beat(session), read_counters(session)
+            beat, mails = last_heartbeat(session), read_counters(session)
             due, waited = count_due(session, now=now), oldest_due_age(session, now=now)
             told_late = oldest_due_notification_age(session, now=now)
         yield GaugeMetricFamily(
@@ -56,12 +56,12 @@ class DeskNumbers(Collector):
 
 
 @lru_cache(maxsize=1)
-def kept_standing(database: Database) -> KeptStanding:
+def kept_standing(database: Database) -> CachedStatusCounts:
     """Return the counts that this process keeps of a database."""
-    return KeptStanding(database.read_only)
+    return CachedStatusCounts(database.read_only)
 
 
-def _standing(standing: Standing) -> Iterator[Metric]:
+def _standing(standing: StatusCounts) -> Iterator[Metric]:
     kept = "counted anew now and then, less often the longer it takes"
     yield _gauge("mainstay_pledges", f"How many pledges stand where, {kept}.", "status", standing.pledges.items())
     yield _gauge(

@@ -17,8 +17,8 @@ from service.db.migration import is_up_to_date
 from service.domain.mail.backlog import BACKLOG_ALERT_AFTER, oldest_due_age
 from service.domain.notice_mail.claims import oldest_due_notification_age
 from service.domain.ports import ServerMisconfigured
-from service.domain.watch.job_record import SILENT_AFTER, latest_result
-from service.domain.watch.summary import last_beat
+from service.domain.watch.job_record import HEARTBEAT_TIMEOUT, last_finished_run
+from service.domain.watch.summary import last_heartbeat
 from service.web import current_container, is_local_request, read_only
 
 SENDING = "send_reminders"
@@ -80,11 +80,11 @@ def _payments() -> str:
 
 
 def _worker(session: Session) -> str:
-    beat = last_beat(session)
+    beat = last_heartbeat(session)
     if beat is None:
         return "no worker was ever seen; start mainstay worker"
     age = current_container().clock() - beat
-    return "ok" if age < SILENT_AFTER else f"no sign of life for {int(age.total_seconds())} seconds"
+    return "ok" if age < HEARTBEAT_TIMEOUT else f"no sign of life for {int(age.total_seconds())} seconds"
 
 
 def _reminders(session: Session) -> str:
@@ -109,7 +109,7 @@ def _mail(session: Session) -> str:
         (SENDING, oldest_due_age(session, now=now)),
         (NOTIFYING, oldest_due_notification_age(session, now=now)),
     ):
-        last = latest_result(session, job) if waits is not None else None
+        last = last_finished_run(session, job) if waits is not None else None
         if last is not None and last.error == ServerMisconfigured.__name__:
             return "the mail server refuses us; check MAIL_URL"
     return "ok"

@@ -5,7 +5,7 @@ import sys
 import click
 
 from service.commands.opening import audit, open_desk
-from service.domain.keeping.key_rotation import Rotation, rotate_keys
+from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 
 LEFT_BEHIND = """\
 {} addresses that bounced or complained belong to nobody who is stored, so that only an older key knows them.
@@ -31,7 +31,7 @@ def rotate() -> None:
     """
     container = open_desk()
 
-    def show(so_far: Rotation) -> None:
+    def show(so_far: RotationResult) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r{so_far.rotated} rows", err=True, nl=False)
 
@@ -40,8 +40,8 @@ def rotate() -> None:
         "rotated": done.rotated,
         "merged": done.merged,
         "suppressions": done.suppressions,
-        "left_behind": done.left_behind,
-        "unreadable": len(done.unreadable),
+        "left_behind": done.unrotatable,
+        "unreadable": len(done.undecryptable),
     }
     with container.database.transaction() as session:
         audit(session, container, "rotate_keys", counts)
@@ -50,10 +50,10 @@ def rotate() -> None:
         click.echo(f"Merged {done.merged} people who were known twice.")
     if done.suppressions:
         click.echo(f"Moved {done.suppressions} suppressions with the addresses that they stand against.")
-    if done.left_behind:
-        click.echo(LEFT_BEHIND.format(done.left_behind))
-    if done.unreadable:
-        ids = "\n".join(f"  {row_id}" for row_id in done.unreadable)
+    if done.unrotatable:
+        click.echo(LEFT_BEHIND.format(done.unrotatable))
+    if done.undecryptable:
+        ids = "\n".join(f"  {row_id}" for row_id in done.undecryptable)
         raise click.ClickException(
-            f"{len(done.unreadable)} rows open with no key of SECRET_KEYS and were left as they are:\n{ids}"
+            f"{len(done.undecryptable)} rows open with no key of SECRET_KEYS and were left as they are:\n{ids}"
         )

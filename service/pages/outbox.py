@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from service.db.outbox_mail import DevOutboxEmail
-from service.domain.keeping.kept_mails import find_kept_mail, list_kept_mails
+from service.domain.keeping.kept_mails import get_outbox_email, list_outbox_emails
 from service.pages.language import english_words
 from service.pages.sheet import sheet
 from service.web import current_container, is_local_request, read_only
@@ -61,21 +61,21 @@ def only_with_kept_mail() -> None:
 def list_mails() -> Response:
     """List the mails, the newest first."""
     with read_only() as session:
-        return sheet("outbox.html", english_words(), mails=[_open(mail) for mail in list_kept_mails(session)])
+        return sheet("outbox.html", english_words(), mails=[_open(mail) for mail in list_outbox_emails(session)])
 
 
 @outbox.get("/<uuid:mail_id>")
 def show_mail(mail_id: uuid.UUID) -> Response:
     """Show one mail: its headers, and both its parts."""
     with read_only() as session:
-        return sheet("mail.html", english_words(), frames=True, mail=_open(find_kept_mail(session, mail_id)))
+        return sheet("mail.html", english_words(), frames=True, mail=_open(get_outbox_email(session, mail_id)))
 
 
 @outbox.get("/<uuid:mail_id>/html")
 def show_html_part(mail_id: uuid.UUID) -> Response:
     """Give the HTML part as it was written, to be shown in a frame that can do nothing."""
     with read_only() as session:
-        html = _open(find_kept_mail(session, mail_id)).html
+        html = _open(get_outbox_email(session, mail_id)).html
     # Mail programs open links in a window of their own; in our frame, they take the whole page.
     response = Response(
         html.replace("<head>", '<head><base target="_top">', 1), content_type="text/html; charset=utf-8"

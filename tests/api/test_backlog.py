@@ -16,7 +16,7 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.backlog import count_due, oldest_due_age
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
-from service.domain.watch.summary import beat
+from service.domain.watch.summary import record_heartbeat
 from tests.api.wire import assert_problem
 from tests.clock import Clock
 from tests.db.people import ask
@@ -41,7 +41,7 @@ def change(container: Container, reminder_id: uuid.UUID, **values: object) -> No
 def failing(client: FlaskClient, container: Container) -> dict[str, str]:
     """Return the checks that fail while a worker lives."""
     with container.database.transaction() as session:
-        beat(session, worker=container.worker_id, now=container.clock())
+        record_heartbeat(session, worker=container.worker_id, now=container.clock())
     response = client.get("/readyz")
     if response.status_code == 200:
         return {}

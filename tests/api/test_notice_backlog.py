@@ -12,7 +12,7 @@ from jobs.worker import run_job
 from schemas.vocabulary import NotificationKind
 from service.desk import Container
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
-from service.domain.watch.summary import beat
+from service.domain.watch.summary import record_heartbeat
 from tests.clock import Clock
 from tests.jobs.notices import enqueue, run
 from tests.jobs.posts import FakeMailer
@@ -21,7 +21,7 @@ from tests.jobs.posts import FakeMailer
 def checks(client: FlaskClient, container: Container) -> dict[str, str]:
     """Return the checks that fail while a worker lives."""
     with container.database.transaction() as session:
-        beat(session, worker=container.worker_id, now=container.clock())
+        record_heartbeat(session, worker=container.worker_id, now=container.clock())
     return {name: said for name, said in client.get("/readyz").json["checks"].items() if said != "ok"}
 
 

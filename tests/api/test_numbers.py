@@ -17,8 +17,8 @@ from service.db.reminder import Reminder
 from service.db.suppression import Suppression
 from service.desk import Container
 from service.domain.mail.tallies import increment_counters, read_counters
-from service.domain.watch.job_record import begin_run
-from service.domain.watch.standing import KeptStanding, Standing
+from service.domain.watch.job_record import start_run
+from service.domain.watch.standing import CachedStatusCounts, StatusCounts
 from tests.clock import Clock
 from tests.db.people import ask
 
@@ -115,7 +115,7 @@ def test_a_job_at_work_shows_by_how_many_workers(client: FlaskClient, container:
     name = 'mainstay_job_running{job="send_reminders"}'
     for workers in (1, 2):
         with container.database.transaction() as session:
-            begin_run(session, "send_reminders", worker=uuid.uuid4(), now=clock())
+            start_run(session, "send_reminders", worker=uuid.uuid4(), now=clock())
         assert numbers(client)[name] == workers
 
 
@@ -133,9 +133,9 @@ def test_addresses_that_get_no_more_mail_are_counted_by_why(
     assert shown['mainstay_suppressed_addresses{reason="erasure"}'] == 0
 
 
-def standing(number: int) -> Standing:
+def standing(number: int) -> StatusCounts:
     """Return a count that can be told from others."""
-    return Standing(pledges={}, reminders={}, notices={}, suppressed={}, jobs={str(number): None})
+    return StatusCounts(pledges={}, reminders={}, notices={}, suppressed={}, jobs={str(number): None})
 
 
 class Counting:
@@ -148,9 +148,11 @@ class Counting:
         self.watch = 1000.0
         self.may_end = threading.Event()
         self.may_end.set()
-        self._kept = KeptStanding(container.database.read_only, count=self._count, monotonic=lambda: self.watch)
+        self._kept = CachedStatusCounts(
+            container.database.read_only, count=self._count, monotonic=lambda: self.watch
+        )
 
-    def _count(self, _session: object) -> Standing:
+    def _count(self, _session: object) -> StatusCounts:
         self.begun += 1
         number = self.begun
         assert self.may_end.wait(30)
@@ -159,7 +161,7 @@ class Counting:
             raise exc.OperationalError("SELECT", {}, ConnectionResetError())
         return standing(number)
 
-    def latest(self, *, wait_seconds: float = 30) -> Standing | None:
+    def latest(self, *, wait_seconds: float = 30) -> StatusCounts | None:
         return self._kept.latest(wait_seconds=wait_seconds)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from service.app import create_app
 from service.desk import Container
-from service.domain.watch.summary import beat
+from service.domain.watch.summary import record_heartbeat
 from service.web import init_app
 from service.wiring import build_container
 from tests.api.wire import assert_problem, bearer, pay, pledge, remind
@@ -23,7 +23,7 @@ STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
 def live(container: Container) -> None:
     """Let a worker be seen alive."""
     with container.database.transaction() as session:
-        beat(session, worker=container.worker_id, now=container.clock())
+        record_heartbeat(session, worker=container.worker_id, now=container.clock())
 
 
 def test_a_process_that_is_up_says_so_without_its_database() -> None:

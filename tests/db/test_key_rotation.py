@@ -19,7 +19,7 @@ from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.keeping import key_rotation
-from service.domain.keeping.key_rotation import Rotation, rotate_keys
+from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 from service.domain.ports import RawEvent
 from service.domain.reminders.links import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
@@ -37,7 +37,7 @@ def with_keys(url: str, make_container):
     return lambda *keys: make_container(settings_for(url, SECRET_KEYS=",".join(keys)))
 
 
-def rotate(container: Container) -> Rotation:
+def rotate(container: Container) -> RotationResult:
     return rotate_keys(container.database.transaction, clock=container.clock)
 
 
@@ -50,7 +50,7 @@ def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> N
     for number in range(5):
         ask(before, f"reader-{number}@news.example")
         keep_mail(before, f"reader-{number}@news.example", number)
-    assert rotate(with_keys(NEW, OLD)) == Rotation(rotated=10)
+    assert rotate(with_keys(NEW, OLD)) == RotationResult(rotated=10)
     after = with_keys(NEW)
     with after.database.reading() as session:
         assert sorted(session.scalars(select(Supporter.email))) == [f"reader-{n}@news.example" for n in range(5)]
@@ -69,7 +69,7 @@ def test_rotating_again_touches_nothing(with_keys) -> None:
     assert rotate(container).rotated == 1
     with container.database.reading() as session:
         before = raw_addresses(session)
-    assert rotate(container) == Rotation()
+    assert rotate(container) == RotationResult()
     with container.database.reading() as session:
         assert raw_addresses(session) == before
 
@@ -84,7 +84,7 @@ def test_a_rotation_that_was_stopped_goes_on_where_it_was(with_keys, monkeypatch
     class Stopped(Exception):
         pass
 
-    def stop(_: Rotation) -> None:
+    def stop(_: RotationResult) -> None:
         raise Stopped
 
     with pytest.raises(Stopped):
@@ -104,7 +104,7 @@ def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_k
     with container.database.reading() as session:
         lost_person = session.scalar(select(Reminder.supporter_id).where(Reminder.id == lost))
         lost_mail = session.scalar(select(DevOutboxEmail.id))
-    assert rotate(container) == Rotation(rotated=1, unreadable=(lost_person, lost_mail))
+    assert rotate(container) == RotationResult(rotated=1, undecryptable=(lost_person, lost_mail))
     with with_keys(OLDER).database.reading() as session:
         assert session.scalar(select(Supporter.email).where(Supporter.id == lost_person)) == "lost@news.example"
 
@@ -123,7 +123,7 @@ def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: Clock) ->
     other_gift = give(new, "a@news.example")
     last_asked = ask(new, "a@news.example")
     container = with_keys(NEW, OLD)
-    assert rotate(container) == Rotation(merged=1)
+    assert rotate(container) == RotationResult(merged=1)
     with container.database.reading() as session:
         supporter = session.scalars(select(Supporter)).one()
         assert supporter.created_at == first_met
@@ -238,7 +238,7 @@ def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None
 def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
     keep_mail(with_keys(OLD), "jürgen@xn--bcher-kva.example")
     container = with_keys(NEW, OLD)
-    assert rotate(container) == Rotation(rotated=1)
+    assert rotate(container) == RotationResult(rotated=1)
     with container.database.reading() as session:
         expected = Keyring((NEW,)).lookup_hash("jürgen@xn--bcher-kva.example")
         assert session.scalar(select(DevOutboxEmail.recipient_hash)) == expected

@@ -9,7 +9,7 @@ from schemas.vocabulary import SuppressionReason
 from service.cli import cli
 from service.db.suppression import ALL_CAMPAIGNS
 from service.desk import Container
-from service.domain.keeping.key_rotation import Rotation, rotate_keys
+from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 from service.domain.suppression import suppress, suppressions_for
 from tests.conftest import settings_for
 from tests.db.people import ask
@@ -41,7 +41,7 @@ def against(container: Container, address: str) -> dict[str, SuppressionReason]:
         return {row.scope: row.reason for row in suppressions_for(session, address)}
 
 
-def rotate(container: Container) -> Rotation:
+def rotate(container: Container) -> RotationResult:
     return rotate_keys(container.database.transaction, clock=container.clock)
 
 
@@ -50,13 +50,13 @@ def test_what_stands_against_a_reader_moves_with_their_address(with_keys) -> Non
     ask(before, KNOWN)
     say(before, KNOWN, SuppressionReason.COMPLAINT)
     say(before, KNOWN, SuppressionReason.UNSUBSCRIBE, scope="default")
-    assert rotate(with_keys(NEW, OLD)) == Rotation(rotated=1, suppressions=2)
+    assert rotate(with_keys(NEW, OLD)) == RotationResult(rotated=1, suppressions=2)
     assert against(with_keys(NEW), KNOWN) == {
         "*": SuppressionReason.COMPLAINT,
         "default": SuppressionReason.UNSUBSCRIBE,
     }
     assert against(with_keys(OLD), KNOWN) == {}
-    assert rotate(with_keys(NEW, OLD)) == Rotation()
+    assert rotate(with_keys(NEW, OLD)) == RotationResult()
 
 
 @pytest.mark.parametrize("stronger_under", [OLD, NEW])
@@ -83,7 +83,7 @@ def test_what_holds_for_good_and_belongs_to_nobody_is_counted_and_left(with_keys
     both = with_keys(NEW, OLD)
     say(both, "another@news.example", SuppressionReason.HARD_BOUNCE)
     for _ in range(2):
-        assert rotate(both) == Rotation(left_behind=1)
+        assert rotate(both) == RotationResult(unrotatable=1)
     assert against(both, UNKNOWN) == {"*": SuppressionReason.HARD_BOUNCE, "default": SuppressionReason.COMPLAINT}
 
 

@@ -38,7 +38,7 @@ def merged(container: Container, kept: uuid.UUID, given_up: uuid.UUID) -> Remind
     """Make one person of the two who have these reminders; return the one reminder that they then have."""
     with container.database.transaction() as session:
         supporters = {one: session.get_one(Reminder, one).supporter_id for one in (kept, given_up)}
-        merge_supporters(session, kept=supporters[kept], given_up=supporters[given_up], now=container.clock())
+        merge_supporters(session, kept=supporters[kept], duplicate=supporters[given_up], now=container.clock())
     with container.database.read_only() as session:
         return session.scalars(select(Reminder)).one()
 

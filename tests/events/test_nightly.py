@@ -152,7 +152,7 @@ def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(
         event = give(before, "given")
         before.deliver_webhooks(event)
         done = rotate_keys(between.container.database.transaction, clock=container.clock)
-        assert (done.rotated, done.unreadable) == (1, ())
+        assert (done.rotated, done.undecryptable) == (1, ())
         with after.container.database.read_only() as session:
             assert event["id"] in session.scalars(select(GatewayEvent.payload)).one()
         assert after.run_event_job() == {"applied": 1}

@@ -18,7 +18,7 @@ from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.reminder import Reminder, ReminderStatusChange
 from service.db.tables import Base
 from service.domain.campaigns.terms import parse_definition, upsert_campaign
-from service.domain.keeping.retention import forget_unconfirmed_reminders
+from service.domain.keeping.retention import purge_unconfirmed_reminders
 from service.domain.mail.claims import ReminderClaim
 from service.domain.ports import ReminderEmail
 from service.domain.reminders.failures import retry_reminder
@@ -200,7 +200,7 @@ class ReminderStateMachine(ReaderActions):
             if not worker.is_frozen:
                 worker.renew()
         with self.container.database.transaction() as session:
-            forget_unconfirmed_reminders(session, now=now)
+            purge_unconfirmed_reminders(session, now=now)
         self.look_for_the_forgotten()
 
     def look_for_the_forgotten(self) -> None:

@@ -16,7 +16,7 @@ from service.db.reminder import FINAL_STATUSES, Reminder, ReminderStatusChange
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.errors import ReminderNotFound
-from service.domain.keeping.retention import Forgotten, forget_finished_reminders
+from service.domain.keeping.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.links import get_reminder_by_token, reminder_token, snooze_reminder
 from tests.clock import Clock
 from tests.db.people import ask, give, how_many
@@ -130,11 +130,11 @@ def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(containe
     purge_reader_data(container, stopped_event())
     assert left(container)[:2] == (450, 450)
     with container.database.transaction() as session:
-        assert forget_finished_reminders(session, now=container.clock()) == Forgotten(
+        assert purge_finished_reminders(session, now=container.clock()) == PurgeResult(
             reminders=200, supporters=200
         )
         with container.database.transaction() as other:
-            assert forget_finished_reminders(other, now=container.clock()) == Forgotten(
+            assert purge_finished_reminders(other, now=container.clock()) == PurgeResult(
                 reminders=200, supporters=200
             )
     with ThreadPoolExecutor(2) as pool:

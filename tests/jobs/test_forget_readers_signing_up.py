@@ -15,7 +15,7 @@ from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, upsert_campaign
-from service.domain.keeping.retention import Forgotten, forget_finished_reminders
+from service.domain.keeping.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.wiring import build_container
 from tests.clock import Clock
@@ -75,7 +75,7 @@ def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
     over(container)
     forgetting = container.database.transaction()
     session = forgetting.__enter__()
-    assert forget_finished_reminders(session, now=container.clock()) == Forgotten(reminders=1, supporters=1)
+    assert purge_finished_reminders(session, now=container.clock()) == PurgeResult(reminders=1, supporters=1)
     behind(container, lambda: forgetting.__exit__(None, None, None), lambda: ask_now(asking_container, slug))
     assert left(container) == (1, 1, 1)
     assert standing_at(container, slug) == ReminderStatus.SCHEDULED

@@ -14,7 +14,7 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.errors import ReminderNotFound
-from service.domain.keeping.retention import Forgotten, forget_unconfirmed_reminders
+from service.domain.keeping.retention import PurgeResult, purge_unconfirmed_reminders
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
 from service.domain.reminders.status import ReminderEvent
@@ -157,7 +157,7 @@ def test_a_link_that_meets_its_reminder_being_deleted_opens_nothing(
 
     forgetting = confirming_container.database.transaction()
     session = forgetting.__enter__()
-    assert forget_unconfirmed_reminders(session, now=clock()) == Forgotten(reminders=1, supporters=1)
+    assert purge_unconfirmed_reminders(session, now=clock()) == PurgeResult(reminders=1, supporters=1)
     behind(confirming_container, lambda: forgetting.__exit__(None, None, None), confirm)
     assert left(confirming_container) == (0, 0, 0)
 
@@ -171,7 +171,7 @@ def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
     clock.now += WEEK
     forgetting = confirming_container.database.transaction()
     session = forgetting.__enter__()
-    assert forget_unconfirmed_reminders(session, now=clock()) == Forgotten(reminders=1, supporters=1)
+    assert purge_unconfirmed_reminders(session, now=clock()) == PurgeResult(reminders=1, supporters=1)
     behind(
         confirming_container,
         lambda: forgetting.__exit__(None, None, None),

@@ -22,7 +22,7 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.making import CreatePledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
-from service.domain.watch.summary import last_beat
+from service.domain.watch.summary import last_heartbeat
 from tests.clock import Clock
 from tests.db.people import ask
 from tests.jobs.posts import stopped_event
@@ -151,7 +151,7 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
     clock.advance(minutes=1)
     send_heartbeat(workers[0], GO_ON)
     with container.database.read_only() as session:
-        assert last_beat(session) == clock()
+        assert last_heartbeat(session) == clock()
         beats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
     assert beats.keys() == {worker.worker_id.hex for worker in workers}
     assert sorted(beats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
@@ -162,7 +162,7 @@ def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock
         clock.advance(minutes=1)
         send_heartbeat(sqlite_container, GO_ON)
     with sqlite_container.database.read_only() as session:
-        assert last_beat(session) == clock()
+        assert last_heartbeat(session) == clock()
 
 
 def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_container: Container) -> None:

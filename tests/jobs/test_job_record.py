@@ -19,8 +19,8 @@ from schemas.vocabulary import JobOutcome
 from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.desk import Container
-from service.domain.watch.job_record import begin_run, end_run, latest_runs
-from service.domain.watch.summary import beat
+from service.domain.watch.job_record import finish_run, latest_runs, start_run
+from service.domain.watch.summary import record_heartbeat
 from service.wiring import build_container
 from tests.clock import Clock
 from tests.conftest import settings_for
@@ -144,7 +144,7 @@ def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
     record, began = JobRunRecorder(container), clock()
 
     def lose_the_database() -> None:
-        monkeypatch.setattr("jobs.record.end_run", gone)
+        monkeypatch.setattr("jobs.record.finish_run", gone)
         fail()
 
     def gone(*_: object, **__: object) -> None:
@@ -169,12 +169,12 @@ def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
 
 def begin(container: Container, worker: uuid.UUID):
     with container.database.transaction() as session:
-        return begin_run(session, "send_reminders", worker=worker, now=container.clock())
+        return start_run(session, "send_reminders", worker=worker, now=container.clock())
 
 
 def show_life(container: Container, worker: uuid.UUID) -> None:
     with container.database.transaction() as session:
-        beat(session, worker=worker, now=container.clock())
+        record_heartbeat(session, worker=worker, now=container.clock())
 
 
 def workers_known(container: Container) -> set[str]:
@@ -214,7 +214,7 @@ def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(any_container: C
     clock.advance(minutes=5)
     mark_dead_workers(any_container, GO_ON)
     with any_container.database.transaction() as session:
-        end_run(session, run, counts={"sent": 7}, error=None, now=clock())
+        finish_run(session, run, counts={"sent": 7}, error=None, now=clock())
     assert [(run.outcome, run.counts) for run in runs(any_container)] == [(JobOutcome.SUCCEEDED, {"sent": 7})]
 
 

@@ -16,7 +16,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.heartbeat import Heartbeat
 from service.db.reminder import Reminder
 from service.desk import Container, utc_now
-from service.domain.watch.summary import last_beat
+from service.domain.watch.summary import last_heartbeat
 from tests.db.people import ask
 from tests.gateways.sink import SmtpTestServer
 from tests.jobs.posts import status_changes
@@ -53,7 +53,7 @@ def all_sent(container: Container, expected: int) -> bool:
 
 def is_alive(container: Container) -> bool:
     with container.database.read_only() as session:
-        return last_beat(session) is not None
+        return last_heartbeat(session) is not None
 
 
 def test_two_workers_at_once_send_each_mail_once(container: Container, url: str, tmp_path: Path) -> None:

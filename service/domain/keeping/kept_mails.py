@@ -8,18 +8,18 @@ from sqlalchemy.orm import Session
 from service.db.outbox_mail import DevOutboxEmail
 from service.domain.errors import EmailNotFound
 
-MOST_LISTED = 100
+MAX_LISTED = 100
 
 
-def list_kept_mails(session: Session) -> list[DevOutboxEmail]:
+def list_outbox_emails(session: Session) -> list[DevOutboxEmail]:
     """Return the newest mails, the newest first."""
     newest = (
-        select(DevOutboxEmail).order_by(DevOutboxEmail.sent_at.desc(), DevOutboxEmail.id.desc()).limit(MOST_LISTED)
+        select(DevOutboxEmail).order_by(DevOutboxEmail.sent_at.desc(), DevOutboxEmail.id.desc()).limit(MAX_LISTED)
     )
     return list(session.scalars(newest))
 
 
-def find_kept_mail(session: Session, mail_id: uuid.UUID) -> DevOutboxEmail:
+def get_outbox_email(session: Session, mail_id: uuid.UUID) -> DevOutboxEmail:
     """Return one mail.
 
     Raises:

@@ -25,43 +25,43 @@ from service.domain.ports import Clock, TransactionFactory
 from service.domain.supporters import session_keyring
 from service.domain.suppression import count_unrotatable, rehash_to_current_key
 
-ROWS_AT_ONCE = 100
+BATCH_SIZE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rotation:
+class RotationResult:
     """What was done: rows moved to the first key, people found twice, and the ids of rows that nothing opens.
 
-    `suppressions` moved with the addresses that they stand against. `left_behind` are addresses of nobody we know,
+    `suppressions` moved with the addresses that they stand against. `unrotatable` are addresses of nobody we know,
     which only an older key knows to be dead or unwilling.
     """
 
     rotated: int = 0
     merged: int = 0
     suppressions: int = 0
-    left_behind: int = 0
-    unreadable: tuple[uuid.UUID, ...] = ()
+    unrotatable: int = 0
+    undecryptable: tuple[uuid.UUID, ...] = ()
 
-    def __add__(self, other: "Rotation") -> "Rotation":
-        return Rotation(
+    def __add__(self, other: "RotationResult") -> "RotationResult":
+        return RotationResult(
             rotated=self.rotated + other.rotated,
             merged=self.merged + other.merged,
             suppressions=self.suppressions + other.suppressions,
-            left_behind=self.left_behind + other.left_behind,
-            unreadable=self.unreadable + other.unreadable,
+            unrotatable=self.unrotatable + other.unrotatable,
+            undecryptable=self.undecryptable + other.undecryptable,
         )
 
 
-Batch = tuple[Rotation, uuid.UUID | None]
+RotationBatch = tuple[RotationResult, uuid.UUID | None]
 """What was done with some rows, and the id of the last of them; None when there were none left."""
 
 
 def rotate_keys(
-    transaction: TransactionFactory, *, clock: Clock, progress: Callable[[Rotation], None] = lambda _: None
-) -> Rotation:
+    transaction: TransactionFactory, *, clock: Clock, progress: Callable[[RotationResult], None] = lambda _: None
+) -> RotationResult:
     """Move all that is encrypted to the first key; `progress` hears of the sum after each batch."""
-    done = Rotation()
-    steps: tuple[Callable[[Session, uuid.UUID | None], Batch], ...] = (
+    done = RotationResult()
+    steps: tuple[Callable[[Session, uuid.UUID | None], RotationBatch], ...] = (
         lambda session, after: rotate_supporters(session, after=after, now=clock()),
         lambda session, after: rotate_outbox_mails(session, after=after),
         lambda session, after: rotate_event_payloads(session, after=after),
@@ -76,19 +76,19 @@ def rotate_keys(
             done += some
             progress(done)
     with transaction() as session:
-        return done + Rotation(left_behind=count_unrotatable(session))
+        return done + RotationResult(unrotatable=count_unrotatable(session))
 
 
 def rotate_supporters(
-    session: Session, *, after: uuid.UUID | None, now: datetime.datetime, limit: int = ROWS_AT_ONCE
-) -> Batch:
+    session: Session, *, after: uuid.UUID | None, now: datetime.datetime, limit: int = BATCH_SIZE
+) -> RotationBatch:
     """Encrypt and hash some addresses under the first key, and what stands against them.
 
     While the processes of two releases used different first keys, one person may have become known twice. The
     second row to come under the first key is then merged into the other.
     """
     keyring = session_keyring(session)
-    addresses, unreadable, last = _open_some(
+    addresses, unreadable, last = _decrypt_batch(
         session, Supporter, Supporter.email, EMAIL_TYPE, after=after, limit=limit
     )
     hashes = {row_id: keyring.lookup_hash(address) for row_id, address in addresses.items()}
@@ -103,20 +103,20 @@ def rotate_supporters(
     for row_id, email_hash in hashes.items():
         holder = holders.setdefault(email_hash, row_id)
         if holder != row_id:
-            merge_supporters(session, kept=holder, given_up=row_id, now=now)
+            merge_supporters(session, kept=holder, duplicate=row_id, now=now)
             merged += 1
         else:
             changes.append({"id": row_id, "email": addresses[row_id], "email_hash": email_hash})
     if changes:
         session.execute(update(Supporter), changes)
     moved = rehash_to_current_key(session, addresses.values())
-    return Rotation(rotated=len(changes), merged=merged, suppressions=moved, unreadable=unreadable), last
+    return RotationResult(rotated=len(changes), merged=merged, suppressions=moved, undecryptable=unreadable), last
 
 
-def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int = ROWS_AT_ONCE) -> Batch:
+def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
     """Encrypt some kept mails under the first key, and hash their recipients under it."""
     keyring = session_keyring(session)
-    messages, unreadable, last = _open_some(
+    messages, unreadable, last = _decrypt_batch(
         session, DevOutboxEmail, DevOutboxEmail.message, MESSAGE_TYPE, after=after, limit=limit
     )
     changes = [
@@ -125,21 +125,21 @@ def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int
     ]
     if changes:
         session.execute(update(DevOutboxEmail), changes)
-    return Rotation(rotated=len(changes), unreadable=unreadable), last
+    return RotationResult(rotated=len(changes), undecryptable=unreadable), last
 
 
-def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: int = ROWS_AT_ONCE) -> Batch:
+def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
     """Encrypt some of what gateways told us under the first key."""
-    payloads, unreadable, last = _open_some(
+    payloads, unreadable, last = _decrypt_batch(
         session, GatewayEvent, GatewayEvent.payload, PAYLOAD_TYPE, after=after, limit=limit
     )
     changes = [{"id": row_id, "payload": payload} for row_id, payload in payloads.items()]
     if changes:
         session.execute(update(GatewayEvent), changes)
-    return Rotation(rotated=len(changes), unreadable=unreadable), last
+    return RotationResult(rotated=len(changes), undecryptable=unreadable), last
 
 
-def _open_some(
+def _decrypt_batch(
     session: Session,
     table: type[Supporter] | type[DevOutboxEmail] | type[GatewayEvent],
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
@@ -154,7 +154,7 @@ def _open_some(
     closed = type_coerce(column, LargeBinary)
     query = (
         select(table.id, closed)
-        .where(_under_an_older_key(closed, keyring))
+        .where(_needs_rotation(closed, keyring))
         .order_by(table.id)
         .limit(limit)
         .with_for_update()
@@ -171,7 +171,7 @@ def _open_some(
     return texts, tuple(unreadable), rows[-1][0] if rows else None
 
 
-def _under_an_older_key(closed: ColumnElement[bytes], keyring: Keyring) -> ColumnElement[bool]:
+def _needs_rotation(closed: ColumnElement[bytes], keyring: Keyring) -> ColumnElement[bool]:
     return func.substr(closed, 1, KEY_ID_BYTES) != keyring.current_id
 
 

@@ -8,19 +8,19 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import NotificationStatus
 from service.db.notice import Notification
 from service.db.sign_in import SignIn
-from service.domain.keeping.retention import FINISHED_KEPT_FOR, ROWS_AT_ONCE
+from service.domain.keeping.retention import BATCH_SIZE, REMINDER_RETENTION
 
 FINAL_NOTIFICATION_STATUSES = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)
 # Long after the last session that began with one has ended.
 SIGN_IN_RETENTION = datetime.timedelta(days=1)
 
 
-def purge_notifications(session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE) -> int:
+def purge_notifications(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete notices that ended as long ago as reminders that are deleted; return how many.
 
     Should one be asked for again after that, it is about something too old to be told (see `notice_mail.cases`).
     """
-    long_ago = now - FINISHED_KEPT_FOR
+    long_ago = now - REMINDER_RETENTION
     over = (
         select(Notification.id)
         .where(
@@ -39,7 +39,7 @@ def purge_notifications(session: Session, *, now: datetime.datetime, limit: int 
     return len(ids)
 
 
-def purge_sign_ins(session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE) -> int:
+def purge_sign_ins(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete wishes to sign in that are over, and with each the notice that brought its link; return how many."""
     over = (
         select(SignIn.id)

@@ -18,23 +18,23 @@ from service.db.reminder import FINAL_STATUSES, Reminder
 from service.db.supporter import Supporter
 
 # The links in a mail must work for a year, and a reader who comes back a little late must find them working too.
-FINISHED_KEPT_FOR = datetime.timedelta(days=400)
-UNCONFIRMED_KEPT_FOR = datetime.timedelta(days=7)
-MAILS_KEPT_FOR = datetime.timedelta(days=30)
-ROWS_AT_ONCE = 200
+REMINDER_RETENTION = datetime.timedelta(days=400)
+UNCONFIRMED_RETENTION = datetime.timedelta(days=7)
+OUTBOX_RETENTION = datetime.timedelta(days=30)
+BATCH_SIZE = 200
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class PurgeResult:
     """How many reminders were deleted, and how many people who then had nothing left with us."""
 
     reminders: int
     supporters: int
 
 
-def forget_finished_reminders(
-    session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE
-) -> Forgotten | None:
+def purge_finished_reminders(
+    session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE
+) -> PurgeResult | None:
     """Delete reminders that ended long ago, and the people who then have neither a reminder nor a pledge.
 
     Everyone is known by a reminder or a pledge from the transaction that met them, and pledges are never deleted,
@@ -42,25 +42,25 @@ def forget_finished_reminders(
 
     Returns None when there was nothing to delete.
     """
-    long_ago = now - FINISHED_KEPT_FOR
+    long_ago = now - REMINDER_RETENTION
     # The states stand in the statement as words, because neither database can prove from parameters that the
     # partial index covers them.
     states: BindParameter[ReminderStatus] = bindparam(
         "finished", FINAL_STATUSES, expanding=True, literal_execute=True
     )
-    over = (
+    expired = (
         Reminder.status.in_(states),
         Reminder.due_at <= long_ago,
         Reminder.asked_at <= long_ago,
         # A mail that left late, as after a long stop of the worker, has links of its own age.
         or_(Reminder.sent_at.is_(None), Reminder.sent_at <= long_ago),
     )
-    return _forget(session, over, oldest_by=Reminder.due_at, limit=limit)
+    return _purge_reminders(session, expired, oldest_by=Reminder.due_at, limit=limit)
 
 
-def forget_unconfirmed_reminders(
-    session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE
-) -> Forgotten | None:
+def purge_unconfirmed_reminders(
+    session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE
+) -> PurgeResult | None:
     """Delete reminders that nobody confirmed within a week, and the people of whom we then know nothing else.
 
     The week begins with our last question, or when the reminder was asked for if that is later. One whose question
@@ -68,33 +68,33 @@ def forget_unconfirmed_reminders(
 
     Returns None when there was nothing to delete.
     """
-    long_ago = now - UNCONFIRMED_KEPT_FOR
+    long_ago = now - UNCONFIRMED_RETENTION
     asked_since = select(EmailDelivery.occurrence).where(
         EmailDelivery.reminder_id == Reminder.id, EmailDelivery.began_at > long_ago
     )
-    over: tuple[ColumnElement[bool], ...] = (
+    expired: tuple[ColumnElement[bool], ...] = (
         # Without a type, because SQLite does not see that "= 1" would say the same as its partial index.
         literal_column("reminders.awaits_confirmation"),
         Reminder.status.not_in((ReminderStatus.SCHEDULED, ReminderStatus.SENDING)),
         Reminder.asked_at <= long_ago,
         ~asked_since.exists(),
     )
-    return _forget(session, over, oldest_by=Reminder.asked_at, limit=limit)
+    return _purge_reminders(session, expired, oldest_by=Reminder.asked_at, limit=limit)
 
 
-def _forget(
+def _purge_reminders(
     session: Session,
-    over: Sequence[ColumnElement[bool]],
+    expired: Sequence[ColumnElement[bool]],
     *,
     oldest_by: InstrumentedAttribute[datetime.datetime],
     limit: int,
-) -> Forgotten | None:
+) -> PurgeResult | None:
     # A sign-up holds its supporter before it looks for a reminder. Whoever holds the supporter, then, is alone
     # with the reminders as well: one of the two passes or waits before it has touched anything.
     held = session.execute(
         select(Reminder.id, Reminder.supporter_id)
         .join(Supporter, Supporter.id == Reminder.supporter_id)
-        .where(*over)
+        .where(*expired)
         .order_by(oldest_by)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -105,7 +105,7 @@ def _forget(
     # follow it: a row that points at a supporter needs a FOR KEY SHARE on it, which our FOR UPDATE keeps away.
     reminders = session.scalars(
         delete(Reminder)
-        .where(Reminder.id.in_([reminder_id for reminder_id, _ in held]), *over)
+        .where(Reminder.id.in_([reminder_id for reminder_id, _ in held]), *expired)
         .returning(Reminder.id)
         .execution_options(synchronize_session=False)
     ).all()
@@ -119,14 +119,14 @@ def _forget(
         .returning(Supporter.id)
         .execution_options(synchronize_session=False)
     ).all()
-    return Forgotten(reminders=len(reminders), supporters=len(supporters))
+    return PurgeResult(reminders=len(reminders), supporters=len(supporters))
 
 
-def forget_kept_mails(session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE) -> int:
+def purge_outbox(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete mails that the outbox has kept for long enough; return how many."""
     old = (
         select(DevOutboxEmail.id)
-        .where(DevOutboxEmail.sent_at <= now - MAILS_KEPT_FOR)
+        .where(DevOutboxEmail.sent_at <= now - OUTBOX_RETENTION)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -16,7 +16,7 @@ from service.domain.reminders.moves import cancel, confirm
 from service.domain.reminders.status import ReminderEvent
 
 
-def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, now: datetime.datetime) -> None:
+def merge_supporters(session: Session, *, kept: uuid.UUID, duplicate: uuid.UUID, now: datetime.datetime) -> None:
     """Give everything of one row to another and delete it: pledges, reminders, mails, sessions, first meeting.
 
     Where both have a reminder for one campaign, the one that was asked for last stays, as if the reader had been
@@ -24,9 +24,9 @@ def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, 
     if they had confirmed the other one, this one needs no word from them.
     """
     for table in (Pledge, Notification, SignIn):
-        session.execute(update(table).where(table.supporter_id == given_up).values(supporter_id=kept))
-    standing = {reminder.campaign_id: reminder for reminder in _reminders(session, kept)}
-    for reminder in _reminders(session, given_up):
+        session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
+    standing = {reminder.campaign_id: reminder for reminder in _lock_reminders(session, kept)}
+    for reminder in _lock_reminders(session, duplicate):
         other = standing.get(reminder.campaign_id)
         if other is None:
             reminder.supporter_id = kept
@@ -42,14 +42,14 @@ def merge_supporters(session: Session, *, kept: uuid.UUID, given_up: uuid.UUID, 
         # The one that stays may take the other's place only after that has left it: their pair is unique.
         session.flush()
         last.supporter_id = kept
-    met = session.scalar(select(func.min(Supporter.created_at)).where(Supporter.id.in_((kept, given_up))))
+    met = session.scalar(select(func.min(Supporter.created_at)).where(Supporter.id.in_((kept, duplicate))))
     session.execute(update(Supporter).where(Supporter.id == kept).values(created_at=met))
     # The reminders must have moved before the row goes, because it would take them along.
     session.flush()
-    session.execute(delete(Supporter).where(Supporter.id == given_up))
+    session.execute(delete(Supporter).where(Supporter.id == duplicate))
 
 
-def _reminders(session: Session, supporter_id: uuid.UUID) -> list[Reminder]:
+def _lock_reminders(session: Session, supporter_id: uuid.UUID) -> list[Reminder]:
     query = select(Reminder).where(Reminder.supporter_id == supporter_id).order_by(Reminder.id).with_for_update()
     return list(session.scalars(query))
 

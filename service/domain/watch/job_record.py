@@ -17,17 +17,17 @@ from service.db.heartbeat import Heartbeat
 from service.db.job_run import JobRun
 from service.db.upsert import dialect_insert
 
-SILENT_AFTER = datetime.timedelta(seconds=90)
-WORKERS_KEPT_FOR = datetime.timedelta(days=1)
-RUNS_KEPT_FOR = datetime.timedelta(days=30)
-ROWS_AT_ONCE = 1000
+HEARTBEAT_TIMEOUT = datetime.timedelta(seconds=90)
+HEARTBEAT_RETENTION = datetime.timedelta(days=1)
+JOB_RUN_RETENTION = datetime.timedelta(days=30)
+BATCH_SIZE = 1000
 
 # The row of a job's latest run without work has an id that follows from the job's name.
-WITHOUT_WORK = uuid.UUID("0f4f8f9e-6f0f-5d5c-9a53-5a1f6f1f0d5b")
+IDLE_RUN_NAMESPACE = uuid.UUID("0f4f8f9e-6f0f-5d5c-9a53-5a1f6f1f0d5b")
 
 
 @dataclass(frozen=True)
-class Run:
+class StartedRun:
     """A run that has begun."""
 
     id: uuid.UUID
@@ -36,17 +36,22 @@ class Run:
     started_at: datetime.datetime
 
 
-def begin_run(session: Session, job: str, *, worker: uuid.UUID, now: datetime.datetime) -> Run:
+def start_run(session: Session, job: str, *, worker: uuid.UUID, now: datetime.datetime) -> StartedRun:
     """Write down that a worker begins a job."""
     row = JobRun(job=job, worker=worker, started_at=now, outcome=JobOutcome.RUNNING, counts={})
     session.add(row)
     # The id is made when the row is written.
     session.flush()
-    return Run(row.id, job, worker, now)
+    return StartedRun(row.id, job, worker, now)
 
 
-def end_run(
-    session: Session, run: Run, *, counts: Mapping[str, int] | None, error: str | None, now: datetime.datetime
+def finish_run(
+    session: Session,
+    run: StartedRun,
+    *,
+    counts: Mapping[str, int] | None,
+    error: str | None,
+    now: datetime.datetime,
 ) -> None:
     """Write down how a run ended: what it did, or the class of the error that ended it.
 
@@ -59,7 +64,7 @@ def end_run(
         session.execute(delete(JobRun).where(JobRun.id == run.id))
         if counts is None:
             return
-        row_id = idle_row(run.job)
+        row_id = idle_run_id(run.job)
     row = {
         "job": run.job,
         "worker": run.worker,
@@ -77,14 +82,14 @@ def end_run(
     )
 
 
-def idle_row(job: str) -> uuid.UUID:
+def idle_run_id(job: str) -> uuid.UUID:
     """Return the id of the row that holds a job's latest run without work."""
-    return uuid.uuid5(WITHOUT_WORK, job)
+    return uuid.uuid5(IDLE_RUN_NAMESPACE, job)
 
 
-def note_vanished_runs(session: Session, *, now: datetime.datetime) -> int:
+def mark_crashed_runs(session: Session, *, now: datetime.datetime) -> int:
     """Note which runs will never end, because their worker has been silent for too long; return how many."""
-    silent_since = now - SILENT_AFTER
+    silent_since = now - HEARTBEAT_TIMEOUT
     alive = session.scalars(select(Heartbeat.process).where(Heartbeat.at > silent_since)).all()
     # A worker may begin a run just before its first heartbeat; so a run that young is left alone.
     running = session.execute(
@@ -99,17 +104,17 @@ def note_vanished_runs(session: Session, *, now: datetime.datetime) -> int:
     return len(vanished)
 
 
-def forget_silent_workers(session: Session, *, now: datetime.datetime) -> int:
+def purge_heartbeats(session: Session, *, now: datetime.datetime) -> int:
     """Delete the last signs of life of workers that are long gone; return how many."""
-    gone = delete(Heartbeat).where(Heartbeat.at <= now - WORKERS_KEPT_FOR).returning(Heartbeat.process)
+    gone = delete(Heartbeat).where(Heartbeat.at <= now - HEARTBEAT_RETENTION).returning(Heartbeat.process)
     return len(session.scalars(gone).all())
 
 
-def forget_old_runs(session: Session, *, now: datetime.datetime, limit: int = ROWS_AT_ONCE) -> int:
+def purge_job_runs(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete runs that began long ago; return how many."""
     old = (
         select(JobRun.id)
-        .where(JobRun.started_at <= now - RUNS_KEPT_FOR)
+        .where(JobRun.started_at <= now - JOB_RUN_RETENTION)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -125,13 +130,13 @@ def latest_runs(session: Session, *, job: str | None = None, limit: int) -> Sequ
     return session.scalars(runs if job is None else runs.where(JobRun.job == job)).all()
 
 
-def latest_result(session: Session, job: str) -> JobRun | None:
+def last_finished_run(session: Session, job: str) -> JobRun | None:
     """Return the run of a job that last did something or failed; None if none ever did."""
     return session.scalar(
         select(JobRun)
         .where(
             JobRun.job == job,
-            JobRun.id != idle_row(job),
+            JobRun.id != idle_run_id(job),
             JobRun.outcome.in_((JobOutcome.SUCCEEDED, JobOutcome.FAILED)),
         )
         .order_by(JobRun.started_at.desc())

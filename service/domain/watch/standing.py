@@ -20,13 +20,13 @@ from service.domain.suppression import count_suppressions
 
 # At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
 # long as it took, it costs each process a hundredth of its time at most.
-KEPT_TIMES = 100
+CACHE_COST_FACTOR = 100
 # Prometheus itself gives up after ten seconds, unless it is told otherwise.
 WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class JobStanding:
+class JobStatus:
     """When a job last ended well, if it ever did, and how many workers are at it."""
 
     succeeded_at: datetime.datetime | None
@@ -34,19 +34,19 @@ class JobStanding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class StatusCounts:
     """How the desk stands: counts by word, and what became of each job."""
 
     pledges: dict[PledgeStatus, int]
     reminders: dict[ReminderStatus, int]
     notices: dict[NotificationStatus, int]
     suppressed: dict[SuppressionReason, int]
-    jobs: dict[str, JobStanding]
+    jobs: dict[str, JobStatus]
 
 
-def count_standing(session: Session) -> Standing:
+def collect_status_counts(session: Session) -> StatusCounts:
     """Count everything now."""
-    return Standing(
+    return StatusCounts(
         pledges=count_pledges(session),
         reminders=count_reminders(session),
         notices=count_notices(session),
@@ -73,7 +73,7 @@ def count_notices(session: Session) -> dict[NotificationStatus, int]:
     return dict.fromkeys(NotificationStatus, 0) | dict(rows)
 
 
-def _jobs(session: Session) -> dict[str, JobStanding]:
+def _jobs(session: Session) -> dict[str, JobStatus]:
     rows = session.execute(
         select(
             JobRun.job,
@@ -83,17 +83,17 @@ def _jobs(session: Session) -> dict[str, JobStanding]:
         .group_by(JobRun.job)
         .order_by(JobRun.job)
     ).all()
-    return {job: JobStanding(succeeded_at, running) for job, succeeded_at, running in rows}
+    return {job: JobStatus(succeeded_at, running) for job, succeeded_at, running in rows}
 
 
-class KeptStanding:
+class CachedStatusCounts:
     """Hands out the latest count and makes a new one when it is time, beside whoever asks."""
 
     def __init__(
         self,
         reading: TransactionFactory,
         *,
-        count: Callable[[Session], Standing] = count_standing,
+        count: Callable[[Session], StatusCounts] = collect_status_counts,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reading = reading
@@ -101,10 +101,10 @@ class KeptStanding:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._counting: threading.Thread | None = None
-        self._latest: Standing | None = None
+        self._latest: StatusCounts | None = None
         self._good_until = 0.0
 
-    def latest(self, *, wait_seconds: float = WAIT_SECONDS) -> Standing | None:
+    def latest(self, *, wait_seconds: float = WAIT_SECONDS) -> StatusCounts | None:
         """Return the latest count. A new one is waited for, but not for long; None if there never was one."""
         with self._lock:
             if self._monotonic() >= self._good_until and self._counting is None:
@@ -127,5 +127,5 @@ class KeptStanding:
             pass
         finally:
             with self._lock:
-                self._good_until = self._monotonic() + KEPT_TIMES * took
+                self._good_until = self._monotonic() + CACHE_COST_FACTOR * took
                 self._counting = None

@@ -16,7 +16,7 @@ from service.domain.pledges.conversions import count_conversions
 from service.domain.watch.standing import count_pledges, count_reminders
 
 
-def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
+def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
     """Return how many pledges and reminders stand where, what was paid in each currency, and what is due.
 
     Of `paid`, what went back or is with a bank is taken off; `ledger` says how it comes about, and `balances` what
@@ -33,12 +33,12 @@ def summarise(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
         ],
         "ledger": totals,
         "balances": balance_totals(session),
-        "reminders_due": due_now(session, now=now),
+        "reminders_due": count_due_reminders(session, now=now),
         "conversions": {"pledges": count_conversions(session)},
     }
 
 
-def due_now(session: Session, *, now: datetime.datetime) -> int:
+def count_due_reminders(session: Session, *, now: datetime.datetime) -> int:
     """Return how many reminders wait to be sent at this instant."""
     return (
         session.scalar(
@@ -50,7 +50,7 @@ def due_now(session: Session, *, now: datetime.datetime) -> int:
     )
 
 
-def beat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:
+def record_heartbeat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:
     """Write down that a worker is alive."""
     statement = dialect_insert(session, Heartbeat).values(process=worker.hex, at=now)
     session.execute(
@@ -58,6 +58,6 @@ def beat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None
     )
 
 
-def last_beat(session: Session) -> datetime.datetime | None:
+def last_heartbeat(session: Session) -> datetime.datetime | None:
     """Return when any worker was last alive; None if none ever was."""
     return session.scalar(select(func.max(Heartbeat.at)))

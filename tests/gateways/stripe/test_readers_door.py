@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.desk import Container
-from service.domain.watch.summary import beat
+from service.domain.watch.summary import record_heartbeat
 from service.gateways.stripe.client import FAILURE_THRESHOLD
 from service.settings import Settings
 from tests.api.wire import a_key, assert_problem, pledge
@@ -120,7 +120,7 @@ def test_a_desk_that_would_believe_nothing_is_not_ready(
     from service.wiring import build_container
 
     with container.database.transaction() as session:
-        beat(session, worker=container.worker_id, now=container.clock())
+        record_heartbeat(session, worker=container.worker_id, now=container.clock())
     assert checks(client)["payments"] == "ok"
     deaf = settings_for(migrated_database, GATEWAY="stripe", STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=double.url)
     other = build_container(deaf, clock=container.clock)
