@@ -79,8 +79,8 @@ class Deployment:
         """Send a request and return its answer, which must have this status."""
         response = self.client.post(path, data=body, headers=headers, content_type="application/json")
         self.expect(response.status_code == status, f"POST {path} answered {response.status}: {response.text}")
-        answer: dict[str, Any] = response.json or {}
-        return answer
+        response: dict[str, Any] = response.json or {}
+        return response
 
     def expect(self, is_met: bool, otherwise: str) -> None:
         """Stop, with the log of the service, if something did not happen that the flow is about."""

@@ -9,20 +9,26 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import __version__
-from service.api.admin import admin
+from service.api.admin import admin_reports
 from service.api.admin_campaigns import admin_campaigns
 from service.api.admin_erasures import erasures
 from service.api.admin_events import admin_events
 from service.api.admin_export import exports
-from service.api.admin_money import admin_money
-from service.api.blueprint import DescribedApi
+from service.api.admin_money import admin_payments
+from service.api.blueprint import ProblemApi
 from service.api.campaigns import campaigns
 from service.api.cors import answer_preflight
-from service.api.front_door import REQUEST_ID, FrontDoor
+from service.api.front_door import REQUEST_ID_ENVIRON_KEY, RequestLogMiddleware
 from service.api.mail_webhooks import mail_webhooks
-from service.api.operations import operations
+from service.api.operations import health
 from service.api.pledges import pledges
-from service.api.problems import HTTP_CODES, STATUS, Refusal, answer_errors, problem
+from service.api.problems import (
+    HTTP_PROBLEMS,
+    STATUS_BY_ERROR,
+    ProblemException,
+    problem_response,
+    register_error_handlers,
+)
 from service.api.reminders import reminders
 from service.api.stripe_webhook import stripe_webhook
 from service.desk import Container
@@ -71,24 +77,24 @@ def create_app(container: Container | None = None) -> Flask:
     )
     init_app(app, container)
     api = register_api(app)
-    app.register_blueprint(operations)
-    answer_errors(app)
+    app.register_blueprint(health)
+    register_error_handlers(app)
     for kind in (ParseException, NoMoreData):
         app.register_error_handler(kind, _handle_truncated_body)
-    register_pages(app, ApiFacts(statuses=STATUS, codes=HTTP_CODES, specification=api.spec.to_dict))
+    register_pages(app, ApiFacts(statuses=STATUS_BY_ERROR, codes=HTTP_PROBLEMS, specification=api.spec.to_dict))
     app.before_request(_check_body_size)
     app.before_request(answer_preflight)
     hops = container.settings.trusted_proxies
     # Flask's own way to stand before an application is to take the place of this method.
-    app.wsgi_app = FrontDoor(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = RequestLogMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
 
 
-def register_api(app: Flask) -> DescribedApi:
+def register_api(app: Flask) -> ProblemApi:
     """Register every resource, with its description in /openapi.json."""
-    api = DescribedApi(
+    api = ProblemApi(
         app,
         spec_kwargs={
             "info": {"description": "Reader donations, and the reminder that brings readers back."},
@@ -96,7 +102,7 @@ def register_api(app: Flask) -> DescribedApi:
             "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
         },
     )
-    staff = (admin, exports, admin_campaigns, admin_events, admin_money, erasures)
+    staff = (admin_reports, exports, admin_campaigns, admin_events, admin_payments, erasures)
     for blueprint in (campaigns, pledges, reminders, *staff, mail_webhooks, stripe_webhook):
         api.register_blueprint(blueprint)
     return api
@@ -104,11 +110,11 @@ def register_api(app: Flask) -> DescribedApi:
 
 def _handle_truncated_body(_error: Exception) -> Response:
     # The body is read while the request is answered, so its faults show only here.
-    return problem(400, "bad_request", "The body ended early or is not in the chunks that it promised.")
+    return problem_response(400, "bad_request", "The body ended early or is not in the chunks that it promised.")
 
 
 def _check_body_size() -> None:
-    g.request_id = request.environ.get(REQUEST_ID)
+    g.request_id = request.environ.get(REQUEST_ID_ENVIRON_KEY)
     # Flask itself looks at the length only when a view reads the body, and some never do. A body that comes in
     # chunks names no length: it would be cut off at the limit without a word, so it is read to one byte beyond.
     largest = MAX_BODY_BYTES_BY_ENDPOINT.get(request.endpoint or "", MAX_BODY_BYTES)
@@ -120,4 +126,4 @@ def _check_body_size() -> None:
     else:
         return
     if length > largest:
-        raise Refusal(413, HTTP_CODES[413][0], f"The body is larger than {largest // 1024} KiB.")
+        raise ProblemException(413, HTTP_PROBLEMS[413][0], f"The body is larger than {largest // 1024} KiB.")

@@ -9,7 +9,7 @@ from service.db.session import Database
 from service.domain.breaker import CircuitBreaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import UrlBuilder
-from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, Throttle
+from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.settings import Settings
 
 
@@ -31,7 +31,7 @@ class Container:
     notification_mailer: Mailer
     smtp_breaker: CircuitBreaker
     worker_id: uuid.UUID
-    rate_limiter: Throttle
+    rate_limiter: RateLimiter
     email_webhooks: Mapping[str, EmailWebhookProvider]
     campaign_cache: CampaignCache
     urls: UrlBuilder

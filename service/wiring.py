@@ -11,13 +11,13 @@ from service.desk import Container, utc_now
 from service.domain.breaker import CircuitBreaker
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.links import UrlBuilder
-from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, Throttle
+from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.gateways.letters import EmailRenderer
 from service.gateways.mail_reports import configured_providers
 from service.gateways.outbox import DevOutboxMailer
 from service.gateways.sandbox import SandboxGateway
 from service.gateways.smtp import SmtpMailer
-from service.gateways.throttle import OpenThrottle, WindowThrottle
+from service.gateways.throttle import NoRateLimit, SlidingWindowRateLimiter
 from service.settings import Settings
 
 
@@ -71,7 +71,7 @@ def _smtp_connection_count(settings: Settings) -> int:
     return 1 if settings.keeps_mail else settings.mail.connections
 
 
-def _rate_limiter(settings: Settings, keyring: Keyring) -> Throttle:
+def _rate_limiter(settings: Settings, keyring: Keyring) -> RateLimiter:
     if settings.rate_limit is None:
-        return OpenThrottle()
-    return WindowThrottle(settings.rate_limit, keyring, redis_url=settings.redis_url)
+        return NoRateLimit()
+    return SlidingWindowRateLimiter(settings.rate_limit, keyring, redis_url=settings.redis_url)

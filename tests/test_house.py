@@ -10,7 +10,7 @@ import pytest
 import jobs
 import schemas
 import service
-from service.api.problems import STATUS
+from service.api.problems import STATUS_BY_ERROR
 from service.domain import errors
 from service.domain.errors import DomainError
 from tests.processes import ROOT
@@ -34,13 +34,13 @@ def test_each_refusal_of_the_domain_has_a_code_a_sentence_and_a_status(kind: typ
     assert kind.code != DomainError.code
     assert kind.code == kind.code.lower()
     assert kind.code.replace("_", "").isalpha()
-    assert 400 <= STATUS[kind] < 600
+    assert 400 <= STATUS_BY_ERROR[kind] < 600
 
 
 def test_no_two_refusals_share_a_code_and_no_status_stands_for_nothing() -> None:
     kinds = domain_errors()
     assert len({kind.code for kind in kinds}) == len(kinds)
-    assert set(STATUS) == set(kinds)
+    assert set(STATUS_BY_ERROR) == set(kinds)
     assert not [kind for kind in DomainError.__subclasses__() if kind not in kinds]
 
 

@@ -69,9 +69,9 @@ def machine(tmp_path: Path) -> BareMachine:
 def test_root_is_told_before_apt_installs_browser(machine: BareMachine) -> None:
     machine.become("0")
     machine.add_apt()
-    answer = machine.run("need-browser")
-    assert answer.returncode == 0
-    assert answer.stdout == (
+    response = machine.run("need-browser")
+    assert response.returncode == 0
+    assert response.stdout == (
         "Installing chromium-headless-shell fonts-dejavu-core with apt-get: the browser tests need Chromium.\n"
     )
     update, install = machine.installed.read_text().splitlines()
@@ -83,34 +83,34 @@ def test_root_is_told_before_apt_installs_browser(machine: BareMachine) -> None:
 def test_failing_apt_stops_with_one_sentence(machine: BareMachine, script: str) -> None:
     machine.become("0")
     machine.add_apt(exit_code=100)
-    answer = machine.run(script)
-    assert answer.returncode == 1
-    assert answer.stderr.startswith("apt-get could not install ")
-    assert answer.stderr.count("\n") == 1
+    response = machine.run(script)
+    assert response.returncode == 1
+    assert response.stderr.startswith("apt-get could not install ")
+    assert response.stderr.count("\n") == 1
 
 
 def test_installed_browser_is_left_alone(machine: BareMachine) -> None:
     machine.become("0")
     machine.add_apt()
     machine.add(machine.on_path / "chromium", "exit 0")
-    answer = machine.run("need-browser")
-    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+    response = machine.run("need-browser")
+    assert (response.returncode, response.stdout, response.stderr) == (0, "", "")
     assert not machine.installed.exists()
 
 
 def test_ordinary_user_downloads_browser_with_node_of_wheel(machine: BareMachine) -> None:
     machine.add_apt()
     machine.add_playwright(exit_code=0)
-    answer = machine.run("need-browser")
-    assert (answer.returncode, answer.stderr) == (0, "")
+    response = machine.run("need-browser")
+    assert (response.returncode, response.stderr) == (0, "")
     assert machine.installed.read_text() == "/wheel/node install chromium\n"
 
 
 def test_closed_network_is_told_to_install_browser(machine: BareMachine) -> None:
     machine.add_playwright(exit_code=1)
-    answer = machine.run("need-browser")
-    assert answer.returncode == 1
-    assert answer.stderr == (
+    response = machine.run("need-browser")
+    assert response.returncode == 1
+    assert response.stderr == (
         "The tests need Chromium, and Playwright could not download it: install it "
         "(Debian: sudo apt-get install chromium; macOS: Google Chrome) and run make test again.\n"
     )
@@ -120,16 +120,16 @@ def test_downloaded_browser_without_its_libraries_is_told_which_command_installs
     machine: BareMachine,
 ) -> None:
     machine.add_playwright(exit_code=0, chromium="exit 127")
-    answer = machine.run("need-browser")
-    assert answer.returncode == 1
-    assert "sudo .venv/bin/playwright install-deps chromium" in answer.stderr
+    response = machine.run("need-browser")
+    assert response.returncode == 1
+    assert "sudo .venv/bin/playwright install-deps chromium" in response.stderr
 
 
 def test_ordinary_user_without_venv_is_told_what_to_install(machine: BareMachine) -> None:
     machine.add_apt()
-    answer = machine.run("make-venv")
-    assert answer.returncode == 1
-    assert answer.stderr == "This Python has no 'venv'. On Debian run: sudo apt-get install python3-venv\n"
+    response = machine.run("make-venv")
+    assert response.returncode == 1
+    assert response.stderr == "This Python has no 'venv'. On Debian run: sudo apt-get install python3-venv\n"
     # Nothing is announced, since nothing is going to be installed.
     assert machine.run("announce-installs").stdout == ""
 
@@ -163,5 +163,5 @@ def test_announcement_names_only_what_is_missing(
         (machine.checkout / name).touch()
     for name in sources:
         os.utime(machine.checkout / name, (0, 4_000_000_000 if name == changed else 0))
-    answer = machine.run("announce-installs")
-    assert (answer.returncode, answer.stdout, answer.stderr) == (0, announced, "")
+    response = machine.run("announce-installs")
+    assert (response.returncode, response.stdout, response.stderr) == (0, announced, "")

@@ -81,8 +81,8 @@ def test_machine_without_any_postgres_is_told_what_to_do(monkeypatch: pytest.Mon
 def test_copy_carries_libraries_at_same_relative_path(wheel: Path, tmp_path: Path) -> None:
     copied = copy_installation(wheel, tmp_path / "copy")
     shutil.rmtree(tmp_path / "site-packages")
-    answer = subprocess.run([copied / "initdb"], check=False, capture_output=True, text=True)
-    assert (answer.stdout, answer.stderr) == ("libpq", "")
+    response = subprocess.run([copied / "initdb"], check=False, capture_output=True, text=True)
+    assert (response.stdout, response.stderr) == ("libpq", "")
 
 
 def test_copy_of_installation_without_wheel_needs_no_libraries(wheel: Path, tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_copy_of_installation_without_wheel_needs_no_libraries(wheel: Path, tmp_
 def test_copied_binaries_of_real_wheel_run(tmp_path: Path) -> None:
     copied = copy_installation(find_binaries(), tmp_path / "copy")
     for name in ("initdb", "postgres", "pg_isready"):
-        answer = subprocess.run([copied / name, "--version"], check=False, capture_output=True, text=True)
-        assert answer.stderr == ""
-        assert "PostgreSQL" in answer.stdout
+        response = subprocess.run([copied / name, "--version"], check=False, capture_output=True, text=True)
+        assert response.stderr == ""
+        assert "PostgreSQL" in response.stdout
 
 
 @pytest.fixture

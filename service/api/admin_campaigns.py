@@ -5,8 +5,8 @@ from typing import Any
 from schemas.campaign import CampaignFile
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
-from service.api.problems import Refusal
-from service.api.staff_access import audit, staff_only
+from service.api.problems import ProblemException
+from service.api.staff_access import require_scope, write_audit_log
 from service.domain.campaigns import terms as definitions
 from service.domain.campaigns.charging import validate_campaign_amounts
 from service.domain.campaigns.shelf import wait_for_ttl
@@ -19,7 +19,7 @@ admin_campaigns = ResourceBlueprint(
 
 
 @admin_campaigns.route("/<slug>")
-@staff_only(Scope.READ)
+@require_scope(Scope.READ)
 @admin_campaigns.response(200, CampaignFile)
 def get_campaign(slug: str) -> dict[str, Any]:
     """Show a campaign as its file would say it."""
@@ -28,18 +28,20 @@ def get_campaign(slug: str) -> dict[str, Any]:
 
 
 @admin_campaigns.route("/<slug>", methods=["PUT"])
-@staff_only(Scope.MANAGE)
+@require_scope(Scope.MANAGE)
 @admin_campaigns.arguments(CampaignFile)
 @admin_campaigns.response(200, CampaignFile)
 def put_campaign(file: dict[str, Any], slug: str) -> dict[str, Any]:
     """Create a campaign, or make it say and offer exactly this."""
     if file["slug"] != slug:
-        raise Refusal(422, "slug_mismatch", f"The file is for {file['slug']!r}, the address for {slug!r}.")
+        raise ProblemException(
+            422, "slug_mismatch", f"The file is for {file['slug']!r}, the address for {slug!r}."
+        )
     now, definition = current_container().clock(), parse_definition(file)
     validate_campaign_amounts(definition, current_container().gateway)
     with transaction() as session:
         campaign = upsert_campaign(session, definition, now=now)
-        audit(session, "put_campaign", {"campaign": slug}, now=now)
-        answer = serialize_campaign(campaign)
+        write_audit_log(session, "put_campaign", {"campaign": slug}, now=now)
+        response = serialize_campaign(campaign)
     wait_for_ttl()
-    return answer
+    return response

@@ -3,9 +3,9 @@
 from schemas.supporter import ErasureRequest, ErasureResponse
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
-from service.api.staff_access import audit, staff_only
+from service.api.staff_access import require_scope, write_audit_log
+from service.domain import supporters
 from service.domain.addresses import normalise_address
-from service.domain.supporters import erase_supporter
 from service.web import current_container, transaction
 
 erasures = ResourceBlueprint(
@@ -14,13 +14,13 @@ erasures = ResourceBlueprint(
 
 
 @erasures.route("", methods=["POST"])
-@staff_only(Scope.MANAGE)
+@require_scope(Scope.MANAGE)
 @erasures.arguments(ErasureRequest)
 @erasures.response(200, ErasureResponse)
-def erase_reader(request: dict[str, str]) -> dict[str, int]:
+def erase_supporter(request: dict[str, str]) -> dict[str, int]:
     """Delete a reader's address and reminders, and unlink their pledges; the books keep the sums."""
     now = current_container().clock()
     with transaction() as session:
-        pledges, reminders = erase_supporter(session, normalise_address(request["email"]), now=now)
-        audit(session, "erase_reader", {"pledges": pledges, "reminders": reminders}, now=now)
+        pledges, reminders = supporters.erase_supporter(session, normalise_address(request["email"]), now=now)
+        write_audit_log(session, "erase_reader", {"pledges": pledges, "reminders": reminders}, now=now)
     return {"pledges": pledges, "reminders": reminders}

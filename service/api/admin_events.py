@@ -7,11 +7,12 @@ from schemas.gateway_event import EventItem, EventPage, EventQuery
 from schemas.pledge import PageQuery
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
-from service.api.problems import HTTP_CODES, Refusal
-from service.api.staff_access import audit, staff_only
+from service.api.problems import HTTP_PROBLEMS, ProblemException
+from service.api.staff_access import require_scope, write_audit_log
 from service.db.gateway_event import GatewayEvent
-from service.domain.events.inbox import EventFilter, list_events
-from service.domain.events.working import retry_event
+from service.domain.events import inbox
+from service.domain.events import working as event_processing
+from service.domain.events.inbox import EventFilter
 from service.domain.pagination import Page
 from service.web import current_container, read_only, transaction
 
@@ -25,24 +26,26 @@ class EventListQuery(EventQuery, PageQuery):
 
 
 @admin_events.route("")
-@staff_only(Scope.READ)
+@require_scope(Scope.READ)
 @admin_events.arguments(EventListQuery, location="query")
 @admin_events.response(200, EventPage)
-def show_events(query: dict[str, Any]) -> Page:
+def list_events(query: dict[str, Any]) -> Page:
     """List events, those that came last first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
     with read_only() as session:
-        return list_events(session, EventFilter(**query), limit=limit, cursor=cursor)
+        return inbox.list_events(session, EventFilter(**query), limit=limit, cursor=cursor)
 
 
 @admin_events.route("/<uuid:event_id>/apply", methods=["POST"])
-@staff_only(Scope.MANAGE)
+@require_scope(Scope.MANAGE)
 @admin_events.response(200, EventItem)
-def apply_event_again(event_id: uuid.UUID) -> GatewayEvent:
+def retry_event(event_id: uuid.UUID) -> GatewayEvent:
     """Apply an event again, once the cause for which it was parked is gone."""
     container = current_container()
     if container.event_source is None:
-        raise Refusal(404, *HTTP_CODES[404])
+        raise ProblemException(404, *HTTP_PROBLEMS[404])
     with transaction() as session:
-        audit(session, "apply_event", {"event": str(event_id)}, now=container.clock())
-    return retry_event(container.database.transaction, container.event_source, event_id, clock=container.clock)
+        write_audit_log(session, "apply_event", {"event": str(event_id)}, now=container.clock())
+    return event_processing.retry_event(
+        container.database.transaction, container.event_source, event_id, clock=container.clock
+    )

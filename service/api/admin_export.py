@@ -8,7 +8,7 @@ from flask import Response
 from schemas.export import ExportQuery
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
-from service.api.staff_access import audit, staff_only
+from service.api.staff_access import require_scope, write_audit_log
 from service.db.session import Database
 from service.domain.pledges.export import CONTENT_TYPES, write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
@@ -16,27 +16,29 @@ from service.web import current_container, transaction
 
 exports = ResourceBlueprint("export", __name__, url_prefix="/v1/admin/pledges", description="Pledges as a file.")
 
-FILE = {"type": "string", "format": "binary"}
-KINDS = {content_type.partition(";")[0]: {"schema": FILE} for content_type in CONTENT_TYPES.values()}
+FILE_SCHEMA = {"type": "string", "format": "binary"}
+RESPONSE_CONTENT = {
+    content_type.partition(";")[0]: {"schema": FILE_SCHEMA} for content_type in CONTENT_TYPES.values()
+}
 
 
 @exports.route("/export")
-@staff_only(Scope.EXPORT)
+@require_scope(Scope.EXPORT)
 @exports.arguments(ExportQuery, location="query")
-@exports.doc(responses={"200": {"description": "The file.", "content": KINDS}})
+@exports.doc(responses={"200": {"description": "The file.", "content": RESPONSE_CONTENT}})
 def export_pledges(query: dict[str, Any]) -> Response:
     """Download pledges with their readers' addresses; written to the audit log before the first byte."""
     container = current_container()
     kind, now = query.pop("format"), container.clock()
     asked = {name: str(value) for name, value in query.items()}
     with transaction() as session:
-        audit(session, "export_pledges", {"format": kind, **asked}, now=now)
-    response = Response(_pieces(container.database, kind, PledgeFilter(**query)), content_type=CONTENT_TYPES[kind])
+        write_audit_log(session, "export_pledges", {"format": kind, **asked}, now=now)
+    response = Response(_stream(container.database, kind, PledgeFilter(**query)), content_type=CONTENT_TYPES[kind])
     response.headers["Content-Disposition"] = f'attachment; filename="pledges-{now:%Y-%m-%d}.{kind}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _pieces(database: Database, kind: str, wanted: PledgeFilter) -> Iterator[bytes]:
+def _stream(database: Database, kind: str, wanted: PledgeFilter) -> Iterator[bytes]:
     with database.read_only() as session:
         yield from write_export(kind, stream_pledges(session, wanted))

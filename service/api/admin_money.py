@@ -6,40 +6,42 @@ from typing import Any
 from schemas.payment import PaymentList, RefundRequest, RefundResponse
 from schemas.pledge import PledgeResponse
 from schemas.vocabulary import Scope
-from service.api.blueprint import ResourceBlueprint, idempotency_key
-from service.api.pledges import KEY_HEADER
-from service.api.staff_access import audit, staff_only
+from service.api.blueprint import ResourceBlueprint, require_idempotency_key
+from service.api.pledges import IDEMPOTENCY_KEY_DOC
+from service.api.staff_access import require_scope, write_audit_log
 from service.db.payment import Refund
-from service.domain.ledger.listing import list_payments
-from service.domain.pledges.changing import cancel_pledge
+from service.domain.ledger import listing as totals
+from service.domain.pledges import changing as subscriptions
+from service.domain.pledges import refunding as refunds
 from service.domain.pledges.making import get_pledge, total_charge
-from service.domain.pledges.refunding import refund_payment
 from service.web import current_container, read_only, transaction
 
-admin_money = ResourceBlueprint(
+admin_payments = ResourceBlueprint(
     "money", __name__, url_prefix="/v1/admin", description="What staff do about money."
 )
 
 
-@admin_money.route("/pledges/<uuid:pledge_id>/payments")
-@staff_only(Scope.READ)
-@admin_money.response(200, PaymentList)
-def show_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
+@admin_payments.route("/pledges/<uuid:pledge_id>/payments")
+@require_scope(Scope.READ)
+@admin_payments.response(200, PaymentList)
+def list_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
     """List all payments of a pledge, with what became of each."""
     with read_only() as session:
         get_pledge(session, pledge_id)
-        return {"items": list_payments(session, pledge_id)}
+        return {"items": totals.list_payments(session, pledge_id)}
 
 
-@admin_money.route("/pledges/<uuid:pledge_id>/cancel", methods=["POST"])
-@staff_only(Scope.MANAGE)
-@admin_money.response(200, PledgeResponse)
-def end_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
+@admin_payments.route("/pledges/<uuid:pledge_id>/cancel", methods=["POST"])
+@require_scope(Scope.MANAGE)
+@admin_payments.response(200, PledgeResponse)
+def cancel_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
     """End a recurring pledge, for good and from now on; its reader is told."""
     container = current_container()
     with transaction() as session:
-        audit(session, "cancel_pledge", {"pledge": str(pledge_id)}, now=container.clock())
-    pledge = cancel_pledge(container.database.transaction, container.gateway, pledge_id, clock=container.clock)
+        write_audit_log(session, "cancel_pledge", {"pledge": str(pledge_id)}, now=container.clock())
+    pledge = subscriptions.cancel_pledge(
+        container.database.transaction, container.gateway, pledge_id, clock=container.clock
+    )
     return {
         "id": pledge.id,
         "status": pledge.status,
@@ -52,18 +54,18 @@ def end_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
     }
 
 
-@admin_money.route("/payments/<uuid:payment_id>/refund", methods=["POST"])
-@staff_only(Scope.MANAGE)
-@admin_money.doc(parameters=[KEY_HEADER])
-@admin_money.arguments(RefundRequest)
-@admin_money.response(200, RefundResponse)
-def send_back(wish: dict[str, int], payment_id: uuid.UUID) -> Refund:
+@admin_payments.route("/payments/<uuid:payment_id>/refund", methods=["POST"])
+@require_scope(Scope.MANAGE)
+@admin_payments.doc(parameters=[IDEMPOTENCY_KEY_DOC])
+@admin_payments.arguments(RefundRequest)
+@admin_payments.response(200, RefundResponse)
+def refund_payment(payload: dict[str, int], payment_id: uuid.UUID) -> Refund:
     """Send back an amount of a payment, or all that is left of it."""
-    container, amount, key = current_container(), wish.get("amount"), idempotency_key()
+    container, amount, key = current_container(), payload.get("amount"), require_idempotency_key()
     with transaction() as session:
         wanted = {"payment": str(payment_id), "amount": amount}
-        audit(session, "refund_payment", wanted, now=container.clock())
-    return refund_payment(
+        write_audit_log(session, "refund_payment", wanted, now=container.clock())
+    return refunds.refund_payment(
         container.database.transaction,
         container.gateway,
         payment_id,

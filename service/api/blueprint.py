@@ -13,17 +13,17 @@ from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.datastructures import MultiDict
 
 from schemas.problem import ProblemSchema
-from service.api.problems import HTTP_CODES, Refusal
+from service.api.problems import HTTP_PROBLEMS, ProblemException
 
-LONGEST_NUMBER = 100
+MAX_NUMBER_DIGITS = 100
 
 
-def _integer(digits: str) -> float | int:
+def _parse_int(digits: str) -> float | int:
     # Python itself refuses to read integers of over 4,300 digits; infinity is refused by every field instead.
-    return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
+    return int(digits) if len(digits) <= MAX_NUMBER_DIGITS else math.inf
 
 
-def _no_constant(word: str) -> NoReturn:
+def _reject_nan(word: str) -> NoReturn:
     raise ValueError(f"{word} is JavaScript, not JSON (RFC 8259, section 6)")
 
 
@@ -42,14 +42,14 @@ class StrictJsonParser(FlaskParser):
         body = req.get_data(cache=True)
         if not body:
             if any(field.required for field in schema.fields.values()):
-                raise Refusal(400, "invalid_json", "The body is empty; send a JSON object.")
+                raise ProblemException(400, "invalid_json", "The body is empty; send a JSON object.")
             return core.missing
         if not is_json_request(req):
-            raise Refusal(415, *HTTP_CODES[415])
+            raise ProblemException(415, *HTTP_PROBLEMS[415])
         try:
-            return json.loads(body.decode("utf-8"), parse_int=_integer, parse_constant=_no_constant)
+            return json.loads(body.decode("utf-8"), parse_int=_parse_int, parse_constant=_reject_nan)
         except (ValueError, RecursionError) as error:
-            raise Refusal(400, "invalid_json", "The body is not readable as JSON.") from error
+            raise ProblemException(400, "invalid_json", "The body is not readable as JSON.") from error
 
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
         """Return the query; a name with nothing after it counts as left out, as an empty form field means."""
@@ -67,7 +67,7 @@ class ResourceBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships
         return super().arguments(schema(), **options)
 
 
-class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
+class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
     """The API with its description, in which every error is a problem."""
 
     ERROR_SCHEMA = ProblemSchema
@@ -80,7 +80,7 @@ class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
         self.DEFAULT_RESPONSE_CONTENT_TYPE = "application/json"
 
 
-def idempotency_key() -> str:
+def require_idempotency_key() -> str:
     """Return the request's Idempotency-Key.
 
     Raises:
@@ -88,13 +88,13 @@ def idempotency_key() -> str:
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        raise Refusal(
+        raise ProblemException(
             400,
             "idempotency_key_required",
             "Send an Idempotency-Key header with a new random value for each pledge, such as a UUID.",
         )
     if not 8 <= len(key) <= 255 or not all("!" <= sign <= "~" for sign in key):
-        raise Refusal(
+        raise ProblemException(
             400, "idempotency_key_invalid", "The Idempotency-Key must be 8 to 255 visible ASCII characters."
         )
     return key

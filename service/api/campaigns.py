@@ -11,7 +11,7 @@ from schemas.campaign import CampaignResponse, split_paragraphs
 from schemas.reminder_words import reminder_options, reminder_text_overrides
 from schemas.texts import negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
-from service.api.cors import hold_against_page, open_to_listed_origins
+from service.api.cors import enable_cors, require_allowed_origin
 from service.db.campaign import Campaign
 from service.domain.campaigns.terms import serialize_campaign
 from service.domain.money.currencies import exponent, resolve_locale
@@ -22,7 +22,7 @@ CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"
 campaigns = ResourceBlueprint(
     "campaigns", __name__, url_prefix="/v1/campaigns", description="What readers may choose."
 )
-open_to_listed_origins(campaigns)
+enable_cors(campaigns)
 
 
 @campaigns.route("/<slug>")
@@ -32,14 +32,14 @@ open_to_listed_origins(campaigns)
 def get_campaign(slug: str) -> Response:
     """Show a campaign's text and choices, in the reader's language where there is one."""
     copy = current_container().campaign_cache.get_entry(slug)
-    campaign, answers = copy.campaign, copy.response_bodies
-    hold_against_page(campaign)
+    campaign, responses = copy.campaign, copy.response_bodies
+    require_allowed_origin(campaign)
     wished = request.args.get("lang") if request.query_string else None
     lang = negotiate_language(wished, campaign.texts, default=campaign.lang)
-    if lang not in answers:
+    if lang not in responses:
         body = json.dumps(CampaignResponse().dump(_serialize(campaign, lang)), ensure_ascii=False).encode()
-        answers[lang] = body, hashlib.sha256(body).hexdigest()[:32]
-    body, etag = answers[lang]
+        responses[lang] = body, hashlib.sha256(body).hexdigest()[:32]
+    body, etag = responses[lang]
     unchanged = "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag)
     headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE_CONTROL)]
     return Response(b"" if unchanged else body, 304 if unchanged else 200, headers)
@@ -57,7 +57,7 @@ def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
     # What a campaign in one currency, with no fees to cover, has no use for is not built into the widget.
     has_more = terms["other_currencies"] or terms["cover_fees"]
     more = texts_for("offers", lang, campaign.texts) if has_more else {}
-    answer = {
+    response = {
         "heading": said.get("heading", campaign.heading),
         "message": message,
         "lang": lang,
@@ -66,7 +66,7 @@ def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
         "support_url": current_container().urls.campaign_url(campaign),
         "texts": widget_texts(lang, campaign.texts) | more | offer,
     }
-    return terms | _currency_scale(campaign.currency) | answer
+    return terms | _currency_scale(campaign.currency) | response
 
 
 def _currency_scale(currency: str) -> dict[str, int]:

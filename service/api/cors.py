@@ -11,30 +11,30 @@ from service.db.campaign import Campaign
 from service.domain.campaigns.origins import allows_origin, any_campaign_allows, validate_origin
 from service.web import current_container, read_only
 
-EXPOSED = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
-OPEN_TO_ALL = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED)]
+EXPOSE_HEADERS = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
+ALLOW_ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSE_HEADERS)]
 ALLOWED_HEADERS = "Content-Type, Idempotency-Key, If-None-Match"
 ALLOWED_METHODS = "GET, POST, OPTIONS"
 PREFLIGHT_SECONDS = "3600"
 
 
-def open_to_listed_origins(blueprint: Blueprint) -> None:
+def enable_cors(blueprint: Blueprint) -> None:
     """Let pages of listed origins read what this blueprint answers."""
-    blueprint.after_request(_allow)
+    blueprint.after_request(_add_cors_headers)
 
 
-def campaign_for_this_page(slug: str) -> Campaign:
+def load_embeddable_campaign(slug: str) -> Campaign:
     """Return the campaign that a request is about, if the page that sent it may embed that campaign.
 
     Raises:
         CampaignNotFound, OriginNotAllowed
     """
     campaign = current_container().campaign_cache.get(slug)
-    hold_against_page(campaign)
+    require_allowed_origin(campaign)
     return campaign
 
 
-def hold_against_page(campaign: Campaign) -> None:
+def require_allowed_origin(campaign: Campaign) -> None:
     """Refuse the request if the page that sent it may not embed this campaign.
 
     Raises:
@@ -51,7 +51,7 @@ def answer_preflight() -> Response | None:
     if not request.path.startswith("/v1/") or request.path.startswith("/v1/admin/"):
         return None
     response = make_response("", 204)
-    _allow(response)
+    _add_cors_headers(response)
     if "Access-Control-Allow-Origin" in response.headers:
         response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
@@ -59,22 +59,22 @@ def answer_preflight() -> Response | None:
     return response
 
 
-def _allow(response: Response) -> Response:
+def _add_cors_headers(response: Response) -> Response:
     campaign: Campaign | None = g.get("campaign")
     if campaign is not None and "*" in campaign.origins:
-        response.headers.extend(OPEN_TO_ALL)
+        response.headers.extend(ALLOW_ANY_ORIGIN)
         return response
     response.vary.add("Origin")
     origin = request.headers.get("Origin")
     if origin is None:
         return response
-    if allows_origin(campaign, origin) if campaign else _is_listed_anywhere(origin):
+    if allows_origin(campaign, origin) if campaign else _allowed_by_any_campaign(origin):
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = EXPOSED
+        response.headers["Access-Control-Expose-Headers"] = EXPOSE_HEADERS
     return response
 
 
-def _is_listed_anywhere(origin: str) -> bool:
+def _allowed_by_any_campaign(origin: str) -> bool:
     try:
         with read_only() as session:
             return any_campaign_allows(session, origin)

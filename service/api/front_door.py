@@ -16,13 +16,13 @@ from flask import g
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-REQUEST_ID = "mainstay.request_id"
-SOUND_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
-CARRIED = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
+REQUEST_ID_ENVIRON_KEY = "mainstay.request_id"
+VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
+SECURITY_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
 
 
-class FrontDoor:
-    """Stands before the application; `environ[REQUEST_ID]` is the request's id."""
+class RequestLogMiddleware:
+    """Stands before the application; `environ[REQUEST_ID_ENVIRON_KEY]` is the request's id."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -34,9 +34,11 @@ class FrontDoor:
         began = time.perf_counter()
         # A proxy in front may have named the request already; a strange name is replaced, not repeated.
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = environ[REQUEST_ID] = given if SOUND_ID.fullmatch(given) else secrets.token_hex(16)
+        request_id = environ[REQUEST_ID_ENVIRON_KEY] = (
+            given if VALID_REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        )
 
-        def answer(status: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
+        def response(status: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
             if status.startswith("204") or environ["REQUEST_METHOD"] == "OPTIONS":
                 # Nothing is no HTML, as Flask would have it.
                 headers = [header for header in headers if header[0] != "Content-Type"]
@@ -51,6 +53,6 @@ class FrontDoor:
                 code=g.get("problem_code"),
                 milliseconds=round((time.perf_counter() - began) * 1000, 1),
             )
-            return start_response(status, [*headers, ("X-Request-Id", request_id), *CARRIED], *failure)
+            return start_response(status, [*headers, ("X-Request-Id", request_id), *SECURITY_HEADERS], *failure)
 
-        return self._application(environ, answer)
+        return self._application(environ, response)

@@ -15,7 +15,7 @@ from service.domain.watch.summary import last_heartbeat
 from service.web import current_container, read_only
 
 
-class DeskNumbers(Collector):
+class MetricsCollector(Collector):
     """Reads the numbers when they are asked for, so that every process gives the same ones."""
 
     def collect(self) -> Iterator[Metric]:
@@ -50,18 +50,18 @@ class DeskNumbers(Collector):
                 "Time since a worker was last seen alive.",
                 value=(now - beat).total_seconds(),
             )
-        standing = kept_standing(current_container().database).latest()
+        standing = cached_status_counts(current_container().database).latest()
         if standing is not None:
-            yield from _standing(standing)
+            yield from _status_metrics(standing)
 
 
 @lru_cache(maxsize=1)
-def kept_standing(database: Database) -> CachedStatusCounts:
+def cached_status_counts(database: Database) -> CachedStatusCounts:
     """Return the counts that this process keeps of a database."""
     return CachedStatusCounts(database.read_only)
 
 
-def _standing(standing: StatusCounts) -> Iterator[Metric]:
+def _status_metrics(standing: StatusCounts) -> Iterator[Metric]:
     kept = "counted anew now and then, less often the longer it takes"
     yield _gauge("mainstay_pledges", f"How many pledges stand where, {kept}.", "status", standing.pledges.items())
     yield _gauge(

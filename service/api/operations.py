@@ -10,9 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Scope
-from service.api.numbers import DeskNumbers
-from service.api.problems import problem
-from service.api.staff_access import require_scope
+from service.api.numbers import MetricsCollector
+from service.api.problems import problem_response
+from service.api.staff_access import authenticate_staff
 from service.db.migration import is_up_to_date
 from service.domain.mail.backlog import BACKLOG_ALERT_AFTER, oldest_due_age
 from service.domain.notice_mail.claims import oldest_due_notification_age
@@ -21,23 +21,23 @@ from service.domain.watch.job_record import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.watch.summary import last_heartbeat
 from service.web import current_container, is_local_request, read_only
 
-SENDING = "send_reminders"
-NOTIFYING = "send_notices"
-UNKNOWN = "not known, because the database cannot tell"
+REMINDER_JOB = "send_reminders"
+NOTIFICATION_JOB = "send_notices"
+NOT_CHECKED = "not known, because the database cannot tell"
 
-operations = Blueprint("operations", __name__)
+health = Blueprint("operations", __name__)
 
 
-@operations.get("/healthz")
+@health.get("/healthz")
 def healthz() -> Response:
     """Say that the process is up."""
     return jsonify(status="ok")
 
 
-@operations.get("/readyz")
+@health.get("/readyz")
 def readyz() -> Response:
     """Say by name whether database, schema and worker are well, and whether money and mails can go their ways."""
-    checks = {"database": _ask(_database, else_="the database does not answer")}
+    checks = {"database": _run_check(_database, on_error="the database does not answer")}
     checks["payments"] = _payments()
     for name, check in (
         ("migrations", _migrations),
@@ -47,19 +47,19 @@ def readyz() -> Response:
         ("mail", _mail),
     ):
         # Without a database each would wait for it anew.
-        checks[name] = _ask(check, else_=UNKNOWN) if checks["database"] == "ok" else UNKNOWN
-    failed = [f"{name}: {answer}" for name, answer in checks.items() if answer != "ok"]
+        checks[name] = _run_check(check, on_error=NOT_CHECKED) if checks["database"] == "ok" else NOT_CHECKED
+    failed = [f"{name}: {response}" for name, response in checks.items() if response != "ok"]
     if failed:
-        return problem(503, "not_ready", f"Not ready: {', '.join(failed)}.", more={"checks": checks})
+        return problem_response(503, "not_ready", f"Not ready: {', '.join(failed)}.", extra={"checks": checks})
     return jsonify(status="ok", checks=checks)
 
 
-def _ask(check: Callable[[Session], str], *, else_: str) -> str:
+def _run_check(check: Callable[[Session], str], *, on_error: str) -> str:
     try:
         with read_only() as session:
             return check(session)
     except SQLAlchemyError:
-        return else_
+        return on_error
 
 
 def _database(session: Session) -> str:
@@ -88,14 +88,14 @@ def _worker(session: Session) -> str:
 
 
 def _reminders(session: Session) -> str:
-    return _unless_late("reminder", oldest_due_age(session, now=current_container().clock()))
+    return _check_backlog("reminder", oldest_due_age(session, now=current_container().clock()))
 
 
 def _notices(session: Session) -> str:
-    return _unless_late("notice", oldest_due_notification_age(session, now=current_container().clock()))
+    return _check_backlog("notice", oldest_due_notification_age(session, now=current_container().clock()))
 
 
-def _unless_late(noun: str, waited: datetime.timedelta | None) -> str:
+def _check_backlog(noun: str, waited: datetime.timedelta | None) -> str:
     if waited is None or waited <= BACKLOG_ALERT_AFTER:
         return "ok"
     minutes = int(waited.total_seconds() // 60)
@@ -106,8 +106,8 @@ def _mail(session: Session) -> str:
     # While nothing is due, nothing will be tried that could show that the server takes our mails again.
     now = current_container().clock()
     for job, waits in (
-        (SENDING, oldest_due_age(session, now=now)),
-        (NOTIFYING, oldest_due_notification_age(session, now=now)),
+        (REMINDER_JOB, oldest_due_age(session, now=now)),
+        (NOTIFICATION_JOB, oldest_due_notification_age(session, now=now)),
     ):
         last = last_finished_run(session, job) if waits is not None else None
         if last is not None and last.error == ServerMisconfigured.__name__:
@@ -115,11 +115,11 @@ def _mail(session: Session) -> str:
     return "ok"
 
 
-@operations.get("/metrics")
+@health.get("/metrics")
 def metrics() -> Response:
     """Give the desk's numbers as Prometheus text, to this machine or to a token with the scope `read`."""
     if not is_local_request():
-        require_scope(Scope.READ)
+        authenticate_staff(Scope.READ)
     registry = CollectorRegistry()
-    registry.register(DeskNumbers())
+    registry.register(MetricsCollector())
     return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -4,16 +4,17 @@ import uuid
 from typing import Any
 
 from schemas.pledge import PledgeCheckoutResponse, PledgeRequest, PledgeResponse
-from service.api.blueprint import ResourceBlueprint, idempotency_key
-from service.api.cors import campaign_for_this_page, hold_against_page, open_to_listed_origins
+from service.api.blueprint import ResourceBlueprint, require_idempotency_key
+from service.api.cors import enable_cors, load_embeddable_campaign, require_allowed_origin
+from service.domain.pledges import making as domain_pledges
 from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
-from service.domain.pledges.making import CreatePledge, get_pledge, total_charge
+from service.domain.pledges.making import CreatePledge, total_charge
 from service.web import check_rate_limit, current_container, read_only
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")
-open_to_listed_origins(pledges)
+enable_cors(pledges)
 
-KEY_HEADER = {
+IDEMPOTENCY_KEY_DOC = {
     "in": "header",
     "name": "Idempotency-Key",
     "required": True,
@@ -23,19 +24,19 @@ KEY_HEADER = {
 
 
 @pledges.route("", methods=["POST"])
-@pledges.doc(parameters=[KEY_HEADER])
+@pledges.doc(parameters=[IDEMPOTENCY_KEY_DOC])
 @pledges.arguments(PledgeRequest)
 @pledges.response(201, PledgeCheckoutResponse)
-def make_pledge(wish: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[str, str]]:
+def create_pledge(payload: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[str, str]]:
     """Make a pledge and open the page where it is paid."""
     check_rate_limit("pledge")
-    container, campaign = current_container(), campaign_for_this_page(wish["campaign"])
+    container, campaign = current_container(), load_embeddable_campaign(payload["campaign"])
     opened = create_pledge_checkout(
         container.database.transaction,
         container.gateway,
         campaign,
         CreatePledge(**payload),
-        key=idempotency_key(),
+        key=require_idempotency_key(),
         clock=container.clock,
         links=container.urls,
     )
@@ -44,11 +45,11 @@ def make_pledge(wish: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[str, st
 
 @pledges.route("/<uuid:pledge_id>")
 @pledges.response(200, PledgeResponse)
-def show_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
+def get_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
     """Show where a pledge stands: nothing personal, ever."""
     with read_only() as session:
-        pledge = get_pledge(session, pledge_id)
-        hold_against_page(pledge.campaign)
+        pledge = domain_pledges.get_pledge(session, pledge_id)
+        require_allowed_origin(pledge.campaign)
         return {
             "id": pledge.id,
             "status": pledge.status,

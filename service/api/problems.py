@@ -16,7 +16,7 @@ from service.domain import errors
 
 log = structlog.get_logger()
 
-STATUS: dict[type[errors.DomainError], int] = {
+STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.CampaignNotFound: 404,
     errors.OriginNotAllowed: 403,
     errors.FrequencyNotOffered: 422,
@@ -51,7 +51,7 @@ STATUS: dict[type[errors.DomainError], int] = {
 }
 
 # What a client may meet before any rule of ours is asked.
-HTTP_CODES = {
+HTTP_PROBLEMS = {
     400: ("bad_request", "The request could not be read."),
     401: ("unauthorized", "Send a staff token as 'Authorization: Bearer <token>'."),
     403: ("forbidden", "This is not allowed."),
@@ -67,7 +67,7 @@ HTTP_CODES = {
 }
 
 
-class Refusal(Exception):
+class ProblemException(Exception):
     """A request that the edge itself refuses, before any rule is asked."""
 
     def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
@@ -75,16 +75,16 @@ class Refusal(Exception):
         self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
 
 
-def problem(
+def problem_response(
     status: int,
     code: str,
     detail: str,
     *,
     errors: dict[str, list[str]] | None = None,
     headers: dict[str, str] | None = None,
-    more: dict[str, Any] | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> Response:
-    """Return the answer for an error; `more` are members beyond those that every problem has."""
+    """Return the answer for an error; `extra` are members beyond those that every problem has."""
     body: dict[str, Any] = {
         "type": f"urn:mainstay:problem:{code}",
         "title": http.HTTPStatus(status).phrase,
@@ -94,19 +94,20 @@ def problem(
     }
     if status == 422:
         body["errors"] = errors or {}
-    body |= more or {}
+    body |= extra or {}
     g.problem_code = code
     return Response(json.dumps(body), status, headers, content_type="application/problem+json")
 
 
-def answer_errors(app: Flask) -> None:
+def register_error_handlers(app: Flask) -> None:
     """Make every error of this app a problem; nothing personal and no traceback is ever shown."""
     app.register_error_handler(errors.DomainError, _domain_error)
     app.register_error_handler(
-        Refusal, lambda error: problem(error.status, error.code, error.detail, headers=error.headers)
+        ProblemException,
+        lambda error: problem_response(error.status, error.code, error.detail, headers=error.headers),
     )
-    app.register_error_handler(OperationalError, _database_down)
-    app.register_error_handler(PoolTimeout, _database_down)
+    app.register_error_handler(OperationalError, _database_unavailable)
+    app.register_error_handler(PoolTimeout, _database_unavailable)
     app.register_error_handler(IntegrityError, _conflict)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -115,26 +116,26 @@ def answer_errors(app: Flask) -> None:
 def _domain_error(error: errors.DomainError) -> Response:
     headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
     fields = {error.field: [error.detail]} if error.field else {}
-    return problem(STATUS[type(error)], error.code, error.detail, errors=fields, headers=headers)
+    return problem_response(STATUS_BY_ERROR[type(error)], error.code, error.detail, errors=fields, headers=headers)
 
 
 def _http_error(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]  # werkzeug types it as the base class of Flask's
     status = error.code or 500
-    code, detail = HTTP_CODES.get(status, ("error", error.description or "The request failed."))
+    code, detail = HTTP_PROBLEMS.get(status, ("error", error.description or "The request failed."))
     data = getattr(error, "data", None) or {}
     messages = data.get("messages", {})
     if status == 400 and "json" in messages:
         code, detail = "invalid_json", "The body is not readable as JSON."
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return problem(status, code, detail, errors=flatten_errors(messages), headers=headers)
+    return problem_response(status, code, detail, errors=flatten_errors(messages), headers=headers)
 
 
 def _conflict(error: IntegrityError) -> Response:
     # Two requests wrote the same thing at once, and this one came second: sent again, it will see the first.
     log.warning("constraint_violated", constraint=constraint_name(error))
-    return problem(
+    return problem_response(
         409,
         "conflict",
         "Another request changed the same thing just now; send this one again.",
@@ -142,13 +143,13 @@ def _conflict(error: IntegrityError) -> Response:
     )
 
 
-def _database_down(error: OperationalError | PoolTimeout) -> Response:
+def _database_unavailable(error: OperationalError | PoolTimeout) -> Response:
     log.error("database_unavailable", error_class=type(getattr(error, "orig", None) or error).__name__)
-    code, detail = HTTP_CODES[503]
-    return problem(503, code, detail, headers={"Retry-After": "5"})
+    code, detail = HTTP_PROBLEMS[503]
+    return problem_response(503, code, detail, headers={"Retry-After": "5"})
 
 
 def _unexpected(error: Exception) -> Response:
     log.error("unexpected_error", exc_info=error)
-    code, detail = HTTP_CODES[500]
-    return problem(500, code, detail)
+    code, detail = HTTP_PROBLEMS[500]
+    return problem_response(500, code, detail)

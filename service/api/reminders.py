@@ -6,7 +6,7 @@ from flask import Response
 
 from schemas.reminder import ReminderRequest, ReminderResponse, SnoozeRequest
 from service.api.blueprint import ResourceBlueprint
-from service.api.cors import campaign_for_this_page, open_to_listed_origins
+from service.api.cors import enable_cors, load_embeddable_campaign
 from service.domain.reminders import asking as domain
 from service.domain.reminders import links as reminder_links
 from service.domain.reminders.asking import CreateReminder
@@ -14,16 +14,16 @@ from service.domain.reminders.promise import ReminderResult
 from service.web import check_rate_limit, current_container, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")
-open_to_listed_origins(reminders)
+enable_cors(reminders)
 
 
 @reminders.route("", methods=["POST"])
 @reminders.arguments(ReminderRequest)
 @reminders.response(201, ReminderResponse)
-def set_reminder(wish: dict[str, Any]) -> ReminderResult:
+def create_reminder(payload: dict[str, Any]) -> ReminderResult:
     """Ask to be reminded later."""
     check_rate_limit("reminder")
-    container, campaign = current_container(), campaign_for_this_page(wish["campaign"])
+    container, campaign = current_container(), load_embeddable_campaign(payload["campaign"])
     with transaction() as session:
         return domain.create_or_update_reminder(
             session,
@@ -58,14 +58,14 @@ def cancel_reminder(token: str) -> Response:
 @reminders.route("/<token>/snooze", methods=["POST"])
 @reminders.arguments(SnoozeRequest, required=False)
 @reminders.response(200, ReminderResponse)
-def snooze_reminder(wish: dict[str, Any], token: str) -> ReminderResult:
+def snooze_reminder(payload: dict[str, Any], token: str) -> ReminderResult:
     """Move a reminder on, by so many months from today."""
     container = current_container()
     with transaction() as session:
         return reminder_links.snooze_reminder(
             session,
             token,
-            months=wish.get("months"),
+            months=payload.get("months"),
             now=container.clock(),
             month_seconds=container.settings.month_seconds,
         )

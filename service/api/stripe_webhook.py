@@ -4,7 +4,7 @@ from flask import request
 
 from schemas.gateway_event import WebhookResponse
 from service.api.blueprint import ResourceBlueprint
-from service.api.problems import Refusal
+from service.api.problems import ProblemException
 from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.ports import InvalidSignature
 from service.web import current_container, transaction
@@ -13,8 +13,8 @@ stripe_webhook = ResourceBlueprint(
     "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="What Stripe tells us."
 )
 
-SIGNATURE = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
-ITS_BODY = {
+SIGNATURE_HEADER_DOC = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
+REQUEST_BODY_DOC = {
     "required": True,
     "description": "An event, as Stripe documents it.",
     "content": {"application/json": {"schema": {"type": "object"}}},
@@ -22,18 +22,20 @@ ITS_BODY = {
 
 
 @stripe_webhook.route("", methods=["POST"])
-@stripe_webhook.doc(parameters=[SIGNATURE], requestBody=ITS_BODY)
+@stripe_webhook.doc(parameters=[SIGNATURE_HEADER_DOC], requestBody=REQUEST_BODY_DOC)
 @stripe_webhook.response(200, WebhookResponse)
-def take_event() -> dict[str, bool]:
+def receive_stripe_webhook() -> dict[str, bool]:
     """Store an event that Stripe signed, once, however often it comes."""
     container = current_container()
     source, now = container.event_source, container.clock()
     if source is None:
-        raise Refusal(400, "invalid_signature", "No event is believed here: the gateway in use is not Stripe.")
+        raise ProblemException(
+            400, "invalid_signature", "No event is believed here: the gateway in use is not Stripe."
+        )
     try:
         raw = source.authenticate(request.get_data(), request.headers.get("Stripe-Signature", ""), now=now)
     except InvalidSignature as error:
-        raise Refusal(400, "invalid_signature", "This does not prove to come from Stripe.") from error
+        raise ProblemException(400, "invalid_signature", "This does not prove to come from Stripe.") from error
     with transaction() as session:
         store_event(session, source.name, raw, source=WEBHOOK, now=now)
     return {"stored": True}

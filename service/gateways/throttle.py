@@ -18,17 +18,17 @@ from service.domain.errors import TooManyRequests
 log = structlog.get_logger()
 
 # What brings mail to somebody is asked for far less often than anything else, whatever the rate of the rest.
-OWN_RATES = {"sign_in_by_address": "5/hour", "sign_in_by_network": "20/hour"}
+RATES_BY_ACTION = {"sign_in_by_address": "5/hour", "sign_in_by_network": "20/hour"}
 
 
-class OpenThrottle:
+class NoRateLimit:
     """Lets everything through: `RATE_LIMIT=off`."""
 
     def check(self, action: str, client: str) -> None:
         """Count nothing."""
 
 
-class WindowThrottle:
+class SlidingWindowRateLimiter:
     """Allows so many requests of one action by one client in a sliding window; some actions have their own rate.
 
     The client's address is hashed before it is used as a key, so that no store ever holds it.
@@ -36,8 +36,8 @@ class WindowThrottle:
 
     def __init__(self, rate: str, keyring: Keyring, *, redis_url: str | None) -> None:
         self._keyring = keyring
-        self._counts = _counts(rate, redis_url)
-        self._own_counts = {action: _counts(own, redis_url) for action, own in OWN_RATES.items()}
+        self._counts = _window_counter(rate, redis_url)
+        self._own_counts = {action: _window_counter(own, redis_url) for action, own in RATES_BY_ACTION.items()}
 
     def check(self, action: str, client: str) -> None:
         """Count one request.
@@ -49,7 +49,7 @@ class WindowThrottle:
         """
         who = self._keyring.lookup_hash(f"throttle {client}").hex()[:32]
         try:
-            wait = self._own_counts.get(action, self._counts).add(action, who)
+            wait = self._own_counts.get(action, self._counts).hit(action, who)
         except StorageError:
             log.warning("throttle_store_unavailable")
             return
@@ -58,19 +58,19 @@ class WindowThrottle:
             raise TooManyRequests("Too many requests; please wait a moment.", retry_after_seconds=seconds)
 
 
-def _counts(rate: str, redis_url: str | None) -> "LocalCounts | SharedCounts":
+def _window_counter(rate: str, redis_url: str | None) -> "MemoryCounter | SharedCounts":
     limit = parse(rate)
-    return LocalCounts(limit) if redis_url is None else SharedCounts(limit, redis_url)
+    return MemoryCounter(limit) if redis_url is None else RedisCounter(limit, redis_url)
 
 
-class SharedCounts:
+class RedisCounter:
     """Counts in Redis."""
 
     def __init__(self, limit: RateLimitItem, redis_url: str) -> None:
         self._limit = limit
         self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(redis_url, wrap_exceptions=True))
 
-    def add(self, action: str, who: str) -> float:
+    def hit(self, action: str, who: str) -> float:
         """Count one request and return 0, or return the seconds to wait.
 
         Raises:
@@ -81,7 +81,7 @@ class SharedCounts:
         return self._limiter.get_window_stats(self._limit, action, who).reset_time - time.time()
 
 
-class LocalCounts:
+class MemoryCounter:
     """Counts in this process: those of the present window and of the one before it, and nothing older.
 
     A request counts in full in its own window and fades away during the next. The same rule as in Redis; the store
@@ -96,22 +96,22 @@ class LocalCounts:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._before: Counter[tuple[str, str]] = Counter()
 
-    def add(self, action: str, who: str) -> float:
+    def hit(self, action: str, who: str) -> float:
         """Count one request and return 0, or return the seconds to wait."""
         key = action, who
         with self._lock:
-            window, gone = divmod(self._now(), self._seconds)
+            window, elapsed = divmod(self._now(), self._seconds)
             if window != self._window:
                 self._before = self._counts if window == self._window + 1 else Counter()
                 self._window, self._counts = int(window), Counter()
             count, before = self._counts[key], self._before[key]
-            if count + before * (1 - gone / self._seconds) <= self._most - 1:
+            if count + before * (1 - elapsed / self._seconds) <= self._most - 1:
                 self._counts[key] = count + 1
                 return 0
         if count < self._most:
-            return self._until_room(before, self._most - 1 - count) - gone
-        return self._seconds - gone + self._until_room(count, self._most - 1)
+            return self._retry_after(before, self._most - 1 - count) - elapsed
+        return self._seconds - elapsed + self._retry_after(count, self._most - 1)
 
-    def _until_room(self, faded: int, room: int) -> float:
+    def _retry_after(self, faded: int, room: int) -> float:
         """Return after how many seconds of a window `faded` requests of the one before it count as `room`."""
         return self._seconds * (1 - room / faded)

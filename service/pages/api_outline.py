@@ -102,9 +102,11 @@ class _Reader:
             parameters=[self._parameter(one) for one in parameters],
             body=list(self._fields(body)),
             answers=[
-                (code, answer.get("description", ""), list(self._fields(self._schema(answer))))
-                for code, answer in ((code, self._follow(one)) for code, one in sorted(node["responses"].items()))
-                if code.isdigit() and not _is_problem(answer)
+                (code, response.get("description", ""), list(self._fields(self._schema(response))))
+                for code, response in (
+                    (code, self._follow(one)) for code, one in sorted(node["responses"].items())
+                )
+                if code.isdigit() and not _is_problem(response)
             ],
             example=curl_example(self._server + path, method, parameters, body, needs_token=needs_token),
         )
@@ -158,5 +160,5 @@ class _Reader:
         return f"{words} ({schema['format']})" if "format" in schema else words
 
 
-def _is_problem(answer: Node) -> bool:
-    return "application/problem+json" in answer.get("content", {})
+def _is_problem(response: Node) -> bool:
+    return "application/problem+json" in response.get("content", {})

@@ -48,9 +48,9 @@ def ask_for_link() -> BaseResponse:
         return _sign_in(words, "form", email=typed, said=Said(field="email", sentence=wrong, status=422))
     except TooManyRequests as error:
         said = Said(field="form", sentence=words.me_sign_in_too_often, status=429)
-        answer = _sign_in(words, "form", email=typed, said=said)
-        answer.headers["Retry-After"] = str(error.retry_after_seconds or 1)
-        return answer
+        response = _sign_in(words, "form", email=typed, said=said)
+        response.headers["Retry-After"] = str(error.retry_after_seconds or 1)
+        return response
     # The address stays out of every URL.
     return redirect(url_for(".show_account", sent="yes", lang=request.args.get("lang")), 303)
 
@@ -72,9 +72,9 @@ def sign_in(token: str) -> BaseResponse:
             secret = redeem_link(session, token, now=current_container().clock())
     except SignInLinkExpired:
         return _sign_in(plain_words(), "over", status=404)
-    answer = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
-    keep_signed_in(answer, secret)
-    return answer
+    response = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
+    keep_signed_in(response, secret)
+    return response
 
 
 @me.post("/me/leave")
@@ -82,9 +82,9 @@ def sign_out() -> BaseResponse:
     """End the session, here and in the database."""
     with transaction() as session:
         end_session(session, session_secret())
-    answer = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
-    forget_session(answer)
-    return answer
+    response = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
+    forget_session(response)
+    return response
 
 
 def sender() -> str:
@@ -96,8 +96,8 @@ def _sign_in(
     words: Words, state: str, *, email: str = "", said: Said | None = None, status: int | None = None
 ) -> Response:
     view: Mapping[str, Any] = {"sender": sender(), "state": state, "email": email, "said": said}
-    answer = sheet(
+    response = sheet(
         "sign_in.html", words, status=status or (said.status if said else 200), here=request.path, **view
     )
-    answer.headers["X-Robots-Tag"] = "noindex"
-    return answer
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

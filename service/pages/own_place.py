@@ -66,7 +66,7 @@ def draw_trouble(place: Place, error: DomainError, *, about_card: bool = False) 
     name = "no_card" if about_card and place.pledge.gateway == SANDBOX_GATEWAY else error.code
     if f"me_trouble_{name}" not in place.words:
         raise error
-    answer = sheet(
+    response = sheet(
         "order_trouble.html",
         place.words,
         status=status_of(error),
@@ -75,7 +75,7 @@ def draw_trouble(place: Place, error: DomainError, *, about_card: bool = False) 
         message=place.words[f"me_trouble_{name}"],
         home=place.home,
     )
-    answer.headers["X-Robots-Tag"] = "noindex"
+    response.headers["X-Robots-Tag"] = "noindex"
     if error.retry_after_seconds is not None:
-        answer.headers["Retry-After"] = str(error.retry_after_seconds)
-    return answer
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response

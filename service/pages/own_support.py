@@ -35,7 +35,7 @@ def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *,
     reminders = upcoming_reminders(session, supporter_id)
     waiting = {reminder.campaign_id for reminder in reminders}
     campaigns = {pledge.campaign_id: pledge.campaign for pledge in pledges}
-    answer = sheet(
+    response = sheet(
         "me.html",
         words,
         leads_to=current_container().gateway.hosted_origins,
@@ -54,8 +54,8 @@ def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *,
             if campaign.reminder_enabled and campaign.reminder_choices and campaign.id not in waiting
         ],
     )
-    answer.headers["X-Robots-Tag"] = "noindex"
-    return answer
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 @own_support.post("/me/reminders/<slug>")

@@ -99,7 +99,7 @@ def _draw(place: Place, *, typed: str = "", said: Said | None = None) -> Respons
     except DomainError as error:
         # Nothing like it is offered any more, so there is nothing to type either.
         limits, said = {}, _say(place, error, typed)
-    answer = sheet(
+    response = sheet(
         "new_amount.html",
         words,
         status=said.status if said else 200,
@@ -116,5 +116,5 @@ def _draw(place: Place, *, typed: str = "", said: Said | None = None) -> Respons
         mark=get_currency_symbol(pledge.currency, locale),
         mark_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
     )
-    answer.headers["X-Robots-Tag"] = "noindex"
-    return answer
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

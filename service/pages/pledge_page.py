@@ -55,7 +55,7 @@ def show_pledge(token: str) -> Response:
         place = find_place(session, None, token)
         paid = payments_for(session, [place.pledge.id])[place.pledge.id]
         card = pledge_card(place.pledge, paid, place.words, base=place.base, receipts=place.receipts)
-        answer = sheet(
+        response = sheet(
             "own_pledge.html",
             place.words,
             leads_to=current_container().gateway.hosted_origins,
@@ -63,8 +63,8 @@ def show_pledge(token: str) -> Response:
             card=card,
             done=done_said(place.words),
         )
-    answer.headers["X-Robots-Tag"] = "noindex"
-    return answer
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 @at_both("cancel", "GET")
@@ -73,7 +73,7 @@ def ask_about_end(pledge_id: uuid.UUID | None = None, token: str | None = None) 
     place = place_of(pledge_id, token)
     if not is_recurring_active(place.pledge) or is_cancelling(place.pledge):
         return place.back()
-    answer = sheet(
+    response = sheet(
         "end_pledge.html",
         place.words,
         campaign=place.pledge.campaign,
@@ -82,8 +82,8 @@ def ask_about_end(pledge_id: uuid.UUID | None = None, token: str | None = None) 
         here=request.path,
         offers_reminder=_may_remind(place),
     )
-    answer.headers["X-Robots-Tag"] = "noindex"
-    return answer
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 @at_both("cancel", "POST")

@@ -36,7 +36,7 @@ def draw_receipt(place: Place, paid: PaymentWithRefunds) -> Response:
             (words.me_receipt_refunded, write(paid.refunded_minor)),
             (words.me_receipt_remains, write(payment.amount_minor - paid.refunded_minor)),
         ]
-    answer = sheet(
+    response = sheet(
         "receipt.html",
         words,
         campaign=campaign,
@@ -46,5 +46,5 @@ def draw_receipt(place: Place, paid: PaymentWithRefunds) -> Response:
         is_a_test=payment.gateway == "sandbox",
         home=place.home,
     )
-    answer.headers["X-Robots-Tag"] = "noindex"
-    return answer
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -31,7 +31,7 @@ def ask_for_reminder(slug: str) -> BaseResponse:
             campaign, form, words, page_url=container.urls.support_page_url(campaign, None, None)
         )
         with transaction() as session:
-            answer = create_or_update_reminder(
+            response = create_or_update_reminder(
                 session,
                 campaign,
                 payload,
@@ -43,7 +43,7 @@ def ask_for_reminder(slug: str) -> BaseResponse:
         choice = blank_form(campaign, request.form, words.lang)
         return draw_form(campaign, words, choice, form, say(error, words, campaign, currency=choice.currency))
     # The date is all that the next page is told; the address stays out of every URL.
-    due_on = answer.due_on.isoformat()
+    due_on = response.due_on.isoformat()
     return redirect(url_for(".show_reminder_created", slug=slug, due_on=due_on, lang=words.lang), 303)
 
 

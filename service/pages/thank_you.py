@@ -45,7 +45,7 @@ def say_thank_you(slug: str) -> BaseResponse:
         if is_done and pledge.status in GIVEN and (onward := success_url(pledge, links)) != here:
             return redirect(onward, 303)
         confirming = _confirming() if is_done and pledge.status == PledgeStatus.PENDING else None
-        answer = sheet(
+        response = sheet(
             "thank_you.html",
             words,
             campaign=pledge.campaign,
@@ -70,8 +70,8 @@ def say_thank_you(slug: str) -> BaseResponse:
                 f"{links.checkout_return_url(pledge.campaign, pledge.id)}&looks={_looks() + 1}&lang={words.lang}"
             )
             # A header and no script or tag: it works everywhere, and stops by itself.
-            answer.headers["Refresh"] = f"{LOOK_AGAIN_SECONDS}; url={onward}"
-        return answer
+            response.headers["Refresh"] = f"{LOOK_AGAIN_SECONDS}; url={onward}"
+        return response
 
 
 def _confirming() -> str:

@@ -11,7 +11,7 @@ from tests.conftest import settings_for
 
 
 @pytest.fixture(scope="session")
-def lasting_app(migrated_database: str) -> Flask:
+def session_app(migrated_database: str) -> Flask:
     """Return an application that every test puts its own desk into."""
     return create_app(build_container(settings_for(migrated_database)))
 

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from schemas.vocabulary import SuppressionReason
 from service.db.suppression import Suppression
 from service.desk import Container
-from service.domain.suppression import suppressions_for
+from service.domain import suppression
 
 READER = "reader@example.org"
 LOGIN = "desk:a long pass:word"
@@ -98,25 +98,25 @@ def signature(container: Container, *, key: str = KEY, age_seconds: int = 0) -> 
     return {"timestamp": timestamp, "token": TOKEN, "signature": proof}
 
 
-def login(words: str = LOGIN) -> dict[str, str]:
+def basic_auth_header(words: str = LOGIN) -> dict[str, str]:
     """Return the header of HTTP Basic authentication."""
     return {"Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
 
 
-def by_postmark(client: FlaskClient, report: object, **headers: str) -> TestResponse:
+def post_postmark(client: FlaskClient, report: object, **headers: str) -> TestResponse:
     """Report as Postmark does."""
-    return client.post(POSTMARK, data=json.dumps(report), headers=headers or login())
+    return client.post(POSTMARK, data=json.dumps(report), headers=headers or basic_auth_header())
 
 
-def by_mailgun(client: FlaskClient, container: Container, report: object, **proof: Any) -> TestResponse:
+def post_mailgun(client: FlaskClient, container: Container, report: object, **proof: Any) -> TestResponse:
     """Report as Mailgun does."""
     return client.post(MAILGUN, json={"signature": signature(container, **proof), "event-data": report})
 
 
-def against(container: Container, address: str = READER) -> dict[str, SuppressionReason]:
+def suppressions_for(container: Container, address: str = READER) -> dict[str, SuppressionReason]:
     """Return what stands against an address: scope → reason."""
     with container.database.read_only() as session:
-        return {row.scope: row.reason for row in suppressions_for(session, address)}
+        return {row.scope: row.reason for row in suppression.suppressions_for(session, address)}
 
 
 def all_suppressions(container: Container) -> list[Suppression]:

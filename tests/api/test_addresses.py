@@ -7,7 +7,7 @@ from sqlalchemy import select
 from service.db.reminder import Reminder
 from service.db.supporter import Supporter
 from service.desk import Container
-from tests.api.wire import assert_problem, count, remind
+from tests.api.wire import assert_problem, count, post_reminder
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tests.api.wire import assert_problem, count, remind
 def test_an_address_written_differently_is_the_same_reader(
     client: FlaskClient, container: Container, written: str
 ) -> None:
-    assert remind(client).status_code == remind(client, email=written).status_code == 201
+    assert post_reminder(client).status_code == post_reminder(client, email=written).status_code == 201
     assert count(container, Reminder) == count(container, Supporter) == 1
 
 
@@ -39,7 +39,7 @@ def test_an_address_written_differently_is_the_same_reader(
 def test_an_international_address_has_one_form(
     client: FlaskClient, container: Container, one: str, other: str
 ) -> None:
-    assert remind(client, email=one).status_code == remind(client, email=other).status_code == 201
+    assert post_reminder(client, email=one).status_code == post_reminder(client, email=other).status_code == 201
     assert count(container, Supporter) == 1
     with container.database.read_only() as session:
         domain = session.scalars(select(Supporter)).one().email.rpartition("@")[2]
@@ -51,8 +51,8 @@ def test_an_international_address_has_one_form(
 def test_the_part_before_the_at_is_the_reader_s_own_business(
     client: FlaskClient, container: Container, one: str
 ) -> None:
-    remind(client, email="a@example.org")
-    remind(client, email=one)
+    post_reminder(client, email="a@example.org")
+    post_reminder(client, email=one)
     assert count(container, Supporter) == 2
 
 
@@ -94,7 +94,7 @@ def test_the_part_before_the_at_is_the_reader_s_own_business(
 def test_an_address_that_no_mail_can_reach_is_refused(
     client: FlaskClient, container: Container, address: str
 ) -> None:
-    problem = assert_problem(remind(client, email=address), 422, "invalid_email", field="email")
+    problem = assert_problem(post_reminder(client, email=address), 422, "invalid_email", field="email")
     assert address not in str(problem)
     assert count(container, Reminder) == count(container, Supporter) == 0
 
@@ -113,5 +113,5 @@ def test_an_address_that_no_mail_can_reach_is_refused(
 def test_an_address_that_would_forge_a_header_is_refused(
     client: FlaskClient, container: Container, address: str
 ) -> None:
-    assert_problem(remind(client, email=address), 422, "validation_failed", field="email")
+    assert_problem(post_reminder(client, email=address), 422, "validation_failed", field="email")
     assert count(container, Supporter) == 0

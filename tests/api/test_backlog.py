@@ -46,7 +46,7 @@ def failing(client: FlaskClient, container: Container) -> dict[str, str]:
     if response.status_code == 200:
         return {}
     checks = assert_problem(response, 503, "not_ready")["checks"]
-    return {name: answer for name, answer in checks.items() if answer != "ok"}
+    return {name: response for name, response in checks.items() if response != "ok"}
 
 
 def send(container: Container, *, counts: dict[str, int] | None = None, error: Exception | None = None) -> None:

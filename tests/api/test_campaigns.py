@@ -13,7 +13,7 @@ from service.desk import Container
 from service.domain.campaigns.shelf import TTL_SECONDS
 from service.settings import Settings
 from service.wiring import build_container
-from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign
+from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign
 from tests.clock import Clock
 
 DEFAULT = "/v1/campaigns/default"
@@ -95,7 +95,7 @@ def test_an_unknown_language_gets_the_campaign_s_own(client: FlaskClient, lang: 
 
 
 def test_a_campaign_says_any_text_differently(container: Container, client: FlaskClient) -> None:
-    change_campaign(
+    update_campaign(
         container,
         texts={"en": {"heading": "Stand with us"}, "fr": {"heading": "Tenez bon", "message": "Un.\n\nDeux."}},
     )
@@ -108,12 +108,12 @@ def test_a_campaign_says_any_text_differently(container: Container, client: Flas
 def test_a_currency_comes_with_its_number_of_decimals(
     container: Container, client: FlaskClient, currency: str, exponent: int
 ) -> None:
-    change_campaign(container, currency=currency)
+    update_campaign(container, currency=currency)
     assert client.get(DEFAULT).json["exponent"] == exponent
 
 
 def test_a_campaign_s_own_support_page_takes_the_place_of_ours(container: Container, client: FlaskClient) -> None:
-    change_campaign(
+    update_campaign(
         container, support_url="https://paper.example/give", privacy_url="https://paper.example/privacy"
     )
     campaign = client.get(DEFAULT).json
@@ -127,7 +127,7 @@ def test_a_campaign_that_does_not_exist_is_not_found(client: FlaskClient, slug: 
 
 
 def put(client: FlaskClient, container: Container, file: dict[str, Any]):
-    return client.put(f"/v1/admin/campaigns/{file['slug']}", json=file, headers=bearer(container, "manage"))
+    return client.put(f"/v1/admin/campaigns/{file['slug']}", json=file, headers=auth_headers(container, "manage"))
 
 
 def test_a_change_is_seen_by_the_next_reader_in_every_process(
@@ -137,10 +137,12 @@ def test_a_change_is_seen_by_the_next_reader_in_every_process(
     before = client.get(DEFAULT).headers["ETag"]
     assert other_process.get(DEFAULT).headers["ETag"] == before
     clock.advance(seconds=1)
-    assert put(client, container, campaign_file(container) | {"heading": "Changed just now"}).status_code == 200
+    assert (
+        put(client, container, campaign_definition(container) | {"heading": "Changed just now"}).status_code == 200
+    )
     for reader in (other_process, client):
-        answer = reader.get(DEFAULT, headers={"If-None-Match": before})
-        assert (answer.status_code, answer.json["heading"]) == (200, "Changed just now")
+        response = reader.get(DEFAULT, headers={"If-None-Match": before})
+        assert (response.status_code, response.json["heading"]) == (200, "Changed just now")
 
 
 def test_the_answer_to_a_change_waits_until_no_process_shows_the_old_text(
@@ -148,7 +150,7 @@ def test_the_answer_to_a_change_waits_until_no_process_shows_the_old_text(
 ) -> None:
     client.get(DEFAULT)
     began = time.monotonic()
-    put(client, container, campaign_file(container) | {"heading": "Changed"})
+    put(client, container, campaign_definition(container) | {"heading": "Changed"})
     assert time.monotonic() - began >= TTL_SECONDS
 
 
@@ -156,7 +158,7 @@ def test_the_widget_s_limits_and_the_server_s_are_the_same_numbers(
     container: Container, client: FlaskClient
 ) -> None:
     choice = {"frequency": "once", "presets": [700], "default": 700, "minimum": 650, "maximum": 800}
-    change_campaign(container, frequencies=[choice], default_frequency="once")
+    update_campaign(container, frequencies=[choice], default_frequency="once")
     shown = client.get(DEFAULT).json["frequencies"][0]
     assert shown == choice
     body = {"campaign": "default", "frequency": "once", "currency": "USD"}

@@ -24,17 +24,17 @@ from service.domain.reminders.links import reminder_token
 from service.domain.supporters import erase_supporter
 from tests.api.wire import (
     PLEDGE,
-    a_key,
     assert_problem,
-    bearer,
-    change_campaign,
+    auth_headers,
     count,
-    listed,
-    pay,
-    pledge,
-    remind,
-    the_pledge,
-    the_reminder,
+    get_json,
+    new_idempotency_key,
+    only_pledge,
+    only_reminder,
+    pay_pledge,
+    post_pledge,
+    post_reminder,
+    update_campaign,
 )
 from tests.clock import Clock
 from tests.processes import wait_until
@@ -45,26 +45,26 @@ READER = "reader@example.org"
 @pytest.fixture
 def token(client: FlaskClient, container: Container) -> str:
     """Return what the gift link of a reader's mail holds."""
-    remind(client)
-    return attribution_token(container.database.keyring, the_reminder(container))
+    post_reminder(client)
+    return attribution_token(container.database.keyring, only_reminder(container))
 
 
 def conversions(client: FlaskClient, container: Container) -> int:
-    return listed(client, bearer(container, "read"), "/v1/admin/summary")["conversions"]["pledges"]
+    return get_json(client, auth_headers(container, "read"), "/v1/admin/summary")["conversions"]["pledges"]
 
 
 def test_a_gift_from_a_reminder_is_linked_to_it(client: FlaskClient, container: Container, token: str) -> None:
-    made = pledge(client, reminder=token)
+    made = post_pledge(client, reminder=token)
     assert made.status_code == 201
     assert "reminder" not in made.json
-    assert the_pledge(container).reminder_id == the_reminder(container).id
+    assert only_pledge(container).reminder_id == only_reminder(container).id
 
 
 def test_a_gift_from_anywhere_else_is_linked_to_none(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    pledge(client)
-    assert the_pledge(container).reminder_id is None
+    post_pledge(client)
+    assert only_pledge(container).reminder_id is None
 
 
 def somebody_waits(container: Container) -> bool:
@@ -76,7 +76,7 @@ def somebody_waits(container: Container) -> bool:
 
 
 def altered(token: str, container: Container) -> dict[str, Any]:
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     return {
         "altered": token[:-2] + "xy",
         "cut short": token[:-1],
@@ -90,7 +90,7 @@ def altered(token: str, container: Container) -> dict[str, Any]:
 
 def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, container: Container, token: str) -> None:
     for name, bad in altered(token, container).items():
-        assert pledge(client, reminder=bad).status_code == 201, name
+        assert post_pledge(client, reminder=bad).status_code == 201, name
     with container.database.read_only() as session:
         assert set(session.scalars(select(Pledge.reminder_id))) == {None}
 
@@ -98,10 +98,10 @@ def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, container: C
 def test_a_token_is_good_for_a_year_after_the_mail(
     client: FlaskClient, container: Container, token: str, clock: Clock
 ) -> None:
-    clock.now = the_reminder(container).due_at + datetime.timedelta(days=366)
-    first = pledge(client, reminder=token).json["id"]
+    clock.now = only_reminder(container).due_at + datetime.timedelta(days=366)
+    first = post_pledge(client, reminder=token).json["id"]
     clock.advance(days=40)
-    second = pledge(client, reminder=token).json["id"]
+    second = post_pledge(client, reminder=token).json["id"]
     with container.database.read_only() as session:
         linked = [session.get_one(Pledge, uuid.UUID(made)).reminder_id is not None for made in (first, second)]
     assert linked == [True, False]
@@ -110,9 +110,9 @@ def test_a_token_is_good_for_a_year_after_the_mail(
 def test_a_gift_to_another_campaign_is_not_that_reminder_s(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    change_campaign(container, slug="climate")
-    assert pledge(client, campaign="climate", reminder=token).status_code == 201
-    assert the_pledge(container).reminder_id is None
+    update_campaign(container, slug="climate")
+    assert post_pledge(client, campaign="climate", reminder=token).status_code == 201
+    assert only_pledge(container).reminder_id is None
 
 
 def test_a_gift_after_the_reminder_was_forgotten_is_linked_to_none(
@@ -120,8 +120,8 @@ def test_a_gift_after_the_reminder_was_forgotten_is_linked_to_none(
 ) -> None:
     with container.database.transaction() as session:
         erase_supporter(session, READER, now=container.clock())
-    assert pledge(client, reminder=token).status_code == 201
-    assert the_pledge(container).reminder_id is None
+    assert post_pledge(client, reminder=token).status_code == 201
+    assert only_pledge(container).reminder_id is None
 
 
 def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(
@@ -130,16 +130,16 @@ def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(
     with ThreadPoolExecutor(1) as pool:
         with container.database.transaction() as session:
             erase_supporter(session, READER, now=container.clock())
-            giving = pool.submit(pledge, app.test_client(), reminder=token)
+            giving = pool.submit(post_pledge, app.test_client(), reminder=token)
             wait_until(lambda: giving.done() or somebody_waits(container), what="the gift to meet the erasure")
         assert giving.result().status_code == 201
-    assert the_pledge(container).reminder_id is None
+    assert only_pledge(container).reminder_id is None
 
 
 def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_in_a_circle(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    made = uuid.UUID(pledge(client, reminder=token).json["id"])
+    made = uuid.UUID(post_pledge(client, reminder=token).json["id"])
 
     def forget() -> None:
         with container.database.transaction() as session:
@@ -154,28 +154,28 @@ def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_i
                 session, made, SandboxCharge(reference="paid", money=money), email=READER, now=container.clock()
             )
         forgetting.result(timeout=60)
-    gift = the_pledge(container)
+    gift = only_pledge(container)
     assert (gift.status, gift.reminder_id, gift.supporter_id) == (PledgeStatus.ACTIVE, None, None)
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 201, 5, None, ["x"], "a\0b"], ids=repr)
 def test_what_cannot_be_a_token_is_a_fault_of_the_program_that_sent_it(client: FlaskClient, wrong: object) -> None:
-    assert_problem(pledge(client, reminder=wrong), 422, "validation_failed", field="reminder")
+    assert_problem(post_pledge(client, reminder=wrong), 422, "validation_failed", field="reminder")
 
 
 def test_the_same_gift_again_is_the_same_pledge(client: FlaskClient, container: Container, token: str) -> None:
-    key = a_key()
-    first, again = (pledge(client, key=key, reminder=token) for _ in range(2))
+    key = new_idempotency_key()
+    first, again = (post_pledge(client, key=key, reminder=token) for _ in range(2))
     assert (first.json, again.headers["Idempotent-Replayed"]) == (again.json, "true")
     assert count(container, Pledge) == 1
-    assert_problem(pledge(client, key=key), 422, "idempotency_key_reused")
-    assert_problem(pledge(client, key=key, reminder="other"), 422, "idempotency_key_reused")
+    assert_problem(post_pledge(client, key=key), 422, "idempotency_key_reused")
+    assert_problem(post_pledge(client, key=key, reminder="other"), 422, "idempotency_key_reused")
 
 
 def test_a_repeat_of_a_request_that_the_release_before_took_is_still_its_repeat(
     client: FlaskClient, container: Container
 ) -> None:
-    pledge(client)
+    post_pledge(client)
     before = PLEDGE | dict.fromkeys(("page_url", "variant", "lang", "return_url"))
     with container.database.read_only() as session:
         assert session.scalar(select(IdempotencyKey.request_hash)) == request_hash(before)
@@ -186,10 +186,10 @@ def test_the_summary_counts_what_was_given(
     client: FlaskClient, container: Container, token: str, frequency: str
 ) -> None:
     assert conversions(client, container) == 0
-    made = pledge(client, reminder=token, frequency=frequency, amount=500).json["id"]
-    pay(container, pledge(client).json["id"])
+    made = post_pledge(client, reminder=token, frequency=frequency, amount=500).json["id"]
+    pay_pledge(container, post_pledge(client).json["id"])
     assert conversions(client, container) == 0
-    pay(container, made)
+    pay_pledge(container, made)
     assert conversions(client, container) == 1
     with container.database.transaction() as session:
         session.get_one(Pledge, uuid.UUID(made)).status = PledgeStatus.REFUNDED

@@ -7,7 +7,15 @@ from werkzeug.test import TestResponse
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Container
-from tests.api.wire import assert_problem, bearer, change_campaign, count, pay, pledge, remind
+from tests.api.wire import (
+    assert_problem,
+    auth_headers,
+    count,
+    pay_pledge,
+    post_pledge,
+    post_reminder,
+    update_campaign,
+)
 
 PAPER = "https://paper.example"
 STRANGER = "https://stranger.example"
@@ -17,7 +25,7 @@ ALLOW = "Access-Control-Allow-Origin"
 @pytest.fixture
 def listed(container: Container) -> None:
     """Let only the paper's pages embed the campaign."""
-    change_campaign(container, origins=[PAPER, "https://www.paper.example", "http://localhost:3000"])
+    update_campaign(container, origins=[PAPER, "https://www.paper.example", "http://localhost:3000"])
 
 
 def preflight(client: FlaskClient, path: str, origin: str, method: str = "POST") -> TestResponse:
@@ -32,16 +40,16 @@ def preflight(client: FlaskClient, path: str, origin: str, method: str = "POST")
 def test_by_default_any_page_may_read_and_ask(client: FlaskClient) -> None:
     for response in (
         client.get("/v1/campaigns/default", headers={"Origin": STRANGER}),
-        pledge(client, origin=STRANGER),
-        remind(client, origin=STRANGER),
-        remind(client, origin="null"),
+        post_pledge(client, origin=STRANGER),
+        post_reminder(client, origin=STRANGER),
+        post_reminder(client, origin="null"),
     ):
         assert response.status_code in (200, 201)
         assert response.headers[ALLOW] == "*"
 
 
 def test_a_page_may_read_the_headers_that_the_widget_needs(client: FlaskClient) -> None:
-    exposed = pledge(client, origin=PAPER).headers["Access-Control-Expose-Headers"]
+    exposed = post_pledge(client, origin=PAPER).headers["Access-Control-Expose-Headers"]
     assert {"ETag", "Idempotent-Replayed", "Retry-After", "X-Request-Id"} <= set(exposed.split(", "))
 
 
@@ -50,8 +58,8 @@ def test_a_page_may_read_the_headers_that_the_widget_needs(client: FlaskClient) 
 def test_a_listed_page_is_let_in_by_name(client: FlaskClient, origin: str) -> None:
     for response in (
         client.get("/v1/campaigns/default", headers={"Origin": origin}),
-        pledge(client, origin=origin),
-        remind(client, origin=origin),
+        post_pledge(client, origin=origin),
+        post_reminder(client, origin=origin),
     ):
         assert response.status_code in (200, 201)
         assert response.headers[ALLOW] == origin
@@ -62,15 +70,15 @@ def test_a_listed_page_is_let_in_by_name(client: FlaskClient, origin: str) -> No
 def test_a_page_is_let_in_however_its_newsroom_wrote_its_origin(
     client: FlaskClient, container: Container, written: str
 ) -> None:
-    change_campaign(container, origins=[written])
+    update_campaign(container, origins=[written])
     for response in (
         client.get("/v1/campaigns/default", headers={"Origin": PAPER}),
-        pledge(client, origin=PAPER),
-        remind(client, origin=PAPER),
+        post_pledge(client, origin=PAPER),
+        post_reminder(client, origin=PAPER),
     ):
         assert response.status_code in (200, 201)
         assert response.headers[ALLOW] == PAPER
-    assert_problem(pledge(client, origin=STRANGER), 403, "origin_not_allowed")
+    assert_problem(post_pledge(client, origin=STRANGER), 403, "origin_not_allowed")
 
 
 @pytest.mark.usefixtures("listed")
@@ -109,13 +117,13 @@ def test_a_page_that_is_not_listed_gets_nothing_done(
 
 @pytest.mark.usefixtures("listed")
 def test_servers_and_our_own_pages_need_no_listing(client: FlaskClient) -> None:
-    assert pledge(client).status_code == 201
-    assert pledge(client, origin="http://desk.test").status_code == 201
+    assert post_pledge(client).status_code == 201
+    assert post_pledge(client, origin="http://desk.test").status_code == 201
 
 
 @pytest.mark.usefixtures("listed")
 def test_a_strange_page_cannot_look_a_pledge_up(client: FlaskClient) -> None:
-    made = pledge(client).json["id"]
+    made = post_pledge(client).json["id"]
     assert_problem(client.get(f"/v1/pledges/{made}", headers={"Origin": STRANGER}), 403, "origin_not_allowed")
     assert client.get(f"/v1/pledges/{made}", headers={"Origin": PAPER}).headers[ALLOW] == PAPER
 
@@ -124,8 +132,8 @@ def test_a_strange_page_cannot_look_a_pledge_up(client: FlaskClient) -> None:
 def test_a_page_can_read_why_it_was_refused(client: FlaskClient) -> None:
     headers = {"Origin": PAPER, "Idempotency-Key": "12345678"}
     for response in (
-        pledge(client, origin=PAPER, amount=1),
-        remind(client, origin=PAPER, email="nobody"),
+        post_pledge(client, origin=PAPER, amount=1),
+        post_reminder(client, origin=PAPER, email="nobody"),
         client.post("/v1/pledges", data="{", headers=headers | {"Content-Type": "application/json"}),
         client.post("/v1/pledges", data="x", headers=headers | {"Content-Type": "text/plain"}),
         client.post("/v1/pledges", data=b" " * 70_000, headers=headers | {"Content-Type": "application/json"}),
@@ -166,23 +174,23 @@ def test_staff_doors_are_closed_to_every_page(client: FlaskClient, container: Co
     ):
         response = preflight(client, path, PAPER, method="GET")
         assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
-        headers = bearer(container, "read", "export") | {"Origin": PAPER}
+        headers = auth_headers(container, "read", "export") | {"Origin": PAPER}
         for sent in (headers, {"Origin": PAPER}):
-            answer = client.get(path, headers=sent)
-            assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+            response = client.get(path, headers=sent)
+            assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
 
 
 def test_no_answer_ever_takes_or_gives_a_credential(client: FlaskClient, container: Container) -> None:
-    made = pledge(client, origin=PAPER)
-    pay(container, made.json["id"])
+    made = post_pledge(client, origin=PAPER)
+    pay_pledge(container, made.json["id"])
     for response in (
         made,
-        remind(client, origin=PAPER),
-        pledge(client, origin=PAPER, amount=1),
+        post_reminder(client, origin=PAPER),
+        post_pledge(client, origin=PAPER, amount=1),
         client.get("/v1/campaigns/default", headers={"Origin": PAPER}),
         preflight(client, "/v1/pledges", PAPER),
         client.get("/v1/nothing", headers={"Origin": PAPER}),
-        client.get("/v1/admin/summary", headers=bearer(container, "read")),
+        client.get("/v1/admin/summary", headers=auth_headers(container, "read")),
     ):
         assert "Access-Control-Allow-Credentials" not in response.headers
         assert "Set-Cookie" not in response.headers

@@ -18,17 +18,17 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.conversions import attribution_token
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.suppression import suppress
-from tests.api.mail_reports import against
+from tests.api.mail_reports import suppressions_for
 from tests.api.wire import (
     assert_problem,
-    bearer,
-    change_campaign,
+    auth_headers,
     count,
-    pay,
-    pledge,
-    remind,
-    the_pledge,
-    the_reminder,
+    only_pledge,
+    only_reminder,
+    pay_pledge,
+    post_pledge,
+    post_reminder,
+    update_campaign,
 )
 from tests.clock import Clock
 from tests.jobs.posts import FakeMailer, run_send_reminders, without_sending_hours
@@ -37,18 +37,18 @@ READER, OTHER = "reader@example.org", "other@example.org"
 
 
 def erase(client: FlaskClient, container: Container, address: object) -> TestResponse:
-    return client.post("/v1/admin/erasures", json={"email": address}, headers=bearer(container, "manage"))
+    return client.post("/v1/admin/erasures", json={"email": address}, headers=auth_headers(container, "manage"))
 
 
 @pytest.fixture
 def known(client: FlaskClient, container: Container) -> None:
     """Let two readers give and ask to be reminded, one of them for two campaigns."""
-    change_campaign(container, slug="climate")
+    update_campaign(container, slug="climate")
     for address in (READER, READER, OTHER):
-        pay(container, pledge(client).json["id"], email=address)
-    remind(client, email=READER)
-    remind(client, email=READER, campaign="climate")
-    remind(client, email=OTHER)
+        pay_pledge(container, post_pledge(client).json["id"], email=address)
+    post_reminder(client, email=READER)
+    post_reminder(client, email=READER, campaign="climate")
+    post_reminder(client, email=OTHER)
 
 
 @pytest.mark.usefixtures("known")
@@ -127,16 +127,16 @@ def test_the_audit_log_tells_that_someone_was_forgotten_and_not_who(
 @pytest.mark.usefixtures("known")
 def test_the_export_shows_no_address_for_a_forgotten_reader(client: FlaskClient, container: Container) -> None:
     erase(client, container, READER)
-    exported = client.get("/v1/admin/pledges/export", headers=bearer(container, "export")).text
+    exported = client.get("/v1/admin/pledges/export", headers=auth_headers(container, "export")).text
     assert READER not in exported
     assert exported.count(OTHER) == 1
     assert exported.count("2.00,200,USD") == 3
 
 
 def test_a_forgotten_reader_may_come_back(client: FlaskClient, container: Container) -> None:
-    remind(client)
+    post_reminder(client)
     erase(client, container, READER)
-    assert remind(client).status_code == 201
+    assert post_reminder(client).status_code == 201
     assert count(container, Reminder) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
     asked_at = clock()
     clock.advance(seconds=1)
     erase(client, container, READER)
-    assert against(container) == {"*": SuppressionReason.ERASURE}
+    assert suppressions_for(container) == {"*": SuppressionReason.ERASURE}
     with container.database.transaction() as session:
         payload = CreateReminder(campaign="default", email=READER, timezone="UTC")
         create_or_update_reminder(session, get_campaign(session, "default"), payload, now=asked_at)
@@ -154,8 +154,8 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
     post = FakeMailer()
     run_send_reminders(container, post)
     assert post.sent == []
-    assert the_reminder(container).reason == "suppressed: erasure"
-    remind(client, timezone="UTC")
+    assert only_reminder(container).reason == "suppressed: erasure"
+    post_reminder(client, timezone="UTC")
     clock.advance(days=31)
     run_send_reminders(container, post)
     assert post.addresses == [READER]
@@ -165,16 +165,16 @@ def test_erasing_does_not_make_a_dead_address_live(client: FlaskClient, containe
     with container.database.transaction() as session:
         suppress(session, READER, reason=SuppressionReason.HARD_BOUNCE, now=container.clock())
     erase(client, container, READER)
-    assert against(container) == {"*": SuppressionReason.HARD_BOUNCE}
+    assert suppressions_for(container) == {"*": SuppressionReason.HARD_BOUNCE}
 
 
 def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, container: Container) -> None:
-    remind(client)
-    token = attribution_token(container.database.keyring, the_reminder(container))
-    pay(container, pledge(client, reminder=token).json["id"], email=OTHER)
-    assert the_pledge(container).reminder_id is not None
+    post_reminder(client)
+    token = attribution_token(container.database.keyring, only_reminder(container))
+    pay_pledge(container, post_pledge(client, reminder=token).json["id"], email=OTHER)
+    assert only_pledge(container).reminder_id is not None
     assert erase(client, container, READER).json == {"pledges": 0, "reminders": 1}
-    gift = the_pledge(container)
+    gift = only_pledge(container)
     assert (gift.reminder_id, gift.supporter is None, gift.status) == (None, False, PledgeStatus.ACTIVE)
 
 
@@ -190,6 +190,6 @@ def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, c
 def test_what_is_no_address_forgets_nobody(
     client: FlaskClient, container: Container, address: object, code: str
 ) -> None:
-    remind(client)
+    post_reminder(client)
     assert_problem(erase(client, container, address), 422, code, field="email")
     assert (count(container, Reminder), count(container, AuditEntry)) == (1, 0)

@@ -11,7 +11,15 @@ from service.app import MAX_BODY_BYTES
 from service.db.pledge import Pledge
 from service.db.reminder import Reminder
 from service.desk import Container
-from tests.api.wire import PLEDGE, a_key, assert_problem, bearer, count, pledge, remind
+from tests.api.wire import (
+    PLEDGE,
+    assert_problem,
+    auth_headers,
+    count,
+    new_idempotency_key,
+    post_pledge,
+    post_reminder,
+)
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 BODIES = (
@@ -25,7 +33,11 @@ BODIES = (
 
 def send(client: FlaskClient, container: Container, path: str, data: bytes, **headers: str):
     method = client.put if "campaigns" in path else client.post
-    sent = bearer(container, "manage") | {"Idempotency-Key": a_key(), "Content-Type": "application/json"} | headers
+    sent = (
+        auth_headers(container, "manage")
+        | {"Idempotency-Key": new_idempotency_key(), "Content-Type": "application/json"}
+        | headers
+    )
     return method(path, data=data, headers={name: value for name, value in sent.items() if value})
 
 
@@ -191,9 +203,9 @@ def test_head_answers_as_get_does_without_a_body(client: FlaskClient, path: str)
 
 
 def test_an_unknown_field_is_refused_with_the_nearest_known_one(client: FlaskClient, container: Container) -> None:
-    problem = assert_problem(pledge(client, ammount=300), 422, "validation_failed", field="ammount")
+    problem = assert_problem(post_pledge(client, ammount=300), 422, "validation_failed", field="ammount")
     assert "did you mean 'amount'?" in problem["errors"]["ammount"][0]
-    problem = assert_problem(remind(client, e_mail="x"), 422, "validation_failed", field="e_mail")
+    problem = assert_problem(post_reminder(client, e_mail="x"), 422, "validation_failed", field="e_mail")
     assert "did you mean 'email'?" in problem["errors"]["e_mail"][0]
     assert count(container, Pledge) == count(container, Reminder) == 0
 
@@ -252,5 +264,5 @@ def test_ten_thousand_unknown_fields_do_not_hold_the_desk_up(client: FlaskClient
 def test_each_field_of_a_pledge_is_held_against_its_form(
     client: FlaskClient, container: Container, name: str, value
 ) -> None:
-    assert_problem(pledge(client, **{name: value}), 422, "validation_failed", field=name)
+    assert_problem(post_pledge(client, **{name: value}), 422, "validation_failed", field=name)
     assert count(container, Pledge) == 0

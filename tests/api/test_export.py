@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from service.db.audit_entry import AuditEntry
 from service.db.pledge import Pledge
 from service.desk import Container
-from tests.api.wire import add_pledges, assert_problem, bearer, change_campaign, pay, pledge
+from tests.api.wire import assert_problem, auth_headers, insert_pledges, pay_pledge, post_pledge, update_campaign
 from tests.clock import Clock
 
 EXPORT = "/v1/admin/pledges/export"
@@ -28,7 +28,7 @@ COLUMNS = HEADER.split(",")
 
 @pytest.fixture
 def staff(container: Container) -> dict[str, str]:
-    return bearer(container, "export")
+    return auth_headers(container, "export")
 
 
 def export(client: FlaskClient, staff: dict[str, str], **query: Any) -> TestResponse:
@@ -44,11 +44,11 @@ def rows(client: FlaskClient, staff: dict[str, str], **query: Any) -> list[dict[
 def test_a_csv_is_what_the_contract_says_to_the_byte(
     client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
-    first = pledge(client, page_url='https://paper.example/a,"b"', variant='say "hi", once').json["id"]
+    first = post_pledge(client, page_url='https://paper.example/a,"b"', variant='say "hi", once').json["id"]
     clock.advance(minutes=1)
-    second = pledge(client, frequency="once", amount=123456).json["id"]
+    second = post_pledge(client, frequency="once", amount=123456).json["id"]
     clock.advance(minutes=4)
-    pay(container, first)
+    pay_pledge(container, first)
     response = export(client, staff)
     assert response.content_type == "text/csv; charset=utf-8"
     assert response.headers["Content-Disposition"] == 'attachment; filename="pledges-2026-11-23.csv"'
@@ -73,7 +73,7 @@ def test_a_desk_without_pledges_exports_a_header(client: FlaskClient, staff: dic
 def test_a_cell_that_a_spreadsheet_would_run_is_defused(
     client: FlaskClient, container: Container, staff: dict, sign: str
 ) -> None:
-    pay(container, pledge(client).json["id"], email=f"{sign if sign in '=+-' else ''}cmd@example.org")
+    pay_pledge(container, post_pledge(client).json["id"], email=f"{sign if sign in '=+-' else ''}cmd@example.org")
     evil = f'{sign}HYPERLINK("https://evil.example",1)'
     with container.database.transaction() as session:
         # No request can store these, but an import or an older release might have.
@@ -94,12 +94,12 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused(
 def test_text_that_only_looks_odd_is_left_alone(client: FlaskClient, staff: dict) -> None:
     odd = ["a=b", "'quoted'", "1-2", "Ünïcødé — 💶", "0012", "two\\lines", "|pipe", "100%"]
     for variant in odd:
-        pledge(client, variant=variant)
+        post_pledge(client, variant=variant)
     assert [row["variant"] for row in rows(client, staff)] == odd
 
 
 def test_a_line_break_stays_inside_its_cell(client: FlaskClient, container: Container, staff: dict) -> None:
-    pledge(client)
+    post_pledge(client)
     with container.database.transaction() as session:
         session.execute(update(Pledge).values(variant="one\r\ntwo\nthree"))
     [row] = rows(client, staff)
@@ -120,8 +120,8 @@ def test_a_line_break_stays_inside_its_cell(client: FlaskClient, container: Cont
 def test_amounts_are_decimal_strings_in_major_units(
     client: FlaskClient, container: Container, staff: dict, currency: str, minor: int, major: str
 ) -> None:
-    change_campaign(container, currency=currency)
-    pay(container, pledge(client, currency=currency, amount=minor).json["id"])
+    update_campaign(container, currency=currency)
+    pay_pledge(container, post_pledge(client, currency=currency, amount=minor).json["id"])
     [row] = rows(client, staff)
     assert (row["amount"], row["paid_total"], row["amount_minor"]) == (major, major, str(minor))
     [line] = [json.loads(line) for line in export(client, staff, format="jsonl").text.splitlines()]
@@ -131,9 +131,9 @@ def test_amounts_are_decimal_strings_in_major_units(
 def test_json_lines_hold_the_same_columns_with_their_types(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    paid = pledge(client, variant="Б\N{LINE SEPARATOR}б").json["id"]
-    pay(container, paid)
-    pledge(client)
+    paid = post_pledge(client, variant="Б\N{LINE SEPARATOR}б").json["id"]
+    pay_pledge(container, paid)
+    post_pledge(client)
     response = export(client, staff, format="jsonl")
     assert response.content_type == "application/x-ndjson; charset=utf-8"
     lines = [json.loads(line) for line in response.data.split(b"\n")[:-1]]
@@ -143,8 +143,8 @@ def test_json_lines_hold_the_same_columns_with_their_types(
 
 
 def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, container: Container, staff: dict) -> None:
-    made = pledge(client, variant="007").json["id"]
-    pay(container, made)
+    made = post_pledge(client, variant="007").json["id"]
+    pay_pledge(container, made)
     response = export(client, staff, format="xlsx")
     assert response.headers["Content-Disposition"].endswith('.xlsx"')
     assert response.content_type == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -157,10 +157,10 @@ def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, container: 
 def test_an_export_takes_the_filters_of_the_list(
     client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
-    paid = pledge(client).json["id"]
-    pay(container, paid)
+    paid = post_pledge(client).json["id"]
+    pay_pledge(container, paid)
     clock.advance(days=1)
-    once = pledge(client, frequency="once").json["id"]
+    once = post_pledge(client, frequency="once").json["id"]
 
     def ids(**query: str) -> list[str]:
         return [row["id"] for row in rows(client, staff, **query)]
@@ -213,7 +213,7 @@ def test_each_export_is_written_to_the_audit_log_with_its_filters(
 def test_a_thousand_pledges_leave_in_order_and_once_each(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    add_pledges(container, 1003)
+    insert_pledges(container, 1003)
     ids = [uuid.UUID(row["id"]) for row in rows(client, staff)]
     assert len(ids) == len(set(ids)) == 1003
     assert ids == sorted(ids)

@@ -6,7 +6,7 @@ import io
 from flask.testing import FlaskClient
 
 from service.desk import Container
-from tests.api.wire import bearer, change_campaign, pledge
+from tests.api.wire import auth_headers, post_pledge, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 from tests.pages.reading import forms_in, path_of
 
@@ -14,13 +14,13 @@ from tests.pages.reading import forms_in, path_of
 def test_an_amount_is_what_was_pledged_and_the_total_what_was_paid(
     client: FlaskClient, container: Container
 ) -> None:
-    change_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
+    update_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
     for currency, amount in (("USD", 1000), ("EUR", 1005), ("JPY", 500), ("KWD", 1505)):
-        made = pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True).json
+        made = post_pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True).json
         checkout = path_of(made["checkout_url"])
         [form] = forms_in(client.get(checkout).text)
         assert client.post(checkout, data=form.fields | {"outcome": "pay"}).status_code == 303
-    file = client.get("/v1/admin/pledges/export?format=csv", headers=bearer(container, "export"))
+    file = client.get("/v1/admin/pledges/export?format=csv", headers=auth_headers(container, "export"))
     told = [
         (row["currency"], row["amount"], row["amount_minor"], row["paid_total"])
         for row in csv.DictReader(io.StringIO(file.text, newline=""))

@@ -15,7 +15,15 @@ from service.domain.campaigns.shelf import CampaignCache
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from service.gateways.stripe.client import PROBE_TIMEOUT
 from service.web import init_app
-from tests.api.wire import PLEDGE, a_key, assert_problem, change_campaign, count, pay, pledge
+from tests.api.wire import (
+    PLEDGE,
+    assert_problem,
+    count,
+    new_idempotency_key,
+    pay_pledge,
+    post_pledge,
+    update_campaign,
+)
 from tests.clock import Clock
 
 
@@ -40,14 +48,14 @@ def test_a_key_that_is_not_8_to_255_visible_characters_is_refused(
 
 @pytest.mark.parametrize("key", ["8visible", "x" * 255, "!#$%&'()*+,-./:;<=>?@[]^_`{|}~\"\\"])
 def test_any_visible_characters_make_a_key(client: FlaskClient, key: str) -> None:
-    assert pledge(client, key=key).status_code == 201
+    assert post_pledge(client, key=key).status_code == 201
 
 
 def test_the_same_request_again_gets_the_same_answer_and_makes_nothing(
     client: FlaskClient, container: Container
 ) -> None:
-    key = a_key()
-    first, second = pledge(client, key=key), pledge(client, key=key)
+    key = new_idempotency_key()
+    first, second = post_pledge(client, key=key), post_pledge(client, key=key)
     assert (second.status_code, second.data) == (201, first.data)
     assert second.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
@@ -57,10 +65,10 @@ def test_the_same_request_again_gets_the_same_answer_and_makes_nothing(
 def test_the_first_answer_is_repeated_even_after_the_pledge_was_paid(
     client: FlaskClient, container: Container
 ) -> None:
-    key = a_key()
-    first = pledge(client, key=key)
-    pay(container, first.json["id"])
-    second = pledge(client, key=key)
+    key = new_idempotency_key()
+    first = post_pledge(client, key=key)
+    pay_pledge(container, first.json["id"])
+    second = post_pledge(client, key=key)
     assert second.data == first.data
     assert client.get(f"/v1/pledges/{first.json['id']}").json["status"] == "active"
 
@@ -68,29 +76,29 @@ def test_the_first_answer_is_repeated_even_after_the_pledge_was_paid(
 def test_a_repeat_is_answered_after_the_campaign_has_raised_its_minimum(
     client: FlaskClient, container: Container, app: Flask
 ) -> None:
-    key = a_key()
-    first = pledge(client, key=key)
-    change_campaign(container, frequencies=[{"frequency": "monthly", "minimum": 900}])
+    key = new_idempotency_key()
+    first = post_pledge(client, key=key)
+    update_campaign(container, frequencies=[{"frequency": "monthly", "minimum": 900}])
     # As another process, which has not read the campaign before.
     init_app(app, dataclasses.replace(container, campaign_cache=CampaignCache(container.database.read_only)))
-    assert pledge(client, key=key).data == first.data
-    assert_problem(pledge(client), 422, "amount_below_minimum")
+    assert post_pledge(client, key=key).data == first.data
+    assert_problem(post_pledge(client), 422, "amount_below_minimum")
 
 
 def test_a_day_and_a_restart_later_the_key_is_still_known(
     client: FlaskClient, container: Container, clock: Clock, app: Flask
 ) -> None:
-    key = a_key()
-    first = pledge(client, key=key)
+    key = new_idempotency_key()
+    first = post_pledge(client, key=key)
     clock.advance(days=6)
-    assert pledge(client, key=key).data == first.data
+    assert post_pledge(client, key=key).data == first.data
 
 
 def test_the_order_of_the_fields_and_the_spaces_between_them_do_not_matter(
     client: FlaskClient, container: Container
 ) -> None:
-    key = a_key()
-    first = pledge(client, key=key)
+    key = new_idempotency_key()
+    first = post_pledge(client, key=key)
     for body in (
         '{"currency":"USD","amount":200,"frequency":"monthly","campaign":"default"}',
         '{ "amount": 200, "campaign": "\\u0064efault",\n "frequency": "monthly", "currency": "USD" }',
@@ -107,20 +115,20 @@ def test_the_order_of_the_fields_and_the_spaces_between_them_do_not_matter(
     [{"amount": 201}, {"frequency": "once"}, {"variant": "b"}, {"page_url": "https://a.example/"}, {"lang": "ru"}],
 )
 def test_a_key_is_never_good_for_another_request(client: FlaskClient, container: Container, change: dict) -> None:
-    key = a_key()
-    assert pledge(client, key=key).status_code == 201
-    assert_problem(pledge(client, key=key, **change), 422, "idempotency_key_reused")
+    key = new_idempotency_key()
+    assert post_pledge(client, key=key).status_code == 201
+    assert_problem(post_pledge(client, key=key, **change), 422, "idempotency_key_reused")
     assert count(container, Pledge) == 1
 
 
 def test_a_refused_request_does_not_use_its_key_up(client: FlaskClient, container: Container) -> None:
-    key = a_key()
-    assert pledge(client, key=key, amount=199).status_code == 422
-    assert pledge(client, key=key, amount=200).status_code == 201
+    key = new_idempotency_key()
+    assert post_pledge(client, key=key, amount=199).status_code == 422
+    assert post_pledge(client, key=key, amount=200).status_code == 201
 
 
 def test_two_keys_are_two_pledges(client: FlaskClient, container: Container) -> None:
-    assert pledge(client).json["id"] != pledge(client).json["id"]
+    assert post_pledge(client).json["id"] != post_pledge(client).json["id"]
     assert count(container, Pledge) == 2
 
 
@@ -158,7 +166,7 @@ def counter(app: Flask, container: Container, gateway: Gateway) -> FlaskClient:
 
 
 def test_while_payments_are_down_the_reader_is_told_when_to_come_back(counter: FlaskClient) -> None:
-    response = pledge(counter)
+    response = post_pledge(counter)
     assert_problem(response, 503, "payments_unavailable")
     assert int(response.headers["Retry-After"]) > 0
 
@@ -166,14 +174,14 @@ def test_while_payments_are_down_the_reader_is_told_when_to_come_back(counter: F
 def test_the_same_key_succeeds_once_payments_are_up_and_makes_one_pledge(
     counter: FlaskClient, container: Container, gateway: Gateway
 ) -> None:
-    key = a_key()
-    assert pledge(counter, key=key).status_code == 503
-    assert pledge(counter, key=key).status_code == 503
+    key = new_idempotency_key()
+    assert post_pledge(counter, key=key).status_code == 503
+    assert post_pledge(counter, key=key).status_code == 503
     gateway.up = True
-    first = pledge(counter, key=key)
+    first = post_pledge(counter, key=key)
     assert first.status_code == 201
     assert first.json["checkout_url"].startswith("https://pay.example/")
-    again = pledge(counter, key=key)
+    again = post_pledge(counter, key=key)
     assert again.data == first.data
     assert again.headers["Idempotent-Replayed"] == "true"
     assert count(container, Pledge) == 1
@@ -184,10 +192,10 @@ def test_the_same_key_succeeds_once_payments_are_up_and_makes_one_pledge(
 def test_while_the_first_request_runs_a_second_with_its_key_is_told_to_wait(
     app: Flask, counter: FlaskClient, container: Container, gateway: Gateway
 ) -> None:
-    key, met = a_key(), []
+    key, met = new_idempotency_key(), []
     gateway.up = True
-    gateway.meanwhile = lambda: met.append(pledge(app.test_client(), key=key))
-    first = pledge(counter, key=key)
+    gateway.meanwhile = lambda: met.append(post_pledge(app.test_client(), key=key))
+    first = post_pledge(counter, key=key)
     assert_problem(met[0], 409, "request_in_progress")
     assert int(met[0].headers["Retry-After"]) > 0
     assert first.status_code == 201
@@ -197,25 +205,25 @@ def test_while_the_first_request_runs_a_second_with_its_key_is_told_to_wait(
 def test_while_the_first_request_runs_another_body_is_refused_for_good(
     app: Flask, counter: FlaskClient, gateway: Gateway
 ) -> None:
-    key, met = a_key(), []
+    key, met = new_idempotency_key(), []
     gateway.up = True
-    gateway.meanwhile = lambda: met.append(pledge(app.test_client(), key=key, amount=300))
-    pledge(counter, key=key)
+    gateway.meanwhile = lambda: met.append(post_pledge(app.test_client(), key=key, amount=300))
+    post_pledge(counter, key=key)
     assert_problem(met[0], 422, "idempotency_key_reused")
 
 
 def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
     counter: FlaskClient, container: Container, gateway: Gateway, clock: Clock
 ) -> None:
-    key = a_key()
-    assert pledge(counter, key=key).status_code == 503
+    key = new_idempotency_key()
+    assert post_pledge(counter, key=key).status_code == 503
     with container.database.transaction() as session:
         # The process died with the key in hand, so nothing let go of it.
         session.execute(update(IdempotencyKey).values(held_until=clock.now + datetime.timedelta(seconds=30)))
     gateway.up = True
-    assert_problem(pledge(counter, key=key), 409, "request_in_progress")
+    assert_problem(post_pledge(counter, key=key), 409, "request_in_progress")
     clock.advance(seconds=31)
-    assert pledge(counter, key=key).status_code == 201
+    assert post_pledge(counter, key=key).status_code == 201
     assert count(container, Pledge) == 1
 
 
@@ -223,19 +231,19 @@ def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
 def test_key_is_held_for_longer_than_the_longest_gateway_call(
     app: Flask, counter: FlaskClient, container: Container, gateway: Gateway, clock: Clock, *, after_a_crash: bool
 ) -> None:
-    key, met = a_key(), []
+    key, met = new_idempotency_key(), []
     if after_a_crash:
         # The first let go of the key, so that it is its repeat that holds it while the gateway is asked.
-        assert pledge(counter, key=key).status_code == 503
+        assert post_pledge(counter, key=key).status_code == 503
     gateway.up = True
 
     def meanwhile() -> None:
         gateway.meanwhile = lambda: None
         clock.advance(seconds=PROBE_TIMEOUT.total_seconds())
-        met.append(pledge(app.test_client(), key=key))
+        met.append(post_pledge(app.test_client(), key=key))
 
     gateway.meanwhile = meanwhile
-    assert pledge(counter, key=key).status_code == 201
+    assert post_pledge(counter, key=key).status_code == 201
     assert_problem(met[0], 409, "request_in_progress")
     assert len(gateway.orders) == (2 if after_a_crash else 1)
     assert count(container, Pledge) == 1

@@ -10,7 +10,7 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.settings import Settings
 from service.wiring import build_container
-from tests.api.wire import PLEDGE, REMINDER, assert_problem, count, pledge, remind
+from tests.api.wire import PLEDGE, REMINDER, assert_problem, count, post_pledge, post_reminder
 from tests.clock import Clock
 from tests.conftest import settings_for
 
@@ -23,7 +23,7 @@ class TestAtThreeAMinute:
         return settings_for(migrated_database, RATE_LIMIT="3/minute")
 
     def test_the_fourth_request_is_told_when_to_come_back(self, client: FlaskClient, container: Container) -> None:
-        for ask, table in ((pledge, Pledge), (remind, Reminder)):
+        for ask, table in ((post_pledge, Pledge), (post_reminder, Reminder)):
             assert [ask(client).status_code for _ in range(3)] == [201] * 3
             stored = count(container, table)
             response = ask(client, origin="https://paper.example")
@@ -40,16 +40,16 @@ class TestAtThreeAMinute:
 
     def test_each_reader_is_counted_alone(self, client: FlaskClient) -> None:
         for _ in range(4):
-            remind(client)
+            post_reminder(client)
         other = client.post("/v1/reminders", json=REMINDER, environ_base={"REMOTE_ADDR": "203.0.113.9"})
         assert other.status_code == 201
 
     def test_a_header_that_anyone_can_write_does_not_make_another_reader(self, client: FlaskClient) -> None:
-        answers = [
+        responses = [
             client.post("/v1/reminders", json=REMINDER, headers={"X-Forwarded-For": f"203.0.113.{number}"})
             for number in range(4)
         ]
-        assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+        assert [response.status_code for response in responses] == [201, 201, 201, 429]
 
 
 def test_behind_a_trusted_proxy_its_word_counts_and_no_forged_one_does(
@@ -114,8 +114,8 @@ def test_what_nobody_foresaw_is_a_problem_without_a_trace(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("reader@example.org")
 
-    monkeypatch.setattr("service.domain.reminders.asking.create_or_update_reminder", broken)
-    problem = assert_problem(remind(client), 500, "internal_error")
+    monkeypatch.setattr("service.domain.reminders.asking.set_reminder", broken)
+    problem = assert_problem(post_reminder(client), 500, "internal_error")
     assert "reader@example.org" not in str(problem)
     assert "ZeroDivision" not in str(problem)
 
@@ -126,7 +126,7 @@ def test_a_desk_that_cannot_answer_keeps_no_half_of_a_pledge(
     with container.database.transaction() as session:
         session.execute(text("ALTER TABLE idempotency_keys RENAME TO elsewhere"))
     try:
-        assert_problem(pledge(client), 500, "internal_error")
+        assert_problem(post_pledge(client), 500, "internal_error")
     finally:
         with container.database.transaction() as session:
             session.execute(text("ALTER TABLE elsewhere RENAME TO idempotency_keys"))

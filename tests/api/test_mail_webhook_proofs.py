@@ -15,12 +15,12 @@ from tests.api.mail_reports import (
     MAILGUN,
     POSTMARK,
     all_suppressions,
+    basic_auth_header,
     bounce,
-    by_mailgun,
-    by_postmark,
     event,
     failure,
-    login,
+    post_mailgun,
+    post_postmark,
     signature,
 )
 from tests.api.wire import assert_problem
@@ -37,10 +37,10 @@ def settings(migrated_database: str) -> Settings:
     "headers",
     [
         {"Authorization": ""},
-        login("desk:a long pass:wor"),
-        login("desk:"),
-        login("other:a long pass:word"),
-        {"Authorization": login()["Authorization"].replace("Basic", "Bearer")},
+        basic_auth_header("desk:a long pass:wor"),
+        basic_auth_header("desk:"),
+        basic_auth_header("other:a long pass:word"),
+        {"Authorization": basic_auth_header()["Authorization"].replace("Basic", "Bearer")},
         {"Authorization": "Basic"},
         {"Authorization": "Basic %%%"},
         {"Authorization": "Basic é"},
@@ -50,22 +50,22 @@ def settings(migrated_database: str) -> Settings:
 def test_a_wrong_login_is_refused_and_asked_for(
     client: FlaskClient, container: Container, headers: dict[str, str]
 ) -> None:
-    refused = by_postmark(client, bounce(), **headers)
+    refused = post_postmark(client, bounce(), **headers)
     assert_problem(refused, 401, "invalid_signature")
     assert refused.headers["WWW-Authenticate"].startswith("Basic realm=")
     assert all_suppressions(container) == []
 
 
 def test_the_word_basic_may_be_written_in_any_case(client: FlaskClient) -> None:
-    header = login()["Authorization"].replace("Basic", "basic")
-    assert by_postmark(client, bounce(), Authorization=header).status_code == 200
+    header = basic_auth_header()["Authorization"].replace("Basic", "basic")
+    assert post_postmark(client, bounce(), Authorization=header).status_code == 200
 
 
 @pytest.mark.parametrize("seconds", [0, 600, 8 * 3600, -60])
 def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
     client: FlaskClient, container: Container, seconds: int
 ) -> None:
-    assert by_mailgun(client, container, failure(), age_seconds=seconds).status_code == 200
+    assert post_mailgun(client, container, failure(), age_seconds=seconds).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
 def test_a_signature_of_another_or_of_long_ago_is_refused(
     client: FlaskClient, container: Container, proof: dict[str, object]
 ) -> None:
-    refused = by_mailgun(client, container, failure(), **proof)
+    refused = post_mailgun(client, container, failure(), **proof)
     assert_problem(refused, 401, "invalid_signature")
     assert "WWW-Authenticate" not in refused.headers
     assert all_suppressions(container) == []
@@ -120,7 +120,7 @@ def test_an_altered_proof_is_refused(client: FlaskClient, container: Container, 
 def test_what_is_no_report_is_unreadable(
     client: FlaskClient, container: Container, path: str, body: bytes
 ) -> None:
-    assert_problem(client.post(path, data=body, headers=login()), 400, "unreadable_report")
+    assert_problem(client.post(path, data=body, headers=basic_auth_header()), 400, "unreadable_report")
     assert all_suppressions(container) == []
 
 
@@ -129,7 +129,7 @@ def test_a_service_that_was_given_no_proof_does_not_exist(
 ) -> None:
     init_app(app, dataclasses.replace(container, email_webhooks={}))
     for path in (POSTMARK, MAILGUN, "/v1/webhooks/mail/none"):
-        assert_problem(client.post(path, data=json.dumps(bounce()), headers=login()), 404, "not_found")
+        assert_problem(client.post(path, data=json.dumps(bounce()), headers=basic_auth_header()), 404, "not_found")
 
 
 def test_a_report_is_taken_by_post_alone(client: FlaskClient) -> None:
@@ -139,16 +139,16 @@ def test_a_report_is_taken_by_post_alone(client: FlaskClient) -> None:
 def test_neither_the_log_nor_an_answer_repeats_what_came(
     client: FlaskClient, container: Container, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answers = [
-        by_postmark(client, bounce()),
-        by_postmark(client, bounce(), Authorization="Basic reader@example.org"),
-        by_mailgun(client, container, event("complained")),
-        by_mailgun(client, container, event("complained"), key="another"),
-        client.post(POSTMARK, data=b'{"Email": "reader@example.org"}', headers=login()),
+    responses = [
+        post_postmark(client, bounce()),
+        post_postmark(client, bounce(), Authorization="Basic reader@example.org"),
+        post_mailgun(client, container, event("complained")),
+        post_mailgun(client, container, event("complained"), key="another"),
+        client.post(POSTMARK, data=b'{"Email": "reader@example.org"}', headers=basic_auth_header()),
         client.post(MAILGUN, data=b'{"recipient": "reader@example.org", "signature": {}}'),
     ]
-    assert [answer.status_code for answer in answers] == [200, 401, 200, 401, 400, 400]
-    said = "".join(capfd.readouterr()) + "".join(answer.text for answer in answers)
+    assert [response.status_code for response in responses] == [200, 401, 200, 401, 400, 400]
+    said = "".join(capfd.readouterr()) + "".join(response.text for response in responses)
     assert "/v1/webhooks/mail/<service>" in said
     for secret in ("reader", "example.org", "a long pass", KEY):
         assert secret not in said

@@ -13,17 +13,17 @@ from service.settings import Settings
 from tests.api.mail_reports import (
     KEY,
     READER,
-    against,
     all_suppressions,
     bounce,
-    by_mailgun,
-    by_postmark,
     complaint,
     event,
     failure,
+    post_mailgun,
+    post_postmark,
     subscription,
+    suppressions_for,
 )
-from tests.api.wire import remind, the_reminder
+from tests.api.wire import only_reminder, post_reminder
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.jobs.posts import FakeMailer, run_send_reminders
@@ -70,9 +70,9 @@ def settings(migrated_database: str) -> Settings:
 def test_what_postmark_reports_is_understood(
     client: FlaskClient, container: Container, report: dict[str, object], reason: SuppressionReason | None
 ) -> None:
-    response = by_postmark(client, report)
+    response = post_postmark(client, report)
     assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})
-    assert against(container) == ({} if reason is None else {"*": reason})
+    assert suppressions_for(container) == ({} if reason is None else {"*": reason})
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_what_postmark_reports_is_understood(
 def test_what_mailgun_reports_is_understood(
     client: FlaskClient, container: Container, report: dict[str, object], reason: SuppressionReason | None
 ) -> None:
-    response = by_mailgun(client, container, report)
+    response = post_mailgun(client, container, report)
     assert (response.status_code, response.json) == (200, {"suppressed": 0 if reason is None else 1})
-    assert against(container) == ({} if reason is None else {"*": reason})
+    assert suppressions_for(container) == ({} if reason is None else {"*": reason})
 
 
 def test_the_same_report_again_changes_nothing(client: FlaskClient, container: Container, clock: Clock) -> None:
     before = None
     for _ in range(3):
-        for response in (by_postmark(client, bounce()), by_postmark(client, subscription())):
+        for response in (post_postmark(client, bounce()), post_postmark(client, subscription())):
             assert (response.status_code, response.json) == (200, {"suppressed": 1})
         [row] = all_suppressions(container)
         before = before or (row.email_hash, row.reason, row.at)
@@ -117,23 +117,23 @@ def test_the_same_report_again_changes_nothing(client: FlaskClient, container: C
 
 def test_equal_reports_at_the_same_moment_are_one(app: Flask, container: Container) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: by_postmark(app.test_client(), bounce()), range(24)))
-    assert {(answer.status_code, answer.json["suppressed"]) for answer in answers} == {(200, 1)}
+        responses = list(pool.map(lambda _: post_postmark(app.test_client(), bounce()), range(24)))
+    assert {(response.status_code, response.json["suppressed"]) for response in responses} == {(200, 1)}
     assert [row.reason for row in all_suppressions(container)] == [HARD]
 
 
 def test_a_reader_is_known_however_the_service_writes_their_address(
     client: FlaskClient, container: Container
 ) -> None:
-    by_postmark(client, bounce(Email=" READER@Example.ORG "))
-    assert against(container, "Reader@example.org") == against(container) == {"*": HARD}
+    post_postmark(client, bounce(Email=" READER@Example.ORG "))
+    assert suppressions_for(container, "Reader@example.org") == suppressions_for(container) == {"*": HARD}
 
 
 @pytest.mark.parametrize("address", ["nobody", "", "a@b@c", "x" * 400 + "@example.org", "a\0@example.org", None])
 def test_what_is_no_address_is_passed_over(client: FlaskClient, container: Container, address: str | None) -> None:
     for response in (
-        by_postmark(client, bounce(Email=address)),
-        by_mailgun(client, container, event("complained", recipient=address)),
+        post_postmark(client, bounce(Email=address)),
+        post_mailgun(client, container, event("complained", recipient=address)),
     ):
         assert (response.status_code, response.json) == (200, {"suppressed": 0})
     assert all_suppressions(container) == []
@@ -142,13 +142,13 @@ def test_what_is_no_address_is_passed_over(client: FlaskClient, container: Conta
 def test_a_waiting_reminder_of_that_address_is_not_sent(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    remind(client, timezone="UTC")
-    by_mailgun(client, container, event("complained"))
+    post_reminder(client, timezone="UTC")
+    post_mailgun(client, container, event("complained"))
     clock.advance(days=31)
     post = FakeMailer()
     run_send_reminders(container, post)
     assert post.sent == []
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "suppressed: complaint")
 
 
@@ -156,9 +156,9 @@ def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     # The report says 09:25; the reader asks at 09:30, and the service got through to us only hours later.
-    remind(client, timezone="UTC")
+    post_reminder(client, timezone="UTC")
     clock.advance(hours=4)
-    assert by_postmark(client, subscription()).json == {"suppressed": 1}
+    assert post_postmark(client, subscription()).json == {"suppressed": 1}
     clock.advance(days=31)
     post = FakeMailer()
     run_send_reminders(container, post)
@@ -169,14 +169,14 @@ def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
 def test_a_time_that_cannot_be_is_taken_as_now(
     client: FlaskClient, container: Container, said: str | None
 ) -> None:
-    by_postmark(client, bounce(BouncedAt=said))
+    post_postmark(client, bounce(BouncedAt=said))
     assert [row.at for row in all_suppressions(container)] == [container.clock()]
 
 
 def test_a_stronger_reason_stays_whichever_service_speaks_last(client: FlaskClient, container: Container) -> None:
-    by_postmark(client, subscription())
-    by_mailgun(client, container, event("complained"))
-    by_postmark(client, subscription(ChangedAt="2026-11-23T09:29:00Z"))
-    assert against(container) == {"*": COMPLAINT}
+    post_postmark(client, subscription())
+    post_mailgun(client, container, event("complained"))
+    post_postmark(client, subscription(ChangedAt="2026-11-23T09:29:00Z"))
+    assert suppressions_for(container) == {"*": COMPLAINT}
     [row] = all_suppressions(container)
     assert row.at == datetime.datetime.fromtimestamp(1795425900.123456, datetime.UTC)

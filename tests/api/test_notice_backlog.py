@@ -62,11 +62,11 @@ def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: 
 def test_notices_are_counted_by_where_they_stand(
     client: FlaskClient, container: Container, refused: bool, status: str
 ) -> None:
-    def answer(_: NotificationEmail) -> None:
+    def response(_: NotificationEmail) -> None:
         if refused:
             raise PermanentFailure("refused (550)")
 
     enqueue(container, NotificationKind.RECEIPT)
-    run(container, FakeMailer(answer))
+    run(container, FakeMailer(response))
     assert number(client, f'mainstay_notices{{status="{status}"}}') == 1
     assert number(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1

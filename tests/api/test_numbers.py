@@ -12,7 +12,7 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.vocabulary import SuppressionReason
-from service.api.numbers import kept_standing
+from service.api.numbers import cached_status_counts
 from service.db.reminder import Reminder
 from service.db.suppression import Suppression
 from service.desk import Container
@@ -27,7 +27,7 @@ GO_ON = threading.Event()
 
 def numbers(client: FlaskClient) -> dict[str, float]:
     """Return every sample that /metrics shows, all of them counted now."""
-    kept_standing.cache_clear()
+    cached_status_counts.cache_clear()
     response = client.get("/metrics")
     assert response.status_code == 200
     lines = [line.rpartition(" ") for line in response.text.splitlines() if not line.startswith("#")]
@@ -171,8 +171,8 @@ def test_a_count_that_takes_long_keeps_nobody_waiting(container: Container) -> N
     counting.may_end.clear()
     assert counting.latest(wait_seconds=0.01) is None
     with ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda _: counting.latest(wait_seconds=0.01), range(8))
-        assert list(answers) == [None] * 8
+        responses = pool.map(lambda _: counting.latest(wait_seconds=0.01), range(8))
+        assert list(responses) == [None] * 8
     counting.may_end.set()
     assert counting.latest() == standing(1)
     assert counting.begun == 1

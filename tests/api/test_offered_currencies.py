@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from service.desk import Container
 from service.domain.ports import ChargeLimits
 from service.web import init_app
-from tests.api.wire import assert_problem, bearer, campaign_file, change_campaign
+from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 
 DEFAULT = "/v1/campaigns/default"
@@ -26,8 +26,8 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put(client: FlaskClient, container: Container, **changes: Any) -> TestResponse:
-    file = campaign_file(container) | changes
-    return client.put("/v1/admin/campaigns/default", json=file, headers=bearer(container, "manage"))
+    file = campaign_definition(container) | changes
+    return client.put("/v1/admin/campaigns/default", json=file, headers=auth_headers(container, "manage"))
 
 
 def test_the_demo_takes_one_currency_and_asks_nobody_to_cover_fees(client: FlaskClient) -> None:
@@ -40,7 +40,7 @@ def test_the_demo_takes_one_currency_and_asks_nobody_to_cover_fees(client: Flask
 def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(
     container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(container, other_currencies=[YEN, DINARS, EUROS], cover_fees=DOLLAR_FEES)
+    update_campaign(container, other_currencies=[YEN, DINARS, EUROS], cover_fees=DOLLAR_FEES)
     campaign = client.get(DEFAULT).json
     assert (campaign["currency"], campaign["exponent"], campaign["cover_fees"]) == ("USD", 2, DOLLAR_FEES)
     assert [choice["minimum"] for choice in campaign["frequencies"]] == [200, 200, 200]
@@ -55,13 +55,13 @@ def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(
 def test_the_words_for_currencies_and_fees_come_along_where_there_are_any(
     container: Container, client: FlaskClient, change: dict[str, Any]
 ) -> None:
-    change_campaign(container, texts={"ru": {"cover_fees": "Взять комиссию на себя"}}, **change)
+    update_campaign(container, texts={"ru": {"cover_fees": "Взять комиссию на себя"}}, **change)
     assert client.get(DEFAULT).json["texts"]["cover_fees"] == "Cover the fees"
     assert client.get(f"{DEFAULT}?lang=ru").json["texts"]["cover_fees"] == "Взять комиссию на себя"
 
 
 def test_receipts_bear_a_legal_name_and_a_line_on_tax(container: Container, client: FlaskClient) -> None:
-    change_campaign(
+    update_campaign(
         container, legal_name="Stichting De Lantaarn", tax_line="RSIN 123456789; gifts are deductible."
     )
     campaign = client.get(DEFAULT).json
@@ -73,11 +73,11 @@ def test_a_campaign_in_several_currencies_is_read_back_as_it_was_put(
     client: FlaskClient, container: Container
 ) -> None:
     wanted = {"other_currencies": [EUROS, YEN], "cover_fees": DOLLAR_FEES, "legal_name": "L", "tax_line": "T"}
-    answer = put(client, container, **wanted)
-    assert answer.status_code == 200
-    assert answer.json == campaign_file(container)
-    assert {name: answer.json[name] for name in wanted} == wanted
-    assert put(client, container).json == answer.json
+    response = put(client, container, **wanted)
+    assert response.status_code == 200
+    assert response.json == campaign_definition(container)
+    assert {name: response.json[name] for name in wanted} == wanted
+    assert put(client, container).json == response.json
 
 
 def test_a_currency_that_is_dropped_takes_its_choices_and_fees_with_it(
@@ -91,7 +91,7 @@ def test_a_currency_that_is_dropped_takes_its_choices_and_fees_with_it(
 
 
 def test_another_currency_may_come_first(client: FlaskClient, container: Container) -> None:
-    before = campaign_file(container)
+    before = campaign_definition(container)
     dollars = {name: before[name] for name in ("currency", "frequencies", "cover_fees")}
     put(client, container, **EUROS, other_currencies=[dollars], default_frequency="once")
     campaign = client.get(DEFAULT).json
@@ -140,9 +140,9 @@ def test_fees_may_be_a_share_alone_or_an_amount_alone(client: FlaskClient, conta
 def test_an_offer_that_cannot_be_meant_is_refused_and_nothing_is_stored(
     client: FlaskClient, container: Container, change: dict[str, Any], field: str
 ) -> None:
-    before = campaign_file(container)
+    before = campaign_definition(container)
     assert_problem(put(client, container, **change), 422, "validation_failed", field=field)
-    assert campaign_file(container) == before
+    assert campaign_definition(container) == before
 
 
 class Dear:
@@ -185,10 +185,10 @@ def once(currency: str, **terms: Any) -> dict[str, Any]:
 def test_what_the_gateway_cannot_charge_is_not_offered(
     dear: FlaskClient, container: Container, offer: dict[str, Any], says: str
 ) -> None:
-    before = campaign_file(container)
+    before = campaign_definition(container)
     refused = put(dear, container, other_currencies=[YEN | {"currency": "SEK", "frequencies": [FIVE]}, offer])
     assert_problem(refused, 422, "amount_not_chargeable", field="other_currencies.1.frequencies", says=says)
-    assert campaign_file(container) == before
+    assert campaign_definition(container) == before
 
 
 def test_the_campaign_s_own_currency_is_held_against_the_gateway_too(

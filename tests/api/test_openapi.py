@@ -21,7 +21,14 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.desk import Container
-from tests.api.wire import a_key, pay, pledge, remind, staff_token, token_of
+from tests.api.wire import (
+    new_idempotency_key,
+    pay_pledge,
+    post_pledge,
+    post_reminder,
+    reminder_token_for,
+    staff_token,
+)
 
 CHECKS = (
     not_a_server_error,
@@ -91,13 +98,13 @@ def test_staff_operations_say_that_they_need_a_token(client: FlaskClient) -> Non
 def story(container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return what a caller must know to get past the first door: a token, an id and a reminder's link."""
     monkeypatch.setattr("service.api.admin_campaigns.wait_for_ttl", lambda: None)
-    made = pledge(client).json["id"]
-    pay(container, made, email="other@example.org")
-    remind(client)
+    made = post_pledge(client).json["id"]
+    pay_pledge(container, made, email="other@example.org")
+    post_reminder(client)
     token = staff_token(container, "read", "export", "manage")
     return {
         "pledge_id": made,
-        "token": token_of(container, "reader@example.org"),
+        "token": reminder_token_for(container, "reader@example.org"),
         "staff": token,
         "slug": "default",
     }
@@ -126,7 +133,7 @@ def test_a_machine_that_tries_everything_finds_no_crash_and_no_lie(app: Flask, s
                 case.headers["Authorization"] = f"Bearer {story['staff']}"
                 if lucky:
                     # Half of the attempts get past the first door, where there is more to break.
-                    case.headers["Idempotency-Key"] = a_key()
+                    case.headers["Idempotency-Key"] = new_idempotency_key()
                     for name in known.keys() & case.path_parameters.keys():
                         case.path_parameters[name] = known[name]
                 case.call_and_validate(checks=CHECKS)

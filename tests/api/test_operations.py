@@ -12,7 +12,7 @@ from service.desk import Container
 from service.domain.watch.summary import record_heartbeat
 from service.web import init_app
 from service.wiring import build_container
-from tests.api.wire import assert_problem, bearer, pay, pledge, remind
+from tests.api.wire import assert_problem, auth_headers, pay_pledge, post_pledge, post_reminder
 from tests.clock import Clock
 from tests.conftest import settings_for
 
@@ -43,7 +43,7 @@ def failing(client: FlaskClient) -> dict[str, str]:
     """Return the checks that failed."""
     response = client.get("/readyz")
     problem = assert_problem(response, 503, "not_ready")
-    return {name: answer for name, answer in problem["checks"].items() if answer != "ok"}
+    return {name: response for name, response in problem["checks"].items() if response != "ok"}
 
 
 def test_a_database_that_is_away_is_named() -> None:
@@ -85,8 +85,8 @@ def test_migrations_that_are_missing_are_named(client: FlaskClient, container: C
 
 def test_the_numbers_are_prometheus_text(client: FlaskClient, container: Container, clock: Clock) -> None:
     live(container)
-    pay(container, pledge(client).json["id"])
-    remind(client)
+    pay_pledge(container, post_pledge(client).json["id"])
+    post_reminder(client)
     clock.advance(seconds=30)
     response = client.get("/metrics")
     assert response.status_code == 200
@@ -113,8 +113,10 @@ def test_nobody_else_may_without_a_token(client: FlaskClient, address: str) -> N
 
 
 def test_a_token_to_read_opens_the_numbers_from_anywhere(client: FlaskClient, container: Container) -> None:
-    assert client.get("/metrics", headers=bearer(container, "read"), environ_base=STRANGER).status_code == 200
-    refused = client.get("/metrics", headers=bearer(container, "export", "manage"), environ_base=STRANGER)
+    assert (
+        client.get("/metrics", headers=auth_headers(container, "read"), environ_base=STRANGER).status_code == 200
+    )
+    refused = client.get("/metrics", headers=auth_headers(container, "export", "manage"), environ_base=STRANGER)
     assert_problem(refused, 403, "scope_missing")
 
 

@@ -9,18 +9,18 @@ from sqlalchemy import select
 from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
-from tests.api.wire import LEFT_OUT, assert_problem, change_campaign, count, instant, pay, pledge
+from tests.api.wire import OMIT, assert_problem, count, parse_timestamp, pay_pledge, post_pledge, update_campaign
 from tests.clock import Clock
 
 
 def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    response = pledge(client)
+    response = post_pledge(client)
     assert response.status_code == 201
     assert response.content_type == "application/json"
-    answer = response.json
-    assert answer.keys() == {
+    response = response.json
+    assert response.keys() == {
         "id",
         "status",
         "frequency",
@@ -31,15 +31,15 @@ def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
         "checkout_url",
         "created_at",
     }
-    assert (answer["status"], answer["frequency"], answer["amount"], answer["currency"]) == (
+    assert (response["status"], response["frequency"], response["amount"], response["currency"]) == (
         "pending",
         "monthly",
         200,
         "USD",
     )
-    assert uuid.UUID(answer["id"]).version == 7
-    assert instant(answer["created_at"]) == clock.now
-    assert answer["checkout_url"].startswith("http://desk.test/")
+    assert uuid.UUID(response["id"]).version == 7
+    assert parse_timestamp(response["created_at"]) == clock.now
+    assert response["checkout_url"].startswith("http://desk.test/")
     assert "Idempotent-Replayed" not in response.headers
     assert (
         count(container, Pledge) == count(container, PledgeStatusChange) == count(container, IdempotencyKey) == 1
@@ -52,7 +52,7 @@ def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient
         "variant": "blue — «Б»",
         "lang": "pt-BR",
     }
-    assert pledge(client, **said).status_code == 201
+    assert post_pledge(client, **said).status_code == 201
     with container.database.read_only() as session:
         kept = session.scalars(select(Pledge)).one()
         assert {name: getattr(kept, name) for name in said} == said
@@ -60,7 +60,7 @@ def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient
 
 def test_a_dollar_ninety_nine_is_refused_and_nothing_is_stored(client: FlaskClient, container: Container) -> None:
     for frequency in ("once", "monthly", "annual"):
-        response = pledge(client, amount=199, frequency=frequency)
+        response = post_pledge(client, amount=199, frequency=frequency)
         problem = assert_problem(response, 422, "amount_below_minimum", field="amount", says="$2")
         assert "$2" in problem["errors"]["amount"][0]
     assert (
@@ -69,14 +69,14 @@ def test_a_dollar_ninety_nine_is_refused_and_nothing_is_stored(client: FlaskClie
 
 
 def test_more_than_the_maximum_is_refused_and_nothing_is_stored(client: FlaskClient, container: Container) -> None:
-    assert pledge(client, amount=1_000_000).status_code == 201
-    response = pledge(client, amount=1_000_001)
+    assert post_pledge(client, amount=1_000_000).status_code == 201
+    response = post_pledge(client, amount=1_000_001)
     assert_problem(response, 422, "amount_above_maximum", field="amount", says="$10,000")
     assert count(container, Pledge) == 1
 
 
 def test_a_limit_is_named_in_the_reader_s_language(client: FlaskClient) -> None:
-    assert "2 $" in pledge(client, amount=1, lang="ru").json["detail"].replace("\N{NO-BREAK SPACE}", " ")
+    assert "2 $" in post_pledge(client, amount=1, lang="ru").json["detail"].replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_limit_is_named_in_the_reader_s_language(client: FlaskClient) -> None:
 def test_each_frequency_has_limits_of_its_own(
     client: FlaskClient, container: Container, frequency: str, amount: int, code: str | None
 ) -> None:
-    change_campaign(
+    update_campaign(
         container,
         frequencies=[
             {"frequency": "once", "minimum": 500, "maximum": 900},
@@ -104,7 +104,7 @@ def test_each_frequency_has_limits_of_its_own(
         ],
         default_frequency="once",
     )
-    response = pledge(client, frequency=frequency, amount=amount)
+    response = post_pledge(client, frequency=frequency, amount=amount)
     if code is None:
         assert response.status_code == 201
     else:
@@ -134,42 +134,44 @@ def test_an_amount_that_is_no_sound_integer_is_refused_and_never_rounded(
 
 @pytest.mark.parametrize("field", ["campaign", "frequency", "amount", "currency"])
 def test_what_makes_a_pledge_cannot_be_left_out(client: FlaskClient, container: Container, field: str) -> None:
-    assert_problem(pledge(client, **{field: LEFT_OUT}), 422, "validation_failed", field=field)
+    assert_problem(post_pledge(client, **{field: OMIT}), 422, "validation_failed", field=field)
     assert count(container, Pledge) == 0
 
 
 def test_all_faults_are_named_at_once(client: FlaskClient) -> None:
     problem = assert_problem(
-        pledge(client, frequency="weekly", amount="2", currency="dollars", colour="red"), 422, "validation_failed"
+        post_pledge(client, frequency="weekly", amount="2", currency="dollars", colour="red"),
+        422,
+        "validation_failed",
     )
     assert problem["errors"].keys() == {"frequency", "amount", "currency", "colour"}
 
 
 def test_another_currency_is_refused_with_the_one_that_is_taken(client: FlaskClient, container: Container) -> None:
-    assert_problem(pledge(client, currency="EUR"), 422, "currency_not_accepted", field="currency", says="USD")
+    assert_problem(post_pledge(client, currency="EUR"), 422, "currency_not_accepted", field="currency", says="USD")
     assert count(container, Pledge) == 0
 
 
 def test_a_campaign_that_does_not_exist_takes_no_pledge(client: FlaskClient, container: Container) -> None:
-    assert_problem(pledge(client, campaign="none"), 404, "campaign_not_found")
+    assert_problem(post_pledge(client, campaign="none"), 404, "campaign_not_found")
     assert count(container, Pledge) == 0
 
 
 def test_a_yen_campaign_counts_whole_yen(client: FlaskClient, container: Container) -> None:
-    change_campaign(
+    update_campaign(
         container, currency="JPY", frequencies=[{"frequency": "once", "minimum": 300}], default_frequency="once"
     )
-    assert pledge(client, currency="JPY", frequency="once", amount=300).json["amount"] == 300
+    assert post_pledge(client, currency="JPY", frequency="once", amount=300).json["amount"] == 300
     assert_problem(
-        pledge(client, currency="JPY", frequency="once", amount=299), 422, "amount_below_minimum", says="¥300"
+        post_pledge(client, currency="JPY", frequency="once", amount=299), 422, "amount_below_minimum", says="¥300"
     )
 
 
 def test_anyone_with_the_id_sees_where_a_pledge_stands_and_nothing_personal(
     client: FlaskClient, container: Container
 ) -> None:
-    made = pledge(client, page_url="https://paper.example/", variant="blue").json
-    pay(container, made["id"])
+    made = post_pledge(client, page_url="https://paper.example/", variant="blue").json
+    pay_pledge(container, made["id"])
     shown = client.get(f"/v1/pledges/{made['id']}")
     assert shown.status_code == 200
     assert shown.json == {
@@ -189,7 +191,7 @@ def test_anyone_with_the_id_sees_where_a_pledge_stands_and_nothing_personal(
     ("frequency", "status"), [("once", "completed"), ("monthly", "active"), ("annual", "active")]
 )
 def test_a_paid_pledge_says_so(client: FlaskClient, container: Container, frequency: str, status: str) -> None:
-    made = pledge(client, frequency=frequency).json
+    made = post_pledge(client, frequency=frequency).json
     assert client.get(f"/v1/pledges/{made['id']}").json["status"] == "pending"
-    pay(container, made["id"])
+    pay_pledge(container, made["id"])
     assert client.get(f"/v1/pledges/{made['id']}").json["status"] == status

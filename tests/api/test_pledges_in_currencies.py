@@ -13,13 +13,13 @@ from service.desk import Container
 from service.domain.pledges.idempotency import request_hash
 from service.domain.ports import ChargeLimits
 from service.web import init_app
-from tests.api.wire import a_key, assert_problem, change_campaign, count, pledge, the_pledge
+from tests.api.wire import assert_problem, count, new_idempotency_key, only_pledge, post_pledge, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 
 
 @pytest.fixture(autouse=True)
 def _several_currencies(container: Container) -> None:
-    change_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
+    update_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def _several_currencies(container: Container) -> None:
 def test_a_reader_who_covers_the_fees_is_charged_the_honest_figure(
     client: FlaskClient, container: Container, currency: str, amount: int, total: int
 ) -> None:
-    answer = pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True)
-    assert answer.status_code == 201, answer.text
-    assert (answer.json["amount"], answer.json["fees"]) == (amount, total - amount)
-    assert (answer.json["total"], answer.json["currency"]) == (total, currency)
-    stored = the_pledge(container)
+    response = post_pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True)
+    assert response.status_code == 201, response.text
+    assert (response.json["amount"], response.json["fees"]) == (amount, total - amount)
+    assert (response.json["total"], response.json["currency"]) == (total, currency)
+    stored = only_pledge(container)
     assert (stored.amount_minor, stored.fees_minor, stored.currency) == (amount, total - amount, currency)
     shown = client.get(f"/v1/pledges/{stored.id}").json
     assert (shown["fees"], shown["total"]) == (total - amount, total)
@@ -47,13 +47,13 @@ def test_a_reader_who_covers_the_fees_is_charged_the_honest_figure(
 
 @pytest.mark.parametrize("choice", [{}, {"cover_fees": False}])
 def test_nobody_covers_fees_without_saying_so(client: FlaskClient, choice: dict[str, Any]) -> None:
-    answer = pledge(client, amount=700, **choice).json
-    assert (answer["fees"], answer["total"]) == (0, 700)
+    response = post_pledge(client, amount=700, **choice).json
+    assert (response["fees"], response["total"]) == (0, 700)
 
 
 @pytest.mark.parametrize("payload", ["true", 2, None, "yes"])
 def test_covering_fees_is_yes_or_no(client: FlaskClient, container: Container, payload: Any) -> None:
-    assert_problem(pledge(client, cover_fees=payload), 422, "validation_failed", field="cover_fees")
+    assert_problem(post_pledge(client, cover_fees=payload), 422, "validation_failed", field="cover_fees")
     assert count(container, Pledge) == 0
 
 
@@ -61,12 +61,12 @@ def test_a_currency_that_is_not_taken_is_refused_with_those_that_are(
     client: FlaskClient, container: Container
 ) -> None:
     says = "This campaign takes: USD, EUR, JPY, KWD."
-    assert_problem(pledge(client, currency="GBP"), 422, "currency_not_accepted", field="currency", says=says)
+    assert_problem(post_pledge(client, currency="GBP"), 422, "currency_not_accepted", field="currency", says=says)
     assert count(container, Pledge) == 0
 
 
 def test_a_frequency_is_offered_in_its_own_currency(client: FlaskClient) -> None:
-    refused = pledge(client, frequency="monthly", currency="JPY", amount=500)
+    refused = post_pledge(client, frequency="monthly", currency="JPY", amount=500)
     assert_problem(refused, 422, "frequency_not_offered", field="frequency", says="in JPY: once")
 
 
@@ -84,29 +84,29 @@ def test_a_frequency_is_offered_in_its_own_currency(client: FlaskClient) -> None
 def test_each_currency_has_limits_of_its_own(
     client: FlaskClient, container: Container, currency: str, amount: int, code: str, says: str
 ) -> None:
-    refused = pledge(client, frequency="once", currency=currency, amount=amount)
+    refused = post_pledge(client, frequency="once", currency=currency, amount=amount)
     assert_problem(refused, 422, code, field="amount", says=says)
     assert count(container, Pledge) == 0
 
 
 def test_covering_the_fees_is_another_request_under_the_same_key(client: FlaskClient) -> None:
-    key = a_key()
-    assert pledge(client, key=key, cover_fees=True).status_code == 201
-    assert pledge(client, key=key, cover_fees=True).headers["Idempotent-Replayed"] == "true"
-    assert_problem(pledge(client, key=key), 422, "idempotency_key_reused")
+    key = new_idempotency_key()
+    assert post_pledge(client, key=key, cover_fees=True).status_code == 201
+    assert post_pledge(client, key=key, cover_fees=True).headers["Idempotent-Replayed"] == "true"
+    assert_problem(post_pledge(client, key=key), 422, "idempotency_key_reused")
 
 
 @pytest.mark.parametrize("choice", [{}, {"cover_fees": False}])
 def test_a_key_that_the_release_before_holds_is_still_good(
     client: FlaskClient, container: Container, choice: dict[str, Any]
 ) -> None:
-    key = a_key()
-    first = pledge(client, key=key)
+    key = new_idempotency_key()
+    first = post_pledge(client, key=key)
     known_then = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
     known_then |= dict.fromkeys(("page_url", "variant", "lang", "return_url"))
     with container.database.transaction() as session:
         session.query(IdempotencyKey).one().request_hash = request_hash(known_then)
-    assert pledge(client, key=key, **choice).data == first.data
+    assert post_pledge(client, key=key, **choice).data == first.data
 
 
 class Steps:
@@ -138,17 +138,17 @@ def stepped(app: Flask, container: Container) -> FlaskClient:
 def test_an_amount_that_the_gateway_cannot_charge_is_refused_with_what_would_do(
     stepped: FlaskClient, container: Container, amount: int, says: str
 ) -> None:
-    refused = pledge(stepped, frequency="once", currency="KWD", amount=amount)
+    refused = post_pledge(stepped, frequency="once", currency="KWD", amount=amount)
     says = says.replace("KWD ", "KWD\N{NO-BREAK SPACE}")
     assert_problem(refused, 422, "amount_not_chargeable", field="amount", says=says)
     assert count(container, Pledge) == 0
 
 
 def test_what_is_charged_with_the_fees_is_a_step_that_the_gateway_takes(app: Flask, container: Container) -> None:
-    change_campaign(container, other_currencies=[DINARS | {"cover_fees": {"basis_points": 250, "fixed": 0}}])
+    update_campaign(container, other_currencies=[DINARS | {"cover_fees": {"basis_points": 250, "fixed": 0}}])
     init_app(app, dataclasses.replace(container, gateway=Steps(container)))
     reader = app.test_client()
     # 5000 / 0.975 is 5128.2, for which 5130 is charged.
-    answer = pledge(reader, frequency="once", currency="KWD", amount=5000, cover_fees=True).json
-    assert (answer["fees"], answer["total"]) == (130, 5130)
+    response = post_pledge(reader, frequency="once", currency="KWD", amount=5000, cover_fees=True).json
+    assert (response["fees"], response["total"]) == (130, 5130)
     assert reader.get("/v1/campaigns/default").json["other_currencies"][0]["step"] == 10

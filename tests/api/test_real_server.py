@@ -11,7 +11,7 @@ import requests
 from flask.testing import FlaskClient
 
 from service.desk import Container
-from tests.api.wire import PLEDGE, a_key, bearer, campaign_file
+from tests.api.wire import PLEDGE, auth_headers, campaign_definition, new_idempotency_key
 from tests.clock import Clock
 from tests.processes import web
 
@@ -42,7 +42,7 @@ def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
 def test_the_wire_itself_keeps_the_contract(
     base: str, container: Container, client: FlaskClient, clock: Clock
 ) -> None:
-    headers = {"Idempotency-Key": a_key(), "Content-Type": "application/json"}
+    headers = {"Idempotency-Key": new_idempotency_key(), "Content-Type": "application/json"}
     # Without Content-Length a body is measured while it is read.
     taken = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=60)
     assert taken.status_code == 201
@@ -60,16 +60,16 @@ def test_the_wire_itself_keeps_the_contract(
         b"Content-Length: minus\r\n\r\n{}",
         b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
     ):
-        answer = speak(base, head + cut_short, hang_up=True)
-        assert not answer or answer.startswith(b"HTTP/1.1 4"), answer
-        assert b"<html" not in answer
+        response = speak(base, head + cut_short, hang_up=True)
+        assert not response or response.startswith(b"HTTP/1.1 4"), response
+        assert b"<html" not in response
 
     # A campaign changed here is changed there, as soon as the change is confirmed.
     old = requests.get(f"{base}/v1/campaigns/default", timeout=60)
     clock.advance(seconds=1)
-    file = campaign_file(container) | {"heading": "Changed in another process"}
+    file = campaign_definition(container) | {"heading": "Changed in another process"}
     assert (
-        client.put("/v1/admin/campaigns/default", json=file, headers=bearer(container, "manage")).status_code
+        client.put("/v1/admin/campaigns/default", json=file, headers=auth_headers(container, "manage")).status_code
         == 200
     )
     new = requests.get(f"{base}/v1/campaigns/default", headers={"If-None-Match": old.headers["ETag"]}, timeout=60)

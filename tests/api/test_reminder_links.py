@@ -13,7 +13,15 @@ from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.supporters import erase_supporter
 from service.domain.tokens import issue_token
-from tests.api.wire import assert_problem, change_campaign, count, pledge, remind, the_reminder, token_of
+from tests.api.wire import (
+    assert_problem,
+    count,
+    only_reminder,
+    post_pledge,
+    post_reminder,
+    reminder_token_for,
+    update_campaign,
+)
 from tests.clock import Clock
 
 READER = "reader@example.org"
@@ -21,9 +29,9 @@ READER = "reader@example.org"
 
 @pytest.fixture
 def token(client: FlaskClient, container: Container) -> str:
-    change_campaign(container, reminder={"choices": [1, 3]})
-    remind(client)
-    return token_of(container, READER)
+    update_campaign(container, reminder={"choices": [1, 3]})
+    post_reminder(client)
+    return reminder_token_for(container, READER)
 
 
 def cancel(client: FlaskClient, token: str, **sent):
@@ -54,7 +62,7 @@ def test_a_reminder_is_cancelled_whatever_the_mail_program_sends_along(
     response = cancel(client, token, **sent)
     assert (response.status_code, response.data) == (204, b"")
     assert "Content-Type" not in response.headers
-    assert the_reminder(container).status == ReminderStatus.CANCELLED
+    assert only_reminder(container).status == ReminderStatus.CANCELLED
 
 
 def test_cancelling_again_changes_nothing_and_says_so(
@@ -74,7 +82,7 @@ def test_a_snoozed_reminder_comes_so_many_months_from_now(
     assert response.status_code == 200
     promised = {"status": "scheduled", "due_on": "2027-03-01", "due_at": "2027-03-01T09:00:00Z"}
     assert response.json == promised | {"repeat": False}
-    assert the_reminder(container).due_on == datetime.date(2027, 3, 1)
+    assert only_reminder(container).due_on == datetime.date(2027, 3, 1)
 
 
 @pytest.mark.parametrize("sent", [{}, {"json": {}}, {"data": b"", "content_type": "application/json"}])
@@ -96,9 +104,9 @@ def test_a_snooze_without_months_means_the_first_choice(client: FlaskClient, tok
 def test_a_snooze_that_is_not_offered_moves_nothing(
     client: FlaskClient, container: Container, token: str, body: object, code: str
 ) -> None:
-    before = the_reminder(container).due_at
+    before = only_reminder(container).due_at
     assert_problem(snooze(client, token, json=body), 422, code)
-    assert the_reminder(container).due_at == before
+    assert only_reminder(container).due_at == before
 
 
 def test_a_cancelled_reminder_can_be_asked_for_again_by_its_link(
@@ -106,7 +114,7 @@ def test_a_cancelled_reminder_can_be_asked_for_again_by_its_link(
 ) -> None:
     cancel(client, token)
     assert snooze(client, token).status_code == 200
-    assert the_reminder(container).status == ReminderStatus.SCHEDULED
+    assert only_reminder(container).status == ReminderStatus.SCHEDULED
 
 
 def test_get_and_head_change_nothing_because_mail_scanners_follow_links(
@@ -120,7 +128,7 @@ def test_get_and_head_change_nothing_because_mail_scanners_follow_links(
             assert "POST" in response.headers["Allow"]
     assert client.get(f"/v1/reminders/{token}").status_code == 404
     assert count(container, ReminderStatusChange) == moves
-    assert the_reminder(container).status == ReminderStatus.SCHEDULED
+    assert only_reminder(container).status == ReminderStatus.SCHEDULED
 
 
 def assert_opens_nothing(client: FlaskClient, token: str) -> None:
@@ -164,18 +172,18 @@ def test_a_token_with_any_bit_altered_opens_nothing(client: FlaskClient, contain
     assert_opens_nothing(client, token[:-1])
     assert_opens_nothing(client, token + "AAAA")
     assert_opens_nothing(client, token.swapcase())
-    assert the_reminder(container).status == ReminderStatus.SCHEDULED
+    assert only_reminder(container).status == ReminderStatus.SCHEDULED
 
 
 def test_a_token_for_something_else_opens_nothing(
     client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
-    later, subject = clock.now + datetime.timedelta(days=1), the_reminder(container).id
+    later, subject = clock.now + datetime.timedelta(days=1), only_reminder(container).id
     for purpose in ("sandbox-checkout", "", "Reminder", "reminder\0"):
         assert_opens_nothing(
             client, issue_token(container.database.keyring, purpose=purpose, subject=subject, expires_at=later)
         )
-    checkout = pledge(client).json["checkout_url"].rpartition("/")[2]
+    checkout = post_pledge(client).json["checkout_url"].rpartition("/")[2]
     assert_opens_nothing(client, checkout)
 
 
@@ -184,7 +192,7 @@ def test_a_token_signed_with_a_strange_key_opens_nothing(
 ) -> None:
     later = clock.now + datetime.timedelta(days=1)
     forged = issue_token(
-        Keyring(("another key",)), purpose="reminder", subject=the_reminder(container).id, expires_at=later
+        Keyring(("another key",)), purpose="reminder", subject=only_reminder(container).id, expires_at=later
     )
     assert_opens_nothing(client, forged)
 
@@ -218,9 +226,9 @@ def test_a_link_of_the_first_reminder_still_works_after_asking_again(
     client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     clock.advance(days=40)
-    remind(client)
+    post_reminder(client)
     assert cancel(client, token).status_code == 204
-    assert the_reminder(container).status == ReminderStatus.CANCELLED
+    assert only_reminder(container).status == ReminderStatus.CANCELLED
 
 
 def test_a_link_has_one_spelling(client: FlaskClient, token: str) -> None:

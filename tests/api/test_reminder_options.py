@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from schemas.texts import NAMESPACES, available_languages, load_texts, parse_placeholders
 from service.desk import Container
-from tests.api.wire import change_campaign
+from tests.api.wire import update_campaign
 
 DEFAULT = "/v1/campaigns/default"
 ENGLISH, RUSSIAN = DEFAULT, f"{DEFAULT}?lang=ru"
@@ -21,7 +21,7 @@ def labels(client: FlaskClient, address: str = ENGLISH) -> list[str]:
 def test_reminders_that_come_once_stand_before_those_that_come_again(
     container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(container, reminder={"choices": [3, 1], "repeats": [12, 3]})
+    update_campaign(container, reminder={"choices": [3, 1], "repeats": [12, 3]})
     reminder = client.get(DEFAULT).json["reminder"]
     assert (reminder["choices"], reminder["repeats"], reminder["confirm"]) == ([3, 1], [12, 3], False)
     assert reminder["options"] == [
@@ -43,7 +43,7 @@ def test_reminders_that_come_once_stand_before_those_that_come_again(
     ],
 )
 def test_every_wait_has_words(container: Container, client: FlaskClient, address: str, said: list[str]) -> None:
-    change_campaign(container, reminder={"choices": [1, 2, 5, 12, 24]})
+    update_campaign(container, reminder={"choices": [1, 2, 5, 12, 24]})
     assert labels(client, address) == said
 
 
@@ -57,7 +57,7 @@ def test_every_wait_has_words(container: Container, client: FlaskClient, address
 def test_every_interval_has_words(
     container: Container, client: FlaskClient, address: str, intervals: list[str], end: str
 ) -> None:
-    change_campaign(container, reminder={"repeats": [1, 2, 6, 12]})
+    update_campaign(container, reminder={"repeats": [1, 2, 6, 12]})
     assert labels(client, address)[1:] == [interval + end for interval in intervals]
 
 
@@ -66,7 +66,7 @@ def test_a_campaign_words_its_reminders_in_a_language_of_its_own(
 ) -> None:
     reminder = {"choices": [1, 3], "repeats": [1, 3]}
     said = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
-    change_campaign(container, reminder=reminder, texts={"de": said})
+    update_campaign(container, reminder=reminder, texts={"de": said})
     # What it does not word is English with an English number, not a sentence in two languages.
     theirs = ["Nächsten Monat", "In 3 Monaten", "Jeden Monat, bis ich absage"]
     assert labels(client, f"{DEFAULT}?lang=de") == [*theirs, "Every 3 months, until I cancel"]
@@ -75,14 +75,14 @@ def test_a_campaign_words_its_reminders_in_a_language_of_its_own(
 def test_the_words_of_an_interval_take_the_number_of_their_language(
     container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(
+    update_campaign(
         container, reminder={"repeats": [3]}, texts={"de": {"reminder_every": "Alle {interval}, bis ich absage"}}
     )
     assert labels(client, f"{DEFAULT}?lang=de")[1] == "Alle 3 Monate, bis ich absage"
 
 
 def test_an_offer_has_an_etag_of_its_own_in_every_language(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, slug="again", reminder={"repeats": [3]})
+    update_campaign(container, slug="again", reminder={"repeats": [3]})
     addresses = [f"/v1/campaigns/{slug}?lang={lang}" for slug in ("default", "again") for lang in ("en", "ru")]
     etags = [client.get(address).headers["ETag"] for address in addresses]
     assert len(set(etags)) == len(addresses)
@@ -99,7 +99,7 @@ def texts_with(
     container: Container, client: FlaskClient, address: str = ENGLISH, **changes: Any
 ) -> dict[str, str]:
     """Return the texts in the answer of a campaign with these changes."""
-    change_campaign(container, **changes)
+    update_campaign(container, **changes)
     return client.get(address).json["texts"]
 
 

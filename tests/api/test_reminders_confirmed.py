@@ -11,7 +11,7 @@ from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
+from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import Clock
 from tests.db.people import try_mail
 
@@ -21,19 +21,19 @@ PROMISED = {"status": "unconfirmed", "due_on": "2026-12-23", "due_at": "2026-12-
 
 @pytest.fixture(autouse=True)
 def _confirming(container: Container) -> None:
-    change_campaign(container, reminder={"choices": [1, 3], "repeats": [3], "confirm": True})
+    update_campaign(container, reminder={"choices": [1, 3], "repeats": [3], "confirm": True})
 
 
 @pytest.fixture
 def token(client: FlaskClient, container: Container) -> str:
     """Return the token of a reminder whose reader has been asked."""
-    remind(client)
+    post_reminder(client)
     ask_the_reader(container)
-    return token_of(container, READER)
+    return reminder_token_for(container, READER)
 
 
 def ask_the_reader(container: Container) -> None:
-    try_mail(container, the_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
+    try_mail(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
 
 
 def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResponse:
@@ -42,16 +42,16 @@ def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResp
 
 def stands(container: Container) -> tuple[str, int, bool]:
     """Return where the reminder stands, which occurrence it is, and whether it waits for its reader's word."""
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     return reminder.status.value, reminder.occurrence, reminder.awaits_confirmation
 
 
 def test_the_question_is_due_at_once_and_the_promised_day_is_kept(
     client: FlaskClient, container: Container
 ) -> None:
-    response = remind(client)
+    response = post_reminder(client)
     assert (response.status_code, response.json) == (201, PROMISED)
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     assert stands(container) == ("scheduled", 1, True)
     assert (reminder.due_at, reminder.due_on) == (container.clock(), datetime.date(2026, 12, 23))
 
@@ -63,13 +63,17 @@ def test_who_confirms_is_reminded_on_the_promised_day(
     response = post(client, token, "confirm")
     assert (response.status_code, response.json) == (200, PROMISED | {"status": "scheduled"})
     assert stands(container) == ("scheduled", 2, False)
-    assert (the_reminder(container).confirmed_at, the_reminder(container).attempts) == (clock.now, 0)
+    assert (only_reminder(container).confirmed_at, only_reminder(container).attempts) == (clock.now, 0)
 
 
 def test_the_promised_hour_is_the_reader_s_own(client: FlaskClient, container: Container) -> None:
-    due_at = remind(client, timezone="Pacific/Auckland").json["due_at"]
+    due_at = post_reminder(client, timezone="Pacific/Auckland").json["due_at"]
     ask_the_reader(container)
-    assert post(client, token_of(container, READER), "confirm").json["due_at"] == due_at == "2026-12-22T20:00:00Z"
+    assert (
+        post(client, reminder_token_for(container, READER), "confirm").json["due_at"]
+        == due_at
+        == "2026-12-22T20:00:00Z"
+    )
 
 
 def test_confirming_again_changes_nothing_and_says_so(
@@ -78,7 +82,7 @@ def test_confirming_again_changes_nothing_and_says_so(
     first = post(client, token, "confirm")
     moves = count(container, ReminderStatusChange)
     again = [post(client, token, "confirm") for _ in range(3)]
-    assert [(answer.status_code, answer.json) for answer in again] == [(200, first.json)] * 3
+    assert [(response.status_code, response.json) for response in again] == [(200, first.json)] * 3
     assert count(container, ReminderStatusChange) == moves
 
 
@@ -107,34 +111,40 @@ def test_what_was_cancelled_cannot_be_confirmed(
         post(client, token, "confirm")
     post(client, token, "cancel")
     assert_problem(post(client, token, "confirm"), 409, "illegal_move", says="cancelled")
-    assert the_reminder(container).status == ReminderStatus.CANCELLED
-    assert the_reminder(container).confirmed_at is None
+    assert only_reminder(container).status == ReminderStatus.CANCELLED
+    assert only_reminder(container).confirmed_at is None
 
 
 def test_a_reminder_that_comes_again_is_confirmed_once_for_all(client: FlaskClient, container: Container) -> None:
-    assert remind(client, months=3, repeat=True).json["repeat"] is True
+    assert post_reminder(client, months=3, repeat=True).json["repeat"] is True
     ask_the_reader(container)
-    answer = post(client, token_of(container, READER), "confirm").json
-    assert (answer["due_on"], answer["repeat"]) == ("2027-02-23", True)
+    response = post(client, reminder_token_for(container, READER), "confirm").json
+    assert (response["due_on"], response["repeat"]) == ("2027-02-23", True)
 
 
 def test_who_moves_the_reminder_on_by_its_link_has_confirmed_it(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    answer = post(client, token, "snooze", months=3).json
-    assert (answer["status"], answer["due_on"]) == ("scheduled", "2027-02-23")
+    response = post(client, token, "snooze", months=3).json
+    assert (response["status"], response["due_on"]) == ("scheduled", "2027-02-23")
     assert stands(container) == ("scheduled", 2, False)
-    assert the_reminder(container).confirmed_at == container.clock()
+    assert only_reminder(container).confirmed_at == container.clock()
 
 
 def test_the_answer_never_tells_who_has_confirmed(
     client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
-    asked = remind(client).json
+    asked = post_reminder(client).json
     post(client, token, "confirm")
-    known = remind(client).json
+    known = post_reminder(client).json
     post(client, token, "cancel")
-    assert asked == known == remind(client).json == remind(client, email="new@example.org").json == PROMISED
+    assert (
+        asked
+        == known
+        == post_reminder(client).json
+        == post_reminder(client, email="new@example.org").json
+        == PROMISED
+    )
 
 
 def test_who_has_confirmed_before_is_not_asked_again(
@@ -142,9 +152,9 @@ def test_who_has_confirmed_before_is_not_asked_again(
 ) -> None:
     post(client, token, "confirm")
     clock.advance(days=1)
-    remind(client, months=3)
+    post_reminder(client, months=3)
     assert stands(container) == ("scheduled", 2, False)
-    assert the_reminder(container).due_at == datetime.datetime(2027, 2, 24, 9, tzinfo=datetime.UTC)
+    assert only_reminder(container).due_at == datetime.datetime(2027, 2, 24, 9, tzinfo=datetime.UTC)
 
 
 def test_who_has_cancelled_since_is_asked_again(
@@ -152,29 +162,29 @@ def test_who_has_cancelled_since_is_asked_again(
 ) -> None:
     post(client, token, "confirm")
     post(client, token, "cancel")
-    remind(client)
+    post_reminder(client)
     assert stands(container) == ("scheduled", 3, True)
-    assert the_reminder(container).due_at == clock.now
+    assert only_reminder(container).due_at == clock.now
 
 
 def test_who_asked_before_the_campaign_wanted_it_is_asked_as_well(
     client: FlaskClient, container: Container
 ) -> None:
-    change_campaign(container, slug="later", reminder={"confirm": False})
-    remind(client, campaign="later")
-    change_campaign(container, slug="later", reminder={"confirm": True})
+    update_campaign(container, slug="later", reminder={"confirm": False})
+    post_reminder(client, campaign="later")
+    update_campaign(container, slug="later", reminder={"confirm": True})
     container.campaign_cache.get_entry("later").expires_at = 0
-    remind(client, campaign="later")
+    post_reminder(client, campaign="later")
     assert stands(container) == ("scheduled", 1, True)
-    assert the_reminder(container).due_at == container.clock()
+    assert only_reminder(container).due_at == container.clock()
 
 
 def test_a_campaign_that_stopped_wanting_it_reminds_without(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    change_campaign(container, reminder={"confirm": False})
+    update_campaign(container, reminder={"confirm": False})
     container.campaign_cache.get_entry("default").expires_at = 0
-    assert remind(client).json == PROMISED | {"status": "scheduled"}
+    assert post_reminder(client).json == PROMISED | {"status": "scheduled"}
     assert stands(container) == ("scheduled", 2, False)
 
 
@@ -182,14 +192,14 @@ def test_nobody_s_mailbox_is_filled_with_our_questions(
     client: FlaskClient, container: Container, clock: Clock, token: str
 ) -> None:
     clock.advance(minutes=59)
-    remind(client, months=3)
+    post_reminder(client, months=3)
     assert stands(container) == ("unconfirmed", 1, True)
     # What was asked for last is what would be confirmed.
-    assert the_reminder(container).due_on == datetime.date(2027, 2, 23)
+    assert only_reminder(container).due_on == datetime.date(2027, 2, 23)
     clock.advance(minutes=1)
-    remind(client)
+    post_reminder(client)
     assert stands(container) == ("scheduled", 2, True)
-    assert the_reminder(container).due_at == clock.now
+    assert only_reminder(container).due_at == clock.now
 
 
 def test_nor_if_they_say_no_to_each(client: FlaskClient, container: Container, clock: Clock, token: str) -> None:
@@ -198,34 +208,34 @@ def test_nor_if_they_say_no_to_each(client: FlaskClient, container: Container, c
     post(client, token, "cancel")
     for _ in range(3):
         clock.advance(minutes=1)
-        remind(client)
+        post_reminder(client)
         assert stands(container) == ("scheduled", 2, True)
-        assert the_reminder(container).due_at == asked_at + datetime.timedelta(hours=1)
+        assert only_reminder(container).due_at == asked_at + datetime.timedelta(hours=1)
 
 
 def test_a_question_that_is_still_to_leave_is_not_doubled(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    remind(client)
+    post_reminder(client)
     asked_at = clock.now
     clock.advance(minutes=5)
-    remind(client, months=3)
+    post_reminder(client, months=3)
     assert stands(container) == ("scheduled", 1, True)
-    assert the_reminder(container).due_at == asked_at
-    try_mail(container, the_reminder(container).id, outcome=DeliveryOutcome.SENDING)
+    assert only_reminder(container).due_at == asked_at
+    try_mail(container, only_reminder(container).id, outcome=DeliveryOutcome.SENDING)
     clock.advance(hours=2)
-    remind(client)
+    post_reminder(client)
     assert stands(container) == ("sending", 1, True)
 
 
 def test_a_question_that_could_not_leave_is_tried_afresh_after_an_hour(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    remind(client)
-    try_mail(container, the_reminder(container).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
+    post_reminder(client)
+    try_mail(container, only_reminder(container).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
     clock.advance(minutes=30)
-    remind(client)
+    post_reminder(client)
     assert stands(container) == ("scheduled", 1, True)
     clock.advance(minutes=30)
-    remind(client)
+    post_reminder(client)
     assert stands(container) == ("scheduled", 2, True)

@@ -9,27 +9,27 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.ports import ChargeLimits
 from service.domain.reminders.promise import preselected_amount
-from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
+from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.currencies import DINARS, EUROS, YEN
 
 
 @pytest.fixture(autouse=True)
 def _several_currencies(container: Container) -> None:
-    change_campaign(container, other_currencies=[EUROS, YEN, DINARS])
+    update_campaign(container, other_currencies=[EUROS, YEN, DINARS])
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("EUR", 1250), ("JPY", 1500), ("KWD", 1505)])
 def test_an_amount_is_kept_in_its_own_money(
     client: FlaskClient, container: Container, currency: str, amount: int
 ) -> None:
-    assert remind(client, frequency="once", amount=amount, currency=currency).status_code == 201
-    kept = the_reminder(container)
+    assert post_reminder(client, frequency="once", amount=amount, currency=currency).status_code == 201
+    kept = only_reminder(container)
     assert (kept.amount_minor, kept.currency) == (amount, currency)
 
 
 def test_without_a_currency_the_campaign_s_own_is_meant(client: FlaskClient, container: Container) -> None:
-    remind(client, frequency="once", amount=500)
-    assert the_reminder(container).currency == "USD"
+    post_reminder(client, frequency="once", amount=500)
+    assert only_reminder(container).currency == "USD"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_without_a_currency_the_campaign_s_own_is_meant(client: FlaskClient, con
 def test_what_the_campaign_does_not_offer_is_not_kept(
     client: FlaskClient, container: Container, changes: dict[str, object], code: str, field: str
 ) -> None:
-    assert_problem(remind(client, **changes), 422, code, field=field)
+    assert_problem(post_reminder(client, **changes), 422, code, field=field)
     assert count(container, Reminder) == 0
 
 
@@ -54,14 +54,14 @@ def test_an_amount_that_cannot_be_charged_is_not_kept(
     client: FlaskClient, container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "limits", lambda currency: ChargeLimits(step_minor=10))
-    refused = remind(client, frequency="once", amount=1505, currency="KWD")
+    refused = post_reminder(client, frequency="once", amount=1505, currency="KWD")
     assert_problem(refused, 422, "amount_not_chargeable", field="amount")
     assert count(container, Reminder) == 0
 
 
 def test_the_reader_s_page_says_the_amount_and_leads_back_to_it(client: FlaskClient, container: Container) -> None:
-    remind(client, frequency="once", amount=1500, currency="KWD")
-    page = client.get(f"/r/{token_of(container, 'reader@example.org')}").text
+    post_reminder(client, frequency="once", amount=1500, currency="KWD")
+    page = client.get(f"/r/{reminder_token_for(container, 'reader@example.org')}").text
     assert "KWD\N{NO-BREAK SPACE}1.500 once" in page
     [link] = [part.split('"')[0] for part in page.split('href="') if "amount=" in part.split('"')[0]]
     query = parse_qs(urlsplit(link.replace("&amp;", "&")).query)
@@ -71,7 +71,7 @@ def test_the_reader_s_page_says_the_amount_and_leads_back_to_it(client: FlaskCli
 def test_an_amount_in_money_that_is_not_taken_any_more_is_forgotten(
     client: FlaskClient, container: Container
 ) -> None:
-    remind(client, frequency="once", amount=1500, currency="KWD")
-    change_campaign(container, other_currencies=[EUROS])
+    post_reminder(client, frequency="once", amount=1500, currency="KWD")
+    update_campaign(container, other_currencies=[EUROS])
     with container.database.read_only() as session:
-        assert preselected_amount(session.get_one(Reminder, the_reminder(container).id)) is None
+        assert preselected_amount(session.get_one(Reminder, only_reminder(container).id)) is None

@@ -7,7 +7,7 @@ from sqlalchemy import event
 from schemas.vocabulary import DeliveryOutcome
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import change_campaign, remind, the_reminder, token_of
+from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import Clock
 from tests.db.people import try_mail
 
@@ -23,9 +23,9 @@ TRIED = [
 
 def ask_again(client: FlaskClient, container: Container, way: str) -> None:
     if way == "sign up":
-        assert remind(client).status_code == 201
+        assert post_reminder(client).status_code == 201
     else:
-        token = token_of(container, "reader@example.org")
+        token = reminder_token_for(container, "reader@example.org")
         assert client.post(f"/v1/reminders/{token}/snooze").status_code == 200
 
 
@@ -33,10 +33,10 @@ def ask_again(client: FlaskClient, container: Container, way: str) -> None:
 def test_a_reminder_that_was_never_tried_is_merely_moved(
     client: FlaskClient, container: Container, clock: Clock, way: str
 ) -> None:
-    remind(client)
+    post_reminder(client)
     clock.advance(days=2)
     ask_again(client, container, way)
-    assert (the_reminder(container).occurrence, str(the_reminder(container).due_on)) == (1, "2026-12-25")
+    assert (only_reminder(container).occurrence, str(only_reminder(container).due_on)) == (1, "2026-12-25")
 
 
 @pytest.mark.parametrize("way", ["sign up", "snooze"])
@@ -44,10 +44,10 @@ def test_a_reminder_that_was_never_tried_is_merely_moved(
 def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
     client: FlaskClient, container: Container, way: str, last: ReminderEvent | None, outcome: DeliveryOutcome
 ) -> None:
-    remind(client)
-    try_mail(container, the_reminder(container).id, last, outcome=outcome)
+    post_reminder(client)
+    try_mail(container, only_reminder(container).id, last, outcome=outcome)
     ask_again(client, container, way)
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == ("scheduled", 2, 0)
     assert reminder.leased_until is None
     assert reminder.leased_by is None
@@ -57,7 +57,7 @@ def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
     "offer", [{}, {"repeats": [1]}, {"confirm": True}], ids=["plain", "may come again", "is confirmed"]
 )
 def test_a_new_reader_costs_three_statements(container: Container, client: FlaskClient, offer: dict) -> None:
-    change_campaign(container, reminder=offer)
+    update_campaign(container, reminder=offer)
     said: list[str] = []
 
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
@@ -66,6 +66,6 @@ def test_a_new_reader_costs_three_statements(container: Container, client: Flask
             said.append(" ".join(statement.split()[:3]))
 
     event.listen(container.database.engine, "before_cursor_execute", keep)
-    remind(client, repeat="repeats" in offer)
+    post_reminder(client, repeat="repeats" in offer)
     event.remove(container.database.engine, "before_cursor_execute", keep)
     assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]

@@ -13,7 +13,7 @@ from service.domain.errors import InvalidTransition
 from service.domain.reminders.due import conversion_window_start
 from service.domain.reminders.moves import schedule_next_occurrence
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import assert_problem, change_campaign, count, remind, the_reminder, token_of
+from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import Clock
 from tests.db.people import try_mail
 
@@ -22,43 +22,43 @@ READER = "reader@example.org"
 
 @pytest.fixture(autouse=True)
 def _offer(container: Container) -> None:
-    change_campaign(container, reminder={"choices": [1, 6], "repeats": [3, 1]})
+    update_campaign(container, reminder={"choices": [1, 6], "repeats": [3, 1]})
 
 
 def snooze(client: FlaskClient, container: Container, **payload: int):
-    return client.post(f"/v1/reminders/{token_of(container, READER)}/snooze", json=wish)
+    return client.post(f"/v1/reminders/{reminder_token_for(container, READER)}/snooze", json=wish)
 
 
 def deliver(container: Container, *, month_seconds: int | None = None) -> None:
     """Send what is there, and set it for its next time if it has one."""
-    try_mail(container, the_reminder(container).id, ReminderEvent.DELIVER)
+    try_mail(container, only_reminder(container).id, ReminderEvent.DELIVER)
     come_again(container, month_seconds=month_seconds)
 
 
 def come_again(container: Container, *, month_seconds: int | None = None) -> None:
     with container.database.transaction() as session:
-        reminder = session.get_one(Reminder, the_reminder(container).id)
+        reminder = session.get_one(Reminder, only_reminder(container).id)
         schedule_next_occurrence(session, reminder, now=container.clock(), month_seconds=month_seconds)
 
 
 def test_the_first_mail_comes_after_one_interval(client: FlaskClient, container: Container) -> None:
-    response = remind(client, months=3, repeat=True, timezone="Europe/Amsterdam")
+    response = post_reminder(client, months=3, repeat=True, timezone="Europe/Amsterdam")
     assert response.status_code == 201
     promised = {"status": "scheduled", "due_on": "2027-02-23", "due_at": "2027-02-23T08:00:00Z"}
     assert response.json == promised | {"repeat": True}
-    assert (the_reminder(container).months, the_reminder(container).every_months) == (3, 3)
+    assert (only_reminder(container).months, only_reminder(container).every_months) == (3, 3)
 
 
 def test_the_first_interval_is_meant_when_none_is_named(client: FlaskClient, container: Container) -> None:
-    assert remind(client, repeat=True).json["due_on"] == "2027-02-23"
+    assert post_reminder(client, repeat=True).json["due_on"] == "2027-02-23"
 
 
 @pytest.mark.parametrize("payload", [{}, {"repeat": False}])
 def test_a_reminder_comes_once_unless_more_is_asked_for(
     client: FlaskClient, container: Container, payload: dict
 ) -> None:
-    assert remind(client, **payload).json["repeat"] is False
-    assert the_reminder(container).every_months is None
+    assert post_reminder(client, **payload).json["repeat"] is False
+    assert only_reminder(container).every_months is None
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,16 @@ def test_a_reminder_comes_once_unless_more_is_asked_for(
 def test_what_is_not_offered_is_refused_and_what_is_is_named(
     client: FlaskClient, container: Container, payload: dict, field: str, says: str
 ) -> None:
-    assert_problem(remind(client, **payload), 422, "reminder_choice_not_offered", field=field, says=says)
+    assert_problem(post_reminder(client, **payload), 422, "reminder_choice_not_offered", field=field, says=says)
     assert count(container, Reminder) == count(container, Supporter) == 0
 
 
 def test_a_campaign_without_intervals_has_none_come_again(client: FlaskClient, container: Container) -> None:
-    change_campaign(container, slug="once", reminder={"choices": [1]})
-    answer = remind(client, campaign="once", months=1, repeat=True)
-    assert_problem(answer, 422, "reminder_choice_not_offered", field="repeat")
-    change_campaign(container, slug="never", reminder={"enabled": False, "repeats": [1]})
-    assert_problem(remind(client, campaign="never", months=1, repeat=True), 422, "reminders_not_offered")
+    update_campaign(container, slug="once", reminder={"choices": [1]})
+    response = post_reminder(client, campaign="once", months=1, repeat=True)
+    assert_problem(response, 422, "reminder_choice_not_offered", field="repeat")
+    update_campaign(container, slug="never", reminder={"enabled": False, "repeats": [1]})
+    assert_problem(post_reminder(client, campaign="never", months=1, repeat=True), 422, "reminders_not_offered")
     assert count(container, Reminder) == 0
 
 
@@ -90,45 +90,45 @@ def test_after_each_mail_the_next_is_counted_from_the_day_of_asking(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
     clock.now = datetime.datetime(2027, 1, 31, 12, tzinfo=datetime.UTC)
-    days = [remind(client, months=1, repeat=True).json["due_on"]]
+    days = [post_reminder(client, months=1, repeat=True).json["due_on"]]
     for _ in range(3):
-        clock.now = the_reminder(container).due_at
+        clock.now = only_reminder(container).due_at
         deliver(container)
-        days.append(str(the_reminder(container).due_on))
+        days.append(str(only_reminder(container).due_on))
     assert days == ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"]
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == (ReminderStatus.SCHEDULED, 4, 0)
 
 
 def test_times_that_were_missed_are_not_made_up_for(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    remind(client, months=1, repeat=True)
+    post_reminder(client, months=1, repeat=True)
     clock.now = datetime.datetime(2027, 3, 30, 12, tzinfo=datetime.UTC)
     deliver(container)
-    assert the_reminder(container).due_on == datetime.date(2027, 4, 23)
+    assert only_reminder(container).due_on == datetime.date(2027, 4, 23)
 
 
 def test_one_that_was_skipped_comes_again(client: FlaskClient, container: Container, clock: Clock) -> None:
-    remind(client, months=1, repeat=True)
-    clock.now = the_reminder(container).due_at
-    try_mail(container, the_reminder(container).id, ReminderEvent.SKIP)
+    post_reminder(client, months=1, repeat=True)
+    clock.now = only_reminder(container).due_at
+    try_mail(container, only_reminder(container).id, ReminderEvent.SKIP)
     come_again(container)
-    assert (the_reminder(container).status, the_reminder(container).due_on) == (
+    assert (only_reminder(container).status, only_reminder(container).due_on) == (
         "scheduled",
         datetime.date(2027, 1, 23),
     )
 
 
 def test_one_that_comes_once_does_not(client: FlaskClient, container: Container, clock: Clock) -> None:
-    remind(client, months=1)
-    clock.now = the_reminder(container).due_at
+    post_reminder(client, months=1)
+    clock.now = only_reminder(container).due_at
     deliver(container)
-    assert (the_reminder(container).status, the_reminder(container).occurrence) == ("sent", 1)
+    assert (only_reminder(container).status, only_reminder(container).occurrence) == ("sent", 1)
 
 
 def test_what_has_not_ended_is_not_set_for_its_next_time(client: FlaskClient, container: Container) -> None:
-    remind(client, months=1, repeat=True)
+    post_reminder(client, months=1, repeat=True)
     with pytest.raises(InvalidTransition):
         come_again(container)
 
@@ -136,46 +136,46 @@ def test_what_has_not_ended_is_not_set_for_its_next_time(client: FlaskClient, co
 def test_in_a_demonstration_a_month_is_as_long_as_it_says(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    remind(client, months=3, repeat=True)
+    post_reminder(client, months=3, repeat=True)
     asked_at = clock.now
     for seconds, next_seconds in ((0, 180), (180, 360), (359, 360), (1000, 1080)):
         clock.now = asked_at + datetime.timedelta(seconds=seconds)
         deliver(container, month_seconds=60)
-        assert the_reminder(container).due_at == asked_at + datetime.timedelta(seconds=next_seconds)
+        assert only_reminder(container).due_at == asked_at + datetime.timedelta(seconds=next_seconds)
 
 
 def test_a_snoozed_one_goes_on_from_its_new_date(client: FlaskClient, container: Container, clock: Clock) -> None:
-    remind(client, months=3, repeat=True)
+    post_reminder(client, months=3, repeat=True)
     clock.now = datetime.datetime(2026, 12, 31, 12, tzinfo=datetime.UTC)
-    answer = snooze(client, container, months=1)
+    response = snooze(client, container, months=1)
     promised = {"status": "scheduled", "due_on": "2027-01-31", "due_at": "2027-01-31T09:00:00Z"}
-    assert answer.json == promised | {"repeat": True}
-    clock.now = the_reminder(container).due_at
+    assert response.json == promised | {"repeat": True}
+    clock.now = only_reminder(container).due_at
     deliver(container)
-    assert the_reminder(container).due_on == datetime.date(2027, 4, 30)
+    assert only_reminder(container).due_on == datetime.date(2027, 4, 30)
 
 
 def test_an_interval_is_no_wait_of_its_own(client: FlaskClient, container: Container) -> None:
-    remind(client, months=3, repeat=True)
+    post_reminder(client, months=3, repeat=True)
     assert_problem(
         snooze(client, container, months=3), 422, "reminder_choice_not_offered", field="months", says="1, 6"
     )
 
 
 def test_a_cancel_ends_all_that_would_follow(client: FlaskClient, container: Container, clock: Clock) -> None:
-    remind(client, months=1, repeat=True)
-    clock.now = the_reminder(container).due_at
+    post_reminder(client, months=1, repeat=True)
+    clock.now = only_reminder(container).due_at
     deliver(container)
-    assert client.post(f"/v1/reminders/{token_of(container, READER)}/cancel").status_code == 204
-    assert (the_reminder(container).status, the_reminder(container).every_months) == ("cancelled", None)
+    assert client.post(f"/v1/reminders/{reminder_token_for(container, READER)}/cancel").status_code == 204
+    assert (only_reminder(container).status, only_reminder(container).every_months) == ("cancelled", None)
     # Who then asks for one by its old link asks for one.
     assert snooze(client, container, months=1).json["repeat"] is False
 
 
 def test_who_asks_for_one_has_no_others_any_more(client: FlaskClient, container: Container) -> None:
-    remind(client, months=1, repeat=True)
-    assert remind(client, months=6).json["repeat"] is False
-    assert the_reminder(container).every_months is None
+    post_reminder(client, months=1, repeat=True)
+    assert post_reminder(client, months=6).json["repeat"] is False
+    assert only_reminder(container).every_months is None
 
 
 @pytest.mark.parametrize("month_seconds", [None, 60])
@@ -183,16 +183,16 @@ def test_who_asks_for_one_has_no_others_any_more(client: FlaskClient, container:
 def test_a_gift_makes_the_next_one_needless_but_none_after_that(
     client: FlaskClient, container: Container, clock: Clock, last: ReminderEvent, month_seconds: int | None
 ) -> None:
-    remind(client, months=1, repeat=True)
+    post_reminder(client, months=1, repeat=True)
     asked_at = clock.now
     if month_seconds:
         with container.database.transaction() as session:
-            session.get_one(Reminder, the_reminder(container).id).due_at = asked_at + datetime.timedelta(
+            session.get_one(Reminder, only_reminder(container).id).due_at = asked_at + datetime.timedelta(
                 seconds=60
             )
     assert since_when(container, month_seconds) == asked_at
-    came_at = clock.now = the_reminder(container).due_at
-    try_mail(container, the_reminder(container).id, last)
+    came_at = clock.now = only_reminder(container).due_at
+    try_mail(container, only_reminder(container).id, last)
     come_again(container, month_seconds=month_seconds)
     assert since_when(container, month_seconds) == came_at
 
@@ -200,5 +200,5 @@ def test_a_gift_makes_the_next_one_needless_but_none_after_that(
 def since_when(container: Container, month_seconds: int | None) -> datetime.datetime:
     with container.database.read_only() as session:
         return conversion_window_start(
-            session.get_one(Reminder, the_reminder(container).id), month_seconds=month_seconds
+            session.get_one(Reminder, only_reminder(container).id), month_seconds=month_seconds
         )

@@ -5,12 +5,12 @@ from flask.testing import FlaskClient
 
 from service.db.pledge import Pledge
 from service.desk import Container
-from tests.api.wire import assert_problem, change_campaign, count, pledge
+from tests.api.wire import assert_problem, count, post_pledge, update_campaign
 
 
 @pytest.fixture(autouse=True)
 def _listed(container: Container) -> None:
-    change_campaign(container, return_hosts=["paper.example", "xn--e1afmkfd.xn--p1ai"])
+    update_campaign(container, return_hosts=["paper.example", "xn--e1afmkfd.xn--p1ai"])
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def _listed(container: Container) -> None:
     ],
 )
 def test_a_reader_may_return_to_a_listed_host(client: FlaskClient, url: str) -> None:
-    assert pledge(client, return_url=url).status_code == 201
+    assert post_pledge(client, return_url=url).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_a_reader_may_return_to_a_listed_host(client: FlaskClient, url: str) -> 
 def test_no_reader_is_sent_where_the_campaign_does_not_say(
     client: FlaskClient, container: Container, url: object, code: str
 ) -> None:
-    assert_problem(pledge(client, return_url=url), 422, code, field="return_url")
+    assert_problem(post_pledge(client, return_url=url), 422, code, field="return_url")
     assert count(container, Pledge) == 0
 
 
 def test_without_a_list_no_address_is_taken(client: FlaskClient, container: Container) -> None:
-    change_campaign(container, return_hosts=[])
-    assert_problem(pledge(client, return_url="https://paper.example/"), 422, "return_url_not_allowed")
+    update_campaign(container, return_hosts=[])
+    assert_problem(post_pledge(client, return_url="https://paper.example/"), 422, "return_url_not_allowed")

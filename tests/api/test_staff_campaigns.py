@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from service.db.audit_entry import AuditEntry
 from service.db.campaign import Campaign
 from service.desk import Container
-from tests.api.wire import assert_problem, bearer, campaign_file, changed, count
+from tests.api.wire import assert_problem, auth_headers, campaign_definition, count, with_changes
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +20,11 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put(client: FlaskClient, container: Container, file: Any, slug: str = "default") -> TestResponse:
-    return client.put(f"/v1/admin/campaigns/{slug}", json=file, headers=bearer(container, "manage"))
+    return client.put(f"/v1/admin/campaigns/{slug}", json=file, headers=auth_headers(container, "manage"))
 
 
 def shown(client: FlaskClient, container: Container, slug: str = "default") -> dict[str, Any]:
-    response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(container, "read"))
+    response = client.get(f"/v1/admin/campaigns/{slug}", headers=auth_headers(container, "read"))
     assert response.status_code == 200
     return response.json
 
@@ -59,7 +59,9 @@ def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient
 
 
 def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, container: Container) -> None:
-    put(client, container, campaign_file(container) | {"send_hour": 17, "origins": ["https://paper.example"]})
+    put(
+        client, container, campaign_definition(container) | {"send_hour": 17, "origins": ["https://paper.example"]}
+    )
     short = {name: shown(client, container)[name] for name in ("slug", "name", "heading", "message")}
     put(client, container, short)
     assert (shown(client, container)["send_hour"], shown(client, container)["origins"]) == (9, ["*"])
@@ -67,23 +69,23 @@ def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, containe
 
 def test_every_reminder_that_a_campaign_offers_is_read_back(client: FlaskClient, container: Container) -> None:
     reminder = {"enabled": True, "choices": [1, 3, 6, 12], "repeats": [3, 1], "confirm": True}
-    file = campaign_file(container) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
+    file = campaign_definition(container) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
     assert put(client, container, file).json == shown(client, container) == file
-    answer = client.get("/v1/campaigns/default").json["reminder"]
-    assert {name: answer[name] for name in reminder} == reminder
+    response = client.get("/v1/campaigns/default").json["reminder"]
+    assert {name: response[name] for name in reminder} == reminder
 
 
 @pytest.mark.parametrize(("begins", "ends"), [(0, 21), (9, 21), (20, 21), (21, 24), (23, 24)])
 def test_nobody_is_written_to_late_in_the_evening_unless_the_campaign_begins_then(
     client: FlaskClient, container: Container, begins: int, ends: int
 ) -> None:
-    file = campaign_file(container) | {"send_hour": begins}
+    file = campaign_definition(container) | {"send_hour": begins}
     del file["send_until"]
     assert put(client, container, file).json["send_until"] == ends
 
 
 def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient, container: Container) -> None:
-    file = campaign_file(container)
+    file = campaign_definition(container)
     file["frequencies"] = [file["frequencies"][2], file["frequencies"][0]]
     file["default_frequency"] = "once"
     assert [choice["frequency"] for choice in put(client, container, file).json["frequencies"]] == [
@@ -93,18 +95,18 @@ def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient
 
 
 def test_a_file_for_another_campaign_is_refused(client: FlaskClient, container: Container) -> None:
-    assert_problem(put(client, container, campaign_file(container), slug="other"), 422, "slug_mismatch")
+    assert_problem(put(client, container, campaign_definition(container), slug="other"), 422, "slug_mismatch")
     assert count(container, Campaign) == 1
 
 
 def test_a_campaign_that_does_not_exist_has_no_file(client: FlaskClient, container: Container) -> None:
     for slug in ("none", "x%00", "💩"):
-        response = client.get(f"/v1/admin/campaigns/{slug}", headers=bearer(container, "read"))
+        response = client.get(f"/v1/admin/campaigns/{slug}", headers=auth_headers(container, "read"))
         assert_problem(response, 404, "campaign_not_found")
 
 
 def test_a_change_is_written_to_the_audit_log(client: FlaskClient, container: Container) -> None:
-    put(client, container, campaign_file(container))
+    put(client, container, campaign_definition(container))
     with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
     assert (entry.action, entry.details) == ("put_campaign", {"campaign": "default"})
@@ -186,7 +188,7 @@ ONCE = {"frequency": "once"}
 def test_a_file_with_a_fault_is_refused_whole_with_its_place(
     client: FlaskClient, container: Container, change: dict[str, Any], field: str
 ) -> None:
-    before = campaign_file(container)
-    problem = assert_problem(put(client, container, changed(before, change)), 422, "validation_failed")
+    before = campaign_definition(container)
+    problem = assert_problem(put(client, container, with_changes(before, change)), 422, "validation_failed")
     assert any(name == field or name.startswith(f"{field}.") for name in problem["errors"]), problem["errors"]
-    assert campaign_file(container) == before
+    assert campaign_definition(container) == before

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from schemas.vocabulary import Scope
 from service.desk import Container
 from service.domain.staff import revoke_staff_tokens
-from tests.api.wire import assert_problem, bearer, staff_token
+from tests.api.wire import assert_problem, auth_headers, staff_token
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 DOORS = {
@@ -88,9 +88,9 @@ def test_each_door_asks_for_its_own_scope(
     scope = DOORS[method, rule]
     others = [other.value for other in Scope if other != scope]
     sent = None if method == "GET" else {}
-    refused = client.open(path_of(rule), method=method, headers=bearer(container, *others), json=sent)
+    refused = client.open(path_of(rule), method=method, headers=auth_headers(container, *others), json=sent)
     assert_problem(refused, 403, "scope_missing", says=scope.value)
-    let_in = client.open(path_of(rule), method=method, headers=bearer(container, scope), json=sent)
+    let_in = client.open(path_of(rule), method=method, headers=auth_headers(container, scope), json=sent)
     assert let_in.status_code not in (401, 403)
 
 

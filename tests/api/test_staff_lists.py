@@ -8,7 +8,15 @@ from sqlalchemy import select
 
 from service.db.pledge import Pledge
 from service.desk import Container
-from tests.api.wire import add_pledges, assert_problem, bearer, change_campaign, listed, pay, pledge
+from tests.api.wire import (
+    assert_problem,
+    auth_headers,
+    get_json,
+    insert_pledges,
+    pay_pledge,
+    post_pledge,
+    update_campaign,
+)
 from tests.clock import Clock
 
 PLEDGES = "/v1/admin/pledges"
@@ -17,16 +25,16 @@ REMINDERS = "/v1/admin/reminders"
 
 @pytest.fixture
 def staff(container: Container) -> dict[str, str]:
-    return bearer(container, "read")
+    return auth_headers(container, "read")
 
 
 def test_a_pledge_is_shown_without_its_reader(
     client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
-    made = pledge(client, page_url="https://paper.example/a", variant="blue").json
+    made = post_pledge(client, page_url="https://paper.example/a", variant="blue").json
     clock.advance(minutes=5)
-    pay(container, made["id"])
-    page = listed(client, staff, PLEDGES)
+    pay_pledge(container, made["id"])
+    page = get_json(client, staff, PLEDGES)
     assert page == {
         "items": [
             {
@@ -51,20 +59,24 @@ def test_a_pledge_is_shown_without_its_reader(
 
 
 def test_an_empty_desk_has_an_empty_list(client: FlaskClient, staff: dict) -> None:
-    assert listed(client, staff, PLEDGES) == listed(client, staff, REMINDERS) == {"items": [], "next_cursor": None}
+    assert (
+        get_json(client, staff, PLEDGES)
+        == get_json(client, staff, REMINDERS)
+        == {"items": [], "next_cursor": None}
+    )
 
 
 def test_the_list_is_filtered_by_status_frequency_and_campaign(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    change_campaign(container, slug="climate")
-    paid = pledge(client).json["id"]
-    pay(container, paid)
-    once = pledge(client, frequency="once").json["id"]
-    other = pledge(client, campaign="climate").json["id"]
+    update_campaign(container, slug="climate")
+    paid = post_pledge(client).json["id"]
+    pay_pledge(container, paid)
+    once = post_pledge(client, frequency="once").json["id"]
+    other = post_pledge(client, campaign="climate").json["id"]
 
     def ids(**query: str) -> set[str]:
-        return {item["id"] for item in listed(client, staff, PLEDGES, **query)["items"]}
+        return {item["id"] for item in get_json(client, staff, PLEDGES, **query)["items"]}
 
     assert ids() == {paid, once, other}
     assert ids(status="active") == {paid}
@@ -95,8 +107,8 @@ def test_the_list_is_filtered_by_days_and_by_instants(
     client: FlaskClient, container: Container, staff: dict, clock: Clock, query: dict, days: list[int]
 ) -> None:
     for day in (21, 22, 23, 24):
-        add_pledges(container, 1, created_at=clock.now.replace(day=day))
-    found = sorted(int(item["created_at"][8:10]) for item in listed(client, staff, PLEDGES, **query)["items"])
+        insert_pledges(container, 1, created_at=clock.now.replace(day=day))
+    found = sorted(int(item["created_at"][8:10]) for item in get_json(client, staff, PLEDGES, **query)["items"])
     assert found == days
 
 
@@ -138,7 +150,7 @@ def test_a_filter_that_means_nothing_is_refused_and_not_passed_over(
 
 
 def test_a_filter_left_empty_filters_nothing(client: FlaskClient, container: Container, staff: dict) -> None:
-    add_pledges(container, 3)
+    insert_pledges(container, 3)
     query = "status=&frequency=&campaign=&created_from=&created_to=&limit=&cursor="
     assert len(client.get(f"{PLEDGES}?{query}", headers=staff).json["items"]) == 3
 
@@ -163,15 +175,15 @@ def test_a_cursor_of_absurd_length_is_refused(client: FlaskClient, staff: dict) 
 def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    add_pledges(container, 500)
+    insert_pledges(container, 500)
     with container.database.read_only() as session:
         standing = {str(pledge_id) for pledge_id in session.scalars(select(Pledge.id))}
     met: list[str] = []
     query: dict[str, Any] = {"limit": 70}
     while True:
-        page = listed(client, staff, PLEDGES, **query)
+        page = get_json(client, staff, PLEDGES, **query)
         met += [item["id"] for item in page["items"]]
-        add_pledges(container, 3)
+        insert_pledges(container, 3)
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
@@ -184,10 +196,10 @@ def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
 def test_the_last_page_names_no_next_one(
     client: FlaskClient, container: Container, staff: dict, rows: int, pages: int
 ) -> None:
-    add_pledges(container, rows)
+    insert_pledges(container, rows)
     cursor, seen = "", 0
     for number in range(1, pages + 1):
-        page = listed(client, staff, PLEDGES, cursor=cursor)
+        page = get_json(client, staff, PLEDGES, cursor=cursor)
         cursor, seen = page["next_cursor"], seen + len(page["items"])
         assert (cursor is None) == (number == pages)
     assert seen == rows

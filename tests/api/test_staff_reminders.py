@@ -13,7 +13,16 @@ from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import assert_problem, bearer, change_campaign, listed, pay, pledge, remind, the_reminder
+from tests.api.wire import (
+    assert_problem,
+    auth_headers,
+    get_json,
+    only_reminder,
+    pay_pledge,
+    post_pledge,
+    post_reminder,
+    update_campaign,
+)
 from tests.clock import Clock
 from tests.db.people import try_mail
 
@@ -22,14 +31,14 @@ REMINDERS = "/v1/admin/reminders"
 
 @pytest.fixture
 def staff(container: Container) -> dict[str, str]:
-    return bearer(container, "read")
+    return auth_headers(container, "read")
 
 
 def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, container: Container, staff: dict) -> None:
-    remind(client)
-    [item] = listed(client, staff, REMINDERS, status="scheduled", campaign="default")["items"]
+    post_reminder(client)
+    [item] = get_json(client, staff, REMINDERS, status="scheduled", campaign="default")["items"]
     assert item == {
-        "id": str(the_reminder(container).id),
+        "id": str(only_reminder(container).id),
         "campaign": "default",
         "status": "scheduled",
         "occurrence": 1,
@@ -43,35 +52,35 @@ def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, container: 
         "attempts": 0,
         "reason": None,
     }
-    assert listed(client, staff, REMINDERS, due_to="2026-12-22")["items"] == []
-    assert len(listed(client, staff, REMINDERS, due_from="2026-12-23", due_to="2026-12-23")["items"]) == 1
-    assert listed(client, staff, REMINDERS, status="sent")["items"] == []
+    assert get_json(client, staff, REMINDERS, due_to="2026-12-22")["items"] == []
+    assert len(get_json(client, staff, REMINDERS, due_from="2026-12-23", due_to="2026-12-23")["items"]) == 1
+    assert get_json(client, staff, REMINDERS, status="sent")["items"] == []
 
 
 def test_staff_see_what_comes_again_and_what_waits_for_its_reader(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
-    change_campaign(container, reminder={"repeats": [3], "confirm": True})
-    remind(client, months=3, repeat=True)
-    [item] = listed(client, staff, REMINDERS)["items"]
+    update_campaign(container, reminder={"repeats": [3], "confirm": True})
+    post_reminder(client, months=3, repeat=True)
+    [item] = get_json(client, staff, REMINDERS)["items"]
     assert (item["repeat"], item["every_months"], item["awaits_confirmation"]) == (True, 3, True)
 
 
 def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    remind(client)
+    post_reminder(client)
     with container.database.transaction() as session:
         session.execute(
             update(Reminder).values(status=ReminderStatus.FAILED, attempts=8, reason="recipient refused")
         )
-    manage = bearer(container, "manage")
-    reminder_id = the_reminder(container).id
+    manage = auth_headers(container, "manage")
+    reminder_id = only_reminder(container).id
     response = client.post(f"{REMINDERS}/{reminder_id}/retry", headers=manage)
     assert response.status_code == 200
     promised = {"status": "scheduled", "due_on": "2026-12-23", "due_at": "2026-11-23T09:30:00Z"}
     assert response.json == promised | {"repeat": False}
-    assert the_reminder(container).attempts == 0
+    assert only_reminder(container).attempts == 0
     with container.database.read_only() as session:
         entry = session.scalars(select(AuditEntry)).one()
         assert (entry.action, entry.details) == ("retry_reminder", {"reminder": str(reminder_id)})
@@ -82,33 +91,33 @@ def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
 def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_message_id(
     client: FlaskClient, container: Container
 ) -> None:
-    remind(client)
-    reminder_id = the_reminder(container).id
+    post_reminder(client)
+    reminder_id = only_reminder(container).id
     try_mail(container, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
     with container.database.transaction() as session:
         session.execute(update(EmailDelivery).values(attempts=8))
-    client.post(f"{REMINDERS}/{reminder_id}/retry", headers=bearer(container, "manage"))
-    assert the_reminder(container).occurrence == 1
+    client.post(f"{REMINDERS}/{reminder_id}/retry", headers=auth_headers(container, "manage"))
+    assert only_reminder(container).occurrence == 1
     with container.database.read_only() as session:
         assert session.scalars(select(EmailDelivery.attempts)).one() == 0
 
 
 def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, container: Container) -> None:
-    response = client.post(f"{REMINDERS}/{new_id()}/retry", headers=bearer(container, "manage"))
+    response = client.post(f"{REMINDERS}/{new_id()}/retry", headers=auth_headers(container, "manage"))
     assert_problem(response, 404, "reminder_not_found")
 
 
 def test_the_summary_counts_what_stands_where_and_what_was_paid(
     client: FlaskClient, container: Container, staff: dict, clock: Clock
 ) -> None:
-    change_campaign(container, slug="yen", currency="JPY")
-    pay(container, pledge(client).json["id"])
-    pay(container, pledge(client, frequency="once", amount=1000).json["id"])
-    pay(container, pledge(client, campaign="yen", currency="JPY", amount=300).json["id"])
-    pledge(client)
-    remind(client)
+    update_campaign(container, slug="yen", currency="JPY")
+    pay_pledge(container, post_pledge(client).json["id"])
+    pay_pledge(container, post_pledge(client, frequency="once", amount=1000).json["id"])
+    pay_pledge(container, post_pledge(client, campaign="yen", currency="JPY", amount=300).json["id"])
+    post_pledge(client)
+    post_reminder(client)
     clock.now += datetime.timedelta(days=31)
-    summary = listed(client, staff, "/v1/admin/summary")
+    summary = get_json(client, staff, "/v1/admin/summary")
     assert summary["pledges"] == dict.fromkeys(PledgeStatus, 0) | {"active": 2, "completed": 1, "pending": 1}
     assert summary["reminders"] == dict.fromkeys(ReminderStatus, 0) | {"scheduled": 1}
     assert summary["paid"] == [

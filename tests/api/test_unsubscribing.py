@@ -9,8 +9,8 @@ from service.db.reminder import Reminder
 from service.db.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
 from service.domain.suppression import lift_suppression, suppress
-from tests.api.mail_reports import READER, against, all_suppressions
-from tests.api.wire import change_campaign, remind, the_reminder, token_of
+from tests.api.mail_reports import READER, all_suppressions, suppressions_for
+from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import Clock
 from tests.jobs.posts import FakeMailer, run_send_reminders
 from tests.pages.reading import forms_in
@@ -21,8 +21,8 @@ UNSUBSCRIBED = {"default": SuppressionReason.UNSUBSCRIBE}
 @pytest.fixture
 def token(client: FlaskClient, container: Container) -> str:
     """Return the token that a reader's mail holds."""
-    remind(client, timezone="UTC")
-    return token_of(container, READER)
+    post_reminder(client, timezone="UTC")
+    return reminder_token_for(container, READER)
 
 
 def by_the_api(client: FlaskClient, token: str) -> int:
@@ -45,9 +45,9 @@ WAYS = [by_the_api, by_one_click, by_the_page]
 def test_each_way_to_cancel_suppresses_the_campaign(
     client: FlaskClient, container: Container, token: str, cancel
 ) -> None:
-    assert against(container) == {}
+    assert suppressions_for(container) == {}
     assert cancel(client, token) < 400
-    assert against(container) == UNSUBSCRIBED
+    assert suppressions_for(container) == UNSUBSCRIBED
     [row] = all_suppressions(container)
     assert row.at == container.clock()
 
@@ -62,7 +62,7 @@ def test_looking_suppresses_nothing(client: FlaskClient, container: Container, t
 def test_cancelling_again_leaves_one_row(client: FlaskClient, container: Container, token: str) -> None:
     for _ in range(3):
         assert by_one_click(client, token) == 204
-    assert against(container) == UNSUBSCRIBED
+    assert suppressions_for(container) == UNSUBSCRIBED
 
 
 @pytest.mark.parametrize("cancel", WAYS[:2])
@@ -74,7 +74,7 @@ def test_who_cancels_again_after_staff_lifted_the_suppression_is_suppressed_anew
         assert lift_suppression(session, READER) == 1
     clock.advance(hours=1)
     assert cancel(client, token) == 204
-    assert against(container) == UNSUBSCRIBED
+    assert suppressions_for(container) == UNSUBSCRIBED
     [row] = all_suppressions(container)
     assert row.at == clock()
 
@@ -84,16 +84,16 @@ def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
 ) -> None:
     clock.advance(days=31)
     run_send_reminders(container, FakeMailer())
-    assert the_reminder(container).status == ReminderStatus.SENT
+    assert only_reminder(container).status == ReminderStatus.SENT
     assert by_one_click(client, token) == 204
-    assert against(container) == UNSUBSCRIBED
+    assert suppressions_for(container) == UNSUBSCRIBED
 
 
 def test_another_campaign_still_writes(
     client: FlaskClient, container: Container, token: str, clock: Clock
 ) -> None:
-    change_campaign(container, slug="climate")
-    remind(client, campaign="climate", timezone="UTC")
+    update_campaign(container, slug="climate")
+    post_reminder(client, campaign="climate", timezone="UTC")
     by_the_api(client, token)
     clock.advance(days=31)
     post = FakeMailer()
@@ -108,7 +108,7 @@ def test_who_asks_again_is_written_to(
     by_the_page(client, token)
     clock.advance(hours=1)
     if again == "sign up":
-        remind(client, timezone="UTC")
+        post_reminder(client, timezone="UTC")
     else:
         assert client.post(f"/v1/reminders/{token}/snooze", json={"months": 1}).status_code == 200
     clock.advance(days=31)
@@ -120,8 +120,8 @@ def test_who_asks_again_is_written_to(
 def test_a_reminder_that_repeats_ends_when_its_reader_complains(
     client: FlaskClient, container: Container, clock: Clock
 ) -> None:
-    change_campaign(container, reminder={"choices": [1], "repeats": [1]})
-    remind(client, timezone="UTC", months=1, repeat=True)
+    update_campaign(container, reminder={"choices": [1], "repeats": [1]})
+    post_reminder(client, timezone="UTC", months=1, repeat=True)
     post = FakeMailer()
     clock.advance(days=31)
     run_send_reminders(container, post)
@@ -131,7 +131,7 @@ def test_a_reminder_that_repeats_ends_when_its_reader_complains(
         clock.advance(days=31)
         run_send_reminders(container, post)
     assert len(post.sent) == 1
-    assert the_reminder(container).status == ReminderStatus.SKIPPED
+    assert only_reminder(container).status == ReminderStatus.SKIPPED
 
 
 def test_an_address_that_no_key_opens_can_still_leave(

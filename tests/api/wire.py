@@ -25,35 +25,35 @@ from service.domain.staff import create_staff_token
 
 PLEDGE: dict[str, Any] = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
 REMINDER: dict[str, Any] = {"campaign": "default", "email": "reader@example.org"}
-LEFT_OUT = object()
+OMIT = object()
 """Stands for a field that is not sent at all."""
 
 
-def changed(body: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def with_changes(body: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return the body with some fields changed, added or left out."""
-    return {name: value for name, value in (body | changes).items() if value is not LEFT_OUT}
+    return {name: value for name, value in (body | changes).items() if value is not OMIT}
 
 
-def a_key() -> str:
+def new_idempotency_key() -> str:
     """Return a new Idempotency-Key."""
     return str(uuid.uuid4())
 
 
-def pledge(
+def post_pledge(
     client: FlaskClient, *, key: str | None = None, origin: str | None = None, **changes: Any
 ) -> TestResponse:
     """Send a pledge."""
-    headers = {"Idempotency-Key": key or a_key()} | ({"Origin": origin} if origin else {})
-    return client.post("/v1/pledges", json=changed(PLEDGE, changes), headers=headers)
+    headers = {"Idempotency-Key": key or new_idempotency_key()} | ({"Origin": origin} if origin else {})
+    return client.post("/v1/pledges", json=with_changes(PLEDGE, changes), headers=headers)
 
 
-def remind(client: FlaskClient, *, origin: str | None = None, **changes: Any) -> TestResponse:
+def post_reminder(client: FlaskClient, *, origin: str | None = None, **changes: Any) -> TestResponse:
     """Ask for a reminder."""
     headers = {"Origin": origin} if origin else {}
-    return client.post("/v1/reminders", json=changed(REMINDER, changes), headers=headers)
+    return client.post("/v1/reminders", json=with_changes(REMINDER, changes), headers=headers)
 
 
-def pay(container: Container, pledge_id: str, *, email: str | None = "reader@example.org") -> None:
+def pay_pledge(container: Container, pledge_id: str, *, email: str | None = "reader@example.org") -> None:
     """Report from the gateway that a pledge was paid."""
     with container.database.transaction() as session:
         wanted = uuid.UUID(pledge_id)
@@ -68,20 +68,20 @@ def count(container: Container, table: type[Base]) -> int:
         return session.scalar(select(func.count()).select_from(table))
 
 
-def token_of(container: Container, address: str) -> str:
+def reminder_token_for(container: Container, address: str) -> str:
     """Return the token that the reader's mail holds."""
     with container.database.read_only() as session:
         [theirs] = [one for one in session.scalars(select(Reminder)) if one.supporter.email == address]
         return reminder_token(container.database.keyring, theirs)
 
 
-def the_pledge(container: Container) -> Pledge:
+def only_pledge(container: Container) -> Pledge:
     """Return the only pledge there is, with its supporter."""
     with container.database.read_only() as session:
         return session.scalars(select(Pledge).options(joinedload(Pledge.supporter))).one()
 
 
-def the_reminder(container: Container) -> Reminder:
+def only_reminder(container: Container) -> Reminder:
     """Return the only reminder there is."""
     with container.database.read_only() as session:
         return session.scalars(select(Reminder)).one()
@@ -95,25 +95,25 @@ def staff_token(container: Container, *scopes: str, name: str = "the desk") -> s
         )
 
 
-def bearer(container: Container, *scopes: str) -> dict[str, str]:
+def auth_headers(container: Container, *scopes: str) -> dict[str, str]:
     """Return the header of a new staff token with these scopes."""
     return {"Authorization": f"Bearer {staff_token(container, *scopes)}"}
 
 
-def campaign_file(container: Container, slug: str = "default") -> dict[str, Any]:
+def campaign_definition(container: Container, slug: str = "default") -> dict[str, Any]:
     """Return a campaign as its file says it."""
     with container.database.read_only() as session:
         return CampaignFile().dump(serialize_campaign(get_campaign(session, slug)))
 
 
-def change_campaign(container: Container, **changes: Any) -> None:
+def update_campaign(container: Container, **changes: Any) -> None:
     """Change the demo campaign, or with `slug` make another like it, before any request has asked for it."""
-    file = CampaignFile().load(campaign_file(container) | changes)
+    file = CampaignFile().load(campaign_definition(container) | changes)
     with container.database.transaction() as session:
         upsert_campaign(session, parse_definition(file), now=container.clock())
 
 
-def add_pledges(container: Container, number: int, **changes: Any) -> None:
+def insert_pledges(container: Container, number: int, **changes: Any) -> None:
     """Add pledges that nobody asked for over the wire, for lists that must be long."""
     with container.database.transaction() as session:
         campaign_id = session.scalar(select(Campaign.id).where(Campaign.slug == "default"))
@@ -129,7 +129,7 @@ def add_pledges(container: Container, number: int, **changes: Any) -> None:
         session.execute(insert(Pledge), [row | {"id": new_id()} | changes for _ in range(number)])
 
 
-def listed(client: FlaskClient, staff: dict[str, str], path: str, **query: Any) -> dict[str, Any]:
+def get_json(client: FlaskClient, staff: dict[str, str], path: str, **query: Any) -> dict[str, Any]:
     """Return what staff read at an address."""
     response = client.get(path, headers=staff, query_string=query)
     assert response.status_code == 200, response.text
@@ -157,7 +157,7 @@ def assert_problem(
     return problem
 
 
-def instant(text: str) -> datetime.datetime:
+def parse_timestamp(text: str) -> datetime.datetime:
     """Return the instant that a contract timestamp names; it must be RFC 3339 in UTC with `Z`."""
     assert text.endswith("Z")
     return datetime.datetime.fromisoformat(text)

@@ -94,16 +94,16 @@ class Newsroom:
         request = urllib.request.Request(
             f"{self.base}/v1/admin/pledges/export?format=csv", headers={"Authorization": f"Bearer {self.token}"}
         )
-        with urllib.request.urlopen(request) as answer:
-            rows = csv.DictReader(io.TextIOWrapper(answer, encoding="utf-8", newline=""))
+        with urllib.request.urlopen(request) as response:
+            rows = csv.DictReader(io.TextIOWrapper(response, encoding="utf-8", newline=""))
             return {row["id"]: row for row in rows}
 
     def post(self, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
         """Send JSON as another program would and return the answer."""
         headers |= {"Content-Type": "application/json"}
         request = urllib.request.Request(self.base + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
 
     def remind(self, email: str, **changes: Any) -> None:
         """Ask for a reminder of a monthly $2."""
@@ -123,8 +123,8 @@ class Newsroom:
 
     def read(self, path: str) -> str:
         """Return a page's HTML."""
-        with urllib.request.urlopen(self.base + path) as answer:
-            return answer.read().decode()
+        with urllib.request.urlopen(self.base + path) as response:
+            return response.read().decode()
 
     def mails_to(self, email: str) -> list[str]:
         """Return the addresses of the kept mails to a reader, as the outbox lists them."""

@@ -120,10 +120,10 @@ def being_confirmed(visit: Visit) -> None:
     """Stay on the page that would look again by itself, for as long as it is looked at."""
 
     def without_moving_on(route: Route) -> None:
-        answer = route.fetch()
-        headers = {name: value for name, value in answer.headers.items() if name != "refresh"}
-        assert headers != answer.headers
-        route.fulfill(response=answer, headers=headers)
+        response = route.fetch()
+        headers = {name: value for name, value in response.headers.items() if name != "refresh"}
+        assert headers != response.headers
+        route.fulfill(response=response, headers=headers)
 
     made = visit.newsroom.pledge(f"confirming-{visit.pledge_id}")["id"]
     visit.page.route("**/thank-you?*", without_moving_on)

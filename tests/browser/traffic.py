@@ -54,13 +54,13 @@ def hold(page: Page, address: str) -> Held:
 def refuse(page: Page, address: str, status: int, *, retry_after: int | None = None, **problem: Any) -> None:
     """Answer the next request to an address with a problem instead of asking the service."""
     wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    answer = {
+    response = {
         "status": status,
         "headers": wait | READABLE,
         "content_type": "application/problem+json",
         "body": json.dumps({"status": status} | problem),
     }
-    page.route(address, lambda route: route.fulfill(**answer), times=1)
+    page.route(address, lambda route: route.fulfill(**response), times=1)
 
 
 def listen(page: Page, path: str) -> Heard[Request]:

@@ -135,6 +135,6 @@ def test_many_repeats_after_a_crash_start_one_checkout(any_database: Container, 
             return None
 
     with ThreadPoolExecutor(8) as pool:
-        answers = [future.result() for future in [pool.submit(repeat) for _ in range(8)]]
+        responses = [future.result() for future in [pool.submit(repeat) for _ in range(8)]]
     assert len(till.orders) == 1
-    assert len({answer.checkout_url for answer in answers if answer is not None}) == 1
+    assert len({response.checkout_url for response in responses if response is not None}) == 1

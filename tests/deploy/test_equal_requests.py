@@ -36,15 +36,17 @@ def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fift
     container: Container, base: str
 ) -> None:
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda _: post(base, "the-same-key-for-all"), range(50)))
-    made = [answer for answer in answers if answer.status_code == 201]
-    waiting = [answer for answer in answers if answer.status_code != 201]
+        responses = list(pool.map(lambda _: post(base, "the-same-key-for-all"), range(50)))
+    made = [response for response in responses if response.status_code == 201]
+    waiting = [response for response in responses if response.status_code != 201]
     assert made
-    assert len({answer.text for answer in made}) == 1
+    assert len({response.text for response in made}) == 1
     # Exactly one of them made it; every other that got it was told that it is a repeat.
-    assert Counter(answer.headers.get("Idempotent-Replayed") for answer in made)[None] == 1
-    assert {(answer.status_code, answer.json()["code"]) for answer in waiting} <= {(409, "request_in_progress")}
-    assert all(answer.headers["Retry-After"] == "1" for answer in waiting)
+    assert Counter(response.headers.get("Idempotent-Replayed") for response in made)[None] == 1
+    assert {(response.status_code, response.json()["code"]) for response in waiting} <= {
+        (409, "request_in_progress")
+    }
+    assert all(response.headers["Retry-After"] == "1" for response in waiting)
     assert (
         how_many(container, Pledge)
         == how_many(container, PledgeStatusChange)
@@ -58,7 +60,7 @@ def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fift
     assert (again.status_code, again.text) == (201, made[0].text)
 
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda number: post(base, f"a-key-of-its-own-{number}"), range(50)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["checkout_url"] for answer in answers}) == 50
+        responses = list(pool.map(lambda number: post(base, f"a-key-of-its-own-{number}"), range(50)))
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.json()["checkout_url"] for response in responses}) == 50
     assert how_many(container, Pledge) == 51

@@ -186,7 +186,7 @@ def test_the_zone_database_of_the_machine_does_not_move_the_promise(tmp_path: Pa
         "due = next_month(asked_at, months=1, zone='Europe/Amsterdam', hour=9);"
         "print(due.at.isoformat(), due.at.astimezone(zoneinfo.ZoneInfo('Europe/Amsterdam')).hour)"
     )
-    answer = subprocess.run(
+    response = subprocess.run(
         [sys.executable, "-c", question],
         capture_output=True,
         text=True,
@@ -194,4 +194,4 @@ def test_the_zone_database_of_the_machine_does_not_move_the_promise(tmp_path: Pa
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONTZPATH": str(tmp_path)},
     )
-    assert answer.stdout.split() == ["2026-12-23T08:00:00+00:00", "9"]
+    assert response.stdout.split() == ["2026-12-23T08:00:00+00:00", "9"]

@@ -71,9 +71,9 @@ def _begin(fuse: CrashPoint, parents: Container, deed: Callable[[Container], obj
     ask = StripeApiClient.call
 
     def ask_with_fuse(api: StripeApiClient, deed: str, call: Any) -> Any:
-        answer = ask(api, deed, call)
+        response = ask(api, deed, call)
         fuse.hit(deed)
-        return answer
+        return response
 
     StripeApiClient.call = ask_with_fuse
     deed(build_container(parents.settings, clock=parents.clock))

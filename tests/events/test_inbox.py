@@ -26,7 +26,7 @@ from service.domain.events.inbox import (
 from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.ports import RawEvent
 from service.gateways.stripe.client import PROBE_TIMEOUT
-from tests.api.wire import add_pledges
+from tests.api.wire import insert_pledges
 from tests.interleaving import interleaving, must_wait
 
 SECOND = datetime.timedelta(seconds=1)
@@ -94,7 +94,7 @@ def test_payloads_are_forgotten_oldest_first_in_batches(container: Container) ->
 
 
 def test_abandoned_pledges_that_another_worker_holds_are_skipped_and_not_waited_for(container: Container) -> None:
-    add_pledges(container, 2)
+    insert_pledges(container, 2)
     container.clock.now += CHECKOUT_TTL
     with container.database.transaction() as session:
         held = session.scalars(select(Pledge).limit(1).with_for_update()).one()

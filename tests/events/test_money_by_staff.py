@@ -13,7 +13,7 @@ from service.db.gateway_event import GatewayEvent
 from service.db.payment import Payment, Refund
 from service.desk import Container
 from service.domain.supporters import erase_supporter
-from tests.api.wire import a_key, assert_problem, bearer, count, listed
+from tests.api.wire import assert_problem, auth_headers, count, get_json, new_idempotency_key
 from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe
 
@@ -22,7 +22,7 @@ READER = "ada@news.example"
 
 @pytest.fixture
 def staff(container: Container) -> dict[str, str]:
-    return bearer(container, "read", "manage")
+    return auth_headers(container, "read", "manage")
 
 
 def given(scenario: StripeScenario, frequency: Frequency = Frequency.ONCE) -> uuid.UUID:
@@ -42,7 +42,7 @@ def the_payment(container: Container) -> Payment:
 def send_back(
     client: FlaskClient, container: Container, staff: dict[str, str], *, key: str | None = None, **body: int
 ) -> TestResponse:
-    headers = staff | {"Idempotency-Key": key or a_key()}
+    headers = staff | {"Idempotency-Key": key or new_idempotency_key()}
     return client.post(f"/v1/admin/payments/{the_payment(container).id}/refund", headers=headers, json=body)
 
 
@@ -50,7 +50,7 @@ def test_a_refund_goes_back_once_however_often_it_is_asked_for(
     client: FlaskClient, container: Container, scenario: StripeScenario, staff: dict[str, str]
 ) -> None:
     pledge = given(scenario)
-    key = a_key()
+    key = new_idempotency_key()
     first, again = (send_back(client, container, staff, key=key) for _ in range(2))
     assert first.status_code == again.status_code == 200
     assert first.json == again.json
@@ -70,15 +70,15 @@ def test_a_part_goes_back_and_then_no_more_than_is_left(
     assert the_payment(container).status == PaymentStatus.PARTIALLY_REFUNDED
     problem = send_back(client, container, staff, amount=301)
     assert_problem(problem, 422, "refund_too_large", field="amount", says="300")
-    [row] = listed(client, staff, "/v1/admin/pledges")["items"]
+    [row] = get_json(client, staff, "/v1/admin/pledges")["items"]
     assert (row["payments"], row["paid_total"]) == (1, 300)
     assert send_back(client, container, staff).json["amount"] == 300
     assert_problem(send_back(client, container, staff), 409, "illegal_move")
-    [row] = listed(client, staff, "/v1/admin/pledges")["items"]
+    [row] = get_json(client, staff, "/v1/admin/pledges")["items"]
     assert (row["payments"], row["paid_total"], row["status"]) == (0, 0, "refunded")
-    [payment] = listed(client, staff, f"/v1/admin/pledges/{pledge}/payments")["items"]
+    [payment] = get_json(client, staff, f"/v1/admin/pledges/{pledge}/payments")["items"]
     assert [refund["amount"] for refund in payment["refunds"]] == [200, 300]
-    summary = listed(client, staff, "/v1/admin/summary")
+    summary = get_json(client, staff, "/v1/admin/summary")
     assert summary["ledger"] == [{"currency": "USD", "received": 500, "refunded": 500, "disputed": 0}]
 
 
@@ -86,13 +86,15 @@ def test_a_key_is_for_one_refund(
     client: FlaskClient, container: Container, scenario: StripeScenario, staff: dict[str, str]
 ) -> None:
     given(scenario)
-    key = a_key()
+    key = new_idempotency_key()
     send_back(client, container, staff, key=key, amount=100)
     assert_problem(send_back(client, container, staff, key=key, amount=101), 422, "idempotency_key_reused")
     no_key = client.post(f"/v1/admin/payments/{the_payment(container).id}/refund", headers=staff, json={})
     assert_problem(no_key, 400, "idempotency_key_required")
     unknown = client.post(
-        f"/v1/admin/payments/{uuid.uuid4()}/refund", headers=staff | {"Idempotency-Key": a_key()}, json={}
+        f"/v1/admin/payments/{uuid.uuid4()}/refund",
+        headers=staff | {"Idempotency-Key": new_idempotency_key()},
+        json={},
     )
     assert_problem(unknown, 404, "payment_not_found")
 
@@ -101,7 +103,7 @@ def test_a_refund_that_stripe_was_too_busy_for_is_finished_by_the_same_request(
     client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, staff: dict[str, str]
 ) -> None:
     given(scenario)
-    key = a_key()
+    key = new_idempotency_key()
     stripe.faults.reset("POST /v1/refunds", after_effect=True, times=5)
     assert_problem(send_back(client, container, staff, key=key), 503, "payments_unavailable")
     stripe.faults.clear()
@@ -141,7 +143,7 @@ def test_an_event_that_contradicts_the_books_is_parked_with_its_reason_and_appli
     stripe.pay(scenario.session_of(opened), email=READER)
     scenario.deliver_webhooks(*stripe.events)
     assert scenario.run_event_job()["parked"] == 1
-    [event] = listed(client, staff, "/v1/admin/events", status="parked")["items"]
+    [event] = get_json(client, staff, "/v1/admin/events", status="parked")["items"]
     assert event["reason"] == "The pledge is in EUR, the payment in USD."
     assert event["pledge"] == str(opened.id)
     apply = f"/v1/admin/events/{event['id']}/apply"

@@ -49,8 +49,8 @@ def paid(scenario: StripeScenario, stripe: FakeStripe) -> StripeJson:
 def test_an_event_is_stored_and_then_applied(
     client: FlaskClient, container: Container, scenario: StripeScenario, paid: StripeJson
 ) -> None:
-    answer = post(client, scenario, paid)
-    assert (answer.status_code, answer.json) == (200, {"stored": True})
+    response = post(client, scenario, paid)
+    assert (response.status_code, response.json) == (200, {"stored": True})
     assert count(container, Payment) == 0
     assert process_gateway_events(container, GO_ON) == {"applied": 1}
     assert count(container, Payment) == 1
@@ -83,9 +83,9 @@ def test_fifty_deliveries_of_one_event_at_once_make_one_payment(
         process_gateway_events(container, GO_ON)
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(deliver, range(50)))
+        responses = list(pool.map(deliver, range(50)))
         list(pool.map(work, range(4)))
-    assert answers == [200] * 50
+    assert responses == [200] * 50
     assert count(container, GatewayEvent) == count(container, Payment) == 1
 
 
@@ -113,9 +113,9 @@ def test_an_event_may_be_a_mebibyte_and_nothing_else_may(
 ) -> None:
     large = paid | {"padding": "x" * 900_000}
     assert post(client, scenario, large).status_code == 200
-    answer = post(client, scenario, paid | {"padding": "x" * 1_100_000})
-    assert_problem(answer, 413, "body_too_large")
-    assert "1024 KiB" in answer.json["detail"]
+    response = post(client, scenario, paid | {"padding": "x" * 1_100_000})
+    assert_problem(response, 413, "body_too_large")
+    assert "1024 KiB" in response.json["detail"]
     assert_problem(client.post("/v1/pledges", data=b"x" * 70_000), 413, "body_too_large")
 
 

@@ -105,9 +105,9 @@ class Gate:
             raise where
         return where
 
-    def let_on(self, answer: Answer) -> str | None:
+    def let_on(self, response: Answer) -> str | None:
         """Let the worker take one step; return where it waits next, or None once its run is over."""
-        self._orders.put(answer)
+        self._orders.put(response)
         return self.arrival()
 
     def close(self) -> None:
@@ -206,11 +206,11 @@ class ManualWorker:
         """Whether it holds nothing, and looks next for what is due."""
         return self._where in (None, CLAIM)
 
-    def step(self, answer: Answer) -> None:
+    def step(self, response: Answer) -> None:
         """Do what comes next: claim, begin a mail, hear the server's answer to it, or settle the batch."""
         if self._where is None:
             self._run()
-        self._where = self._gate.let_on(answer)
+        self._where = self._gate.let_on(response)
         if self._where == ANSWER:
             self._check(self._books.begun, self._mailer.letter)
 

@@ -110,7 +110,7 @@ class SmtpSinkProcess:
         # Each order has one line for an answer, so that nothing is left in the buffer between them.
         if not select.select([self._process.stdout], [], [], PATIENCE_SECONDS)[0]:
             raise AssertionError(f"the mail server of the tests did not {what} within {PATIENCE_SECONDS} s")
-        answer = self._process.stdout.readline()
-        if not answer:
+        response = self._process.stdout.readline()
+        if not response:
             raise RuntimeError("the mail server of the tests has ended; its error is on standard error")
-        return json.loads(answer)
+        return json.loads(response)

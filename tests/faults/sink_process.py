@@ -171,8 +171,8 @@ async def main(port: int) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     while line := await orders.readline():
         order = json.loads(line)
-        answer = await getattr(office, f"do_{order.pop('do')}")(**order)
-        sys.stdout.write(json.dumps(answer) + "\n")
+        response = await getattr(office, f"do_{order.pop('do')}")(**order)
+        sys.stdout.write(json.dumps(response) + "\n")
         sys.stdout.flush()
 
 

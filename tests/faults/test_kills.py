@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.desk import Container
-from tests.api.wire import bearer, listed
+from tests.api.wire import auth_headers, get_json
 from tests.faults.due import addresses, fill, is_idle, status_counts
 from tests.faults.scale import IS_FULL, SCALE, print_report
 from tests.faults.sink import ACCEPT_THEN_DROP, SmtpSinkProcess
@@ -51,7 +51,7 @@ def test_what_is_in_doubt_can_be_held_for_staff_and_then_nobody_gets_two(
     container: Container, client, url: str, sink: SmtpSinkProcess, tmp_path: Path, fault: str
 ) -> None:
     fill(container, SCALE.held)
-    staff = bearer(container, "read", "manage")
+    staff = auth_headers(container, "read", "manage")
     if fault == "hang up":
         sink.set_reply("data", ACCEPT_THEN_DROP, times=1)
     with WorkerPool(
@@ -61,7 +61,7 @@ def test_what_is_in_doubt_can_be_held_for_staff_and_then_nobody_gets_two(
             workers.kill_during_send(random.Random(SEED))
         workers.until(lambda: is_idle(container), what="every reminder to be done with")
         report = sink.report()
-        held = listed(client, staff, "/v1/admin/reminders", status="failed", limit=100)["items"]
+        held = get_json(client, staff, "/v1/admin/reminders", status="failed", limit=100)["items"]
         print_report(
             f"{SCALE.held:,} due, in doubt is held, 1 {fault}: {report.duplicates} extra, {len(held)} held for staff"
         )

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from service.db.supporter import EMAIL_TYPE
 from service.desk import Container
-from tests.api.wire import bearer, change_campaign, listed
+from tests.api.wire import auth_headers, get_json, update_campaign
 from tests.faults.due import addresses, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report
 from tests.faults.sink import SmtpSinkProcess
@@ -28,7 +28,7 @@ def alter_the_address(container: Container, reminder_id: UUID) -> None:
 
 
 def delete_the_campaign(container: Container, reminder_id: UUID) -> None:
-    change_campaign(container, slug="gone")
+    update_campaign(container, slug="gone")
     run(
         container,
         "UPDATE reminders SET campaign_id = (SELECT id FROM campaigns WHERE slug = 'gone') WHERE id = :id",
@@ -38,7 +38,7 @@ def delete_the_campaign(container: Container, reminder_id: UUID) -> None:
 
 
 def break_the_words(container: Container, reminder_id: UUID) -> None:
-    change_campaign(container, slug="broken")
+    update_campaign(container, slug="broken")
     run(
         container,
         """UPDATE campaigns SET texts = '{"en": {"mail_subject": "Dear {nobody}"}}' WHERE slug =
@@ -100,7 +100,7 @@ def run(
 def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     container: Container, client, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
-    staff = bearer(container, "read")
+    staff = auth_headers(container, "read")
     ids = fill(container, SCALE.poisoned)
     # They lie among the others, so that one which stopped a batch would take its neighbours with it.
     poisoned = ids[:: SCALE.poisoned // len(POISONS)][: len(POISONS)]
@@ -110,7 +110,7 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
         workers.until(lambda: is_idle(container), what="every reminder to be done with")
         log = workers.log
     report = sink.report()
-    items = {item["id"]: item for item in listed(client, staff, "/v1/admin/reminders", status="failed")["items"]}
+    items = {item["id"]: item for item in get_json(client, staff, "/v1/admin/reminders", status="failed")["items"]}
     reasons = {poison.__name__: items[str(one)]["reason"] for poison, one in zip(POISONS, poisoned, strict=True)}
     print_report(
         f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, kept for staff: {reasons}"

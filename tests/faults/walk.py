@@ -22,7 +22,7 @@ from service.domain.keeping.retention import purge_unconfirmed_reminders
 from service.domain.mail.claims import ReminderClaim
 from service.domain.ports import ReminderEmail
 from service.domain.reminders.failures import retry_reminder
-from tests.api.wire import change_campaign
+from tests.api.wire import update_campaign
 from tests.faults.hand import ManualWorker, Occurrence
 from tests.faults.readers import (
     CONFIRMED_CAMPAIGN,
@@ -53,8 +53,8 @@ class ReminderStateMachine(ReaderActions):
                 session.execute(delete(table))
             upsert_campaign(session, parse_definition(load_campaign_file(DEMO_CAMPAIGN)), now=START_TIME)
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
-        change_campaign(self.container, reminder=offer)
-        change_campaign(self.container, slug=CONFIRMED_CAMPAIGN, reminder=offer | {"confirm": True})
+        update_campaign(self.container, reminder=offer)
+        update_campaign(self.container, slug=CONFIRMED_CAMPAIGN, reminder=offer | {"confirm": True})
         mail = dataclasses.replace(self.container.settings.mail, holds_doubtful=holds_doubtful)
         self.container = dataclasses.replace(
             self.container, settings=dataclasses.replace(self.container.settings, mail=mail)
@@ -173,12 +173,12 @@ class ReminderStateMachine(ReaderActions):
 
     def let_work(self, work: Work) -> None:
         """Let a worker take its next steps, as many as it comes to before anything else happens."""
-        which, steps, answer = work
+        which, steps, response = work
         worker = self.workers[which]
         for _ in range(0 if worker.is_frozen else steps):
             if worker.is_idle:
                 self.advance_clock(self.next_due())
-            worker.step(answer)
+            worker.step(response)
 
     def any_worker(self, can: Callable[[ManualWorker], bool]) -> bool:
         return any(can(worker) and not worker.is_frozen for worker in self.workers)

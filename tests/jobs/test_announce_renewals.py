@@ -13,7 +13,7 @@ from service.db.notice import Notification
 from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.notices.renewals import enqueue_renewal_notifications
-from tests.api.wire import change_campaign
+from tests.api.wire import update_campaign
 from tests.clock import Clock
 from tests.jobs.notices import change_pledge, enqueue, put_pledge, run, status_counts
 from tests.jobs.posts import FakeMailer
@@ -78,7 +78,7 @@ def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Contai
 def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_is_at_home(
     container: Container, clock: Clock
 ) -> None:
-    change_campaign(container, timezone="Pacific/Auckland")
+    update_campaign(container, timezone="Pacific/Auckland")
     pledge_id = annual(container, days=20)
     # In Auckland it is noon on the 14th.
     change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))

@@ -24,7 +24,7 @@ from service.domain.ports import (
 )
 from service.domain.supporters import erase_supporter
 from service.domain.suppression import suppress
-from tests.api.wire import change_campaign
+from tests.api.wire import update_campaign
 from tests.clock import Clock
 from tests.jobs.notices import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
 from tests.jobs.posts import READER, FakeMailer, stopped_event, with_mailer
@@ -199,7 +199,7 @@ def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
 
 
 def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container: Container, clock: Clock) -> None:
-    change_campaign(container, timezone="Pacific/Auckland")
+    update_campaign(container, timezone="Pacific/Auckland")
     # In Auckland it is noon on the 24th.
     clock.now = clock.now.replace(hour=23, minute=0)
     yesterday, today = datetime.date(2026, 11, 23), datetime.date(2026, 11, 24)

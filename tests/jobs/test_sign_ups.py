@@ -32,13 +32,13 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(container: Cont
     def sign_up(number: int) -> tuple[int, dict]:
         if number < 10:
             start.wait()
-        answer = app.test_client().post("/v1/reminders", json=ASKED)
-        return answer.status_code, answer.json
+        response = app.test_client().post("/v1/reminders", json=ASKED)
+        return response.status_code, response.json
 
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(sign_up, range(40)))
-    assert {status for status, _ in answers} == {201}
-    assert len({str(body) for _, body in answers}) == 1
+        responses = list(pool.map(sign_up, range(40)))
+    assert {status for status, _ in responses} == {201}
+    assert len({str(body) for _, body in responses}) == 1
     with container.database.read_only() as session:
         assert how_many(session, Supporter) == 1
         assert session.scalars(select(Reminder)).one().occurrence == 1
@@ -109,9 +109,9 @@ def container_with_two_keys(container: Container, clock: Clock):
 def test_forty_sign_ups_of_one_address_at_once_make_one_reminder_on_sqlite(sqlite_container: Container) -> None:
     app = create_app(sqlite_container)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(
+        responses = list(
             pool.map(lambda _: app.test_client().post("/v1/reminders", json=ASKED).status_code, range(40))
         )
-    assert set(answers) == {201}
+    assert set(responses) == {201}
     with sqlite_container.database.read_only() as session:
         assert how_many(session, Reminder) == how_many(session, Supporter) == 1

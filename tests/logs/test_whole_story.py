@@ -144,9 +144,9 @@ def speak_no_http(newsroom: Newsroom, words: str) -> None:
     address = urlsplit(newsroom.base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(words.encode())
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 4"), answer[:80]
+        response = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 4"), response[:80]
     assert b"Content-Type: application/problem+json" in head
     assert json.loads(body)["status"] == int(head[9:12])
 

@@ -4,10 +4,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.desk import Container
-from tests.api.conftest import app, lasting_app
+from tests.api.conftest import app, session_app
 from tests.pages.readers import Way, give
 
-__all__ = ["app", "lasting_app"]
+__all__ = ["app", "session_app"]
 
 
 @pytest.fixture(params=["signed in", "by link"])

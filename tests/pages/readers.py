@@ -13,7 +13,7 @@ from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.pledges.own_page import pledge_token
 from service.domain.sign_in.links import create_magic_link_token
-from tests.api.wire import pay, pledge
+from tests.api.wire import pay_pledge, post_pledge
 from tests.pages.reading import BROWSER, Form, forms_in
 
 READER = "reader@example.org"
@@ -41,8 +41,8 @@ def sign_in(container: Container, client: FlaskClient, address: str = READER) ->
 
 def give(container: Container, client: FlaskClient, *, email: str | None = READER, **changes: Any) -> str:
     """Make a pledge and pay it; return its id."""
-    made = str(pledge(client, **changes).json["id"])
-    pay(container, made, email=email)
+    made = str(post_pledge(client, **changes).json["id"])
+    pay_pledge(container, made, email=email)
     return made
 
 
@@ -90,6 +90,6 @@ class Way:
             self.home = self.base = link_of(container, pledge_id)
 
     def post(self, action: str, status: int = 303, **sent: str):
-        answer = self.client.post(f"{self.base}/{action}", data=sent, headers=BROWSER)
-        assert answer.status_code == status, answer.text
-        return answer
+        response = self.client.post(f"{self.base}/{action}", data=sent, headers=BROWSER)
+        assert response.status_code == status, response.text
+        return response

@@ -2,7 +2,7 @@
 
 from flask.testing import FlaskClient
 
-from service.api.problems import STATUS
+from service.api.problems import STATUS_BY_ERROR
 from tests.pages.reading import words_in
 
 
@@ -38,5 +38,5 @@ def test_what_needs_a_token_says_so(client: FlaskClient) -> None:
 
 def test_every_error_of_a_rule_is_listed(client: FlaskClient) -> None:
     page = client.get("/docs").text
-    for error, status in STATUS.items():
+    for error, status in STATUS_BY_ERROR.items():
         assert f"<code>{status}</code> <code>{error.code}</code>" in page

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.desk import Container
-from tests.api.wire import pay, pledge, remind, token_of
+from tests.api.wire import pay_pledge, post_pledge, post_reminder, reminder_token_for
 from tests.gateways.letters import send
 from tests.pages.readers import ask, link_for, link_of, the_payment
 from tests.pages.reading import BROWSER, path_of
@@ -36,9 +36,9 @@ PAGES = (
 @pytest.fixture
 def where(container: Container, client: FlaskClient) -> dict[str, str]:
     """Return the full path of each page."""
-    opened = pledge(client).json
-    pay(container, opened["id"])
-    remind(client, email="reader@example.org")
+    opened = post_pledge(client).json
+    pay_pledge(container, opened["id"])
+    post_reminder(client, email="reader@example.org")
     send(container.reminder_mailers[0])
     mail = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
     assert mail is not None
@@ -53,7 +53,7 @@ def where(container: Container, client: FlaskClient) -> dict[str, str]:
         "/dev/outbox/mail": mail[1],
         "/support/default/thank-you": f"/support/default/thank-you?pledge={opened['id']}",
         "/sandbox/checkout": path_of(opened["checkout_url"]),
-        "/r": f"/r/{token_of(container, 'reader@example.org')}",
+        "/r": f"/r/{reminder_token_for(container, 'reader@example.org')}",
     }
 
 

@@ -91,9 +91,9 @@ def test_nobody_reads_others_mail_from_another_machine(
     client: FlaskClient, mail: str, address: str, headers: dict[str, str]
 ) -> None:
     for path in (OUTBOX, mail, f"{mail}/html"):
-        answer = client.get(path, environ_base={"REMOTE_ADDR": address}, headers=headers)
-        assert answer.status_code == 404
-        assert "reader@example.org" not in answer.text
+        response = client.get(path, environ_base={"REMOTE_ADDR": address}, headers=headers)
+        assert response.status_code == 404
+        assert "reader@example.org" not in response.text
 
 
 def test_notices_are_kept_too_with_their_links_and_nothing_to_unsubscribe_from(

@@ -47,8 +47,8 @@ def test_another_reader_s_pledge_and_receipt_are_not_found(container: Container,
 @pytest.mark.parametrize("action", ["cancel", "amount", "card"])
 def test_who_is_not_signed_in_is_led_to_the_form(container: Container, client: FlaskClient, action: str) -> None:
     made = give(container, client)
-    answer = client.post(f"/me/pledges/{made}/{action}", data={"amount": "5"})
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/me")
+    response = client.post(f"/me/pledges/{made}/{action}", data={"amount": "5"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/me")
     assert stored(container, made).status == PledgeStatus.ACTIVE
 
 
@@ -76,13 +76,13 @@ def test_no_page_by_link_shows_an_address_and_none_may_be_indexed(
 ) -> None:
     base = link_of(container, give(container, client))
     for path in (base, f"{base}/cancel", f"{base}/amount"):
-        answer = client.get(f"{path}?lang={lang}", headers=BROWSER)
-        assert answer.status_code == 200
-        assert "reader@" not in answer.text
-        assert "reader" not in answer.headers.get("Location", "")
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["X-Robots-Tag"] == "noindex"
-        assert f'<html lang="{lang}"' in answer.text
+        response = client.get(f"{path}?lang={lang}", headers=BROWSER)
+        assert response.status_code == 200
+        assert "reader@" not in response.text
+        assert "reader" not in response.headers.get("Location", "")
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Robots-Tag"] == "noindex"
+        assert f'<html lang="{lang}"' in response.text
 
 
 @pytest.mark.parametrize("token", ["x", "é", "a" * 76])

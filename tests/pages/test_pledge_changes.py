@@ -14,7 +14,7 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRejected, GatewayUnavailable
-from tests.api.wire import count, remind, the_reminder
+from tests.api.wire import count, only_reminder, post_reminder
 from tests.clock import Clock
 from tests.pages.readers import Way, form_to, page, stored
 from tests.pages.reading import words_in
@@ -27,8 +27,8 @@ def test_a_pledge_is_ended_in_two_clicks(container: Container, client: FlaskClie
     assert [(name, value) for name, value, _ in buttons] == [("then", "end"), ("then", "remind")]
     assert question.count('class="quiet-button" name="then"') == 2
     assert stored(container, way.id).status == PledgeStatus.ACTIVE
-    answer = way.post("cancel", then="end")
-    assert "This gift has ended." in words_in(page(client, answer.headers["Location"]))
+    response = way.post("cancel", then="end")
+    assert "This gift has ended." in words_in(page(client, response.headers["Location"]))
     after = stored(container, way.id)
     assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, container.clock())
     assert count(container, Reminder) == 0
@@ -50,10 +50,10 @@ def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, w
 def test_the_other_button_ends_it_too_and_sets_a_reminder(
     container: Container, client: FlaskClient, way: Way, clock: Clock
 ) -> None:
-    answer = way.post("cancel", then="remind")
-    assert "we write to you once, on February 23, 2027" in words_in(page(client, answer.headers["Location"]))
+    response = way.post("cancel", then="remind")
+    assert "we write to you once, on February 23, 2027" in words_in(page(client, response.headers["Location"]))
     assert stored(container, way.id).status == PledgeStatus.CANCELLED
-    set_for = the_reminder(container)
+    set_for = only_reminder(container)
     assert (set_for.status, str(set_for.due_on), set_for.amount_minor) == (
         ReminderStatus.SCHEDULED,
         "2027-02-23",
@@ -63,9 +63,9 @@ def test_the_other_button_ends_it_too_and_sets_a_reminder(
 
 
 def test_an_earlier_reminder_is_moved_and_not_doubled(container: Container, client: FlaskClient, way: Way) -> None:
-    remind(client, email="reader@example.org")
+    post_reminder(client, email="reader@example.org")
     way.post("cancel", then="remind")
-    assert str(the_reminder(container).due_on) == "2027-02-23"
+    assert str(only_reminder(container).due_on) == "2027-02-23"
 
 
 def test_a_campaign_without_reminders_offers_none(container: Container, client: FlaskClient, way: Way) -> None:
@@ -94,8 +94,8 @@ def test_another_site_can_end_nothing(container: Container, client: FlaskClient,
 def test_the_amount_is_changed_as_it_was_typed(
     container: Container, client: FlaskClient, way: Way, typed: str, minor: int
 ) -> None:
-    answer = way.post("amount", amount=typed)
-    assert "The new amount is set." in words_in(page(client, answer.headers["Location"]))
+    response = way.post("amount", amount=typed)
+    assert "The new amount is set." in words_in(page(client, response.headers["Location"]))
     after = stored(container, way.id)
     assert (after.amount_minor, after.wanted_minor) == (minor, None)
     with container.database.read_only() as session:
@@ -116,9 +116,9 @@ def test_the_amount_is_changed_as_it_was_typed(
 def test_an_amount_that_will_not_do_is_refused_beside_its_field(
     container: Container, client: FlaskClient, way: Way, typed: str, words: str
 ) -> None:
-    answer = way.post("amount", 422, amount=typed)
-    assert words in words_in(answer.text)
-    assert 'aria-invalid="true"' in answer.text
+    response = way.post("amount", 422, amount=typed)
+    assert words in words_in(response.text)
+    assert 'aria-invalid="true"' in response.text
     assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, None)
 
 
@@ -158,8 +158,8 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
         raise GatewayUnavailable
 
     monkeypatch.setattr(container.gateway, "cancel_subscription", unavailable)
-    answer = way.post("cancel", then="end")
-    shown = page(client, answer.headers["Location"])
+    response = way.post("cancel", then="end")
+    shown = page(client, response.headers["Location"])
     assert "Being ended" in words_in(shown)
     assert f"{way.base}/cancel" not in shown
     assert stored(container, way.id).cancel_requested_at == container.clock()
@@ -211,6 +211,6 @@ def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
 ) -> None:
     unknown = PaymentsUnavailable("x", retry_after_seconds=30)
     monkeypatch.setattr("service.domain.pledges.new_amount.subscription_reference", failing(unknown))
-    answer = way.post("amount", 503, amount="5")
-    assert "The payment processor does not answer" in words_in(answer.text)
+    response = way.post("amount", 503, amount="5")
+    assert "The payment processor does not answer" in words_in(response.text)
     assert stored(container, way.id).wanted_minor is None

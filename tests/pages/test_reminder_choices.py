@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.pages.reminder_form import consent_version
-from tests.api.wire import change_campaign, count, the_reminder, token_of
+from tests.api.wire import count, only_reminder, reminder_token_for, update_campaign
 from tests.pages.reading import forms_in, tag_with, words_in
 
 PAGE = "/support/default"
@@ -21,7 +21,7 @@ REPEATS = {"every-1": "Every month, until I cancel", "every-3": "Every 3 months,
 
 @pytest.fixture(autouse=True)
 def _offer(container: Container) -> None:
-    change_campaign(container, reminder={"choices": [1, 3, 12], "repeats": [1, 3]})
+    update_campaign(container, reminder={"choices": [1, 3, 12], "repeats": [1, 3]})
 
 
 def offered(page: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ def test_what_was_chosen_is_what_comes(
 ) -> None:
     response = ask(client, months=value)
     assert response.status_code == 303
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     assert (reminder.months, reminder.every_months) == (months, every)
     assert reminder.due_on == datetime.date.fromisoformat(due_on)
     said = words_in(client.get(response.headers["Location"]).text)
@@ -87,14 +87,14 @@ def test_the_words_agreed_to_are_true_of_what_comes_again(container: Container, 
     ask(client, months="every-1")
     agreed_to = "We use your address for the reminders that you choose here and nothing else."
     assert agreed_to in words_in(client.get(PAGE).text)
-    assert the_reminder(container).consent_version == consent_version("en", agreed_to)
+    assert only_reminder(container).consent_version == consent_version("en", agreed_to)
 
 
 def test_the_reminder_s_own_page_says_that_it_repeats_when_it_comes_next_and_what_cancel_ends(
     container: Container, client: FlaskClient
 ) -> None:
     ask(client, months="every-3")
-    page = f"/r/{token_of(container, READER)}"
+    page = f"/r/{reminder_token_for(container, READER)}"
     said = words_in(client.get(page).text)
     assert "On February 23, 2027, we will write to you" in said
     assert "and after that every 3 months, until you cancel." in said
@@ -110,9 +110,9 @@ def test_moving_one_that_repeats_keeps_it_repeating_and_cancelling_ends_it(
     container: Container, client: FlaskClient
 ) -> None:
     ask(client, months="every-1")
-    page = f"/r/{token_of(container, READER)}"
+    page = f"/r/{reminder_token_for(container, READER)}"
     client.post(f"{page}/snooze", data={"months": "3"})
-    assert (the_reminder(container).every_months, str(the_reminder(container).due_on)) == (1, "2027-02-23")
+    assert (only_reminder(container).every_months, str(only_reminder(container).due_on)) == (1, "2027-02-23")
     assert "and after that every month, until you cancel." in words_in(client.get(page).text)
     client.post(f"{page}/cancel")
     assert "every month" not in words_in(client.get(page).text)

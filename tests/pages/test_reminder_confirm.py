@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from service.db.reminder import ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
+from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.db.people import try_mail
 from tests.pages.reading import Form, forms_in, words_in
 
@@ -16,15 +16,15 @@ CONFIRM = "/confirm"
 
 @pytest.fixture(autouse=True)
 def _confirming(container: Container) -> None:
-    change_campaign(container, reminder={"choices": [1], "repeats": [1], "confirm": True})
+    update_campaign(container, reminder={"choices": [1], "repeats": [1], "confirm": True})
 
 
 @pytest.fixture
 def page(container: Container, client: FlaskClient) -> str:
     """Return the path of the page of a reminder whose reader has been asked."""
-    remind(client)
-    try_mail(container, the_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
-    return f"/r/{token_of(container, READER)}"
+    post_reminder(client)
+    try_mail(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
+    return f"/r/{reminder_token_for(container, READER)}"
 
 
 def question(client: FlaskClient, page: str) -> Form | None:
@@ -33,9 +33,9 @@ def question(client: FlaskClient, page: str) -> Form | None:
 
 
 def test_it_asks_with_one_button_that_says_what_it_does(client: FlaskClient, page: str) -> None:
-    answer = client.get(page)
-    assert [form.action for form in forms_in(answer.text)] == [page + CONFIRM, f"{page}/cancel"]
-    said = words_in(answer.text)
+    response = client.get(page)
+    assert [form.action for form in forms_in(response.text)] == [page + CONFIRM, f"{page}/cancel"]
+    said = words_in(response.text)
     assert "Yes, remind me on December 23, 2026" in said
     assert "No, do not write to me" in said
     assert "after 7 days" in said
@@ -47,7 +47,7 @@ def test_looking_confirms_nothing(container: Container, client: FlaskClient, pag
         client.get(path)
         client.head(path)
         client.options(path)
-    assert the_reminder(container).status == "unconfirmed"
+    assert only_reminder(container).status == "unconfirmed"
     assert count(container, ReminderStatusChange) == moves
 
 
@@ -59,7 +59,7 @@ def test_the_button_sets_the_reminder_and_says_so(
     response = client.post(form.action, data=form.fields)
     assert response.status_code == 303
     assert title in words_in(client.get(response.headers["Location"]).text)
-    assert the_reminder(container).status == "scheduled"
+    assert only_reminder(container).status == "scheduled"
     assert question(client, page) is None
 
 
@@ -77,23 +77,23 @@ def test_who_has_cancelled_meanwhile_is_shown_how_to_undo_that(
     assert "Your reminder is cancelled" in said
     assert "Changed your mind?" in said
     client.post(f"{page}/snooze")
-    assert the_reminder(container).status == "scheduled"
+    assert only_reminder(container).status == "scheduled"
 
 
 def test_one_that_repeats_says_so_before_it_is_confirmed(container: Container, client: FlaskClient) -> None:
-    remind(client, repeat=True)
-    page = f"/r/{token_of(container, READER)}"
+    post_reminder(client, repeat=True)
+    page = f"/r/{reminder_token_for(container, READER)}"
     assert "on December 23, 2026, and then every month, about supporting" in words_in(client.get(page).text)
 
 
 def test_a_question_that_is_not_on_record_as_sent_can_be_answered(
     container: Container, client: FlaskClient
 ) -> None:
-    remind(client)
-    page = f"/r/{token_of(container, READER)}"
+    post_reminder(client)
+    page = f"/r/{reminder_token_for(container, READER)}"
     assert question(client, page) is not None
     assert client.post(page + CONFIRM).status_code == 303
-    assert the_reminder(container).awaits_confirmation is False
+    assert only_reminder(container).awaits_confirmation is False
 
 
 def test_after_asking_the_reader_is_sent_to_their_mail(client: FlaskClient) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
-from tests.api.wire import change_campaign, count, remind, the_reminder, token_of
+from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import Clock
 from tests.pages.reading import BROWSER, forms_in, words_in
 
@@ -21,8 +21,8 @@ SNOOZE, CANCEL = "/snooze", "/cancel"
 @pytest.fixture
 def page(container: Container, client: FlaskClient) -> str:
     """Return the path of the page of a reminder that was set on 23 November 2026."""
-    remind(client, email=READER, frequency="monthly", amount=500)
-    return f"/r/{token_of(container, READER)}"
+    post_reminder(client, email=READER, frequency="monthly", amount=500)
+    return f"/r/{reminder_token_for(container, READER)}"
 
 
 def put(container: Container, **values: Any) -> None:
@@ -34,22 +34,22 @@ def put(container: Container, **values: Any) -> None:
 
 
 def test_it_says_when_the_reminder_is_due_and_what_can_be_done(client: FlaskClient, page: str) -> None:
-    answer = client.get(page)
-    words = words_in(answer.text)
+    response = client.get(page)
+    words = words_in(response.text)
     assert "On December 23, 2026, we will write to you once about supporting The Harbour Lantern." in words
-    assert [form.action for form in forms_in(answer.text)] == [page + SNOOZE, page + CANCEL]
-    assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=500&amp;from=' in answer.text
+    assert [form.action for form in forms_in(response.text)] == [page + SNOOZE, page + CANCEL]
+    assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=500&amp;from=' in response.text
     assert "Give $5 a month" in words
     assert "Remind me next month" in words
 
 
 def test_looking_changes_nothing(container: Container, client: FlaskClient, page: str) -> None:
-    before, moves = the_reminder(container), count(container, ReminderStatusChange)
+    before, moves = only_reminder(container), count(container, ReminderStatusChange)
     for path in (page, page + SNOOZE, page + CANCEL):
         client.get(path)
         client.head(path)
         client.options(path)
-    after = the_reminder(container)
+    after = only_reminder(container)
     assert (after.status, after.due_at, after.asked_at) == (before.status, before.due_at, before.asked_at)
     assert count(container, ReminderStatusChange) == moves
 
@@ -60,7 +60,7 @@ def test_snoozing_moves_it_on_from_today(
     clock.advance(days=10)
     response = client.post(page + SNOOZE, data={"months": "1"})
     assert (response.status_code, response.headers["Location"]) == (303, page)
-    assert the_reminder(container).due_on == datetime.date(2027, 1, 3)
+    assert only_reminder(container).due_on == datetime.date(2027, 1, 3)
     assert "January 3, 2027" in words_in(client.get(page).text)
 
 
@@ -71,10 +71,10 @@ def test_cancelling_is_confirmed_and_can_be_undone(container: Container, client:
     assert "Your reminder is cancelled" in words_in(after)
     assert "Changed your mind?" in words_in(after)
     [undo] = forms_in(after)
-    assert the_reminder(container).status == "cancelled"
+    assert only_reminder(container).status == "cancelled"
     [(name, value, _)] = undo.buttons
     client.post(undo.action, data=undo.fields | {name: value})
-    assert the_reminder(container).status == "scheduled"
+    assert only_reminder(container).status == "scheduled"
     assert "We will remind you" in words_in(client.get(page).text)
 
 
@@ -86,7 +86,7 @@ def test_a_language_that_was_asked_for_stays(client: FlaskClient, page: str) -> 
 
 def test_cancelling_twice_is_no_fault(container: Container, client: FlaskClient, page: str) -> None:
     assert [client.post(page + CANCEL).status_code for _ in range(2)] == [303, 303]
-    assert the_reminder(container).status == "cancelled"
+    assert only_reminder(container).status == "cancelled"
 
 
 @pytest.mark.parametrize("status", ReminderStatus)
@@ -96,10 +96,10 @@ def test_each_state_has_words_in_each_language(
 ) -> None:
     sent_at = container.clock() if status == ReminderStatus.SENT else None
     put(container, status=status, lang=lang, sent_at=sent_at)
-    answer = client.get(page)
-    assert answer.status_code == 200
-    assert f'<html lang="{lang}"' in answer.text
-    can_cancel = any(form.action.endswith(CANCEL) for form in forms_in(answer.text))
+    response = client.get(page)
+    assert response.status_code == 200
+    assert f'<html lang="{lang}"' in response.text
+    can_cancel = any(form.action.endswith(CANCEL) for form in forms_in(response.text))
     assert can_cancel == (status != "cancelled")
 
 
@@ -123,37 +123,37 @@ def test_a_reminder_that_was_sent_says_on_which_day_of_the_readers_own(
 
 
 def test_each_wait_that_the_campaign_offers_has_a_button(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, reminder={"enabled": True, "choices": [1, 6]})
-    remind(client, email=READER)
-    page = f"/r/{token_of(container, READER)}"
+    update_campaign(container, reminder={"enabled": True, "choices": [1, 6]})
+    post_reminder(client, email=READER)
+    page = f"/r/{reminder_token_for(container, READER)}"
     snooze = forms_in(client.get(page).text)[0]
     assert [label for _, _, label in snooze.buttons] == ["Remind me next month", "Remind me in 6 months"]
     client.post(snooze.action, data={"months": "6"})
-    assert the_reminder(container).due_on == datetime.date(2027, 5, 23)
+    assert only_reminder(container).due_on == datetime.date(2027, 5, 23)
 
 
 @pytest.mark.parametrize("months", ["2", "", "soon", "-1"])
 def test_a_wait_that_is_not_offered_changes_nothing(
     container: Container, client: FlaskClient, page: str, months: str
 ) -> None:
-    before = the_reminder(container).due_at
+    before = only_reminder(container).due_at
     assert client.post(page + SNOOZE, data={"months": months}).status_code == 422
-    assert the_reminder(container).due_at == before
+    assert only_reminder(container).due_at == before
 
 
 def test_a_campaign_that_stopped_reminding_still_lets_readers_cancel(
     container: Container, client: FlaskClient, page: str
 ) -> None:
-    change_campaign(container, reminder={"enabled": False, "choices": [1]})
+    update_campaign(container, reminder={"enabled": False, "choices": [1]})
     assert [form.action for form in forms_in(client.get(page).text)] == [page + CANCEL]
     assert client.post(page + CANCEL).status_code == 303
 
 
 def test_a_link_that_is_no_good_gets_a_page_that_says_so(client: FlaskClient, clock: Clock, page: str) -> None:
     for path in (page[:-4] + "AAAA", "/r/x", "/r/%00"):
-        for answer in (client.get(path, headers=BROWSER), client.post(path + CANCEL, headers=BROWSER)):
-            assert answer.status_code == 404
-            assert "This reminder link does not work any more" in words_in(answer.text)
+        for response in (client.get(path, headers=BROWSER), client.post(path + CANCEL, headers=BROWSER)):
+            assert response.status_code == 404
+            assert "This reminder link does not work any more" in words_in(response.text)
     clock.advance(days=4000)
     assert client.get(page).status_code == 404
 

@@ -15,14 +15,14 @@ from service.db.supporter import Supporter
 from service.desk import Container
 from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.pledges.sandbox_checkout import checkout_token
-from tests.api.wire import change_campaign, count, pledge
+from tests.api.wire import count, post_pledge, update_campaign
 from tests.clock import Clock
 from tests.pages.reading import BROWSER, forms_in, path_of, tag_with, words_in
 
 
 def open_checkout(client: FlaskClient, **changes: Any) -> str:
     """Make a pledge and return the path of its checkout."""
-    response = pledge(client, **changes)
+    response = post_pledge(client, **changes)
     assert response.status_code == 201, response.text
     return path_of(response.json["checkout_url"])
 
@@ -79,8 +79,8 @@ def test_paying_leads_to_the_thanks(
 def test_paying_twice_counts_once_and_leads_to_the_same_thanks(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     [form] = forms_in(client.get(checkout).text)
-    answers = [client.post(checkout, data=form.fields | {"outcome": "pay"}) for _ in range(2)]
-    assert answers[0].headers["Location"] == answers[1].headers["Location"]
+    responses = [client.post(checkout, data=form.fields | {"outcome": "pay"}) for _ in range(2)]
+    assert responses[0].headers["Location"] == responses[1].headers["Location"]
     assert payments(container) == ["succeeded"]
 
 
@@ -171,19 +171,19 @@ def test_a_link_that_was_altered_or_is_too_old_opens_nothing(
     checkout = open_checkout(client)
     unmade = f"/sandbox/checkout/{checkout_token(container.database.keyring, new_id())}"
     for path in (checkout[:-4] + "AAAA", unmade, "/sandbox/checkout/x"):
-        for answer in (
+        for response in (
             client.get(path, headers=BROWSER),
             client.post(path, data={"outcome": "pay"}, headers=BROWSER),
         ):
-            assert answer.status_code == 404
-            assert "We cannot find this gift" in words_in(answer.text)
+            assert response.status_code == 404
+            assert "We cannot find this gift" in words_in(response.text)
     clock.advance(days=4000)
     assert client.get(checkout).status_code == 404
     assert payments(container) == []
 
 
 def test_who_walks_away_comes_back_to_the_newsrooms_own_page(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, return_hosts=["paper.example"])
+    update_campaign(container, return_hosts=["paper.example"])
     page_url, return_url = "https://paper.example/article", "https://paper.example/done?a=1#top"
     assert way_out(client.get(open_checkout(client, page_url=page_url)).text) == page_url
     back = way_out(client.get(open_checkout(client, page_url=page_url, return_url=return_url)).text)
@@ -204,7 +204,7 @@ def test_who_walks_away_comes_back_to_the_newsrooms_own_page(container: Containe
 def test_who_walks_away_is_never_sent_to_a_page_that_nobody_listed(
     container: Container, client: FlaskClient, page_url: str | None
 ) -> None:
-    change_campaign(container, return_hosts=["paper.example"])
+    update_campaign(container, return_hosts=["paper.example"])
     changes = {} if page_url is None else {"page_url": page_url}
     page = client.get(open_checkout(client, **changes)).text
     assert way_out(page) == "http://desk.test/support/default?frequency=monthly&amp;amount=200"
@@ -213,7 +213,7 @@ def test_who_walks_away_is_never_sent_to_a_page_that_nobody_listed(
 def test_who_walks_away_may_return_to_a_page_of_ours_or_of_a_site_that_embeds_the_box(
     container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(container, origins=["https://news.example"])
+    update_campaign(container, origins=["https://news.example"])
     for page_url in ("http://desk.test/demo", "https://news.example/story"):
         assert way_out(client.get(open_checkout(client, page_url=page_url)).text) == page_url
 
@@ -221,7 +221,7 @@ def test_who_walks_away_may_return_to_a_page_of_ours_or_of_a_site_that_embeds_th
 def test_after_paying_the_newsrooms_own_page_is_told_which_pledge_and_where_it_stands(
     container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(container, return_hosts=["paper.example"])
+    update_campaign(container, return_hosts=["paper.example"])
     checkout = open_checkout(client, return_url="https://paper.example/done?a=1#top")
     policy = client.get(checkout).headers["Content-Security-Policy"]
     assert "form-action 'self' http://desk.test https://paper.example;" in policy
@@ -232,9 +232,9 @@ def test_after_paying_the_newsrooms_own_page_is_told_which_pledge_and_where_it_s
 def test_a_host_that_was_taken_off_the_list_since_gets_no_reader(
     container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(container, return_hosts=["paper.example"])
+    update_campaign(container, return_hosts=["paper.example"])
     checkout = open_checkout(client, return_url="https://paper.example/done")
-    change_campaign(container, return_hosts=[])
+    update_campaign(container, return_hosts=[])
     assert (
         press(client, checkout, "pay").headers["Location"].startswith("http://desk.test/support/default/thank-you")
     )

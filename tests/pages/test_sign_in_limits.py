@@ -49,8 +49,8 @@ def test_one_address_gets_five_links_an_hour(container: Container, client: Flask
 
 
 def test_one_network_asks_twenty_times_an_hour(container: Container, client: FlaskClient) -> None:
-    answers = [ask(client, f"reader{number}@example.org").status_code for number in range(22)]
-    assert answers == [303] * 20 + [429] * 2
+    responses = [ask(client, f"reader{number}@example.org").status_code for number in range(22)]
+    assert responses == [303] * 20 + [429] * 2
     elsewhere = client.post("/me", data={"email": "x@example.org"}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert elsewhere.status_code == 303
 

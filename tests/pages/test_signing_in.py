@@ -110,8 +110,8 @@ def test_neither_link_nor_session_lies_in_the_database(container: Container, cli
 def test_the_cookie_is_for_our_pages_alone(container: Container, client: FlaskClient) -> None:
     give(container, client)
     ask(client)
-    answer = client.post(f"/me/enter/{link_for(container)}")
-    cookie = answer.headers["Set-Cookie"]
+    response = client.post(f"/me/enter/{link_for(container)}")
+    cookie = response.headers["Set-Cookie"]
     assert re.match(r"mainstay_reader=[\w-]{43};", cookie)
     for part in ("HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=10800"):
         assert part in cookie
@@ -148,9 +148,9 @@ def test_an_erased_reader_is_signed_out_at_once(container: Container, client: Fl
 
 @pytest.mark.parametrize("typed", ["", "reader", "reader@", "a@b@example.org"])
 def test_what_is_no_address_is_asked_for_again(client: FlaskClient, typed: str) -> None:
-    answer = ask(client, typed)
-    assert answer.status_code == 422
-    assert 'aria-invalid="true"' in answer.text
+    response = ask(client, typed)
+    assert response.status_code == 422
+    assert 'aria-invalid="true"' in response.text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.desk import Container
-from tests.api.wire import change_campaign
+from tests.api.wire import update_campaign
 from tests.pages.giving import PAGE, gift_form, give, the_pledge
 from tests.pages.reading import words_in
 
@@ -56,20 +56,20 @@ def test_the_page_speaks_the_readers_language(client: FlaskClient, query: str, a
 def test_words_that_the_campaign_has_in_one_language_only_are_marked_as_such(
     container: Container, client: FlaskClient
 ) -> None:
-    change_campaign(container, texts={})
+    update_campaign(container, texts={})
     page = client.get(PAGE + "?lang=ru").text
     assert '<html lang="ru"' in page
     assert '<div class="appeal" lang="en">' in page
 
 
 def test_a_language_that_runs_from_the_right_turns_the_page(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, texts={"ar": {"heading": "هذه الصحيفة لكم"}})
+    update_campaign(container, texts={"ar": {"heading": "هذه الصحيفة لكم"}})
     assert '<html lang="ar" dir="rtl">' in client.get(PAGE + "?lang=ar").text
 
 
 def test_a_currency_without_decimals_is_shown_and_read_without(container: Container, client: FlaskClient) -> None:
     yen = {"frequency": "once", "presets": [500, 1000], "default": 500, "minimum": 200, "maximum": 100000}
-    change_campaign(container, currency="JPY", frequencies=[yen], default_frequency="once")
+    update_campaign(container, currency="JPY", frequencies=[yen], default_frequency="once")
     form = gift_form(client, frequency="once", amount="750")
     assert form.fields["other_amount"] == "750"
     assert give(client, form, other_amount="7.50").status_code == 422
@@ -78,7 +78,7 @@ def test_a_currency_without_decimals_is_shown_and_read_without(container: Contai
 
 
 def test_a_campaign_with_one_frequency_asks_for_none(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, frequencies=[{"frequency": "once"}], default_frequency="once")
+    update_campaign(container, frequencies=[{"frequency": "once"}], default_frequency="once")
     form = gift_form(client)
     assert form.fields["frequency"] == "once"
     assert "How often" not in words_in(client.get(PAGE).text)

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from schemas.vocabulary import PledgeStatus
 from service.desk import Container
 from service.domain.pledges.conversions import attribution_token
-from tests.api.wire import remind, the_reminder, token_of
+from tests.api.wire import only_reminder, post_reminder, reminder_token_for
 from tests.pages.giving import gift_form, give, the_pledge
 from tests.pages.reading import forms_in, path_of
 
@@ -17,8 +17,8 @@ from tests.pages.reading import forms_in, path_of
 @pytest.fixture
 def link(client: FlaskClient, container: Container) -> str:
     """Return the gift link of a reader's mail."""
-    remind(client, frequency="monthly", amount=200)
-    reminder = the_reminder(container)
+    post_reminder(client, frequency="monthly", amount=200)
+    reminder = only_reminder(container)
     token = attribution_token(container.database.keyring, reminder)
     with container.database.read_only() as session:
         campaign = session.merge(reminder, load=False).campaign
@@ -38,7 +38,7 @@ def test_a_gift_by_the_link_of_a_mail_is_linked_to_its_reminder(
     form = forms_in(client.get(path_of(link)).text)[0]
     assert give(client, form).status_code == 303
     assert (the_pledge(container).reminder_id, the_pledge(container).amount_minor) == (
-        the_reminder(container).id,
+        only_reminder(container).id,
         200,
     )
 
@@ -46,10 +46,10 @@ def test_a_gift_by_the_link_of_a_mail_is_linked_to_its_reminder(
 def test_a_gift_by_way_of_the_reader_s_own_page_is_linked_as_well(
     client: FlaskClient, container: Container
 ) -> None:
-    remind(client)
-    page = client.get(f"/r/{token_of(container, 'reader@example.org')}").text
+    post_reminder(client)
+    page = client.get(f"/r/{reminder_token_for(container, 'reader@example.org')}").text
     give(client, forms_in(client.get(path_of(unescape(href_with(page, "from=")))).text)[0])
-    assert the_pledge(container).reminder_id == the_reminder(container).id
+    assert the_pledge(container).reminder_id == only_reminder(container).id
 
 
 def test_a_complaint_about_the_amount_does_not_lose_the_reminder(
@@ -59,7 +59,7 @@ def test_a_complaint_about_the_amount_does_not_lose_the_reminder(
     again = forms_in(give(client, form, other_amount="1").text)[0]
     assert again.fields == form.fields | {"other_amount": "1"}
     give(client, again, other_amount="8")
-    assert the_pledge(container).reminder_id == the_reminder(container).id
+    assert the_pledge(container).reminder_id == only_reminder(container).id
 
 
 def test_pressing_continue_twice_makes_one_pledge_from_the_reminder(

@@ -12,7 +12,7 @@ from service.desk import Container
 from service.domain.errors import AmountNotChargeable
 from service.domain.ports import ChargeLimits, GatewayUnavailable
 from service.pages.complaints import PLACES
-from tests.api.wire import change_campaign, count
+from tests.api.wire import count, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 from tests.pages.giving import PAGE, gift_form, give, the_pledge
 from tests.pages.reading import forms_in, path_of, tag_with, words_in
@@ -22,7 +22,7 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 @pytest.fixture(autouse=True)
 def _several_currencies(container: Container) -> None:
-    change_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
+    update_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
 
 
 def currency_links(page: str) -> dict[str, str]:
@@ -42,7 +42,7 @@ def test_every_currency_is_a_link_away_and_the_shown_one_is_marked(client: Flask
 
 
 def test_a_campaign_in_one_currency_has_none_to_choose(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, other_currencies=[])
+    update_campaign(container, other_currencies=[])
     assert "currencies" not in client.get(PAGE).text
 
 

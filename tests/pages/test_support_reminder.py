@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from service.db.reminder import Reminder
 from service.desk import Container
 from service.pages.reminder_form import consent_version
-from tests.api.wire import change_campaign, count, the_reminder
+from tests.api.wire import count, only_reminder, update_campaign
 from tests.pages.reading import Form, forms_in, tag_with, words_in
 
 PAGE = "/support/default"
@@ -36,14 +36,14 @@ def test_a_reminder_is_set_and_confirmed_with_its_date(container: Container, cli
     page = words_in(client.get(response.headers["Location"]).text)
     assert "Thank you! Your reminder is set." in page
     assert "December 23, 2026" in page
-    reminder = the_reminder(container)
+    reminder = only_reminder(container)
     assert reminder.due_on == datetime.date(2026, 12, 23)
     assert reminder.page_url == "http://desk.test/support/default"
 
 
 def test_the_choice_of_the_address_is_kept_for_the_mail(container: Container, client: FlaskClient) -> None:
     ask(client, reminder_form(client, frequency="annual", amount="5000"), email="reader@example.org")
-    assert (the_reminder(container).frequency, the_reminder(container).amount_minor) == ("annual", 5000)
+    assert (only_reminder(container).frequency, only_reminder(container).amount_minor) == ("annual", 5000)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_choice_that_is_not_offered_never_costs_the_reminder(
     container: Container, client: FlaskClient, query: dict[str, str], kept: tuple[str | None, int | None]
 ) -> None:
     assert ask(client, reminder_form(client, **query), email="reader@example.org").status_code == 303
-    assert (the_reminder(container).frequency, the_reminder(container).amount_minor) == kept
+    assert (only_reminder(container).frequency, only_reminder(container).amount_minor) == kept
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_wait_that_is_not_offered_is_refused(container: Container, client: Fla
 
 
 def test_a_campaign_without_reminders_offers_none(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, reminder={"enabled": False, "choices": [1]})
+    update_campaign(container, reminder={"enabled": False, "choices": [1]})
     assert len(forms_in(client.get(PAGE).text)) == 1
     assert client.post(f"{PAGE}/reminder", data={"email": "reader@example.org"}).status_code == 422
 
@@ -129,4 +129,4 @@ def test_the_words_agreed_to_are_named_as_the_widget_names_them(container: Conta
     # The value comes from the widget's own versionOf("en", …), run on the same sentence.
     assert consent_version("en", "We use your address for this one reminder and nothing else.") == "en-3ac1a0ed"
     ask(client, reminder_form(client), email="reader@example.org")
-    assert the_reminder(container).consent_version == "en-3ac1a0ed"
+    assert only_reminder(container).consent_version == "en-3ac1a0ed"

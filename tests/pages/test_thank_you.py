@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from schemas.vocabulary import PledgeStatus
 from service.desk import Container
 from service.domain.pledges.making import get_pledge
-from tests.api.wire import change_campaign, pay, pledge
+from tests.api.wire import pay_pledge, post_pledge, update_campaign
 from tests.pages.reading import BROWSER, words_in
 
 
@@ -20,7 +20,7 @@ def thanks(client: FlaskClient, pledge_id: str, slug: str = "default", **headers
 
 
 def a_pledge(client: FlaskClient, **changes: Any) -> str:
-    return str(pledge(client, **changes).json["id"])
+    return str(post_pledge(client, **changes).json["id"])
 
 
 def put(container: Container, pledge_id: str, status: PledgeStatus) -> None:
@@ -41,7 +41,7 @@ def test_it_says_what_was_given(
     container: Container, client: FlaskClient, frequency: str, amount: int, words: str
 ) -> None:
     made = a_pledge(client, frequency=frequency, amount=amount)
-    pay(container, made)
+    pay_pledge(container, made)
     page = words_in(thanks(client, made))
     assert words in page
     assert "Thank you" in page
@@ -49,22 +49,22 @@ def test_it_says_what_was_given(
 
 def test_a_test_is_called_one(container: Container, client: FlaskClient) -> None:
     made = a_pledge(client)
-    pay(container, made)
+    pay_pledge(container, made)
     assert "This was a test: no card was asked for and no money has moved." in words_in(thanks(client, made))
 
 
 def test_it_leads_back_to_the_article_if_the_newsroom_lists_it(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, return_hosts=["paper.example"])
+    update_campaign(container, return_hosts=["paper.example"])
     listed = a_pledge(client, page_url="https://paper.example/story")
     unlisted = a_pledge(client, page_url="https://elsewhere.example/story")
     for made in (listed, unlisted):
-        pay(container, made)
+        pay_pledge(container, made)
     assert 'href="https://paper.example/story"' in thanks(client, listed)
     assert "elsewhere.example" not in thanks(client, unlisted)
 
 
 def test_a_gift_that_is_not_paid_yet_is_not_thanked_for(client: FlaskClient) -> None:
-    opened = pledge(client).json
+    opened = post_pledge(client).json
     page = thanks(client, opened["id"])
     assert "Your payment has not arrived yet" in words_in(page)
     assert "Thank you" not in words_in(page)
@@ -99,11 +99,11 @@ def test_a_pledge_that_does_not_exist_is_a_page_of_its_own(client: FlaskClient, 
 
 
 def test_a_pledge_is_not_shown_under_another_campaign(container: Container, client: FlaskClient) -> None:
-    change_campaign(container, slug="winter")
+    update_campaign(container, slug="winter")
     assert client.get(f"/support/winter/thank-you?pledge={a_pledge(client)}").status_code == 404
 
 
 def test_the_page_names_nobody(container: Container, client: FlaskClient) -> None:
     made = a_pledge(client)
-    pay(container, made, email="reader@example.org")
+    pay_pledge(container, made, email="reader@example.org")
     assert "reader" not in thanks(client, made)

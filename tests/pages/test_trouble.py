@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.api.problems import STATUS
+from service.api.problems import STATUS_BY_ERROR
 from service.desk import Container
 from service.domain.errors import TooManyRequests
 from tests.pages.reading import BROWSER, words_in
@@ -101,7 +101,7 @@ def test_a_fault_of_ours_is_admitted_without_a_traceback(
 def test_every_refusal_of_a_rule_has_a_page(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for kind, status in STATUS.items():
+    for kind, status in STATUS_BY_ERROR.items():
 
         def refuse(slug: str, kind: type = kind) -> None:
             raise kind("No.")

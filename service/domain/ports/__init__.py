@@ -33,7 +33,7 @@ from service.domain.ports.money import (
     RawEvent,
     RefundParams,
 )
-from service.domain.ports.traffic import Throttle
+from service.domain.ports.traffic import RateLimiter
 
 __all__ = [
     "NO_LIMITS",
@@ -56,6 +56,7 @@ __all__ = [
     "NotificationEmail",
     "PaymentGateway",
     "PermanentFailure",
+    "RateLimiter",
     "RawEvent",
     "RefundParams",
     "ReminderEmail",
@@ -64,7 +65,6 @@ __all__ = [
     "ServerMisconfigured",
     "ServerUnavailable",
     "TemporaryFailure",
-    "Throttle",
     "TransactionFactory",
     "UncertainDelivery",
 ]

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Throttle(Protocol):
+class RateLimiter(Protocol):
     """The thing that counts how often one client asks."""
 
     def check(self, action: str, client: str) -> None:

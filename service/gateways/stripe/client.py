@@ -55,12 +55,12 @@ class StripeApiClient:
         if not self._breaker.try_half_open(self._clock(), within=PROBE_TIMEOUT):
             raise GatewayUnavailable("Stripe did not answer lately, and is left alone for a moment.")
         try:
-            answer = call(self._client.v1)
+            response = call(self._client.v1)
         except stripe.StripeError as error:
             # What caused it is in the log, and may repeat what was sent, which is not for others to show.
             raise self._handle_error(operation, error) from None
         self._breaker.record_success()
-        return answer
+        return response
 
     def retrieve(self, operation: str, call: Callable[[V1Services], StripeObject]) -> dict[str, Any] | None:
         """Look something up; return it as plain JSON, or None if Stripe does not know it or may not tell us.

@@ -7,7 +7,7 @@ from service.desk import Container
 from service.domain.watch.summary import record_heartbeat
 from service.gateways.stripe.client import FAILURE_THRESHOLD
 from service.settings import Settings
-from tests.api.wire import a_key, assert_problem, pledge
+from tests.api.wire import assert_problem, new_idempotency_key, post_pledge
 from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.gateways.stripe.asking import SECRET
@@ -44,8 +44,8 @@ def stripe_down(request: pytest.FixtureRequest, double: FakeStripe) -> FakeStrip
 
 
 def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClient, double: FakeStripe) -> None:
-    key = a_key()
-    first, again = pledge(client, key=key), pledge(client, key=key)
+    key = new_idempotency_key()
+    first, again = post_pledge(client, key=key), post_pledge(client, key=key)
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json == again.json
     (session,) = double.account.all("checkout.session")
@@ -59,8 +59,8 @@ def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClien
 def test_while_stripe_is_down_a_reader_is_told_to_come_back(
     client: FlaskClient, stripe_down: FakeStripe, clock: Clock
 ) -> None:
-    key = a_key()
-    problem = pledge(client, key=key)
+    key = new_idempotency_key()
+    problem = post_pledge(client, key=key)
     assert_problem(problem, 503, "payments_unavailable")
     assert int(problem.headers["Retry-After"]) > 0
     assert "stripe" not in problem.text.lower()
@@ -69,7 +69,7 @@ def test_while_stripe_is_down_a_reader_is_told_to_come_back(
     stripe_down.open()
     stripe_down.faults.clear()
     clock.advance(minutes=6)
-    opened = pledge(client, key=key)
+    opened = post_pledge(client, key=key)
     assert opened.status_code == 201
     assert "Idempotent-Replayed" not in opened.headers
     assert len(stripe_down.account.all("checkout.session")) == 1
@@ -80,9 +80,9 @@ def test_a_checkout_whose_answer_was_lost_twice_is_found_again(
     client: FlaskClient, double: FakeStripe, clock: Clock
 ) -> None:
     double.faults.time_out(SESSIONS, after_effect=True, times=2)
-    key = a_key()
-    assert_problem(pledge(client, key=key), 503, "payments_unavailable")
-    opened = pledge(client, key=key)
+    key = new_idempotency_key()
+    assert_problem(post_pledge(client, key=key), 503, "payments_unavailable")
+    opened = post_pledge(client, key=key)
     assert opened.status_code == 201
     (session,) = double.account.all("checkout.session")
     assert opened.json["checkout_url"] == session["url"]
@@ -93,23 +93,23 @@ def test_readers_do_not_wait_for_a_stripe_that_is_known_to_be_down(
 ) -> None:
     double.faults.respond(500, SESSIONS, times=100)
     for _ in range(FAILURE_THRESHOLD):
-        pledge(client)
+        post_pledge(client)
     calls = double.faults.calls[SESSIONS]
-    assert_problem(pledge(client), 503, "payments_unavailable")
+    assert_problem(post_pledge(client), 503, "payments_unavailable")
     assert double.faults.calls[SESSIONS] == calls
 
 
 def test_what_stripe_refuses_is_not_the_readers_fault(client: FlaskClient, double: FakeStripe) -> None:
     double.faults.respond(400, SESSIONS)
-    problem = pledge(client)
+    problem = post_pledge(client)
     assert_problem(problem, 503, "payments_unavailable")
     assert problem.headers["Retry-After"]
 
 
 def checks(client: FlaskClient) -> dict[str, str]:
-    answer = client.get("/readyz").json
-    assert answer is not None
-    found: dict[str, str] = answer["checks"]
+    response = client.get("/readyz").json
+    assert response is not None
+    found: dict[str, str] = response["checks"]
     return found
 
 
@@ -126,15 +126,15 @@ def test_a_desk_that_would_believe_nothing_is_not_ready(
     other = build_container(deaf, clock=container.clock)
     found = checks(create_app(other).test_client())
     assert "STRIPE_WEBHOOK_SECRET" in found["payments"]
-    assert {name for name, answer in found.items() if answer != "ok"} == {"payments"}
+    assert {name for name, response in found.items() if response != "ok"} == {"payments"}
     other.database.engine.dispose()
 
 
 def policy(client: FlaskClient) -> str:
-    answer = client.get("/support/default")
-    assert answer.status_code == 200
+    response = client.get("/support/default")
+    assert response.status_code == 200
     (actions,) = [
-        part.strip() for part in answer.headers["Content-Security-Policy"].split(";") if "form-action" in part
+        part.strip() for part in response.headers["Content-Security-Policy"].split(";") if "form-action" in part
     ]
     return actions
 
@@ -151,14 +151,14 @@ def test_the_form_may_lead_to_stripes_pages_and_to_no_others(client: FlaskClient
 
 
 def test_without_javascript_a_reader_is_led_to_stripes_page(client: FlaskClient, double: FakeStripe) -> None:
-    answer = client.post("/support/default", data=CHOICE)
-    assert answer.status_code == 303
+    response = client.post("/support/default", data=CHOICE)
+    assert response.status_code == 303
     (session,) = double.account.all("checkout.session")
-    assert answer.headers["Location"] == session["url"]
+    assert response.headers["Location"] == session["url"]
 
 
 def test_without_javascript_a_reader_is_told_when_stripe_is_down(client: FlaskClient, double: FakeStripe) -> None:
     double.faults.respond(500, SESSIONS, times=2)
-    answer = client.post("/support/default", data=CHOICE)
-    assert answer.status_code == 503
-    assert "stripe.com" not in answer.text
+    response = client.post("/support/default", data=CHOICE)
+    assert response.status_code == 503
+    assert "stripe.com" not in response.text
