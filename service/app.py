@@ -33,7 +33,7 @@ from service.api.reminders import reminders
 from service.api.stripe_webhook import stripe_webhook
 from service.desk import Container
 from service.logs import set_up_logs
-from service.pages.api_facts import ApiFacts
+from service.pages.api_facts import ApiMetadata
 from service.pages.registration import register_pages
 from service.settings import read_settings
 from service.web import init_app
@@ -81,7 +81,7 @@ def create_app(container: Container | None = None) -> Flask:
     register_error_handlers(app)
     for kind in (ParseException, NoMoreData):
         app.register_error_handler(kind, _handle_truncated_body)
-    register_pages(app, ApiFacts(statuses=STATUS_BY_ERROR, codes=HTTP_PROBLEMS, specification=api.spec.to_dict))
+    register_pages(app, ApiMetadata(statuses=STATUS_BY_ERROR, codes=HTTP_PROBLEMS, specification=api.spec.to_dict))
     app.before_request(_check_body_size)
     app.before_request(answer_preflight)
     hops = container.settings.trusted_proxies

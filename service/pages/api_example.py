@@ -33,11 +33,14 @@ def curl_example(
         lines.append("-H 'Authorization: Bearer <token>'")
     lines += [f"-H '{one['name']}: <a new UUID>'" for one in parameters if one["in"] == "header"]
     if body:
-        lines += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(_smallest(body), ensure_ascii=False)}'"]
+        lines += [
+            "-H 'Content-Type: application/json'",
+            f"-d '{json.dumps(_minimal_body(body), ensure_ascii=False)}'",
+        ]
     return " \\\n  ".join(lines)
 
 
-def _smallest(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _minimal_body(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a body with the required fields, or with all where none is required."""
     properties = schema.get("properties", {})
     names = schema.get("required") or list(properties)

@@ -12,7 +12,7 @@ EXTENSION = "mainstay_api"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiFacts:
+class ApiMetadata:
     """The API's own tables: domain error → HTTP status, and HTTP status → code and sentence; and its OpenAPI."""
 
     statuses: Mapping[type[DomainError], int]
@@ -20,16 +20,16 @@ class ApiFacts:
     specification: Callable[[], dict[str, Any]]
 
 
-def put_api_facts(app: Flask, facts: ApiFacts) -> None:
+def init_api_metadata(app: Flask, facts: ApiMetadata) -> None:
     """Give an app's pages the facts."""
     app.extensions[EXTENSION] = facts
 
 
-def api_facts() -> ApiFacts:
+def current_api_metadata() -> ApiMetadata:
     """Return the facts of the app that serves the current request."""
-    return cast("ApiFacts", current_app.extensions[EXTENSION])
+    return cast("ApiMetadata", current_app.extensions[EXTENSION])
 
 
-def status_of(error: DomainError) -> int:
+def http_status_for(error: DomainError) -> int:
     """Return the HTTP status of a refusal: the same that the API answers with."""
-    return api_facts().statuses[type(error)]
+    return current_api_metadata().statuses[type(error)]

@@ -6,12 +6,12 @@ from service.db.campaign import Campaign
 from service.domain.campaigns.offers import options_for_currency
 from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money
-from service.pages.api_facts import status_of
-from service.pages.gifts import typed_form
-from service.pages.language import Words
+from service.pages.api_facts import http_status_for
+from service.pages.gifts import format_input_amount
+from service.pages.language import Texts
 
 
-class Complaint(Exception):
+class FormError(Exception):
     """A form that cannot be read; `code` is said like that of a domain error."""
 
     def __init__(self, code: str, *, field: str) -> None:
@@ -20,20 +20,20 @@ class Complaint(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class FieldError:
     """A complaint in words, the field it belongs to (`form` for the whole), and the answer's HTTP status.
 
-    With `may_pass`, the same form sent again later may succeed.
+    With `is_retryable`, the same form sent again later may succeed.
     """
 
     field: str
-    sentence: str
+    message: str
     status: int
-    may_pass: bool = False
+    is_retryable: bool = False
 
 
 # Where a refusal belongs in our forms, and the text that says it; one that is not here gets a page of its own.
-PLACES = {
+FIELD_AND_TEXT_BY_CODE = {
     "frequency_missing": ("frequency", "frequency_missing"),
     "frequency_not_offered": ("frequency", "frequency_missing"),
     "amount_missing": ("amount", "amount_missing"),
@@ -50,38 +50,38 @@ PLACES = {
 }
 
 
-def say(
-    error: Complaint | DomainError,
-    words: Words,
+def describe_error(
+    error: FormError | DomainError,
+    texts: Texts,
     campaign: Campaign,
     *,
     frequency: str = "",
     typed: str = "",
     currency: str | None = None,
-) -> Said:
+) -> FieldError:
     """Return a refusal in words; `frequency`, `typed` and `currency` (else the campaign's own) stand in the form.
 
     Raises:
         the error itself, if no field can mend it.
     """
-    if error.code not in PLACES:
+    if error.code not in FIELD_AND_TEXT_BY_CODE:
         raise error
     money = currency or campaign.currency
 
     def written(amount_minor: int) -> str:
-        return format_money(Money(amount_minor, money), words.lang)
+        return format_money(Money(amount_minor, money), texts.lang)
 
     limits = {choice.frequency.value: choice for choice in options_for_currency(campaign, money)}.get(frequency)
-    values = {"typed": typed.strip(), "example": typed_form(Money(750, money), words.lang)}
+    values = {"typed": typed.strip(), "example": format_input_amount(Money(750, money), texts.lang)}
     if limits is not None:
         limit = limits.minimum_minor if error.code == "amount_below_minimum" else limits.maximum_minor
         values["limit"] = written(limit)
     if isinstance(error, AmountNotChargeable):
         values["amounts"] = " / ".join(map(written, error.alternatives))
-    field, name = PLACES[error.code]
-    return Said(
+    field, name = FIELD_AND_TEXT_BY_CODE[error.code]
+    return FieldError(
         field=field,
-        sentence=words.fill(name, **values),
-        status=status_of(error) if isinstance(error, DomainError) else 422,
-        may_pass=isinstance(error, PaymentsUnavailable),
+        message=texts.format(name, **values),
+        status=http_status_for(error) if isinstance(error, DomainError) else 422,
+        is_retryable=isinstance(error, PaymentsUnavailable),
     )

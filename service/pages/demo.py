@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from service.pages.language import plain_words
-from service.pages.sheet import sheet
+from service.pages.language import default_texts
+from service.pages.sheet import render_page
 from service.web import current_container
 
 # Days on which the invented ferry did not sail: the figure of the article.
@@ -14,18 +14,18 @@ demo = Blueprint("demo", __name__)
 
 
 @demo.get("/")
-def go_to_demo() -> BaseResponse:
+def redirect_to_demo() -> BaseResponse:
     """Lead a newcomer to the demonstration."""
     return redirect("/demo", 302)
 
 
 @demo.get("/demo")
-def show_article() -> Response:
+def show_demo() -> Response:
     """Show the article with the box in it."""
-    return sheet(
+    return render_page(
         "demo.html",
-        plain_words(),
-        runs_widget=True,
+        default_texts(),
+        allow_widget=True,
         days=CANCELLED_DAYS,
         keeps_mail=current_container().settings.keeps_mail,
     )

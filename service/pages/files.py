@@ -23,15 +23,15 @@ files = Blueprint("files", __name__)
 
 
 @dataclass(frozen=True)
-class Built:
+class StaticFile:
     """A file as it is sent: plain and compressed, under the hash of its content."""
 
     plain: bytes
-    zipped: bytes
+    gzipped: bytes
     hash: str
 
 
-def address_of(name: str) -> str:
+def static_url(name: str) -> str:
     """Return a file's address, which changes with its content, so that browsers may keep it for a year."""
     return f"/static/{name}?v={_read(name).hash}"
 
@@ -57,7 +57,7 @@ def static_file(name: str) -> Response:
 def _send(name: str, cache: str) -> Response:
     file = _read(name)
     zipped = request.accept_encodings["gzip"] > 0
-    response = Response(file.zipped if zipped else file.plain, content_type=TYPES[name])
+    response = Response(file.gzipped if zipped else file.plain, content_type=TYPES[name])
     if zipped:
         response.headers["Content-Encoding"] = "gzip"
     # The two forms differ byte for byte, so each has a tag of its own (RFC 9110, section 8.8.3).
@@ -68,12 +68,12 @@ def _send(name: str, cache: str) -> Response:
     return response
 
 
-def _read(name: str) -> Built:
+def _read(name: str) -> StaticFile:
     path = FOLDER / name
     return _read_version(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def _read_version(path: Path, _changed_at: int) -> Built:
+def _read_version(path: Path, _changed_at: int) -> StaticFile:
     plain = path.read_bytes()
-    return Built(plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16])
+    return StaticFile(plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16])

@@ -7,46 +7,46 @@ from babel.dates import format_date, format_timedelta
 from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money, format_major_units, format_money
 from service.domain.money.currencies import decimal_separator, resolve_locale
-from service.pages.language import Words
+from service.pages.language import Texts
 
 DAYS_IN_A_BABEL_MONTH = 30
 MONTHS_IN_A_YEAR = 12
 
 
-def say_gift(words: Words, frequency: Frequency, money: Money) -> str:
+def format_pledge(texts: Texts, frequency: Frequency, money: Money) -> str:
     """Return a gift in words: "$2 a month"."""
-    return words.fill(f"gift_{frequency}", amount=format_money(money, words.lang))
+    return texts.format(f"gift_{frequency}", amount=format_money(money, texts.lang))
 
 
-def typed_form(money: Money, lang: str) -> str:
+def format_input_amount(money: Money, lang: str) -> str:
     """Return an amount as this language's readers type it: "7.50", in Russian "7,50", and "5" if it is whole."""
     whole, _, decimals = format_major_units(money).partition(".")
     return whole if not decimals.strip("0") else f"{whole}{decimal_separator(resolve_locale(lang))}{decimals}"
 
 
-def say_date(date: datetime.date, lang: str) -> str:
+def format_long_date(date: datetime.date, lang: str) -> str:
     """Return a date in words: "23 December 2026" as the language writes it."""
     return format_date(date, format="long", locale=resolve_locale(lang))
 
 
-def say_when(months: int, words: Words) -> str:
+def format_reminder_button(months: int, texts: Texts) -> str:
     """Return the words on the button that sets a reminder so many months from now."""
     if months == 1:
-        return words.remind_me_next_month
-    return words.fill("remind_me_when", when=_say_months(months, words, add_direction=True))
+        return texts.remind_me_next_month
+    return texts.format("remind_me_when", when=_format_months(months, texts, add_direction=True))
 
 
-def say_every(months: int, words: Words) -> str:
+def format_interval(months: int, texts: Texts) -> str:
     """Return how often a reminder comes: "every month", "every 3 months"."""
     if months == 1:
-        return words.every_month
+        return texts.every_month
     if months == MONTHS_IN_A_YEAR:
-        return words.every_year
-    return words.fill("every_so_often", months=_say_months(months, words, add_direction=False))
+        return texts.every_year
+    return texts.format("every_so_often", months=_format_months(months, texts, add_direction=False))
 
 
-def _say_months(months: int, words: Words, *, add_direction: bool) -> str:
+def _format_months(months: int, texts: Texts, *, add_direction: bool) -> str:
     span = datetime.timedelta(days=months * DAYS_IN_A_BABEL_MONTH)
-    locale = resolve_locale(words.lang)
+    locale = resolve_locale(texts.lang)
     # Without the high threshold Babel would round twelve months to a year.
     return format_timedelta(span, granularity="month", threshold=1000, add_direction=add_direction, locale=locale)

@@ -10,12 +10,14 @@ from schemas.texts import negotiate_language, texts_for
 from service.db.campaign import Campaign
 
 
-class Words(dict[str, str]):
-    """The texts of the pages, and those of the widget that they share, in one language: `words.thanks_title`."""
+class Texts(dict[str, str]):
+    """The texts of the pages, and those of the widget that they share, in one language: `texts.thanks_title`."""
 
     def __init__(self, lang: str, said: Mapping[str, Mapping[str, str]]) -> None:
         places = ("widget", "pages", "me")
-        super().__init__({name: text for place in places for name, text in texts_for(place, lang, said).items()})
+        super().__init__(
+            {name: text for context in places for name, text in texts_for(context, lang, said).items()}
+        )
         self.lang = lang
 
     def __getattr__(self, name: str) -> str:
@@ -24,38 +26,38 @@ class Words(dict[str, str]):
         except KeyError:
             raise AttributeError(name) from None
 
-    def fill(self, name: str, **values: Any) -> str:
+    def format(self, name: str, **values: Any) -> str:
         """Return one text with what stands in its braces."""
         return self[name].format_map(values)
 
 
-def words_for(campaign: Campaign, chosen: str | None = None) -> Words:
+def texts_for_campaign(campaign: Campaign, chosen: str | None = None) -> Texts:
     """Return the words for a campaign's reader.
 
     The language is the one asked for by `?lang=`, else the one `chosen` before, else the first that the browser
     accepts and we have, else the campaign's.
     """
-    lang = _choose((_asked_for(), chosen), campaign.texts, default=campaign.lang)
-    words, repeats = Words(lang, campaign.texts), bool(campaign.reminder_repeats)
-    words.update(reminder_text_overrides(lang, campaign.texts, repeats=repeats, confirm=campaign.reminder_confirm))
-    return words
+    lang = _negotiate((_requested_language(), chosen), campaign.texts, default=campaign.lang)
+    texts, repeats = Texts(lang, campaign.texts), bool(campaign.reminder_repeats)
+    texts.update(reminder_text_overrides(lang, campaign.texts, repeats=repeats, confirm=campaign.reminder_confirm))
+    return texts
 
 
-def plain_words() -> Words:
+def default_texts() -> Texts:
     """Return the words for a page that belongs to no campaign."""
-    return Words(_choose((_asked_for(),), (), default="en"), {})
+    return Texts(_negotiate((_requested_language(),), (), default="en"), {})
 
 
-def english_words() -> Words:
+def english_texts() -> Texts:
     """Return the words for a page that is for those who run the desk; such pages are written in English."""
-    return Words("en", {})
+    return Texts("en", {})
 
 
-def _asked_for() -> str | None:
+def _requested_language() -> str | None:
     return request.args.get("lang")
 
 
-def _choose(wishes: Iterable[str | None], own: Iterable[str], *, default: str) -> str:
+def _negotiate(wishes: Iterable[str | None], own: Iterable[str], *, default: str) -> str:
     own = tuple(own)
     for payload in (*wishes, *request.accept_languages.values()):
         # An empty default says that there are no texts in the wished language.

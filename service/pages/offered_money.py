@@ -12,8 +12,8 @@ from service.domain.campaigns.charging import covered_fees
 from service.domain.campaigns.offers import campaign_currencies, fee_rate, options_for_currency
 from service.domain.money.amounts import Money, format_money
 from service.domain.money.currencies import resolve_locale
-from service.pages.language import Words
-from service.pages.support_form import SupportForm, shown_currency
+from service.pages.language import Texts
+from service.pages.support_form import SupportForm, selected_currency
 from service.web import current_container
 
 
@@ -26,15 +26,15 @@ class CurrencyLink:
     is_shown: bool
 
 
-def currency_links(campaign: Campaign, form: SupportForm, words: Words) -> Sequence[CurrencyLink]:
+def currency_links(campaign: Campaign, form: SupportForm, texts: Texts) -> Sequence[CurrencyLink]:
     """Return a link for each currency, with the frequency kept; none where there is only one."""
-    offered, shown = campaign_currencies(campaign), shown_currency(campaign, form.currency)
-    kept = {"lang": words.lang, "frequency": form.frequency, "from": form.came_from}
+    offered, shown = campaign_currencies(campaign), selected_currency(campaign, form.currency)
+    kept = {"lang": texts.lang, "frequency": form.frequency, "from": form.reminder_token}
     if len(offered) == 1:
         return ()
     return [
         CurrencyLink(
-            get_currency_name(currency, locale=resolve_locale(words.lang)),
+            get_currency_name(currency, locale=resolve_locale(texts.lang)),
             "?" + urlencode({name: value for name, value in {"currency": currency, **kept}.items() if value}),
             currency == shown,
         )
@@ -42,7 +42,7 @@ def currency_links(campaign: Campaign, form: SupportForm, words: Words) -> Seque
     ]
 
 
-def fee_figures(campaign: Campaign, currency: str, words: Words) -> Mapping[Frequency, str]:
+def fee_labels(campaign: Campaign, currency: str, texts: Texts) -> Mapping[Frequency, str]:
     """Return in words what covering the fees adds to each preset, by frequency; nothing where nobody may."""
     if fee_rate(campaign, currency) is None:
         return {}
@@ -51,11 +51,11 @@ def fee_figures(campaign: Campaign, currency: str, words: Words) -> Mapping[Freq
     def figure(amount_minor: int) -> str:
         money = Money(amount_minor, currency)
         fees = Money(covered_fees(campaign, money, limits=limits), currency)
-        return words.fill(
-            "cover_fees_figure", fees=format_money(fees, words.lang), amount=format_money(money, words.lang)
+        return texts.format(
+            "cover_fees_figure", fees=format_money(fees, texts.lang), amount=format_money(money, texts.lang)
         )
 
     return {
-        choice.frequency: words.fill("cover_fees_figures", figures=", ".join(map(figure, choice.presets_minor)))
+        choice.frequency: texts.format("cover_fees_figures", figures=", ".join(map(figure, choice.presets_minor)))
         for choice in options_for_currency(campaign, currency)
     }

@@ -11,8 +11,8 @@ from werkzeug.exceptions import NotFound
 
 from service.db.outbox_mail import DevOutboxEmail
 from service.domain.keeping.kept_mails import get_outbox_email, list_outbox_emails
-from service.pages.language import english_words
-from service.pages.sheet import sheet
+from service.pages.language import english_texts
+from service.pages.sheet import render_page
 from service.web import current_container, is_local_request, read_only
 
 SHOWN_HEADERS = (
@@ -27,7 +27,7 @@ SHOWN_HEADERS = (
     "Content-Language",
 )
 # A mail may style itself and lead the reader on, and do nothing else.
-MAIL_POLICY = (
+EMAIL_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
@@ -37,7 +37,7 @@ outbox = Blueprint("outbox", __name__, url_prefix="/dev/outbox")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
+class ParsedEmail:
     """A mail, opened."""
 
     id: uuid.UUID
@@ -48,7 +48,7 @@ class Opened:
 
 
 @outbox.before_request
-def only_with_kept_mail() -> None:
+def require_dev_outbox() -> None:
     """Be there only while mails are kept, and only for whoever sits at the machine that keeps them.
 
     A newsroom that forgot to set a mail server must not show its readers' addresses to the world.
@@ -61,33 +61,37 @@ def only_with_kept_mail() -> None:
 def list_mails() -> Response:
     """List the mails, the newest first."""
     with read_only() as session:
-        return sheet("outbox.html", english_words(), mails=[_open(mail) for mail in list_outbox_emails(session)])
+        return render_page(
+            "outbox.html", english_texts(), mails=[_parse(mail) for mail in list_outbox_emails(session)]
+        )
 
 
 @outbox.get("/<uuid:mail_id>")
 def show_mail(mail_id: uuid.UUID) -> Response:
     """Show one mail: its headers, and both its parts."""
     with read_only() as session:
-        return sheet("mail.html", english_words(), frames=True, mail=_open(get_outbox_email(session, mail_id)))
+        return render_page(
+            "mail.html", english_texts(), allow_frames=True, mail=_parse(get_outbox_email(session, mail_id))
+        )
 
 
 @outbox.get("/<uuid:mail_id>/html")
 def show_html_part(mail_id: uuid.UUID) -> Response:
     """Give the HTML part as it was written, to be shown in a frame that can do nothing."""
     with read_only() as session:
-        html = _open(get_outbox_email(session, mail_id)).html
+        html = _parse(get_outbox_email(session, mail_id)).html
     # Mail programs open links in a window of their own; in our frame, they take the whole page.
     response = Response(
         html.replace("<head>", '<head><base target="_top">', 1), content_type="text/html; charset=utf-8"
     )
-    response.headers["Content-Security-Policy"] = MAIL_POLICY
+    response.headers["Content-Security-Policy"] = EMAIL_CSP
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _open(mail: DevOutboxEmail) -> Opened:
+def _parse(mail: DevOutboxEmail) -> ParsedEmail:
     message = message_from_string(mail.message, policy=policy.default)
-    return Opened(
+    return ParsedEmail(
         id=mail.id,
         sent_at=mail.sent_at,
         headers={name: str(message[name]) for name in SHOWN_HEADERS if name in message},

@@ -12,10 +12,10 @@ from service.domain.errors import DomainError
 from service.domain.pledges.changing import SANDBOX_GATEWAY
 from service.domain.pledges.own_gifts import get_supporter_pledge
 from service.domain.pledges.own_page import get_pledge_by_token
-from service.pages.api_facts import status_of
-from service.pages.language import Words, words_for
-from service.pages.session import reader_in
-from service.pages.sheet import sheet
+from service.pages.api_facts import http_status_for
+from service.pages.language import Texts, texts_for_campaign
+from service.pages.session import current_supporter_id
+from service.pages.sheet import render_page
 from service.web import current_container
 
 
@@ -24,23 +24,25 @@ class NotSignedIn(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """One pledge as its reader came to it: `base` is where it is changed, `home` the page with all of it."""
+class PledgeContext:
+    """One pledge as its reader came to it: `base_url` is where it is changed, `return_url` the page with all of
+    it.
+    """
 
     pledge: Pledge
-    words: Words
-    base: str
-    home: str
-    receipts: str
+    texts: Texts
+    base_url: str
+    return_url: str
+    receipts_url: str
 
-    def back(self, **said: str | None) -> BaseResponse:
+    def redirect_back(self, **said: str | None) -> BaseResponse:
         """Lead to the page with all of it, in the same language; `said` tells what was done."""
         told = {name: value for name, value in (*said.items(), ("lang", request.args.get("lang"))) if value}
         query = "&".join(f"{name}={value}" for name, value in told.items() if value.replace("-", "").isalnum())
-        return redirect(f"{self.home}?{query}" if query else self.home, 303)
+        return redirect(f"{self.return_url}?{query}" if query else self.return_url, 303)
 
 
-def find_place(session: Session, pledge_id: uuid.UUID | None, token: str | None) -> Place:
+def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: str | None) -> PledgeContext:
     """Return the pledge of a mail's link, or the signed-in reader's own with this id.
 
     Raises:
@@ -51,29 +53,29 @@ def find_place(session: Session, pledge_id: uuid.UUID | None, token: str | None)
         pledge = get_pledge_by_token(session, token, now=current_container().clock())
         base = home = f"/p/{token}"
     else:
-        supporter_id = reader_in(session)
+        supporter_id = current_supporter_id(session)
         if supporter_id is None or pledge_id is None:
             raise NotSignedIn
         pledge = get_supporter_pledge(session, pledge_id, supporter_id)
         base, home = f"/me/pledges/{pledge.id}", "/me"
     receipts = f"{base}/receipts" if token is not None else "/me/receipts"
-    words = words_for(pledge.campaign, pledge.lang)
-    return Place(pledge=pledge, words=words, base=base, home=home, receipts=receipts)
+    texts = texts_for_campaign(pledge.campaign, pledge.lang)
+    return PledgeContext(pledge=pledge, texts=texts, base_url=base, return_url=home, receipts_url=receipts)
 
 
-def draw_trouble(place: Place, error: DomainError, *, about_card: bool = False) -> Response:
+def render_gateway_error(context: PledgeContext, error: DomainError, *, about_card: bool = False) -> Response:
     """Return a page that says what the gateway or the rules refused, and leads back."""
-    name = "no_card" if about_card and place.pledge.gateway == SANDBOX_GATEWAY else error.code
-    if f"me_trouble_{name}" not in place.words:
+    name = "no_card" if about_card and context.pledge.gateway == SANDBOX_GATEWAY else error.code
+    if f"me_trouble_{name}" not in context.texts:
         raise error
-    response = sheet(
+    response = render_page(
         "order_trouble.html",
-        place.words,
-        status=status_of(error),
-        campaign=place.pledge.campaign,
-        title=place.words[f"me_trouble_{name}_title"],
-        message=place.words[f"me_trouble_{name}"],
-        home=place.home,
+        context.texts,
+        status=http_status_for(error),
+        campaign=context.pledge.campaign,
+        title=context.texts[f"me_trouble_{name}_title"],
+        message=context.texts[f"me_trouble_{name}"],
+        home=context.return_url,
     )
     response.headers["X-Robots-Tag"] = "noindex"
     if error.retry_after_seconds is not None:

@@ -15,41 +15,41 @@ from service.domain.pledges.own_gifts import payments_for, pledges_for_supporter
 from service.domain.reminders.due import validate_interval
 from service.domain.reminders.links import reminder_token
 from service.domain.reminders.own_page import create_supporter_reminder, upcoming_reminders
-from service.pages.gifts import say_date, say_every, say_when
-from service.pages.language import Words, plain_words
-from service.pages.pledge_view import pledge_card
-from service.pages.same_site import refuse_other_sites
-from service.pages.session import reader_in
-from service.pages.sheet import sheet
-from service.pages.support_form import whole
+from service.pages.gifts import format_interval, format_long_date, format_reminder_button
+from service.pages.language import Texts, default_texts
+from service.pages.pledge_view import build_pledge_card
+from service.pages.same_site import reject_cross_site_requests
+from service.pages.session import current_supporter_id
+from service.pages.sheet import render_page
+from service.pages.support_form import parse_int
 from service.web import check_rate_limit, current_container, transaction
 
 own_support = Blueprint("own_support", __name__)
-own_support.before_request(refuse_other_sites)
+own_support.before_request(reject_cross_site_requests)
 
 
-def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *, sender: str) -> Response:
+def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts, *, sender: str) -> Response:
     """Return the page of the supporter who is signed in."""
     pledges = pledges_for_supporter(session, supporter_id)
     paid = payments_for(session, [pledge.id for pledge in pledges])
     reminders = upcoming_reminders(session, supporter_id)
     waiting = {reminder.campaign_id for reminder in reminders}
     campaigns = {pledge.campaign_id: pledge.campaign for pledge in pledges}
-    response = sheet(
+    response = render_page(
         "me.html",
-        words,
-        leads_to=current_container().gateway.hosted_origins,
+        texts,
+        form_targets=current_container().gateway.hosted_origins,
         sender=sender,
-        done=done_said(words),
+        done=success_message(texts),
         cards=[
-            pledge_card(
-                pledge, paid.get(pledge.id, []), words, base=f"/me/pledges/{pledge.id}", receipts="/me/receipts"
+            build_pledge_card(
+                pledge, paid.get(pledge.id, []), texts, base=f"/me/pledges/{pledge.id}", receipts="/me/receipts"
             )
             for pledge in pledges
         ],
-        reminders=[_said(reminder, words) for reminder in reminders],
+        reminders=[_reminder_row(reminder, texts) for reminder in reminders],
         offers=[
-            _offer(campaign, words)
+            _offer(campaign, texts)
             for campaign in campaigns.values()
             if campaign.reminder_enabled and campaign.reminder_choices and campaign.id not in waiting
         ],
@@ -62,17 +62,17 @@ def draw_own_support(session: Session, supporter_id: uuid.UUID, words: Words, *,
 def set_reminder(slug: str) -> BaseResponse:
     """Set a reminder for whoever is signed in."""
     check_rate_limit("reader")
-    container, words = current_container(), plain_words()
+    container, texts = current_container(), default_texts()
     with transaction() as session:
-        supporter_id = reader_in(session)
+        supporter_id = current_supporter_id(session)
         if supporter_id is not None:
             campaign = get_campaign(session, slug)
             create_supporter_reminder(
                 session,
                 campaign,
                 supporter_id,
-                months=validate_interval(campaign, whole(request.form.get("months", ""))),
-                lang=words.lang,
+                months=validate_interval(campaign, parse_int(request.form.get("months", ""))),
+                lang=texts.lang,
                 now=container.clock(),
                 month_seconds=container.settings.month_seconds,
             )
@@ -80,33 +80,35 @@ def set_reminder(slug: str) -> BaseResponse:
     return redirect(url_for("me.show_account", done=done, lang=request.args.get("lang")), 303)
 
 
-def done_said(words: Words) -> str | None:
+def success_message(texts: Texts) -> str | None:
     """Return what was just done, in words; what the address says is only ever one of a few words of ours."""
     done = request.args.get("done")
     if done == "reminded":
-        return words.fill("me_done_reminded", date=_date(words.lang)) if _date(words.lang) else words.me_done_ended
-    return words[f"me_done_{done}"] if done in ("amount", "ended", "reminder") else None
+        return (
+            texts.format("me_done_reminded", date=_date(texts.lang)) if _date(texts.lang) else texts.me_done_ended
+        )
+    return texts[f"me_done_{done}"] if done in ("amount", "ended", "reminder") else None
 
 
 def _date(lang: str) -> str | None:
     try:
-        return say_date(datetime.date.fromisoformat(request.args.get("due_on", "")), lang)
+        return format_long_date(datetime.date.fromisoformat(request.args.get("due_on", "")), lang)
     except ValueError:
         return None
 
 
-def _said(reminder: Reminder, words: Words) -> tuple[str, str]:
+def _reminder_row(reminder: Reminder, texts: Texts) -> tuple[str, str]:
     """Return a reminder in words, and where it is moved or cancelled."""
     name = "me_reminder_on" if reminder.every_months is None else "me_reminder_every"
     if reminder.awaits_confirmation or reminder.status == ReminderStatus.UNCONFIRMED:
         name = "me_reminder_unconfirmed"
-    often = "" if reminder.every_months is None else say_every(reminder.every_months, words)
-    sentence = words.fill(
-        name, date=say_date(reminder.due_on, words.lang), campaign=reminder.campaign.name, often=often
+    often = "" if reminder.every_months is None else format_interval(reminder.every_months, texts)
+    sentence = texts.format(
+        name, date=format_long_date(reminder.due_on, texts.lang), campaign=reminder.campaign.name, often=often
     )
     return sentence, f"/r/{reminder_token(current_container().database.keyring, reminder)}"
 
 
-def _offer(campaign: Campaign, words: Words) -> tuple[str, str, list[tuple[int, str]]]:
-    waits = [(months, say_when(months, words)) for months in campaign.reminder_choices]
-    return campaign.slug, words.fill("me_reminder_offer", campaign=campaign.name), waits
+def _offer(campaign: Campaign, texts: Texts) -> tuple[str, str, list[tuple[int, str]]]:
+    interval_options = [(months, format_reminder_button(months, texts)) for months in campaign.reminder_choices]
+    return campaign.slug, texts.format("me_reminder_offer", campaign=campaign.name), interval_options

@@ -9,110 +9,115 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money, parse_amount
 from service.domain.money.currencies import resolve_locale
+from service.domain.pledges import new_amount as subscriptions
 from service.domain.pledges.changing import is_cancelling, is_recurring_active
-from service.domain.pledges.new_amount import amount_limits, change_amount
-from service.pages.complaints import Said
-from service.pages.gifts import typed_form
-from service.pages.own_place import NotSignedIn, Place, draw_trouble, find_place
-from service.pages.pledge_page import place_of
-from service.pages.pledge_view import say_pledge
-from service.pages.same_site import refuse_other_sites
-from service.pages.sheet import sheet
+from service.domain.pledges.new_amount import amount_limits
+from service.pages.complaints import FieldError
+from service.pages.gifts import format_input_amount
+from service.pages.own_place import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error
+from service.pages.pledge_page import load_context
+from service.pages.pledge_view import format_pledge_summary
+from service.pages.same_site import reject_cross_site_requests
+from service.pages.sheet import render_page
 from service.web import current_container, read_only
 
 EXAMPLE_MINOR = 750
-OUT_OF_LIMITS = ("amount_below_minimum", "amount_above_maximum", "amount_not_chargeable")
-NOT_OFFERED = ("frequency_not_offered", "currency_not_accepted")
+LIMIT_CODES = ("amount_below_minimum", "amount_above_maximum", "amount_not_chargeable")
+UNAVAILABLE_CODES = ("frequency_not_offered", "currency_not_accepted")
 
 pledge_amount = Blueprint("pledge_amount", __name__)
-pledge_amount.before_request(refuse_other_sites)
+pledge_amount.before_request(reject_cross_site_requests)
 pledge_amount.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303))
 
 
 @pledge_amount.get("/me/pledges/<uuid:pledge_id>/amount")
 @pledge_amount.get("/p/<token>/amount")
-def show_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
+def show_amount_form(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Ask for the new amount and say its limits."""
-    place = place_of(pledge_id, token)
-    if not is_recurring_active(place.pledge) or is_cancelling(place.pledge):
-        return place.back()
-    return _draw(place)
+    context = load_context(pledge_id, token)
+    if not is_recurring_active(context.pledge) or is_cancelling(context.pledge):
+        return context.redirect_back()
+    return _render(context)
 
 
 @pledge_amount.post("/me/pledges/<uuid:pledge_id>/amount")
 @pledge_amount.post("/p/<token>/amount")
-def set_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
+def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Take the new amount from the next payment on."""
-    place, container = place_of(pledge_id, token), current_container()
-    if is_cancelling(place.pledge):
-        return place.back()
-    typed, pledge, lang = request.form.get("amount", ""), place.pledge, place.words.lang
+    context, container = load_context(pledge_id, token), current_container()
+    if is_cancelling(context.pledge):
+        return context.redirect_back()
+    typed, pledge, lang = request.form.get("amount", ""), context.pledge, context.texts.lang
     if not typed.strip():
-        return _draw(place, said=Said(field="amount", sentence=place.words.me_amount_missing, status=422))
+        return _render(
+            context, said=FieldError(field="amount", message=context.texts.me_amount_missing, status=422)
+        )
     try:
         amount = parse_amount(typed, currency=pledge.currency, lang=lang)
-        change_amount(container.database.transaction, container.gateway, pledge.id, amount, lang=lang)
+        subscriptions.change_amount(
+            container.database.transaction, container.gateway, pledge.id, amount, lang=lang
+        )
     except PaymentsUnavailable as error:
         with read_only() as session:
-            place = find_place(session, pledge_id, token)
+            context = load_pledge_context(session, pledge_id, token)
         # What is written down will be done, and the page says so: the reader need not come back for it.
-        if place.pledge.wanted_minor != amount:
-            return draw_trouble(place, error)
-        return place.back()
+        if context.pledge.wanted_minor != amount:
+            return render_gateway_error(context, error)
+        return context.redirect_back()
     except DomainError as error:
-        said = _say(place, error, typed)
-        return draw_trouble(place, error) if said is None else _draw(place, typed=typed, said=said)
-    return place.back(done="amount")
+        said = _field_error(context, error, typed)
+        return render_gateway_error(context, error) if said is None else _render(context, typed=typed, said=said)
+    return context.redirect_back(done="amount")
 
 
-def _say(place: Place, error: DomainError, typed: str) -> Said | None:
+def _field_error(context: PledgeContext, error: DomainError, typed: str) -> FieldError | None:
     """Return what is wrong with what was typed; None if it is not that."""
-    words = place.words
+    texts = context.texts
     if error.code == "unreadable_amount":
-        sentence = words.fill("unreadable_amount", typed=typed.strip(), example=_example(place))
-    elif error.code in OUT_OF_LIMITS:
-        sentence = words.fill("me_amount_limits", **_limits(place))
-    elif error.code in NOT_OFFERED:
-        return Said(field="form", sentence=words.me_amount_not_offered, status=422)
+        sentence = texts.format("unreadable_amount", typed=typed.strip(), example=_example(context))
+    elif error.code in LIMIT_CODES:
+        sentence = texts.format("me_amount_limits", **_limits(context))
+    elif error.code in UNAVAILABLE_CODES:
+        return FieldError(field="form", message=texts.me_amount_not_offered, status=422)
     else:
         return None
-    return Said(field="amount", sentence=sentence, status=422)
+    return FieldError(field="amount", message=sentence, status=422)
 
 
-def _example(place: Place) -> str:
+def _example(context: PledgeContext) -> str:
     """Return an amount as this language's readers type it: one with a fraction, where the currency has any."""
-    return typed_form(Money(EXAMPLE_MINOR, place.pledge.currency), place.words.lang)
+    return format_input_amount(Money(EXAMPLE_MINOR, context.pledge.currency), context.texts.lang)
 
 
-def _limits(place: Place) -> dict[str, str]:
-    pledge, gateway = place.pledge, current_container().gateway
+def _limits(context: PledgeContext) -> dict[str, str]:
+    pledge, gateway = context.pledge, current_container().gateway
     least, most = amount_limits(pledge.campaign, gateway, pledge.frequency, pledge.currency)
     named = {"least": least, "most": most, "step": gateway.charge_limits(pledge.currency).step_minor}
-    return {name: format_money(Money(minor, pledge.currency), place.words.lang) for name, minor in named.items()}
+    return {name: format_money(Money(minor, pledge.currency), context.texts.lang) for name, minor in named.items()}
 
 
-def _draw(place: Place, *, typed: str = "", said: Said | None = None) -> Response:
-    pledge, words = place.pledge, place.words
-    locale = resolve_locale(words.lang)
+def _render(context: PledgeContext, *, typed: str = "", said: FieldError | None = None) -> Response:
+    pledge, texts = context.pledge, context.texts
+    locale = resolve_locale(texts.lang)
     try:
-        limits = _limits(place)
+        limits = _limits(context)
     except DomainError as error:
         # Nothing like it is offered any more, so there is nothing to type either.
-        limits, said = {}, _say(place, error, typed)
-    response = sheet(
+        limits, said = {}, _field_error(context, error, typed)
+    response = render_page(
         "new_amount.html",
-        words,
+        texts,
         status=said.status if said else 200,
         campaign=pledge.campaign,
-        gift=say_pledge(pledge, words),
+        gift=format_pledge_summary(pledge, texts),
         frequency=pledge.frequency.value,
         covers_fees=pledge.fees_minor > 0,
-        home=place.home,
+        home=context.return_url,
         here=request.path,
         typed=typed,
         said=said,
         limits=limits,
-        example=_example(place),
+        example=_example(context),
         mark=get_currency_symbol(pledge.currency, locale),
         mark_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
     )

@@ -11,15 +11,15 @@ from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.changing import is_cancelling, is_recurring_active
 from service.domain.pledges.making import total_charge
 from service.domain.pledges.own_gifts import PaymentWithRefunds
-from service.pages.gifts import say_date, say_gift
-from service.pages.language import Words
+from service.pages.gifts import format_long_date, format_pledge
+from service.pages.language import Texts
 from service.web import current_container
 
 SHOWN_AT_ONCE = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentLine:
+class PaymentRow:
     """One payment as a line of the table; a try that failed has no receipt."""
 
     date: str
@@ -35,24 +35,24 @@ class PledgeCard:
     base: str
     id: str
     campaign: str
-    gift: str
-    mood: str
+    summary: str
+    state_class: str
     state: str
     when: str
     notes: list[str]
     can_change: bool
-    is_owed: bool
-    again: str | None
-    lines: list[PaymentLine]
-    older: list[PaymentLine]
+    is_past_due: bool
+    renew_url: str | None
+    lines: list[PaymentRow]
+    older: list[PaymentRow]
 
 
-def pledge_card(
-    pledge: Pledge, paid: Iterable[PaymentWithRefunds], words: Words, *, base: str, receipts: str
+def build_pledge_card(
+    pledge: Pledge, paid: Iterable[PaymentWithRefunds], texts: Texts, *, base: str, receipts: str
 ) -> PledgeCard:
     """Return what is said of a pledge; its receipts are under `receipts`."""
     ending = is_cancelling(pledge)
-    lines = [_line(one, pledge, words, receipts) for one in paid]
+    lines = [_line(one, pledge, texts, receipts) for one in paid]
     live = is_recurring_active(pledge) and not ending
     mood = "ending" if ending else pledge.status.value
     ended = pledge.status in (PledgeStatus.CANCELLED, PledgeStatus.EXPIRED)
@@ -60,14 +60,14 @@ def pledge_card(
         base=base,
         id=str(pledge.id),
         campaign=pledge.campaign.name,
-        gift=say_pledge(pledge, words),
-        mood=mood,
-        state=words[f"me_pledge_{mood}"],
-        when=_when(pledge, words),
-        notes=list(_notes(pledge, words)),
+        summary=format_pledge_summary(pledge, texts),
+        state_class=mood,
+        state=texts[f"me_pledge_{mood}"],
+        when=_when(pledge, texts),
+        notes=list(_notes(pledge, texts)),
         can_change=live,
-        is_owed=live and pledge.status == PledgeStatus.PAST_DUE,
-        again=current_container().urls.support_page_url(
+        is_past_due=live and pledge.status == PledgeStatus.PAST_DUE,
+        renew_url=current_container().urls.support_page_url(
             pledge.campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
         )
         if ended
@@ -77,50 +77,52 @@ def pledge_card(
     )
 
 
-def say_pledge(pledge: Pledge, words: Words) -> str:
+def format_pledge_summary(pledge: Pledge, texts: Texts) -> str:
     """Return a pledge in words: "$2 a month"."""
-    return say_gift(words, pledge.frequency, Money(pledge.amount_minor, pledge.currency))
+    return format_pledge(texts, pledge.frequency, Money(pledge.amount_minor, pledge.currency))
 
 
-def say_day(at: datetime.datetime, pledge: Pledge, words: Words) -> str:
+def format_campaign_date(at: datetime.datetime, pledge: Pledge, texts: Texts) -> str:
     """Return the date of an instant by the newsroom's calendar, in words."""
-    return say_date(at.astimezone(ZoneInfo(pledge.campaign.timezone)).date(), words.lang)
+    return format_long_date(at.astimezone(ZoneInfo(pledge.campaign.timezone)).date(), texts.lang)
 
 
-def _when(pledge: Pledge, words: Words) -> str:
+def _when(pledge: Pledge, texts: Texts) -> str:
     if pledge.ended_at is not None and not is_recurring_active(pledge):
-        return words.fill("me_ended_on", date=say_day(pledge.ended_at, pledge, words))
-    begun = say_day(pledge.created_at, pledge, words)
-    return words.fill("me_since" if is_recurring_active(pledge) else "me_on", date=begun)
+        return texts.format("me_ended_on", date=format_campaign_date(pledge.ended_at, pledge, texts))
+    begun = format_campaign_date(pledge.created_at, pledge, texts)
+    return texts.format("me_since" if is_recurring_active(pledge) else "me_on", date=begun)
 
 
-def _notes(pledge: Pledge, words: Words) -> Iterable[str]:
+def _notes(pledge: Pledge, texts: Texts) -> Iterable[str]:
     if not is_recurring_active(pledge):
         return
     if is_cancelling(pledge):
-        yield words.me_ending
+        yield texts.me_ending
         return
 
     def say(minor: int) -> str:
-        return format_money(Money(minor, pledge.currency), words.lang)
+        return format_money(Money(minor, pledge.currency), texts.lang)
 
-    total = format_money(total_charge(pledge), words.lang)
+    total = format_money(total_charge(pledge), texts.lang)
     if pledge.status == PledgeStatus.PAST_DUE:
-        yield words.me_past_due
+        yield texts.me_past_due
     elif pledge.renews_at is not None:
-        yield words.fill("me_next_payment", amount=total, date=say_day(pledge.renews_at, pledge, words))
+        yield texts.format(
+            "me_next_payment", amount=total, date=format_campaign_date(pledge.renews_at, pledge, texts)
+        )
     if pledge.fees_minor:
-        yield words.fill("me_fees", fees=say(pledge.fees_minor), total=total)
+        yield texts.format("me_fees", fees=say(pledge.fees_minor), total=total)
     if pledge.wanted_minor is not None:
-        yield words.fill("me_changing", amount=say(pledge.wanted_minor))
+        yield texts.format("me_changing", amount=say(pledge.wanted_minor))
 
 
-def _line(paid: PaymentWithRefunds, pledge: Pledge, words: Words, receipts: str) -> PaymentLine:
+def _line(paid: PaymentWithRefunds, pledge: Pledge, texts: Texts, receipts: str) -> PaymentRow:
     payment = paid.payment
-    refunded = format_money(Money(paid.refunded_minor, payment.currency), words.lang)
-    return PaymentLine(
-        date=say_day(payment.paid_at, pledge, words),
-        amount=format_money(Money(payment.amount_minor, payment.currency), words.lang),
-        state=words.fill(f"me_payment_{payment.status}", refunded=refunded),
+    refunded = format_money(Money(paid.refunded_minor, payment.currency), texts.lang)
+    return PaymentRow(
+        date=format_campaign_date(payment.paid_at, pledge, texts),
+        amount=format_money(Money(payment.amount_minor, payment.currency), texts.lang),
+        state=texts.format(f"me_payment_{payment.status}", refunded=refunded),
         receipt=f"{receipts}/{payment.id}" if paid.has_receipt else None,
     )

@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from service.pages.api_facts import ApiFacts, put_api_facts
+from service.pages.api_facts import ApiMetadata, init_api_metadata
 from service.pages.demo import demo
 from service.pages.docs import docs
 from service.pages.files import files
-from service.pages.me import me
+from service.pages.me import account
 from service.pages.outbox import outbox
 from service.pages.own_support import own_support
 from service.pages.pledge_amount import pledge_amount
@@ -16,15 +16,26 @@ from service.pages.sandbox import sandbox
 from service.pages.support import support
 from service.pages.support_reminder import support_reminder
 from service.pages.thank_you import thank_you
-from service.pages.trouble import show_problems_as_pages
+from service.pages.trouble import register_error_pages
 
-OF_READERS = (me, own_support, pledge_page, pledge_amount)
-PAGES = (support, support_reminder, thank_you, sandbox, reminder, *OF_READERS, demo, outbox, docs, files)
+ACCOUNT_BLUEPRINTS = (account, own_support, pledge_page, pledge_amount)
+BLUEPRINTS = (
+    support,
+    support_reminder,
+    thank_you,
+    sandbox,
+    reminder,
+    *ACCOUNT_BLUEPRINTS,
+    demo,
+    outbox,
+    docs,
+    files,
+)
 
 
-def register_pages(app: Flask, facts: ApiFacts) -> None:
+def register_pages(app: Flask, facts: ApiMetadata) -> None:
     """Register every page, and show refusals as pages to those who would rather read them."""
-    put_api_facts(app, facts)
-    for blueprint in PAGES:
+    init_api_metadata(app, facts)
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    show_problems_as_pages(app)
+    register_error_pages(app)

@@ -21,10 +21,10 @@ from service.domain.reminders.links import (
     snooze_reminder,
 )
 from service.domain.reminders.promise import preselected_amount
-from service.pages.gifts import say_date, say_every, say_gift, say_when
-from service.pages.language import Words, words_for
-from service.pages.sheet import sheet
-from service.pages.support_form import whole
+from service.pages.gifts import format_interval, format_long_date, format_pledge, format_reminder_button
+from service.pages.language import Texts, texts_for_campaign
+from service.pages.sheet import render_page
+from service.pages.support_form import parse_int
 from service.web import current_container, read_only, transaction
 
 reminder = Blueprint("reminder", __name__)
@@ -35,32 +35,32 @@ def show_reminder(token: str) -> Response:
     """Say when the reminder is due, or what became of it, and what the reader can do."""
     container = current_container()
     with read_only() as session:
-        row = get_reminder_by_token(session, token, now=container.clock())
-        campaign = row.campaign
-        words = words_for(campaign, row.lang)
-        gift = preselected_amount(row)
-        response = sheet(
+        reminder = get_reminder_by_token(session, token, now=container.clock())
+        campaign = reminder.campaign
+        texts = texts_for_campaign(campaign, reminder.lang)
+        pledge = preselected_amount(reminder)
+        response = render_page(
             "reminder.html",
-            words,
+            texts,
             campaign=campaign,
-            state=_state(row),
-            is_just_confirmed="confirmed" in request.args and row.status == ReminderStatus.SCHEDULED,
-            due_on=say_date(row.due_on, words.lang),
-            sent_on=_sent_on(row, words.lang),
-            often=None if row.every_months is None else say_every(row.every_months, words),
+            state=_state(reminder),
+            is_just_confirmed="confirmed" in request.args and reminder.status == ReminderStatus.SCHEDULED,
+            due_on=format_long_date(reminder.due_on, texts.lang),
+            sent_on=_sent_on(reminder, texts.lang),
+            often=None if reminder.every_months is None else format_interval(reminder.every_months, texts),
             give_url=container.urls.support_page_url(
                 campaign,
-                row.frequency,
-                gift.amount_minor if gift else None,
-                attribution_token(container.database.keyring, row),
-                currency=gift.currency if gift else None,
+                reminder.frequency,
+                pledge.amount_minor if pledge else None,
+                attribution_token(container.database.keyring, reminder),
+                currency=pledge.currency if pledge else None,
             ),
-            gift=_gift(row, words),
-            waits=[(months, say_when(months, words)) for months in campaign.reminder_choices],
-            can_wait=campaign.reminder_enabled and not can_confirm(row),
-            can_cancel=can_cancel(row),
+            gift=_preselected_amount(reminder, texts),
+            waits=[(months, format_reminder_button(months, texts)) for months in campaign.reminder_choices],
+            can_wait=campaign.reminder_enabled and not can_confirm(reminder),
+            can_cancel=can_cancel(reminder),
             here=request.path,
-            keeping_lang=f"?lang={words.lang}" if "lang" in request.args else "",
+            keeping_lang=f"?lang={texts.lang}" if "lang" in request.args else "",
         )
     response.headers["X-Robots-Tag"] = "noindex"
     return response
@@ -75,8 +75,8 @@ def confirm(token: str) -> BaseResponse:
             confirm_reminder(session, token, now=container.clock(), month_seconds=container.settings.month_seconds)
     except InvalidTransition:
         # It was cancelled on another page, say; this one then shows so, and how to undo that.
-        return _back(token)
-    return _back(token, confirmed="yes")
+        return _redirect_to_reminder(token)
+    return _redirect_to_reminder(token, confirmed="yes")
 
 
 @reminder.post("/r/<token>/snooze")
@@ -85,7 +85,7 @@ def snooze(token: str) -> BaseResponse:
     container = current_container()
     try:
         payload = SnoozeRequest().load(
-            {"months": whole(request.form["months"])} if "months" in request.form else {}
+            {"months": parse_int(request.form["months"])} if "months" in request.form else {}
         )
     except ValidationError as error:
         raise ReminderChoiceNotOffered("This campaign offers no such reminder.", field="months") from error
@@ -97,7 +97,7 @@ def snooze(token: str) -> BaseResponse:
             now=container.clock(),
             month_seconds=container.settings.month_seconds,
         )
-    return _back(token)
+    return _redirect_to_reminder(token)
 
 
 @reminder.post("/r/<token>/cancel")
@@ -105,29 +105,31 @@ def cancel(token: str) -> BaseResponse:
     """Make sure that no mail follows."""
     with transaction() as session:
         cancel_reminder(session, token, now=current_container().clock())
-    return _back(token)
+    return _redirect_to_reminder(token)
 
 
-def _back(token: str, *, confirmed: str | None = None) -> BaseResponse:
+def _redirect_to_reminder(token: str, *, confirmed: str | None = None) -> BaseResponse:
     page = url_for(".show_reminder", token=token, lang=request.args.get("lang"), confirmed=confirmed)
     return redirect(page, 303)
 
 
-def _state(row: Reminder) -> str:
+def _state(reminder: Reminder) -> str:
     """Return the word by which the page's texts are named."""
-    if can_confirm(row):
+    if can_confirm(reminder):
         return ReminderStatus.UNCONFIRMED
-    if row.status == ReminderStatus.SKIPPED and row.reason not in (None, ALREADY_PLEDGED):
+    if reminder.status == ReminderStatus.SKIPPED and reminder.reason not in (None, ALREADY_PLEDGED):
         return "suppressed"
-    return row.status
+    return reminder.status
 
 
-def _sent_on(row: Reminder, lang: str) -> str | None:
-    if row.sent_at is None:
+def _sent_on(reminder: Reminder, lang: str) -> str | None:
+    if reminder.sent_at is None:
         return None
-    return say_date(row.sent_at.astimezone(ZoneInfo(row.timezone)).date(), lang)
+    return format_long_date(reminder.sent_at.astimezone(ZoneInfo(reminder.timezone)).date(), lang)
 
 
-def _gift(row: Reminder, words: Words) -> str | None:
-    gift = preselected_amount(row)
-    return None if row.frequency is None or gift is None else say_gift(words, row.frequency, gift)
+def _preselected_amount(reminder: Reminder, texts: Texts) -> str | None:
+    pledge = preselected_amount(reminder)
+    return (
+        None if reminder.frequency is None or pledge is None else format_pledge(texts, reminder.frequency, pledge)
+    )

@@ -16,12 +16,12 @@ from service.domain.errors import DomainError
 from service.domain.money.amounts import Money
 from service.domain.money.currencies import resolve_locale
 from service.domain.reminders.asking import CreateReminder
-from service.pages.complaints import Complaint
-from service.pages.language import Words
-from service.pages.support_form import whole
+from service.pages.complaints import FormError
+from service.pages.language import Texts
+from service.pages.support_form import parse_int
 from service.web import current_container
 
-EVERY = "every-"
+REPEAT_PREFIX = "every-"
 FIELDS = ("email", "months", "frequency", "amount", "currency")
 FNV_OFFSET, FNV_PRIME, FOUR_BYTES = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
@@ -48,55 +48,57 @@ class ReminderOption:
     label: str
 
 
-def reminder_options(campaign: Campaign, words: Words) -> list[ReminderOption]:
+def reminder_options(campaign: Campaign, texts: Texts) -> list[ReminderOption]:
     """Return every reminder that the campaign offers, in the widget's order and words."""
     offered = reminder_words.reminder_options(
         campaign.reminder_choices,
         campaign.reminder_repeats,
-        words.lang,
+        texts.lang,
         campaign.texts,
-        locale=resolve_locale(words.lang),
+        locale=resolve_locale(texts.lang),
     )
-    return [ReminderOption(f"{EVERY if one['repeat'] else ''}{one['months']}", one["label"]) for one in offered]
+    return [
+        ReminderOption(f"{REPEAT_PREFIX if one['repeat'] else ''}{one['months']}", one["label"]) for one in offered
+    ]
 
 
-def reminder_form(sent: Mapping[str, str]) -> ReminderForm:
+def reminder_form_from_request(sent: Mapping[str, str]) -> ReminderForm:
     """Return the form with what a query or a sent form says."""
     return ReminderForm(**{name: sent.get(name, "") for name in FIELDS})
 
 
-def read_reminder_wish(campaign: Campaign, form: ReminderForm, words: Words, *, page_url: str) -> CreateReminder:
+def parse_reminder_form(campaign: Campaign, form: ReminderForm, texts: Texts, *, page_url: str) -> CreateReminder:
     """Return what the reader asks for.
 
     Raises:
         Complaint: a field is missing or cannot be accepted.
     """
     if not form.email.strip():
-        raise Complaint("email_missing", field="email")
-    number = form.months.removeprefix(EVERY)
-    months = whole(number)
+        raise FormError("email_missing", field="email")
+    number = form.months.removeprefix(REPEAT_PREFIX)
+    months = parse_int(number)
     if months is None and form.months:
-        raise Complaint("reminder_choice_not_offered", field="months")
+        raise FormError("reminder_choice_not_offered", field="months")
     asked: dict[str, Any] = {
         "campaign": campaign.slug,
         "email": form.email,
         "months": months,
         "repeat": number != form.months,
         "page_url": page_url,
-        "lang": words.lang,
-        "consent_version": consent_version(words.lang, words.reminder_consent),
-    } | _choice(campaign, form)
+        "lang": texts.lang,
+        "consent_version": consent_version(texts.lang, texts.reminder_consent),
+    } | _preselected_choice(campaign, form)
     try:
         payload = ReminderRequest().load({name: value for name, value in asked.items() if value is not None})
     except ValidationError as error:
         faults = error.messages if isinstance(error.messages, dict) else {}
         if "months" in faults:
-            raise Complaint("reminder_choice_not_offered", field="months") from error
-        raise Complaint("invalid_email", field="email") from error
+            raise FormError("reminder_choice_not_offered", field="months") from error
+        raise FormError("invalid_email", field="email") from error
     return CreateReminder(**payload)
 
 
-def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
+def _preselected_choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
     """Return what was chosen before, as far as the campaign still offers it and the gateway can charge it."""
     currency = form.currency or campaign.currency
     if currency not in campaign_currencies(campaign):
@@ -104,7 +106,7 @@ def _choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:
     offered = {choice.frequency.value: choice for choice in options_for_currency(campaign, currency)}
     if form.frequency not in offered:
         return {}
-    chosen, amount = {"frequency": form.frequency, "currency": currency}, whole(form.amount)
+    chosen, amount = {"frequency": form.frequency, "currency": currency}, parse_int(form.amount)
     try:
         money = Money(0 if amount is None else amount, currency)
         limits = current_container().gateway.charge_limits(currency)

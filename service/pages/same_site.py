@@ -7,12 +7,12 @@ from werkzeug.exceptions import Forbidden
 
 from service.web import current_container
 
-OURS = ("same-origin", "none")
+ALLOWED_FETCH_SITES = ("same-origin", "none")
 # What a browser says in place of an origin that it keeps to itself, as our own Referrer-Policy asks of it.
-UNSAID = ("", "null")
+MISSING_ORIGINS = ("", "null")
 
 
-def refuse_other_sites() -> None:
+def reject_cross_site_requests() -> None:
     """Refuse a request that changes something if the browser says that another site made it.
 
     Every current browser sends Sec-Fetch-Site (Fetch Metadata); an older one may send Origin. One that sends
@@ -25,9 +25,9 @@ def refuse_other_sites() -> None:
         return
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
-        if site not in OURS:
+        if site not in ALLOWED_FETCH_SITES:
             raise Forbidden
         return
     origin = request.headers.get("Origin", "")
-    if origin not in UNSAID and urlsplit(origin)[:2] != urlsplit(current_container().urls.public_url)[:2]:
+    if origin not in MISSING_ORIGINS and urlsplit(origin)[:2] != urlsplit(current_container().urls.public_url)[:2]:
         raise Forbidden

@@ -14,10 +14,10 @@ from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.making import total_charge
 from service.domain.pledges.sandbox_checkout import decline_checkout, get_checkout, pay_checkout
 from service.domain.pledges.ways_back import cancel_url, success_url
-from service.pages.complaints import Said, say
-from service.pages.gifts import say_gift
-from service.pages.language import words_for
-from service.pages.sheet import sheet
+from service.pages.complaints import FieldError, describe_error
+from service.pages.gifts import format_pledge
+from service.pages.language import texts_for_campaign
+from service.pages.sheet import render_page
 from service.web import current_container, read_only, transaction
 
 DECLINED = 402
@@ -30,11 +30,11 @@ sandbox = Blueprint("sandbox", __name__)
 def show_checkout(token: str) -> Response:
     """Show what is to be paid, or what became of it."""
     with read_only() as session:
-        return _draw(get_checkout(session, token, now=current_container().clock()))
+        return _render(get_checkout(session, token, now=current_container().clock()))
 
 
 @sandbox.post("/sandbox/checkout/<token>")
-def answer_checkout(token: str) -> BaseResponse:
+def submit_checkout(token: str) -> BaseResponse:
     """Do what the reader pressed: pay, without any money, or let the payment be declined."""
     outcome = request.form.get("outcome")
     if outcome == "pay":
@@ -53,40 +53,42 @@ def _pay(token: str, email: str) -> BaseResponse:
     except InvalidAddress as error:
         with read_only() as session:
             pledge = get_checkout(session, token, now=container.clock())
-            words = words_for(pledge.campaign, pledge.lang)
-            return _draw(pledge, email=email, said=say(error, words, pledge.campaign))
+            texts = texts_for_campaign(pledge.campaign, pledge.lang)
+            return _render(pledge, email=email, said=describe_error(error, texts, pledge.campaign))
 
 
 def _decline(token: str, email: str) -> Response:
     # The attempt's name was made with the form, so that the button pressed twice is one attempt.
     sent = request.form.get("attempt", "")
-    attempt = sent if ATTEMPT.fullmatch(sent) else new_attempt()
+    attempt = sent if ATTEMPT.fullmatch(sent) else new_attempt_id()
     with transaction() as session:
         pledge = decline_checkout(session, token, attempt=attempt, now=current_container().clock())
-        return _draw(pledge, email=email, declined=True)
+        return _render(pledge, email=email, declined=True)
 
 
-def new_attempt() -> str:
+def new_attempt_id() -> str:
     """Return a new name for one try to pay."""
     return secrets.token_hex(8)
 
 
-def _draw(pledge: Pledge, *, email: str = "", said: Said | None = None, declined: bool = False) -> Response:
+def _render(
+    pledge: Pledge, *, email: str = "", said: FieldError | None = None, declined: bool = False
+) -> Response:
     links, campaign = current_container().urls, pledge.campaign
-    words = words_for(campaign, pledge.lang)
+    texts = texts_for_campaign(campaign, pledge.lang)
     is_open = pledge.status == PledgeStatus.PENDING
     fees = Money(pledge.fees_minor, pledge.currency)
-    return sheet(
+    return render_page(
         "sandbox.html",
-        words,
+        texts,
         status=said.status if said else DECLINED if declined and is_open else 200,
-        leads_to=[success_url(pledge, links)],
+        form_targets=[success_url(pledge, links)],
         campaign=campaign,
-        gift=say_gift(words, pledge.frequency, total_charge(pledge)),
-        fees=format_money(fees, words.lang) if pledge.fees_minor else None,
+        gift=format_pledge(texts, pledge.frequency, total_charge(pledge)),
+        fees=format_money(fees, texts.lang) if pledge.fees_minor else None,
         is_open=is_open,
         is_expired=pledge.status == PledgeStatus.EXPIRED,
-        attempt=new_attempt(),
+        attempt=new_attempt_id(),
         email=email,
         said=said,
         declined=declined,

@@ -8,8 +8,8 @@ from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.domain.money.currencies import resolve_locale
-from service.pages.files import address_of
-from service.pages.language import Words
+from service.pages.files import static_url
+from service.pages.language import Texts
 from service.web import current_container
 
 _templates = Environment(
@@ -19,45 +19,49 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals["address_of"] = address_of
+_templates.globals["static_url"] = static_url
 _templates.filters["fill"] = lambda text, **values: text.format_map(values)
 
 
-def draw(template: str, words: Words, **view: Any) -> str:
+def render_html(template: str, texts: Texts, **view: Any) -> str:
     """Return a page as HTML."""
-    direction = resolve_locale(words.lang).text_direction
-    return _templates.get_template(template).render(words=words, lang=words.lang, direction=direction, **view)
+    direction = resolve_locale(texts.lang).text_direction
+    return _templates.get_template(template).render(words=texts, lang=texts.lang, direction=direction, **view)
 
 
-def sheet(
+def render_page(
     template: str,
-    words: Words,
+    texts: Texts,
     *,
     status: int = 200,
-    leads_to: Sequence[str] = (),
-    runs_widget: bool = False,
-    frames: bool = False,
+    form_targets: Sequence[str] = (),
+    allow_widget: bool = False,
+    allow_frames: bool = False,
     **view: Any,
 ) -> Response:
     """Return a page as an answer that nobody stores.
 
-    `leads_to` are addresses on other sites that a form of this page may end at: browsers hold a form's redirects
-    against the policy too. `runs_widget` lets our own script run, and `frames` our own pages be framed in it.
+    `form_targets` are addresses on other sites that a form of this page may end at: browsers hold a form's
+    redirects
+    against the policy too. `allow_widget` lets our own script run, and `allow_frames` our own pages be framed in
+    it.
     """
     response = Response(
-        draw(template, words, status=status, **view), status, content_type="text/html; charset=utf-8"
+        render_html(template, texts, status=status, **view), status, content_type="text/html; charset=utf-8"
     )
-    response.headers["Content-Security-Policy"] = _policy(leads_to, runs_widget=runs_widget, frames=frames)
+    response.headers["Content-Security-Policy"] = _content_security_policy(
+        form_targets, allow_widget=allow_widget, allow_frames=allow_frames
+    )
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Language"] = words.lang
+    response.headers["Content-Language"] = texts.lang
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.vary.update(("Accept", "Accept-Language"))
     return response
 
 
-def _policy(leads_to: Sequence[str], *, runs_widget: bool, frames: bool) -> str:
+def _content_security_policy(form_targets: Sequence[str], *, allow_widget: bool, allow_frames: bool) -> str:
     """Return a Content-Security-Policy (CSP level 3) that allows only what the page needs."""
-    ends = dict.fromkeys(_origin(url) for url in (current_container().urls.public_url, *leads_to))
+    ends = dict.fromkeys(_origin(url) for url in (current_container().urls.public_url, *form_targets))
     rules = [
         "default-src 'none'",
         "style-src 'self'",
@@ -67,9 +71,9 @@ def _policy(leads_to: Sequence[str], *, runs_widget: bool, frames: bool) -> str:
         "base-uri 'none'",
         "require-trusted-types-for 'script'",
     ]
-    if runs_widget:
+    if allow_widget:
         rules += ["script-src 'self'", "connect-src 'self'"]
-    if frames:
+    if allow_frames:
         rules.append("frame-src 'self'")
     return "; ".join(rules)
 

@@ -7,28 +7,28 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError
 from service.domain.reminders.asking import create_or_update_reminder
-from service.pages.complaints import Complaint, say
-from service.pages.gifts import say_date
-from service.pages.language import words_for
-from service.pages.reminder_form import read_reminder_wish, reminder_form
-from service.pages.sheet import sheet
-from service.pages.support import draw_form
-from service.pages.support_form import blank_form
+from service.pages.complaints import FormError, describe_error
+from service.pages.gifts import format_long_date
+from service.pages.language import texts_for_campaign
+from service.pages.reminder_form import parse_reminder_form, reminder_form_from_request
+from service.pages.sheet import render_page
+from service.pages.support import render_support_page
+from service.pages.support_form import initial_form
 from service.web import check_rate_limit, current_container, transaction
 
 support_reminder = Blueprint("support_reminder", __name__)
 
 
 @support_reminder.post("/support/<slug>/reminder")
-def ask_for_reminder(slug: str) -> BaseResponse:
+def create_reminder(slug: str) -> BaseResponse:
     """Set a reminder and lead to the page that says when it comes."""
     check_rate_limit("reminder")
     container = current_container()
     campaign = container.campaign_cache.get(slug)
-    words, form = words_for(campaign), reminder_form(request.form)
+    texts, form = texts_for_campaign(campaign), reminder_form_from_request(request.form)
     try:
-        payload = read_reminder_wish(
-            campaign, form, words, page_url=container.urls.support_page_url(campaign, None, None)
+        payload = parse_reminder_form(
+            campaign, form, texts, page_url=container.urls.support_page_url(campaign, None, None)
         )
         with transaction() as session:
             response = create_or_update_reminder(
@@ -39,24 +39,28 @@ def ask_for_reminder(slug: str) -> BaseResponse:
                 month_seconds=container.settings.month_seconds,
                 gateway=container.gateway,
             )
-    except (Complaint, DomainError) as error:
-        choice = blank_form(campaign, request.form, words.lang)
-        return draw_form(campaign, words, choice, form, say(error, words, campaign, currency=choice.currency))
+    except (FormError, DomainError) as error:
+        choice = initial_form(campaign, request.form, texts.lang)
+        return render_support_page(
+            campaign, texts, choice, form, describe_error(error, texts, campaign, currency=choice.currency)
+        )
     # The date is all that the next page is told; the address stays out of every URL.
     due_on = response.due_on.isoformat()
-    return redirect(url_for(".show_reminder_created", slug=slug, due_on=due_on, lang=words.lang), 303)
+    return redirect(url_for(".show_reminder_created", slug=slug, due_on=due_on, lang=texts.lang), 303)
 
 
 @support_reminder.get("/support/<slug>/reminder-set")
-def say_reminder_is_set(slug: str) -> Response:
+def show_reminder_created(slug: str) -> Response:
     """Thank the reader and say on which day we will write."""
     campaign = current_container().campaign_cache.get(slug)
-    words = words_for(campaign)
-    return sheet("reminder_set.html", words, campaign=campaign, date=_date(request.args.get("due_on"), words.lang))
+    texts = texts_for_campaign(campaign)
+    return render_page(
+        "reminder_set.html", texts, campaign=campaign, date=_date(request.args.get("due_on"), texts.lang)
+    )
 
 
 def _date(text: str | None, lang: str) -> str | None:
     try:
-        return say_date(datetime.date.fromisoformat(text or ""), lang)
+        return format_long_date(datetime.date.fromisoformat(text or ""), lang)
     except ValueError:
         return None

@@ -11,24 +11,24 @@ from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.conversions import attribution_token_for
 from service.domain.pledges.making import get_pledge
 from service.domain.pledges.ways_back import source_page_url, success_url
-from service.pages.gifts import say_gift
-from service.pages.language import words_for
-from service.pages.sheet import sheet
+from service.pages.gifts import format_pledge
+from service.pages.language import texts_for_campaign
+from service.pages.sheet import render_page
 from service.web import current_container, read_only
 
 # A gift that is being given; one that waits, and the rest, each have a page of their own.
-GIVEN = (PledgeStatus.COMPLETED, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
+PAID_STATUSES = (PledgeStatus.COMPLETED, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
 # How soon the page looks again for a payment that is being confirmed, and how often before it gives up.
-LOOK_AGAIN_SECONDS = 3
-MOST_LOOKS = 20
+REFRESH_SECONDS = 3
+MAX_REFRESHES = 20
 CONFIRMING = "confirming"
 
 thank_you = Blueprint("thank_you", __name__)
 
 
 @thank_you.get("/support/<slug>/thank-you")
-def say_thank_you(slug: str) -> BaseResponse:
+def show_thank_you(slug: str) -> BaseResponse:
     """Say what was given, by the pledge's id, or that nothing was yet.
 
     Who comes from a checkout that they went through may be here before the gateway has told us.
@@ -38,21 +38,21 @@ def say_thank_you(slug: str) -> BaseResponse:
         pledge = get_pledge(session, _pledge_id())
         if pledge.campaign.slug != slug:
             raise PledgeNotFound("There is no pledge with this id.")
-        words = words_for(pledge.campaign, pledge.lang)
+        texts = texts_for_campaign(pledge.campaign, pledge.lang)
         money = Money(pledge.amount_minor, pledge.currency)
         is_done = request.args.get("checkout") == "done"
         here = links.thank_you_url(pledge.campaign, pledge.id)
-        if is_done and pledge.status in GIVEN and (onward := success_url(pledge, links)) != here:
+        if is_done and pledge.status in PAID_STATUSES and (onward := success_url(pledge, links)) != here:
             return redirect(onward, 303)
         confirming = _confirming() if is_done and pledge.status == PledgeStatus.PENDING else None
-        response = sheet(
+        response = render_page(
             "thank_you.html",
-            words,
+            texts,
             campaign=pledge.campaign,
-            state=confirming or ("given" if pledge.status in GIVEN else pledge.status.value),
+            state=confirming or ("given" if pledge.status in PAID_STATUSES else pledge.status.value),
             frequency=pledge.frequency.value,
-            amount=format_money(money, words.lang),
-            gift=say_gift(words, pledge.frequency, money),
+            amount=format_money(money, texts.lang),
+            gift=format_pledge(texts, pledge.frequency, money),
             here=links.checkout_return_url(pledge.campaign, pledge.id) if confirming else here,
             checkout_url=pledge.checkout_url,
             again_url=links.support_page_url(
@@ -66,22 +66,20 @@ def say_thank_you(slug: str) -> BaseResponse:
             is_a_test=pledge.gateway == "sandbox",
         )
         if confirming == CONFIRMING:
-            onward = (
-                f"{links.checkout_return_url(pledge.campaign, pledge.id)}&looks={_looks() + 1}&lang={words.lang}"
-            )
+            onward = f"{links.checkout_return_url(pledge.campaign, pledge.id)}&looks={_refresh_count() + 1}&lang={texts.lang}"
             # A header and no script or tag: it works everywhere, and stops by itself.
-            response.headers["Refresh"] = f"{LOOK_AGAIN_SECONDS}; url={onward}"
+            response.headers["Refresh"] = f"{REFRESH_SECONDS}; url={onward}"
         return response
 
 
 def _confirming() -> str:
     """Return whether a payment that is being confirmed has been so for longer than usual."""
-    return CONFIRMING if _looks() < MOST_LOOKS else f"{CONFIRMING}_long"
+    return CONFIRMING if _refresh_count() < MAX_REFRESHES else f"{CONFIRMING}_long"
 
 
-def _looks() -> int:
+def _refresh_count() -> int:
     looks = request.args.get("looks", "")
-    return min(int(looks), MOST_LOOKS) if looks.isascii() and looks.isdigit() and len(looks) < 4 else 0
+    return min(int(looks), MAX_REFRESHES) if looks.isascii() and looks.isdigit() and len(looks) < 4 else 0
 
 
 def _pledge_id() -> uuid.UUID:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from service.desk import Container
 from tests.api.wire import auth_headers, post_pledge, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
-from tests.pages.reading import forms_in, path_of
+from tests.pages.reading import parse_forms, path_of
 
 
 def test_an_amount_is_what_was_pledged_and_the_total_what_was_paid(
@@ -18,7 +18,7 @@ def test_an_amount_is_what_was_pledged_and_the_total_what_was_paid(
     for currency, amount in (("USD", 1000), ("EUR", 1005), ("JPY", 500), ("KWD", 1505)):
         made = post_pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True).json
         checkout = path_of(made["checkout_url"])
-        [form] = forms_in(client.get(checkout).text)
+        [form] = parse_forms(client.get(checkout).text)
         assert client.post(checkout, data=form.fields | {"outcome": "pay"}).status_code == 303
     file = client.get("/v1/admin/pledges/export?format=csv", headers=auth_headers(container, "export"))
     told = [

@@ -13,7 +13,7 @@ from tests.api.mail_reports import READER, all_suppressions, suppressions_for
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import Clock
 from tests.jobs.posts import FakeMailer, run_send_reminders
-from tests.pages.reading import forms_in
+from tests.pages.reading import parse_forms
 
 UNSUBSCRIBED = {"default": SuppressionReason.UNSUBSCRIBE}
 
@@ -34,7 +34,7 @@ def by_one_click(client: FlaskClient, token: str) -> int:
 
 
 def by_the_page(client: FlaskClient, token: str) -> int:
-    [form] = [one for one in forms_in(client.get(f"/r/{token}").text) if one.action.endswith("/cancel")]
+    [form] = [one for one in parse_forms(client.get(f"/r/{token}").text) if one.action.endswith("/cancel")]
     return client.post(form.action, data=form.fields).status_code
 
 

@@ -2,19 +2,19 @@
 
 from service.app import create_app
 from service.desk import Container
-from tests.pages.readers import give, link_of, page, sign_in
-from tests.pages.reading import words_in
+from tests.pages.readers import create_paid_pledge, page, pledge_link, sign_in
+from tests.pages.reading import visible_text
 
 
 def test_a_reader_sees_changes_and_ends_what_they_give(any_database: Container) -> None:
     client = create_app(any_database).test_client()
-    pledge_id = give(any_database, client)
+    pledge_id = create_paid_pledge(any_database, client)
     sign_in(any_database, client)
-    assert "$2 a month" in words_in(page(client, "/me"))
+    assert "$2 a month" in visible_text(page(client, "/me"))
     assert client.post(f"/me/pledges/{pledge_id}/amount", data={"amount": "7.50"}).status_code == 303
-    link = link_of(any_database, pledge_id)
+    link = pledge_link(any_database, pledge_id)
     ended = client.post(f"{link}/cancel", data={"then": "remind"}).headers["Location"]
-    assert "we write to you once" in words_in(page(client, ended))
-    shown = words_in(page(client, "/me"))
+    assert "we write to you once" in visible_text(page(client, ended))
+    shown = visible_text(page(client, "/me"))
     assert "$7.50 a month Ended" in shown
     assert "We write to you on" in shown

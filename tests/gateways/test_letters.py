@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.gateways.letters import EmailRenderer
 from tests.gateways.letters import REMINDER_EMAIL, letter, parse
-from tests.pages.reading import words_in
+from tests.pages.reading import visible_text
 
 NOW = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
 WRITER = EmailRenderer("The Paper <support@paper.example>", lambda: NOW)
@@ -94,7 +94,7 @@ def test_whatever_a_campaign_or_a_reader_says_is_only_text(changes: dict[str, st
     text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
     said = " ".join(changes.get("campaign_name", REMINDER_EMAIL.campaign_name).split())
     assert said in " ".join(text.split())
-    assert said in words_in(html)
+    assert said in visible_text(html)
     assert tags(html) == tags(parse(WRITER.render(letter(lang=lang))).get_body(("html",)).get_content())
 
 

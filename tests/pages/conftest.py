@@ -5,12 +5,12 @@ from flask.testing import FlaskClient
 
 from service.desk import Container
 from tests.api.conftest import app, session_app
-from tests.pages.readers import Way, give
+from tests.pages.readers import AccessPath, create_paid_pledge
 
 __all__ = ["app", "session_app"]
 
 
 @pytest.fixture(params=["signed in", "by link"])
-def way(request: pytest.FixtureRequest, container: Container, client: FlaskClient) -> Way:
+def access_path(request: pytest.FixtureRequest, container: Container, client: FlaskClient) -> AccessPath:
     """Return a monthly $2 as its reader reaches it, in both ways."""
-    return Way(container, client, request.param, give(container, client))
+    return AccessPath(container, client, request.param, create_paid_pledge(container, client))

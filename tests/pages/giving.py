@@ -8,18 +8,18 @@ from werkzeug.test import TestResponse
 
 from service.db.pledge import Pledge
 from service.desk import Container
-from tests.pages.reading import Form, forms_in
+from tests.pages.reading import Form, parse_forms
 
 PAGE = "/support/default"
 
 
-def gift_form(client: FlaskClient, **query: str) -> Form:
+def get_support_form(client: FlaskClient, **query: str) -> Form:
     response = client.get(PAGE, query_string=query)
     assert response.status_code == 200
-    return forms_in(response.text)[0]
+    return parse_forms(response.text)[0]
 
 
-def give(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
+def submit_pledge(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
     return client.post(form.action, data=form.fields | typed)
 
 

@@ -14,17 +14,17 @@ from service.desk import Container
 from service.domain.pledges.own_page import pledge_token
 from service.domain.sign_in.links import create_magic_link_token
 from tests.api.wire import pay_pledge, post_pledge
-from tests.pages.reading import BROWSER, Form, forms_in
+from tests.pages.reading import BROWSER, Form, parse_forms
 
 READER = "reader@example.org"
 
 
-def ask(client: FlaskClient, address: str = READER, **headers: str) -> TestResponse:
+def request_link(client: FlaskClient, address: str = READER, **headers: str) -> TestResponse:
     """Ask for a link, as the form does."""
     return client.post("/me", data={"email": address}, headers=BROWSER | headers)
 
 
-def link_for(container: Container) -> str:
+def sign_in_link(container: Container) -> str:
     """Return the token that the mail of the newest wish holds, as the worker would have made it."""
     with container.database.transaction() as session:
         newest = session.scalars(select(SignIn).order_by(SignIn.id.desc()).limit(1)).one()
@@ -33,20 +33,22 @@ def link_for(container: Container) -> str:
 
 def sign_in(container: Container, client: FlaskClient, address: str = READER) -> str:
     """Sign in by mail; return the token of the link that was used."""
-    assert ask(client, address).status_code == 303
-    token = link_for(container)
+    assert request_link(client, address).status_code == 303
+    token = sign_in_link(container)
     assert client.post(f"/me/enter/{token}").status_code == 303
     return token
 
 
-def give(container: Container, client: FlaskClient, *, email: str | None = READER, **changes: Any) -> str:
+def create_paid_pledge(
+    container: Container, client: FlaskClient, *, email: str | None = READER, **changes: Any
+) -> str:
     """Make a pledge and pay it; return its id."""
     made = str(post_pledge(client, **changes).json["id"])
     pay_pledge(container, made, email=email)
     return made
 
 
-def link_of(container: Container, pledge_id: str) -> str:
+def pledge_link(container: Container, pledge_id: str) -> str:
     """Return the address of a pledge's own page, as its mails have it."""
     with container.database.read_only() as session:
         found = session.get_one(Pledge, uuid.UUID(pledge_id))
@@ -74,20 +76,20 @@ def page(client: FlaskClient, path: str, status: int = 200, **headers: str) -> s
 
 def form_to(html: str, ending: str) -> Form:
     """Return the form of a page that leads to an address that ends so."""
-    [found] = [form for form in forms_in(html) if form.action.partition("?")[0].endswith(ending)]
+    [found] = [form for form in parse_forms(html) if form.action.partition("?")[0].endswith(ending)]
     return found
 
 
-class Way:
+class AccessPath:
     """One pledge, reached in one of the two ways."""
 
-    def __init__(self, container: Container, client: FlaskClient, way: str, pledge_id: str) -> None:
+    def __init__(self, container: Container, client: FlaskClient, access_path: str, pledge_id: str) -> None:
         self.client, self.id = client, pledge_id
-        if way == "signed in":
+        if access_path == "signed in":
             sign_in(container, client)
             self.home, self.base = "/me", f"/me/pledges/{pledge_id}"
         else:
-            self.home = self.base = link_of(container, pledge_id)
+            self.home = self.base = pledge_link(container, pledge_id)
 
     def post(self, action: str, status: int = 303, **sent: str):
         response = self.client.post(f"{self.base}/{action}", data=sent, headers=BROWSER)

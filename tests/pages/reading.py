@@ -48,20 +48,20 @@ class _Forms(HTMLParser):
             self.button = None
 
 
-def forms_in(page: str) -> list[Form]:
+def parse_forms(page: str) -> list[Form]:
     """Return the page's forms, in order."""
     reader = _Forms()
     reader.feed(page)
     return reader.found
 
 
-def words_in(page: str) -> str:
+def visible_text(page: str) -> str:
     """Return what a person reads on a page, on one line."""
     shown = re.sub(r"<(style|script|title).*?</\1>", " ", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", shown)).split())
 
 
-def tag_with(page: str, attribute: str) -> str:
+def find_tag(page: str, attribute: str) -> str:
     """Return the whole tag that holds an attribute, as it is written."""
     found = re.search(rf"<[^>]*{re.escape(attribute)}[^>]*>", page)
     assert found is not None, attribute

@@ -3,7 +3,7 @@
 from flask.testing import FlaskClient
 
 from service.api.problems import STATUS_BY_ERROR
-from tests.pages.reading import words_in
+from tests.pages.reading import visible_text
 
 
 def test_every_operation_is_described_with_an_example(client: FlaskClient) -> None:
@@ -18,7 +18,7 @@ def test_every_operation_is_described_with_an_example(client: FlaskClient) -> No
 
 
 def test_fields_of_a_request_are_listed_with_what_they_must_be(client: FlaskClient) -> None:
-    page = words_in(client.get("/docs").text)
+    page = visible_text(client.get("/docs").text)
     assert "Idempotency-Key required header, string" in page
     assert "frequency required once | monthly | annual" in page
     assert "email required string" in page

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from service.desk import Container
 from tests.api.wire import pay_pledge, post_pledge, post_reminder, reminder_token_for
 from tests.gateways.letters import send
-from tests.pages.readers import ask, link_for, link_of, the_payment
+from tests.pages.readers import pledge_link, request_link, sign_in_link, the_payment
 from tests.pages.reading import BROWSER, path_of
 
 PAGES = (
@@ -42,10 +42,10 @@ def where(container: Container, client: FlaskClient) -> dict[str, str]:
     send(container.reminder_mailers[0])
     mail = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
     assert mail is not None
-    own_page, payment = link_of(container, opened["id"]), the_payment(container)
-    ask(client)
+    own_page, payment = pledge_link(container, opened["id"]), the_payment(container)
+    request_link(client)
     return {
-        "/me/enter": f"/me/enter/{link_for(container)}",
+        "/me/enter": f"/me/enter/{sign_in_link(container)}",
         "/p": own_page,
         "/p/cancel": f"{own_page}/cancel",
         "/p/amount": f"{own_page}/amount",

@@ -10,7 +10,7 @@ from schemas.vocabulary import Frequency
 from service.domain.money.amounts import Money
 from service.gateways.letters import EmailRenderer
 from tests.gateways.letters import letter, parse
-from tests.pages.reading import words_in
+from tests.pages.reading import visible_text
 
 NOW = datetime.datetime(2026, 12, 23, 9, 0, tzinfo=datetime.UTC)
 
@@ -23,7 +23,7 @@ def parts(**changes: Any) -> tuple[str, str]:
     """Return what a reader of the plain text reads, and a reader of the HTML."""
     message = write(**changes)
     text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
-    return " ".join(text.split()), words_in(html)
+    return " ".join(text.split()), visible_text(html)
 
 
 def test_it_says_when_and_where_the_reader_asked() -> None:

@@ -13,7 +13,7 @@ from service.domain.money.amounts import Money
 from service.gateways.letters import EmailRenderer
 from tests.gateways.letters import parse
 from tests.gateways.notices import RECEIPT, VARIANTS, notification
-from tests.pages.reading import words_in
+from tests.pages.reading import visible_text
 
 NOW = datetime.datetime(2026, 12, 1, 9, 0, tzinfo=datetime.UTC)
 LINE_OF_TAX = "EIN 12-3456789. No goods or services were given in return."
@@ -31,7 +31,7 @@ def sources(message: EmailMessage) -> tuple[str, str]:
 def parts(**changes: Any) -> tuple[str, str]:
     """Return what a reader of the plain text reads, and a reader of the HTML."""
     text, html = sources(write(**changes))
-    return " ".join(text.split()), words_in(html)
+    return " ".join(text.split()), visible_text(html)
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])

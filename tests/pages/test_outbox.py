@@ -13,7 +13,7 @@ from tests.clock import Clock
 from tests.conftest import settings_for
 from tests.gateways.letters import letter, send
 from tests.gateways.notices import notification
-from tests.pages.reading import BROWSER, words_in
+from tests.pages.reading import BROWSER, visible_text
 
 OUTBOX = "/dev/outbox"
 
@@ -36,7 +36,7 @@ def sending_client(migrated_database: str, container: Container) -> Iterator[Fla
 
 
 def test_an_empty_outbox_says_how_to_fill_it(client: FlaskClient) -> None:
-    page = words_in(client.get(OUTBOX).text)
+    page = visible_text(client.get(OUTBOX).text)
     assert "No mail yet." in page
     assert "this is the demonstration’s outbox" in page
 

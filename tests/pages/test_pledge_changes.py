@@ -16,30 +16,32 @@ from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from tests.api.wire import count, only_reminder, post_reminder
 from tests.clock import Clock
-from tests.pages.readers import Way, form_to, page, stored
-from tests.pages.reading import words_in
+from tests.pages.readers import AccessPath, form_to, page, stored
+from tests.pages.reading import visible_text
 
 
-def test_a_pledge_is_ended_in_two_clicks(container: Container, client: FlaskClient, way: Way) -> None:
-    assert f'{way.base}/cancel?lang=en"' in page(client, way.home)
-    question = page(client, f"{way.base}/cancel")
+def test_a_pledge_is_ended_in_two_clicks(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    assert f'{access_path.base}/cancel?lang=en"' in page(client, access_path.home)
+    question = page(client, f"{access_path.base}/cancel")
     buttons = form_to(question, "/cancel").buttons
     assert [(name, value) for name, value, _ in buttons] == [("then", "end"), ("then", "remind")]
     assert question.count('class="quiet-button" name="then"') == 2
-    assert stored(container, way.id).status == PledgeStatus.ACTIVE
-    response = way.post("cancel", then="end")
-    assert "This gift has ended." in words_in(page(client, response.headers["Location"]))
-    after = stored(container, way.id)
+    assert stored(container, access_path.id).status == PledgeStatus.ACTIVE
+    response = access_path.post("cancel", then="end")
+    assert "This gift has ended." in visible_text(page(client, response.headers["Location"]))
+    after = stored(container, access_path.id)
     assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, container.clock())
     assert count(container, Reminder) == 0
     with container.database.read_only() as session:
         ended = session.scalars(select(Notification).where(Notification.kind == NotificationKind.CANCELLED)).one()
-        assert ended.about == way.id
+        assert ended.about == access_path.id
 
 
-def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, way: Way) -> None:
-    way.post("cancel", then="end")
-    way.post("cancel", then="end")
+def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
+    access_path.post("cancel", then="end")
+    access_path.post("cancel", then="end")
     with container.database.read_only() as session:
         assert (
             len(session.scalars(select(Notification).where(Notification.kind == NotificationKind.CANCELLED)).all())
@@ -48,11 +50,11 @@ def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, w
 
 
 def test_the_other_button_ends_it_too_and_sets_a_reminder(
-    container: Container, client: FlaskClient, way: Way, clock: Clock
+    container: Container, client: FlaskClient, access_path: AccessPath, clock: Clock
 ) -> None:
-    response = way.post("cancel", then="remind")
-    assert "we write to you once, on February 23, 2027" in words_in(page(client, response.headers["Location"]))
-    assert stored(container, way.id).status == PledgeStatus.CANCELLED
+    response = access_path.post("cancel", then="remind")
+    assert "we write to you once, on February 23, 2027" in visible_text(page(client, response.headers["Location"]))
+    assert stored(container, access_path.id).status == PledgeStatus.CANCELLED
     set_for = only_reminder(container)
     assert (set_for.status, str(set_for.due_on), set_for.amount_minor) == (
         ReminderStatus.SCHEDULED,
@@ -62,41 +64,47 @@ def test_the_other_button_ends_it_too_and_sets_a_reminder(
     assert set_for.awaits_confirmation is False
 
 
-def test_an_earlier_reminder_is_moved_and_not_doubled(container: Container, client: FlaskClient, way: Way) -> None:
+def test_an_earlier_reminder_is_moved_and_not_doubled(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
     post_reminder(client, email="reader@example.org")
-    way.post("cancel", then="remind")
+    access_path.post("cancel", then="remind")
     assert str(only_reminder(container).due_on) == "2027-02-23"
 
 
-def test_a_campaign_without_reminders_offers_none(container: Container, client: FlaskClient, way: Way) -> None:
+def test_a_campaign_without_reminders_offers_none(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
     with container.database.transaction() as session:
         session.scalars(select(Campaign)).one().reminder_enabled = False
-    assert len(form_to(page(client, f"{way.base}/cancel"), "/cancel").buttons) == 1
-    way.post("cancel", then="remind")
+    assert len(form_to(page(client, f"{access_path.base}/cancel"), "/cancel").buttons) == 1
+    access_path.post("cancel", then="remind")
     assert count(container, Reminder) == 0
 
 
-def test_looking_changes_nothing(container: Container, client: FlaskClient, way: Way) -> None:
-    for path in (way.home, f"{way.base}/cancel", f"{way.base}/amount"):
+def test_looking_changes_nothing(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
+    for path in (access_path.home, f"{access_path.base}/cancel", f"{access_path.base}/amount"):
         page(client, path)
-    assert stored(container, way.id).status == PledgeStatus.ACTIVE
-    assert client.get(f"{way.base}/card").status_code == 405
+    assert stored(container, access_path.id).status == PledgeStatus.ACTIVE
+    assert client.get(f"{access_path.base}/card").status_code == 405
 
 
-def test_another_site_can_end_nothing(container: Container, client: FlaskClient, way: Way) -> None:
+def test_another_site_can_end_nothing(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
     headers = {"Sec-Fetch-Site": "cross-site"}
     for action in ("cancel", "amount", "card"):
-        assert client.post(f"{way.base}/{action}", data={"amount": "5"}, headers=headers).status_code == 403
-    assert stored(container, way.id).status == PledgeStatus.ACTIVE
+        assert (
+            client.post(f"{access_path.base}/{action}", data={"amount": "5"}, headers=headers).status_code == 403
+        )
+    assert stored(container, access_path.id).status == PledgeStatus.ACTIVE
 
 
 @pytest.mark.parametrize(("typed", "minor"), [("5", 500), ("7.50", 750), ("$1000", 100000)])
 def test_the_amount_is_changed_as_it_was_typed(
-    container: Container, client: FlaskClient, way: Way, typed: str, minor: int
+    container: Container, client: FlaskClient, access_path: AccessPath, typed: str, minor: int
 ) -> None:
-    response = way.post("amount", amount=typed)
-    assert "The new amount is set." in words_in(page(client, response.headers["Location"]))
-    after = stored(container, way.id)
+    response = access_path.post("amount", amount=typed)
+    assert "The new amount is set." in visible_text(page(client, response.headers["Location"]))
+    after = stored(container, access_path.id)
     assert (after.amount_minor, after.wanted_minor) == (minor, None)
     with container.database.read_only() as session:
         assert session.scalars(select(Payment.amount_minor)).all() == [200]
@@ -114,31 +122,34 @@ def test_the_amount_is_changed_as_it_was_typed(
     ],
 )
 def test_an_amount_that_will_not_do_is_refused_beside_its_field(
-    container: Container, client: FlaskClient, way: Way, typed: str, words: str
+    container: Container, client: FlaskClient, access_path: AccessPath, typed: str, words: str
 ) -> None:
-    response = way.post("amount", 422, amount=typed)
-    assert words in words_in(response.text)
+    response = access_path.post("amount", 422, amount=typed)
+    assert words in visible_text(response.text)
     assert 'aria-invalid="true"' in response.text
-    assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, None)
+    assert (stored(container, access_path.id).amount_minor, stored(container, access_path.id).wanted_minor) == (
+        200,
+        None,
+    )
 
 
 def test_what_has_ended_takes_no_new_amount_and_no_new_card(
-    container: Container, client: FlaskClient, way: Way
+    container: Container, client: FlaskClient, access_path: AccessPath
 ) -> None:
-    way.post("cancel", then="end")
-    assert "This gift has ended" in words_in(way.post("amount", 409, amount="5").text)
-    assert client.get(f"{way.base}/amount").status_code == 303
-    shown = page(client, way.home)
-    assert f"{way.base}/card" not in shown
-    assert "Give again" in words_in(shown)
+    access_path.post("cancel", then="end")
+    assert "This gift has ended" in visible_text(access_path.post("amount", 409, amount="5").text)
+    assert client.get(f"{access_path.base}/amount").status_code == 303
+    shown = page(client, access_path.home)
+    assert f"{access_path.base}/card" not in shown
+    assert "Give again" in visible_text(shown)
 
 
-def test_a_test_gift_has_no_card_and_says_so_kindly(way: Way) -> None:
-    assert "There is no card to update" in words_in(way.post("card", 409).text)
+def test_a_test_gift_has_no_card_and_says_so_kindly(access_path: AccessPath) -> None:
+    assert "There is no card to update" in visible_text(access_path.post("card", 409).text)
 
 
 def test_the_card_is_changed_on_the_gateway_s_own_page(
-    container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
@@ -147,36 +158,38 @@ def test_the_card_is_changed_on_the_gateway_s_own_page(
         return "https://billing.example/session"
 
     monkeypatch.setattr(container.gateway, "create_payment_method_session", card_page)
-    assert way.post("card").headers["Location"] == "https://billing.example/session"
-    assert asked == [(f"http://desk.test{way.home}", "en")]
+    assert access_path.post("card").headers["Location"] == "https://billing.example/session"
+    assert asked == [(f"http://desk.test{access_path.home}", "en")]
 
 
 def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
-    container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*_: object, **__: object) -> None:
         raise GatewayUnavailable
 
     monkeypatch.setattr(container.gateway, "cancel_subscription", unavailable)
-    response = way.post("cancel", then="end")
+    response = access_path.post("cancel", then="end")
     shown = page(client, response.headers["Location"])
-    assert "Being ended" in words_in(shown)
-    assert f"{way.base}/cancel" not in shown
-    assert stored(container, way.id).cancel_requested_at == container.clock()
-    assert way.post("amount", amount="5").headers["Location"].partition("?")[0] == way.home
-    assert stored(container, way.id).amount_minor == 200
+    assert "Being ended" in visible_text(shown)
+    assert f"{access_path.base}/cancel" not in shown
+    assert stored(container, access_path.id).cancel_requested_at == container.clock()
+    assert access_path.post("amount", amount="5").headers["Location"].partition("?")[0] == access_path.home
+    assert stored(container, access_path.id).amount_minor == 200
     monkeypatch.undo()
-    way.post("cancel", then="end")
-    assert stored(container, way.id).status == PledgeStatus.CANCELLED
+    access_path.post("cancel", then="end")
+    assert stored(container, access_path.id).status == PledgeStatus.CANCELLED
 
 
 def test_an_end_that_the_gateway_refuses_can_be_asked_for_again(
-    container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "cancel_subscription", failing(GatewayRejected("x")))
-    assert "The payment processor could not do that" in words_in(way.post("cancel", 409, then="end").text)
-    assert stored(container, way.id).cancel_requested_at is None
-    assert f"{way.base}/cancel" in page(client, way.home)
+    assert "The payment processor could not do that" in visible_text(
+        access_path.post("cancel", 409, then="end").text
+    )
+    assert stored(container, access_path.id).cancel_requested_at is None
+    assert f"{access_path.base}/cancel" in page(client, access_path.home)
 
 
 def failing(error: Exception) -> Callable[..., None]:
@@ -189,28 +202,36 @@ def failing(error: Exception) -> Callable[..., None]:
 
 
 def test_an_amount_that_the_gateway_refuses_leaves_the_old_one(
-    container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayRejected("x")))
-    assert "The payment processor could not do that" in words_in(way.post("amount", 409, amount="5").text)
-    assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, None)
+    assert "The payment processor could not do that" in visible_text(
+        access_path.post("amount", 409, amount="5").text
+    )
+    assert (stored(container, access_path.id).amount_minor, stored(container, access_path.id).wanted_minor) == (
+        200,
+        None,
+    )
 
 
 def test_an_amount_that_the_gateway_cannot_hear_is_on_record_and_said_so(
-    container: Container, client: FlaskClient, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayUnavailable("x")))
-    shown = page(client, way.post("amount", amount="5").headers["Location"])
-    assert "The new amount is set." not in words_in(shown)
-    assert "$5" in words_in(shown)
-    assert (stored(container, way.id).amount_minor, stored(container, way.id).wanted_minor) == (200, 500)
+    shown = page(client, access_path.post("amount", amount="5").headers["Location"])
+    assert "The new amount is set." not in visible_text(shown)
+    assert "$5" in visible_text(shown)
+    assert (stored(container, access_path.id).amount_minor, stored(container, access_path.id).wanted_minor) == (
+        200,
+        500,
+    )
 
 
 def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
-    container: Container, way: Way, monkeypatch: pytest.MonkeyPatch
+    container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = PaymentsUnavailable("x", retry_after_seconds=30)
     monkeypatch.setattr("service.domain.pledges.new_amount.subscription_reference", failing(unknown))
-    response = way.post("amount", 503, amount="5")
-    assert "The payment processor does not answer" in words_in(response.text)
-    assert stored(container, way.id).wanted_minor is None
+    response = access_path.post("amount", 503, amount="5")
+    assert "The payment processor does not answer" in visible_text(response.text)
+    assert stored(container, access_path.id).wanted_minor is None

@@ -11,7 +11,7 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.pages.reminder_form import consent_version
 from tests.api.wire import count, only_reminder, reminder_token_for, update_campaign
-from tests.pages.reading import forms_in, tag_with, words_in
+from tests.pages.reading import find_tag, parse_forms, visible_text
 
 PAGE = "/support/default"
 READER = "reader@example.org"
@@ -30,17 +30,17 @@ def offered(page: str) -> dict[str, str]:
 
 
 def ask(client: FlaskClient, *, lang: str = "en", **typed: str) -> TestResponse:
-    form = forms_in(client.get(PAGE, query_string={"lang": lang}).text)[1]
+    form = parse_forms(client.get(PAGE, query_string={"lang": lang}).text)[1]
     return client.post(form.action, data=form.fields | {"email": READER} | typed)
 
 
 def test_every_reminder_is_in_the_list_and_the_first_is_chosen(client: FlaskClient) -> None:
     page = client.get(PAGE).text
     assert offered(page) == CHOICES | REPEATS
-    form = forms_in(page)[1]
+    form = parse_forms(page)[1]
     assert form.fields["months"] == "1"
-    assert "Remind me" in words_in(page)
-    assert "we will write to you once" not in words_in(page)
+    assert "Remind me" in visible_text(page)
+    assert "we will write to you once" not in visible_text(page)
 
 
 def test_every_reminder_has_its_words_in_russian(client: FlaskClient) -> None:
@@ -61,7 +61,7 @@ def test_what_was_chosen_is_what_comes(
     reminder = only_reminder(container)
     assert (reminder.months, reminder.every_months) == (months, every)
     assert reminder.due_on == datetime.date.fromisoformat(due_on)
-    said = words_in(client.get(response.headers["Location"]).text)
+    said = visible_text(client.get(response.headers["Location"]).text)
     assert "We will write to you on " in said
 
 
@@ -71,7 +71,7 @@ def test_what_is_not_offered_is_refused_beside_the_list(
 ) -> None:
     response = ask(client, months=value)
     assert response.status_code == 422
-    assert "Choose when we should write to you." in words_in(response.text)
+    assert "Choose when we should write to you." in visible_text(response.text)
     assert 'aria-describedby="months-complaint ' in response.text
     assert 'href="#remind-1"' in response.text
     assert count(container, Reminder) == 0
@@ -79,14 +79,14 @@ def test_what_is_not_offered_is_refused_beside_the_list(
 
 def test_a_choice_is_kept_while_the_address_is_mended(client: FlaskClient) -> None:
     page = ask(client, email="reader@", months="every-3").text
-    assert forms_in(page)[1].fields["months"] == "every-3"
-    assert "checked" in tag_with(page, 'value="every-3"')
+    assert parse_forms(page)[1].fields["months"] == "every-3"
+    assert "checked" in find_tag(page, 'value="every-3"')
 
 
 def test_the_words_agreed_to_are_true_of_what_comes_again(container: Container, client: FlaskClient) -> None:
     ask(client, months="every-1")
     agreed_to = "We use your address for the reminders that you choose here and nothing else."
-    assert agreed_to in words_in(client.get(PAGE).text)
+    assert agreed_to in visible_text(client.get(PAGE).text)
     assert only_reminder(container).consent_version == consent_version("en", agreed_to)
 
 
@@ -95,13 +95,13 @@ def test_the_reminder_s_own_page_says_that_it_repeats_when_it_comes_next_and_wha
 ) -> None:
     ask(client, months="every-3")
     page = f"/r/{reminder_token_for(container, READER)}"
-    said = words_in(client.get(page).text)
+    said = visible_text(client.get(page).text)
     assert "On February 23, 2027, we will write to you" in said
     assert "and after that every 3 months, until you cancel." in said
     assert "The others then follow from its new date, every 3 months." in said
     assert "Cancel this reminder and all that follow" in said
     assert " once " not in said
-    in_russian = words_in(client.get(f"{page}?lang=ru").text)
+    in_russian = visible_text(client.get(f"{page}?lang=ru").text)
     assert "каждые 3 месяца" in in_russian
     assert "Отменить это напоминание и все следующие" in in_russian
 
@@ -113,6 +113,6 @@ def test_moving_one_that_repeats_keeps_it_repeating_and_cancelling_ends_it(
     page = f"/r/{reminder_token_for(container, READER)}"
     client.post(f"{page}/snooze", data={"months": "3"})
     assert (only_reminder(container).every_months, str(only_reminder(container).due_on)) == (1, "2027-02-23")
-    assert "and after that every month, until you cancel." in words_in(client.get(page).text)
+    assert "and after that every month, until you cancel." in visible_text(client.get(page).text)
     client.post(f"{page}/cancel")
-    assert "every month" not in words_in(client.get(page).text)
+    assert "every month" not in visible_text(client.get(page).text)

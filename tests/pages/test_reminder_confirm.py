@@ -8,7 +8,7 @@ from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.db.people import try_mail
-from tests.pages.reading import Form, forms_in, words_in
+from tests.pages.reading import Form, parse_forms, visible_text
 
 READER = "reader@example.org"
 CONFIRM = "/confirm"
@@ -29,13 +29,13 @@ def page(container: Container, client: FlaskClient) -> str:
 
 def question(client: FlaskClient, page: str) -> Form | None:
     """Return the form that confirms, if the page has one."""
-    return next((form for form in forms_in(client.get(page).text) if CONFIRM in form.action), None)
+    return next((form for form in parse_forms(client.get(page).text) if CONFIRM in form.action), None)
 
 
 def test_it_asks_with_one_button_that_says_what_it_does(client: FlaskClient, page: str) -> None:
     response = client.get(page)
-    assert [form.action for form in forms_in(response.text)] == [page + CONFIRM, f"{page}/cancel"]
-    said = words_in(response.text)
+    assert [form.action for form in parse_forms(response.text)] == [page + CONFIRM, f"{page}/cancel"]
+    said = visible_text(response.text)
     assert "Yes, remind me on December 23, 2026" in said
     assert "No, do not write to me" in said
     assert "after 7 days" in said
@@ -58,7 +58,7 @@ def test_the_button_sets_the_reminder_and_says_so(
     form = question(client, f"{page}?lang={lang}")
     response = client.post(form.action, data=form.fields)
     assert response.status_code == 303
-    assert title in words_in(client.get(response.headers["Location"]).text)
+    assert title in visible_text(client.get(response.headers["Location"]).text)
     assert only_reminder(container).status == "scheduled"
     assert question(client, page) is None
 
@@ -73,7 +73,7 @@ def test_who_has_cancelled_meanwhile_is_shown_how_to_undo_that(
     client.post(f"{page}/cancel")
     response = client.post(page + CONFIRM)
     assert (response.status_code, response.headers["Location"]) == (303, page)
-    said = words_in(client.get(page).text)
+    said = visible_text(client.get(page).text)
     assert "Your reminder is cancelled" in said
     assert "Changed your mind?" in said
     client.post(f"{page}/snooze")
@@ -83,7 +83,7 @@ def test_who_has_cancelled_meanwhile_is_shown_how_to_undo_that(
 def test_one_that_repeats_says_so_before_it_is_confirmed(container: Container, client: FlaskClient) -> None:
     post_reminder(client, repeat=True)
     page = f"/r/{reminder_token_for(container, READER)}"
-    assert "on December 23, 2026, and then every month, about supporting" in words_in(client.get(page).text)
+    assert "on December 23, 2026, and then every month, about supporting" in visible_text(client.get(page).text)
 
 
 def test_a_question_that_is_not_on_record_as_sent_can_be_answered(
@@ -97,10 +97,10 @@ def test_a_question_that_is_not_on_record_as_sent_can_be_answered(
 
 
 def test_after_asking_the_reader_is_sent_to_their_mail(client: FlaskClient) -> None:
-    form = forms_in(client.get("/support/default").text)[1]
+    form = parse_forms(client.get("/support/default").text)[1]
     response = client.post(form.action, data=form.fields | {"email": READER})
     assert response.status_code == 303
-    said = words_in(client.get(response.headers["Location"]).text)
+    said = visible_text(client.get(response.headers["Location"]).text)
     assert "Please confirm in the mail that we have just sent you." in said
     assert "December 23, 2026" in said
     assert "If you have confirmed a reminder from us before" in said

@@ -12,7 +12,7 @@ from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import Clock
-from tests.pages.reading import BROWSER, forms_in, words_in
+from tests.pages.reading import BROWSER, parse_forms, visible_text
 
 READER = "reader@example.org"
 SNOOZE, CANCEL = "/snooze", "/cancel"
@@ -35,9 +35,9 @@ def put(container: Container, **values: Any) -> None:
 
 def test_it_says_when_the_reminder_is_due_and_what_can_be_done(client: FlaskClient, page: str) -> None:
     response = client.get(page)
-    words = words_in(response.text)
+    words = visible_text(response.text)
     assert "On December 23, 2026, we will write to you once about supporting The Harbour Lantern." in words
-    assert [form.action for form in forms_in(response.text)] == [page + SNOOZE, page + CANCEL]
+    assert [form.action for form in parse_forms(response.text)] == [page + SNOOZE, page + CANCEL]
     assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=500&amp;from=' in response.text
     assert "Give $5 a month" in words
     assert "Remind me next month" in words
@@ -61,25 +61,25 @@ def test_snoozing_moves_it_on_from_today(
     response = client.post(page + SNOOZE, data={"months": "1"})
     assert (response.status_code, response.headers["Location"]) == (303, page)
     assert only_reminder(container).due_on == datetime.date(2027, 1, 3)
-    assert "January 3, 2027" in words_in(client.get(page).text)
+    assert "January 3, 2027" in visible_text(client.get(page).text)
 
 
 def test_cancelling_is_confirmed_and_can_be_undone(container: Container, client: FlaskClient, page: str) -> None:
     response = client.post(page + CANCEL)
     assert (response.status_code, response.headers["Location"]) == (303, page)
     after = client.get(page).text
-    assert "Your reminder is cancelled" in words_in(after)
-    assert "Changed your mind?" in words_in(after)
-    [undo] = forms_in(after)
+    assert "Your reminder is cancelled" in visible_text(after)
+    assert "Changed your mind?" in visible_text(after)
+    [undo] = parse_forms(after)
     assert only_reminder(container).status == "cancelled"
     [(name, value, _)] = undo.buttons
     client.post(undo.action, data=undo.fields | {name: value})
     assert only_reminder(container).status == "scheduled"
-    assert "We will remind you" in words_in(client.get(page).text)
+    assert "We will remind you" in visible_text(client.get(page).text)
 
 
 def test_a_language_that_was_asked_for_stays(client: FlaskClient, page: str) -> None:
-    [snooze, cancel] = forms_in(client.get(f"{page}?lang=ru").text)
+    [snooze, cancel] = parse_forms(client.get(f"{page}?lang=ru").text)
     for form in (snooze, cancel):
         assert client.post(form.action).headers["Location"] == f"{page}?lang=ru"
 
@@ -99,7 +99,7 @@ def test_each_state_has_words_in_each_language(
     response = client.get(page)
     assert response.status_code == 200
     assert f'<html lang="{lang}"' in response.text
-    can_cancel = any(form.action.endswith(CANCEL) for form in forms_in(response.text))
+    can_cancel = any(form.action.endswith(CANCEL) for form in parse_forms(response.text))
     assert can_cancel == (status != "cancelled")
 
 
@@ -107,9 +107,9 @@ def test_an_address_that_gets_no_more_mail_is_told_so(
     container: Container, client: FlaskClient, page: str
 ) -> None:
     put(container, status=ReminderStatus.SKIPPED, reason="already_gave")
-    assert "No reminder was needed" in words_in(client.get(page).text)
+    assert "No reminder was needed" in visible_text(client.get(page).text)
     put(container, status=ReminderStatus.SKIPPED, reason="suppressed: complaint")
-    words = words_in(client.get(page).text)
+    words = visible_text(client.get(page).text)
     assert "We do not write to this address" in words
     assert "given" not in words
 
@@ -119,14 +119,14 @@ def test_a_reminder_that_was_sent_says_on_which_day_of_the_readers_own(
 ) -> None:
     late = datetime.datetime(2026, 12, 23, 20, 0, tzinfo=datetime.UTC)
     put(container, status=ReminderStatus.SENT, sent_at=late, timezone="Pacific/Auckland")
-    assert "Our mail left on December 24, 2026." in words_in(client.get(page).text)
+    assert "Our mail left on December 24, 2026." in visible_text(client.get(page).text)
 
 
 def test_each_wait_that_the_campaign_offers_has_a_button(container: Container, client: FlaskClient) -> None:
     update_campaign(container, reminder={"enabled": True, "choices": [1, 6]})
     post_reminder(client, email=READER)
     page = f"/r/{reminder_token_for(container, READER)}"
-    snooze = forms_in(client.get(page).text)[0]
+    snooze = parse_forms(client.get(page).text)[0]
     assert [label for _, _, label in snooze.buttons] == ["Remind me next month", "Remind me in 6 months"]
     client.post(snooze.action, data={"months": "6"})
     assert only_reminder(container).due_on == datetime.date(2027, 5, 23)
@@ -145,7 +145,7 @@ def test_a_campaign_that_stopped_reminding_still_lets_readers_cancel(
     container: Container, client: FlaskClient, page: str
 ) -> None:
     update_campaign(container, reminder={"enabled": False, "choices": [1]})
-    assert [form.action for form in forms_in(client.get(page).text)] == [page + CANCEL]
+    assert [form.action for form in parse_forms(client.get(page).text)] == [page + CANCEL]
     assert client.post(page + CANCEL).status_code == 303
 
 
@@ -153,7 +153,7 @@ def test_a_link_that_is_no_good_gets_a_page_that_says_so(client: FlaskClient, cl
     for path in (page[:-4] + "AAAA", "/r/x", "/r/%00"):
         for response in (client.get(path, headers=BROWSER), client.post(path + CANCEL, headers=BROWSER)):
             assert response.status_code == 404
-            assert "This reminder link does not work any more" in words_in(response.text)
+            assert "This reminder link does not work any more" in visible_text(response.text)
     clock.advance(days=4000)
     assert client.get(page).status_code == 404
 
@@ -173,6 +173,6 @@ def test_a_reader_who_cancels_from_the_mail_that_came_is_told_that_it_is_done(
     container: Container, client: FlaskClient, page: str
 ) -> None:
     put(container, status=ReminderStatus.SENT, sent_at=container.clock())
-    form = next(form for form in forms_in(client.get(page).text) if form.action.endswith(CANCEL))
+    form = next(form for form in parse_forms(client.get(page).text) if form.action.endswith(CANCEL))
     assert client.post(form.action, data=form.fields).status_code == 303
     assert "Your reminder is cancelled" in client.get(page).text

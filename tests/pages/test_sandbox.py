@@ -17,7 +17,7 @@ from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.pledges.sandbox_checkout import checkout_token
 from tests.api.wire import count, post_pledge, update_campaign
 from tests.clock import Clock
-from tests.pages.reading import BROWSER, forms_in, path_of, tag_with, words_in
+from tests.pages.reading import BROWSER, find_tag, parse_forms, path_of, visible_text
 
 
 def open_checkout(client: FlaskClient, **changes: Any) -> str:
@@ -29,7 +29,7 @@ def open_checkout(client: FlaskClient, **changes: Any) -> str:
 
 def press(client: FlaskClient, checkout: str, outcome: str, **typed: str) -> TestResponse:
     """Open the checkout and press one of its buttons."""
-    [form] = forms_in(client.get(checkout).text)
+    [form] = parse_forms(client.get(checkout).text)
     assert outcome in [value for _, value, _ in form.buttons]
     return client.post(checkout, data=form.fields | {"outcome": outcome} | typed)
 
@@ -46,11 +46,11 @@ def payments(container: Container) -> list[PaymentStatus]:
 
 def way_out(page: str) -> str:
     """Return where the link away from the checkout leads."""
-    return tag_with(page.partition('class="way-out"')[2], "href").partition('"')[2].partition('"')[0]
+    return find_tag(page.partition('class="way-out"')[2], "href").partition('"')[2].partition('"')[0]
 
 
 def test_the_checkout_says_that_it_is_a_test_and_what_is_given(client: FlaskClient) -> None:
-    page = words_in(client.get(open_checkout(client)).text)
+    page = visible_text(client.get(open_checkout(client)).text)
     assert "This is a test. No card is taken and no money moves." in page
     assert "Your gift to The Harbour Lantern $2 a month" in page
 
@@ -78,7 +78,7 @@ def test_paying_leads_to_the_thanks(
 
 def test_paying_twice_counts_once_and_leads_to_the_same_thanks(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
-    [form] = forms_in(client.get(checkout).text)
+    [form] = parse_forms(client.get(checkout).text)
     responses = [client.post(checkout, data=form.fields | {"outcome": "pay"}) for _ in range(2)]
     assert responses[0].headers["Location"] == responses[1].headers["Location"]
     assert payments(container) == ["succeeded"]
@@ -96,16 +96,16 @@ def test_an_address_that_mail_cannot_reach_is_explained_and_nothing_is_paid(
 ) -> None:
     response = press(client, open_checkout(client), "pay", email="reader@")
     assert response.status_code == 422
-    assert "Write the address in full" in words_in(response.text)
-    assert forms_in(response.text)[0].fields["email"] == "reader@"
+    assert "Write the address in full" in visible_text(response.text)
+    assert parse_forms(response.text)[0].fields["email"] == "reader@"
     assert (the_pledge(container).status, payments(container), count(container, Supporter)) == ("pending", [], 0)
 
 
 def test_a_declined_payment_can_be_tried_again(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     response = press(client, checkout, "decline", email="reader@example.org")
-    assert "The payment was declined. You can try again." in words_in(response.text)
-    [form] = forms_in(response.text)
+    assert "The payment was declined. You can try again." in visible_text(response.text)
+    [form] = parse_forms(response.text)
     assert form.fields["email"] == "reader@example.org"
     assert (the_pledge(container).status, payments(container)) == ("pending", ["failed"])
     client.post(checkout, data=form.fields | {"outcome": "pay"})
@@ -116,7 +116,7 @@ def test_each_try_is_declined_once_however_often_the_button_is_pressed(
     container: Container, client: FlaskClient
 ) -> None:
     checkout = open_checkout(client)
-    [form] = forms_in(client.get(checkout).text)
+    [form] = parse_forms(client.get(checkout).text)
     for _ in range(2):
         client.post(checkout, data=form.fields | {"outcome": "decline"})
     assert payments(container) == ["failed"]
@@ -138,8 +138,8 @@ def test_a_gift_that_is_paid_shows_so_and_takes_nothing_more(
     checkout = open_checkout(client)
     press(client, checkout, "pay")
     page = client.get(checkout).text
-    assert "This gift is paid" in words_in(page)
-    assert forms_in(page) == []
+    assert "This gift is paid" in visible_text(page)
+    assert parse_forms(page) == []
     assert client.post(checkout, data={"outcome": outcome}).status_code in (200, 303)
     assert (the_pledge(container).status, payments(container)) == ("active", ["succeeded"])
 
@@ -152,9 +152,9 @@ def test_a_checkout_that_has_closed_says_so_and_offers_the_same_choice(
     with container.database.transaction() as session:
         assert expire_abandoned_pledges(session, now=container.clock() + CHECKOUT_TTL) == 1
     page = client.get(checkout).text
-    assert "This checkout has closed" in words_in(page)
+    assert "This checkout has closed" in visible_text(page)
     assert "/support/default?frequency=monthly&amp;amount=200" in page
-    assert forms_in(page) == []
+    assert parse_forms(page) == []
     client.post(checkout, data={"outcome": outcome})
     assert (the_pledge(container).status, payments(container)) == ("expired", [])
 
@@ -176,7 +176,7 @@ def test_a_link_that_was_altered_or_is_too_old_opens_nothing(
             client.post(path, data={"outcome": "pay"}, headers=BROWSER),
         ):
             assert response.status_code == 404
-            assert "We cannot find this gift" in words_in(response.text)
+            assert "We cannot find this gift" in visible_text(response.text)
     clock.advance(days=4000)
     assert client.get(checkout).status_code == 404
     assert payments(container) == []
@@ -242,4 +242,4 @@ def test_a_host_that_was_taken_off_the_list_since_gets_no_reader(
 
 def test_the_checkout_speaks_the_language_the_pledge_was_made_in(client: FlaskClient) -> None:
     page = client.get(open_checkout(client, lang="ru"), headers={"Accept-Language": "en"}).text
-    assert "Это проверка. Карта не нужна, деньги не списываются." in words_in(page)
+    assert "Это проверка. Карта не нужна, деньги не списываются." in visible_text(page)

@@ -14,8 +14,8 @@ from service.wiring import build_container
 from tests.api.wire import count
 from tests.clock import Clock
 from tests.conftest import reset_database, settings_for
-from tests.pages.readers import ask, give, link_for
-from tests.pages.reading import words_in
+from tests.pages.readers import create_paid_pledge, request_link, sign_in_link
+from tests.pages.reading import visible_text
 
 
 @pytest.fixture
@@ -39,26 +39,26 @@ def app(container: Container) -> Flask:
 @pytest.mark.parametrize("is_known", [True, False])
 def test_one_address_gets_five_links_an_hour(container: Container, client: FlaskClient, is_known: bool) -> None:
     if is_known:
-        give(container, client)
+        create_paid_pledge(container, client)
     for spelling in ("reader@example.org", "Reader@example.org", " reader@EXAMPLE.org", "READER@example.org") * 2:
-        last = ask(client, spelling)
+        last = request_link(client, spelling)
     assert last.status_code == 429
     assert int(last.headers["Retry-After"]) > 60
-    assert "asked for too often" in words_in(last.text)
+    assert "asked for too often" in visible_text(last.text)
     assert count(container, SignIn) == 5
 
 
 def test_one_network_asks_twenty_times_an_hour(container: Container, client: FlaskClient) -> None:
-    responses = [ask(client, f"reader{number}@example.org").status_code for number in range(22)]
+    responses = [request_link(client, f"reader{number}@example.org").status_code for number in range(22)]
     assert responses == [303] * 20 + [429] * 2
     elsewhere = client.post("/me", data={"email": "x@example.org"}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert elsewhere.status_code == 303
 
 
 def test_over_https_the_cookie_is_of_this_host_and_secure(container: Container, client: FlaskClient) -> None:
-    give(container, client)
-    ask(client)
-    cookie = client.post(f"/me/enter/{link_for(container)}").headers["Set-Cookie"]
+    create_paid_pledge(container, client)
+    request_link(client)
+    cookie = client.post(f"/me/enter/{sign_in_link(container)}").headers["Set-Cookie"]
     assert cookie.startswith("__Host-mainstay_reader=")
     assert "Secure" in cookie
     assert "Path=/" in cookie
@@ -85,9 +85,9 @@ def test_links_are_guessed_no_more_often_than_the_limit_allows(
 def test_a_right_link_is_not_taken_either_once_the_limit_is_reached(
     container: Container, client: FlaskClient, strict_client: FlaskClient
 ) -> None:
-    give(container, client)
-    ask(client)
-    token = link_for(container)
+    create_paid_pledge(container, client)
+    request_link(client)
+    token = sign_in_link(container)
     for _ in range(3):
         strict_client.post("/me/enter/x")
     refused = strict_client.post(f"/me/enter/{token}")

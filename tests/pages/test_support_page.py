@@ -8,27 +8,27 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.ports import GatewayUnavailable
 from tests.api.wire import count
-from tests.pages.giving import PAGE, gift_form, give, the_pledge
-from tests.pages.reading import forms_in, path_of, tag_with, words_in
+from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge
+from tests.pages.reading import find_tag, parse_forms, path_of, visible_text
 
 
 def test_the_page_offers_what_the_campaign_offers(client: FlaskClient) -> None:
     page = client.get(PAGE).text
     for words in ("This paper is yours to keep", "Once", "Monthly", "Annual", "Other amount", "Continue"):
-        assert words in words_in(page)
+        assert words in visible_text(page)
     for preset in ("$5", "$15", "$50", "$2", "$7", "$25", "$100"):
         assert f"<span>{preset}</span>" in page
-    assert "Not ready to support today? Remind me later." in words_in(page)
+    assert "Not ready to support today? Remind me later." in visible_text(page)
     assert "<script" not in page
 
 
 def test_the_usual_choice_is_made_already(client: FlaskClient) -> None:
-    fields = gift_form(client).fields
+    fields = get_support_form(client).fields
     assert (fields["frequency"], fields["preset_monthly"], fields["other_amount"]) == ("monthly", "700", "")
 
 
 def test_continue_leads_to_the_checkout(container: Container, client: FlaskClient) -> None:
-    response = give(client, gift_form(client))
+    response = submit_pledge(client, get_support_form(client))
     pledge = the_pledge(container)
     assert (response.status_code, response.headers["Location"]) == (303, pledge.checkout_url)
     assert (pledge.frequency, pledge.amount_minor, pledge.currency) == ("monthly", 700, "USD")
@@ -36,17 +36,17 @@ def test_continue_leads_to_the_checkout(container: Container, client: FlaskClien
 
 
 def test_the_preset_of_the_chosen_frequency_counts(container: Container, client: FlaskClient) -> None:
-    give(client, gift_form(client), frequency="annual", preset_annual="10000", preset_once="500")
+    submit_pledge(client, get_support_form(client), frequency="annual", preset_annual="10000", preset_once="500")
     assert (the_pledge(container).frequency, the_pledge(container).amount_minor) == ("annual", 10000)
 
 
 def test_an_amount_that_was_written_wins_over_the_preset(container: Container, client: FlaskClient) -> None:
-    give(client, gift_form(client), other_amount=" $7.50 ")
+    submit_pledge(client, get_support_form(client), other_amount=" $7.50 ")
     assert the_pledge(container).amount_minor == 750
 
 
 def test_an_amount_is_read_in_the_language_of_the_page(container: Container, client: FlaskClient) -> None:
-    give(client, gift_form(client, lang="ru"), other_amount="7,50")
+    submit_pledge(client, get_support_form(client, lang="ru"), other_amount="7,50")
     assert (the_pledge(container).amount_minor, the_pledge(container).lang) == (750, "ru")
 
 
@@ -66,18 +66,18 @@ def test_an_amount_is_read_in_the_language_of_the_page(container: Container, cli
 def test_an_amount_that_cannot_be_taken_is_explained_and_kept(
     container: Container, client: FlaskClient, typed: str, complaint: str
 ) -> None:
-    form = gift_form(client, frequency="annual", amount="2500")
-    response = give(client, form, other_amount=typed)
+    form = get_support_form(client, frequency="annual", amount="2500")
+    response = submit_pledge(client, form, other_amount=typed)
     assert response.status_code == 422
-    assert complaint in words_in(response.text)
-    kept = forms_in(response.text)[0].fields
+    assert complaint in visible_text(response.text)
+    kept = parse_forms(response.text)[0].fields
     assert kept == form.fields | {"other_amount": typed}
     assert count(container, Pledge) == 0
 
 
 def test_a_complaint_is_tied_to_its_field_and_summed_up_above(client: FlaskClient) -> None:
-    page = give(client, gift_form(client), other_amount="1").text
-    field = tag_with(page, 'name="other_amount"')
+    page = submit_pledge(client, get_support_form(client), other_amount="1").text
+    field = find_tag(page, 'name="other_amount"')
     assert 'aria-invalid="true"' in field
     assert 'aria-describedby="amount-complaint amount-hint"' in field
     assert 'id="amount-complaint"' in page
@@ -90,10 +90,10 @@ def test_a_complaint_is_tied_to_its_field_and_summed_up_above(client: FlaskClien
 def test_a_frequency_that_is_not_offered_is_asked_for_again(
     container: Container, client: FlaskClient, frequency: str
 ) -> None:
-    response = give(client, gift_form(client), frequency=frequency, other_amount="5")
+    response = submit_pledge(client, get_support_form(client), frequency=frequency, other_amount="5")
     assert response.status_code == 422
-    assert "Choose how often you would like to give." in words_in(response.text)
-    assert forms_in(response.text)[0].fields["other_amount"] == "5"
+    assert "Choose how often you would like to give." in visible_text(response.text)
+    assert parse_forms(response.text)[0].fields["other_amount"] == "5"
     assert count(container, Pledge) == 0
 
 
@@ -101,9 +101,9 @@ def test_a_frequency_that_is_not_offered_is_asked_for_again(
 def test_a_preset_that_was_tampered_with_is_no_amount(
     container: Container, client: FlaskClient, preset: str
 ) -> None:
-    response = give(client, gift_form(client), preset_monthly=preset)
+    response = submit_pledge(client, get_support_form(client), preset_monthly=preset)
     assert response.status_code == 422
-    assert "Choose an amount, or write your own." in words_in(response.text)
+    assert "Choose an amount, or write your own." in visible_text(response.text)
     assert count(container, Pledge) == 0
 
 
@@ -112,26 +112,26 @@ def test_an_empty_form_is_answered_and_not_a_fault(client: FlaskClient) -> None:
 
 
 def test_pressing_continue_twice_makes_one_pledge(container: Container, client: FlaskClient) -> None:
-    form = gift_form(client)
-    first, second = give(client, form), give(client, form)
+    form = get_support_form(client)
+    first, second = submit_pledge(client, form), submit_pledge(client, form)
     assert first.headers["Location"] == second.headers["Location"]
     assert count(container, Pledge) == 1
 
 
 def test_another_choice_in_the_same_form_is_another_pledge(container: Container, client: FlaskClient) -> None:
-    form = gift_form(client)
-    first, second = give(client, form), give(client, form, preset_monthly="200")
+    form = get_support_form(client)
+    first, second = submit_pledge(client, form), submit_pledge(client, form, preset_monthly="200")
     assert first.headers["Location"] != second.headers["Location"]
     assert count(container, Pledge) == 2
 
 
 def test_each_visit_is_an_intent_of_its_own(client: FlaskClient) -> None:
-    assert gift_form(client).fields["key"] != gift_form(client).fields["key"]
+    assert get_support_form(client).fields["key"] != get_support_form(client).fields["key"]
 
 
 def test_a_key_that_was_tampered_with_is_replaced(container: Container, client: FlaskClient) -> None:
     for key in ("", "short", "with a space", "x" * 500, "ключ-ключ"):
-        assert give(client, gift_form(client), key=key).status_code == 303
+        assert submit_pledge(client, get_support_form(client), key=key).status_code == 303
     assert count(container, Pledge) == 5
 
 
@@ -141,21 +141,21 @@ def test_a_gateway_that_is_down_costs_the_reader_nothing_they_typed(
     def down(order: object) -> None:
         raise GatewayUnavailable
 
-    form = gift_form(client)
+    form = get_support_form(client)
     with monkeypatch.context() as broken:
         broken.setattr(container.gateway, "create_checkout", down)
-        response = give(client, form, other_amount="8")
+        response = submit_pledge(client, form, other_amount="8")
     assert response.status_code == 503
-    assert "You have not been charged" in words_in(response.text)
-    again = forms_in(response.text)[0]
+    assert "You have not been charged" in visible_text(response.text)
+    again = parse_forms(response.text)[0]
     assert again.fields == form.fields | {"other_amount": "8"}
-    assert give(client, again).status_code == 303
+    assert submit_pledge(client, again).status_code == 303
     assert (count(container, Pledge), count(container, Payment)) == (1, 0)
 
 
 def test_a_reader_can_do_it_all_by_following_the_page(client: FlaskClient) -> None:
-    checkout = client.get(path_of(give(client, gift_form(client)).headers["Location"]))
-    [form] = forms_in(checkout.text)
+    checkout = client.get(path_of(submit_pledge(client, get_support_form(client)).headers["Location"]))
+    [form] = parse_forms(checkout.text)
     paid = client.post(checkout.request.path, data=form.fields | {"outcome": "pay"})
     thanks = client.get(path_of(paid.headers["Location"]))
-    assert "You give The Harbour Lantern $7 a month." in words_in(thanks.text)
+    assert "You give The Harbour Lantern $7 a month." in visible_text(thanks.text)

@@ -5,8 +5,8 @@ from flask.testing import FlaskClient
 
 from service.desk import Container
 from tests.api.wire import update_campaign
-from tests.pages.giving import PAGE, gift_form, give, the_pledge
-from tests.pages.reading import words_in
+from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge
+from tests.pages.reading import visible_text
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from tests.pages.reading import words_in
 def test_a_choice_in_the_address_is_made_already(
     client: FlaskClient, query: dict[str, str], expected: tuple[str, str, str]
 ) -> None:
-    fields = gift_form(client, **query).fields
+    fields = get_support_form(client, **query).fields
     assert (fields["frequency"], fields["preset_monthly"], fields["other_amount"]) == expected
 
 
@@ -70,16 +70,16 @@ def test_a_language_that_runs_from_the_right_turns_the_page(container: Container
 def test_a_currency_without_decimals_is_shown_and_read_without(container: Container, client: FlaskClient) -> None:
     yen = {"frequency": "once", "presets": [500, 1000], "default": 500, "minimum": 200, "maximum": 100000}
     update_campaign(container, currency="JPY", frequencies=[yen], default_frequency="once")
-    form = gift_form(client, frequency="once", amount="750")
+    form = get_support_form(client, frequency="once", amount="750")
     assert form.fields["other_amount"] == "750"
-    assert give(client, form, other_amount="7.50").status_code == 422
-    assert give(client, form).status_code == 303
+    assert submit_pledge(client, form, other_amount="7.50").status_code == 422
+    assert submit_pledge(client, form).status_code == 303
     assert the_pledge(container).amount_minor == 750
 
 
 def test_a_campaign_with_one_frequency_asks_for_none(container: Container, client: FlaskClient) -> None:
     update_campaign(container, frequencies=[{"frequency": "once"}], default_frequency="once")
-    form = gift_form(client)
+    form = get_support_form(client)
     assert form.fields["frequency"] == "once"
-    assert "How often" not in words_in(client.get(PAGE).text)
-    assert give(client, form).status_code == 303
+    assert "How often" not in visible_text(client.get(PAGE).text)
+    assert submit_pledge(client, form).status_code == 303

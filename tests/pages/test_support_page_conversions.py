@@ -10,8 +10,8 @@ from schemas.vocabulary import PledgeStatus
 from service.desk import Container
 from service.domain.pledges.conversions import attribution_token
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for
-from tests.pages.giving import gift_form, give, the_pledge
-from tests.pages.reading import forms_in, path_of
+from tests.pages.giving import get_support_form, submit_pledge, the_pledge
+from tests.pages.reading import parse_forms, path_of
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def href_with(page: str, part: str) -> str:
 def test_a_gift_by_the_link_of_a_mail_is_linked_to_its_reminder(
     client: FlaskClient, container: Container, link: str
 ) -> None:
-    form = forms_in(client.get(path_of(link)).text)[0]
-    assert give(client, form).status_code == 303
+    form = parse_forms(client.get(path_of(link)).text)[0]
+    assert submit_pledge(client, form).status_code == 303
     assert (the_pledge(container).reminder_id, the_pledge(container).amount_minor) == (
         only_reminder(container).id,
         200,
@@ -48,40 +48,40 @@ def test_a_gift_by_way_of_the_reader_s_own_page_is_linked_as_well(
 ) -> None:
     post_reminder(client)
     page = client.get(f"/r/{reminder_token_for(container, 'reader@example.org')}").text
-    give(client, forms_in(client.get(path_of(unescape(href_with(page, "from=")))).text)[0])
+    submit_pledge(client, parse_forms(client.get(path_of(unescape(href_with(page, "from=")))).text)[0])
     assert the_pledge(container).reminder_id == only_reminder(container).id
 
 
 def test_a_complaint_about_the_amount_does_not_lose_the_reminder(
     client: FlaskClient, container: Container, link: str
 ) -> None:
-    form = forms_in(client.get(path_of(link)).text)[0]
-    again = forms_in(give(client, form, other_amount="1").text)[0]
+    form = parse_forms(client.get(path_of(link)).text)[0]
+    again = parse_forms(submit_pledge(client, form, other_amount="1").text)[0]
     assert again.fields == form.fields | {"other_amount": "1"}
-    give(client, again, other_amount="8")
+    submit_pledge(client, again, other_amount="8")
     assert the_pledge(container).reminder_id == only_reminder(container).id
 
 
 def test_pressing_continue_twice_makes_one_pledge_from_the_reminder(
     client: FlaskClient, container: Container, link: str
 ) -> None:
-    form = forms_in(client.get(path_of(link)).text)[0]
-    first, second = give(client, form), give(client, form)
+    form = parse_forms(client.get(path_of(link)).text)[0]
+    first, second = submit_pledge(client, form), submit_pledge(client, form)
     assert first.headers["Location"] == second.headers["Location"]
     assert the_pledge(container).reminder_id is not None
 
 
 def test_a_page_that_no_mail_led_to_has_no_such_field(client: FlaskClient) -> None:
-    assert "from" not in gift_form(client).fields
+    assert "from" not in get_support_form(client).fields
 
 
 @pytest.mark.parametrize("junk", ["x" * 201, "a b", '"><script>', "токен", "%00", "a=b", ""])
 def test_what_cannot_be_a_token_is_dropped_and_costs_no_gift(
     client: FlaskClient, container: Container, junk: str
 ) -> None:
-    form = gift_form(client, **{"from": junk})
+    form = get_support_form(client, **{"from": junk})
     assert "from" not in form.fields
-    assert give(client, form, **{"from": junk}).status_code == 303
+    assert submit_pledge(client, form, **{"from": junk}).status_code == 303
     assert the_pledge(container).reminder_id is None
 
 
@@ -89,14 +89,14 @@ def test_what_cannot_be_a_token_is_dropped_and_costs_no_gift(
 def test_what_could_be_a_token_and_is_none_costs_no_gift(
     client: FlaskClient, container: Container, other: str
 ) -> None:
-    assert give(client, gift_form(client, **{"from": other})).status_code == 303
+    assert submit_pledge(client, get_support_form(client, **{"from": other})).status_code == 303
     assert the_pledge(container).reminder_id is None
 
 
 def test_trying_again_after_the_checkout_closed_still_comes_from_the_reminder(
     client: FlaskClient, container: Container, link: str
 ) -> None:
-    give(client, forms_in(client.get(path_of(link)).text)[0])
+    submit_pledge(client, parse_forms(client.get(path_of(link)).text)[0])
     pledge = the_pledge(container)
     with container.database.transaction() as session:
         session.merge(pledge).status = PledgeStatus.EXPIRED

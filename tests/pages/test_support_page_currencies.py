@@ -11,11 +11,11 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import AmountNotChargeable
 from service.domain.ports import ChargeLimits, GatewayUnavailable
-from service.pages.complaints import PLACES
+from service.pages.complaints import FIELD_AND_TEXT_BY_CODE
 from tests.api.wire import count, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
-from tests.pages.giving import PAGE, gift_form, give, the_pledge
-from tests.pages.reading import forms_in, path_of, tag_with, words_in
+from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge
+from tests.pages.reading import find_tag, parse_forms, path_of, visible_text
 
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -34,11 +34,11 @@ def test_every_currency_is_a_link_away_and_the_shown_one_is_marked(client: Flask
     page = client.get(PAGE).text
     links = currency_links(page)
     assert list(links) == ["US Dollar", "Euro", "Japanese Yen", "Kuwaiti Dinar"]
-    assert 'aria-current="true"' in tag_with(page, f'href="{links["US Dollar"].replace("&", "&amp;")}"')
+    assert 'aria-current="true"' in find_tag(page, f'href="{links["US Dollar"].replace("&", "&amp;")}"')
     euros = client.get(PAGE + links["Euro"]).text
     assert "<span>€10</span>" in euros
     assert "<span>$7</span>" not in euros
-    assert forms_in(euros)[0].fields["currency"] == "EUR"
+    assert parse_forms(euros)[0].fields["currency"] == "EUR"
 
 
 def test_a_campaign_in_one_currency_has_none_to_choose(container: Container, client: FlaskClient) -> None:
@@ -49,12 +49,12 @@ def test_a_campaign_in_one_currency_has_none_to_choose(container: Container, cli
 def test_another_currency_keeps_the_frequency_the_language_and_the_reminder(client: FlaskClient) -> None:
     query = {"frequency": "once", "lang": "ru", "from": "a-token"}
     links = currency_links(client.get(PAGE, query_string=query).text)
-    form = forms_in(client.get(PAGE + links["евро"]).text)[0]
+    form = parse_forms(client.get(PAGE + links["евро"]).text)[0]
     assert (form.fields["frequency"], form.fields["from"], form.action) == ("once", "a-token", f"{PAGE}?lang=ru")
 
 
 def test_where_the_usual_frequency_is_not_offered_another_is_chosen(client: FlaskClient) -> None:
-    form = gift_form(client, currency="JPY", frequency="monthly")
+    form = get_support_form(client, currency="JPY", frequency="monthly")
     assert (form.fields["frequency"], form.fields["preset_once"]) == ("once", "1000")
 
 
@@ -71,8 +71,8 @@ def test_where_the_usual_frequency_is_not_offered_another_is_chosen(client: Flas
 def test_an_amount_is_read_in_the_currency_that_is_shown(
     container: Container, client: FlaskClient, currency: str, typed: str, lang: str, amount: int
 ) -> None:
-    form = gift_form(client, currency=currency, frequency="once", lang=lang)
-    assert give(client, form, other_amount=typed).status_code == 303
+    form = get_support_form(client, currency=currency, frequency="once", lang=lang)
+    assert submit_pledge(client, form, other_amount=typed).status_code == 303
     assert (the_pledge(container).amount_minor, the_pledge(container).currency) == (amount, currency)
 
 
@@ -88,11 +88,11 @@ def test_an_amount_is_read_in_the_currency_that_is_shown(
 def test_limits_are_said_in_the_currency_that_is_shown(
     container: Container, client: FlaskClient, currency: str, typed: str, complaint: str
 ) -> None:
-    form = gift_form(client, currency=currency, frequency="once")
-    response = give(client, form, other_amount=typed)
+    form = get_support_form(client, currency=currency, frequency="once")
+    response = submit_pledge(client, form, other_amount=typed)
     assert response.status_code == 422
-    assert complaint.replace(NBSP, " ") in words_in(response.text)
-    assert forms_in(response.text)[0].fields["currency"] == currency
+    assert complaint.replace(NBSP, " ") in visible_text(response.text)
+    assert parse_forms(response.text)[0].fields["currency"] == currency
     assert count(container, Pledge) == 0
 
 
@@ -100,39 +100,39 @@ def test_limits_are_said_in_the_currency_that_is_shown(
 def test_a_currency_that_is_not_taken_is_never_mistaken_for_one_that_is(
     container: Container, client: FlaskClient, currency: str
 ) -> None:
-    response = give(client, gift_form(client), currency=currency, other_amount="500")
+    response = submit_pledge(client, get_support_form(client), currency=currency, other_amount="500")
     assert response.status_code == 422
-    assert "We do not take this currency here." in words_in(response.text)
-    assert forms_in(response.text)[0].fields["currency"] == "USD"
+    assert "We do not take this currency here." in visible_text(response.text)
+    assert parse_forms(response.text)[0].fields["currency"] == "USD"
     assert count(container, Pledge) == 0
 
 
 def test_an_amount_in_money_that_is_not_taken_any_more_is_not_shown_as_dollars(client: FlaskClient) -> None:
-    fields = gift_form(client, currency="GBP", frequency="monthly", amount="900").fields
+    fields = get_support_form(client, currency="GBP", frequency="monthly", amount="900").fields
     assert (fields["currency"], fields["preset_monthly"], fields["other_amount"]) == ("USD", "700", "")
 
 
 def test_fees_are_never_covered_unless_the_reader_ticks(container: Container, client: FlaskClient) -> None:
     page = client.get(PAGE).text
-    assert "checked" not in tag_with(page, 'name="cover_fees"')
-    form = forms_in(page)[0]
+    assert "checked" not in find_tag(page, 'name="cover_fees"')
+    form = parse_forms(page)[0]
     # What a form would send holds no box that is not ticked.
     form.fields.pop("cover_fees", None)
-    give(client, form)
+    submit_pledge(client, form)
     assert the_pledge(container).fees_minor == 0
 
 
 def test_the_fees_on_each_preset_are_said_before_anything_is_chosen(client: FlaskClient) -> None:
-    said = words_in(client.get(PAGE).text)
+    said = visible_text(client.get(PAGE).text)
     # (200 + 30) / 0.971 is 236.87, (700 + 30) / 0.971 is 751.80, (1500 + 30) / 0.971 is 1575.69.
     assert "This adds: $0.37 to $2, $0.52 to $7, $0.76 to $15." in said
     assert "the next page shows the sum before anything is paid" in said
-    yen = words_in(client.get(PAGE, query_string={"currency": "JPY"}).text)
+    yen = visible_text(client.get(PAGE, query_string={"currency": "JPY"}).text)
     assert "This adds: ¥19 to ¥500, ¥38 to ¥1,000, ¥113 to ¥3,000." in yen
 
 
 def test_fees_are_said_in_russian_too(client: FlaskClient) -> None:
-    said = words_in(client.get(PAGE, query_string={"lang": "ru"}).text)
+    said = visible_text(client.get(PAGE, query_string={"lang": "ru"}).text)
     assert "Будет добавлено: 0,37 $ к 2 $, 0,52 $ к 7 $, 0,76 $ к 15 $." in said
 
 
@@ -141,28 +141,28 @@ def test_where_nobody_is_asked_to_cover_fees_there_is_nothing_to_tick(client: Fl
 
 
 def test_a_reader_who_ticks_sees_the_whole_sum_before_paying(container: Container, client: FlaskClient) -> None:
-    response = give(client, gift_form(client), other_amount="10", cover_fees="yes")
+    response = submit_pledge(client, get_support_form(client), other_amount="10", cover_fees="yes")
     pledge = the_pledge(container)
     assert (pledge.amount_minor, pledge.fees_minor) == (1000, 61)
-    said = words_in(client.get(path_of(response.headers["Location"])).text)
+    said = visible_text(client.get(path_of(response.headers["Location"])).text)
     assert "$10.61 a month" in said
     assert "This includes $0.61 to cover the fees." in said
 
 
 def test_a_tick_is_kept_when_something_else_is_wrong(client: FlaskClient) -> None:
-    page = give(client, gift_form(client), other_amount="1", cover_fees="yes").text
-    assert "checked" in tag_with(page, 'name="cover_fees"')
+    page = submit_pledge(client, get_support_form(client), other_amount="1", cover_fees="yes").text
+    assert "checked" in find_tag(page, 'name="cover_fees"')
 
 
 def test_an_amount_that_cannot_be_charged_is_answered_with_those_that_can(
     container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert AmountNotChargeable.code in PLACES
+    assert AmountNotChargeable.code in FIELD_AND_TEXT_BY_CODE
     monkeypatch.setattr(
         container.gateway, "limits", lambda currency: ChargeLimits(smallest_minor=100, step_minor=10)
     )
-    form = gift_form(client, currency="KWD", lang="ru")
-    said = words_in(give(client, form, other_amount="1,505").text)
+    form = get_support_form(client, currency="KWD", lang="ru")
+    said = visible_text(submit_pledge(client, form, other_amount="1,505").text)
     assert "Можно: 1,500 KWD / 1,510 KWD." in said.replace(NBSP, " ")
     assert count(container, Pledge) == 0
 
@@ -173,14 +173,14 @@ def test_a_gateway_that_is_down_offers_to_try_again_or_to_be_reminded_of_the_sam
     def down(order: object) -> None:
         raise GatewayUnavailable
 
-    form = gift_form(client, currency="EUR", frequency="once")
+    form = get_support_form(client, currency="EUR", frequency="once")
     with monkeypatch.context() as broken:
         broken.setattr(container.gateway, "create_checkout", down)
-        page = give(client, form, other_amount="12.50").text
-    gift, reminder = forms_in(page)
+        page = submit_pledge(client, form, other_amount="12.50").text
+    gift, reminder = parse_forms(page)
     assert "Try again" in [label for _, _, label in gift.buttons]
     assert 'href="#remind"' in page
-    assert " open" in tag_with(page, 'id="remind"')
+    assert " open" in find_tag(page, 'id="remind"')
     chosen = {name: reminder.fields[name] for name in ("frequency", "amount", "currency")}
     assert chosen == {"frequency": "once", "amount": "1250", "currency": "EUR"}
     asked = client.post(reminder.action, data=reminder.fields | {"email": "reader@example.org", "months": "1"})

@@ -12,13 +12,13 @@ from service.db.reminder import Reminder
 from service.desk import Container
 from service.pages.reminder_form import consent_version
 from tests.api.wire import count, only_reminder, update_campaign
-from tests.pages.reading import Form, forms_in, tag_with, words_in
+from tests.pages.reading import Form, find_tag, parse_forms, visible_text
 
 PAGE = "/support/default"
 
 
 def reminder_form(client: FlaskClient, **query: str) -> Form:
-    return forms_in(client.get(PAGE, query_string=query).text)[1]
+    return parse_forms(client.get(PAGE, query_string=query).text)[1]
 
 
 def ask(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
@@ -33,7 +33,7 @@ def test_a_reminder_is_set_and_confirmed_with_its_date(container: Container, cli
     response = ask(client, reminder_form(client), email="reader@example.org", months="1")
     assert response.status_code == 303
     assert response.headers["Location"] == "/support/default/reminder-set?due_on=2026-12-23&lang=en"
-    page = words_in(client.get(response.headers["Location"]).text)
+    page = visible_text(client.get(response.headers["Location"]).text)
     assert "Thank you! Your reminder is set." in page
     assert "December 23, 2026" in page
     reminder = only_reminder(container)
@@ -77,14 +77,14 @@ def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
 ) -> None:
     response = ask(client, reminder_form(client, frequency="annual", amount="5000"), email=typed, months="1")
     assert response.status_code == 422
-    assert complaint in words_in(response.text)
-    gift, reminder = forms_in(response.text)
+    assert complaint in visible_text(response.text)
+    gift, reminder = parse_forms(response.text)
     assert reminder.fields["email"] == typed
     assert (reminder.fields["frequency"], reminder.fields["amount"]) == ("annual", "5000")
     assert (gift.fields["frequency"], gift.fields["preset_annual"]) == ("annual", "5000")
     assert "<details" in response.text
-    assert " open>" in tag_with(response.text, 'id="remind"')
-    assert 'aria-describedby="email-complaint email-hint"' in tag_with(response.text, 'name="email"')
+    assert " open>" in find_tag(response.text, 'id="remind"')
+    assert 'aria-describedby="email-complaint email-hint"' in find_tag(response.text, 'name="email"')
     assert count(container, Reminder) == 0
 
 
@@ -92,19 +92,19 @@ def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
 def test_a_wait_that_is_not_offered_is_refused(container: Container, client: FlaskClient, months: str) -> None:
     response = ask(client, reminder_form(client), email="reader@example.org", months=months)
     assert response.status_code == 422
-    assert "Choose when we should write to you." in words_in(response.text)
+    assert "Choose when we should write to you." in visible_text(response.text)
     assert count(container, Reminder) == 0
 
 
 def test_a_campaign_without_reminders_offers_none(container: Container, client: FlaskClient) -> None:
     update_campaign(container, reminder={"enabled": False, "choices": [1]})
-    assert len(forms_in(client.get(PAGE).text)) == 1
+    assert len(parse_forms(client.get(PAGE).text)) == 1
     assert client.post(f"{PAGE}/reminder", data={"email": "reader@example.org"}).status_code == 422
 
 
 def test_the_confirmation_is_in_the_readers_language(client: FlaskClient) -> None:
     response = ask(client, reminder_form(client, lang="ru"), email="reader@example.org")
-    page = words_in(client.get(response.headers["Location"]).text)
+    page = visible_text(client.get(response.headers["Location"]).text)
     assert "Спасибо! Мы вам напомним." in page
     assert "23 декабря 2026 г." in page
 
@@ -113,7 +113,7 @@ def test_the_confirmation_is_in_the_readers_language(client: FlaskClient) -> Non
 def test_a_date_that_is_none_is_not_repeated(client: FlaskClient, due_on: str) -> None:
     response = client.get(f"{PAGE}/reminder-set", query_string={"due_on": due_on})
     assert response.status_code == 200
-    assert "We will write to you once, on" not in words_in(response.text)
+    assert "We will write to you once, on" not in visible_text(response.text)
 
 
 def test_the_answer_is_the_same_for_an_address_that_is_known(container: Container, client: FlaskClient) -> None:

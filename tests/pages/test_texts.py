@@ -7,7 +7,7 @@ import pytest
 
 from schemas.texts import load_texts, parse_placeholders
 from schemas.vocabulary import Frequency, PledgeStatus, ReminderStatus
-from service.pages.complaints import PLACES
+from service.pages.complaints import FIELD_AND_TEXT_BY_CODE
 
 TEXTS = resources.files("schemas") / "texts"
 PLACES_WITH_WORDS = ("offers", "pages", "mails", "me", "notices")
@@ -38,5 +38,5 @@ def test_everything_that_is_said_by_name_has_words() -> None:
     for status in PledgeStatus:
         if status not in ("completed", "active", "past_due"):
             assert {f"thanks_{status}", f"thanks_{status}_title"} <= pages.keys()
-    for _, text in PLACES.values():
+    for _, text in FIELD_AND_TEXT_BY_CODE.values():
         assert text in pages | widget

@@ -10,7 +10,7 @@ from schemas.vocabulary import PledgeStatus
 from service.desk import Container
 from service.domain.pledges.making import get_pledge
 from tests.api.wire import pay_pledge, post_pledge, update_campaign
-from tests.pages.reading import BROWSER, words_in
+from tests.pages.reading import BROWSER, visible_text
 
 
 def thanks(client: FlaskClient, pledge_id: str, slug: str = "default", **headers: str) -> str:
@@ -42,7 +42,7 @@ def test_it_says_what_was_given(
 ) -> None:
     made = a_pledge(client, frequency=frequency, amount=amount)
     pay_pledge(container, made)
-    page = words_in(thanks(client, made))
+    page = visible_text(thanks(client, made))
     assert words in page
     assert "Thank you" in page
 
@@ -50,7 +50,7 @@ def test_it_says_what_was_given(
 def test_a_test_is_called_one(container: Container, client: FlaskClient) -> None:
     made = a_pledge(client)
     pay_pledge(container, made)
-    assert "This was a test: no card was asked for and no money has moved." in words_in(thanks(client, made))
+    assert "This was a test: no card was asked for and no money has moved." in visible_text(thanks(client, made))
 
 
 def test_it_leads_back_to_the_article_if_the_newsroom_lists_it(container: Container, client: FlaskClient) -> None:
@@ -66,8 +66,8 @@ def test_it_leads_back_to_the_article_if_the_newsroom_lists_it(container: Contai
 def test_a_gift_that_is_not_paid_yet_is_not_thanked_for(client: FlaskClient) -> None:
     opened = post_pledge(client).json
     page = thanks(client, opened["id"])
-    assert "Your payment has not arrived yet" in words_in(page)
-    assert "Thank you" not in words_in(page)
+    assert "Your payment has not arrived yet" in visible_text(page)
+    assert "Thank you" not in visible_text(page)
     assert f'href="{opened["checkout_url"]}"' in page
 
 
@@ -77,7 +77,7 @@ def test_a_checkout_that_closed_can_be_tried_again_with_the_same_choice(
     made = a_pledge(client, frequency="annual", amount=5000)
     put(container, made, PledgeStatus.EXPIRED)
     page = thanks(client, made)
-    assert "you have not been charged" in words_in(page)
+    assert "you have not been charged" in visible_text(page)
     assert "/support/default?frequency=annual&amp;amount=5000" in page
 
 
@@ -95,7 +95,7 @@ def test_each_state_has_words_in_each_language(
 def test_a_pledge_that_does_not_exist_is_a_page_of_its_own(client: FlaskClient, wanted: str) -> None:
     response = client.get(f"/support/default/thank-you?pledge={wanted}", headers=BROWSER)
     assert response.status_code == 404
-    assert "We cannot find this gift" in words_in(response.text)
+    assert "We cannot find this gift" in visible_text(response.text)
 
 
 def test_a_pledge_is_not_shown_under_another_campaign(container: Container, client: FlaskClient) -> None:

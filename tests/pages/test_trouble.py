@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from service.api.problems import STATUS_BY_ERROR
 from service.desk import Container
 from service.domain.errors import TooManyRequests
-from tests.pages.reading import BROWSER, words_in
+from tests.pages.reading import BROWSER, visible_text
 
 PROBLEM = "application/problem+json"
 HTML = "text/html; charset=utf-8"
@@ -52,12 +52,12 @@ def test_the_api_answers_programs_whoever_asks(client: FlaskClient, path: str) -
 def test_what_is_missing_is_called_by_its_name(client: FlaskClient, path: str, words: str) -> None:
     response = client.get(path, headers=BROWSER)
     assert response.status_code == 404
-    assert words in words_in(response.text)
+    assert words in visible_text(response.text)
 
 
 def test_a_refusal_is_in_the_readers_language(client: FlaskClient) -> None:
     response = client.get("/nothing", headers=BROWSER | {"Accept-Language": "ru"})
-    assert "Здесь ничего нет" in words_in(response.text)
+    assert "Здесь ничего нет" in visible_text(response.text)
 
 
 def test_a_method_that_a_page_does_not_take_is_refused_with_the_ones_it_does(client: FlaskClient) -> None:
@@ -81,7 +81,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(
     monkeypatch.setattr(container.rate_limiter, "check", refuse, raising=False)
     response = client.post(path, headers=BROWSER)
     assert (response.status_code, response.headers["Retry-After"]) == (429, "17")
-    assert "One moment, please" in words_in(response.text)
+    assert "One moment, please" in visible_text(response.text)
 
 
 def test_a_fault_of_ours_is_admitted_without_a_traceback(
@@ -93,7 +93,7 @@ def test_a_fault_of_ours_is_admitted_without_a_traceback(
     monkeypatch.setitem(app.view_functions, "support.show_support_page", fail)
     response = client.get("/support/default", headers=BROWSER)
     assert (response.status_code, response.content_type) == (500, HTML)
-    assert "Something went wrong on our side" in words_in(response.text)
+    assert "Something went wrong on our side" in visible_text(response.text)
     assert response.headers["X-Request-Id"] in response.text
     assert "secret-of-the-house" not in response.text
 
