@@ -129,7 +129,7 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             words = str(trouble)
         except UncertainDelivery as error:
             log.warning(events.in_doubt, **names, reason=str(error))
-            if self._container.settings.mail.holds_doubtful:
+            if self._container.settings.mail.hold_uncertain:
                 return None
             outcome, words = DeliveryOutcome.DEFERRED, str(error)
         except TemporaryFailure as error:

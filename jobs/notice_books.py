@@ -82,5 +82,5 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
     def _complete(
         self, session: Session, claims: list[NotificationClaim], *, now: datetime.datetime
     ) -> Counter[str]:
-        holds_doubtful = self._container.settings.mail.holds_doubtful
+        holds_doubtful = self._container.settings.mail.hold_uncertain
         return complete_notifications(session, claims, holds_doubtful=holds_doubtful, now=now)

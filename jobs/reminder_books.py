@@ -23,7 +23,7 @@ log = structlog.get_logger()
 def delivery_policy(container: Container) -> DeliveryPolicy:
     """Return what this deployment decides about mails in doubt and the length of a month."""
     return DeliveryPolicy(
-        hold_uncertain=container.settings.mail.holds_doubtful, month_seconds=container.settings.month_seconds
+        hold_uncertain=container.settings.mail.hold_uncertain, month_seconds=container.settings.month_seconds
     )
 
 
@@ -48,7 +48,7 @@ class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
                 now=now,
                 limit=self.batch_size(),
                 lease=container.lease_duration,
-                respect_sending_hours=container.settings.mail.keeps_hours,
+                respect_sending_hours=container.settings.mail.respect_sending_hours,
             )
         # Not in one transaction: PostgreSQL looks again at what a row refers to if it changes twice in one, and a
         # reminder whose campaign was deleted could then not even fail.

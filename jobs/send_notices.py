@@ -25,7 +25,7 @@ def send_notifications(container: Container, stop: threading.Event) -> Mapping[s
     Raises:
         ServerUnavailable, ServerMisconfigured: no mail can leave; what was not sent waits, at no cost to it.
     """
-    holds_doubtful = container.settings.mail.holds_doubtful
+    holds_doubtful = container.settings.mail.hold_uncertain
 
     def take_up(session: Session) -> Counter[str]:
         return settle_lost(
@@ -44,7 +44,7 @@ def recover_expired_notification_leases(container: Container, stop: threading.Ev
     while not stop.is_set():
         with container.database.transaction() as session:
             some = settle_lost(
-                session, holds_doubtful=container.settings.mail.holds_doubtful, now=container.clock()
+                session, holds_doubtful=container.settings.mail.hold_uncertain, now=container.clock()
             )
         if not some:
             break

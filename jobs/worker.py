@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from service.desk import Container
-from service.logs import set_up_logs
+from service.logs import configure_logging
 from service.settings import SettingsError, read_settings
 from service.wiring import build_container
 
@@ -31,7 +31,7 @@ def main() -> None:
         settings = read_settings()
     except SettingsError as error:
         sys.exit(str(error))
-    set_up_logs(settings)
+    configure_logging(settings)
     # The signals wait, in every thread, until they are asked for. A handler would run in the middle of whatever
     # this thread does, and setting an event that it is just about to wait for would block it for ever.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -37,7 +37,7 @@ from service.app import create_app
 from service.commands.migrate import migrate_and_seed
 from service.desk import Container
 from service.domain.campaigns.shelf import TTL_SECONDS
-from service.logs import set_up_logs
+from service.logs import configure_logging
 from service.settings import read_settings
 from service.wiring import build_container
 from tests.clock import Clock
@@ -164,7 +164,7 @@ def run_deployment() -> Iterator[Deployment]:
         container = build_container(settings, clock=clock)
         stack.callback(container.database.engine.dispose)
         with redirect_stdout(log):
-            set_up_logs(settings)
+            configure_logging(settings)
             migrate_and_seed(container)
         yield Deployment(container, create_app(container).test_client(), clock, log)
 

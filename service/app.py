@@ -32,7 +32,7 @@ from service.api.problems import (
 from service.api.reminders import reminders
 from service.api.stripe_webhook import stripe_webhook
 from service.desk import Container
-from service.logs import set_up_logs
+from service.logs import configure_logging
 from service.pages.api_facts import ApiMetadata
 from service.pages.registration import register_pages
 from service.settings import read_settings
@@ -62,7 +62,7 @@ def create_app(container: Container | None = None) -> Flask:
     """Return the application, on the given desk or on one that is built from the environment."""
     if container is None:
         settings = read_settings()
-        set_up_logs(settings)
+        configure_logging(settings)
         container = build_container(settings)
     app = PrivacyFlask("service", static_folder=None)
     # A doubled slash is an address that does not exist: the redirect that Flask would send is a page of HTML.

@@ -20,7 +20,7 @@ from service.domain.errors import DomainError
 from service.settings import SettingsError, read_settings
 
 
-class RefusingGroup(click.Group):
+class ErrorHandlingGroup(click.Group):
     """Turns what went wrong into one sentence and exit code 1; nobody sees a traceback for a wrong value."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -36,7 +36,7 @@ class RefusingGroup(click.Group):
             ) from error
 
 
-@click.group(cls=RefusingGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ErrorHandlingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mainstay")
 def cli() -> None:
     """The support desk of a newsroom: reader donations, and the reminder that brings readers back."""
@@ -52,13 +52,13 @@ def serve() -> None:
 def worker() -> None:
     """Send reminders that are due and do the other regular work."""
     read_settings()
-    processes.work()
+    processes.run_worker()
 
 
 @cli.command()
 def dev() -> None:
     """Migrate, then run web and worker together, with a month that lasts a minute."""
-    processes.develop()
+    processes.run_dev()
 
 
 for command in (migrate, token, campaign, export, jobs, keys, notices, reminders, stripe, suppressions):

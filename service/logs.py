@@ -15,13 +15,13 @@ from service.settings import Settings
 ENCODER = json.JSONEncoder(default=repr)
 
 
-def set_up_logs(settings: Settings) -> None:
+def configure_logging(settings: Settings) -> None:
     """Send every log line, ours and the libraries', to standard output as JSON."""
     level = settings.log_level.upper()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        frames_without_values,
+        redact_exceptions,
     ]
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
@@ -45,9 +45,9 @@ def set_up_logs(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
     )
-    if settings.keeps_mail and not settings.database_url.startswith("sqlite"):
+    if settings.uses_dev_outbox and not settings.database_url.startswith("sqlite"):
         structlog.get_logger().warning("mails_are_kept_and_not_sent", advice="set MAIL_URL to a mail server")
-    if settings.uses_short_key:
+    if settings.has_weak_secret_key:
         structlog.get_logger().warning(
             "secret_key_is_short", advice="use at least 32 random characters in SECRET_KEYS"
         )
@@ -57,7 +57,7 @@ def _as_json(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
     return ENCODER.encode(event)
 
 
-def frames_without_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def redact_exceptions(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace an exception by its class and where it happened: messages and values may hold readers' data."""
     error = event.pop("exc_info", None)
     if error is True:

@@ -14,38 +14,45 @@ import click
 from service.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-WEB = (sys.executable, "-m", "gunicorn", "--config", "python:service.gunicorn_config", "service.app:create_app()")
-WORKER = (sys.executable, "-m", "jobs.worker")
+WEB_COMMAND = (
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "--config",
+    "python:service.gunicorn_config",
+    "service.app:create_app()",
+)
+WORKER_COMMAND = (sys.executable, "-m", "jobs.worker")
 DEMO_MONTH_SECONDS = "60"
-STARTS_WITHIN_SECONDS = 20
+STARTUP_TIMEOUT_SECONDS = 20
 
 
 def serve(settings: Settings) -> NoReturn:
     """Become the web process."""
     _check_port_is_free(settings)
-    _become(WEB)
+    _exec(WEB_COMMAND)
 
 
-def work() -> NoReturn:
+def run_worker() -> NoReturn:
     """Become the worker process, which is a program of its own, so that `service` never imports `jobs`."""
-    _become(WORKER)
+    _exec(WORKER_COMMAND)
 
 
-def develop() -> None:
+def run_dev() -> None:
     """Migrate, run web and worker until either ends or Ctrl-C is pressed, and say where to look."""
     settings = read_settings()
     if settings.month_seconds is None:
         os.environ["MONTH_SECONDS"] = DEMO_MONTH_SECONDS
         settings = read_settings()
     _check_port_is_free(settings)
-    environment = os.environ | _path()
+    environment = os.environ | _pythonpath_env()
     if subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=False).returncode:
         raise SystemExit(1)
-    children = [subprocess.Popen(command, env=environment) for command in (WEB, WORKER)]
+    children = [subprocess.Popen(command, env=environment) for command in (WEB_COMMAND, WORKER_COMMAND)]
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
         _wait_until_up(settings, children[0])
-        click.echo(_welcome(settings))
+        click.echo(_dev_banner(settings))
         while all(child.poll() is None for child in children):
             time.sleep(0.2)
     except KeyboardInterrupt:
@@ -61,12 +68,12 @@ def _interrupt() -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _become(command: tuple[str, ...]) -> NoReturn:
+def _exec(command: tuple[str, ...]) -> NoReturn:
     sys.stdout.flush()
-    os.execve(command[0], command, os.environ | _path())
+    os.execve(command[0], command, os.environ | _pythonpath_env())
 
 
-def _path() -> dict[str, str]:
+def _pythonpath_env() -> dict[str, str]:
     """Let a child find our packages wherever it is started from."""
     others = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": f"{ROOT}{os.pathsep}{others}" if others else str(ROOT)}
@@ -84,7 +91,7 @@ def _check_port_is_free(settings: Settings) -> None:
 
 
 def _wait_until_up(settings: Settings, web: subprocess.Popen[bytes]) -> None:
-    give_up_at = time.monotonic() + STARTS_WITHIN_SECONDS
+    give_up_at = time.monotonic() + STARTUP_TIMEOUT_SECONDS
     while time.monotonic() < give_up_at and web.poll() is None:
         try:
             socket.create_connection((settings.host, settings.port), timeout=1).close()
@@ -95,7 +102,7 @@ def _wait_until_up(settings: Settings, web: subprocess.Popen[bytes]) -> None:
     raise click.ClickException("The web process did not start; its log above says why.")
 
 
-def _welcome(settings: Settings) -> str:
+def _dev_banner(settings: Settings) -> str:
     base = settings.public_url
     lines = [
         "",
@@ -103,7 +110,7 @@ def _welcome(settings: Settings) -> str:
         f"  The support page without JavaScript:              {base}/support/default",
         *(
             [f"  The mails sent so far:                            {base}/dev/outbox"]
-            if settings.keeps_mail
+            if settings.uses_dev_outbox
             else []
         ),
         f"  The API:                                          {base}/docs",

@@ -15,10 +15,10 @@ from environs import Env, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-SHORTEST_GOOD_KEY = 32
+MIN_SECRET_KEY_LENGTH = 32
 DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
-TEST_MODE = ("sk_test_", "rk_test_")
-LIVE_MODE = ("sk_live_", "rk_live_")
+TEST_KEY_PREFIXES = ("sk_test_", "rk_test_")
+LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
 
 REDIS_URL = validate.Regexp("(redis|rediss|unix)://", error="REDIS_URL must start with redis:// or rediss://.")
 RATE_LIMIT = validate.Regexp(
@@ -36,7 +36,7 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MailServer:
+class SmtpServer:
     """Where `smtp` mail goes. `tls` is `starttls`, `implicit` or `none`."""
 
     host: str
@@ -51,21 +51,22 @@ class MailSettings:
     """How mails leave.
 
     `rate` is mails a second by all workers together, None for as fast as they can. Each worker opens
-    `connections`; each carries `per_connection` mails and is then opened anew. `hold_uncertain` holds
-    back for staff a mail that may or may not have left when its worker died. `keeps_hours` sends late mails only
+    `connections`; each carries `max_per_connection` mails and is then opened anew. `hold_uncertain` holds
+    back for staff a mail that may or may not have left when its worker died. `respect_sending_hours` sends late
+    mails only
     within a campaign's sending hours. A worker without a sign of life for `lease_seconds` loses what it holds.
     The last two are what two mail services must prove to report bounces; without one, its endpoint does not exist.
     """
 
-    server: MailServer | None = field(repr=False)
+    server: SmtpServer | None = field(repr=False)
     sender: str
     rate: float | None
     connections: int
-    per_connection: int
-    holds_doubtful: bool
-    keeps_hours: bool
+    max_per_connection: int
+    hold_uncertain: bool
+    respect_sending_hours: bool
     lease_seconds: int
-    postmark_login: str | None = field(repr=False)
+    postmark_credentials: str | None = field(repr=False)
     mailgun_key: str | None = field(repr=False)
 
 
@@ -83,7 +84,7 @@ class StripeSettings:
     @property
     def is_live(self) -> bool:
         """Whether the key moves real money."""
-        return self.secret_key.startswith(LIVE_MODE)
+        return self.secret_key.startswith(LIVE_KEY_PREFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +107,14 @@ class Settings:
     month_seconds: int | None
 
     @property
-    def keeps_mail(self) -> bool:
+    def uses_dev_outbox(self) -> bool:
         """Whether mails stay in the database, to be read at /dev/outbox."""
         return self.mail.server is None
 
     @property
-    def uses_short_key(self) -> bool:
+    def has_weak_secret_key(self) -> bool:
         """Whether a key is so short that it could be guessed."""
-        return any(len(key) < SHORTEST_GOOD_KEY for key in self.secret_keys)
+        return any(len(key) < MIN_SECRET_KEY_LENGTH for key in self.secret_keys)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -123,13 +124,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingsError: a value is missing or wrong; the message is one sentence for the operator.
     """
     try:
-        return _settings(Given(environment))
+        return _settings(DictEnv(environment))
     except EnvValidationError as error:
         # The error itself holds the value, which may be a secret.
         raise SettingsError(" ".join(error.error_messages)) from None
 
 
-class Given(Env):
+class DictEnv(Env):
     """Reads the process's own values, or those handed to it alone, so that a test never sees the machine's.
 
     Each is trimmed; an empty one counts as not given, as `NAME=` in a shell means.
@@ -148,10 +149,10 @@ class Given(Env):
 
 def _settings(env: Env) -> Settings:
     on_heroku = env.str("DYNO", None) is not None
-    port = whole(env, "PORT", 8000, lowest=1, highest=65535)
+    port = get_int(env, "PORT", 8000, minimum=1, maximum=65535)
     database = database_url(env.str("DATABASE_URL", "sqlite:///var/mainstay.db"))
     month = env.str("MONTH_SECONDS", None)
-    mail = mail_settings(env, in_a_hurry=month is not None)
+    mail = mail_settings(env, demo_clock=month is not None)
     gateway = env.str("GATEWAY", "sandbox", validate=one_of("GATEWAY", "sandbox", "stripe"))
     levels = one_of("LOG_LEVEL", "debug", "info", "warning", "error", "critical")
     demo = mail.server is None and database.startswith("sqlite")
@@ -164,16 +165,16 @@ def _settings(env: Env) -> Settings:
         stripe=stripe_settings(env) if gateway == "stripe" else None,
         redis_url=env.str("REDIS_URL", None, validate=REDIS_URL),
         rate_limit=_rate_limit(env),
-        trusted_proxies=whole(env, "TRUSTED_PROXIES", 1 if on_heroku else 0, lowest=0, highest=10),
+        trusted_proxies=get_int(env, "TRUSTED_PROXIES", 1 if on_heroku else 0, minimum=0, maximum=10),
         host=env.str("HOST", "127.0.0.1"),
         port=port,
-        web_concurrency=whole(env, "WEB_CONCURRENCY", 2, lowest=1, highest=256),
+        web_concurrency=get_int(env, "WEB_CONCURRENCY", 2, minimum=1, maximum=256),
         log_level=env.str("LOG_LEVEL", "info", validate=lambda level: levels(level.lower())).lower(),
-        month_seconds=None if month is None else whole(env, "MONTH_SECONDS", 60, lowest=1, highest=2_678_400),
+        month_seconds=None if month is None else get_int(env, "MONTH_SECONDS", 60, minimum=1, maximum=2_678_400),
     )
 
 
-def mail_settings(env: Env, *, in_a_hurry: bool) -> MailSettings:
+def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
     """Read them all; in a hurry, as when a month lasts a minute, no mail waits for the morning."""
     hours = one_of("SENDING_HOURS", "campaign", "any")
     doubtful = one_of("MAIL_IN_DOUBT", "resend", "hold")
@@ -181,12 +182,13 @@ def mail_settings(env: Env, *, in_a_hurry: bool) -> MailSettings:
         server=_server(env.str("MAIL_URL", "outbox:")),
         sender=_sender(env.str("MAIL_FROM", "Mainstay <support@localhost>")),
         rate=_rate(env.str("MAIL_RATE", "off")),
-        connections=whole(env, "MAIL_CONNECTIONS", 1, lowest=1, highest=32),
-        per_connection=whole(env, "MAIL_PER_CONNECTION", 100, lowest=1, highest=100_000),
-        holds_doubtful=env.str("MAIL_IN_DOUBT", "resend", validate=doubtful) == "hold",
-        keeps_hours=env.str("SENDING_HOURS", "any" if in_a_hurry else "campaign", validate=hours) == "campaign",
-        lease_seconds=whole(env, "LEASE_SECONDS", 60, lowest=10, highest=3600),
-        postmark_login=env.str("POSTMARK_WEBHOOK_LOGIN", None, validate=POSTMARK_LOGIN),
+        connections=get_int(env, "MAIL_CONNECTIONS", 1, minimum=1, maximum=32),
+        max_per_connection=get_int(env, "MAIL_PER_CONNECTION", 100, minimum=1, maximum=100_000),
+        hold_uncertain=env.str("MAIL_IN_DOUBT", "resend", validate=doubtful) == "hold",
+        respect_sending_hours=env.str("SENDING_HOURS", "any" if demo_clock else "campaign", validate=hours)
+        == "campaign",
+        lease_seconds=get_int(env, "LEASE_SECONDS", 60, minimum=10, maximum=3600),
+        postmark_credentials=env.str("POSTMARK_WEBHOOK_LOGIN", None, validate=POSTMARK_LOGIN),
         mailgun_key=env.str("MAILGUN_WEBHOOK_KEY", None),
     )
 
@@ -194,7 +196,7 @@ def mail_settings(env: Env, *, in_a_hurry: bool) -> MailSettings:
 def stripe_settings(env: Env) -> StripeSettings:
     """Read them all; only a service that takes money by Stripe asks."""
     key = env.str("STRIPE_SECRET_KEY", "")
-    if not key.startswith(TEST_MODE + LIVE_MODE):
+    if not key.startswith(TEST_KEY_PREFIXES + LIVE_KEY_PREFIXES):
         raise SettingsError(
             "STRIPE_SECRET_KEY must be set with GATEWAY=stripe: a key that begins with sk_test_, sk_live_, "
             "rk_test_ or rk_live_."
@@ -206,17 +208,17 @@ def stripe_settings(env: Env) -> StripeSettings:
     return StripeSettings(
         secret_key=key,
         webhook_secrets=secrets,
-        api_base=None if base is None else public_url(base, name_of="STRIPE_API_BASE"),
+        api_base=None if base is None else public_url(base, setting_name="STRIPE_API_BASE"),
     )
 
 
-def whole(env: Env, name: str, default: int, *, lowest: int, highest: int) -> int:
+def get_int(env: Env, name: str, default: int, *, minimum: int, maximum: int) -> int:
     """Return a whole number within its limits."""
 
     def check(said: str) -> None:
         # Python reads the digits of every script, and refuses thousands of them with an error of its own.
-        if not (re.fullmatch("[0-9]{1,12}", said) and lowest <= int(said) <= highest):
-            raise ValidationError(f"{name} must be a whole number from {lowest} to {highest}, not {said[:40]!r}.")
+        if not (re.fullmatch("[0-9]{1,12}", said) and minimum <= int(said) <= maximum):
+            raise ValidationError(f"{name} must be a whole number from {minimum} to {maximum}, not {said[:40]!r}.")
 
     env.str(name, None, validate=check)
     return env.int(name, default)
@@ -265,7 +267,7 @@ def database_url(url: str) -> str:
     )
 
 
-def sqlite_file(url: str) -> Path | None:
+def sqlite_path(url: str) -> Path | None:
     """Return the file behind an SQLite URL, or None for PostgreSQL and for a database in memory."""
     path = url.removeprefix("sqlite:///").partition("?")[0]
     if not url.startswith("sqlite:///") or path in ("", ":memory:"):
@@ -273,8 +275,8 @@ def sqlite_file(url: str) -> Path | None:
     return Path(path)
 
 
-def public_url(url: str, *, name_of: str = "PUBLIC_URL") -> str:
-    """Return the origin that every link of ours begins with, as browsers write one; `require_id` is its
+def public_url(url: str, *, setting_name: str = "PUBLIC_URL") -> str:
+    """Return the origin that every link of ours begins with, as browsers write one; `setting_name` is its
     setting.
     """
     try:
@@ -288,7 +290,7 @@ def public_url(url: str, *, name_of: str = "PUBLIC_URL") -> str:
     # Pages and the widget stand at the root of their host, so an address with a path would lead nowhere.
     if not sound or "?" in url or "#" in url or parts.path.strip("/"):
         raise SettingsError(
-            f"{name_of} must be an address without a path, such as https://support.paper.example, not {url!r}."
+            f"{setting_name} must be an address without a path, such as https://support.paper.example, not {url!r}."
         )
     # As browsers write an origin, so that ours can be compared with theirs.
     host = f"[{name}]" if ":" in name else name
@@ -296,20 +298,20 @@ def public_url(url: str, *, name_of: str = "PUBLIC_URL") -> str:
     return f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{parts.port}"
 
 
-def _server(url: str) -> MailServer | None:
+def _server(url: str) -> SmtpServer | None:
     if url in ("outbox:", "outbox"):
         return None
-    wish = "MAIL_URL must be outbox: or smtp://user:password@host:port?tls=starttls, implicit or none"
+    usage = "MAIL_URL must be outbox: or smtp://user:password@host:port?tls=starttls, implicit or none"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise SettingsError(f"{wish}.") from error
+        raise SettingsError(f"{usage}.") from error
     options = parse_qs(parts.query, keep_blank_values=True)
     tls = options.pop("tls", ["implicit" if port == 465 else "starttls"])[0]
     if parts.scheme != "smtp" or not parts.hostname or options or tls not in ("starttls", "implicit", "none"):
-        raise SettingsError(f"{wish}.")
-    return MailServer(
+        raise SettingsError(f"{usage}.")
+    return SmtpServer(
         host=parts.hostname,
         port=port or {"implicit": 465, "starttls": 587, "none": 25}[tls],
         tls=tls,

@@ -17,7 +17,7 @@ from gunicorn import glogging, util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
-STATUS = {
+STATUS_BY_ERROR = {
     errors.LimitRequestLine: 414,
     errors.LimitRequestHeaders: 431,
     errors.ExpectationFailed: 417,
@@ -27,7 +27,7 @@ STATUS = {
 log = structlog.get_logger()
 
 
-class DiscreetWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
     """Serves in threads; answers what is not HTTP as a problem (RFC 9457)."""
 
     def handle_error(self, _request: Any, client: socket.socket, _address: Any, error: Exception) -> None:
@@ -35,7 +35,7 @@ class DiscreetWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no t
         request_id = secrets.token_hex(16)
         ours = isinstance(error, errors.InvalidResponseHeader | errors.InvalidResponseHeaderName)
         if isinstance(error, errors.ParseException) and not ours:
-            status = STATUS.get(type(error), 400)
+            status = STATUS_BY_ERROR.get(type(error), 400)
             log.info("unreadable_request", request_id=request_id, status=status, error_class=type(error).__name__)
         else:
             status = 500
@@ -67,7 +67,7 @@ def _answer(status: int, request_id: str) -> bytes:
     return "\r\n".join((*head, "", body)).encode("ascii")
 
 
-class DiscreetLogger(glogging.Logger):  # type: ignore[misc]  # as above
+class PrivacyLogger(glogging.Logger):  # type: ignore[misc]  # as above
     """Writes what happens to the server, and of an exception only its class and where it happened."""
 
     def debug(self, *_: Any, **__: Any) -> None:

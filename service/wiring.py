@@ -64,11 +64,11 @@ def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
     mail, writer = settings.mail, EmailRenderer(settings.mail.sender, clock)
     if mail.server is None:
         return DevOutboxMailer(database, writer, clock)
-    return SmtpMailer(mail.server, writer, per_connection=mail.per_connection)
+    return SmtpMailer(mail.server, writer, per_connection=mail.max_per_connection)
 
 
 def _smtp_connection_count(settings: Settings) -> int:
-    return 1 if settings.keeps_mail else settings.mail.connections
+    return 1 if settings.uses_dev_outbox else settings.mail.connections
 
 
 def _rate_limiter(settings: Settings, keyring: Keyring) -> RateLimiter:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.processes import WEB, WORKER
+from service.processes import WEB_COMMAND, WORKER_COMMAND
 
 ROOT = Path(__file__).resolve().parents[1]
 # Far longer than it takes: other work may keep the machine busy.
@@ -75,7 +75,7 @@ def web(database_url: str, log: Path, **changes: str) -> Iterator[str]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     env = environment(database_url, PORT=str(port), PUBLIC_URL=base, WEB_CONCURRENCY="1") | changes
-    with started(*WEB, log=log, env=env) as process:
+    with started(*WEB_COMMAND, log=log, env=env) as process:
         wait_until(
             lambda: process.poll() is None and answers(f"{base}/healthz"), what=f"the web process, see {log}"
         )
@@ -85,7 +85,7 @@ def web(database_url: str, log: Path, **changes: str) -> Iterator[str]:
 @contextmanager
 def worker(database_url: str, log: Path, **changes: str) -> Iterator[subprocess.Popen]:
     """Run a worker until the block ends; give it the web process's PUBLIC_URL."""
-    with started(*WORKER, log=log, env=environment(database_url, **changes)) as process:
+    with started(*WORKER_COMMAND, log=log, env=environment(database_url, **changes)) as process:
         yield process
 
 

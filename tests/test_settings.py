@@ -17,7 +17,7 @@ def read(**values: str) -> Settings:
 def test_with_nothing_set_the_demonstration_runs() -> None:
     settings = read_settings({})
     assert settings.database_url == "sqlite:///var/mainstay.db"
-    assert settings.keeps_mail
+    assert settings.uses_dev_outbox
     assert settings.mail.sender == "Mainstay <support@localhost>"
     assert settings.public_url == "http://localhost:8000"
     assert settings.secret_keys == (DEMO_KEY,)
@@ -82,7 +82,7 @@ def test_a_mail_server_is_one_address(
 
 @pytest.mark.parametrize("url", ["outbox:", "outbox"])
 def test_the_outbox_needs_no_server(url: str) -> None:
-    assert read(MAIL_URL=url).keeps_mail
+    assert read(MAIL_URL=url).uses_dev_outbox
 
 
 WRONG = [
@@ -200,21 +200,21 @@ def test_the_public_address_is_written_as_mail_programs_read_it() -> None:
 
 def test_mail_leaves_by_day_as_fast_as_it_can_over_one_connection_unless_told_otherwise() -> None:
     mail = read().mail
-    assert (mail.rate, mail.connections, mail.per_connection, mail.lease_seconds) == (None, 1, 100, 60)
-    assert (mail.keeps_hours, mail.holds_doubtful, mail.postmark_login, mail.mailgun_key) == (
+    assert (mail.rate, mail.connections, mail.max_per_connection, mail.lease_seconds) == (None, 1, 100, 60)
+    assert (mail.respect_sending_hours, mail.hold_uncertain, mail.postmark_credentials, mail.mailgun_key) == (
         True,
         False,
         None,
         None,
     )
     told = read(MAIL_RATE="2.5", MAIL_CONNECTIONS="4", MAIL_IN_DOUBT="hold", SENDING_HOURS="any").mail
-    assert (told.rate, told.connections, told.holds_doubtful, told.keeps_hours) == (2.5, 4, True, False)
+    assert (told.rate, told.connections, told.hold_uncertain, told.respect_sending_hours) == (2.5, 4, True, False)
     assert read(MAIL_RATE="off").mail.rate is None
 
 
 def test_where_a_month_lasts_a_minute_no_mail_waits_for_the_morning() -> None:
-    assert not read(MONTH_SECONDS="60").mail.keeps_hours
-    assert read(MONTH_SECONDS="60", SENDING_HOURS="campaign").mail.keeps_hours
+    assert not read(MONTH_SECONDS="60").mail.respect_sending_hours
+    assert read(MONTH_SECONDS="60", SENDING_HOURS="campaign").mail.respect_sending_hours
 
 
 def test_the_public_address_has_no_slash_at_its_end() -> None:

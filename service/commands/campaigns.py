@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from schemas.campaign import CampaignFile
 from schemas.messages import flatten_errors
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.domain.campaigns import terms as campaigns
 from service.domain.campaigns.charging import validate_campaign_amounts
 from service.domain.campaigns.shelf import wait_for_ttl
@@ -35,7 +35,7 @@ def campaign() -> None:
 @click.argument("slug", default="default")
 def show_campaign(slug: str) -> None:
     """Print a campaign as a file that can be changed and applied again."""
-    with open_desk().database.read_only() as session:
+    with get_container().database.read_only() as session:
         file = CampaignFile().dump(campaigns.serialize_campaign(campaigns.get_campaign(session, slug)))
     click.echo(yaml.dump(file, Dumper=BlockTextDumper, allow_unicode=True, sort_keys=False, width=100), nl=False)
 
@@ -45,11 +45,11 @@ def show_campaign(slug: str) -> None:
 def apply_campaign(file: Path) -> None:
     """Make a campaign say and offer exactly what FILE says."""
     terms = campaigns.parse_definition(load_campaign_file(file))
-    container = open_desk()
+    container = get_container()
     validate_campaign_amounts(terms, container.gateway)
     with container.database.transaction() as session:
         campaigns.upsert_campaign(session, terms, now=container.clock())
-        audit(session, container, "apply_campaign", {"campaign": terms.slug})
+        write_audit_log(session, container, "apply_campaign", {"campaign": terms.slug})
     wait_for_ttl()
     click.echo(f"Applied the campaign {terms.slug!r}.", err=True)
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 
 from schemas.export import FORMATS
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
 
@@ -28,10 +28,10 @@ STANDARD_OUTPUT = Path("-")
 )
 def export(kind: str, out: Path) -> None:
     """Write every pledge to a file."""
-    container = open_desk()
+    container = get_container()
     with container.database.transaction() as session:
-        audit(session, container, "export_pledges", {"format": kind})
-    with _target(out) as file, container.database.read_only() as session:
+        write_audit_log(session, container, "export_pledges", {"format": kind})
+    with _open_output(out) as file, container.database.read_only() as session:
         for piece in write_export(kind, stream_pledges(session, PledgeFilter())):
             file.write(piece)
             if out != STANDARD_OUTPUT and sys.stderr.isatty():
@@ -41,7 +41,7 @@ def export(kind: str, out: Path) -> None:
 
 
 @contextmanager
-def _target(out: Path) -> Iterator[BinaryIO]:
+def _open_output(out: Path) -> Iterator[BinaryIO]:
     """Open what is written to; a file takes the old one's place only when it is whole."""
     if out == STANDARD_OUTPUT:
         yield sys.stdout.buffer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from schemas.vocabulary import JobOutcome
-from service.commands.opening import open_desk
+from service.commands.opening import get_container
 from service.db.job_run import JobRun
 from service.domain.watch.job_record import latest_runs
 
@@ -21,7 +21,7 @@ def jobs(limit: int, job: str | None) -> None:
 
     Of the runs that found nothing to do, only the latest of each job is kept.
     """
-    container = open_desk()
+    container = get_container()
     with container.database.read_only() as session:
         runs = latest_runs(session, job=job, limit=limit)
         any_run = runs or latest_runs(session, limit=1)

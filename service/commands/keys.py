@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 
-LEFT_BEHIND = """\
+UNROTATABLE_MESSAGE = """\
 {} addresses that bounced or complained belong to nobody who is stored, so that only an older key knows them.
 For as long as these are to get no mail, keep the older keys in SECRET_KEYS, behind the first. Without them, a
 reader who signs up with such an address is written to again, until it bounces again."""
@@ -29,7 +29,7 @@ def rotate() -> None:
     Addresses that bounced or complained and that belong to nobody stored are kept as hashes alone, which cannot be
     made anew: they count for as long as the old key stays behind the first. It says how many there are.
     """
-    container = open_desk()
+    container = get_container()
 
     def show(so_far: RotationResult) -> None:
         if sys.stderr.isatty():
@@ -44,14 +44,14 @@ def rotate() -> None:
         "unreadable": len(done.undecryptable),
     }
     with container.database.transaction() as session:
-        audit(session, container, "rotate_keys", counts)
+        write_audit_log(session, container, "rotate_keys", counts)
     click.echo(f"Encrypted {done.rotated} rows anew under the first key.")
     if done.merged:
         click.echo(f"Merged {done.merged} people who were known twice.")
     if done.suppressions:
         click.echo(f"Moved {done.suppressions} suppressions with the addresses that they stand against.")
     if done.unrotatable:
-        click.echo(LEFT_BEHIND.format(done.unrotatable))
+        click.echo(UNROTATABLE_MESSAGE.format(done.unrotatable))
     if done.undecryptable:
         ids = "\n".join(f"  {row_id}" for row_id in done.undecryptable)
         raise click.ClickException(

@@ -6,7 +6,7 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from service.commands.campaigns import load_campaign_file
-from service.commands.opening import open_desk
+from service.commands.opening import get_container
 from service.db.migration import migrate as apply_migrations
 from service.db.violations import constraint_name
 from service.desk import Container
@@ -18,18 +18,18 @@ DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 @click.command()
 def migrate() -> None:
     """Bring the database up to date; an empty one gets a demo campaign."""
-    migrate_and_seed(open_desk())
+    migrate_and_seed(get_container())
     click.echo("The database is up to date.")
 
 
 def migrate_and_seed(container: Container) -> None:
     """Apply what migrations are missing, and seed the demo campaign where there is no campaign at all."""
     apply_migrations(container.database.engine)
-    if seed(container):
+    if seed_demo_campaign(container):
         click.echo("Added the demo campaign 'default'.")
 
 
-def seed(container: Container) -> bool:
+def seed_demo_campaign(container: Container) -> bool:
     """Add the demo campaign where there is no campaign at all; return whether it was added."""
     try:
         with container.database.transaction() as session:

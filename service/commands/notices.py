@@ -3,7 +3,7 @@
 import click
 
 from schemas.vocabulary import NotificationKind
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.domain.notices.failures import NotificationFailureFilter, list_failures, retry_failures
 
 KINDS = click.Choice([kind.value for kind in NotificationKind])
@@ -19,7 +19,7 @@ def notices() -> None:
 def show_failed(kind: str | None) -> None:
     """Say how many notices failed for which reason, the most first."""
     wanted = NotificationFailureFilter(kind=NotificationKind(kind) if kind else None)
-    with open_desk().database.read_only() as session:
+    with get_container().database.read_only() as session:
         failures = list_failures(session, wanted)
     for failure in failures:
         click.echo(f"{failure.count:>8}  {failure.kind}  {failure.reason}")
@@ -37,7 +37,7 @@ def retry(kind: str | None, reason: str | None, yes: bool) -> None:
     One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One that is of
     no use any more, such as a link to sign in that nobody waits for, is skipped.
     """
-    container = open_desk()
+    container = get_container()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
     wanted = NotificationFailureFilter(
         kind=NotificationKind(kind) if kind else None, reason=reason, due_before=container.clock()
@@ -55,7 +55,7 @@ def retry(kind: str | None, reason: str | None, yes: bool) -> None:
             some = retry_failures(session, wanted, now=container.clock())
             returned += some
             if not some:
-                audit(session, container, "retry_notices", {"returned": returned})
+                write_audit_log(session, container, "retry_notices", {"returned": returned})
                 break
         click.echo(f"{returned} of {number} sent back", err=True)
     click.echo(f"Sent {_pluralise(returned)} back into the queue.")

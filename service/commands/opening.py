@@ -9,10 +9,10 @@ from service.domain.staff import write_audit_entry
 from service.settings import SettingsError, read_settings
 from service.wiring import build_container
 
-COMMAND_LINE = "command line"
+CLI_ACTOR = "command line"
 
 
-def open_desk() -> Container:
+def get_container() -> Container:
     """Return a desk on the settings of the environment.
 
     Raises:
@@ -27,6 +27,6 @@ def open_desk() -> Container:
         ) from error
 
 
-def audit(session: Session, container: Container, action: str, details: dict[str, Any]) -> None:
+def write_audit_log(session: Session, container: Container, action: str, details: dict[str, Any]) -> None:
     """Write down what was done from the command line; `details` must hold nothing personal."""
-    write_audit_entry(session, actor=COMMAND_LINE, action=action, details=details, now=container.clock())
+    write_audit_entry(session, actor=CLI_ACTOR, action=action, details=details, now=container.clock())

@@ -2,7 +2,7 @@
 
 import click
 
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.domain.reminders.failures import ReminderFailureFilter, list_failures, retry_failures
 
 
@@ -18,7 +18,7 @@ def show_failed(campaign: str | None) -> None:
 
     What each reason means, and what to do about it, is in docs/reminders.md.
     """
-    with open_desk().database.read_only() as session:
+    with get_container().database.read_only() as session:
         failures = list_failures(session, ReminderFailureFilter(campaign=campaign))
     for failure in failures:
         click.echo(f"{failure.count:>8}  {failure.campaign or '(deleted)'}  {failure.reason}")
@@ -36,7 +36,7 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
     One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One whose
     address is suppressed is skipped, unless that is lifted first (mainstay suppressions lift).
     """
-    container = open_desk()
+    container = get_container()
     # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
     wanted = ReminderFailureFilter(campaign=campaign, reason=reason, due_before=container.clock())
     with container.database.read_only() as session:
@@ -45,18 +45,18 @@ def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
         click.echo("No such reminder has failed.", err=True)
         return
     if not yes:
-        click.confirm(f"Send {_reminders(number)} back?", abort=True, err=True)
+        click.confirm(f"Send {_pluralise(number)} back?", abort=True, err=True)
     returned = 0
     while True:
         with container.database.transaction() as session:
             some = retry_failures(session, wanted, now=container.clock())
             returned += some
             if not some:
-                audit(session, container, "retry_reminders", {"returned": returned})
+                write_audit_log(session, container, "retry_reminders", {"returned": returned})
                 break
         click.echo(f"{returned} of {number} sent back", err=True)
-    click.echo(f"Sent {_reminders(returned)} back into the queue.")
+    click.echo(f"Sent {_pluralise(returned)} back into the queue.")
 
 
-def _reminders(number: int) -> str:
+def _pluralise(number: int) -> str:
     return f"{number} reminder{'' if number == 1 else 's'}"

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import click
 import structlog
 
-from service.commands.opening import open_desk
-from service.commands.stripe_events import apply_event_again, hold_against_stripe, show_events
+from service.commands.opening import get_container
+from service.commands.stripe_events import reconcile, retry_event, show_events
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.settings import Settings, SettingsError, StripeSettings
 
-WEBHOOK = "/v1/webhooks/stripe"
-OUT_OF_REACH = ("localhost", "local", "internal", "test", "invalid", "lan", "home.arpa")
+WEBHOOK_PATH = "/v1/webhooks/stripe"
+PRIVATE_SUFFIXES = ("localhost", "local", "internal", "test", "invalid", "lan", "home.arpa")
 
 
 class StripeGroup(click.Group):
@@ -41,7 +41,7 @@ def stripe() -> None:
     """Connect with Stripe, and look at what it told us."""
 
 
-def stripe_settings_of(settings: Settings) -> StripeSettings:
+def require_stripe(settings: Settings) -> StripeSettings:
     """Return the settings of Stripe, without which no command of this group makes sense.
 
     Raises:
@@ -53,7 +53,7 @@ def stripe_settings_of(settings: Settings) -> StripeSettings:
 
 
 @stripe.command("setup")
-def set_up() -> None:
+def setup() -> None:
     """Tell Stripe where to send events, and print the secret that proves them, once and alone on standard output.
 
     Running it again brings the list of events up to date; Stripe shows a secret only when an address is new to it.
@@ -62,9 +62,9 @@ def set_up() -> None:
     from service.gateways.stripe import StripeApiClient
     from service.gateways.stripe.endpoint import upsert_webhook_endpoint
 
-    container = open_desk()
-    account = stripe_settings_of(container.settings)
-    url = f"{reachable(container.settings.public_url, is_live=account.is_live)}{WEBHOOK}"
+    container = get_container()
+    account = require_stripe(container.settings)
+    url = f"{require_public_url(container.settings.public_url, is_live=account.is_live)}{WEBHOOK_PATH}"
     done = upsert_webhook_endpoint(StripeApiClient(account, container.clock), url)
     if done.secret is not None:
         click.echo(f"Stripe now sends {done.event_count} kinds of events to {url}.", err=True)
@@ -84,7 +84,7 @@ def set_up() -> None:
         )
 
 
-def reachable(public_url: str, *, is_live: bool) -> str:
+def require_public_url(public_url: str, *, is_live: bool) -> str:
     """Return the public address, if Stripe can reach it.
 
     Raises:
@@ -92,7 +92,7 @@ def reachable(public_url: str, *, is_live: bool) -> str:
     """
     parts = urlsplit(public_url)
     host = parts.hostname or ""
-    if _is_out_of_reach(host):
+    if _is_private_host(host):
         raise SettingsError(
             f"PUBLIC_URL must be an address that Stripe can reach from the internet, not {host}; "
             "for tests on this machine, let the Stripe CLI forward events to it."
@@ -104,14 +104,14 @@ def reachable(public_url: str, *, is_live: bool) -> str:
     return public_url
 
 
-def _is_out_of_reach(host: str) -> bool:
+def _is_private_host(host: str) -> bool:
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         pass
     name = host.rstrip(".").lower()
-    return "." not in name or name.endswith(tuple(f".{ending}" for ending in OUT_OF_REACH))
+    return "." not in name or name.endswith(tuple(f".{ending}" for ending in PRIVATE_SUFFIXES))
 
 
-for command in (show_events, apply_event_again, hold_against_stripe):
+for command in (show_events, retry_event, reconcile):
     stripe.add_command(command)

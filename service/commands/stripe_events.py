@@ -6,16 +6,16 @@ import uuid
 import click
 
 from schemas.vocabulary import EventStatus
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.desk import Container
+from service.domain.events import reconciling as reconciliation
+from service.domain.events import working as event_processing
 from service.domain.events.inbox import EventFilter, list_events
-from service.domain.events.reconciling import reconcile
-from service.domain.events.working import retry_event
 from service.domain.ports import EventSource
 from service.settings import SettingsError
 
 
-def source_of(container: Container) -> EventSource:
+def require_event_source(container: Container) -> EventSource:
     """Return what tells of the events at Stripe.
 
     Raises:
@@ -37,7 +37,7 @@ def show_events(status: str | None, limit: int) -> None:
     Those that are parked wait for somebody: once the cause is gone, mainstay stripe apply takes the id.
     """
     wanted = EventFilter(status=None if status is None else EventStatus(status))
-    with open_desk().database.read_only() as session:
+    with get_container().database.read_only() as session:
         events = list_events(session, wanted, limit=limit, cursor=None).items
     for event in events:
         came = f"{event.received_at:%Y-%m-%dT%H:%M:%SZ}"
@@ -49,41 +49,41 @@ def show_events(status: str | None, limit: int) -> None:
 
 @click.command("apply")
 @click.argument("event", type=click.UUID)
-def apply_event_again(event: uuid.UUID) -> None:
+def retry_event(event: uuid.UUID) -> None:
     """Apply EVENT again, by its id, once the cause for which it was parked is gone."""
-    container = open_desk()
-    source = source_of(container)
+    container = get_container()
+    source = require_event_source(container)
     with container.database.transaction() as session:
-        audit(session, container, "apply_event", {"event": str(event)})
-    found = retry_event(container.database.transaction, source, event, clock=container.clock)
+        write_audit_log(session, container, "apply_event", {"event": str(event)})
+    found = event_processing.retry_event(container.database.transaction, source, event, clock=container.clock)
     if found.status not in (EventStatus.APPLIED, EventStatus.IGNORED):
         raise click.ClickException(f"It is {found.status}: {found.reason}")
     click.echo(f"{found.reference} is {found.status}.")
 
 
 @click.command("reconcile")
-def hold_against_stripe() -> None:
+def reconcile() -> None:
     """Ask Stripe for all that happened since the last time, and apply what no webhook told us.
 
     It also finishes what was ordered of Stripe and never written down as done. A worker does this each night;
     running it at any other time does no harm.
     """
-    container = open_desk()
+    container = get_container()
 
     def show(seen: int) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r{seen} events seen", err=True, nl=False)
 
-    report = reconcile(
+    report = reconciliation.reconcile(
         container.database.transaction,
         container.gateway,
-        source_of(container),
+        require_event_source(container),
         links=container.urls,
         clock=container.clock,
         on_progress=show,
     )
     with container.database.transaction() as session:
-        audit(session, container, "reconcile", report.counts())
+        write_audit_log(session, container, "reconcile", report.counts())
     click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.missed}.")
     for name, number in sorted(
         {**report.events, **{f"{kind} mended": n for kind, n in report.completed.items()}}.items()

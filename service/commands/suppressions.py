@@ -5,14 +5,14 @@ import sys
 import click
 
 from schemas.vocabulary import SuppressionReason
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.db.keyring import KEY_ID_BYTES
 from service.db.suppression import ALL_CAMPAIGNS, Suppression
 from service.domain import suppression
 from service.domain.addresses import normalise_address
 
 # Behind the mark of the key, which most of them share, enough to tell them apart.
-SHOWN_BYTES = 6
+HASH_PREFIX_BYTES = 6
 
 
 @click.group()
@@ -34,9 +34,9 @@ def list_suppressions(reason: str | None) -> None:
     Where it holds is a campaign's slug, or * for every campaign.
     """
     wanted = None if reason is None else SuppressionReason(reason)
-    with open_desk().database.read_only() as session:
+    with get_container().database.read_only() as session:
         for row in suppression.list_suppressions(session, reason=wanted):
-            click.echo(_line(row))
+            click.echo(_format_row(row))
         counted = suppression.count_suppressions(session)
     number = sum(counted.values()) if wanted is None else counted[wanted]
     click.echo(f"{number} in all.", err=True)
@@ -50,12 +50,12 @@ def check_address(address: str) -> None:
     Standard input keeps the address out of the shell's history. The look is written to the audit log, without the
     address. The exit code is 0 either way.
     """
-    container, wanted = open_desk(), _address(address)
+    container, wanted = get_container(), _parse_address(address)
     with container.database.transaction() as session:
         rows = suppression.suppressions_for(session, wanted)
-        audit(session, container, "check_suppression", {"found": len(rows)})
+        write_audit_log(session, container, "check_suppression", {"found": len(rows)})
     for row in rows:
-        click.echo(_line(row))
+        click.echo(_format_row(row))
     if not rows:
         click.echo("Nothing stands against this address.")
 
@@ -71,20 +71,20 @@ def lift_suppression(address: str, scope: str | None) -> None:
     Lift a bounce when its cause is mended, and a complaint only when the reader asks for it. The mail service may
     have a list of its own, which this does not change. It is written to the audit log, without the address.
     """
-    container, wanted = open_desk(), _address(address)
+    container, wanted = get_container(), _parse_address(address)
     with container.database.transaction() as session:
         lifted = suppression.lift_suppression(session, wanted, scope=scope)
         if not lifted:
             where = "" if scope in (None, ALL_CAMPAIGNS) else f" in {scope!r}"
             raise click.ClickException(f"Nothing stands against this address{where}.")
-        audit(session, container, "lift_suppression", {"lifted": lifted, "scope": scope})
+        write_audit_log(session, container, "lift_suppression", {"lifted": lifted, "scope": scope})
     click.echo(f"Lifted {lifted} suppression{'s' if lifted > 1 else ''}.")
 
 
-def _line(row: Suppression) -> str:
-    shown = row.email_hash[KEY_ID_BYTES:][:SHOWN_BYTES].hex()
+def _format_row(row: Suppression) -> str:
+    shown = row.email_hash[KEY_ID_BYTES:][:HASH_PREFIX_BYTES].hex()
     return f"{shown}  {row.scope}  {row.reason}  {row.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _address(given: str) -> str:
+def _parse_address(given: str) -> str:
     return normalise_address(sys.stdin.readline() if given == "-" else given)

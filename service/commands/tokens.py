@@ -3,7 +3,7 @@
 import click
 
 from schemas.vocabulary import Scope
-from service.commands.opening import audit, open_desk
+from service.commands.opening import get_container, write_audit_log
 from service.domain import staff
 
 
@@ -12,19 +12,19 @@ def token() -> None:
     """Make and revoke the tokens that staff use."""
 
 
-LONGEST_NAME = 120
+MAX_NAME_LENGTH = 120
 
 
-def token_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
+def validate_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
     """Return the name, trimmed, or refuse one that the list could not show."""
     name = name.strip()
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise click.BadParameter(f"use 1 to {LONGEST_NAME} characters on one line.")
+    if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise click.BadParameter(f"use 1 to {MAX_NAME_LENGTH} characters on one line.")
     return name
 
 
 @token.command("create")
-@click.option("--name", required=True, callback=token_name, help="Who or what the token is for.")
+@click.option("--name", required=True, callback=validate_name, help="Who or what the token is for.")
 @click.option(
     "--scope",
     "scopes",
@@ -35,12 +35,12 @@ def token_name(_context: click.Context, _option: click.Parameter, name: str) -> 
 )
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
     """Print a new token, once and alone on standard output."""
-    container = open_desk()
+    container = get_container()
     with container.database.transaction() as session:
         text = staff.create_staff_token(
             session, name=name, scopes=[Scope(word) for word in scopes], now=container.clock()
         )
-        audit(session, container, "create_token", {"name": name, "scopes": scopes})
+        write_audit_log(session, container, "create_token", {"name": name, "scopes": scopes})
     click.echo(text)
 
 
@@ -48,17 +48,17 @@ def create_token(name: str, scopes: tuple[str, ...]) -> None:
 @click.option("--name", required=True, help="The name it was created with.")
 def revoke_token(name: str) -> None:
     """Revoke every token of this name."""
-    container = open_desk()
+    container = get_container()
     with container.database.transaction() as session:
         revoked = staff.revoke_staff_tokens(session, name=name, now=container.clock())
-        audit(session, container, "revoke_token", {"name": name})
+        write_audit_log(session, container, "revoke_token", {"name": name})
     click.echo(f"Revoked {revoked} token{'s' if revoked > 1 else ''} named {name!r}.", err=True)
 
 
 @token.command("list")
 def list_tokens() -> None:
     """List tokens by name; a token itself is never shown again."""
-    with open_desk().database.read_only() as session:
+    with get_container().database.read_only() as session:
         for row in staff.list_staff_tokens(session):
             state = "in use" if row.revoked_at is None else f"revoked {row.revoked_at:%Y-%m-%d}"
             click.echo(f"{row.name}  {', '.join(row.scopes)}  made {row.created_at:%Y-%m-%d}  {state}")

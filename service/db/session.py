@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.db.keyring import Keyring
 from service.db.liveness import add_lazy_pre_ping
 from service.db.types import attach_keyring, get_keyring
-from service.settings import Settings, sqlite_file
+from service.settings import Settings, sqlite_path
 
 SQLITE_BUSY_SECONDS = 15
 CONNECT_TIMEOUT_SECONDS = 10
@@ -25,7 +25,7 @@ def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
     """
     options: dict[str, Any] = {"hide_parameters": True}
     if settings.database_url.startswith("sqlite"):
-        path = sqlite_file(settings.database_url)
+        path = sqlite_path(settings.database_url)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}

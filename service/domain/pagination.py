@@ -18,12 +18,12 @@ class Page:
     next_cursor: str | None
 
 
-def write_cursor(last_id: uuid.UUID) -> str:
+def encode_cursor(last_id: uuid.UUID) -> str:
     """Return the cursor that stands for "after this row"."""
     return base64.urlsafe_b64encode(last_id.bytes).decode().rstrip("=")
 
 
-def read_cursor(cursor: str) -> uuid.UUID:
+def decode_cursor(cursor: str) -> uuid.UUID:
     """Return the id in a cursor.
 
     Raises:

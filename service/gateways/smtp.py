@@ -16,7 +16,7 @@ from service.domain.ports import (
 from service.gateways.letters import EmailRenderer
 from service.gateways.smtp_line import SmtpConnection
 from service.gateways.smtp_replies import SERVICE_CLOSING, SmtpReply, Step, error_from_reply
-from service.settings import MailServer
+from service.settings import SmtpServer
 
 
 class SmtpMailer:
@@ -32,7 +32,7 @@ class SmtpMailer:
     | connection lost after the mail was handed over, and before the reply | UncertainDelivery |
     """
 
-    def __init__(self, server: MailServer, writer: EmailRenderer, *, per_connection: int) -> None:
+    def __init__(self, server: SmtpServer, writer: EmailRenderer, *, per_connection: int) -> None:
         self._server = server
         self._writer = writer
         self._per_connection = per_connection

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.domain.ports import ServerMisconfigured, ServerUnavailable, UncertainDelivery
 from service.gateways.smtp_replies import SmtpReply
-from service.settings import MailServer
+from service.settings import SmtpServer
 
 # A mail has four replies, so that the slowest of servers holds one for two minutes.
 REPLY_TIMEOUT = 30.0
@@ -23,7 +23,7 @@ SMTP_ERRORS = (smtplib.SMTPException, OSError)
 class SmtpConnection:
     """A connection that is open. After an error it is closed, and another one is needed."""
 
-    def __init__(self, server: MailServer, context: ssl.SSLContext | None) -> None:
+    def __init__(self, server: SmtpServer, context: ssl.SSLContext | None) -> None:
         """Connect.
 
         Raises:
@@ -140,7 +140,7 @@ class _DeadlineReader(io.RawIOBase):
         return self._sock.recv_into(buffer)
 
 
-def _connect(server: MailServer, context: ssl.SSLContext | None) -> _DeadlineSMTP:
+def _connect(server: SmtpServer, context: ssl.SSLContext | None) -> _DeadlineSMTP:
     if server.tls == "implicit":
         smtp: _DeadlineSMTP = _DeadlineSMTPOverTLS(
             server.host, server.port, timeout=REPLY_TIMEOUT, context=context

@@ -27,5 +27,5 @@ def show_demo() -> Response:
         default_texts(),
         allow_widget=True,
         days=CANCELLED_DAYS,
-        keeps_mail=current_container().settings.keeps_mail,
+        keeps_mail=current_container().settings.uses_dev_outbox,
     )

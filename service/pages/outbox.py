@@ -53,7 +53,7 @@ def require_dev_outbox() -> None:
 
     A newsroom that forgot to set a mail server must not show its readers' addresses to the world.
     """
-    if not current_container().settings.keeps_mail or not is_local_request():
+    if not current_container().settings.uses_dev_outbox or not is_local_request():
         raise NotFound
 
 

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, func, inspect, select, text, update
 from sqlalchemy.orm import Session
 
-from service.commands.migrate import seed
+from service.commands.migrate import seed_demo_campaign
 from service.db.campaign import Campaign
 from service.db.migration import MIGRATION_LOCK, alembic_config, is_up_to_date, migrate
 from service.db.tables import Base
@@ -186,7 +186,7 @@ def test_seeding_leaves_a_campaign_that_came_after_the_look_as_it_is(
         session.execute(update(Campaign).values(heading="Our own words"))
     # On SQLite none can come in between: there a writer holds the whole database.
     monkeypatch.setattr(campaigns, "has_campaigns", lambda _session: False)
-    assert not seed(container)
+    assert not seed_demo_campaign(container)
     with container.database.read_only() as session:
         assert session.scalars(select(Campaign.heading)).all() == ["Our own words"]
 
@@ -205,7 +205,7 @@ def test_two_processes_that_seed_at_once_do_no_harm(bare: Container, monkeypatch
 
     monkeypatch.setattr(campaigns, "has_campaigns", look_at_the_same_time)
     with ThreadPoolExecutor(2) as pool:
-        seeding = [pool.submit(seed, bare) for _ in range(2)]
+        seeding = [pool.submit(seed_demo_campaign, bare) for _ in range(2)]
     assert sorted(done.result() for done in seeding) == [False, True]
     with bare.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Campaign)) == 1

@@ -266,7 +266,7 @@ class ManualWorker:
             self._allow_duplicate(self._books.reply.claim)
 
     def _allow_duplicate(self, claim: ReminderClaim) -> None:
-        if not self._container.settings.mail.holds_doubtful:
+        if not self._container.settings.mail.hold_uncertain:
             self._post.allowed_duplicates[self._of(claim)] += 1
 
     @staticmethod

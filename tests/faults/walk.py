@@ -55,7 +55,7 @@ class ReminderStateMachine(ReaderActions):
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
         update_campaign(self.container, reminder=offer)
         update_campaign(self.container, slug=CONFIRMED_CAMPAIGN, reminder=offer | {"confirm": True})
-        mail = dataclasses.replace(self.container.settings.mail, holds_doubtful=holds_doubtful)
+        mail = dataclasses.replace(self.container.settings.mail, hold_uncertain=holds_doubtful)
         self.container = dataclasses.replace(
             self.container, settings=dataclasses.replace(self.container.settings, mail=mail)
         )
@@ -101,7 +101,7 @@ class ReminderStateMachine(ReaderActions):
         with self.container.database.transaction() as session:
             for reminder in session.scalars(select(Reminder).where(Reminder.status == FAILED)):
                 retry_reminder(session, reminder.id, now=self.clock())
-                if self.container.settings.mail.holds_doubtful:
+                if self.container.settings.mail.hold_uncertain:
                     self.post.allowed_duplicates[reminder.id, reminder.occurrence] += 1
         self.let_work(work)
 

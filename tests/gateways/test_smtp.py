@@ -24,7 +24,7 @@ def test_two_hundred_mails_leave_over_one_connection(mailer_to) -> None:
 
 def test_a_connection_is_opened_anew_after_so_many_mails(mailer_to) -> None:
     with SmtpTestServer() as sink:
-        mailer = mailer_to(sink.url, per_connection=3)
+        mailer = mailer_to(sink.url, max_per_connection=3)
         for _ in range(7):
             send(mailer)
         assert (sink.connections, len(sink.mails)) == (3, 7)
@@ -158,7 +158,7 @@ def test_tls_with_a_server_that_we_trust(
     context, authority = make_server_context(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     with SmtpTestServer(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
-        mailer = mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}", per_connection=1)
+        mailer = mailer_to(f"smtp://127.0.0.1:{sink.port}?tls={tls}", max_per_connection=1)
         send(mailer)
         send(mailer)
         assert sink.over_tls == [True, True]

@@ -71,7 +71,7 @@ def with_mailer(container: Container, post: FakeMailer) -> Container:
 
 def without_sending_hours(container: Container) -> Container:
     """Return the desk with late mails that do not wait for the morning."""
-    mail = dataclasses.replace(container.settings.mail, keeps_hours=False)
+    mail = dataclasses.replace(container.settings.mail, respect_sending_hours=False)
     return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
 

@@ -153,7 +153,7 @@ def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
 ) -> None:
     reminder_id = ask(container, READER)
     clock.advance(days=32)
-    mail = dataclasses.replace(container.settings.mail, holds_doubtful=held, keeps_hours=False)
+    mail = dataclasses.replace(container.settings.mail, hold_uncertain=held, respect_sending_hours=False)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
     def vanish(_: ReminderEmail) -> None:

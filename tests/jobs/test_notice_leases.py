@@ -43,7 +43,7 @@ def vanish_with_a_mail_in_hand(container: Container, worker: uuid.UUID) -> Notif
 def test_a_lost_lease_is_taken_up_by_what_is_on_record(
     container: Container, clock: Clock, holds: bool, after: str
 ) -> None:
-    mail = dataclasses.replace(container.settings.mail, holds_doubtful=holds)
+    mail = dataclasses.replace(container.settings.mail, hold_uncertain=holds)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())

@@ -93,7 +93,7 @@ def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(container: Co
 
 def at_rate(container: Container, rate: float | None) -> Container:
     """Return the desk with a limit on how many mails leave a second, at any hour."""
-    mail = dataclasses.replace(container.settings.mail, rate=rate, keeps_hours=False)
+    mail = dataclasses.replace(container.settings.mail, rate=rate, respect_sending_hours=False)
     return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
 

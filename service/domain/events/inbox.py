@@ -13,7 +13,7 @@ from service.db.base import new_id
 from service.db.gateway_event import GatewayEvent
 from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import EventNotFound, InvalidTransition
-from service.domain.pagination import Page, read_cursor, write_cursor
+from service.domain.pagination import Page, decode_cursor, encode_cursor
 from service.domain.ports import RawEvent
 
 WEBHOOK, RECONCILER = "webhook", "reconciler"
@@ -127,9 +127,9 @@ def list_events(session: Session, wanted: EventFilter, *, limit: int, cursor: st
     if wanted.status is not None:
         query = query.where(GatewayEvent.status == wanted.status)
     if cursor is not None:
-        query = query.where(GatewayEvent.id < read_cursor(cursor))
+        query = query.where(GatewayEvent.id < decode_cursor(cursor))
     rows = list(session.scalars(query))
-    return Page(rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
 def purge_payloads(session: Session, *, now: datetime.datetime, limit: int = 500) -> int:

@@ -15,7 +15,7 @@ from service.db.pledge import Pledge
 from service.db.supporter import EMAIL_TYPE, Supporter
 from service.db.types import EncryptedText
 from service.domain.ledger.totals import totals_by_pledge_query
-from service.domain.pagination import Page, read_cursor, write_cursor
+from service.domain.pagination import Page, decode_cursor, encode_cursor
 
 BATCH_SIZE = 500
 EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL_TYPE.context, on_decrypt_error="(no key opens this address)")
@@ -42,11 +42,11 @@ def list_pledges(session: Session, filters: PledgeFilter, *, limit: int, cursor:
     """
     page = _apply_filter(select(Pledge.id), filters).order_by(Pledge.id.desc()).limit(limit + 1)
     if cursor is not None:
-        page = page.where(Pledge.id < read_cursor(cursor))
+        page = page.where(Pledge.id < decode_cursor(cursor))
     # Which pledges comes first, so that the payments of no others are added up.
     ids = list(session.scalars(page))
     rows = list(session.execute(_pledge_query(ids[:limit]).order_by(Pledge.id.desc())))
-    return Page(rows, write_cursor(ids[limit - 1]) if len(ids) > limit else None)
+    return Page(rows, encode_cursor(ids[limit - 1]) if len(ids) > limit else None)
 
 
 def stream_pledges(session: Session, filters: PledgeFilter) -> Iterator[Row[Any]]:

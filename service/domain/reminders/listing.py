@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import ReminderStatus
 from service.db.campaign import Campaign
 from service.db.reminder import Reminder
-from service.domain.pagination import Page, read_cursor, write_cursor
+from service.domain.pagination import Page, decode_cursor, encode_cursor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,6 @@ def list_reminders(session: Session, wanted: ReminderFilter, *, limit: int, curs
     if wanted.due_to is not None:
         query = query.where(Reminder.due_at < wanted.due_to)
     if cursor is not None:
-        query = query.where(Reminder.id < read_cursor(cursor))
+        query = query.where(Reminder.id < decode_cursor(cursor))
     rows = list(session.execute(query))
-    return Page(rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)

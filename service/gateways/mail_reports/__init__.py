@@ -9,7 +9,7 @@ from service.settings import MailSettings
 def configured_providers(settings: MailSettings) -> dict[str, EmailWebhookProvider]:
     """Return who may report, by the name in the address that they post to: those that were given a proof."""
     reporters: list[tuple[str | None, type[PostmarkWebhooks] | type[MailgunWebhooks]]] = [
-        (settings.postmark_login, PostmarkWebhooks),
+        (settings.postmark_credentials, PostmarkWebhooks),
         (settings.mailgun_key, MailgunWebhooks),
     ]
     return {kind.name: kind(secret) for secret, kind in reporters if secret is not None}
