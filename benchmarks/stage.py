@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine
 
 from benchmarks.bare_table import bare_reminders
 from tests.postgres import PostgresServer
-from tests.processes import ROOT, answers, environment, free_port, started, wait_until, web
+from tests.processes import ROOT, environment, free_port, is_listening, running, wait_until, web
 
 # Counting is part of the price of a request; refusing one would spoil the measurement.
 RATE_LIMIT = "1000000000/minute"
@@ -66,6 +66,6 @@ def _bare(database_url: str, folder: Path) -> Iterator[int]:
         BARE_ANSWER=str(folder / "answer"),
     )
     gunicorn = ("-m", "gunicorn", "--config", "python:service.gunicorn_config", "benchmarks.bare_app:app")
-    with started(sys.executable, *gunicorn, log=folder / "bare.log", env=settings):
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/campaign"), what="the bare application")
+    with running(sys.executable, *gunicorn, log=folder / "bare.log", env=settings):
+        wait_until(lambda: is_listening(f"http://127.0.0.1:{port}/campaign"), what="the bare application")
         yield port

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.box import Box  # noqa: E402 - the tests' tools are found only from the checkout's root
+from tests.browser.box import SupportBox  # noqa: E402 - the tests' tools are found only from the checkout's root
 from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright  # noqa: E402 - as above
 from tests.processes import environment, web  # noqa: E402 - as above
 
@@ -52,7 +52,7 @@ def take_picture(browser: Browser, base: str) -> None:
         locale="en-US",
     )
     page.goto(f"{base}/demo")
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     two_dollars = box.host.get_by_role("radio", name="$2", exact=True)
     two_dollars.check()

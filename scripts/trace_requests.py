@@ -40,7 +40,7 @@ from service.domain.campaigns.shelf import TTL_SECONDS
 from service.logs import configure_logging
 from service.settings import read_settings
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,7 +72,7 @@ class Deployment:
 
     container: Container
     client: FlaskClient
-    clock: Clock
+    clock: FakeClock
     log: io.StringIO
 
     def post(self, path: str, body: bytes, headers: dict[str, str], *, status: int) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def run_deployment() -> Iterator[Deployment]:
                 "STRIPE_API_BASE": f"http://127.0.0.1:{stripe_api.server_port}",
             }
         )
-        clock, log = Clock(datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)), io.StringIO()
+        clock, log = FakeClock(datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)), io.StringIO()
         container = build_container(settings, clock=clock)
         stack.callback(container.database.engine.dispose)
         with redirect_stdout(log):

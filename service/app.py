@@ -98,7 +98,7 @@ def register_api(app: Flask) -> ProblemApi:
         app,
         spec_kwargs={
             "info": {"description": "Reader donations, and the reminder that brings readers back."},
-            "servers": [{"url": app.extensions["mainstay"].links.public_url}],
+            "servers": [{"url": app.extensions["mainstay"].urls.public_url}],
             "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
         },
     )

@@ -3,7 +3,7 @@
 import datetime
 
 
-class Clock:
+class FakeClock:
     """Stands still until it is told to move."""
 
     def __init__(self, now: datetime.datetime) -> None:

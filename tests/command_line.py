@@ -1,4 +1,4 @@
-"""Running the `mainstay` command inside a test, and the form of its refusals."""
+"""Running the `run_cli` command inside a test, and the form of its refusals."""
 
 from click.testing import CliRunner, Result
 
@@ -7,7 +7,7 @@ from service.cli import cli
 KEYS = "a-key-that-only-the-tests-know-0123456789"
 
 
-def mainstay(*arguments: str, **environment: str) -> Result:
+def run_cli(*arguments: str, **environment: str) -> Result:
     """Run a command in this process, with nothing in its environment but what is given."""
     settings = {
         name: environment.get(name, "") for name in ("MAIL_URL", "PUBLIC_URL", "REDIS_URL", "GATEWAY", "PORT")
@@ -15,7 +15,7 @@ def mainstay(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(cli, list(arguments), env=settings | {"SECRET_KEYS": KEYS} | environment)
 
 
-def assert_refused(result: Result, *said: str) -> None:
+def assert_cli_error(result: Result, *said: str) -> None:
     """Hold a refusal to its form: exit code 1 or 2, nothing on standard output, a sentence and no traceback."""
     assert result.exit_code in (1, 2)
     assert isinstance(result.exception, SystemExit), repr(result.exception)

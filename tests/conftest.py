@@ -27,9 +27,9 @@ from service.desk import Container
 from service.domain.campaigns.terms import CampaignDefinition, parse_definition, upsert_campaign
 from service.settings import Settings, read_settings
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.postgres import PostgresServer
-from tests.sharing import Sharing
+from tests.sharing import BrowserGroupScheduler
 
 SERVER_ENV = "MAINSTAY_TEST_SERVER"
 PUBLIC_URL = "http://desk.test"
@@ -53,9 +53,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BrowserGroupScheduler:
     """Say which tests stay together when several processes share them."""
-    return Sharing(config, log)
+    return BrowserGroupScheduler(config, log)
 
 
 def make_database(name: str) -> str:
@@ -116,9 +116,9 @@ def demo_campaign() -> CampaignDefinition:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """Return a clock that stands at 09:30 UTC on 23 November 2026 until it is turned."""
-    return Clock(datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC))
+    return FakeClock(datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC))
 
 
 @pytest.fixture
@@ -148,10 +148,10 @@ def cached_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
 
 @pytest.fixture
 def container(
-    settings: Settings, clock: Clock, lasting_engine: Callable[[Settings, Keyring], Engine]
+    settings: Settings, clock: FakeClock, cached_engine: Callable[[Settings, Keyring], Engine]
 ) -> Container:
     """Return a desk on real PostgreSQL, with the outbox mailer and the demo campaign."""
-    container = build_container(settings, clock=clock, engine_for=lasting_engine)
+    container = build_container(settings, clock=clock, engine_for=cached_engine)
     reset_database(container)
     return container
 

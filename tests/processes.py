@@ -47,7 +47,7 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(*command: str, log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
+def running(*command: str, log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
     """Run a command until the block ends; it is told to stop (SIGTERM) and must obey."""
     with log.open("ab") as file:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT)
@@ -75,9 +75,9 @@ def web(database_url: str, log: Path, **changes: str) -> Iterator[str]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     env = environment(database_url, PORT=str(port), PUBLIC_URL=base, WEB_CONCURRENCY="1") | changes
-    with started(*WEB_COMMAND, log=log, env=env) as process:
+    with running(*WEB_COMMAND, log=log, env=env) as process:
         wait_until(
-            lambda: process.poll() is None and answers(f"{base}/healthz"), what=f"the web process, see {log}"
+            lambda: process.poll() is None and is_listening(f"{base}/healthz"), what=f"the web process, see {log}"
         )
         yield base
 
@@ -85,11 +85,11 @@ def web(database_url: str, log: Path, **changes: str) -> Iterator[str]:
 @contextmanager
 def worker(database_url: str, log: Path, **changes: str) -> Iterator[subprocess.Popen]:
     """Run a worker until the block ends; give it the web process's PUBLIC_URL."""
-    with started(*WORKER_COMMAND, log=log, env=environment(database_url, **changes)) as process:
+    with running(*WORKER_COMMAND, log=log, env=environment(database_url, **changes)) as process:
         yield process
 
 
-def answers(url: str) -> bool:
+def is_listening(url: str) -> bool:
     """Whether anything but a connection error comes from this address."""
     try:
         urllib.request.urlopen(url, timeout=2).close()

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from xdist.scheduler import LoadScopeScheduling
 
-NEWSROOMS = 2
-VISITS = sorted(file.name for file in (Path(__file__).parent / "browser").glob("test_*.py"))
+BROWSER_GROUPS = 2
+BROWSER_FILES = sorted(file.name for file in (Path(__file__).parent / "browser").glob("test_*.py"))
 
 
-class Sharing(LoadScopeScheduling):
+class BrowserGroupScheduler(LoadScopeScheduling):
     """Hands out the largest group first, and then the tests that stand alone, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -21,4 +21,4 @@ class Sharing(LoadScopeScheduling):
         file = PurePosixPath(nodeid.partition("::")[0])
         if file.parent.name != "browser":
             return nodeid
-        return f"newsroom {VISITS.index(file.name) % NEWSROOMS}"
+        return f"newsroom {BROWSER_FILES.index(file.name) % BROWSER_GROUPS}"

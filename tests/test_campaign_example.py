@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.command_line import assert_refused, mainstay
+from tests.command_line import assert_cli_error, run_cli
 from tests.processes import ROOT
 
 STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_that_is_never_sent"}
@@ -13,13 +13,13 @@ EXAMPLE = ROOT / "docs" / "campaign-in-three-currencies.yaml"
 
 def test_the_example_is_applied_and_read_back_unchanged(tmp_path: Path) -> None:
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/desk.db"}
-    assert mainstay("migrate", **database).exit_code == 0
-    assert mainstay("campaign", "apply", str(EXAMPLE), **database).exit_code == 0
-    shown = mainstay("campaign", "show", "three-currencies", **database).stdout
+    assert run_cli("migrate", **database).exit_code == 0
+    assert run_cli("campaign", "apply", str(EXAMPLE), **database).exit_code == 0
+    shown = run_cli("campaign", "show", "three-currencies", **database).stdout
     again = tmp_path / "again.yaml"
     again.write_text(shown, encoding="utf-8")
-    assert mainstay("campaign", "apply", str(again), **database).exit_code == 0
-    assert mainstay("campaign", "show", "three-currencies", **database).stdout == shown
+    assert run_cli("campaign", "apply", str(again), **database).exit_code == 0
+    assert run_cli("campaign", "show", "three-currencies", **database).stdout == shown
     file = yaml.safe_load(shown)
     assert [file["currency"], *(offer["currency"] for offer in file["other_currencies"])] == ["EUR", "JPY", "KWD"]
     assert file["cover_fees"] == {"basis_points": 150, "fixed": 25}
@@ -27,14 +27,14 @@ def test_the_example_is_applied_and_read_back_unchanged(tmp_path: Path) -> None:
 
 def test_stripe_can_charge_all_that_the_example_offers(tmp_path: Path) -> None:
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/desk.db"}
-    assert mainstay("migrate", **database).exit_code == 0
-    applied = mainstay("campaign", "apply", str(EXAMPLE), **database, **STRIPE)
+    assert run_cli("migrate", **database).exit_code == 0
+    applied = run_cli("campaign", "apply", str(EXAMPLE), **database, **STRIPE)
     assert applied.exit_code == 0, applied.stderr
 
 
 def test_what_stripe_cannot_charge_is_refused_by_currency_frequency_and_amount(tmp_path: Path) -> None:
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/desk.db"}
-    mainstay("migrate", **database)
+    run_cli("migrate", **database)
     for was, becomes, said in (
         (
             "presets: [1500, 5000, 15000]",
@@ -45,5 +45,5 @@ def test_what_stripe_cannot_charge_is_refused_by_currency_frequency_and_amount(t
     ):
         changed = tmp_path / "changed.yaml"
         changed.write_text(EXAMPLE.read_text("utf-8").replace(was, becomes), encoding="utf-8")
-        assert_refused(mainstay("campaign", "apply", str(changed), **database, **STRIPE), said, "by stripe")
-        assert mainstay("campaign", "show", "three-currencies", **database).exit_code == 1
+        assert_cli_error(run_cli("campaign", "apply", str(changed), **database, **STRIPE), said, "by stripe")
+        assert run_cli("campaign", "show", "three-currencies", **database).exit_code == 1

@@ -1,4 +1,4 @@
-"""The `mainstay` command: what it prints where, and what it refuses with one sentence that changes nothing."""
+"""The `run_cli` command: what it prints where, and what it refuses with one sentence that changes nothing."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import Result
 
-from tests.command_line import KEYS, assert_refused, mainstay
+from tests.command_line import KEYS, assert_cli_error, run_cli
 from tests.processes import ROOT
 
 Run = Callable[..., Result]
@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an SQLite file that `mainstay migrate` has made."""
     file = tmp_path_factory.mktemp("desk") / "mainstay.db"
-    result = mainstay("migrate", DATABASE_URL=f"sqlite:///{file}")
+    result = run_cli("migrate", DATABASE_URL=f"sqlite:///{file}")
     assert result.exit_code == 0, result.output
     assert result.stdout == "Added the demo campaign 'default'.\nThe database is up to date.\n"
     return file
@@ -44,7 +44,7 @@ def file(migrated_file: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def run(file: Path) -> Run:
     """Return the command on that file."""
-    return lambda *arguments, **environment: mainstay(*arguments, DATABASE_URL=f"sqlite:///{file}", **environment)
+    return lambda *arguments, **environment: run_cli(*arguments, DATABASE_URL=f"sqlite:///{file}", **environment)
 
 
 def ask(file: Path, question: str) -> list[tuple]:
@@ -86,7 +86,7 @@ def test_a_token_is_printed_once_and_alone(run: Run, file: Path) -> None:
     ],
 )
 def test_a_token_needs_a_name_and_a_known_scope(run: Run, file: Path, options: list[str]) -> None:
-    assert_refused(run("token", "create", *options))
+    assert_cli_error(run("token", "create", *options))
     assert ask(file, "SELECT name FROM staff_tokens") == []
 
 
@@ -96,7 +96,7 @@ def test_a_revoked_token_is_listed_as_revoked(run: Run) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     assert "Revoked 1 token" in result.stderr
     assert "revoked 20" in run("token", "list").stdout
-    assert_refused(run("token", "revoke", "--name", "desk"), "no token in use", "desk")
+    assert_cli_error(run("token", "revoke", "--name", "desk"), "no token in use", "desk")
 
 
 def test_applying_what_was_shown_changes_nothing(run: Run, tmp_path: Path) -> None:
@@ -149,14 +149,14 @@ def test_a_file_with_a_fault_is_not_applied(
     before = ask(file, "SELECT * FROM campaigns")
     sheet = tmp_path / "campaign.yaml"
     sheet.write_bytes(content)
-    assert_refused(run("campaign", "apply", str(sheet)), *said)
+    assert_cli_error(run("campaign", "apply", str(sheet)), *said)
     assert ask(file, "SELECT * FROM campaigns") == before
     assert ask(file, "SELECT * FROM audit_log") == []
 
 
 def test_a_campaign_or_a_file_that_does_not_exist_is_named(run: Run, tmp_path: Path) -> None:
-    assert_refused(run("campaign", "show", "none"), "no campaign")
-    assert_refused(run("campaign", "apply", str(tmp_path / "none.yaml")), "none.yaml")
+    assert_cli_error(run("campaign", "show", "none"), "no campaign")
+    assert_cli_error(run("campaign", "apply", str(tmp_path / "none.yaml")), "none.yaml")
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
@@ -181,8 +181,8 @@ def test_an_export_goes_to_standard_output_when_no_file_is_named(run: Run) -> No
 def test_an_export_that_fails_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "pledges.csv"
     out.write_text("yesterday's", encoding="utf-8")
-    assert_refused(
-        mainstay("export", "--out", str(out), DATABASE_URL=f"sqlite:///{tmp_path}/empty.db"), "mainstay migrate"
+    assert_cli_error(
+        run_cli("export", "--out", str(out), DATABASE_URL=f"sqlite:///{tmp_path}/empty.db"), "mainstay migrate"
     )
     assert out.read_text(encoding="utf-8") == "yesterday's"
 

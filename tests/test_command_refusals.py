@@ -1,10 +1,10 @@
-"""The `mainstay` command on a wrong setting or without its database: one sentence that says what to do."""
+"""The `run_cli` command on a wrong setting or without its database: one sentence that says what to do."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.command_line import assert_refused, mainstay
+from tests.command_line import assert_cli_error, run_cli
 from tests.conftest import make_database
 
 COMMANDS = [
@@ -34,7 +34,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_command_explains_itself_whatever_the_settings(command: list[str], flag: str) -> None:
-    result = mainstay(*command, flag, DATABASE_URL="nonsense", PORT="nonsense")
+    result = run_cli(*command, flag, DATABASE_URL="nonsense", PORT="nonsense")
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
     assert len(result.stdout.splitlines()) > 4
@@ -53,8 +53,8 @@ def test_every_command_explains_itself_whatever_the_settings(command: list[str],
 )
 @pytest.mark.parametrize("command", [["migrate"], ["campaign", "show"], ["token", "list"]], ids=" ".join)
 def test_a_database_that_cannot_be_reached_is_one_sentence(command: list[str], url: str, said: str) -> None:
-    result = mainstay(*command, DATABASE_URL=url)
-    assert_refused(result, said)
+    result = run_cli(*command, DATABASE_URL=url)
+    assert_cli_error(result, said)
     assert len(result.stderr.strip().splitlines()) == 1
     assert "hidden" not in result.stderr
 
@@ -64,11 +64,11 @@ def test_a_database_that_cannot_be_reached_is_one_sentence(command: list[str], u
 )
 def test_a_database_without_tables_is_told_to_migrate(worker_id: str, tmp_path: Path, command: list[str]) -> None:
     for url in (make_database(f"mainstay_bare_{worker_id}"), f"sqlite:///{tmp_path}/bare.db"):
-        result = mainstay(*command, DATABASE_URL=url)
-        assert_refused(result, "mainstay migrate")
+        result = run_cli(*command, DATABASE_URL=url)
+        assert_cli_error(result, "mainstay migrate")
         assert len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "dev"])
 def test_a_process_with_a_wrong_setting_does_not_start(command: str) -> None:
-    assert_refused(mainstay(command, DATABASE_URL="nonsense"), "DATABASE_URL")
+    assert_cli_error(run_cli(command, DATABASE_URL="nonsense"), "DATABASE_URL")

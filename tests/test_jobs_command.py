@@ -12,8 +12,8 @@ from service.commands.migrate import migrate_and_seed
 from service.desk import Container
 from service.domain.watch.job_record import start_run
 from service.wiring import build_container
-from tests.clock import Clock
-from tests.command_line import assert_refused, mainstay
+from tests.clock import FakeClock
+from tests.command_line import assert_cli_error, run_cli
 from tests.conftest import settings_for
 
 GO_ON = threading.Event()
@@ -25,7 +25,7 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def container(url: str, clock: Clock) -> Container:
+def container(url: str, clock: FakeClock) -> Container:
     """Return a desk on the file that the command will read."""
     container = build_container(settings_for(url), clock=clock)
     migrate_and_seed(container)
@@ -34,7 +34,13 @@ def container(url: str, clock: Clock) -> Container:
 
 
 def work(
-    container: Container, clock: Clock, name: str, *, seconds: float, counts=None, error: Exception | None = None
+    container: Container,
+    clock: FakeClock,
+    name: str,
+    *,
+    seconds: float,
+    counts=None,
+    error: Exception | None = None,
 ) -> None:
     """Let a job run for so long and end so."""
 
@@ -47,11 +53,13 @@ def work(
     run_job(Job(name, run, 5), container, JobRunRecorder(container), GO_ON)
 
 
-def test_the_latest_runs_are_a_table_that_says_what_each_did(container: Container, clock: Clock, url: str) -> None:
+def test_the_latest_runs_are_a_table_that_says_what_each_did(
+    container: Container, clock: FakeClock, url: str
+) -> None:
     work(container, clock, "send_reminders", seconds=75, counts={"sent": 500, "handed_back": 2})
     work(container, clock, "send_reminders", seconds=2, error=ConnectionResetError("reader@news.example is gone"))
     work(container, clock, "expire_pledges", seconds=0.25, counts={"expired": 0})
-    shown = mainstay("jobs", DATABASE_URL=url)
+    shown = run_cli("jobs", DATABASE_URL=url)
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.splitlines() == [
         "when (UTC)           job             how long    outcome  what came of it",
@@ -61,39 +69,41 @@ def test_the_latest_runs_are_a_table_that_says_what_each_did(container: Containe
     ]
 
 
-def test_a_run_still_at_work_shows_how_long_it_has_been(container: Container, clock: Clock, url: str) -> None:
+def test_a_run_still_at_work_shows_how_long_it_has_been(container: Container, clock: FakeClock, url: str) -> None:
     with container.database.transaction() as session:
         start_run(session, "send_reminders", worker=container.worker_id, now=clock())
-    shown = mainstay("jobs", DATABASE_URL=url).stdout.splitlines()[1]
+    shown = run_cli("jobs", DATABASE_URL=url).stdout.splitlines()[1]
     assert shown.split()[2] == "send_reminders"
     assert shown.endswith("running")
 
 
-def test_one_job_or_fewer_runs_may_be_asked_for(container: Container, clock: Clock, url: str) -> None:
+def test_one_job_or_fewer_runs_may_be_asked_for(container: Container, clock: FakeClock, url: str) -> None:
     for number in range(1, 4):
         work(container, clock, "send_reminders", seconds=1, counts={"sent": number})
         work(container, clock, "expire_pledges", seconds=1, counts={"expired": number})
-    told = mainstay("jobs", "--job", "send_reminders", "--limit", "2", DATABASE_URL=url).stdout.splitlines()
+    told = run_cli("jobs", "--job", "send_reminders", "--limit", "2", DATABASE_URL=url).stdout.splitlines()
     assert [line.split("  ")[-1].strip() for line in told[1:]] == ["sent 3", "sent 2"]
-    assert len(mainstay("jobs", "--limit", "5", DATABASE_URL=url).stdout.splitlines()) == 6
+    assert len(run_cli("jobs", "--limit", "5", DATABASE_URL=url).stdout.splitlines()) == 6
 
 
 def test_without_any_run_it_says_how_to_start_a_worker(container: Container, url: str) -> None:
-    told = mainstay("jobs", DATABASE_URL=url)
+    told = run_cli("jobs", DATABASE_URL=url)
     assert (told.exit_code, told.stdout) == (0, "No worker has run yet; start one with mainstay worker.\n")
-    assert mainstay("jobs", "--job", "send_reminders", DATABASE_URL=url).stdout == told.stdout
+    assert run_cli("jobs", "--job", "send_reminders", DATABASE_URL=url).stdout == told.stdout
 
 
-def test_a_job_that_never_ran_is_told_from_no_worker_at_all(container: Container, clock: Clock, url: str) -> None:
+def test_a_job_that_never_ran_is_told_from_no_worker_at_all(
+    container: Container, clock: FakeClock, url: str
+) -> None:
     work(container, clock, "expire_pledges", seconds=1, counts={})
-    told = mainstay("jobs", "--job", "pledges", DATABASE_URL=url)
+    told = run_cli("jobs", "--job", "pledges", DATABASE_URL=url)
     assert told.stdout == "No run of pledges is on record; mainstay jobs shows those of every job.\n"
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])
 def test_a_limit_that_is_none_is_refused(limit: str) -> None:
-    assert_refused(mainstay("jobs", "--limit", limit), "--limit")
+    assert_cli_error(run_cli("jobs", "--limit", limit), "--limit")
 
 
 def test_a_database_without_tables_is_told_to_migrate(tmp_path: Path) -> None:
-    assert_refused(mainstay("jobs", DATABASE_URL=f"sqlite:///{tmp_path}/bare.db"), "run mainstay migrate")
+    assert_cli_error(run_cli("jobs", DATABASE_URL=f"sqlite:///{tmp_path}/bare.db"), "run mainstay migrate")

@@ -13,8 +13,8 @@ from service.db.audit_entry import AuditEntry
 from service.db.delivery import EmailDelivery
 from service.db.reminder import Reminder
 from service.desk import Container
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs.posts import find, status_changes
 
 Run = Callable[..., Result]
@@ -34,7 +34,7 @@ def run(container: Container) -> Run:
 
 def fail(container: Container, address: str, reason: str):
     """Make a reminder that failed after eight tries."""
-    reminder_id = ask(container, address)
+    reminder_id = create_reminder(container, address)
     with container.database.transaction() as session:
         gone = {
             "status": ReminderStatus.FAILED,
@@ -49,7 +49,7 @@ def fail(container: Container, address: str, reason: str):
 
 
 def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
-    ask(container, "a@news.example")
+    create_reminder(container, "a@news.example")
     assert run("failed").stderr == "No reminder has failed.\n"
     result = run("retry")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -69,7 +69,7 @@ def test_failures_are_counted_by_reason_the_most_first(container: Container, run
 
 
 def test_only_those_of_the_reason_go_back_with_all_their_tries(
-    container: Container, run: Run, clock: Clock
+    container: Container, run: Run, clock: FakeClock
 ) -> None:
     mended, other = (
         fail(container, "a@news.example", "could not be written: its row makes no letter"),

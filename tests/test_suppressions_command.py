@@ -13,7 +13,7 @@ from service.cli import cli
 from service.db.suppression import ALL_CAMPAIGNS
 from service.domain.suppression import suppress
 from service.wiring import build_container
-from tests.command_line import KEYS, assert_refused, mainstay
+from tests.command_line import KEYS, assert_cli_error, run_cli
 from tests.conftest import settings_for
 
 READER, OTHER = "reader@news.example", "other@news.example"
@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
     """Return a migrated SQLite file on which a bounce, a complaint and an unsubscribing stand."""
     file = tmp_path / "mainstay.db"
     url = f"sqlite:///{file}"
-    assert mainstay("migrate", DATABASE_URL=url).exit_code == 0
+    assert run_cli("migrate", DATABASE_URL=url).exit_code == 0
     container = build_container(settings_for(url, SECRET_KEYS=KEYS))
     with container.database.transaction() as session:
         said = [
@@ -76,7 +76,7 @@ def test_the_list_can_be_of_one_reason(run: Run) -> None:
     assert [line.split()[2] for line in result.stdout.splitlines()] == ["complaint"]
     assert result.stderr == "1 in all.\n"
     assert run("list", "--reason", "erasure").stdout == ""
-    assert_refused(run("list", "--reason", "boredom"), "complaint", "hard_bounce")
+    assert_cli_error(run("list", "--reason", "boredom"), "complaint", "hard_bounce")
 
 
 @pytest.mark.parametrize(
@@ -106,25 +106,25 @@ def test_lifting_lets_mail_go_there_again(run: Run, file: Path) -> None:
 def test_lifting_can_be_of_one_campaign(run: Run) -> None:
     assert run("lift", READER, "--scope", "default").stdout == "Lifted 1 suppression.\n"
     assert "complaint" in run("check", READER).stdout
-    assert_refused(run("lift", READER, "--scope", "default"), "Nothing stands", "'default'")
+    assert_cli_error(run("lift", READER, "--scope", "default"), "Nothing stands", "'default'")
 
 
 def test_lifting_what_does_not_stand_is_refused_and_not_written_down(run: Run, file: Path) -> None:
-    assert_refused(run("lift", "free@news.example"), "Nothing stands against this address.")
+    assert_cli_error(run("lift", "free@news.example"), "Nothing stands against this address.")
     assert audited(file) == []
 
 
 @pytest.mark.parametrize("command", ["check", "lift"])
 @pytest.mark.parametrize("typed", ["", "\n", "nobody\n"])
 def test_what_is_no_address_is_said_to_be_none(run: Run, file: Path, command: str, typed: str) -> None:
-    assert_refused(run(command, "-", typed=typed), "e-mail address")
-    assert_refused(run(command, "nobody"), "e-mail address")
-    assert_refused(run(command))
+    assert_cli_error(run(command, "-", typed=typed), "e-mail address")
+    assert_cli_error(run(command, "nobody"), "e-mail address")
+    assert_cli_error(run(command))
     assert audited(file) == []
 
 
 @pytest.mark.parametrize("command", [[], ["list"], ["check"], ["lift"]], ids=" ".join)
 def test_each_command_explains_itself(command: list[str]) -> None:
-    result = mainstay("suppressions", *command, "--help", DATABASE_URL="nonsense")
+    result = run_cli("suppressions", *command, "--help", DATABASE_URL="nonsense")
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")

@@ -54,7 +54,7 @@ class Campaign(UUIDPrimaryKey, Base):
     updated_at: Mapped[datetime.datetime]
 
     pledge_options: Mapped[list["PledgeOption"]] = relationship(
-        order_by="SupportChoice.position", cascade="all, delete-orphan", lazy="selectin"
+        order_by="PledgeOption.position", cascade="all, delete-orphan", lazy="selectin"
     )
 
 

@@ -52,7 +52,7 @@ class UrlBuilder:
         return f"{self.thank_you_url(campaign, pledge_id)}&checkout=done"
 
     def manage_pledge_url(self, token: str) -> str:
-        """Where a reader comes from a mail about their pledge (see `pledges.own_page`)."""
+        """Where a reader comes from a mail about their pledge (see `pledges.open_account`)."""
         return f"{self.public_url}/p/{token}"
 
     def sign_in_url(self, token: str) -> str:

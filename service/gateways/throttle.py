@@ -58,7 +58,7 @@ class SlidingWindowRateLimiter:
             raise TooManyRequests("Too many requests; please wait a moment.", retry_after_seconds=seconds)
 
 
-def _window_counter(rate: str, redis_url: str | None) -> "MemoryCounter | SharedCounts":
+def _window_counter(rate: str, redis_url: str | None) -> "MemoryCounter | RedisCounter":
     limit = parse(rate)
     return MemoryCounter(limit) if redis_url is None else RedisCounter(limit, redis_url)
 

@@ -17,7 +17,7 @@ def session_app(migrated_database: str) -> Flask:
 
 
 @pytest.fixture
-def app(lasting_app: Flask, container: Container) -> Flask:
+def app(session_app: Flask, container: Container) -> Flask:
     """Return the web application on that desk."""
-    init_app(lasting_app, container)
-    return lasting_app
+    init_app(session_app, container)
+    return session_app

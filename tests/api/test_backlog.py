@@ -18,17 +18,17 @@ from service.domain.mail.backlog import count_due, oldest_due_age
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.watch.summary import record_heartbeat
 from tests.api.wire import assert_problem
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 
 GO_ON = threading.Event()
 REFUSED = "the mail server refuses us; check MAIL_URL"
 
 
 @pytest.fixture
-def due(container: Container, clock: Clock) -> uuid.UUID:
+def due(container: Container, clock: FakeClock) -> uuid.UUID:
     """Return a reminder that is due at this instant."""
-    reminder_id = ask(container, "reader@news.example")
+    reminder_id = create_reminder(container, "reader@news.example")
     change(container, reminder_id, due_at=clock())
     return reminder_id
 
@@ -61,7 +61,7 @@ def send(container: Container, *, counts: dict[str, int] | None = None, error: E
 
 
 def test_a_reminder_that_waits_for_more_than_an_hour_is_named_with_its_wait(
-    client: FlaskClient, container: Container, clock: Clock, due: uuid.UUID
+    client: FlaskClient, container: Container, clock: FakeClock, due: uuid.UUID
 ) -> None:
     clock.advance(hours=1)
     assert failing(client, container) == {}
@@ -74,9 +74,11 @@ def test_a_reminder_that_waits_for_more_than_an_hour_is_named_with_its_wait(
 
 
 def test_the_oldest_counts_and_not_what_lies_ahead_or_ended(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
-    ended, newer, oldest, ahead = (ask(container, f"reader-{number}@news.example") for number in range(4))
+    ended, newer, oldest, ahead = (
+        create_reminder(container, f"reader-{number}@news.example") for number in range(4)
+    )
     change(container, ended, due_at=clock() - datetime.timedelta(days=9), status=ReminderStatus.CANCELLED)
     change(container, newer, due_at=clock() - datetime.timedelta(minutes=2))
     change(container, oldest, due_at=clock() - datetime.timedelta(minutes=90))
@@ -88,7 +90,7 @@ def test_the_oldest_counts_and_not_what_lies_ahead_or_ended(
 
 
 def test_a_mail_server_that_refuses_us_is_named_until_it_takes_a_mail_again(
-    client: FlaskClient, container: Container, clock: Clock, due: uuid.UUID
+    client: FlaskClient, container: Container, clock: FakeClock, due: uuid.UUID
 ) -> None:
     assert failing(client, container) == {}
     send(container, error=ServerMisconfigured("535 wrong password"))
@@ -130,7 +132,7 @@ def test_tables_that_are_not_there_yet_are_no_reason_to_say_that_the_database_is
 
 
 def test_neither_question_reads_the_table_even_with_a_plan_for_any_values(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     """The plan must be by the partial index, also when PostgreSQL does not look at the parameters."""
     asked: list[tuple[str, object]] = []

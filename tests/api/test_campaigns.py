@@ -14,7 +14,7 @@ from service.domain.campaigns.shelf import TTL_SECONDS
 from service.settings import Settings
 from service.wiring import build_container
 from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 
 DEFAULT = "/v1/campaigns/default"
 
@@ -131,7 +131,7 @@ def put(client: FlaskClient, container: Container, file: dict[str, Any]):
 
 
 def test_a_change_is_seen_by_the_next_reader_in_every_process(
-    container: Container, client: FlaskClient, settings: Settings, clock: Clock
+    container: Container, client: FlaskClient, settings: Settings, clock: FakeClock
 ) -> None:
     other_process = create_app(build_container(settings, clock=clock)).test_client()
     before = client.get(DEFAULT).headers["ETag"]

@@ -36,7 +36,7 @@ from tests.api.wire import (
     post_reminder,
     update_campaign,
 )
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.processes import wait_until
 
 READER = "reader@example.org"
@@ -96,7 +96,7 @@ def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, container: C
 
 
 def test_a_token_is_good_for_a_year_after_the_mail(
-    client: FlaskClient, container: Container, token: str, clock: Clock
+    client: FlaskClient, container: Container, token: str, clock: FakeClock
 ) -> None:
     clock.now = only_reminder(container).due_at + datetime.timedelta(days=366)
     first = post_pledge(client, reminder=token).json["id"]

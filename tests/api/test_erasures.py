@@ -30,7 +30,7 @@ from tests.api.wire import (
     post_reminder,
     update_campaign,
 )
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.posts import FakeMailer, run_send_reminders, without_sending_hours
 
 READER, OTHER = "reader@example.org", "other@example.org"
@@ -141,7 +141,7 @@ def test_a_forgotten_reader_may_come_back(client: FlaskClient, container: Contai
 
 
 def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     asked_at = clock()
     clock.advance(seconds=1)

@@ -16,7 +16,7 @@ from service.db.audit_entry import AuditEntry
 from service.db.pledge import Pledge
 from service.desk import Container
 from tests.api.wire import assert_problem, auth_headers, insert_pledges, pay_pledge, post_pledge, update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 
 EXPORT = "/v1/admin/pledges/export"
 HEADER = (
@@ -42,7 +42,7 @@ def rows(client: FlaskClient, staff: dict[str, str], **query: Any) -> list[dict[
 
 
 def test_a_csv_is_what_the_contract_says_to_the_byte(
-    client: FlaskClient, container: Container, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     first = post_pledge(client, page_url='https://paper.example/a,"b"', variant='say "hi", once').json["id"]
     clock.advance(minutes=1)
@@ -155,7 +155,7 @@ def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, container: 
 
 
 def test_an_export_takes_the_filters_of_the_list(
-    client: FlaskClient, container: Container, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     paid = post_pledge(client).json["id"]
     pay_pledge(container, paid)
@@ -197,7 +197,7 @@ def test_a_filter_that_means_nothing_exports_nothing(
 
 
 def test_each_export_is_written_to_the_audit_log_with_its_filters(
-    client: FlaskClient, container: Container, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     export(client, staff, format="jsonl", status="active", created_from="2026-11-01")
     with container.database.read_only() as session:

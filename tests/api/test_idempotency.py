@@ -24,7 +24,7 @@ from tests.api.wire import (
     post_pledge,
     update_campaign,
 )
-from tests.clock import Clock
+from tests.clock import FakeClock
 
 
 def test_without_a_key_nothing_is_made(client: FlaskClient, container: Container) -> None:
@@ -86,7 +86,7 @@ def test_a_repeat_is_answered_after_the_campaign_has_raised_its_minimum(
 
 
 def test_a_day_and_a_restart_later_the_key_is_still_known(
-    client: FlaskClient, container: Container, clock: Clock, app: Flask
+    client: FlaskClient, container: Container, clock: FakeClock, app: Flask
 ) -> None:
     key = new_idempotency_key()
     first = post_pledge(client, key=key)
@@ -213,7 +213,7 @@ def test_while_the_first_request_runs_another_body_is_refused_for_good(
 
 
 def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
-    counter: FlaskClient, container: Container, gateway: Gateway, clock: Clock
+    counter: FlaskClient, container: Container, gateway: Gateway, clock: FakeClock
 ) -> None:
     key = new_idempotency_key()
     assert post_pledge(counter, key=key).status_code == 503
@@ -229,7 +229,13 @@ def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
 
 @pytest.mark.parametrize("after_a_crash", [False, True])
 def test_key_is_held_for_longer_than_the_longest_gateway_call(
-    app: Flask, counter: FlaskClient, container: Container, gateway: Gateway, clock: Clock, *, after_a_crash: bool
+    app: Flask,
+    counter: FlaskClient,
+    container: Container,
+    gateway: Gateway,
+    clock: FakeClock,
+    *,
+    after_a_crash: bool,
 ) -> None:
     key, met = new_idempotency_key(), []
     if after_a_crash:

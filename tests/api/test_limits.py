@@ -11,7 +11,7 @@ from service.desk import Container
 from service.settings import Settings
 from service.wiring import build_container
 from tests.api.wire import PLEDGE, REMINDER, assert_problem, count, post_pledge, post_reminder
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 
 AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
@@ -121,7 +121,7 @@ def test_what_nobody_foresaw_is_a_problem_without_a_trace(
 
 
 def test_a_desk_that_cannot_answer_keeps_no_half_of_a_pledge(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     with container.database.transaction() as session:
         session.execute(text("ALTER TABLE idempotency_keys RENAME TO elsewhere"))

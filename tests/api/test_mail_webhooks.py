@@ -24,7 +24,7 @@ from tests.api.mail_reports import (
     suppressions_for,
 )
 from tests.api.wire import only_reminder, post_reminder
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.jobs.posts import FakeMailer, run_send_reminders
 
@@ -104,7 +104,9 @@ def test_what_mailgun_reports_is_understood(
     assert suppressions_for(container) == ({} if reason is None else {"*": reason})
 
 
-def test_the_same_report_again_changes_nothing(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_the_same_report_again_changes_nothing(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
     before = None
     for _ in range(3):
         for response in (post_postmark(client, bounce()), post_postmark(client, subscription())):
@@ -140,7 +142,7 @@ def test_what_is_no_address_is_passed_over(client: FlaskClient, container: Conta
 
 
 def test_a_waiting_reminder_of_that_address_is_not_sent(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client, timezone="UTC")
     post_mailgun(client, container, event("complained"))
@@ -153,7 +155,7 @@ def test_a_waiting_reminder_of_that_address_is_not_sent(
 
 
 def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     # The report says 09:25; the reader asks at 09:30, and the service got through to us only hours later.
     post_reminder(client, timezone="UTC")

@@ -13,7 +13,7 @@ from schemas.vocabulary import NotificationKind
 from service.desk import Container
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
 from service.domain.watch.summary import record_heartbeat
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, run
 from tests.jobs.posts import FakeMailer
 
@@ -31,7 +31,7 @@ def number(client: FlaskClient, name: str) -> float:
 
 
 def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.RECEIPT)
     clock.advance(hours=1)

@@ -19,8 +19,8 @@ from service.desk import Container
 from service.domain.mail.tallies import increment_counters, read_counters
 from service.domain.watch.job_record import start_run
 from service.domain.watch.standing import CachedStatusCounts, StatusCounts
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 
 GO_ON = threading.Event()
 
@@ -75,11 +75,13 @@ def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_
         assert (read_counters(session)["sent"], read_counters(session)["failed"]) == (300, 600)
 
 
-def test_what_is_due_and_how_long_it_has_waited(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_what_is_due_and_how_long_it_has_waited(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
     shown = numbers(client)
     assert (shown["mainstay_reminders_due"], shown["mainstay_reminders_oldest_due_age_seconds"]) == (0, 0)
     for minutes in (-60, 10, 90):
-        reminder_id = ask(container, f"reader{minutes}@news.example")
+        reminder_id = create_reminder(container, f"reader{minutes}@news.example")
         with container.database.transaction() as session:
             due_at = clock() - datetime.timedelta(minutes=minutes)
             session.execute(update(Reminder).where(Reminder.id == reminder_id).values(due_at=due_at))
@@ -88,7 +90,7 @@ def test_what_is_due_and_how_long_it_has_waited(client: FlaskClient, container: 
 
 
 def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     def end(counts: dict[str, int] | None = None) -> None:
         clock.advance(seconds=5)
@@ -111,7 +113,9 @@ def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
     assert numbers(client)[name] == idle_at
 
 
-def test_a_job_at_work_shows_by_how_many_workers(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_a_job_at_work_shows_by_how_many_workers(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
     name = 'mainstay_job_running{job="send_reminders"}'
     for workers in (1, 2):
         with container.database.transaction() as session:
@@ -120,7 +124,7 @@ def test_a_job_at_work_shows_by_how_many_workers(client: FlaskClient, container:
 
 
 def test_addresses_that_get_no_more_mail_are_counted_by_why(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     with container.database.transaction() as session:
         for number, reason in enumerate(

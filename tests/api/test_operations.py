@@ -13,7 +13,7 @@ from service.domain.watch.summary import record_heartbeat
 from service.web import init_app
 from service.wiring import build_container
 from tests.api.wire import assert_problem, auth_headers, pay_pledge, post_pledge, post_reminder
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 
 AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
@@ -57,7 +57,7 @@ def test_a_worker_that_never_was_is_named(client: FlaskClient) -> None:
     assert failing(client).keys() == {"worker"}
 
 
-def test_a_worker_that_fell_silent_is_named(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_a_worker_that_fell_silent_is_named(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     live(container)
     clock.advance(seconds=89)
     assert client.get("/readyz").status_code == 200
@@ -83,7 +83,7 @@ def test_migrations_that_are_missing_are_named(client: FlaskClient, container: C
     assert "mainstay migrate" in checks["migrations"]
 
 
-def test_the_numbers_are_prometheus_text(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_the_numbers_are_prometheus_text(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     live(container)
     pay_pledge(container, post_pledge(client).json["id"])
     post_reminder(client)

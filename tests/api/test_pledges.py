@@ -10,11 +10,11 @@ from service.db.idempotency_key import IdempotencyKey
 from service.db.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from tests.api.wire import OMIT, assert_problem, count, parse_timestamp, pay_pledge, post_pledge, update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 
 
 def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     response = post_pledge(client)
     assert response.status_code == 201

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from service.desk import Container
 from tests.api.wire import PLEDGE, auth_headers, campaign_definition, new_idempotency_key
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.processes import web
 
 
@@ -40,7 +40,7 @@ def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
 
 
 def test_the_wire_itself_keeps_the_contract(
-    base: str, container: Container, client: FlaskClient, clock: Clock
+    base: str, container: Container, client: FlaskClient, clock: FakeClock
 ) -> None:
     headers = {"Idempotency-Key": new_idempotency_key(), "Content-Type": "application/json"}
     # Without Content-Length a body is measured while it is read.

@@ -22,7 +22,7 @@ from tests.api.wire import (
     reminder_token_for,
     update_campaign,
 )
-from tests.clock import Clock
+from tests.clock import FakeClock
 
 READER = "reader@example.org"
 
@@ -75,7 +75,7 @@ def test_cancelling_again_changes_nothing_and_says_so(
 
 
 def test_a_snoozed_reminder_comes_so_many_months_from_now(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(days=8)
     response = snooze(client, token, json={"months": 3})
@@ -176,7 +176,7 @@ def test_a_token_with_any_bit_altered_opens_nothing(client: FlaskClient, contain
 
 
 def test_a_token_for_something_else_opens_nothing(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     later, subject = clock.now + datetime.timedelta(days=1), only_reminder(container).id
     for purpose in ("sandbox-checkout", "", "Reminder", "reminder\0"):
@@ -188,7 +188,7 @@ def test_a_token_for_something_else_opens_nothing(
 
 
 def test_a_token_signed_with_a_strange_key_opens_nothing(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     later = clock.now + datetime.timedelta(days=1)
     forged = issue_token(
@@ -198,7 +198,7 @@ def test_a_token_signed_with_a_strange_key_opens_nothing(
 
 
 def test_a_token_for_a_reminder_that_never_was_opens_nothing(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     later = clock.now + datetime.timedelta(days=1)
     assert_opens_nothing(
@@ -207,7 +207,7 @@ def test_a_token_for_a_reminder_that_never_was_opens_nothing(
 
 
 def test_a_link_is_good_for_more_than_a_year_and_not_for_ever(
-    client: FlaskClient, clock: Clock, token: str
+    client: FlaskClient, clock: FakeClock, token: str
 ) -> None:
     clock.advance(days=700)
     assert cancel(client, token).status_code == 204
@@ -223,7 +223,7 @@ def test_after_an_erasure_the_link_opens_nothing(client: FlaskClient, container:
 
 
 def test_a_link_of_the_first_reminder_still_works_after_asking_again(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(days=40)
     post_reminder(client)

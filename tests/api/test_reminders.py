@@ -18,14 +18,14 @@ from tests.api.wire import (
     post_reminder,
     update_campaign,
 )
-from tests.clock import Clock
+from tests.clock import FakeClock
 
 
-def at(clock: Clock, text: str) -> None:
+def at(clock: FakeClock, text: str) -> None:
     clock.now = datetime.datetime.fromisoformat(text)
 
 
-def test_the_contract_s_own_example_comes_out_to_the_letter(client: FlaskClient, clock: Clock) -> None:
+def test_the_contract_s_own_example_comes_out_to_the_letter(client: FlaskClient, clock: FakeClock) -> None:
     at(clock, "2026-11-23T09:30:00Z")
     response = post_reminder(
         client,
@@ -75,7 +75,7 @@ def test_a_campaign_and_an_address_are_enough(client: FlaskClient, container: Co
 def test_a_later_month_is_the_same_day_by_the_reader_s_calendar(
     container: Container,
     client: FlaskClient,
-    clock: Clock,
+    clock: FakeClock,
     asked_at: str,
     zone: str,
     months: int,
@@ -99,14 +99,16 @@ def test_a_later_month_is_the_same_day_by_the_reader_s_calendar(
     ],
 )
 def test_an_hour_that_a_clock_change_skips_moves_forward(
-    container: Container, client: FlaskClient, clock: Clock, asked_at: str, hour: int, due_at: str
+    container: Container, client: FlaskClient, clock: FakeClock, asked_at: str, hour: int, due_at: str
 ) -> None:
     at(clock, asked_at)
     update_campaign(container, timezone="Europe/Amsterdam", send_hour=hour)
     assert post_reminder(client).json["due_at"] == due_at
 
 
-def test_an_hour_that_comes_twice_means_the_first(container: Container, client: FlaskClient, clock: Clock) -> None:
+def test_an_hour_that_comes_twice_means_the_first(
+    container: Container, client: FlaskClient, clock: FakeClock
+) -> None:
     at(clock, "2027-08-31T12:00:00Z")
     update_campaign(container, timezone="Europe/Amsterdam", send_hour=2, reminder={"choices": [2]})
     assert post_reminder(client).json["due_at"] == "2027-10-31T00:00:00Z"
@@ -210,7 +212,7 @@ def test_a_wish_that_the_campaign_could_not_grant_is_not_kept(
 
 
 def test_asking_again_replaces_the_date_and_keeps_one_reminder(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     update_campaign(container, reminder={"choices": [1, 3]})
     post_reminder(client, amount=500, frequency="monthly", timezone="Asia/Tokyo")

@@ -12,8 +12,8 @@ from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
-from tests.clock import Clock
-from tests.db.people import try_mail
+from tests.clock import FakeClock
+from tests.db.people import record_delivery
 
 READER = "reader@example.org"
 PROMISED = {"status": "unconfirmed", "due_on": "2026-12-23", "due_at": "2026-12-23T09:00:00Z", "repeat": False}
@@ -33,11 +33,11 @@ def token(client: FlaskClient, container: Container) -> str:
 
 
 def ask_the_reader(container: Container) -> None:
-    try_mail(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
+    record_delivery(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
 
 
 def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResponse:
-    return client.post(f"/v1/reminders/{token}/{what}", json=wish)
+    return client.post(f"/v1/reminders/{token}/{what}", json=payload)
 
 
 def stands(container: Container) -> tuple[str, int, bool]:
@@ -57,7 +57,7 @@ def test_the_question_is_due_at_once_and_the_promised_day_is_kept(
 
 
 def test_who_confirms_is_reminded_on_the_promised_day(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(days=5)
     response = post(client, token, "confirm")
@@ -97,7 +97,7 @@ def test_a_reader_may_be_quicker_than_our_record_of_the_question(
 
 
 def test_a_promise_that_time_has_overtaken_is_made_anew(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.now = datetime.datetime(2026, 12, 23, 9, tzinfo=datetime.UTC)
     assert post(client, token, "confirm").json["due_on"] == "2027-01-23"
@@ -132,7 +132,7 @@ def test_who_moves_the_reminder_on_by_its_link_has_confirmed_it(
 
 
 def test_the_answer_never_tells_who_has_confirmed(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     asked = post_reminder(client).json
     post(client, token, "confirm")
@@ -148,7 +148,7 @@ def test_the_answer_never_tells_who_has_confirmed(
 
 
 def test_who_has_confirmed_before_is_not_asked_again(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     post(client, token, "confirm")
     clock.advance(days=1)
@@ -158,7 +158,7 @@ def test_who_has_confirmed_before_is_not_asked_again(
 
 
 def test_who_has_cancelled_since_is_asked_again(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     post(client, token, "confirm")
     post(client, token, "cancel")
@@ -189,7 +189,7 @@ def test_a_campaign_that_stopped_wanting_it_reminds_without(
 
 
 def test_nobody_s_mailbox_is_filled_with_our_questions(
-    client: FlaskClient, container: Container, clock: Clock, token: str
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(minutes=59)
     post_reminder(client, months=3)
@@ -202,7 +202,9 @@ def test_nobody_s_mailbox_is_filled_with_our_questions(
     assert only_reminder(container).due_at == clock.now
 
 
-def test_nor_if_they_say_no_to_each(client: FlaskClient, container: Container, clock: Clock, token: str) -> None:
+def test_nor_if_they_say_no_to_each(
+    client: FlaskClient, container: Container, clock: FakeClock, token: str
+) -> None:
     asked_at = clock.now
     clock.advance(minutes=10)
     post(client, token, "cancel")
@@ -214,7 +216,7 @@ def test_nor_if_they_say_no_to_each(client: FlaskClient, container: Container, c
 
 
 def test_a_question_that_is_still_to_leave_is_not_doubled(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client)
     asked_at = clock.now
@@ -222,17 +224,17 @@ def test_a_question_that_is_still_to_leave_is_not_doubled(
     post_reminder(client, months=3)
     assert stands(container) == ("scheduled", 1, True)
     assert only_reminder(container).due_at == asked_at
-    try_mail(container, only_reminder(container).id, outcome=DeliveryOutcome.SENDING)
+    record_delivery(container, only_reminder(container).id, outcome=DeliveryOutcome.SENDING)
     clock.advance(hours=2)
     post_reminder(client)
     assert stands(container) == ("sending", 1, True)
 
 
 def test_a_question_that_could_not_leave_is_tried_afresh_after_an_hour(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client)
-    try_mail(container, only_reminder(container).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
+    record_delivery(container, only_reminder(container).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
     clock.advance(minutes=30)
     post_reminder(client)
     assert stands(container) == ("scheduled", 1, True)

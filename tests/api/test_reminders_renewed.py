@@ -8,8 +8,8 @@ from schemas.vocabulary import DeliveryOutcome
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
-from tests.clock import Clock
-from tests.db.people import try_mail
+from tests.clock import FakeClock
+from tests.db.people import record_delivery
 
 TRIED = [
     (ReminderEvent.RETRY, DeliveryOutcome.DEFERRED),
@@ -31,7 +31,7 @@ def ask_again(client: FlaskClient, container: Container, way: str) -> None:
 
 @pytest.mark.parametrize("way", ["sign up", "snooze"])
 def test_a_reminder_that_was_never_tried_is_merely_moved(
-    client: FlaskClient, container: Container, clock: Clock, way: str
+    client: FlaskClient, container: Container, clock: FakeClock, way: str
 ) -> None:
     post_reminder(client)
     clock.advance(days=2)
@@ -45,7 +45,7 @@ def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
     client: FlaskClient, container: Container, way: str, last: ReminderEvent | None, outcome: DeliveryOutcome
 ) -> None:
     post_reminder(client)
-    try_mail(container, only_reminder(container).id, last, outcome=outcome)
+    record_delivery(container, only_reminder(container).id, last, outcome=outcome)
     ask_again(client, container, way)
     reminder = only_reminder(container)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == ("scheduled", 2, 0)

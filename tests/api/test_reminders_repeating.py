@@ -14,8 +14,8 @@ from service.domain.reminders.due import conversion_window_start
 from service.domain.reminders.moves import schedule_next_occurrence
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
-from tests.clock import Clock
-from tests.db.people import try_mail
+from tests.clock import FakeClock
+from tests.db.people import record_delivery
 
 READER = "reader@example.org"
 
@@ -26,12 +26,12 @@ def _offer(container: Container) -> None:
 
 
 def snooze(client: FlaskClient, container: Container, **payload: int):
-    return client.post(f"/v1/reminders/{reminder_token_for(container, READER)}/snooze", json=wish)
+    return client.post(f"/v1/reminders/{reminder_token_for(container, READER)}/snooze", json=payload)
 
 
 def deliver(container: Container, *, month_seconds: int | None = None) -> None:
     """Send what is there, and set it for its next time if it has one."""
-    try_mail(container, only_reminder(container).id, ReminderEvent.DELIVER)
+    record_delivery(container, only_reminder(container).id, ReminderEvent.DELIVER)
     come_again(container, month_seconds=month_seconds)
 
 
@@ -87,7 +87,7 @@ def test_a_campaign_without_intervals_has_none_come_again(client: FlaskClient, c
 
 
 def test_after_each_mail_the_next_is_counted_from_the_day_of_asking(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     clock.now = datetime.datetime(2027, 1, 31, 12, tzinfo=datetime.UTC)
     days = [post_reminder(client, months=1, repeat=True).json["due_on"]]
@@ -101,7 +101,7 @@ def test_after_each_mail_the_next_is_counted_from_the_day_of_asking(
 
 
 def test_times_that_were_missed_are_not_made_up_for(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client, months=1, repeat=True)
     clock.now = datetime.datetime(2027, 3, 30, 12, tzinfo=datetime.UTC)
@@ -109,10 +109,10 @@ def test_times_that_were_missed_are_not_made_up_for(
     assert only_reminder(container).due_on == datetime.date(2027, 4, 23)
 
 
-def test_one_that_was_skipped_comes_again(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_one_that_was_skipped_comes_again(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client, months=1, repeat=True)
     clock.now = only_reminder(container).due_at
-    try_mail(container, only_reminder(container).id, ReminderEvent.SKIP)
+    record_delivery(container, only_reminder(container).id, ReminderEvent.SKIP)
     come_again(container)
     assert (only_reminder(container).status, only_reminder(container).due_on) == (
         "scheduled",
@@ -120,7 +120,7 @@ def test_one_that_was_skipped_comes_again(client: FlaskClient, container: Contai
     )
 
 
-def test_one_that_comes_once_does_not(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_one_that_comes_once_does_not(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client, months=1)
     clock.now = only_reminder(container).due_at
     deliver(container)
@@ -134,7 +134,7 @@ def test_what_has_not_ended_is_not_set_for_its_next_time(client: FlaskClient, co
 
 
 def test_in_a_demonstration_a_month_is_as_long_as_it_says(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client, months=3, repeat=True)
     asked_at = clock.now
@@ -144,7 +144,9 @@ def test_in_a_demonstration_a_month_is_as_long_as_it_says(
         assert only_reminder(container).due_at == asked_at + datetime.timedelta(seconds=next_seconds)
 
 
-def test_a_snoozed_one_goes_on_from_its_new_date(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_a_snoozed_one_goes_on_from_its_new_date(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
     post_reminder(client, months=3, repeat=True)
     clock.now = datetime.datetime(2026, 12, 31, 12, tzinfo=datetime.UTC)
     response = snooze(client, container, months=1)
@@ -162,7 +164,7 @@ def test_an_interval_is_no_wait_of_its_own(client: FlaskClient, container: Conta
     )
 
 
-def test_a_cancel_ends_all_that_would_follow(client: FlaskClient, container: Container, clock: Clock) -> None:
+def test_a_cancel_ends_all_that_would_follow(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client, months=1, repeat=True)
     clock.now = only_reminder(container).due_at
     deliver(container)
@@ -181,7 +183,7 @@ def test_who_asks_for_one_has_no_others_any_more(client: FlaskClient, container:
 @pytest.mark.parametrize("month_seconds", [None, 60])
 @pytest.mark.parametrize("last", [ReminderEvent.DELIVER, ReminderEvent.SKIP])
 def test_a_gift_makes_the_next_one_needless_but_none_after_that(
-    client: FlaskClient, container: Container, clock: Clock, last: ReminderEvent, month_seconds: int | None
+    client: FlaskClient, container: Container, clock: FakeClock, last: ReminderEvent, month_seconds: int | None
 ) -> None:
     post_reminder(client, months=1, repeat=True)
     asked_at = clock.now
@@ -192,7 +194,7 @@ def test_a_gift_makes_the_next_one_needless_but_none_after_that(
             )
     assert since_when(container, month_seconds) == asked_at
     came_at = clock.now = only_reminder(container).due_at
-    try_mail(container, only_reminder(container).id, last)
+    record_delivery(container, only_reminder(container).id, last)
     come_again(container, month_seconds=month_seconds)
     assert since_when(container, month_seconds) == came_at
 

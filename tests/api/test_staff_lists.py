@@ -17,7 +17,7 @@ from tests.api.wire import (
     post_pledge,
     update_campaign,
 )
-from tests.clock import Clock
+from tests.clock import FakeClock
 
 PLEDGES = "/v1/admin/pledges"
 REMINDERS = "/v1/admin/reminders"
@@ -29,7 +29,7 @@ def staff(container: Container) -> dict[str, str]:
 
 
 def test_a_pledge_is_shown_without_its_reader(
-    client: FlaskClient, container: Container, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     made = post_pledge(client, page_url="https://paper.example/a", variant="blue").json
     clock.advance(minutes=5)
@@ -104,7 +104,7 @@ def test_the_list_is_filtered_by_status_frequency_and_campaign(
     ],
 )
 def test_the_list_is_filtered_by_days_and_by_instants(
-    client: FlaskClient, container: Container, staff: dict, clock: Clock, query: dict, days: list[int]
+    client: FlaskClient, container: Container, staff: dict, clock: FakeClock, query: dict, days: list[int]
 ) -> None:
     for day in (21, 22, 23, 24):
         insert_pledges(container, 1, created_at=clock.now.replace(day=day))

@@ -23,8 +23,8 @@ from tests.api.wire import (
     post_reminder,
     update_campaign,
 )
-from tests.clock import Clock
-from tests.db.people import try_mail
+from tests.clock import FakeClock
+from tests.db.people import record_delivery
 
 REMINDERS = "/v1/admin/reminders"
 
@@ -67,7 +67,7 @@ def test_staff_see_what_comes_again_and_what_waits_for_its_reader(
 
 
 def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client)
     with container.database.transaction() as session:
@@ -93,7 +93,7 @@ def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_mes
 ) -> None:
     post_reminder(client)
     reminder_id = only_reminder(container).id
-    try_mail(container, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
+    record_delivery(container, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
     with container.database.transaction() as session:
         session.execute(update(EmailDelivery).values(attempts=8))
     client.post(f"{REMINDERS}/{reminder_id}/retry", headers=auth_headers(container, "manage"))
@@ -108,7 +108,7 @@ def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, con
 
 
 def test_the_summary_counts_what_stands_where_and_what_was_paid(
-    client: FlaskClient, container: Container, staff: dict, clock: Clock
+    client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     update_campaign(container, slug="yen", currency="JPY")
     pay_pledge(container, post_pledge(client).json["id"])

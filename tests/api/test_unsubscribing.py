@@ -11,7 +11,7 @@ from service.desk import Container
 from service.domain.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, all_suppressions, suppressions_for
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.posts import FakeMailer, run_send_reminders
 from tests.pages.reading import parse_forms
 
@@ -67,7 +67,7 @@ def test_cancelling_again_leaves_one_row(client: FlaskClient, container: Contain
 
 @pytest.mark.parametrize("cancel", WAYS[:2])
 def test_who_cancels_again_after_staff_lifted_the_suppression_is_suppressed_anew(
-    client: FlaskClient, container: Container, token: str, clock: Clock, cancel
+    client: FlaskClient, container: Container, token: str, clock: FakeClock, cancel
 ) -> None:
     assert cancel(client, token) == 204
     with container.database.transaction() as session:
@@ -80,7 +80,7 @@ def test_who_cancels_again_after_staff_lifted_the_suppression_is_suppressed_anew
 
 
 def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
-    client: FlaskClient, container: Container, token: str, clock: Clock
+    client: FlaskClient, container: Container, token: str, clock: FakeClock
 ) -> None:
     clock.advance(days=31)
     run_send_reminders(container, FakeMailer())
@@ -90,7 +90,7 @@ def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
 
 
 def test_another_campaign_still_writes(
-    client: FlaskClient, container: Container, token: str, clock: Clock
+    client: FlaskClient, container: Container, token: str, clock: FakeClock
 ) -> None:
     update_campaign(container, slug="climate")
     post_reminder(client, campaign="climate", timezone="UTC")
@@ -103,7 +103,7 @@ def test_another_campaign_still_writes(
 
 @pytest.mark.parametrize("again", ["sign up", "snooze"])
 def test_who_asks_again_is_written_to(
-    client: FlaskClient, container: Container, token: str, clock: Clock, again: str
+    client: FlaskClient, container: Container, token: str, clock: FakeClock, again: str
 ) -> None:
     by_the_page(client, token)
     clock.advance(hours=1)
@@ -118,7 +118,7 @@ def test_who_asks_again_is_written_to(
 
 
 def test_a_reminder_that_repeats_ends_when_its_reader_complains(
-    client: FlaskClient, container: Container, clock: Clock
+    client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     update_campaign(container, reminder={"choices": [1], "repeats": [1]})
     post_reminder(client, timezone="UTC", months=1, repeat=True)

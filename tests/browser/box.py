@@ -4,12 +4,12 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-NOT_READY = "Not ready to support today? Remind me later."
-REMIND = "Remind me next month"
+NOT_READY_BUTTON = "Not ready to support today? Remind me later."
+REMIND_BUTTON = "Remind me next month"
 REMINDER_SET = "Thank you! Your reminder is set."
 
 
-class Box:
+class SupportBox:
     """The box on a page. Every lookup waits for what it looks for."""
 
     def __init__(self, page: Page) -> None:
@@ -26,11 +26,11 @@ class Box:
         self.presets = self.host.get_by_role("group", name="Amount").get_by_role("radio")
         self.continue_button = self.host.get_by_role("button", name=re.compile("^(Continue|Taking you)"))
         self.submit = self.host.locator("[part=submit]")
-        self.not_ready = self.host.get_by_role("button", name=NOT_READY)
+        self.not_ready = self.host.get_by_role("button", name=NOT_READY_BUTTON)
         self.email = self.host.get_by_label("E-mail address")
         self.when = self.host.get_by_role("combobox", name="When")
         self.remind_later = self.host.get_by_role("button", name="Remind me later", exact=True)
-        self.remind = self.host.get_by_role("button", name=REMIND)
+        self.remind = self.host.get_by_role("button", name=REMIND_BUTTON)
         self.close = self.host.get_by_role("button", name="Close")
         self.retry = self.host.get_by_role("button", name="Try again")
         self.back = self.host.get_by_role("button", name="Back")
@@ -42,7 +42,7 @@ class Box:
         """Wait until the box is in this state."""
         expect(self.frame).to_have_attribute("data-state", state)
 
-    def insist(self, button: Locator) -> None:
+    def retry_until(self, button: Locator) -> None:
         """Press a button that has said it is busy, as an impatient reader does."""
         button.click(force=True)
 

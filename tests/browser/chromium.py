@@ -21,7 +21,7 @@ MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 # Nothing but the pages under test may reach the network: a test's list of requests must be the pages' own.
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 # Of two such lists Chromium heeds the last, which is this one, so it begins with what Playwright switches off.
-SWITCHED_OFF = [
+DISABLED_FEATURES = [
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
     "HttpsUpgrades",
@@ -40,7 +40,7 @@ SWITCHED_OFF = [
     "WebUIOmniboxFullPopup",
     "WebUIOmniboxAimPopup",
 ]
-ARGUMENTS.append(f"--disable-features={','.join(SWITCHED_OFF)}")
+ARGUMENTS.append(f"--disable-features={','.join(DISABLED_FEATURES)}")
 MISSING = (
     "The browser tests need Chromium and there is none: install it (Debian: sudo apt-get install chromium; "
     "macOS: install Google Chrome; anywhere: .venv/bin/playwright install chromium) and run them again."

@@ -4,12 +4,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-STRICT = (
+STRICT_CSP = (
     "default-src 'none'; script-src {base}; connect-src {base}; style-src 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 # A page with colours of its own, by which axe-core can tell the contrast of what stands on it.
-DRESSED = "<style>:root { background: Canvas; color: CanvasText } a { color: inherit }</style>"
+STYLED = "<style>:root { background: Canvas; color: CanvasText } a { color: inherit }</style>"
 PAGE = """<!DOCTYPE html>
 <html lang="{lang}" dir="{direction}">
 <head>
@@ -49,7 +49,7 @@ class HostSite:
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 if site.is_strict:
-                    self.send_header("Content-Security-Policy", STRICT.format(base=site.mainstay))
+                    self.send_header("Content-Security-Policy", STRICT_CSP.format(base=site.mainstay))
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -70,7 +70,7 @@ class HostSite:
             attributes=attributes,
             lang=lang,
             direction=direction,
-            style="" if is_strict else DRESSED,
+            style="" if is_strict else STYLED,
         )
         return f"{self.base}/article"
 

@@ -6,28 +6,28 @@ from typing import Any, Literal
 from playwright.sync_api import Page
 
 AXE = Path(__file__).parents[2] / "widget/node_modules/axe-core/axe.min.js"
-QUESTIONS = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+CHECKS_JS = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+COLOR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PHONE, DESK = 320, 1000
 HEIGHT = 800
 
 
-def ask(page: Page, question: str) -> Any:
+def evaluate_check(page: Page, question: str) -> Any:
     """Return the page's answer to one of the questions in inspection.js."""
-    return page.evaluate(QUESTIONS, question)
+    return page.evaluate(CHECKS_JS, question)
 
 
-def inspect(page: Page, state: str, *, but: tuple[str, ...] = ()) -> None:
+def check_page(page: Page, state: str, *, but: tuple[str, ...] = ()) -> None:
     """Hold what is shown now against every rule `but` those, light and dark, on a phone and on a desk."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     faults: list[str] = []
     for width in (DESK, PHONE):
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        found = ask(page, "tooWide") + ask(page, "smallTargets")
-        for scheme in SCHEMES:
+        found = evaluate_check(page, "tooWide") + evaluate_check(page, "smallTargets")
+        for scheme in COLOR_SCHEMES:
             page.emulate_media(color_scheme=scheme)
-            violations = ask(page, "violations")
+            violations = evaluate_check(page, "violations")
             found += [f"{scheme}: {violation}" for violation in violations if not violation.startswith(but)]
         faults += [f"{width} px: {fault}" for fault in found]
     assert faults == [], f"{state}:\n" + "\n".join(faults)

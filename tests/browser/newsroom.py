@@ -23,18 +23,18 @@ from sqlalchemy import create_engine, text
 
 from service.domain.pledges.making import expire_abandoned_pledges
 from service.wiring import build_container
-from tests.command_line import mainstay
+from tests.command_line import run_cli
 from tests.conftest import make_database, settings_for
 from tests.processes import wait_until, web, worker
 
 # So short a month brings a reminder's mail while the test watches.
 MONTH_SECONDS = "2"
-MAILS_IN_HAND = "SELECT 1 FROM reminders WHERE status = 'sending'"
+PREFETCHED = "SELECT 1 FROM reminders WHERE status = 'sending'"
 CAMPAIGN = {"slug": "default", "name": "The Harbour Lantern", "heading": "Keep it lit", "message": "Readers pay."}
 
 
 @dataclass
-class Newsroom:
+class LiveServer:
     """What a test may do with the running service, besides visiting its pages at `base`."""
 
     base: str
@@ -49,14 +49,14 @@ class Newsroom:
         """Let go of the database."""
         self._engine.dispose()
 
-    def ask(self, query: str, **values: Any) -> list[tuple]:
+    def query(self, query: str, **values: Any) -> list[tuple]:
         """Return what the database holds."""
         with self._engine.begin() as connection:
             return [tuple(row) for row in connection.execute(text(query), values)]
 
     def count(self, table: str) -> int:
         """Return how many rows a table holds."""
-        return self.ask(f"SELECT count(*) FROM {table}")[0][0]
+        return self.query(f"SELECT count(*) FROM {table}")[0][0]
 
     def close_checkouts(self) -> None:
         """Do what the worker does to the checkouts that are open now, when a day has passed."""
@@ -66,7 +66,7 @@ class Newsroom:
         container.database.engine.dispose()
 
     @contextmanager
-    def without_mails(self) -> Iterator[None]:
+    def clear_outbox(self) -> Iterator[None]:
         """Let the outbox be as it was before the first mail, until the block ends."""
         with self._engine.begin() as connection:
             connection.execute(text("CREATE TABLE put_aside AS SELECT * FROM outbox_mails"))
@@ -79,8 +79,8 @@ class Newsroom:
                 connection.execute(text("DROP TABLE put_aside"))
 
     def command(self, *arguments: str) -> str:
-        """Run a `mainstay` command and return what it printed."""
-        done = mainstay(*arguments, DATABASE_URL=self.database_url, PUBLIC_URL=self.base)
+        """Run a `run_cli` command and return what it printed."""
+        done = run_cli(*arguments, DATABASE_URL=self.database_url, PUBLIC_URL=self.base)
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -142,7 +142,7 @@ class Newsroom:
             return seen != before and len(self.mails_to(email)) >= number
 
         wait_until(are_there, what=f"mail {number} to {email}")
-        wait_until(lambda: not self.ask(MAILS_IN_HAND), what="the worker's notes")
+        wait_until(lambda: not self.query(PREFETCHED), what="the worker's notes")
         return self.mails_to(email)
 
     def link_in_mail_to(self, email: str) -> str:
@@ -151,7 +151,7 @@ class Newsroom:
         return re.search(rf"{re.escape(self.base)}/r/[\w.-]+", self.read(mail))[0]
 
     @contextmanager
-    def resting_worker(self) -> Iterator[None]:
+    def paused_worker(self) -> Iterator[None]:
         """Hold the worker still, so that a reminder stays scheduled while the test looks at it."""
         self._stop_worker_between_mails()
         try:
@@ -167,7 +167,7 @@ class Newsroom:
         def stopped() -> bool:
             os.kill(self.worker.pid, signal.SIGSTOP)
             time.sleep(0.1)
-            if not self.ask(MAILS_IN_HAND) and not self.ask(at_work):
+            if not self.query(PREFETCHED) and not self.query(at_work):
                 return True
             os.kill(self.worker.pid, signal.SIGCONT)
             # Long enough for it to come out of what it is in.
@@ -183,16 +183,16 @@ def pledge_in(url: str) -> str:
 
 
 @contextmanager
-def open_newsroom(name: str, folder: Path, **changes: str) -> Iterator[Newsroom]:
+def run_live_server(name: str, folder: Path, **changes: str) -> Iterator[LiveServer]:
     """Run both processes on a new database until the block ends; `changes` are settings of both."""
     url = make_database(name)
-    assert mainstay("migrate", DATABASE_URL=url).exit_code == 0
+    assert run_cli("migrate", DATABASE_URL=url).exit_code == 0
     with (
         web(url, folder / "web.log", MONTH_SECONDS=MONTH_SECONDS, **changes) as base,
         worker(url, folder / "worker.log", PUBLIC_URL=base, MONTH_SECONDS=MONTH_SECONDS, **changes) as process,
     ):
-        newsroom = Newsroom(base, url, process)
+        live_server = LiveServer(base, url, process)
         # A worker that is stopped before it listens for signals would die of them.
         wait_until(lambda: "worker_started" in (folder / "worker.log").read_text(), what="the worker")
-        yield newsroom
-        newsroom.close()
+        yield live_server
+        live_server.close()

@@ -5,70 +5,70 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.box import Box
+from tests.browser.box import SupportBox
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import inspect
-from tests.browser.traffic import CAMPAIGN, PLEDGES, REMINDERS, hold, refuse
+from tests.browser.inspection import check_page
+from tests.browser.traffic import CAMPAIGN, PLEDGES, REMINDERS, fail_requests, pause_requests
 
-Reach = Callable[[Box], None]
+Reach = Callable[[SupportBox], None]
 
 
-def loading(box: Box) -> None:
-    hold(box.page, CAMPAIGN)
+def loading(box: SupportBox) -> None:
+    pause_requests(box.page, CAMPAIGN)
     box.page.reload()
 
 
-def cannot_load(box: Box) -> None:
-    refuse(box.page, CAMPAIGN, 503, retry_after=600)
+def cannot_load(box: SupportBox) -> None:
+    fail_requests(box.page, CAMPAIGN, 503, retry_after=600)
     box.page.reload()
 
 
-def form(box: Box) -> None:
+def form(box: SupportBox) -> None:
     box.other_amount.fill("2.50")
 
 
-def invalid(box: Box) -> None:
+def invalid(box: SupportBox) -> None:
     box.other_amount.fill("1.000")
     box.continue_button.click()
 
 
-def submitting(box: Box) -> None:
-    hold(box.page, PLEDGES)
+def submitting(box: SupportBox) -> None:
+    pause_requests(box.page, PLEDGES)
     box.continue_button.click()
 
 
-def error(box: Box) -> None:
-    refuse(box.page, PLEDGES, 500)
+def error(box: SupportBox) -> None:
+    fail_requests(box.page, PLEDGES, 500)
     box.continue_button.click()
 
 
-def waiting(box: Box) -> None:
-    refuse(box.page, PLEDGES, 429, retry_after=600)
+def waiting(box: SupportBox) -> None:
+    fail_requests(box.page, PLEDGES, 429, retry_after=600)
     box.continue_button.click()
 
 
-def reminder_form(box: Box) -> None:
+def reminder_form(box: SupportBox) -> None:
     box.not_ready.click()
     box.email.fill("reader@example.org")
 
 
-def reminder_invalid(box: Box) -> None:
+def reminder_invalid(box: SupportBox) -> None:
     box.not_ready.click()
     box.remind.click()
 
 
-def reminder_submitting(box: Box) -> None:
-    hold(box.page, REMINDERS)
+def reminder_submitting(box: SupportBox) -> None:
+    pause_requests(box.page, REMINDERS)
     reminder_form(box)
     box.remind.click()
 
 
-def reminder_set(box: Box) -> None:
+def reminder_set(box: SupportBox) -> None:
     reminder_form(box)
     box.remind.click()
 
 
-def dismissed(box: Box) -> None:
+def dismissed(box: SupportBox) -> None:
     box.close.click()
 
 
@@ -91,11 +91,11 @@ STATES = [
 @pytest.mark.parametrize(("reach", "state"), STATES, ids=[reach.__name__ for reach, _ in STATES])
 def test_no_state_of_the_box_shuts_anyone_out(host_site: HostSite, page: Page, reach: Reach, state: str) -> None:
     page.goto(host_site.show(is_strict=False))
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     reach(box)
     box.expect_state(state)
-    inspect(page, reach.__name__)
+    check_page(page, reach.__name__)
 
 
 def test_a_box_that_wants_light_or_dark_is_readable_whatever_the_system_says(
@@ -103,5 +103,5 @@ def test_a_box_that_wants_light_or_dark_is_readable_whatever_the_system_says(
 ) -> None:
     for theme in ("light", "dark"):
         page.goto(host_site.show(f'theme="{theme}"', is_strict=False))
-        Box(page).expect_state("form")
-        inspect(page, theme)
+        SupportBox(page).expect_state("form")
+        check_page(page, theme)

@@ -6,23 +6,23 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.box import Box
+from tests.browser.box import SupportBox
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import inspect
-from tests.browser.newsroom import Newsroom, pledge_in
+from tests.browser.inspection import check_page
+from tests.browser.newsroom import LiveServer, pledge_in
 from tests.browser.three_currencies import DINAR, EURO, EXAMPLE, SHOWN, YEN
-from tests.browser.traffic import PLEDGES, refuse
+from tests.browser.traffic import PLEDGES, fail_requests
 
 THANKED = re.compile("/thank-you")
 
 
-def options(box: Box, name: str) -> list[str]:
+def options(box: SupportBox, name: str) -> list[str]:
     """Return the words on the tiles of a group."""
     tiles = box.host.get_by_role("group", name=name).locator("[part=option]")
     return [words.replace("\u00a0", " ") for words in tiles.all_inner_texts()]
 
 
-def test_each_currency_shows_its_own_frequencies_and_amounts(box: Box) -> None:
+def test_each_currency_shows_its_own_frequencies_and_amounts(box: SupportBox) -> None:
     expect(box.currency.locator("option")).to_have_text([EURO, YEN, DINAR])
     assert (options(box, "How often"), options(box, "Amount")) == (
         ["Once", "Monthly", "Annual"],
@@ -38,7 +38,9 @@ def test_each_currency_shows_its_own_frequencies_and_amounts(box: Box) -> None:
     expect(box.continue_button).to_have_text("Continue – €7 a month")
 
 
-def test_a_frequency_that_a_currency_does_not_have_gives_way_to_the_nearest_and_that_is_said(box: Box) -> None:
+def test_a_frequency_that_a_currency_does_not_have_gives_way_to_the_nearest_and_that_is_said(
+    box: SupportBox,
+) -> None:
     box.annual.check()
     box.currency.focus()
     box.currency.select_option(YEN)
@@ -53,7 +55,7 @@ def test_a_frequency_that_a_currency_does_not_have_gives_way_to_the_nearest_and_
     expect(box.told).to_be_empty()
 
 
-def test_a_gift_in_yen_is_taken_in_yen(newsroom: Newsroom, box: Box) -> None:
+def test_a_gift_in_yen_is_taken_in_yen(live_server: LiveServer, box: SupportBox) -> None:
     box.currency.select_option(YEN)
     box.other_amount.fill("1200")
     box.once.check()
@@ -61,7 +63,7 @@ def test_a_gift_in_yen_is_taken_in_yen(newsroom: Newsroom, box: Box) -> None:
     box.continue_button.click()
     box.page.get_by_role("button", name="Pay ¥1,200 once").click()
     expect(box.page).to_have_url(THANKED)
-    row = newsroom.export()[pledge_in(box.page.url)]
+    row = live_server.export()[pledge_in(box.page.url)]
     assert (row["status"], row["amount"], row["amount_minor"], row["currency"]) == (
         "completed",
         "1200",
@@ -87,7 +89,9 @@ def test_a_gift_in_yen_is_taken_in_yen(newsroom: Newsroom, box: Box) -> None:
         "too few dinars",
     ],
 )
-def test_an_amount_is_held_against_its_own_currency(box: Box, currency: str, typed: str, complaint: str) -> None:
+def test_an_amount_is_held_against_its_own_currency(
+    box: SupportBox, currency: str, typed: str, complaint: str
+) -> None:
     box.currency.select_option(currency)
     box.once.check()
     box.other_amount.fill(typed)
@@ -98,7 +102,7 @@ def test_an_amount_is_held_against_its_own_currency(box: Box, currency: str, typ
     expect(box.other_amount).to_be_focused()
 
 
-def test_three_decimals_are_right_from_the_box_to_the_export(newsroom: Newsroom, box: Box) -> None:
+def test_three_decimals_are_right_from_the_box_to_the_export(live_server: LiveServer, box: SupportBox) -> None:
     box.currency.select_option(DINAR)
     box.once.check()
     box.other_amount.fill("1.25")
@@ -106,11 +110,11 @@ def test_three_decimals_are_right_from_the_box_to_the_export(newsroom: Newsroom,
     box.continue_button.click()
     box.page.get_by_role("button", name="Pay").click()
     expect(box.page).to_have_url(THANKED)
-    row = newsroom.export()[pledge_in(box.page.url)]
+    row = live_server.export()[pledge_in(box.page.url)]
     assert (row["amount"], row["amount_minor"], row["currency"]) == ("1.250", "1250", "KWD")
 
 
-def test_a_keyboard_is_enough_to_give_in_another_currency_and_cover_the_fees(box: Box) -> None:
+def test_a_keyboard_is_enough_to_give_in_another_currency_and_cover_the_fees(box: SupportBox) -> None:
     keyboard = box.page.keyboard
     box.monthly.focus()
     for _ in range(2):
@@ -129,7 +133,7 @@ def test_a_keyboard_is_enough_to_give_in_another_currency_and_cover_the_fees(box
     expect(box.page.get_by_role("button", name="Pay ¥1,038")).to_be_visible()
 
 
-def test_going_back_keeps_the_currency_and_the_tick(box: Box) -> None:
+def test_going_back_keeps_the_currency_and_the_tick(box: SupportBox) -> None:
     box.currency.select_option(YEN)
     box.other_amount.fill("1000")
     box.fees.check()
@@ -140,7 +144,7 @@ def test_going_back_keeps_the_currency_and_the_tick(box: Box) -> None:
     expect(box.continue_button).to_have_text("Continue – ¥1,038 a month")
 
 
-def test_a_russian_reader_gives_in_euros_by_the_rules_of_russian(host_site: HostSite, box: Box) -> None:
+def test_a_russian_reader_gives_in_euros_by_the_rules_of_russian(host_site: HostSite, box: SupportBox) -> None:
     box.page.goto(host_site.show(SHOWN, lang="ru"))
     box.expect_state("form")
     box.host.get_by_role("radio", name="Ежегодно").check()
@@ -154,22 +158,24 @@ def test_a_russian_reader_gives_in_euros_by_the_rules_of_russian(host_site: Host
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
-def test_no_state_with_currencies_and_fees_shuts_anyone_out(host_site: HostSite, box: Box, lang: str) -> None:
-    refuse(box.page, PLEDGES, 503, retry_after=600, code="payments_unavailable")
+def test_no_state_with_currencies_and_fees_shuts_anyone_out(
+    host_site: HostSite, box: SupportBox, lang: str
+) -> None:
+    fail_requests(box.page, PLEDGES, 503, retry_after=600, code="payments_unavailable")
     box.page.goto(host_site.show(SHOWN, lang=lang, is_strict=False))
     box.expect_state("form")
-    inspect(box.page, "several currencies")
+    check_page(box.page, "several currencies")
     box.fees.check()
     box.host.locator("[value=annual]").check()
     box.host.locator("select").select_option(index=1)
     expect(box.told).not_to_be_empty()
-    inspect(box.page, "another frequency")
+    check_page(box.page, "another frequency")
     box.submit.click()
     box.expect_state("error")
-    inspect(box.page, "no payments")
+    check_page(box.page, "no payments")
 
 
-def test_an_english_box_needs_no_words_of_the_campaign_that_offers_one_currency(newsroom: Newsroom) -> None:
-    newsroom.command("campaign", "apply", str(EXAMPLE))
-    assert json.loads(newsroom.read("/v1/campaigns/default"))["texts"] == {}
-    assert json.loads(newsroom.read("/v1/campaigns/three-currencies"))["texts"]["currency"] == "Currency"
+def test_an_english_box_needs_no_words_of_the_campaign_that_offers_one_currency(live_server: LiveServer) -> None:
+    live_server.command("campaign", "apply", str(EXAMPLE))
+    assert json.loads(live_server.read("/v1/campaigns/default"))["texts"] == {}
+    assert json.loads(live_server.read("/v1/campaigns/three-currencies"))["texts"]["currency"] == "Currency"

@@ -4,15 +4,15 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.box import Box
-from tests.browser.newsroom import Newsroom
+from tests.browser.box import SupportBox
+from tests.browser.newsroom import LiveServer
 from tests.browser.three_currencies import DINAR, YEN
-from tests.browser.traffic import PLEDGES, hold, listen, refuse
+from tests.browser.traffic import PLEDGES, fail_requests, pause_requests, record_requests
 
 THANKED = re.compile("/thank-you")
 
 
-def test_the_fees_are_named_before_they_are_covered_and_nobody_is_ticked_beforehand(box: Box) -> None:
+def test_the_fees_are_named_before_they_are_covered_and_nobody_is_ticked_beforehand(box: SupportBox) -> None:
     expect(box.fees).not_to_be_checked()
     expect(box.fees).to_have_accessible_name("Add €0.37 to cover the fees")
     expect(box.continue_button).to_have_text("Continue – €7 a month")
@@ -26,8 +26,8 @@ def test_the_fees_are_named_before_they_are_covered_and_nobody_is_ticked_beforeh
     expect(box.continue_button).to_have_text("Continue")
 
 
-def test_fees_that_were_ticked_are_charged_and_the_newsroom_gets_the_whole_amount(box: Box) -> None:
-    sent = listen(box.page, "/v1/pledges")
+def test_fees_that_were_ticked_are_charged_and_the_newsroom_gets_the_whole_amount(box: SupportBox) -> None:
+    sent = record_requests(box.page, "/v1/pledges")
     box.other_amount.fill("7.50")
     box.fees.check()
     with box.page.expect_response(PLEDGES) as answered:
@@ -39,8 +39,8 @@ def test_fees_that_were_ticked_are_charged_and_the_newsroom_gets_the_whole_amoun
     expect(box.page.get_by_role("button", name="Pay €7.87")).to_be_visible()
 
 
-def test_fees_are_not_charged_in_a_currency_in_which_they_cannot_be_covered(box: Box) -> None:
-    sent = listen(box.page, "/v1/pledges")
+def test_fees_are_not_charged_in_a_currency_in_which_they_cannot_be_covered(box: SupportBox) -> None:
+    sent = record_requests(box.page, "/v1/pledges")
     box.fees.check()
     box.currency.select_option(DINAR)
     expect(box.fees).to_be_hidden()
@@ -49,10 +49,12 @@ def test_fees_are_not_charged_in_a_currency_in_which_they_cannot_be_covered(box:
     assert "cover_fees" not in sent.wait_for(1)[0].post_data_json
 
 
-def test_a_gift_that_cannot_be_paid_just_now_is_tried_again_as_the_same_gift(newsroom: Newsroom, box: Box) -> None:
-    before = newsroom.count("pledges")
-    sent = listen(box.page, "/v1/pledges")
-    refuse(box.page, PLEDGES, 503, retry_after=2, code="payments_unavailable")
+def test_a_gift_that_cannot_be_paid_just_now_is_tried_again_as_the_same_gift(
+    live_server: LiveServer, box: SupportBox
+) -> None:
+    before = live_server.count("pledges")
+    sent = record_requests(box.page, "/v1/pledges")
+    fail_requests(box.page, PLEDGES, 503, retry_after=2, code="payments_unavailable")
     box.currency.select_option(YEN)
     box.continue_button.click()
     box.expect_state("error")
@@ -61,12 +63,14 @@ def test_a_gift_that_cannot_be_paid_just_now_is_tried_again_as_the_same_gift(new
     box.retry.click()
     expect(box.page.get_by_role("button", name="Pay ¥700")).to_be_visible()
     first, second = (request.headers["idempotency-key"] for request in sent.wait_for(2))
-    assert (first == second, newsroom.count("pledges") - before) == (True, 1)
+    assert (first == second, live_server.count("pledges") - before) == (True, 1)
 
 
-def test_who_cannot_pay_just_now_may_be_reminded_of_the_same_choice(newsroom: Newsroom, box: Box) -> None:
-    sent = listen(box.page, "/v1/reminders")
-    refuse(box.page, PLEDGES, 503, retry_after=600, code="payments_unavailable")
+def test_who_cannot_pay_just_now_may_be_reminded_of_the_same_choice(
+    live_server: LiveServer, box: SupportBox
+) -> None:
+    sent = record_requests(box.page, "/v1/reminders")
+    fail_requests(box.page, PLEDGES, 503, retry_after=600, code="payments_unavailable")
     box.currency.select_option(YEN)
     box.other_amount.fill("1200")
     box.continue_button.click()
@@ -80,8 +84,8 @@ def test_who_cannot_pay_just_now_may_be_reminded_of_the_same_choice(newsroom: Ne
     assert (body["frequency"], body["amount"], body["currency"]) == ("monthly", 1200, "JPY")
 
 
-def test_a_choice_that_is_on_its_way_is_held_still(box: Box) -> None:
-    hold(box.page, PLEDGES)
+def test_a_choice_that_is_on_its_way_is_held_still(box: SupportBox) -> None:
+    pause_requests(box.page, PLEDGES)
     box.continue_button.click()
     box.expect_state("submitting")
     for control in (box.currency, box.fees, box.other_amount):

@@ -5,25 +5,27 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.box import Box
-from tests.browser.newsroom import Newsroom, pledge_in
-from tests.browser.traffic import PLEDGES, Heard, hold, listen, refuse
+from tests.browser.box import SupportBox
+from tests.browser.newsroom import LiveServer, pledge_in
+from tests.browser.traffic import PLEDGES, RecordedRequests, fail_requests, pause_requests, record_requests
 
 CHECKOUT = re.compile("/sandbox/checkout/")
 THANK_YOU = re.compile("/support/default/thank-you")
 
 
 @pytest.fixture
-def sent(page: Page) -> Heard[Request]:
+def sent(page: Page) -> RecordedRequests[Request]:
     """Return a list to which every pledge that the page sends is added."""
-    return listen(page, "/v1/pledges")
+    return record_requests(page, "/v1/pledges")
 
 
 def keys_of(sent: list[Request]) -> list[str]:
     return [request.headers["idempotency-key"] for request in sent]
 
 
-def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(newsroom: Newsroom, demo: Box) -> None:
+def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(
+    live_server: LiveServer, demo: SupportBox
+) -> None:
     page = demo.page
     demo.choose("Monthly", "2")
     expect(demo.continue_button).to_have_text("Continue – $2 a month")
@@ -34,7 +36,7 @@ def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(newsroom: N
     expect(page).to_have_url(THANK_YOU)
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
 
-    row = newsroom.export()[pledge_in(page.url)]
+    row = live_server.export()[pledge_in(page.url)]
     told = {name: row[name] for name in ("status", "frequency", "amount", "amount_minor", "currency", "payments")}
     assert told == {
         "status": "active",
@@ -44,7 +46,7 @@ def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(newsroom: N
         "currency": "USD",
         "payments": "1",
     }
-    assert row["page_url"] == f"{newsroom.base}/demo"
+    assert row["page_url"] == f"{live_server.base}/demo"
 
 
 @pytest.mark.parametrize(
@@ -55,17 +57,17 @@ def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(newsroom: N
     ],
 )
 def test_a_gift_once_or_each_year_is_what_the_button_promised(
-    newsroom: Newsroom, demo: Box, frequency: str, amount: str, promise: str, thanks: str, status: str
+    live_server: LiveServer, demo: SupportBox, frequency: str, amount: str, promise: str, thanks: str, status: str
 ) -> None:
     demo.choose(frequency, amount)
     expect(demo.continue_button).to_have_text(promise)
     demo.continue_button.click()
     demo.page.get_by_role("button", name=re.compile("^Pay ")).click()
     expect(demo.page.get_by_text(thanks)).to_be_visible()
-    assert newsroom.export()[pledge_in(demo.page.url)]["status"] == status
+    assert live_server.export()[pledge_in(demo.page.url)]["status"] == status
 
 
-def test_a_declined_payment_can_be_tried_again(newsroom: Newsroom, demo: Box) -> None:
+def test_a_declined_payment_can_be_tried_again(live_server: LiveServer, demo: SupportBox) -> None:
     page = demo.page
     demo.choose("Monthly", "3.25")
     demo.continue_button.click()
@@ -75,22 +77,22 @@ def test_a_declined_payment_can_be_tried_again(newsroom: Newsroom, demo: Box) ->
     page.get_by_role("button", name="Pay $3.25 a month").click()
     expect(page).to_have_url(THANK_YOU)
 
-    row = newsroom.export()[pledge_in(page.url)]
+    row = live_server.export()[pledge_in(page.url)]
     assert (row["status"], row["email"], row["paid_total"]) == ("active", "donor@example.org", "3.25")
 
 
-def test_whoever_walks_away_from_the_checkout_has_given_nothing(newsroom: Newsroom, demo: Box) -> None:
+def test_whoever_walks_away_from_the_checkout_has_given_nothing(live_server: LiveServer, demo: SupportBox) -> None:
     page = demo.page
     demo.choose("Monthly", "4.75")
     demo.continue_button.click()
     page.get_by_role("link", name="Go back without paying").click()
     expect(page).to_have_url(re.compile("/(demo|support/default)"))
 
-    [row] = [row for row in newsroom.export().values() if row["amount"] == "4.75"]
+    [row] = [row for row in live_server.export().values() if row["amount"] == "4.75"]
     assert (row["status"], row["payments"], row["paid_total"]) == ("pending", "0", "0.00")
 
 
-def test_a_reader_who_comes_back_from_the_checkout_can_choose_again(demo: Box) -> None:
+def test_a_reader_who_comes_back_from_the_checkout_can_choose_again(demo: SupportBox) -> None:
     demo.continue_button.click()
     expect(demo.page).to_have_url(CHECKOUT)
     demo.page.go_back()
@@ -111,9 +113,9 @@ def test_a_reader_who_comes_back_from_the_checkout_can_choose_again(demo: Box) -
     ],
 )
 def test_an_amount_that_cannot_be_taken_is_explained_at_its_field_and_sent_nowhere(
-    newsroom: Newsroom, demo: Box, sent: Heard[Request], typed: str, complaint: str
+    live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request], typed: str, complaint: str
 ) -> None:
-    before = newsroom.count("pledges")
+    before = live_server.count("pledges")
     demo.other_amount.fill(typed)
     demo.continue_button.click()
     demo.expect_state("invalid")
@@ -121,7 +123,7 @@ def test_an_amount_that_cannot_be_taken_is_explained_at_its_field_and_sent_nowhe
     expect(demo.other_amount).to_be_focused()
     expect(demo.other_amount).to_have_value(typed)
     expect(demo.other_amount).to_have_accessible_description(complaint)
-    assert (sent, newsroom.count("pledges")) == ([], before)
+    assert (sent, live_server.count("pledges")) == ([], before)
 
     demo.other_amount.fill("5")
     demo.expect_state("form")
@@ -130,27 +132,29 @@ def test_an_amount_that_cannot_be_taken_is_explained_at_its_field_and_sent_nowhe
 
 @pytest.mark.parametrize("again", ["a second click", "Enter"])
 def test_pressing_continue_twice_makes_one_pledge(
-    newsroom: Newsroom, demo: Box, sent: Heard[Request], again: str
+    live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request], again: str
 ) -> None:
     page = demo.page
-    held = hold(page, PLEDGES)
-    before = newsroom.count("pledges")
+    held = pause_requests(page, PLEDGES)
+    before = live_server.count("pledges")
     if again == "Enter":
         demo.other_amount.press("Enter")
         demo.submit.press("Enter")
     else:
         demo.submit.dblclick()
-    demo.insist(demo.submit)
+    demo.retry_until(demo.submit)
     demo.expect_state("submitting")
     expect(demo.continue_button).to_have_text("Taking you to checkout…")
-    held.let_go()
+    held.resume()
     expect(page).to_have_url(CHECKOUT)
-    assert (len(sent.wait_for(1)), newsroom.count("pledges") - before) == (1, 1)
+    assert (len(sent.wait_for(1)), live_server.count("pledges") - before) == (1, 1)
 
 
-def test_a_retry_after_a_failure_is_the_same_intent(newsroom: Newsroom, demo: Box, sent: Heard[Request]) -> None:
-    before = newsroom.count("pledges")
-    refuse(demo.page, PLEDGES, 503)
+def test_a_retry_after_a_failure_is_the_same_intent(
+    live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request]
+) -> None:
+    before = live_server.count("pledges")
+    fail_requests(demo.page, PLEDGES, 503)
     demo.continue_button.click()
     demo.expect_state("error")
     expect(demo.host).to_contain_text("You have not been charged.")
@@ -159,17 +163,17 @@ def test_a_retry_after_a_failure_is_the_same_intent(newsroom: Newsroom, demo: Bo
     first, second = keys_of(sent.wait_for(2))
     assert first == second
     assert re.fullmatch(r"\d+-\d+", first)
-    assert newsroom.count("pledges") - before == 1
+    assert live_server.count("pledges") - before == 1
 
 
 def test_an_answer_that_was_lost_on_its_way_does_not_make_a_second_pledge(
-    newsroom: Newsroom, demo: Box, sent: Heard[Request]
+    live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request]
 ) -> None:
     def lose_the_answer(route: Route) -> None:
         assert route.fetch().status == 201
         route.abort()
 
-    before = newsroom.count("pledges")
+    before = live_server.count("pledges")
     demo.page.route(PLEDGES, lose_the_answer, times=1)
     demo.continue_button.click()
     demo.expect_state("error")
@@ -178,11 +182,11 @@ def test_an_answer_that_was_lost_on_its_way_does_not_make_a_second_pledge(
     expect(demo.page).to_have_url(CHECKOUT)
     first, second = keys_of(sent.wait_for(2))
     assert first == second
-    assert newsroom.count("pledges") - before == 1
+    assert live_server.count("pledges") - before == 1
 
 
-def test_another_amount_is_another_intent(demo: Box, sent: Heard[Request]) -> None:
-    refuse(demo.page, PLEDGES, 503)
+def test_another_amount_is_another_intent(demo: SupportBox, sent: RecordedRequests[Request]) -> None:
+    fail_requests(demo.page, PLEDGES, 503)
     demo.other_amount.fill("5")
     demo.continue_button.click()
     demo.expect_state("error")
@@ -194,9 +198,9 @@ def test_another_amount_is_another_intent(demo: Box, sent: Heard[Request]) -> No
     assert len(set(keys_of(sent.wait_for(2)))) == len(sent) == 2
 
 
-def test_a_service_that_asks_for_patience_gets_it(demo: Box, sent: Heard[Request]) -> None:
+def test_a_service_that_asks_for_patience_gets_it(demo: SupportBox, sent: RecordedRequests[Request]) -> None:
     # Long enough for a slow machine to see the button shut, and no longer than a test may wait for it to open.
-    refuse(demo.page, PLEDGES, 429, retry_after=5)
+    fail_requests(demo.page, PLEDGES, 429, retry_after=5)
     demo.continue_button.click()
     demo.expect_state("error")
     expect(demo.host.get_by_role("button", name="Try again in")).to_be_disabled()

@@ -3,17 +3,17 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import NOT_READY, REMIND, REMINDER_SET, Box
+from tests.browser.box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET, SupportBox
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import ask
-from tests.browser.newsroom import Newsroom
-from tests.browser.traffic import CAMPAIGN, REMINDERS, refuse
+from tests.browser.inspection import evaluate_check
+from tests.browser.newsroom import LiveServer
+from tests.browser.traffic import CAMPAIGN, REMINDERS, fail_requests
 
 
 def press(page: Page, keys: str) -> str:
     """Press a key, see that the focus is drawn where it went, and return the name of what has it."""
     page.keyboard.press(keys)
-    focus = ask(page, "focus")
+    focus = evaluate_check(page, "focus")
     assert focus["ring"], f"nothing shows that {focus['tag']} “{focus['name']}” has the focus"
     assert focus["inView"], f"{focus['tag']} “{focus['name']}” has the focus out of sight"
     return focus["name"]
@@ -21,20 +21,20 @@ def press(page: Page, keys: str) -> str:
 
 def focused(page: Page) -> str:
     """Return the name of what has the focus, drawn or not: a heading that is read out needs no ring."""
-    return ask(page, "focus")["name"]
+    return evaluate_check(page, "focus")["name"]
 
 
 @pytest.fixture
-def article(page: Page, host_site: HostSite) -> Box:
+def article(page: Page, host_site: HostSite) -> SupportBox:
     """Return the box of an article, with the focus on the link before it."""
     page.goto(host_site.show())
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     assert press(page, "Tab") == "More on the ferry"
     return box
 
 
-def test_two_dollars_a_month_with_the_keyboard_alone(article: Box) -> None:
+def test_two_dollars_a_month_with_the_keyboard_alone(article: SupportBox) -> None:
     page = article.page
     assert press(page, "Tab") == "Close"
     assert press(page, "Tab") == "Monthly"
@@ -55,16 +55,16 @@ def test_two_dollars_a_month_with_the_keyboard_alone(article: Box) -> None:
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
 
 
-def test_a_reminder_with_the_keyboard_alone(article: Box) -> None:
+def test_a_reminder_with_the_keyboard_alone(article: SupportBox) -> None:
     page = article.page
     article.continue_button.focus()
-    assert press(page, "Tab") == NOT_READY
+    assert press(page, "Tab") == NOT_READY_BUTTON
     page.keyboard.press("Space")
     article.expect_state("reminder-form")
     assert focused(page) == "We can remind you"
     assert press(page, "Tab").startswith("E-mail address")
     page.keyboard.type("keys@example.org")
-    assert press(page, "Tab") == REMIND
+    assert press(page, "Tab") == REMIND_BUTTON
     page.keyboard.press("Enter")
     article.expect_state("reminder-set")
     assert focused(page) == REMINDER_SET
@@ -73,7 +73,7 @@ def test_a_reminder_with_the_keyboard_alone(article: Box) -> None:
     assert press(page, "Tab") == "Back to the top"
 
 
-def test_a_refused_field_gets_the_focus_and_its_mending_is_a_key_away(article: Box) -> None:
+def test_a_refused_field_gets_the_focus_and_its_mending_is_a_key_away(article: SupportBox) -> None:
     page = article.page
     article.other_amount.focus()
     page.keyboard.type("1")
@@ -85,9 +85,9 @@ def test_a_refused_field_gets_the_focus_and_its_mending_is_a_key_away(article: B
     assert press(page, "Tab") == "Continue – $10 a month"
 
 
-def test_after_a_failure_the_focus_is_on_what_happened_and_then_on_trying_again(article: Box) -> None:
+def test_after_a_failure_the_focus_is_on_what_happened_and_then_on_trying_again(article: SupportBox) -> None:
     page = article.page
-    refuse(page, REMINDERS, 503)
+    fail_requests(page, REMINDERS, 503)
     article.not_ready.press("Enter")
     article.email.fill("patience@example.org")
     article.email.press("Enter")
@@ -100,7 +100,7 @@ def test_after_a_failure_the_focus_is_on_what_happened_and_then_on_trying_again(
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
-def test_the_box_closes_and_reading_goes_on_where_it_stood(article: Box, key: str) -> None:
+def test_the_box_closes_and_reading_goes_on_where_it_stood(article: SupportBox, key: str) -> None:
     page = article.page
     assert press(page, "Tab") == "Close"
     page.keyboard.press(key)
@@ -110,9 +110,9 @@ def test_the_box_closes_and_reading_goes_on_where_it_stood(article: Box, key: st
 
 
 def test_the_box_never_takes_the_focus_while_a_reader_reads(page: Page, host_site: HostSite) -> None:
-    refuse(page, CAMPAIGN, 503)
+    fail_requests(page, CAMPAIGN, 503)
     page.goto(host_site.show())
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("error")
     assert page.evaluate("() => document.activeElement === document.body")
     box.retry.press("Enter")
@@ -121,7 +121,7 @@ def test_the_box_never_takes_the_focus_while_a_reader_reads(page: Page, host_sit
     assert focused(page) == "This paper is yours to keep"
 
 
-def test_the_support_page_and_its_reminder_with_the_keyboard_alone(newsroom: Newsroom, page: Page) -> None:
+def test_the_support_page_and_its_reminder_with_the_keyboard_alone(live_server: LiveServer, page: Page) -> None:
     page.goto("/support/default")
     reached = [press(page, "Tab") for _ in range(6)]
     assert [name.split(",")[0] for name in reached[1:]] == [
@@ -129,20 +129,20 @@ def test_the_support_page_and_its_reminder_with_the_keyboard_alone(newsroom: New
         "$7",
         "Other amount",
         "Continue",
-        NOT_READY,
+        NOT_READY_BUTTON,
     ]
     page.keyboard.press("Space")
     while not press(page, "Tab").startswith("E-mail"):
         pass
     page.keyboard.type("keys.alone@example.org")
-    while press(page, "Tab") != REMIND:
+    while press(page, "Tab") != REMIND_BUTTON:
         pass
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(REMINDER_SET)
-    page.goto(newsroom.link_in_mail_to("keys.alone@example.org"))
-    while press(page, "Tab") != REMIND:
+    page.goto(live_server.link_in_mail_to("keys.alone@example.org"))
+    while press(page, "Tab") != REMIND_BUTTON:
         pass
-    with newsroom.resting_worker():
+    with live_server.paused_worker():
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("We will remind you")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import NOT_READY, REMIND, Box
+from tests.browser.box import NOT_READY_BUTTON, REMIND_BUTTON, SupportBox
 from tests.browser.conftest import NewPage
-from tests.browser.inspection import inspect
-from tests.browser.newsroom import Newsroom
+from tests.browser.inspection import check_page
+from tests.browser.newsroom import LiveServer
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Visit:
     """A reader with a page, the newsroom they visit, and a reminder of theirs."""
 
     page: Page
-    newsroom: Newsroom
+    newsroom: LiveServer
     letter: str
 
     def go(self, path: str) -> None:
@@ -39,7 +39,7 @@ def support(visit: Visit) -> None:
 
 def support_with_the_reminder_open(visit: Visit) -> None:
     visit.go("/support/default")
-    visit.page.get_by_text(NOT_READY).click()
+    visit.page.get_by_text(NOT_READY_BUTTON).click()
 
 
 def support_with_a_wrong_amount(visit: Visit) -> None:
@@ -51,13 +51,13 @@ def support_with_a_wrong_amount(visit: Visit) -> None:
 def support_with_a_wrong_address(visit: Visit) -> None:
     support_with_the_reminder_open(visit)
     visit.page.get_by_label("E-mail address").fill("reader")
-    visit.press(REMIND)
+    visit.press(REMIND_BUTTON)
 
 
 def reminder_is_set(visit: Visit) -> None:
     support_with_the_reminder_open(visit)
     visit.page.get_by_label("E-mail address").fill("tidy@example.org")
-    visit.press(REMIND)
+    visit.press(REMIND_BUTTON)
 
 
 def checkout(visit: Visit) -> None:
@@ -110,7 +110,7 @@ def reminder_sent(visit: Visit) -> None:
 
 def reminder_scheduled(visit: Visit) -> None:
     visit.go(visit.letter)
-    visit.press(REMIND)
+    visit.press(REMIND_BUTTON)
 
 
 def reminder_cancelled(visit: Visit) -> None:
@@ -124,12 +124,12 @@ def reminder_unknown(visit: Visit) -> None:
 
 def demo(visit: Visit) -> None:
     visit.go("/demo")
-    Box(visit.page).expect_state("form")
+    SupportBox(visit.page).expect_state("form")
 
 
 def demo_in_russian(visit: Visit) -> None:
     visit.go("/demo?lang=ru")
-    Box(visit.page).expect_state("form")
+    SupportBox(visit.page).expect_state("form")
 
 
 def outbox(visit: Visit) -> None:
@@ -177,26 +177,26 @@ STATES = [
 
 @pytest.mark.parametrize(("reach", "heading"), STATES, ids=[reach.__name__ for reach, _ in STATES])
 def test_no_state_of_a_page_shuts_anyone_out(
-    newsroom: Newsroom, page: Page, email: str, reach: Callable[[Visit], None], heading: str | None
+    live_server: LiveServer, page: Page, email: str, reach: Callable[[Visit], None], heading: str | None
 ) -> None:
-    with newsroom.resting_worker():
-        reach(Visit(page, newsroom, email))
+    with live_server.paused_worker():
+        reach(Visit(page, live_server, email))
         if heading is not None:
             expect(page.get_by_role("heading", level=1)).to_have_text(heading)
-        inspect(page, reach.__name__)
+        check_page(page, reach.__name__)
 
 
-def test_an_outbox_without_mails_says_how_to_get_one(newsroom: Newsroom, page: Page) -> None:
-    with newsroom.resting_worker(), newsroom.without_mails():
+def test_an_outbox_without_mails_says_how_to_get_one(live_server: LiveServer, page: Page) -> None:
+    with live_server.paused_worker(), live_server.clear_outbox():
         page.goto("/dev/outbox")
         expect(page.get_by_text("No mail yet.")).to_be_visible()
-        inspect(page, "outbox, empty")
+        check_page(page, "outbox, empty")
 
 
-def test_the_mail_itself_can_be_read_by_everyone(newsroom: Newsroom, new_page: NewPage, email: str) -> None:
-    [mail] = newsroom.mails_to("subscriber@example.org")[-1:]
+def test_the_mail_itself_can_be_read_by_everyone(live_server: LiveServer, new_page: NewPage, email: str) -> None:
+    [mail] = live_server.mails_to("subscriber@example.org")[-1:]
     page = new_page(bypass_csp=True)
     # In the outbox the mail stands in a frame in which no script runs, not even the one that looks for faults.
-    page.set_content(newsroom.read(f"{mail}/html"))
+    page.set_content(live_server.read(f"{mail}/html"))
     # Landmarks and a heading of the first level are for pages; around a mail, the mail program has them.
-    inspect(page, "the mail", but=("region", "landmark-one-main", "page-has-heading-one"))
+    check_page(page, "the mail", but=("region", "landmark-one-main", "page-has-heading-one"))

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import Box
+from tests.browser.box import SupportBox
 from tests.browser.conftest import NewPage
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import PHONE, ask, inspect
-from tests.browser.newsroom import Newsroom
+from tests.browser.inspection import PHONE, check_page, evaluate_check
+from tests.browser.newsroom import LiveServer
 
 PATHS = ("/support/default", "/demo", "/dev/outbox", "/docs", "/no-such-page")
 # Text at twice its size, as a browser's own setting makes it: all that is measured in rem or em follows.
@@ -28,22 +28,25 @@ ARABIC = {
 def test_text_at_twice_its_size_is_neither_cut_off_nor_wider_than_the_window(page: Page, path: str) -> None:
     page.goto(path)
     if path == "/demo":
-        Box(page).expect_state("form")
+        SupportBox(page).expect_state("form")
     page.evaluate(DOUBLE)
     for width in (2 * PHONE, PHONE):
         page.set_viewport_size({"width": width, "height": 800})
-        assert ask(page, "tooWide") + ask(page, "smallTargets") + ask(page, "cutOff") == []
+        assert (
+            evaluate_check(page, "tooWide") + evaluate_check(page, "smallTargets") + evaluate_check(page, "cutOff")
+            == []
+        )
 
 
 def test_forced_colours_still_tell_what_is_chosen_and_what_is_a_button(
-    host_site: HostSite, page: Page, newsroom: Newsroom
+    host_site: HostSite, page: Page, live_server: LiveServer
 ) -> None:
     colour = "(one) => getComputedStyle(one).backgroundColor"
     border = "(one) => getComputedStyle(one).borderTopColor"
     page.emulate_media(forced_colors="active")
     for address, tiles, button in (
         (host_site.show(), "[part=option]:has(input[name=frequency])", "[part=submit]"),
-        (f"{newsroom.base}/support/default", ".tile:has([name=frequency])", ".main-button >> nth=0"),
+        (f"{live_server.base}/support/default", ".tile:has([name=frequency])", ".main-button >> nth=0"),
     ):
         page.goto(address)
         chosen = page.locator(tiles).filter(has=page.locator(":checked")).locator("span")
@@ -57,21 +60,21 @@ def test_forced_colours_still_tell_what_is_chosen_and_what_is_a_button(
 
 
 def test_nothing_moves_for_a_reader_who_wants_stillness(
-    host_site: HostSite, page: Page, newsroom: Newsroom
+    host_site: HostSite, page: Page, live_server: LiveServer
 ) -> None:
     page.goto(host_site.show())
-    box = Box(page)
+    box = SupportBox(page)
     page.route("**/v1/pledges", lambda _: None)
     box.continue_button.click()
     box.expect_state("submitting")
-    assert ask(page, "animations") > 0
+    assert evaluate_check(page, "animations") > 0
     page.emulate_media(reduced_motion="reduce")
-    assert ask(page, "animations") == 0
+    assert evaluate_check(page, "animations") == 0
 
 
 def test_a_russian_article_gets_a_russian_box(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show(lang="ru"))
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     expect(box.frame).to_have_attribute("lang", "ru")
     expect(box.heading).to_have_text("Эта газета держится на вас")
@@ -87,12 +90,12 @@ def test_a_russian_article_gets_a_russian_box(host_site: HostSite, page: Page) -
 
 def test_the_boxs_own_language_comes_before_the_articles(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show('lang="ru"', lang="en"))
-    expect(Box(page).heading).to_have_text("Эта газета держится на вас")
+    expect(SupportBox(page).heading).to_have_text("Эта газета держится на вас")
     page.locator("support-box").evaluate("(box) => { box.lang = 'en' }")
-    expect(Box(page).heading).to_have_text("This paper is yours to keep")
+    expect(SupportBox(page).heading).to_have_text("This paper is yours to keep")
 
 
-def test_a_russian_reader_reads_russian_on_the_whole_way(newsroom: Newsroom, new_page: NewPage) -> None:
+def test_a_russian_reader_reads_russian_on_the_whole_way(live_server: LiveServer, new_page: NewPage) -> None:
     page = new_page(locale="ru-RU", java_script_enabled=False)
     page.goto("/demo")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
@@ -109,24 +112,24 @@ def test_a_russian_reader_reads_russian_on_the_whole_way(newsroom: Newsroom, new
 
 
 def test_a_box_on_a_page_that_runs_from_right_to_left_keeps_its_shape(
-    newsroom: Newsroom, host_site: HostSite, page: Page, tmp_path: Path
+    live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path
 ) -> None:
-    newsroom.offer(tmp_path, slug="arabic", **ARABIC)
+    live_server.offer(tmp_path, slug="arabic", **ARABIC)
     page.goto(host_site.show(lang="he", direction="rtl", is_strict=False))
-    english = Box(page)
+    english = SupportBox(page)
     english.expect_state("form")
     expect(english.frame).to_have_attribute("dir", "ltr")
-    inspect(page, "an English box in a page from right to left")
+    check_page(page, "an English box in a page from right to left")
 
     page.goto(host_site.show('campaign="arabic"', lang="ar", direction="rtl", is_strict=False))
-    arabic = Box(page)
+    arabic = SupportBox(page)
     arabic.expect_state("form")
     expect(arabic.frame).to_have_attribute("dir", "rtl")
     expect(arabic.frame).to_have_css("text-align", "start")
     close, frame = arabic.close.bounding_box(), arabic.frame.bounding_box()
     assert close["x"] - frame["x"] < frame["width"] / 2
-    inspect(page, "an Arabic box")
+    check_page(page, "an Arabic box")
 
     page.goto("/support/arabic?lang=ar")
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
-    inspect(page, "an Arabic support page")
+    check_page(page, "an Arabic support page")

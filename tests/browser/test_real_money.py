@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.box import Box
-from tests.browser.newsroom import Newsroom, open_newsroom, pledge_in
-from tests.browser.readers import own_page
-from tests.clock import Clock
+from tests.browser.box import SupportBox
+from tests.browser.newsroom import LiveServer, pledge_in, run_live_server
+from tests.browser.readers import open_account
+from tests.clock import FakeClock
 from tests.processes import wait_until
 from tests.stripe_double import KEY, FakeStripe
 from tests.stripe_double.webhooks import WebhookSender
@@ -18,7 +18,7 @@ SECRET = "whsec_that_only_the_browser_tests_know"
 GIVER = "giver@example.org"
 
 
-class RealTime(Clock):
+class RealTime(FakeClock):
     """Goes on by itself, as that of the processes does."""
 
     def __init__(self) -> None:
@@ -35,18 +35,20 @@ def stripe() -> Iterator[FakeStripe]:
 
 
 @pytest.fixture(scope="module")
-def newsroom(stripe: FakeStripe, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newsroom]:
+def live_server(
+    stripe: FakeStripe, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
     """Return a newsroom that takes real money, as far as it knows."""
     settings = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
     name, folder = f"mainstay_money_{worker_id}", tmp_path_factory.mktemp("money")
-    with open_newsroom(name, folder, STRIPE_WEBHOOK_SECRET=SECRET, **settings) as newsroom:
-        stripe.deliver = WebhookSender(f"{newsroom.base}/v1/webhooks/stripe", SECRET)
-        yield newsroom
+    with run_live_server(name, folder, STRIPE_WEBHOOK_SECRET=SECRET, **settings) as live_server:
+        stripe.deliver = WebhookSender(f"{live_server.base}/v1/webhooks/stripe", SECRET)
+        yield live_server
 
 
 @pytest.fixture
-def page(browser: Browser, newsroom: Newsroom) -> Iterator[Page]:
-    context = browser.new_context(base_url=newsroom.base, locale="en-US")
+def page(browser: Browser, live_server: LiveServer) -> Iterator[Page]:
+    context = browser.new_context(base_url=live_server.base, locale="en-US")
     context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
@@ -54,7 +56,7 @@ def page(browser: Browser, newsroom: Newsroom) -> Iterator[Page]:
 
 def to_the_checkout(page: Page, stripe: FakeStripe) -> None:
     page.goto("/demo")
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     box.choose("Monthly", "2")
     box.continue_button.click()
@@ -62,18 +64,18 @@ def to_the_checkout(page: Page, stripe: FakeStripe) -> None:
     assert page.url.startswith(stripe.url)
 
 
-def test_a_gift_is_paid_seen_changed_and_ended(newsroom: Newsroom, page: Page, stripe: FakeStripe) -> None:
+def test_a_gift_is_paid_seen_changed_and_ended(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
     to_the_checkout(page, stripe)
     page.get_by_label("Email").fill(GIVER)
     page.get_by_role("button", name="Pay", exact=True).click()
     # The webhook may come before the reader or after: the page waits for it by itself.
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
     pledge_id = pledge_in(page.url)
-    row = newsroom.export()[pledge_id]
+    row = live_server.export()[pledge_id]
     told = [row[name] for name in ("status", "payments", "paid_total", "email", "gateway")]
     assert told == ["active", "1", "2.00", GIVER, "stripe"]
 
-    page.goto(own_page(newsroom, pledge_id))
+    page.goto(open_account(live_server, pledge_id))
     expect(page.get_by_text("Next payment: $2 on ")).to_be_visible()
     page.get_by_role("button", name="Update the card").click()
     assert page.url.startswith(stripe.url)
@@ -91,25 +93,25 @@ def test_a_gift_is_paid_seen_changed_and_ended(newsroom: Newsroom, page: Page, s
     assert stripe.get(subscription["id"])["status"] == "canceled"
     stripe.deliver_events()
     wait_until(
-        lambda: not newsroom.ask("SELECT 1 FROM gateway_events WHERE status IN ('received', 'waiting')"),
+        lambda: not live_server.query("SELECT 1 FROM gateway_events WHERE status IN ('received', 'waiting')"),
         what="every event to be applied",
     )
-    row = newsroom.export()[pledge_id]
+    row = live_server.export()[pledge_id]
     assert [row[name] for name in ("status", "amount", "payments", "paid_total")] == [
         "cancelled",
         "12.50",
         "1",
         "2.00",
     ]
-    assert newsroom.ask("SELECT DISTINCT status FROM gateway_events WHERE status = 'parked'") == []
+    assert live_server.query("SELECT DISTINCT status FROM gateway_events WHERE status = 'parked'") == []
 
 
-def test_a_declined_card_can_be_tried_again(newsroom: Newsroom, page: Page, stripe: FakeStripe) -> None:
+def test_a_declined_card_can_be_tried_again(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
     to_the_checkout(page, stripe)
     page.get_by_role("button", name="Decline").click()
     expect(page.get_by_role("alert")).to_have_text("Your card was declined.")
     page.get_by_label("Email").fill("again@example.org")
     page.get_by_role("button", name="Pay", exact=True).click()
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
-    row = newsroom.export()[pledge_in(page.url)]
+    row = live_server.export()[pledge_in(page.url)]
     assert (row["status"], row["payments"]) == ("active", "1")

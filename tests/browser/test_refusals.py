@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import Box
+from tests.browser.box import SupportBox
 from tests.browser.host_site import HostSite
-from tests.browser.newsroom import Newsroom, pledge_in
-from tests.browser.traffic import PLEDGES, REMINDERS, Heard, listen, refuse
+from tests.browser.newsroom import LiveServer, pledge_in
+from tests.browser.traffic import PLEDGES, REMINDERS, RecordedRequests, fail_requests, record_requests
 
 OPERATORS = "A sentence for operators."
 UNEXPECTED = "У нас что-то сломалось. Пожалуйста, попробуйте ещё раз."
@@ -17,10 +17,10 @@ NOT_CHARGED = "Деньги не списаны."
 
 
 @pytest.fixture
-def russian(host_site: HostSite, page: Page) -> Box:
+def russian(host_site: HostSite, page: Page) -> SupportBox:
     """Return the box as a Russian article holds it."""
     page.goto(host_site.show(lang="ru"))
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     return box
 
@@ -30,7 +30,7 @@ def no(code: str, field: str = "") -> dict[str, Any]:
     return {"code": code, "detail": OPERATORS, "errors": {field: [OPERATORS]} if field else {}}
 
 
-def open_reminder(box: Box) -> None:
+def open_reminder(box: SupportBox) -> None:
     box.host.get_by_role("button", name="Попросите напомнить позже").click()
     box.host.get_by_label("Адрес электронной почты").fill("reader@example.org")
 
@@ -43,9 +43,9 @@ def open_reminder(box: Box) -> None:
     ],
 )
 def test_a_refused_amount_is_explained_at_its_field_in_the_readers_language(
-    russian: Box, code: str, complaint: str
+    russian: SupportBox, code: str, complaint: str
 ) -> None:
-    refuse(russian.page, PLEDGES, 422, **no(code, "amount"))
+    fail_requests(russian.page, PLEDGES, 422, **no(code, "amount"))
     amount = russian.host.get_by_label("Другая сумма")
     amount.fill("5")
     russian.submit.click()
@@ -56,8 +56,10 @@ def test_a_refused_amount_is_explained_at_its_field_in_the_readers_language(
 
 
 @pytest.mark.parametrize("code", ["invalid_email", "validation_failed"])
-def test_a_refused_address_is_explained_at_its_field_in_the_readers_language(russian: Box, code: str) -> None:
-    refuse(russian.page, REMINDERS, 422, **no(code, "email"))
+def test_a_refused_address_is_explained_at_its_field_in_the_readers_language(
+    russian: SupportBox, code: str
+) -> None:
+    fail_requests(russian.page, REMINDERS, 422, **no(code, "email"))
     open_reminder(russian)
     russian.submit.click()
     russian.expect_state("invalid")
@@ -75,9 +77,9 @@ def test_a_refused_address_is_explained_at_its_field_in_the_readers_language(rus
     ],
 )
 def test_what_no_field_can_mend_is_told_without_the_services_words_and_can_be_tried_again(
-    russian: Box, status: int, code: str, field: str
+    russian: SupportBox, status: int, code: str, field: str
 ) -> None:
-    refuse(russian.page, PLEDGES, status, **no(code, field))
+    fail_requests(russian.page, PLEDGES, status, **no(code, field))
     russian.submit.click()
     russian.expect_state("error")
     expect(russian.host.get_by_role("status")).to_have_text(f"{UNEXPECTED} {NOT_CHARGED}")
@@ -86,8 +88,8 @@ def test_what_no_field_can_mend_is_told_without_the_services_words_and_can_be_tr
     expect(russian.page.get_by_role("button", name="7")).to_be_visible()
 
 
-def test_a_reminder_that_is_not_offered_is_told_without_the_services_words(russian: Box) -> None:
-    refuse(russian.page, REMINDERS, 422, **no("reminder_choice_not_offered", "months"))
+def test_a_reminder_that_is_not_offered_is_told_without_the_services_words(russian: SupportBox) -> None:
+    fail_requests(russian.page, REMINDERS, 422, **no("reminder_choice_not_offered", "months"))
     open_reminder(russian)
     russian.submit.click()
     russian.expect_state("error")
@@ -102,28 +104,28 @@ def test_a_reminder_that_is_not_offered_is_told_without_the_services_words(russi
     ids=["malformed", "no web address", "host not listed"],
 )
 def test_a_return_url_that_cannot_be_used_is_told_to_the_newsroom_and_costs_no_gift(
-    newsroom: Newsroom,
+    live_server: LiveServer,
     host_site: HostSite,
     page: Page,
     tmp_path: Path,
-    expected_complaints: list[str],
+    expected_console_errors: list[str],
     return_url: str,
     tries: int,
 ) -> None:
-    expected_complaints.append("goes without return-url")
-    warnings: Heard[str] = Heard(page)
+    expected_console_errors.append("goes without return-url")
+    warnings: RecordedRequests[str] = RecordedRequests(page)
     page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
-    sent = listen(page, "/v1/pledges")
-    newsroom.offer(tmp_path, slug="mistaken", return_hosts=["127.0.0.1"])
+    sent = record_requests(page, "/v1/pledges")
+    live_server.offer(tmp_path, slug="mistaken", return_hosts=["127.0.0.1"])
     page.goto(host_site.show(f'campaign="mistaken" return-url="{return_url}"'))
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
-    before = newsroom.count("pledges")
+    before = live_server.count("pledges")
     box.choose("Once", "5")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $5 once").click()
     expect(page.get_by_text("You gave The Harbour Lantern $5.")).to_be_visible()
-    assert newsroom.export()[pledge_in(page.url)]["status"] == "completed"
-    assert (len(sent.wait_for(tries)), newsroom.count("pledges") - before) == (tries, 1)
+    assert live_server.export()[pledge_in(page.url)]["status"] == "completed"
+    assert (len(sent.wait_for(tries)), live_server.count("pledges") - before) == (tries, 1)
     [warning] = warnings.wait_for(1)
     assert f'return-url="{return_url}"' in warning

@@ -5,15 +5,15 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import REMINDER_SET, Box
-from tests.browser.newsroom import Newsroom
-from tests.browser.traffic import REMINDERS, hold, listen, refuse
+from tests.browser.box import REMINDER_SET, SupportBox
+from tests.browser.newsroom import LiveServer
+from tests.browser.traffic import REMINDERS, fail_requests, pause_requests, record_requests
 
 # With the choice that was made, and a word on which reminder led there.
 GIFT_PAGE = re.compile(r"/support/default\?frequency=annual&amount=3000&from=[\w-]+$")
 
 
-def test_a_reminder_is_set_written_followed_and_minded(newsroom: Newsroom, demo: Box) -> None:
+def test_a_reminder_is_set_written_followed_and_minded(live_server: LiveServer, demo: SupportBox) -> None:
     page, address = demo.page, "patient.reader@example.org"
     demo.choose("Annual", "30")
     demo.not_ready.click()
@@ -22,11 +22,11 @@ def test_a_reminder_is_set_written_followed_and_minded(newsroom: Newsroom, demo:
     expect(demo.heading).to_have_text(REMINDER_SET)
     demo.expect_state("reminder-set")
 
-    newsroom.wait_for_mails(address)
+    live_server.wait_for_mails(address)
     page.goto("/dev/outbox")
     page.get_by_role("link").filter(has_text=address).click()
     link = page.locator("pre").get_by_role("link").filter(has_text="/r/").get_attribute("href")
-    assert link.startswith(f"{newsroom.base}/r/")
+    assert link.startswith(f"{live_server.base}/r/")
     page.frame_locator("iframe").get_by_role("link", name=re.compile(r"\$30")).click()
     expect(page).to_have_url(GIFT_PAGE)
     expect(page.get_by_role("radio", name="Annual")).to_be_checked()
@@ -39,7 +39,7 @@ def test_a_reminder_is_set_written_followed_and_minded(newsroom: Newsroom, demo:
     page.get_by_role("link", name="Give $30 a year").click()
     expect(page).to_have_url(GIFT_PAGE)
 
-    with newsroom.resting_worker():
+    with live_server.paused_worker():
         page.goto(link)
         page.get_by_role("button", name="Remind me next month").click()
         expect(heading).to_have_text("We will remind you")
@@ -52,16 +52,16 @@ def test_a_reminder_is_set_written_followed_and_minded(newsroom: Newsroom, demo:
         expect(heading).to_have_text("Your reminder is cancelled")
     # A cancelled reminder is never sent, and one that was set again is sent once more.
     page.get_by_role("button", name="Remind me next month").click()
-    assert len(newsroom.wait_for_mails(address, number=2)) == 2
+    assert len(live_server.wait_for_mails(address, number=2)) == 2
 
 
-def test_looking_at_the_reminder_page_changes_nothing(newsroom: Newsroom, page: Page, email: str) -> None:
+def test_looking_at_the_reminder_page_changes_nothing(live_server: LiveServer, page: Page, email: str) -> None:
     # The worker does change reminders, so it must not be at work between the two looks.
-    with newsroom.resting_worker():
-        before = newsroom.ask("SELECT status, due_at, occurrence FROM reminders ORDER BY id")
+    with live_server.paused_worker():
+        before = live_server.query("SELECT status, due_at, occurrence FROM reminders ORDER BY id")
         for address in (email, f"{email}?lang=ru", f"{email}/cancel", f"{email}/snooze", f"{email}/confirm"):
             page.goto(address)
-        assert newsroom.ask("SELECT status, due_at, occurrence FROM reminders ORDER BY id") == before
+        assert live_server.query("SELECT status, due_at, occurrence FROM reminders ORDER BY id") == before
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_looking_at_the_reminder_page_changes_nothing(newsroom: Newsroom, page: 
     ],
 )
 def test_an_address_that_cannot_be_written_to_is_explained_at_its_field(
-    newsroom: Newsroom, demo: Box, typed: str, complaint: str | None
+    live_server: LiveServer, demo: SupportBox, typed: str, complaint: str | None
 ) -> None:
-    before = newsroom.count("reminders")
+    before = live_server.count("reminders")
     demo.not_ready.click()
     demo.email.fill(typed)
     demo.remind.click()
@@ -84,11 +84,11 @@ def test_an_address_that_cannot_be_written_to_is_explained_at_its_field(
     expect(demo.email).to_have_value(typed)
     # The last one passes the browser's own check, so the service says what is wrong with it.
     expect(demo.error).to_have_text(complaint or re.compile("."))
-    assert newsroom.count("reminders") == before
+    assert live_server.count("reminders") == before
 
 
-def test_the_reminder_request_says_no_more_than_it_must(demo: Box) -> None:
-    sent = listen(demo.page, "/v1/reminders")
+def test_the_reminder_request_says_no_more_than_it_must(demo: SupportBox) -> None:
+    sent = record_requests(demo.page, "/v1/reminders")
     demo.page.goto("/demo?utm_source=letter#comments")
     demo.not_ready.click()
     demo.email.fill("terse@example.org")
@@ -112,33 +112,33 @@ def test_the_reminder_request_says_no_more_than_it_must(demo: Box) -> None:
     assert "referer" not in request.all_headers()
 
 
-def test_pressing_the_reminder_button_twice_sends_one_request(demo: Box) -> None:
-    sent, held = listen(demo.page, "/v1/reminders"), hold(demo.page, REMINDERS)
+def test_pressing_the_reminder_button_twice_sends_one_request(demo: SupportBox) -> None:
+    sent, held = record_requests(demo.page, "/v1/reminders"), pause_requests(demo.page, REMINDERS)
     demo.not_ready.click()
     demo.email.fill("twice@example.org")
     demo.email.press("Enter")
-    demo.insist(demo.submit)
+    demo.retry_until(demo.submit)
     demo.expect_state("submitting")
-    held.let_go()
+    held.resume()
     demo.expect_state("reminder-set")
     assert len(sent.wait_for(1)) == 1
 
 
-def test_a_failed_reminder_keeps_the_address_for_the_next_try(demo: Box) -> None:
-    refuse(demo.page, REMINDERS, 500)
+def test_a_failed_reminder_keeps_the_address_for_the_next_try(demo: SupportBox) -> None:
+    fail_requests(demo.page, REMINDERS, 500)
     demo.not_ready.click()
     demo.email.fill("again@example.org")
     demo.remind.click()
     demo.expect_state("error")
     demo.back.click()
     expect(demo.email).to_have_value("again@example.org")
-    refuse(demo.page, REMINDERS, 503)
+    fail_requests(demo.page, REMINDERS, 503)
     demo.remind.click()
     demo.retry.click()
     demo.expect_state("reminder-set")
 
 
-def test_going_back_from_the_reminder_loses_nothing(demo: Box) -> None:
+def test_going_back_from_the_reminder_loses_nothing(demo: SupportBox) -> None:
     demo.choose("Once", "12.50")
     demo.not_ready.click()
     demo.back.click()

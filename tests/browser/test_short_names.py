@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import Page
 
-from tests.browser.newsroom import Newsroom
+from tests.browser.newsroom import LiveServer
 from tests.processes import ROOT
 
 # Every property that the browser's own objects, and what they make, are known by.
@@ -41,7 +41,7 @@ def test_no_name_that_the_widget_says_short_is_the_browsers(page: Page) -> None:
     assert our_names() & of_the_browser == set()
 
 
-def test_no_name_that_the_widget_says_short_is_on_the_wire(newsroom: Newsroom) -> None:
-    on_the_wire = names_in(json.loads(newsroom.read("/openapi.json")))
+def test_no_name_that_the_widget_says_short_is_on_the_wire(live_server: LiveServer) -> None:
+    on_the_wire = names_in(json.loads(live_server.read("/openapi.json")))
     assert {"checkout_url", "cover_fees", "presets"} <= on_the_wire
     assert our_names() & on_the_wire == set()

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from tests.browser.box import REMINDER_SET, Box
+from tests.browser.box import REMINDER_SET, SupportBox
 from tests.browser.conftest import NewPage
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import ask
-from tests.browser.newsroom import Newsroom, pledge_in
-from tests.browser.traffic import Heard
+from tests.browser.inspection import evaluate_check
+from tests.browser.newsroom import LiveServer, pledge_in
+from tests.browser.traffic import RecordedRequests
 
 NOTHING = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
 
@@ -30,24 +30,28 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def requests(page: Page) -> Heard[Request]:
+def requests(page: Page) -> RecordedRequests[Request]:
     """Return a list to which every request of every page of this reader is added."""
-    sent: Heard[Request] = Heard(page)
+    sent: RecordedRequests[Request] = RecordedRequests(page)
     page.context.on("request", lambda request: sent.append(request))
     return sent
 
 
 def assert_nothing_is_kept(context: BrowserContext) -> None:
     assert context.cookies() == []
-    assert [ask(page, "kept") for page in context.pages] == [NOTHING]
+    assert [evaluate_check(page, "kept") for page in context.pages] == [NOTHING]
 
 
 def test_a_gift_and_a_reminder_from_the_strictest_page(
-    newsroom: Newsroom, host_site: HostSite, page: Page, violations: list[str], requests: Heard[Request]
+    live_server: LiveServer,
+    host_site: HostSite,
+    page: Page,
+    violations: list[str],
+    requests: RecordedRequests[Request],
 ) -> None:
     article = host_site.show('variant="strict"')
     page.goto(article)
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     # Styled, although the page forbids every style sheet and every style attribute.
     expect(box.submit).to_have_css("background-color", "rgb(15, 92, 78)")
@@ -64,14 +68,14 @@ def test_a_gift_and_a_reminder_from_the_strictest_page(
     box.continue_button.click()
     page.get_by_role("button", name="Pay $2 a month").click()
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
-    row = newsroom.export()[pledge_in(page.url)]
+    row = live_server.export()[pledge_in(page.url)]
     assert (row["status"], row["amount"], row["currency"]) == ("active", "2.00", "USD")
     assert (row["page_url"], row["variant"]) == (article, "strict")
 
     assert_nothing_is_kept(page.context)
     assert violations == []
     assert {urlsplit(request.url).netloc for request in requests} == {
-        urlsplit(newsroom.base).netloc,
+        urlsplit(live_server.base).netloc,
         urlsplit(host_site.base).netloc,
     }
     asked = [request for request in requests if "/v1/" in request.url]
@@ -83,7 +87,7 @@ def test_a_gift_and_a_reminder_from_the_strictest_page(
 
 def test_the_box_leaves_nothing_in_the_page_but_its_name(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show())
-    Box(page).expect_state("form")
+    SupportBox(page).expect_state("form")
     names = "() => Object.getOwnPropertyNames(window).sort()"
     with_box = page.evaluate(names)
     page.route("**/widget/v1.js", lambda route: route.abort())
@@ -92,14 +96,14 @@ def test_the_box_leaves_nothing_in_the_page_but_its_name(host_site: HostSite, pa
 
 
 def test_the_newsroom_hears_what_happened_and_never_who_did_it(host_site: HostSite, page: Page) -> None:
-    told: Heard[dict] = Heard(page)
+    told: RecordedRequests[dict] = RecordedRequests(page)
     page.context.expose_function("tellNewsroom", lambda event: told.append(event))
     page.context.add_init_script(
         """for (const name of ["pledged", "reminded", "dismissed"])
              addEventListener(`support-box:${name}`, ({ type, detail }) => tellNewsroom({ type, ...detail }))"""
     )
     page.goto(host_site.show('variant="b"'))
-    box = Box(page)
+    box = SupportBox(page)
     box.not_ready.click()
     box.email.fill("who@example.org")
     box.remind.click()
@@ -119,39 +123,39 @@ def test_the_newsroom_hears_what_happened_and_never_who_did_it(host_site: HostSi
 
 
 def test_a_campaign_may_name_the_pages_that_embed_it(
-    newsroom: Newsroom, host_site: HostSite, new_page: NewPage, tmp_path: Path
+    live_server: LiveServer, host_site: HostSite, new_page: NewPage, tmp_path: Path
 ) -> None:
-    newsroom.offer(tmp_path, slug="listed", origins=[host_site.base])
+    live_server.offer(tmp_path, slug="listed", origins=[host_site.base])
     page = new_page()
     page.goto(host_site.show('campaign="listed"'))
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("form")
     box.continue_button.click()
     expect(page).to_have_url(re.compile("/sandbox/checkout/"))
 
 
 def test_a_page_that_the_campaign_does_not_name_keeps_its_own_link(
-    newsroom: Newsroom, host_site: HostSite, page: Page, tmp_path: Path, expected_complaints: list[str]
+    live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path, expected_console_errors: list[str]
 ) -> None:
     # The browser itself writes to the console that the answer may not be read.
-    expected_complaints.append("blocked by CORS policy")
-    newsroom.offer(tmp_path, slug="elsewhere", origins=["https://elsewhere.example"])
+    expected_console_errors.append("blocked by CORS policy")
+    live_server.offer(tmp_path, slug="elsewhere", origins=["https://elsewhere.example"])
     page.goto(host_site.show('campaign="elsewhere"'))
-    box = Box(page)
+    box = SupportBox(page)
     box.expect_state("error")
     expect(box.host).to_contain_text("The support form could not be loaded.")
     expect(box.link).to_be_visible()
     expect(box.host.get_by_role("radio")).to_have_count(0)
     box.link.click()
-    expect(page).to_have_url(f"{newsroom.base}/support/default")
+    expect(page).to_have_url(f"{live_server.base}/support/default")
 
 
 def test_a_reader_is_brought_back_to_the_newsrooms_own_page(
-    newsroom: Newsroom, host_site: HostSite, page: Page, tmp_path: Path
+    live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path
 ) -> None:
-    newsroom.offer(tmp_path, slug="returning", return_hosts=["127.0.0.1"])
+    live_server.offer(tmp_path, slug="returning", return_hosts=["127.0.0.1"])
     page.goto(host_site.show('campaign="returning" return-url="/thanks?from=box"'))
-    box = Box(page)
+    box = SupportBox(page)
     box.choose("Once", "5")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $5 once").click()

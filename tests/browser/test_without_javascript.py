@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import NOT_READY, REMIND, REMINDER_SET
+from tests.browser.box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET
 from tests.browser.conftest import NewPage
-from tests.browser.newsroom import Newsroom, pledge_in
+from tests.browser.newsroom import LiveServer, pledge_in
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def support(page: Page) -> Page:
     return page
 
 
-def test_a_gift_is_made_with_plain_forms(newsroom: Newsroom, support: Page) -> None:
+def test_a_gift_is_made_with_plain_forms(live_server: LiveServer, support: Page) -> None:
     support.get_by_role("radio", name="Monthly").check()
     support.get_by_label("Other amount").fill("2")
     support.get_by_role("button", name="Continue").click()
     support.get_by_role("button", name="Pay $2 a month").click()
     expect(support.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
 
-    row = newsroom.export()[pledge_in(support.url)]
+    row = live_server.export()[pledge_in(support.url)]
     assert (row["status"], row["amount"], row["variant"]) == ("active", "2.00", "support-page")
 
 
@@ -47,8 +47,10 @@ def test_the_amounts_follow_the_frequency_without_a_script(support: Page) -> Non
 @pytest.mark.parametrize(
     ("typed", "complaint"), [("1.000", "We cannot tell which amount “1.000” is."), ("$1.99", "$2")]
 )
-def test_a_refusal_keeps_what_was_typed(newsroom: Newsroom, support: Page, typed: str, complaint: str) -> None:
-    before = newsroom.count("pledges")
+def test_a_refusal_keeps_what_was_typed(
+    live_server: LiveServer, support: Page, typed: str, complaint: str
+) -> None:
+    before = live_server.count("pledges")
     support.get_by_role("radio", name="Annual").check()
     support.get_by_label("Other amount").fill(typed)
     support.get_by_role("button", name="Continue").click()
@@ -58,7 +60,7 @@ def test_a_refusal_keeps_what_was_typed(newsroom: Newsroom, support: Page, typed
     expect(support.get_by_role("radio", name="Annual")).to_be_checked()
     expect(support.get_by_role("alert")).to_contain_text(complaint)
     expect(support).to_have_title(re.compile("^Please check: "))
-    assert newsroom.count("pledges") == before
+    assert live_server.count("pledges") == before
 
     support.get_by_role("alert").get_by_role("link").click()
     expect(support).to_have_url(re.compile("#amount$"))
@@ -67,8 +69,8 @@ def test_a_refusal_keeps_what_was_typed(newsroom: Newsroom, support: Page, typed
     expect(support.get_by_role("button", name="Pay $25 a year")).to_be_visible()
 
 
-def test_a_double_click_is_one_pledge(newsroom: Newsroom, support: Page) -> None:
-    before = newsroom.count("pledges")
+def test_a_double_click_is_one_pledge(live_server: LiveServer, support: Page) -> None:
+    before = live_server.count("pledges")
     support.get_by_role("button", name="Continue").dblclick()
     # The second click may find the first one still at work, which the page says; then pressing again is enough.
     pay = support.get_by_role("button", name="Pay $7 a month")
@@ -76,25 +78,25 @@ def test_a_double_click_is_one_pledge(newsroom: Newsroom, support: Page) -> None
     if not pay.is_visible():
         support.get_by_role("button", name="Continue").click()
     expect(pay).to_be_visible()
-    assert newsroom.count("pledges") - before == 1
+    assert live_server.count("pledges") - before == 1
 
 
-def test_a_reminder_is_asked_for_refused_mended_sent_and_cancelled(newsroom: Newsroom, support: Page) -> None:
-    support.get_by_text(NOT_READY).click()
+def test_a_reminder_is_asked_for_refused_mended_sent_and_cancelled(live_server: LiveServer, support: Page) -> None:
+    support.get_by_text(NOT_READY_BUTTON).click()
     support.get_by_label("E-mail address").fill("no.script")
-    support.get_by_role("button", name=REMIND).click()
+    support.get_by_role("button", name=REMIND_BUTTON).click()
     field = support.get_by_label("E-mail address")
     expect(field).to_have_value("no.script")
     expect(field).to_have_accessible_description(re.compile("Write the address in full"))
 
     field.fill("no.script@example.org")
-    support.get_by_role("button", name=REMIND).click()
+    support.get_by_role("button", name=REMIND_BUTTON).click()
     expect(support.get_by_role("heading", level=1)).to_have_text(REMINDER_SET)
     assert "example" not in support.url
 
-    support.goto(newsroom.link_in_mail_to("no.script@example.org"))
-    with newsroom.resting_worker():
-        support.get_by_role("button", name=REMIND).click()
+    support.goto(live_server.link_in_mail_to("no.script@example.org"))
+    with live_server.paused_worker():
+        support.get_by_role("button", name=REMIND_BUTTON).click()
         # The page before has a button to cancel with as well.
         expect(support.get_by_role("heading", level=1)).to_have_text("We will remind you")
         support.get_by_role("button", name="Cancel the reminder").click()

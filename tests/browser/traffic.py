@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from playwright.sync_api import Page, Request, Route
 
-Thing = TypeVar("Thing")
+Json = TypeVar("Json")
 CAMPAIGN = "**/v1/campaigns/*"
 PLEDGES = "**/v1/pledges"
 REMINDERS = "**/v1/reminders"
@@ -17,7 +17,7 @@ REMINDERS = "**/v1/reminders"
 READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 
 
-class Heard(list[Thing]):
+class RecordedRequests(list[Json]):
     """What the browser has told the test so far."""
 
     def __init__(self, page: Page) -> None:
@@ -34,24 +34,26 @@ class Heard(list[Thing]):
         raise AssertionError(f"{len(self)} of {number} were told: {list(self)}")
 
 
-class Held:
+class PausedRoute:
     """Requests that wait until the test lets them go."""
 
     def __init__(self, page: Page, address: str) -> None:
-        self._routes: Heard[Route] = Heard(page)
+        self._routes: RecordedRequests[Route] = RecordedRequests(page)
         page.route(address, lambda route: self._routes.append(route))
 
-    def let_go(self) -> None:
+    def resume(self) -> None:
         """Let the first request go on, as soon as there is one."""
         self._routes.wait_for(1).pop(0).continue_()
 
 
-def hold(page: Page, address: str) -> Held:
+def pause_requests(page: Page, address: str) -> PausedRoute:
     """Let requests to an address wait, to be let go by the test."""
-    return Held(page, address)
+    return PausedRoute(page, address)
 
 
-def refuse(page: Page, address: str, status: int, *, retry_after: int | None = None, **problem: Any) -> None:
+def fail_requests(
+    page: Page, address: str, status: int, *, retry_after: int | None = None, **problem: Any
+) -> None:
     """Answer the next request to an address with a problem instead of asking the service."""
     wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
     response = {
@@ -63,9 +65,9 @@ def refuse(page: Page, address: str, status: int, *, retry_after: int | None = N
     page.route(address, lambda route: route.fulfill(**response), times=1)
 
 
-def listen(page: Page, path: str) -> Heard[Request]:
+def record_requests(page: Page, path: str) -> RecordedRequests[Request]:
     """Return a list to which every POST to this path is added."""
-    sent: Heard[Request] = Heard(page)
+    sent: RecordedRequests[Request] = RecordedRequests(page)
 
     def note(request: Request) -> None:
         if request.method == "POST" and request.url.endswith(path):

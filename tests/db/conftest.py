@@ -10,7 +10,7 @@ from service.commands.migrate import migrate_and_seed
 from service.desk import Container
 from service.settings import Settings
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import make_database, settings_for
 
 MakeDesk = Callable[..., Container]
@@ -25,7 +25,7 @@ def empty_url(request: pytest.FixtureRequest, worker_id: str, tmp_path: Path) ->
 
 
 @pytest.fixture
-def make_container(clock: Clock) -> Iterator[MakeDesk]:
+def make_container(clock: FakeClock) -> Iterator[MakeDesk]:
     """Return a function that builds desks, and let go of their connections afterwards."""
     built: list[Container] = []
 

@@ -22,7 +22,7 @@ from service.domain.reminders.status import ReminderEvent
 from service.domain.supporters import get_or_create_supporter
 
 
-def ask(container: Container, address: str, **payload) -> uuid.UUID:
+def create_reminder(container: Container, address: str, **payload) -> uuid.UUID:
     """Set a reminder for this address and return its id."""
     with container.database.transaction() as session:
         campaign = get_campaign(session, "default")
@@ -35,7 +35,7 @@ def ask(container: Container, address: str, **payload) -> uuid.UUID:
         return found
 
 
-def try_mail(
+def record_delivery(
     container: Container,
     reminder_id: uuid.UUID,
     event: ReminderEvent | None = None,
@@ -52,7 +52,7 @@ def try_mail(
             transition_reminder(session, reminder, event, now=container.clock())
 
 
-def give(container: Container, address: str | None, *, amount: int = 500) -> uuid.UUID:
+def create_paid_pledge(container: Container, address: str | None, *, amount: int = 500) -> uuid.UUID:
     """Make a pledge, settle it under this address, and return its id."""
     with container.database.transaction() as session:
         payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
@@ -64,13 +64,13 @@ def give(container: Container, address: str | None, *, amount: int = 500) -> uui
         return pledge.id
 
 
-def raw_addresses(session: Session) -> dict[uuid.UUID, bytes]:
+def encrypted_emails(session: Session) -> dict[uuid.UUID, bytes]:
     """Return every stored address as it lies in the table."""
     rows = session.execute(select(Supporter.id, type_coerce(Supporter.email, LargeBinary)))
     return {row_id: bytes(value) for row_id, value in rows}
 
 
-def how_many(session: Session, table: type) -> int:
+def count_rows(session: Session, table: type) -> int:
     """Return how many rows a table has."""
     return session.scalar(select(func.count()).select_from(table)) or 0
 

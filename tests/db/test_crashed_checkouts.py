@@ -17,8 +17,8 @@ from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checko
 from service.domain.pledges.idempotency import LOCK_TTL
 from service.domain.pledges.making import CreatePledge
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
-from tests.clock import Clock
-from tests.db.people import how_many
+from tests.clock import FakeClock
+from tests.db.people import count_rows
 
 WISH = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=200, currency="USD")
 KEY = "key-00000001"
@@ -64,7 +64,7 @@ def buy(container: Container, till: Till, payload: CreatePledge = WISH) -> Pledg
     )
 
 
-def test_a_repeat_after_a_crash_finishes_the_same_pledge(any_database: Container, clock: Clock) -> None:
+def test_a_repeat_after_a_crash_finishes_the_same_pledge(any_database: Container, clock: FakeClock) -> None:
     till = Till(crash)
     with pytest.raises(Crash):
         buy(any_database, till)
@@ -80,7 +80,7 @@ def test_a_repeat_after_a_crash_finishes_the_same_pledge(any_database: Container
     assert (repeated.id, repeated.checkout_url, repeated.replayed) == (finished.id, finished.checkout_url, True)
     assert len(till.orders) == 2
     with any_database.database.read_only() as session:
-        assert how_many(session, Pledge) == 1
+        assert count_rows(session, Pledge) == 1
 
 
 def test_a_gateway_that_is_down_can_be_asked_again_at_once(any_database: Container) -> None:
@@ -94,7 +94,7 @@ def test_a_gateway_that_is_down_can_be_asked_again_at_once(any_database: Contain
     finished = buy(any_database, till)
     assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
     with any_database.database.read_only() as session:
-        assert how_many(session, Pledge) == 1
+        assert count_rows(session, Pledge) == 1
 
 
 def test_another_wish_under_the_same_key_is_refused_even_while_the_first_hangs(any_database: Container) -> None:
@@ -120,7 +120,7 @@ def test_no_transaction_is_open_while_the_gateway_is_asked(any_database: Contain
         assert session.scalar(select(Pledge.variant)) == "changed meanwhile"
 
 
-def test_many_repeats_after_a_crash_start_one_checkout(any_database: Container, clock: Clock) -> None:
+def test_many_repeats_after_a_crash_start_one_checkout(any_database: Container, clock: FakeClock) -> None:
     with pytest.raises(Crash):
         buy(any_database, Till(crash))
     clock.now += LOCK_TTL + datetime.timedelta(seconds=1)

@@ -20,7 +20,7 @@ from service.domain.pledges.listing import PledgeFilter, stream_pledges
 from service.domain.reminders.links import get_reminder_by_token, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.conftest import settings_for
-from tests.db.people import ask, give, how_many, raw_addresses
+from tests.db.people import count_rows, create_paid_pledge, create_reminder, encrypted_emails
 
 ADDRESS = "Anna.Reader@news.example"
 OLD, NEW = "old-key-0123456789-0123456789-012", "new-key-0123456789-0123456789-012"
@@ -36,8 +36,8 @@ def everything(container: Container) -> str:
 
 
 def test_an_address_is_nowhere_in_the_database(container: Container) -> None:
-    ask(container, ADDRESS, page_url="https://paper.example/a")
-    give(container, ADDRESS)
+    create_reminder(container, ADDRESS, page_url="https://paper.example/a")
+    create_paid_pledge(container, ADDRESS)
     stored = everything(container).lower()
     assert "paper.example" in stored
     for part in (ADDRESS, "anna.reader", "news.example"):
@@ -47,26 +47,26 @@ def test_an_address_is_nowhere_in_the_database(container: Container) -> None:
 
 
 def test_equal_addresses_are_one_person_and_are_never_encrypted_alike(container: Container) -> None:
-    ask(container, f"  {ADDRESS.replace('news', 'NEWS')} ")
-    give(container, ADDRESS)
+    create_reminder(container, f"  {ADDRESS.replace('news', 'NEWS')} ")
+    create_paid_pledge(container, ADDRESS)
     with container.database.transaction() as session:
-        assert how_many(session, Supporter) == 1
-        (before,) = raw_addresses(session).values()
+        assert count_rows(session, Supporter) == 1
+        (before,) = encrypted_emails(session).values()
         session.execute(update(Supporter).values(email=ADDRESS))
-        (after,) = raw_addresses(session).values()
+        (after,) = encrypted_emails(session).values()
     assert before != after
 
 
 def test_an_address_of_a_german_domain_is_stored_in_ascii(any_database: Container) -> None:
-    ask(any_database, "leser@BÜCHER.example")
+    create_reminder(any_database, "leser@BÜCHER.example")
     with any_database.database.read_only() as session:
         assert session.scalar(select(Supporter.email)) == "leser@xn--bcher-kva.example"
 
 
 def test_a_value_that_was_moved_to_another_column_does_not_open(any_database: Container) -> None:
-    ask(any_database, ADDRESS)
+    create_reminder(any_database, ADDRESS)
     with any_database.database.transaction() as session:
-        (stolen,) = raw_addresses(session).values()
+        (stolen,) = encrypted_emails(session).values()
         session.execute(
             text(
                 "INSERT INTO outbox_mails (id, message_id, recipient_hash, message, sent_at) "
@@ -110,22 +110,22 @@ def desk_with(make_container, url: str, keys: str) -> Container:
 
 def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, make_container) -> None:
     before = desk_with(make_container, url, OLD)
-    reminder_id = ask(before, ADDRESS)
+    reminder_id = create_reminder(before, ADDRESS)
     with before.database.read_only() as session:
         token = reminder_token(before.database.keyring, session.get_one(Reminder, reminder_id))
     after = desk_with(make_container, url, f"{NEW},{OLD}")
     with after.database.read_only() as session:
         assert session.scalar(select(Supporter.email)) == ADDRESS
         assert get_reminder_by_token(session, token, now=after.clock()).id == reminder_id
-    assert ask(after, ADDRESS) == reminder_id
+    assert create_reminder(after, ADDRESS) == reminder_id
     with after.database.read_only() as session:
-        assert how_many(session, Supporter) == 1
+        assert count_rows(session, Supporter) == 1
 
 
 def test_a_dropped_key_costs_its_own_rows_and_no_others(url: str, make_container) -> None:
-    ask(desk_with(make_container, url, OLD), ADDRESS)
+    create_reminder(desk_with(make_container, url, OLD), ADDRESS)
     after = desk_with(make_container, url, NEW)
-    ask(after, "b@reader.example")
+    create_reminder(after, "b@reader.example")
     with after.database.read_only() as session:
         lost, found = session.scalars(select(Supporter.id).order_by(Supporter.id))
         assert session.scalar(select(Supporter.email).where(Supporter.id == found)) == "b@reader.example"
@@ -134,9 +134,9 @@ def test_a_dropped_key_costs_its_own_rows_and_no_others(url: str, make_container
 
 
 def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, make_container) -> None:
-    give(desk_with(make_container, url, OLD), ADDRESS)
+    create_paid_pledge(desk_with(make_container, url, OLD), ADDRESS)
     after = desk_with(make_container, url, NEW)
-    give(after, "b@reader.example")
+    create_paid_pledge(after, "b@reader.example")
     with after.database.read_only() as session:
         file = b"".join(write_export("csv", stream_pledges(session, PledgeFilter()))).decode()
     rows = list(csv.DictReader(io.StringIO(file)))
@@ -144,14 +144,14 @@ def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, mak
 
 
 def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased(any_database: Container) -> None:
-    reminder_id = ask(any_database, ADDRESS)
+    reminder_id = create_reminder(any_database, ADDRESS)
     broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL_TYPE)
     with any_database.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))
-    assert ask(any_database, ADDRESS) == reminder_id
+    assert create_reminder(any_database, ADDRESS) == reminder_id
     with any_database.database.transaction() as session:
         assert erase_supporter(session, ADDRESS, now=any_database.clock()) == (0, 1)
-        assert how_many(session, Supporter) == 0
+        assert count_rows(session, Supporter) == 0
 
 
 def test_no_key_shows_in_what_a_program_prints_of_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from service.desk import Container
-from tests.db.people import give
+from tests.db.people import create_paid_pledge
 from tests.processes import ROOT, environment
 
 PLEDGES = 50_000
@@ -48,7 +48,7 @@ print(json.dumps(export(PledgeFilter()) | {"seconds": time.monotonic() - began, 
 @pytest.fixture
 def many_pledges(container: Container) -> str:
     """Fill the database from one pledge with a payment and a reader, inside PostgreSQL itself."""
-    give(container, "reader@news.example")
+    create_paid_pledge(container, "reader@news.example")
     with container.database.transaction() as session:
         session.execute(
             text(

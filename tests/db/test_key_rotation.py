@@ -23,9 +23,9 @@ from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 from service.domain.ports import RawEvent
 from service.domain.reminders.links import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.db.people import ask, give, how_many, raw_addresses, supporter_of
+from tests.db.people import count_rows, create_paid_pledge, create_reminder, encrypted_emails, supporter_of
 from tests.gateways.letters import send
 from tests.interleaving import interleaving, must_wait
 
@@ -48,36 +48,36 @@ def keep_mail(container: Container, address: str, number: int = 1) -> None:
 def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> None:
     before = with_keys(OLD)
     for number in range(5):
-        ask(before, f"reader-{number}@news.example")
+        create_reminder(before, f"reader-{number}@news.example")
         keep_mail(before, f"reader-{number}@news.example", number)
     assert rotate(with_keys(NEW, OLD)) == RotationResult(rotated=10)
     after = with_keys(NEW)
     with after.database.reading() as session:
         assert sorted(session.scalars(select(Supporter.email))) == [f"reader-{n}@news.example" for n in range(5)]
         assert all("To: reader-" in message for message in session.scalars(select(DevOutboxEmail.message)))
-    ask(after, "reader-0@news.example")
+    create_reminder(after, "reader-0@news.example")
     with after.database.transaction() as session:
-        assert how_many(session, Supporter) == 5
+        assert count_rows(session, Supporter) == 5
         # The kept mails are found by their recipient under the new key as well.
         erase_supporter(session, "reader-0@news.example", now=after.clock())
-        assert how_many(session, DevOutboxEmail) == 4
+        assert count_rows(session, DevOutboxEmail) == 4
 
 
 def test_rotating_again_touches_nothing(with_keys) -> None:
-    ask(with_keys(OLD), "a@news.example")
+    create_reminder(with_keys(OLD), "a@news.example")
     container = with_keys(NEW, OLD)
     assert rotate(container).rotated == 1
     with container.database.reading() as session:
-        before = raw_addresses(session)
+        before = encrypted_emails(session)
     assert rotate(container) == RotationResult()
     with container.database.reading() as session:
-        assert raw_addresses(session) == before
+        assert encrypted_emails(session) == before
 
 
 def test_a_rotation_that_was_stopped_goes_on_where_it_was(with_keys, monkeypatch: pytest.MonkeyPatch) -> None:
     before = with_keys(OLD)
     for number in range(7):
-        ask(before, f"reader-{number}@news.example")
+        create_reminder(before, f"reader-{number}@news.example")
     monkeypatch.setattr(key_rotation.rotate_supporters, "__kwdefaults__", {"limit": 3})
     container = with_keys(NEW, OLD)
 
@@ -97,8 +97,8 @@ def test_a_rotation_that_was_stopped_goes_on_where_it_was(with_keys, monkeypatch
 
 
 def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_keys) -> None:
-    lost = ask(with_keys(OLDER), "lost@news.example")
-    ask(with_keys(OLD), "a@news.example")
+    lost = create_reminder(with_keys(OLDER), "lost@news.example")
+    create_reminder(with_keys(OLD), "a@news.example")
     keep_mail(with_keys(OLDER), "lost@news.example")
     container = with_keys(NEW, OLD)
     with container.database.reading() as session:
@@ -109,19 +109,19 @@ def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_k
         assert session.scalar(select(Supporter.email).where(Supporter.id == lost_person)) == "lost@news.example"
 
 
-def known_twice(with_keys, clock: Clock) -> tuple[Container, Container]:
+def known_twice(with_keys, clock: FakeClock) -> tuple[Container, Container]:
     """Two web processes with different first keys that do not know of one another's."""
     return with_keys(OLD), with_keys(NEW)
 
 
-def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: Clock) -> None:
+def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: FakeClock) -> None:
     old, new = known_twice(with_keys, clock)
     first_met = clock()
-    gift = give(old, "a@news.example")
-    ask(old, "a@news.example")
+    gift = create_paid_pledge(old, "a@news.example")
+    create_reminder(old, "a@news.example")
     clock.advance(days=1)
-    other_gift = give(new, "a@news.example")
-    last_asked = ask(new, "a@news.example")
+    other_gift = create_paid_pledge(new, "a@news.example")
+    last_asked = create_reminder(new, "a@news.example")
     container = with_keys(NEW, OLD)
     assert rotate(container) == RotationResult(merged=1)
     with container.database.reading() as session:
@@ -131,11 +131,11 @@ def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: Clock) ->
         assert [reminder.id for reminder in session.scalars(select(Reminder))] == [last_asked]
 
 
-def test_the_reminder_that_was_asked_for_last_stays_whichever_row_has_it(with_keys, clock: Clock) -> None:
+def test_the_reminder_that_was_asked_for_last_stays_whichever_row_has_it(with_keys, clock: FakeClock) -> None:
     old, new = known_twice(with_keys, clock)
-    ask(new, "a@news.example")
+    create_reminder(new, "a@news.example")
     clock.advance(days=1)
-    last_asked = ask(old, "a@news.example", page_url="https://paper.example/last")
+    last_asked = create_reminder(old, "a@news.example", page_url="https://paper.example/last")
     container = with_keys(NEW, OLD)
     assert rotate(container).merged == 1
     with container.database.reading() as session:
@@ -144,11 +144,11 @@ def test_the_reminder_that_was_asked_for_last_stays_whichever_row_has_it(with_ke
         assert reminder.supporter_id == session.scalars(select(Supporter.id)).one()
 
 
-def test_a_cancel_is_not_lost_when_two_rows_become_one(with_keys, clock: Clock) -> None:
+def test_a_cancel_is_not_lost_when_two_rows_become_one(with_keys, clock: FakeClock) -> None:
     old, new = known_twice(with_keys, clock)
-    first = ask(old, "a@news.example")
+    first = create_reminder(old, "a@news.example")
     clock.advance(days=1)
-    last = ask(new, "a@news.example")
+    last = create_reminder(new, "a@news.example")
     clock.advance(days=1)
     with old.database.transaction() as session:
         token = reminder_token(old.database.keyring, session.get_one(Reminder, first))
@@ -164,14 +164,14 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
     before = with_keys(OLD)
     readers = [f"reader-{number}@news.example" for number in range(60)]
     for reader in readers:
-        ask(before, reader)
+        create_reminder(before, reader)
     container = with_keys(NEW, OLD)
     start = threading.Barrier(4, timeout=60)
 
     def keep_asking(turn: int) -> None:
         start.wait()
         for reader in readers[turn::3] + [f"new-{turn}-{number}@news.example" for number in range(5)]:
-            ask(container, reader)
+            create_reminder(container, reader)
 
     def keep_rotating() -> None:
         start.wait()
@@ -183,8 +183,8 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
             work.result()
     rotate(container)
     with with_keys(NEW).database.reading() as session:
-        assert len(set(session.scalars(select(Supporter.email)))) == how_many(session, Supporter) == 75
-        assert how_many(session, Reminder) == 75
+        assert len(set(session.scalars(select(Supporter.email)))) == count_rows(session, Supporter) == 75
+        assert count_rows(session, Reminder) == 75
 
 
 @pytest.mark.parametrize("table", ["supporters", "outbox_mails", "gateway_events"])
@@ -195,7 +195,7 @@ def test_an_erasure_between_reading_and_writing_is_never_undone(
         return make_container(settings_for(container.settings.database_url, SECRET_KEYS=",".join(keys)))
 
     before, reader = with_keys(OLD), "a@news.example"
-    gift = give(before, reader)
+    gift = create_paid_pledge(before, reader)
     keep_mail(before, reader)
     with before.database.transaction() as session:
         raw = RawEvent(reference="evt_1", kind="paid", occurred_at=before.clock(), payload=reader)
@@ -215,12 +215,12 @@ def test_an_erasure_between_reading_and_writing_is_never_undone(
         with rotating.database.transaction() as session:
             erase(session)
     with rotating.database.read_only() as session:
-        assert how_many(session, Supporter) == how_many(session, DevOutboxEmail) == 0
+        assert count_rows(session, Supporter) == count_rows(session, DevOutboxEmail) == 0
         assert session.scalars(select(GatewayEvent.payload)).all() == [None]
 
 
 def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None:
-    ask(with_keys(OLD), "a@news.example")
+    create_reminder(with_keys(OLD), "a@news.example")
     keep_mail(with_keys(OLD), "a@news.example")
     container = with_keys(NEW, OLD)
     rotate(container)
@@ -247,8 +247,8 @@ def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
 def test_the_command_says_what_it_did_and_fails_while_something_does_not_open(
     with_keys, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask(with_keys(OLD), "a@news.example")
-    ask(with_keys(OLDER), "lost@news.example")
+    create_reminder(with_keys(OLD), "a@news.example")
+    create_reminder(with_keys(OLDER), "lost@news.example")
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
     ended = CliRunner().invoke(cli, ["keys", "rotate"])

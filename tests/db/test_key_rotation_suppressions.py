@@ -12,7 +12,7 @@ from service.desk import Container
 from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 from service.domain.suppression import suppress, suppressions_for
 from tests.conftest import settings_for
-from tests.db.people import ask
+from tests.db.people import create_reminder
 
 OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
 KNOWN, UNKNOWN = "Known@news.example", "unknown@news.example"
@@ -47,7 +47,7 @@ def rotate(container: Container) -> RotationResult:
 
 def test_what_stands_against_a_reader_moves_with_their_address(with_keys) -> None:
     before = with_keys(OLD)
-    ask(before, KNOWN)
+    create_reminder(before, KNOWN)
     say(before, KNOWN, SuppressionReason.COMPLAINT)
     say(before, KNOWN, SuppressionReason.UNSUBSCRIBE, scope="default")
     assert rotate(with_keys(NEW, OLD)) == RotationResult(rotated=1, suppressions=2)
@@ -61,7 +61,7 @@ def test_what_stands_against_a_reader_moves_with_their_address(with_keys) -> Non
 
 @pytest.mark.parametrize("stronger_under", [OLD, NEW])
 def test_of_two_keys_the_stronger_word_stays(with_keys, stronger_under: str) -> None:
-    ask(with_keys(OLD), KNOWN)
+    create_reminder(with_keys(OLD), KNOWN)
     for key in (OLD, NEW):
         strong = key == stronger_under
         say(
@@ -91,7 +91,7 @@ def test_the_command_says_what_is_left_and_what_to_do(
     with_keys, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = with_keys(OLD)
-    ask(before, KNOWN)
+    create_reminder(before, KNOWN)
     for address in (KNOWN, UNKNOWN):
         say(before, address, SuppressionReason.HARD_BOUNCE)
     monkeypatch.setenv("DATABASE_URL", url)

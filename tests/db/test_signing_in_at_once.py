@@ -9,7 +9,7 @@ from service.domain.sign_in.asking import request_sign_in
 from service.domain.sign_in.links import create_magic_link_token
 from service.domain.sign_in.sessions import redeem_link, supporter_for_session
 from service.domain.supporters import get_or_create_supporter
-from tests.db.people import how_many
+from tests.db.people import count_rows
 
 CLICKS = 8
 
@@ -40,4 +40,4 @@ def test_of_many_clicks_at_once_one_signs_in(any_database: Container) -> None:
     assert (len(secrets), len(refused)) == (1, CLICKS - 1)
     with any_database.database.read_only() as session:
         assert supporter_for_session(session, secrets[0], now=now) == known
-        assert how_many(session, SignIn) == 1
+        assert count_rows(session, SignIn) == 1

@@ -17,8 +17,8 @@ from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.reminders.moves import confirm
 from service.domain.reminders.status import ReminderEvent
 from service.domain.sign_in.asking import request_sign_in
-from tests.clock import Clock
-from tests.db.people import ask, give, try_mail
+from tests.clock import FakeClock
+from tests.db.people import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.notices import enqueue
 
 ONE, OTHER = "one@news.example", "other@news.example"
@@ -45,47 +45,49 @@ def merged(container: Container, kept: uuid.UUID, given_up: uuid.UUID) -> Remind
 
 @pytest.mark.parametrize("last_is_kept", [True, False])
 def test_who_confirmed_one_reminder_need_not_confirm_the_other(
-    container: Container, clock: Clock, last_is_kept: bool
+    container: Container, clock: FakeClock, last_is_kept: bool
 ) -> None:
     confirming(container)
-    first = ask(container, ONE)
+    first = create_reminder(container, ONE)
     say_yes(container, first)
     clock.advance(days=1)
-    last = ask(container, OTHER)
-    try_mail(container, last, ReminderEvent.REQUEST_CONFIRMATION)
+    last = create_reminder(container, OTHER)
+    record_delivery(container, last, ReminderEvent.REQUEST_CONFIRMATION)
     reminder = merged(container, *((last, first) if last_is_kept else (first, last)))
     assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (last, "scheduled", False)
     assert reminder.due_at == datetime.datetime(2026, 12, 24, 9, tzinfo=datetime.UTC)
 
 
-def test_two_questions_become_one(container: Container, clock: Clock) -> None:
+def test_two_questions_become_one(container: Container, clock: FakeClock) -> None:
     confirming(container)
-    first = ask(container, ONE)
+    first = create_reminder(container, ONE)
     clock.advance(days=1)
-    last = ask(container, OTHER)
+    last = create_reminder(container, OTHER)
     reminder = merged(container, first, last)
     assert (reminder.id, reminder.awaits_confirmation) == (last, True)
 
 
-def test_a_gift_stays_with_the_reminder_that_brought_it(container: Container, clock: Clock) -> None:
-    first = ask(container, ONE)
-    gift = give(container, ONE)
+def test_a_gift_stays_with_the_reminder_that_brought_it(container: Container, clock: FakeClock) -> None:
+    first = create_reminder(container, ONE)
+    gift = create_paid_pledge(container, ONE)
     with container.database.transaction() as session:
         session.execute(update(Pledge).values(reminder_id=first))
     clock.advance(days=1)
-    last = ask(container, OTHER)
+    last = create_reminder(container, OTHER)
     merged(container, first, last)
     with container.database.read_only() as session:
         assert session.get_one(Pledge, gift).reminder_id == last
 
 
-def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(container: Container, clock: Clock) -> None:
-    first = ask(container, ONE)
+def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(
+    container: Container, clock: FakeClock
+) -> None:
+    first = create_reminder(container, ONE)
     receipt = enqueue(container, NotificationKind.RECEIPT, to=ONE)
     with container.database.transaction() as session:
         request_sign_in(session, ONE, lang="en", now=clock())
     clock.advance(days=1)
-    last = ask(container, OTHER)
+    last = create_reminder(container, OTHER)
     reminder = merged(container, last, first)
     with container.database.read_only() as session:
         assert session.get_one(Notification, receipt).supporter_id == reminder.supporter_id

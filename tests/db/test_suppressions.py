@@ -20,7 +20,7 @@ from service.domain.suppression import (
     suppress,
     suppressions_for,
 )
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 
 READER = "reader@news.example"
@@ -177,7 +177,7 @@ def test_lifting_takes_away_one_scope_or_all(any_database: Container) -> None:
     assert why(any_database, address="other@news.example") == SuppressionReason.HARD_BOUNCE
 
 
-def test_the_list_is_told_in_order_and_counted_by_reason(any_database: Container, clock: Clock) -> None:
+def test_the_list_is_told_in_order_and_counted_by_reason(any_database: Container, clock: FakeClock) -> None:
     for reason in (
         SuppressionReason.COMPLAINT,
         SuppressionReason.UNSUBSCRIBE,

@@ -7,7 +7,7 @@ import pytest
 from service.desk import Container
 from service.gateways.stripe import client
 from service.settings import Settings
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.events.shop import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
@@ -20,7 +20,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stripe(clock: Clock) -> Iterator[FakeStripe]:
+def stripe(clock: FakeClock) -> Iterator[FakeStripe]:
     """Return Stripe, whose clock is the desk's."""
     with FakeStripe(clock=clock) as stripe:
         yield stripe

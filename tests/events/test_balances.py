@@ -13,7 +13,7 @@ from service.desk import Container, utc_now
 from service.domain.ledger import balances
 from service.domain.ledger.totals import balance_totals
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.events.shop import StripeScenario
 from tests.jobs.posts import stopped_event
@@ -23,9 +23,9 @@ GO_ON = threading.Event()
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """Return a clock that stands at this moment: which payments are young is told from their ids."""
-    return Clock(utc_now())
+    return FakeClock(utc_now())
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_the_fee_of_a_payment_is_written_down_once(
 
 
 def test_a_balance_that_is_late_is_asked_for_again_also_hours_later(
-    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None], clock: FakeClock
 ) -> None:
     stripe.settings.async_capture = True
     give(Frequency.ONCE)
@@ -85,7 +85,7 @@ def test_a_balance_that_is_late_is_asked_for_again_also_hours_later(
 
 
 def test_after_sixty_days_nobody_asks_any_more(
-    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None], clock: Clock
+    container: Container, stripe: FakeStripe, give: Callable[[Frequency], None], clock: FakeClock
 ) -> None:
     give(Frequency.ONCE)
     clock.advance(days=61)
@@ -112,7 +112,7 @@ def test_an_old_payment_that_never_has_a_balance_keeps_no_other_from_its_turn(
     container: Container,
     stripe: FakeStripe,
     give: Callable[[Frequency], None],
-    clock: Clock,
+    clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(balances, "OLDER_BATCH_SIZE", 1)

@@ -13,8 +13,8 @@ from service.db.gateway_event import GatewayEvent
 from service.db.payment import Payment
 from service.desk import Container, utc_now
 from tests.api.wire import count
-from tests.clock import Clock
-from tests.command_line import assert_refused, mainstay
+from tests.clock import FakeClock
+from tests.command_line import assert_cli_error, run_cli
 from tests.events.shop import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
 from tests.stripe_double.account import StripeJson
@@ -23,9 +23,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """Return a clock that stands at this moment: the commands go by that of every real process."""
-    return Clock(utc_now())
+    return FakeClock(utc_now())
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def run(container: Container, stripe: FakeStripe) -> Run:
             "STRIPE_WEBHOOK_SECRET": SECRET,
             "STRIPE_API_BASE": stripe.url,
         }
-        return mainstay("stripe", *arguments, **environment | changes)
+        return run_cli("stripe", *arguments, **environment | changes)
 
     return run
 
@@ -115,7 +115,9 @@ def test_what_still_cannot_be_applied_says_why(
     scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
 ) -> None:
     scenario.deliver_webhooks(told[1])
-    assert_refused(run("apply", str(id_of(container, told[1]))), "It is waiting: Its payment is not in the books.")
+    assert_cli_error(
+        run("apply", str(id_of(container, told[1]))), "It is waiting: Its payment is not in the books."
+    )
 
 
 def test_what_was_applied_or_is_not_there_is_refused(
@@ -123,9 +125,9 @@ def test_what_was_applied_or_is_not_there_is_refused(
 ) -> None:
     scenario.deliver_webhooks(told[0])
     scenario.run_event_job()
-    assert_refused(run("apply", str(id_of(container, told[0]))), "applied already")
-    assert_refused(run("apply", str(uuid.uuid4())), "There is no event with this id.")
-    assert_refused(run("apply", told[0]["id"]), "is not a valid UUID")
+    assert_cli_error(run("apply", str(id_of(container, told[0]))), "applied already")
+    assert_cli_error(run("apply", str(uuid.uuid4())), "There is no event with this id.")
+    assert_cli_error(run("apply", told[0]["id"]), "is not a valid UUID")
     assert count(container, Payment) == 1
 
 
@@ -149,7 +151,7 @@ def test_reconcile_without_stripe_s_answer_is_one_sentence_and_loses_nothing(
     container: Container, run: Run, stripe: FakeStripe, told: list[StripeJson]
 ) -> None:
     stripe.faults.respond(503, times=2)
-    assert_refused(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
+    assert_cli_error(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
     assert audited(container) == []
     assert run("reconcile").stdout.startswith(f"Stripe tells of {len(told)} events")
 
@@ -158,13 +160,13 @@ def test_reconcile_without_stripe_s_answer_is_one_sentence_and_loses_nothing(
 def test_without_stripe_both_say_which_setting_is_missing(
     run: Run, container: Container, command: tuple[str, ...]
 ) -> None:
-    assert_refused(run(*command, GATEWAY="sandbox", STRIPE_SECRET_KEY=""), "GATEWAY must be stripe")
+    assert_cli_error(run(*command, GATEWAY="sandbox", STRIPE_SECRET_KEY=""), "GATEWAY must be stripe")
     assert audited(container) == []
 
 
 @pytest.mark.parametrize("wrong", [("--status", "lost"), ("--limit", "0"), ("--limit", "ten")])
 def test_a_list_of_what_there_cannot_be_is_refused(run: Run, wrong: tuple[str, str]) -> None:
-    assert_refused(run("events", *wrong), f"Invalid value for '{wrong[0]}'")
+    assert_cli_error(run("events", *wrong), f"Invalid value for '{wrong[0]}'")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_a_list_of_what_there_cannot_be_is_refused(run: Run, wrong: tuple[str, s
     ids=["stripe", "events", "apply", "reconcile"],
 )
 def test_help_says_what_each_is_for(command: tuple[str, ...], said: tuple[str, ...]) -> None:
-    result = mainstay("stripe", *command, "--help")
+    result = run_cli("stripe", *command, "--help")
     assert result.exit_code == 0
     words = " ".join(result.stdout.split())
     assert [word for word in said if word not in words] == []

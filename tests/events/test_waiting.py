@@ -17,7 +17,7 @@ from service.domain.events import working
 from service.domain.events.working import retry_event
 from service.wiring import build_container
 from tests.api.wire import count
-from tests.command_line import mainstay
+from tests.command_line import run_cli
 from tests.conftest import settings_for
 from tests.events.shop import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
@@ -121,7 +121,7 @@ def test_what_a_fault_parked_is_made_good_by_one_command(
     assert event.pledge_id is not None
     broken.undo()
     settings = container.settings
-    result = mainstay(
+    result = run_cli(
         "stripe",
         "apply",
         str(event.id),

@@ -17,7 +17,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
 from service.domain.supporters import get_or_create_supporter
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.faults.hand import Answer, Mailbox
 
 START_TIME = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
@@ -56,7 +56,7 @@ class ExpectedReminder:
 class ReaderActions(RuleBasedStateMachine):
     """Readers who sign up, cancel, snooze and confirm, in any order."""
 
-    def __init__(self, container: Container, clock: Clock) -> None:
+    def __init__(self, container: Container, clock: FakeClock) -> None:
         super().__init__()
         self.container, self.clock = container, clock
         self.post = Mailbox()

@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from service.commands.migrate import migrate_and_seed
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.faults.scale import IS_FULL, SCALE, print_report
 from tests.faults.walk import START_TIME, ReminderStateMachine
@@ -19,7 +19,7 @@ def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses
     database: str, tmp_path: Path, migrated_database: str
 ) -> None:
     url = f"sqlite:///{tmp_path / 'mainstay.db'}" if database == "sqlite" else migrated_database
-    clock = Clock(START_TIME)
+    clock = FakeClock(START_TIME)
     container = build_container(settings_for(url), clock=clock)
     migrate_and_seed(container)
     walks = SCALE.walks if database == "sqlite" else SCALE.walks // 5

@@ -8,12 +8,12 @@ import pytest
 from service.commands.migrate import migrate_and_seed
 from service.desk import Container
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 
 
 @pytest.fixture
-def sqlite_container(tmp_path: Path, clock: Clock) -> Iterator[Container]:
+def sqlite_container(tmp_path: Path, clock: FakeClock) -> Iterator[Container]:
     """Return a desk on an SQLite file of its own, with the demo campaign."""
     container = build_container(settings_for(f"sqlite:///{tmp_path / 'mainstay.db'}"), clock=clock)
     migrate_and_seed(container)

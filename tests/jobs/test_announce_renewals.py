@@ -14,7 +14,7 @@ from service.db.pledge import Pledge
 from service.desk import Container
 from service.domain.notices.renewals import enqueue_renewal_notifications
 from tests.api.wire import update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.notices import change_pledge, enqueue, put_pledge, run, status_counts
 from tests.jobs.posts import FakeMailer
 
@@ -29,7 +29,7 @@ def annual(container: Container, *, days: int, **changes) -> uuid.UUID:
 
 @pytest.mark.parametrize(("days", "leaves_after"), [(21, 5), (15, 0), (5, 0)])
 def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
-    container: Container, clock: Clock, days: int, leaves_after: int
+    container: Container, clock: FakeClock, days: int, leaves_after: int
 ) -> None:
     annual(container, days=days)
     assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}
@@ -76,7 +76,7 @@ def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Contai
 
 
 def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_is_at_home(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     update_campaign(container, timezone="Pacific/Auckland")
     pledge_id = annual(container, days=20)
@@ -113,7 +113,7 @@ def test_what_renews_from_now_on_and_within_three_weeks_is_announced(
     assert queue_renewal_notifications(container, GO_ON) == {"announced": announced}
 
 
-def test_the_renewal_of_the_next_year_is_announced_as_well(container: Container, clock: Clock) -> None:
+def test_the_renewal_of_the_next_year_is_announced_as_well(container: Container, clock: FakeClock) -> None:
     pledge_id = annual(container, days=10)
     queue_renewal_notifications(container, GO_ON)
     run(container, FakeMailer())

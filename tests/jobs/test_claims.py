@@ -15,8 +15,8 @@ from service.domain.errors import LeaseLost
 from service.domain.mail.claims import ReminderClaim, renew_leases
 from service.domain.mail.settling import fail_rendering
 from service.domain.reminders.links import cancel_reminder, reminder_token
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs import posts as fake_mailer
 from tests.jobs.posts import complete_all, find, mark_sending, record_result, recover_leases, status_changes
 
@@ -28,8 +28,8 @@ def claim(container: Container, limit: int = 100) -> list[ReminderClaim]:
         return fake_mailer.claim(session, container, limit=limit)
 
 
-def test_nothing_is_claimed_before_it_is_due(container: Container, clock: Clock) -> None:
-    due_at = find(container, ask(container, "a@news.example")).due_at
+def test_nothing_is_claimed_before_it_is_due(container: Container, clock: FakeClock) -> None:
+    due_at = find(container, create_reminder(container, "a@news.example")).due_at
     clock.now = due_at - datetime.timedelta(microseconds=1)
     assert claim(container) == []
     clock.now = due_at
@@ -37,17 +37,19 @@ def test_nothing_is_claimed_before_it_is_due(container: Container, clock: Clock)
 
 
 @pytest.mark.parametrize("late", [{"days": 3}, {"days": 400}, {"days": 3650}])
-def test_what_is_due_is_claimed_however_late(container: Container, clock: Clock, late: dict[str, float]) -> None:
-    ask(container, "a@news.example")
+def test_what_is_due_is_claimed_however_late(
+    container: Container, clock: FakeClock, late: dict[str, float]
+) -> None:
+    create_reminder(container, "a@news.example")
     clock.now += MONTH
     clock.advance(**late)
     assert len(claim(container)) == 1
 
 
-def test_the_longest_due_are_claimed_first_in_batches(container: Container, clock: Clock) -> None:
+def test_the_longest_due_are_claimed_first_in_batches(container: Container, clock: FakeClock) -> None:
     asked = []
     for number in range(5):
-        asked.append(ask(container, f"reader-{number}@news.example"))
+        asked.append(create_reminder(container, f"reader-{number}@news.example"))
         clock.advance(days=1)
     clock.now += MONTH
     claimed = [[one.reminder_id for one in claim(container, limit=2)] for _ in range(4)]
@@ -55,9 +57,9 @@ def test_the_longest_due_are_claimed_first_in_batches(container: Container, cloc
 
 
 def test_a_row_that_another_session_holds_is_passed_over_and_not_waited_for(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    held, free = ask(container, "a@news.example"), ask(container, "b@news.example")
+    held, free = create_reminder(container, "a@news.example"), create_reminder(container, "b@news.example")
     clock.now += MONTH
     with container.database.transaction() as session:
         session.get_one(Reminder, held, with_for_update=True)
@@ -68,9 +70,9 @@ def test_a_row_that_another_session_holds_is_passed_over_and_not_waited_for(
     assert [one.reminder_id for one in claim(container)] == [held]
 
 
-def test_two_workers_never_claim_the_same_reminder(container: Container, clock: Clock) -> None:
+def test_two_workers_never_claim_the_same_reminder(container: Container, clock: FakeClock) -> None:
     for number in range(60):
-        ask(container, f"reader-{number}@news.example")
+        create_reminder(container, f"reader-{number}@news.example")
     clock.now += MONTH
     start = threading.Barrier(4, timeout=60)
 
@@ -87,8 +89,8 @@ def test_two_workers_never_claim_the_same_reminder(container: Container, clock: 
     assert len(claimed) == len(set(claimed)) == 60
 
 
-def test_a_lost_lease_is_returned_however_long_ago_it_was_lost(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, "a@news.example")
+def test_a_lost_lease_is_returned_however_long_ago_it_was_lost(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, "a@news.example")
     clock.now += MONTH
     claim(container)
     clock.now += container.lease_duration - datetime.timedelta(seconds=1)
@@ -100,8 +102,8 @@ def test_a_lost_lease_is_returned_however_long_ago_it_was_lost(container: Contai
     assert len(claim(container)) == 1
 
 
-def test_a_worker_that_shows_life_keeps_what_it_holds(container: Container, clock: Clock) -> None:
-    ask(container, "a@news.example")
+def test_a_worker_that_shows_life_keeps_what_it_holds(container: Container, clock: FakeClock) -> None:
+    create_reminder(container, "a@news.example")
     clock.now += MONTH
     claim(container)
     for _ in range(5):
@@ -117,8 +119,8 @@ def test_a_worker_that_shows_life_keeps_what_it_holds(container: Container, cloc
     assert recover_leases(container) == {"handed_back": 1}
 
 
-def test_whoever_lost_the_lease_records_nothing_over_the_new_owner(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, "a@news.example")
+def test_whoever_lost_the_lease_records_nothing_over_the_new_owner(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, "a@news.example")
     clock.now += MONTH
     (lost,) = claim(container)
     mark_sending(container, lost)
@@ -141,9 +143,9 @@ def test_whoever_lost_the_lease_records_nothing_over_the_new_owner(container: Co
 
 
 def test_a_mail_that_was_accepted_after_its_lease_was_lost_is_not_sent_again(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    reminder_id = ask(container, "a@news.example")
+    reminder_id = create_reminder(container, "a@news.example")
     clock.now += MONTH
     (slow,) = claim(container)
     mark_sending(container, slow)
@@ -158,9 +160,9 @@ def test_a_mail_that_was_accepted_after_its_lease_was_lost_is_not_sent_again(
 
 
 def test_a_cancel_while_the_mail_leaves_is_not_taken_back_by_the_record(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    reminder_id = ask(container, "a@news.example")
+    reminder_id = create_reminder(container, "a@news.example")
     clock.now += MONTH
     (held,) = claim(container)
     with container.database.transaction() as session:
@@ -175,12 +177,14 @@ def test_a_cancel_while_the_mail_leaves_is_not_taken_back_by_the_record(
     assert claim(container) == []
 
 
-def test_asking_again_while_the_mail_leaves_begins_a_new_occurrence(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, "a@news.example")
+def test_asking_again_while_the_mail_leaves_begins_a_new_occurrence(
+    container: Container, clock: FakeClock
+) -> None:
+    reminder_id = create_reminder(container, "a@news.example")
     clock.now += MONTH
     (held,) = claim(container)
     mark_sending(container, held)
-    ask(container, "a@news.example")
+    create_reminder(container, "a@news.example")
     record_result(container, held, DeliveryOutcome.ACCEPTED)
     assert complete_all(container, held) == {"lease_lost": 1}
     reminder = find(container, reminder_id)
@@ -188,9 +192,9 @@ def test_asking_again_while_the_mail_leaves_begins_a_new_occurrence(container: C
     assert reminder.due_at > clock()
 
 
-def test_two_sweeps_at_once_return_each_reminder_once(container: Container, clock: Clock) -> None:
+def test_two_sweeps_at_once_return_each_reminder_once(container: Container, clock: FakeClock) -> None:
     for number in range(30):
-        ask(container, f"reader-{number}@news.example")
+        create_reminder(container, f"reader-{number}@news.example")
     clock.now += MONTH
     claim(container)
     clock.now += container.lease_duration
@@ -202,9 +206,9 @@ def test_two_sweeps_at_once_return_each_reminder_once(container: Container, cloc
         assert session.scalar(text("SELECT count(*) FROM reminder_moves WHERE event = 'lose_lease'")) == 30
 
 
-def test_the_same_claims_work_on_sqlite(sqlite_container: Container, clock: Clock) -> None:
+def test_the_same_claims_work_on_sqlite(sqlite_container: Container, clock: FakeClock) -> None:
     for number in range(6):
-        ask(sqlite_container, f"reader-{number}@news.example")
+        create_reminder(sqlite_container, f"reader-{number}@news.example")
     clock.now += MONTH
     with ThreadPoolExecutor(3) as pool:
         claims = list(pool.map(lambda _: claim(sqlite_container, limit=3), range(3)))

@@ -8,8 +8,8 @@ from sqlalchemy import update
 from service.db.campaign import Campaign
 from service.desk import Container
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes
 
 
@@ -29,10 +29,10 @@ def say(container: Container, reminder_id: object, word) -> None:
         )
 
 
-def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Container, clock: Clock) -> None:
+def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Container, clock: FakeClock) -> None:
     # Nobody is written to at three in the morning, except who has just asked.
     clock.now = clock.now.replace(hour=3)
-    reminder_id, post = ask(container, READER), FakeMailer()
+    reminder_id, post = create_reminder(container, READER), FakeMailer()
     run_send_reminders(container, post)
     assert [email.is_confirmation_request for email in post.sent] == [True]
     assert find(container, reminder_id).status == "unconfirmed"
@@ -43,9 +43,9 @@ def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Co
 
 
 def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    reminder_id, post = ask(container, READER), FakeMailer()
+    reminder_id, post = create_reminder(container, READER), FakeMailer()
     run_send_reminders(container, post)
     clock.advance(days=2)
     say(container, reminder_id, confirm_reminder)
@@ -65,8 +65,8 @@ def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
     ]
 
 
-def test_who_says_no_hears_nothing_more(container: Container, clock: Clock) -> None:
-    reminder_id, post = ask(container, READER), FakeMailer()
+def test_who_says_no_hears_nothing_more(container: Container, clock: FakeClock) -> None:
+    reminder_id, post = create_reminder(container, READER), FakeMailer()
     run_send_reminders(container, post)
     say(container, reminder_id, cancel_reminder)
     clock.advance(days=60)
@@ -74,23 +74,23 @@ def test_who_says_no_hears_nothing_more(container: Container, clock: Clock) -> N
     assert len(post.sent) == 1
 
 
-def test_who_asks_again_after_an_hour_is_asked_again(container: Container, clock: Clock) -> None:
-    ask(container, READER)
+def test_who_asks_again_after_an_hour_is_asked_again(container: Container, clock: FakeClock) -> None:
+    create_reminder(container, READER)
     post = FakeMailer()
     run_send_reminders(container, post)
     for minutes in (20, 39):
         clock.advance(minutes=minutes)
-        ask(container, READER)
+        create_reminder(container, READER)
         run_send_reminders(container, post)
     assert len(post.sent) == 1
     clock.advance(minutes=1)
-    ask(container, READER)
+    create_reminder(container, READER)
     run_send_reminders(container, post)
     assert len({email.message_id for email in post.sent}) == 2
 
 
-def test_one_that_comes_again_is_confirmed_once(container: Container, clock: Clock) -> None:
-    reminder_id, post = ask(container, READER, months=1, repeat=True), FakeMailer()
+def test_one_that_comes_again_is_confirmed_once(container: Container, clock: FakeClock) -> None:
+    reminder_id, post = create_reminder(container, READER, months=1, repeat=True), FakeMailer()
     run_send_reminders(container, post)
     say(container, reminder_id, confirm_reminder)
     for month in (12, 13, 14):
@@ -100,9 +100,9 @@ def test_one_that_comes_again_is_confirmed_once(container: Container, clock: Clo
 
 
 def test_a_reader_who_says_yes_while_the_question_is_in_hand_is_asked_no_second_time(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    reminder_id = ask(container, READER)
+    reminder_id = create_reminder(container, READER)
     post = FakeMailer(
         on_send=lambda email: email.is_confirmation_request and say(container, reminder_id, confirm_reminder)
     )

@@ -13,8 +13,8 @@ from service.db.delivery import EmailDelivery
 from service.db.notice import Notification
 from service.db.reminder import Reminder
 from service.desk import Container
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs import notices, posts
 from tests.jobs.posts import READER, FakeMailer
 from tests.jobs.test_sign_ups import waiting_for_a_lock
@@ -24,12 +24,12 @@ MONTH = datetime.timedelta(days=32)
 KINDS = ("reminder", "notice")
 
 
-def put(container: Container, clock: Clock, kind: str, *, count: int) -> None:
+def put(container: Container, clock: FakeClock, kind: str, *, count: int) -> None:
     """Have so many mails of a kind be due."""
     for number in range(count):
         to = READER if count == 1 else f"reader-{number}@news.example"
         if kind == "reminder":
-            ask(container, to)
+            create_reminder(container, to)
         else:
             notices.enqueue(container, NotificationKind.RECEIPT, to=to)
     clock.now += MONTH
@@ -40,7 +40,9 @@ def run_of(kind: str) -> Callable[[Container, FakeMailer], object]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_mail_leaves_before_its_beginning_is_committed(container: Container, clock: Clock, kind: str) -> None:
+def test_no_mail_leaves_before_its_beginning_is_committed(
+    container: Container, clock: FakeClock, kind: str
+) -> None:
     put(container, clock, kind, count=1)
     table = Reminder if kind == "reminder" else Notification
     with ExitStack() as held, ThreadPoolExecutor(1) as pool:
@@ -72,7 +74,7 @@ def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_while_a_mail_leaves_all_before_it_are_on_record_as_accepted_and_it_as_leaving(
-    request: pytest.FixtureRequest, clock: Clock, kind: str, database: str
+    request: pytest.FixtureRequest, clock: FakeClock, kind: str, database: str
 ) -> None:
     container = request.getfixturevalue("container" if database == "postgresql" else "sqlite_container")
     put(container, clock, kind, count=3)

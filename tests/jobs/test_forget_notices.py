@@ -9,7 +9,7 @@ from schemas.vocabulary import NotificationKind
 from service.db.notice import Notification
 from service.db.sign_in import SignIn
 from service.desk import Container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, run
 from tests.jobs.posts import FakeMailer
 
@@ -21,7 +21,7 @@ def kept(container: Container) -> set:
         return set(session.scalars(select(Notification.id)))
 
 
-def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Container, clock: Clock) -> None:
+def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Container, clock: FakeClock) -> None:
     told = enqueue(container, NotificationKind.RECEIPT)
     run(container, FakeMailer())
     clock.advance(days=399)
@@ -33,14 +33,16 @@ def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Co
     assert kept(container) == {waiting}
 
 
-def test_a_notice_that_still_waits_is_never_forgotten(container: Container, clock: Clock) -> None:
+def test_a_notice_that_still_waits_is_never_forgotten(container: Container, clock: FakeClock) -> None:
     waiting = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(days=1000)
     assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
-def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(container: Container, clock: Clock) -> None:
+def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(
+    container: Container, clock: FakeClock
+) -> None:
     enqueue(container, NotificationKind.SIGN_IN)
     run(container, FakeMailer())
     clock.advance(hours=23)

@@ -18,8 +18,8 @@ from service.desk import Container
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.links import get_reminder_by_token, reminder_token, snooze_reminder
-from tests.clock import Clock
-from tests.db.people import ask, give, how_many
+from tests.clock import FakeClock
+from tests.db.people import count_rows, create_paid_pledge, create_reminder
 from tests.jobs.posts import READER, run_send_reminders, stopped_event
 
 GO_ON = threading.Event()
@@ -35,7 +35,11 @@ def any_container(request: pytest.FixtureRequest) -> Container:
 def left(container: Container) -> tuple[int, int, int]:
     """Return how many people, reminders and moves there are."""
     with container.database.read_only() as session:
-        return how_many(session, Supporter), how_many(session, Reminder), how_many(session, ReminderStatusChange)
+        return (
+            count_rows(session, Supporter),
+            count_rows(session, Reminder),
+            count_rows(session, ReminderStatusChange),
+        )
 
 
 def set_all(container: Container, **values: object) -> None:
@@ -45,16 +49,16 @@ def set_all(container: Container, **values: object) -> None:
 
 def over(container: Container, address: str = READER) -> None:
     """Leave a reminder that was due and sent 401 days ago."""
-    ask(container, address)
+    create_reminder(container, address)
     long_ago = container.clock() - datetime.timedelta(days=401)
     set_all(container, status=ReminderStatus.SENT, asked_at=long_ago, due_at=long_ago, sent_at=long_ago)
 
 
 @pytest.mark.parametrize("status", FINAL_STATUSES)
 def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
-    any_container: Container, clock: Clock, status: ReminderStatus
+    any_container: Container, clock: FakeClock, status: ReminderStatus
 ) -> None:
-    ask(any_container, READER)
+    create_reminder(any_container, READER)
     set_all(any_container, status=status, due_at=clock())
     clock.advance(days=399)
     purge_reader_data(any_container, GO_ON)
@@ -66,9 +70,9 @@ def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
 
 @pytest.mark.parametrize("status", UNFINISHED)
 def test_a_reminder_that_is_still_to_leave_is_never_touched(
-    any_container: Container, clock: Clock, status: ReminderStatus
+    any_container: Container, clock: FakeClock, status: ReminderStatus
 ) -> None:
-    ask(any_container, READER)
+    create_reminder(any_container, READER)
     set_all(any_container, status=status)
     clock.advance(days=4000)
     purge_reader_data(any_container, GO_ON)
@@ -77,7 +81,7 @@ def test_a_reminder_that_is_still_to_leave_is_never_touched(
 
 @pytest.mark.parametrize("lately", ["due_at", "asked_at", "sent_at"])
 def test_one_that_was_lately_due_asked_for_or_sent_is_kept(
-    container: Container, clock: Clock, lately: str
+    container: Container, clock: FakeClock, lately: str
 ) -> None:
     over(container)
     set_all(container, **{lately: clock() - datetime.timedelta(days=399)})
@@ -85,8 +89,8 @@ def test_one_that_was_lately_due_asked_for_or_sent_is_kept(
     assert left(container) == (1, 1, 1)
 
 
-def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, READER)
+def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER)
     # The worker was away when it was due, so that the mail leaves late.
     clock.advance(days=100)
     run_send_reminders(container)
@@ -104,7 +108,7 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: Clock)
 
 
 def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) -> None:
-    pledge_id = give(any_container, READER)
+    pledge_id = create_paid_pledge(any_container, READER)
     over(any_container)
     purge_reader_data(any_container, GO_ON)
     assert left(any_container) == (1, 0, 0)
@@ -112,15 +116,15 @@ def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) ->
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 
-def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Container, clock: Clock) -> None:
-    ask(any_container, READER)
+def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Container, clock: FakeClock) -> None:
+    create_reminder(any_container, READER)
     clock.advance(days=32)
     run_send_reminders(any_container)
     for days, kept in ((29, 1), (2, 0)):
         clock.advance(days=days)
         purge_reader_data(any_container, GO_ON)
         with any_container.database.read_only() as session:
-            assert how_many(session, DevOutboxEmail) == kept
+            assert count_rows(session, DevOutboxEmail) == kept
     assert left(any_container)[:2] == (1, 1)
 
 

@@ -18,9 +18,9 @@ from service.domain.campaigns.terms import get_campaign, parse_definition, upser
 from service.domain.keeping.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.db.people import how_many
+from tests.db.people import count_rows
 from tests.jobs.posts import READER
 from tests.jobs.test_forget_readers import left, over
 from tests.jobs.test_sign_ups import behind, waiting_for_a_lock
@@ -37,7 +37,7 @@ def ask_now(container: Container, slug: str = "default") -> None:
 
 
 @pytest.fixture(params=["one key", "keys being changed"])
-def asking_container(request: pytest.FixtureRequest, container: Container, clock: Clock):
+def asking_container(request: pytest.FixtureRequest, container: Container, clock: FakeClock):
     """Return the desk that readers ask at: with one key a sign-up updates its supporter, with two it locks it."""
     if request.param == "one key":
         yield container
@@ -112,6 +112,6 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
 
 def standing_at(container: Container, slug: str) -> ReminderStatus | None:
     with container.database.read_only() as session:
-        assert how_many(session, Supporter) == 1
+        assert count_rows(session, Supporter) == 1
         campaign_id = get_campaign(session, slug).id
         return session.scalar(select(Reminder.status).where(Reminder.campaign_id == campaign_id))

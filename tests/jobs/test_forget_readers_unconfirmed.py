@@ -18,8 +18,8 @@ from service.domain.keeping.retention import PurgeResult, purge_unconfirmed_remi
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
 from service.domain.reminders.status import ReminderEvent
-from tests.clock import Clock
-from tests.db.people import ask, give, try_mail
+from tests.clock import FakeClock
+from tests.db.people import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.posts import READER, find
 from tests.jobs.test_forget_readers import GO_ON, left
 from tests.jobs.test_forget_readers_signing_up import ask_now, standing_at
@@ -54,8 +54,8 @@ def confirming_container(container: Container) -> Container:
 
 def asked(container: Container, address: str = READER) -> uuid.UUID:
     """Ask for a reminder, and have its reader asked whether they want it."""
-    reminder_id = ask(container, address)
-    try_mail(container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
+    reminder_id = create_reminder(container, address)
+    record_delivery(container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
     return reminder_id
 
 
@@ -64,7 +64,7 @@ def token_for(container: Container, reminder_id: uuid.UUID) -> str:
 
 
 def test_one_that_nobody_confirms_is_kept_for_a_week_and_then_gone_with_its_reader(
-    any_container: Container, clock: Clock
+    any_container: Container, clock: FakeClock
 ) -> None:
     asked(any_container)
     clock.now += WEEK - MOMENT
@@ -75,7 +75,7 @@ def test_one_that_nobody_confirms_is_kept_for_a_week_and_then_gone_with_its_read
     assert left(any_container) == (0, 0, 0)
 
 
-def test_one_that_was_confirmed_is_kept(any_container: Container, clock: Clock) -> None:
+def test_one_that_was_confirmed_is_kept(any_container: Container, clock: FakeClock) -> None:
     reminder_id = asked(any_container)
     with any_container.database.transaction() as session:
         confirm_reminder(session, token_for(any_container, reminder_id), now=clock())
@@ -86,7 +86,7 @@ def test_one_that_was_confirmed_is_kept(any_container: Container, clock: Clock) 
 
 @pytest.mark.parametrize("status", [ReminderStatus.FAILED, ReminderStatus.SKIPPED])
 def test_one_whose_question_came_to_nothing_is_not_kept_for_longer(
-    confirming_container: Container, clock: Clock, status: ReminderStatus
+    confirming_container: Container, clock: FakeClock, status: ReminderStatus
 ) -> None:
     asked(confirming_container)
     with confirming_container.database.transaction() as session:
@@ -96,7 +96,7 @@ def test_one_whose_question_came_to_nothing_is_not_kept_for_longer(
     assert left(confirming_container) == (0, 0, 0)
 
 
-def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock: Clock) -> None:
+def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock: FakeClock) -> None:
     reminder_id = asked(confirming_container)
     with confirming_container.database.transaction() as session:
         cancel_reminder(session, token_for(confirming_container, reminder_id), now=clock())
@@ -105,18 +105,21 @@ def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock:
     assert left(confirming_container) == (0, 0, 0)
 
 
-def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Container, clock: Clock) -> None:
-    waiting, leaving = ask(any_container, "a@news.example"), ask(any_container, "b@news.example")
-    try_mail(any_container, leaving, outcome=DeliveryOutcome.SENDING)
+def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Container, clock: FakeClock) -> None:
+    waiting, leaving = (
+        create_reminder(any_container, "a@news.example"),
+        create_reminder(any_container, "b@news.example"),
+    )
+    record_delivery(any_container, leaving, outcome=DeliveryOutcome.SENDING)
     clock.advance(days=100)
     purge_reader_data(any_container, GO_ON)
     assert [find(any_container, one).status for one in (waiting, leaving)] == ["scheduled", "sending"]
 
 
-def test_who_was_asked_late_has_a_week_to_answer_all_the_same(any_container: Container, clock: Clock) -> None:
-    reminder_id = ask(any_container, READER)
+def test_who_was_asked_late_has_a_week_to_answer_all_the_same(any_container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(any_container, READER)
     clock.advance(days=6)
-    try_mail(any_container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
+    record_delivery(any_container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
     clock.now += WEEK - MOMENT
     purge_reader_data(any_container, GO_ON)
     assert find(any_container, reminder_id).status == ReminderStatus.UNCONFIRMED
@@ -125,8 +128,8 @@ def test_who_was_asked_late_has_a_week_to_answer_all_the_same(any_container: Con
     assert left(any_container) == (0, 0, 0)
 
 
-def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: Clock) -> None:
-    pledge_id = give(any_container, READER)
+def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: FakeClock) -> None:
+    pledge_id = create_paid_pledge(any_container, READER)
     asked(any_container)
     clock.now += WEEK
     purge_reader_data(any_container, GO_ON)
@@ -135,7 +138,7 @@ def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: Clo
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 
-def test_a_reader_who_is_confirming_is_passed_over(confirming_container: Container, clock: Clock) -> None:
+def test_a_reader_who_is_confirming_is_passed_over(confirming_container: Container, clock: FakeClock) -> None:
     token = token_for(confirming_container, asked(confirming_container))
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
@@ -146,7 +149,7 @@ def test_a_reader_who_is_confirming_is_passed_over(confirming_container: Contain
 
 
 def test_a_link_that_meets_its_reminder_being_deleted_opens_nothing(
-    confirming_container: Container, clock: Clock
+    confirming_container: Container, clock: FakeClock
 ) -> None:
     token = token_for(confirming_container, asked(confirming_container))
     clock.now += WEEK
@@ -164,7 +167,7 @@ def test_a_link_that_meets_its_reminder_being_deleted_opens_nothing(
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
-    confirming_container: Container, clock: Clock, slug: str
+    confirming_container: Container, clock: FakeClock, slug: str
 ) -> None:
     have_confirmed(confirming_container, "second")
     asked(confirming_container)
@@ -183,7 +186,7 @@ def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_a_reader_who_is_signing_up_is_passed_over(
-    confirming_container: Container, clock: Clock, slug: str
+    confirming_container: Container, clock: FakeClock, slug: str
 ) -> None:
     have_confirmed(confirming_container, "second")
     asked(confirming_container)

@@ -23,8 +23,8 @@ from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.making import CreatePledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
 from service.domain.watch.summary import last_heartbeat
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs.posts import stopped_event
 
 GO_ON = threading.Event()
@@ -52,7 +52,7 @@ def status(container: Container, pledge: Pledge) -> PledgeStatus:
         return session.get_one(Pledge, pledge.id).status
 
 
-def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Container, clock: Clock) -> None:
+def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Container, clock: FakeClock) -> None:
     pledge = make(container, "key-00000001")
     clock.now += datetime.timedelta(hours=24) - datetime.timedelta(seconds=1)
     expire_pledges(container, GO_ON)
@@ -65,7 +65,7 @@ def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Con
     assert moves == ["made", "expire"]
 
 
-def test_a_paid_pledge_never_expires(container: Container, clock: Clock) -> None:
+def test_a_paid_pledge_never_expires(container: Container, clock: FakeClock) -> None:
     pledge = make(container, "key-00000001")
     with container.database.transaction() as session:
         record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
@@ -83,7 +83,7 @@ def charge() -> SandboxCharge:
     [(Frequency.ONCE, PledgeStatus.COMPLETED), (Frequency.MONTHLY, PledgeStatus.ACTIVE)],
 )
 def test_money_that_comes_after_the_expiry_is_taken(
-    container: Container, clock: Clock, frequency: Frequency, settled: PledgeStatus
+    container: Container, clock: FakeClock, frequency: Frequency, settled: PledgeStatus
 ) -> None:
     pledge = make(container, "key-00000001", frequency)
     clock.advance(days=2)
@@ -96,7 +96,7 @@ def test_money_that_comes_after_the_expiry_is_taken(
     assert status(container, pledge) == settled
 
 
-def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Container, clock: Clock) -> None:
+def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Container, clock: FakeClock) -> None:
     make(container, "key-00000001")
     with container.database.transaction() as session:
         session.execute(
@@ -125,7 +125,7 @@ def expired(container: Container) -> int | None:
         )
 
 
-def test_a_key_is_remembered_for_a_week(container: Container, clock: Clock) -> None:
+def test_a_key_is_remembered_for_a_week(container: Container, clock: FakeClock) -> None:
     first = make(container, "key-00000001")
     clock.now += datetime.timedelta(days=7) - datetime.timedelta(seconds=1)
     purge_idempotency_keys(container, GO_ON)
@@ -137,7 +137,7 @@ def test_a_key_is_remembered_for_a_week(container: Container, clock: Clock) -> N
         assert session.get(Pledge, first.id) is not None
 
 
-def test_workers_that_start_at_once_each_show_that_they_live(container: Container, clock: Clock) -> None:
+def test_workers_that_start_at_once_each_show_that_they_live(container: Container, clock: FakeClock) -> None:
     start = threading.Barrier(4, timeout=60)
     workers = [dataclasses.replace(container, worker_id=uuid.uuid4()) for _ in range(4)]
 
@@ -157,7 +157,7 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
     assert sorted(beats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
 
 
-def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock: Clock) -> None:
+def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock: FakeClock) -> None:
     for _ in range(2):
         clock.advance(minutes=1)
         send_heartbeat(sqlite_container, GO_ON)
@@ -173,7 +173,7 @@ def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_container: Container) 
         assert (read_counters(session)["sent"], read_counters(session)["failed"]) == (4, 2)
 
 
-def test_each_job_says_how_much_it_did(container: Container, clock: Clock) -> None:
+def test_each_job_says_how_much_it_did(container: Container, clock: FakeClock) -> None:
     for number in range(3):
         make(container, f"key-0000000{number}")
     clock.advance(days=8)
@@ -182,7 +182,7 @@ def test_each_job_says_how_much_it_did(container: Container, clock: Clock) -> No
     assert purge_idempotency_keys(container, GO_ON) == {"forgotten": 3}
     assert purge_idempotency_keys(container, GO_ON) == {"forgotten": 0}
     assert purge_reader_data(container, GO_ON) == {"reminders": 0, "supporters": 0, "mails": 0}
-    reminder_id = ask(container, "reader@news.example")
+    reminder_id = create_reminder(container, "reader@news.example")
     with container.database.transaction() as session:
         session.execute(
             text("UPDATE reminders SET status = 'cancelled' WHERE id = :id").bindparams(id=reminder_id)

@@ -22,7 +22,7 @@ from service.desk import Container
 from service.domain.watch.job_record import finish_run, latest_runs, start_run
 from service.domain.watch.summary import record_heartbeat
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 
 GO_ON = threading.Event()
@@ -50,7 +50,7 @@ def fail() -> None:
     raise ConnectionResetError("reader@news.example is gone")
 
 
-def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container, clock: Clock) -> None:
+def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container, clock: FakeClock) -> None:
     began, seen = clock(), []
 
     def work() -> dict[str, int]:
@@ -74,7 +74,7 @@ def test_a_run_that_fails_shows_the_class_of_its_error_and_nothing_that_it_said(
 
 
 def test_a_thousand_looks_in_vain_leave_one_row_that_says_when_the_last_was(
-    any_container: Container, clock: Clock
+    any_container: Container, clock: FakeClock
 ) -> None:
     record = JobRunRecorder(any_container)
     for counts in [{}, {"sent": 0}] * 20:
@@ -84,7 +84,9 @@ def test_a_thousand_looks_in_vain_leave_one_row_that_says_when_the_last_was(
     assert (idle.outcome, idle.counts, idle.started_at) == (JobOutcome.SUCCEEDED, {}, clock())
 
 
-def test_what_did_something_stays_beside_the_latest_look_in_vain(any_container: Container, clock: Clock) -> None:
+def test_what_did_something_stays_beside_the_latest_look_in_vain(
+    any_container: Container, clock: FakeClock
+) -> None:
     record = JobRunRecorder(any_container)
     for counts in ({}, {"sent": 1}, {}, {"sent": 2}, {}):
         clock.advance(seconds=5)
@@ -139,7 +141,7 @@ def test_without_a_database_the_job_still_runs_and_its_own_error_is_the_one_that
 
 
 def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
-    container: Container, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    container: Container, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, began = JobRunRecorder(container), clock()
 
@@ -182,7 +184,7 @@ def workers_known(container: Container) -> set[str]:
         return set(session.scalars(select(Heartbeat.process)))
 
 
-def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Container, clock: Clock) -> None:
+def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Container, clock: FakeClock) -> None:
     dead, alive = uuid.uuid4(), uuid.uuid4()
     for worker in (dead, alive):
         show_life(any_container, worker)
@@ -200,7 +202,7 @@ def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Cont
 
 
 def test_a_worker_that_has_only_begun_is_not_taken_for_dead_before_its_first_heartbeat(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     begin(container, uuid.uuid4())
     clock.advance(seconds=89)
@@ -209,7 +211,9 @@ def test_a_worker_that_has_only_begun_is_not_taken_for_dead_before_its_first_hea
     assert mark_dead_workers(container, GO_ON)["vanished"] == 1
 
 
-def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(any_container: Container, clock: Clock) -> None:
+def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(
+    any_container: Container, clock: FakeClock
+) -> None:
     run = begin(any_container, uuid.uuid4())
     clock.advance(minutes=5)
     mark_dead_workers(any_container, GO_ON)
@@ -218,7 +222,9 @@ def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(any_container: C
     assert [(run.outcome, run.counts) for run in runs(any_container)] == [(JobOutcome.SUCCEEDED, {"sent": 7})]
 
 
-def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(any_container: Container, clock: Clock) -> None:
+def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(
+    any_container: Container, clock: FakeClock
+) -> None:
     gone, late = uuid.uuid4(), uuid.uuid4()
     show_life(any_container, gone)
     clock.advance(seconds=1)
@@ -228,7 +234,7 @@ def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(any_container: 
     assert workers_known(any_container) == {late.hex}
 
 
-def test_a_run_is_remembered_for_thirty_days(any_container: Container, clock: Clock) -> None:
+def test_a_run_is_remembered_for_thirty_days(any_container: Container, clock: FakeClock) -> None:
     run_job(job(lambda: {"sent": 1}), any_container, JobRunRecorder(any_container), GO_ON)
     clock.advance(days=30, seconds=-1)
     assert purge_job_runs(any_container, GO_ON) == {"forgotten": 0}
@@ -237,7 +243,7 @@ def test_a_run_is_remembered_for_thirty_days(any_container: Container, clock: Cl
     assert runs(any_container) == []
 
 
-def test_many_old_runs_are_forgotten_in_batches(container: Container, clock: Clock) -> None:
+def test_many_old_runs_are_forgotten_in_batches(container: Container, clock: FakeClock) -> None:
     begin(container, uuid.uuid4())
     with container.database.transaction() as session:
         session.execute(

@@ -16,8 +16,8 @@ from service.domain.ports import (
     ServerUnavailable,
     UncertainDelivery,
 )
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs.posts import (
     READER,
     FakeMailer,
@@ -29,8 +29,8 @@ from tests.jobs.posts import (
 )
 
 
-def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container, clock: Clock) -> None:
-    asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
+def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container, clock: FakeClock) -> None:
+    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
 
     def nobody_there() -> None:
@@ -59,9 +59,9 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container
 
 
 def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_attempt(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    first, second = ask(container, "a@news.example"), ask(container, "b@news.example")
+    first, second = create_reminder(container, "a@news.example"), create_reminder(container, "b@news.example")
     clock.advance(days=32)
 
     def goodbye(_: ReminderEmail) -> None:
@@ -74,8 +74,8 @@ def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_att
     assert find(container, second).due_at <= clock()
 
 
-def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Container, clock: Clock) -> None:
-    asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
+def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Container, clock: FakeClock) -> None:
+    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
 
     def refuse(_: ReminderEmail) -> None:
@@ -98,7 +98,7 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Con
     assert send_reminders(container, threading.Event())["sent"] == 3
 
 
-def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clock: Clock) -> None:
+def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clock: FakeClock) -> None:
     breaker, pauses = CircuitBreaker(), []
     for _ in range(8):
         breaker.record_failure(clock(), needs_operator=False)
@@ -116,7 +116,7 @@ def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clo
     assert breaker.allows_request(clock())
 
 
-def pause_after_an_outage(container: Container, clock: Clock) -> float:
+def pause_after_an_outage(container: Container, clock: FakeClock) -> float:
     """Let the server be away once; return for how many seconds it is then left alone."""
     container.smtp_breaker.record_failure(clock(), needs_operator=False)
     began = clock()
@@ -125,12 +125,12 @@ def pause_after_an_outage(container: Container, clock: Clock) -> float:
     return (clock() - began).total_seconds()
 
 
-def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(container: Container, clock: Clock) -> None:
+def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(container: Container, clock: FakeClock) -> None:
     container = with_mailer(without_sending_hours(container), FakeMailer())
     for _ in range(5):
         pause_after_an_outage(container, clock)
     assert container.smtp_breaker.has_failed_recently
-    ask(container, READER)
+    create_reminder(container, READER)
     clock.advance(days=32)
     assert send_reminders(container, threading.Event())["sent"] == 1
     assert not container.smtp_breaker.has_failed_recently
@@ -138,7 +138,7 @@ def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(container: Contai
     assert pause_after_an_outage(container, clock) <= 5.5
 
 
-def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(container: Container, clock: Clock) -> None:
+def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(container: Container, clock: FakeClock) -> None:
     post = FakeMailer()
     container = with_mailer(container, post)
     pause_after_an_outage(container, clock)
@@ -149,9 +149,9 @@ def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(container: Co
 
 @pytest.mark.parametrize("held", [False, True])
 def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
-    container: Container, clock: Clock, held: bool
+    container: Container, clock: FakeClock, held: bool
 ) -> None:
-    reminder_id = ask(container, READER)
+    reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
     mail = dataclasses.replace(container.settings.mail, hold_uncertain=held, respect_sending_hours=False)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
@@ -170,8 +170,8 @@ def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
     assert post.addresses == ([] if held else [READER])
 
 
-def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, READER)
+def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
 
     def unknown(_: ReminderEmail) -> None:
@@ -179,7 +179,7 @@ def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, 
 
     run_send_reminders(container, FakeMailer(unknown))
     assert find(container, reminder_id).status == ReminderStatus.FAILED
-    ask(container, READER)
+    create_reminder(container, READER)
     clock.advance(days=32)
     post = FakeMailer()
     assert run_send_reminders(container, post)["suppressed"] == 1

@@ -21,7 +21,7 @@ from service.domain.notice_mail.deliveries import mark_notification_sending, rec
 from service.domain.notice_mail.letters import build_notification_emails
 from service.domain.notice_mail.settling import complete_notifications, fail_notification_rendering
 from service.domain.notice_mail.settling import recover_expired_notification_leases as settle_lost
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, find, run
 from tests.jobs.posts import FakeMailer
 
@@ -41,7 +41,7 @@ def vanish_with_a_mail_in_hand(container: Container, worker: uuid.UUID) -> Notif
 
 @pytest.mark.parametrize(("holds", "after"), [(False, "scheduled"), (True, "failed")])
 def test_a_lost_lease_is_taken_up_by_what_is_on_record(
-    container: Container, clock: Clock, holds: bool, after: str
+    container: Container, clock: FakeClock, holds: bool, after: str
 ) -> None:
     mail = dataclasses.replace(container.settings.mail, hold_uncertain=holds)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
@@ -55,7 +55,7 @@ def test_a_lost_lease_is_taken_up_by_what_is_on_record(
 
 
 def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
@@ -69,7 +69,7 @@ def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
     assert find(container, notification_id).outcome == DeliveryOutcome.SENDING
 
 
-def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Container, clock: Clock) -> None:
+def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Container, clock: FakeClock) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
@@ -82,7 +82,7 @@ def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Cont
     assert find(container, notification_id).status == NotificationStatus.SENT
 
 
-def lose_the_lease(container: Container, clock: Clock) -> tuple[NotificationClaim, NotificationClaim]:
+def lose_the_lease(container: Container, clock: FakeClock) -> tuple[NotificationClaim, NotificationClaim]:
     """Have a worker vanish with a mail in hand and another take the notice; return the claims of both."""
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
@@ -91,7 +91,7 @@ def lose_the_lease(container: Container, clock: Clock) -> tuple[NotificationClai
 
 
 def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_successor_holds(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     late, held = lose_the_lease(container, clock)
@@ -115,7 +115,7 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
 
 
 def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     over = vanish_with_a_mail_in_hand(container, uuid.uuid4())
@@ -165,7 +165,7 @@ def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_hear
 
 
 def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     held, free = enqueue(container, NotificationKind.RECEIPT), enqueue(container, NotificationKind.SIGN_IN)
 
@@ -193,7 +193,7 @@ def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
     assert take_up_at_once() == {"handed_back": 1}
 
 
-def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(container: Container, clock: Clock) -> None:
+def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(container: Container, clock: FakeClock) -> None:
     enqueue(container, NotificationKind.RECEIPT)
     worker = uuid.uuid4()
     vanish_with_a_mail_in_hand(container, worker)

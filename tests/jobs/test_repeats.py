@@ -11,15 +11,17 @@ from service.domain.ports import (
     ReminderEmail,
 )
 from service.domain.suppression import suppress
-from tests.clock import Clock
-from tests.db.people import ask, give
+from tests.clock import FakeClock
+from tests.db.people import create_paid_pledge, create_reminder
 from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
-def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(container: Container, clock: Clock) -> None:
+def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(
+    container: Container, clock: FakeClock
+) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(container, READER, repeat=True, months=1)
+    reminder_id = create_reminder(container, READER, repeat=True, months=1)
     with container.database.transaction() as session:
         suppress(session, READER, reason=SuppressionReason.COMPLAINT, now=clock())
     clock.advance(days=400)
@@ -30,11 +32,11 @@ def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(container
 
 
 def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(container, READER, repeat=True, months=1)
+    reminder_id = create_reminder(container, READER, repeat=True, months=1)
     post, due = FakeMailer(), []
     for number in range(4):
         reminder = find(container, reminder_id)
@@ -49,11 +51,11 @@ def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
 
 
 def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_month(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(container, READER, repeat=True, months=1)
+    reminder_id = create_reminder(container, READER, repeat=True, months=1)
     clock.advance(days=200)
     clock.now = clock.now.replace(hour=12)
     post = FakeMailer()
@@ -63,12 +65,12 @@ def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_mont
     assert find(container, reminder_id).due_at > clock()
 
 
-def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock: Clock) -> None:
+def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
-    reminder_id = ask(container, READER, repeat=True, months=1)
+    reminder_id = create_reminder(container, READER, repeat=True, months=1)
     clock.advance(days=2)
-    give(container, READER)
+    create_paid_pledge(container, READER)
     post = FakeMailer()
     clock.now = find(container, reminder_id).due_at
     run_send_reminders(container, post)
@@ -80,9 +82,9 @@ def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock
     assert post.addresses == [READER] * 2
 
 
-def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: Clock) -> None:
+def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: FakeClock) -> None:
     for number in range(5):
-        ask(container, f"reader-{number}@news.example")
+        create_reminder(container, f"reader-{number}@news.example")
     clock.advance(days=32)
 
     def refuse_one(email: ReminderEmail) -> None:

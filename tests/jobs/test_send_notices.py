@@ -25,7 +25,7 @@ from service.domain.ports import (
 from service.domain.supporters import erase_supporter
 from service.domain.suppression import suppress
 from tests.api.wire import update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.notices import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
 from tests.jobs.posts import READER, FakeMailer, stopped_event, with_mailer
 
@@ -58,7 +58,7 @@ def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
         assert session.scalar(select(func.count()).select_from(DevOutboxEmail)) == 46
 
 
-def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container, clock: Clock) -> None:
+def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container, clock: FakeClock) -> None:
     for number in range(25):
         enqueue(container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
     clock.advance(minutes=1)
@@ -78,7 +78,7 @@ def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Contain
 
 
 def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     seen: set[str] = set()
@@ -125,7 +125,7 @@ def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container:
     ],
 )
 def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothing(
-    container: Container, clock: Clock, reason: SuppressionReason, leaves: bool
+    container: Container, clock: FakeClock, reason: SuppressionReason, leaves: bool
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(seconds=1)
@@ -198,7 +198,9 @@ def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
     assert (find(container, notification_id).status, find(container, notification_id).reason) == stands
 
 
-def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(container: Container, clock: Clock) -> None:
+def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(
+    container: Container, clock: FakeClock
+) -> None:
     update_campaign(container, timezone="Pacific/Auckland")
     # In Auckland it is noon on the 24th.
     clock.now = clock.now.replace(hour=23, minute=0)

@@ -16,13 +16,13 @@ from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline
 from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.links import cancel_reminder, reminder_token
-from tests.clock import Clock
-from tests.db.people import ask, give
+from tests.clock import FakeClock
+from tests.db.people import create_paid_pledge, create_reminder
 from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
-def test_a_due_reminder_leaves_once(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, READER, page_url="https://paper.example/a")
+def test_a_due_reminder_leaves_once(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER, page_url="https://paper.example/a")
     post = FakeMailer()
     run_send_reminders(container, post)
     assert post.sent == []
@@ -39,9 +39,9 @@ def test_a_due_reminder_leaves_once(container: Container, clock: Clock) -> None:
     ]
 
 
-def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, clock: Clock) -> None:
+def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, clock: FakeClock) -> None:
     for number in range(25):
-        ask(sqlite_container, f"reader-{number}@news.example")
+        create_reminder(sqlite_container, f"reader-{number}@news.example")
     clock.advance(days=32)
     run_send_reminders(sqlite_container)
     assert status_counts(sqlite_container) == {"sent": 25}
@@ -49,9 +49,9 @@ def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, cl
         assert session.scalar(select(func.count()).select_from(DevOutboxEmail)) == 25
 
 
-def test_the_longest_due_leaves_first_over_all_batches(container: Container, clock: Clock) -> None:
+def test_the_longest_due_leaves_first_over_all_batches(container: Container, clock: FakeClock) -> None:
     for number in range(45):
-        ask(container, f"reader-{number}@news.example")
+        create_reminder(container, f"reader-{number}@news.example")
     with container.database.transaction() as session:
         # The last that was asked for is the longest due.
         for number, reminder in enumerate(session.scalars(select(Reminder).order_by(Reminder.id.desc()))):
@@ -63,9 +63,9 @@ def test_the_longest_due_leaves_first_over_all_batches(container: Container, clo
 
 
 def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurrence(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    ask(container, READER)
+    create_reminder(container, READER)
     seen: list[str] = []
 
     def note_and_refuse(email: ReminderEmail) -> None:
@@ -77,17 +77,17 @@ def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurr
     for _ in range(2):
         clock.advance(days=32)
         run_send_reminders(container, post)
-    ask(container, READER)
+    create_reminder(container, READER)
     clock.advance(days=32)
     run_send_reminders(container, post)
     first, again, next_one = seen
     assert first == again != next_one
 
 
-def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, READER)
+def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER)
     clock.advance(days=3)
-    give(container, READER)
+    create_paid_pledge(container, READER)
     clock.advance(days=32)
     post = FakeMailer()
     run_send_reminders(container, post)
@@ -97,18 +97,18 @@ def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock
     assert status_changes(container, reminder_id)[-1] == ("skip", "skipped")
 
 
-def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: Clock) -> None:
-    give(container, READER)
+def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: FakeClock) -> None:
+    create_paid_pledge(container, READER)
     clock.advance(days=3)
-    ask(container, READER)
+    create_reminder(container, READER)
     clock.advance(days=32)
     post = FakeMailer()
     run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 
-def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clock) -> None:
-    ask(container, READER)
+def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: FakeClock) -> None:
+    create_reminder(container, READER)
     clock.advance(days=3)
     with container.database.transaction() as session:
         supporter = session.scalars(select(Supporter)).one()
@@ -124,17 +124,17 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Clo
     assert post.addresses == [READER]
 
 
-def test_another_readers_gift_changes_nothing(container: Container, clock: Clock) -> None:
-    ask(container, READER)
-    give(container, "other@news.example")
+def test_another_readers_gift_changes_nothing(container: Container, clock: FakeClock) -> None:
+    create_reminder(container, READER)
+    create_paid_pledge(container, "other@news.example")
     clock.advance(days=32)
     post = FakeMailer()
     run_send_reminders(container, post)
     assert post.addresses == [READER]
 
 
-def test_a_cancelled_reminder_is_never_sent(container: Container, clock: Clock) -> None:
-    ask(container, READER)
+def test_a_cancelled_reminder_is_never_sent(container: Container, clock: FakeClock) -> None:
+    create_reminder(container, READER)
     with container.database.transaction() as session:
         token = reminder_token(container.database.keyring, session.scalars(select(Reminder)).one())
         cancel_reminder(session, token, now=clock())
@@ -144,8 +144,8 @@ def test_a_cancelled_reminder_is_never_sent(container: Container, clock: Clock) 
     assert post.sent == []
 
 
-def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Container, clock: Clock) -> None:
-    first, second = ask(container, "a@news.example"), ask(container, "b@news.example")
+def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Container, clock: FakeClock) -> None:
+    first, second = create_reminder(container, "a@news.example"), create_reminder(container, "b@news.example")
     clock.advance(days=32)
 
     def cancel_the_other(_: ReminderEmail) -> None:
@@ -171,11 +171,11 @@ def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Containe
     ],
 )
 def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
-    container: Container, clock: Clock, origins: list[str], page: str, is_named: bool
+    container: Container, clock: FakeClock, origins: list[str], page: str, is_named: bool
 ) -> None:
     with container.database.transaction() as session:
         get_campaign(session, "default").origins = origins
-    ask(container, READER, page_url=page)
+    create_reminder(container, READER, page_url=page)
     clock.advance(days=32)
     post = FakeMailer()
     run_send_reminders(container, post)
@@ -183,9 +183,9 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
 
 
 def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    ask(container, READER, amount=500, frequency=Frequency.MONTHLY)
+    create_reminder(container, READER, amount=500, frequency=Frequency.MONTHLY)
     with container.database.transaction() as session:
         campaign = get_campaign(session, "default")
         for offer in (campaign, *campaign.pledge_options):
@@ -197,10 +197,10 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
     assert "/support/default?frequency=monthly&from=" in post.sent[0].give_url
 
 
-def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Container, clock: Clock) -> None:
+def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         get_campaign(session, "default").texts = {"de": {"mail_subject": "Erinnerung von {campaign}"}}
-    ask(container, READER, lang="de-AT")
+    create_reminder(container, READER, lang="de-AT")
     clock.advance(days=32)
     run_send_reminders(container)
     with container.database.read_only() as session:

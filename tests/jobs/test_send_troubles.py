@@ -21,8 +21,8 @@ from service.domain.mail.backoff import MAX_ATTEMPTS, max_backoff
 from service.domain.mail.tallies import read_counters
 from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure
 from service.domain.reminders.failures import retry_reminder
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs.posts import (
     READER,
     FakeMailer,
@@ -37,9 +37,9 @@ from tests.jobs.posts import (
 
 
 def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    reminder_id = ask(container, READER)
+    reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
     due_on = find(container, reminder_id).due_on
 
@@ -72,8 +72,8 @@ def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up
     assert post.sent == []
 
 
-def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, READER)
+def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
 
     def never(_: ReminderEmail) -> None:
@@ -98,9 +98,9 @@ def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Contain
 
 
 def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
-    asked = [ask(container, f"reader-{number}@news.example") for number in range(5)]
+    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(5)]
     clock.advance(days=32)
     stop = threading.Event()
     post = FakeMailer(lambda _: stop.set())
@@ -114,8 +114,8 @@ def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(
         assert status_changes(container, reminder_id)[-1] == ("lose_lease", "scheduled")
 
 
-def test_who_was_told_to_stop_before_claims_nothing(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, READER)
+def test_who_was_told_to_stop_before_claims_nothing(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
     send_reminders(with_mailer(container, FakeMailer()), stopped_event())
     assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
@@ -123,7 +123,7 @@ def test_who_was_told_to_stop_before_claims_nothing(container: Container, clock:
 
 def poison(container: Container, address: str, kind: str) -> uuid.UUID:
     """Set a reminder and spoil it as `kind` says, as only a fault or an attack could."""
-    reminder_id = ask(container, address)
+    reminder_id = create_reminder(container, address)
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
         supporter = update(Supporter).where(Supporter.id == reminder.supporter_id)
@@ -164,16 +164,18 @@ def broken_campaign(session) -> uuid.UUID:
 POISONS = ("undecryptable address", "forged header", "unknown zone", "template error")
 
 
-def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(container: Container, clock: Clock) -> None:
+def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(
+    container: Container, clock: FakeClock
+) -> None:
     poisoned = {}
     for number in range(50):
         if number % 13 == 0:
             kind = POISONS[number // 13]
             poisoned[kind] = poison(container, f"reader-{number}@news.example", kind)
         else:
-            ask(container, f"reader-{number}@news.example")
+            create_reminder(container, f"reader-{number}@news.example")
     forged_page = "https://paper.example/\r\nBcc: victim@news.example"
-    poisoned["forged page"] = ask(container, "page@news.example", page_url=forged_page)
+    poisoned["forged page"] = create_reminder(container, "page@news.example", page_url=forged_page)
     clock.advance(days=32)
     run_send_reminders(container)
     assert status_counts(container) == {"sent": 46, "failed": 5}
@@ -206,9 +208,9 @@ class CannotWrite(FakeMailer):
 
 @pytest.mark.parametrize("bad", range(3))
 def test_a_mail_that_cannot_be_made_is_counted_once_as_failed_and_as_nothing_else(
-    container: Container, clock: Clock, bad: int
+    container: Container, clock: FakeClock, bad: int
 ) -> None:
-    asked = [ask(container, f"reader-{number}@news.example") for number in range(3)]
+    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
     counts = run_send_reminders(container, CannotWrite(f"reader-{bad}@news.example"))
     assert {name: count for name, count in counts.items() if count} == {"sent": 2, "failed": 1}
@@ -218,8 +220,8 @@ def test_a_mail_that_cannot_be_made_is_counted_once_as_failed_and_as_nothing_els
         assert {name: count for name, count in read_counters(session).items() if count} == {"sent": 2, "failed": 1}
 
 
-def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, READER)
+def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
 
     def gone(_: ReminderEmail) -> None:

@@ -19,8 +19,8 @@ from service.domain.mail.sending_hours import SendingHours
 from service.domain.ports import (
     ReminderEmail,
 )
-from tests.clock import Clock
-from tests.db.people import ask
+from tests.clock import FakeClock
+from tests.db.people import create_reminder
 from tests.jobs import notices
 from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, without_sending_hours
 
@@ -48,10 +48,10 @@ def test_readers_are_written_to_by_day(now: datetime.datetime, zone: str, openin
     assert SendingHours(9, 21).next_allowed(now, zone) == opening
 
 
-def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Container, clock: Clock) -> None:
+def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Container, clock: FakeClock) -> None:
     there, here = (
-        ask(container, "a@news.example", timezone="Asia/Tokyo"),
-        ask(container, "b@news.example", timezone="UTC"),
+        create_reminder(container, "a@news.example", timezone="Asia/Tokyo"),
+        create_reminder(container, "b@news.example", timezone="UTC"),
     )
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=14)
@@ -68,8 +68,8 @@ def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Conta
     assert post.addresses == ["b@news.example", "a@news.example"]
 
 
-def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: Clock) -> None:
-    ask(container, READER, timezone="Asia/Tokyo")
+def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: FakeClock) -> None:
+    create_reminder(container, READER, timezone="Asia/Tokyo")
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=18)
     post = FakeMailer()
@@ -77,7 +77,7 @@ def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: C
     assert post.addresses == [READER]
 
 
-def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(container: Container, clock: Clock) -> None:
+def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(container: Container, clock: FakeClock) -> None:
     def reserve(count: int) -> list[float]:
         with container.database.transaction() as session:
             slots = reserve_send_slots(session, rate=4, count=count, now=clock())
@@ -99,10 +99,10 @@ def at_rate(container: Container, rate: float | None) -> Container:
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.19])
 def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
-    container: Container, clock: Clock, rate: float
+    container: Container, clock: FakeClock, rate: float
 ) -> None:
     slow = at_rate(container, rate)
-    ask(container, READER)
+    create_reminder(container, READER)
     clock.advance(days=32)
     notices.enqueue(container, NotificationKind.RECEIPT, to="giver@news.example")
     assert run_send_reminders(slow, FakeMailer())["sent"] == 1
@@ -127,7 +127,7 @@ def test_a_batch_is_what_leaves_in_five_seconds_and_no_more_than_the_largest(
 
 def test_mails_leave_no_faster_than_the_rate(container: Container) -> None:
     for number in range(6):
-        ask(container, f"reader-{number}@news.example")
+        create_reminder(container, f"reader-{number}@news.example")
     container = dataclasses.replace(at_rate(container, 20.0), clock=real_clock)
     with container.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=real_clock()))
@@ -143,9 +143,9 @@ def real_clock() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def test_several_connections_share_the_mails(container: Container, clock: Clock) -> None:
+def test_several_connections_share_the_mails(container: Container, clock: FakeClock) -> None:
     for number in range(120):
-        ask(container, f"reader-{number}@news.example")
+        create_reminder(container, f"reader-{number}@news.example")
     clock.advance(days=32)
     together = threading.Barrier(2, timeout=60)
     met: set[str] = set()

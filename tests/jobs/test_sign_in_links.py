@@ -11,13 +11,13 @@ from service.db.notice import Notification
 from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.ports import NotificationEmail, UncertainDelivery
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, find, run
 from tests.jobs.posts import FakeMailer
 
 
 def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.SIGN_IN)
     post = FakeMailer()
@@ -33,7 +33,7 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
 
 
 def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.SIGN_IN)
     emails: list[NotificationEmail] = []
@@ -58,7 +58,7 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
     [(15, {}, "too_old"), (0, {"supporter_id": None}, "nobody_known"), (0, {"used_at": True}, "used")],
 )
 def test_a_link_that_is_of_no_use_is_not_sent(
-    container: Container, clock: Clock, minutes: int, values: dict, reason: str
+    container: Container, clock: FakeClock, minutes: int, values: dict, reason: str
 ) -> None:
     notification_id = enqueue(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
@@ -77,7 +77,7 @@ def test_a_link_that_is_of_no_use_is_not_sent(
 
 
 def test_a_link_leaves_until_a_quarter_of_an_hour_after_it_was_asked_for(
-    container: Container, clock: Clock
+    container: Container, clock: FakeClock
 ) -> None:
     notification_id = enqueue(container, NotificationKind.SIGN_IN)
     clock.now += datetime.timedelta(minutes=15) - datetime.timedelta(microseconds=1)

@@ -16,9 +16,9 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.db.people import ask, how_many
+from tests.db.people import count_rows, create_reminder
 from tests.jobs.posts import claim, find, status_changes
 from tests.processes import wait_until
 
@@ -40,9 +40,9 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(container: Cont
     assert {status for status, _ in responses} == {201}
     assert len({str(body) for _, body in responses}) == 1
     with container.database.read_only() as session:
-        assert how_many(session, Supporter) == 1
+        assert count_rows(session, Supporter) == 1
         assert session.scalars(select(Reminder)).one().occurrence == 1
-        assert how_many(session, ReminderStatusChange) == 40
+        assert count_rows(session, ReminderStatusChange) == 40
 
 
 def waiting_for_a_lock(container: Container) -> bool:
@@ -62,20 +62,24 @@ def behind(container: Container, hold: Callable[[], None], then: Callable[[], ob
         waiting.result(timeout=60)
 
 
-def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(container: Container, clock: Clock) -> None:
-    reminder_id = ask(container, "reader@news.example")
+def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, "reader@news.example")
     clock.advance(days=32)
     claiming = container.database.transaction()
     session = claiming.__enter__()
     claim(session, container, limit=1)
-    behind(container, lambda: claiming.__exit__(None, None, None), lambda: ask(container, "reader@news.example"))
+    behind(
+        container,
+        lambda: claiming.__exit__(None, None, None),
+        lambda: create_reminder(container, "reader@news.example"),
+    )
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.occurrence) == (ReminderStatus.SCHEDULED, 2)
     assert [event for event, _ in status_changes(container, reminder_id)] == ["made", "claim", "ask"]
 
 
-def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Container, clock: Clock) -> None:
-    ask(container, "reader@news.example")
+def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Container, clock: FakeClock) -> None:
+    create_reminder(container, "reader@news.example")
     clock.advance(days=32)
     with container.database.transaction() as session:
         payload = CreateReminder(campaign="default", email="reader@news.example")
@@ -89,17 +93,21 @@ def test_a_sign_up_beside_an_erasure_succeeds_either_way(
     container: Container, keys: str, container_with_two_keys: Container
 ) -> None:
     container = container if keys == "one key" else container_with_two_keys
-    ask(container, "reader@news.example")
+    create_reminder(container, "reader@news.example")
     erasing = container.database.transaction()
     session = erasing.__enter__()
     erase_supporter(session, "reader@news.example", now=container.clock())
-    behind(container, lambda: erasing.__exit__(None, None, None), lambda: ask(container, "reader@news.example"))
+    behind(
+        container,
+        lambda: erasing.__exit__(None, None, None),
+        lambda: create_reminder(container, "reader@news.example"),
+    )
     with container.database.read_only() as session:
-        assert how_many(session, Supporter) == how_many(session, Reminder) == 1
+        assert count_rows(session, Supporter) == count_rows(session, Reminder) == 1
 
 
 @pytest.fixture
-def container_with_two_keys(container: Container, clock: Clock):
+def container_with_two_keys(container: Container, clock: FakeClock):
     keys = f"a-new-key-0123456789-0123456789,{container.settings.secret_keys[0]}"
     two = build_container(settings_for(container.settings.database_url, SECRET_KEYS=keys), clock=clock)
     yield two
@@ -114,4 +122,4 @@ def test_forty_sign_ups_of_one_address_at_once_make_one_reminder_on_sqlite(sqlit
         )
     assert set(responses) == {201}
     with sqlite_container.database.read_only() as session:
-        assert how_many(session, Reminder) == how_many(session, Supporter) == 1
+        assert count_rows(session, Reminder) == count_rows(session, Supporter) == 1

@@ -17,7 +17,7 @@ from service.db.heartbeat import Heartbeat
 from service.db.reminder import Reminder
 from service.desk import Container, utc_now
 from service.domain.watch.summary import last_heartbeat
-from tests.db.people import ask
+from tests.db.people import create_reminder
 from tests.gateways.sink import SmtpTestServer
 from tests.jobs.posts import status_changes
 from tests.processes import ROOT, environment, free_port, wait_until, web, worker
@@ -30,7 +30,7 @@ def url(container: Container) -> str:
 
 def ask_for_many(container: Container, count: int) -> None:
     """Set reminders that are due at once by the real clock, the first asked for the longest due."""
-    ids = [ask(container, f"reader-{number}@news.example") for number in range(count)]
+    ids = [create_reminder(container, f"reader-{number}@news.example") for number in range(count)]
     now = utc_now()
     with container.database.transaction() as session:
         session.execute(

@@ -16,7 +16,7 @@ from service.db.job_run import JobRun
 from service.db.reminder import Reminder
 from service.desk import Container, utc_now
 from service.domain.mail.tallies import read_counters
-from tests.db.people import ask
+from tests.db.people import create_reminder
 from tests.gateways.sink import SmtpTestServer
 from tests.jobs.posts import status_counts
 from tests.processes import wait_until, worker
@@ -25,7 +25,7 @@ from tests.processes import wait_until, worker
 def ask_for(container: Container, count: int) -> None:
     """Set reminders that are due by the real clock."""
     for number in range(count):
-        ask(container, f"reader-{number}@news.example")
+        create_reminder(container, f"reader-{number}@news.example")
     with container.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=utc_now() - datetime.timedelta(seconds=1)))
 

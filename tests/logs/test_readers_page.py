@@ -10,63 +10,63 @@ from sqlalchemy import select
 from service.db.outbox_mail import DevOutboxEmail
 from service.db.pledge import Pledge
 from service.domain.pledges.own_page import pledge_token
-from tests.logs.test_whole_story import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, newsroom
+from tests.logs.test_whole_story import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, live_server
 from tests.processes import wait_until
 
-__all__ = ["newsroom"]
+__all__ = ["live_server"]
 
 STRANGER, TYPO = "stranger.twelve@example.org", "typo.thirteen@"
 
 
-def link_in_mail(newsroom: Newsroom) -> str:
+def link_in_mail(live_server: Newsroom) -> str:
     """Return the token of the link to sign in, as the reader finds it."""
     found: list[str] = []
 
     def arrived() -> bool:
-        with newsroom.container.database.read_only() as session:
+        with live_server.container.database.read_only() as session:
             mails = [mail.message for mail in session.scalars(select(DevOutboxEmail))]
         for mail in mails:
             plain = message_from_string(mail, policy=policy.default).get_body(("plain",))
             found.extend(re.findall(r"/me/enter/([\w-]+)", str(plain.get_content()) if plain else ""))
         return bool(found)
 
-    wait_until(arrived, what=f"the link, see {newsroom.log}")
+    wait_until(arrived, what=f"the link, see {live_server.log}")
     return found[0]
 
 
-def test_no_way_into_a_reader_s_page_reaches_a_log(newsroom: Newsroom) -> None:
-    give(newsroom)
+def test_no_way_into_a_reader_s_page_reaches_a_log(live_server: Newsroom) -> None:
+    give(live_server)
     for typed, status in ((GIVER, 303), (STRANGER, 303), (TYPO, 422)):
-        newsroom.send("POST", "/me", status, data={"email": typed})
-    token = newsroom.keep(link_in_mail(newsroom))
-    newsroom.send("GET", f"/me/enter/{token}", 200)
-    entered = newsroom.send("POST", f"/me/enter/{token}", 303)
-    cookies = {"mainstay_reader": newsroom.keep(entered.cookies["mainstay_reader"])}
-    newsroom.send("POST", f"/me/enter/{token}", 404)
-    newsroom.send("GET", "/me", 200, cookies=cookies)
-    with newsroom.container.database.read_only() as session:
+        live_server.send("POST", "/me", status, data={"email": typed})
+    token = live_server.keep(link_in_mail(live_server))
+    live_server.send("GET", f"/me/enter/{token}", 200)
+    entered = live_server.send("POST", f"/me/enter/{token}", 303)
+    cookies = {"mainstay_reader": live_server.keep(entered.cookies["mainstay_reader"])}
+    live_server.send("POST", f"/me/enter/{token}", 404)
+    live_server.send("GET", "/me", 200, cookies=cookies)
+    with live_server.container.database.read_only() as session:
         pledge = session.scalars(select(Pledge)).one()
-        link = newsroom.keep(
-            pledge_token(newsroom.container.database.keyring, pledge, now=newsroom.container.clock())
+        link = live_server.keep(
+            pledge_token(live_server.container.database.keyring, pledge, now=live_server.container.clock())
         )
     for path, status in ((f"/me/pledges/{pledge.id}/amount", 303), (f"/p/{link}/amount", 422)):
-        newsroom.send(
+        live_server.send(
             "POST", path, status, cookies=cookies, data={"amount": AMOUNT_WRITTEN if status == 303 else "x"}
         )
-    newsroom.send("POST", f"/p/{link}/card", 409)
-    newsroom.send("POST", f"/p/{link}xy/cancel", 404)
-    newsroom.send("POST", "/me/leave", 403, cookies=cookies, headers={"Sec-Fetch-Site": "cross-site"})
-    newsroom.execute("ALTER TABLE pledge_moves RENAME TO elsewhere")
-    newsroom.send("POST", f"/p/{link}/cancel", 500)
-    newsroom.execute("ALTER TABLE elsewhere RENAME TO pledge_moves")
-    newsroom.send("POST", f"/p/{link}/cancel", 303, data={"then": "remind"})
-    newsroom.send("POST", "/me/leave", 303, cookies=cookies)
-    assert "See what you give" in requests.get(f"{newsroom.base}/me", cookies=cookies, timeout=60).text
+    live_server.send("POST", f"/p/{link}/card", 409)
+    live_server.send("POST", f"/p/{link}xy/cancel", 404)
+    live_server.send("POST", "/me/leave", 403, cookies=cookies, headers={"Sec-Fetch-Site": "cross-site"})
+    live_server.execute("ALTER TABLE pledge_moves RENAME TO elsewhere")
+    live_server.send("POST", f"/p/{link}/cancel", 500)
+    live_server.execute("ALTER TABLE elsewhere RENAME TO pledge_moves")
+    live_server.send("POST", f"/p/{link}/cancel", 303, data={"then": "remind"})
+    live_server.send("POST", "/me/leave", 303, cookies=cookies)
+    assert "See what you give" in requests.get(f"{live_server.base}/me", cookies=cookies, timeout=60).text
 
-    logged = newsroom.log.read_text(encoding="utf-8")
+    logged = live_server.log.read_text(encoding="utf-8")
     routes = {json.loads(line).get("route") for line in logged.splitlines() if line.startswith("{")}
     assert {"/me", "/me/enter/<token>", "/me/leave", "/p/<token>/cancel", "/p/<token>/amount"} <= routes
-    for secret in newsroom.secrets | {GIVER, STRANGER, TYPO}:
+    for secret in live_server.secrets | {GIVER, STRANGER, TYPO}:
         assert secret not in logged
         assert secret.partition("@")[0] not in logged
     for amount in (AMOUNT, AMOUNT_WRITTEN):

@@ -69,7 +69,7 @@ class Newsroom:
 
 
 @pytest.fixture
-def newsroom(worker_id: str, tmp_path: Path) -> Iterator[Newsroom]:
+def live_server(worker_id: str, tmp_path: Path) -> Iterator[Newsroom]:
     """Start a newsroom on a database of its own."""
     url, log = make_database(f"mainstay_logs_{worker_id}"), tmp_path / "log"
     container = build_container(settings_for(url))
@@ -79,18 +79,18 @@ def newsroom(worker_id: str, tmp_path: Path) -> Iterator[Newsroom]:
     container.database.engine.dispose()
 
 
-def give(newsroom: Newsroom) -> None:
+def give(live_server: Newsroom) -> None:
     payload = {"campaign": "default", "frequency": "monthly", "amount": int(AMOUNT), "currency": "USD"}
-    key = newsroom.keep("idempotency-key-of-this-story")
-    made = newsroom.send("POST", "/v1/pledges", 201, json=payload, headers={"Idempotency-Key": key}).json()
-    newsroom.keep(made["checkout_url"].rpartition("/")[2])
-    newsroom.send("GET", made["checkout_url"], 200)
-    newsroom.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": GIVER})
-    newsroom.send("POST", made["checkout_url"], 303, data={"outcome": "pay", "email": GIVER})
-    newsroom.keep(re.search(r"/p/([\w-]+)", mail_to(newsroom, GIVER))[1])
+    key = live_server.keep("idempotency-key-of-this-story")
+    made = live_server.send("POST", "/v1/pledges", 201, json=payload, headers={"Idempotency-Key": key}).json()
+    live_server.keep(made["checkout_url"].rpartition("/")[2])
+    live_server.send("GET", made["checkout_url"], 200)
+    live_server.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": GIVER})
+    live_server.send("POST", made["checkout_url"], 303, data={"outcome": "pay", "email": GIVER})
+    live_server.keep(re.search(r"/p/([\w-]+)", mail_to(live_server, GIVER))[1])
 
 
-def mail_to(newsroom: Newsroom, reader: str) -> str:
+def mail_to(live_server: Newsroom, reader: str) -> str:
     """Wait for a reader's first mail, and return it with its lines whole."""
 
     def find(session: Session) -> str | None:
@@ -98,50 +98,50 @@ def mail_to(newsroom: Newsroom, reader: str) -> str:
             (mail for mail in session.scalars(select(DevOutboxEmail.message)) if f"To: {reader}" in mail), None
         )
 
-    newsroom.wait_for("the mail", find)
-    with newsroom.container.database.read_only() as session:
+    live_server.wait_for("the mail", find)
+    with live_server.container.database.read_only() as session:
         return re.sub(r"=\r?\n", "", find(session))
 
 
-def be_reminded(newsroom: Newsroom) -> str:
+def be_reminded(live_server: Newsroom) -> str:
     """Set a reminder, wait for its mail, and return the token that the mail holds."""
     payload = {"campaign": "default", "email": READER, "frequency": "monthly", "amount": int(AMOUNT)}
-    newsroom.send("POST", "/v1/reminders", 201, json=payload)
-    return newsroom.keep(re.search(r"/v1/reminders/([\w-]+)/cancel", mail_to(newsroom, READER))[1])
+    live_server.send("POST", "/v1/reminders", 201, json=payload)
+    return live_server.keep(re.search(r"/v1/reminders/([\w-]+)/cancel", mail_to(live_server, READER))[1])
 
 
-def mind_the_reminder(newsroom: Newsroom, token: str) -> None:
-    newsroom.send("GET", f"/r/{token}", 200)
-    newsroom.send("GET", f"/v1/reminders/{token}/cancel", 405)
-    newsroom.send("POST", f"/v1/reminders/{token}/snooze", 200, json={"months": 1})
-    newsroom.send("POST", f"/v1/reminders/{token}/cancel", 204, data={"List-Unsubscribe": "One-Click"})
-    newsroom.send("GET", "/dev/outbox", 200)
+def mind_the_reminder(live_server: Newsroom, token: str) -> None:
+    live_server.send("GET", f"/r/{token}", 200)
+    live_server.send("GET", f"/v1/reminders/{token}/cancel", 405)
+    live_server.send("POST", f"/v1/reminders/{token}/snooze", 200, json={"months": 1})
+    live_server.send("POST", f"/v1/reminders/{token}/cancel", 204, data={"List-Unsubscribe": "One-Click"})
+    live_server.send("GET", "/dev/outbox", 200)
 
 
-def meet_trouble(newsroom: Newsroom, token: str) -> None:
-    altered = newsroom.keep(token[:-2] + "xy")
-    newsroom.send("POST", f"/v1/reminders/{altered}/cancel", 404)
-    newsroom.send("POST", "/v1/reminders", 422, json={"campaign": "default", "email": TYPO})
-    newsroom.send(
+def meet_trouble(live_server: Newsroom, token: str) -> None:
+    altered = live_server.keep(token[:-2] + "xy")
+    live_server.send("POST", f"/v1/reminders/{altered}/cancel", 404)
+    live_server.send("POST", "/v1/reminders", 422, json={"campaign": "default", "email": TYPO})
+    live_server.send(
         "POST", "/v1/reminders", 400, data=f'{{"email": "{READER}"', headers={"Content-Type": "application/json"}
     )
-    newsroom.send("GET", f"/nothing/{token}?email={READER}", 404)
-    newsroom.send("GET", f"/v1/campaigns/default?lang={READER}", 200)
-    speak_no_http(newsroom, f"GET /r/{token} HTTP/9.9\r\n\r\n")
-    speak_no_http(newsroom, f"GET /r/{token}\r\nHost: x\r\n\r\n")
-    speak_no_http(newsroom, f"GET /r/{token}?{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n")
-    speak_no_http(newsroom, f"GET / HTTP/1.1\r\nHost: x\r\nBad Header {READER}\r\n\r\n")
-    newsroom.execute("ALTER TABLE reminder_moves RENAME TO elsewhere")
+    live_server.send("GET", f"/nothing/{token}?email={READER}", 404)
+    live_server.send("GET", f"/v1/campaigns/default?lang={READER}", 200)
+    speak_no_http(live_server, f"GET /r/{token} HTTP/9.9\r\n\r\n")
+    speak_no_http(live_server, f"GET /r/{token}\r\nHost: x\r\n\r\n")
+    speak_no_http(live_server, f"GET /r/{token}?{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n")
+    speak_no_http(live_server, f"GET / HTTP/1.1\r\nHost: x\r\nBad Header {READER}\r\n\r\n")
+    live_server.execute("ALTER TABLE reminder_moves RENAME TO elsewhere")
     try:
-        newsroom.send("POST", f"/v1/reminders/{token}/snooze", 500, headers={"Origin": "https://paper.example"})
-        newsroom.send("POST", "/v1/reminders", 500, json={"campaign": "default", "email": READER})
+        live_server.send("POST", f"/v1/reminders/{token}/snooze", 500, headers={"Origin": "https://paper.example"})
+        live_server.send("POST", "/v1/reminders", 500, json={"campaign": "default", "email": READER})
     finally:
-        newsroom.execute("ALTER TABLE elsewhere RENAME TO reminder_moves")
+        live_server.execute("ALTER TABLE elsewhere RENAME TO reminder_moves")
 
 
-def speak_no_http(newsroom: Newsroom, words: str) -> None:
+def speak_no_http(live_server: Newsroom, words: str) -> None:
     """Send what is not HTTP, to meet the server below the application."""
-    address = urlsplit(newsroom.base)
+    address = urlsplit(live_server.base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(words.encode())
         response = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -151,37 +151,37 @@ def speak_no_http(newsroom: Newsroom, words: str) -> None:
     assert json.loads(body)["status"] == int(head[9:12])
 
 
-def lose_an_address(newsroom: Newsroom) -> None:
+def lose_an_address(live_server: Newsroom) -> None:
     """Store an address that opens with no key, and let the worker meet it."""
-    newsroom.send("POST", "/v1/reminders", 201, json={"campaign": "default", "email": LOST})
-    theirs = f"decode('{newsroom.container.database.keyring.lookup_hash(LOST).hex()}', 'hex')"
-    newsroom.execute(f"UPDATE supporters SET email = decode('00', 'hex') WHERE email_hash = {theirs}")
+    live_server.send("POST", "/v1/reminders", 201, json={"campaign": "default", "email": LOST})
+    theirs = f"decode('{live_server.container.database.keyring.lookup_hash(LOST).hex()}', 'hex')"
+    live_server.execute(f"UPDATE supporters SET email = decode('00', 'hex') WHERE email_hash = {theirs}")
     failed = select(Reminder.id).where(Reminder.status == ReminderStatus.FAILED)
-    newsroom.wait_for("the worker to give up on it", lambda session: session.scalar(failed))
+    live_server.wait_for("the worker to give up on it", lambda session: session.scalar(failed))
 
 
-def work_as_staff(newsroom: Newsroom) -> None:
-    token = newsroom.keep(staff_token(newsroom.container, "read", "export", "manage"))
+def work_as_staff(live_server: Newsroom) -> None:
+    token = live_server.keep(staff_token(live_server.container, "read", "export", "manage"))
     staff = {"Authorization": f"Bearer {token}"}
     for kind in ("csv", "jsonl", "xlsx"):
-        newsroom.send("GET", f"/v1/admin/pledges/export?format={kind}", 200, headers=staff)
-    newsroom.send("GET", "/v1/admin/reminders", 200, headers=staff)
-    newsroom.send("GET", f"/v1/admin/pledges?email={GIVER}", 422, headers=staff)
-    newsroom.send("GET", "/metrics", 200)
+        live_server.send("GET", f"/v1/admin/pledges/export?format={kind}", 200, headers=staff)
+    live_server.send("GET", "/v1/admin/reminders", 200, headers=staff)
+    live_server.send("GET", f"/v1/admin/pledges?email={GIVER}", 422, headers=staff)
+    live_server.send("GET", "/metrics", 200)
     for address in (GIVER, READER):
-        newsroom.send("POST", "/v1/admin/erasures", 200, json={"email": address}, headers=staff)
-    newsroom.send("GET", "/v1/admin/summary", 401, headers={"Authorization": f"Bearer {token}x"})
+        live_server.send("POST", "/v1/admin/erasures", 200, json={"email": address}, headers=staff)
+    live_server.send("GET", "/v1/admin/summary", 401, headers={"Authorization": f"Bearer {token}x"})
 
 
-def test_a_whole_story_leaves_nothing_personal_in_any_log(newsroom: Newsroom) -> None:
-    give(newsroom)
-    token = be_reminded(newsroom)
-    mind_the_reminder(newsroom, token)
-    meet_trouble(newsroom, token)
-    lose_an_address(newsroom)
-    work_as_staff(newsroom)
+def test_a_whole_story_leaves_nothing_personal_in_any_log(live_server: Newsroom) -> None:
+    give(live_server)
+    token = be_reminded(live_server)
+    mind_the_reminder(live_server, token)
+    meet_trouble(live_server, token)
+    lose_an_address(live_server)
+    work_as_staff(live_server)
 
-    logged = newsroom.log.read_text(encoding="utf-8")
+    logged = live_server.log.read_text(encoding="utf-8")
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     events = {line["event"] for line in lines}
     assert {
@@ -192,7 +192,7 @@ def test_a_whole_story_leaves_nothing_personal_in_any_log(newsroom: Newsroom) ->
         "reminders_unwritable",
         "unexpected_error",
     } <= events
-    for secret in newsroom.secrets | {GIVER, READER, LOST, TYPO, KEYS}:
+    for secret in live_server.secrets | {GIVER, READER, LOST, TYPO, KEYS}:
         assert secret not in logged
         assert secret.partition("@")[0] not in logged
     for amount in (AMOUNT, AMOUNT_WRITTEN):

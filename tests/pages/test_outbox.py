@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from service.app import create_app
 from service.desk import Container
 from service.wiring import build_container
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.gateways.letters import letter, send
 from tests.gateways.notices import notification
@@ -41,7 +41,7 @@ def test_an_empty_outbox_says_how_to_fill_it(client: FlaskClient) -> None:
     assert "this is the demonstration’s outbox" in page
 
 
-def test_mails_are_listed_the_newest_first(container: Container, client: FlaskClient, clock: Clock) -> None:
+def test_mails_are_listed_the_newest_first(container: Container, client: FlaskClient, clock: FakeClock) -> None:
     for number in range(3):
         send(container.reminder_mailers[0], to=f"reader-{number}@example.org", message_id=f"<{number}@desk.test>")
         clock.advance(seconds=1)

@@ -15,7 +15,7 @@ from service.desk import Container
 from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from tests.api.wire import count, only_reminder, post_reminder
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.pages.readers import AccessPath, form_to, page, stored
 from tests.pages.reading import visible_text
 
@@ -50,7 +50,7 @@ def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, a
 
 
 def test_the_other_button_ends_it_too_and_sets_a_reminder(
-    container: Container, client: FlaskClient, access_path: AccessPath, clock: Clock
+    container: Container, client: FlaskClient, access_path: AccessPath, clock: FakeClock
 ) -> None:
     response = access_path.post("cancel", then="remind")
     assert "we write to you once, on February 23, 2027" in visible_text(page(client, response.headers["Location"]))

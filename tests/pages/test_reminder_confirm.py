@@ -7,7 +7,7 @@ from service.db.reminder import ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
-from tests.db.people import try_mail
+from tests.db.people import record_delivery
 from tests.pages.reading import Form, parse_forms, visible_text
 
 READER = "reader@example.org"
@@ -23,7 +23,7 @@ def _confirming(container: Container) -> None:
 def page(container: Container, client: FlaskClient) -> str:
     """Return the path of the page of a reminder whose reader has been asked."""
     post_reminder(client)
-    try_mail(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
+    record_delivery(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
     return f"/r/{reminder_token_for(container, READER)}"
 
 

@@ -11,7 +11,7 @@ from schemas.vocabulary import ReminderStatus
 from service.db.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.pages.reading import BROWSER, parse_forms, visible_text
 
 READER = "reader@example.org"
@@ -55,7 +55,7 @@ def test_looking_changes_nothing(container: Container, client: FlaskClient, page
 
 
 def test_snoozing_moves_it_on_from_today(
-    container: Container, client: FlaskClient, clock: Clock, page: str
+    container: Container, client: FlaskClient, clock: FakeClock, page: str
 ) -> None:
     clock.advance(days=10)
     response = client.post(page + SNOOZE, data={"months": "1"})
@@ -149,7 +149,7 @@ def test_a_campaign_that_stopped_reminding_still_lets_readers_cancel(
     assert client.post(page + CANCEL).status_code == 303
 
 
-def test_a_link_that_is_no_good_gets_a_page_that_says_so(client: FlaskClient, clock: Clock, page: str) -> None:
+def test_a_link_that_is_no_good_gets_a_page_that_says_so(client: FlaskClient, clock: FakeClock, page: str) -> None:
     for path in (page[:-4] + "AAAA", "/r/x", "/r/%00"):
         for response in (client.get(path, headers=BROWSER), client.post(path + CANCEL, headers=BROWSER)):
             assert response.status_code == 404

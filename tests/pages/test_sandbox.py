@@ -16,7 +16,7 @@ from service.desk import Container
 from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.pledges.sandbox_checkout import checkout_token
 from tests.api.wire import count, post_pledge, update_campaign
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.pages.reading import BROWSER, find_tag, parse_forms, path_of, visible_text
 
 
@@ -166,7 +166,7 @@ def test_a_button_that_is_not_there_does_nothing(container: Container, client: F
 
 
 def test_a_link_that_was_altered_or_is_too_old_opens_nothing(
-    container: Container, client: FlaskClient, clock: Clock
+    container: Container, client: FlaskClient, clock: FakeClock
 ) -> None:
     checkout = open_checkout(client)
     unmade = f"/sandbox/checkout/{checkout_token(container.database.keyring, new_id())}"

@@ -12,7 +12,7 @@ from service.desk import Container
 from service.settings import Settings
 from service.wiring import build_container
 from tests.api.wire import count
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import reset_database, settings_for
 from tests.pages.readers import create_paid_pledge, request_link, sign_in_link
 from tests.pages.reading import visible_text
@@ -24,7 +24,7 @@ def settings(migrated_database: str) -> Settings:
 
 
 @pytest.fixture
-def container(settings: Settings, clock: Clock) -> Iterator[Container]:
+def container(settings: Settings, clock: FakeClock) -> Iterator[Container]:
     container = build_container(settings, clock=clock)
     reset_database(container)
     yield container
@@ -65,7 +65,7 @@ def test_over_https_the_cookie_is_of_this_host_and_secure(container: Container, 
 
 
 @pytest.fixture
-def strict_client(migrated_database: str, container: Container, clock: Clock) -> Iterator[FlaskClient]:
+def strict_client(migrated_database: str, container: Container, clock: FakeClock) -> Iterator[FlaskClient]:
     """Return a client of a desk that takes three requests an hour of each kind from one network."""
     strict = build_container(settings_for(migrated_database, RATE_LIMIT="3/hour"), clock=clock)
     yield create_app(strict).test_client()

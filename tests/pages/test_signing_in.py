@@ -13,7 +13,7 @@ from service.db.sign_in import SignIn
 from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import count
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.pages.readers import READER, create_paid_pledge, page, request_link, sign_in, sign_in_link
 from tests.pages.reading import BROWSER, visible_text
 
@@ -68,7 +68,9 @@ def test_looking_at_a_link_does_not_use_it_up(container: Container, client: Flas
     assert client.post(f"/me/enter/{token}").status_code == 303
 
 
-def test_a_link_is_good_for_a_quarter_of_an_hour(container: Container, client: FlaskClient, clock: Clock) -> None:
+def test_a_link_is_good_for_a_quarter_of_an_hour(
+    container: Container, client: FlaskClient, clock: FakeClock
+) -> None:
     create_paid_pledge(container, client)
     request_link(client)
     token = sign_in_link(container)
@@ -118,7 +120,7 @@ def test_the_cookie_is_for_our_pages_alone(container: Container, client: FlaskCl
     assert "Domain" not in cookie
 
 
-def test_a_session_ends_after_three_hours(container: Container, client: FlaskClient, clock: Clock) -> None:
+def test_a_session_ends_after_three_hours(container: Container, client: FlaskClient, clock: FakeClock) -> None:
     create_paid_pledge(container, client)
     sign_in(container, client)
     clock.advance(hours=2, minutes=59)
@@ -198,7 +200,7 @@ def test_our_own_pages_can_ask(client: FlaskClient, headers: dict[str, str]) -> 
     assert request_link(client, **headers).status_code == 303
 
 
-def test_old_wishes_do_not_open_new_sessions(container: Container, client: FlaskClient, clock: Clock) -> None:
+def test_old_wishes_do_not_open_new_sessions(container: Container, client: FlaskClient, clock: FakeClock) -> None:
     create_paid_pledge(container, client)
     sign_in(container, client)
     clock.advance(hours=4)

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from stripe import RequestsClient, StripeClient
 
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.stripe_double.account import Account, AccountSettings, StripeJson
 from tests.stripe_double.customer_actions import CustomerActions
 from tests.stripe_double.faults import FaultPlan
@@ -42,12 +42,12 @@ class FakeStripe(CustomerActions, BillingClock):
         self,
         *,
         key: str = KEY,
-        clock: Clock | None = None,
+        clock: FakeClock | None = None,
         deliver: Callable[[StripeJson], None] | None = None,
         port: int = 0,
         livemode: bool = False,
     ) -> None:
-        self.clock = clock or Clock(START_TIME)
+        self.clock = clock or FakeClock(START_TIME)
         self.account = Account(key=key, clock=self.clock, livemode=livemode)
         self.account.schedule_delivery = self._schedule_delivery
         self.deliver = deliver

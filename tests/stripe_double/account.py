@@ -16,7 +16,7 @@ from typing import Any
 
 import stripe
 
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.stripe_double.errors import not_found
 
 StripeJson = dict[str, Any]
@@ -47,7 +47,7 @@ class AccountSettings:
 class Account:
     """`objects` by id, in the order of their creation, and the `events` about them."""
 
-    def __init__(self, *, key: str, clock: Clock, livemode: bool = False) -> None:
+    def __init__(self, *, key: str, clock: FakeClock, livemode: bool = False) -> None:
         self.key, self.clock, self.livemode = key, clock, livemode
         self.api_version = stripe.api_version
         self.settings = AccountSettings()

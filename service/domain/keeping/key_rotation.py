@@ -165,7 +165,7 @@ def _decrypt_batch(
     texts, unreadable = {}, []
     for row_id, value in rows:
         try:
-            texts[row_id] = kind.open(value, keyring)
+            texts[row_id] = kind.decrypt(value, keyring)
         except DecryptionError:
             unreadable.append(row_id)
     return texts, tuple(unreadable), rows[-1][0] if rows else None

@@ -69,9 +69,9 @@ def load_contexts(session: Session, held: Mapping[uuid.UUID, NotificationClaim])
         .with_for_update(of=Notification)
         .execution_options(populate_existing=True)
     ).all()
-    claimed = [row for row in rows if row.Notification.lease_number == held[row.Notice.id].lease_number]
+    claimed = [row for row in rows if row.Notification.lease_number == held[row.Notification.id].lease_number]
     found_payments = session.scalars(
-        select(Payment).where(Payment.id.in_([row.Notice.payment_id for row in claimed]))
+        select(Payment).where(Payment.id.in_([row.Notification.payment_id for row in claimed]))
     )
     payments = {payment.id: payment for payment in found_payments}
     campaign_ids: dict[uuid.UUID, uuid.UUID | None] = {
@@ -91,10 +91,10 @@ def load_contexts(session: Session, held: Mapping[uuid.UUID, NotificationClaim])
         NotificationContext(
             notification=row.Notification,
             encrypted_email=row.email,
-            campaign=campaigns.get(campaign_ids.get(row.Notice.id)),
+            campaign=campaigns.get(campaign_ids.get(row.Notification.id)),
             pledge=row.Pledge,
-            payment=payments.get(row.Notice.payment_id),
-            sign_in=sign_ins.get(row.Notice.sign_in_id),
+            payment=payments.get(row.Notification.payment_id),
+            sign_in=sign_ins.get(row.Notification.sign_in_id),
             is_unpaid=row.Notification.pledge_id in unpaid,
         )
         for row in claimed

@@ -66,7 +66,7 @@ def build_notification_email(
                 base,
                 money=total_charge(pledge),
                 event_date=notification.falls_on if is_ahead else None,
-                number=_dunning_number(notification.about),
+                dunning_number=_dunning_number(notification.about),
                 page_url=own_page,
             )
         case NotificationKind.RENEWAL:

@@ -6,7 +6,7 @@ import pytest
 
 from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway, client
 from service.settings import StripeSettings
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.gateways.stripe.asking import SECRET
 from tests.stripe_double import KEY, FakeStripe
 
@@ -26,7 +26,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def double(clock: Clock) -> Iterator[FakeStripe]:
+def double(clock: FakeClock) -> Iterator[FakeStripe]:
     """Return Stripe, whose clock is the test's."""
     with FakeStripe(clock=clock) as double:
         yield double
@@ -39,7 +39,7 @@ def account(double: FakeStripe) -> StripeSettings:
 
 
 @pytest.fixture
-def api(account: StripeSettings, clock: Clock) -> StripeApiClient:
+def api(account: StripeSettings, clock: FakeClock) -> StripeApiClient:
     """Return the line to it."""
     return StripeApiClient(account, clock)
 

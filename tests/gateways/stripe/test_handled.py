@@ -8,7 +8,7 @@ from service.domain.ports import GatewayUnavailable
 from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
 from service.gateways.stripe.endpoint import upsert_webhook_endpoint
 from service.gateways.stripe.reading import EVENT_PARSERS
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.gateways.stripe.asking import PAGE, SECRET, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.scenarios import one_year_subscription
@@ -39,7 +39,7 @@ def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApiC
 
 
 def test_events_since_are_those_that_a_webhook_would_have_brought(
-    double: FakeStripe, events: StripeEvents, clock: Clock
+    double: FakeStripe, events: StripeEvents, clock: FakeClock
 ) -> None:
     since = clock()
     double.settings.event_retention_days = 400
@@ -59,7 +59,7 @@ def test_events_since_are_those_that_a_webhook_would_have_brought(
 
 
 def test_events_before_a_moment_are_not_asked_for(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, clock: FakeClock
 ) -> None:
     name = subscribe(gateway, double)["subscription"]
     clock.advance(days=1)
@@ -69,7 +69,7 @@ def test_events_before_a_moment_are_not_asked_for(
 
 
 def test_more_events_than_a_page_holds_all_come_once(
-    double: FakeStripe, events: StripeEvents, gateway: StripeGateway, clock: Clock
+    double: FakeStripe, events: StripeEvents, gateway: StripeGateway, clock: FakeClock
 ) -> None:
     subscribe(gateway, double)
     invoice = next(event for event in double.events if event["type"] == "invoice.paid")
@@ -79,7 +79,7 @@ def test_more_events_than_a_page_holds_all_come_once(
     assert len(found) == len(set(found)) == 251
 
 
-def test_a_list_that_breaks_off_is_unavailable(double: FakeStripe, events: StripeEvents, clock: Clock) -> None:
+def test_a_list_that_breaks_off_is_unavailable(double: FakeStripe, events: StripeEvents, clock: FakeClock) -> None:
     double.faults.respond(503, "GET /v1/events", times=2)
     with pytest.raises(GatewayUnavailable):
         list(events.list_events_since(clock()))

@@ -27,7 +27,7 @@ from service.domain.ports.news import (
 )
 from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
 from service.settings import StripeSettings
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.gateways.stripe.asking import REFUND_ID, refund_order
 from tests.processes import wait_until
 from tests.stripe_double.localstripe_server import KEY, LocalStripe
@@ -63,7 +63,7 @@ def account(running: LocalStripe) -> StripeSettings:
 
 
 @pytest.fixture
-def api(account: StripeSettings, clock: Clock) -> StripeApiClient:
+def api(account: StripeSettings, clock: FakeClock) -> StripeApiClient:
     """Return the line to it."""
     return StripeApiClient(account, clock)
 

@@ -8,7 +8,7 @@ from service.domain.watch.summary import record_heartbeat
 from service.gateways.stripe.client import FAILURE_THRESHOLD
 from service.settings import Settings
 from tests.api.wire import assert_problem, new_idempotency_key, post_pledge
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.gateways.stripe.asking import SECRET
 from tests.stripe_double import KEY, FakeStripe
@@ -57,7 +57,7 @@ def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClien
 
 @pytest.mark.parametrize("stripe_down", ["silent", 500, 503, 429, "refused connection", 401], indirect=True)
 def test_while_stripe_is_down_a_reader_is_told_to_come_back(
-    client: FlaskClient, stripe_down: FakeStripe, clock: Clock
+    client: FlaskClient, stripe_down: FakeStripe, clock: FakeClock
 ) -> None:
     key = new_idempotency_key()
     problem = post_pledge(client, key=key)
@@ -77,7 +77,7 @@ def test_while_stripe_is_down_a_reader_is_told_to_come_back(
 
 @pytest.mark.usefixtures("in_a_hurry")
 def test_a_checkout_whose_answer_was_lost_twice_is_found_again(
-    client: FlaskClient, double: FakeStripe, clock: Clock
+    client: FlaskClient, double: FakeStripe, clock: FakeClock
 ) -> None:
     double.faults.time_out(SESSIONS, after_effect=True, times=2)
     key = new_idempotency_key()

@@ -15,7 +15,7 @@ from service.domain.ports.news import (
 )
 from service.gateways.stripe import StripeEvents, StripeGateway
 from service.gateways.stripe.reading import EVENT_PARSERS
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, checkout_params, give, parsed_events, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
@@ -26,7 +26,7 @@ DONE = "checkout.session.completed"
 
 
 def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
 ) -> None:
     session = give(gateway, double)
     assert parsed_events(events, lasts(DONE)) == [
@@ -38,7 +38,7 @@ def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
 
 
 def test_a_paid_subscription_checkout_is_done_and_paid_by_its_invoice(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
 ) -> None:
     session = subscribe(gateway, double, 500)
     names = {"subscription": session["subscription"], "customer": session["customer"]}
@@ -101,7 +101,7 @@ def test_money_that_a_bank_refuses_leaves_a_subscription_to_its_bills(
 
 
 def test_a_checkout_that_nobody_paid_is_closed(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
 ) -> None:
     double.abandon(gateway.create_checkout(checkout_params()).reference)
     assert parsed_events(events, lasts("checkout.session.expired")) == [
@@ -110,7 +110,7 @@ def test_a_checkout_that_nobody_paid_is_closed(
 
 
 def test_a_declined_card_is_a_try_named_by_its_charge(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
 ) -> None:
     name = gateway.create_checkout(checkout_params()).reference
     double.decline(name)
@@ -137,7 +137,7 @@ def test_a_renewal_is_announced_for_when_the_paid_time_ends(
 
 
 def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
 ) -> None:
     name = subscribe(gateway, double)["subscription"]
     double.fail_renewal(name)
@@ -170,7 +170,7 @@ def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
 
 
 def test_a_changed_amount_is_told_with_the_time_that_it_comes(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
 ) -> None:
     session = subscribe(gateway, double)
     gateway.update_subscription_amount(session["subscription"], Money(900, "USD"), pledge_id=PLEDGE_ID)

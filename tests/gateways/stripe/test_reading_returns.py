@@ -12,7 +12,7 @@ from service.domain.ports.news import (
     RefundUpdated,
 )
 from service.gateways.stripe import StripeEvents, StripeGateway
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.gateways.stripe.asking import REFUND_ID, give, parsed_events, refund_order, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
@@ -21,7 +21,7 @@ Lasts = Callable[[str], StripeJson]
 
 
 def test_a_refund_of_a_bill_names_the_payment_in_all_its_ways(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
 ) -> None:
     session = subscribe(gateway, double)
     charge = double.charge_of(session["id"])

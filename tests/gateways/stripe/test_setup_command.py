@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 
 from service.gateways.stripe.reading import EVENT_PARSERS
-from tests.command_line import assert_refused, mainstay
+from tests.command_line import assert_cli_error, run_cli
 from tests.gateways.stripe.asking import PAGE
 from tests.stripe_double import KEY, FakeStripe
 
@@ -27,7 +27,7 @@ def set_up(double: FakeStripe, folder: Path, **changes: str) -> Result:
         "STRIPE_API_BASE": double.url,
         "PUBLIC_URL": PAGE,
     }
-    return mainstay("stripe", "setup", **environment | changes)
+    return run_cli("stripe", "setup", **environment | changes)
 
 
 def test_the_secret_is_printed_once_and_alone(double: FakeStripe, tmp_path: Path) -> None:
@@ -82,27 +82,27 @@ def test_another_address_has_an_endpoint_and_a_secret_of_its_own(double: FakeStr
     ],
 )
 def test_an_address_that_stripe_cannot_reach_is_refused(double: FakeStripe, tmp_path: Path, address: str) -> None:
-    assert_refused(set_up(double, tmp_path, PUBLIC_URL=address), "PUBLIC_URL", "can reach")
+    assert_cli_error(set_up(double, tmp_path, PUBLIC_URL=address), "PUBLIC_URL", "can reach")
     assert double.account.all("webhook_endpoint") == []
 
 
 def test_real_money_is_told_of_over_an_encrypted_line_alone(double: FakeStripe, tmp_path: Path) -> None:
     live = {"STRIPE_SECRET_KEY": "sk_live_51Mainstay", "PUBLIC_URL": "http://support.news.example"}
-    assert_refused(set_up(double, tmp_path, **live), "https://")
+    assert_cli_error(set_up(double, tmp_path, **live), "https://")
 
 
 def test_without_stripe_there_is_nothing_to_set_up(double: FakeStripe, tmp_path: Path) -> None:
-    assert_refused(set_up(double, tmp_path, GATEWAY="sandbox"), "GATEWAY must be stripe")
+    assert_cli_error(set_up(double, tmp_path, GATEWAY="sandbox"), "GATEWAY must be stripe")
 
 
 def test_a_key_that_stripe_refuses_is_said_in_a_sentence_without_the_key(
     double: FakeStripe, tmp_path: Path
 ) -> None:
     result = set_up(double, tmp_path, STRIPE_SECRET_KEY="sk_test_of_somebody_else")
-    assert_refused(result, "STRIPE_SECRET_KEY")
+    assert_cli_error(result, "STRIPE_SECRET_KEY")
     assert "somebody_else" not in result.output
 
 
 def test_the_group_and_the_command_say_what_they_are_for() -> None:
-    assert "setup" in mainstay("stripe", "--help").stdout
-    assert "secret" in mainstay("stripe", "setup", "--help").stdout
+    assert "setup" in run_cli("stripe", "--help").stdout
+    assert "secret" in run_cli("stripe", "setup", "--help").stdout

@@ -11,7 +11,7 @@ from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.gateways.stripe import StripeApiClient, StripeGateway
 from service.gateways.stripe.client import CONNECT_SECONDS, FAILURE_THRESHOLD, RETRIES
 from service.settings import StripeSettings
-from tests.clock import Clock
+from tests.clock import FakeClock
 from tests.gateways.stripe.asking import checkout_params
 from tests.stripe_double import FakeStripe
 
@@ -74,7 +74,7 @@ def test_a_refused_connection_is_unavailable(gateway: StripeGateway, double: Fak
 
 
 def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
-    account: StripeSettings, double: FakeStripe, clock: Clock
+    account: StripeSettings, double: FakeStripe, clock: FakeClock
 ) -> None:
     wrong = StripeSettings(secret_key="sk_test_wrong_key_0000", webhook_secrets=(), api_base=account.api_base)
     gateway = StripeGateway(StripeApiClient(wrong, clock), wrong)
@@ -105,7 +105,7 @@ def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
 
 
 def test_stripe_is_left_alone_after_three_failures_and_tried_by_one_after_a_pause(
-    gateway: StripeGateway, double: FakeStripe, clock: Clock
+    gateway: StripeGateway, double: FakeStripe, clock: FakeClock
 ) -> None:
     double.close()
     for _ in range(FAILURE_THRESHOLD):
