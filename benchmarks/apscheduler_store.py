@@ -17,7 +17,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.util import datetime_to_utc_timestamp
 from sqlalchemy import text
 
-from benchmarks.ground import Ground
+from benchmarks.ground import BenchmarkDatabase
 
 CHUNK = 10_000
 
@@ -26,14 +26,14 @@ def send_reminder(_reminder_id: str) -> None:
     """Stand for what a job would do."""
 
 
-class Idle(BaseExecutor):
+class NoopExecutor(BaseExecutor):
     """Takes jobs and leaves them."""
 
     def _do_submit_job(self, job: Job, run_times: list[datetime.datetime]) -> None:
         pass
 
 
-class Scheduler(BaseScheduler):
+class BenchScheduler(BaseScheduler):
     """Looks for what is due when it is told to, and not by a clock."""
 
     def wakeup(self) -> None:
@@ -47,14 +47,14 @@ class Scheduler(BaseScheduler):
 class JobStore:
     """A store of `rows` jobs, in which a batch becomes due for each round: it always takes all that is due."""
 
-    def __init__(self, ground: Ground, rows: int, *, batch: int) -> None:
+    def __init__(self, benchmark_database: BenchmarkDatabase, rows: int, *, batch: int) -> None:
         self.name = f"APScheduler's SQLAlchemyJobStore, {rows:,} jobs"
         self._batch = batch
-        url = ground.empty_database("apscheduler").replace("postgresql://", "postgresql+psycopg://", 1)
+        url = benchmark_database.empty_database("apscheduler").replace("postgresql://", "postgresql+psycopg://", 1)
         self._store = SQLAlchemyJobStore(url)
-        self._scheduler = Scheduler(timezone=datetime.UTC, job_defaults={"misfire_grace_time": None})
+        self._scheduler = BenchScheduler(timezone=datetime.UTC, job_defaults={"misfire_grace_time": None})
         self._scheduler.add_jobstore(self._store)
-        self._scheduler.add_executor(Idle())
+        self._scheduler.add_executor(NoopExecutor())
         self._scheduler.start(paused=False)
         self._made = 0
         now = datetime.datetime.now(datetime.UTC)
@@ -65,7 +65,7 @@ class JobStore:
         with self._store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM (ANALYZE) apscheduler_jobs"))
 
-    def take(self) -> float:
+    def claim(self) -> float:
         """Let the scheduler do once what it does each time that it wakes up."""
         self._insert([datetime.datetime.now(datetime.UTC)] * self._batch)
         before = self._count_due()

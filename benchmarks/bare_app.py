@@ -15,9 +15,9 @@ from pathlib import Path
 from flask import Flask, Response, request
 from sqlalchemy import create_engine
 
-from benchmarks.bare_table import bare_reminders
+from benchmarks.bare_table import minimal_reminders
 
-PIECE_ROWS = 200
+CHUNK_ROWS = 200
 
 # Without the payments' sums, an export would be of another table; without our columns, of another file.
 EXPORT = """
@@ -34,7 +34,7 @@ EXPORT = """
 
 app = Flask(__name__, static_folder=None)
 engine = create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1))
-answer = Path(os.environ["BARE_ANSWER"]).read_bytes()
+respond = Path(os.environ["BARE_ANSWER"]).read_bytes()
 
 
 @app.post("/reminders")
@@ -63,14 +63,14 @@ def set_reminder() -> tuple[dict[str, str], int]:
         "lease_number": 0,
     }
     with engine.begin() as connection:
-        connection.execute(bare_reminders.insert(), row)
+        connection.execute(minimal_reminders.insert(), row)
     return {"status": "scheduled", "due_on": due_at.date().isoformat(), "due_at": due_at.isoformat()}, 201
 
 
 @app.get("/campaign")
 def show_campaign() -> Response:
     """Return the bytes that our own route returned before the clock started."""
-    return Response(answer, content_type="application/json")
+    return Response(respond, content_type="application/json")
 
 
 @app.get("/export/copy")
@@ -86,7 +86,7 @@ def _copied() -> Iterator[bytes]:
             rows: list[bytes] = []
             for row in copy:
                 rows.append(bytes(row))
-                if len(rows) == PIECE_ROWS:
+                if len(rows) == CHUNK_ROWS:
                     yield b"".join(rows)
                     rows.clear()
             yield b"".join(rows)
@@ -105,7 +105,7 @@ def _written() -> Iterator[bytes]:
         cursor = connection.connection.cursor(name="bare_export")
         cursor.execute(EXPORT)
         writer.writerow([column.name for column in cursor.description])
-        while rows := cursor.fetchmany(PIECE_ROWS):
+        while rows := cursor.fetchmany(CHUNK_ROWS):
             writer.writerows(rows)
             yield buffer.getvalue().encode()
             buffer.seek(0)

@@ -19,7 +19,7 @@ import psycopg
 from benchmarks.readers import address
 
 # These come with the content, in whatever form it takes.
-OF_THE_CONTENT = ("mime-version", "content-type", "content-transfer-encoding")
+CONTENT_HEADERS = ("mime-version", "content-type", "content-transfer-encoding")
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
 def _built(sample: EmailMessage, count: int) -> Iterator[EmailMessage]:
     """Yield mails with the headers and texts of the sample, each to another reader under another Message-ID."""
     text, html = (_text_of(sample, kind) for kind in ("plain", "html"))
-    headers = [(name, str(value)) for name, value in sample.items() if name.lower() not in OF_THE_CONTENT]
+    headers = [(name, str(value)) for name, value in sample.items() if name.lower() not in CONTENT_HEADERS]
     for number in range(count):
         own = {"to": address(number), "message-id": f"<reminder-{number}-1@paper.example>"}
         mail = EmailMessage(policy=RFC_5321)

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 # The columns and indexes that a new reminder fills, with the address in plain text in place of the supporter's id.
-bare_reminders = Table(
+minimal_reminders = Table(
     "bare_reminders",
     MetaData(),
     Column("id", Uuid, primary_key=True),

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 from sqlalchemy import event, text
 
 from benchmarks.apscheduler_store import JobStore
-from benchmarks.ground import Ground, desk_on, make_every_hour_a_morning
+from benchmarks.ground import BenchmarkDatabase, allow_all_sending_hours, container_for
 from benchmarks.procrastinate_jobs import Jobs
 from service.db.session import Database
 from service.desk import utc_now
 from service.domain.mail.claims import claim_due_reminders
 
-FEW = 100_000
+SMALL_BATCH = 100_000
 LEASE = datetime.timedelta(minutes=1)
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
@@ -30,19 +30,19 @@ class Sizes:
     """
 
     rows: int
-    few: int
+    small_batch: int
     procrastinate: int
     batch: int
     rounds: int
     slow_rounds: int
 
 
-class Contestant(Protocol):
+class ClaimStrategy(Protocol):
     """Something that can be asked for what is due."""
 
     name: str
 
-    def take(self) -> float:
+    def claim(self) -> float:
         """Take a batch that nobody has taken yet, for good, and return the seconds that it took."""
 
     def close(self) -> None:
@@ -52,15 +52,15 @@ class Contestant(Protocol):
 class Reminders:
     """Ours: the statements of a worker, each round one transaction and its commit."""
 
-    def __init__(self, ground: Ground, sizes: Sizes, rows: int) -> None:
+    def __init__(self, benchmark_database: BenchmarkDatabase, sizes: Sizes, rows: int) -> None:
         self.name = f"ours, {rows:,} scheduled"
         self.log_bytes: list[int] = []
         self._batch = sizes.batch
         # One batch is for the warm-up, and the last of all for the plan.
         due = sizes.batch * (sizes.rounds + 1)
-        url = ground.reminders(rows, beside=due, among=due, scattered=due + sizes.batch)
-        make_every_hour_a_morning(url)
-        self._container = desk_on(url)
+        url = benchmark_database.reminders(rows, beside=due, among=due, scattered=due + sizes.batch)
+        allow_all_sending_hours(url)
+        self._container = container_for(url)
 
     def take(self) -> float:
         """Claim as a worker does, with its sending hours kept."""
@@ -116,12 +116,17 @@ def _heard(database: Database) -> Iterator[list[tuple[str, Any]]]:
     event.remove(database.engine, "before_cursor_execute", hear)
 
 
-def race(ground: Ground, sizes: Sizes) -> str:
+def run(benchmark_database: BenchmarkDatabase, sizes: Sizes) -> str:
     """Let all take what is due in turn; return the figures, and how PostgreSQL finds what is due."""
-    few, many = Reminders(ground, sizes, sizes.few), Reminders(ground, sizes, sizes.rows)
-    store = JobStore(ground, sizes.few, batch=sizes.batch)
+    few, many = (
+        Reminders(benchmark_database, sizes, sizes.small_batch),
+        Reminders(benchmark_database, sizes, sizes.rows),
+    )
+    store = JobStore(benchmark_database, sizes.small_batch, batch=sizes.batch)
     less = {"batch": sizes.batch, "rounds": sizes.slow_rounds}
-    beside, scattered = (Jobs(ground, sizes.procrastinate, scattered=lie, **less) for lie in (False, True))
+    beside, scattered = (
+        Jobs(benchmark_database, sizes.procrastinate, scattered=lie, **less) for lie in (False, True)
+    )
     parts: list[str] = []
     try:
         # They are due in this order, so that they are taken in it.
@@ -139,14 +144,14 @@ def race(ground: Ground, sizes: Sizes) -> str:
     return "\n\n".join(parts)
 
 
-def _rounds(contestants: tuple[Contestant, ...], sizes: Sizes) -> dict[str, list[float]]:
+def _rounds(contestants: tuple[ClaimStrategy, ...], sizes: Sizes) -> dict[str, list[float]]:
     """Let each take a batch in turn; what is slow goes without a warm-up, and less often."""
     seconds: dict[str, list[float]] = {each.name: [] for each in contestants}
     for number in range(-1, sizes.rounds):
         for each in contestants:
             if isinstance(each, Jobs) and number not in range(sizes.slow_rounds):
                 continue
-            taken = each.take()
+            taken = each.claim()
             if number >= 0:
                 seconds[each.name].append(taken)
     return seconds

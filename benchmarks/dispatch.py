@@ -13,9 +13,9 @@ import psycopg
 
 from benchmarks.claims import LEASE
 from benchmarks.fill import TABLES, fill
-from benchmarks.ground import Ground, desk_on
-from benchmarks.readers import Crowd
-from benchmarks.sink import Sink, Tally
+from benchmarks.ground import BenchmarkDatabase, container_for
+from benchmarks.readers import Dataset
+from benchmarks.sink import SinkStats, SmtpSink
 from service.desk import utc_now
 from service.domain.mail.claims import claim_due_reminders
 from service.domain.mail.letters import build_reminder_emails
@@ -25,7 +25,7 @@ SENDER = "The Paper <support@paper.example>"
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerSetup:
     """So many workers with so many connections each."""
 
     workers: int
@@ -38,27 +38,27 @@ class Crew:
         return f"ours, {workers}, {self.connections} connection{'s' if self.connections > 1 else ''} each"
 
 
-CREWS = (Crew(1, 1), Crew(1, 2), Crew(1, 4), Crew(2, 1), Crew(2, 2))
+WORKER_SETUPS = (WorkerSetup(1, 1), WorkerSetup(1, 2), WorkerSetup(1, 4), WorkerSetup(2, 1), WorkerSetup(2, 2))
 READY, BUILT = "smtplib loop, mails ready-made", "smtplib loop, mails built in turn"
 RECORDED = "smtplib loop, ready-made, a row before each"
-WAYS = {READY: "ready", BUILT: "built", RECORDED: "recorded"}
+STRATEGIES = {READY: "ready", BUILT: "built", RECORDED: "recorded"}
 
 
-def race(ground: Ground, *, mails: int, crews: tuple[Crew, ...], rounds: int) -> str:
+def run(benchmark_database: BenchmarkDatabase, *, mails: int, crews: tuple[WorkerSetup, ...], rounds: int) -> str:
     """Send so many mails in each way, in turn; return the figures."""
-    url = ground.database("dispatch")
-    speeds: dict[str, list[float]] = {name: [] for name in (*WAYS, *(crew.name for crew in crews))}
+    url = benchmark_database.database("dispatch")
+    speeds: dict[str, list[float]] = {name: [] for name in (*STRATEGIES, *(crew.name for crew in crews))}
     sizes: dict[str, int] = {}
     for _ in range(rounds):
         _make_due(url, mails)
         sample = _sample(url)
-        for name, way in WAYS.items():
-            tally = _send_bare(url, way, sample, mails)
+        for name, way in STRATEGIES.items():
+            tally = _send_baseline(url, way, sample, mails)
             speeds[name].append(_speed(tally, mails, name))
             sizes[name] = tally.bytes // mails
         for crew in crews:
             _make_due(url, mails)
-            tally = _send_ours(url, crew, mails)
+            tally = _send_mainstay(url, crew, mails)
             speeds[crew.name].append(_speed(tally, mails, crew.name))
             sizes[crew.name] = tally.bytes // mails
     return _table(speeds, sizes, f"{mails:,} mails, median of {rounds}")
@@ -68,7 +68,7 @@ def _make_due(url: str, mails: int) -> None:
     """Leave nothing in the database but so many reminders, each due by now."""
     with psycopg.connect(url) as connection:
         connection.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
-    fill(url, Crowd(mails, datetime.now(UTC), beside=mails), (KEYS,), quietly=True)
+    fill(url, Dataset(mails, datetime.now(UTC), idle=mails), (KEYS,), quietly=True)
 
 
 def _settings(port: int, connections: int = 1) -> dict[str, str]:
@@ -83,7 +83,7 @@ def _settings(port: int, connections: int = 1) -> dict[str, str]:
 
 def _sample(url: str) -> bytes:
     """Return a mail as a worker would send it, and send nothing."""
-    container = desk_on(url, **_settings(25))
+    container = container_for(url, **_settings(25))
     payload = {"worker": container.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
     with container.database.transaction() as session:
         claims = claim_due_reminders(session, **payload).claims
@@ -93,16 +93,16 @@ def _sample(url: str) -> bytes:
     return container.reminder_mailers[0].render(prepared.emails[0][1]).content
 
 
-def _send_bare(url: str, way: str, sample: bytes, mails: int) -> Tally:
-    with Sink() as sink:
+def _send_baseline(url: str, way: str, sample: bytes, mails: int) -> SinkStats:
+    with SmtpSink() as sink:
         command = [sys.executable, "-m", "benchmarks.bare_mail", way, str(sink.port), str(mails), url]
         subprocess.run(command, input=sample, cwd=ROOT, check=True)
         return sink.tally()
 
 
-def _send_ours(url: str, crew: Crew, mails: int) -> Tally:
+def _send_mainstay(url: str, crew: WorkerSetup, mails: int) -> SinkStats:
     with ExitStack() as stack:
-        sink = stack.enter_context(Sink())
+        sink = stack.enter_context(SmtpSink())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mainstay-bench-")))
         for number in range(crew.workers):
             log = folder / f"worker-{number}.log"
@@ -118,7 +118,7 @@ def _count_sent(url: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _speed(tally: Tally, mails: int, name: str) -> float:
+def _speed(tally: SinkStats, mails: int, name: str) -> float:
     if (tally.mails, tally.different) != (mails, mails):
         raise SystemExit(f"{name}: {tally.mails} mails, {tally.different} different ones, instead of {mails}")
     return (mails - 1) / tally.seconds

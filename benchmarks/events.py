@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import insert, select
 
-from benchmarks.ground import Ground, desk_on
+from benchmarks.ground import BenchmarkDatabase, container_for
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.campaign import Campaign
@@ -23,9 +23,9 @@ STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1Bench", "STRIPE_WE
 AMOUNT = 500
 
 
-def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
+def run(benchmark_database: BenchmarkDatabase, *, events: int) -> tuple[str, list[str]]:
     """Replay so many events, two for each payment; return the figures, and what is wrong with the ledger."""
-    container = desk_on(ground.database("events"), **STRIPE)
+    container = container_for(benchmark_database.database("events"), **STRIPE)
     pledges = _pledges(container, events // 2)
     raws = [_event(pledge, number) for number in range(2) for pledge in pledges]
     began = time.monotonic()
@@ -40,7 +40,7 @@ def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
     with container.database.read_only() as session:
         sums = [(total.payments, total.received) for total in totals_by_currency(session)]
     container.database.engine.dispose()
-    bare = _bare(ground, raws)
+    baseline = _baseline(benchmark_database, raws)
     faults = []
     if sums != [(len(pledges), len(pledges) * AMOUNT)] or counts["applied"] != len(raws):
         faults.append(f"the ledger says {sums} after {counts} of {len(raws)} events")
@@ -48,7 +48,7 @@ def race(ground: Ground, *, events: int) -> tuple[str, list[str]]:
         f"{f'replaying {len(raws):,} events':50}{'events/s':>10}",
         f"{'ours, kept as webhooks are':50}{len(raws) / (kept - began):>10,.0f}",
         f"{'ours, read and applied by one worker':50}{len(raws) / (applied - kept):>10,.0f}",
-        f"{'bare, an INSERT and an UPDATE for each':50}{len(raws) / bare:>10,.0f}",
+        f"{'bare, an INSERT and an UPDATE for each':50}{len(raws) / baseline:>10,.0f}",
         f"the ledger holds {sums[0][0]:,} payments, {sums[0][1]:,} minor units: the sum of what was told"
         if not faults
         else "the ledger is not the sum of what was told",
@@ -98,9 +98,9 @@ def _event(pledge: uuid.UUID, number: int) -> RawEvent:
     return RawEvent(reference=event["id"], kind=kind, occurred_at=happened, payload=json.dumps(event))
 
 
-def _bare(ground: Ground, raws: list[RawEvent]) -> float:
+def _baseline(benchmark_database: BenchmarkDatabase, raws: list[RawEvent]) -> float:
     """Return how many seconds a committed INSERT and a committed UPDATE take for each event."""
-    with psycopg.connect(ground.empty_database("bare_events"), autocommit=True) as connection:
+    with psycopg.connect(benchmark_database.empty_database("bare_events"), autocommit=True) as connection:
         connection.execute("CREATE TABLE events (reference text PRIMARY KEY, payload text, status text)")
         began = time.monotonic()
         for raw in raws:

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import psycopg
 from sqlalchemy import Engine
 
-from benchmarks.stage import Stage
+from benchmarks.stage import Servers
 from service.db.base import new_id
 from service.db.keyring import Keyring
 from tests.processes import KEYS, ROOT
@@ -21,7 +21,7 @@ MONTH = datetime.timedelta(days=30)
 
 
 @dataclass
-class Speeds:
+class Throughput:
     """Rows a second of each way, round by round."""
 
     ours: list[float] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Speeds:
     rows: list[float] = field(default_factory=list)
 
 
-def race(stage: Stage, *, rows: int, rounds: int) -> Speeds:
+def run(stage: Servers, *, rows: int, rounds: int) -> Throughput:
     """Store `rows` pledges and download them in turn from our route and from the two bare ones."""
     _store_pledges(stage.engine, rows)
     token = subprocess.run(
@@ -40,17 +40,17 @@ def race(stage: Stage, *, rows: int, rounds: int) -> Speeds:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    ours = f"http://127.0.0.1:{stage.ours}/v1/admin/pledges/export?format=csv"
-    bare = f"http://127.0.0.1:{stage.bare}/export"
-    speeds = Speeds()
+    ours = f"http://127.0.0.1:{stage.mainstay}/v1/admin/pledges/export?format=csv"
+    baseline = f"http://127.0.0.1:{stage.baseline}/export"
+    speeds = Throughput()
     for _ in range(rounds):
         speeds.ours.append(_download(ours, rows, token))
-        speeds.copy.append(_download(f"{bare}/copy", rows))
-        speeds.rows.append(_download(f"{bare}/rows", rows))
+        speeds.copy.append(_download(f"{baseline}/copy", rows))
+        speeds.rows.append(_download(f"{baseline}/rows", rows))
     return speeds
 
 
-def table(speeds: Speeds, rows: int) -> str:
+def table(speeds: Throughput, rows: int) -> str:
     """Return the figures as a table for people."""
     lines = [f"{f'CSV export of {rows:,} pledges':32}{'rows/s':>11}   ours / this (lowest to highest)"]
     for name, theirs in (("ours", None), ("bare COPY … CSV", speeds.copy), ("bare csv.writer", speeds.rows)):

@@ -18,11 +18,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from benchmarks.readers import Crowd, Writer
+from benchmarks.readers import Dataset, Writer
 from service.settings import database_url
 from tests.processes import KEYS
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 CHUNK = 20_000
 FEW_CHUNKS = 5
@@ -46,19 +46,19 @@ INDEXES = """
 """
 
 
-def fill(url: str, crowd: Crowd, secrets: tuple[str, ...], *, quietly: bool = False) -> None:
+def fill(url: str, dataset: Dataset, secrets: tuple[str, ...], *, quietly: bool = False) -> None:
     """Store a scheduled reminder for each reader of the crowd, with its history.
 
     The database must be migrated and hold no reminder; otherwise this stops with a sentence and changes nothing.
     """
-    say = _silent if quietly else _from(time.perf_counter())
+    say = _no_progress if quietly else _from(time.perf_counter())
     with psycopg.connect(url) as connection:
-        writer = Writer(crowd, _campaign(connection), secrets)
-        _check_disk(connection, crowd.rows, say)
+        writer = Writer(dataset, _campaign(connection), secrets)
+        _check_disk(connection, dataset.rows, say)
         connection.execute("SET LOCAL maintenance_work_mem = '512MB'")
-        kept = _take_away(connection)
+        kept = _drop_indexes(connection)
         for table in TABLES:
-            _copy(connection, table, getattr(writer, table), crowd.rows, say)
+            _copy(connection, table, getattr(writer, table), dataset.rows, say)
         for statement in kept:
             connection.execute(statement)
         say(f"{len(kept)} indexes and constraints built again")
@@ -68,7 +68,7 @@ def fill(url: str, crowd: Crowd, secrets: tuple[str, ...], *, quietly: bool = Fa
         # Whoever measures next does not wait for what this has left to be written.
         connection.execute("CHECKPOINT")
         used = (connection.execute("SELECT pg_database_size(current_database())").fetchone() or [0])[0]
-    say(f"{crowd.rows:,} reminders, {crowd.due:,} of them due; the database takes {used / 1e9:.2f} GB")
+    say(f"{dataset.rows:,} reminders, {dataset.due:,} of them due; the database takes {used / 1e9:.2f} GB")
 
 
 def _campaign(connection: psycopg.Connection) -> str:
@@ -80,7 +80,7 @@ def _campaign(connection: psycopg.Connection) -> str:
     return str(found[0])
 
 
-def _check_disk(connection: psycopg.Connection, rows: int, say: Say) -> None:
+def _check_disk(connection: psycopg.Connection, rows: int, say: Progress) -> None:
     """Say what is free where the database lies, if that is on this machine, and stop if it is too little."""
     folder = (connection.execute("SHOW data_directory").fetchone() or [""])[0]
     if Path(folder).exists():
@@ -90,7 +90,7 @@ def _check_disk(connection: psycopg.Connection, rows: int, say: Say) -> None:
             raise SystemExit("That is not enough: ask for fewer --rows.")
 
 
-def _take_away(connection: psycopg.Connection) -> list[str]:
+def _drop_indexes(connection: psycopg.Connection) -> list[str]:
     """Drop what is slow to keep up, and return the statements that build it again."""
     constraints = connection.execute(CONSTRAINTS, [list(TABLES)]).fetchall()
     indexes = connection.execute(INDEXES, [list(TABLES)]).fetchall()
@@ -105,7 +105,7 @@ def _take_away(connection: psycopg.Connection) -> list[str]:
 
 
 def _copy(
-    connection: psycopg.Connection, table: str, write: Callable[[range], bytes], rows: int, say: Say
+    connection: psycopg.Connection, table: str, write: Callable[[range], bytes], rows: int, say: Progress
 ) -> None:
     """Write the rows in as many processes as there are cores, and hand them to one COPY in their order."""
     chunks = [range(first, min(first + CHUNK, rows)) for first in range(0, rows, CHUNK)]
@@ -124,14 +124,14 @@ def _copy(
     say(f"{table}: all {copied:,}")
 
 
-def _from(begin: float) -> Say:
+def _from(begin: float) -> Progress:
     def say(what: str) -> None:
         print(f"{time.perf_counter() - begin:6.1f} s  {what}", file=sys.stderr, flush=True)
 
     return say
 
 
-def _silent(_what: str) -> None:
+def _no_progress(_what: str) -> None:
     pass
 
 
@@ -145,8 +145,8 @@ def main() -> None:
     options = parser.parse_args()
     url = database_url(options.database_url).replace("postgresql+psycopg://", "postgresql://", 1)
     due = {"beside" if options.beside else "scattered": options.due}
-    crowd = Crowd(options.rows, datetime.datetime.now(datetime.UTC), **due)
-    fill(url, crowd, tuple(os.environ.get("SECRET_KEYS", KEYS).split(",")))
+    dataset = Dataset(options.rows, datetime.datetime.now(datetime.UTC), **due)
+    fill(url, dataset, tuple(os.environ.get("SECRET_KEYS", KEYS).split(",")))
 
 
 if __name__ == "__main__":

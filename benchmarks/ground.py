@@ -9,17 +9,17 @@ from contextlib import contextmanager
 import psycopg
 
 from benchmarks.fill import fill
-from benchmarks.readers import Crowd
+from benchmarks.readers import Dataset
 from service.desk import Container
 from service.settings import read_settings
 from service.wiring import build_container
 from tests.postgres import PostgresServer
 from tests.processes import KEYS, ROOT, environment
 
-MODEL = "migrated"
+TEMPLATE_DATABASE = "migrated"
 
 
-class Ground:
+class BenchmarkDatabase:
     """A server; its databases are made by name, each with the schema that the migrations build."""
 
     def __init__(self, server: PostgresServer) -> None:
@@ -37,38 +37,38 @@ class Ground:
         """Create a desk's database with nothing in it but the demo campaign, and return its URL."""
         if not self._has_model:
             migrate = (sys.executable, "-m", "service", "migrate")
-            env = environment(self.empty_database(MODEL))
+            env = environment(self.empty_database(TEMPLATE_DATABASE))
             subprocess.run(migrate, env=env, cwd=ROOT, check=True, capture_output=True)
             self._has_model = True
-        return self.empty_database(name, like=MODEL)
+        return self.empty_database(name, like=TEMPLATE_DATABASE)
 
     def reminders(self, rows: int, **due: int) -> str:
         """Return the URL of a desk's database with so many reminders, which is filled when it is first asked for.
 
-        `due` says how many are due, and how they lie (see `Crowd`).
+        `due` says how many are due, and how they lie (see `Dataset`).
         """
         if rows not in self._filled:
             self._filled[rows] = self.database(f"reminders_{rows}")
-            fill(self._filled[rows], Crowd(rows, datetime.datetime.now(datetime.UTC), **due), (KEYS,))
+            fill(self._filled[rows], Dataset(rows, datetime.datetime.now(datetime.UTC), **due), (KEYS,))
         return self._filled[rows]
 
 
 @contextmanager
-def ground(*, durable: bool) -> Iterator[Ground]:
+def benchmark_database(*, durable: bool) -> Iterator[BenchmarkDatabase]:
     """Start the server, yield, stop it and give its disk back."""
     server = PostgresServer(durable=durable)
     try:
-        yield Ground(server)
+        yield BenchmarkDatabase(server)
     finally:
         server.stop()
 
 
-def desk_on(url: str, **changes: str) -> Container:
+def container_for(url: str, **changes: str) -> Container:
     """Return a desk on a database, as a process with these settings would build it."""
     return build_container(read_settings(environment(url, **changes)))
 
 
-def make_every_hour_a_morning(url: str) -> None:
+def allow_all_sending_hours(url: str) -> None:
     """Let the campaign's mails leave at any hour, by the rule and not around it, whenever somebody measures."""
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE campaigns SET send_hour = 0, send_until = 24")

@@ -17,16 +17,16 @@ CONNECTIONS = 16
 # A connection that stayed open for a whole round would tie its reader to one of the server's two processes, and a
 # round's figure would say how evenly chance had spread sixteen readers over them.
 REQUESTS_A_CONNECTION = 100
-GIVE_UP_SECONDS = 30
-READER = b"000000000000"
+TIMEOUT_SECONDS = 30
+EMAIL = b"000000000000"
 
 
 @dataclass
-class Tally:
-    """What came back. `answers` counts the good ones of the measured time, `stored` all good ones."""
+class LoadResult:
+    """What came back. `responses` counts the good ones of the measured time, `stored` all good ones."""
 
     seconds: float = 0
-    answers: int = 0
+    responses: int = 0
     stored: int = 0
     errors: int = 0
     p50_ms: float = 0
@@ -44,17 +44,17 @@ class Connection:
     answered: int = 0
 
 
-def ask_for(
+def build_request(
     port: int, request: bytes, *, expected: int, seconds: float, warm_up: float, connections: int = CONNECTIONS
-) -> Tally:
+) -> LoadResult:
     """Send `request` over and over; a run of twelve zeros in it becomes the number of the reader.
 
     Answers that come before `warm_up` seconds have passed are checked but not measured. No connection is cut
     while an answer is on its way, so that afterwards `stored` is what the database holds.
     """
-    head, marker, tail = request.partition(READER)
+    head, marker, tail = request.partition(EMAIL)
     good = b"HTTP/1.1 %d " % expected
-    tally, latencies, reader = Tally(), [], 0
+    tally, latencies, reader = LoadResult(), [], 0
     with selectors.DefaultSelector() as selector:
 
         def connect() -> Connection:
@@ -89,7 +89,7 @@ def ask_for(
         while selector.get_map():
             ready = selector.select(timeout=1)
             now = time.perf_counter()
-            if now > stop_at + GIVE_UP_SECONDS:
+            if now > stop_at + TIMEOUT_SECONDS:
                 tally.errors += len(selector.get_map())
                 tally.first_error = tally.first_error or "no answer"
                 break
@@ -111,7 +111,7 @@ def ask_for(
                     continue
                 tally.stored += 1
                 if count_from <= now < stop_at:
-                    tally.answers += 1
+                    tally.responses += 1
                     latencies.append(now - connection.sent_at)
                 connection.received.clear()
                 connection.answered += 1
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, required=True)
     options = parser.parse_args()
     request = sys.stdin.buffer.read()
-    tally = ask_for(
+    tally = build_request(
         options.port, request, expected=options.expected, seconds=options.seconds, warm_up=options.warm_up
     )
     print(json.dumps(asdict(tally)))

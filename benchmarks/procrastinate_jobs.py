@@ -14,8 +14,8 @@ import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.jobs import Job
 
-from benchmarks.ground import Ground
-from benchmarks.readers import Crowd
+from benchmarks.ground import BenchmarkDatabase
+from benchmarks.readers import Dataset
 
 CHUNK = 5_000
 
@@ -23,22 +23,24 @@ CHUNK = 5_000
 class Jobs:
     """`rows` jobs, of which as many are due as `rounds` will take."""
 
-    def __init__(self, ground: Ground, rows: int, *, batch: int, rounds: int, scattered: bool) -> None:
+    def __init__(
+        self, benchmark_database: BenchmarkDatabase, rows: int, *, batch: int, rounds: int, scattered: bool
+    ) -> None:
         order = "scattered" if scattered else "side by side"
         self.name = f"procrastinate, {rows:,} jobs, {order}"
         self._batch = batch
-        url = ground.empty_database(f"procrastinate_{order.replace(' ', '_')}")
+        url = benchmark_database.empty_database(f"procrastinate_{order.replace(' ', '_')}")
         self._app = App(connector=PsycopgConnector(conninfo=url))
         self._runner = asyncio.Runner()
         now = datetime.datetime.now(datetime.UTC)
         due = {"scattered" if scattered else "beside": batch * rounds}
-        self._runner.run(self._fill(Crowd(rows, now, **due)))
+        self._runner.run(self._fill(Dataset(rows, now, **due)))
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")
         self._worker = self._runner.run(self._app.job_manager.register_worker())
 
-    def take(self) -> float:
+    def claim(self) -> float:
         """Fetch a batch, one job after the other, which is how procrastinate gives them out."""
         begin = time.perf_counter()
         fetched = self._runner.run(self._fetch())
@@ -58,15 +60,15 @@ class Jobs:
             fetched += 1
         return fetched
 
-    async def _fill(self, crowd: Crowd) -> None:
+    async def _fill(self, dataset: Dataset) -> None:
         await self._app.open_async()
         await self._app.schema_manager.apply_schema_async()
-        for first in range(0, crowd.rows, CHUNK):
-            numbers = range(first, min(first + CHUNK, crowd.rows))
-            await self._app.job_manager.batch_defer_jobs_async([_job(crowd, number) for number in numbers])
+        for first in range(0, dataset.rows, CHUNK):
+            numbers = range(first, min(first + CHUNK, dataset.rows))
+            await self._app.job_manager.batch_defer_jobs_async([_job(dataset, number) for number in numbers])
 
 
-def _job(crowd: Crowd, number: int) -> Job:
+def _job(dataset: Dataset, number: int) -> Job:
     return Job(
         id=None,
         queue="reminders",
@@ -74,5 +76,5 @@ def _job(crowd: Crowd, number: int) -> Job:
         queueing_lock=None,
         task_name="send_reminder",
         task_kwargs={"reminder_id": number},
-        scheduled_at=crowd.due_at(number),
+        scheduled_at=dataset.due_at(number),
     )

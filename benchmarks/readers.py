@@ -15,42 +15,42 @@ from service.db.supporter import EMAIL_TYPE
 YEAR_SECONDS = 365 * 86400
 # Nothing that is promised for later becomes due while somebody measures.
 SOON_SECONDS = 6 * 3600
-ONE_IN = 5
+SAMPLE_RATIO = 5
 ZONES = ("Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Europe/Riga", "America/Sao_Paulo")
-ODD = 0x9E3779B97F4A7C15
+PRIME = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
-class Crowd:
+class Dataset:
     """Who is to be made: `rows` readers, whose mails are spread over the year after the instant `now`.
 
-    Those of some are due by then, in this order. First the first that asked, `beside` one another in the tables.
-    Then `among` those who asked next one in five, as where readers choose between a month and a year and live in
-    several zones. Then some `scattered` over all the rest, no two on one page, which is the worst that can happen
+    Those of some are due by then, in this order. First the first that asked, `idle` one another in the tables.
+    Then `due_of` those who asked next one in five, as where readers choose between a month and a year and live in
+    several zones. Then some `shuffle` over all the rest, no two on one page, which is the worst that can happen
     to whoever fetches them.
     """
 
     rows: int
     now: datetime.datetime
-    beside: int = 0
-    among: int = 0
-    scattered: int = 0
+    idle: int = 0
+    due_of: int = 0
+    shuffle: int = 0
 
     @property
     def due(self) -> int:
         """How many are due."""
-        return self.beside + self.among + self.scattered
+        return self.idle + self.due_of + self.shuffle
 
     def place(self, number: int) -> int:
         """Return where in the order of due dates a reader stands, from 0: each place is taken once."""
-        if number < self.beside:
+        if number < self.idle:
             return number
-        rest, is_among = number - self.beside, number - self.beside < self.among * ONE_IN
-        if is_among and rest % ONE_IN == 0:
-            return self.beside + rest // ONE_IN
-        other = rest - (rest // ONE_IN + 1 if is_among else self.among)
-        others = self.rows - self.beside - self.among
-        return self.beside + self.among + other * _stride(others) % others
+        rest, is_among = number - self.idle, number - self.idle < self.due_of * SAMPLE_RATIO
+        if is_among and rest % SAMPLE_RATIO == 0:
+            return self.idle + rest // SAMPLE_RATIO
+        other = rest - (rest // SAMPLE_RATIO + 1 if is_among else self.due_of)
+        others = self.rows - self.idle - self.due_of
+        return self.idle + self.due_of + other * _stride(others) % others
 
     def due_at(self, number: int) -> datetime.datetime:
         """Return when the mail may leave."""
@@ -81,7 +81,7 @@ def _stride(rows: int) -> int:
 def _id(number: int, at: datetime.datetime, table: int) -> str:
     """Return a UUIDv7 (RFC 9562) that follows from the number, in the order in which readers asked."""
     milliseconds = int(at.timestamp() * 1000)
-    spread = number * ODD
+    spread = number * PRIME
     value = milliseconds << 80 | 7 << 76 | table << 64 | 2 << 62 | spread & (1 << 62) - 1
     written = f"{value:032x}"
     return f"{written[:8]}-{written[8:12]}-{written[12:16]}-{written[16:20]}-{written[20:]}"
@@ -91,7 +91,7 @@ def _id(number: int, at: datetime.datetime, table: int) -> str:
 class Writer:
     """Writes the rows of a crowd, whose addresses are closed and hashed under these keys."""
 
-    crowd: Crowd
+    crowd: Dataset
     campaign: str
     secrets: tuple[str, ...]
 

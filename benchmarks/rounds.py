@@ -6,25 +6,25 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from benchmarks.load import Tally
+from benchmarks.load import LoadResult
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """One request to each of two ports, with the status that both must answer; the readers' part is zeros.
 
-    `who` says what stands at each port: what is measured, and what it is held against.
+    `baseline_name` says what stands at each port: what is measured, and what it is held against.
     """
 
     name: str
-    ours: bytes
-    bare: bytes
+    mainstay: bytes
+    baseline: bytes
     expected: int
-    who: tuple[str, str] = ("ours", "bare")
+    baseline_name: tuple[str, str] = ("ours", "bare")
 
 
 @dataclass(frozen=True)
-class Pace:
+class LoadPlan:
     """How often and how long to measure; `warm_up` seconds are spent before each round."""
 
     rounds: int
@@ -33,13 +33,13 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Measurement:
     """What a contest showed, round by round."""
 
     name: str
     who: tuple[str, str]
-    ours: list[Tally]
-    bare: list[Tally]
+    ours: list[LoadResult]
+    bare: list[LoadResult]
 
     @property
     def ratios(self) -> list[float]:
@@ -54,17 +54,20 @@ class Figures:
         ]
 
 
-def compete(contest: Contest, pace: Pace, *, ours: int, bare: int) -> Figures:
+def compare(contest: Comparison, pace: LoadPlan, *, ours: int, baseline: int) -> Measurement:
     """Measure a contest on two ports."""
-    figures = Figures(contest.name, contest.who, [], [])
+    figures = Measurement(contest.name, contest.baseline_name, [], [])
     for number in range(pace.rounds):
         # Each round is other readers, or the second would find the reminders of the first.
-        for port, request, tallies in ((ours, contest.ours, figures.ours), (bare, contest.bare, figures.bare)):
-            tallies.append(_ask(port, request.replace(b"{round}", b"%04d" % number), contest.expected, pace))
+        for port, request, tallies in (
+            (ours, contest.mainstay, figures.ours),
+            (baseline, contest.baseline, figures.bare),
+        ):
+            tallies.append(_measure(port, request.replace(b"{round}", b"%04d" % number), contest.expected, pace))
     return figures
 
 
-def _ask(port: int, request: bytes, expected: int, pace: Pace) -> Tally:
+def _measure(port: int, request: bytes, expected: int, pace: LoadPlan) -> LoadResult:
     options = ["--port", port, "--expected", expected, "--seconds", pace.seconds, "--warm-up", pace.warm_up]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load", *map(str, options)],
@@ -72,10 +75,10 @@ def _ask(port: int, request: bytes, expected: int, pace: Pace) -> Tally:
         stdout=subprocess.PIPE,
         check=True,
     )
-    return Tally(**json.loads(done.stdout))
+    return LoadResult(**json.loads(done.stdout))
 
 
-def table(all_figures: list[Figures]) -> str:
+def table(all_figures: list[Measurement]) -> str:
     """Return the figures as a table for people."""
     who = " / ".join(all_figures[0].who)
     lines = [f"{'':40}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'errors':>8}   {who} (lowest to highest)"]
@@ -97,5 +100,5 @@ def table(all_figures: list[Figures]) -> str:
     return "\n".join(lines)
 
 
-def _rate(tally: Tally) -> float:
-    return tally.answers / tally.seconds
+def _rate(tally: LoadResult) -> float:
+    return tally.responses / tally.seconds

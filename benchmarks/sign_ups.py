@@ -7,17 +7,19 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from benchmarks.ground import Ground
-from benchmarks.rounds import Contest, Figures, Pace, compete
+from benchmarks.ground import BenchmarkDatabase
+from benchmarks.rounds import Comparison, LoadPlan, Measurement, compare
 from benchmarks.stage import RATE_LIMIT, WORKERS
 from tests.processes import web
 
 
-def race(ground: Ground, contest: Contest, pace: Pace, *, rows: int) -> tuple[Figures, list[str]]:
+def run(
+    benchmark_database: BenchmarkDatabase, contest: Comparison, pace: LoadPlan, *, rows: int
+) -> tuple[Measurement, list[str]]:
     """Send the contest's own request to both; return the figures, and what is wrong with the rows afterwards."""
-    urls = (ground.reminders(rows), ground.database("sign_ups"))
+    urls = (benchmark_database.reminders(rows), benchmark_database.database("sign_ups"))
     before = [_count(url) for url in urls]
-    contest = replace(contest, bare=contest.ours, who=(f"{rows:,} rows", "none"))
+    contest = replace(contest, baseline=contest.mainstay, baseline_name=(f"{rows:,} rows", "none"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mainstay-bench-")))
         bases = [
@@ -27,7 +29,7 @@ def race(ground: Ground, contest: Contest, pace: Pace, *, rows: int) -> tuple[Fi
             for which, url in enumerate(urls)
         ]
         full, empty = (int(base.rpartition(":")[2]) for base in bases)
-        figures = compete(contest, pace, ours=full, bare=empty)
+        figures = compare(contest, pace, ours=full, baseline=empty)
     faults = list(figures.errors)
     for url, old, tallies in zip(urls, before, (figures.ours, figures.bare), strict=True):
         answered, stored = sum(tally.stored for tally in tallies), _count(url) - old

@@ -21,7 +21,7 @@ MESSAGE_ID = re.compile(rb"^message-id: *(?:\r\n )?(<[^>]+>)", re.IGNORECASE | r
 
 
 @dataclass
-class Tally:
+class SinkStats:
     """What was accepted: how many mails, with how many different Message-IDs, and over how many seconds."""
 
     mails: int = 0
@@ -31,11 +31,11 @@ class Tally:
     seconds: float = 0
 
 
-class Counter:
+class CountingHandler:
     """Takes every mail; the time runs from the first to the last."""
 
     def __init__(self) -> None:
-        self._tally, self._ids = Tally(), set[bytes]()
+        self._tally, self._ids = SinkStats(), set[bytes]()
         self._first = self._last = 0.0
 
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's own name
@@ -48,7 +48,7 @@ class Counter:
         self._tally.bytes += len(envelope.content)
         return "250 OK"
 
-    def meet(self) -> SMTP:
+    def on_connect(self) -> SMTP:
         """Open a connection."""
         self._tally.connections += 1
         return SMTP(self, hostname="sink.example", enable_SMTPUTF8=True)
@@ -59,10 +59,10 @@ class Counter:
         return json.dumps(asdict(self._tally))
 
 
-class Sink:
+class SmtpSink:
     """Runs the process from `with` to its end."""
 
-    def __enter__(self) -> "Sink":
+    def __enter__(self) -> "SmtpSink":
         self.port = free_port()
         command = [sys.executable, "-m", "benchmarks.sink", str(self.port)]
         self._process = subprocess.Popen(
@@ -75,15 +75,15 @@ class Sink:
         self._process.terminate()
         self._process.communicate()
 
-    def tally(self) -> Tally:
+    def tally(self) -> SinkStats:
         """Ask for what it has seen."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("tell\n")
         self._process.stdin.flush()
-        return Tally(**json.loads(self._process.stdout.readline()))
+        return SinkStats(**json.loads(self._process.stdout.readline()))
 
-    def wait_for(self, mails: int) -> Tally:
+    def wait_for(self, mails: int) -> SinkStats:
         """Return what it has seen once it has seen so many mails."""
         wait_until(lambda: self.tally().different >= mails, what=f"{mails} mails", seconds=60 + mails / 20)
         return self.tally()
@@ -91,8 +91,8 @@ class Sink:
 
 async def serve(port: int) -> None:
     """Take mails until the process is told to stop."""
-    counter, loop = Counter(), asyncio.get_running_loop()
-    server = await loop.create_server(counter.meet, "127.0.0.1", port)
+    counter, loop = CountingHandler(), asyncio.get_running_loop()
+    server = await loop.create_server(counter.on_connect, "127.0.0.1", port)
 
     def tell() -> None:
         for _ in sys.stdin:

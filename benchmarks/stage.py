@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from sqlalchemy import Engine, create_engine
 
-from benchmarks.bare_table import bare_reminders
+from benchmarks.bare_table import minimal_reminders
 from tests.postgres import PostgresServer
 from tests.processes import ROOT, environment, free_port, is_listening, running, wait_until, web
 
@@ -21,11 +21,11 @@ WORKERS = "2"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Servers:
     """Where everything stands: two ports of the loopback interface, the database that both use, and our log."""
 
-    ours: int
-    bare: int
+    mainstay: int
+    baseline: int
     engine: Engine
     url: str
     environment: dict[str, str]
@@ -33,7 +33,7 @@ class Stage:
 
 
 @contextmanager
-def set_up() -> Iterator[Stage]:
+def start_servers() -> Iterator[Servers]:
     """Start everything, yield, and stop it again."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mainstay-bench-")))
@@ -45,14 +45,14 @@ def set_up() -> Iterator[Stage]:
         subprocess.run(
             [sys.executable, "-m", "service", "migrate"], env=settings, cwd=ROOT, check=True, capture_output=True
         )
-        bare_reminders.create(engine)
+        minimal_reminders.create(engine)
         base = stack.enter_context(
             web(server.url, folder / "ours.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
         )
         with urlopen(f"{base}/v1/campaigns/default", timeout=10) as response:
             (folder / "answer").write_bytes(response.read())
-        bare = stack.enter_context(_bare(server.url, folder))
-        yield Stage(int(base.rpartition(":")[2]), bare, engine, server.url, settings, folder / "ours.log")
+        baseline = stack.enter_context(_bare(server.url, folder))
+        yield Servers(int(base.rpartition(":")[2]), baseline, engine, server.url, settings, folder / "ours.log")
 
 
 @contextmanager
