@@ -11,8 +11,8 @@ from sqlalchemy import insert, select
 from benchmarks.ground import BenchmarkDatabase, container_for
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
 from service.desk import Container, utc_now
 from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.events.working import process_pending_events

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from service.db.keyring import Keyring
-from service.db.supporter import EMAIL_TYPE
+from service.db.models.supporter import EMAIL_TYPE
 
 YEAR_SECONDS = 365 * 86400
 # Nothing that is promised for later becomes due while somebody measures.

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from service.db.tables import Base
+from service.db.models import Base
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata)

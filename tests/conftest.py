@@ -21,8 +21,8 @@ from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.keyring import Keyring
 from service.db.migration import migrate
+from service.db.models import Base
 from service.db.session import create_database_engine
-from service.db.tables import Base
 from service.desk import Container
 from service.domain.campaigns.terms import CampaignDefinition, parse_definition, upsert_campaign
 from service.settings import Settings, read_settings

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from schemas.vocabulary import NotificationKind
 from service.cli import cli
-from service.db.audit_entry import AuditEntry
+from service.db.models.admin import AuditEntry
 from service.desk import Container, utc_now
 from service.domain.ports import NotificationEmail, PermanentFailure
 from tests.jobs.notices import enqueue, find

@@ -9,9 +9,9 @@ from sqlalchemy import select, text, update
 
 from schemas.vocabulary import ReminderStatus
 from service.cli import cli
-from service.db.audit_entry import AuditEntry
-from service.db.delivery import EmailDelivery
-from service.db.reminder import Reminder
+from service.db.models.admin import AuditEntry
+from service.db.models.email import EmailDelivery
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from tests.clock import FakeClock
 from tests.db.people import create_reminder

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from schemas.vocabulary import SuppressionReason
 from service.cli import cli
-from service.db.suppression import ALL_CAMPAIGNS
+from service.db.models.email import ALL_CAMPAIGNS
 from service.domain.suppression import suppress
 from service.wiring import build_container
 from tests.command_line import KEYS, assert_cli_error, run_cli

@@ -9,7 +9,7 @@ from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.api.staff_access import require_scope, write_audit_log
-from service.db.gateway_event import GatewayEvent
+from service.db.models.payment import GatewayEvent
 from service.domain.events import inbox
 from service.domain.events import working as event_processing
 from service.domain.events.inbox import EventFilter

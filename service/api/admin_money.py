@@ -9,7 +9,7 @@ from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.pledges import IDEMPOTENCY_KEY_DOC
 from service.api.staff_access import require_scope, write_audit_log
-from service.db.payment import Refund
+from service.db.models.payment import Refund
 from service.domain.ledger import listing as totals
 from service.domain.pledges import changing as subscriptions
 from service.domain.pledges import refunding as refunds

@@ -12,7 +12,7 @@ from schemas.reminder_words import reminder_options, reminder_text_overrides
 from schemas.texts import negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, require_allowed_origin
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.terms import serialize_campaign
 from service.domain.money.currencies import exponent, resolve_locale
 from service.web import current_container

@@ -7,7 +7,7 @@ origin that any campaign lists; the request itself is then held against its own 
 from flask import Blueprint, Response, g, make_response, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.origins import allows_origin, any_campaign_allows, validate_origin
 from service.web import current_container, read_only
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from schemas.messages import flatten_errors
-from service.db.violations import constraint_name
+from service.db.session import constraint_name
 from service.domain import errors
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
-from service.db.staff_token import StaffToken
+from service.db.models.admin import StaffToken
 from service.domain.staff import authenticate_token, write_audit_entry
 from service.web import read_only
 

@@ -7,7 +7,7 @@ import click
 
 from schemas.vocabulary import JobOutcome
 from service.commands.opening import get_container
-from service.db.job_run import JobRun
+from service.db.models.jobs import JobRun
 from service.domain.watch.job_record import latest_runs
 
 HEADINGS = ("when (UTC)", "job", "how long", "outcome", "what came of it")

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from service.commands.campaigns import load_campaign_file
 from service.commands.opening import get_container
 from service.db.migration import migrate as apply_migrations
-from service.db.violations import constraint_name
+from service.db.session import constraint_name
 from service.desk import Container
 from service.domain.campaigns import terms as campaigns
 

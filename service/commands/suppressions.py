@@ -7,7 +7,7 @@ import click
 from schemas.vocabulary import SuppressionReason
 from service.commands.opening import get_container, write_audit_log
 from service.db.keyring import KEY_ID_BYTES
-from service.db.suppression import ALL_CAMPAIGNS, Suppression
+from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.domain import suppression
 from service.domain.addresses import normalise_address
 

@@ -1,17 +1,60 @@
 """Engines and the two doors to the database: one that may write and one that cannot."""
 
+import select
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.db.keyring import Keyring
-from service.db.liveness import add_lazy_pre_ping
 from service.db.types import attach_keyring, get_keyring
 from service.settings import Settings, sqlite_path
+
+PING_SKIP_SECONDS = 1
+LAST_USED_KEY = "mainstay_used_at"
+
+
+def add_lazy_pre_ping(engine: Engine) -> None:
+    """Let the pool hand out no connection that PostgreSQL has closed, as it does when it restarts.
+
+    The end of a connection lies on it to be read, even if the server crashed. So one that was in use a moment ago
+    and has nothing to read is alive; any other is asked, and replaced unless it answers.
+    """
+
+    def check(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _proxy: object) -> None:
+        used_at = record.info.get(LAST_USED_KEY)
+        if used_at is None:
+            return
+        if time.monotonic() - used_at < PING_SKIP_SECONDS and _has_no_pending_data(connection):
+            return
+        try:
+            engine.dialect.do_ping(connection)  # type: ignore[arg-type]  # the driver's connection is a DBAPI one
+        except psycopg.Error as error:
+            raise DisconnectionError from error
+
+    event.listen(engine, "checkout", check)
+    event.listen(engine, "checkin", _record_last_use)
+
+
+def _record_last_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[LAST_USED_KEY] = time.monotonic()
+
+
+def _has_no_pending_data(connection: psycopg.Connection[Any]) -> bool:
+    """Whether nothing lies on the connection to be read."""
+    if connection.closed:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
+
 
 SQLITE_BUSY_SECONDS = 15
 CONNECT_TIMEOUT_SECONDS = 10
@@ -92,3 +135,13 @@ class Database:
         with self._sessions() as session:
             session.connection(execution_options={READ_ONLY_OPTION: True, "postgresql_readonly": True})
             yield session
+
+
+def constraint_name(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that PostgreSQL says was violated.
+
+    SQLite names none; there a writer holds the whole database, so that no other can come between
+    its look and its insert.
+    """
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)

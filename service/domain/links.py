@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from schemas.vocabulary import Frequency
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Scope
-from service.db.audit_entry import AuditEntry
 from service.db.keyring import sha256
-from service.db.staff_token import StaffToken
+from service.db.models.admin import AuditEntry, StaffToken
 from service.domain.errors import StaffTokenNotFound
 
 TOKEN_PREFIX = "mst_"  # noqa: S105 - the prefix lets secret scanners find a leaked token

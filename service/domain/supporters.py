@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import SuppressionReason
 from service.db.base import new_id
-from service.db.gateway_event import GatewayEvent
 from service.db.keyring import Keyring
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.email import DevOutboxEmail
+from service.db.models.payment import GatewayEvent
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.db.types import get_keyring
 from service.db.upsert import insert_or_lock
 from service.domain.suppression import suppress

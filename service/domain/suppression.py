@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import SuppressionReason
 from service.db.keyring import KEY_ID_BYTES, DecryptionError
-from service.db.supporter import Supporter
-from service.db.suppression import ALL_CAMPAIGNS, Suppression
+from service.db.models.email import ALL_CAMPAIGNS, Suppression
+from service.db.models.supporter import Supporter
 from service.db.types import get_keyring
 from service.db.upsert import dialect_insert
 

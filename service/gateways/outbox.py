@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from service.db.base import new_id
-from service.db.outbox_mail import DevOutboxEmail
+from service.db.models.email import DevOutboxEmail
 from service.db.session import Database
 from service.db.upsert import dialect_insert
 from service.domain.ports import Clock, Email, RenderedEmail, SendCancelled

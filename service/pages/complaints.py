@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.offers import options_for_currency
 from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money

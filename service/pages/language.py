@@ -7,7 +7,7 @@ from flask import request
 
 from schemas.reminder_words import reminder_text_overrides
 from schemas.texts import negotiate_language, texts_for
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 
 
 class Texts(dict[str, str]):

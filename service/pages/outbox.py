@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
-from service.db.outbox_mail import DevOutboxEmail
+from service.db.models.email import DevOutboxEmail
 from service.domain.keeping.kept_mails import get_outbox_email, list_outbox_emails
 from service.pages.language import english_texts
 from service.pages.sheet import render_page

@@ -7,7 +7,7 @@ from flask import Response, redirect, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError
 from service.domain.pledges.changing import SANDBOX_GATEWAY
 from service.domain.pledges.own_gifts import get_supporter_pledge

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.vocabulary import ReminderStatus
-from service.db.campaign import Campaign
-from service.db.reminder import Reminder
+from service.db.models.campaign import Campaign
+from service.db.models.reminder import Reminder
 from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.own_gifts import payments_for, pledges_for_supporter
 from service.domain.reminders.due import validate_interval

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from schemas.vocabulary import PledgeStatus
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.changing import is_cancelling, is_recurring_active
 from service.domain.pledges.making import total_charge

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.reminder import SnoozeRequest
 from schemas.vocabulary import ReminderStatus
-from service.db.reminder import Reminder
+from service.db.models.reminder import Reminder
 from service.domain.errors import InvalidTransition, ReminderChoiceNotOffered
 from service.domain.mail.letters import ALREADY_PLEDGED
 from service.domain.pledges.conversions import attribution_token

@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 from schemas import reminder_words
 from schemas.reminder import ReminderRequest
 from schemas.vocabulary import Frequency
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.charging import validate_amount
 from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.errors import DomainError

@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.vocabulary import PledgeStatus
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.errors import InvalidAddress
 from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.making import total_charge

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.campaign import split_paragraphs
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.offers import options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money, format_money

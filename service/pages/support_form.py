@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from marshmallow import ValidationError
 
 from schemas.pledge import PledgeRequest
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.money.amounts import Money, parse_amount
 from service.domain.pledges.making import CreatePledge

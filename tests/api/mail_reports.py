@@ -12,7 +12,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from schemas.vocabulary import SuppressionReason
-from service.db.suppression import Suppression
+from service.db.models.email import Suppression
 from service.desk import Container
 from service.domain import suppression
 

@@ -12,7 +12,7 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.vocabulary import ReminderStatus
-from service.db.reminder import Reminder
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.backlog import count_due, oldest_due_age
 from service.domain.ports import ServerMisconfigured, ServerUnavailable

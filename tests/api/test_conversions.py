@@ -11,9 +11,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
 from schemas.vocabulary import PledgeStatus
-from service.db.idempotency_key import IdempotencyKey
 from service.db.keyring import Keyring
-from service.db.pledge import Pledge
+from service.db.models.pledge import IdempotencyKey, Pledge
 from service.desk import Container
 from service.domain.money.amounts import Money
 from service.domain.pledges.conversions import attribution_token

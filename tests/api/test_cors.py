@@ -4,8 +4,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from tests.api.wire import (
     assert_problem,

@@ -6,13 +6,13 @@ from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 from schemas.vocabulary import PledgeStatus, SuppressionReason
-from service.db.audit_entry import AuditEntry
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.payment import Payment
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder, ReminderStatusChange
-from service.db.supporter import Supporter
-from service.db.tables import Base
+from service.db.models import Base
+from service.db.models.admin import AuditEntry
+from service.db.models.email import DevOutboxEmail
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.conversions import attribution_token

@@ -8,8 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.app import MAX_BODY_BYTES
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from tests.api.wire import (
     PLEDGE,

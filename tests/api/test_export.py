@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
-from service.db.audit_entry import AuditEntry
-from service.db.pledge import Pledge
+from service.db.models.admin import AuditEntry
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from tests.api.wire import assert_problem, auth_headers, insert_pledges, pay_pledge, post_pledge, update_campaign
 from tests.clock import FakeClock

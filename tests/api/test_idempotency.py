@@ -8,8 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge
+from service.db.models.pledge import IdempotencyKey, Pledge
 from service.desk import Container
 from service.domain.campaigns.shelf import CampaignCache
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable

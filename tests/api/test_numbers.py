@@ -13,8 +13,8 @@ from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.vocabulary import SuppressionReason
 from service.api.numbers import cached_status_counts
-from service.db.reminder import Reminder
-from service.db.suppression import Suppression
+from service.db.models.email import Suppression
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.tallies import increment_counters, read_counters
 from service.domain.watch.job_record import start_run

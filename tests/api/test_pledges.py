@@ -6,8 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge, PledgeStatusChange
+from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.desk import Container
 from tests.api.wire import OMIT, assert_problem, count, parse_timestamp, pay_pledge, post_pledge, update_campaign
 from tests.clock import FakeClock

@@ -7,8 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge
+from service.db.models.pledge import IdempotencyKey, Pledge
 from service.desk import Container
 from service.domain.pledges.idempotency import request_hash
 from service.domain.ports import ChargeLimits

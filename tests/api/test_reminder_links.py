@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from schemas.vocabulary import ReminderStatus
 from service.db.keyring import Keyring
-from service.db.reminder import Reminder, ReminderStatusChange
+from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.supporters import erase_supporter
 from service.domain.tokens import issue_token

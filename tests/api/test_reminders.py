@@ -5,8 +5,8 @@ import datetime
 import pytest
 from flask.testing import FlaskClient
 
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from tests.api.wire import (
     OMIT,

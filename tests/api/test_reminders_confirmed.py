@@ -8,7 +8,7 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
-from service.db.reminder import Reminder, ReminderStatusChange
+from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from service.db.reminder import Reminder
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.ports import ChargeLimits
 from service.domain.reminders.promise import preselected_amount

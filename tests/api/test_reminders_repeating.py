@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.vocabulary import ReminderStatus
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.errors import InvalidTransition
 from service.domain.reminders.due import conversion_window_start

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from tests.api.wire import (
     assert_problem,

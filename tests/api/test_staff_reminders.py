@@ -7,10 +7,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from schemas.vocabulary import DeliveryOutcome, PledgeStatus, ReminderStatus
-from service.db.audit_entry import AuditEntry
 from service.db.base import new_id
-from service.db.delivery import EmailDelivery
-from service.db.reminder import Reminder
+from service.db.models.admin import AuditEntry
+from service.db.models.email import EmailDelivery
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import (

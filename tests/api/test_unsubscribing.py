@@ -5,8 +5,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import LargeBinary, func, select, type_coerce, update
 
 from schemas.vocabulary import ReminderStatus, SuppressionReason
-from service.db.reminder import Reminder
-from service.db.supporter import EMAIL_TYPE, Supporter
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
 from service.domain.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, all_suppressions, suppressions_for

@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 from schemas.campaign import CampaignFile
 from schemas.vocabulary import Frequency, PledgeStatus, Scope
 from service.db.base import Base, new_id
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.money.amounts import Money

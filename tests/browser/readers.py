@@ -6,8 +6,8 @@ import uuid
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from service.db.pledge import Pledge
-from service.db.sign_in import SignIn
+from service.db.models.pledge import Pledge
+from service.db.models.sign_in import SignIn
 from service.domain.pledges.own_page import pledge_token
 from service.domain.sign_in.asking import request_sign_in
 from service.domain.sign_in.links import create_magic_link_token

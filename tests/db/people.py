@@ -6,10 +6,10 @@ from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, Frequency
-from service.db.delivery import EmailDelivery
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.email import EmailDelivery
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.addresses import normalise_address
 from service.domain.campaigns.terms import get_campaign

@@ -9,21 +9,16 @@ from sqlalchemy import CheckConstraint, UniqueConstraint, insert, select, text, 
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from service.db.base import Base, new_id
-from service.db.campaign import Campaign, PledgeOption
-from service.db.delivery import EmailDelivery
-from service.db.gateway_event import GatewayEvent
-from service.db.idempotency_key import IdempotencyKey
-from service.db.job_run import JobRun
-from service.db.notice import Notification
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
-from service.db.sign_in import SignIn
-from service.db.staff_token import StaffToken
-from service.db.supporter import Supporter
-from service.db.suppression import Suppression
-from service.db.violations import constraint_name
+from service.db.models.admin import StaffToken
+from service.db.models.campaign import Campaign, PledgeOption
+from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification, Suppression
+from service.db.models.jobs import JobRun
+from service.db.models.payment import BalanceTransaction, Dispute, GatewayEvent, Payment, Refund
+from service.db.models.pledge import IdempotencyKey, Pledge
+from service.db.models.reminder import Reminder
+from service.db.models.sign_in import SignIn
+from service.db.models.supporter import Supporter
+from service.db.session import constraint_name
 from service.desk import Container
 from tests.db.sample_rows import (
     NOW,

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import InternalError
 
-from service.db.audit_entry import AuditEntry
-from service.db.campaign import Campaign
+from service.db.models.admin import AuditEntry
+from service.db.models.campaign import Campaign
 from service.desk import Container
 from service.domain.staff import write_audit_entry
 from tests.conftest import settings_for

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import LargeBinary, func, select, text, type_coerce, update
 
 from service.db.keyring import DecryptionError, Key, Keyring
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.reminder import Reminder
-from service.db.supporter import EMAIL_TYPE, Supporter
+from service.db.models.email import DevOutboxEmail
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges

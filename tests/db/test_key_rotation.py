@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.cli import cli
-from service.db.audit_entry import AuditEntry
-from service.db.gateway_event import GatewayEvent
 from service.db.keyring import Keyring
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.admin import AuditEntry
+from service.db.models.email import DevOutboxEmail
+from service.db.models.payment import GatewayEvent
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.keeping import key_rotation

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from schemas.vocabulary import SuppressionReason
 from service.cli import cli
-from service.db.suppression import ALL_CAMPAIGNS
+from service.db.models.email import ALL_CAMPAIGNS
 from service.desk import Container
 from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 from service.domain.suppression import suppress, suppressions_for

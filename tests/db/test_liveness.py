@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from service.db import liveness
+from service.db import session as liveness
 from service.desk import Container
 
 

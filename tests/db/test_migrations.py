@@ -14,9 +14,9 @@ from sqlalchemy import JSON, func, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from service.commands.migrate import seed_demo_campaign
-from service.db.campaign import Campaign
 from service.db.migration import MIGRATION_LOCK, alembic_config, is_up_to_date, migrate
-from service.db.tables import Base
+from service.db.models import Base
+from service.db.models.campaign import Campaign
 from service.desk import Container
 from service.domain.campaigns import terms as campaigns
 from tests.conftest import settings_for

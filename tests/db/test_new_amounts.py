@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from schemas.vocabulary import Frequency
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import (

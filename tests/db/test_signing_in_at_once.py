@@ -2,7 +2,7 @@
 
 import threading
 
-from service.db.sign_in import SignIn
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.errors import SignInLinkExpired
 from service.domain.sign_in.asking import request_sign_in

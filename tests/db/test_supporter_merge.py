@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.vocabulary import NotificationKind
-from service.db.campaign import Campaign
-from service.db.notice import Notification
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
-from service.db.sign_in import SignIn
+from service.db.models.campaign import Campaign
+from service.db.models.email import Notification
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.reminders.moves import confirm

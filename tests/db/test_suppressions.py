@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 
 from schemas.vocabulary import SuppressionReason
 from service.db.keyring import Keyring
-from service.db.suppression import ALL_CAMPAIGNS, Suppression
+from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.desk import Container
 from service.domain.suppression import (
     Recipient,

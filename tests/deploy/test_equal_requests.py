@@ -9,8 +9,7 @@ import pytest
 import requests
 from sqlalchemy import func, select
 
-from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge, PledgeStatusChange
+from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.desk import Container
 from tests.processes import web
 

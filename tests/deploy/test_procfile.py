@@ -13,8 +13,8 @@ import requests
 from sqlalchemy import select
 
 from schemas.vocabulary import ReminderStatus
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.reminder import Reminder
+from service.db.models.email import DevOutboxEmail
+from service.db.models.reminder import Reminder
 from service.wiring import build_container
 from tests.conftest import make_database, settings_for
 from tests.processes import KEYS, ROOT, environment, free_port, wait_until

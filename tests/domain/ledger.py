@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import select
 
 from schemas.vocabulary import DisputeStatus, Frequency
-from service.db.payment import Dispute, Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.payment import Dispute, Payment, Refund
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.applying import handle_event

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
-from service.db.pledge import Pledge, PledgeStatusChange
+from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.errors import InvalidTransition, PledgeNotFound
 from service.domain.events.applying import handle_event

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
-from service.db.payment import Payment, Refund
+from service.db.models.payment import Payment, Refund
 from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.events.applying import DependencyMissing

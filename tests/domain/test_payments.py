@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.payment import Payment
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import PaymentMismatch

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.vocabulary import DisputeStatus, PaymentStatus, PledgeStatus, RefundStatus
-from service.db.payment import Refund
+from service.db.models.payment import Refund
 from service.desk import Container
 from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge
 from service.domain.pledges.refunding import refund_payment

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money

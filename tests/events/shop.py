@@ -8,9 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency
-from service.db.gateway_event import GatewayEvent
-from service.db.payment import Dispute, Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.payment import Dispute, GatewayEvent, Payment, Refund
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.inbox import WEBHOOK, store_event

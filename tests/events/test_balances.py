@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from jobs.fetch_balances import fetch_balance_transactions
 from schemas.vocabulary import Frequency
-from service.db.payment import BalanceTransaction
+from service.db.models.payment import BalanceTransaction
 from service.desk import Container, utc_now
 from service.domain.ledger import balances
 from service.domain.ledger.totals import balance_totals

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus, RefundStatus
-from service.db.payment import Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment, Refund
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.events.reconciling import ReconciliationReport, reconcile
 from service.domain.events.working import process_pending_events

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select, text, update
 
 from schemas.vocabulary import EventStatus, PledgeStatus
-from service.db.gateway_event import GatewayEvent
-from service.db.pledge import Pledge
+from service.db.models.payment import GatewayEvent
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.errors import InvalidTransition
 from service.domain.events.inbox import (

@@ -8,9 +8,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from schemas.vocabulary import EventStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
-from service.db.audit_entry import AuditEntry
-from service.db.gateway_event import GatewayEvent
-from service.db.payment import Payment, Refund
+from service.db.models.admin import AuditEntry
+from service.db.models.payment import GatewayEvent, Payment, Refund
 from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import assert_problem, auth_headers, count, get_json, new_idempotency_key

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from jobs.reconcile import reconcile_payments
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.gateway_event import GatewayEvent, ReconciliationCursor
+from service.db.models.payment import GatewayEvent, ReconciliationCursor
 from service.desk import Container
 from service.domain.events.reconciling import is_due
 from service.domain.keeping.key_rotation import rotate_keys

@@ -12,9 +12,8 @@ from sqlalchemy import select
 
 from jobs.apply_gateway_events import process_gateway_events
 from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus
-from service.db.notice import Notification
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.payment import Payment
+from service.db.models.email import DevOutboxEmail, Notification
+from service.db.models.payment import Payment
 from service.desk import Container
 from tests.conftest import PUBLIC_URL
 from tests.events.shop import StripeScenario

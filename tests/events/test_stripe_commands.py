@@ -8,9 +8,8 @@ from click.testing import Result
 from sqlalchemy import select
 
 from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
-from service.db.audit_entry import AuditEntry
-from service.db.gateway_event import GatewayEvent
-from service.db.payment import Payment
+from service.db.models.admin import AuditEntry
+from service.db.models.payment import GatewayEvent, Payment
 from service.desk import Container, utc_now
 from tests.api.wire import count
 from tests.clock import FakeClock

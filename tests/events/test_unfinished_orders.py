@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 
 from schemas.vocabulary import Frequency, PledgeStatus, RefundStatus
 from service.db.base import new_id
-from service.db.payment import Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment, Refund
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.events.finishing import MIN_AGE, complete_pending_operations

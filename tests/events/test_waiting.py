@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from schemas.vocabulary import EventStatus, PledgeStatus
-from service.db.audit_entry import AuditEntry
-from service.db.gateway_event import GatewayEvent
-from service.db.payment import Payment
+from service.db.models.admin import AuditEntry
+from service.db.models.payment import GatewayEvent, Payment
 from service.desk import Container
 from service.domain.errors import InvalidTransition
 from service.domain.events import working

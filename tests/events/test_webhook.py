@@ -13,8 +13,7 @@ from jobs.apply_gateway_events import process_gateway_events
 from jobs.cleanup import purge_event_payloads
 from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
 from service.app import create_app
-from service.db.gateway_event import GatewayEvent
-from service.db.payment import Payment
+from service.db.models.payment import GatewayEvent, Payment
 from service.desk import Container
 from service.wiring import build_container
 from tests.api.wire import assert_problem, count

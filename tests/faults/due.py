@@ -8,9 +8,9 @@ from sqlalchemy import and_, func, or_, select, update
 
 from schemas.vocabulary import ReminderStatus
 from service.db.base import new_id
-from service.db.campaign import Campaign
-from service.db.reminder import Reminder
-from service.db.supporter import EMAIL_TYPE
+from service.db.models.campaign import Campaign
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import EMAIL_TYPE
 from service.desk import Container, utc_now
 
 SUPPORTERS = "COPY supporters (id, email, email_hash, created_at) FROM STDIN"

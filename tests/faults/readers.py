@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome
-from service.db.campaign import Campaign
-from service.db.reminder import Reminder
+from service.db.models.campaign import Campaign
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder

@@ -6,8 +6,8 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus, SuppressionReason
-from service.db.delivery import EmailDelivery
-from service.db.reminder import Reminder
+from service.db.models.email import EmailDelivery
+from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now
 from service.domain.mail.backoff import MAX_ATTEMPTS, max_backoff
 from service.domain.suppression import suppressions_for

@@ -15,8 +15,8 @@ from jobs.return_lost_reminders import recover_expired_reminder_leases
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
-from service.db.reminder import Reminder, ReminderStatusChange
-from service.db.tables import Base
+from service.db.models import Base
+from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.campaigns.terms import parse_definition, upsert_campaign
 from service.domain.keeping.retention import purge_unconfirmed_reminders
 from service.domain.mail.claims import ReminderClaim

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from service.db.outbox_mail import DevOutboxEmail
+from service.db.models.email import DevOutboxEmail
 from service.desk import Container, utc_now
 from service.domain.ports import SendCancelled
 from service.gateways.letters import EmailRenderer

@@ -12,11 +12,11 @@ from sqlalchemy import func, select, update
 from jobs.send_notices import send_notifications
 from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.db.base import new_id
-from service.db.campaign import Campaign
-from service.db.notice import Notification
-from service.db.payment import Payment
-from service.db.pledge import Pledge
-from service.db.sign_in import SignIn
+from service.db.models.campaign import Campaign
+from service.db.models.email import Notification
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
 from service.domain.notices.asking import enqueue_notification

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import DeliveryOutcome
-from service.db.reminder import Reminder, ReminderStatusChange
+from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
 from service.domain.mail import deliveries as delivery

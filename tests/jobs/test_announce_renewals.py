@@ -9,8 +9,8 @@ from sqlalchemy import select, text
 
 from jobs.announce_renewals import queue_renewal_notifications
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
-from service.db.notice import Notification
-from service.db.pledge import Pledge
+from service.db.models.email import Notification
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.notices.renewals import enqueue_renewal_notifications
 from tests.api.wire import update_campaign

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
-from service.db.reminder import Reminder
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.claims import ReminderClaim, renew_leases

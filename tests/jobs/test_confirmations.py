@@ -5,7 +5,7 @@ import datetime
 import pytest
 from sqlalchemy import update
 
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.desk import Container
 from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import FakeClock

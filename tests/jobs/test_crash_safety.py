@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from schemas.vocabulary import DeliveryOutcome, NotificationKind
-from service.db.delivery import EmailDelivery
-from service.db.notice import Notification
-from service.db.reminder import Reminder
+from service.db.models.email import EmailDelivery, Notification
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from tests.clock import FakeClock
 from tests.db.people import create_reminder

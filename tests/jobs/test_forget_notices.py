@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from jobs.cleanup import purge_notifications
 from schemas.vocabulary import NotificationKind
-from service.db.notice import Notification
-from service.db.sign_in import SignIn
+from service.db.models.email import Notification
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, run

@@ -10,10 +10,10 @@ from sqlalchemy import event, text, update
 from jobs.cleanup import purge_reader_data
 from jobs.schedule import JOBS
 from schemas.vocabulary import ReminderStatus
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.pledge import Pledge
-from service.db.reminder import FINAL_STATUSES, Reminder, ReminderStatusChange
-from service.db.supporter import Supporter
+from service.db.models.email import DevOutboxEmail
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import FINAL_STATUSES, Reminder, ReminderStatusChange
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import PurgeResult, purge_finished_reminders

@@ -11,8 +11,8 @@ from jobs.cleanup import purge_reader_data
 from schemas.vocabulary import ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, upsert_campaign
 from service.domain.keeping.retention import PurgeResult, purge_finished_reminders

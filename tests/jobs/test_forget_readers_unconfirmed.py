@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from jobs.cleanup import purge_reader_data
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.errors import ReminderNotFound

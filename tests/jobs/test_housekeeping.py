@@ -12,9 +12,8 @@ from sqlalchemy import func, select, text
 from jobs.beat import send_heartbeat
 from jobs.cleanup import expire_pledges, purge_idempotency_keys, purge_reader_data
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.heartbeat import Heartbeat
-from service.db.idempotency_key import IdempotencyKey
-from service.db.pledge import Pledge, PledgeStatusChange
+from service.db.models.jobs import Heartbeat
+from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.mail.tallies import increment_counters, read_counters

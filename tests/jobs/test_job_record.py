@@ -16,8 +16,7 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from jobs.worker import run_job
 from schemas.vocabulary import JobOutcome
-from service.db.heartbeat import Heartbeat
-from service.db.job_run import JobRun
+from service.db.models.jobs import Heartbeat, JobRun
 from service.desk import Container
 from service.domain.watch.job_record import finish_run, latest_runs, start_run
 from service.domain.watch.summary import record_heartbeat

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from jobs.beat import send_heartbeat
 from jobs.send_notices import recover_expired_notification_leases
 from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus
-from service.db.notice import Notification
+from service.db.models.email import Notification
 from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import DeliveryResult

@@ -3,7 +3,7 @@
 from sqlalchemy import update
 
 from schemas.vocabulary import SuppressionReason
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.desk import Container
 from service.domain.mail.tallies import read_counters
 from service.domain.ports import (

@@ -13,8 +13,7 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from jobs.worker import make_scheduler, run_job
 from schemas.vocabulary import JobOutcome
-from service.db.heartbeat import Heartbeat
-from service.db.job_run import JobRun
+from service.db.models.jobs import Heartbeat, JobRun
 from service.desk import Container
 from tests.jobs.posts import stopped_event
 from tests.processes import wait_until, worker

@@ -9,9 +9,8 @@ from sqlalchemy import func, select, text
 from jobs.send_notices import send_notifications
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
-from service.db.notice import Notification
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.sign_in import SignIn
+from service.db.models.email import DevOutboxEmail, Notification
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.mail.backoff import MAX_ATTEMPTS
 from service.domain.mail.tallies import read_counters

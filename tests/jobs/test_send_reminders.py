@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.vocabulary import Frequency, ReminderStatus
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.email import DevOutboxEmail
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money

@@ -11,10 +11,10 @@ from sqlalchemy.exc import OperationalError
 
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import ReminderStatus
-from service.db.campaign import Campaign, PledgeOption
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.reminder import Reminder
-from service.db.supporter import Supporter
+from service.db.models.campaign import Campaign, PledgeOption
+from service.db.models.email import DevOutboxEmail
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.mail.backoff import MAX_ATTEMPTS, max_backoff

@@ -12,7 +12,7 @@ from jobs.notice_books import NotificationQueue
 from jobs.reminder_books import ReminderQueue
 from jobs.send_reminders import send_reminders
 from schemas.vocabulary import NotificationKind, ReminderStatus
-from service.db.reminder import Reminder
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.pace import reserve_send_slots
 from service.domain.mail.sending_hours import SendingHours

@@ -7,8 +7,8 @@ from sqlalchemy import select, update
 
 from schemas.vocabulary import NotificationKind
 from service.db.keyring import sha256
-from service.db.notice import Notification
-from service.db.sign_in import SignIn
+from service.db.models.email import Notification
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.ports import NotificationEmail, UncertainDelivery
 from tests.clock import FakeClock

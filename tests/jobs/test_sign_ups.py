@@ -9,8 +9,8 @@ from sqlalchemy import select, text
 
 from schemas.vocabulary import ReminderStatus
 from service.app import create_app
-from service.db.reminder import Reminder, ReminderStatusChange
-from service.db.supporter import Supporter
+from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.reminders.asking import CreateReminder, create_or_update_reminder

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import func, select, update
 
 from schemas.vocabulary import ReminderStatus
-from service.db.heartbeat import Heartbeat
-from service.db.reminder import Reminder
+from service.db.models.jobs import Heartbeat
+from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now
 from service.domain.watch.summary import last_heartbeat
 from tests.db.people import create_reminder

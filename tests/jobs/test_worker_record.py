@@ -11,9 +11,8 @@ from sqlalchemy import select, update
 
 from jobs.note_vanished_workers import mark_dead_workers
 from schemas.vocabulary import JobOutcome
-from service.db.heartbeat import Heartbeat
-from service.db.job_run import JobRun
-from service.db.reminder import Reminder
+from service.db.models.jobs import Heartbeat, JobRun
+from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now
 from service.domain.mail.tallies import read_counters
 from tests.db.people import create_reminder

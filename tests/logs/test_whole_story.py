@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.commands.migrate import migrate_and_seed
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.reminder import Reminder
+from service.db.models.email import DevOutboxEmail
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.wiring import build_container
 from tests.api.wire import staff_token

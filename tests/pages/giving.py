@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from tests.pages.reading import Form, parse_forms
 

@@ -7,9 +7,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from service.db.payment import Payment
-from service.db.pledge import Pledge
-from service.db.sign_in import SignIn
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.pledges.own_page import pledge_token
 from service.domain.sign_in.links import create_magic_link_token

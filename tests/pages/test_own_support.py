@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from schemas.vocabulary import PledgeStatus
 from service.db.base import new_id
-from service.db.campaign import Campaign
-from service.db.payment import Payment, Refund
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.campaign import Campaign
+from service.db.models.payment import Payment, Refund
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from tests.api.wire import count
 from tests.pages.readers import AccessPath, create_paid_pledge, form_to, page, pledge_link, sign_in, stored

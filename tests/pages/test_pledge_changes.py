@@ -7,10 +7,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from schemas.vocabulary import NotificationKind, PledgeStatus, ReminderStatus
-from service.db.campaign import Campaign
-from service.db.notice import Notification
-from service.db.payment import Payment
-from service.db.reminder import Reminder
+from service.db.models.campaign import Campaign
+from service.db.models.email import Notification
+from service.db.models.payment import Payment
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRejected, GatewayUnavailable

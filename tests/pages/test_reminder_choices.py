@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.db.reminder import Reminder
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.pages.reminder_form import consent_version
 from tests.api.wire import count, only_reminder, reminder_token_for, update_campaign

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.db.reminder import ReminderStatusChange
+from service.db.models.reminder import ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign

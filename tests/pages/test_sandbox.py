@@ -9,9 +9,9 @@ from werkzeug.test import TestResponse
 
 from schemas.vocabulary import PaymentStatus
 from service.db.base import new_id
-from service.db.payment import Payment
-from service.db.pledge import Pledge
-from service.db.supporter import Supporter
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
+from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.pledges.sandbox_checkout import checkout_token

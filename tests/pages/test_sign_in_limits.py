@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.app import create_app
-from service.db.sign_in import SignIn
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.settings import Settings
 from service.wiring import build_container

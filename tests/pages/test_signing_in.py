@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
 from schemas.vocabulary import NotificationKind
-from service.db.notice import Notification
-from service.db.sign_in import SignIn
+from service.db.models.email import Notification
+from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import count

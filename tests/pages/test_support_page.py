@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.db.payment import Payment
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.ports import GatewayUnavailable
 from tests.api.wire import count

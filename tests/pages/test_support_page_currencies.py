@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import AmountNotChargeable
 from service.domain.ports import ChargeLimits, GatewayUnavailable

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.origins import allows_origin
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.errors import OriginNotAllowed
 
 

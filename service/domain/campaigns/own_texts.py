@@ -1,6 +1,6 @@
 """What a campaign says in its own words."""
 
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 
 
 def text_overrides(campaign: Campaign, lang: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.campaigns.terms import get_campaign
 from service.domain.ports import TransactionFactory
 

@@ -6,8 +6,8 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.payment import Payment
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
 from service.domain.errors import PledgeNotFound
 from service.domain.ledger.recording import find_payment
 from service.domain.pledges.making import get_pledge

@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy import ColumnElement, Select, select
 
 from schemas.vocabulary import PledgeStatus, RefundStatus
-from service.db.payment import Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment, Refund
+from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.links import UrlBuilder
 from service.domain.pledges.changing import cancel_pledge

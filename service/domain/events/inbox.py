@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, defer
 
 from schemas.vocabulary import EventStatus
 from service.db.base import new_id
-from service.db.gateway_event import GatewayEvent
+from service.db.models.payment import GatewayEvent
 from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import EventNotFound, InvalidTransition
 from service.domain.pagination import Page, decode_cursor, encode_cursor

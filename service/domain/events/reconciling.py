@@ -12,7 +12,7 @@ from itertools import islice
 import structlog
 from sqlalchemy.orm import Session
 
-from service.db.gateway_event import ReconciliationCursor
+from service.db.models.payment import ReconciliationCursor
 from service.db.upsert import dialect_insert
 from service.domain.events.finishing import complete_pending_operations
 from service.domain.events.inbox import RECONCILER, store_event

@@ -15,9 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from schemas.vocabulary import EventStatus
-from service.db.gateway_event import GatewayEvent
 from service.db.keyring import DecryptionError
-from service.db.pledge import Pledge
+from service.db.models.payment import GatewayEvent
+from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.events.applying import DependencyMissing, handle_event
 from service.domain.events.inbox import (

@@ -5,7 +5,7 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.outbox_mail import DevOutboxEmail
+from service.db.models.email import DevOutboxEmail
 from service.domain.errors import EmailNotFound
 
 MAX_LISTED = 100

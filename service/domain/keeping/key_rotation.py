@@ -16,10 +16,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from service.db.gateway_event import PAYLOAD_TYPE, GatewayEvent
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
-from service.db.outbox_mail import MESSAGE_TYPE, DevOutboxEmail
-from service.db.supporter import EMAIL_TYPE, Supporter
+from service.db.models.email import MESSAGE_TYPE, DevOutboxEmail
+from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent
+from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.ports import Clock, TransactionFactory
 from service.domain.supporters import session_keyring

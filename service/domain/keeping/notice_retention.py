@@ -6,8 +6,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationStatus
-from service.db.notice import Notification
-from service.db.sign_in import SignIn
+from service.db.models.email import Notification
+from service.db.models.sign_in import SignIn
 from service.domain.keeping.retention import BATCH_SIZE, REMINDER_RETENTION
 
 FINAL_NOTIFICATION_STATUSES = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)

@@ -11,11 +11,10 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, literal_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.delivery import EmailDelivery
-from service.db.outbox_mail import DevOutboxEmail
-from service.db.pledge import Pledge
-from service.db.reminder import FINAL_STATUSES, Reminder
-from service.db.supporter import Supporter
+from service.db.models.email import DevOutboxEmail, EmailDelivery
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import FINAL_STATUSES, Reminder
+from service.db.models.supporter import Supporter
 
 # The links in a mail must work for a year, and a reader who comes back a little late must find them working too.
 REMINDER_RETENTION = datetime.timedelta(days=400)

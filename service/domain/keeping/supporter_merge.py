@@ -6,11 +6,11 @@ import uuid
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from service.db.notice import Notification
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder, ReminderStatusChange
-from service.db.sign_in import SignIn
-from service.db.supporter import Supporter
+from service.db.models.email import Notification
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.db.models.sign_in import SignIn
+from service.db.models.supporter import Supporter
 from service.domain.reminders.links import can_cancel, can_confirm
 from service.domain.reminders.moves import cancel, confirm
 from service.domain.reminders.status import ReminderEvent

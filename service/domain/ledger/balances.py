@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PaymentStatus
-from service.db.payment import BalanceTransaction, Payment
+from service.db.models.payment import BalanceTransaction, Payment
 
 RECENT_WINDOW = datetime.timedelta(hours=1)
 LOOKUP_WINDOW = datetime.timedelta(days=60)

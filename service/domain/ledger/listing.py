@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
+from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 
 
 def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]]:

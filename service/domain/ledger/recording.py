@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.base import new_id
-from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
+from service.db.models.pledge import Pledge
 from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.standing import derive_payment_status

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
-from service.db.payment import Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment, Refund
+from service.db.models.pledge import Pledge
 
 STARTED_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE, PledgeStatus.CANCELLED)
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
-from service.db.payment import BalanceTransaction, Dispute, Payment, Refund
+from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 
 # A payment of which the newsroom has all or a part; the others came back, are with a bank, or never came.
 RETAINED_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.reminder import Reminder, status_is
+from service.db.models.reminder import Reminder, status_is
 
 BACKLOG_ALERT_AFTER = datetime.timedelta(hours=1)
 # Counting so many takes some ten milliseconds. How many more wait then changes nothing that anybody would do.

@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.campaign import Campaign
-from service.db.reminder import Reminder, status_is
+from service.db.models.campaign import Campaign
+from service.db.models.reminder import Reminder, status_is
 from service.domain.mail.history import bulk_transition
 from service.domain.mail.sending_hours import SendingHours
 from service.domain.reminders.status import ReminderEvent

@@ -15,8 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, ReminderStatus
-from service.db.delivery import EmailDelivery
-from service.db.reminder import Reminder, status_is
+from service.db.models.email import EmailDelivery
+from service.db.models.reminder import Reminder, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.claims import ReminderClaim
 

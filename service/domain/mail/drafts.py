@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfoNotFoundError
 
 from service.db.keyring import DecryptionError, Keyring
-from service.db.supporter import EMAIL_TYPE
+from service.db.models.supporter import EMAIL_TYPE
 from service.domain.ports import Email
 
 C = TypeVar("C")

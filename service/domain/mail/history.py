@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
 from service.db.base import new_id
-from service.db.reminder import ReminderStatusChange
+from service.db.models.reminder import ReminderStatusChange
 from service.domain.reminders.status import ReminderEvent, next_status
 
 

@@ -10,11 +10,11 @@ from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.campaign import Campaign
-from service.db.payment import Payment
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder, status_is
-from service.db.supporter import Supporter
+from service.db.models.campaign import Campaign
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder, status_is
+from service.db.models.supporter import Supporter
 from service.domain.campaigns.listed_pages import is_allowed_page
 from service.domain.campaigns.own_texts import text_overrides
 from service.domain.ledger.totals import RETAINED_STATUSES

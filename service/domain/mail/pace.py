@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.mail_pace import SendRateLimit
+from service.db.models.email import SendRateLimit
 from service.db.upsert import dialect_insert
 
 SERVER_KEY = "mail"

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.mail_tally import EmailCounter
+from service.db.models.email import EmailCounter
 from service.db.upsert import dialect_insert
 
 COUNTER_NAMES = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")

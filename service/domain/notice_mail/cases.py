@@ -10,13 +10,13 @@ from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus
-from service.db.campaign import Campaign
-from service.db.notice import Notification, status_is
-from service.db.payment import Payment
-from service.db.pledge import Pledge, PledgeStatusChange
-from service.db.reminder import Reminder
-from service.db.sign_in import SignIn
-from service.db.supporter import Supporter
+from service.db.models.campaign import Campaign
+from service.db.models.email import Notification, status_is
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge, PledgeStatusChange
+from service.db.models.reminder import Reminder
+from service.db.models.sign_in import SignIn
+from service.db.models.supporter import Supporter
 from service.domain.notice_mail.claims import NotificationClaim
 from service.domain.pledges.status import PledgeEvent
 from service.domain.sign_in.links import LINK_TTL

@@ -8,8 +8,8 @@ from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, NotificationStatus
-from service.db.notice import Notification, status_is
-from service.db.sign_in import SignIn
+from service.db.models.email import Notification, status_is
+from service.db.models.sign_in import SignIn
 from service.domain.notices.status import NotificationEvent, next_status
 from service.domain.sign_in.links import LINK_TTL
 

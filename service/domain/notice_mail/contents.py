@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationKind
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
 from service.domain.campaigns.own_texts import text_overrides
 from service.domain.links import UrlBuilder
 from service.domain.mail.drafts import EmailNotBuildable

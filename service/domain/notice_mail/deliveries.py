@@ -6,7 +6,7 @@ from sqlalchemy import func, or_, update
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, NotificationStatus
-from service.db.notice import Notification, status_is
+from service.db.models.email import Notification, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import MAX_REPLY_LENGTH, DeliveryResult
 from service.domain.notice_mail.claims import NotificationClaim

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import DeliveryOutcome, SuppressionReason
-from service.db.campaign import Campaign
+from service.db.models.campaign import Campaign
 from service.domain.links import UrlBuilder
 from service.domain.mail.drafts import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.mail.tallies import increment_counters

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationStatus
-from service.db.notice import Notification, status_is
+from service.db.models.email import Notification, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.backoff import jittered_backoff
 from service.domain.mail.tallies import increment_counters

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationKind, NotificationStatus
 from service.db.base import new_id
-from service.db.notice import Notification
+from service.db.models.email import Notification
 from service.db.upsert import insert_on_conflict_do_nothing
 
 

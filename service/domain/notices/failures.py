@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import NotificationKind, NotificationStatus
-from service.db.notice import Notification, status_is
+from service.db.models.email import Notification, status_is
 from service.domain.notices.status import NotificationEvent, transition_notification
 
 BATCH_SIZE = 200

@@ -10,8 +10,8 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
-from service.db.notice import Notification
-from service.db.pledge import Pledge
+from service.db.models.email import Notification
+from service.db.models.pledge import Pledge
 from service.domain.calendar import at_local_hour
 from service.domain.notices.asking import enqueue_notification
 

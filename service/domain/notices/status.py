@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.vocabulary import NotificationStatus
-from service.db.notice import Notification
+from service.db.models.email import Notification
 from service.domain.errors import InvalidTransition
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PledgeStatus
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.errors import GatewayMismatch, PaymentRequestRejected, PaymentsUnavailable
 from service.domain.pledges.making import get_pledge, transition_pledge
 from service.domain.pledges.notes import enqueue_cancellation

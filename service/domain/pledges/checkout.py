@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
-from service.db.violations import constraint_name
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
+from service.db.session import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
 from service.domain.links import UrlBuilder
 from service.domain.pledges.idempotency import LOCK_TTL, find_key, store_key

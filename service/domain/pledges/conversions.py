@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PledgeStatus
 from service.db.keyring import Keyring
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 # Not that of the reader's own link: who gives may see this one in an address bar, and it opens nothing.

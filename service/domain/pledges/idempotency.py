@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from service.db.idempotency_key import IdempotencyKey
 from service.db.keyring import sha256
+from service.db.models.pledge import IdempotencyKey
 from service.domain.errors import IdempotencyKeyReused
 
 # A key is held for longer than any call to a gateway may take; a repeat after that finishes a crashed first.

@@ -10,9 +10,9 @@ from sqlalchemy import Row, Select, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
-from service.db.supporter import EMAIL_TYPE, Supporter
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
+from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.db.types import EncryptedText
 from service.domain.ledger.totals import totals_by_pledge_query
 from service.domain.pagination import Page, decode_cursor, encode_cursor

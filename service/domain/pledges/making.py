@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import new_id
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge, PledgeStatusChange
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.domain.campaigns.charging import covered_fees, validate_amount
 from service.domain.campaigns.listed_pages import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed

@@ -6,8 +6,8 @@ As with every order (see `changing`), it is written down, then asked of the gate
 import uuid
 
 from schemas.vocabulary import Frequency
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
 from service.domain.campaigns.charging import covered_fees, validate_amount
 from service.domain.campaigns.offers import find_option
 from service.domain.errors import PaymentRequestRejected

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
-from service.db.payment import Payment
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
 from service.domain.notices.asking import enqueue_notification
 from service.domain.ports.news import PaymentFailed, RenewalUpcoming
 

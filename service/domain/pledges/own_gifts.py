@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from schemas.vocabulary import PaymentStatus, PledgeStatus, RefundStatus
-from service.db.campaign import Campaign
-from service.db.payment import Payment, Refund
-from service.db.pledge import Pledge
+from service.db.models.campaign import Campaign
+from service.db.models.payment import Payment, Refund
+from service.db.models.pledge import Pledge
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.changing import is_recurring_active
 

@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy.orm import Session
 
 from service.db.keyring import Keyring
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.making import get_pledge
 from service.domain.supporters import session_keyring

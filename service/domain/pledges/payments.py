@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus
-from service.db.payment import Payment
-from service.db.pledge import Pledge
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch
 from service.domain.ledger.recording import record_dispute, record_payment, record_refund

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from schemas.vocabulary import PaymentStatus, RefundStatus
 from service.db.base import new_id
 from service.db.keyring import sha256
-from service.db.payment import Payment, Refund
+from service.db.models.payment import Payment, Refund
 from service.domain.errors import (
     IdempotencyKeyReused,
     InvalidTransition,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PledgeStatus
 from service.db.keyring import Keyring
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.making import get_pledge, total_charge

@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import PledgeStatus
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.ledger.standing import derive_pledge_status, load_pledge_facts
 from service.domain.pledges.making import transition_pledge
 from service.domain.pledges.notes import enqueue_cancellation

@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, PledgeStatus
-from service.db.pledge import Pledge
+from service.db.models.pledge import Pledge
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import total_charge

@@ -2,8 +2,8 @@
 
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from service.db.campaign import Campaign
-from service.db.pledge import Pledge
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
 from service.domain.campaigns.listed_pages import is_allowed_page, is_allowed_return_url, origin_of
 from service.domain.links import UrlBuilder
 

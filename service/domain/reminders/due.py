@@ -3,8 +3,8 @@
 import datetime
 from zoneinfo import ZoneInfo
 
-from service.db.campaign import Campaign
-from service.db.reminder import Reminder
+from service.db.models.campaign import Campaign
+from service.db.models.reminder import Reminder
 from service.domain.calendar import DueDate, add_months, at_local_hour, next_occurrence
 from service.domain.errors import ReminderChoiceNotOffered, RemindersNotOffered
 

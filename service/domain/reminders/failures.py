@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.campaign import Campaign
-from service.db.delivery import EmailDelivery
-from service.db.reminder import Reminder, status_is
+from service.db.models.campaign import Campaign
+from service.db.models.email import EmailDelivery
+from service.db.models.reminder import Reminder, status_is
 from service.domain.errors import ReminderNotFound
 from service.domain.reminders.moves import transition_reminder
 from service.domain.reminders.status import ReminderEvent

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus, SuppressionReason
 from service.db.keyring import Keyring
-from service.db.reminder import Reminder
+from service.db.models.reminder import Reminder
 from service.domain.errors import ReminderNotFound
 from service.domain.reminders.due import first_due, validate_interval
 from service.domain.reminders.moves import cancel, confirm, reschedule

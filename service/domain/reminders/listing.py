@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.campaign import Campaign
-from service.db.reminder import Reminder
+from service.db.models.campaign import Campaign
+from service.db.models.reminder import Reminder
 from service.domain.pagination import Page, decode_cursor, encode_cursor
 
 

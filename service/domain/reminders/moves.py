@@ -8,8 +8,8 @@ import datetime
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.delivery import EmailDelivery
-from service.db.reminder import Reminder, ReminderStatusChange
+from service.db.models.email import EmailDelivery
+from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.calendar import DueDate
 from service.domain.reminders.due import due_on_confirmation, next_due
 from service.domain.reminders.status import ReminderEvent, next_status

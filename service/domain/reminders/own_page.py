@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from schemas.vocabulary import Frequency, ReminderStatus
 from service.db.base import new_id
-from service.db.campaign import Campaign
-from service.db.reminder import Reminder, ReminderStatusChange
-from service.db.supporter import Supporter
+from service.db.models.campaign import Campaign
+from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.db.models.supporter import Supporter
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.errors import RemindersNotOffered
 from service.domain.reminders.asking import CREATED

@@ -6,7 +6,7 @@ import secrets
 from sqlalchemy.orm import Session
 
 from service.db.keyring import sha256
-from service.db.sign_in import SignIn
+from service.db.models.sign_in import SignIn
 
 LINK_TTL = datetime.timedelta(minutes=15)
 TOKEN_BYTES = 32

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from service.db.keyring import sha256
-from service.db.sign_in import SignIn
+from service.db.models.sign_in import SignIn
 from service.domain.errors import SignInLinkExpired
 
 SESSION_TTL = datetime.timedelta(hours=3)

@@ -13,8 +13,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import JobOutcome
-from service.db.heartbeat import Heartbeat
-from service.db.job_run import JobRun
+from service.db.models.jobs import Heartbeat, JobRun
 from service.db.upsert import dialect_insert
 
 HEARTBEAT_TIMEOUT = datetime.timedelta(seconds=90)

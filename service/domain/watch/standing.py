@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import JobOutcome, NotificationStatus, PledgeStatus, ReminderStatus, SuppressionReason
-from service.db.job_run import JobRun
-from service.db.notice import Notification
-from service.db.pledge import Pledge
-from service.db.reminder import Reminder
+from service.db.models.email import Notification
+from service.db.models.jobs import JobRun
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.domain.ports import TransactionFactory
 from service.domain.suppression import count_suppressions
 

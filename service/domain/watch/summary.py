@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from schemas.vocabulary import ReminderStatus
-from service.db.heartbeat import Heartbeat
-from service.db.reminder import Reminder, status_is
+from service.db.models.jobs import Heartbeat
+from service.db.models.reminder import Reminder, status_is
 from service.db.upsert import dialect_insert
 from service.domain.ledger.totals import balance_totals, totals_by_currency
 from service.domain.pledges.conversions import count_conversions

@@ -1,16 +1,42 @@
-"""Pledges and the history of where they stood."""
+"""Keys that make a repeated request harmless."""
 
 import datetime
 import uuid
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency, PledgeStatus
 from service.db.base import Base, UUIDPrimaryKey, new_id
-from service.db.campaign import Campaign
-from service.db.supporter import Supporter
+from service.db.models.campaign import Campaign
+from service.db.models.supporter import Supporter
 from service.db.types import StringEnum, enum_check
+
+
+class IdempotencyKey(Base):
+    """One key that a client sent, by its SHA-256, and the pledge that it made.
+
+    The first request holds the key until `held_until`; after that a repeat may finish what it began.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
+    held_until: Mapped[datetime.datetime]
+    created_at: Mapped[datetime.datetime]
 
 
 class Pledge(UUIDPrimaryKey, Base):

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.vocabulary import Frequency, ReminderStatus
 from service.db.base import Base, UUIDPrimaryKey, new_id
-from service.db.campaign import Campaign
-from service.db.supporter import Supporter
+from service.db.models.campaign import Campaign
+from service.db.models.supporter import Supporter
 from service.db.types import StringEnum, enum_check
 
 # Nothing follows by itself; only a reader or the staff can begin anew.

@@ -1,13 +1,15 @@
-"""Mails to whoever gives: receipts, payments that were missed, renewals, ends, and links to sign in."""
+"""What was said about each mail that left, or was about to."""
 
 import datetime
 import uuid
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     ForeignKey,
     Index,
+    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -16,9 +18,50 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus
+from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus, SuppressionReason
 from service.db.base import Base, UUIDPrimaryKey
-from service.db.types import StringEnum, enum_check
+from service.db.types import EncryptedText, StringEnum, enum_check
+
+
+class EmailDelivery(Base):
+    """One mail: written before it leaves, and completed after the mail server's final reply.
+
+    There is one for each occurrence of a reminder, and the Message-ID follows from the two. `attempts` counts how
+    often it was about to leave; `reply` is what the server said, without an address; `lease_number` says whose it
+    is.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (enum_check("outcome", DeliveryOutcome, name="outcome_known"),)
+
+    reminder_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("reminders.id", ondelete="CASCADE"), primary_key=True
+    )
+    occurrence: Mapped[int] = mapped_column(primary_key=True)
+    lease_number: Mapped[int]
+    attempts: Mapped[int]
+    outcome: Mapped[DeliveryOutcome] = mapped_column(StringEnum(DeliveryOutcome))
+    reply: Mapped[str | None] = mapped_column(Text)
+    began_at: Mapped[datetime.datetime]
+    ended_at: Mapped[datetime.datetime | None]
+
+
+class SendRateLimit(Base):
+    """The first instant that no worker has taken for a mail yet; one row for the one mail server."""
+
+    __tablename__ = "mail_pace"
+
+    server: Mapped[str] = mapped_column(String(300), primary_key=True)
+    free_from: Mapped[datetime.datetime]
+
+
+class EmailCounter(Base):
+    """One count that only grows, such as of the mails sent."""
+
+    __tablename__ = "mail_tallies"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
 
 
 class Notification(UUIDPrimaryKey, Base):
@@ -83,3 +126,36 @@ def status_is(status: NotificationStatus) -> ColumnElement[bool]:
         None, status, type_=Notification.status.type, literal_execute=True, unique=True
     )
     return Notification.status == word
+
+
+MESSAGE_TYPE = EncryptedText("outbox_mails.message")
+
+
+class DevOutboxEmail(UUIDPrimaryKey, Base):
+    """One kept mail. The whole message is encrypted, since it holds an address and the links of its reader."""
+
+    __tablename__ = "outbox_mails"
+    __table_args__ = (
+        UniqueConstraint("message_id"),
+        Index("ix_outbox_mails_recipient_hash", "recipient_hash"),
+    )
+
+    message_id: Mapped[str] = mapped_column(Text)
+    recipient_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    message: Mapped[str] = mapped_column(MESSAGE_TYPE)
+    sent_at: Mapped[datetime.datetime]
+
+
+ALL_CAMPAIGNS = "*"
+
+
+class Suppression(Base):
+    """An address, known only by its keyed hash, that gets no mail of one campaign (its slug) or of any (`*`)."""
+
+    __tablename__ = "suppressions"
+    __table_args__ = (enum_check("reason", SuppressionReason, name="reason_known"),)
+
+    email_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[SuppressionReason] = mapped_column(StringEnum(SuppressionReason))
+    at: Mapped[datetime.datetime]

@@ -1,4 +1,4 @@
-"""What the workers did and when."""
+"""Signs of life."""
 
 import datetime
 import uuid
@@ -10,6 +10,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from schemas.vocabulary import JobOutcome
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import StringEnum, enum_check
+
+
+class Heartbeat(Base):
+    """When a kind of process was last seen alive."""
+
+    __tablename__ = "heartbeats"
+
+    process: Mapped[str] = mapped_column(String(32), primary_key=True)
+    at: Mapped[datetime.datetime]
 
 
 class JobRun(UUIDPrimaryKey, Base):

@@ -1,0 +1,55 @@
+"""Every table, imported in one place, so that whoever needs the whole of the metadata has it."""
+
+from service.db.base import Base
+from service.db.models.admin import AuditEntry, StaffToken
+from service.db.models.campaign import Campaign, PledgeOption
+from service.db.models.email import (
+    DevOutboxEmail,
+    EmailCounter,
+    EmailDelivery,
+    Notification,
+    SendRateLimit,
+    Suppression,
+)
+from service.db.models.jobs import Heartbeat, JobRun
+from service.db.models.payment import (
+    BalanceTransaction,
+    Dispute,
+    GatewayEvent,
+    Payment,
+    ReconciliationCursor,
+    Refund,
+)
+from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
+from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.db.models.sign_in import SignIn
+from service.db.models.supporter import Supporter
+
+__all__ = [
+    "AuditEntry",
+    "BalanceTransaction",
+    "Base",
+    "Campaign",
+    "DevOutboxEmail",
+    "Dispute",
+    "EmailCounter",
+    "EmailDelivery",
+    "GatewayEvent",
+    "Heartbeat",
+    "IdempotencyKey",
+    "JobRun",
+    "Notification",
+    "Payment",
+    "Pledge",
+    "PledgeOption",
+    "PledgeStatusChange",
+    "ReconciliationCursor",
+    "Refund",
+    "Reminder",
+    "ReminderStatusChange",
+    "SendRateLimit",
+    "SignIn",
+    "StaffToken",
+    "Supporter",
+    "Suppression",
+]
