@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy import insert, select
 
 from benchmarks.ground import BenchmarkDatabase, container_for
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge

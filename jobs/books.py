@@ -18,7 +18,7 @@ from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
 from jobs.mail_events import EmailLogEvents
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import DeliveryResult

@@ -14,7 +14,7 @@ from typing import Generic
 import structlog
 
 from jobs.books import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailQueue, EmailT
-from schemas.vocabulary import DeliveryOutcome
+from schemas.enums import DeliveryOutcome
 from service.desk import Container
 from service.domain.mail.deliveries import DeliveryResult
 from service.domain.ports import (

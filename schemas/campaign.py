@@ -2,33 +2,179 @@
 
 from typing import Any
 
+from babel.numbers import get_currency_precision
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
 from schemas.base import StrictSchema, unknown_field_message
+from schemas.enums import Frequency
 from schemas.fields import (
+    MAX_AMOUNT,
     BoundedInteger,
     CurrencyCode,
     LanguageTag,
+    MinorUnits,
     RegexString,
     Slug,
     Text,
     TimezoneName,
     WebUrl,
+    currency_codes,
 )
-from schemas.offer import (
-    COVER_FEES_DESCRIPTION,
-    EXPONENT_DESCRIPTION,
-    STEP_DESCRIPTION,
-    CurrencyOptionResponse,
-    CurrencyOptionSchema,
-    FeeRateSchema,
-    FrequencyOptionSchema,
-    has_two_decimals,
-    validate_frequencies,
+from schemas.translations import CAMPAIGN_TEXT_NAMES, parse_placeholders, placeholders_for, text_names
+
+DEFAULT_MINIMUM = 200
+DEFAULT_MAXIMUM = 1_000_000
+DEFAULT_PRESETS = {
+    Frequency.ONCE: [500, 1500, 5000],
+    Frequency.MONTHLY: [200, 700, 1500],
+    Frequency.ANNUAL: [2500, 5000, 10000],
+}
+# A share of all there is, in hundredths of a percent: nothing that a reader adds could make up for it.
+BASIS_POINTS = 10_000
+COVER_FEES_DESCRIPTION = (
+    "What the payment provider keeps of a payment, for readers who want to cover it. They are then charged "
+    "ceil((amount + fixed) * 10000 / (10000 - basis_points)), rounded up to a whole multiple of `step`."
 )
-from schemas.reminder_offer import ReminderSettings, ReminderSettingsResponse
-from schemas.texts import CAMPAIGN_TEXT_NAMES, parse_placeholders, placeholders_for, text_names
-from schemas.vocabulary import Frequency
+EXPONENT_DESCRIPTION = "How many decimals the currency has (ISO 4217): 2 for USD."
+STEP_DESCRIPTION = "What is charged is a whole multiple of this; 1 for most currencies."
+
+
+class FrequencyOptionSchema(StrictSchema):
+    """What readers may give at one frequency, in minor units."""
+
+    frequency = fields.Enum(Frequency, by_value=True, required=True)
+    presets = fields.List(MinorUnits())
+    default = MinorUnits()
+    minimum = MinorUnits(load_default=DEFAULT_MINIMUM)
+    maximum = MinorUnits(load_default=DEFAULT_MAXIMUM)
+
+    @post_load
+    def apply_defaults(self, choice: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Offer the usual presets that fit the limits, and the middle preset at first."""
+        low, high = choice["minimum"], choice["maximum"]
+        if low > high:
+            raise ValidationError("The minimum is above the maximum.", "minimum")
+        usual = [amount for amount in DEFAULT_PRESETS[choice["frequency"]] if low <= amount <= high]
+        presets = choice.setdefault("presets", usual or [low])
+        if not 1 <= len(presets) <= 6 or presets != sorted(set(presets)):
+            raise ValidationError("Give one to six different amounts, the smallest first.", "presets")
+        if presets[0] < low or presets[-1] > high:
+            raise ValidationError(f"Presets must be from {low} to {high}, the limits given here.", "presets")
+        choice.setdefault("default", presets[len(presets) // 2])
+        if not low <= choice["default"] <= high:
+            raise ValidationError(f"The default must be from {low} to {high}, the limits given here.", "default")
+        return choice
+
+
+class FeeRateSchema(StrictSchema):
+    """What the payment provider keeps of each payment: a share in hundredths of a percent, and a fixed amount."""
+
+    basis_points = BoundedInteger(
+        minimum=0,
+        maximum=BASIS_POINTS - 1,
+        load_default=0,
+        metadata={"minimum": 0, "maximum": BASIS_POINTS - 1, "example": 290},
+    )
+    fixed = BoundedInteger(
+        minimum=0,
+        maximum=MAX_AMOUNT,
+        load_default=0,
+        metadata={"minimum": 0, "maximum": MAX_AMOUNT, "example": 30},
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def validate_rate(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse to have readers cover nothing."""
+        if not any(data.values()):
+            raise ValidationError("Give what is kept, or null for readers to cover nothing.", "basis_points")
+
+
+def validate_frequencies(offered: list[dict[str, Any]]) -> None:
+    """Refuse an offer of nothing, or of the same frequency twice.
+
+    Raises:
+        ValidationError
+    """
+    words = [choice["frequency"] for choice in offered]
+    if not words or len(set(words)) < len(words):
+        raise ValidationError("Give each frequency once, and at least one.", "frequencies")
+
+
+def has_two_decimals(code: object) -> bool:
+    """Whether the usual amounts can be meant in this currency; what is no currency is refused elsewhere."""
+    return not isinstance(code, str) or code not in currency_codes() or get_currency_precision(code) == 2
+
+
+class CurrencyOptionSchema(StrictSchema):
+    """What readers may give in another currency than the campaign's first."""
+
+    currency = CurrencyCode(required=True)
+    frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True)
+    cover_fees = fields.Nested(
+        FeeRateSchema, load_default=None, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def validate_currency(self, data: dict[str, Any], **_: Any) -> None:
+        """Check the frequencies together."""
+        validate_frequencies(data["frequencies"])
+
+
+class CurrencyOptionResponse(Schema):
+    """What readers may give in another currency, as the widget reads it."""
+
+    currency = fields.String(required=True)
+    exponent = fields.Integer(required=True, metadata={"description": EXPONENT_DESCRIPTION})
+    step = fields.Integer(required=True, metadata={"description": STEP_DESCRIPTION})
+    frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True)
+    cover_fees = fields.Nested(
+        FeeRateSchema, required=True, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
+    )
+
+
+class ReminderSettings(StrictSchema):
+    """Whether readers may ask to be reminded, after how many months, again every how many, and who confirms."""
+
+    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    choices = fields.List(
+        BoundedInteger(minimum=1, maximum=24, metadata={"minimum": 1, "maximum": 24}),
+        load_default=lambda: [1],
+    )
+    repeats = fields.List(
+        BoundedInteger(minimum=1, maximum=12, metadata={"minimum": 1, "maximum": 12}),
+        load_default=list,
+        metadata={"description": "Every how many months a reminder may come again, until its reader cancels."},
+    )
+    confirm = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Whether a reader confirms by mail first that the reminder is theirs."},
+    )
+
+    @post_load
+    def validate_intervals(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Refuse an offer of nothing, or of the same twice."""
+        for name, fewest, payload in (("choices", 1, "one to"), ("repeats", 0, "at most")):
+            offered = reminder[name]
+            if not fewest <= len(offered) <= 6 or len(set(offered)) < len(offered):
+                raise ValidationError(f"Give {payload} six different numbers of months.", name)
+        return reminder
+
+
+class ReminderOption(Schema):
+    """One reminder that readers may ask for."""
+
+    months = fields.Integer(required=True)
+    repeat = fields.Boolean(required=True, metadata={"description": "Whether it comes again until they cancel."})
+    label = fields.String(required=True, metadata={"example": "In 3 months"})
+
+
+class ReminderSettingsResponse(ReminderSettings):
+    """The reminder choices with the words for each of them, in the order in which readers see them."""
+
+    options = fields.List(fields.Nested(ReminderOption), required=True)
+
 
 # When nobody is to be written to any more, unless the campaign begins even later.
 DEFAULT_AND_MAX_SEND_UNTIL = (21, 24)

@@ -3,8 +3,8 @@
 from marshmallow import Schema, fields, validate
 
 from schemas.base import StrictSchema
+from schemas.enums import Frequency, PledgeStatus
 from schemas.fields import CurrencyCode, LanguageTag, MinorUnits, Slug, Text, Timestamp, WebUrl
-from schemas.vocabulary import Frequency, PledgeStatus
 
 
 class PledgeRequest(StrictSchema):

@@ -3,6 +3,7 @@
 from marshmallow import Schema, fields
 
 from schemas.base import StrictSchema
+from schemas.enums import Frequency, ReminderStatus
 from schemas.fields import (
     BoundedInteger,
     CurrencyCode,
@@ -14,7 +15,6 @@ from schemas.fields import (
     TimezoneName,
     WebUrl,
 )
-from schemas.vocabulary import Frequency, ReminderStatus
 
 
 class Months(BoundedInteger):

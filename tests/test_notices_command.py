@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.cli import cli
 from service.db.models.admin import AuditEntry
 from service.desk import Container, utc_now

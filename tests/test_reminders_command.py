@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select, text, update
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.cli import cli
 from service.db.models.admin import AuditEntry
 from service.db.models.email import EmailDelivery

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.cli import cli
 from service.db.models.email import ALL_CAMPAIGNS
 from service.domain.suppression import suppress

@@ -3,10 +3,10 @@
 import uuid
 from typing import Any
 
-from schemas.export import PledgePage, SummaryResponse
+from schemas.admin import PledgePage, SummaryResponse
+from schemas.enums import Scope
 from schemas.pledge import PageQuery, PledgeQuery
 from schemas.reminder import ReminderPage, ReminderQuery, ReminderResponse
-from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import require_scope, write_audit_log
 from service.domain.pagination import Page

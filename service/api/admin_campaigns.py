@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.campaign import CampaignFile
-from schemas.vocabulary import Scope
+from schemas.enums import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import ProblemException
 from service.api.staff_access import require_scope, write_audit_log

@@ -1,7 +1,7 @@
 """Forgetting a reader."""
 
-from schemas.supporter import ErasureRequest, ErasureResponse
-from schemas.vocabulary import Scope
+from schemas.admin import ErasureRequest, ErasureResponse
+from schemas.enums import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import require_scope, write_audit_log
 from service.domain import supporters

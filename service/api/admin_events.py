@@ -3,9 +3,9 @@
 import uuid
 from typing import Any
 
-from schemas.gateway_event import EventItem, EventPage, EventQuery
+from schemas.admin import EventItem, EventPage, EventQuery
+from schemas.enums import Scope
 from schemas.pledge import PageQuery
-from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.api.staff_access import require_scope, write_audit_log

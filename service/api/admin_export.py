@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import Response
 
-from schemas.export import ExportQuery
-from schemas.vocabulary import Scope
+from schemas.admin import ExportQuery
+from schemas.enums import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import require_scope, write_audit_log
 from service.db.session import Database

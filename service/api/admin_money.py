@@ -3,9 +3,9 @@
 import uuid
 from typing import Any
 
-from schemas.payment import PaymentList, RefundRequest, RefundResponse
+from schemas.admin import PaymentList, RefundRequest, RefundResponse
+from schemas.enums import Scope
 from schemas.pledge import PledgeResponse
-from schemas.vocabulary import Scope
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.pledges import IDEMPOTENCY_KEY_DOC
 from service.api.staff_access import require_scope, write_audit_log

@@ -12,7 +12,7 @@ from webargs import core
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.datastructures import MultiDict
 
-from schemas.problem import ProblemSchema
+from schemas.errors import ProblemSchema
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 
 MAX_NUMBER_DIGITS = 100

@@ -8,8 +8,8 @@ from flask import Response, request
 from werkzeug.http import quote_etag
 
 from schemas.campaign import CampaignResponse, split_paragraphs
-from schemas.reminder_words import reminder_options, reminder_text_overrides
-from schemas.texts import negotiate_language, texts_for, widget_texts
+from schemas.reminder_labels import reminder_options, reminder_text_overrides
+from schemas.translations import negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, require_allowed_origin
 from service.db.models.campaign import Campaign

@@ -2,7 +2,7 @@
 
 from flask import request
 
-from schemas.mail_report import EmailWebhookResponse
+from schemas.email_webhooks import EmailWebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.domain.mail.reports import apply_bounce_reports

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Scope
+from schemas.enums import Scope
 from service.api.numbers import MetricsCollector
 from service.api.problems import problem_response
 from service.api.staff_access import authenticate_staff

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from schemas.messages import flatten_errors
+from schemas.errors import flatten_errors
 from service.db.session import constraint_name
 from service.domain import errors
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask import g, request
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Scope
+from schemas.enums import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.db.models.admin import StaffToken

@@ -2,7 +2,7 @@
 
 from flask import request
 
-from schemas.gateway_event import WebhookResponse
+from schemas.admin import WebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import ProblemException
 from service.domain.events.inbox import WEBHOOK, store_event

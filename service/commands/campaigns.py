@@ -8,7 +8,7 @@ import yaml
 from marshmallow import ValidationError
 
 from schemas.campaign import CampaignFile
-from schemas.messages import flatten_errors
+from schemas.errors import flatten_errors
 from service.commands.opening import get_container, write_audit_log
 from service.domain.campaigns import terms as campaigns
 from service.domain.campaigns.charging import validate_campaign_amounts

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from schemas.export import FORMATS
+from schemas.admin import FORMATS
 from service.commands.opening import get_container, write_audit_log
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges

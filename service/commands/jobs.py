@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from schemas.vocabulary import JobOutcome
+from schemas.enums import JobOutcome
 from service.commands.opening import get_container
 from service.db.models.jobs import JobRun
 from service.domain.watch.job_record import latest_runs

@@ -2,7 +2,7 @@
 
 import click
 
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.commands.opening import get_container, write_audit_log
 from service.domain.notices.failures import NotificationFailureFilter, list_failures, retry_failures
 

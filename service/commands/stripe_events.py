@@ -5,7 +5,7 @@ import uuid
 
 import click
 
-from schemas.vocabulary import EventStatus
+from schemas.enums import EventStatus
 from service.commands.opening import get_container, write_audit_log
 from service.desk import Container
 from service.domain.events import reconciling as reconciliation

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.commands.opening import get_container, write_audit_log
 from service.db.keyring import KEY_ID_BYTES
 from service.db.models.email import ALL_CAMPAIGNS, Suppression

@@ -2,7 +2,7 @@
 
 import click
 
-from schemas.vocabulary import Scope
+from schemas.enums import Scope
 from service.commands.opening import get_container, write_audit_log
 from service.domain import staff
 

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Scope
+from schemas.enums import Scope
 from service.db.keyring import sha256
 from service.db.models.admin import AuditEntry, StaffToken
 from service.domain.errors import StaffTokenNotFound

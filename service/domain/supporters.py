@@ -6,7 +6,7 @@ import uuid
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.db.base import new_id
 from service.db.keyring import Keyring
 from service.db.models.email import DevOutboxEmail

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.db.models.supporter import Supporter

@@ -6,7 +6,7 @@ from functools import lru_cache
 from babel.dates import format_date
 from babel.units import format_unit
 
-from schemas.texts import negotiate_language, texts_for
+from schemas.translations import negotiate_language, texts_for
 from service.domain.money.amounts import format_money
 from service.domain.money.currencies import resolve_locale
 from service.domain.ports import Email, ReminderEmail

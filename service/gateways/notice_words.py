@@ -1,7 +1,7 @@
 """What a notice says, part by part: which of the texts it takes, with names, dates and amounts filled in."""
 
-from schemas.texts import texts_for
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
+from schemas.translations import texts_for
 from service.domain.ports import NotificationEmail
 from service.gateways.mail_words import cached_format_money, format_long_date
 

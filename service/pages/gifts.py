@@ -4,7 +4,7 @@ import datetime
 
 from babel.dates import format_date, format_timedelta
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.money.amounts import Money, format_major_units, format_money
 from service.domain.money.currencies import decimal_separator, resolve_locale
 from service.pages.language import Texts

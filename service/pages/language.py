@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import request
 
-from schemas.reminder_words import reminder_text_overrides
-from schemas.texts import negotiate_language, texts_for
+from schemas.reminder_labels import reminder_text_overrides
+from schemas.translations import negotiate_language, texts_for
 from service.db.models.campaign import Campaign
 
 

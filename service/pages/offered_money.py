@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from babel.numbers import get_currency_name
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.charging import covered_fees
 from service.domain.campaigns.offers import campaign_currencies, fee_rate, options_for_currency

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.terms import get_campaign

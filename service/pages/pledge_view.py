@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.changing import is_cancelling, is_recurring_active

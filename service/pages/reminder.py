@@ -6,8 +6,8 @@ from flask import Blueprint, Response, redirect, request, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response as BaseResponse
 
+from schemas.enums import ReminderStatus
 from schemas.reminder import SnoozeRequest
-from schemas.vocabulary import ReminderStatus
 from service.db.models.reminder import Reminder
 from service.domain.errors import InvalidTransition, ReminderChoiceNotOffered
 from service.domain.mail.letters import ALREADY_PLEDGED

@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from schemas import reminder_words
+from schemas import reminder_labels as reminder_words
+from schemas.enums import Frequency
 from schemas.reminder import ReminderRequest
-from schemas.vocabulary import Frequency
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.charging import validate_amount
 from service.domain.campaigns.offers import campaign_currencies, options_for_currency

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.errors import InvalidAddress
 from service.domain.money.amounts import Money, format_money

@@ -5,7 +5,7 @@ import uuid
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.domain.errors import PledgeNotFound
 from service.domain.money.amounts import Money, format_money
 from service.domain.pledges.conversions import attribution_token_for

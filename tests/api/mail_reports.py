@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.db.models.email import Suppression
 from service.desk import Container
 from service.domain import suppression

@@ -11,7 +11,7 @@ from sqlalchemy import event, text, update
 from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.backlog import count_due, oldest_due_age

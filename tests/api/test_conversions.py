@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.models.pledge import IdempotencyKey, Pledge
 from service.desk import Container

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
-from schemas.vocabulary import PledgeStatus, SuppressionReason
+from schemas.enums import PledgeStatus, SuppressionReason
 from service.db.models import Base
 from service.db.models.admin import AuditEntry
 from service.db.models.email import DevOutboxEmail

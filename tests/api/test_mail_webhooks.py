@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from schemas.vocabulary import ReminderStatus, SuppressionReason
+from schemas.enums import ReminderStatus, SuppressionReason
 from service.desk import Container
 from service.settings import Settings
 from tests.api.mail_reports import (

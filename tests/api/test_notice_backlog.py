@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.desk import Container
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
 from service.domain.watch.summary import record_heartbeat

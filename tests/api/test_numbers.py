@@ -11,7 +11,7 @@ from sqlalchemy import exc, update
 from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.api.numbers import cached_status_counts
 from service.db.models.email import Suppression
 from service.db.models.reminder import Reminder

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.keyring import Keyring
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.texts import NAMESPACES, available_languages, load_texts, parse_placeholders
+from schemas.translations import NAMESPACES, available_languages, load_texts, parse_placeholders
 from service.desk import Container
 from tests.api.wire import update_campaign
 

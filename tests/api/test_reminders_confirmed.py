@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus
+from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.reminders.status import ReminderEvent

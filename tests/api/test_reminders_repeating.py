@@ -5,7 +5,7 @@ import datetime
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container

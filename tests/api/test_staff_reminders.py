@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from schemas.vocabulary import DeliveryOutcome, PledgeStatus, ReminderStatus
+from schemas.enums import DeliveryOutcome, PledgeStatus, ReminderStatus
 from service.db.base import new_id
 from service.db.models.admin import AuditEntry
 from service.db.models.email import EmailDelivery

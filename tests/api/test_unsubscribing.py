@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import LargeBinary, func, select, type_coerce, update
 
-from schemas.vocabulary import ReminderStatus, SuppressionReason
+from schemas.enums import ReminderStatus, SuppressionReason
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container

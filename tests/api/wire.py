@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 from werkzeug.test import TestResponse
 
 from schemas.campaign import CampaignFile
-from schemas.vocabulary import Frequency, PledgeStatus, Scope
+from schemas.enums import Frequency, PledgeStatus, Scope
 from service.db.base import Base, new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge

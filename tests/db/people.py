@@ -5,7 +5,7 @@ import uuid
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, Frequency
+from schemas.enums import DeliveryOutcome, Frequency
 from service.db.models.email import EmailDelivery
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign

@@ -18,7 +18,7 @@ PLEDGES = 50_000
 MEASURE = """
 import json, re, resource, sys, time
 from pathlib import Path
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
 from service.settings import read_settings

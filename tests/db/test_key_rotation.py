@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from sqlalchemy import LargeBinary, select, type_coerce, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.cli import cli
 from service.db.keyring import Keyring
 from service.db.models.admin import AuditEntry

@@ -5,7 +5,7 @@ import datetime
 import pytest
 from click.testing import CliRunner
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.cli import cli
 from service.db.models.email import ALL_CAMPAIGNS
 from service.desk import Container

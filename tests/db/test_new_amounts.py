@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 from sqlalchemy import select
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.desk import Container

@@ -6,7 +6,7 @@ import uuid
 import pytest
 from sqlalchemy import select, update
 
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event, select
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.db.keyring import Keyring
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.desk import Container

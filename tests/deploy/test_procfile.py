@@ -12,7 +12,7 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
 from service.wiring import build_container

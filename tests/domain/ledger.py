@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from schemas.vocabulary import DisputeStatus, Frequency
+from schemas.enums import DisputeStatus, Frequency
 from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container

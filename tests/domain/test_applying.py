@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.errors import InvalidTransition, PledgeNotFound

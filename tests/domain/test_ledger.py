@@ -7,7 +7,7 @@ import itertools
 import pytest
 from sqlalchemy import select, update
 
-from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.desk import Container
 from service.domain.errors import PaymentMismatch

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from schemas.vocabulary import NotificationStatus
+from schemas.enums import NotificationStatus
 from service.domain.errors import InvalidTransition
 from service.domain.notices.status import TRANSITIONS, NotificationEvent, next_status
 

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.domain.errors import InvalidTransition
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path
 

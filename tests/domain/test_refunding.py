@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select
 
-from schemas.vocabulary import DisputeStatus, PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import DisputeStatus, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.payment import Refund
 from service.desk import Container
 from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge

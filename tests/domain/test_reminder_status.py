@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.domain.errors import InvalidTransition
 from service.domain.reminders.status import TRANSITIONS, ReminderEvent, next_status
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.vocabulary import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
 from service.domain.ledger.standing import PledgeFacts, derive_payment_status, derive_pledge_status
 
 T0 = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)

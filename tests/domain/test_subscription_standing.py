@@ -6,7 +6,7 @@ import uuid
 import pytest
 from sqlalchemy import update
 
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.errors import PaymentMismatch

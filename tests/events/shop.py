@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.payment import Dispute, GatewayEvent, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs.fetch_balances import fetch_balance_transactions
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.payment import BalanceTransaction
 from service.desk import Container, utc_now
 from service.domain.ledger import balances

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import EventStatus, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus
 from service.domain.events.applying import DependencyMissing, handle_event
 from service.domain.ports.news import PaymentEvent
 from tests.events.shop import StripeScenario, snapshot

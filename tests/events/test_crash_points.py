@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text, update
 
-from schemas.vocabulary import EventStatus, PledgeStatus
+from schemas.enums import EventStatus, PledgeStatus
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.desk import Container

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from schemas.vocabulary import EventStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment, Refund
 from service.desk import Container

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs.reconcile import reconcile_payments
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.models.payment import GatewayEvent, ReconciliationCursor
 from service.desk import Container
 from service.domain.events.reconciling import is_due

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from jobs.apply_gateway_events import process_gateway_events
-from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus
+from schemas.enums import Frequency, NotificationKind, PaymentStatus
 from service.db.models.email import DevOutboxEmail, Notification
 from service.db.models.payment import Payment
 from service.desk import Container

@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select
 
-from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
+from schemas.enums import EventStatus, Frequency, PledgeStatus
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
 from service.desk import Container, utc_now

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from schemas.vocabulary import Frequency, PledgeStatus, RefundStatus
+from schemas.enums import Frequency, PledgeStatus, RefundStatus
 from service.db.base import new_id
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge

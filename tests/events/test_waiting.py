@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from schemas.vocabulary import EventStatus, PledgeStatus
+from schemas.enums import EventStatus, PledgeStatus
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
 from service.desk import Container

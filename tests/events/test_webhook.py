@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from jobs.apply_gateway_events import process_gateway_events
 from jobs.cleanup import purge_event_payloads
-from schemas.vocabulary import EventStatus, Frequency, PledgeStatus
+from schemas.enums import EventStatus, Frequency, PledgeStatus
 from service.app import create_app
 from service.db.models.payment import GatewayEvent, Payment
 from service.desk import Container

@@ -6,7 +6,7 @@ import uuid
 import psycopg
 from sqlalchemy import and_, func, or_, select, update
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder

@@ -16,7 +16,7 @@ from jobs.beat import send_heartbeat
 from jobs.books import EmailBatch
 from jobs.carrier import EmailDispatcher
 from jobs.reminder_books import ReminderQueue
-from schemas.vocabulary import DeliveryOutcome
+from schemas.enums import DeliveryOutcome
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
 from service.domain.mail.claims import ReminderClaim

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome
+from schemas.enums import DeliveryOutcome
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.desk import Container

@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from schemas.vocabulary import NotificationKind, NotificationStatus
+from schemas.enums import NotificationKind, NotificationStatus
 from service.desk import Container
 from tests.faults.scale import SCALE, print_report
 from tests.faults.sink import SmtpSinkProcess

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus, SuppressionReason
+from schemas.enums import DeliveryOutcome, ReminderStatus, SuppressionReason
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now

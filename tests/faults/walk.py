@@ -12,7 +12,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, func, select
 
 from jobs.return_lost_reminders import recover_expired_reminder_leases
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus
+from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.models import Base

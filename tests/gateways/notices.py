@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 from typing import Any
 
-from schemas.vocabulary import Frequency, NotificationKind
+from schemas.enums import Frequency, NotificationKind
 from service.domain.money.amounts import Money
 from service.domain.ports import NotificationEmail
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from jobs.send_notices import send_notifications
-from schemas.vocabulary import Frequency, NotificationKind, PaymentStatus, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import DeliveryOutcome
+from schemas.enums import DeliveryOutcome
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker

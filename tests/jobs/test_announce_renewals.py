@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 
 from jobs.announce_renewals import queue_renewal_notifications
-from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.desk import Container

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, text
 
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus
+from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import LeaseLost

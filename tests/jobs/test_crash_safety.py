@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import select
 
-from schemas.vocabulary import DeliveryOutcome, NotificationKind
+from schemas.enums import DeliveryOutcome, NotificationKind
 from service.db.models.email import EmailDelivery, Notification
 from service.db.models.reminder import Reminder
 from service.desk import Container

@@ -5,7 +5,7 @@ import threading
 from sqlalchemy import select
 
 from jobs.cleanup import purge_notifications
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
 from service.desk import Container

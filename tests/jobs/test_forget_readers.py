@@ -9,7 +9,7 @@ from sqlalchemy import event, text, update
 
 from jobs.cleanup import purge_reader_data
 from jobs.schedule import JOBS
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.email import DevOutboxEmail
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import FINAL_STATUSES, Reminder, ReminderStatusChange

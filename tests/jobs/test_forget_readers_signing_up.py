@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, select, text
 
 from jobs.cleanup import purge_reader_data
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.models.reminder import Reminder

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from jobs.cleanup import purge_reader_data
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus
+from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.desk import Container

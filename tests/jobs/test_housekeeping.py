@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 
 from jobs.beat import send_heartbeat
 from jobs.cleanup import expire_pledges, purge_idempotency_keys, purge_reader_data
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.models.jobs import Heartbeat
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.desk import Container

@@ -15,7 +15,7 @@ from jobs.note_vanished_workers import mark_dead_workers
 from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from jobs.worker import run_job
-from schemas.vocabulary import JobOutcome
+from schemas.enums import JobOutcome
 from service.db.models.jobs import Heartbeat, JobRun
 from service.desk import Container
 from service.domain.watch.job_record import finish_run, latest_runs, start_run

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
 from service.domain.ports import (

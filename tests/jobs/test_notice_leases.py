@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from jobs.beat import send_heartbeat
 from jobs.send_notices import recover_expired_notification_leases
-from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus
+from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus
 from service.db.models.email import Notification
 from service.desk import Container
 from service.domain.errors import LeaseLost

@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from schemas.vocabulary import SuppressionReason
+from schemas.enums import SuppressionReason
 from service.db.models.campaign import Campaign
 from service.desk import Container
 from service.domain.mail.tallies import read_counters

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from jobs.worker import make_scheduler, run_job
-from schemas.vocabulary import JobOutcome
+from schemas.enums import JobOutcome
 from service.db.models.jobs import Heartbeat, JobRun
 from service.desk import Container
 from tests.jobs.posts import stopped_event

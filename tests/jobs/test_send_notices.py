@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 
 from jobs.send_notices import send_notifications
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
+from schemas.enums import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
 from service.db.models.email import DevOutboxEmail, Notification
 from service.db.models.sign_in import SignIn
 from service.desk import Container

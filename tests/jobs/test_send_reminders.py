@@ -5,7 +5,7 @@ import datetime
 import pytest
 from sqlalchemy import func, select
 
-from schemas.vocabulary import Frequency, ReminderStatus
+from schemas.enums import Frequency, ReminderStatus
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter

@@ -10,7 +10,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign, PledgeOption
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from jobs.notice_books import NotificationQueue
 from jobs.reminder_books import ReminderQueue
 from jobs.send_reminders import send_reminders
-from schemas.vocabulary import NotificationKind, ReminderStatus
+from schemas.enums import NotificationKind, ReminderStatus
 from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.mail.pace import reserve_send_slots

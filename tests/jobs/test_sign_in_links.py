@@ -5,7 +5,7 @@ import datetime
 import pytest
 from sqlalchemy import select, update
 
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.db.keyring import sha256
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import select, update
 
 from jobs.note_vanished_workers import mark_dead_workers
-from schemas.vocabulary import JobOutcome
+from schemas.enums import JobOutcome
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now

@@ -13,7 +13,7 @@ import requests
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.commands.migrate import migrate_and_seed
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder

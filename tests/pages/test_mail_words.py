@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.money.amounts import Money
 from service.gateways.letters import EmailRenderer
 from tests.gateways.letters import letter, parse

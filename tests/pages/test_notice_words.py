@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.texts import load_texts, text_names
-from schemas.vocabulary import Frequency, NotificationKind
+from schemas.enums import Frequency, NotificationKind
+from schemas.translations import load_texts, text_names
 from service.domain.money.amounts import Money
 from service.gateways.letters import EmailRenderer
 from tests.gateways.letters import parse

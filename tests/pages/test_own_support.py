@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment, Refund

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.vocabulary import NotificationKind, PledgeStatus, ReminderStatus
+from schemas.enums import NotificationKind, PledgeStatus, ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
 from service.db.models.payment import Payment

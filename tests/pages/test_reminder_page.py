@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign

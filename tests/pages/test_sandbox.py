@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from schemas.vocabulary import PaymentStatus
+from schemas.enums import PaymentStatus
 from service.db.base import new_id
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
 from service.desk import Container

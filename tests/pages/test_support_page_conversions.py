@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.desk import Container
 from service.domain.pledges.conversions import attribution_token
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for

@@ -5,8 +5,8 @@ from importlib import resources
 
 import pytest
 
-from schemas.texts import load_texts, parse_placeholders
-from schemas.vocabulary import Frequency, PledgeStatus, ReminderStatus
+from schemas.enums import Frequency, PledgeStatus, ReminderStatus
+from schemas.translations import load_texts, parse_placeholders
 from service.pages.complaints import FIELD_AND_TEXT_BY_CODE
 
 TEXTS = resources.files("schemas") / "texts"

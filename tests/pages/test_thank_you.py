@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.desk import Container
 from service.domain.pledges.making import get_pledge
 from tests.api.wire import pay_pledge, post_pledge, update_campaign

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import StringEnum, enum_check
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.vocabulary import DeliveryOutcome, NotificationKind, NotificationStatus, SuppressionReason
+from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus, SuppressionReason
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText, StringEnum, enum_check
 

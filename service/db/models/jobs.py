@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.vocabulary import JobOutcome
+from schemas.enums import JobOutcome
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import StringEnum, enum_check
 

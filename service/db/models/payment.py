@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.vocabulary import DisputeStatus, EventStatus, PaymentStatus, RefundStatus
+from schemas.enums import DisputeStatus, EventStatus, PaymentStatus, RefundStatus
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText, StringEnum, enum_check
 

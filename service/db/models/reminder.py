@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from schemas.vocabulary import Frequency, ReminderStatus
+from schemas.enums import Frequency, ReminderStatus
 from service.db.base import Base, UUIDPrimaryKey, new_id
 from service.db.models.campaign import Campaign
 from service.db.models.supporter import Supporter

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.offers import fee_rate, find_option
 from service.domain.campaigns.terms import CampaignDefinition, CurrencyDefinition

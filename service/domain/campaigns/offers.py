@@ -1,6 +1,6 @@
 """What a campaign offers: in which currencies, how often and how much, and whether readers may cover the fees."""
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
 from service.domain.errors import CurrencyNotAccepted, FrequencyNotOffered
 from service.domain.money.fees import FeeRate

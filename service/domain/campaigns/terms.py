@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
 from service.domain.campaigns.offers import campaign_currencies, options_for_currency
 from service.domain.errors import CampaignNotFound

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import ColumnElement, Select, select
 
-from schemas.vocabulary import PledgeStatus, RefundStatus
+from schemas.enums import PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable

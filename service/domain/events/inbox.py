@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, bindparam, select, update
 from sqlalchemy.orm import Session, defer
 
-from schemas.vocabulary import EventStatus
+from schemas.enums import EventStatus
 from service.db.base import new_id
 from service.db.models.payment import GatewayEvent
 from service.db.upsert import insert_on_conflict_do_nothing

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from schemas.vocabulary import EventStatus
+from schemas.enums import EventStatus
 from service.db.keyring import DecryptionError
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge

@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NotificationStatus
+from schemas.enums import NotificationStatus
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
 from service.domain.keeping.retention import BATCH_SIZE, REMINDER_RETENTION

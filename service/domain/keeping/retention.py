@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.email import DevOutboxEmail, EmailDelivery
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import FINAL_STATUSES, Reminder

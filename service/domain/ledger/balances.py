@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PaymentStatus
+from schemas.enums import PaymentStatus
 from service.db.models.payment import BalanceTransaction, Payment
 
 RECENT_WINDOW = datetime.timedelta(hours=1)

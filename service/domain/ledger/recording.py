@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
+from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.base import new_id
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.models.pledge import Pledge

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DisputeStatus, PaymentStatus, RefundStatus
+from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 
 # A payment of which the newsroom has all or a part; the others came back, are with a bank, or never came.

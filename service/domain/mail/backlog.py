@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.reminder import Reminder, status_is
 
 BACKLOG_ALERT_AFTER = datetime.timedelta(hours=1)

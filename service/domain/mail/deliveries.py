@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, false, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus
+from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder, status_is
 from service.domain.errors import LeaseLost

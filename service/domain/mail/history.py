@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.base import new_id
 from service.db.models.reminder import ReminderStatusChange
 from service.domain.reminders.status import ReminderEvent, next_status

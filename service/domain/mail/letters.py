@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, ReminderStatus
+from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder, status_is
 from service.domain.errors import LeaseLost

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.vocabulary import DeliveryOutcome
+from schemas.enums import DeliveryOutcome
 from service.domain.mail.backoff import MAX_ATTEMPTS
 
 NOT_ATTEMPTED = "not_begun"

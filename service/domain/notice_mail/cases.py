@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NotificationKind, NotificationStatus, PledgeStatus
+from schemas.enums import NotificationKind, NotificationStatus, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification, status_is
 from service.db.models.payment import Payment

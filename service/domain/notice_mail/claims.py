@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, NotificationStatus
+from schemas.enums import DeliveryOutcome, NotificationStatus
 from service.db.models.email import Notification, status_is
 from service.db.models.sign_in import SignIn
 from service.domain.notices.status import NotificationEvent, next_status

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.own_texts import text_overrides

@@ -5,7 +5,7 @@ import datetime
 from sqlalchemy import func, or_, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, NotificationStatus
+from schemas.enums import DeliveryOutcome, NotificationStatus
 from service.db.models.email import Notification, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.deliveries import MAX_REPLY_LENGTH, DeliveryResult

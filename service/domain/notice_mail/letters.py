@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import DeliveryOutcome, SuppressionReason
+from schemas.enums import DeliveryOutcome, SuppressionReason
 from service.db.models.campaign import Campaign
 from service.domain.links import UrlBuilder
 from service.domain.mail.drafts import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NotificationStatus
+from schemas.enums import NotificationStatus
 from service.db.models.email import Notification, status_is
 from service.domain.errors import LeaseLost
 from service.domain.mail.backoff import jittered_backoff

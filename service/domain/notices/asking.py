@@ -5,7 +5,7 @@ import uuid
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NotificationKind, NotificationStatus
+from schemas.enums import NotificationKind, NotificationStatus
 from service.db.base import new_id
 from service.db.models.email import Notification
 from service.db.upsert import insert_on_conflict_do_nothing

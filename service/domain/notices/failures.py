@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NotificationKind, NotificationStatus
+from schemas.enums import NotificationKind, NotificationStatus
 from service.db.models.email import Notification, status_is
 from service.domain.notices.status import NotificationEvent, transition_notification
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BindParameter, ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.domain.calendar import at_local_hour

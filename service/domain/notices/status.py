@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from schemas.vocabulary import NotificationStatus
+from schemas.enums import NotificationStatus
 from service.db.models.email import Notification
 from service.domain.errors import InvalidTransition
 

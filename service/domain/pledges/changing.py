@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.errors import GatewayMismatch, PaymentRequestRejected, PaymentsUnavailable
 from service.domain.pledges.making import get_pledge, transition_pledge

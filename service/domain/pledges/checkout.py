@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.db.session import constraint_name

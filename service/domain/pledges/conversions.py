@@ -6,7 +6,7 @@ import uuid
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import EMAIL_TYPE, Supporter

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge, PledgeStatusChange

@@ -5,7 +5,7 @@ As with every order (see `changing`), it is written down, then asked of the gate
 
 import uuid
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.charging import covered_fees, validate_amount

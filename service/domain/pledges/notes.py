@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, NotificationKind, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.notices.asking import enqueue_notification

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
-from schemas.vocabulary import PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge

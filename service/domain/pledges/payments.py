@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import Frequency, PaymentStatus, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.addresses import normalise_address

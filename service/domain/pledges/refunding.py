@@ -8,7 +8,7 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PaymentStatus, RefundStatus
+from schemas.enums import PaymentStatus, RefundStatus
 from service.db.base import new_id
 from service.db.keyring import sha256
 from service.db.models.payment import Payment, Refund

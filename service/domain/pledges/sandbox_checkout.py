@@ -9,7 +9,7 @@ import uuid
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.models.pledge import Pledge
 from service.domain.addresses import normalise_address

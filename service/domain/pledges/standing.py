@@ -4,7 +4,7 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.ledger.standing import derive_pledge_status, load_pledge_facts
 from service.domain.pledges.making import transition_pledge

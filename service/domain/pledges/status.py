@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from schemas.vocabulary import PledgeStatus
+from schemas.enums import PledgeStatus
 from service.domain.errors import InvalidTransition
 
 

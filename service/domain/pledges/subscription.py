@@ -4,7 +4,7 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.vocabulary import Frequency, NotificationKind, SuppressionReason
+from schemas.enums import Frequency, NotificationKind, SuppressionReason
 from service.domain.money.amounts import Money
 
 

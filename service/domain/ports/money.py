@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports.news import PaymentEvent
 

@@ -8,7 +8,7 @@ import datetime
 import uuid
 from dataclasses import dataclass, field
 
-from schemas.vocabulary import DisputeStatus
+from schemas.enums import DisputeStatus
 from service.domain.money.amounts import Money
 
 

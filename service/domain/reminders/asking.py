@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, ReminderStatus
+from schemas.enums import Frequency, ReminderStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder, ReminderStatusChange

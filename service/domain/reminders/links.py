@@ -7,7 +7,7 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus, SuppressionReason
+from schemas.enums import ReminderStatus, SuppressionReason
 from service.db.keyring import Keyring
 from service.db.models.reminder import Reminder
 from service.domain.errors import ReminderNotFound

@@ -7,7 +7,7 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.calendar import DueDate

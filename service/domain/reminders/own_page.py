@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import Frequency, ReminderStatus
+from schemas.enums import Frequency, ReminderStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder, ReminderStatusChange

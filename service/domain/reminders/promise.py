@@ -3,7 +3,7 @@
 import datetime
 from dataclasses import dataclass
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.offers import campaign_currencies
 from service.domain.money.amounts import Money

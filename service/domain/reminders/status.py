@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.domain.errors import InvalidTransition
 
 

@@ -4,7 +4,7 @@ import datetime
 
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import NotificationKind
+from schemas.enums import NotificationKind
 from service.db.base import new_id
 from service.db.models.sign_in import SignIn
 from service.db.upsert import execute_insert

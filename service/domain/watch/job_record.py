@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import JobOutcome
+from schemas.enums import JobOutcome
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.upsert import dialect_insert
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import JobOutcome, NotificationStatus, PledgeStatus, ReminderStatus, SuppressionReason
+from schemas.enums import JobOutcome, NotificationStatus, PledgeStatus, ReminderStatus, SuppressionReason
 from service.db.models.email import Notification
 from service.db.models.jobs import JobRun
 from service.db.models.pledge import Pledge

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.vocabulary import ReminderStatus
+from schemas.enums import ReminderStatus
 from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder, status_is
 from service.db.upsert import dialect_insert

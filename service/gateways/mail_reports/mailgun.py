@@ -10,8 +10,8 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.mail_report import MailgunWebhook, parse_webhook
-from schemas.vocabulary import SuppressionReason
+from schemas.email_webhooks import MailgunWebhook, parse_webhook
+from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, InvalidWebhook
 
 # A report that was not taken comes again for eight hours, and a repeat may carry the first one's signature.

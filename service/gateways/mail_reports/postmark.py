@@ -7,8 +7,8 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.mail_report import PostmarkWebhook, parse_webhook
-from schemas.vocabulary import SuppressionReason
+from schemas.email_webhooks import PostmarkWebhook, parse_webhook
+from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, InvalidWebhook
 
 # By the bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types; of the others only those

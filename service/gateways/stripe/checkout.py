@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any, Final
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.ports import Checkout, CheckoutParams, GatewayRejected
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.repeating import call_idempotent

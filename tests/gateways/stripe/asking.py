@@ -4,7 +4,7 @@ import json
 import uuid
 from typing import Any
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports import CheckoutParams, RefundParams
 from service.domain.ports.news import PaymentEvent

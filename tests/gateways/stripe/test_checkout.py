@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports import GatewayRejected
 from service.gateways.stripe import StripeGateway

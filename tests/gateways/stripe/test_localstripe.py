@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from stripe import CardError, StripeClient
 
-from schemas.vocabulary import DisputeStatus
+from schemas.enums import DisputeStatus
 from service.domain.money.amounts import Money
 from service.domain.ports import InvalidSignature, RawEvent
 from service.domain.ports.news import (

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Callable
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports.news import (
     CheckoutCompleted,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from schemas.vocabulary import DisputeStatus
+from schemas.enums import DisputeStatus
 from service.domain.money.amounts import Money
 from service.domain.ports import GatewayUnavailable
 from service.domain.ports.news import (

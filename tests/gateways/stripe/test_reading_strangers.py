@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.vocabulary import Frequency
+from schemas.enums import Frequency
 from service.domain.money.amounts import Money
 from service.domain.ports.news import DisputeUpdated, PaymentSucceeded, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway

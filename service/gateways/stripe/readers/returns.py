@@ -7,7 +7,7 @@ subscription took the money: then the charge's intent leads to the invoice, and 
 import uuid
 from typing import Final
 
-from schemas.vocabulary import DisputeStatus
+from schemas.enums import DisputeStatus
 from service.domain.ports import GatewayRejected
 from service.domain.ports.news import DisputeUpdated, PaymentEvent, RefundUpdated
 from service.gateways.stripe.client import StripeApiClient

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from marshmallow import Schema, fields
+
 # What marshmallow puts on the way to a field that the sender did not write.
 MARSHMALLOW_PATH_PARTS = ("_schema", "value")
 
@@ -23,3 +25,18 @@ def flatten_errors(messages: Any) -> dict[str, list[str]]:
     for part in messages.values() if isinstance(messages, dict) else ():
         walk(part, ())
     return found
+
+
+class ProblemSchema(Schema):
+    """What went wrong, for programs (`code`) and for people (`detail`)."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True, metadata={"description": "Stable, snake_case."})
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "With 422: each field at fault, and what is wrong with it."},
+    )

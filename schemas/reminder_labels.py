@@ -10,7 +10,7 @@ from typing import Any
 from babel import Locale
 from babel.dates import format_timedelta
 
-from schemas.texts import FALLBACK_LANGUAGE, available_languages, texts_for
+from schemas.translations import FALLBACK_LANGUAGE, available_languages, texts_for
 
 MONTHS_IN_A_YEAR = 12
 TextOverrides = Mapping[str, Mapping[str, str]]
