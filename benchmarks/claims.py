@@ -15,7 +15,7 @@ from benchmarks.ground import BenchmarkDatabase, allow_all_sending_hours, contai
 from benchmarks.procrastinate_jobs import Jobs
 from service.db.session import Database
 from service.desk import utc_now
-from service.domain.mail.claims import claim_due_reminders
+from service.domain.reminders.queue import claim_due_reminders
 
 SMALL_BATCH = 100_000
 LEASE = datetime.timedelta(minutes=1)

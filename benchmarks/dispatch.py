@@ -17,8 +17,8 @@ from benchmarks.ground import BenchmarkDatabase, container_for
 from benchmarks.readers import Dataset
 from benchmarks.sink import SinkStats, SmtpSink
 from service.desk import utc_now
-from service.domain.mail.claims import claim_due_reminders
-from service.domain.mail.letters import build_reminder_emails
+from service.domain.reminders.emails import build_reminder_emails
+from service.domain.reminders.queue import claim_due_reminders
 from tests.processes import KEYS, ROOT, wait_until, worker
 
 SENDER = "The Paper <support@paper.example>"

@@ -5,7 +5,7 @@ import threading
 import structlog
 
 from service.desk import Container
-from service.domain.notices.renewals import enqueue_renewal_notifications
+from service.domain.notifications.renewals import enqueue_renewal_notifications
 
 log = structlog.get_logger()
 

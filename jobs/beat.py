@@ -3,8 +3,8 @@
 import threading
 
 from service.desk import Container
-from service.domain.mail.claims import renew_leases
-from service.domain.notice_mail.claims import renew_notification_leases
+from service.domain.notifications.queue import renew_notification_leases
+from service.domain.reminders.queue import renew_leases
 from service.domain.watch.summary import record_heartbeat as write_beat
 
 

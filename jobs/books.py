@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 from jobs.mail_events import EmailLogEvents
 from schemas.enums import SuppressionReason
 from service.desk import Container
+from service.domain.email.queue import reserve_send_slots
+from service.domain.email.rendering import PreparedEmails
+from service.domain.email.suppression import suppress
 from service.domain.errors import LeaseLost
-from service.domain.mail.deliveries import DeliveryResult
-from service.domain.mail.drafts import PreparedEmails
-from service.domain.mail.pace import reserve_send_slots
 from service.domain.ports import Email
-from service.domain.suppression import suppress
+from service.domain.reminders.delivery import DeliveryResult
 
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
 MAX_BATCH_SECONDS = 5

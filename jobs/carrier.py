@@ -16,7 +16,6 @@ import structlog
 from jobs.books import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailQueue, EmailT
 from schemas.enums import DeliveryOutcome
 from service.desk import Container
-from service.domain.mail.deliveries import DeliveryResult
 from service.domain.ports import (
     Mailer,
     PermanentFailure,
@@ -27,6 +26,7 @@ from service.domain.ports import (
     TemporaryFailure,
     UncertainDelivery,
 )
+from service.domain.reminders.delivery import DeliveryResult
 
 RENDERING_FAILED = (
     "could not be written: a text of its campaign cannot be filled in, or its address would forge a header; "

@@ -8,16 +8,20 @@ from sqlalchemy.orm import Session
 
 from jobs.books import EmailBatch, EmailQueue
 from jobs.mail_events import NOTIFICATION_LOG_EVENTS
-from service.domain.mail.deliveries import DeliveryResult
-from service.domain.notice_mail.claims import (
+from service.domain.notifications.delivery import (
+    complete_notifications,
+    fail_notification_rendering,
+    mark_notification_sending,
+    record_notification_result,
+)
+from service.domain.notifications.emails import build_notification_emails
+from service.domain.notifications.queue import (
     NotificationClaim,
     claim_due_notifications,
     oldest_due_notification_age,
 )
-from service.domain.notice_mail.deliveries import mark_notification_sending, record_notification_result
-from service.domain.notice_mail.letters import build_notification_emails
-from service.domain.notice_mail.settling import complete_notifications, fail_notification_rendering
 from service.domain.ports import NotificationEmail
+from service.domain.reminders.delivery import DeliveryResult
 
 log = structlog.get_logger()
 

@@ -9,13 +9,11 @@ from sqlalchemy.orm import Session
 from jobs.books import EmailBatch, EmailQueue
 from jobs.mail_events import REMINDER_LOG_EVENTS
 from service.desk import Container
-from service.domain.mail import deliveries
-from service.domain.mail.backlog import oldest_due_age
-from service.domain.mail.claims import ReminderClaim, claim_due_reminders
-from service.domain.mail.deliveries import DeliveryResult
-from service.domain.mail.letters import build_reminder_emails
-from service.domain.mail.settling import DeliveryPolicy, complete_deliveries, fail_rendering
 from service.domain.ports import ReminderEmail
+from service.domain.reminders import delivery as deliveries
+from service.domain.reminders.delivery import DeliveryPolicy, DeliveryResult, complete_deliveries, fail_rendering
+from service.domain.reminders.emails import build_reminder_emails
+from service.domain.reminders.queue import ReminderClaim, claim_due_reminders, oldest_due_age
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ import structlog
 
 from jobs.reminder_books import delivery_policy
 from service.desk import Container
-from service.domain.mail import settling
+from service.domain.reminders import delivery as settling
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from jobs.mail_events import REMINDER_LOG_EVENTS
 from jobs.reminder_books import ReminderQueue, delivery_policy
 from jobs.rounds import run_dispatchers
 from service.desk import Container
-from service.domain.mail.settling import recover_expired_leases
+from service.domain.reminders.delivery import recover_expired_leases
 
 
 def send_reminders(container: Container, stop: threading.Event) -> Mapping[str, int] | None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from schemas.enums import SuppressionReason
 from service.cli import cli
 from service.db.models.email import ALL_CAMPAIGNS
-from service.domain.suppression import suppress
+from service.domain.email.suppression import suppress
 from service.wiring import build_container
 from tests.command_line import KEYS, assert_cli_error, run_cli
 from tests.conftest import settings_for

@@ -13,9 +13,9 @@ from service.domain.pagination import Page
 from service.domain.pledges import listing as pledge_queries
 from service.domain.pledges.listing import PledgeFilter
 from service.domain.reminders import failures
-from service.domain.reminders import listing as reminder_queries
-from service.domain.reminders.listing import ReminderFilter
-from service.domain.reminders.promise import ReminderResult, reminder_result
+from service.domain.reminders import queries as reminder_queries
+from service.domain.reminders.queries import ReminderFilter
+from service.domain.reminders.reminders import ReminderResult, reminder_result
 from service.domain.watch.summary import build_summary
 from service.web import current_container, read_only, transaction
 

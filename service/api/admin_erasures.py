@@ -5,7 +5,7 @@ from schemas.enums import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import require_scope, write_audit_log
 from service.domain import supporters
-from service.domain.addresses import normalise_address
+from service.domain.email.addresses import normalise_address
 from service.web import current_container, transaction
 
 erasures = ResourceBlueprint(

@@ -5,7 +5,7 @@ from flask import request
 from schemas.email_webhooks import EmailWebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
-from service.domain.mail.reports import apply_bounce_reports
+from service.domain.email.suppression import apply_bounce_reports
 from service.domain.ports import InvalidWebhook
 from service.web import current_container, transaction
 

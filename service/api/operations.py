@@ -14,9 +14,9 @@ from service.api.numbers import MetricsCollector
 from service.api.problems import problem_response
 from service.api.staff_access import authenticate_staff
 from service.db.migration import is_up_to_date
-from service.domain.mail.backlog import BACKLOG_ALERT_AFTER, oldest_due_age
-from service.domain.notice_mail.claims import oldest_due_notification_age
+from service.domain.notifications.queue import oldest_due_notification_age
 from service.domain.ports import ServerMisconfigured
+from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, oldest_due_age
 from service.domain.watch.job_record import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.watch.summary import last_heartbeat
 from service.web import current_container, is_local_request, read_only

@@ -7,10 +7,9 @@ from flask import Response
 from schemas.reminder import ReminderRequest, ReminderResponse, SnoozeRequest
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, load_embeddable_campaign
-from service.domain.reminders import asking as domain
-from service.domain.reminders import links as reminder_links
-from service.domain.reminders.asking import CreateReminder
-from service.domain.reminders.promise import ReminderResult
+from service.domain.reminders import reminders as domain
+from service.domain.reminders import self_service as reminder_links
+from service.domain.reminders.reminders import CreateReminder, ReminderResult
 from service.web import check_rate_limit, current_container, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")

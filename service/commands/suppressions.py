@@ -8,8 +8,8 @@ from schemas.enums import SuppressionReason
 from service.commands.opening import get_container, write_audit_log
 from service.db.keyring import KEY_ID_BYTES
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
-from service.domain import suppression
-from service.domain.addresses import normalise_address
+from service.domain.email import suppression
+from service.domain.email.addresses import normalise_address
 
 # Behind the mark of the key, which most of them share, enough to tell them apart.
 HASH_PREFIX_BYTES = 6

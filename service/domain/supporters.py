@@ -16,7 +16,7 @@ from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.db.types import get_keyring
 from service.db.upsert import insert_or_lock
-from service.domain.suppression import suppress
+from service.domain.email.suppression import suppress
 
 
 def session_keyring(session: Session) -> Keyring:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from service.domain.addresses import normalise_address
+from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, SignInLinkExpired, TooManyRequests
 from service.domain.sign_in.asking import request_sign_in
 from service.domain.sign_in.sessions import end_session, is_link_valid, redeem_link

@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from service.db.models.email import DevOutboxEmail
-from service.domain.keeping.kept_mails import get_outbox_email, list_outbox_emails
+from service.domain.email.dev_outbox import get_outbox_email, list_outbox_emails
 from service.pages.language import english_texts
 from service.pages.sheet import render_page
 from service.web import current_container, is_local_request, read_only

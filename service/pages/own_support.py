@@ -12,9 +12,9 @@ from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.terms import get_campaign
 from service.domain.pledges.own_gifts import payments_for, pledges_for_supporter
-from service.domain.reminders.due import validate_interval
-from service.domain.reminders.links import reminder_token
-from service.domain.reminders.own_page import create_supporter_reminder, upcoming_reminders
+from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
+from service.domain.reminders.schedule import validate_interval
+from service.domain.reminders.self_service import reminder_token
 from service.pages.gifts import format_interval, format_long_date, format_reminder_button
 from service.pages.language import Texts, default_texts
 from service.pages.pledge_view import build_pledge_card

@@ -14,7 +14,7 @@ from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavai
 from service.domain.pledges import changing as subscriptions
 from service.domain.pledges.changing import is_cancelling, is_recurring_active, payment_method_url
 from service.domain.pledges.own_gifts import get_receipt_payment, payments_for, pledge_id_for_payment
-from service.domain.reminders.own_page import create_supporter_reminder
+from service.domain.reminders.reminders import create_supporter_reminder
 from service.pages.own_place import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error
 from service.pages.own_support import success_message
 from service.pages.pledge_view import build_pledge_card, format_pledge_summary

@@ -10,9 +10,10 @@ from schemas.enums import ReminderStatus
 from schemas.reminder import SnoozeRequest
 from service.db.models.reminder import Reminder
 from service.domain.errors import InvalidTransition, ReminderChoiceNotOffered
-from service.domain.mail.letters import ALREADY_PLEDGED
 from service.domain.pledges.conversions import attribution_token
-from service.domain.reminders.links import (
+from service.domain.reminders.emails import ALREADY_PLEDGED
+from service.domain.reminders.reminders import preselected_amount
+from service.domain.reminders.self_service import (
     can_cancel,
     can_confirm,
     cancel_reminder,
@@ -20,7 +21,6 @@ from service.domain.reminders.links import (
     get_reminder_by_token,
     snooze_reminder,
 )
-from service.domain.reminders.promise import preselected_amount
 from service.pages.gifts import format_interval, format_long_date, format_pledge, format_reminder_button
 from service.pages.language import Texts, texts_for_campaign
 from service.pages.sheet import render_page

@@ -15,7 +15,7 @@ from service.domain.campaigns.offers import campaign_currencies, options_for_cur
 from service.domain.errors import DomainError
 from service.domain.money.amounts import Money
 from service.domain.money.currencies import resolve_locale
-from service.domain.reminders.asking import CreateReminder
+from service.domain.reminders.reminders import CreateReminder
 from service.pages.complaints import FormError
 from service.pages.language import Texts
 from service.pages.support_form import parse_int

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError
-from service.domain.reminders.asking import create_or_update_reminder
+from service.domain.reminders.reminders import create_or_update_reminder
 from service.pages.complaints import FormError, describe_error
 from service.pages.gifts import format_long_date
 from service.pages.language import texts_for_campaign

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from schemas.enums import SuppressionReason
 from service.db.models.email import Suppression
 from service.desk import Container
-from service.domain import suppression
+from service.domain.email import suppression
 
 READER = "reader@example.org"
 LOGIN = "desk:a long pass:word"

@@ -14,8 +14,8 @@ from jobs.worker import run_job
 from schemas.enums import ReminderStatus
 from service.db.models.reminder import Reminder
 from service.desk import Container
-from service.domain.mail.backlog import count_due, oldest_due_age
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
+from service.domain.reminders.queue import count_due, oldest_due_age
 from service.domain.watch.summary import record_heartbeat
 from tests.api.wire import assert_problem
 from tests.clock import FakeClock

@@ -19,7 +19,7 @@ from service.domain.pledges.conversions import attribution_token
 from service.domain.pledges.idempotency import request_hash
 from service.domain.pledges.making import get_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
-from service.domain.reminders.links import reminder_token
+from service.domain.reminders.self_service import reminder_token
 from service.domain.supporters import erase_supporter
 from tests.api.wire import (
     PLEDGE,

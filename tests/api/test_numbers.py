@@ -16,7 +16,7 @@ from service.api.numbers import cached_status_counts
 from service.db.models.email import Suppression
 from service.db.models.reminder import Reminder
 from service.desk import Container
-from service.domain.mail.tallies import increment_counters, read_counters
+from service.domain.email.counters import increment_counters, read_counters
 from service.domain.watch.job_record import start_run
 from service.domain.watch.standing import CachedStatusCounts, StatusCounts
 from tests.clock import FakeClock

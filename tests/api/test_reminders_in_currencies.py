@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.ports import ChargeLimits
-from service.domain.reminders.promise import preselected_amount
+from service.domain.reminders.reminders import preselected_amount
 from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.currencies import DINARS, EUROS, YEN
 

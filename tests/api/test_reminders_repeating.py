@@ -10,9 +10,9 @@ from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.errors import InvalidTransition
-from service.domain.reminders.due import conversion_window_start
-from service.domain.reminders.moves import schedule_next_occurrence
+from service.domain.reminders.schedule import conversion_window_start
 from service.domain.reminders.status import ReminderEvent
+from service.domain.reminders.transitions import schedule_next_occurrence
 from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock
 from tests.db.people import record_delivery

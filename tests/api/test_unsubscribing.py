@@ -8,7 +8,7 @@ from schemas.enums import ReminderStatus, SuppressionReason
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
-from service.domain.suppression import lift_suppression, suppress
+from service.domain.email.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, all_suppressions, suppressions_for
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock

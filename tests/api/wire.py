@@ -20,7 +20,7 @@ from service.domain.campaigns.terms import get_campaign, parse_definition, seria
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import get_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
-from service.domain.reminders.links import reminder_token
+from service.domain.reminders.self_service import reminder_token
 from service.domain.staff import create_staff_token
 
 PLEDGE: dict[str, Any] = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}

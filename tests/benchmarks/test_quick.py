@@ -7,8 +7,8 @@ import sys
 import psycopg
 
 from service.desk import utc_now
-from service.domain.mail.claims import claim_due_reminders
-from service.domain.mail.letters import build_reminder_emails
+from service.domain.reminders.emails import build_reminder_emails
+from service.domain.reminders.queue import claim_due_reminders
 from tests.processes import ROOT
 
 FIGURE = r" +[\d,.]+"

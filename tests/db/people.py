@@ -11,14 +11,14 @@ from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.addresses import normalise_address
 from service.domain.campaigns.terms import get_campaign
+from service.domain.email.addresses import normalise_address
 from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
-from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
-from service.domain.reminders.moves import transition_reminder
+from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.reminders.status import ReminderEvent
+from service.domain.reminders.transitions import transition_reminder
 from service.domain.supporters import get_or_create_supporter
 
 

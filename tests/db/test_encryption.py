@@ -17,7 +17,7 @@ from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
 from service.domain.pledges.export import write_export
 from service.domain.pledges.listing import PledgeFilter, stream_pledges
-from service.domain.reminders.links import get_reminder_by_token, reminder_token
+from service.domain.reminders.self_service import get_reminder_by_token, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.conftest import settings_for
 from tests.db.people import count_rows, create_paid_pledge, create_reminder, encrypted_emails

@@ -21,7 +21,7 @@ from service.domain.events.inbox import WEBHOOK, store_event
 from service.domain.keeping import key_rotation
 from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 from service.domain.ports import RawEvent
-from service.domain.reminders.links import cancel_reminder, reminder_token
+from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.clock import FakeClock
 from tests.conftest import settings_for

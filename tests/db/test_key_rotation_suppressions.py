@@ -9,8 +9,8 @@ from schemas.enums import SuppressionReason
 from service.cli import cli
 from service.db.models.email import ALL_CAMPAIGNS
 from service.desk import Container
+from service.domain.email.suppression import suppress, suppressions_for
 from service.domain.keeping.key_rotation import RotationResult, rotate_keys
-from service.domain.suppression import suppress, suppressions_for
 from tests.conftest import settings_for
 from tests.db.people import create_reminder
 

@@ -11,7 +11,7 @@ from schemas.enums import SuppressionReason
 from service.db.keyring import Keyring
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.desk import Container
-from service.domain.suppression import (
+from service.domain.email.suppression import (
     Recipient,
     count_suppressions,
     find_suppressed,

@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from schemas.enums import NotificationStatus
+from service.domain.email.status import TRANSITIONS, NotificationEvent, next_status
 from service.domain.errors import InvalidTransition
-from service.domain.notices.status import TRANSITIONS, NotificationEvent, next_status
 
 FINAL = {NotificationStatus.SENT, NotificationStatus.SKIPPED}
 OUTCOME = {

@@ -19,8 +19,6 @@ from jobs.reminder_books import ReminderQueue
 from schemas.enums import DeliveryOutcome
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
-from service.domain.mail.claims import ReminderClaim
-from service.domain.mail.deliveries import DeliveryResult
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,
@@ -30,6 +28,8 @@ from service.domain.ports import (
     TemporaryFailure,
     UncertainDelivery,
 )
+from service.domain.reminders.delivery import DeliveryResult
+from service.domain.reminders.queue import ReminderClaim
 
 Answer = tuple[DeliveryOutcome, bool]
 """What the mail server says to a mail, and whether the mail arrives."""

@@ -14,8 +14,13 @@ from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
-from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token, snooze_reminder
+from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
+from service.domain.reminders.self_service import (
+    cancel_reminder,
+    confirm_reminder,
+    reminder_token,
+    snooze_reminder,
+)
 from service.domain.supporters import get_or_create_supporter
 from tests.clock import FakeClock
 from tests.faults.hand import Answer, Mailbox

@@ -9,8 +9,8 @@ from schemas.enums import DeliveryOutcome, ReminderStatus, SuppressionReason
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now
-from service.domain.mail.backoff import MAX_ATTEMPTS, max_backoff
-from service.domain.suppression import suppressions_for
+from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
+from service.domain.email.suppression import suppressions_for
 from tests.faults.due import address, addresses, expire_backoffs, fill, is_idle, status_counts
 from tests.faults.sink import ACCEPT_THEN_DROP, DROP, SmtpSinkProcess
 from tests.faults.workers import WorkerPool

@@ -19,9 +19,9 @@ from service.db.models import Base
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.campaigns.terms import parse_definition, upsert_campaign
 from service.domain.keeping.retention import purge_unconfirmed_reminders
-from service.domain.mail.claims import ReminderClaim
 from service.domain.ports import ReminderEmail
 from service.domain.reminders.failures import retry_reminder
+from service.domain.reminders.queue import ReminderClaim
 from tests.api.wire import update_campaign
 from tests.faults.hand import ManualWorker, Occurrence
 from tests.faults.readers import (

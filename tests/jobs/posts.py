@@ -12,11 +12,15 @@ from schemas.enums import DeliveryOutcome
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
 from service.domain.breaker import CircuitBreaker
-from service.domain.mail import deliveries as delivery
-from service.domain.mail.claims import ReminderClaim, claim_due_reminders
-from service.domain.mail.deliveries import DeliveryResult
-from service.domain.mail.settling import DeliveryPolicy, complete_deliveries, recover_expired_leases
 from service.domain.ports import ReminderEmail, RenderedEmail, SendCancelled
+from service.domain.reminders import delivery as delivery
+from service.domain.reminders.delivery import (
+    DeliveryPolicy,
+    DeliveryResult,
+    complete_deliveries,
+    recover_expired_leases,
+)
+from service.domain.reminders.queue import ReminderClaim, claim_due_reminders
 
 READER = "reader@news.example"
 DEFAULT_RULES = DeliveryPolicy()

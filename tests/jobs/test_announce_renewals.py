@@ -12,7 +12,7 @@ from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.notices.renewals import enqueue_renewal_notifications
+from service.domain.notifications.renewals import enqueue_renewal_notifications
 from tests.api.wire import update_campaign
 from tests.clock import FakeClock
 from tests.jobs.notices import change_pledge, enqueue, put_pledge, run, status_counts

@@ -12,9 +12,9 @@ from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import LeaseLost
-from service.domain.mail.claims import ReminderClaim, renew_leases
-from service.domain.mail.settling import fail_rendering
-from service.domain.reminders.links import cancel_reminder, reminder_token
+from service.domain.reminders.delivery import fail_rendering
+from service.domain.reminders.queue import ReminderClaim, renew_leases
+from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.people import create_reminder
 from tests.jobs import posts as fake_mailer

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from service.db.models.campaign import Campaign
 from service.desk import Container
-from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
+from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.people import create_reminder
 from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes

@@ -15,8 +15,8 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.errors import ReminderNotFound
 from service.domain.keeping.retention import PurgeResult, purge_unconfirmed_reminders
-from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
-from service.domain.reminders.links import cancel_reminder, confirm_reminder, reminder_token
+from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
+from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from service.domain.reminders.status import ReminderEvent
 from tests.clock import FakeClock
 from tests.db.people import create_paid_pledge, create_reminder, record_delivery

@@ -16,7 +16,7 @@ from service.db.models.jobs import Heartbeat
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.mail.tallies import increment_counters, read_counters
+from service.domain.email.counters import increment_counters, read_counters
 from service.domain.money.amounts import Money
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.making import CreatePledge

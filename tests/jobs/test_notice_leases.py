@@ -13,14 +13,18 @@ from jobs.send_notices import recover_expired_notification_leases
 from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus
 from service.db.models.email import Notification
 from service.desk import Container
+from service.domain.email.counters import read_counters
 from service.domain.errors import LeaseLost
-from service.domain.mail.deliveries import DeliveryResult
-from service.domain.mail.tallies import read_counters
-from service.domain.notice_mail.claims import NotificationClaim, claim_due_notifications
-from service.domain.notice_mail.deliveries import mark_notification_sending, record_notification_result
-from service.domain.notice_mail.letters import build_notification_emails
-from service.domain.notice_mail.settling import complete_notifications, fail_notification_rendering
-from service.domain.notice_mail.settling import recover_expired_notification_leases as settle_lost
+from service.domain.notifications.delivery import (
+    complete_notifications,
+    fail_notification_rendering,
+    mark_notification_sending,
+    record_notification_result,
+)
+from service.domain.notifications.delivery import recover_expired_notification_leases as settle_lost
+from service.domain.notifications.emails import build_notification_emails
+from service.domain.notifications.queue import NotificationClaim, claim_due_notifications
+from service.domain.reminders.delivery import DeliveryResult
 from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, find, run
 from tests.jobs.posts import FakeMailer

@@ -5,12 +5,12 @@ from sqlalchemy import update
 from schemas.enums import SuppressionReason
 from service.db.models.campaign import Campaign
 from service.desk import Container
-from service.domain.mail.tallies import read_counters
+from service.domain.email.counters import read_counters
+from service.domain.email.suppression import suppress
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,
 )
-from service.domain.suppression import suppress
 from tests.clock import FakeClock
 from tests.db.people import create_paid_pledge, create_reminder
 from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts

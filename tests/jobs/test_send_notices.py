@@ -12,8 +12,9 @@ from schemas.enums import NotificationKind, NotificationStatus, PledgeStatus, Su
 from service.db.models.email import DevOutboxEmail, Notification
 from service.db.models.sign_in import SignIn
 from service.desk import Container
-from service.domain.mail.backoff import MAX_ATTEMPTS
-from service.domain.mail.tallies import read_counters
+from service.domain.email.counters import read_counters
+from service.domain.email.delivery import MAX_ATTEMPTS
+from service.domain.email.suppression import suppress
 from service.domain.ports import (
     NotificationEmail,
     PermanentFailure,
@@ -22,7 +23,6 @@ from service.domain.ports import (
     TemporaryFailure,
 )
 from service.domain.supporters import erase_supporter
-from service.domain.suppression import suppress
 from tests.api.wire import update_campaign
 from tests.clock import FakeClock
 from tests.jobs.notices import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer

@@ -15,7 +15,7 @@ from service.domain.money.amounts import Money
 from service.domain.pledges.making import CreatePledge, create_pledge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline
 from service.domain.ports import ReminderEmail, TemporaryFailure
-from service.domain.reminders.links import cancel_reminder, reminder_token
+from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.people import create_paid_pledge, create_reminder
 from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts

@@ -17,8 +17,8 @@ from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.mail.backoff import MAX_ATTEMPTS, max_backoff
-from service.domain.mail.tallies import read_counters
+from service.domain.email.counters import read_counters
+from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure
 from service.domain.reminders.failures import retry_reminder
 from tests.clock import FakeClock

@@ -14,8 +14,7 @@ from jobs.send_reminders import send_reminders
 from schemas.enums import NotificationKind, ReminderStatus
 from service.db.models.reminder import Reminder
 from service.desk import Container
-from service.domain.mail.pace import reserve_send_slots
-from service.domain.mail.sending_hours import SendingHours
+from service.domain.email.queue import SendingHours, reserve_send_slots
 from service.domain.ports import (
     ReminderEmail,
 )

@@ -13,7 +13,7 @@ from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.reminders.asking import CreateReminder, create_or_update_reminder
+from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_container
 from tests.clock import FakeClock

@@ -14,7 +14,7 @@ from schemas.enums import JobOutcome
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now
-from service.domain.mail.tallies import read_counters
+from service.domain.email.counters import read_counters
 from tests.db.people import create_reminder
 from tests.gateways.sink import SmtpTestServer
 from tests.jobs.posts import status_counts

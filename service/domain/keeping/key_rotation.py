@@ -20,10 +20,10 @@ from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
 from service.db.models.email import MESSAGE_TYPE, DevOutboxEmail
 from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent
 from service.db.models.supporter import EMAIL_TYPE, Supporter
+from service.domain.email.suppression import count_unrotatable, rehash_to_current_key
 from service.domain.keeping.supporter_merge import merge_supporters
 from service.domain.ports import Clock, TransactionFactory
 from service.domain.supporters import session_keyring
-from service.domain.suppression import count_unrotatable, rehash_to_current_key
 
 BATCH_SIZE = 100
 

@@ -11,9 +11,9 @@ from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
-from service.domain.reminders.links import can_cancel, can_confirm
-from service.domain.reminders.moves import cancel, confirm
+from service.domain.reminders.self_service import can_cancel, can_confirm
 from service.domain.reminders.status import ReminderEvent
+from service.domain.reminders.transitions import cancel, confirm
 
 
 def merge_supporters(session: Session, *, kept: uuid.UUID, duplicate: uuid.UUID, now: datetime.datetime) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
-from service.domain.notices.asking import enqueue_notification
+from service.domain.email.outbox import enqueue_notification
 from service.domain.ports.news import PaymentFailed, RenewalUpcoming
 
 MAX_DUNNING_EMAILS = 3

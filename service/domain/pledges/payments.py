@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
-from service.domain.addresses import normalise_address
+from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch
 from service.domain.ledger.recording import record_dispute, record_payment, record_refund
 from service.domain.money.amounts import Money

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.models.pledge import Pledge
-from service.domain.addresses import normalise_address
+from service.domain.email.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.making import get_pledge, total_charge
 from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment

@@ -12,8 +12,8 @@ from service.db.models.campaign import Campaign
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder, status_is
 from service.domain.errors import ReminderNotFound
-from service.domain.reminders.moves import transition_reminder
 from service.domain.reminders.status import ReminderEvent
+from service.domain.reminders.transitions import transition_reminder
 
 BATCH_SIZE = 200
 

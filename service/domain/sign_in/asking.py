@@ -8,7 +8,7 @@ from schemas.enums import NotificationKind
 from service.db.base import new_id
 from service.db.models.sign_in import SignIn
 from service.db.upsert import execute_insert
-from service.domain.notices.asking import enqueue_notification
+from service.domain.email.outbox import enqueue_notification
 from service.domain.supporters import lock_supporter_by_email
 
 

@@ -15,8 +15,8 @@ from service.db.models.email import Notification
 from service.db.models.jobs import JobRun
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
+from service.domain.email.suppression import count_suppressions
 from service.domain.ports import TransactionFactory
-from service.domain.suppression import count_suppressions
 
 # At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
 # long as it took, it costs each process a hundredth of its time at most.

@@ -1,10 +1,4 @@
-"""Addresses that get no more mail: after a bounce, a complaint, or their reader's own word.
-
-No address is kept, only its keyed hash (see `Keyring.prefixed_lookup_hashes`), so that a reader who was erased
-stays
-unknown and is still left in peace. The hash is that of the address in lower case: the hosts that tell capitals
-apart are fewer than the mail services that report an address in lower case, and silence is the safer mistake.
-"""
+"""What mail services report about our readers' addresses: such an address gets no more mail, at once."""
 
 import datetime
 import uuid
@@ -20,6 +14,9 @@ from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.db.models.supporter import Supporter
 from service.db.types import get_keyring
 from service.db.upsert import dialect_insert
+from service.domain.email.addresses import normalise_address
+from service.domain.errors import InvalidAddress
+from service.domain.ports import BounceReport
 
 # A dead address does not come alive, and a complaint is not taken back, because somebody asks again.
 PERMANENT_REASONS = (SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT)
@@ -164,3 +161,24 @@ def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
 def lookup_hashes(session: Session, address: str) -> list[bytes]:
     """Return what an address may stand under, one for each key, the current one first."""
     return get_keyring(session.get_bind().dialect).prefixed_lookup_hashes(address.lower())
+
+
+def apply_bounce_reports(session: Session, reports: Iterable[BounceReport], *, now: datetime.datetime) -> int:
+    """Suppress every address that is reported, for all campaigns; return how many there are.
+
+    The same report again changes nothing and is counted again. What is no address is passed over: no mail of ours
+    can have gone there. Mails that wait need no touching, because the worker asks before each one.
+    """
+    suppressed = 0
+    # In one order, so that two batches at once cannot wait for one another.
+    for report in sorted(reports, key=lambda report: report.address):
+        try:
+            address = normalise_address(report.address)
+        except InvalidAddress:
+            continue
+        # A report may come hours late. What a reader took back by asking again in between must stay taken back;
+        # but nothing has happened in the future, whatever another machine's clock says.
+        at = min(report.at or now, now)
+        suppress(session, address, reason=report.reason, now=at)
+        suppressed += 1
+    return suppressed

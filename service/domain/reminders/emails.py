@@ -17,20 +17,20 @@ from service.db.models.reminder import Reminder, status_is
 from service.db.models.supporter import Supporter
 from service.domain.campaigns.listed_pages import is_allowed_page
 from service.domain.campaigns.own_texts import text_overrides
+from service.domain.email.counters import increment_counters
+from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
+from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.links import UrlBuilder
-from service.domain.mail.claims import ReminderClaim
-from service.domain.mail.drafts import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
-from service.domain.mail.tallies import increment_counters
 from service.domain.pledges.conversions import attribution_token
 from service.domain.ports import ReminderEmail
-from service.domain.reminders.due import conversion_window_start
-from service.domain.reminders.links import reminder_token
-from service.domain.reminders.moves import schedule_next_occurrence, transition_reminder
-from service.domain.reminders.promise import preselected_amount
+from service.domain.reminders.queue import ReminderClaim
+from service.domain.reminders.reminders import preselected_amount
+from service.domain.reminders.schedule import conversion_window_start
+from service.domain.reminders.self_service import reminder_token
 from service.domain.reminders.status import ReminderEvent
+from service.domain.reminders.transitions import schedule_next_occurrence, transition_reminder
 from service.domain.supporters import session_keyring
-from service.domain.suppression import Recipient, find_suppressed
 
 ALREADY_PLEDGED = "already_gave"
 SUPPRESSED = "suppressed"

@@ -13,7 +13,7 @@ from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.domain.calendar import at_local_hour
-from service.domain.notices.asking import enqueue_notification
+from service.domain.email.outbox import enqueue_notification
 
 LOOKAHEAD = datetime.timedelta(days=21)
 # One day more than a fortnight, so that an hour of delay does not make it less.

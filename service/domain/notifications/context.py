@@ -17,7 +17,7 @@ from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
-from service.domain.notice_mail.claims import NotificationClaim
+from service.domain.notifications.queue import NotificationClaim
 from service.domain.pledges.status import PledgeEvent
 from service.domain.sign_in.links import LINK_TTL
 

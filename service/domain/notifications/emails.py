@@ -2,19 +2,30 @@
 
 import dataclasses
 import datetime
+from collections import Counter
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.enums import NotificationKind
+from schemas.enums import DeliveryOutcome, NotificationKind, SuppressionReason
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.own_texts import text_overrides
+from service.domain.email.counters import increment_counters
+from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
+from service.domain.email.status import NotificationEvent, transition_notification
+from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.links import UrlBuilder
-from service.domain.mail.drafts import EmailNotBuildable
 from service.domain.money.amounts import Money
-from service.domain.notice_mail.cases import RECURRING_STATUSES, NotificationContext
-from service.domain.notices.receipts import receipt_number
+from service.domain.notifications.context import (
+    RECURRING_STATUSES,
+    NotificationContext,
+    load_contexts,
+    skip_reason,
+)
+from service.domain.notifications.queue import NotificationClaim
+from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges.making import total_charge
 from service.domain.pledges.own_page import pledge_token
 from service.domain.ports import NotificationEmail
@@ -125,3 +136,80 @@ def _dunning_number(about: str) -> int:
     """Return which mail about one bill this is, as it stands behind the bill's name: `in_1#2`."""
     _, _, number = about.rpartition("#")
     return int(number) if number.isascii() and number.isdigit() else 1
+
+
+SUPPRESSED = "suppressed"
+# Who wants no more appeals still gets a receipt for what they give, and a notice that the law asks for.
+IGNORED_SUPPRESSIONS = (SuppressionReason.UNSUBSCRIBE,)
+PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail]
+
+
+def build_notification_emails(
+    session: Session, claims: Sequence[NotificationClaim], *, links: UrlBuilder, now: datetime.datetime
+) -> PreparedNotifications:
+    """Return the letters for these claims; one that was taken over or forgotten meanwhile has none.
+
+    What need not be told any more, or has nobody to be told to, is skipped. A row that cannot be read or written
+    is failed with a reason, and keeps no other from leaving. Links to sign in are made here.
+    """
+    prepared: PreparedNotifications = PreparedEmails([], Counter())
+    held = {claim.notification_id: claim for claim in claims}
+    whole: list[tuple[NotificationContext, Campaign, str]] = []
+    for case in load_contexts(session, held):
+        try:
+            if case.notification.outcome == DeliveryOutcome.ACCEPTED:
+                # Its earlier worker came back and said so after all.
+                _finish_without_sending(prepared, case, NotificationEvent.DELIVER, "sent")
+            elif (reason := skip_reason(session, case, now=now)) is not None:
+                _finish_without_sending(prepared, case, NotificationEvent.SKIP, "skipped", reason)
+            else:
+                whole.append((case, *_decrypt(session, case)))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
+            _finish_without_sending(prepared, case, NotificationEvent.FAIL, "failed", failure_reason(error))
+    suppressed = find_suppressed(
+        session,
+        [
+            Recipient(case.notification.id, to, campaign.slug, case.notification.created_at)
+            for case, campaign, to in whole
+        ],
+        ignoring=IGNORED_SUPPRESSIONS,
+    )
+    for case, campaign, to in whole:
+        why = suppressed.get(case.notification.id)
+        if why is not None:
+            _finish_without_sending(prepared, case, NotificationEvent.SKIP, "suppressed", f"{SUPPRESSED}: {why}")
+            continue
+        try:
+            email = build_notification_email(session, case, campaign, to, links=links, now=now)
+            prepared.emails.append((held[case.notification.id], email))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
+            _finish_without_sending(prepared, case, NotificationEvent.FAIL, "failed", failure_reason(error))
+    # Written before the tallies are held, which every worker waits for.
+    session.flush()
+    if prepared.finished:
+        increment_counters(session, **prepared.finished)
+    return prepared
+
+
+def _finish_without_sending(
+    prepared: PreparedNotifications,
+    case: NotificationContext,
+    event: NotificationEvent,
+    counted: str,
+    reason: str | None = None,
+) -> None:
+    transition_notification(case.notification, event, reason=reason)
+    prepared.finished[counted] += 1
+
+
+def _decrypt(session: Session, case: NotificationContext) -> tuple[Campaign, str]:
+    """Return the campaign and the reader's address.
+
+    Raises:
+        Unwritable: one of them is not there, or does not open.
+    """
+    if case.campaign is None:
+        raise EmailNotBuildable("its campaign was deleted")
+    if case.encrypted_email is None:
+        raise EmailNotBuildable("its reader was deleted")
+    return case.campaign, decrypt_address(case.encrypted_email, session_keyring(session))

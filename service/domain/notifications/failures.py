@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import NotificationKind, NotificationStatus
 from service.db.models.email import Notification, status_is
-from service.domain.notices.status import NotificationEvent, transition_notification
+from service.domain.email.status import NotificationEvent, transition_notification
 
 BATCH_SIZE = 200
 

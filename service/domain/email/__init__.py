@@ -1,0 +1,1 @@
+"""What every email shares: the queue, delivery results, suppression and counters."""

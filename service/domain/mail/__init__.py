@@ -1,1 +1,0 @@
-"""How mails leave: claimed, written, sent once, and what became of them."""

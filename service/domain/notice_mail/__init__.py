@@ -1,1 +1,0 @@
-"""How notices leave: claimed, written, sent once by the same carrier as reminders, and what became of them."""

@@ -1,1 +1,0 @@
-"""Mails to whoever gives, each told once."""

@@ -1,0 +1,1 @@
+"""Receipts, dunning, renewal, cancellation and sign-in emails: content, queue and delivery."""
