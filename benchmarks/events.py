@@ -14,9 +14,9 @@ from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.desk import Container, utc_now
-from service.domain.events.inbox import WEBHOOK, store_event
-from service.domain.events.working import process_pending_events
 from service.domain.ledger.totals import totals_by_currency
+from service.domain.payments.event_processing import process_pending_events
+from service.domain.payments.inbox import WEBHOOK, store_event
 from service.domain.ports import RawEvent
 
 STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1Bench", "STRIPE_WEBHOOK_SECRET": "whsec_bench"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import structlog
 
 from service.desk import Container
-from service.domain.events.working import process_pending_events
+from service.domain.payments.event_processing import process_pending_events
 
 log = structlog.get_logger()
 

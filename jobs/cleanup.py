@@ -7,7 +7,6 @@ from typing import TypeVar
 import structlog
 
 from service.desk import Container
-from service.domain.events.inbox import purge_payloads
 from service.domain.keeping import notice_retention as retention
 from service.domain.keeping.notice_retention import purge_sign_ins
 from service.domain.keeping.retention import (
@@ -15,8 +14,9 @@ from service.domain.keeping.retention import (
     purge_outbox,
     purge_unconfirmed_reminders,
 )
+from service.domain.payments.inbox import purge_payloads
 from service.domain.pledges.idempotency import purge_expired_keys
-from service.domain.pledges.making import expire_abandoned_pledges
+from service.domain.pledges.pledges import expire_abandoned_pledges
 from service.domain.watch import job_record as job_runs
 
 log = structlog.get_logger()

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import structlog
 
 from service.desk import Container
-from service.domain.ledger.balances import payments_missing_balance
-from service.domain.ledger.recording import record_balance_transaction
+from service.domain.ledger.records import payments_missing_balance, record_balance_transaction
 from service.domain.ports import GatewayUnavailable
 
 log = structlog.get_logger()

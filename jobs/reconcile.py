@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import structlog
 
 from service.desk import Container
-from service.domain.events.finishing import complete_pending_operations
-from service.domain.events.reconciling import is_due
-from service.domain.events.reconciling import reconcile as hold_against_gateway
+from service.domain.payments.reconciliation import is_due
+from service.domain.payments.reconciliation import reconcile as hold_against_gateway
+from service.domain.payments.recovery import complete_pending_operations
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from schemas.reminder import ReminderPage, ReminderQuery, ReminderResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import require_scope, write_audit_log
 from service.domain.pagination import Page
-from service.domain.pledges import listing as pledge_queries
-from service.domain.pledges.listing import PledgeFilter
+from service.domain.pledges import queries as pledge_queries
+from service.domain.pledges.queries import PledgeFilter
 from service.domain.reminders import failures
 from service.domain.reminders import queries as reminder_queries
 from service.domain.reminders.queries import ReminderFilter

@@ -10,10 +10,10 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.api.staff_access import require_scope, write_audit_log
 from service.db.models.payment import GatewayEvent
-from service.domain.events import inbox
-from service.domain.events import working as event_processing
-from service.domain.events.inbox import EventFilter
 from service.domain.pagination import Page
+from service.domain.payments import event_processing as event_processing
+from service.domain.payments import inbox
+from service.domain.payments.inbox import EventFilter
 from service.web import current_container, read_only, transaction
 
 admin_events = ResourceBlueprint(

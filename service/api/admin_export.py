@@ -11,7 +11,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import require_scope, write_audit_log
 from service.db.session import Database
 from service.domain.pledges.export import CONTENT_TYPES, write_export
-from service.domain.pledges.listing import PledgeFilter, stream_pledges
+from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.web import current_container, transaction
 
 exports = ResourceBlueprint("export", __name__, url_prefix="/v1/admin/pledges", description="Pledges as a file.")

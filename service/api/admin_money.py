@@ -10,10 +10,10 @@ from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.pledges import IDEMPOTENCY_KEY_DOC
 from service.api.staff_access import require_scope, write_audit_log
 from service.db.models.payment import Refund
-from service.domain.ledger import listing as totals
-from service.domain.pledges import changing as subscriptions
-from service.domain.pledges import refunding as refunds
-from service.domain.pledges.making import get_pledge, total_charge
+from service.domain.ledger import totals as totals
+from service.domain.payments import refunds as refunds
+from service.domain.pledges import subscriptions as subscriptions
+from service.domain.pledges.pledges import get_pledge, total_charge
 from service.web import current_container, read_only, transaction
 
 admin_payments = ResourceBlueprint(

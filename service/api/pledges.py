@@ -6,9 +6,9 @@ from typing import Any
 from schemas.pledge import PledgeCheckoutResponse, PledgeRequest, PledgeResponse
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.cors import enable_cors, load_embeddable_campaign, require_allowed_origin
-from service.domain.pledges import making as domain_pledges
+from service.domain.pledges import pledges as domain_pledges
 from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
-from service.domain.pledges.making import CreatePledge, total_charge
+from service.domain.pledges.pledges import CreatePledge, total_charge
 from service.web import check_rate_limit, current_container, read_only
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")

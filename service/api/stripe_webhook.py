@@ -5,7 +5,7 @@ from flask import request
 from schemas.admin import WebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import ProblemException
-from service.domain.events.inbox import WEBHOOK, store_event
+from service.domain.payments.inbox import WEBHOOK, store_event
 from service.domain.ports import InvalidSignature
 from service.web import current_container, transaction
 

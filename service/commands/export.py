@@ -13,7 +13,7 @@ import click
 from schemas.admin import FORMATS
 from service.commands.opening import get_container, write_audit_log
 from service.domain.pledges.export import write_export
-from service.domain.pledges.listing import PledgeFilter, stream_pledges
+from service.domain.pledges.queries import PledgeFilter, stream_pledges
 
 STANDARD_OUTPUT = Path("-")
 

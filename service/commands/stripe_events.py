@@ -8,9 +8,9 @@ import click
 from schemas.enums import EventStatus
 from service.commands.opening import get_container, write_audit_log
 from service.desk import Container
-from service.domain.events import reconciling as reconciliation
-from service.domain.events import working as event_processing
-from service.domain.events.inbox import EventFilter, list_events
+from service.domain.payments import event_processing as event_processing
+from service.domain.payments import reconciliation as reconciliation
+from service.domain.payments.inbox import EventFilter, list_events
 from service.domain.ports import EventSource
 from service.settings import SettingsError
 

@@ -7,7 +7,7 @@ import uuid
 
 from service.db.keyring import Keyring
 from service.domain.money.amounts import Money
-from service.domain.pledges.sandbox_checkout import checkout_token
+from service.domain.payments.sandbox import checkout_token
 from service.domain.ports import (
     ChargeLimits,
     Checkout,

@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError
-from service.domain.pledges.changing import SANDBOX_GATEWAY
-from service.domain.pledges.own_gifts import get_supporter_pledge
-from service.domain.pledges.own_page import get_pledge_by_token
+from service.domain.pledges.links import get_pledge_by_token
+from service.domain.pledges.queries import get_supporter_pledge
+from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
 from service.pages.api_facts import http_status_for
 from service.pages.language import Texts, texts_for_campaign
 from service.pages.session import current_supporter_id

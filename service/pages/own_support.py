@@ -11,7 +11,7 @@ from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.terms import get_campaign
-from service.domain.pledges.own_gifts import payments_for, pledges_for_supporter
+from service.domain.pledges.queries import payments_for, pledges_for_supporter
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
 from service.domain.reminders.schedule import validate_interval
 from service.domain.reminders.self_service import reminder_token

@@ -9,9 +9,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.money.amounts import Money, format_money, parse_amount
 from service.domain.money.currencies import resolve_locale
-from service.domain.pledges import new_amount as subscriptions
-from service.domain.pledges.changing import is_cancelling, is_recurring_active
-from service.domain.pledges.new_amount import amount_limits
+from service.domain.pledges import subscriptions as subscriptions
+from service.domain.pledges.subscriptions import amount_limits, is_cancelling, is_recurring_active
 from service.pages.complaints import FieldError
 from service.pages.gifts import format_input_amount
 from service.pages.own_place import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error

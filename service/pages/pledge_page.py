@@ -11,9 +11,9 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
-from service.domain.pledges import changing as subscriptions
-from service.domain.pledges.changing import is_cancelling, is_recurring_active, payment_method_url
-from service.domain.pledges.own_gifts import get_receipt_payment, payments_for, pledge_id_for_payment
+from service.domain.pledges import subscriptions as subscriptions
+from service.domain.pledges.queries import get_receipt_payment, payments_for, pledge_id_for_payment
+from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active, payment_method_url
 from service.domain.reminders.reminders import create_supporter_reminder
 from service.pages.own_place import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error
 from service.pages.own_support import success_message

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.money.amounts import Money, format_money
-from service.domain.pledges.changing import is_cancelling, is_recurring_active
-from service.domain.pledges.making import total_charge
-from service.domain.pledges.own_gifts import PaymentWithRefunds
+from service.domain.pledges.pledges import total_charge
+from service.domain.pledges.queries import PaymentWithRefunds
+from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.gifts import format_long_date, format_pledge
 from service.pages.language import Texts
 from service.web import current_container

@@ -4,7 +4,7 @@ from flask import Response
 
 from service.domain.money.amounts import Money, format_money
 from service.domain.notifications.receipts import receipt_number
-from service.domain.pledges.own_gifts import PaymentWithRefunds
+from service.domain.pledges.queries import PaymentWithRefunds
 from service.pages.own_place import PledgeContext
 from service.pages.pledge_view import format_campaign_date
 from service.pages.sheet import render_page

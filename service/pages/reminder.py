@@ -10,7 +10,7 @@ from schemas.enums import ReminderStatus
 from schemas.reminder import SnoozeRequest
 from service.db.models.reminder import Reminder
 from service.domain.errors import InvalidTransition, ReminderChoiceNotOffered
-from service.domain.pledges.conversions import attribution_token
+from service.domain.pledges.attribution import attribution_token
 from service.domain.reminders.emails import ALREADY_PLEDGED
 from service.domain.reminders.reminders import preselected_amount
 from service.domain.reminders.self_service import (

@@ -11,9 +11,9 @@ from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.errors import InvalidAddress
 from service.domain.money.amounts import Money, format_money
-from service.domain.pledges.making import total_charge
-from service.domain.pledges.sandbox_checkout import decline_checkout, get_checkout, pay_checkout
-from service.domain.pledges.ways_back import cancel_url, success_url
+from service.domain.payments.sandbox import decline_checkout, get_checkout, pay_checkout
+from service.domain.pledges.pledges import total_charge
+from service.domain.pledges.return_urls import cancel_url, success_url
 from service.pages.complaints import FieldError, describe_error
 from service.pages.gifts import format_pledge
 from service.pages.language import texts_for_campaign

@@ -8,9 +8,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.enums import PledgeStatus
 from service.domain.errors import PledgeNotFound
 from service.domain.money.amounts import Money, format_money
-from service.domain.pledges.conversions import attribution_token_for
-from service.domain.pledges.making import get_pledge
-from service.domain.pledges.ways_back import source_page_url, success_url
+from service.domain.pledges.attribution import attribution_token_for
+from service.domain.pledges.pledges import get_pledge
+from service.domain.pledges.return_urls import source_page_url, success_url
 from service.pages.gifts import format_pledge
 from service.pages.language import texts_for_campaign
 from service.pages.sheet import render_page

@@ -15,10 +15,10 @@ from service.db.keyring import Keyring
 from service.db.models.pledge import IdempotencyKey, Pledge
 from service.desk import Container
 from service.domain.money.amounts import Money
-from service.domain.pledges.conversions import attribution_token
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
+from service.domain.pledges.attribution import attribution_token
 from service.domain.pledges.idempotency import request_hash
-from service.domain.pledges.making import get_pledge
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
+from service.domain.pledges.pledges import get_pledge
 from service.domain.reminders.self_service import reminder_token
 from service.domain.supporters import erase_supporter
 from tests.api.wire import (

@@ -16,7 +16,7 @@ from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.email.suppression import suppress
-from service.domain.pledges.conversions import attribution_token
+from service.domain.pledges.attribution import attribution_token
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from tests.api.mail_reports import suppressions_for
 from tests.api.wire import (

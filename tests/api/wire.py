@@ -18,8 +18,8 @@ from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import get_pledge
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
+from service.domain.pledges.pledges import get_pledge
 from service.domain.reminders.self_service import reminder_token
 from service.domain.staff import create_staff_token
 

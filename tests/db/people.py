@@ -14,8 +14,8 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.email.addresses import normalise_address
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CreatePledge, create_pledge
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
+from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import transition_reminder

@@ -15,7 +15,7 @@ from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
 from service.domain.pledges.idempotency import LOCK_TTL
-from service.domain.pledges.making import CreatePledge
+from service.domain.pledges.pledges import CreatePledge
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from tests.clock import FakeClock
 from tests.db.people import count_rows

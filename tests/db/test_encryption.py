@@ -16,7 +16,7 @@ from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.desk import Container
 from service.domain.pledges.export import write_export
-from service.domain.pledges.listing import PledgeFilter, stream_pledges
+from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.domain.reminders.self_service import get_reminder_by_token, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.conftest import settings_for

@@ -20,7 +20,7 @@ import json, re, resource, sys, time
 from pathlib import Path
 from schemas.enums import PledgeStatus
 from service.domain.pledges.export import write_export
-from service.domain.pledges.listing import PledgeFilter, stream_pledges
+from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.settings import read_settings
 from service.wiring import build_desk
 

@@ -20,9 +20,9 @@ from service.domain.errors import (
     PaymentsUnavailable,
 )
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CreatePledge, create_pledge, total_charge
-from service.domain.pledges.new_amount import change_amount, complete_amount_change
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
+from service.domain.pledges.pledges import CreatePledge, create_pledge, total_charge
+from service.domain.pledges.subscriptions import change_amount, complete_amount_change
 from service.domain.ports import ChargeLimits, GatewayRejected, GatewayUnavailable
 from service.gateways.sandbox import SandboxGateway
 

@@ -12,12 +12,15 @@ from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.errors import InvalidTransition, PledgeNotFound
-from service.domain.events.applying import handle_event
 from service.domain.money.amounts import Money
-from service.domain.pledges.changing import cancel_pledge
-from service.domain.pledges.making import get_pledge
-from service.domain.pledges.new_amount import change_amount
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
+from service.domain.payments.event_handlers import (
+    SandboxCharge,
+    handle_event,
+    record_sandbox_decline,
+    record_sandbox_payment,
+)
+from service.domain.pledges.pledges import get_pledge
+from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from service.domain.ports import NO_LIMITS, ChargeLimits
 from service.domain.ports.news import CheckoutCompleted, CheckoutExpired, RenewalUpcoming
 from tests.domain.ledger import GATEWAY, Ledger

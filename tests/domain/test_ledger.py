@@ -11,11 +11,10 @@ from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus,
 from service.db.models.payment import Payment, Refund
 from service.desk import Container
 from service.domain.errors import PaymentMismatch
-from service.domain.events.applying import DependencyMissing
-from service.domain.ledger.listing import list_payments
-from service.domain.ledger.recording import update_refund_status
-from service.domain.ledger.totals import CurrencyTotal
+from service.domain.ledger.records import update_refund_status
+from service.domain.ledger.totals import CurrencyTotal, list_payments
 from service.domain.money.amounts import Money
+from service.domain.payments.event_handlers import DependencyMissing
 from tests.domain.ledger import Ledger
 
 DAY = datetime.timedelta(days=1)

@@ -12,8 +12,8 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.errors import PaymentMismatch
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CHECKOUT_TTL, CreatePledge, create_pledge, expire_abandoned_pledges
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline, record_sandbox_payment
+from service.domain.pledges.pledges import CHECKOUT_TTL, CreatePledge, create_pledge, expire_abandoned_pledges
 
 
 def pledge_five_dollars(container: Container) -> uuid.UUID:

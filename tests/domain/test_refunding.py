@@ -10,7 +10,7 @@ from schemas.enums import DisputeStatus, PaymentStatus, PledgeStatus, RefundStat
 from service.db.models.payment import Refund
 from service.desk import Container
 from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge
-from service.domain.pledges.refunding import refund_payment
+from service.domain.payments.refunds import refund_payment
 from service.domain.ports import GatewayRejected, RefundParams
 from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
-from service.domain.ledger.standing import PledgeFacts, derive_payment_status, derive_pledge_status
+from service.domain.ledger.status import PledgeFacts, derive_payment_status, derive_pledge_status
 
 T0 = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
 T1 = T0 + datetime.timedelta(seconds=1)

@@ -12,11 +12,11 @@ from service.db.models.payment import Dispute, GatewayEvent, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.events.inbox import WEBHOOK, store_event
-from service.domain.events.working import process_pending_events
 from service.domain.ledger.totals import totals_by_currency
+from service.domain.payments.event_processing import process_pending_events
+from service.domain.payments.inbox import WEBHOOK, store_event
 from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
-from service.domain.pledges.making import CreatePledge
+from service.domain.pledges.pledges import CreatePledge
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.webhooks import payload_of, signed

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus
-from service.domain.events.applying import DependencyMissing, handle_event
+from service.domain.payments.event_handlers import DependencyMissing, handle_event
 from service.domain.ports.news import PaymentEvent
 from tests.events.shop import StripeScenario, snapshot
 from tests.stripe_double.account import StripeJson

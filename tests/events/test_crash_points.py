@@ -13,11 +13,10 @@ from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.events.reconciling import ReconciliationReport, reconcile
-from service.domain.events.working import process_pending_events
-from service.domain.pledges.changing import cancel_pledge
-from service.domain.pledges.new_amount import change_amount
-from service.domain.pledges.refunding import refund_payment
+from service.domain.payments.event_processing import process_pending_events
+from service.domain.payments.reconciliation import ReconciliationReport, reconcile
+from service.domain.payments.refunds import refund_payment
+from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from tests.events.crashes import AFTER_COMMIT, crash_at
 from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe

@@ -13,7 +13,7 @@ from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.errors import InvalidTransition
-from service.domain.events.inbox import (
+from service.domain.payments.inbox import (
     PAYLOAD_RETENTION,
     VISIBILITY_TIMEOUT,
     WEBHOOK,
@@ -23,7 +23,7 @@ from service.domain.events.inbox import (
     reset_event,
     store_event,
 )
-from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
+from service.domain.pledges.pledges import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.ports import RawEvent
 from service.gateways.stripe.client import PROBE_TIMEOUT
 from tests.api.wire import insert_pledges

@@ -11,8 +11,8 @@ from jobs.reconcile import reconcile_payments
 from schemas.enums import Frequency, PledgeStatus
 from service.db.models.payment import GatewayEvent, ReconciliationCursor
 from service.desk import Container
-from service.domain.events.reconciling import is_due
 from service.domain.keeping.key_rotation import rotate_keys
+from service.domain.payments.reconciliation import is_due
 from service.domain.ports import GatewayUnavailable
 from service.wiring import build_container
 from tests.conftest import settings_for

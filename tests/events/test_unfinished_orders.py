@@ -14,8 +14,8 @@ from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
-from service.domain.events.finishing import MIN_AGE, complete_pending_operations
-from service.domain.pledges.making import CreatePledge, create_pledge
+from service.domain.payments.recovery import MIN_AGE, complete_pending_operations
+from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.gateways.stripe.client import PROBE_TIMEOUT
 from tests.events.shop import StripeScenario
 from tests.stripe_double import FakeStripe

@@ -18,9 +18,9 @@ from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.email.counters import increment_counters, read_counters
 from service.domain.money.amounts import Money
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.checkout import create_pledge_checkout
-from service.domain.pledges.making import CreatePledge
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_payment
+from service.domain.pledges.pledges import CreatePledge
 from service.domain.watch.summary import last_heartbeat
 from tests.clock import FakeClock
 from tests.db.people import create_reminder

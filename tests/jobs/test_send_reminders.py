@@ -12,8 +12,8 @@ from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.campaigns.terms import get_campaign
 from service.domain.money.amounts import Money
-from service.domain.pledges.making import CreatePledge, create_pledge
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline
+from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from service.db.models.email import DevOutboxEmail
 from service.db.models.pledge import Pledge
-from service.domain.pledges.own_page import pledge_token
+from service.domain.pledges.links import pledge_token
 from tests.logs.test_whole_story import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, live_server
 from tests.processes import wait_until
 

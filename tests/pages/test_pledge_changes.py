@@ -231,7 +231,7 @@ def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
     container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = PaymentsUnavailable("x", retry_after_seconds=30)
-    monkeypatch.setattr("service.domain.pledges.new_amount.subscription_reference", failing(unknown))
+    monkeypatch.setattr("service.domain.pledges.subscriptions.subscription_reference", failing(unknown))
     response = access_path.post("amount", 503, amount="5")
     assert "The payment processor does not answer" in visible_text(response.text)
     assert stored(container, access_path.id).wanted_minor is None

@@ -13,8 +13,8 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.pledges.making import CHECKOUT_TTL, expire_abandoned_pledges
-from service.domain.pledges.sandbox_checkout import checkout_token
+from service.domain.payments.sandbox import checkout_token
+from service.domain.pledges.pledges import CHECKOUT_TTL, expire_abandoned_pledges
 from tests.api.wire import count, post_pledge, update_campaign
 from tests.clock import FakeClock
 from tests.pages.reading import BROWSER, find_tag, parse_forms, path_of, visible_text

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from schemas.enums import PledgeStatus
 from service.desk import Container
-from service.domain.pledges.conversions import attribution_token
+from service.domain.pledges.attribution import attribution_token
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for
 from tests.pages.giving import get_support_form, submit_pledge, the_pledge
 from tests.pages.reading import parse_forms, path_of

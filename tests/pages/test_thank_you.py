@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from schemas.enums import PledgeStatus
 from service.desk import Container
-from service.domain.pledges.making import get_pledge
+from service.domain.pledges.pledges import get_pledge
 from tests.api.wire import pay_pledge, post_pledge, update_campaign
 from tests.pages.reading import BROWSER, visible_text
 

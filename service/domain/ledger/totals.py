@@ -1,5 +1,7 @@
 """Sums over the ledger. Nothing is ever kept as a sum: what is here is added up from the rows each time."""
 
+import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,6 +11,39 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
+
+
+def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]]:
+    """Return a pledge's payments, the oldest first: their columns, and `refunds`, `disputes` and `balances`."""
+    payments = session.scalars(
+        select(Payment).where(Payment.pledge_id == pledge_id).order_by(Payment.paid_at, Payment.id)
+    ).all()
+    ids = [payment.id for payment in payments]
+    refunds, disputes = _rows_by_payment(session, Refund, ids), _rows_by_payment(session, Dispute, ids)
+    balances = _rows_by_payment(session, BalanceTransaction, ids)
+    return [
+        {
+            "id": payment.id,
+            "status": payment.status,
+            "amount_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "gateway": payment.gateway,
+            "gateway_reference": payment.gateway_reference,
+            "paid_at": payment.paid_at,
+            "refunds": refunds[payment.id],
+            "disputes": disputes[payment.id],
+            "balances": balances[payment.id],
+        }
+        for payment in payments
+    ]
+
+
+def _rows_by_payment(session: Session, table: Any, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
+    rows: dict[uuid.UUID, list[Any]] = defaultdict(list)
+    for row in session.scalars(select(table).where(table.payment_id.in_(ids)).order_by(table.id)):
+        rows[row.payment_id].append(row)
+    return rows
+
 
 # A payment of which the newsroom has all or a part; the others came back, are with a bank, or never came.
 RETAINED_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)

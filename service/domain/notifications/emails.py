@@ -26,8 +26,8 @@ from service.domain.notifications.context import (
 )
 from service.domain.notifications.queue import NotificationClaim
 from service.domain.notifications.receipts import receipt_number
-from service.domain.pledges.making import total_charge
-from service.domain.pledges.own_page import pledge_token
+from service.domain.pledges.links import pledge_token
+from service.domain.pledges.pledges import total_charge
 from service.domain.ports import NotificationEmail
 from service.domain.sign_in.links import create_magic_link_token
 from service.domain.supporters import session_keyring

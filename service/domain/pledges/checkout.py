@@ -19,8 +19,8 @@ from service.db.session import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
 from service.domain.links import UrlBuilder
 from service.domain.pledges.idempotency import LOCK_TTL, find_key, store_key
-from service.domain.pledges.making import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
-from service.domain.pledges.ways_back import cancel_url
+from service.domain.pledges.pledges import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
+from service.domain.pledges.return_urls import cancel_url
 from service.domain.ports import (
     CheckoutParams,
     Clock,

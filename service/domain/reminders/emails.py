@@ -22,7 +22,7 @@ from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, de
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.links import UrlBuilder
-from service.domain.pledges.conversions import attribution_token
+from service.domain.pledges.attribution import attribution_token
 from service.domain.ports import ReminderEmail
 from service.domain.reminders.queue import ReminderClaim
 from service.domain.reminders.reminders import preselected_amount

@@ -19,8 +19,8 @@ from service.db.keyring import DecryptionError
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
-from service.domain.events.applying import DependencyMissing, handle_event
-from service.domain.events.inbox import (
+from service.domain.payments.event_handlers import DependencyMissing, handle_event
+from service.domain.payments.inbox import (
     VISIBILITY_TIMEOUT,
     backoff,
     claim_events,

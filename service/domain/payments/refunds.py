@@ -19,11 +19,10 @@ from service.domain.errors import (
     PaymentRequestRejected,
     RefundTooLarge,
 )
-from service.domain.ledger.recording import recompute_payment_status, update_refund_status
+from service.domain.ledger.records import recompute_payment_status, update_refund_status
 from service.domain.money.amounts import Money
-from service.domain.pledges.changing import require_same_gateway, translate_gateway_errors
-from service.domain.pledges.making import get_pledge
-from service.domain.pledges.standing import sync_pledge_status
+from service.domain.pledges.pledges import get_pledge, sync_pledge_status
+from service.domain.pledges.subscriptions import require_same_gateway, translate_gateway_errors
 from service.domain.ports import Clock, PaymentGateway, RefundParams, TransactionFactory
 
 REFUNDABLE_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)

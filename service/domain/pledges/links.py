@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from service.db.keyring import Keyring
 from service.db.models.pledge import Pledge
 from service.domain.errors import PledgeNotFound
-from service.domain.pledges.making import get_pledge
+from service.domain.pledges.pledges import get_pledge
 from service.domain.supporters import session_keyring
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from service.db.models.payment import ReconciliationCursor
 from service.db.upsert import dialect_insert
-from service.domain.events.finishing import complete_pending_operations
-from service.domain.events.inbox import RECONCILER, store_event
-from service.domain.events.working import process_pending_events
 from service.domain.links import UrlBuilder
+from service.domain.payments.event_processing import process_pending_events
+from service.domain.payments.inbox import RECONCILER, store_event
+from service.domain.payments.recovery import complete_pending_operations
 from service.domain.ports import Clock, EventSource, PaymentGateway, RawEvent, TransactionFactory
 
 INITIAL_LOOKBACK = datetime.timedelta(days=30)

@@ -1,6 +1,6 @@
 """The sandbox's checkout: the signed link to it, and what its buttons report.
 
-It reports through `service.domain.pledges.payments`, as the events of a real processor do. A charge is named after
+It reports through `service.domain.payments.event_handlers`, as the events of a real processor do. A charge is named after
 its pledge and the reader's try, so that a button pressed twice counts once.
 """
 
@@ -14,8 +14,8 @@ from service.db.keyring import Keyring
 from service.db.models.pledge import Pledge
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import PledgeNotFound
-from service.domain.pledges.making import get_pledge, total_charge
-from service.domain.pledges.payments import SandboxCharge, record_sandbox_decline, record_sandbox_payment
+from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline, record_sandbox_payment
+from service.domain.pledges.pledges import get_pledge, total_charge
 from service.domain.supporters import session_keyring
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 

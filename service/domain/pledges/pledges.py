@@ -14,9 +14,11 @@ from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.domain.campaigns.charging import covered_fees, validate_amount
 from service.domain.campaigns.listed_pages import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
+from service.domain.ledger.status import derive_pledge_status, load_pledge_facts
 from service.domain.money.amounts import Money
-from service.domain.pledges.conversions import attributed_reminder_id
-from service.domain.pledges.status import PledgeEvent, next_status
+from service.domain.pledges.attribution import attributed_reminder_id
+from service.domain.pledges.notifications import enqueue_cancellation
+from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path
 from service.domain.ports import NO_LIMITS, ChargeLimits
 from service.domain.supporters import session_keyring
 
@@ -138,3 +140,31 @@ def expire_abandoned_pledges(session: Session, *, now: datetime.datetime, limit:
     for pledge in abandoned:
         transition_pledge(session, pledge, PledgeEvent.EXPIRE, now=now)
     return len(abandoned)
+
+
+def sync_pledge_status(
+    session: Session,
+    pledge: Pledge,
+    *,
+    now: datetime.datetime,
+    event_to_log: PledgeEvent | None = None,
+    said_past_due: bool | None = None,
+    is_started: bool = False,
+    is_closed: bool = False,
+) -> None:
+    """Move a pledge whose row is held to where it stands now.
+
+    `event_to_log` goes into the history where it leaves the pledge as it is, such as one renewal more. The other
+    three are
+    what has just been said of it (see `load_pledge_facts`).
+    """
+    facts = load_pledge_facts(
+        session, pledge, said_past_due=said_past_due, is_started=is_started, is_closed=is_closed
+    )
+    path = transition_path(pledge.status, derive_pledge_status(facts))
+    if not path and event_to_log is not None and TRANSITIONS.get((pledge.status, event_to_log)) == pledge.status:
+        path = [event_to_log]
+    for event in path:
+        transition_pledge(session, pledge, event, now=now)
+    if path and pledge.status == PledgeStatus.CANCELLED:
+        enqueue_cancellation(session, pledge, now=now)

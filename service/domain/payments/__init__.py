@@ -1,0 +1,1 @@
+"""Payment events, refunds and reconciliation with the payment gateway."""
