@@ -3,9 +3,9 @@
 import threading
 
 from service.desk import Container
+from service.domain.monitoring.summary import record_heartbeat as write_beat
 from service.domain.notifications.queue import renew_notification_leases
 from service.domain.reminders.queue import renew_leases
-from service.domain.watch.summary import record_heartbeat as write_beat
 
 
 def send_heartbeat(container: Container, _stop: threading.Event) -> None:

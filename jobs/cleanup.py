@@ -7,17 +7,17 @@ from typing import TypeVar
 import structlog
 
 from service.desk import Container
-from service.domain.keeping import notice_retention as retention
-from service.domain.keeping.notice_retention import purge_sign_ins
-from service.domain.keeping.retention import (
-    purge_finished_reminders,
-    purge_outbox,
-    purge_unconfirmed_reminders,
-)
+from service.domain.monitoring import job_runs as job_runs
 from service.domain.payments.inbox import purge_payloads
 from service.domain.pledges.idempotency import purge_expired_keys
 from service.domain.pledges.pledges import expire_abandoned_pledges
-from service.domain.watch import job_record as job_runs
+from service.domain.privacy import retention as retention
+from service.domain.privacy.retention import (
+    purge_finished_reminders,
+    purge_outbox,
+    purge_sign_ins,
+    purge_unconfirmed_reminders,
+)
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ import threading
 import structlog
 
 from service.desk import Container
-from service.domain.watch.job_record import mark_crashed_runs, purge_heartbeats
+from service.domain.monitoring.job_runs import mark_crashed_runs, purge_heartbeats
 
 log = structlog.get_logger()
 

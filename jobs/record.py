@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.desk import Container
-from service.domain.watch.job_record import StartedRun, finish_run, start_run
+from service.domain.monitoring.job_runs import StartedRun, finish_run, start_run
 
 log = structlog.get_logger()
 

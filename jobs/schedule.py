@@ -29,7 +29,7 @@ class Job:
     """A function that runs every so many seconds, never twice at once in one worker.
 
     It returns how much it did of what, by name; None if it did not even look. Its runs are written down (see
-    `service.domain.watch.job_record`), unless `record_runs` is false.
+    `service.domain.monitoring.job_runs`), unless `record_runs` is false.
     """
 
     name: str

@@ -36,7 +36,7 @@ from jobs.send_reminders import send_reminders
 from service.app import create_app
 from service.commands.migrate import migrate_and_seed
 from service.desk import Container
-from service.domain.campaigns.shelf import TTL_SECONDS
+from service.domain.campaigns.cache import TTL_SECONDS
 from service.logs import configure_logging
 from service.settings import read_settings
 from service.wiring import build_container

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.db.session import Database
-from service.domain.breaker import CircuitBreaker
-from service.domain.campaigns.shelf import CampaignCache
-from service.domain.links import UrlBuilder
+from service.domain.campaigns.cache import CampaignCache
+from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, RateLimiter
+from service.domain.urls import UrlBuilder
 from service.settings import Settings
 
 

@@ -8,10 +8,10 @@ from sqlalchemy import Engine
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
 from service.desk import Container, utc_now
-from service.domain.breaker import CircuitBreaker
-from service.domain.campaigns.shelf import CampaignCache
-from service.domain.links import UrlBuilder
+from service.domain.campaigns.cache import CampaignCache
+from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
+from service.domain.urls import UrlBuilder
 from service.gateways.letters import EmailRenderer
 from service.gateways.mail_reports import configured_providers
 from service.gateways.outbox import DevOutboxMailer

@@ -24,7 +24,7 @@ from service.db.migration import migrate
 from service.db.models import Base
 from service.db.session import create_database_engine
 from service.desk import Container
-from service.domain.campaigns.terms import CampaignDefinition, parse_definition, upsert_campaign
+from service.domain.campaigns.definitions import CampaignDefinition, parse_definition, upsert_campaign
 from service.settings import Settings, read_settings
 from service.wiring import build_container
 from tests.clock import FakeClock

@@ -9,6 +9,7 @@ from schemas.pledge import PageQuery, PledgeQuery
 from schemas.reminder import ReminderPage, ReminderQuery, ReminderResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.staff_access import require_scope, write_audit_log
+from service.domain.monitoring.summary import build_summary
 from service.domain.pagination import Page
 from service.domain.pledges import queries as pledge_queries
 from service.domain.pledges.queries import PledgeFilter
@@ -16,7 +17,6 @@ from service.domain.reminders import failures
 from service.domain.reminders import queries as reminder_queries
 from service.domain.reminders.queries import ReminderFilter
 from service.domain.reminders.reminders import ReminderResult, reminder_result
-from service.domain.watch.summary import build_summary
 from service.web import current_container, read_only, transaction
 
 admin_reports = ResourceBlueprint(

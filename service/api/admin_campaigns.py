@@ -7,10 +7,10 @@ from schemas.enums import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import ProblemException
 from service.api.staff_access import require_scope, write_audit_log
-from service.domain.campaigns import terms as definitions
-from service.domain.campaigns.charging import validate_campaign_amounts
-from service.domain.campaigns.shelf import wait_for_ttl
-from service.domain.campaigns.terms import parse_definition, serialize_campaign, upsert_campaign
+from service.domain.campaigns import definitions as definitions
+from service.domain.campaigns.amounts import validate_campaign_amounts
+from service.domain.campaigns.cache import wait_for_ttl
+from service.domain.campaigns.definitions import parse_definition, serialize_campaign, upsert_campaign
 from service.web import current_container, read_only, transaction
 
 admin_campaigns = ResourceBlueprint(

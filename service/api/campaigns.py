@@ -13,8 +13,8 @@ from schemas.translations import negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, require_allowed_origin
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.terms import serialize_campaign
-from service.domain.money.currencies import exponent, resolve_locale
+from service.domain.campaigns.definitions import serialize_campaign
+from service.domain.money import exponent, resolve_locale
 from service.web import current_container
 
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"

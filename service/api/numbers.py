@@ -8,10 +8,10 @@ from prometheus_client.registry import Collector
 
 from service.db.session import Database
 from service.domain.email.counters import read_counters
+from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts
+from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import oldest_due_notification_age
 from service.domain.reminders.queue import MAX_COUNTED, count_due, oldest_due_age
-from service.domain.watch.standing import CachedStatusCounts, StatusCounts
-from service.domain.watch.summary import last_heartbeat
 from service.web import current_container, read_only
 
 

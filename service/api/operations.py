@@ -14,11 +14,11 @@ from service.api.numbers import MetricsCollector
 from service.api.problems import problem_response
 from service.api.staff_access import authenticate_staff
 from service.db.migration import is_up_to_date
+from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
+from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import oldest_due_notification_age
 from service.domain.ports import ServerMisconfigured
 from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, oldest_due_age
-from service.domain.watch.job_record import HEARTBEAT_TIMEOUT, last_finished_run
-from service.domain.watch.summary import last_heartbeat
 from service.web import current_container, is_local_request, read_only
 
 REMINDER_JOB = "send_reminders"

@@ -8,7 +8,7 @@ import click
 from schemas.enums import JobOutcome
 from service.commands.opening import get_container
 from service.db.models.jobs import JobRun
-from service.domain.watch.job_record import latest_runs
+from service.domain.monitoring.job_runs import latest_runs
 
 HEADINGS = ("when (UTC)", "job", "how long", "outcome", "what came of it")
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from service.commands.opening import get_container, write_audit_log
-from service.domain.keeping.key_rotation import RotationResult, rotate_keys
+from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 
 UNROTATABLE_MESSAGE = """\
 {} addresses that bounced or complained belong to nobody who is stored, so that only an older key knows them.

@@ -10,7 +10,7 @@ from service.commands.opening import get_container
 from service.db.migration import migrate as apply_migrations
 from service.db.session import constraint_name
 from service.desk import Container
-from service.domain.campaigns import terms as campaigns
+from service.domain.campaigns import definitions as campaigns
 
 DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 

@@ -5,7 +5,7 @@ from email.utils import parseaddr
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from service.domain.money.currencies import resolve_locale
+from service.domain.money import resolve_locale
 from service.domain.ports import Clock, Email, NotificationEmail, RenderedEmail
 from service.gateways.mail_words import email_language, reminder_content
 from service.gateways.mime import build_message

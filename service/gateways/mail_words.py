@@ -7,8 +7,7 @@ from babel.dates import format_date
 from babel.units import format_unit
 
 from schemas.translations import negotiate_language, texts_for
-from service.domain.money.amounts import format_money
-from service.domain.money.currencies import resolve_locale
+from service.domain.money import format_money, resolve_locale
 from service.domain.ports import Email, ReminderEmail
 
 MAX_PAGE_NAME_LENGTH = 200

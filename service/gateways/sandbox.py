@@ -6,7 +6,7 @@ The page (`service.pages.sandbox`) reports back through the same domain calls as
 import uuid
 
 from service.db.keyring import Keyring
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.sandbox import checkout_token
 from service.domain.ports import (
     ChargeLimits,

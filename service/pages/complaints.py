@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.offers import options_for_currency
+from service.domain.campaigns.amounts import options_for_currency
 from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
-from service.domain.money.amounts import Money, format_money
+from service.domain.money import Money, format_money
 from service.pages.api_facts import http_status_for
 from service.pages.gifts import format_input_amount
 from service.pages.language import Texts

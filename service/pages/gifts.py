@@ -5,8 +5,7 @@ import datetime
 from babel.dates import format_date, format_timedelta
 
 from schemas.enums import Frequency
-from service.domain.money.amounts import Money, format_major_units, format_money
-from service.domain.money.currencies import decimal_separator, resolve_locale
+from service.domain.money import Money, decimal_separator, format_major_units, format_money, resolve_locale
 from service.pages.language import Texts
 
 DAYS_IN_A_BABEL_MONTH = 30

@@ -9,8 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, SignInLinkExpired, TooManyRequests
-from service.domain.sign_in.asking import request_sign_in
-from service.domain.sign_in.sessions import end_session, is_link_valid, redeem_link
+from service.domain.sign_in import end_session, is_link_valid, redeem_link, request_sign_in
 from service.pages.complaints import FieldError
 from service.pages.language import Texts, default_texts
 from service.pages.own_support import render_account

@@ -8,10 +8,8 @@ from babel.numbers import get_currency_name
 
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.charging import covered_fees
-from service.domain.campaigns.offers import campaign_currencies, fee_rate, options_for_currency
-from service.domain.money.amounts import Money, format_money
-from service.domain.money.currencies import resolve_locale
+from service.domain.campaigns.amounts import campaign_currencies, covered_fees, fee_rate, options_for_currency
+from service.domain.money import Money, format_money, resolve_locale
 from service.pages.language import Texts
 from service.pages.support_form import SupportForm, selected_currency
 from service.web import current_container

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.pledges.queries import payments_for, pledges_for_supporter
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
 from service.domain.reminders.schedule import validate_interval

@@ -7,8 +7,7 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError, PaymentsUnavailable
-from service.domain.money.amounts import Money, format_money, parse_amount
-from service.domain.money.currencies import resolve_locale
+from service.domain.money import Money, format_money, parse_amount, resolve_locale
 from service.domain.pledges import subscriptions as subscriptions
 from service.domain.pledges.subscriptions import amount_limits, is_cancelling, is_recurring_active
 from service.pages.complaints import FieldError

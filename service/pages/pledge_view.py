@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
-from service.domain.money.amounts import Money, format_money
+from service.domain.money import Money, format_money
 from service.domain.pledges.pledges import total_charge
 from service.domain.pledges.queries import PaymentWithRefunds
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active

@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from service.domain.money.amounts import Money, format_money
+from service.domain.money import Money, format_money
 from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges.queries import PaymentWithRefunds
 from service.pages.own_place import PledgeContext

@@ -10,11 +10,9 @@ from schemas import reminder_labels as reminder_words
 from schemas.enums import Frequency
 from schemas.reminder import ReminderRequest
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.charging import validate_amount
-from service.domain.campaigns.offers import campaign_currencies, options_for_currency
+from service.domain.campaigns.amounts import campaign_currencies, options_for_currency, validate_amount
 from service.domain.errors import DomainError
-from service.domain.money.amounts import Money
-from service.domain.money.currencies import resolve_locale
+from service.domain.money import Money, resolve_locale
 from service.domain.reminders.reminders import CreateReminder
 from service.pages.complaints import FormError
 from service.pages.language import Texts

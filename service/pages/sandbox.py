@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.errors import InvalidAddress
-from service.domain.money.amounts import Money, format_money
+from service.domain.money import Money, format_money
 from service.domain.payments.sandbox import decline_checkout, get_checkout, pay_checkout
 from service.domain.pledges.pledges import total_charge
 from service.domain.pledges.return_urls import cancel_url, success_url

@@ -6,7 +6,7 @@ from flask import request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from service.domain.sign_in.sessions import SESSION_TTL, supporter_for_session
+from service.domain.sign_in import SESSION_TTL, supporter_for_session
 from service.web import current_container
 
 COOKIE_NAME = "mainstay_reader"

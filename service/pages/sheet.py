@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from service.domain.money.currencies import resolve_locale
+from service.domain.money import resolve_locale
 from service.pages.files import static_url
 from service.pages.language import Texts
 from service.web import current_container

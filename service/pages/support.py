@@ -8,10 +8,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.campaign import split_paragraphs
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.offers import options_for_currency
+from service.domain.campaigns.amounts import options_for_currency
 from service.domain.errors import DomainError
-from service.domain.money.amounts import Money, format_money
-from service.domain.money.currencies import resolve_locale
+from service.domain.money import Money, format_money, resolve_locale
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.pages.complaints import FieldError, FormError, describe_error
 from service.pages.gifts import format_input_amount, format_reminder_button

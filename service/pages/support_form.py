@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 
 from schemas.pledge import PledgeRequest
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.offers import campaign_currencies, options_for_currency
-from service.domain.money.amounts import Money, parse_amount
+from service.domain.campaigns.amounts import campaign_currencies, options_for_currency
+from service.domain.money import Money, parse_amount
 from service.domain.pledges.pledges import CreatePledge
 from service.pages.complaints import FormError
 from service.pages.gifts import format_input_amount

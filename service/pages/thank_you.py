@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
 from service.domain.errors import PledgeNotFound
-from service.domain.money.amounts import Money, format_money
+from service.domain.money import Money, format_money
 from service.domain.pledges.attribution import attribution_token_for
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.return_urls import source_page_url, success_url

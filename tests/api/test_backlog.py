@@ -14,9 +14,9 @@ from jobs.worker import run_job
 from schemas.enums import ReminderStatus
 from service.db.models.reminder import Reminder
 from service.desk import Container
+from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.reminders.queue import count_due, oldest_due_age
-from service.domain.watch.summary import record_heartbeat
 from tests.api.wire import assert_problem
 from tests.clock import FakeClock
 from tests.db.people import create_reminder

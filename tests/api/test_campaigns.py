@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from service.app import create_app
 from service.desk import Container
-from service.domain.campaigns.shelf import TTL_SECONDS
+from service.domain.campaigns.cache import TTL_SECONDS
 from service.settings import Settings
 from service.wiring import build_container
 from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign

@@ -14,7 +14,7 @@ from schemas.enums import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.models.pledge import IdempotencyKey, Pledge
 from service.desk import Container
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.attribution import attribution_token
 from service.domain.pledges.idempotency import request_hash

@@ -14,7 +14,7 @@ from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.suppression import suppress
 from service.domain.pledges.attribution import attribution_token
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from service.db.models.pledge import IdempotencyKey, Pledge
 from service.desk import Container
-from service.domain.campaigns.shelf import CampaignCache
+from service.domain.campaigns.cache import CampaignCache
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from service.gateways.stripe.client import PROBE_TIMEOUT
 from service.web import init_app

@@ -11,8 +11,8 @@ from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import NotificationKind
 from service.desk import Container
+from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
-from service.domain.watch.summary import record_heartbeat
 from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, run
 from tests.jobs.posts import FakeMailer

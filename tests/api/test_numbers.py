@@ -17,8 +17,8 @@ from service.db.models.email import Suppression
 from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.email.counters import increment_counters, read_counters
-from service.domain.watch.job_record import start_run
-from service.domain.watch.standing import CachedStatusCounts, StatusCounts
+from service.domain.monitoring.job_runs import start_run
+from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts
 from tests.clock import FakeClock
 from tests.db.people import create_reminder
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from service.app import create_app
 from service.desk import Container
-from service.domain.watch.summary import record_heartbeat
+from service.domain.monitoring.summary import record_heartbeat
 from service.web import init_app
 from service.wiring import build_container
 from tests.api.wire import assert_problem, auth_headers, pay_pledge, post_pledge, post_reminder

@@ -16,8 +16,13 @@ from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
-from service.domain.money.amounts import Money
+from service.domain.campaigns.definitions import (
+    get_campaign,
+    parse_definition,
+    serialize_campaign,
+    upsert_campaign,
+)
+from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.pledges import get_pledge
 from service.domain.reminders.self_service import reminder_token

@@ -9,9 +9,7 @@ from sqlalchemy import select
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.domain.pledges.links import pledge_token
-from service.domain.sign_in.asking import request_sign_in
-from service.domain.sign_in.links import create_magic_link_token
-from service.domain.sign_in.sessions import redeem_link
+from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in
 from service.wiring import build_container
 from tests.browser.newsroom import LiveServer, pledge_in
 from tests.conftest import settings_for

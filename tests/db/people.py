@@ -11,9 +11,9 @@ from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.addresses import normalise_address
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder

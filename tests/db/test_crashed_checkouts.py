@@ -11,7 +11,7 @@ from sqlalchemy import select
 from schemas.enums import Frequency
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
 from service.domain.pledges.idempotency import LOCK_TTL

@@ -17,10 +17,10 @@ from service.db.models.payment import GatewayEvent
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.keeping import key_rotation
-from service.domain.keeping.key_rotation import RotationResult, rotate_keys
 from service.domain.payments.inbox import WEBHOOK, store_event
 from service.domain.ports import RawEvent
+from service.domain.privacy import key_rotation
+from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.clock import FakeClock

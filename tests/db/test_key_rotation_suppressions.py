@@ -10,7 +10,7 @@ from service.cli import cli
 from service.db.models.email import ALL_CAMPAIGNS
 from service.desk import Container
 from service.domain.email.suppression import suppress, suppressions_for
-from service.domain.keeping.key_rotation import RotationResult, rotate_keys
+from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 from tests.conftest import settings_for
 from tests.db.people import create_reminder
 

@@ -18,7 +18,7 @@ from service.db.migration import MIGRATION_LOCK, alembic_config, is_up_to_date, 
 from service.db.models import Base
 from service.db.models.campaign import Campaign
 from service.desk import Container
-from service.domain.campaigns import terms as campaigns
+from service.domain.campaigns import definitions as campaigns
 from tests.conftest import settings_for
 from tests.processes import ROOT, environment, wait_until
 

@@ -10,7 +10,7 @@ from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.errors import (
     AmountBelowMinimum,
     AmountNotChargeable,
@@ -19,7 +19,7 @@ from service.domain.errors import (
     PaymentRequestRejected,
     PaymentsUnavailable,
 )
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.pledges import CreatePledge, create_pledge, total_charge
 from service.domain.pledges.subscriptions import change_amount, complete_amount_change

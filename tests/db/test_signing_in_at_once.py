@@ -5,9 +5,7 @@ import threading
 from service.db.models.sign_in import SignIn
 from service.desk import Container
 from service.domain.errors import SignInLinkExpired
-from service.domain.sign_in.asking import request_sign_in
-from service.domain.sign_in.links import create_magic_link_token
-from service.domain.sign_in.sessions import redeem_link, supporter_for_session
+from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in, supporter_for_session
 from service.domain.supporters import get_or_create_supporter
 from tests.db.people import count_rows
 

@@ -13,10 +13,10 @@ from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.desk import Container
-from service.domain.keeping.supporter_merge import merge_supporters
+from service.domain.privacy.key_rotation import merge_supporters
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import confirm
-from service.domain.sign_in.asking import request_sign_in
+from service.domain.sign_in import request_sign_in
 from tests.clock import FakeClock
 from tests.db.people import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.notices import enqueue

@@ -10,12 +10,12 @@ from schemas.enums import DisputeStatus, Frequency
 from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.ledger.totals import CurrencyTotal, totals_by_currency, totals_by_pledge_query
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.event_handlers import handle_event
 from service.domain.pledges.pledges import CreatePledge, create_pledge
-from service.domain.ports.news import (
+from service.domain.ports.payment_events import (
     DisputeUpdated,
     PaymentEvent,
     PaymentFailed,

@@ -12,7 +12,7 @@ from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.desk import Container
 from service.domain.errors import InvalidTransition, PledgeNotFound
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.event_handlers import (
     SandboxCharge,
     handle_event,
@@ -22,7 +22,7 @@ from service.domain.payments.event_handlers import (
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from service.domain.ports import NO_LIMITS, ChargeLimits
-from service.domain.ports.news import CheckoutCompleted, CheckoutExpired, RenewalUpcoming
+from service.domain.ports.payment_events import CheckoutCompleted, CheckoutExpired, RenewalUpcoming
 from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving, must_wait
 

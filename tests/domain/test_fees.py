@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.money import fees
-from service.domain.money.fees import FeeRate
+from service.domain import money as fees
+from service.domain.money import FeeRate
 
 
 @pytest.mark.parametrize(

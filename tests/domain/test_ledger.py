@@ -13,7 +13,7 @@ from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.records import update_refund_status
 from service.domain.ledger.totals import CurrencyTotal, list_payments
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.event_handlers import DependencyMissing
 from tests.domain.ledger import Ledger
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.campaigns.listed_pages import origin_of
+from service.domain.campaigns.origins import origin_of
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,10 @@ from babel.numbers import get_currency_precision, list_currencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.money import amounts as money
-from service.domain.money import currencies, typed_amount
-from service.domain.money.amounts import (
-    Money,
-    exponent,
-    format_major_units,
-    format_money,
-    is_currency,
-    parse_amount,
-)
+from service.domain import money as currencies
+from service.domain import money as money
+from service.domain import money_input as typed_amount
+from service.domain.money import Money, exponent, format_major_units, format_money, is_currency, parse_amount
 
 NBSP = "\N{NO-BREAK SPACE}"
 LANGUAGES = sorted(localedata.locale_identifiers())

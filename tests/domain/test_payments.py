@@ -9,9 +9,9 @@ from schemas.enums import Frequency, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.errors import PaymentMismatch
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.pledges.pledges import CHECKOUT_TTL, CreatePledge, create_pledge, expire_abandoned_pledges
 

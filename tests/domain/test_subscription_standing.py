@@ -10,7 +10,7 @@ from schemas.enums import Frequency, PledgeStatus
 from service.db.models.pledge import Pledge
 from service.desk import Container
 from service.domain.errors import PaymentMismatch
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from tests.domain.ledger import Ledger
 
 SECOND, DAY = datetime.timedelta(seconds=1), datetime.timedelta(days=1)

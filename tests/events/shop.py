@@ -11,7 +11,7 @@ from schemas.enums import Frequency
 from service.db.models.payment import Dispute, GatewayEvent, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.ledger.totals import totals_by_currency
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.inbox import WEBHOOK, store_event

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus
 from service.domain.payments.event_handlers import DependencyMissing, handle_event
-from service.domain.ports.news import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent
 from tests.events.shop import StripeScenario, snapshot
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import one_year_subscription

@@ -13,7 +13,7 @@ from service.db.base import new_id
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.payments.recovery import MIN_AGE, complete_pending_operations
 from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.gateways.stripe.client import PROBE_TIMEOUT

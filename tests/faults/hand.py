@@ -18,7 +18,7 @@ from jobs.carrier import EmailDispatcher
 from jobs.reminder_books import ReminderQueue
 from schemas.enums import DeliveryOutcome
 from service.desk import Container
-from service.domain.breaker import CircuitBreaker
+from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,

@@ -17,9 +17,9 @@ from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.models import Base
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.domain.campaigns.terms import parse_definition, upsert_campaign
-from service.domain.keeping.retention import purge_unconfirmed_reminders
+from service.domain.campaigns.definitions import parse_definition, upsert_campaign
 from service.domain.ports import ReminderEmail
+from service.domain.privacy.retention import purge_unconfirmed_reminders
 from service.domain.reminders.failures import retry_reminder
 from service.domain.reminders.queue import ReminderClaim
 from tests.api.wire import update_campaign

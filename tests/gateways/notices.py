@@ -5,7 +5,7 @@ import datetime
 from typing import Any
 
 from schemas.enums import Frequency, NotificationKind
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import NotificationEmail
 
 DAY = datetime.date(2026, 12, 23)

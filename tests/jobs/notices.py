@@ -18,7 +18,7 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.desk import Container
-from service.domain.breaker import CircuitBreaker
+from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.outbox import enqueue_notification
 from service.domain.supporters import get_or_create_supporter
 from tests.jobs.posts import READER, FakeMailer

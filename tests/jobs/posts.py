@@ -11,7 +11,7 @@ from jobs.send_reminders import send_reminders
 from schemas.enums import DeliveryOutcome
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.desk import Container
-from service.domain.breaker import CircuitBreaker
+from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import ReminderEmail, RenderedEmail, SendCancelled
 from service.domain.reminders import delivery as delivery
 from service.domain.reminders.delivery import (

@@ -16,7 +16,7 @@ from service.db.models.reminder import FINAL_STATUSES, Reminder, ReminderStatusC
 from service.db.models.supporter import Supporter
 from service.desk import Container
 from service.domain.errors import ReminderNotFound
-from service.domain.keeping.retention import PurgeResult, purge_finished_reminders
+from service.domain.privacy.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.self_service import get_reminder_by_token, reminder_token, snooze_reminder
 from tests.clock import FakeClock
 from tests.db.people import count_rows, create_paid_pledge, create_reminder

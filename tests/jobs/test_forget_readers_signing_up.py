@@ -14,8 +14,8 @@ from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign, parse_definition, upsert_campaign
-from service.domain.keeping.retention import PurgeResult, purge_finished_reminders
+from service.domain.campaigns.definitions import get_campaign, parse_definition, upsert_campaign
+from service.domain.privacy.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.wiring import build_container
 from tests.clock import FakeClock

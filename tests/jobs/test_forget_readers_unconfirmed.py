@@ -12,9 +12,14 @@ from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign, parse_definition, serialize_campaign, upsert_campaign
+from service.domain.campaigns.definitions import (
+    get_campaign,
+    parse_definition,
+    serialize_campaign,
+    upsert_campaign,
+)
 from service.domain.errors import ReminderNotFound
-from service.domain.keeping.retention import PurgeResult, purge_unconfirmed_reminders
+from service.domain.privacy.retention import PurgeResult, purge_unconfirmed_reminders
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from service.domain.reminders.status import ReminderEvent

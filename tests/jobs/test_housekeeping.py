@@ -15,13 +15,13 @@ from schemas.enums import Frequency, PledgeStatus
 from service.db.models.jobs import Heartbeat
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.counters import increment_counters, read_counters
-from service.domain.money.amounts import Money
+from service.domain.money import Money
+from service.domain.monitoring.summary import last_heartbeat
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.pledges import CreatePledge
-from service.domain.watch.summary import last_heartbeat
 from tests.clock import FakeClock
 from tests.db.people import create_reminder
 from tests.jobs.posts import stopped_event

@@ -18,8 +18,8 @@ from jobs.worker import run_job
 from schemas.enums import JobOutcome
 from service.db.models.jobs import Heartbeat, JobRun
 from service.desk import Container
-from service.domain.watch.job_record import finish_run, latest_runs, start_run
-from service.domain.watch.summary import record_heartbeat
+from service.domain.monitoring.job_runs import finish_run, latest_runs, start_run
+from service.domain.monitoring.summary import record_heartbeat
 from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.conftest import settings_for

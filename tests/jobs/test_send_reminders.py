@@ -10,8 +10,8 @@ from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
-from service.domain.money.amounts import Money
+from service.domain.campaigns.definitions import get_campaign
+from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline
 from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.domain.ports import ReminderEmail, TemporaryFailure

@@ -16,7 +16,7 @@ from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.counters import read_counters
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure

@@ -12,7 +12,7 @@ from service.app import create_app
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
 from service.desk import Container
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.supporters import erase_supporter
 from service.wiring import build_container

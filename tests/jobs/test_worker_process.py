@@ -16,7 +16,7 @@ from schemas.enums import ReminderStatus
 from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder
 from service.desk import Container, utc_now
-from service.domain.watch.summary import last_heartbeat
+from service.domain.monitoring.summary import last_heartbeat
 from tests.db.people import create_reminder
 from tests.gateways.sink import SmtpTestServer
 from tests.jobs.posts import status_changes

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.enums import Frequency
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.gateways.letters import EmailRenderer
 from tests.gateways.letters import letter, parse
 from tests.pages.reading import visible_text

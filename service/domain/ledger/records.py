@@ -15,9 +15,9 @@ from service.db.models.pledge import Pledge
 from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.status import derive_payment_status
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import GatewayBalanceTransaction
-from service.domain.ports.news import DisputeUpdated, RefundUpdated
+from service.domain.ports.payment_events import DisputeUpdated, RefundUpdated
 
 RECENT_WINDOW = datetime.timedelta(hours=1)
 LOOKUP_WINDOW = datetime.timedelta(days=60)

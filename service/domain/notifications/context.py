@@ -19,7 +19,7 @@ from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 from service.domain.notifications.queue import NotificationClaim
 from service.domain.pledges.status import PledgeEvent
-from service.domain.sign_in.links import LINK_TTL
+from service.domain.sign_in import LINK_TTL
 
 NO_RECIPIENT = "nobody_known"
 TOO_OLD = "too_old"

@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 from schemas.enums import DeliveryOutcome, NotificationKind, SuppressionReason
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.domain.campaigns.own_texts import text_overrides
+from service.domain.campaigns.definitions import text_overrides
 from service.domain.email.counters import increment_counters
 from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.email.status import NotificationEvent, transition_notification
 from service.domain.email.suppression import Recipient, find_suppressed
-from service.domain.links import UrlBuilder
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.notifications.context import (
     RECURRING_STATUSES,
     NotificationContext,
@@ -29,8 +28,9 @@ from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.pledges import total_charge
 from service.domain.ports import NotificationEmail
-from service.domain.sign_in.links import create_magic_link_token
+from service.domain.sign_in import create_magic_link_token
 from service.domain.supporters import session_keyring
+from service.domain.urls import UrlBuilder
 
 
 def build_notification_email(

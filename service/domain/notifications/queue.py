@@ -11,7 +11,7 @@ from schemas.enums import DeliveryOutcome, NotificationStatus
 from service.db.models.email import Notification, status_is
 from service.db.models.sign_in import SignIn
 from service.domain.email.status import NotificationEvent, next_status
-from service.domain.sign_in.links import LINK_TTL
+from service.domain.sign_in import LINK_TTL
 
 
 @dataclass(frozen=True)

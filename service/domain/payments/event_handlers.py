@@ -13,12 +13,12 @@ from service.db.models.pledge import Pledge
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch, PledgeNotFound
 from service.domain.ledger.records import find_payment, record_dispute, record_payment, record_refund
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.pledges.notifications import enqueue_payment_failed, enqueue_receipts, enqueue_renewal
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
 from service.domain.pledges.subscriptions import handle_subscription_updated, save_gateway_references
-from service.domain.ports.news import (
+from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
     DisputeUpdated,

@@ -29,7 +29,7 @@ from service.domain.payments.inbox import (
     reset_event,
 )
 from service.domain.ports import Clock, EventSource, GatewayUnavailable, InvalidEvent, TransactionFactory
-from service.domain.ports.news import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent
 
 BATCH_SIZE = 20
 MAX_DEPENDENCY_RETRIES = 12

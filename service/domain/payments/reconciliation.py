@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from service.db.models.payment import ReconciliationCursor
 from service.db.upsert import dialect_insert
-from service.domain.links import UrlBuilder
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.inbox import RECONCILER, store_event
 from service.domain.payments.recovery import complete_pending_operations
 from service.domain.ports import Clock, EventSource, PaymentGateway, RawEvent, TransactionFactory
+from service.domain.urls import UrlBuilder
 
 INITIAL_LOOKBACK = datetime.timedelta(days=30)
 # What happens at the gateway is not in its list at the same moment, and its clock is not ours.

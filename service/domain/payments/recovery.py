@@ -17,12 +17,12 @@ from schemas.enums import PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
-from service.domain.links import UrlBuilder
 from service.domain.payments.refunds import complete_refund
 from service.domain.pledges.checkout import checkout_params
 from service.domain.pledges.pledges import CHECKOUT_TTL, get_pledge
 from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_change
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
+from service.domain.urls import UrlBuilder
 
 # A request that still runs has longer than any call to the gateway may take.
 MIN_AGE = datetime.timedelta(minutes=1)

@@ -20,7 +20,7 @@ from service.domain.errors import (
     RefundTooLarge,
 )
 from service.domain.ledger.records import recompute_payment_status, update_refund_status
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.subscriptions import require_same_gateway, translate_gateway_errors
 from service.domain.ports import Clock, PaymentGateway, RefundParams, TransactionFactory

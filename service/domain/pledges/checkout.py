@@ -17,7 +17,6 @@ from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.db.session import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
-from service.domain.links import UrlBuilder
 from service.domain.pledges.idempotency import LOCK_TTL, find_key, store_key
 from service.domain.pledges.pledges import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
 from service.domain.pledges.return_urls import cancel_url
@@ -29,6 +28,7 @@ from service.domain.ports import (
     PaymentGateway,
     TransactionFactory,
 )
+from service.domain.urls import UrlBuilder
 
 RETRY_AFTER_SECONDS = 30
 FIELDS_ADDED_LATER = ("reminder", "cover_fees")

@@ -9,7 +9,7 @@ from typing import Any
 
 import xlsxwriter
 
-from service.domain.money.amounts import Money, format_major_units
+from service.domain.money import Money, format_major_units
 
 COLUMNS = (
     "id",

@@ -10,7 +10,7 @@ from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.email.outbox import enqueue_notification
-from service.domain.ports.news import PaymentFailed, RenewalUpcoming
+from service.domain.ports.payment_events import PaymentFailed, RenewalUpcoming
 
 MAX_DUNNING_EMAILS = 3
 

@@ -11,11 +11,11 @@ from schemas.enums import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge, PledgeStatusChange
-from service.domain.campaigns.charging import covered_fees, validate_amount
-from service.domain.campaigns.listed_pages import is_allowed_return_url
+from service.domain.campaigns.amounts import covered_fees, validate_amount
+from service.domain.campaigns.origins import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
 from service.domain.ledger.status import derive_pledge_status, load_pledge_facts
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.pledges.attribution import attributed_reminder_id
 from service.domain.pledges.notifications import enqueue_cancellation
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path

@@ -4,8 +4,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.domain.campaigns.listed_pages import is_allowed_page, is_allowed_return_url, origin_of
-from service.domain.links import UrlBuilder
+from service.domain.campaigns.origins import is_allowed_page, is_allowed_return_url, origin_of
+from service.domain.urls import UrlBuilder
 
 
 def success_url(pledge: Pledge, links: UrlBuilder) -> str:

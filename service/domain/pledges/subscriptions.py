@@ -14,15 +14,14 @@ from sqlalchemy.orm import Session
 from schemas.enums import Frequency, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.domain.campaigns.charging import covered_fees, validate_amount
-from service.domain.campaigns.offers import find_option
+from service.domain.campaigns.amounts import covered_fees, find_option, validate_amount
 from service.domain.errors import GatewayMismatch, PaymentMismatch, PaymentRequestRejected, PaymentsUnavailable
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.pledges.notifications import enqueue_cancellation
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status, total_charge, transition_pledge
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
-from service.domain.ports.news import SubscriptionUpdated
+from service.domain.ports.payment_events import SubscriptionUpdated
 
 RETRY_AFTER_SECONDS = 30
 # Its pledges know no subscription: nothing of theirs is kept anywhere but here.

@@ -1,7 +1,13 @@
 """What the domain asks of the outside world, as Protocols; `service.gateways` keeps these promises."""
 
-from service.domain.ports.basics import Clock, TransactionFactory
-from service.domain.ports.mail import (
+import datetime
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from service.domain.ports.email import (
     BounceReport,
     Email,
     EmailError,
@@ -18,7 +24,7 @@ from service.domain.ports.mail import (
     TemporaryFailure,
     UncertainDelivery,
 )
-from service.domain.ports.money import (
+from service.domain.ports.payments import (
     NO_LIMITS,
     ChargeLimits,
     Checkout,
@@ -33,7 +39,24 @@ from service.domain.ports.money import (
     RawEvent,
     RefundParams,
 )
-from service.domain.ports.traffic import RateLimiter
+
+Clock = Callable[[], datetime.datetime]
+"""Returns the present instant in UTC."""
+
+TransactionFactory = Callable[[], AbstractContextManager[Session]]
+"""Opens one transaction: it commits when the block ends and rolls back when it raises."""
+
+
+class RateLimiter(Protocol):
+    """The thing that counts how often one client asks."""
+
+    def check(self, action: str, client: str) -> None:
+        """Count one request.
+
+        Raises:
+            TooManyRequests: this client asked too often; the error says when to come back.
+        """
+
 
 __all__ = [
     "NO_LIMITS",

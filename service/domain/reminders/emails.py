@@ -15,13 +15,12 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, status_is
 from service.db.models.supporter import Supporter
-from service.domain.campaigns.listed_pages import is_allowed_page
-from service.domain.campaigns.own_texts import text_overrides
+from service.domain.campaigns.definitions import text_overrides
+from service.domain.campaigns.origins import is_allowed_page
 from service.domain.email.counters import increment_counters
 from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
-from service.domain.links import UrlBuilder
 from service.domain.pledges.attribution import attribution_token
 from service.domain.ports import ReminderEmail
 from service.domain.reminders.queue import ReminderClaim
@@ -31,6 +30,7 @@ from service.domain.reminders.self_service import reminder_token
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import schedule_next_occurrence, transition_reminder
 from service.domain.supporters import session_keyring
+from service.domain.urls import UrlBuilder
 
 ALREADY_PLEDGED = "already_gave"
 SUPPRESSED = "suppressed"

@@ -17,11 +17,10 @@ from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
-from service.domain.campaigns.charging import validate_amount
-from service.domain.campaigns.offers import campaign_currencies, find_option
+from service.domain.campaigns.amounts import campaign_currencies, find_option, validate_amount
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import RemindersNotOffered
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
 from service.domain.reminders.schedule import first_due, validate_interval
 from service.domain.reminders.transitions import request_confirmation, reschedule

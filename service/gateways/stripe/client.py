@@ -12,7 +12,7 @@ import structlog
 from stripe import RequestsClient, StripeClient, StripeObject, V1Services
 
 from service import __version__
-from service.domain.breaker import CircuitBreaker
+from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable
 from service.gateways.stripe.troubles import ReplayedServerError, is_missing, needs_operator, to_domain_error
 from service.settings import StripeSettings

@@ -8,7 +8,7 @@ from typing import Any, Final
 from stripe.params import EventListParams
 
 from service.domain.ports import InvalidEvent, InvalidSignature, RawEvent
-from service.domain.ports.news import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.reading import EVENT_PARSERS, parse_event
 from service.gateways.stripe.signature import verify_signature

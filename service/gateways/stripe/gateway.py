@@ -3,7 +3,7 @@
 import uuid
 from urllib.parse import urlsplit
 
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import ChargeLimits, Checkout, CheckoutParams, GatewayBalanceTransaction, RefundParams
 from service.gateways.stripe import balance, checkout, orders, units
 from service.gateways.stripe.client import StripeApiClient

@@ -9,7 +9,7 @@ from typing import Any, Final
 from stripe import Refund, RequestOptions
 from stripe.params import RefundListParams
 
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import GatewayRejected, RefundParams
 from service.gateways.stripe.checkout import stripe_locale
 from service.gateways.stripe.client import StripeApiClient

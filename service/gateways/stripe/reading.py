@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from service.domain.ports import InvalidEvent
-from service.domain.ports.news import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.readers import checkouts, intents, invoices, returns, subscriptions
 from service.gateways.stripe.readers.told import ParsedEvent

@@ -6,8 +6,7 @@ Source: https://docs.stripe.com/currencies, its sections "Zero-decimal currencie
 
 from typing import Final
 
-from service.domain.money.amounts import Money
-from service.domain.money.currencies import exponent
+from service.domain.money import Money, exponent
 from service.domain.ports import ChargeLimits
 
 # How many decimals Stripe counts; every other currency has two. Its special cases: krónur and Ugandan shillings

@@ -5,9 +5,9 @@ import uuid
 from typing import Any
 
 from schemas.enums import Frequency
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import CheckoutParams, RefundParams
-from service.domain.ports.news import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson

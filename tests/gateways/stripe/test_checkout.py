@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from schemas.enums import Frequency
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import GatewayRejected
 from service.gateways.stripe import StripeGateway
 from service.gateways.stripe.checkout import session_params, stripe_locale

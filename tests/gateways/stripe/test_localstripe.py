@@ -15,9 +15,9 @@ import pytest
 from stripe import CardError, StripeClient
 
 from schemas.enums import DisputeStatus
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import InvalidSignature, RawEvent
-from service.domain.ports.news import (
+from service.domain.ports.payment_events import (
     DisputeUpdated,
     PaymentEvent,
     PaymentFailed,

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.gateways.stripe import StripeGateway
 from tests.gateways.stripe.asking import PAGE, PLEDGE_ID, REFUND_ID, give, refund_order, subscribe

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.desk import Container
-from service.domain.watch.summary import record_heartbeat
+from service.domain.monitoring.summary import record_heartbeat
 from service.gateways.stripe.client import FAILURE_THRESHOLD
 from service.settings import Settings
 from tests.api.wire import assert_problem, new_idempotency_key, post_pledge

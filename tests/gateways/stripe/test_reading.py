@@ -4,8 +4,8 @@ import datetime
 from collections.abc import Callable
 
 from schemas.enums import Frequency
-from service.domain.money.amounts import Money
-from service.domain.ports.news import (
+from service.domain.money import Money
+from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
     PaymentFailed,

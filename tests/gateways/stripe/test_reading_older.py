@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.domain.money.amounts import Money
-from service.domain.ports.news import (
+from service.domain.money import Money
+from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
     PaymentFailed,

@@ -5,12 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from schemas.enums import DisputeStatus
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import GatewayUnavailable
-from service.domain.ports.news import (
-    DisputeUpdated,
-    RefundUpdated,
-)
+from service.domain.ports.payment_events import DisputeUpdated, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.clock import FakeClock
 from tests.gateways.stripe.asking import REFUND_ID, give, parsed_events, refund_order, subscribe

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.enums import Frequency
-from service.domain.money.amounts import Money
-from service.domain.ports.news import DisputeUpdated, PaymentSucceeded, RefundUpdated
+from service.domain.money import Money
+from service.domain.ports.payment_events import DisputeUpdated, PaymentSucceeded, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.gateways.stripe.asking import PLEDGE_ID, give, parsed_events, subscribe
 from tests.stripe_double import FakeStripe

@@ -6,7 +6,7 @@ import uuid
 import pytest
 import structlog
 
-from service.domain.breaker import INITIAL_BACKOFF, OPERATOR_BACKOFF
+from service.domain.circuit_breaker import INITIAL_BACKOFF, OPERATOR_BACKOFF
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.gateways.stripe import StripeApiClient, StripeGateway
 from service.gateways.stripe.client import CONNECT_SECONDS, FAILURE_THRESHOLD, RETRIES

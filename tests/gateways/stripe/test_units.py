@@ -6,8 +6,7 @@ import inspect
 import pytest
 from babel.numbers import list_currencies
 
-from service.domain.money.amounts import Money
-from service.domain.money.currencies import exponent
+from service.domain.money import Money, exponent
 from service.gateways.stripe import units
 from service.gateways.stripe.units import charge_limits, from_stripe_amount, to_stripe_amount
 

@@ -6,7 +6,7 @@ import uuid
 from typing import Final
 
 from service.domain.ports import InvalidEvent
-from service.domain.ports.news import CheckoutCompleted, CheckoutExpired, PaymentEvent, PaymentSucceeded
+from service.domain.ports.payment_events import CheckoutCompleted, CheckoutExpired, PaymentEvent, PaymentSucceeded
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.names import object_id
 from service.gateways.stripe.readers.told import ParsedEvent, find_pledge_id, get_path, money_field

@@ -1,6 +1,6 @@
 """Payment intents: a card that was declined at a one-time checkout. An invoice tells of its own failed tries."""
 
-from service.domain.ports.news import PaymentEvent, PaymentFailed
+from service.domain.ports.payment_events import PaymentEvent, PaymentFailed
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.names import object_id
 from service.gateways.stripe.readers.told import ParsedEvent, find_pledge_id, get_path, money_field, require_id

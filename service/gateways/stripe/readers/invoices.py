@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from service.domain.ports.news import PaymentEvent, PaymentFailed, PaymentSucceeded, RenewalUpcoming
+from service.domain.ports.payment_events import PaymentEvent, PaymentFailed, PaymentSucceeded, RenewalUpcoming
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.names import object_id
 from service.gateways.stripe.readers.told import (

@@ -9,7 +9,7 @@ from typing import Final
 
 from schemas.enums import DisputeStatus
 from service.domain.ports import GatewayRejected
-from service.domain.ports.news import DisputeUpdated, PaymentEvent, RefundUpdated
+from service.domain.ports.payment_events import DisputeUpdated, PaymentEvent, RefundUpdated
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.names import object_id
 from service.gateways.stripe.orders import REFUND_METADATA_KEY

@@ -7,8 +7,8 @@ before Stripe's API of 2025-03-31 on the subscription itself.
 import datetime
 from typing import Final
 
-from service.domain.money.amounts import Money
-from service.domain.ports.news import PaymentEvent, SubscriptionUpdated
+from service.domain.money import Money
+from service.domain.ports.payment_events import PaymentEvent, SubscriptionUpdated
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.names import object_id
 from service.gateways.stripe.orders import ENDED_STATUSES

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 from service.domain.ports import InvalidEvent
 from service.gateways.stripe.checkout import PLEDGE_METADATA_KEY
 from service.gateways.stripe.units import from_stripe_amount

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from schemas.enums import DisputeStatus
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Campaigns: what one appeal says and offers, as its file gives it and as it is stored."""
+"""What a campaign says in its own words."""
 
 import datetime
 from collections.abc import Mapping
@@ -10,8 +10,17 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
-from service.domain.campaigns.offers import campaign_currencies, options_for_currency
+from service.domain.campaigns.amounts import campaign_currencies, options_for_currency
 from service.domain.errors import CampaignNotFound
+
+
+def text_overrides(campaign: Campaign, lang: str) -> dict[str, str]:
+    """Return what a campaign says differently in a language, by the text's name.
+
+    A reader of "pt-BR" is written to in a campaign's "pt", where it has no closer words.
+    """
+    texts: dict[str, str] = campaign.texts.get(lang) or campaign.texts.get(lang.partition("-")[0], {})
+    return texts
 
 
 @dataclass(frozen=True, kw_only=True)

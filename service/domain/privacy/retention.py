@@ -1,7 +1,4 @@
-"""How long readers' data is kept: what nobody needs any more is deleted, a batch at a time.
-
-Deleting never waits for a reader: a row that another transaction holds is passed over until the next run.
-"""
+"""How long notices and wishes to sign in are kept; what nobody needs any more is deleted, a batch at a time."""
 
 import datetime
 from collections.abc import Sequence
@@ -10,10 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from schemas.enums import ReminderStatus
-from service.db.models.email import DevOutboxEmail, EmailDelivery
+from schemas.enums import NotificationStatus, ReminderStatus
+from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import FINAL_STATUSES, Reminder
+from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 
 # The links in a mail must work for a year, and a reader who comes back a little late must find them working too.
@@ -134,4 +132,48 @@ def purge_outbox(session: Session, *, now: datetime.datetime, limit: int = BATCH
         session.execute(
             delete(DevOutboxEmail).where(DevOutboxEmail.id.in_(ids)).execution_options(synchronize_session=False)
         )
+    return len(ids)
+
+
+FINAL_NOTIFICATION_STATUSES = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)
+# Long after the last session that began with one has ended.
+SIGN_IN_RETENTION = datetime.timedelta(days=1)
+
+
+def purge_notifications(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
+    """Delete notices that ended as long ago as reminders that are deleted; return how many.
+
+    Should one be asked for again after that, it is about something too old to be told (see `notice_mail.cases`).
+    """
+    long_ago = now - REMINDER_RETENTION
+    over = (
+        select(Notification.id)
+        .where(
+            Notification.status.in_(FINAL_NOTIFICATION_STATUSES),
+            Notification.due_at <= long_ago,
+            Notification.created_at <= long_ago,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(over).all()
+    if ids:
+        session.execute(
+            delete(Notification).where(Notification.id.in_(ids)).execution_options(synchronize_session=False)
+        )
+    return len(ids)
+
+
+def purge_sign_ins(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
+    """Delete wishes to sign in that are over, and with each the notice that brought its link; return how many."""
+    over = (
+        select(SignIn.id)
+        .where(SignIn.asked_at <= now - SIGN_IN_RETENTION)
+        .order_by(SignIn.asked_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(over).all()
+    if ids:
+        session.execute(delete(SignIn).where(SignIn.id.in_(ids)).execution_options(synchronize_session=False))
     return len(ids)

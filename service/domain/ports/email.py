@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.enums import Frequency, NotificationKind, SuppressionReason
-from service.domain.money.amounts import Money
+from service.domain.money import Money
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.enums import Frequency
-from service.domain.money.amounts import Money
-from service.domain.ports.news import PaymentEvent
+from service.domain.money import Money
+from service.domain.ports.payment_events import PaymentEvent
 
 
 @dataclass(frozen=True, kw_only=True)

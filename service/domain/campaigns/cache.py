@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.terms import get_campaign
+from service.domain.campaigns.definitions import get_campaign
 from service.domain.ports import TransactionFactory
 
 TTL_SECONDS = 0.5

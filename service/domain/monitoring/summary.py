@@ -12,8 +12,8 @@ from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder, status_is
 from service.db.upsert import dialect_insert
 from service.domain.ledger.totals import balance_totals, totals_by_currency
+from service.domain.monitoring.status_counts import count_pledges, count_reminders
 from service.domain.pledges.attribution import count_conversions
-from service.domain.watch.standing import count_pledges, count_reminders
 
 
 def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]:

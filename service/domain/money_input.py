@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from service.domain.errors import UnparsableAmount
-from service.domain.money.currencies import (
+from service.domain.money import (
     accepted_symbols,
     decimal_separator,
     exponent,

@@ -1,4 +1,4 @@
-"""Signing in with the link from a mail, once, and the session that follows: a row, so that it can be ended."""
+"""Asking for a link to one's own page: whoever asks learns nothing of who is known here."""
 
 import datetime
 import secrets
@@ -7,9 +7,50 @@ import uuid
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from schemas.enums import NotificationKind
+from service.db.base import new_id
 from service.db.keyring import sha256
 from service.db.models.sign_in import SignIn
+from service.db.upsert import execute_insert
+from service.domain.email.outbox import enqueue_notification
 from service.domain.errors import SignInLinkExpired
+from service.domain.supporters import lock_supporter_by_email
+
+
+def request_sign_in(session: Session, address: str, *, lang: str, now: datetime.datetime) -> None:
+    """Have a link sent to a normalised address, if it is anyone's whom we know; the address itself is not kept.
+
+    The same two rows are written for everybody. The worker finds that a stranger's mail has nobody to go to.
+    """
+    supporter_id = lock_supporter_by_email(session, address)
+    payload = new_id()
+    execute_insert(session, SignIn, {"id": payload, "supporter_id": supporter_id, "asked_at": now})
+    enqueue_notification(
+        session,
+        NotificationKind.SIGN_IN,
+        str(payload),
+        lang=lang,
+        now=now,
+        supporter_id=supporter_id,
+        sign_in_id=payload,
+    )
+
+
+LINK_TTL = datetime.timedelta(minutes=15)
+TOKEN_BYTES = 32
+
+
+def create_magic_link_token(session: Session, sign_in: SignIn, now: datetime.datetime) -> str:
+    """Return a new token for this wish to sign in: 256 random bits, good once and for a quarter of an hour.
+
+    One that an earlier try to write the mail made is no good any more.
+    """
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    sign_in.link_hash, sign_in.link_ends_at = sha256(token), now + LINK_TTL
+    # Written now, so that no mail ever leaves with a link that is not on record.
+    session.flush()
+    return token
+
 
 SESSION_TTL = datetime.timedelta(hours=3)
 SESSION_TOKEN_BYTES = 32

@@ -1,1 +1,0 @@
-"""How long and under which key readers' data is kept."""

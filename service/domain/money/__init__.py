@@ -1,1 +1,0 @@
-"""Amounts of money, as they are counted, written and typed."""

@@ -1,0 +1,1 @@
+"""Heartbeats, job runs and status counts."""

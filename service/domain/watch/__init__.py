@@ -1,1 +1,0 @@
-"""How the desk stands, for those who watch over it."""
