@@ -12,12 +12,12 @@ from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.domain.urls import UrlBuilder
-from service.gateways.letters import EmailRenderer
-from service.gateways.mail_reports import configured_providers
-from service.gateways.outbox import DevOutboxMailer
+from service.gateways.email.dev_outbox import DevOutboxMailer
+from service.gateways.email.renderer import EmailRenderer
+from service.gateways.email.smtp import SmtpMailer
+from service.gateways.email_webhooks import configured_providers
+from service.gateways.rate_limit import NoRateLimit, SlidingWindowRateLimiter
 from service.gateways.sandbox import SandboxGateway
-from service.gateways.smtp import SmtpMailer
-from service.gateways.throttle import NoRateLimit, SlidingWindowRateLimiter
 from service.settings import Settings
 
 

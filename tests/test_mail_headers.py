@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from service.domain.ports import ReminderEmail
-from service.gateways.letters import EmailRenderer
+from service.gateways.email.renderer import EmailRenderer
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 LONG = "https://support.a-newsroom-with-a-long-name.example"

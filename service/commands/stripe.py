@@ -60,7 +60,7 @@ def setup() -> None:
     """
     # Every command is imported for each, and most have nothing to do with Stripe's library.
     from service.gateways.stripe import StripeApiClient
-    from service.gateways.stripe.endpoint import upsert_webhook_endpoint
+    from service.gateways.stripe.webhook_endpoint import upsert_webhook_endpoint
 
     container = get_container()
     account = require_stripe(container.settings)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from service.desk import utc_now
-from service.gateways.letters import EmailRenderer
-from service.gateways.smtp import SmtpMailer
+from service.gateways.email.renderer import EmailRenderer
+from service.gateways.email.smtp import SmtpMailer
 from tests.conftest import settings_for
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def stdlib_message(**given: Any) -> EmailMessage:
-    """Return the message of what `service.gateways.mime.write_message` is given."""
+    """Return the message of what `service.gateways.email.mime.write_message` is given."""
     message = EmailMessage(policy=SMTP.clone(utf8=not given["to"].isascii()))
     message["From"] = given["sender"]
     message["To"] = given["to"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.gateways.letters import EmailRenderer
+from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.letters import REMINDER_EMAIL, letter, parse
 from tests.pages.reading import visible_text
 

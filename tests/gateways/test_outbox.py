@@ -6,8 +6,8 @@ from sqlalchemy import select
 from service.db.models.email import DevOutboxEmail
 from service.desk import Container, utc_now
 from service.domain.ports import SendCancelled
-from service.gateways.letters import EmailRenderer
-from service.gateways.outbox import DevOutboxMailer
+from service.gateways.email.dev_outbox import DevOutboxMailer
+from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.letters import letter, send
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.ports import PermanentFailure
-from service.gateways.smtp_replies import MAX_REPLY_LENGTH, SmtpReply, Step, error_from_reply
+from service.gateways.email.smtp_replies import MAX_REPLY_LENGTH, SmtpReply, Step, error_from_reply
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from service.domain.ports import (
     TemporaryFailure,
     UncertainDelivery,
 )
-from service.gateways import smtp_line
+from service.gateways.email import smtp_connection as smtp_line
 from tests.gateways.letters import send
 from tests.gateways.sink import OK, SmtpTestServer
 from tests.processes import free_port

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from limits import parse
 
 from service.db.keyring import Keyring
-from service.gateways.throttle import MemoryCounter, SlidingWindowRateLimiter
+from service.gateways.rate_limit import MemoryCounter, SlidingWindowRateLimiter
 
 
 class Name(str):

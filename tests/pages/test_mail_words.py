@@ -8,7 +8,7 @@ import pytest
 
 from schemas.enums import Frequency
 from service.domain.money import Money
-from service.gateways.letters import EmailRenderer
+from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.letters import letter, parse
 from tests.pages.reading import visible_text
 

@@ -10,7 +10,7 @@ import pytest
 from schemas.enums import Frequency, NotificationKind
 from schemas.translations import load_texts, text_names
 from service.domain.money import Money
-from service.gateways.letters import EmailRenderer
+from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.letters import parse
 from tests.gateways.notices import RECEIPT, VARIANTS, notification
 from tests.pages.reading import visible_text

@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from schemas.enums import Frequency
 from service.domain.ports import Checkout, CheckoutParams, GatewayRejected
-from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.repeating import call_idempotent
-from service.gateways.stripe.units import to_stripe_amount
+from service.gateways.stripe.client import StripeApiClient, call_idempotent
+from service.gateways.stripe.currencies import to_stripe_amount
 
 PLEDGE_METADATA_KEY: Final = "pledge_id"
 INTERVALS: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}

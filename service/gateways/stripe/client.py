@@ -4,17 +4,18 @@ A reader waits for most of these calls, and gunicorn's thread with them, so that
 """
 
 import datetime
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import stripe
 import structlog
-from stripe import RequestsClient, StripeClient, StripeObject, V1Services
+from stripe import RequestOptions, RequestsClient, StripeClient, StripeObject, V1Services
 
 from service import __version__
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable
-from service.gateways.stripe.troubles import ReplayedServerError, is_missing, needs_operator, to_domain_error
+from service.gateways.stripe.errors import ReplayedServerError, is_missing, needs_operator, to_domain_error
 from service.settings import StripeSettings
 
 # Twice both, and the half second that the library waits in between, is 9.5 seconds.
@@ -96,3 +97,42 @@ class StripeApiClient:
             # These concern one thing that we may not do, or did before; every other trouble is one of all calls.
             self._breaker.record_failure(self._clock(), needs_operator=needs_operator(error))
         return trouble
+
+
+MAX_KEYS: Final = 3
+# Another key is tried only while there is time for it: a reader waits.
+RETRY_BUDGET_SECONDS: Final = 3.0
+
+Answer = TypeVar("Answer")
+
+
+def call_idempotent(
+    api: StripeApiClient,
+    deed: str,
+    key: str,
+    call: Callable[[V1Services, RequestOptions], Answer],
+    *,
+    find_existing: Callable[[], Answer | None] = lambda: None,
+    retries: int | None = None,
+) -> Answer:
+    """Make a call under the first of `key`, `key/2`, `key/3` that Stripe does not answer with a kept fault.
+
+    `find_existing` finds what an earlier key brought about after all; it is asked before another key is used.
+
+    Raises:
+        what `StripeApiClient.call` raises.
+    """
+    began = time.monotonic()
+    for number in range(1, MAX_KEYS + 1):
+        options: RequestOptions = {"idempotency_key": key if number == 1 else f"{key}/{number}"}
+        if retries is not None:
+            options["max_network_retries"] = retries
+        try:
+            return api.call(deed, lambda v1, options=options: call(v1, options))  # type: ignore[misc]
+        except ReplayedServerError:
+            if number == MAX_KEYS or time.monotonic() - began > RETRY_BUDGET_SECONDS:
+                raise
+        found = find_existing()
+        if found is not None:
+            return found
+    raise AssertionError("The last key either answers or raises.")

@@ -10,8 +10,8 @@ from stripe.params import EventListParams
 from service.domain.ports import InvalidEvent, InvalidSignature, RawEvent
 from service.domain.ports.payment_events import PaymentEvent
 from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.reading import EVENT_PARSERS, parse_event
-from service.gateways.stripe.signature import verify_signature
+from service.gateways.stripe.event_parsers import EVENT_PARSERS, parse_event
+from service.gateways.stripe.webhook_signature import verify_signature
 from service.settings import StripeSettings
 
 PAGE_SIZE: Final = 100

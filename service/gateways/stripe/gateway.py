@@ -5,7 +5,10 @@ from urllib.parse import urlsplit
 
 from service.domain.money import Money
 from service.domain.ports import ChargeLimits, Checkout, CheckoutParams, GatewayBalanceTransaction, RefundParams
-from service.gateways.stripe import balance, checkout, orders, units
+from service.gateways.stripe import checkout
+from service.gateways.stripe import currencies as units
+from service.gateways.stripe import payments as balance
+from service.gateways.stripe import subscriptions as orders
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 

@@ -6,8 +6,8 @@ import pytest
 
 from service.domain.ports import GatewayUnavailable
 from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
-from service.gateways.stripe.endpoint import upsert_webhook_endpoint
-from service.gateways.stripe.reading import EVENT_PARSERS
+from service.gateways.stripe.event_parsers import EVENT_PARSERS
+from service.gateways.stripe.webhook_endpoint import upsert_webhook_endpoint
 from tests.clock import FakeClock
 from tests.gateways.stripe.asking import PAGE, SECRET, subscribe
 from tests.stripe_double import FakeStripe

@@ -14,7 +14,7 @@ from service.domain.ports.payment_events import (
     SubscriptionUpdated,
 )
 from service.gateways.stripe import StripeEvents, StripeGateway
-from service.gateways.stripe.reading import EVENT_PARSERS
+from service.gateways.stripe.event_parsers import EVENT_PARSERS
 from tests.clock import FakeClock
 from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, checkout_params, give, parsed_events, subscribe
 from tests.stripe_double import FakeStripe

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from service.gateways.stripe.reading import EVENT_PARSERS
+from service.gateways.stripe.event_parsers import EVENT_PARSERS
 from tests.command_line import assert_cli_error, run_cli
 from tests.gateways.stripe.asking import PAGE
 from tests.stripe_double import KEY, FakeStripe

@@ -7,8 +7,8 @@ import pytest
 from babel.numbers import list_currencies
 
 from service.domain.money import Money, exponent
-from service.gateways.stripe import units
-from service.gateways.stripe.units import charge_limits, from_stripe_amount, to_stripe_amount
+from service.gateways.stripe import currencies as units
+from service.gateways.stripe.currencies import charge_limits, from_stripe_amount, to_stripe_amount
 
 EVERY = range(100_001)
 

@@ -1,8 +1,8 @@
 """What mail services report about addresses: one file for each service, and its line in the table here."""
 
 from service.domain.ports import EmailWebhookProvider
-from service.gateways.mail_reports.mailgun import MailgunWebhooks
-from service.gateways.mail_reports.postmark import PostmarkWebhooks
+from service.gateways.email_webhooks.mailgun import MailgunWebhooks
+from service.gateways.email_webhooks.postmark import PostmarkWebhooks
 from service.settings import MailSettings
 
 

@@ -7,9 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from service.domain.money import resolve_locale
 from service.domain.ports import Clock, Email, NotificationEmail, RenderedEmail
-from service.gateways.mail_words import email_language, reminder_content
-from service.gateways.mime import build_message
-from service.gateways.notice_words import notification_content
+from service.gateways.email.content import email_language, notification_content, reminder_content
+from service.gateways.email.mime import build_message
 
 
 class EmailRenderer:

@@ -12,7 +12,7 @@ from typing import Any
 from service.domain.money import Money
 from service.domain.ports import InvalidEvent
 from service.gateways.stripe.checkout import PLEDGE_METADATA_KEY
-from service.gateways.stripe.units import from_stripe_amount
+from service.gateways.stripe.currencies import from_stripe_amount
 
 StripeJson = dict[str, Any]
 

@@ -7,7 +7,7 @@ from service.db.models.email import DevOutboxEmail
 from service.db.session import Database
 from service.db.upsert import dialect_insert
 from service.domain.ports import Clock, Email, RenderedEmail, SendCancelled
-from service.gateways.letters import EmailRenderer
+from service.gateways.email.renderer import EmailRenderer
 
 ACCEPTED_REPLY = "250 kept in the outbox"
 

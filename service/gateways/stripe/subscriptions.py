@@ -12,10 +12,9 @@ from stripe.params import RefundListParams
 from service.domain.money import Money
 from service.domain.ports import GatewayRejected, RefundParams
 from service.gateways.stripe.checkout import stripe_locale
-from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.names import is_invoice, payment_for_invoice
-from service.gateways.stripe.repeating import call_idempotent
-from service.gateways.stripe.units import to_stripe_amount
+from service.gateways.stripe.client import StripeApiClient, call_idempotent
+from service.gateways.stripe.currencies import to_stripe_amount
+from service.gateways.stripe.payments import is_invoice, payment_for_invoice
 
 REFUND_METADATA_KEY: Final = "refund_id"
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})

@@ -13,9 +13,9 @@ from service.domain.ports import (
     ServerUnavailable,
     UncertainDelivery,
 )
-from service.gateways.letters import EmailRenderer
-from service.gateways.smtp_line import SmtpConnection
-from service.gateways.smtp_replies import SERVICE_CLOSING, SmtpReply, Step, error_from_reply
+from service.gateways.email.renderer import EmailRenderer
+from service.gateways.email.smtp_connection import SmtpConnection
+from service.gateways.email.smtp_replies import SERVICE_CLOSING, SmtpReply, Step, error_from_reply
 from service.settings import SmtpServer
 
 

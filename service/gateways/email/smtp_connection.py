@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from service.domain.ports import ServerMisconfigured, ServerUnavailable, UncertainDelivery
-from service.gateways.smtp_replies import SmtpReply
+from service.gateways.email.smtp_replies import SmtpReply
 from service.settings import SmtpServer
 
 # A mail has four replies, so that the slowest of servers holds one for two minutes.

@@ -10,7 +10,7 @@ from stripe import WebhookEndpoint
 from stripe.params import WebhookEndpointCreateParams, WebhookEndpointUpdateParams
 
 from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.reading import EVENT_PARSERS
+from service.gateways.stripe.event_parsers import EVENT_PARSERS
 
 DESCRIPTION = "Mainstay"
 

@@ -1,0 +1,1 @@
+"""Email content, MIME rendering and SMTP delivery."""

@@ -1,1 +1,0 @@
-"""One room for each kind of object that Stripe's events tell of."""
