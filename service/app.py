@@ -9,18 +9,16 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import __version__
-from service.api.admin import admin_reports
-from service.api.admin_campaigns import admin_campaigns
-from service.api.admin_erasures import erasures
-from service.api.admin_events import admin_events
-from service.api.admin_export import exports
-from service.api.admin_money import admin_payments
+from service.api.admin.campaigns import admin_campaigns
+from service.api.admin.events import admin_events
+from service.api.admin.export import exports
+from service.api.admin.payments import admin_payments
+from service.api.admin.reports import admin_reports
+from service.api.admin.supporters import erasures
 from service.api.blueprint import ProblemApi
 from service.api.campaigns import campaigns
 from service.api.cors import answer_preflight
-from service.api.front_door import REQUEST_ID_ENVIRON_KEY, RequestLogMiddleware
-from service.api.mail_webhooks import mail_webhooks
-from service.api.operations import health
+from service.api.health import health
 from service.api.pledges import pledges
 from service.api.problems import (
     HTTP_PROBLEMS,
@@ -30,9 +28,10 @@ from service.api.problems import (
     register_error_handlers,
 )
 from service.api.reminders import reminders
-from service.api.stripe_webhook import stripe_webhook
+from service.api.webhooks import mail_webhooks, stripe_webhook
 from service.desk import Container
 from service.logs import configure_logging
+from service.middleware import REQUEST_ID_ENVIRON_KEY, RequestLogMiddleware
 from service.pages.api_facts import ApiMetadata
 from service.pages.registration import register_pages
 from service.settings import read_settings

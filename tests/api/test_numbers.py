@@ -12,7 +12,7 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import SuppressionReason
-from service.api.numbers import cached_status_counts
+from service.api.metrics import cached_status_counts
 from service.db.models.email import Suppression
 from service.db.models.reminder import Reminder
 from service.desk import Container

@@ -6,9 +6,9 @@ from typing import Any
 from schemas.admin import EventItem, EventPage, EventQuery
 from schemas.enums import Scope
 from schemas.pledge import PageQuery
+from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
-from service.api.staff_access import require_scope, write_audit_log
 from service.db.models.payment import GatewayEvent
 from service.domain.pagination import Page
 from service.domain.payments import event_processing as event_processing

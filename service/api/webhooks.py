@@ -2,18 +2,20 @@
 
 from flask import request
 
+from schemas.admin import WebhookResponse
 from schemas.email_webhooks import EmailWebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.domain.email.suppression import apply_bounce_reports
-from service.domain.ports import InvalidWebhook
+from service.domain.payments.inbox import WEBHOOK, store_event
+from service.domain.ports import InvalidSignature, InvalidWebhook
 from service.web import current_container, transaction
 
 mail_webhooks = ResourceBlueprint(
     "mail reports", __name__, url_prefix="/v1/webhooks/mail", description="What mail services report."
 )
 
-REQUEST_BODY_DOC = {
+EMAIL_BODY_DOC = {
     "required": True,
     "description": "As the service documents it.",
     "content": {"application/json": {"schema": {"type": "object"}}},
@@ -21,7 +23,7 @@ REQUEST_BODY_DOC = {
 
 
 @mail_webhooks.route("/<service>", methods=["POST"])
-@mail_webhooks.doc(requestBody=REQUEST_BODY_DOC)
+@mail_webhooks.doc(requestBody=EMAIL_BODY_DOC)
 @mail_webhooks.response(200, EmailWebhookResponse)
 def receive_email_webhook(service: str) -> dict[str, int]:
     """Let no more mail go to an address that bounced, complained or unsubscribed."""
@@ -42,3 +44,35 @@ def receive_email_webhook(service: str) -> dict[str, int]:
         raise ProblemException(400, "unreadable_report", f"This is not what {reporter.name} sends.") from error
     with transaction() as session:
         return {"suppressed": apply_bounce_reports(session, reports, now=now)}
+
+
+stripe_webhook = ResourceBlueprint(
+    "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="What Stripe tells us."
+)
+
+SIGNATURE_HEADER_DOC = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
+STRIPE_BODY_DOC = {
+    "required": True,
+    "description": "An event, as Stripe documents it.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+
+
+@stripe_webhook.route("", methods=["POST"])
+@stripe_webhook.doc(parameters=[SIGNATURE_HEADER_DOC], requestBody=STRIPE_BODY_DOC)
+@stripe_webhook.response(200, WebhookResponse)
+def receive_stripe_webhook() -> dict[str, bool]:
+    """Store an event that Stripe signed, once, however often it comes."""
+    container = current_container()
+    source, now = container.event_source, container.clock()
+    if source is None:
+        raise ProblemException(
+            400, "invalid_signature", "No event is believed here: the gateway in use is not Stripe."
+        )
+    try:
+        raw = source.authenticate(request.get_data(), request.headers.get("Stripe-Signature", ""), now=now)
+    except InvalidSignature as error:
+        raise ProblemException(400, "invalid_signature", "This does not prove to come from Stripe.") from error
+    with transaction() as session:
+        store_event(session, source.name, raw, source=WEBHOOK, now=now)
+    return {"stored": True}

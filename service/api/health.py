@@ -10,9 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from schemas.enums import Scope
-from service.api.numbers import MetricsCollector
+from service.api.auth import authenticate_staff
+from service.api.metrics import MetricsCollector
 from service.api.problems import problem_response
-from service.api.staff_access import authenticate_staff
 from service.db.migration import is_up_to_date
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.monitoring.summary import last_heartbeat

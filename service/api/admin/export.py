@@ -7,8 +7,8 @@ from flask import Response
 
 from schemas.admin import ExportQuery
 from schemas.enums import Scope
+from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
-from service.api.staff_access import require_scope, write_audit_log
 from service.db.session import Database
 from service.domain.pledges.export import CONTENT_TYPES, write_export
 from service.domain.pledges.queries import PledgeFilter, stream_pledges

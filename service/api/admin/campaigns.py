@@ -4,9 +4,9 @@ from typing import Any
 
 from schemas.campaign import CampaignFile
 from schemas.enums import Scope
+from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import ProblemException
-from service.api.staff_access import require_scope, write_audit_log
 from service.domain.campaigns import definitions as definitions
 from service.domain.campaigns.amounts import validate_campaign_amounts
 from service.domain.campaigns.cache import wait_for_ttl

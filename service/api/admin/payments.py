@@ -6,9 +6,9 @@ from typing import Any
 from schemas.admin import PaymentList, RefundRequest, RefundResponse
 from schemas.enums import Scope
 from schemas.pledge import PledgeResponse
+from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.pledges import IDEMPOTENCY_KEY_DOC
-from service.api.staff_access import require_scope, write_audit_log
 from service.db.models.payment import Refund
 from service.domain.ledger import totals as totals
 from service.domain.payments import refunds as refunds

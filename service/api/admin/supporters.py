@@ -2,8 +2,8 @@
 
 from schemas.admin import ErasureRequest, ErasureResponse
 from schemas.enums import Scope
+from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
-from service.api.staff_access import require_scope, write_audit_log
 from service.domain import supporters
 from service.domain.email.addresses import normalise_address
 from service.web import current_container, transaction

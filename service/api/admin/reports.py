@@ -7,8 +7,8 @@ from schemas.admin import PledgePage, SummaryResponse
 from schemas.enums import Scope
 from schemas.pledge import PageQuery, PledgeQuery
 from schemas.reminder import ReminderPage, ReminderQuery, ReminderResponse
+from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
-from service.api.staff_access import require_scope, write_audit_log
 from service.domain.monitoring.summary import build_summary
 from service.domain.pagination import Page
 from service.domain.pledges import queries as pledge_queries
