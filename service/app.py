@@ -32,8 +32,8 @@ from service.api.webhooks import mail_webhooks, stripe_webhook
 from service.desk import Container
 from service.logs import configure_logging
 from service.middleware import REQUEST_ID_ENVIRON_KEY, RequestLogMiddleware
-from service.pages.api_facts import ApiMetadata
-from service.pages.registration import register_pages
+from service.pages import register_pages
+from service.pages.api_docs import ApiMetadata
 from service.settings import read_settings
 from service.web import init_app
 from service.wiring import build_container

@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from service.pages.language import default_texts
-from service.pages.sheet import render_page
+from service.pages.rendering import render_page
+from service.pages.translations import default_texts
 from service.web import current_container
 
 # Days on which the invented ferry did not sail: the figure of the article.

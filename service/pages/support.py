@@ -1,23 +1,27 @@
 """The support page: the widget's choices as a plain form, for readers without JavaScript."""
 
+import datetime
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
-from babel.numbers import get_currency_symbol
-from flask import Blueprint, Response, redirect, request
+from babel.numbers import get_currency_name, get_currency_symbol
+from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.campaign import split_paragraphs
+from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.amounts import options_for_currency
+from service.domain.campaigns.amounts import campaign_currencies, covered_fees, fee_rate, options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money import Money, format_money, resolve_locale
 from service.domain.pledges.checkout import create_pledge_checkout
-from service.pages.complaints import FieldError, FormError, describe_error
-from service.pages.gifts import format_input_amount, format_reminder_button
-from service.pages.language import Texts, texts_for_campaign
-from service.pages.offered_money import currency_links, fee_labels
-from service.pages.reminder_form import ReminderForm, reminder_form_from_request, reminder_options
-from service.pages.sheet import render_page
+from service.domain.reminders.reminders import create_or_update_reminder
+from service.pages.form_errors import FieldError, FormError, describe_error
+from service.pages.formatting import format_input_amount, format_long_date, format_reminder_button
+from service.pages.reminders import ReminderForm, parse_reminder_form, reminder_form_from_request, reminder_options
+from service.pages.rendering import render_page
 from service.pages.support_form import (
     SupportForm,
     form_from_request,
@@ -27,7 +31,53 @@ from service.pages.support_form import (
     parse_form_amount,
     selected_currency,
 )
-from service.web import check_rate_limit, current_container
+from service.pages.translations import Texts, texts_for_campaign
+from service.web import check_rate_limit, current_container, transaction
+
+
+@dataclass(frozen=True)
+class CurrencyLink:
+    """A link to the same page in another currency; the one that is shown leads nowhere else."""
+
+    name: str
+    url: str
+    is_shown: bool
+
+
+def currency_links(campaign: Campaign, form: SupportForm, texts: Texts) -> Sequence[CurrencyLink]:
+    """Return a link for each currency, with the frequency kept; none where there is only one."""
+    offered, shown = campaign_currencies(campaign), selected_currency(campaign, form.currency)
+    kept = {"lang": texts.lang, "frequency": form.frequency, "from": form.reminder_token}
+    if len(offered) == 1:
+        return ()
+    return [
+        CurrencyLink(
+            get_currency_name(currency, locale=resolve_locale(texts.lang)),
+            "?" + urlencode({name: value for name, value in {"currency": currency, **kept}.items() if value}),
+            currency == shown,
+        )
+        for currency in offered
+    ]
+
+
+def fee_labels(campaign: Campaign, currency: str, texts: Texts) -> Mapping[Frequency, str]:
+    """Return in words what covering the fees adds to each preset, by frequency; nothing where nobody may."""
+    if fee_rate(campaign, currency) is None:
+        return {}
+    limits = current_container().gateway.charge_limits(currency)
+
+    def figure(amount_minor: int) -> str:
+        money = Money(amount_minor, currency)
+        fees = Money(covered_fees(campaign, money, limits=limits), currency)
+        return texts.format(
+            "cover_fees_figure", fees=format_money(fees, texts.lang), amount=format_money(money, texts.lang)
+        )
+
+    return {
+        choice.frequency: texts.format("cover_fees_figures", figures=", ".join(map(figure, choice.presets_minor)))
+        for choice in options_for_currency(campaign, currency)
+    }
+
 
 support = Blueprint("support", __name__)
 
@@ -112,3 +162,53 @@ def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str)
         with suppress(FormError, DomainError):
             chosen["amount"] = str(parse_form_amount(form, lang))
     return reminder_form_from_request(chosen)
+
+
+support_reminder = Blueprint("support_reminder", __name__)
+
+
+@support_reminder.post("/support/<slug>/reminder")
+def create_reminder(slug: str) -> BaseResponse:
+    """Set a reminder and lead to the page that says when it comes."""
+    check_rate_limit("reminder")
+    container = current_container()
+    campaign = container.campaign_cache.get(slug)
+    texts, form = texts_for_campaign(campaign), reminder_form_from_request(request.form)
+    try:
+        payload = parse_reminder_form(
+            campaign, form, texts, page_url=container.urls.support_page_url(campaign, None, None)
+        )
+        with transaction() as session:
+            response = create_or_update_reminder(
+                session,
+                campaign,
+                payload,
+                now=container.clock(),
+                month_seconds=container.settings.month_seconds,
+                gateway=container.gateway,
+            )
+    except (FormError, DomainError) as error:
+        choice = initial_form(campaign, request.form, texts.lang)
+        return render_support_page(
+            campaign, texts, choice, form, describe_error(error, texts, campaign, currency=choice.currency)
+        )
+    # The date is all that the next page is told; the address stays out of every URL.
+    due_on = response.due_on.isoformat()
+    return redirect(url_for(".show_reminder_created", slug=slug, due_on=due_on, lang=texts.lang), 303)
+
+
+@support_reminder.get("/support/<slug>/reminder-set")
+def show_reminder_created(slug: str) -> Response:
+    """Thank the reader and say on which day we will write."""
+    campaign = current_container().campaign_cache.get(slug)
+    texts = texts_for_campaign(campaign)
+    return render_page(
+        "reminder_set.html", texts, campaign=campaign, date=_date(request.args.get("due_on"), texts.lang)
+    )
+
+
+def _date(text: str | None, lang: str) -> str | None:
+    try:
+        return format_long_date(datetime.date.fromisoformat(text or ""), lang)
+    except ValueError:
+        return None

@@ -12,8 +12,8 @@ from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import campaign_currencies, options_for_currency
 from service.domain.money import Money, parse_amount
 from service.domain.pledges.pledges import CreatePledge
-from service.pages.complaints import FormError
-from service.pages.gifts import format_input_amount
+from service.pages.form_errors import FormError
+from service.pages.formatting import format_input_amount
 
 VARIANT = "support-page"
 MAX_KEY_LENGTH = 200

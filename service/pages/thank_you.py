@@ -11,9 +11,9 @@ from service.domain.money import Money, format_money
 from service.domain.pledges.attribution import attribution_token_for
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.return_urls import source_page_url, success_url
-from service.pages.gifts import format_pledge
-from service.pages.language import texts_for_campaign
-from service.pages.sheet import render_page
+from service.pages.formatting import format_pledge
+from service.pages.rendering import render_page
+from service.pages.translations import texts_for_campaign
 from service.web import current_container, read_only
 
 # A gift that is being given; one that waits, and the rest, each have a page of their own.

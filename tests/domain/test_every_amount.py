@@ -3,7 +3,7 @@
 import pytest
 
 from service.domain.money import Money, exponent, format_major_units, format_money, parse_amount
-from service.pages.gifts import format_input_amount
+from service.pages.formatting import format_input_amount
 
 DECIMALS = {"JPY": 0, "USD": 2, "KWD": 3}
 POINTS = {"en": ".", "ru": ","}

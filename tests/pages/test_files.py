@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-import service.pages.files
+import service.pages.static_files
 
 WIDGET = "/widget/v1.js"
-STATIC = Path(service.pages.files.__file__).with_name("static")
+STATIC = Path(service.pages.static_files.__file__).with_name("static")
 
 
 def test_the_widget_may_be_embedded_anywhere(client: FlaskClient) -> None:

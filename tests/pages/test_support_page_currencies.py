@@ -11,7 +11,7 @@ from service.db.models.reminder import Reminder
 from service.desk import Container
 from service.domain.errors import AmountNotChargeable
 from service.domain.ports import ChargeLimits, GatewayUnavailable
-from service.pages.complaints import FIELD_AND_TEXT_BY_CODE
+from service.pages.form_errors import FIELD_AND_TEXT_BY_CODE
 from tests.api.wire import count, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from service.db.models.reminder import Reminder
 from service.desk import Container
-from service.pages.reminder_form import consent_version
+from service.pages.reminders import consent_version
 from tests.api.wire import count, only_reminder, update_campaign
 from tests.pages.reading import Form, find_tag, parse_forms, visible_text
 

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.enums import Frequency, PledgeStatus, ReminderStatus
 from schemas.translations import load_texts, parse_placeholders
-from service.pages.complaints import FIELD_AND_TEXT_BY_CODE
+from service.pages.form_errors import FIELD_AND_TEXT_BY_CODE
 
 TEXTS = resources.files("schemas") / "texts"
 PLACES_WITH_WORDS = ("offers", "pages", "mails", "me", "notices")

@@ -4,8 +4,8 @@ from email.utils import parseaddr
 
 from flask import Flask, Response, g, request
 
-from service.pages.language import Texts, default_texts
-from service.pages.sheet import render_page
+from service.pages.rendering import render_page
+from service.pages.translations import Texts, default_texts
 from service.web import current_container
 
 PROBLEM = "application/problem+json"

@@ -1,10 +1,85 @@
-"""An OpenAPI specification as a page shows it: groups, operations, fields, and an example of each."""
+"""A request that can be copied into a shell, made from an operation's own description."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from service.pages.api_example import curl_example
+from flask import Blueprint, Flask, Response, current_app
+
+from service.domain.errors import DomainError
+from service.pages.rendering import render_page
+from service.pages.translations import english_texts
+
+# What the demonstration's own campaign would take, for fields that have no example of their own.
+EXAMPLES: Mapping[str, Any] = {
+    "campaign": "default",
+    "slug": "default",
+    "currency": "USD",
+    "frequency": "monthly",
+    "name": "The Paper",
+    "heading": "Keep this paper independent",
+    "message": ["Readers pay for it."],
+    "email": "reader@example.org",
+    "months": 1,
+}
+
+
+def curl_example(
+    url: str,
+    method: str,
+    parameters: Iterable[Mapping[str, Any]],
+    body: Mapping[str, Any],
+    *,
+    needs_token: bool,
+) -> str:
+    """Return the request as a `curl` command; `body` is the schema of the body, empty for none."""
+    url = url.replace("{slug}", EXAMPLES["slug"])
+    lines = [f"curl '{url}'" if method == "get" else f"curl -X {method.upper()} '{url}'"]
+    if needs_token:
+        lines.append("-H 'Authorization: Bearer <token>'")
+    lines += [f"-H '{one['name']}: <a new UUID>'" for one in parameters if one["in"] == "header"]
+    if body:
+        lines += [
+            "-H 'Content-Type: application/json'",
+            f"-d '{json.dumps(_minimal_body(body), ensure_ascii=False)}'",
+        ]
+    return " \\\n  ".join(lines)
+
+
+def _minimal_body(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with the required fields, or with all where none is required."""
+    properties = schema.get("properties", {})
+    names = schema.get("required") or list(properties)
+    return {name: properties[name].get("example", EXAMPLES.get(name, "…")) for name in properties if name in names}
+
+
+EXTENSION = "mainstay_api"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiMetadata:
+    """The API's own tables: domain error → HTTP status, and HTTP status → code and sentence; and its OpenAPI."""
+
+    statuses: Mapping[type[DomainError], int]
+    codes: Mapping[int, tuple[str, str]]
+    specification: Callable[[], dict[str, Any]]
+
+
+def init_api_metadata(app: Flask, facts: ApiMetadata) -> None:
+    """Give an app's pages the facts."""
+    app.extensions[EXTENSION] = facts
+
+
+def current_api_metadata() -> ApiMetadata:
+    """Return the facts of the app that serves the current request."""
+    return cast("ApiMetadata", current_app.extensions[EXTENSION])
+
+
+def http_status_for(error: DomainError) -> int:
+    """Return the HTTP status of a refusal: the same that the API answers with."""
+    return current_api_metadata().statuses[type(error)]
+
 
 Node = Mapping[str, Any]
 
@@ -162,3 +237,17 @@ class _SpecReader:
 
 def _is_problem(response: Node) -> bool:
     return "application/problem+json" in response.get("content", {})
+
+
+docs = Blueprint("docs", __name__)
+
+
+@docs.get("/docs")
+def show_docs() -> Response:
+    """Show every operation, what it takes and answers, and every error."""
+    facts = current_api_metadata()
+    errors = [(status, code, sentence) for status, (code, sentence) in facts.codes.items()]
+    errors += [(status, error.code, (error.__doc__ or "").strip()) for error, status in facts.statuses.items()]
+    return render_page(
+        "docs.html", english_texts(), api=build_outline(facts.specification()), errors=sorted(errors)
+    )

@@ -6,7 +6,7 @@ from babel.dates import format_date, format_timedelta
 
 from schemas.enums import Frequency
 from service.domain.money import Money, decimal_separator, format_major_units, format_money, resolve_locale
-from service.pages.language import Texts
+from service.pages.translations import Texts
 
 DAYS_IN_A_BABEL_MONTH = 30
 MONTHS_IN_A_YEAR = 12

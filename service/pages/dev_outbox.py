@@ -11,8 +11,8 @@ from werkzeug.exceptions import NotFound
 
 from service.db.models.email import DevOutboxEmail
 from service.domain.email.dev_outbox import get_outbox_email, list_outbox_emails
-from service.pages.language import english_texts
-from service.pages.sheet import render_page
+from service.pages.rendering import render_page
+from service.pages.translations import english_texts
 from service.web import current_container, is_local_request, read_only
 
 SHOWN_HEADERS = (

@@ -8,8 +8,8 @@ from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.domain.money import resolve_locale
-from service.pages.files import static_url
-from service.pages.language import Texts
+from service.pages.static_files import static_url
+from service.pages.translations import Texts
 from service.web import current_container
 
 _templates = Environment(

@@ -14,10 +14,10 @@ from service.domain.money import Money, format_money
 from service.domain.payments.sandbox import decline_checkout, get_checkout, pay_checkout
 from service.domain.pledges.pledges import total_charge
 from service.domain.pledges.return_urls import cancel_url, success_url
-from service.pages.complaints import FieldError, describe_error
-from service.pages.gifts import format_pledge
-from service.pages.language import texts_for_campaign
-from service.pages.sheet import render_page
+from service.pages.form_errors import FieldError, describe_error
+from service.pages.formatting import format_pledge
+from service.pages.rendering import render_page
+from service.pages.translations import texts_for_campaign
 from service.web import current_container, read_only, transaction
 
 DECLINED = 402

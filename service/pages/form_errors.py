@@ -6,9 +6,9 @@ from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import options_for_currency
 from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
 from service.domain.money import Money, format_money
-from service.pages.api_facts import http_status_for
-from service.pages.gifts import format_input_amount
-from service.pages.language import Texts
+from service.pages.api_docs import http_status_for
+from service.pages.formatting import format_input_amount
+from service.pages.translations import Texts
 
 
 class FormError(Exception):

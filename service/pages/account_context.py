@@ -12,10 +12,10 @@ from service.domain.errors import DomainError
 from service.domain.pledges.links import get_pledge_by_token
 from service.domain.pledges.queries import get_supporter_pledge
 from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
-from service.pages.api_facts import http_status_for
-from service.pages.language import Texts, texts_for_campaign
-from service.pages.session import current_supporter_id
-from service.pages.sheet import render_page
+from service.pages.api_docs import http_status_for
+from service.pages.rendering import render_page
+from service.pages.session_cookie import current_supporter_id
+from service.pages.translations import Texts, texts_for_campaign
 from service.web import current_container
 
 

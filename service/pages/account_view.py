@@ -11,8 +11,8 @@ from service.domain.money import Money, format_money
 from service.domain.pledges.pledges import total_charge
 from service.domain.pledges.queries import PaymentWithRefunds
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
-from service.pages.gifts import format_long_date, format_pledge
-from service.pages.language import Texts
+from service.pages.formatting import format_long_date, format_pledge
+from service.pages.translations import Texts
 from service.web import current_container
 
 SHOWN_AT_ONCE = 6
