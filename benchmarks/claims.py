@@ -13,8 +13,8 @@ from sqlalchemy import event, text
 from benchmarks.apscheduler_store import JobStore
 from benchmarks.ground import BenchmarkDatabase, allow_all_sending_hours, container_for
 from benchmarks.procrastinate_jobs import Jobs
+from service.container import utc_now
 from service.db.session import Database
-from service.desk import utc_now
 from service.domain.reminders.queue import claim_due_reminders
 
 SMALL_BATCH = 100_000

@@ -16,7 +16,7 @@ from benchmarks.fill import TABLES, fill
 from benchmarks.ground import BenchmarkDatabase, container_for
 from benchmarks.readers import Dataset
 from benchmarks.sink import SinkStats, SmtpSink
-from service.desk import utc_now
+from service.container import utc_now
 from service.domain.reminders.emails import build_reminder_emails
 from service.domain.reminders.queue import claim_due_reminders
 from tests.processes import KEYS, ROOT, wait_until, worker

@@ -10,10 +10,10 @@ from sqlalchemy import insert, select
 
 from benchmarks.ground import BenchmarkDatabase, container_for
 from schemas.enums import Frequency, PledgeStatus
+from service.container import Container, utc_now
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.desk import Container, utc_now
 from service.domain.ledger.totals import totals_by_currency
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.inbox import WEBHOOK, store_event

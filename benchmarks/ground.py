@@ -10,9 +10,9 @@ import psycopg
 
 from benchmarks.fill import fill
 from benchmarks.readers import Dataset
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.settings import read_settings
-from service.wiring import build_container
 from tests.postgres import PostgresServer
 from tests.processes import KEYS, ROOT, environment
 

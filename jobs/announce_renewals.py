@@ -4,7 +4,7 @@ import threading
 
 import structlog
 
-from service.desk import Container
+from service.container import Container
 from service.domain.notifications.renewals import enqueue_renewal_notifications
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from service.desk import Container
+from service.container import Container
 from service.domain.payments.event_processing import process_pending_events
 
 log = structlog.get_logger()

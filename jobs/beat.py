@@ -2,7 +2,7 @@
 
 import threading
 
-from service.desk import Container
+from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat as write_beat
 from service.domain.notifications.queue import renew_notification_leases
 from service.domain.reminders.queue import renew_leases

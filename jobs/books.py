@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from jobs.mail_events import EmailLogEvents
 from schemas.enums import SuppressionReason
-from service.desk import Container
+from service.container import Container
 from service.domain.email.queue import reserve_send_slots
 from service.domain.email.rendering import PreparedEmails
 from service.domain.email.suppression import suppress

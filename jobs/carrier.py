@@ -15,7 +15,7 @@ import structlog
 
 from jobs.books import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailQueue, EmailT
 from schemas.enums import DeliveryOutcome
-from service.desk import Container
+from service.container import Container
 from service.domain.ports import (
     Mailer,
     PermanentFailure,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from service.desk import Container
+from service.container import Container
 from service.domain.monitoring import job_runs as job_runs
 from service.domain.payments.inbox import purge_payloads
 from service.domain.pledges.idempotency import purge_expired_keys

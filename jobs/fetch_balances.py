@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from service.desk import Container
+from service.container import Container
 from service.domain.ledger.records import payments_missing_balance, record_balance_transaction
 from service.domain.ports import GatewayUnavailable
 

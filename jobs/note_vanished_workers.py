@@ -4,7 +4,7 @@ import threading
 
 import structlog
 
-from service.desk import Container
+from service.container import Container
 from service.domain.monitoring.job_runs import mark_crashed_runs, purge_heartbeats
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from service.desk import Container
+from service.container import Container
 from service.domain.payments.reconciliation import is_due
 from service.domain.payments.reconciliation import reconcile as hold_against_gateway
 from service.domain.payments.recovery import complete_pending_operations

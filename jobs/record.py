@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from service.desk import Container
+from service.container import Container
 from service.domain.monitoring.job_runs import StartedRun, finish_run, start_run
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from jobs.books import EmailBatch, EmailQueue
 from jobs.mail_events import REMINDER_LOG_EVENTS
-from service.desk import Container
+from service.container import Container
 from service.domain.ports import ReminderEmail
 from service.domain.reminders import delivery as deliveries
 from service.domain.reminders.delivery import DeliveryPolicy, DeliveryResult, complete_deliveries, fail_rendering

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from jobs.reminder_books import delivery_policy
-from service.desk import Container
+from service.container import Container
 from service.domain.reminders import delivery as settling
 
 log = structlog.get_logger()

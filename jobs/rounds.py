@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from jobs.books import ClaimT, EmailT
 from jobs.carrier import EmailDispatcher
 from jobs.mail_events import EmailLogEvents
-from service.desk import Container
+from service.container import Container
 from service.domain.ports import ServerMisconfigured
 
 log = structlog.get_logger()

@@ -21,7 +21,7 @@ from jobs.reconcile import reconcile_payments
 from jobs.return_lost_reminders import recover_expired_reminder_leases
 from jobs.send_notices import recover_expired_notification_leases, send_notifications
 from jobs.send_reminders import send_reminders
-from service.desk import Container
+from service.container import Container
 
 
 @dataclass(frozen=True)

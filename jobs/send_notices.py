@@ -11,7 +11,7 @@ from jobs.carrier import EmailDispatcher
 from jobs.mail_events import NOTIFICATION_LOG_EVENTS
 from jobs.notice_books import NotificationQueue
 from jobs.rounds import run_dispatchers
-from service.desk import Container
+from service.container import Container
 from service.domain.notifications.delivery import recover_expired_notification_leases as settle_lost
 
 log = structlog.get_logger()

@@ -10,7 +10,7 @@ from jobs.carrier import EmailDispatcher
 from jobs.mail_events import REMINDER_LOG_EVENTS
 from jobs.reminder_books import ReminderQueue, delivery_policy
 from jobs.rounds import run_dispatchers
-from service.desk import Container
+from service.container import Container
 from service.domain.reminders.delivery import recover_expired_leases
 
 

@@ -15,10 +15,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.logs import configure_logging
 from service.settings import SettingsError, read_settings
-from service.wiring import build_container
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

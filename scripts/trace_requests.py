@@ -34,12 +34,12 @@ from flask.testing import FlaskClient
 from jobs.apply_gateway_events import process_gateway_events
 from jobs.send_reminders import send_reminders
 from service.app import create_app
+from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
-from service.desk import Container
+from service.container import Container
 from service.domain.campaigns.cache import TTL_SECONDS
 from service.logs import configure_logging
 from service.settings import read_settings
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.processes import free_port
 

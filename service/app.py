@@ -29,14 +29,14 @@ from service.api.problems import (
 )
 from service.api.reminders import reminders
 from service.api.webhooks import mail_webhooks, stripe_webhook
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.logs import configure_logging
 from service.middleware import REQUEST_ID_ENVIRON_KEY, RequestLogMiddleware
 from service.pages import register_pages
 from service.pages.api_docs import ApiMetadata
 from service.settings import read_settings
 from service.web import init_app
-from service.wiring import build_container
 
 MAX_BODY_BYTES = 64 * 1024
 # An event of Stripe's holds a whole invoice with all its lines.

@@ -11,7 +11,7 @@ from service.commands.export import export
 from service.commands.jobs import jobs
 from service.commands.keys import keys
 from service.commands.migrate import migrate
-from service.commands.notices import notices
+from service.commands.notifications import notices
 from service.commands.reminders import reminders
 from service.commands.stripe import stripe
 from service.commands.suppressions import suppressions

@@ -6,8 +6,8 @@ settings = read_settings()
 
 bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
-worker_class = "service.web_server.ProblemWorker"
-logger_class = "service.web_server.PrivacyLogger"
+worker_class = "service.gunicorn_worker.ProblemWorker"
+logger_class = "service.gunicorn_worker.PrivacyLogger"
 threads = 4
 # Slow clients hold a thread; a worker that answers nothing for this long is replaced.
 timeout = 30

@@ -7,7 +7,7 @@ from typing import cast
 from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
 
-from service.desk import Container
+from service.container import Container
 
 EXTENSION_KEY = "mainstay"
 FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")

@@ -17,16 +17,16 @@ from sqlalchemy.engine import make_url
 from xdist.remote import Producer
 
 from service.app import create_app
+from service.bootstrap import build_container
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
+from service.container import Container
 from service.db.keyring import Keyring
 from service.db.migration import migrate
 from service.db.models import Base
 from service.db.session import create_database_engine
-from service.desk import Container
 from service.domain.campaigns.definitions import CampaignDefinition, parse_definition, upsert_campaign
 from service.settings import Settings, read_settings
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.postgres import PostgresServer
 from tests.sharing import BrowserGroupScheduler

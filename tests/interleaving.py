@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from service.desk import Container
+from service.container import Container
 
 LOCK_NOT_AVAILABLE = "55P03"
 

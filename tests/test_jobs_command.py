@@ -8,10 +8,10 @@ import pytest
 from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
+from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
-from service.desk import Container
+from service.container import Container
 from service.domain.monitoring.job_runs import start_run
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.command_line import assert_cli_error, run_cli
 from tests.conftest import settings_for

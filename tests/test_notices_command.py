@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from schemas.enums import NotificationKind
 from service.cli import cli
+from service.container import Container, utc_now
 from service.db.models.admin import AuditEntry
-from service.desk import Container, utc_now
 from service.domain.ports import NotificationEmail, PermanentFailure
 from tests.jobs.notices import enqueue, find
 from tests.jobs.notices import run as send

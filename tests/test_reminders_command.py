@@ -9,10 +9,10 @@ from sqlalchemy import select, text, update
 
 from schemas.enums import ReminderStatus
 from service.cli import cli
+from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from tests.clock import FakeClock
 from tests.db.people import create_reminder
 from tests.jobs.posts import find, status_changes

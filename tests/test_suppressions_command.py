@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from schemas.enums import SuppressionReason
+from service.bootstrap import build_container
 from service.cli import cli
 from service.db.models.email import ALL_CAMPAIGNS
 from service.domain.email.suppression import suppress
-from service.wiring import build_container
 from tests.command_line import KEYS, assert_cli_error, run_cli
 from tests.conftest import settings_for
 

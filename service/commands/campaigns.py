@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from schemas.campaign import CampaignFile
 from schemas.errors import flatten_errors
-from service.commands.opening import get_container, write_audit_log
+from service.commands.context import get_container, write_audit_log
 from service.domain.campaigns import definitions as campaigns
 from service.domain.campaigns.amounts import validate_campaign_amounts
 from service.domain.campaigns.cache import wait_for_ttl

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 
 from schemas.admin import FORMATS
-from service.commands.opening import get_container, write_audit_log
+from service.commands.context import get_container, write_audit_log
 from service.domain.pledges.export import write_export
 from service.domain.pledges.queries import PledgeFilter, stream_pledges
 

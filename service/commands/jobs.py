@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from schemas.enums import JobOutcome
-from service.commands.opening import get_container
+from service.commands.context import get_container
 from service.db.models.jobs import JobRun
 from service.domain.monitoring.job_runs import latest_runs
 

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from service.commands.opening import get_container, write_audit_log
+from service.commands.context import get_container, write_audit_log
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 
 UNROTATABLE_MESSAGE = """\

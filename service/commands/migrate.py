@@ -6,10 +6,10 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from service.commands.campaigns import load_campaign_file
-from service.commands.opening import get_container
+from service.commands.context import get_container
+from service.container import Container
 from service.db.migration import migrate as apply_migrations
 from service.db.session import constraint_name
-from service.desk import Container
 from service.domain.campaigns import definitions as campaigns
 
 DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"

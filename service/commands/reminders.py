@@ -2,7 +2,7 @@
 
 import click
 
-from service.commands.opening import get_container, write_audit_log
+from service.commands.context import get_container, write_audit_log
 from service.domain.reminders.failures import ReminderFailureFilter, list_failures, retry_failures
 
 

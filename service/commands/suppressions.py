@@ -5,7 +5,7 @@ import sys
 import click
 
 from schemas.enums import SuppressionReason
-from service.commands.opening import get_container, write_audit_log
+from service.commands.context import get_container, write_audit_log
 from service.db.keyring import KEY_ID_BYTES
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.domain.email import suppression

@@ -3,7 +3,7 @@
 import click
 
 from schemas.enums import Scope
-from service.commands.opening import get_container, write_audit_log
+from service.commands.context import get_container, write_audit_log
 from service.domain import staff
 
 

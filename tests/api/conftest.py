@@ -4,9 +4,9 @@ import pytest
 from flask import Flask
 
 from service.app import create_app
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.web import init_app
-from service.wiring import build_container
 from tests.conftest import settings_for
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from schemas.enums import SuppressionReason
+from service.container import Container
 from service.db.models.email import Suppression
-from service.desk import Container
 from service.domain.email import suppression
 
 READER = "reader@example.org"

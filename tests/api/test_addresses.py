@@ -4,9 +4,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from tests.api.wire import assert_problem, count, post_reminder
 
 

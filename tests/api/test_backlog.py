@@ -12,8 +12,8 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import ReminderStatus
+from service.container import Container
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.reminders.queue import count_due, oldest_due_age

@@ -9,10 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.app import create_app
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.domain.campaigns.cache import TTL_SECONDS
 from service.settings import Settings
-from service.wiring import build_container
 from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign
 from tests.clock import FakeClock
 

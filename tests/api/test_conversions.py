@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
 from schemas.enums import PledgeStatus
+from service.container import Container
 from service.db.keyring import Keyring
 from service.db.models.pledge import IdempotencyKey, Pledge
-from service.desk import Container
 from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.attribution import attribution_token

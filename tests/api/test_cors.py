@@ -4,9 +4,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from tests.api.wire import (
     assert_problem,
     auth_headers,

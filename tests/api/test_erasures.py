@@ -6,6 +6,7 @@ from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 from schemas.enums import PledgeStatus, SuppressionReason
+from service.container import Container
 from service.db.models import Base
 from service.db.models.admin import AuditEntry
 from service.db.models.email import DevOutboxEmail
@@ -13,7 +14,6 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.suppression import suppress
 from service.domain.pledges.attribution import attribution_token

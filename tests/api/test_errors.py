@@ -8,9 +8,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.app import MAX_BODY_BYTES
+from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from tests.api.wire import (
     PLEDGE,
     assert_problem,

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from tests.api.wire import assert_problem, auth_headers, insert_pledges, pay_pledge, post_pledge, update_campaign
 from tests.clock import FakeClock
 

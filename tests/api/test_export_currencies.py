@@ -5,7 +5,7 @@ import io
 
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import auth_headers, post_pledge, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 from tests.pages.reading import parse_forms, path_of

@@ -8,8 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from service.container import Container
 from service.db.models.pledge import IdempotencyKey, Pledge
-from service.desk import Container
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from service.gateways.stripe.client import PROBE_TIMEOUT

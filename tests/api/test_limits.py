@@ -5,11 +5,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from service.app import create_app
+from service.bootstrap import build_container
+from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.settings import Settings
-from service.wiring import build_container
 from tests.api.wire import PLEDGE, REMINDER, assert_problem, count, post_pledge, post_reminder
 from tests.clock import FakeClock
 from tests.conftest import settings_for

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from service.settings import Settings
 from service.web import init_app
 from tests.api.mail_reports import (

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from schemas.enums import ReminderStatus, SuppressionReason
-from service.desk import Container
+from service.container import Container
 from service.settings import Settings
 from tests.api.mail_reports import (
     KEY,

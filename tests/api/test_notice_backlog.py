@@ -10,7 +10,7 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import NotificationKind
-from service.desk import Container
+from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
 from tests.clock import FakeClock

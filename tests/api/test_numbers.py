@@ -13,9 +13,9 @@ from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import SuppressionReason
 from service.api.metrics import cached_status_counts
+from service.container import Container
 from service.db.models.email import Suppression
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.email.counters import increment_counters, read_counters
 from service.domain.monitoring.job_runs import start_run
 from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.desk import Container
+from service.container import Container
 from service.domain.ports import ChargeLimits
 from service.web import init_app
 from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import (
     new_idempotency_key,
     pay_pledge,

@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from service.app import create_app
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.web import init_app
-from service.wiring import build_container
 from tests.api.wire import assert_problem, auth_headers, pay_pledge, post_pledge, post_reminder
 from tests.clock import FakeClock
 from tests.conftest import settings_for

@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from service.container import Container
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
-from service.desk import Container
 from tests.api.wire import OMIT, assert_problem, count, parse_timestamp, pay_pledge, post_pledge, update_campaign
 from tests.clock import FakeClock
 

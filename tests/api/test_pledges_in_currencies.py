@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service.container import Container
 from service.db.models.pledge import IdempotencyKey, Pledge
-from service.desk import Container
 from service.domain.pledges.idempotency import request_hash
 from service.domain.ports import ChargeLimits
 from service.web import init_app

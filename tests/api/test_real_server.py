@@ -10,7 +10,7 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import PLEDGE, auth_headers, campaign_definition, new_idempotency_key
 from tests.clock import FakeClock
 from tests.processes import web

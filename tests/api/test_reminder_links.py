@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.enums import ReminderStatus
+from service.container import Container
 from service.db.keyring import Keyring
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.desk import Container
 from service.domain.supporters import erase_supporter
 from service.domain.tokens import issue_token
 from tests.api.wire import (

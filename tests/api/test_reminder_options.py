@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.translations import NAMESPACES, available_languages, load_texts, parse_placeholders
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import update_campaign
 
 DEFAULT = "/v1/campaigns/default"

@@ -5,9 +5,9 @@ import datetime
 import pytest
 from flask.testing import FlaskClient
 
+from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from tests.api.wire import (
     OMIT,
     assert_problem,

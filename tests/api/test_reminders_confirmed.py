@@ -8,8 +8,8 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from schemas.enums import DeliveryOutcome, ReminderStatus
+from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock

@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
+from service.container import Container
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.ports import ChargeLimits
 from service.domain.reminders.reminders import preselected_amount
 from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from schemas.enums import DeliveryOutcome
-from service.desk import Container
+from service.container import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock

@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.enums import ReminderStatus
+from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.errors import InvalidTransition
 from service.domain.reminders.schedule import conversion_window_start
 from service.domain.reminders.status import ReminderEvent

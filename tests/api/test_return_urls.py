@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
+from service.container import Container
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from tests.api.wire import assert_problem, count, post_pledge, update_campaign
 
 

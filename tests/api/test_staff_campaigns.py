@@ -7,9 +7,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.campaign import Campaign
-from service.desk import Container
 from tests.api.wire import assert_problem, auth_headers, campaign_definition, count, with_changes
 
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from schemas.enums import Scope
-from service.desk import Container
+from service.container import Container
 from service.domain.staff import revoke_staff_tokens
 from tests.api.wire import assert_problem, auth_headers, staff_token
 

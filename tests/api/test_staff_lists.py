@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from service.container import Container
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from tests.api.wire import (
     assert_problem,
     auth_headers,

@@ -7,11 +7,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from schemas.enums import DeliveryOutcome, PledgeStatus, ReminderStatus
+from service.container import Container
 from service.db.base import new_id
 from service.db.models.admin import AuditEntry
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import (
     assert_problem,

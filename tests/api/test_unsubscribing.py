@@ -5,9 +5,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import LargeBinary, func, select, type_coerce, update
 
 from schemas.enums import ReminderStatus, SuppressionReason
+from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE, Supporter
-from service.desk import Container
 from service.domain.email.suppression import lift_suppression, suppress
 from tests.api.mail_reports import READER, all_suppressions, suppressions_for
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign

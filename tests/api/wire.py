@@ -11,11 +11,11 @@ from werkzeug.test import TestResponse
 
 from schemas.campaign import CampaignFile
 from schemas.enums import Frequency, PledgeStatus, Scope
+from service.container import Container
 from service.db.base import Base, new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.campaigns.definitions import (
     get_campaign,
     parse_definition,

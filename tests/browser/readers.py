@@ -6,11 +6,11 @@ import uuid
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
+from service.bootstrap import build_container
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in
-from service.wiring import build_container
 from tests.browser.newsroom import LiveServer, pledge_in
 from tests.conftest import settings_for
 from tests.processes import wait_until

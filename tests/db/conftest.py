@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
-from service.desk import Container
+from service.container import Container
 from service.settings import Settings
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.conftest import make_database, settings_for
 

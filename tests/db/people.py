@@ -6,11 +6,11 @@ from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, Frequency
+from service.container import Container
 from service.db.models.email import EmailDelivery
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.addresses import normalise_address
 from service.domain.money import Money

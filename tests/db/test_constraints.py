@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import CheckConstraint, UniqueConstraint, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from service.container import Container
 from service.db.base import Base, new_id
 from service.db.models.admin import StaffToken
 from service.db.models.campaign import Campaign, PledgeOption
@@ -19,7 +20,6 @@ from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 from service.db.session import constraint_name
-from service.desk import Container
 from tests.db.sample_rows import (
     NOW,
     balance_entry,

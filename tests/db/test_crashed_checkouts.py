@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from schemas.enums import Frequency
+from service.container import Container
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.errors import IdempotencyKeyReused, PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import InternalError
 
+from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.campaign import Campaign
-from service.desk import Container
 from service.domain.staff import write_audit_entry
 from tests.conftest import settings_for
 from tests.processes import wait_until

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import LargeBinary, func, select, text, type_coerce, update
 
+from service.container import Container
 from service.db.keyring import DecryptionError, Key, Keyring
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE, Supporter
-from service.desk import Container
 from service.domain.pledges.export import write_export
 from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.domain.reminders.self_service import get_reminder_by_token, reminder_token

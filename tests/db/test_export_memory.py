@@ -7,7 +7,7 @@ import sys
 import pytest
 from sqlalchemy import text
 
-from service.desk import Container
+from service.container import Container
 from tests.db.people import create_paid_pledge
 from tests.processes import ROOT, environment
 
@@ -22,7 +22,7 @@ from schemas.enums import PledgeStatus
 from service.domain.pledges.export import write_export
 from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.settings import read_settings
-from service.wiring import build_desk
+from service.bootstrap import build_desk
 
 def peak():
     if sys.platform == "darwin":

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import ReminderStatus
 from service.cli import cli
+from service.container import Container
 from service.db.keyring import Keyring
 from service.db.models.admin import AuditEntry
 from service.db.models.email import DevOutboxEmail
 from service.db.models.payment import GatewayEvent
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.payments.inbox import WEBHOOK, store_event
 from service.domain.ports import RawEvent
 from service.domain.privacy import key_rotation

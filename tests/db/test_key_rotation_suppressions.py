@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from schemas.enums import SuppressionReason
 from service.cli import cli
+from service.container import Container
 from service.db.models.email import ALL_CAMPAIGNS
-from service.desk import Container
 from service.domain.email.suppression import suppress, suppressions_for
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 from tests.conftest import settings_for

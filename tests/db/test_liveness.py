@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from service.container import Container
 from service.db import session as liveness
-from service.desk import Container
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from sqlalchemy import JSON, func, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from service.commands.migrate import seed_demo_campaign
+from service.container import Container
 from service.db.migration import MIGRATION_LOCK, alembic_config, is_up_to_date, migrate
 from service.db.models import Base
 from service.db.models.campaign import Campaign
-from service.desk import Container
 from service.domain.campaigns import definitions as campaigns
 from tests.conftest import settings_for
 from tests.processes import ROOT, environment, wait_until

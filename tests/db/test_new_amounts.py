@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from schemas.enums import Frequency
+from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.errors import (
     AmountBelowMinimum,

@@ -1,7 +1,7 @@
 """The reader's own page on both databases: seen, given another amount, and ended with a reminder."""
 
 from service.app import create_app
-from service.desk import Container
+from service.container import Container
 from tests.pages.readers import create_paid_pledge, page, pledge_link, sign_in
 from tests.pages.reading import visible_text
 

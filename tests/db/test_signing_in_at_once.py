@@ -2,8 +2,8 @@
 
 import threading
 
+from service.container import Container
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.domain.errors import SignInLinkExpired
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in, supporter_for_session
 from service.domain.supporters import get_or_create_supporter

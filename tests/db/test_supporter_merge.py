@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.enums import NotificationKind
+from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.domain.privacy.key_rotation import merge_supporters
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import confirm

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import event, select
 
 from schemas.enums import SuppressionReason
+from service.container import Container
 from service.db.keyring import Keyring
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
-from service.desk import Container
 from service.domain.email.suppression import (
     Recipient,
     count_suppressions,

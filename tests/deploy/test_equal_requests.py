@@ -9,8 +9,8 @@ import pytest
 import requests
 from sqlalchemy import func, select
 
+from service.container import Container
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
-from service.desk import Container
 from tests.processes import web
 
 WISH = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}

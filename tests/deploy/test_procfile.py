@@ -13,9 +13,9 @@ import requests
 from sqlalchemy import select
 
 from schemas.enums import ReminderStatus
+from service.bootstrap import build_container
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
-from service.wiring import build_container
 from tests.conftest import make_database, settings_for
 from tests.processes import KEYS, ROOT, environment, free_port, wait_until
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.desk import Container
+from service.container import Container
 from tests.domain.ledger import Ledger
 from tests.interleaving import Interleaving, interleaving
 

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select
 
 from schemas.enums import DisputeStatus, Frequency
+from service.container import Container
 from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.ledger.totals import CurrencyTotal, totals_by_currency, totals_by_pledge_query
 from service.domain.money import Money

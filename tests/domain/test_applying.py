@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
+from service.container import Container
 from service.db.models.pledge import Pledge, PledgeStatusChange
-from service.desk import Container
 from service.domain.errors import InvalidTransition, PledgeNotFound
 from service.domain.money import Money
 from service.domain.payments.event_handlers import (

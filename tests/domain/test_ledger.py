@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from service.container import Container
 from service.db.models.payment import Payment, Refund
-from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.records import update_refund_status
 from service.domain.ledger.totals import CurrencyTotal, list_payments

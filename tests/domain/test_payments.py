@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.enums import Frequency, PledgeStatus
+from service.container import Container
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.errors import PaymentMismatch
 from service.domain.money import Money

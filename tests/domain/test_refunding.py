@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.enums import DisputeStatus, PaymentStatus, PledgeStatus, RefundStatus
+from service.container import Container
 from service.db.models.payment import Refund
-from service.desk import Container
 from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge
 from service.domain.payments.refunds import refund_payment
 from service.domain.ports import GatewayRejected, RefundParams

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from schemas.enums import Frequency, PledgeStatus
+from service.container import Container
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.errors import PaymentMismatch
 from service.domain.money import Money
 from tests.domain.ledger import Ledger

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.desk import Container
+from service.container import Container
 from service.gateways.stripe import client
 from service.settings import Settings
 from tests.clock import FakeClock

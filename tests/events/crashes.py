@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.gateways.stripe.client import StripeApiClient
-from service.wiring import build_container
 
 AFTER_COMMIT = "commit"
 FORK = multiprocessing.get_context("fork")

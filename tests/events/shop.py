@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency
+from service.container import Container
 from service.db.models.payment import Dispute, GatewayEvent, Payment, Refund
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.ledger.totals import totals_by_currency
 from service.domain.payments.event_processing import process_pending_events

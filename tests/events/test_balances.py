@@ -8,11 +8,11 @@ from sqlalchemy import select
 
 from jobs.fetch_balances import fetch_balance_transactions
 from schemas.enums import Frequency
+from service.bootstrap import build_container
+from service.container import Container, utc_now
 from service.db.models.payment import BalanceTransaction
-from service.desk import Container, utc_now
 from service.domain.ledger import records as balances
 from service.domain.ledger.totals import balance_totals
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.events.shop import StripeScenario

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from service.container import Container
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment

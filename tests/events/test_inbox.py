@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select, text, update
 
 from schemas.enums import EventStatus, PledgeStatus
+from service.container import Container
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.errors import InvalidTransition
 from service.domain.payments.inbox import (
     PAYLOAD_RETENTION,

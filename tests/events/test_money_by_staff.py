@@ -8,9 +8,9 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment, Refund
-from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import assert_problem, auth_headers, count, get_json, new_idempotency_key
 from tests.events.shop import StripeScenario

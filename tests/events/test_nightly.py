@@ -9,12 +9,12 @@ from sqlalchemy import select
 
 from jobs.reconcile import reconcile_payments
 from schemas.enums import Frequency, PledgeStatus
+from service.bootstrap import build_container
+from service.container import Container
 from service.db.models.payment import GatewayEvent, ReconciliationCursor
-from service.desk import Container
 from service.domain.payments.reconciliation import is_due
 from service.domain.ports import GatewayUnavailable
 from service.domain.privacy.key_rotation import rotate_keys
-from service.wiring import build_container
 from tests.conftest import settings_for
 from tests.events.shop import SECRET, StripeScenario
 from tests.jobs.posts import stopped_event

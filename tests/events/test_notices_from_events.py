@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from jobs.apply_gateway_events import process_gateway_events
 from schemas.enums import Frequency, NotificationKind, PaymentStatus
+from service.container import Container
 from service.db.models.email import DevOutboxEmail, Notification
 from service.db.models.payment import Payment
-from service.desk import Container
 from tests.conftest import PUBLIC_URL
 from tests.events.shop import StripeScenario
 from tests.jobs.notices import run as send

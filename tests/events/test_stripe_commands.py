@@ -8,9 +8,9 @@ from click.testing import Result
 from sqlalchemy import select
 
 from schemas.enums import EventStatus, Frequency, PledgeStatus
+from service.container import Container, utc_now
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
-from service.desk import Container, utc_now
 from tests.api.wire import count
 from tests.clock import FakeClock
 from tests.command_line import assert_cli_error, run_cli

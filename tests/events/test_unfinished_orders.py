@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.enums import Frequency, PledgeStatus, RefundStatus
+from service.container import Container
 from service.db.base import new_id
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.payments.recovery import MIN_AGE, complete_pending_operations
 from service.domain.pledges.pledges import CreatePledge, create_pledge

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from schemas.enums import EventStatus, PledgeStatus
+from service.bootstrap import build_container
+from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
-from service.desk import Container
 from service.domain.errors import InvalidTransition
 from service.domain.payments import event_processing as working
 from service.domain.payments.event_processing import retry_event
-from service.wiring import build_container
 from tests.api.wire import count
 from tests.command_line import run_cli
 from tests.conftest import settings_for

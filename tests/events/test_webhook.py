@@ -13,9 +13,9 @@ from jobs.apply_gateway_events import process_gateway_events
 from jobs.cleanup import purge_event_payloads
 from schemas.enums import EventStatus, Frequency, PledgeStatus
 from service.app import create_app
+from service.bootstrap import build_container
+from service.container import Container
 from service.db.models.payment import GatewayEvent, Payment
-from service.desk import Container
-from service.wiring import build_container
 from tests.api.wire import assert_problem, count
 from tests.conftest import settings_for
 from tests.events.shop import SECRET, StripeScenario

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.desk import utc_now
+from service.container import utc_now
 from tests.faults.sink import SmtpSinkProcess
 
 

@@ -7,11 +7,11 @@ import psycopg
 from sqlalchemy import and_, func, or_, select, update
 
 from schemas.enums import ReminderStatus
+from service.container import Container, utc_now
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE
-from service.desk import Container, utc_now
 
 SUPPORTERS = "COPY supporters (id, email, email_hash, created_at) FROM STDIN"
 REMINDERS = (

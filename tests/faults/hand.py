@@ -17,7 +17,7 @@ from jobs.books import EmailBatch
 from jobs.carrier import EmailDispatcher
 from jobs.reminder_books import ReminderQueue
 from schemas.enums import DeliveryOutcome
-from service.desk import Container
+from service.container import Container
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import (
     PermanentFailure,

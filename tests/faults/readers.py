@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome
+from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.reminders.self_service import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import auth_headers, get_json
 from tests.faults.due import addresses, fill, is_idle, status_counts
 from tests.faults.scale import IS_FULL, SCALE, print_report

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from schemas.enums import NotificationKind, NotificationStatus
-from service.desk import Container
+from service.container import Container
 from tests.faults.scale import SCALE, print_report
 from tests.faults.sink import SmtpSinkProcess
 from tests.faults.workers import WorkerPool

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from service.container import Container
 from service.db.models.supporter import EMAIL_TYPE
-from service.desk import Container
 from tests.api.wire import auth_headers, get_json, update_campaign
 from tests.faults.due import addresses, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report

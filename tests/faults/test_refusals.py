@@ -6,9 +6,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from schemas.enums import DeliveryOutcome, ReminderStatus, SuppressionReason
+from service.container import Container, utc_now
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
-from service.desk import Container, utc_now
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.email.suppression import suppressions_for
 from tests.faults.due import address, addresses, expire_backoffs, fill, is_idle, status_counts

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from service.container import Container
 from service.db.models.email import EmailDelivery
-from service.desk import Container
 from tests.faults.due import addresses, expire_backoffs, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report
 from tests.faults.sink import DROP, SmtpSinkProcess

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.faults.scale import IS_FULL, SCALE, print_report

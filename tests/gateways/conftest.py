@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.desk import utc_now
+from service.container import utc_now
 from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp import SmtpMailer
 from tests.conftest import settings_for

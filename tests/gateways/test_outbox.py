@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select
 
+from service.container import Container, utc_now
 from service.db.models.email import DevOutboxEmail
-from service.desk import Container, utc_now
 from service.domain.ports import SendCancelled
 from service.gateways.email.dev_outbox import DevOutboxMailer
 from service.gateways.email.renderer import EmailRenderer

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
-from service.desk import Container
-from service.wiring import build_container
+from service.container import Container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 

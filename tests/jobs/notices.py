@@ -11,13 +11,13 @@ from sqlalchemy import func, select, update
 
 from jobs.send_notices import send_notifications
 from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStatus
+from service.container import Container
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.outbox import enqueue_notification
 from service.domain.supporters import get_or_create_supporter

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from jobs.send_reminders import send_reminders
 from schemas.enums import DeliveryOutcome
+from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.desk import Container
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import ReminderEmail, RenderedEmail, SendCancelled
 from service.domain.reminders import delivery as delivery

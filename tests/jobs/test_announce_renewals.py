@@ -9,9 +9,9 @@ from sqlalchemy import select, text
 
 from jobs.announce_renewals import queue_renewal_notifications
 from schemas.enums import Frequency, NotificationKind, PledgeStatus
+from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.notifications.renewals import enqueue_renewal_notifications
 from tests.api.wire import update_campaign
 from tests.clock import FakeClock

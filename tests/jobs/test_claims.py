@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from schemas.enums import DeliveryOutcome, ReminderStatus
+from service.container import Container
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.errors import LeaseLost
 from service.domain.reminders.delivery import fail_rendering
 from service.domain.reminders.queue import ReminderClaim, renew_leases

@@ -5,8 +5,8 @@ import datetime
 import pytest
 from sqlalchemy import update
 
+from service.container import Container
 from service.db.models.campaign import Campaign
-from service.desk import Container
 from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.people import create_reminder

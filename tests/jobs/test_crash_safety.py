@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from schemas.enums import DeliveryOutcome, NotificationKind
+from service.container import Container
 from service.db.models.email import EmailDelivery, Notification
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from tests.clock import FakeClock
 from tests.db.people import create_reminder
 from tests.jobs import notices, posts

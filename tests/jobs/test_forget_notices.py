@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from jobs.cleanup import purge_notifications
 from schemas.enums import NotificationKind
+from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, run
 from tests.jobs.posts import FakeMailer

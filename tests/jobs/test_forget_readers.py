@@ -10,11 +10,11 @@ from sqlalchemy import event, text, update
 from jobs.cleanup import purge_reader_data
 from jobs.schedule import JOBS
 from schemas.enums import ReminderStatus
+from service.container import Container
 from service.db.models.email import DevOutboxEmail
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import FINAL_STATUSES, Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.errors import ReminderNotFound
 from service.domain.privacy.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.self_service import get_reminder_by_token, reminder_token, snooze_reminder

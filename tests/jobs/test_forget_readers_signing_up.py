@@ -9,15 +9,15 @@ from sqlalchemy import event, select, text
 
 from jobs.cleanup import purge_reader_data
 from schemas.enums import ReminderStatus
+from service.bootstrap import build_container
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
+from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign, parse_definition, upsert_campaign
 from service.domain.privacy.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.people import count_rows

@@ -9,9 +9,9 @@ from sqlalchemy import update
 
 from jobs.cleanup import purge_reader_data
 from schemas.enums import DeliveryOutcome, ReminderStatus
+from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.campaigns.definitions import (
     get_campaign,
     parse_definition,

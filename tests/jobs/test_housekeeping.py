@@ -12,9 +12,9 @@ from sqlalchemy import func, select, text
 from jobs.beat import send_heartbeat
 from jobs.cleanup import expire_pledges, purge_idempotency_keys, purge_reader_data
 from schemas.enums import Frequency, PledgeStatus
+from service.container import Container
 from service.db.models.jobs import Heartbeat
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.counters import increment_counters, read_counters
 from service.domain.money import Money

@@ -16,11 +16,11 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from jobs.worker import run_job
 from schemas.enums import JobOutcome
+from service.bootstrap import build_container
+from service.container import Container
 from service.db.models.jobs import Heartbeat, JobRun
-from service.desk import Container
 from service.domain.monitoring.job_runs import finish_run, latest_runs, start_run
 from service.domain.monitoring.summary import record_heartbeat
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.send_reminders import send_reminders
 from schemas.enums import ReminderStatus
-from service.desk import Container
+from service.container import Container
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import (
     PermanentFailure,

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from jobs.beat import send_heartbeat
 from jobs.send_notices import recover_expired_notification_leases
 from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus
+from service.container import Container
 from service.db.models.email import Notification
-from service.desk import Container
 from service.domain.email.counters import read_counters
 from service.domain.errors import LeaseLost
 from service.domain.notifications.delivery import (

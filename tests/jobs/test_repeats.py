@@ -3,8 +3,8 @@
 from sqlalchemy import update
 
 from schemas.enums import SuppressionReason
+from service.container import Container
 from service.db.models.campaign import Campaign
-from service.desk import Container
 from service.domain.email.counters import read_counters
 from service.domain.email.suppression import suppress
 from service.domain.ports import (

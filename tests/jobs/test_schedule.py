@@ -13,8 +13,8 @@ from jobs.record import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from jobs.worker import make_scheduler, run_job
 from schemas.enums import JobOutcome
+from service.container import Container
 from service.db.models.jobs import Heartbeat, JobRun
-from service.desk import Container
 from tests.jobs.posts import stopped_event
 from tests.processes import wait_until, worker
 from tests.stripe_double import KEY, FakeStripe

@@ -9,9 +9,9 @@ from sqlalchemy import func, select, text
 from jobs.send_notices import send_notifications
 from jobs.send_reminders import send_reminders
 from schemas.enums import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
+from service.container import Container
 from service.db.models.email import DevOutboxEmail, Notification
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.domain.email.counters import read_counters
 from service.domain.email.delivery import MAX_ATTEMPTS
 from service.domain.email.suppression import suppress

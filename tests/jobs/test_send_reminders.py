@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.enums import Frequency, ReminderStatus
+from service.container import Container
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline

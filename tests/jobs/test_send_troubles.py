@@ -11,11 +11,11 @@ from sqlalchemy.exc import OperationalError
 
 from jobs.send_reminders import send_reminders
 from schemas.enums import ReminderStatus
+from service.container import Container
 from service.db.models.campaign import Campaign, PledgeOption
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.counters import read_counters
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff

@@ -12,8 +12,8 @@ from jobs.notice_books import NotificationQueue
 from jobs.reminder_books import ReminderQueue
 from jobs.send_reminders import send_reminders
 from schemas.enums import NotificationKind, ReminderStatus
+from service.container import Container
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.email.queue import SendingHours, reserve_send_slots
 from service.domain.ports import (
     ReminderEmail,

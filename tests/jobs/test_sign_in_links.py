@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.enums import NotificationKind
+from service.container import Container
 from service.db.keyring import sha256
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.domain.ports import NotificationEmail, UncertainDelivery
 from tests.clock import FakeClock
 from tests.jobs.notices import enqueue, find, run

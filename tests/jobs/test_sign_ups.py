@@ -9,13 +9,13 @@ from sqlalchemy import select, text
 
 from schemas.enums import ReminderStatus
 from service.app import create_app
+from service.bootstrap import build_container
+from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.supporters import erase_supporter
-from service.wiring import build_container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.people import count_rows, create_reminder

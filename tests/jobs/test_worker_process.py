@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from schemas.enums import ReminderStatus
+from service.container import Container, utc_now
 from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder
-from service.desk import Container, utc_now
 from service.domain.monitoring.summary import last_heartbeat
 from tests.db.people import create_reminder
 from tests.gateways.sink import SmtpTestServer

@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 
 from jobs.note_vanished_workers import mark_dead_workers
 from schemas.enums import JobOutcome
+from service.container import Container, utc_now
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.reminder import Reminder
-from service.desk import Container, utc_now
 from service.domain.email.counters import read_counters
 from tests.db.people import create_reminder
 from tests.gateways.sink import SmtpTestServer

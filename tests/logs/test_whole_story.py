@@ -14,11 +14,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from schemas.enums import ReminderStatus
+from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
+from service.container import Container
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
-from service.desk import Container
-from service.wiring import build_container
 from tests.api.wire import staff_token
 from tests.conftest import make_database, settings_for
 from tests.processes import KEYS, wait_until, web, worker

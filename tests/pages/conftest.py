@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from tests.api.conftest import app, session_app
 from tests.pages.readers import AccessPath, create_paid_pledge
 

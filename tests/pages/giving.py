@@ -6,8 +6,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from service.container import Container
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from tests.pages.reading import Form, parse_forms
 
 PAGE = "/support/default"

@@ -7,10 +7,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from service.container import Container
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token
 from tests.api.wire import pay_pledge, post_pledge

@@ -4,7 +4,7 @@ import re
 
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import pay_pledge, post_pledge, update_campaign
 from tests.pages.reading import visible_text
 

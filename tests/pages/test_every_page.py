@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import pay_pledge, post_pledge, post_reminder, reminder_token_for
 from tests.gateways.letters import send
 from tests.pages.readers import pledge_link, request_link, sign_in_link, the_payment

@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.app import create_app
-from service.desk import Container
-from service.wiring import build_container
+from service.bootstrap import build_container
+from service.container import Container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.gateways.letters import letter, send

@@ -8,12 +8,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from schemas.enums import PledgeStatus
+from service.container import Container
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from tests.api.wire import count
 from tests.pages.readers import AccessPath, create_paid_pledge, form_to, page, pledge_link, sign_in, stored
 from tests.pages.reading import BROWSER, visible_text

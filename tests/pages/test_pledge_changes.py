@@ -7,11 +7,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from schemas.enums import NotificationKind, PledgeStatus, ReminderStatus
+from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
 from service.db.models.payment import Payment
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from tests.api.wire import count, only_reminder, post_reminder

@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service.container import Container
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.pages.reminders import consent_version
 from tests.api.wire import count, only_reminder, reminder_token_for, update_campaign
 from tests.pages.reading import find_tag, parse_forms, visible_text

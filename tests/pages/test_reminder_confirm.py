@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
+from service.container import Container
 from service.db.models.reminder import ReminderStatusChange
-from service.desk import Container
 from service.domain.reminders.status import ReminderEvent
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.db.people import record_delivery

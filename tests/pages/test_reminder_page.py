@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from schemas.enums import ReminderStatus
+from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.desk import Container
 from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock
 from tests.pages.reading import BROWSER, parse_forms, visible_text

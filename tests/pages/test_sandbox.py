@@ -8,11 +8,11 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from schemas.enums import PaymentStatus
+from service.container import Container
 from service.db.base import new_id
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
-from service.desk import Container
 from service.domain.payments.sandbox import checkout_token
 from service.domain.pledges.pledges import CHECKOUT_TTL, expire_abandoned_pledges
 from tests.api.wire import count, post_pledge, update_campaign

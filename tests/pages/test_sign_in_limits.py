@@ -7,10 +7,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.app import create_app
+from service.bootstrap import build_container
+from service.container import Container
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.settings import Settings
-from service.wiring import build_container
 from tests.api.wire import count
 from tests.clock import FakeClock
 from tests.conftest import reset_database, settings_for

@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
 from schemas.enums import NotificationKind
+from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
-from service.desk import Container
 from service.domain.supporters import erase_supporter
 from tests.api.wire import count
 from tests.clock import FakeClock

@@ -3,9 +3,9 @@
 import pytest
 from flask.testing import FlaskClient
 
+from service.container import Container
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
-from service.desk import Container
 from service.domain.ports import GatewayUnavailable
 from tests.api.wire import count
 from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge

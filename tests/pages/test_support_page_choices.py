@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from tests.api.wire import update_campaign
 from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge
 from tests.pages.reading import visible_text

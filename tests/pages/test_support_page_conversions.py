@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.enums import PledgeStatus
-from service.desk import Container
+from service.container import Container
 from service.domain.pledges.attribution import attribution_token
 from tests.api.wire import only_reminder, post_reminder, reminder_token_for
 from tests.pages.giving import get_support_form, submit_pledge, the_pledge

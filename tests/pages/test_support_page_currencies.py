@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.domain.errors import AmountNotChargeable
 from service.domain.ports import ChargeLimits, GatewayUnavailable
 from service.pages.form_errors import FIELD_AND_TEXT_BY_CODE

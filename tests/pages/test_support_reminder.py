@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from service.container import Container
 from service.db.models.reminder import Reminder
-from service.desk import Container
 from service.pages.reminders import consent_version
 from tests.api.wire import count, only_reminder, update_campaign
 from tests.pages.reading import Form, find_tag, parse_forms, visible_text

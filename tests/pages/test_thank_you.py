@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas.enums import PledgeStatus
-from service.desk import Container
+from service.container import Container
 from service.domain.pledges.pledges import get_pledge
 from tests.api.wire import pay_pledge, post_pledge, update_campaign
 from tests.pages.reading import BROWSER, visible_text

@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.api.problems import STATUS_BY_ERROR
-from service.desk import Container
+from service.container import Container
 from service.domain.errors import TooManyRequests
 from tests.pages.reading import BROWSER, visible_text
 

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.desk import Container
+from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.gateways.stripe.client import FAILURE_THRESHOLD
 from service.settings import Settings
@@ -117,7 +117,7 @@ def test_a_desk_that_would_believe_nothing_is_not_ready(
     migrated_database: str, double: FakeStripe, container: Container, client: FlaskClient
 ) -> None:
     from service.app import create_app
-    from service.wiring import build_container
+    from service.bootstrap import build_container
 
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())

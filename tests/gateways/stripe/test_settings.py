@@ -2,8 +2,8 @@
 
 import pytest
 
+from service.bootstrap import build_container
 from service.settings import Settings, SettingsError, read_settings
-from service.wiring import build_container
 
 GIVEN = {
     "GATEWAY": "stripe",

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
+from service.container import Container, utc_now
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
-from service.desk import Container, utc_now
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter

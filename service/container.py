@@ -15,7 +15,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """The newsroom's support desk, as `service.wiring` builds it once for each process.
+    """The newsroom's support desk, as `service.bootstrap` builds it once for each process.
 
     There is a mailer for each connection that a worker may open for reminders, and one for notices, which must not
     wait behind them. `event_source` tells what happens at a gateway that is not ours. `worker_id` is what this

@@ -3,7 +3,7 @@
 import click
 
 from schemas.enums import NotificationKind
-from service.commands.opening import get_container, write_audit_log
+from service.commands.context import get_container, write_audit_log
 from service.domain.notifications.failures import NotificationFailureFilter, list_failures, retry_failures
 
 KINDS = click.Choice([kind.value for kind in NotificationKind])

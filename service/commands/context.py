@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.desk import Container
+from service.bootstrap import build_container
+from service.container import Container
 from service.domain.staff import write_audit_entry
 from service.settings import SettingsError, read_settings
-from service.wiring import build_container
 
 CLI_ACTOR = "command line"
 
