@@ -4,9 +4,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from jobs.announce_renewals import queue_renewal_notifications
-from jobs.apply_gateway_events import process_gateway_events
-from jobs.beat import send_heartbeat
 from jobs.cleanup import (
     expire_pledges,
     purge_event_payloads,
@@ -15,12 +12,10 @@ from jobs.cleanup import (
     purge_notifications,
     purge_reader_data,
 )
-from jobs.fetch_balances import fetch_balance_transactions
-from jobs.note_vanished_workers import mark_dead_workers
-from jobs.reconcile import reconcile_payments
-from jobs.return_lost_reminders import recover_expired_reminder_leases
-from jobs.send_notices import recover_expired_notification_leases, send_notifications
-from jobs.send_reminders import send_reminders
+from jobs.monitoring import mark_dead_workers, send_heartbeat
+from jobs.notifications import queue_renewal_notifications, recover_expired_notification_leases, send_notifications
+from jobs.payments import fetch_balance_transactions, process_gateway_events, reconcile_payments
+from jobs.reminders import recover_expired_reminder_leases, send_reminders
 from service.container import Container
 
 

@@ -13,7 +13,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from jobs.record import JobRunRecorder
+from jobs.job_runs import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from service.bootstrap import build_container
 from service.container import Container

@@ -31,8 +31,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from flask.testing import FlaskClient
 
-from jobs.apply_gateway_events import process_gateway_events
-from jobs.send_reminders import send_reminders
+from jobs.payments import process_gateway_events
+from jobs.reminders import send_reminders
 from service.app import create_app
 from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.record import JobRunRecorder
+from jobs.job_runs import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from service.bootstrap import build_container

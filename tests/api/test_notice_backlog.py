@@ -6,7 +6,7 @@ import threading
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.record import JobRunRecorder
+from jobs.job_runs import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import NotificationKind

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flask.testing import FlaskClient
 from sqlalchemy import exc, update
 
-from jobs.record import JobRunRecorder
+from jobs.job_runs import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import SuppressionReason

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from jobs.fetch_balances import fetch_balance_transactions
+from jobs.payments import fetch_balance_transactions
 from schemas.enums import Frequency
 from service.bootstrap import build_container
 from service.container import Container, utc_now

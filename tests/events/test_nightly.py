@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobs.reconcile import reconcile_payments
+from jobs.payments import reconcile_payments
 from schemas.enums import Frequency, PledgeStatus
 from service.bootstrap import build_container
 from service.container import Container

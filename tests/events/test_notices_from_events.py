@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from jobs.apply_gateway_events import process_gateway_events
+from jobs.payments import process_gateway_events
 from schemas.enums import Frequency, NotificationKind, PaymentStatus
 from service.container import Container
 from service.db.models.email import DevOutboxEmail, Notification

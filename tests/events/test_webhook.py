@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
-from jobs.apply_gateway_events import process_gateway_events
 from jobs.cleanup import purge_event_payloads
+from jobs.payments import process_gateway_events
 from schemas.enums import EventStatus, Frequency, PledgeStatus
 from service.app import create_app
 from service.bootstrap import build_container

@@ -12,10 +12,9 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 
-from jobs.beat import send_heartbeat
-from jobs.books import EmailBatch
-from jobs.carrier import EmailDispatcher
-from jobs.reminder_books import ReminderQueue
+from jobs.email_dispatcher import EmailDispatcher
+from jobs.email_queue import EmailBatch, ReminderQueue
+from jobs.monitoring import send_heartbeat
 from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.domain.circuit_breaker import CircuitBreaker

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, func, select
 
-from jobs.return_lost_reminders import recover_expired_reminder_leases
+from jobs.reminders import recover_expired_reminder_leases
 from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.commands.campaigns import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN

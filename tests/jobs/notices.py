@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from jobs.send_notices import send_notifications
+from jobs.notifications import send_notifications
 from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.container import Container
 from service.db.base import new_id

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from jobs.send_reminders import send_reminders
+from jobs.reminders import send_reminders
 from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from sqlalchemy import select, text
 
-from jobs.announce_renewals import queue_renewal_notifications
+from jobs.notifications import queue_renewal_notifications
 from schemas.enums import Frequency, NotificationKind, PledgeStatus
 from service.container import Container
 from service.db.models.email import Notification

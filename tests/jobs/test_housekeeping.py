@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, text
 
-from jobs.beat import send_heartbeat
 from jobs.cleanup import expire_pledges, purge_idempotency_keys, purge_reader_data
+from jobs.monitoring import send_heartbeat
 from schemas.enums import Frequency, PledgeStatus
 from service.container import Container
 from service.db.models.jobs import Heartbeat

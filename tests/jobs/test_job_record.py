@@ -11,8 +11,8 @@ from sqlalchemy import exc, select, text
 from structlog.testing import capture_logs
 
 from jobs.cleanup import purge_job_runs
-from jobs.note_vanished_workers import mark_dead_workers
-from jobs.record import JobRunRecorder
+from jobs.job_runs import JobRunRecorder
+from jobs.monitoring import mark_dead_workers
 from jobs.schedule import JOBS, Job
 from jobs.worker import run_job
 from schemas.enums import JobOutcome
@@ -145,7 +145,7 @@ def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
     record, began = JobRunRecorder(container), clock()
 
     def lose_the_database() -> None:
-        monkeypatch.setattr("jobs.record.finish_run", gone)
+        monkeypatch.setattr("jobs.job_runs.finish_run", gone)
         fail()
 
     def gone(*_: object, **__: object) -> None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from jobs.send_reminders import send_reminders
+from jobs.reminders import send_reminders
 from schemas.enums import ReminderStatus
 from service.container import Container
 from service.domain.circuit_breaker import CircuitBreaker

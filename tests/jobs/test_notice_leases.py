@@ -8,8 +8,8 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from jobs.beat import send_heartbeat
-from jobs.send_notices import recover_expired_notification_leases
+from jobs.monitoring import send_heartbeat
+from jobs.notifications import recover_expired_notification_leases
 from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus
 from service.container import Container
 from service.db.models.email import Notification

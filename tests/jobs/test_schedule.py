@@ -9,7 +9,7 @@ from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, JobExecutio
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import select
 
-from jobs.record import JobRunRecorder
+from jobs.job_runs import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from jobs.worker import make_scheduler, run_job
 from schemas.enums import JobOutcome

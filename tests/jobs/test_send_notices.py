@@ -6,8 +6,8 @@ import threading
 import pytest
 from sqlalchemy import func, select, text
 
-from jobs.send_notices import send_notifications
-from jobs.send_reminders import send_reminders
+from jobs.notifications import send_notifications
+from jobs.reminders import send_reminders
 from schemas.enums import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
 from service.container import Container
 from service.db.models.email import DevOutboxEmail, Notification

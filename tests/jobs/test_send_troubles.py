@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
-from jobs.send_reminders import send_reminders
+from jobs.reminders import send_reminders
 from schemas.enums import ReminderStatus
 from service.container import Container
 from service.db.models.campaign import Campaign, PledgeOption

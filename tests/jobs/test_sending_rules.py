@@ -8,9 +8,8 @@ import time
 import pytest
 from sqlalchemy import update
 
-from jobs.notice_books import NotificationQueue
-from jobs.reminder_books import ReminderQueue
-from jobs.send_reminders import send_reminders
+from jobs.email_queue import NotificationQueue, ReminderQueue
+from jobs.reminders import send_reminders
 from schemas.enums import NotificationKind, ReminderStatus
 from service.container import Container
 from service.db.models.reminder import Reminder

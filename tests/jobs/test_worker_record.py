@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
-from jobs.note_vanished_workers import mark_dead_workers
+from jobs.monitoring import mark_dead_workers
 from schemas.enums import JobOutcome
 from service.container import Container, utc_now
 from service.db.models.jobs import Heartbeat, JobRun

@@ -1,4 +1,4 @@
-"""Writing down that a mail is to leave; a job sends it (see `jobs.send_notices`)."""
+"""Writing down that a mail is to leave; a job sends it (see `jobs.notifications`)."""
 
 import datetime
 import uuid

@@ -1,4 +1,4 @@
-"""Sends receipts, links to sign in and the other notices, over a connection that waits for no reminder."""
+"""Writes down the notices about annual pledges that are soon to be paid again; another job sends them."""
 
 import threading
 from collections import Counter
@@ -7,14 +7,26 @@ from collections.abc import Mapping
 import structlog
 from sqlalchemy.orm import Session
 
-from jobs.carrier import EmailDispatcher
-from jobs.mail_events import NOTIFICATION_LOG_EVENTS
-from jobs.notice_books import NotificationQueue
-from jobs.rounds import run_dispatchers
+from jobs.email_dispatcher import EmailDispatcher, run_dispatchers
+from jobs.email_queue import NOTIFICATION_LOG_EVENTS, NotificationQueue
 from service.container import Container
 from service.domain.notifications.delivery import recover_expired_notification_leases as settle_lost
+from service.domain.notifications.renewals import enqueue_renewal_notifications
 
 log = structlog.get_logger()
+
+
+def queue_renewal_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
+    """Announce all that renew within three weeks and were not announced yet, a batch at a time."""
+    announced = 0
+    while not stop.is_set():
+        with container.database.transaction() as session:
+            batch = enqueue_renewal_notifications(session, now=container.clock())
+        if not batch:
+            break
+        log.info("renewals_announced", count=batch)
+        announced += batch
+    return {"announced": announced}
 
 
 def send_notifications(container: Container, stop: threading.Event) -> Mapping[str, int] | None:

@@ -17,15 +17,66 @@ import structlog
 from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
-from jobs.mail_events import EmailLogEvents
 from schemas.enums import SuppressionReason
 from service.container import Container
 from service.domain.email.queue import reserve_send_slots
 from service.domain.email.rendering import PreparedEmails
 from service.domain.email.suppression import suppress
 from service.domain.errors import LeaseLost
-from service.domain.ports import Email
-from service.domain.reminders.delivery import DeliveryResult
+from service.domain.notifications.delivery import (
+    complete_notifications,
+    fail_notification_rendering,
+    mark_notification_sending,
+    record_notification_result,
+)
+from service.domain.notifications.emails import build_notification_emails
+from service.domain.notifications.queue import (
+    NotificationClaim,
+    claim_due_notifications,
+    oldest_due_notification_age,
+)
+from service.domain.ports import Email, NotificationEmail, ReminderEmail
+from service.domain.reminders import delivery as deliveries
+from service.domain.reminders.delivery import DeliveryPolicy, DeliveryResult, complete_deliveries, fail_rendering
+from service.domain.reminders.emails import build_reminder_emails
+from service.domain.reminders.queue import ReminderClaim, claim_due_reminders, oldest_due_age
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailLogEvents:
+    """The names for one kind of mail."""
+
+    sent: str
+    in_doubt: str
+    delayed: str
+    refused: str
+    failed: str
+    rendering_failed: str
+    lease_lost: str
+    batch_sent: str
+
+
+REMINDER_LOG_EVENTS = EmailLogEvents(
+    sent="reminder_sent",
+    in_doubt="reminder_in_doubt",
+    delayed="reminder_delayed",
+    refused="reminder_refused",
+    failed="reminder_failed",
+    rendering_failed="reminder_unwritable",
+    lease_lost="reminder_lease_lost",
+    batch_sent="reminders_carried",
+)
+NOTIFICATION_LOG_EVENTS = EmailLogEvents(
+    sent="notice_sent",
+    in_doubt="notice_in_doubt",
+    delayed="notice_delayed",
+    refused="notice_refused",
+    failed="notice_failed",
+    rendering_failed="notice_unwritable",
+    lease_lost="notice_lease_lost",
+    batch_sent="notices_carried",
+)
+
 
 # With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
 MAX_BATCH_SECONDS = 5
@@ -204,3 +255,143 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
         if not is_ours:
             log.info(self.log_events.lease_lost, **self.log_fields(claim))
         return is_ours
+
+
+class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
+    """Notices, each of which is its own delivery record."""
+
+    log_events = NOTIFICATION_LOG_EVENTS
+    max_batch_size = 20
+
+    def has_due(self) -> bool:
+        """Whether a notice is due."""
+        with self._container.database.read_only() as session:
+            return oldest_due_notification_age(session, now=self._container.clock()) is not None
+
+    def claim_batch(self) -> EmailBatch[NotificationClaim, NotificationEmail]:
+        """Claim what is due and write its letters, in two transactions as for reminders."""
+        container, now = self._container, self._container.clock()
+        with container.database.transaction() as session:
+            claims = claim_due_notifications(
+                session,
+                worker=container.worker_id,
+                now=now,
+                limit=self.batch_size(),
+                lease=container.lease_duration,
+            )
+        with container.database.transaction() as session:
+            prepared = build_notification_emails(session, claims, links=container.urls, now=now)
+            slots = self.reserve_send_slots(session, len(prepared.emails), now=now)
+        if prepared.finished["failed"]:
+            log.warning("notices_unwritable", count=prepared.finished["failed"])
+        return EmailBatch(prepared, slots)
+
+    def log_fields(self, claim: NotificationClaim) -> dict[str, str]:
+        """Return which notice it is."""
+        return {"notice": str(claim.notification_id)}
+
+    def _mark_sending(self, session: Session, claim: NotificationClaim, *, now: datetime.datetime) -> None:
+        mark_notification_sending(session, claim, now=now)
+
+    def _record_result(
+        self, session: Session, reply: DeliveryResult[NotificationClaim], *, now: datetime.datetime
+    ) -> None:
+        record_notification_result(session, reply, now=now)
+
+    def _record_and_mark_next(
+        self,
+        session: Session,
+        reply: DeliveryResult[NotificationClaim],
+        claim: NotificationClaim,
+        *,
+        now: datetime.datetime,
+    ) -> tuple[bool, bool]:
+        recorded = self._holds_lease(session, self._record_result, reply, now=now)
+        return recorded, self._holds_lease(session, self._mark_sending, claim, now=now)
+
+    def _fail_rendering(
+        self, session: Session, claim: NotificationClaim, *, reason: str, now: datetime.datetime
+    ) -> None:
+        fail_notification_rendering(session, claim, reason=reason, now=now)
+
+    def _complete(
+        self, session: Session, claims: list[NotificationClaim], *, now: datetime.datetime
+    ) -> Counter[str]:
+        holds_doubtful = self._container.settings.mail.hold_uncertain
+        return complete_notifications(session, claims, holds_doubtful=holds_doubtful, now=now)
+
+
+def delivery_policy(container: Container) -> DeliveryPolicy:
+    """Return what this deployment decides about mails in doubt and the length of a month."""
+    return DeliveryPolicy(
+        hold_uncertain=container.settings.mail.hold_uncertain, month_seconds=container.settings.month_seconds
+    )
+
+
+class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
+    """Reminders, with the delivery record of each occurrence."""
+
+    log_events = REMINDER_LOG_EVENTS
+    max_batch_size = 100
+
+    def has_due(self) -> bool:
+        """Whether a reminder is due."""
+        with self._container.database.read_only() as session:
+            return oldest_due_age(session, now=self._container.clock()) is not None
+
+    def claim_batch(self) -> EmailBatch[ReminderClaim, ReminderEmail]:
+        """Claim what is due and write its letters."""
+        container, now = self._container, self._container.clock()
+        with container.database.transaction() as session:
+            claimed = claim_due_reminders(
+                session,
+                worker=container.worker_id,
+                now=now,
+                limit=self.batch_size(),
+                lease=container.lease_duration,
+                respect_sending_hours=container.settings.mail.respect_sending_hours,
+            )
+        # Not in one transaction: PostgreSQL looks again at what a row refers to if it changes twice in one, and a
+        # reminder whose campaign was deleted could then not even fail.
+        with container.database.transaction() as session:
+            prepared = build_reminder_emails(
+                session,
+                claimed.claims,
+                links=container.urls,
+                now=now,
+                month_seconds=container.settings.month_seconds,
+            )
+            slots = self.reserve_send_slots(session, len(prepared.emails), now=now)
+        if prepared.finished["failed"]:
+            log.warning("reminders_unwritable", count=prepared.finished["failed"])
+        return EmailBatch(prepared, slots, claimed.postponed)
+
+    def log_fields(self, claim: ReminderClaim) -> dict[str, str]:
+        """Return which reminder it is."""
+        return {"reminder": str(claim.reminder_id)}
+
+    def _mark_sending(self, session: Session, claim: ReminderClaim, *, now: datetime.datetime) -> None:
+        deliveries.mark_sending(session, claim, now=now)
+
+    def _record_result(
+        self, session: Session, reply: DeliveryResult[ReminderClaim], *, now: datetime.datetime
+    ) -> None:
+        deliveries.record_result(session, reply, now=now)
+
+    def _record_and_mark_next(
+        self,
+        session: Session,
+        reply: DeliveryResult[ReminderClaim],
+        claim: ReminderClaim,
+        *,
+        now: datetime.datetime,
+    ) -> tuple[bool, bool]:
+        return deliveries.record_and_mark_next(session, reply, claim, now=now)
+
+    def _fail_rendering(
+        self, session: Session, claim: ReminderClaim, *, reason: str, now: datetime.datetime
+    ) -> None:
+        fail_rendering(session, claim, reason=reason, now=now)
+
+    def _complete(self, session: Session, claims: list[ReminderClaim], *, now: datetime.datetime) -> Counter[str]:
+        return complete_deliveries(session, claims, rules=delivery_policy(self._container), now=now)

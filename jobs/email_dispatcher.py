@@ -8,12 +8,14 @@ statement has been committed. So a worker that dies leaves at most the mail in i
 import datetime
 import threading
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic
 
 import structlog
+from sqlalchemy.orm import Session
 
-from jobs.books import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailQueue, EmailT
+from jobs.email_queue import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailLogEvents, EmailQueue, EmailT
 from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.domain.ports import (
@@ -151,3 +153,46 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             self._container.smtp_breaker.record_success()
             log.debug(events.sent, **names)
         return DeliveryResult(claim, outcome, words) if sending_marked.result() else None
+
+
+def run_dispatchers(
+    container: Container,
+    dispatchers: Sequence[EmailDispatcher[ClaimT, EmailT]],
+    *,
+    events: EmailLogEvents,
+    recover_own_leases: Callable[[Session], Counter[str]],
+) -> Mapping[str, int] | None:
+    """Send what is due, the longest due first; return how many mails came to which end.
+
+    None while a mail server that was away is left alone. `recover_own_leases` settles some of what this worker
+    holds although
+    no run of it is under way, as after an error in the middle of one.
+
+    Raises:
+        ServerUnavailable, ServerMisconfigured: no mail can leave; what was not sent waits, at no cost to it.
+    """
+    if not container.smtp_breaker.allows_request(container.clock()):
+        return None
+    counts: Counter[str] = Counter()
+    while True:
+        with container.database.transaction() as session:
+            some = recover_own_leases(session)
+        counts.update(some)
+        if not some:
+            break
+    with ThreadPoolExecutor(len(dispatchers), thread_name_prefix="carrier") as pool:
+        runs = [pool.submit(dispatcher.run) for dispatcher in dispatchers]
+    for dispatcher in dispatchers:
+        counts.update(dispatcher.counts)
+    if counts.total():
+        log.info(events.batch_sent, **{name: count for name, count in counts.items() if count})
+    for run in runs:
+        run.result()
+    for trouble in (dispatcher.server_error for dispatcher in dispatchers):
+        if trouble is not None:
+            needs_operator = isinstance(trouble, ServerMisconfigured)
+            container.smtp_breaker.record_failure(container.clock(), needs_operator=needs_operator)
+            say = log.error if needs_operator else log.warning
+            say("mail_server_refuses_us" if needs_operator else "mail_server_away", reason=str(trouble))
+            raise trouble
+    return counts
