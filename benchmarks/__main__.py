@@ -12,10 +12,10 @@ import psycopg
 from sqlalchemy import text
 
 from benchmarks import claims, dispatch, events, export, sign_ups
+from benchmarks.compare import Comparison, LoadPlan, Measurement, compare, table
+from benchmarks.database import BenchmarkDatabase, benchmark_database
 from benchmarks.dispatch import WorkerSetup
-from benchmarks.ground import BenchmarkDatabase, benchmark_database
-from benchmarks.rounds import Comparison, LoadPlan, Measurement, compare, table
-from benchmarks.stage import Servers, start_servers
+from benchmarks.servers import Servers, start_servers
 
 # What the web process serves, and what is about reminders in great number.
 HTTP_CASES = {"reminders", "campaign", "export"}

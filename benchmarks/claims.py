@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import event, text
 
-from benchmarks.apscheduler_store import JobStore
-from benchmarks.ground import BenchmarkDatabase, allow_all_sending_hours, container_for
-from benchmarks.procrastinate_jobs import Jobs
+from benchmarks.baselines.apscheduler_store import JobStore
+from benchmarks.baselines.procrastinate_jobs import Jobs
+from benchmarks.database import BenchmarkDatabase, allow_all_sending_hours, container_for
 from service.container import utc_now
 from service.db.session import Database
 from service.domain.reminders.queue import claim_due_reminders

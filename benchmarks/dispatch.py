@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from benchmarks.claims import LEASE
+from benchmarks.database import BenchmarkDatabase, container_for
+from benchmarks.dataset import Dataset
 from benchmarks.fill import TABLES, fill
-from benchmarks.ground import BenchmarkDatabase, container_for
-from benchmarks.readers import Dataset
-from benchmarks.sink import SinkStats, SmtpSink
+from benchmarks.smtp_sink import SinkStats, SmtpSink
 from service.container import utc_now
 from service.domain.reminders.emails import build_reminder_emails
 from service.domain.reminders.queue import claim_due_reminders
@@ -95,7 +95,15 @@ def _sample(url: str) -> bytes:
 
 def _send_baseline(url: str, way: str, sample: bytes, mails: int) -> SinkStats:
     with SmtpSink() as sink:
-        command = [sys.executable, "-m", "benchmarks.bare_mail", way, str(sink.port), str(mails), url]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.baselines.smtplib_sender",
+            way,
+            str(sink.port),
+            str(mails),
+            url,
+        ]
         subprocess.run(command, input=sample, cwd=ROOT, check=True)
         return sink.tally()
 

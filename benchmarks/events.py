@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import insert, select
 
-from benchmarks.ground import BenchmarkDatabase, container_for
+from benchmarks.database import BenchmarkDatabase, container_for
 from schemas.enums import Frequency, PledgeStatus
 from service.container import Container, utc_now
 from service.db.base import new_id

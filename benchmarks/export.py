@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import psycopg
 from sqlalchemy import Engine
 
-from benchmarks.stage import Servers
+from benchmarks.servers import Servers
 from service.db.base import new_id
 from service.db.keyring import Keyring
 from tests.processes import KEYS, ROOT

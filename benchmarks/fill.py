@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from benchmarks.readers import Dataset, Writer
+from benchmarks.dataset import Dataset, Writer
 from service.settings import database_url
 from tests.processes import KEYS
 

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from benchmarks.ground import BenchmarkDatabase
-from benchmarks.rounds import Comparison, LoadPlan, Measurement, compare
-from benchmarks.stage import RATE_LIMIT, WORKERS
+from benchmarks.compare import Comparison, LoadPlan, Measurement, compare
+from benchmarks.database import BenchmarkDatabase
+from benchmarks.servers import RATE_LIMIT, WORKERS
 from tests.processes import web
 
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.box import SupportBox  # noqa: E402 - the tests' tools are found only from the checkout's root
 from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright  # noqa: E402 - as above
+from tests.browser.support_box import SupportBox
 from tests.processes import environment, web  # noqa: E402 - as above
 
 PICTURE = ROOT / "docs" / "images" / "support-box.png"

@@ -29,7 +29,7 @@ from service.domain.campaigns.definitions import CampaignDefinition, parse_defin
 from service.settings import Settings, read_settings
 from tests.clock import FakeClock
 from tests.postgres import PostgresServer
-from tests.sharing import BrowserGroupScheduler
+from tests.xdist_scheduler import BrowserGroupScheduler
 
 SERVER_ENV = "MAINSTAY_TEST_SERVER"
 PUBLIC_URL = "http://desk.test"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.command_line import assert_cli_error, run_cli
+from tests.cli import assert_cli_error, run_cli
 from tests.processes import ROOT
 
 STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_that_is_never_sent"}

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import Result
 
-from tests.command_line import KEYS, assert_cli_error, run_cli
+from tests.cli import KEYS, assert_cli_error, run_cli
 from tests.processes import ROOT
 
 Run = Callable[..., Result]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import assert_cli_error, run_cli
+from tests.cli import assert_cli_error, run_cli
 from tests.conftest import make_database
 
 COMMANDS = [

@@ -12,8 +12,8 @@ from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
 from service.container import Container
 from service.domain.monitoring.job_runs import start_run
+from tests.cli import assert_cli_error, run_cli
 from tests.clock import FakeClock
-from tests.command_line import assert_cli_error, run_cli
 from tests.conftest import settings_for
 
 GO_ON = threading.Event()

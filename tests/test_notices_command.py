@@ -11,9 +11,9 @@ from service.cli import cli
 from service.container import Container, utc_now
 from service.db.models.admin import AuditEntry
 from service.domain.ports import NotificationEmail, PermanentFailure
-from tests.jobs.notices import enqueue, find
-from tests.jobs.notices import run as send
-from tests.jobs.posts import FakeMailer
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.notifications import enqueue, find
+from tests.jobs.notifications import run as send
 
 Run = Callable[..., Result]
 

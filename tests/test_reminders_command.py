@@ -14,8 +14,8 @@ from service.db.models.admin import AuditEntry
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs.posts import find, status_changes
+from tests.db.factories import create_reminder
+from tests.jobs.fake_mailer import find, status_changes
 
 Run = Callable[..., Result]
 

@@ -13,7 +13,7 @@ from service.bootstrap import build_container
 from service.cli import cli
 from service.db.models.email import ALL_CAMPAIGNS
 from service.domain.email.suppression import suppress
-from tests.command_line import KEYS, assert_cli_error, run_cli
+from tests.cli import KEYS, assert_cli_error, run_cli
 from tests.conftest import settings_for
 
 READER, OTHER = "reader@news.example", "other@news.example"

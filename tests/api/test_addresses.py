@@ -7,7 +7,7 @@ from sqlalchemy import select
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from tests.api.wire import assert_problem, count, post_reminder
+from tests.api.client import assert_problem, count, post_reminder
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from service.db.models.reminder import Reminder
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.reminders.queue import count_due, oldest_due_age
-from tests.api.wire import assert_problem
+from tests.api.client import assert_problem
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
+from tests.db.factories import create_reminder
 
 GO_ON = threading.Event()
 REFUSED = "the mail server refuses us; check MAIL_URL"

@@ -13,7 +13,7 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.domain.campaigns.cache import TTL_SECONDS
 from service.settings import Settings
-from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign
+from tests.api.client import assert_problem, auth_headers, campaign_definition, update_campaign
 from tests.clock import FakeClock
 
 DEFAULT = "/v1/campaigns/default"

@@ -21,7 +21,7 @@ from service.domain.pledges.idempotency import request_hash
 from service.domain.pledges.pledges import get_pledge
 from service.domain.reminders.self_service import reminder_token
 from service.domain.supporters import erase_supporter
-from tests.api.wire import (
+from tests.api.client import (
     PLEDGE,
     assert_problem,
     auth_headers,

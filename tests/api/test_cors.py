@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from tests.api.wire import (
+from tests.api.client import (
     assert_problem,
     auth_headers,
     count,

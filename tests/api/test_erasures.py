@@ -18,8 +18,7 @@ from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.suppression import suppress
 from service.domain.pledges.attribution import attribution_token
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
-from tests.api.mail_reports import suppressions_for
-from tests.api.wire import (
+from tests.api.client import (
     assert_problem,
     auth_headers,
     count,
@@ -30,8 +29,9 @@ from tests.api.wire import (
     post_reminder,
     update_campaign,
 )
+from tests.api.email_webhook_payloads import suppressions_for
 from tests.clock import FakeClock
-from tests.jobs.posts import FakeMailer, run_send_reminders, without_sending_hours
+from tests.jobs.fake_mailer import FakeMailer, run_send_reminders, without_sending_hours
 
 READER, OTHER = "reader@example.org", "other@example.org"
 

@@ -11,7 +11,7 @@ from service.app import MAX_BODY_BYTES
 from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from tests.api.wire import (
+from tests.api.client import (
     PLEDGE,
     assert_problem,
     auth_headers,

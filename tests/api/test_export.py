@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.pledge import Pledge
-from tests.api.wire import assert_problem, auth_headers, insert_pledges, pay_pledge, post_pledge, update_campaign
+from tests.api.client import assert_problem, auth_headers, insert_pledges, pay_pledge, post_pledge, update_campaign
 from tests.clock import FakeClock
 
 EXPORT = "/v1/admin/pledges/export"

@@ -6,9 +6,9 @@ import io
 from flask.testing import FlaskClient
 
 from service.container import Container
-from tests.api.wire import auth_headers, post_pledge, update_campaign
+from tests.api.client import auth_headers, post_pledge, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
-from tests.pages.reading import parse_forms, path_of
+from tests.pages.html import parse_forms, path_of
 
 
 def test_an_amount_is_what_was_pledged_and_the_total_what_was_paid(

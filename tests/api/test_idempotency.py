@@ -14,7 +14,7 @@ from service.domain.campaigns.cache import CampaignCache
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from service.gateways.stripe.client import PROBE_TIMEOUT
 from service.web import init_app
-from tests.api.wire import (
+from tests.api.client import (
     PLEDGE,
     assert_problem,
     count,

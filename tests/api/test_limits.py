@@ -10,7 +10,7 @@ from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.settings import Settings
-from tests.api.wire import PLEDGE, REMINDER, assert_problem, count, post_pledge, post_reminder
+from tests.api.client import PLEDGE, REMINDER, assert_problem, count, post_pledge, post_reminder
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from service.container import Container
 from service.settings import Settings
 from service.web import init_app
-from tests.api.mail_reports import (
+from tests.api.client import assert_problem
+from tests.api.email_webhook_payloads import (
     KEY,
     MAILGUN,
     POSTMARK,
@@ -23,7 +24,6 @@ from tests.api.mail_reports import (
     post_postmark,
     signature,
 )
-from tests.api.wire import assert_problem
 from tests.conftest import settings_for
 
 

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from schemas.enums import ReminderStatus, SuppressionReason
 from service.container import Container
 from service.settings import Settings
-from tests.api.mail_reports import (
+from tests.api.client import only_reminder, post_reminder
+from tests.api.email_webhook_payloads import (
     KEY,
     READER,
     all_suppressions,
@@ -23,10 +24,9 @@ from tests.api.mail_reports import (
     subscription,
     suppressions_for,
 )
-from tests.api.wire import only_reminder, post_reminder
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.jobs.posts import FakeMailer, run_send_reminders
+from tests.jobs.fake_mailer import FakeMailer, run_send_reminders
 
 HARD, COMPLAINT, UNSUBSCRIBE = (
     SuppressionReason.HARD_BOUNCE,

@@ -14,8 +14,8 @@ from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
 from tests.clock import FakeClock
-from tests.jobs.notices import enqueue, run
-from tests.jobs.posts import FakeMailer
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.notifications import enqueue, run
 
 
 def checks(client: FlaskClient, container: Container) -> dict[str, str]:

@@ -20,7 +20,7 @@ from service.domain.email.counters import increment_counters, read_counters
 from service.domain.monitoring.job_runs import start_run
 from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
+from tests.db.factories import create_reminder
 
 GO_ON = threading.Event()
 

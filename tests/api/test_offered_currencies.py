@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from service.container import Container
 from service.domain.ports import ChargeLimits
 from service.web import init_app
-from tests.api.wire import assert_problem, auth_headers, campaign_definition, update_campaign
+from tests.api.client import assert_problem, auth_headers, campaign_definition, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 
 DEFAULT = "/v1/campaigns/default"

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.container import Container
-from tests.api.wire import (
+from tests.api.client import (
     new_idempotency_key,
     pay_pledge,
     post_pledge,

@@ -12,7 +12,7 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.web import init_app
-from tests.api.wire import assert_problem, auth_headers, pay_pledge, post_pledge, post_reminder
+from tests.api.client import assert_problem, auth_headers, pay_pledge, post_pledge, post_reminder
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from service.container import Container
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
-from tests.api.wire import OMIT, assert_problem, count, parse_timestamp, pay_pledge, post_pledge, update_campaign
+from tests.api.client import OMIT, assert_problem, count, parse_timestamp, pay_pledge, post_pledge, update_campaign
 from tests.clock import FakeClock
 
 

@@ -12,7 +12,7 @@ from service.db.models.pledge import IdempotencyKey, Pledge
 from service.domain.pledges.idempotency import request_hash
 from service.domain.ports import ChargeLimits
 from service.web import init_app
-from tests.api.wire import assert_problem, count, new_idempotency_key, only_pledge, post_pledge, update_campaign
+from tests.api.client import assert_problem, count, new_idempotency_key, only_pledge, post_pledge, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 
 

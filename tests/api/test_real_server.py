@@ -11,7 +11,7 @@ import requests
 from flask.testing import FlaskClient
 
 from service.container import Container
-from tests.api.wire import PLEDGE, auth_headers, campaign_definition, new_idempotency_key
+from tests.api.client import PLEDGE, auth_headers, campaign_definition, new_idempotency_key
 from tests.clock import FakeClock
 from tests.processes import web
 

@@ -13,7 +13,7 @@ from service.db.keyring import Keyring
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.supporters import erase_supporter
 from service.domain.tokens import issue_token
-from tests.api.wire import (
+from tests.api.client import (
     assert_problem,
     count,
     only_reminder,

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from schemas.translations import NAMESPACES, available_languages, load_texts, parse_placeholders
 from service.container import Container
-from tests.api.wire import update_campaign
+from tests.api.client import update_campaign
 
 DEFAULT = "/v1/campaigns/default"
 ENGLISH, RUSSIAN = DEFAULT, f"{DEFAULT}?lang=ru"

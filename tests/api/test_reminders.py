@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from tests.api.wire import (
+from tests.api.client import (
     OMIT,
     assert_problem,
     count,

@@ -11,9 +11,16 @@ from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.api.client import (
+    assert_problem,
+    count,
+    only_reminder,
+    post_reminder,
+    reminder_token_for,
+    update_campaign,
+)
 from tests.clock import FakeClock
-from tests.db.people import record_delivery
+from tests.db.factories import record_delivery
 
 READER = "reader@example.org"
 PROMISED = {"status": "unconfirmed", "due_on": "2026-12-23", "due_at": "2026-12-23T09:00:00Z", "repeat": False}

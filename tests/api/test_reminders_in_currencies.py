@@ -9,7 +9,14 @@ from service.container import Container
 from service.db.models.reminder import Reminder
 from service.domain.ports import ChargeLimits
 from service.domain.reminders.reminders import preselected_amount
-from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.api.client import (
+    assert_problem,
+    count,
+    only_reminder,
+    post_reminder,
+    reminder_token_for,
+    update_campaign,
+)
 from tests.currencies import DINARS, EUROS, YEN
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import event
 from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.api.client import only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock
-from tests.db.people import record_delivery
+from tests.db.factories import record_delivery
 
 TRIED = [
     (ReminderEvent.RETRY, DeliveryOutcome.DEFERRED),

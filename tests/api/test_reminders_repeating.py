@@ -13,9 +13,16 @@ from service.domain.errors import InvalidTransition
 from service.domain.reminders.schedule import conversion_window_start
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import schedule_next_occurrence
-from tests.api.wire import assert_problem, count, only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.api.client import (
+    assert_problem,
+    count,
+    only_reminder,
+    post_reminder,
+    reminder_token_for,
+    update_campaign,
+)
 from tests.clock import FakeClock
-from tests.db.people import record_delivery
+from tests.db.factories import record_delivery
 
 READER = "reader@example.org"
 

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from service.container import Container
 from service.db.models.pledge import Pledge
-from tests.api.wire import assert_problem, count, post_pledge, update_campaign
+from tests.api.client import assert_problem, count, post_pledge, update_campaign
 
 
 @pytest.fixture(autouse=True)

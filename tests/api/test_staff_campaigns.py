@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.campaign import Campaign
-from tests.api.wire import assert_problem, auth_headers, campaign_definition, count, with_changes
+from tests.api.client import assert_problem, auth_headers, campaign_definition, count, with_changes
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from schemas.enums import Scope
 from service.container import Container
 from service.domain.staff import revoke_staff_tokens
-from tests.api.wire import assert_problem, auth_headers, staff_token
+from tests.api.client import assert_problem, auth_headers, staff_token
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 DOORS = {

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from service.container import Container
 from service.db.models.pledge import Pledge
-from tests.api.wire import (
+from tests.api.client import (
     assert_problem,
     auth_headers,
     get_json,

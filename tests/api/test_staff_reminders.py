@@ -13,7 +13,7 @@ from service.db.models.admin import AuditEntry
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import (
+from tests.api.client import (
     assert_problem,
     auth_headers,
     get_json,
@@ -24,7 +24,7 @@ from tests.api.wire import (
     update_campaign,
 )
 from tests.clock import FakeClock
-from tests.db.people import record_delivery
+from tests.db.factories import record_delivery
 
 REMINDERS = "/v1/admin/reminders"
 

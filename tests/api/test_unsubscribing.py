@@ -9,11 +9,11 @@ from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.domain.email.suppression import lift_suppression, suppress
-from tests.api.mail_reports import READER, all_suppressions, suppressions_for
-from tests.api.wire import only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.api.client import only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.api.email_webhook_payloads import READER, all_suppressions, suppressions_for
 from tests.clock import FakeClock
-from tests.jobs.posts import FakeMailer, run_send_reminders
-from tests.pages.reading import parse_forms
+from tests.jobs.fake_mailer import FakeMailer, run_send_reminders
+from tests.pages.html import parse_forms
 
 UNSUBSCRIBED = {"default": SuppressionReason.UNSUBSCRIBE}
 

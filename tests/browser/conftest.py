@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
-from tests.browser.box import SupportBox
 from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright
 from tests.browser.host_site import HostSite
-from tests.browser.newsroom import LiveServer, run_live_server
+from tests.browser.live_server import LiveServer, run_live_server
+from tests.browser.support_box import SupportBox
 from tests.browser.three_currencies import EXAMPLE, SHOWN
 
 NewPage = Callable[..., Page]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.box import SupportBox
+from tests.browser.accessibility import check_page
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import check_page
-from tests.browser.traffic import CAMPAIGN, PLEDGES, REMINDERS, fail_requests, pause_requests
+from tests.browser.network import CAMPAIGN, PLEDGES, REMINDERS, fail_requests, pause_requests
+from tests.browser.support_box import SupportBox
 
 Reach = Callable[[SupportBox], None]
 

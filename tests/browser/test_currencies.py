@@ -6,12 +6,12 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.box import SupportBox
+from tests.browser.accessibility import check_page
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import check_page
-from tests.browser.newsroom import LiveServer, pledge_in
+from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.network import PLEDGES, fail_requests
+from tests.browser.support_box import SupportBox
 from tests.browser.three_currencies import DINAR, EURO, EXAMPLE, SHOWN, YEN
-from tests.browser.traffic import PLEDGES, fail_requests
 
 THANKED = re.compile("/thank-you")
 

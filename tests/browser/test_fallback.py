@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import SupportBox
-from tests.browser.newsroom import LiveServer
-from tests.browser.traffic import CAMPAIGN, fail_requests, pause_requests
+from tests.browser.live_server import LiveServer
+from tests.browser.network import CAMPAIGN, fail_requests, pause_requests
+from tests.browser.support_box import SupportBox
 
 
 def test_a_blocked_script_leaves_the_link(live_server: LiveServer, page: Page) -> None:

@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.box import SupportBox
-from tests.browser.newsroom import LiveServer
+from tests.browser.live_server import LiveServer
+from tests.browser.network import PLEDGES, fail_requests, pause_requests, record_requests
+from tests.browser.support_box import SupportBox
 from tests.browser.three_currencies import DINAR, YEN
-from tests.browser.traffic import PLEDGES, fail_requests, pause_requests, record_requests
 
 THANKED = re.compile("/thank-you")
 

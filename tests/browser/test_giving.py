@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.box import SupportBox
-from tests.browser.newsroom import LiveServer, pledge_in
-from tests.browser.traffic import PLEDGES, RecordedRequests, fail_requests, pause_requests, record_requests
+from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.network import PLEDGES, RecordedRequests, fail_requests, pause_requests, record_requests
+from tests.browser.support_box import SupportBox
 
 CHECKOUT = re.compile("/sandbox/checkout/")
 THANK_YOU = re.compile("/support/default/thank-you")

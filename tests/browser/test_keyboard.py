@@ -3,11 +3,11 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET, SupportBox
+from tests.browser.accessibility import evaluate_check
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import evaluate_check
-from tests.browser.newsroom import LiveServer
-from tests.browser.traffic import CAMPAIGN, REMINDERS, fail_requests
+from tests.browser.live_server import LiveServer
+from tests.browser.network import CAMPAIGN, REMINDERS, fail_requests
+from tests.browser.support_box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET, SupportBox
 
 
 def press(page: Page, keys: str) -> str:

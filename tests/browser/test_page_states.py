@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import NOT_READY_BUTTON, REMIND_BUTTON, SupportBox
+from tests.browser.accessibility import check_page
 from tests.browser.conftest import NewPage
-from tests.browser.inspection import check_page
-from tests.browser.newsroom import LiveServer
+from tests.browser.live_server import LiveServer
+from tests.browser.support_box import NOT_READY_BUTTON, REMIND_BUTTON, SupportBox
 
 
 @dataclass

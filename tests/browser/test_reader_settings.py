@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import SupportBox
+from tests.browser.accessibility import PHONE, check_page, evaluate_check
 from tests.browser.conftest import NewPage
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import PHONE, check_page, evaluate_check
-from tests.browser.newsroom import LiveServer
+from tests.browser.live_server import LiveServer
+from tests.browser.support_box import SupportBox
 
 PATHS = ("/support/default", "/demo", "/dev/outbox", "/docs", "/no-such-page")
 # Text at twice its size, as a browser's own setting makes it: all that is measured in rem or em follows.

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.accessibility import check_page
+from tests.browser.account_states import STATES, AccountPage
+from tests.browser.accounts import create_paid_pledge, open_account, sign_in_link
 from tests.browser.conftest import NewPage
-from tests.browser.inspection import check_page
-from tests.browser.newsroom import LiveServer
-from tests.browser.readers import create_paid_pledge, open_account, sign_in_link
-from tests.browser.readers_states import STATES, AccountPage
+from tests.browser.live_server import LiveServer
 
 MOST_STEPS = 40
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.box import SupportBox
-from tests.browser.newsroom import LiveServer, pledge_in, run_live_server
-from tests.browser.readers import open_account
+from tests.browser.accounts import open_account
+from tests.browser.live_server import LiveServer, pledge_in, run_live_server
+from tests.browser.support_box import SupportBox
 from tests.clock import FakeClock
 from tests.processes import wait_until
 from tests.stripe_double import KEY, FakeStripe

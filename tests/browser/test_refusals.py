@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import SupportBox
 from tests.browser.host_site import HostSite
-from tests.browser.newsroom import LiveServer, pledge_in
-from tests.browser.traffic import PLEDGES, REMINDERS, RecordedRequests, fail_requests, record_requests
+from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.network import PLEDGES, REMINDERS, RecordedRequests, fail_requests, record_requests
+from tests.browser.support_box import SupportBox
 
 OPERATORS = "A sentence for operators."
 UNEXPECTED = "У нас что-то сломалось. Пожалуйста, попробуйте ещё раз."

@@ -3,12 +3,12 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import NOT_READY_BUTTON, SupportBox
+from tests.browser.accessibility import check_page, evaluate_check
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import check_page, evaluate_check
-from tests.browser.newsroom import LiveServer
+from tests.browser.live_server import LiveServer
+from tests.browser.network import REMINDERS, pause_requests, record_requests
+from tests.browser.support_box import NOT_READY_BUTTON, SupportBox
 from tests.browser.test_keyboard import press
-from tests.browser.traffic import REMINDERS, pause_requests, record_requests
 
 OFFER = {"choices": [1, 3, 6], "repeats": [1, 3, 12]}
 LABELS = [

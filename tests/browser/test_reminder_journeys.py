@@ -5,10 +5,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import SupportBox
+from tests.browser.accessibility import check_page
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import check_page
-from tests.browser.newsroom import LiveServer
+from tests.browser.live_server import LiveServer
+from tests.browser.support_box import SupportBox
 
 
 def test_a_reminder_that_needs_a_yes_comes_only_after_it(

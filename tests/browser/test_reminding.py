@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import REMINDER_SET, SupportBox
-from tests.browser.newsroom import LiveServer
-from tests.browser.traffic import REMINDERS, fail_requests, pause_requests, record_requests
+from tests.browser.live_server import LiveServer
+from tests.browser.network import REMINDERS, fail_requests, pause_requests, record_requests
+from tests.browser.support_box import REMINDER_SET, SupportBox
 
 # With the choice that was made, and a word on which reminder led there.
 GIFT_PAGE = re.compile(r"/support/default\?frequency=annual&amount=3000&from=[\w-]+$")

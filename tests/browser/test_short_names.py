@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import Page
 
-from tests.browser.newsroom import LiveServer
+from tests.browser.live_server import LiveServer
 from tests.processes import ROOT
 
 # Every property that the browser's own objects, and what they make, are known by.

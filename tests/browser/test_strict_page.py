@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from tests.browser.box import REMINDER_SET, SupportBox
+from tests.browser.accessibility import evaluate_check
 from tests.browser.conftest import NewPage
 from tests.browser.host_site import HostSite
-from tests.browser.inspection import evaluate_check
-from tests.browser.newsroom import LiveServer, pledge_in
-from tests.browser.traffic import RecordedRequests
+from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.network import RecordedRequests
+from tests.browser.support_box import REMINDER_SET, SupportBox
 
 NOTHING = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
 

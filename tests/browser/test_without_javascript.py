@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET
 from tests.browser.conftest import NewPage
-from tests.browser.newsroom import LiveServer, pledge_in
+from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.support_box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from service.domain.pledges.idempotency import LOCK_TTL
 from service.domain.pledges.pledges import CreatePledge
 from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutParams, GatewayUnavailable
 from tests.clock import FakeClock
-from tests.db.people import count_rows
+from tests.db.factories import count_rows
 
 WISH = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=200, currency="USD")
 KEY = "key-00000001"

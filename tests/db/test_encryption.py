@@ -20,7 +20,7 @@ from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.domain.reminders.self_service import get_reminder_by_token, reminder_token
 from service.domain.supporters import erase_supporter
 from tests.conftest import settings_for
-from tests.db.people import count_rows, create_paid_pledge, create_reminder, encrypted_emails
+from tests.db.factories import count_rows, create_paid_pledge, create_reminder, encrypted_emails
 
 ADDRESS = "Anna.Reader@news.example"
 OLD, NEW = "old-key-0123456789-0123456789-012", "new-key-0123456789-0123456789-012"

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from service.container import Container
-from tests.db.people import create_paid_pledge
+from tests.db.factories import create_paid_pledge
 from tests.processes import ROOT, environment
 
 PLEDGES = 50_000

@@ -25,8 +25,8 @@ from service.domain.reminders.self_service import cancel_reminder, reminder_toke
 from service.domain.supporters import erase_supporter
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.db.people import count_rows, create_paid_pledge, create_reminder, encrypted_emails, supporter_of
-from tests.gateways.letters import send
+from tests.db.factories import count_rows, create_paid_pledge, create_reminder, encrypted_emails, supporter_of
+from tests.gateways.emails import send
 from tests.interleaving import interleaving, must_wait
 
 OLDER, OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("older", "old", "new"))

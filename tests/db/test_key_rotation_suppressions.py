@@ -12,7 +12,7 @@ from service.db.models.email import ALL_CAMPAIGNS
 from service.domain.email.suppression import suppress, suppressions_for
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 from tests.conftest import settings_for
-from tests.db.people import create_reminder
+from tests.db.factories import create_reminder
 
 OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
 KNOWN, UNKNOWN = "Known@news.example", "unknown@news.example"

@@ -2,8 +2,8 @@
 
 from service.app import create_app
 from service.container import Container
-from tests.pages.readers import create_paid_pledge, page, pledge_link, sign_in
-from tests.pages.reading import visible_text
+from tests.pages.accounts import create_paid_pledge, page, pledge_link, sign_in
+from tests.pages.html import visible_text
 
 
 def test_a_reader_sees_changes_and_ends_what_they_give(any_database: Container) -> None:

@@ -7,7 +7,7 @@ from service.db.models.sign_in import SignIn
 from service.domain.errors import SignInLinkExpired
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in, supporter_for_session
 from service.domain.supporters import get_or_create_supporter
-from tests.db.people import count_rows
+from tests.db.factories import count_rows
 
 CLICKS = 8
 

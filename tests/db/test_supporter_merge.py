@@ -18,8 +18,8 @@ from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import confirm
 from service.domain.sign_in import request_sign_in
 from tests.clock import FakeClock
-from tests.db.people import create_paid_pledge, create_reminder, record_delivery
-from tests.jobs.notices import enqueue
+from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
+from tests.jobs.notifications import enqueue
 
 ONE, OTHER = "one@news.example", "other@news.example"
 

@@ -9,7 +9,7 @@ from service.gateways.stripe import client
 from service.settings import Settings
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.events.shop import SECRET, StripeScenario
+from tests.events.stripe_fixture import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
 
 

@@ -15,8 +15,8 @@ from service.domain.ledger import records as balances
 from service.domain.ledger.totals import balance_totals
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.events.shop import StripeScenario
-from tests.jobs.posts import stopped_event
+from tests.events.stripe_fixture import StripeScenario
+from tests.jobs.fake_mailer import stopped_event
 from tests.stripe_double import FakeStripe
 
 GO_ON = threading.Event()

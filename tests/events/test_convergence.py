@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus
 from service.domain.payments.event_handlers import DependencyMissing, handle_event
 from service.domain.ports.payment_events import PaymentEvent
-from tests.events.shop import StripeScenario, snapshot
+from tests.events.stripe_fixture import StripeScenario, snapshot
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import one_year_subscription
 from tests.stripe_double.webhooks import payload_of

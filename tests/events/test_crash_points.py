@@ -17,8 +17,8 @@ from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
-from tests.events.crashes import AFTER_COMMIT, crash_at
-from tests.events.shop import StripeScenario
+from tests.events.crash_injection import AFTER_COMMIT, crash_at
+from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
 
 READER = "ada@news.example"

@@ -26,7 +26,7 @@ from service.domain.payments.inbox import (
 from service.domain.pledges.pledges import CHECKOUT_TTL, expire_abandoned_pledges
 from service.domain.ports import RawEvent
 from service.gateways.stripe.client import PROBE_TIMEOUT
-from tests.api.wire import insert_pledges
+from tests.api.client import insert_pledges
 from tests.interleaving import interleaving, must_wait
 
 SECOND = datetime.timedelta(seconds=1)

@@ -12,8 +12,8 @@ from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment, Refund
 from service.domain.supporters import erase_supporter
-from tests.api.wire import assert_problem, auth_headers, count, get_json, new_idempotency_key
-from tests.events.shop import StripeScenario
+from tests.api.client import assert_problem, auth_headers, count, get_json, new_idempotency_key
+from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
 
 READER = "ada@news.example"

@@ -16,8 +16,8 @@ from service.domain.payments.reconciliation import is_due
 from service.domain.ports import GatewayUnavailable
 from service.domain.privacy.key_rotation import rotate_keys
 from tests.conftest import settings_for
-from tests.events.shop import SECRET, StripeScenario
-from tests.jobs.posts import stopped_event
+from tests.events.stripe_fixture import SECRET, StripeScenario
+from tests.jobs.fake_mailer import stopped_event
 from tests.stripe_double import KEY, FakeStripe
 
 GO_ON = threading.Event()

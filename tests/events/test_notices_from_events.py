@@ -16,8 +16,8 @@ from service.container import Container
 from service.db.models.email import DevOutboxEmail, Notification
 from service.db.models.payment import Payment
 from tests.conftest import PUBLIC_URL
-from tests.events.shop import StripeScenario
-from tests.jobs.notices import run as send
+from tests.events.stripe_fixture import StripeScenario
+from tests.jobs.notifications import run as send
 from tests.stripe_double.account import StripeJson
 
 GO_ON = threading.Event()

@@ -11,10 +11,10 @@ from schemas.enums import EventStatus, Frequency, PledgeStatus
 from service.container import Container, utc_now
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
-from tests.api.wire import count
+from tests.api.client import count
+from tests.cli import assert_cli_error, run_cli
 from tests.clock import FakeClock
-from tests.command_line import assert_cli_error, run_cli
-from tests.events.shop import SECRET, StripeScenario
+from tests.events.stripe_fixture import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
 from tests.stripe_double.account import StripeJson
 

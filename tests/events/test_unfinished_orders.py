@@ -17,7 +17,7 @@ from service.domain.campaigns.definitions import get_campaign
 from service.domain.payments.recovery import MIN_AGE, complete_pending_operations
 from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.gateways.stripe.client import PROBE_TIMEOUT
-from tests.events.shop import StripeScenario
+from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
 
 MINUTE, SECOND = datetime.timedelta(minutes=1), datetime.timedelta(seconds=1)

@@ -15,10 +15,10 @@ from service.db.models.payment import GatewayEvent, Payment
 from service.domain.errors import InvalidTransition
 from service.domain.payments import event_processing as working
 from service.domain.payments.event_processing import retry_event
-from tests.api.wire import count
-from tests.command_line import run_cli
+from tests.api.client import count
+from tests.cli import run_cli
 from tests.conftest import settings_for
-from tests.events.shop import SECRET, StripeScenario
+from tests.events.stripe_fixture import SECRET, StripeScenario
 from tests.stripe_double import KEY, FakeStripe
 from tests.stripe_double.account import StripeJson
 

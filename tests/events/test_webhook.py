@@ -16,9 +16,9 @@ from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.payment import GatewayEvent, Payment
-from tests.api.wire import assert_problem, count
+from tests.api.client import assert_problem, count
 from tests.conftest import settings_for
-from tests.events.shop import SECRET, StripeScenario
+from tests.events.stripe_fixture import SECRET, StripeScenario
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.webhooks import payload_of, signed

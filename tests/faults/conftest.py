@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from service.container import utc_now
-from tests.faults.sink import SmtpSinkProcess
+from tests.faults.smtp_sink import SmtpSinkProcess
 
 
 @pytest.fixture

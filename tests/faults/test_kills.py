@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from service.container import Container
-from tests.api.wire import auth_headers, get_json
-from tests.faults.due import addresses, fill, is_idle, status_counts
+from tests.api.client import auth_headers, get_json
+from tests.faults.dataset import addresses, fill, is_idle, status_counts
 from tests.faults.scale import IS_FULL, SCALE, print_report
-from tests.faults.sink import ACCEPT_THEN_DROP, SmtpSinkProcess
+from tests.faults.smtp_sink import ACCEPT_THEN_DROP, SmtpSinkProcess
 from tests.faults.workers import WorkerPool
 
 WORKERS = 3

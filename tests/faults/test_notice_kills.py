@@ -6,9 +6,9 @@ from pathlib import Path
 from schemas.enums import NotificationKind, NotificationStatus
 from service.container import Container
 from tests.faults.scale import SCALE, print_report
-from tests.faults.sink import SmtpSinkProcess
+from tests.faults.smtp_sink import SmtpSinkProcess
 from tests.faults.workers import WorkerPool
-from tests.jobs.notices import enqueue, status_counts
+from tests.jobs.notifications import enqueue, status_counts
 
 SEED = 20_261_123
 

@@ -9,10 +9,10 @@ from sqlalchemy import text
 
 from service.container import Container
 from service.db.models.supporter import EMAIL_TYPE
-from tests.api.wire import auth_headers, get_json, update_campaign
-from tests.faults.due import addresses, fill, is_idle, status_counts
+from tests.api.client import auth_headers, get_json, update_campaign
+from tests.faults.dataset import addresses, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report
-from tests.faults.sink import SmtpSinkProcess
+from tests.faults.smtp_sink import SmtpSinkProcess
 from tests.faults.workers import WorkerPool
 
 FORGED = "reader@news.example\r\nBcc: everybody@news.example"

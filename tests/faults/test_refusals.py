@@ -11,8 +11,8 @@ from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.email.suppression import suppressions_for
-from tests.faults.due import address, addresses, expire_backoffs, fill, is_idle, status_counts
-from tests.faults.sink import ACCEPT_THEN_DROP, DROP, SmtpSinkProcess
+from tests.faults.dataset import address, addresses, expire_backoffs, fill, is_idle, status_counts
+from tests.faults.smtp_sink import ACCEPT_THEN_DROP, DROP, SmtpSinkProcess
 from tests.faults.workers import WorkerPool
 
 COUNT = 40

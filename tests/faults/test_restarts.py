@@ -9,9 +9,9 @@ from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
 from service.container import Container
 from tests.conftest import settings_for
-from tests.faults.due import addresses, fill, is_idle, status_counts
+from tests.faults.dataset import addresses, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report
-from tests.faults.sink import SmtpSinkProcess
+from tests.faults.smtp_sink import SmtpSinkProcess
 from tests.faults.workers import WorkerPool
 from tests.postgres import PostgresServer
 

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 
 from service.container import Container
 from service.db.models.email import EmailDelivery
-from tests.faults.due import addresses, expire_backoffs, fill, is_idle, status_counts
+from tests.faults.dataset import addresses, expire_backoffs, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report
-from tests.faults.sink import DROP, SmtpSinkProcess
+from tests.faults.smtp_sink import DROP, SmtpSinkProcess
 from tests.faults.workers import WorkerPool
 
 WORKERS = 3

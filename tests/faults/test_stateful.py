@@ -11,7 +11,7 @@ from service.commands.migrate import migrate_and_seed
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.faults.scale import IS_FULL, SCALE, print_report
-from tests.faults.walk import START_TIME, ReminderStateMachine
+from tests.faults.state_machine import START_TIME, ReminderStateMachine
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

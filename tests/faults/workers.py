@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.faults.scale import SCALE
-from tests.faults.sink import SmtpSinkProcess
+from tests.faults.smtp_sink import SmtpSinkProcess
 from tests.processes import wait_until, worker
 
 SETTINGS = {"SENDING_HOURS": "any", "LEASE_SECONDS": "10"}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.gateways.email.renderer import EmailRenderer
-from tests.gateways.letters import REMINDER_EMAIL, letter, parse
-from tests.pages.reading import visible_text
+from tests.gateways.emails import REMINDER_EMAIL, letter, parse
+from tests.pages.html import visible_text
 
 NOW = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
 WRITER = EmailRenderer("The Paper <support@paper.example>", lambda: NOW)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.gateways.email.mime import build_message
-from tests.gateways.library_mail import stdlib_message
+from tests.gateways.reference_message import stdlib_message
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 MAIL: dict[str, Any] = {

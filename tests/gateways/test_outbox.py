@@ -8,7 +8,7 @@ from service.db.models.email import DevOutboxEmail
 from service.domain.ports import SendCancelled
 from service.gateways.email.dev_outbox import DevOutboxMailer
 from service.gateways.email.renderer import EmailRenderer
-from tests.gateways.letters import letter, send
+from tests.gateways.emails import letter, send
 
 
 def outbox(container: Container) -> DevOutboxMailer:

@@ -7,8 +7,8 @@ import pytest
 
 from service.domain.ports import PermanentFailure, SendCancelled, ServerMisconfigured, ServerUnavailable
 from tests.gateways.certificates import make_server_context
-from tests.gateways.letters import letter, send
-from tests.gateways.sink import SmtpTestServer
+from tests.gateways.emails import letter, send
+from tests.gateways.smtp_server import SmtpTestServer
 from tests.processes import wait_until
 
 

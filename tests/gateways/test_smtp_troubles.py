@@ -13,8 +13,8 @@ from service.domain.ports import (
     UncertainDelivery,
 )
 from service.gateways.email import smtp_connection as smtp_line
-from tests.gateways.letters import send
-from tests.gateways.sink import OK, SmtpTestServer
+from tests.gateways.emails import send
+from tests.gateways.smtp_server import OK, SmtpTestServer
 from tests.processes import free_port
 
 ADDRESS = "reader@news.example"

@@ -13,10 +13,10 @@ from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.domain.notifications.renewals import enqueue_renewal_notifications
-from tests.api.wire import update_campaign
+from tests.api.client import update_campaign
 from tests.clock import FakeClock
-from tests.jobs.notices import change_pledge, enqueue, put_pledge, run, status_counts
-from tests.jobs.posts import FakeMailer
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.notifications import change_pledge, enqueue, put_pledge, run, status_counts
 
 GO_ON = threading.Event()
 MOMENT = datetime.timedelta(microseconds=1)

@@ -16,9 +16,9 @@ from service.domain.reminders.delivery import fail_rendering
 from service.domain.reminders.queue import ReminderClaim, renew_leases
 from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs import posts as fake_mailer
-from tests.jobs.posts import complete_all, find, mark_sending, record_result, recover_leases, status_changes
+from tests.db.factories import create_reminder
+from tests.jobs import fake_mailer as fake_mailer
+from tests.jobs.fake_mailer import complete_all, find, mark_sending, record_result, recover_leases, status_changes
 
 MONTH = datetime.timedelta(days=32)
 

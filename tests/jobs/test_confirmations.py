@@ -9,8 +9,8 @@ from service.container import Container
 from service.db.models.campaign import Campaign
 from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes
+from tests.db.factories import create_reminder
+from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, status_changes
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,10 @@ from service.container import Container
 from service.db.models.email import EmailDelivery, Notification
 from service.db.models.reminder import Reminder
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs import notices, posts
-from tests.jobs.posts import READER, FakeMailer
+from tests.db.factories import create_reminder
+from tests.jobs import fake_mailer as posts
+from tests.jobs import notifications as notices
+from tests.jobs.fake_mailer import READER, FakeMailer
 from tests.jobs.test_sign_ups import waiting_for_a_lock
 from tests.processes import wait_until
 

@@ -10,8 +10,8 @@ from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
 from tests.clock import FakeClock
-from tests.jobs.notices import enqueue, run
-from tests.jobs.posts import FakeMailer
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.notifications import enqueue, run
 
 GO_ON = threading.Event()
 

@@ -19,8 +19,8 @@ from service.domain.errors import ReminderNotFound
 from service.domain.privacy.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.self_service import get_reminder_by_token, reminder_token, snooze_reminder
 from tests.clock import FakeClock
-from tests.db.people import count_rows, create_paid_pledge, create_reminder
-from tests.jobs.posts import READER, run_send_reminders, stopped_event
+from tests.db.factories import count_rows, create_paid_pledge, create_reminder
+from tests.jobs.fake_mailer import READER, run_send_reminders, stopped_event
 
 GO_ON = threading.Event()
 UNFINISHED = [status for status in ReminderStatus if status not in FINAL_STATUSES]

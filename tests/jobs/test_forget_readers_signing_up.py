@@ -20,8 +20,8 @@ from service.domain.privacy.retention import PurgeResult, purge_finished_reminde
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.db.people import count_rows
-from tests.jobs.posts import READER
+from tests.db.factories import count_rows
+from tests.jobs.fake_mailer import READER
 from tests.jobs.test_forget_readers import left, over
 from tests.jobs.test_sign_ups import behind, waiting_for_a_lock
 from tests.processes import wait_until

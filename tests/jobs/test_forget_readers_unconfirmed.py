@@ -24,8 +24,8 @@ from service.domain.reminders.reminders import CreateReminder, create_or_update_
 from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from service.domain.reminders.status import ReminderEvent
 from tests.clock import FakeClock
-from tests.db.people import create_paid_pledge, create_reminder, record_delivery
-from tests.jobs.posts import READER, find
+from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
+from tests.jobs.fake_mailer import READER, find
 from tests.jobs.test_forget_readers import GO_ON, left
 from tests.jobs.test_forget_readers_signing_up import ask_now, standing_at
 from tests.jobs.test_sign_ups import behind

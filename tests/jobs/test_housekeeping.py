@@ -23,8 +23,8 @@ from service.domain.payments.event_handlers import SandboxCharge, record_sandbox
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.pledges import CreatePledge
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs.posts import stopped_event
+from tests.db.factories import create_reminder
+from tests.jobs.fake_mailer import stopped_event
 
 GO_ON = threading.Event()
 

@@ -17,8 +17,8 @@ from service.domain.ports import (
     UncertainDelivery,
 )
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs.posts import (
+from tests.db.factories import create_reminder
+from tests.jobs.fake_mailer import (
     READER,
     FakeMailer,
     find,

@@ -26,8 +26,8 @@ from service.domain.notifications.emails import build_notification_emails
 from service.domain.notifications.queue import NotificationClaim, claim_due_notifications
 from service.domain.reminders.delivery import DeliveryResult
 from tests.clock import FakeClock
-from tests.jobs.notices import enqueue, find, run
-from tests.jobs.posts import FakeMailer
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.notifications import enqueue, find, run
 
 GO_ON = threading.Event()
 

@@ -12,8 +12,8 @@ from service.domain.ports import (
     ReminderEmail,
 )
 from tests.clock import FakeClock
-from tests.db.people import create_paid_pledge, create_reminder
-from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
+from tests.db.factories import create_paid_pledge, create_reminder
+from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
 def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(

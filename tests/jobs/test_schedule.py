@@ -15,7 +15,7 @@ from jobs.worker import make_scheduler, run_job
 from schemas.enums import JobOutcome
 from service.container import Container
 from service.db.models.jobs import Heartbeat, JobRun
-from tests.jobs.posts import stopped_event
+from tests.jobs.fake_mailer import stopped_event
 from tests.processes import wait_until, worker
 from tests.stripe_double import KEY, FakeStripe
 

@@ -23,10 +23,10 @@ from service.domain.ports import (
     TemporaryFailure,
 )
 from service.domain.supporters import erase_supporter
-from tests.api.wire import update_campaign
+from tests.api.client import update_campaign
 from tests.clock import FakeClock
-from tests.jobs.notices import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
-from tests.jobs.posts import READER, FakeMailer, stopped_event, with_mailer
+from tests.jobs.fake_mailer import READER, FakeMailer, stopped_event, with_mailer
+from tests.jobs.notifications import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
 
 GO_ON = threading.Event()
 FOREVER = datetime.date(2030, 1, 1)

@@ -17,8 +17,8 @@ from service.domain.pledges.pledges import CreatePledge, create_pledge
 from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock
-from tests.db.people import create_paid_pledge, create_reminder
-from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
+from tests.db.factories import create_paid_pledge, create_reminder
+from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
 def test_a_due_reminder_leaves_once(container: Container, clock: FakeClock) -> None:

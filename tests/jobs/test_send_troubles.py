@@ -22,8 +22,8 @@ from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure
 from service.domain.reminders.failures import retry_reminder
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs.posts import (
+from tests.db.factories import create_reminder
+from tests.jobs.fake_mailer import (
     READER,
     FakeMailer,
     find,

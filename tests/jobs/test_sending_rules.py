@@ -18,9 +18,9 @@ from service.domain.ports import (
     ReminderEmail,
 )
 from tests.clock import FakeClock
-from tests.db.people import create_reminder
-from tests.jobs import notices
-from tests.jobs.posts import READER, FakeMailer, find, run_send_reminders, without_sending_hours
+from tests.db.factories import create_reminder
+from tests.jobs import notifications as notices
+from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, without_sending_hours
 
 
 def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:

@@ -12,8 +12,8 @@ from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
 from service.domain.ports import NotificationEmail, UncertainDelivery
 from tests.clock import FakeClock
-from tests.jobs.notices import enqueue, find, run
-from tests.jobs.posts import FakeMailer
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.notifications import enqueue, find, run
 
 
 def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(

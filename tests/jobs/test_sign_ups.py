@@ -18,8 +18,8 @@ from service.domain.reminders.reminders import CreateReminder, create_or_update_
 from service.domain.supporters import erase_supporter
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.db.people import count_rows, create_reminder
-from tests.jobs.posts import claim, find, status_changes
+from tests.db.factories import count_rows, create_reminder
+from tests.jobs.fake_mailer import claim, find, status_changes
 from tests.processes import wait_until
 
 ASKED = {"campaign": "default", "email": "reader@news.example"}

@@ -17,9 +17,9 @@ from service.container import Container, utc_now
 from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder
 from service.domain.monitoring.summary import last_heartbeat
-from tests.db.people import create_reminder
-from tests.gateways.sink import SmtpTestServer
-from tests.jobs.posts import status_changes
+from tests.db.factories import create_reminder
+from tests.gateways.smtp_server import SmtpTestServer
+from tests.jobs.fake_mailer import status_changes
 from tests.processes import ROOT, environment, free_port, wait_until, web, worker
 
 

@@ -15,9 +15,9 @@ from service.container import Container, utc_now
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.reminder import Reminder
 from service.domain.email.counters import read_counters
-from tests.db.people import create_reminder
-from tests.gateways.sink import SmtpTestServer
-from tests.jobs.posts import status_counts
+from tests.db.factories import create_reminder
+from tests.gateways.smtp_server import SmtpTestServer
+from tests.jobs.fake_mailer import status_counts
 from tests.processes import wait_until, worker
 
 

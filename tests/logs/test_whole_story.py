@@ -19,7 +19,7 @@ from service.commands.migrate import migrate_and_seed
 from service.container import Container
 from service.db.models.email import DevOutboxEmail
 from service.db.models.reminder import Reminder
-from tests.api.wire import staff_token
+from tests.api.client import staff_token
 from tests.conftest import make_database, settings_for
 from tests.processes import KEYS, wait_until, web, worker
 

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from service.container import Container
 from tests.api.conftest import app, session_app
-from tests.pages.readers import AccessPath, create_paid_pledge
+from tests.pages.accounts import AccessPath, create_paid_pledge
 
 __all__ = ["app", "session_app"]
 

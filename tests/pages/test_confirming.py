@@ -5,8 +5,8 @@ import re
 from flask.testing import FlaskClient
 
 from service.container import Container
-from tests.api.wire import pay_pledge, post_pledge, update_campaign
-from tests.pages.reading import visible_text
+from tests.api.client import pay_pledge, post_pledge, update_campaign
+from tests.pages.html import visible_text
 
 
 def done(client: FlaskClient, made: str, **query: str):

@@ -3,7 +3,7 @@
 from flask.testing import FlaskClient
 
 from service.api.problems import STATUS_BY_ERROR
-from tests.pages.reading import visible_text
+from tests.pages.html import visible_text
 
 
 def test_every_operation_is_described_with_an_example(client: FlaskClient) -> None:

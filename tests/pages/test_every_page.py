@@ -7,10 +7,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.container import Container
-from tests.api.wire import pay_pledge, post_pledge, post_reminder, reminder_token_for
-from tests.gateways.letters import send
-from tests.pages.readers import pledge_link, request_link, sign_in_link, the_payment
-from tests.pages.reading import BROWSER, path_of
+from tests.api.client import pay_pledge, post_pledge, post_reminder, reminder_token_for
+from tests.gateways.emails import send
+from tests.pages.accounts import pledge_link, request_link, sign_in_link, the_payment
+from tests.pages.html import BROWSER, path_of
 
 PAGES = (
     "/demo",

@@ -9,8 +9,8 @@ import pytest
 from schemas.enums import Frequency
 from service.domain.money import Money
 from service.gateways.email.renderer import EmailRenderer
-from tests.gateways.letters import letter, parse
-from tests.pages.reading import visible_text
+from tests.gateways.emails import letter, parse
+from tests.pages.html import visible_text
 
 NOW = datetime.datetime(2026, 12, 23, 9, 0, tzinfo=datetime.UTC)
 

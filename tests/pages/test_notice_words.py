@@ -11,9 +11,9 @@ from schemas.enums import Frequency, NotificationKind
 from schemas.translations import load_texts, text_names
 from service.domain.money import Money
 from service.gateways.email.renderer import EmailRenderer
-from tests.gateways.letters import parse
-from tests.gateways.notices import RECEIPT, VARIANTS, notification
-from tests.pages.reading import visible_text
+from tests.gateways.emails import parse
+from tests.gateways.notifications import RECEIPT, VARIANTS, notification
+from tests.pages.html import visible_text
 
 NOW = datetime.datetime(2026, 12, 1, 9, 0, tzinfo=datetime.UTC)
 LINE_OF_TAX = "EIN 12-3456789. No goods or services were given in return."

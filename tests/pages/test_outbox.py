@@ -11,9 +11,9 @@ from service.bootstrap import build_container
 from service.container import Container
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.gateways.letters import letter, send
-from tests.gateways.notices import notification
-from tests.pages.reading import BROWSER, visible_text
+from tests.gateways.emails import letter, send
+from tests.gateways.notifications import notification
+from tests.pages.html import BROWSER, visible_text
 
 OUTBOX = "/dev/outbox"
 

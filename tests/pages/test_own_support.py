@@ -14,9 +14,9 @@ from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from tests.api.wire import count
-from tests.pages.readers import AccessPath, create_paid_pledge, form_to, page, pledge_link, sign_in, stored
-from tests.pages.reading import BROWSER, visible_text
+from tests.api.client import count
+from tests.pages.accounts import AccessPath, create_paid_pledge, form_to, page, pledge_link, sign_in, stored
+from tests.pages.html import BROWSER, visible_text
 
 
 def test_a_reader_sees_what_they_give_and_nobody_else_s(container: Container, client: FlaskClient) -> None:

@@ -14,10 +14,10 @@ from service.db.models.payment import Payment
 from service.db.models.reminder import Reminder
 from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRejected, GatewayUnavailable
-from tests.api.wire import count, only_reminder, post_reminder
+from tests.api.client import count, only_reminder, post_reminder
 from tests.clock import FakeClock
-from tests.pages.readers import AccessPath, form_to, page, stored
-from tests.pages.reading import visible_text
+from tests.pages.accounts import AccessPath, form_to, page, stored
+from tests.pages.html import visible_text
 
 
 def test_a_pledge_is_ended_in_two_clicks(

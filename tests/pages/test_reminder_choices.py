@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.pages.reminders import consent_version
-from tests.api.wire import count, only_reminder, reminder_token_for, update_campaign
-from tests.pages.reading import find_tag, parse_forms, visible_text
+from tests.api.client import count, only_reminder, reminder_token_for, update_campaign
+from tests.pages.html import find_tag, parse_forms, visible_text
 
 PAGE = "/support/default"
 READER = "reader@example.org"

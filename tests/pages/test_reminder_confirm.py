@@ -6,9 +6,9 @@ from flask.testing import FlaskClient
 from service.container import Container
 from service.db.models.reminder import ReminderStatusChange
 from service.domain.reminders.status import ReminderEvent
-from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
-from tests.db.people import record_delivery
-from tests.pages.reading import Form, parse_forms, visible_text
+from tests.api.client import count, only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.db.factories import record_delivery
+from tests.pages.html import Form, parse_forms, visible_text
 
 READER = "reader@example.org"
 CONFIRM = "/confirm"

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from schemas.enums import ReminderStatus
 from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from tests.api.wire import count, only_reminder, post_reminder, reminder_token_for, update_campaign
+from tests.api.client import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock
-from tests.pages.reading import BROWSER, parse_forms, visible_text
+from tests.pages.html import BROWSER, parse_forms, visible_text
 
 READER = "reader@example.org"
 SNOOZE, CANCEL = "/snooze", "/cancel"

@@ -15,9 +15,9 @@ from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
 from service.domain.payments.sandbox import checkout_token
 from service.domain.pledges.pledges import CHECKOUT_TTL, expire_abandoned_pledges
-from tests.api.wire import count, post_pledge, update_campaign
+from tests.api.client import count, post_pledge, update_campaign
 from tests.clock import FakeClock
-from tests.pages.reading import BROWSER, find_tag, parse_forms, path_of, visible_text
+from tests.pages.html import BROWSER, find_tag, parse_forms, path_of, visible_text
 
 
 def open_checkout(client: FlaskClient, **changes: Any) -> str:

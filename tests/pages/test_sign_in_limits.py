@@ -11,11 +11,11 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.sign_in import SignIn
 from service.settings import Settings
-from tests.api.wire import count
+from tests.api.client import count
 from tests.clock import FakeClock
 from tests.conftest import reset_database, settings_for
-from tests.pages.readers import create_paid_pledge, request_link, sign_in_link
-from tests.pages.reading import visible_text
+from tests.pages.accounts import create_paid_pledge, request_link, sign_in_link
+from tests.pages.html import visible_text
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.sign_in import SignIn
 from service.domain.supporters import erase_supporter
-from tests.api.wire import count
+from tests.api.client import count
 from tests.clock import FakeClock
-from tests.pages.readers import READER, create_paid_pledge, page, request_link, sign_in, sign_in_link
-from tests.pages.reading import BROWSER, visible_text
+from tests.pages.accounts import READER, create_paid_pledge, page, request_link, sign_in, sign_in_link
+from tests.pages.html import BROWSER, visible_text
 
 STRANGER = "stranger@example.org"
 

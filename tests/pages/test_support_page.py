@@ -7,9 +7,9 @@ from service.container import Container
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.ports import GatewayUnavailable
-from tests.api.wire import count
-from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge
-from tests.pages.reading import find_tag, parse_forms, path_of, visible_text
+from tests.api.client import count
+from tests.pages.html import find_tag, parse_forms, path_of, visible_text
+from tests.pages.support_form import PAGE, get_support_form, submit_pledge, the_pledge
 
 
 def test_the_page_offers_what_the_campaign_offers(client: FlaskClient) -> None:

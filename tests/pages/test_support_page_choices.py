@@ -4,9 +4,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.container import Container
-from tests.api.wire import update_campaign
-from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge
-from tests.pages.reading import visible_text
+from tests.api.client import update_campaign
+from tests.pages.html import visible_text
+from tests.pages.support_form import PAGE, get_support_form, submit_pledge, the_pledge
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from schemas.enums import PledgeStatus
 from service.container import Container
 from service.domain.pledges.attribution import attribution_token
-from tests.api.wire import only_reminder, post_reminder, reminder_token_for
-from tests.pages.giving import get_support_form, submit_pledge, the_pledge
-from tests.pages.reading import parse_forms, path_of
+from tests.api.client import only_reminder, post_reminder, reminder_token_for
+from tests.pages.html import parse_forms, path_of
+from tests.pages.support_form import get_support_form, submit_pledge, the_pledge
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from service.db.models.reminder import Reminder
 from service.domain.errors import AmountNotChargeable
 from service.domain.ports import ChargeLimits, GatewayUnavailable
 from service.pages.form_errors import FIELD_AND_TEXT_BY_CODE
-from tests.api.wire import count, update_campaign
+from tests.api.client import count, update_campaign
 from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
-from tests.pages.giving import PAGE, get_support_form, submit_pledge, the_pledge
-from tests.pages.reading import find_tag, parse_forms, path_of, visible_text
+from tests.pages.html import find_tag, parse_forms, path_of, visible_text
+from tests.pages.support_form import PAGE, get_support_form, submit_pledge, the_pledge
 
 NBSP = "\N{NO-BREAK SPACE}"
 

@@ -11,8 +11,8 @@ from werkzeug.test import TestResponse
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.pages.reminders import consent_version
-from tests.api.wire import count, only_reminder, update_campaign
-from tests.pages.reading import Form, find_tag, parse_forms, visible_text
+from tests.api.client import count, only_reminder, update_campaign
+from tests.pages.html import Form, find_tag, parse_forms, visible_text
 
 PAGE = "/support/default"
 

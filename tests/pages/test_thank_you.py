@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from schemas.enums import PledgeStatus
 from service.container import Container
 from service.domain.pledges.pledges import get_pledge
-from tests.api.wire import pay_pledge, post_pledge, update_campaign
-from tests.pages.reading import BROWSER, visible_text
+from tests.api.client import pay_pledge, post_pledge, update_campaign
+from tests.pages.html import BROWSER, visible_text
 
 
 def thanks(client: FlaskClient, pledge_id: str, slug: str = "default", **headers: str) -> str:

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from service.api.problems import STATUS_BY_ERROR
 from service.container import Container
 from service.domain.errors import TooManyRequests
-from tests.pages.reading import BROWSER, visible_text
+from tests.pages.html import BROWSER, visible_text
 
 PROBLEM = "application/problem+json"
 HTML = "text/html; charset=utf-8"

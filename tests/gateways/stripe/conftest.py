@@ -7,7 +7,7 @@ import pytest
 from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway, client
 from service.settings import StripeSettings
 from tests.clock import FakeClock
-from tests.gateways.stripe.asking import SECRET
+from tests.gateways.stripe.factories import SECRET
 from tests.stripe_double import KEY, FakeStripe
 
 HURRY_SECONDS = 1.0

@@ -4,7 +4,7 @@ import pytest
 
 from service.domain.ports import GatewayBalanceTransaction
 from service.gateways.stripe import StripeGateway
-from tests.gateways.stripe.asking import give, subscribe
+from tests.gateways.stripe.factories import give, subscribe
 from tests.stripe_double import FakeStripe
 
 

@@ -9,7 +9,7 @@ from service.domain.money import Money
 from service.domain.ports import GatewayRejected
 from service.gateways.stripe import StripeGateway
 from service.gateways.stripe.checkout import session_params, stripe_locale
-from tests.gateways.stripe.asking import PLEDGE_ID, checkout_params, give
+from tests.gateways.stripe.factories import PLEDGE_ID, checkout_params, give
 from tests.stripe_double import FakeStripe
 
 SESSIONS = "POST /v1/checkout/sessions"

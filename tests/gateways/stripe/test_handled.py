@@ -9,7 +9,7 @@ from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
 from service.gateways.stripe.event_parsers import EVENT_PARSERS
 from service.gateways.stripe.webhook_endpoint import upsert_webhook_endpoint
 from tests.clock import FakeClock
-from tests.gateways.stripe.asking import PAGE, SECRET, subscribe
+from tests.gateways.stripe.factories import PAGE, SECRET, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.scenarios import one_year_subscription
 from tests.stripe_double.webhooks import payload_of, signed

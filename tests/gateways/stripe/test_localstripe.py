@@ -28,7 +28,7 @@ from service.domain.ports.payment_events import (
 from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
 from service.settings import StripeSettings
 from tests.clock import FakeClock
-from tests.gateways.stripe.asking import REFUND_ID, refund_order
+from tests.gateways.stripe.factories import REFUND_ID, refund_order
 from tests.processes import wait_until
 from tests.stripe_double.localstripe_server import KEY, LocalStripe
 from tests.stripe_double.webhooks import WebhookReceiver

@@ -7,7 +7,7 @@ import pytest
 from service.domain.money import Money
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from service.gateways.stripe import StripeGateway
-from tests.gateways.stripe.asking import PAGE, PLEDGE_ID, REFUND_ID, give, refund_order, subscribe
+from tests.gateways.stripe.factories import PAGE, PLEDGE_ID, REFUND_ID, give, refund_order, subscribe
 from tests.stripe_double import FakeStripe
 
 

@@ -7,10 +7,10 @@ from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.gateways.stripe.client import FAILURE_THRESHOLD
 from service.settings import Settings
-from tests.api.wire import assert_problem, new_idempotency_key, post_pledge
+from tests.api.client import assert_problem, new_idempotency_key, post_pledge
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-from tests.gateways.stripe.asking import SECRET
+from tests.gateways.stripe.factories import SECRET
 from tests.stripe_double import KEY, FakeStripe
 
 CHOICE = {"frequency": "monthly", "other_amount": "5", "key": "an-intent-of-a-reader", "currency": "USD"}

@@ -16,7 +16,7 @@ from service.domain.ports.payment_events import (
 from service.gateways.stripe import StripeEvents, StripeGateway
 from service.gateways.stripe.event_parsers import EVENT_PARSERS
 from tests.clock import FakeClock
-from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, checkout_params, give, parsed_events, subscribe
+from tests.gateways.stripe.factories import EMAIL, PLEDGE_ID, checkout_params, give, parsed_events, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import one_year_subscription

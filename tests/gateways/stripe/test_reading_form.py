@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.ports import InvalidEvent
 from service.gateways.stripe import StripeEvents
-from tests.gateways.stripe.asking import PLEDGE_ID, parsed_events
+from tests.gateways.stripe.factories import PLEDGE_ID, parsed_events
 from tests.stripe_double.account import StripeJson
 
 Lasts = Callable[[str], StripeJson]

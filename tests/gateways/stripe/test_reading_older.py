@@ -18,7 +18,7 @@ from service.domain.ports.payment_events import (
     SubscriptionUpdated,
 )
 from service.gateways.stripe import StripeEvents
-from tests.gateways.stripe.asking import EMAIL, PLEDGE_ID, REFUND_ID
+from tests.gateways.stripe.factories import EMAIL, PLEDGE_ID, REFUND_ID
 from tests.stripe_double.account import StripeJson
 
 AT = 1795426200

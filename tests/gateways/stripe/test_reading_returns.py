@@ -10,7 +10,7 @@ from service.domain.ports import GatewayUnavailable
 from service.domain.ports.payment_events import DisputeUpdated, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.clock import FakeClock
-from tests.gateways.stripe.asking import REFUND_ID, give, parsed_events, refund_order, subscribe
+from tests.gateways.stripe.factories import REFUND_ID, give, parsed_events, refund_order, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 

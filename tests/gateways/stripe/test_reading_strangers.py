@@ -9,7 +9,7 @@ from schemas.enums import Frequency
 from service.domain.money import Money
 from service.domain.ports.payment_events import DisputeUpdated, PaymentSucceeded, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
-from tests.gateways.stripe.asking import PLEDGE_ID, give, parsed_events, subscribe
+from tests.gateways.stripe.factories import PLEDGE_ID, give, parsed_events, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import payment_session_params, subscription_session_params

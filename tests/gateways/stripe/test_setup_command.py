@@ -7,8 +7,8 @@ import pytest
 from click.testing import Result
 
 from service.gateways.stripe.event_parsers import EVENT_PARSERS
-from tests.command_line import assert_cli_error, run_cli
-from tests.gateways.stripe.asking import PAGE
+from tests.cli import assert_cli_error, run_cli
+from tests.gateways.stripe.factories import PAGE
 from tests.stripe_double import KEY, FakeStripe
 
 

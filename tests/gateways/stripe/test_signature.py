@@ -9,7 +9,7 @@ from service.domain.ports import InvalidSignature
 from service.gateways.stripe import StripeApiClient, StripeEvents
 from service.settings import StripeSettings
 from tests.clock import FakeClock
-from tests.gateways.stripe.asking import SECRET
+from tests.gateways.stripe.factories import SECRET
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.webhooks import payload_of, signed
 

@@ -12,7 +12,7 @@ from service.gateways.stripe import StripeApiClient, StripeGateway
 from service.gateways.stripe.client import CONNECT_SECONDS, FAILURE_THRESHOLD, RETRIES
 from service.settings import StripeSettings
 from tests.clock import FakeClock
-from tests.gateways.stripe.asking import checkout_params
+from tests.gateways.stripe.factories import checkout_params
 from tests.stripe_double import FakeStripe
 
 SESSIONS = "POST /v1/checkout/sessions"

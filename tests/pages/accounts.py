@@ -13,8 +13,8 @@ from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token
-from tests.api.wire import pay_pledge, post_pledge
-from tests.pages.reading import BROWSER, Form, parse_forms
+from tests.api.client import pay_pledge, post_pledge
+from tests.pages.html import BROWSER, Form, parse_forms
 
 READER = "reader@example.org"
 

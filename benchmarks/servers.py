@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from sqlalchemy import Engine, create_engine
 
-from benchmarks.bare_table import minimal_reminders
+from benchmarks.baselines.table import minimal_reminders
 from tests.postgres import PostgresServer
 from tests.processes import ROOT, environment, free_port, is_listening, running, wait_until, web
 
@@ -65,7 +65,13 @@ def _bare(database_url: str, folder: Path) -> Iterator[int]:
         LOG_LEVEL="info",
         BARE_ANSWER=str(folder / "answer"),
     )
-    gunicorn = ("-m", "gunicorn", "--config", "python:service.gunicorn_config", "benchmarks.bare_app:app")
+    gunicorn = (
+        "-m",
+        "gunicorn",
+        "--config",
+        "python:service.gunicorn_config",
+        "benchmarks.baselines.flask_app:app",
+    )
     with running(sys.executable, *gunicorn, log=folder / "bare.log", env=settings):
         wait_until(lambda: is_listening(f"http://127.0.0.1:{port}/campaign"), what="the bare application")
         yield port

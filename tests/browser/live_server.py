@@ -23,7 +23,7 @@ from sqlalchemy import create_engine, text
 
 from service.bootstrap import build_container
 from service.domain.pledges.pledges import expire_abandoned_pledges
-from tests.command_line import run_cli
+from tests.cli import run_cli
 from tests.conftest import make_database, settings_for
 from tests.processes import wait_until, web, worker
 

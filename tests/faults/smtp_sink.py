@@ -1,4 +1,4 @@
-"""The tests' end of the mail server in `tests.faults.sink_process`."""
+"""The tests' end of the mail server in `tests.faults.smtp_sink_process`."""
 
 import json
 import select
@@ -51,7 +51,7 @@ class SmtpSinkProcess:
 
     def __enter__(self) -> "SmtpSinkProcess":
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tests.faults.sink_process", str(self.port)],
+            [sys.executable, "-W", "ignore", "-m", "tests.faults.smtp_sink_process", str(self.port)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

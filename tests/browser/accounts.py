@@ -11,7 +11,7 @@ from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in
-from tests.browser.newsroom import LiveServer, pledge_in
+from tests.browser.live_server import LiveServer, pledge_in
 from tests.conftest import settings_for
 from tests.processes import wait_until
 

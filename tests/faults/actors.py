@@ -1,4 +1,4 @@
-"""What readers do on a walk (`tests.faults.walk`), each with a little work of the workers' after it."""
+"""What readers do on a walk (`tests.faults.state_machine`), each with a little work of the workers' after it."""
 
 import datetime
 import uuid
@@ -23,7 +23,7 @@ from service.domain.reminders.self_service import (
 )
 from service.domain.supporters import get_or_create_supporter
 from tests.clock import FakeClock
-from tests.faults.hand import Answer, Mailbox
+from tests.faults.manual_worker import Answer, Mailbox
 
 START_TIME = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
 CONFIRMED_CAMPAIGN = "careful"

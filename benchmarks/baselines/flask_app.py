@@ -15,7 +15,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 from sqlalchemy import create_engine
 
-from benchmarks.bare_table import minimal_reminders
+from benchmarks.baselines.table import minimal_reminders
 
 CHUNK_ROWS = 200
 

@@ -17,7 +17,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.util import datetime_to_utc_timestamp
 from sqlalchemy import text
 
-from benchmarks.ground import BenchmarkDatabase
+from benchmarks.database import BenchmarkDatabase
 
 CHUNK = 10_000
 

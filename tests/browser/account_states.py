@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, Route
 
-from tests.browser.newsroom import LiveServer
-from tests.browser.readers import fresh_sign_in_link, open_account, session_of
+from tests.browser.accounts import fresh_sign_in_link, open_account, session_of
+from tests.browser.live_server import LiveServer
 
 
 @dataclass

@@ -64,7 +64,7 @@ class SmtpSink:
 
     def __enter__(self) -> "SmtpSink":
         self.port = free_port()
-        command = [sys.executable, "-m", "benchmarks.sink", str(self.port)]
+        command = [sys.executable, "-m", "benchmarks.smtp_sink", str(self.port)]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

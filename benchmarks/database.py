@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import psycopg
 
+from benchmarks.dataset import Dataset
 from benchmarks.fill import fill
-from benchmarks.readers import Dataset
 from service.bootstrap import build_container
 from service.container import Container
 from service.settings import read_settings

@@ -21,7 +21,7 @@ from service.db.models.sign_in import SignIn
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.outbox import enqueue_notification
 from service.domain.supporters import get_or_create_supporter
-from tests.jobs.posts import READER, FakeMailer
+from tests.jobs.fake_mailer import READER, FakeMailer
 
 
 def put_pledge(

@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from service.container import Container
 from service.db.models.pledge import Pledge
-from tests.pages.reading import Form, parse_forms
+from tests.pages.html import Form, parse_forms
 
 PAGE = "/support/default"
 

@@ -22,9 +22,8 @@ from service.domain.ports import ReminderEmail
 from service.domain.privacy.retention import purge_unconfirmed_reminders
 from service.domain.reminders.failures import retry_reminder
 from service.domain.reminders.queue import ReminderClaim
-from tests.api.wire import update_campaign
-from tests.faults.hand import ManualWorker, Occurrence
-from tests.faults.readers import (
+from tests.api.client import update_campaign
+from tests.faults.actors import (
     CONFIRMED_CAMPAIGN,
     NO_STEPS,
     READERS,
@@ -35,6 +34,7 @@ from tests.faults.readers import (
     ReaderActions,
     Work,
 )
+from tests.faults.manual_worker import ManualWorker, Occurrence
 
 FAILED, SCHEDULED, SENDING = ReminderStatus.FAILED, ReminderStatus.SCHEDULED, ReminderStatus.SENDING
 PASSED = st.sampled_from([datetime.timedelta(minutes=minutes) for minutes in (0.5, 2, 60, 60 * 12, 60 * 24 * 8)])

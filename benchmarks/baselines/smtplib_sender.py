@@ -16,7 +16,7 @@ from email.utils import parseaddr
 
 import psycopg
 
-from benchmarks.readers import address
+from benchmarks.dataset import address
 
 # These come with the content, in whatever form it takes.
 CONTENT_HEADERS = ("mime-version", "content-type", "content-transfer-encoding")

@@ -14,8 +14,8 @@ import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.jobs import Job
 
-from benchmarks.ground import BenchmarkDatabase
-from benchmarks.readers import Dataset
+from benchmarks.database import BenchmarkDatabase
+from benchmarks.dataset import Dataset
 
 CHUNK = 5_000
 
