@@ -11,8 +11,8 @@ from schemas.campaign import CampaignFile
 from schemas.errors import flatten_errors
 from service.commands.context import get_container, write_audit_log
 from service.domain.campaigns import definitions as campaigns
-from service.domain.campaigns.amounts import validate_campaign_amounts
 from service.domain.campaigns.cache import wait_for_ttl
+from service.domain.campaigns.definitions import validate_campaign_amounts
 
 
 class BlockTextDumper(yaml.SafeDumper):

@@ -11,8 +11,6 @@ from typing import Final
 from babel import Locale, UnknownLocaleError
 from babel.numbers import NumberPattern, get_currency_symbol, get_decimal_symbol, list_currencies
 
-from service.domain.money_input import parse_amount
-
 _CODES: Final = frozenset(list_currencies())
 
 # Minor digits of ISO 4217 (list one); every other currency has two. Babel's own table is not asked: it follows the
@@ -89,8 +87,6 @@ def strip_format_characters(text: str) -> str:
     """Drop the direction marks and joiners (Unicode category Cf) that come along with copied text."""
     return "".join(character for character in text if unicodedata.category(character) != "Cf")
 
-
-__all__ = ["Money", "exponent", "format_major_units", "format_money", "is_currency", "parse_amount"]
 
 # Where letters would touch a digit, CLDR puts a no-break space, "KWD 1.500" (UTS 35, Currency Spacing).
 # Babel does not, so we do.

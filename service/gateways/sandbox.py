@@ -1,6 +1,7 @@
 """The gateway of demonstrations and tests: a checkout page of our own, where no card is taken.
 
-The page (`service.pages.sandbox_checkout`) reports back through the same domain calls as a real processor's events.
+The page (`service.pages.sandbox_checkout`) reports back through the same domain calls as a real processor's
+events.
 """
 
 import uuid

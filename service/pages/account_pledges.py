@@ -9,7 +9,8 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
-from service.domain.money import Money, format_money, parse_amount, resolve_locale
+from service.domain.money import Money, format_money, resolve_locale
+from service.domain.money_input import parse_amount
 from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges import subscriptions as subscriptions
 from service.domain.pledges.queries import (

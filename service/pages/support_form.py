@@ -10,7 +10,8 @@ from marshmallow import ValidationError
 from schemas.pledge import PledgeRequest
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import campaign_currencies, options_for_currency
-from service.domain.money import Money, parse_amount
+from service.domain.money import Money
+from service.domain.money_input import parse_amount
 from service.domain.pledges.pledges import CreatePledge
 from service.pages.form_errors import FormError
 from service.pages.formatting import format_input_amount

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from service.domain import money as currencies
 from service.domain import money as money
 from service.domain import money_input as typed_amount
-from service.domain.money import Money, exponent, format_major_units, format_money, is_currency, parse_amount
+from service.domain.money import Money, exponent, format_major_units, format_money, is_currency
+from service.domain.money_input import parse_amount
 
 NBSP = "\N{NO-BREAK SPACE}"
 LANGUAGES = sorted(localedata.locale_identifiers())

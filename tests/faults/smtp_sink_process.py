@@ -1,6 +1,7 @@
 """A mail server in a process of its own that does as it is told: a JSON command a line in, an answer a line out.
 
-It counts what it accepted by Message-ID and recipient, and every connection that was opened. `tests.faults.smtp_sink`
+It counts what it accepted by Message-ID and recipient, and every connection that was opened.
+`tests.faults.smtp_sink`
 holds the other end of the line.
 """
 

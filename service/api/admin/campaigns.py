@@ -8,9 +8,13 @@ from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import ProblemException
 from service.domain.campaigns import definitions as definitions
-from service.domain.campaigns.amounts import validate_campaign_amounts
 from service.domain.campaigns.cache import wait_for_ttl
-from service.domain.campaigns.definitions import parse_definition, serialize_campaign, upsert_campaign
+from service.domain.campaigns.definitions import (
+    parse_definition,
+    serialize_campaign,
+    upsert_campaign,
+    validate_campaign_amounts,
+)
 from service.web import current_container, read_only, transaction
 
 admin_campaigns = ResourceBlueprint(

@@ -1,10 +1,7 @@
 """What the gateway can charge of what a campaign offers, and what covering its share adds."""
 
-from collections.abc import Iterator
-
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
-from service.domain.campaigns.definitions import CampaignDefinition, CurrencyDefinition
 from service.domain.errors import (
     AmountAboveMaximum,
     AmountBelowMinimum,
@@ -13,7 +10,7 @@ from service.domain.errors import (
     FrequencyNotOffered,
 )
 from service.domain.money import FeeRate, Money, format_major_units, format_money
-from service.domain.ports import ChargeLimits, PaymentGateway
+from service.domain.ports import ChargeLimits
 
 
 def campaign_currencies(campaign: Campaign) -> list[str]:
@@ -87,30 +84,8 @@ def covered_fees(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> i
     return 0 if rate is None else rate.fees_to_cover(money.amount_minor, step_minor=limits.step_minor)
 
 
-def validate_campaign_amounts(terms: CampaignDefinition, gateway: PaymentGateway) -> None:
-    """Hold all that a campaign would offer against what the gateway can charge.
-
-    Raises:
-        AmountNotChargeable: the error names the currency, the frequency, and what would do.
-    """
-    for place, offer in enumerate(terms.offers):
-        limits = gateway.charge_limits(offer.currency)
-        for name, frequency, amount in _amounts(offer):
-            if wrong := _chargeability_error(Money(amount, offer.currency), limits):
-                field = "frequencies" if place == 0 else f"other_currencies.{place - 1}.frequencies"
-                said = f"{offer.currency}, {frequency}: the {name} of {format_major_units(Money(amount, offer.currency))}"
-                raise AmountNotChargeable(f"{said} cannot be charged by {gateway.name}, {wrong}.", field=field)
-
-
-def _amounts(offer: CurrencyDefinition) -> Iterator[tuple[str, Frequency, int]]:
-    for choice in offer.frequencies:
-        yield "minimum", choice.frequency, choice.minimum
-        for preset in choice.presets:
-            yield "preset", choice.frequency, preset
-        yield "default", choice.frequency, choice.default
-
-
-def _chargeability_error(money: Money, limits: ChargeLimits) -> str | None:
+def chargeability_error(money: Money, limits: ChargeLimits) -> str | None:
+    """Return why the gateway cannot charge this amount, or None if it can."""
     smallest = format_major_units(
         Money(_round_up_to_step(limits.smallest_minor, limits.step_minor), money.currency)
     )

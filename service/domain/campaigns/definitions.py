@@ -1,7 +1,7 @@
 """What a campaign says in its own words."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
-from service.domain.campaigns.amounts import campaign_currencies, options_for_currency
-from service.domain.errors import CampaignNotFound
+from service.domain.campaigns.amounts import campaign_currencies, chargeability_error, options_for_currency
+from service.domain.errors import AmountNotChargeable, CampaignNotFound
+from service.domain.money import Money, format_major_units
+from service.domain.ports import PaymentGateway
 
 
 def text_overrides(campaign: Campaign, lang: str) -> dict[str, str]:
@@ -185,3 +187,28 @@ def _offer(campaign: Campaign, currency: str) -> dict[str, Any]:
         ],
         "cover_fees": campaign.cover_fees.get(currency),
     }
+
+
+def validate_campaign_amounts(definition: CampaignDefinition, gateway: PaymentGateway) -> None:
+    """Check that the gateway can charge every amount of a campaign.
+
+    Raises:
+        AmountNotChargeable: the error names the currency, the frequency, and the amounts that are possible.
+    """
+    for index, offer in enumerate(definition.offers):
+        limits = gateway.charge_limits(offer.currency)
+        for name, frequency, amount in _amounts(offer):
+            money = Money(amount, offer.currency)
+            if error := chargeability_error(money, limits):
+                field = "frequencies" if index == 0 else f"other_currencies.{index - 1}.frequencies"
+                shown = format_major_units(money)
+                source = f"{offer.currency}, {frequency}: the {name} of {shown}"
+                raise AmountNotChargeable(f"{source} cannot be charged by {gateway.name}, {error}.", field=field)
+
+
+def _amounts(offer: CurrencyDefinition) -> Iterator[tuple[str, Frequency, int]]:
+    for choice in offer.frequencies:
+        yield "minimum", choice.frequency, choice.minimum
+        for preset in choice.presets:
+            yield "preset", choice.frequency, preset
+        yield "default", choice.frequency, choice.default

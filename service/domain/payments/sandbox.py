@@ -1,6 +1,7 @@
 """The sandbox's checkout: the signed link to it, and what its buttons report.
 
-It reports through `service.domain.payments.event_handlers`, as the events of a real processor do. A charge is named after
+It reports through `service.domain.payments.event_handlers`, as the events of a real processor do. A charge is
+named after
 its pledge and the reader's try, so that a button pressed twice counts once.
 """
 

@@ -1,6 +1,7 @@
 """The record of each mail: written before it leaves, completed by what the mail server said.
 
-What it says of a reminder moves that reminder later, many at once (`service.domain.reminders.delivery`). Until then
+What it says of a reminder moves that reminder later, many at once (`service.domain.reminders.delivery`). Until
+then
 this record alone is the truth, and it survives a crash.
 """
 

@@ -93,3 +93,10 @@ def to_money(amount: int, currency: Any) -> Money:
         return from_stripe_amount(amount, currency)
     except ValueError as error:
         raise InvalidEvent("The object's currency is not one of ISO 4217.") from error
+
+
+def object_id(value: Any) -> str | None:
+    """Return the id of an object that is named or, if Stripe was asked for it, given in full."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) and value else None

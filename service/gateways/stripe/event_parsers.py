@@ -6,7 +6,6 @@ import datetime
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -24,11 +23,6 @@ from service.domain.ports.payment_events import (
     RenewalUpcoming,
     SubscriptionUpdated,
 )
-from service.gateways.stripe import event_parsers as checkouts
-from service.gateways.stripe import event_parsers as intents
-from service.gateways.stripe import event_parsers as invoices
-from service.gateways.stripe import event_parsers as returns
-from service.gateways.stripe import event_parsers as subscriptions
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.event_fields import (
     ParsedEvent,
@@ -37,12 +31,13 @@ from service.gateways.stripe.event_fields import (
     get_path,
     list_data,
     money_field,
+    object_id,
     parse_timestamp,
     require_id,
     require_int,
     to_money,
 )
-from service.gateways.stripe.payments import object_id, payment_references
+from service.gateways.stripe.payments import invoice_owner, payment_references
 from service.gateways.stripe.subscriptions import ENDED_STATUSES, REFUND_METADATA_KEY
 
 SUBSCRIPTION: Final = "subscription"
@@ -142,14 +137,6 @@ def parse_payment_intent_failed(_api: StripeApiClient, event: ParsedEvent) -> li
     ]
 
 
-@dataclass(frozen=True)
-class InvoiceOwner:
-    """Whose bill it is: a subscription, and the pledge if that is told."""
-
-    subscription: str
-    pledge_id: uuid.UUID | None
-
-
 def parse_invoice_paid(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Tell of the payment; a bill of nothing moved no money."""
     owner = invoice_owner(api, event.object)
@@ -208,40 +195,6 @@ def parse_invoice_upcoming(api: StripeApiClient, event: ParsedEvent) -> list[Pay
     if owner is None or renews_at is None:
         return []
     return [RenewalUpcoming(subscription=owner.subscription, renews_at=renews_at, pledge_id=owner.pledge_id)]
-
-
-def invoice_owner(api: StripeApiClient, invoice: StripeJson) -> InvoiceOwner | None:
-    """Return whose bill this is, or None if it is not one of ours.
-
-    Only a bill that does not say is looked up. If Stripe does not know its subscription any more either, ours may.
-    """
-    parent = get_path(invoice, "parent", "subscription_details")
-    subscription = (
-        object_id(get_path(parent, "subscription"))
-        or object_id(invoice.get("subscription"))
-        or _subscription_from_lines(invoice)
-    )
-    if subscription is None:
-        return None
-    lines = [line.get("metadata") for line in list_data(invoice, "lines")]
-    details = get_path(invoice, "subscription_details", "metadata")
-    pledge_id = find_pledge_id(get_path(parent, "metadata"), details, *lines, invoice.get("metadata"))
-    if pledge_id is not None:
-        return InvoiceOwner(subscription, pledge_id)
-    found = api.retrieve("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription))
-    if found is None:
-        return InvoiceOwner(subscription, None)
-    pledge_id = find_pledge_id(found.get("metadata"))
-    return None if pledge_id is None else InvoiceOwner(subscription, pledge_id)
-
-
-def _subscription_from_lines(invoice: StripeJson) -> str | None:
-    for line in list_data(invoice, "lines"):
-        named = object_id(get_path(line, "parent", "subscription_item_details", "subscription"))
-        named = named or object_id(line.get("subscription"))
-        if named is not None:
-            return named
-    return None
 
 
 def _period_boundary(
@@ -416,19 +369,19 @@ EventParser = Callable[[StripeApiClient, ParsedEvent], list[PaymentEvent]]
 
 EVENT_PARSERS: Final[Mapping[str, EventParser]] = MappingProxyType(
     {
-        "checkout.session.completed": checkouts.parse_checkout_completed,
-        "checkout.session.expired": checkouts.parse_checkout_expired,
-        "checkout.session.async_payment_succeeded": checkouts.parse_checkout_completed,
-        "checkout.session.async_payment_failed": checkouts.parse_async_payment_failed,
-        "invoice.paid": invoices.parse_invoice_paid,
-        "invoice.payment_failed": invoices.parse_invoice_payment_failed,
-        "invoice.upcoming": invoices.parse_invoice_upcoming,
-        "customer.subscription.updated": subscriptions.parse_subscription_updated,
-        "customer.subscription.deleted": subscriptions.parse_subscription_deleted,
-        "charge.refunded": returns.parse_charge_refunded,
-        "charge.dispute.created": returns.parse_dispute,
-        "charge.dispute.closed": returns.parse_dispute,
-        "payment_intent.payment_failed": intents.parse_payment_intent_failed,
+        "checkout.session.completed": parse_checkout_completed,
+        "checkout.session.expired": parse_checkout_expired,
+        "checkout.session.async_payment_succeeded": parse_checkout_completed,
+        "checkout.session.async_payment_failed": parse_async_payment_failed,
+        "invoice.paid": parse_invoice_paid,
+        "invoice.payment_failed": parse_invoice_payment_failed,
+        "invoice.upcoming": parse_invoice_upcoming,
+        "customer.subscription.updated": parse_subscription_updated,
+        "customer.subscription.deleted": parse_subscription_deleted,
+        "charge.refunded": parse_charge_refunded,
+        "charge.dispute.created": parse_dispute,
+        "charge.dispute.closed": parse_dispute,
+        "payment_intent.payment_failed": parse_payment_intent_failed,
     }
 )
 

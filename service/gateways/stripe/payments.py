@@ -1,5 +1,7 @@
 """What a payment did to the balance at Stripe: the whole, Stripe's share, and what stays."""
 
+import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from stripe import RequestOptions
@@ -7,8 +9,7 @@ from stripe import RequestOptions
 from service.domain.ports import GatewayBalanceTransaction
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.currencies import from_stripe_amount
-from service.gateways.stripe.event_fields import StripeJson, find_pledge_id
-from service.gateways.stripe.event_parsers import invoice_owner
+from service.gateways.stripe.event_fields import StripeJson, find_pledge_id, get_path, list_data, object_id
 
 
 def is_invoice(reference: str) -> bool:
@@ -52,13 +53,6 @@ def invoice_for_payment_intent(api: StripeApiClient, intent: str) -> str | None:
     for one in (found or {}).get("data", []):
         return object_id(one.get("invoice"))
     return None
-
-
-def object_id(value: Any) -> str | None:
-    """Return the id of an object that is named or, if Stripe was asked for it, given in full."""
-    if isinstance(value, dict):
-        value = value.get("id")
-    return value if isinstance(value, str) and value else None
 
 
 def get_balance_transaction(api: StripeApiClient, payment_reference: str) -> GatewayBalanceTransaction | None:
@@ -147,3 +141,45 @@ def _by_intent(api: StripeApiClient, intent: str) -> tuple[str | None, bool]:
 def _is_our_invoice(api: StripeApiClient, invoice: str) -> bool:
     found = api.retrieve("look_at_invoice", lambda v1: v1.invoices.retrieve(invoice))
     return found is None or invoice_owner(api, found) is not None
+
+
+@dataclass(frozen=True)
+class InvoiceOwner:
+    """Whose bill it is: a subscription, and the pledge if that is told."""
+
+    subscription: str
+    pledge_id: uuid.UUID | None
+
+
+def invoice_owner(api: StripeApiClient, invoice: StripeJson) -> InvoiceOwner | None:
+    """Return whose bill this is, or None if it is not one of ours.
+
+    Only a bill that does not say is looked up. If Stripe does not know its subscription any more either, ours may.
+    """
+    parent = get_path(invoice, "parent", "subscription_details")
+    subscription = (
+        object_id(get_path(parent, "subscription"))
+        or object_id(invoice.get("subscription"))
+        or _subscription_from_lines(invoice)
+    )
+    if subscription is None:
+        return None
+    lines = [line.get("metadata") for line in list_data(invoice, "lines")]
+    details = get_path(invoice, "subscription_details", "metadata")
+    pledge_id = find_pledge_id(get_path(parent, "metadata"), details, *lines, invoice.get("metadata"))
+    if pledge_id is not None:
+        return InvoiceOwner(subscription, pledge_id)
+    found = api.retrieve("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription))
+    if found is None:
+        return InvoiceOwner(subscription, None)
+    pledge_id = find_pledge_id(found.get("metadata"))
+    return None if pledge_id is None else InvoiceOwner(subscription, pledge_id)
+
+
+def _subscription_from_lines(invoice: StripeJson) -> str | None:
+    for line in list_data(invoice, "lines"):
+        named = object_id(get_path(line, "parent", "subscription_item_details", "subscription"))
+        named = named or object_id(line.get("subscription"))
+        if named is not None:
+            return named
+    return None
