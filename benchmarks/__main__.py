@@ -154,10 +154,10 @@ def _measure_reminders(benchmark_database: BenchmarkDatabase, size: Size, only: 
     """Measure how reminders are kept and sent; return what is wrong."""
     faults = []
     if "dispatch" in only:
-        print(
-            f"\n{dispatch.run(benchmark_database, mails=size.mails, crews=size.worker_counts, rounds=size.dispatch_rounds)}",
-            flush=True,
+        sent = dispatch.run(
+            benchmark_database, mails=size.mails, crews=size.worker_counts, rounds=size.dispatch_rounds
         )
+        print(f"\n{sent}", flush=True)
     if "claims" in only:
         print(f"\n{claims.run(benchmark_database, size.claims)}", flush=True)
     if "sign-ups" in only:

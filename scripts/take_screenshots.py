@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright  # noqa: E402 - as above
-from tests.browser.support_box import SupportBox
+from tests.browser.support_box import SupportBox  # noqa: E402 - as above
 from tests.processes import environment, web  # noqa: E402 - as above
 
 PICTURE = ROOT / "docs" / "images" / "support-box.png"

@@ -290,7 +290,8 @@ def public_url(url: str, *, setting_name: str = "PUBLIC_URL") -> str:
     # Pages and the widget stand at the root of their host, so an address with a path would lead nowhere.
     if not sound or "?" in url or "#" in url or parts.path.strip("/"):
         raise SettingsError(
-            f"{setting_name} must be an address without a path, such as https://support.paper.example, not {url!r}."
+            f"{setting_name} must be an address without a path, such as https://support.paper.example, "
+            f"not {url!r}."
         )
     # As browsers write an origin, so that ours can be compared with theirs.
     host = f"[{name}]" if ":" in name else name

@@ -66,7 +66,8 @@ def show_thank_you(slug: str) -> BaseResponse:
             is_a_test=pledge.gateway == "sandbox",
         )
         if confirming == CONFIRMING:
-            onward = f"{links.checkout_return_url(pledge.campaign, pledge.id)}&looks={_refresh_count() + 1}&lang={texts.lang}"
+            page = links.checkout_return_url(pledge.campaign, pledge.id)
+            onward = f"{page}&looks={_refresh_count() + 1}&lang={texts.lang}"
             # A header and no script or tag: it works everywhere, and stops by itself.
             response.headers["Refresh"] = f"{REFRESH_SECONDS}; url={onward}"
         return response

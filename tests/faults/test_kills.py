@@ -63,7 +63,8 @@ def test_what_is_in_doubt_can_be_held_for_staff_and_then_nobody_gets_two(
         report = sink.report()
         held = get_json(client, staff, "/v1/admin/reminders", status="failed", limit=100)["items"]
         print_report(
-            f"{SCALE.held:,} due, in doubt is held, 1 {fault}: {report.duplicates} extra, {len(held)} held for staff"
+            f"{SCALE.held:,} due, in doubt is held, 1 {fault}: "
+            f"{report.duplicates} extra, {len(held)} held for staff"
         )
         assert report.duplicates == 0
         assert set(report.copies) == addresses(SCALE.held)
