@@ -189,7 +189,7 @@ def _missing_requirement(stage: Servers, figures: Measurement) -> list[str]:
         for name, expected in (
             ("supporters", ours),
             ("reminders", ours),
-            ("reminder_moves", ours),
+            ("reminder_status_changes", ours),
             ("bare_reminders", baseline),
         ):
             found = connection.scalar(text(f"SELECT count(*) FROM {name}"))

@@ -116,7 +116,7 @@ class Writer:
             )
         return "".join(lines).encode()
 
-    def reminder_moves(self, numbers: range) -> bytes:
+    def reminder_status_changes(self, numbers: range) -> bytes:
         """Return the history of the reminders: each was made, and nothing has happened to it since."""
         lines = []
         for number in numbers:

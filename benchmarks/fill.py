@@ -32,7 +32,7 @@ COLUMNS = {
     "supporters": "id, email, email_hash, created_at",
     "reminders": "id, campaign_id, supporter_id, status, occurrence, months, due_on, due_at, timezone, frequency, "
     "amount_minor, currency, page_url, lang, consent_version, asked_at, attempts, lease_number",
-    "reminder_moves": "reminder_id, id, occurrence, event, from_status, to_status, reason, at",
+    "reminder_status_changes": "reminder_id, id, occurrence, event, from_status, to_status, reason, at",
 }
 TABLES = tuple(COLUMNS)
 CONSTRAINTS = """

@@ -97,11 +97,11 @@ class ReminderStatus(StrEnum):
 class DeliveryOutcome(StrEnum):
     """What became of a mail that was about to leave."""
 
-    SENDING = "leaving"
+    SENDING = "sending"
     ACCEPTED = "accepted"
     DEFERRED = "deferred"
     REJECTED = "rejected"
-    NOT_ATTEMPTED = "withdrawn"
+    NOT_ATTEMPTED = "not_attempted"
 
 
 class SuppressionReason(StrEnum):
@@ -117,9 +117,9 @@ class JobOutcome(StrEnum):
     """How a run of a job ended."""
 
     RUNNING = "running"
-    SUCCEEDED = "done"
+    SUCCEEDED = "succeeded"
     FAILED = "failed"
-    CRASHED = "vanished"
+    CRASHED = "crashed"
 
 
 class Scope(StrEnum):

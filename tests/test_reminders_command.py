@@ -44,7 +44,7 @@ def fail(container: Container, address: str, reason: str):
         }
         session.execute(update(Reminder).where(Reminder.id == reminder_id).values(gone))
         tried = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
-        session.add(EmailDelivery(reminder_id=reminder_id, began_at=container.clock(), **tried))
+        session.add(EmailDelivery(reminder_id=reminder_id, started_at=container.clock(), **tried))
     return reminder_id
 
 

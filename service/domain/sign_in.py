@@ -46,7 +46,7 @@ def create_magic_link_token(session: Session, sign_in: SignIn, now: datetime.dat
     One that an earlier try to write the mail made is no good any more.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    sign_in.link_hash, sign_in.link_ends_at = sha256(token), now + LINK_TTL
+    sign_in.link_hash, sign_in.link_expires_at = sha256(token), now + LINK_TTL
     # Written now, so that no mail ever leaves with a link that is not on record.
     session.flush()
     return token
@@ -73,7 +73,7 @@ def redeem_link(session: Session, token: str, *, now: datetime.datetime) -> str:
     entered = session.scalar(
         update(SignIn)
         .where(*_valid_link(token, now))
-        .values(used_at=now, session_hash=sha256(secret), session_ends_at=now + SESSION_TTL)
+        .values(used_at=now, session_hash=sha256(secret), session_expires_at=now + SESSION_TTL)
         .returning(SignIn.id)
         .execution_options(synchronize_session=False)
     )
@@ -87,7 +87,7 @@ def supporter_for_session(session: Session, secret: str | None, *, now: datetime
     if not secret:
         return None
     return session.scalar(
-        select(SignIn.supporter_id).where(SignIn.session_hash == sha256(secret), SignIn.session_ends_at > now)
+        select(SignIn.supporter_id).where(SignIn.session_hash == sha256(secret), SignIn.session_expires_at > now)
     )
 
 
@@ -97,7 +97,7 @@ def end_session(session: Session, secret: str | None) -> None:
         session.execute(
             update(SignIn)
             .where(SignIn.session_hash == sha256(secret))
-            .values(session_hash=None, session_ends_at=None)
+            .values(session_hash=None, session_expires_at=None)
             .execution_options(synchronize_session=False)
         )
 
@@ -105,7 +105,7 @@ def end_session(session: Session, secret: str | None) -> None:
 def _valid_link(token: str, now: datetime.datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         SignIn.link_hash == sha256(token),
-        SignIn.link_ends_at > now,
+        SignIn.link_expires_at > now,
         SignIn.used_at.is_(None),
         SignIn.supporter_id.is_not(None),
     )

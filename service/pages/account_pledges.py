@@ -258,7 +258,7 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
         with read_only() as session:
             context = load_pledge_context(session, pledge_id, token)
         # What is written down will be done, and the page says so: the reader need not come back for it.
-        if context.pledge.wanted_minor != amount:
+        if context.pledge.pending_amount_minor != amount:
             return render_gateway_error(context, error)
         return context.redirect_back()
     except DomainError as error:

@@ -113,8 +113,8 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterable[str]:
         )
     if pledge.fees_minor:
         yield texts.format("me_fees", fees=say(pledge.fees_minor), total=total)
-    if pledge.wanted_minor is not None:
-        yield texts.format("me_changing", amount=say(pledge.wanted_minor))
+    if pledge.pending_amount_minor is not None:
+        yield texts.format("me_changing", amount=say(pledge.pending_amount_minor))
 
 
 def _line(paid: PaymentWithRefunds, pledge: Pledge, texts: Texts, receipts: str) -> PaymentRow:

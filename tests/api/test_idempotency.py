@@ -218,7 +218,7 @@ def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
     assert post_pledge(counter, key=key).status_code == 503
     with container.database.transaction() as session:
         # The process died with the key in hand, so nothing let go of it.
-        session.execute(update(IdempotencyKey).values(held_until=clock.now + datetime.timedelta(seconds=30)))
+        session.execute(update(IdempotencyKey).values(locked_until=clock.now + datetime.timedelta(seconds=30)))
     gateway.up = True
     assert_problem(post_pledge(counter, key=key), 409, "request_in_progress")
     clock.advance(seconds=31)

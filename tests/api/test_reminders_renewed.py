@@ -62,10 +62,10 @@ def test_a_new_reader_costs_three_statements(container: Container, client: Flask
 
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
         # The shelf reads the campaign anew every half second, whoever asks.
-        if not statement.startswith("SELECT campaigns.") and "support_choices" not in statement:
+        if not statement.startswith("SELECT campaigns.") and "pledge_options" not in statement:
             said.append(" ".join(statement.split()[:3]))
 
     event.listen(container.database.engine, "before_cursor_execute", keep)
     post_reminder(client, repeat="repeats" in offer)
     event.remove(container.database.engine, "before_cursor_execute", keep)
-    assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]
+    assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_status_changes"]

@@ -69,13 +69,13 @@ class LiveServer:
     def clear_outbox(self) -> Iterator[None]:
         """Let the outbox be as it was before the first mail, until the block ends."""
         with self._engine.begin() as connection:
-            connection.execute(text("CREATE TABLE put_aside AS SELECT * FROM outbox_mails"))
-            connection.execute(text("DELETE FROM outbox_mails"))
+            connection.execute(text("CREATE TABLE put_aside AS SELECT * FROM dev_outbox"))
+            connection.execute(text("DELETE FROM dev_outbox"))
         try:
             yield
         finally:
             with self._engine.begin() as connection:
-                connection.execute(text("INSERT INTO outbox_mails SELECT * FROM put_aside"))
+                connection.execute(text("INSERT INTO dev_outbox SELECT * FROM put_aside"))
                 connection.execute(text("DROP TABLE put_aside"))
 
     def command(self, *arguments: str) -> str:
@@ -137,7 +137,7 @@ class LiveServer:
 
         def are_there() -> bool:
             nonlocal seen
-            before, seen = seen, self.count("outbox_mails")
+            before, seen = seen, self.count("dev_outbox")
             # The service works for each look at the outbox, so it is only looked at when there is something new.
             return seen != before and len(self.mails_to(email)) >= number
 

@@ -45,7 +45,7 @@ def record_delivery(
     """Put on record that the reminder's mail was tried, and move it as a worker does that learns of `event`."""
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
-        said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "began_at": container.clock()}
+        said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "started_at": container.clock()}
         session.add(EmailDelivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **said))
         transition_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
         if event is not None:

@@ -80,14 +80,14 @@ def key(**changes: Any) -> dict[str, Any]:
         "key_hash": b"k" * 32,
         "request_hash": b"r" * 32,
         "pledge_id": PLEDGE,
-        "held_until": NOW,
+        "locked_until": NOW,
         "created_at": NOW,
     } | changes
 
 
 def delivery(reminder_id: uuid.UUID) -> dict[str, Any]:
     first = {"occurrence": 1, "lease_number": 1, "attempts": 1}
-    return {"reminder_id": reminder_id, "outcome": "leaving", "began_at": NOW} | first
+    return {"reminder_id": reminder_id, "outcome": "sending", "started_at": NOW} | first
 
 
 def suppression() -> dict[str, Any]:
@@ -115,11 +115,12 @@ def balance_entry() -> dict[str, Any]:
 
 def gateway_event() -> dict[str, Any]:
     row = {"id": new_id(), "gateway": "stripe", "reference": "evt_1", "kind": "invoice.paid", "source": "webhook"}
-    return row | {"status": "received", "attempts": 0, "occurred_at": NOW, "received_at": NOW, "retry_at": NOW}
+    instants = dict.fromkeys(("occurred_at", "received_at", "next_attempt_at"), NOW)
+    return row | {"status": "received", "attempts": 0} | instants
 
 
 def notice() -> dict[str, Any]:
-    row = {"id": new_id(), "kind": "receipt", "about": str(PAYMENT), "lang": "en", "status": "scheduled"}
+    row = {"id": new_id(), "kind": "receipt", "dedup_key": str(PAYMENT), "lang": "en", "status": "scheduled"}
     return row | {"outcome": None, "due_at": NOW, "created_at": NOW, "lease_number": 0, "attempts": 0}
 
 

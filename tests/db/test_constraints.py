@@ -89,9 +89,9 @@ REFUSED = [
     ("ck_disputes_amount_positive", "UPDATE disputes SET amount_minor = 0"),
     ("ck_disputes_status_known", "UPDATE disputes SET status = 'settled'"),
     ("ck_gateway_events_status_known", "UPDATE gateway_events SET status = 'lost'"),
-    ("ck_notices_kind_known", "UPDATE notices SET kind = 'spam'"),
-    ("ck_notices_status_known", "UPDATE notices SET status = 'lost'"),
-    ("ck_notices_outcome_known", "UPDATE notices SET outcome = 'lost'"),
+    ("ck_notifications_kind_known", "UPDATE notifications SET kind = 'spam'"),
+    ("ck_notifications_status_known", "UPDATE notifications SET status = 'lost'"),
+    ("ck_notifications_outcome_known", "UPDATE notifications SET outcome = 'lost'"),
     ("ck_payments_amount_positive", "UPDATE payments SET amount_minor = 0"),
     ("ck_payments_status_known", "UPDATE payments SET status = 'pending'"),
     ("ck_reminders_status_known", "UPDATE reminders SET status = 'lost'"),
@@ -105,10 +105,10 @@ REFUSED = [
     ("ck_campaigns_send_hour_in_a_day", "UPDATE campaigns SET send_hour = 24"),
     ("ck_campaigns_send_hour_in_a_day", "UPDATE campaigns SET send_hour = -1"),
     ("ck_campaigns_default_frequency_known", "UPDATE campaigns SET default_frequency = 'daily'"),
-    ("ck_support_choices_frequency_known", "UPDATE support_choices SET frequency = 'x' WHERE frequency = 'once'"),
-    ("ck_support_choices_minimum_positive", "UPDATE support_choices SET minimum_minor = 0"),
-    ("ck_support_choices_default_within_limits", "UPDATE support_choices SET default_minor = minimum_minor - 1"),
-    ("ck_support_choices_default_within_limits", "UPDATE support_choices SET default_minor = maximum_minor + 1"),
+    ("ck_pledge_options_frequency_known", "UPDATE pledge_options SET frequency = 'x' WHERE frequency = 'once'"),
+    ("ck_pledge_options_minimum_positive", "UPDATE pledge_options SET minimum_minor = 0"),
+    ("ck_pledge_options_default_within_limits", "UPDATE pledge_options SET default_minor = minimum_minor - 1"),
+    ("ck_pledge_options_default_within_limits", "UPDATE pledge_options SET default_minor = maximum_minor + 1"),
 ]
 
 
@@ -141,13 +141,13 @@ def test_every_unique_constraint_refuses_a_second_row(any_database: Container, c
         "uq_refunds_gateway_reference": insert(Refund).values(refund(request_hash=None)),
         "uq_refunds_request_hash": insert(Refund).values(refund(gateway_reference=None)),
         "uq_disputes_gateway_reference": insert(Dispute).values(dispute()),
-        "uq_balance_entries_gateway_reference": insert(BalanceTransaction).values(balance_entry()),
+        "uq_balance_transactions_gateway_reference": insert(BalanceTransaction).values(balance_entry()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
-        "uq_notices_kind_about": insert(Notification).values(notice()),
+        "uq_notifications_kind_dedup_key": insert(Notification).values(notice()),
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
         "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),
         "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),
-        "uq_outbox_mails_message_id": insert(DevOutboxEmail).values(mail()),
+        "uq_dev_outbox_message_id": insert(DevOutboxEmail).values(mail()),
         "uq_staff_tokens_token_hash": insert(StaffToken).values(token()),
     }
     named = {
@@ -173,7 +173,7 @@ def test_a_frequency_is_offered_once(any_database: Container, campaign_id: uuid.
     expect_refusal(
         any_database,
         update(PledgeOption).values(frequency="monthly"),
-        "pk_support_choices",
+        "pk_pledge_options",
     )
 
 

@@ -69,7 +69,7 @@ def test_a_value_that_was_moved_to_another_column_does_not_open(any_database: Co
         (stolen,) = encrypted_emails(session).values()
         session.execute(
             text(
-                "INSERT INTO outbox_mails (id, message_id, recipient_hash, message, sent_at) "
+                "INSERT INTO dev_outbox (id, message_id, recipient_hash, message, sent_at) "
                 "SELECT id, 'm', email_hash, email, created_at FROM supporters"
             )
         )

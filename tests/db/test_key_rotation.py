@@ -187,7 +187,7 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
         assert count_rows(session, Reminder) == 75
 
 
-@pytest.mark.parametrize("table", ["supporters", "outbox_mails", "gateway_events"])
+@pytest.mark.parametrize("table", ["supporters", "dev_outbox", "gateway_events"])
 def test_an_erasure_between_reading_and_writing_is_never_undone(
     container: Container, make_container, table: str
 ) -> None:

@@ -113,8 +113,8 @@ def test_the_indexes_of_the_models_and_of_the_migrations_are_equal_with_their_pr
 
 PARTIAL_INDEXES = {
     "ix_gateway_events_open",
-    "ix_notices_due",
-    "ix_notices_leased",
+    "ix_notifications_due",
+    "ix_notifications_leased",
     "ix_pledges_pending_created_at",
     "ix_pledges_reminder_id",
     "ix_pledges_renews_at",

@@ -66,7 +66,7 @@ def running(container: Container, frequency: Frequency = Frequency.MONTHLY, fees
 def stored(container: Container, pledge_id: uuid.UUID) -> tuple[int, int, int | None]:
     with container.database.read_only() as session:
         pledge = session.get_one(Pledge, pledge_id)
-        return pledge.amount_minor, pledge.fees_minor, pledge.wanted_minor
+        return pledge.amount_minor, pledge.fees_minor, pledge.pending_amount_minor
 
 
 def change(container: Container, gateway: Gateway, pledge_id: uuid.UUID, amount: int) -> None:

@@ -60,9 +60,9 @@ def test_an_amount_that_we_want_changed_waits_for_our_own_order(
     ledger: Ledger, container: Container, pledge: uuid.UUID
 ) -> None:
     with container.database.transaction() as session:
-        session.execute(update(Pledge).values(wanted_minor=700))
+        session.execute(update(Pledge).values(pending_amount_minor=700))
     ledger.tell(ledger.standing(pledge, money=dollars(300)))
-    assert (ledger.read_pledge(pledge).amount_minor, ledger.read_pledge(pledge).wanted_minor) == (500, 700)
+    assert (ledger.read_pledge(pledge).amount_minor, ledger.read_pledge(pledge).pending_amount_minor) == (500, 700)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_the_younger_word_on_what_is_owed_holds_and_of_one_second_past_due(
     is_owed = any(words) if not apart else words[1 if apart > 0 * SECOND else 0]
     expected = PledgeStatus.PAST_DUE if is_owed else PledgeStatus.ACTIVE
     assert ledger.read_pledge(pledge).status == expected
-    assert ledger.read_pledge(pledge).stood_at == max(now, now + apart)
+    assert ledger.read_pledge(pledge).subscription_status_at == max(now, now + apart)
 
 
 def test_a_word_that_says_nothing_of_a_start_moves_nothing(ledger: Ledger) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
     ledger.tell(ledger.standing(pledge, is_started=False, money=dollars(300)))
     found = ledger.read_pledge(pledge)
-    assert (found.status, found.amount_minor, found.stood_at) == (PledgeStatus.PENDING, 500, None)
+    assert (found.status, found.amount_minor, found.subscription_status_at) == (PledgeStatus.PENDING, 500, None)
     ledger.tell(ledger.standing(pledge))
     assert ledger.read_pledge(pledge).status == PledgeStatus.ACTIVE
 

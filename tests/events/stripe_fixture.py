@@ -78,9 +78,9 @@ class StripeScenario:
             self.run_event_job()
             with self.container.database.read_only() as session:
                 waiting = session.scalar(
-                    select(GatewayEvent.retry_at)
+                    select(GatewayEvent.next_attempt_at)
                     .where(GatewayEvent.status.in_(("received", "waiting")))
-                    .order_by(GatewayEvent.retry_at.desc())
+                    .order_by(GatewayEvent.next_attempt_at.desc())
                     .limit(1)
                 )
             if waiting is None:

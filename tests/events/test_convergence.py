@@ -137,12 +137,12 @@ def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(scenario: Str
     scenario.run_until_settled()
     expected = scenario.books(pledge)
     with scenario.container.database.transaction() as session:
-        session.connection().exec_driver_sql("DELETE FROM notices")
-        for table in ("disputes", "refunds", "payments", "pledge_moves", "gateway_events"):
+        session.connection().exec_driver_sql("DELETE FROM notifications")
+        for table in ("disputes", "refunds", "payments", "pledge_status_changes", "gateway_events"):
             session.connection().exec_driver_sql(f"DELETE FROM {table}")
         session.connection().exec_driver_sql(
             "UPDATE pledges SET status = 'pending', subscription_reference = NULL, customer_reference = NULL,"
-            " renews_at = NULL, stood_at = NULL, ended_at = NULL, supporter_id = NULL"
+            " renews_at = NULL, subscription_status_at = NULL, ended_at = NULL, supporter_id = NULL"
         )
     chance = random.Random(seed)
     shuffled = chance.sample(events, len(events)) + chance.choices(events, k=30)

@@ -135,7 +135,7 @@ def takes_more_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> Non
     [item] = scenario.stripe.get(said["subscription_reference"])["items"]["data"]
     assert item["price"]["unit_amount"] == said["amount_minor"] == 900
     with scenario.container.database.read_only() as session:
-        assert session.get_one(Pledge, pledge).wanted_minor is None
+        assert session.get_one(Pledge, pledge).pending_amount_minor is None
 
 
 def send_back(container: Container, pledge: uuid.UUID) -> None:

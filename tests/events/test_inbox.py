@@ -134,7 +134,9 @@ def test_the_longest_due_are_taken_first_and_only_what_is_due(container: Contain
     with container.database.transaction() as session:
         for reference, due in (("evt_late", 0), ("evt_early", -5), ("evt_not_yet", 1)):
             at = container.clock() + due * SECOND
-            session.execute(update(GatewayEvent).where(GatewayEvent.reference == reference).values(retry_at=at))
+            session.execute(
+                update(GatewayEvent).where(GatewayEvent.reference == reference).values(next_attempt_at=at)
+            )
     with container.database.transaction() as session:
         # No index may bring them in order by chance.
         session.execute(text("SET LOCAL enable_indexscan = off"))

@@ -101,7 +101,7 @@ def test_a_bill_that_is_not_paid_is_told_of_three_times_and_its_end_once(
         told.append(len(notices(container, NotificationKind.PAYMENT_FAILED)))
     assert told == [1, 2, 3, 3]
     assert all(
-        notification.falls_on is not None for notification in notices(container, NotificationKind.PAYMENT_FAILED)
+        notification.event_date is not None for notification in notices(container, NotificationKind.PAYMENT_FAILED)
     )
     assert notices(container, NotificationKind.CANCELLED) == []
     scenario.stripe.exhaust_retries(subscription)
@@ -120,9 +120,9 @@ def test_the_next_bill_that_is_not_paid_is_told_of_anew(scenario: StripeScenario
         scenario.stripe.retry_successfully(subscription)
         scenario.run_event_job()
     first, second = notices(container, NotificationKind.PAYMENT_FAILED)
-    assert first.about.endswith("#1")
-    assert second.about.endswith("#1")
-    assert first.about != second.about
+    assert first.dedup_key.endswith("#1")
+    assert second.dedup_key.endswith("#1")
+    assert first.dedup_key != second.dedup_key
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_renewal_is_told_of_ahead_for_a_year_and_not_for_a_month(
     scenario.run_until_settled()
     assert of_kind(scenario.stripe.events, "invoice.upcoming")
     assert [
-        notification.falls_on.isoformat() for notification in notices(container, NotificationKind.RENEWAL)
+        notification.event_date.isoformat() for notification in notices(container, NotificationKind.RENEWAL)
     ] == ["2027-11-23"] * told
 
 

@@ -109,7 +109,7 @@ def want(container: Container, **changes: Any) -> None:
 def test_wished_end_and_amount_are_finished_once(
     container: Container, stripe: FakeStripe, running: uuid.UUID
 ) -> None:
-    want(container, wanted_minor=900)
+    want(container, pending_amount_minor=900)
     assert finish(container) == {"amounts": 1}
     want(container, cancel_requested_at=container.clock())
     assert finish(container) == {"cancellations": 1}
@@ -125,7 +125,7 @@ def test_wished_end_and_amount_are_finished_once(
 def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(
     container: Container, changes: dict[str, Any]
 ) -> None:
-    want(container, wanted_minor=900, cancel_requested_at=container.clock(), **changes)
+    want(container, pending_amount_minor=900, cancel_requested_at=container.clock(), **changes)
     assert finish(container) == {}
 
 

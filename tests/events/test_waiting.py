@@ -68,10 +68,10 @@ def try_until_parked(scenario: StripeScenario) -> list[datetime.timedelta]:
         event = event_of(scenario.container)
         if event.status == EventStatus.PARKED:
             return pauses
-        pauses.append(event.retry_at - clock.now)
-        clock.now = event.retry_at - datetime.timedelta(seconds=1)
+        pauses.append(event.next_attempt_at - clock.now)
+        clock.now = event.next_attempt_at - datetime.timedelta(seconds=1)
         assert scenario.run_event_job() == {}
-        clock.now = event.retry_at
+        clock.now = event.next_attempt_at
     raise AssertionError("It is tried without an end.")
 
 
@@ -169,7 +169,7 @@ def test_while_stripe_is_away_an_event_that_must_be_looked_up_costs_no_try(
     assert scenario.run_event_job() == {"put_off": 1}
     event = event_of(container)
     assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)
-    container.clock.now = event.retry_at
+    container.clock.now = event.next_attempt_at
     assert scenario.run_event_job() == {"waiting": 1}
 
 

@@ -23,7 +23,9 @@ def tried_before(container: Container, reminder_id: object, attempts: int) -> No
     """Leave behind what so many attempts would have, each of which the server put off."""
     row = {"reminder_id": reminder_id, "occurrence": 1, "lease_number": 0, "attempts": attempts}
     with container.database.transaction() as session:
-        session.add(EmailDelivery(**row, outcome=DeliveryOutcome.DEFERRED, began_at=utc_now(), ended_at=utc_now()))
+        session.add(
+            EmailDelivery(**row, outcome=DeliveryOutcome.DEFERRED, started_at=utc_now(), finished_at=utc_now())
+        )
 
 
 def find(container: Container, reminder_id: object) -> tuple[Reminder, EmailDelivery]:
@@ -49,7 +51,7 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
         # Put off once more, for a longer while than the last time: anything up to the longest pause.
         reminder, delivery = find(container, ids[LATER])
         assert (reminder.status, reminder.attempts, delivery.attempts) == (ReminderStatus.SCHEDULED, 4, 4)
-        assert reminder.due_at - delivery.ended_at <= max_backoff(4) + datetime.timedelta(minutes=5)
+        assert reminder.due_at - delivery.finished_at <= max_backoff(4) + datetime.timedelta(minutes=5)
         assert "450" in reminder.reason
         sink.clear_rules()
         expire_backoffs(container)

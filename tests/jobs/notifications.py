@@ -88,7 +88,7 @@ def enqueue(
             session, kind, named, lang=lang, now=now, supporter_id=supporter_id, event_date=falls_on, **more
         )
         return session.scalars(
-            select(Notification.id).where(Notification.kind == kind, Notification.about == named)
+            select(Notification.id).where(Notification.kind == kind, Notification.dedup_key == named)
         ).one()
 
 

@@ -85,7 +85,10 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
     queue_renewal_notifications(container, GO_ON)
     with container.database.read_only() as session:
         notification = session.scalars(select(Notification)).one()
-    assert (notification.falls_on, notification.about) == (datetime.date(2026, 12, 14), f"{pledge_id}:2026-12-14")
+    assert (notification.event_date, notification.dedup_key) == (
+        datetime.date(2026, 12, 14),
+        f"{pledge_id}:2026-12-14",
+    )
     # Fifteen days before at nine o'clock in Auckland.
     assert notification.due_at == datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC)
 

@@ -203,7 +203,8 @@ def test_two_sweeps_at_once_return_each_reminder_once(container: Container, cloc
     some = [done.result() for done in returned] + [recover_leases(container)]
     assert sum(counts.get("handed_back", 0) for counts in some) == 30
     with container.database.read_only() as session:
-        assert session.scalar(text("SELECT count(*) FROM reminder_moves WHERE event = 'lose_lease'")) == 30
+        released = text("SELECT count(*) FROM reminder_status_changes WHERE event = 'lose_lease'")
+        assert session.scalar(released) == 30
 
 
 def test_the_same_claims_work_on_sqlite(sqlite_container: Container, clock: FakeClock) -> None:

@@ -114,7 +114,7 @@ def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Containe
         list(pool.map(lambda _: expire_pledges(container, GO_ON), range(2)))
     assert expired(container) == 250
     with container.database.read_only() as session:
-        assert session.scalar(text("SELECT count(*) FROM pledge_moves WHERE event = 'expire'")) == 250
+        assert session.scalar(text("SELECT count(*) FROM pledge_status_changes WHERE event = 'expire'")) == 250
 
 
 def expired(container: Container) -> int | None:
@@ -151,7 +151,7 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
     send_heartbeat(workers[0], GO_ON)
     with container.database.read_only() as session:
         assert last_heartbeat(session) == clock()
-        beats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
+        beats = dict(session.execute(select(Heartbeat.worker_id, Heartbeat.at)).all())
     assert beats.keys() == {worker.worker_id.hex for worker in workers}
     assert sorted(beats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
 

@@ -180,7 +180,7 @@ def show_life(container: Container, worker: uuid.UUID) -> None:
 
 def workers_known(container: Container) -> set[str]:
     with container.database.read_only() as session:
-        return set(session.scalars(select(Heartbeat.process)))
+        return set(session.scalars(select(Heartbeat.worker_id)))
 
 
 def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Container, clock: FakeClock) -> None:

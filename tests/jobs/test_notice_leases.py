@@ -109,7 +109,7 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
     with container.database.transaction() as session:
         fail_notification_rendering(session, held, reason="could not be written", now=clock())
     notification = find(container, notification_id)
-    assert (notification.status, notification.reason, notification.ended_at) == (
+    assert (notification.status, notification.reason, notification.finished_at) == (
         "failed",
         "could not be written",
         clock(),
@@ -161,7 +161,7 @@ def test_saying_the_same_again_is_harmless_and_saying_something_else_is_not_hear
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         mark_notification_sending(session, claim, now=container.clock())
     notification = find(container, notification_id)
-    assert (notification.outcome, notification.attempts, notification.reply) == (
+    assert (notification.outcome, notification.attempts, notification.smtp_reply) == (
         DeliveryOutcome.ACCEPTED,
         1,
         "2" * 300,

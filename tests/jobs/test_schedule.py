@@ -105,7 +105,7 @@ def recorded(container: Container) -> set[str]:
 
 def beats(container: Container) -> list[str]:
     with container.database.read_only() as session:
-        return list(session.scalars(select(Heartbeat.process)))
+        return list(session.scalars(select(Heartbeat.worker_id)))
 
 
 def test_a_real_worker_runs_every_job_as_soon_as_it_starts(container: Container, tmp_path: Path) -> None:

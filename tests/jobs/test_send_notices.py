@@ -43,7 +43,7 @@ def test_a_notice_leaves_once(container: Container) -> None:
     assert post.addresses == [READER]
     notification = find(container, notification_id)
     assert (notification.status, notification.outcome, notification.attempts) == ("sent", "accepted", 1)
-    assert (notification.leased_by, notification.leased_until, notification.reply) == (None, None, "250 OK")
+    assert (notification.leased_by, notification.leased_until, notification.smtp_reply) == (None, None, "250 OK")
     with container.database.read_only() as session:
         assert read_counters(session)["sent"] == 1
 

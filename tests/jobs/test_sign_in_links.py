@@ -28,7 +28,7 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     with container.database.read_only() as session:
         payload = session.scalars(select(SignIn)).one()
     assert payload.link_hash == sha256(token)
-    assert payload.link_ends_at == clock() + datetime.timedelta(minutes=15)
+    assert payload.link_expires_at == clock() + datetime.timedelta(minutes=15)
     assert token not in repr(email)
 
 

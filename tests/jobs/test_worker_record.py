@@ -42,7 +42,7 @@ def is_sent(container: Container, count: int) -> bool:
 def workers(container: Container) -> set[uuid.UUID]:
     """Return the workers that ever showed that they live."""
     with container.database.read_only() as session:
-        return {uuid.UUID(process) for process in session.scalars(select(Heartbeat.process))}
+        return {uuid.UUID(process) for process in session.scalars(select(Heartbeat.worker_id))}
 
 
 def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_stop(
@@ -108,5 +108,5 @@ def is_noted(container: Container, dead: uuid.UUID) -> bool:
 def be_silent(container: Container, process: uuid.UUID, *, since: datetime.datetime) -> None:
     """Let it be as if a worker had died a while ago."""
     with container.database.transaction() as session:
-        session.execute(update(Heartbeat).where(Heartbeat.process == process.hex).values(at=since))
+        session.execute(update(Heartbeat).where(Heartbeat.worker_id == process.hex).values(at=since))
         session.execute(update(JobRun).where(JobRun.worker == process).values(started_at=since))

@@ -56,9 +56,9 @@ def test_no_way_into_a_reader_s_page_reaches_a_log(live_server: Newsroom) -> Non
     live_server.send("POST", f"/p/{link}/card", 409)
     live_server.send("POST", f"/p/{link}xy/cancel", 404)
     live_server.send("POST", "/me/leave", 403, cookies=cookies, headers={"Sec-Fetch-Site": "cross-site"})
-    live_server.execute("ALTER TABLE pledge_moves RENAME TO elsewhere")
+    live_server.execute("ALTER TABLE pledge_status_changes RENAME TO elsewhere")
     live_server.send("POST", f"/p/{link}/cancel", 500)
-    live_server.execute("ALTER TABLE elsewhere RENAME TO pledge_moves")
+    live_server.execute("ALTER TABLE elsewhere RENAME TO pledge_status_changes")
     live_server.send("POST", f"/p/{link}/cancel", 303, data={"then": "remind"})
     live_server.send("POST", "/me/leave", 303, cookies=cookies)
     assert "See what you give" in requests.get(f"{live_server.base}/me", cookies=cookies, timeout=60).text

@@ -131,12 +131,12 @@ def meet_trouble(live_server: Newsroom, token: str) -> None:
     speak_no_http(live_server, f"GET /r/{token}\r\nHost: x\r\n\r\n")
     speak_no_http(live_server, f"GET /r/{token}?{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n")
     speak_no_http(live_server, f"GET / HTTP/1.1\r\nHost: x\r\nBad Header {READER}\r\n\r\n")
-    live_server.execute("ALTER TABLE reminder_moves RENAME TO elsewhere")
+    live_server.execute("ALTER TABLE reminder_status_changes RENAME TO elsewhere")
     try:
         live_server.send("POST", f"/v1/reminders/{token}/snooze", 500, headers={"Origin": "https://paper.example"})
         live_server.send("POST", "/v1/reminders", 500, json={"campaign": "default", "email": READER})
     finally:
-        live_server.execute("ALTER TABLE elsewhere RENAME TO reminder_moves")
+        live_server.execute("ALTER TABLE elsewhere RENAME TO reminder_status_changes")
 
 
 def speak_no_http(live_server: Newsroom, words: str) -> None:

@@ -36,7 +36,7 @@ def test_a_pledge_is_ended_in_two_clicks(
     assert count(container, Reminder) == 0
     with container.database.read_only() as session:
         ended = session.scalars(select(Notification).where(Notification.kind == NotificationKind.CANCELLED)).one()
-        assert ended.about == access_path.id
+        assert ended.dedup_key == access_path.id
 
 
 def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
@@ -105,7 +105,7 @@ def test_the_amount_is_changed_as_it_was_typed(
     response = access_path.post("amount", amount=typed)
     assert "The new amount is set." in visible_text(page(client, response.headers["Location"]))
     after = stored(container, access_path.id)
-    assert (after.amount_minor, after.wanted_minor) == (minor, None)
+    assert (after.amount_minor, after.pending_amount_minor) == (minor, None)
     with container.database.read_only() as session:
         assert session.scalars(select(Payment.amount_minor)).all() == [200]
 
@@ -127,10 +127,8 @@ def test_an_amount_that_will_not_do_is_refused_beside_its_field(
     response = access_path.post("amount", 422, amount=typed)
     assert words in visible_text(response.text)
     assert 'aria-invalid="true"' in response.text
-    assert (stored(container, access_path.id).amount_minor, stored(container, access_path.id).wanted_minor) == (
-        200,
-        None,
-    )
+    after = stored(container, access_path.id)
+    assert (after.amount_minor, after.pending_amount_minor) == (200, None)
 
 
 def test_what_has_ended_takes_no_new_amount_and_no_new_card(
@@ -208,10 +206,8 @@ def test_an_amount_that_the_gateway_refuses_leaves_the_old_one(
     assert "The payment processor could not do that" in visible_text(
         access_path.post("amount", 409, amount="5").text
     )
-    assert (stored(container, access_path.id).amount_minor, stored(container, access_path.id).wanted_minor) == (
-        200,
-        None,
-    )
+    after = stored(container, access_path.id)
+    assert (after.amount_minor, after.pending_amount_minor) == (200, None)
 
 
 def test_an_amount_that_the_gateway_cannot_hear_is_on_record_and_said_so(
@@ -221,10 +217,8 @@ def test_an_amount_that_the_gateway_cannot_hear_is_on_record_and_said_so(
     shown = page(client, access_path.post("amount", amount="5").headers["Location"])
     assert "The new amount is set." not in visible_text(shown)
     assert "$5" in visible_text(shown)
-    assert (stored(container, access_path.id).amount_minor, stored(container, access_path.id).wanted_minor) == (
-        200,
-        500,
-    )
+    after = stored(container, access_path.id)
+    assert (after.amount_minor, after.pending_amount_minor) == (200, 500)
 
 
 def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
@@ -234,4 +228,4 @@ def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
     monkeypatch.setattr("service.domain.pledges.subscriptions.subscription_reference", failing(unknown))
     response = access_path.post("amount", 503, amount="5")
     assert "The payment processor does not answer" in visible_text(response.text)
-    assert stored(container, access_path.id).wanted_minor is None
+    assert stored(container, access_path.id).pending_amount_minor is None

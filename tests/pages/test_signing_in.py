@@ -35,7 +35,7 @@ def test_whoever_asks_is_told_the_same_and_leaves_the_same_behind(
         ).all()
         assert {notification.supporter_id is None for notification in notifications} == {False, True}
         assert len(notifications) == 2
-        assert all(notification.about == str(notification.sign_in_id) for notification in notifications)
+        assert all(notification.dedup_key == str(notification.sign_in_id) for notification in notifications)
 
 
 def test_the_address_of_a_stranger_is_kept_nowhere(container: Container, client: FlaskClient) -> None:
@@ -43,7 +43,7 @@ def test_the_address_of_a_stranger_is_kept_nowhere(container: Container, client:
     with container.database.read_only() as session:
         assert session.execute(text("SELECT count(*) FROM supporters")).scalar() == 0
         rows = session.execute(text("SELECT row_to_json(s)::text FROM sign_ins s")).scalars().all()
-        rows += session.execute(text("SELECT row_to_json(n)::text FROM notices n")).scalars().all()
+        rows += session.execute(text("SELECT row_to_json(n)::text FROM notifications n")).scalars().all()
     assert "stranger" not in "".join(rows)
 
 
@@ -205,6 +205,6 @@ def test_old_wishes_do_not_open_new_sessions(container: Container, client: Flask
     sign_in(container, client)
     clock.advance(hours=4)
     with container.database.read_only() as session:
-        ended = session.scalars(select(SignIn.session_ends_at)).one()
+        ended = session.scalars(select(SignIn.session_expires_at)).one()
     assert ended is not None
     assert ended - container.clock() < datetime.timedelta()

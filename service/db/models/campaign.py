@@ -64,7 +64,7 @@ class PledgeOption(Base):
     The widget shows it and the server checks against it: one table.
     """
 
-    __tablename__ = "support_choices"
+    __tablename__ = "pledge_options"
     __table_args__ = (
         enum_check("frequency", Frequency, name="frequency_known"),
         CheckConstraint("minimum_minor > 0", name="minimum_positive"),

@@ -27,8 +27,8 @@ class EmailDelivery(Base):
     """One mail: written before it leaves, and completed after the mail server's final reply.
 
     There is one for each occurrence of a reminder, and the Message-ID follows from the two. `attempts` counts how
-    often it was about to leave; `reply` is what the server said, without an address; `lease_number` says whose it
-    is.
+    often it was about to leave; `smtp_reply` is what the server said, without an address; `lease_number` says
+    whose it is.
     """
 
     __tablename__ = "deliveries"
@@ -41,24 +41,24 @@ class EmailDelivery(Base):
     lease_number: Mapped[int]
     attempts: Mapped[int]
     outcome: Mapped[DeliveryOutcome] = mapped_column(StringEnum(DeliveryOutcome))
-    reply: Mapped[str | None] = mapped_column(Text)
-    began_at: Mapped[datetime.datetime]
-    ended_at: Mapped[datetime.datetime | None]
+    smtp_reply: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime.datetime]
+    finished_at: Mapped[datetime.datetime | None]
 
 
 class SendRateLimit(Base):
     """The first instant that no worker has taken for a mail yet; one row for the one mail server."""
 
-    __tablename__ = "mail_pace"
+    __tablename__ = "email_send_rate"
 
     server: Mapped[str] = mapped_column(String(300), primary_key=True)
-    free_from: Mapped[datetime.datetime]
+    next_slot_at: Mapped[datetime.datetime]
 
 
 class EmailCounter(Base):
     """One count that only grows, such as of the mails sent."""
 
-    __tablename__ = "mail_tallies"
+    __tablename__ = "email_counters"
 
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
@@ -67,41 +67,42 @@ class EmailCounter(Base):
 class Notification(UUIDPrimaryKey, Base):
     """One mail, and its own delivery record: the columns from `outcome` on mean what they mean in `deliveries`.
 
-    `about` says in a few words of ours what it is about, such as a payment's id, so that nothing is told twice.
+    `dedup_key` says in a few words of ours what it is about, such as a payment's id, so that nothing is told
+    twice.
     """
 
-    __tablename__ = "notices"
+    __tablename__ = "notifications"
     __table_args__ = (
-        UniqueConstraint("kind", "about"),
+        UniqueConstraint("kind", "dedup_key"),
         enum_check("kind", NotificationKind, name="kind_known"),
         enum_check("status", NotificationStatus, name="status_known"),
         enum_check("outcome", DeliveryOutcome, name="outcome_known"),
         Index(
-            "ix_notices_due",
+            "ix_notifications_due",
             "due_at",
             "id",
             postgresql_where=text("status = 'scheduled'"),
             sqlite_where=text("status = 'scheduled'"),
         ),
         Index(
-            "ix_notices_leased",
+            "ix_notifications_leased",
             "leased_until",
             postgresql_where=text("status = 'sending'"),
             sqlite_where=text("status = 'sending'"),
         ),
-        Index("ix_notices_pledge_id", "pledge_id"),
-        Index("ix_notices_supporter_id", "supporter_id"),
-        Index("ix_notices_payment_id", "payment_id"),
-        Index("ix_notices_sign_in_id", "sign_in_id"),
+        Index("ix_notifications_pledge_id", "pledge_id"),
+        Index("ix_notifications_supporter_id", "supporter_id"),
+        Index("ix_notifications_payment_id", "payment_id"),
+        Index("ix_notifications_sign_in_id", "sign_in_id"),
     )
 
     kind: Mapped[NotificationKind] = mapped_column(StringEnum(NotificationKind))
-    about: Mapped[str] = mapped_column(Text)
+    dedup_key: Mapped[str] = mapped_column(Text)
     supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
     pledge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
     payment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("payments.id", ondelete="CASCADE"))
     sign_in_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"))
-    falls_on: Mapped[datetime.date | None]
+    event_date: Mapped[datetime.date | None]
     lang: Mapped[str] = mapped_column(String(35))
     status: Mapped[NotificationStatus] = mapped_column(StringEnum(NotificationStatus))
     due_at: Mapped[datetime.datetime]
@@ -112,9 +113,9 @@ class Notification(UUIDPrimaryKey, Base):
     lease_number: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
     outcome: Mapped[DeliveryOutcome | None] = mapped_column(StringEnum(DeliveryOutcome))
-    reply: Mapped[str | None] = mapped_column(Text)
-    began_at: Mapped[datetime.datetime | None]
-    ended_at: Mapped[datetime.datetime | None]
+    smtp_reply: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime.datetime | None]
+    finished_at: Mapped[datetime.datetime | None]
 
 
 def status_is(status: NotificationStatus) -> ColumnElement[bool]:
@@ -128,16 +129,17 @@ def status_is(status: NotificationStatus) -> ColumnElement[bool]:
     return Notification.status == word
 
 
+# The context is part of what is encrypted, so it keeps the name that the table had first.
 MESSAGE_TYPE = EncryptedText("outbox_mails.message")
 
 
 class DevOutboxEmail(UUIDPrimaryKey, Base):
     """One kept mail. The whole message is encrypted, since it holds an address and the links of its reader."""
 
-    __tablename__ = "outbox_mails"
+    __tablename__ = "dev_outbox"
     __table_args__ = (
         UniqueConstraint("message_id"),
-        Index("ix_outbox_mails_recipient_hash", "recipient_hash"),
+        Index("ix_dev_outbox_recipient_hash", "recipient_hash"),
     )
 
     message_id: Mapped[str] = mapped_column(Text)

@@ -17,7 +17,7 @@ class Heartbeat(Base):
 
     __tablename__ = "heartbeats"
 
-    process: Mapped[str] = mapped_column(String(32), primary_key=True)
+    worker_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     at: Mapped[datetime.datetime]
 
 

@@ -26,8 +26,8 @@ PAYLOAD_TYPE = EncryptedText("gateway_events.payload")
 class GatewayEvent(UUIDPrimaryKey, Base):
     """One event, known by the gateway's own reference. The payload is encrypted, since it names readers.
 
-    `occurred_at` is when it happened at the gateway. Whoever works on an event moves `retry_at` on first, so that
-    nobody else does, and so that it comes up again if they never come back.
+    `occurred_at` is when it happened at the gateway. Whoever works on an event moves `next_attempt_at` on first,
+    so that nobody else does, and so that it comes up again if they never come back.
     """
 
     __tablename__ = "gateway_events"
@@ -36,7 +36,7 @@ class GatewayEvent(UUIDPrimaryKey, Base):
         enum_check("status", EventStatus, name="status_known"),
         Index(
             "ix_gateway_events_open",
-            "retry_at",
+            "next_attempt_at",
             postgresql_where=text("status IN ('received', 'waiting')"),
             sqlite_where=text("status IN ('received', 'waiting')"),
         ),
@@ -55,7 +55,7 @@ class GatewayEvent(UUIDPrimaryKey, Base):
     attempts: Mapped[int] = mapped_column(default=0)
     occurred_at: Mapped[datetime.datetime]
     received_at: Mapped[datetime.datetime]
-    retry_at: Mapped[datetime.datetime]
+    next_attempt_at: Mapped[datetime.datetime]
     applied_at: Mapped[datetime.datetime | None]
 
 
@@ -142,10 +142,10 @@ class BalanceTransaction(UUIDPrimaryKey, Base):
     `fee_minor` is the gateway's share; `net_minor` is what stays, negative where money left.
     """
 
-    __tablename__ = "balance_entries"
+    __tablename__ = "balance_transactions"
     __table_args__ = (
         UniqueConstraint("gateway_reference"),
-        Index("ix_balance_entries_payment_id", "payment_id"),
+        Index("ix_balance_transactions_payment_id", "payment_id"),
     )
 
     payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))

@@ -26,7 +26,7 @@ from service.db.types import StringEnum, enum_check
 class IdempotencyKey(Base):
     """One key that a client sent, by its SHA-256, and the pledge that it made.
 
-    The first request holds the key until `held_until`; after that a repeat may finish what it began.
+    The first request holds the key until `locked_until`; after that a repeat may finish what it began.
     """
 
     __tablename__ = "idempotency_keys"
@@ -35,7 +35,7 @@ class IdempotencyKey(Base):
     key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
-    held_until: Mapped[datetime.datetime]
+    locked_until: Mapped[datetime.datetime]
     created_at: Mapped[datetime.datetime]
 
 
@@ -44,8 +44,9 @@ class Pledge(UUIDPrimaryKey, Base):
 
     `fees_minor` is what they add to `amount_minor` to cover the gateway's share. For one that recurs,
     `subscription_reference` and `customer_reference` are the gateway's own names, `renews_at` is when it takes
-    money next, `stood_at` is when the gateway last said by itself where it stands, and `ended_at` when it ended.
-    What is wanted of the gateway is written down before it is called: `cancel_requested_at` and `wanted_minor`.
+    money next, `subscription_status_at` is when the gateway last said by itself where it stands, and `ended_at`
+    when it ended. What is wanted of the gateway is written down before it is called: `cancel_requested_at` and
+    `pending_amount_minor`.
     """
 
     __tablename__ = "pledges"
@@ -95,10 +96,10 @@ class Pledge(UUIDPrimaryKey, Base):
     subscription_reference: Mapped[str | None] = mapped_column(Text)
     customer_reference: Mapped[str | None] = mapped_column(Text)
     renews_at: Mapped[datetime.datetime | None]
-    stood_at: Mapped[datetime.datetime | None]
+    subscription_status_at: Mapped[datetime.datetime | None]
     ended_at: Mapped[datetime.datetime | None]
     cancel_requested_at: Mapped[datetime.datetime | None]
-    wanted_minor: Mapped[int | None] = mapped_column(BigInteger)
+    pending_amount_minor: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime.datetime]
 
     campaign: Mapped[Campaign] = relationship()
@@ -108,7 +109,7 @@ class Pledge(UUIDPrimaryKey, Base):
 class PledgeStatusChange(Base):
     """One change of a pledge's status; rows are only ever added, and found by their pledge."""
 
-    __tablename__ = "pledge_moves"
+    __tablename__ = "pledge_status_changes"
 
     pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"), primary_key=True)
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)

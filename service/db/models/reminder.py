@@ -116,7 +116,7 @@ def status_is(status: ReminderStatus) -> ColumnElement[bool]:
 class ReminderStatusChange(Base):
     """One change of a reminder's status; rows are only ever added, and found by their reminder."""
 
-    __tablename__ = "reminder_moves"
+    __tablename__ = "reminder_status_changes"
 
     reminder_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("reminders.id", ondelete="CASCADE"), primary_key=True

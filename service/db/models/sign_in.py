@@ -26,7 +26,7 @@ class SignIn(UUIDPrimaryKey, Base):
     supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
     asked_at: Mapped[datetime.datetime]
     link_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
-    link_ends_at: Mapped[datetime.datetime | None]
+    link_expires_at: Mapped[datetime.datetime | None]
     used_at: Mapped[datetime.datetime | None]
     session_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
-    session_ends_at: Mapped[datetime.datetime | None]
+    session_expires_at: Mapped[datetime.datetime | None]

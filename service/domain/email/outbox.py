@@ -34,12 +34,12 @@ def enqueue_notification(
     row = {
         "id": new_id(),
         "kind": kind,
-        "about": dedup_key,
+        "dedup_key": dedup_key,
         "supporter_id": supporter_id,
         "pledge_id": pledge_id,
         "payment_id": payment_id,
         "sign_in_id": sign_in_id,
-        "falls_on": event_date,
+        "event_date": event_date,
         "lang": lang,
         "status": NotificationStatus.SCHEDULED,
         "due_at": due_at or now,
@@ -47,4 +47,4 @@ def enqueue_notification(
         "lease_number": 0,
         "attempts": 0,
     }
-    return insert_on_conflict_do_nothing(session, Notification, row, unique=("kind", "about"))
+    return insert_on_conflict_do_nothing(session, Notification, row, unique=("kind", "dedup_key"))

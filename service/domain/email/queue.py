@@ -24,12 +24,12 @@ def reserve_send_slots(
     apart = datetime.timedelta(seconds=1 / rate)
     session.execute(
         dialect_insert(session, SendRateLimit)
-        .values(server=SERVER_KEY, free_from=now)
+        .values(server=SERVER_KEY, next_slot_at=now)
         .on_conflict_do_nothing(index_elements=[SendRateLimit.server])
     )
     pace = session.scalars(select(SendRateLimit).where(SendRateLimit.server == SERVER_KEY).with_for_update()).one()
-    first = max(pace.free_from, now)
-    pace.free_from = first + apart * count
+    first = max(pace.next_slot_at, now)
+    pace.next_slot_at = first + apart * count
     return [first + apart * number for number in range(count)]
 
 

@@ -74,8 +74,9 @@ def load_pledge_facts(
 ) -> PledgeFacts:
     """Return what is known of a pledge, together with what has just been said of it.
 
-    What the gateway said of a subscription is not kept but for when it did (`stood_at`). As long as no payment and
-    no failed try is younger than that, the pledge's status is what it said; and where one is, it does not matter.
+    What the gateway said of a subscription is not kept but for when it did (`subscription_status_at`). As
+    long as no payment and no failed try is younger than that, the pledge's status is what it said; and where one
+    is, it does not matter.
     """
     came = Payment.status != PaymentStatus.FAILED
     paid_minor, paid_at, missed_at = session.execute(
@@ -96,7 +97,7 @@ def load_pledge_facts(
         refunded_minor=int(refunded or 0),
         last_paid_at=paid_at,
         last_failed_at=missed_at,
-        gateway_status_at=pledge.stood_at,
+        gateway_status_at=pledge.subscription_status_at,
         gateway_past_due=pledge.status == PledgeStatus.PAST_DUE if said_past_due is None else said_past_due,
         is_started=is_started or pledge.status in STARTED_STATUSES,
         has_ended=pledge.ended_at is not None or pledge.status == PledgeStatus.CANCELLED,

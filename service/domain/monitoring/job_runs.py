@@ -55,7 +55,7 @@ def finish_run(
     """Write down how a run ended: what it did, or the class of the error that ended it.
 
     Without any counts (None), nothing of it is kept. The word of the worker itself counts more than that it
-    `vanished`, which was only what it looked like.
+    `crashed`, which was only what it looked like.
     """
     did = {name: count for name, count in (counts or {}).items() if count}
     row_id = run.id
@@ -89,7 +89,7 @@ def idle_run_id(job: str) -> uuid.UUID:
 def mark_crashed_runs(session: Session, *, now: datetime.datetime) -> int:
     """Note which runs will never end, because their worker has been silent for too long; return how many."""
     silent_since = now - HEARTBEAT_TIMEOUT
-    alive = session.scalars(select(Heartbeat.process).where(Heartbeat.at > silent_since)).all()
+    alive = session.scalars(select(Heartbeat.worker_id).where(Heartbeat.at > silent_since)).all()
     # A worker may begin a run just before its first heartbeat; so a run that young is left alone.
     running = session.execute(
         select(JobRun.id, JobRun.worker)
@@ -105,7 +105,7 @@ def mark_crashed_runs(session: Session, *, now: datetime.datetime) -> int:
 
 def purge_heartbeats(session: Session, *, now: datetime.datetime) -> int:
     """Delete the last signs of life of workers that are long gone; return how many."""
-    gone = delete(Heartbeat).where(Heartbeat.at <= now - HEARTBEAT_RETENTION).returning(Heartbeat.process)
+    gone = delete(Heartbeat).where(Heartbeat.at <= now - HEARTBEAT_RETENTION).returning(Heartbeat.worker_id)
     return len(session.scalars(gone).all())
 
 

@@ -131,7 +131,7 @@ def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str 
 def _renewal_skip_reason(
     session: Session, case: NotificationContext, pledge: Pledge, now: datetime.datetime
 ) -> str | None:
-    falls_on = case.notification.falls_on
+    falls_on = case.notification.event_date
     if pledge.status not in RECURRING_STATUSES or pledge.cancel_requested_at is not None:
         return ENDED
     if falls_on is None:
@@ -142,7 +142,7 @@ def _renewal_skip_reason(
         Notification.pledge_id == pledge.id,
         Notification.kind == NotificationKind.RENEWAL,
         Notification.status.in_((NotificationStatus.SENDING, NotificationStatus.SENT)),
-        Notification.falls_on.between(falls_on - RENEWAL_TOLERANCE, falls_on + RENEWAL_TOLERANCE),
+        Notification.event_date.between(falls_on - RENEWAL_TOLERANCE, falls_on + RENEWAL_TOLERANCE),
         Notification.id < case.notification.id,
     )
     return None if session.scalar(told.limit(1)) is None else ALREADY_SENT

@@ -36,9 +36,9 @@ def mark_notification_sending(session: Session, claim: NotificationClaim, *, now
         .values(
             attempts=Notification.attempts + 1,
             outcome=DeliveryOutcome.SENDING,
-            began_at=now,
-            reply=None,
-            ended_at=None,
+            started_at=now,
+            smtp_reply=None,
+            finished_at=None,
         )
         .returning(Notification.id)
         .execution_options(synchronize_session=False)
@@ -52,7 +52,8 @@ def record_notification_result(
 ) -> None:
     """Write down what became of a mail; writing it twice changes nothing.
 
-    An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
+    An attempt that is `not_attempted` is not counted: the server would have taken no mail from us, whoever it is
+    for.
 
     Raises:
         LeaseLost: another worker has taken this notice since.
@@ -70,8 +71,8 @@ def record_notification_result(
         .values(
             attempts=Notification.attempts - (1 if withdrawn else 0),
             outcome=reply.outcome,
-            reply=reply.smtp_reply[:MAX_REPLY_LENGTH],
-            ended_at=now,
+            smtp_reply=reply.smtp_reply[:MAX_REPLY_LENGTH],
+            finished_at=now,
         )
         .returning(Notification.id)
         .execution_options(synchronize_session=False)
@@ -157,7 +158,7 @@ def fail_notification_rendering(
     if notification is None:
         raise LeaseLost("This notice was taken over or forgotten since it was claimed.")
     transition_notification(notification, NotificationEvent.FAIL, reason=reason)
-    notification.ended_at = now
+    notification.finished_at = now
     increment_counters(session, failed=1)
 
 
@@ -169,7 +170,7 @@ def _complete(
         resolution = resolve_delivery(
             notification.outcome,
             attempts=notification.attempts,
-            reply=notification.reply,
+            reply=notification.smtp_reply,
             holds_doubtful=holds_doubtful,
         )
         transition_notification(notification, EVENT_BY_STEP[resolution.next_step], reason=resolution.reason)

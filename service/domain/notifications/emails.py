@@ -57,7 +57,7 @@ def build_notification_email(
         texts=text_overrides(campaign, notification.lang),
         frequency=None,
         money=None,
-        event_date=notification.falls_on,
+        event_date=notification.event_date,
         page_url=links.account_url(),
         account_url=links.account_url(),
     )
@@ -72,12 +72,12 @@ def build_notification_email(
             return _receipt(case, campaign, pledge, base, own_page)
         case NotificationKind.PAYMENT_FAILED:
             # A day of the next try that is over is not named any more.
-            is_ahead = notification.falls_on is not None and notification.falls_on >= case.today(now)
+            is_ahead = notification.event_date is not None and notification.event_date >= case.today(now)
             return dataclasses.replace(
                 base,
                 money=total_charge(pledge),
-                event_date=notification.falls_on if is_ahead else None,
-                dunning_number=_dunning_number(notification.about),
+                event_date=notification.event_date if is_ahead else None,
+                dunning_number=_dunning_number(notification.dedup_key),
                 page_url=own_page,
             )
         case NotificationKind.RENEWAL:

@@ -32,7 +32,7 @@ def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, l
     told = select(Notification.id).where(
         Notification.pledge_id == Pledge.id,
         Notification.kind == NotificationKind.RENEWAL,
-        Notification.falls_on > earlier,
+        Notification.event_date > earlier,
     )
     pledges = session.scalars(
         select(Pledge)

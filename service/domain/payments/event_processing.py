@@ -188,7 +188,7 @@ def _save_result(event: GatewayEvent, verdict: ProcessingResult, *, now: datetim
     event.status, event.reason = verdict.status, verdict.reason
     event.pledge_id = verdict.pledge_id or event.pledge_id
     if verdict.retry_in is not None:
-        event.retry_at = now + verdict.retry_in
+        event.next_attempt_at = now + verdict.retry_in
     if verdict.status in (EventStatus.APPLIED, EventStatus.IGNORED):
         event.applied_at = now
     if verdict.status == EventStatus.IGNORED:

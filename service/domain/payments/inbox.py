@@ -46,7 +46,7 @@ def store_event(session: Session, gateway: str, raw: RawEvent, *, source: str, n
         "attempts": 0,
         "occurred_at": raw.occurred_at,
         "received_at": now,
-        "retry_at": now,
+        "next_attempt_at": now,
     }
     return insert_on_conflict_do_nothing(session, GatewayEvent, row, unique=("gateway", "reference"))
 
@@ -55,8 +55,8 @@ def claim_events(session: Session, gateway: str, *, now: datetime.datetime, limi
     """Take events that are due, in the order in which they happened, but for those that somebody else takes."""
     due = session.execute(
         select(GatewayEvent.id, GatewayEvent.occurred_at)
-        .where(_is_pending(), GatewayEvent.gateway == gateway, GatewayEvent.retry_at <= now)
-        .order_by(GatewayEvent.retry_at)
+        .where(_is_pending(), GatewayEvent.gateway == gateway, GatewayEvent.next_attempt_at <= now)
+        .order_by(GatewayEvent.next_attempt_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
@@ -65,7 +65,7 @@ def claim_events(session: Session, gateway: str, *, now: datetime.datetime, limi
         session.execute(
             update(GatewayEvent)
             .where(GatewayEvent.id.in_(ids))
-            .values(retry_at=now + VISIBILITY_TIMEOUT)
+            .values(next_attempt_at=now + VISIBILITY_TIMEOUT)
             .execution_options(synchronize_session=False)
         )
     return ids
@@ -111,7 +111,7 @@ def reset_event(session: Session, event_id: uuid.UUID, *, now: datetime.datetime
     if session.scalar(kept) is None:
         raise InvalidTransition("What this event said is forgotten.")
     event.status, event.attempts, event.reason = EventStatus.RECEIVED, 0, None
-    event.retry_at = now + VISIBILITY_TIMEOUT
+    event.next_attempt_at = now + VISIBILITY_TIMEOUT
     return event
 
 

@@ -90,7 +90,7 @@ def _pending_operations(
             ("checkouts", open_checkout, _checkouts(gateway.name, now=clock())),
             ("refunds", send_back, _refunds(gateway.name)),
             ("cancellations", end, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
-            ("amounts", change, _recurring(gateway.name, Pledge.wanted_minor.is_not(None))),
+            ("amounts", change, _recurring(gateway.name, Pledge.pending_amount_minor.is_not(None))),
         )
         return [
             PendingOperation(kind, row_id, finish)

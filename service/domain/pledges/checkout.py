@@ -140,18 +140,18 @@ def _claim_idempotency_key(
     pledge = get_pledge(session, held.pledge_id)
     if pledge.checkout_url is not None:
         return pledge, True
-    if held.held_until > now:
+    if held.locked_until > now:
         raise RequestInProgress(
             "The first request with this Idempotency-Key still runs; ask again in a moment.", retry_after_seconds=1
         )
-    held.held_until = now + LOCK_TTL
+    held.locked_until = now + LOCK_TTL
     return pledge, False
 
 
 def _release_idempotency_key(session: Session, key: str, payload: CreatePledge, *, now: datetime.datetime) -> None:
     held = find_key(session, key, _request_fingerprint(payload))
     if held is not None:
-        held.held_until = now
+        held.locked_until = now
 
 
 def _request_fingerprint(payload: CreatePledge) -> dict[str, Any]:

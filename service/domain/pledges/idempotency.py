@@ -52,7 +52,7 @@ def store_key(
             key_hash=sha256(key),
             request_hash=request_hash(request),
             pledge_id=pledge_id,
-            held_until=now + LOCK_TTL,
+            locked_until=now + LOCK_TTL,
             created_at=now,
         )
     )

@@ -82,7 +82,7 @@ def mark_cancelled(session: Session, pledge: Pledge, *, now: datetime.datetime) 
         pledge.ended_at = pledge.ended_at or now
         pledge.renews_at = None
     # What was still to be changed about it is of no use any more.
-    pledge.wanted_minor = None
+    pledge.pending_amount_minor = None
     enqueue_cancellation(session, pledge, now=now)
 
 
@@ -196,7 +196,7 @@ def change_amount(
         wanted = Money(amount_minor, pledge.currency)
         validate_amount(pledge.campaign, pledge.frequency, wanted, limits=limits, lang=lang)
         subscription_reference(pledge)
-        pledge.wanted_minor = amount_minor
+        pledge.pending_amount_minor = amount_minor
     return complete_amount_change(transaction, gateway, pledge_id)
 
 
@@ -211,7 +211,7 @@ def complete_amount_change(
     """
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
-        wanted = pledge.wanted_minor
+        wanted = pledge.pending_amount_minor
         if wanted is None:
             return pledge
         require_same_gateway(pledge, gateway)
@@ -223,15 +223,15 @@ def complete_amount_change(
     except PaymentRequestRejected:
         with transaction() as session:
             pledge = get_pledge(session, pledge_id, for_update=True)
-            if pledge.wanted_minor == wanted:
-                pledge.wanted_minor = None
+            if pledge.pending_amount_minor == wanted:
+                pledge.pending_amount_minor = None
         raise
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
         # Whoever wished for yet another amount meanwhile orders it themselves.
-        if pledge.wanted_minor == wanted:
+        if pledge.pending_amount_minor == wanted:
             pledge.amount_minor, pledge.fees_minor = wanted, charge.amount_minor - wanted
-            pledge.wanted_minor = None
+            pledge.pending_amount_minor = None
     return pledge
 
 
@@ -286,10 +286,10 @@ def handle_subscription_updated(
 
 def _latest_past_due(pledge: Pledge, update: SubscriptionUpdated) -> bool | None:
     """Return whether it is past due, by this word or one of the same second; None if a younger one is known."""
-    before = pledge.stood_at
+    before = pledge.subscription_status_at
     if before is not None and update.occurred_at < before:
         return None
-    pledge.stood_at = update.occurred_at
+    pledge.subscription_status_at = update.occurred_at
     if update.money is not None:
         _sync_amount(pledge, update.money, certain=before is None or update.occurred_at > before)
     if update.occurred_at == before:
@@ -304,7 +304,7 @@ def _sync_amount(pledge: Pledge, money: Money, *, certain: bool) -> None:
     (not `certain`), the larger amount is taken, whichever came first.
     """
     charged = total_charge(pledge).amount_minor
-    if pledge.wanted_minor is not None or money.amount_minor == charged:
+    if pledge.pending_amount_minor is not None or money.amount_minor == charged:
         return
     if certain or money.amount_minor > charged:
         fees = pledge.fees_minor if money.amount_minor > pledge.fees_minor else 0

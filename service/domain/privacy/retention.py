@@ -67,7 +67,7 @@ def purge_unconfirmed_reminders(
     """
     long_ago = now - UNCONFIRMED_RETENTION
     asked_since = select(EmailDelivery.occurrence).where(
-        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.began_at > long_ago
+        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.started_at > long_ago
     )
     expired: tuple[ColumnElement[bool], ...] = (
         # Without a type, because SQLite does not see that "= 1" would say the same as its partial index.

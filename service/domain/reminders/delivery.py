@@ -57,7 +57,8 @@ def mark_sending(session: Session, claim: ReminderClaim, *, now: datetime.dateti
 def record_result(session: Session, reply: DeliveryResult[ReminderClaim], *, now: datetime.datetime) -> None:
     """Write down what became of a mail; writing it twice changes nothing.
 
-    An attempt that is `withdrawn` is not counted: the server would have taken no mail from us, whoever it is for.
+    An attempt that is `not_attempted` is not counted: the server would have taken no mail from us, whoever it is
+    for.
 
     Raises:
         LeaseLost: another worker has begun this mail since.
@@ -104,7 +105,7 @@ def _result_params(reply: DeliveryResult[ReminderClaim], now: datetime.datetime)
     return keys | {"said": reply.outcome, "words": reply.smtp_reply[:MAX_REPLY_LENGTH], "now": now}
 
 
-NOW: Any = bindparam("now", type_=TABLE.c.began_at.type)
+NOW: Any = bindparam("now", type_=TABLE.c.started_at.type)
 
 
 @cache
@@ -123,7 +124,7 @@ def _start_statement(database: str) -> Any:
         Reminder.lease_number == bindparam("next_lease"),
         status_is(ReminderStatus.SENDING),
     )
-    names = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "began_at")
+    names = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "started_at")
     into: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
     statement = into(TABLE).from_select(names, leaving)
     return statement.on_conflict_do_update(
@@ -132,9 +133,9 @@ def _start_statement(database: str) -> Any:
             "lease_number": statement.excluded.lease_number,
             "attempts": TABLE.c.attempts + 1,
             "outcome": statement.excluded.outcome,
-            "began_at": statement.excluded.began_at,
-            "reply": None,
-            "ended_at": None,
+            "started_at": statement.excluded.started_at,
+            "smtp_reply": None,
+            "finished_at": None,
         },
         # A mail that was accepted is not sent again, even if its worker came back too late to say so.
         where=TABLE.c.outcome != DeliveryOutcome.ACCEPTED,
@@ -145,8 +146,8 @@ def _start_statement(database: str) -> Any:
 def _result_statement(uncounted: bool) -> Any:
     values: dict[str, Any] = {
         "outcome": bindparam("said", type_=TABLE.c.outcome.type),
-        "reply": bindparam("words"),
-        "ended_at": NOW,
+        "smtp_reply": bindparam("words"),
+        "finished_at": NOW,
     }
     if uncounted:
         values["attempts"] = TABLE.c.attempts - 1
@@ -258,8 +259,8 @@ def _deliveries_query() -> Select[*tuple[Any, ...]]:
             Reminder.awaits_confirmation,
             EmailDelivery.outcome,
             EmailDelivery.attempts,
-            EmailDelivery.reply,
-            EmailDelivery.ended_at,
+            EmailDelivery.smtp_reply,
+            EmailDelivery.finished_at,
         )
         .outerjoin(EmailDelivery, record)
         .where(status_is(ReminderStatus.SENDING))
@@ -305,7 +306,7 @@ def _mark_sent(session: Session, rows: Sequence[Row[*tuple[Any, ...]]], now: dat
         .values(
             status=after,
             attempts=EmailDelivery.attempts,
-            sent_at=EmailDelivery.ended_at,
+            sent_at=EmailDelivery.finished_at,
             leased_until=None,
             leased_by=None,
         )
@@ -322,7 +323,7 @@ def _complete_one(
 ) -> None:
     reminder = session.get_one(Reminder, row.id)
     resolution = resolve_delivery(
-        row.outcome, attempts=row.attempts, reply=row.reply, holds_doubtful=rules.hold_uncertain
+        row.outcome, attempts=row.attempts, reply=row.smtp_reply, holds_doubtful=rules.hold_uncertain
     )
     if row.outcome is not None:
         reminder.attempts = row.attempts
@@ -331,7 +332,7 @@ def _complete_one(
             transition_reminder(session, reminder, ReminderEvent.REQUEST_CONFIRMATION, now=now)
         case NextStep.DELIVERED:
             transition_reminder(session, reminder, ReminderEvent.DELIVER, now=now)
-            reminder.sent_at = row.ended_at
+            reminder.sent_at = row.finished_at
             schedule_next_occurrence(session, reminder, now=now, month_seconds=rules.month_seconds)
         case NextStep.REQUEUE:
             transition_reminder(session, reminder, ReminderEvent.RELEASE, now=now, reason=resolution.reason)

@@ -93,7 +93,7 @@ def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.
         ):
             return
         if last_delivery is not None:
-            earliest = max(now, last_delivery.began_at + CONFIRMATION_COOLDOWN)
+            earliest = max(now, last_delivery.started_at + CONFIRMATION_COOLDOWN)
         if earliest > now and reminder.status in (ReminderStatus.SCHEDULED, ReminderStatus.UNCONFIRMED):
             return
     _restart(session, reminder, DueDate(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
