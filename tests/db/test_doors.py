@@ -76,7 +76,7 @@ def test_writers_of_sqlite_queue_and_none_is_told_that_it_is_locked(sqlite_url: 
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(read_and_then_write, range(threads)))
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(AuditEntry)) == threads * each
 
 
@@ -84,7 +84,7 @@ def test_a_reader_of_sqlite_does_not_wait_for_a_writer(sqlite_url: str, make_con
     container = make_container(settings_for(sqlite_url))
     with container.database.transaction() as writer:
         writer.execute(update(Campaign).values(name="Altered"))
-        with container.database.reading() as reader:
+        with container.database.read_only() as reader:
             assert reader.scalar(select(Campaign.name)) != "Altered"
 
 

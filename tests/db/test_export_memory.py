@@ -22,7 +22,7 @@ from schemas.enums import PledgeStatus
 from service.domain.pledges.export import write_export
 from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.settings import read_settings
-from service.bootstrap import build_desk
+from service.bootstrap import build_container
 
 def peak():
     if sys.platform == "darwin":
@@ -32,13 +32,13 @@ def peak():
 
 def export(wanted):
     size = lines = 0
-    with desk.database.reading() as session:
+    with container.database.read_only() as session:
         for piece in write_export("csv", stream_pledges(session, wanted)):
             size += len(piece)
             lines += piece.count(b"\\n")
     return {"size": size, "lines": lines}
 
-desk = build_desk(read_settings())
+container = build_container(read_settings())
 export(PledgeFilter(status=PledgeStatus.REFUNDED))
 before, began = peak(), time.monotonic()
 print(json.dumps(export(PledgeFilter()) | {"seconds": time.monotonic() - began, "grown": peak() - before}))

@@ -52,7 +52,7 @@ def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> N
         keep_mail(before, f"reader-{number}@news.example", number)
     assert rotate(with_keys(NEW, OLD)) == RotationResult(rotated=10)
     after = with_keys(NEW)
-    with after.database.reading() as session:
+    with after.database.read_only() as session:
         assert sorted(session.scalars(select(Supporter.email))) == [f"reader-{n}@news.example" for n in range(5)]
         assert all("To: reader-" in message for message in session.scalars(select(DevOutboxEmail.message)))
     create_reminder(after, "reader-0@news.example")
@@ -67,10 +67,10 @@ def test_rotating_again_touches_nothing(with_keys) -> None:
     create_reminder(with_keys(OLD), "a@news.example")
     container = with_keys(NEW, OLD)
     assert rotate(container).rotated == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         before = encrypted_emails(session)
     assert rotate(container) == RotationResult()
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert encrypted_emails(session) == before
 
 
@@ -101,11 +101,11 @@ def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_k
     create_reminder(with_keys(OLD), "a@news.example")
     keep_mail(with_keys(OLDER), "lost@news.example")
     container = with_keys(NEW, OLD)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         lost_person = session.scalar(select(Reminder.supporter_id).where(Reminder.id == lost))
         lost_mail = session.scalar(select(DevOutboxEmail.id))
     assert rotate(container) == RotationResult(rotated=1, undecryptable=(lost_person, lost_mail))
-    with with_keys(OLDER).database.reading() as session:
+    with with_keys(OLDER).database.read_only() as session:
         assert session.scalar(select(Supporter.email).where(Supporter.id == lost_person)) == "lost@news.example"
 
 
@@ -124,7 +124,7 @@ def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: FakeClock
     last_asked = create_reminder(new, "a@news.example")
     container = with_keys(NEW, OLD)
     assert rotate(container) == RotationResult(merged=1)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         supporter = session.scalars(select(Supporter)).one()
         assert supporter.created_at == first_met
         assert supporter_of(session, gift) == supporter_of(session, other_gift) == supporter.id
@@ -138,7 +138,7 @@ def test_the_reminder_that_was_asked_for_last_stays_whichever_row_has_it(with_ke
     last_asked = create_reminder(old, "a@news.example", page_url="https://paper.example/last")
     container = with_keys(NEW, OLD)
     assert rotate(container).merged == 1
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         reminder = session.scalars(select(Reminder)).one()
         assert (reminder.id, reminder.page_url) == (last_asked, "https://paper.example/last")
         assert reminder.supporter_id == session.scalars(select(Supporter.id)).one()
@@ -155,7 +155,7 @@ def test_a_cancel_is_not_lost_when_two_rows_become_one(with_keys, clock: FakeClo
         cancel_reminder(session, token, now=clock())
     container = with_keys(NEW, OLD)
     rotate(container)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         reminder = session.scalars(select(Reminder)).one()
         assert (reminder.id, reminder.status) == (last, ReminderStatus.CANCELLED)
 
@@ -182,7 +182,7 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
         for work in working:
             work.result()
     rotate(container)
-    with with_keys(NEW).database.reading() as session:
+    with with_keys(NEW).database.read_only() as session:
         assert len(set(session.scalars(select(Supporter.email)))) == count_rows(session, Supporter) == 75
         assert count_rows(session, Reminder) == 75
 
@@ -225,7 +225,7 @@ def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None
     container = with_keys(NEW, OLD)
     rotate(container)
     first_key = Keyring((NEW,)).current_id
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         for column in (Supporter.email, DevOutboxEmail.message):
             assert session.scalar(select(type_coerce(column, LargeBinary)))[:4] == first_key
         for hashed, expected in (
@@ -239,7 +239,7 @@ def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
     keep_mail(with_keys(OLD), "jürgen@xn--bcher-kva.example")
     container = with_keys(NEW, OLD)
     assert rotate(container) == RotationResult(rotated=1)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         expected = Keyring((NEW,)).lookup_hash("jürgen@xn--bcher-kva.example")
         assert session.scalar(select(DevOutboxEmail.recipient_hash)) == expected
 
@@ -259,7 +259,7 @@ def test_the_command_says_what_it_did_and_fails_while_something_does_not_open(
     ended = CliRunner().invoke(cli, ["keys", "rotate"])
     assert ended.exit_code == 0, ended.output
     container = with_keys(NEW)
-    with container.database.reading() as session:
+    with container.database.read_only() as session:
         assert session.scalars(select(AuditEntry.details).order_by(AuditEntry.id)).all() == [
             {"rotated": 1, "merged": 0, "suppressions": 0, "left_behind": 0, "unreadable": 1},
             {"rotated": 1, "merged": 0, "suppressions": 0, "left_behind": 0, "unreadable": 0},

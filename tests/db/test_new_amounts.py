@@ -36,10 +36,10 @@ class Gateway(SandboxGateway):
         self.trouble: Exception | None = None
         self.step = 1
 
-    def limits(self, currency: str) -> ChargeLimits:
+    def charge_limits(self, currency: str) -> ChargeLimits:
         return ChargeLimits(step_minor=self.step)
 
-    def change_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         if self.trouble is not None:
             raise self.trouble
         self.asked.append(money)
@@ -112,7 +112,7 @@ def test_of_two_wishes_the_later_one_stays(
     any_database: Container, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pledge_id = running(any_database)
-    order = gateway.change_amount
+    order = gateway.update_subscription_amount
 
     def meanwhile(subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         order(subscription, money, pledge_id=pledge_id)
@@ -130,7 +130,7 @@ def test_a_later_wish_that_the_gateway_did_not_hear_is_kept(
     any_database: Container, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *, first_is_refused: bool
 ) -> None:
     pledge_id = running(any_database)
-    order = gateway.change_amount
+    order = gateway.update_subscription_amount
 
     def meanwhile(subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         order(subscription, money, pledge_id=pledge_id)
