@@ -62,10 +62,10 @@ def test_the_latest_runs_are_a_table_that_says_what_each_did(
     shown = run_cli("jobs", DATABASE_URL=url)
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.splitlines() == [
-        "when (UTC)           job             how long    outcome  what came of it",
-        "2026-11-23 09:31:17  expire_pledges  0.2 s       done     nothing to do",
-        "2026-11-23 09:31:15  send_reminders  2.0 s       failed   ConnectionResetError",
-        "2026-11-23 09:30:00  send_reminders  1 min 15 s  done     handed back 2, sent 500",
+        "when (UTC)           job             how long    outcome    what came of it",
+        "2026-11-23 09:31:17  expire_pledges  0.2 s       succeeded  nothing to do",
+        "2026-11-23 09:31:15  send_reminders  2.0 s       failed     ConnectionResetError",
+        "2026-11-23 09:30:00  send_reminders  1 min 15 s  succeeded  handed back 2, sent 500",
     ]
 
 
