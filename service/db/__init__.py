@@ -1,1 +1,1 @@
-"""The tables and their constraints, nothing else."""
+"""Models, migrations, engine, sessions, column types and encryption, and no rules."""

@@ -1,4 +1,4 @@
-"""The base of every table: named constraints and time-ordered ids."""
+"""The base class of every model: named constraints and time-ordered ids."""
 
 import datetime
 import uuid
@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from service.db.types import UTCDateTime
 
-# Every constraint has a name, so that a violation can be told from another by it.
+# Every constraint has a name, so that code can tell which one was violated.
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -21,8 +21,6 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """A table of the house."""
-
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime.datetime: UTCDateTime(),
@@ -33,11 +31,9 @@ class Base(DeclarativeBase):
     }
 
 
-# Ids are UUIDv7 (RFC 9562), so that they sort by the time they were made.
+# Ids are UUIDv7 (RFC 9562), which sort by their time of creation.
 new_id = uuid7
 
 
 class UUIDPrimaryKey:
-    """A row that is known by an id of its own."""
-
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)

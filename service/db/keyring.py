@@ -1,7 +1,7 @@
-"""What the secret keys are for: encrypting addresses, hashing them for look-ups, and signing links.
+"""Secret keys: they encrypt addresses, hash them for lookups, and sign links.
 
-Each secret yields three independent keys by HKDF-SHA256 (RFC 5869), so that none of the uses can
-weaken another. The first secret encrypts, hashes and signs; all of them decrypt, match and verify.
+Each secret yields three independent keys by HKDF-SHA256 (RFC 5869), so that no use can weaken another.
+The first secret encrypts, hashes and signs; all of them decrypt, match and verify.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ KEY_ID_BYTES = 4
 
 
 class DecryptionError(Exception):
-    """No key of the ring opens this text: a key was dropped too early, or the text was altered."""
+    """No key decrypts this value: its key was removed too early, or the value was altered."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """The working keys that one secret yields; `id` tells which secret closed a text."""
+    """The keys derived from one secret; `id` names the secret in each value that it encrypted."""
 
     id: bytes
     cipher: AESGCM = field(repr=False)
@@ -32,41 +32,28 @@ class Key:
     signing: bytes = field(repr=False)
 
 
-def _derive(secret: str, use: str, length: int) -> bytes:
-    derivation = HKDF(algorithm=SHA256(), length=length, salt=None, info=f"mainstay {use}".encode())
-    return derivation.derive(secret.encode())
-
-
-def _key(secret: str) -> Key:
-    return Key(
-        id=_derive(secret, "key id", KEY_ID_BYTES),
-        cipher=AESGCM(_derive(secret, "encryption", 32)),
-        hashing=_derive(secret, "hashing", 32),
-        signing=_derive(secret, "signing", 32),
-    )
-
-
 class Keyring:
-    """All keys of one deployment. Rotation puts a new secret first and keeps the old ones behind it."""
+    """All keys of one deployment. Rotation puts a new secret first and keeps the old ones after it."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         if not secrets:
             raise ValueError("a keyring needs at least one secret")
-        self._keys = [_key(secret) for secret in secrets]
+        self._keys = [_derive_key(secret) for secret in secrets]
 
     def encrypt(self, text: bytes, *, context: bytes) -> bytes:
-        """Close `text` with AES-256-GCM (NIST SP 800-38D): key id, 12-byte random nonce, ciphertext with tag.
+        """Encrypt with AES-256-GCM (NIST SP 800-38D); return key id, 12-byte random nonce, ciphertext and tag.
 
-        `context` names the column, so that a value moved into another one does not open there.
+        `context` names the column and is authenticated, so that a value copied to another column does not
+        decrypt there.
         """
         key, nonce = self._keys[0], os.urandom(NONCE_BYTES)
         return key.id + nonce + key.cipher.encrypt(nonce, text, context)
 
     def decrypt(self, ciphertext: bytes, *, context: bytes) -> bytes:
-        """Open what `encrypt` closed with any key of the ring.
+        """Decrypt a value that `encrypt` returned under any of the keys.
 
         Raises:
-            DecryptionError: no key fits, or the value was altered.
+            DecryptionError: no key matches, or the value was altered.
         """
         key_id, nonce = ciphertext[:KEY_ID_BYTES], ciphertext[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
         for key in self._keys:
@@ -74,13 +61,13 @@ class Keyring:
                 try:
                     return key.cipher.decrypt(nonce, ciphertext[KEY_ID_BYTES + NONCE_BYTES :], context)
                 except (InvalidTag, ValueError) as error:
-                    # A value that was cut short has no whole nonce, which the cipher calls a wrong value.
+                    # A truncated value has an incomplete nonce, for which the cipher raises ValueError.
                     raise DecryptionError("the value was altered") from error
-        raise DecryptionError("no key of SECRET_KEYS closed this value")
+        raise DecryptionError("no key of SECRET_KEYS decrypts this value")
 
     @property
     def current_id(self) -> bytes:
-        """The id with which every value begins that the first key closed: 4 bytes."""
+        """The id of the first key, with which every value begins that it encrypted: 4 bytes."""
         return self._keys[0].id
 
     def lookup_hashes(self, text: str) -> list[bytes]:
@@ -92,14 +79,13 @@ class Keyring:
         return hmac.digest(self._keys[0].hashing, text.encode(), "sha256")
 
     def prefixed_lookup_hashes(self, text: str) -> list[bytes]:
-        """Return, for every key, its id and then 28 bytes of the HMAC-SHA256 of `text`; the current one first.
+        """Return, for every key, its id and 28 bytes of the HMAC-SHA256 of `text`, the current key first.
 
-        Where no text is kept beside its hash, the id alone tells which key the row still needs. A hash cut to 224
-        bits is as good as a whole one (RFC 2104, section 5).
+        Where the text itself is not stored, the id alone shows which key the row still needs. Truncation to 224
+        bits keeps an HMAC secure (RFC 2104, section 5).
         """
-        return [
-            key.id + hash_[: -len(key.id)] for key, hash_ in zip(self._keys, self.lookup_hashes(text), strict=True)
-        ]
+        hashes = zip(self._keys, self.lookup_hashes(text), strict=True)
+        return [key.id + full_hash[: -len(key.id)] for key, full_hash in hashes]
 
     @property
     def signing_keys(self) -> list[bytes]:
@@ -108,5 +94,19 @@ class Keyring:
 
 
 def sha256(text: str) -> bytes:
-    """Return the SHA-256 of a value that is already random or public: 32 bytes."""
+    """Return the SHA-256 of a value that is random or public, and so needs no key: 32 bytes."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def _derive_key(secret: str) -> Key:
+    return Key(
+        id=_derive(secret, "key id", KEY_ID_BYTES),
+        cipher=AESGCM(_derive(secret, "encryption", 32)),
+        hashing=_derive(secret, "hashing", 32),
+        signing=_derive(secret, "signing", 32),
+    )
+
+
+def _derive(secret: str, use: str, length: int) -> bytes:
+    derivation = HKDF(algorithm=SHA256(), length=length, salt=None, info=f"mainstay {use}".encode())
+    return derivation.derive(secret.encode())

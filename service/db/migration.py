@@ -1,4 +1,4 @@
-"""Bringing the database's schema up to date, and telling whether it is."""
+"""Applies the migrations, and reports whether the schema is up to date."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,20 +15,20 @@ from sqlalchemy import Connection, Engine, text
 from service.db.session import READ_ONLY_OPTION
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-# Any fixed number serves, as long as every release of this service uses the same one.
+# The number is arbitrary, but every release must use the same one.
 MIGRATION_LOCK = 7_205_759_403_792
 LOCK_TIMEOUT = "10s"
 
 
 def alembic_config() -> Config:
-    """Return Alembic's configuration for the migrations that ship with this code."""
+    """Return Alembic's configuration for the migrations of this release."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
 
 def migrate(engine: Engine, *, revision: str = "head") -> None:
-    """Apply the migrations that are missing, in one transaction; a second process waits for the first."""
+    """Apply the pending migrations in one transaction; concurrent calls run one after the other."""
     with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
@@ -43,7 +43,10 @@ def migrate(engine: Engine, *, revision: str = "head") -> None:
 
 @contextmanager
 def _without_foreign_keys(connection: Connection) -> Iterator[None]:
-    """Keep SQLite from deleting what refers to a table that is built anew; between transactions only."""
+    """Turn foreign keys off on SQLite, so that rebuilding a table does not delete the rows that refer to it.
+
+    The pragma has no effect inside a transaction.
+    """
     if connection.dialect.name != "sqlite":
         yield
         return
@@ -56,7 +59,7 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
 
 
 def is_up_to_date(engine: Engine) -> bool:
-    """Whether every migration of this release has been applied; those of a newer release may be there as well."""
+    """Return whether every migration of this release is applied; a newer release may have added its own."""
     with engine.connect().execution_options(**{READ_ONLY_OPTION: True}) as connection:
         applied = set(MigrationContext.configure(connection).get_current_heads())
     return applied == head_revisions() or bool(applied - known_revisions())
@@ -64,12 +67,15 @@ def is_up_to_date(engine: Engine) -> bool:
 
 @cache
 def known_revisions() -> frozenset[str]:
-    """Return every migration of this release; the next one's are applied while this one still serves."""
+    """Return every migration of this release.
+
+    The next release migrates the database while this one still serves.
+    """
     script = ScriptDirectory.from_config(alembic_config())
     return frozenset(revision.revision for revision in script.walk_revisions())
 
 
 @cache
 def head_revisions() -> frozenset[str]:
-    """Return the last migration of this release, which a health check asks for every few seconds."""
+    """Return the last migration of this release; cached because health checks ask every few seconds."""
     return frozenset(ScriptDirectory.from_config(alembic_config()).get_heads())

@@ -1,4 +1,4 @@
-"""Engines and the two doors to the database: one that may write and one that cannot."""
+"""The database engine, and the sessions on it: `transaction()` may write and `read_only()` cannot."""
 
 import select
 import sqlite3
@@ -17,15 +17,80 @@ from service.db.keyring import Keyring
 from service.db.types import attach_keyring, get_keyring
 from service.settings import Settings, sqlite_path
 
+SQLITE_BUSY_SECONDS = 15
+CONNECT_TIMEOUT_SECONDS = 10
+READ_ONLY_OPTION = "mainstay_read_only"
+
 PING_SKIP_SECONDS = 1
 LAST_USED_KEY = "mainstay_used_at"
 
 
-def add_lazy_pre_ping(engine: Engine) -> None:
-    """Let the pool hand out no connection that PostgreSQL has closed, as it does when it restarts.
+class Database:
+    """Sessions on one engine. `transaction()` commits at the end of its block; `read_only()` changes nothing."""
 
-    The end of a connection lies on it to be read, even if the server crashed. So one that was in use a moment ago
-    and has nothing to read is alive; any other is asked, and replaced unless it answers.
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.keyring = get_keyring(engine.dialect)
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Yield a session; commit when the block ends, roll back when it raises."""
+        with self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Session]:
+        """Yield a session for one statement, which is its own transaction: one round trip instead of three."""
+        if self.engine.dialect.name != "postgresql":
+            with self.transaction() as session:
+                yield session
+            return
+        with self._sessions() as session:
+            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            yield session
+
+    @contextmanager
+    def read_only(self) -> Iterator[Session]:
+        """Yield a session that never commits, and in which PostgreSQL itself refuses to write."""
+        with self._sessions() as session:
+            session.connection(execution_options={READ_ONLY_OPTION: True, "postgresql_readonly": True})
+            yield session
+
+
+def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
+    """Create the engine for `settings.database_url`, with the keys for its encrypted columns.
+
+    Errors never show parameters, because they hold personal data.
+    """
+    options: dict[str, Any] = {"hide_parameters": True}
+    if settings.database_url.startswith("sqlite"):
+        path = sqlite_path(settings.database_url)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
+    else:
+        # Each connection to the mail server needs two database connections, in addition to those of the jobs or
+        # of the web process's threads. Notifications have one more connection to the mail server.
+        overflow = 8 + 2 * (settings.mail.connections + 1)
+        options |= {"pool_size": 8, "max_overflow": overflow, "pool_timeout": CONNECT_TIMEOUT_SECONDS}
+        if "connect_timeout" not in settings.database_url:
+            options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    engine = create_engine(settings.database_url, **options)
+    attach_keyring(engine.dialect, keyring)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        add_lazy_pre_ping(engine)
+    return engine
+
+
+def add_lazy_pre_ping(engine: Engine) -> None:
+    """Make the pool replace connections that PostgreSQL has closed, for example in a restart.
+
+    The end of a connection is readable on its socket, even after a crash of the server. A connection that was used
+    within `PING_SKIP_SECONDS` and has nothing to read is therefore alive. Any other is pinged first.
     """
 
     def check(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _proxy: object) -> None:
@@ -43,50 +108,25 @@ def add_lazy_pre_ping(engine: Engine) -> None:
     event.listen(engine, "checkin", _record_last_use)
 
 
+def constraint_name(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that PostgreSQL reports as violated; None on SQLite, which names none.
+
+    On SQLite a writer locks the whole database, so that no other can insert between its look-up and its insert.
+    """
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)
+
+
 def _record_last_use(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info[LAST_USED_KEY] = time.monotonic()
 
 
 def _has_no_pending_data(connection: psycopg.Connection[Any]) -> bool:
-    """Whether nothing lies on the connection to be read."""
     if connection.closed:
         return False
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return not poll.poll(0)
-
-
-SQLITE_BUSY_SECONDS = 15
-CONNECT_TIMEOUT_SECONDS = 10
-READ_ONLY_OPTION = "mainstay_read_only"
-
-
-def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
-    """Make the engine for `settings.database_url`, with the keys for its encrypted columns.
-
-    Parameters are never shown in errors, since they hold readers' data.
-    """
-    options: dict[str, Any] = {"hide_parameters": True}
-    if settings.database_url.startswith("sqlite"):
-        path = sqlite_path(settings.database_url)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
-    else:
-        # Each connection to the mail server takes two of these, beside the jobs or the threads of the web process;
-        # the notices have one more such connection.
-        overflow = 8 + 2 * (settings.mail.connections + 1)
-        options |= {"pool_size": 8, "max_overflow": overflow, "pool_timeout": CONNECT_TIMEOUT_SECONDS}
-        if "connect_timeout" not in settings.database_url:
-            options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
-    engine = create_engine(settings.database_url, **options)
-    attach_keyring(engine.dialect, keyring)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    else:
-        add_lazy_pre_ping(engine)
-    return engine
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -98,50 +138,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: a transaction that reads first and writes later could otherwise
-    # fail half-way with "database is locked", which no waiting cures.
+    # A writer takes the lock at the start. A transaction that reads first and writes later could otherwise fail
+    # with "database is locked", and waiting does not help it.
     read_only = connection.get_execution_options().get(READ_ONLY_OPTION, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-class Database:
-    """The two doors. `transaction()` commits at the end of its block; `read_only()` never changes anything."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.keyring = get_keyring(engine.dialect)
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Yield a session; commit when the block ends, roll back when it raises."""
-        with self._sessions.begin() as session:
-            yield session
-
-    @contextmanager
-    def autocommit(self) -> Iterator[Session]:
-        """Yield a session for one statement, a transaction of its own: one round trip instead of three."""
-        if self.engine.dialect.name != "postgresql":
-            with self.transaction() as session:
-                yield session
-            return
-        with self._sessions() as session:
-            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-            yield session
-
-    @contextmanager
-    def read_only(self) -> Iterator[Session]:
-        """Yield a session in which PostgreSQL itself refuses to write; nothing is ever committed."""
-        with self._sessions() as session:
-            session.connection(execution_options={READ_ONLY_OPTION: True, "postgresql_readonly": True})
-            yield session
-
-
-def constraint_name(error: IntegrityError) -> str | None:
-    """Return the name of the constraint that PostgreSQL says was violated.
-
-    SQLite names none; there a writer holds the whole database, so that no other can come between
-    its look and its insert.
-    """
-    diagnosis = getattr(error.orig, "diag", None)
-    return getattr(diagnosis, "constraint_name", None)

@@ -1,24 +1,38 @@
-"""Column types: instants in UTC, words of the house, and text that is encrypted at rest."""
+"""Column types: instants in UTC, string enums, and text that is encrypted at rest."""
 
 import datetime
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, Dialect, LargeBinary, String
+from sqlalchemy import (
+    BindParameter,
+    CheckConstraint,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    LargeBinary,
+    String,
+    bindparam,
+)
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator
 
 from service.db.keyring import DecryptionError, Keyring
 
 
 class UTCDateTime(TypeDecorator[datetime.datetime]):
-    """An instant. It must carry a zone on the way in and is always UTC on the way out, on SQLite as well."""
+    """An instant. It needs a time zone on the way in and is always UTC on the way out, on SQLite as well."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
-        """Refuse an instant without a zone: it could mean any of two dozen."""
+        """Convert to UTC.
+
+        Raises:
+            ValueError: the value has no time zone, so it is ambiguous.
+        """
         if value is None:
             return None
         if value.tzinfo is None:
@@ -26,41 +40,48 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         return value.astimezone(datetime.UTC)
 
     def process_result_value(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
-        """Give SQLite's naive times their zone back."""
+        """Return the value in UTC; SQLite stores it without a zone."""
         if value is None:
             return None
         return value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value.astimezone(datetime.UTC)
 
 
 class StringEnum(TypeDecorator[Any]):
-    """One word of a plain enum, stored as text; `enum_check` writes the CHECK that goes with it."""
+    """A member of a `StrEnum`, stored as its value; `enum_check` returns the CHECK that goes with it."""
 
     impl = String(32)
     cache_ok = True
 
-    def __init__(self, words: type[StrEnum]) -> None:
+    def __init__(self, enum_class: type[StrEnum]) -> None:
         super().__init__()
-        self.words = words
+        self.enum_class = enum_class
 
     def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
-        """Store the word itself."""
-        return None if value is None else self.words(value).value
+        return None if value is None else self.enum_class(value).value
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        """Return the member of the enum."""
-        return None if value is None else self.words(value)
+        return None if value is None else self.enum_class(value)
 
 
-def enum_check(column: str, words: Iterable[str], *, name: str) -> CheckConstraint:
-    """Return the named CHECK that keeps a column within `words`."""
-    return CheckConstraint(f"{column} IN ({', '.join(repr(str(word)) for word in words)})", name=name)
+def enum_check(column: str, values: Iterable[str], *, name: str) -> CheckConstraint:
+    """Return the named CHECK that allows a column only these values."""
+    return CheckConstraint(f"{column} IN ({', '.join(repr(str(value)) for value in values)})", name=name)
+
+
+def equals_literal(column: InstrumentedAttribute[Any], value: StrEnum) -> ColumnElement[bool]:
+    """Return `column = value` with the value in the SQL text instead of a bound parameter.
+
+    With a parameter, neither database can tell that a partial index on this value applies.
+    """
+    literal: BindParameter[StrEnum] = bindparam(None, value, type_=column.type, literal_execute=True, unique=True)
+    return column == literal
 
 
 class EncryptedText(TypeDecorator[str]):
-    """Text that only this deployment's keys can read; `context` names the column (see `Keyring.encrypt`).
+    """Text that only this deployment's keys decrypt; `context` names the column (see `Keyring.encrypt`).
 
-    The keys belong to the engine, which carries them on its dialect (see `service.db.session`). A value that no
-    key opens raises `DecryptionError`, unless `on_decrypt_error` says what to read in its place.
+    The keys belong to the engine, which carries them on its dialect (see `attach_keyring`). A value that no key
+    decrypts raises `DecryptionError`, unless `on_decrypt_error` gives the text to return in its place.
     """
 
     impl = LargeBinary
@@ -72,13 +93,11 @@ class EncryptedText(TypeDecorator[str]):
         self.on_decrypt_error = on_decrypt_error
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        """Close the text under the current key."""
         if value is None:
             return None
         return get_keyring(dialect).encrypt(value.encode(), context=self.context.encode())
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
-        """Open the text with whichever key closed it."""
         if value is None:
             return None
         try:
@@ -89,22 +108,26 @@ class EncryptedText(TypeDecorator[str]):
             return self.on_decrypt_error
 
     def decrypt(self, value: bytes, keyring: Keyring) -> str:
-        """Open what lies in the table.
+        """Decrypt a value as stored.
 
         Raises:
-            DecryptionError: no key of the ring opens it.
+            DecryptionError: none of the keys decrypts it.
         """
         return keyring.decrypt(bytes(value), context=self.context.encode()).decode()
 
 
+def attach_keyring(dialect: Dialect, keyring: Keyring) -> None:
+    """Give the engine of this dialect the keys for its encrypted columns."""
+    dialect.mainstay_keyring = keyring  # type: ignore[attr-defined]  # a dialect takes attributes of its user
+
+
 def get_keyring(dialect: Dialect) -> Keyring:
-    """Return the keys that the engine of this dialect was made with."""
+    """Return the keys of this dialect's engine.
+
+    Raises:
+        TypeError: the engine was created without keys.
+    """
     keyring = getattr(dialect, "mainstay_keyring", None)
     if not isinstance(keyring, Keyring):
-        raise TypeError("this engine was made without a keyring; make it with service.db.session.make_engine")
+        raise TypeError("this engine has no keyring; create it with service.db.session.create_database_engine")
     return keyring
-
-
-def attach_keyring(dialect: Dialect, keyring: Keyring) -> None:
-    """Give the engine of this dialect its keys."""
-    dialect.mainstay_keyring = keyring  # type: ignore[attr-defined]  # a dialect takes attributes of its user

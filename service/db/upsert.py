@@ -1,7 +1,6 @@
-"""INSERT that says what to do when the row is already there; both databases know it under the same words.
+"""INSERT … ON CONFLICT, with which PostgreSQL and SQLite handle a row that exists already.
 
-Those for the hot paths are written once for each table and then only filled in, because writing one takes longer
-than running it.
+The statements of the hot paths are cached for each table, because building one takes longer than running it.
 """
 
 import uuid
@@ -23,15 +22,15 @@ def dialect_insert(session: Session, table: type[Base]) -> Any:
 
 
 def execute_insert(session: Session, table: type[Base], row: Mapping[str, Any]) -> None:
-    """Insert a row now, and not when the session is flushed."""
+    """Insert a row immediately, without waiting for a flush of the session."""
     connection = session.connection()
-    connection.execute(_plain(connection.dialect.name, table), row)
+    connection.execute(_insert_statement(connection.dialect.name, table), row)
 
 
 def insert_on_conflict_do_nothing(
     session: Session, table: type[Base], row: Mapping[str, Any], *, unique: tuple[str, ...]
 ) -> bool:
-    """Insert a row unless one with the same `unique` columns is there; return whether it was inserted."""
+    """Insert a row unless one with the same `unique` columns exists; return whether it was inserted."""
     connection = session.connection()
     return (
         connection.execute(_do_nothing_statement(connection.dialect.name, table, unique), row).first() is not None
@@ -39,7 +38,7 @@ def insert_on_conflict_do_nothing(
 
 
 def insert_or_lock(session: Session, table: type[Base], row: Mapping[str, Any], *, unique: str) -> uuid.UUID:
-    """Insert a row, or hold the one with the same `unique` column until the transaction ends; return its id."""
+    """Insert a row, or lock the one with the same `unique` column until the transaction ends; return its id."""
     connection = session.connection()
     row_id: uuid.UUID = connection.execute(
         _lock_statement(connection.dialect.name, table, unique), row
@@ -48,19 +47,19 @@ def insert_or_lock(session: Session, table: type[Base], row: Mapping[str, Any], 
 
 
 @cache
-def _plain(database: str, table: Any) -> Any:
+def _insert_statement(database: str, table: Any) -> Any:
     return _INSERTS[database](table.__table__)
 
 
 @cache
 def _do_nothing_statement(database: str, table: Any, unique: tuple[str, ...]) -> Any:
-    statement = _plain(database, table).on_conflict_do_nothing(index_elements=unique)
+    statement = _insert_statement(database, table).on_conflict_do_nothing(index_elements=unique)
     return statement.returning(table.__table__.c.id)
 
 
 @cache
 def _lock_statement(database: str, table: Any, unique: str) -> Any:
-    statement = _plain(database, table)
-    # Setting the value that is there already changes nothing, but it locks the row and returns its id.
-    setting = {unique: statement.excluded[unique]}
-    return statement.on_conflict_do_update(index_elements=[unique], set_=setting).returning(table.__table__.c.id)
+    statement = _insert_statement(database, table)
+    # Updating the column to its present value changes nothing, but locks the row and returns its id.
+    unchanged = {unique: statement.excluded[unique]}
+    return statement.on_conflict_do_update(index_elements=[unique], set_=unchanged).returning(table.__table__.c.id)

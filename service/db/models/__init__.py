@@ -1,4 +1,4 @@
-"""Every table, imported in one place, so that whoever needs the whole of the metadata has it."""
+"""All models. Importing this package registers every table in `Base.metadata`."""
 
 from service.db.base import Base
 from service.db.models.admin import AuditEntry, StaffToken

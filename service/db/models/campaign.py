@@ -1,4 +1,4 @@
-"""Campaigns, and for each frequency what a reader may choose."""
+"""Campaigns and the pledge options that they offer."""
 
 import datetime
 import uuid
@@ -13,13 +13,13 @@ from service.db.types import StringEnum, enum_check
 
 
 class Campaign(UUIDPrimaryKey, Base):
-    """One appeal: its text, currency, frequencies and reminder choices.
+    """One appeal: its texts, currencies, frequencies and reminder choices.
 
-    Late mails leave between `send_hour` and `send_until` (exclusive) by the reader's clock. `reminder_repeats` are
-    the months after which a reminder may come again and again; with `reminder_confirm`, a reader confirms first.
-    `currency` is the first of those it takes; `cover_fees` says for each of them, if anything, what the gateway
-    keeps of a payment: `basis_points` of it and a `fixed` amount in minor units. Receipts bear `legal_name` and
-    `tax_line`.
+    Late emails are sent between the hours `send_hour` and `send_until` (exclusive) of the supporter's local time.
+    `reminder_repeats` are the intervals, in months, at which a reminder may repeat. With `reminder_confirm`, a
+    supporter confirms a reminder before any is sent. `currency` is the default one. `cover_fees` maps a currency
+    to the gateway's fee on a payment: `basis_points` of the amount and a `fixed` amount in minor units. Receipts
+    show `legal_name` and `tax_line`.
     """
 
     __tablename__ = "campaigns"
@@ -59,9 +59,9 @@ class Campaign(UUIDPrimaryKey, Base):
 
 
 class PledgeOption(Base):
-    """What readers may give at one frequency in one currency.
+    """The amounts offered for one frequency in one currency, in minor units.
 
-    The widget shows it and the server checks against it: one table.
+    The widget shows them and the server validates against them, so both read this table.
     """
 
     __tablename__ = "pledge_options"

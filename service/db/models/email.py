@@ -1,11 +1,10 @@
-"""What was said about each mail that left, or was about to."""
+"""Deliveries, notifications, suppressions, and what limits and counts the emails that are sent."""
 
 import datetime
 import uuid
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     ColumnElement,
     ForeignKey,
     Index,
@@ -13,22 +12,25 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    bindparam,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus, SuppressionReason
 from service.db.base import Base, UUIDPrimaryKey
-from service.db.types import EncryptedText, StringEnum, enum_check
+from service.db.types import EncryptedText, StringEnum, enum_check, equals_literal
+
+ALL_CAMPAIGNS = "*"
+# Stored messages are authenticated with this context, so it keeps the table's first name.
+MESSAGE_TYPE = EncryptedText("outbox_mails.message")
 
 
 class EmailDelivery(Base):
-    """One mail: written before it leaves, and completed after the mail server's final reply.
+    """The delivery of one occurrence of a reminder, written before sending and completed after the server's reply.
 
-    There is one for each occurrence of a reminder, and the Message-ID follows from the two. `attempts` counts how
-    often it was about to leave; `smtp_reply` is what the server said, without an address; `lease_number` says
-    whose it is.
+    The Message-ID follows from the reminder and the occurrence. `attempts` counts how often sending has begun,
+    `smtp_reply` is the server's final reply without any address, and `lease_number` is the lease of the reminder
+    under which it is sent.
     """
 
     __tablename__ = "deliveries"
@@ -46,29 +48,12 @@ class EmailDelivery(Base):
     finished_at: Mapped[datetime.datetime | None]
 
 
-class SendRateLimit(Base):
-    """The first instant that no worker has taken for a mail yet; one row for the one mail server."""
-
-    __tablename__ = "email_send_rate"
-
-    server: Mapped[str] = mapped_column(String(300), primary_key=True)
-    next_slot_at: Mapped[datetime.datetime]
-
-
-class EmailCounter(Base):
-    """One count that only grows, such as of the mails sent."""
-
-    __tablename__ = "email_counters"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    count: Mapped[int] = mapped_column(BigInteger)
-
-
 class Notification(UUIDPrimaryKey, Base):
-    """One mail, and its own delivery record: the columns from `outcome` on mean what they mean in `deliveries`.
+    """One email about a pledge or for signing in, and its own delivery record.
 
-    `dedup_key` says in a few words of ours what it is about, such as a payment's id, so that nothing is told
-    twice.
+    `dedup_key` identifies the occasion within its kind, for example by a payment's id, so that each occasion is
+    notified once. `event_date` is the date that the email announces. The columns from `outcome` on mean the same
+    as in `deliveries`.
     """
 
     __tablename__ = "notifications"
@@ -119,22 +104,48 @@ class Notification(UUIDPrimaryKey, Base):
 
 
 def status_is(status: NotificationStatus) -> ColumnElement[bool]:
-    """Return the condition that a notice stands here, with the word in the statement itself.
+    """Return the condition that a notification has this status, in a form that uses the partial indexes."""
+    return equals_literal(Notification.status, status)
 
-    Neither database can prove from a parameter that a partial index covers what is asked for.
+
+class Suppression(Base):
+    """An address that gets no email from one campaign (`scope` is its slug) or from any (`*`).
+
+    Only the keyed hash of the address is stored (see `Keyring.prefixed_lookup_hashes`).
     """
-    word: BindParameter[NotificationStatus] = bindparam(
-        None, status, type_=Notification.status.type, literal_execute=True, unique=True
-    )
-    return Notification.status == word
+
+    __tablename__ = "suppressions"
+    __table_args__ = (enum_check("reason", SuppressionReason, name="reason_known"),)
+
+    email_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[SuppressionReason] = mapped_column(StringEnum(SuppressionReason))
+    at: Mapped[datetime.datetime]
 
 
-# The context is part of what is encrypted, so it keeps the name that the table had first.
-MESSAGE_TYPE = EncryptedText("outbox_mails.message")
+class SendRateLimit(Base):
+    """The next free slot for sending; one row for each mail server. Workers reserve slots by moving it."""
+
+    __tablename__ = "email_send_rate"
+
+    server: Mapped[str] = mapped_column(String(300), primary_key=True)
+    next_slot_at: Mapped[datetime.datetime]
+
+
+class EmailCounter(Base):
+    """A count that only grows, for example of the emails sent."""
+
+    __tablename__ = "email_counters"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
 
 
 class DevOutboxEmail(UUIDPrimaryKey, Base):
-    """One kept mail. The whole message is encrypted, since it holds an address and the links of its reader."""
+    """An email that the outbox mailer stored instead of sending it.
+
+    The whole message is encrypted, because it holds the recipient's address and personal links.
+    """
 
     __tablename__ = "dev_outbox"
     __table_args__ = (
@@ -146,18 +157,3 @@ class DevOutboxEmail(UUIDPrimaryKey, Base):
     recipient_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     message: Mapped[str] = mapped_column(MESSAGE_TYPE)
     sent_at: Mapped[datetime.datetime]
-
-
-ALL_CAMPAIGNS = "*"
-
-
-class Suppression(Base):
-    """An address, known only by its keyed hash, that gets no mail of one campaign (its slug) or of any (`*`)."""
-
-    __tablename__ = "suppressions"
-    __table_args__ = (enum_check("reason", SuppressionReason, name="reason_known"),)
-
-    email_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
-    reason: Mapped[SuppressionReason] = mapped_column(StringEnum(SuppressionReason))
-    at: Mapped[datetime.datetime]

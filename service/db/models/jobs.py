@@ -1,4 +1,4 @@
-"""Signs of life."""
+"""Heartbeats of the workers, and the runs of their jobs."""
 
 import datetime
 import uuid
@@ -13,7 +13,7 @@ from service.db.types import StringEnum, enum_check
 
 
 class Heartbeat(Base):
-    """When a kind of process was last seen alive."""
+    """When a worker was last alive; `worker_id` is the hexadecimal form of its UUID."""
 
     __tablename__ = "heartbeats"
 
@@ -22,7 +22,7 @@ class Heartbeat(Base):
 
 
 class JobRun(UUIDPrimaryKey, Base):
-    """One run of one job: `counts` says what it did, `error` the class of what ended it; neither is personal."""
+    """One run of one job: `counts` of what it did and the class of the `error` that ended it, nothing personal."""
 
     __tablename__ = "job_runs"
     __table_args__ = (

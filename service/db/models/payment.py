@@ -1,4 +1,4 @@
-"""What a gateway told us, kept as it came until it is applied and for a while after."""
+"""Payments, refunds, disputes and balance transactions, and the gateway events that report them."""
 
 import datetime
 import uuid
@@ -23,11 +23,100 @@ from service.db.types import EncryptedText, StringEnum, enum_check
 PAYLOAD_TYPE = EncryptedText("gateway_events.payload")
 
 
-class GatewayEvent(UUIDPrimaryKey, Base):
-    """One event, known by the gateway's own reference. The payload is encrypted, since it names readers.
+class Payment(UUIDPrimaryKey, Base):
+    """One attempt to take money. The gateway's own reference is unique, so a repeated report counts once.
 
-    `occurred_at` is when it happened at the gateway. Whoever works on an event moves `next_attempt_at` on first,
-    so that nobody else does, and so that it comes up again if they never come back.
+    `status` sums up its refunds and disputes.
+    """
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        enum_check("status", PaymentStatus, name="status_known"),
+        UniqueConstraint("gateway", "gateway_reference"),
+        Index("ix_payments_pledge_id", "pledge_id"),
+    )
+
+    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id"))
+    status: Mapped[PaymentStatus] = mapped_column(StringEnum(PaymentStatus))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    gateway: Mapped[str] = mapped_column(String(32))
+    gateway_reference: Mapped[str] = mapped_column(Text)
+    paid_at: Mapped[datetime.datetime]
+
+
+class Refund(UUIDPrimaryKey, Base):
+    """Money of a payment that returns to its supporter.
+
+    A refund requested by staff is stored before the gateway is called, under the hash of its idempotency key, and
+    gets its `gateway_reference` afterwards. A refund made at the gateway has one from the start.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        enum_check("status", RefundStatus, name="status_known"),
+        UniqueConstraint("gateway_reference"),
+        UniqueConstraint("request_hash"),
+        Index("ix_refunds_payment_id", "payment_id"),
+    )
+
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
+    status: Mapped[RefundStatus] = mapped_column(StringEnum(RefundStatus))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    gateway_reference: Mapped[str | None] = mapped_column(Text)
+    request_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    reason: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime.datetime]
+
+
+class Dispute(UUIDPrimaryKey, Base):
+    """A payment contested by the card's holder: the bank withdraws the money until it decides."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        enum_check("status", DisputeStatus, name="status_known"),
+        UniqueConstraint("gateway_reference"),
+        Index("ix_disputes_payment_id", "payment_id"),
+    )
+
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
+    status: Mapped[DisputeStatus] = mapped_column(StringEnum(DisputeStatus))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    gateway_reference: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime.datetime]
+
+
+class BalanceTransaction(UUIDPrimaryKey, Base):
+    """The effect of a payment, refund or dispute on the newsroom's balance, in the currency of that balance.
+
+    `fee_minor` is the gateway's fee. `net_minor` is the gross amount less the fee, negative for an outflow.
+    """
+
+    __tablename__ = "balance_transactions"
+    __table_args__ = (
+        UniqueConstraint("gateway_reference"),
+        Index("ix_balance_transactions_payment_id", "payment_id"),
+    )
+
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
+    gateway_reference: Mapped[str] = mapped_column(Text)
+    gross_minor: Mapped[int] = mapped_column(BigInteger)
+    fee_minor: Mapped[int] = mapped_column(BigInteger)
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+
+
+class GatewayEvent(UUIDPrimaryKey, Base):
+    """An event of a payment gateway, stored as received until it is applied and for a retention period after.
+
+    It is identified by the gateway's own `reference`. The payload is encrypted, because it names supporters.
+    `occurred_at` is the time at the gateway. A worker that claims an event first moves `next_attempt_at` forward,
+    so that no other worker claims it, and so that it is retried if the worker crashes.
     """
 
     __tablename__ = "gateway_events"
@@ -60,97 +149,9 @@ class GatewayEvent(UUIDPrimaryKey, Base):
 
 
 class ReconciliationCursor(Base):
-    """How far what a gateway tells of itself was compared with what reached us."""
+    """The instant until which a gateway's own list of events was compared with the events received."""
 
     __tablename__ = "reconciliations"
 
     gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
     reconciled_until: Mapped[datetime.datetime]
-
-
-class Payment(UUIDPrimaryKey, Base):
-    """One attempt to move money; unique by the gateway's own reference, so a repeated report counts once.
-
-    `status` says what its refunds and disputes add up to.
-    """
-
-    __tablename__ = "payments"
-    __table_args__ = (
-        CheckConstraint("amount_minor > 0", name="amount_positive"),
-        enum_check("status", PaymentStatus, name="status_known"),
-        UniqueConstraint("gateway", "gateway_reference"),
-        Index("ix_payments_pledge_id", "pledge_id"),
-    )
-
-    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id"))
-    status: Mapped[PaymentStatus] = mapped_column(StringEnum(PaymentStatus))
-    amount_minor: Mapped[int] = mapped_column(BigInteger)
-    currency: Mapped[str] = mapped_column(String(3))
-    gateway: Mapped[str] = mapped_column(String(32))
-    gateway_reference: Mapped[str] = mapped_column(Text)
-    paid_at: Mapped[datetime.datetime]
-
-
-class Refund(UUIDPrimaryKey, Base):
-    """Money of a payment that goes back to its reader.
-
-    One that staff ask for is written down before the gateway is called, under the hash of the key that makes
-    asking twice harmless; the gateway's own reference follows. One that was made at the gateway begins with that.
-    """
-
-    __tablename__ = "refunds"
-    __table_args__ = (
-        CheckConstraint("amount_minor > 0", name="amount_positive"),
-        enum_check("status", RefundStatus, name="status_known"),
-        UniqueConstraint("gateway_reference"),
-        UniqueConstraint("request_hash"),
-        Index("ix_refunds_payment_id", "payment_id"),
-    )
-
-    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
-    status: Mapped[RefundStatus] = mapped_column(StringEnum(RefundStatus))
-    amount_minor: Mapped[int] = mapped_column(BigInteger)
-    currency: Mapped[str] = mapped_column(String(3))
-    gateway_reference: Mapped[str | None] = mapped_column(Text)
-    request_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
-    reason: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime.datetime]
-
-
-class Dispute(UUIDPrimaryKey, Base):
-    """A payment that its card's holder denies: the bank takes the money back until it decides."""
-
-    __tablename__ = "disputes"
-    __table_args__ = (
-        CheckConstraint("amount_minor > 0", name="amount_positive"),
-        enum_check("status", DisputeStatus, name="status_known"),
-        UniqueConstraint("gateway_reference"),
-        Index("ix_disputes_payment_id", "payment_id"),
-    )
-
-    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
-    status: Mapped[DisputeStatus] = mapped_column(StringEnum(DisputeStatus))
-    amount_minor: Mapped[int] = mapped_column(BigInteger)
-    currency: Mapped[str] = mapped_column(String(3))
-    gateway_reference: Mapped[str] = mapped_column(Text)
-    opened_at: Mapped[datetime.datetime]
-
-
-class BalanceTransaction(UUIDPrimaryKey, Base):
-    """What one movement did to the newsroom's balance at the gateway, in the currency that the balance is kept in.
-
-    `fee_minor` is the gateway's share; `net_minor` is what stays, negative where money left.
-    """
-
-    __tablename__ = "balance_transactions"
-    __table_args__ = (
-        UniqueConstraint("gateway_reference"),
-        Index("ix_balance_transactions_payment_id", "payment_id"),
-    )
-
-    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
-    gateway_reference: Mapped[str] = mapped_column(Text)
-    gross_minor: Mapped[int] = mapped_column(BigInteger)
-    fee_minor: Mapped[int] = mapped_column(BigInteger)
-    net_minor: Mapped[int] = mapped_column(BigInteger)
-    currency: Mapped[str] = mapped_column(String(3))

@@ -1,4 +1,4 @@
-"""Keys that make a repeated request harmless."""
+"""Pledges, the history of their status, and the idempotency keys of the requests that create them."""
 
 import datetime
 import uuid
@@ -23,30 +23,14 @@ from service.db.models.supporter import Supporter
 from service.db.types import StringEnum, enum_check
 
 
-class IdempotencyKey(Base):
-    """One key that a client sent, by its SHA-256, and the pledge that it made.
-
-    The first request holds the key until `locked_until`; after that a repeat may finish what it began.
-    """
-
-    __tablename__ = "idempotency_keys"
-    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
-
-    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    request_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
-    locked_until: Mapped[datetime.datetime]
-    created_at: Mapped[datetime.datetime]
-
-
 class Pledge(UUIDPrimaryKey, Base):
-    """What one reader chose to give, and where it stands; `reminder_id` is the reminder that brought them back.
+    """What one supporter chose to give, and its status.
 
-    `fees_minor` is what they add to `amount_minor` to cover the gateway's share. For one that recurs,
-    `subscription_reference` and `customer_reference` are the gateway's own names, `renews_at` is when it takes
-    money next, `subscription_status_at` is when the gateway last said by itself where it stands, and `ended_at`
-    when it ended. What is wanted of the gateway is written down before it is called: `cancel_requested_at` and
-    `pending_amount_minor`.
+    `reminder_id` is the reminder that led to it. `fees_minor` is what the supporter adds to `amount_minor` to
+    cover the gateway's fee. For a recurring pledge, `subscription_reference` and `customer_reference` are the
+    gateway's own identifiers, `renews_at` is its next payment, `subscription_status_at` is when the gateway last
+    reported the status of the subscription, and `ended_at` is when it ended. `cancel_requested_at` and
+    `pending_amount_minor` record a change before the gateway is called.
     """
 
     __tablename__ = "pledges"
@@ -107,7 +91,7 @@ class Pledge(UUIDPrimaryKey, Base):
 
 
 class PledgeStatusChange(Base):
-    """One change of a pledge's status; rows are only ever added, and found by their pledge."""
+    """One change of a pledge's status. Rows are only ever added; they are looked up by pledge."""
 
     __tablename__ = "pledge_status_changes"
 
@@ -117,3 +101,19 @@ class PledgeStatusChange(Base):
     from_status: Mapped[PledgeStatus | None] = mapped_column(StringEnum(PledgeStatus))
     to_status: Mapped[PledgeStatus] = mapped_column(StringEnum(PledgeStatus))
     at: Mapped[datetime.datetime]
+
+
+class IdempotencyKey(Base):
+    """The SHA-256 of a client's idempotency key, and the pledge that its first request created.
+
+    The first request locks the key until `locked_until`. After that a repeated request may complete the checkout.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
+    locked_until: Mapped[datetime.datetime]
+    created_at: Mapped[datetime.datetime]

@@ -1,11 +1,10 @@
-"""Reminders and the history of where they stood."""
+"""Reminders and the history of their status."""
 
 import datetime
 import uuid
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     CheckConstraint,
     ColumnElement,
     ForeignKey,
@@ -13,7 +12,6 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    bindparam,
     false,
     text,
 )
@@ -23,19 +21,19 @@ from schemas.enums import Frequency, ReminderStatus
 from service.db.base import Base, UUIDPrimaryKey, new_id
 from service.db.models.campaign import Campaign
 from service.db.models.supporter import Supporter
-from service.db.types import StringEnum, enum_check
+from service.db.types import StringEnum, enum_check, equals_literal
 
-# Nothing follows by itself; only a reader or the staff can begin anew.
+# No job leaves these statuses; only a supporter or staff can schedule such a reminder again.
 FINAL_STATUSES = (ReminderStatus.SENT, ReminderStatus.CANCELLED, ReminderStatus.SKIPPED, ReminderStatus.FAILED)
 
 
 class Reminder(UUIDPrimaryKey, Base):
-    """A reader's request to be asked again: one row for each campaign and address, renewed when they ask anew.
+    """A supporter's request to be asked later: one row for each campaign and supporter, reused by later requests.
 
-    `due_at` is when the mail may leave; a temporary failure moves it, while `due_on` stays the promised date.
-    A worker holds the row while it sends: until `leased_until`, under `lease_number`, which every claim raises.
-    With `every_months` it comes again that many months after each time, counted from `asked_at`. One that
-    `awaits_confirmation` is not the reader's own yet: nothing leaves for it but the question whether it is.
+    `due_at` is when the email may be sent; a temporary failure moves it, while `due_on` stays the promised date.
+    A worker that sends it holds a lease until `leased_until`. `lease_number` identifies the lease, and every claim
+    increments it. With `every_months` the reminder repeats at that interval, counted from `asked_at`. While it
+    `awaits_confirmation`, only the email that asks for the confirmation is sent.
     """
 
     __tablename__ = "reminders"
@@ -64,7 +62,7 @@ class Reminder(UUIDPrimaryKey, Base):
             postgresql_where=text("awaits_confirmation"),
             sqlite_where=text("awaits_confirmation"),
         ),
-        # Only what has ended is in it, so that a sign-up does not pay for it.
+        # It holds final statuses only, so that creating a reminder does not update it.
         Index(
             "ix_reminders_finished",
             "due_at",
@@ -103,18 +101,12 @@ class Reminder(UUIDPrimaryKey, Base):
 
 
 def status_is(status: ReminderStatus) -> ColumnElement[bool]:
-    """Return the condition that a reminder stands here, with the word in the statement itself.
-
-    Neither database can prove from a parameter that a partial index covers what is asked for.
-    """
-    word: BindParameter[ReminderStatus] = bindparam(
-        None, status, type_=Reminder.status.type, literal_execute=True, unique=True
-    )
-    return Reminder.status == word
+    """Return the condition that a reminder has this status, in a form that uses the partial indexes."""
+    return equals_literal(Reminder.status, status)
 
 
 class ReminderStatusChange(Base):
-    """One change of a reminder's status; rows are only ever added, and found by their reminder."""
+    """One change of a reminder's status. Rows are only ever added; they are looked up by reminder."""
 
     __tablename__ = "reminder_status_changes"
 

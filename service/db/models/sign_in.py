@@ -1,4 +1,4 @@
-"""How a reader comes to their own page: a link by mail that opens once, and then a session."""
+"""Sign-in to a supporter's own page: an emailed link that works once, and then a session."""
 
 import datetime
 import uuid
@@ -10,9 +10,10 @@ from service.db.base import Base, UUIDPrimaryKey
 
 
 class SignIn(UUIDPrimaryKey, Base):
-    """One wish to sign in. The link and the session are known by their SHA-256 alone: both are 256 random bits.
+    """A request to sign in. Only the SHA-256 of the link and of the session is stored: both are 256 random bits.
 
-    Whoever is not known has one too, without a supporter, so that asking takes and tells the same for everybody.
+    An unknown address gets a row as well, without a supporter, so that neither the response nor its duration
+    reveals whether an address is known.
     """
 
     __tablename__ = "sign_ins"

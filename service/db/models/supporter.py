@@ -1,4 +1,4 @@
-"""People, known by an e-mail address that is encrypted here."""
+"""Supporters and their encrypted email addresses."""
 
 import datetime
 
@@ -12,7 +12,7 @@ EMAIL_TYPE = EncryptedText("supporters.email")
 
 
 class Supporter(UUIDPrimaryKey, Base):
-    """A person known by an e-mail address; `email_hash` is its keyed hash (see `Keyring.fingerprint`)."""
+    """A person known by an email address; `email_hash` is its keyed hash (see `Keyring.lookup_hash`)."""
 
     __tablename__ = "supporters"
     __table_args__ = (UniqueConstraint("email_hash"),)
