@@ -1,4 +1,4 @@
-"""Readers and what they left behind, for tests that look at the rows."""
+"""Creates reminders, deliveries and pledges, and reads rows, for tests of what is stored."""
 
 import uuid
 
@@ -23,16 +23,16 @@ from service.domain.supporters import get_or_create_supporter
 
 
 def create_reminder(container: Container, address: str, **payload) -> uuid.UUID:
-    """Set a reminder for this address and return its id."""
+    """Create a reminder for this address, or update the one it has; return its id."""
     with container.database.transaction() as session:
         campaign = get_campaign(session, "default")
         create_or_update_reminder(
             session, campaign, CreateReminder(campaign="default", email=address, **payload), now=container.clock()
         )
-        supporter = get_or_create_supporter(session, normalise_address(address), now=container.clock())
-        found = session.scalar(select(Reminder.id).where(Reminder.supporter_id == supporter))
-        assert found is not None
-        return found
+        supporter_id = get_or_create_supporter(session, normalise_address(address), now=container.clock())
+        reminder_id = session.scalar(select(Reminder.id).where(Reminder.supporter_id == supporter_id))
+        assert reminder_id is not None
+        return reminder_id
 
 
 def record_delivery(
@@ -42,18 +42,18 @@ def record_delivery(
     *,
     outcome=DeliveryOutcome.ACCEPTED,
 ) -> None:
-    """Put on record that the reminder's mail was tried, and move it as a worker does that learns of `event`."""
+    """Record an attempt to send the reminder's email, and apply `event` as the worker would."""
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
-        said = {"lease_number": 1, "attempts": 1, "outcome": outcome, "started_at": container.clock()}
-        session.add(EmailDelivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **said))
+        attempt = {"lease_number": 1, "attempts": 1, "outcome": outcome, "started_at": container.clock()}
+        session.add(EmailDelivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **attempt))
         transition_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
         if event is not None:
             transition_reminder(session, reminder, event, now=container.clock())
 
 
 def create_paid_pledge(container: Container, address: str | None, *, amount: int = 500) -> uuid.UUID:
-    """Make a pledge, settle it under this address, and return its id."""
+    """Create a pledge, record its payment under this address, and return its id."""
     with container.database.transaction() as session:
         payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=amount, currency="USD")
         pledge = create_pledge(
@@ -65,16 +65,16 @@ def create_paid_pledge(container: Container, address: str | None, *, amount: int
 
 
 def encrypted_emails(session: Session) -> dict[uuid.UUID, bytes]:
-    """Return every stored address as it lies in the table."""
+    """Return every stored address as ciphertext, by supporter."""
     rows = session.execute(select(Supporter.id, type_coerce(Supporter.email, LargeBinary)))
     return {row_id: bytes(value) for row_id, value in rows}
 
 
 def count_rows(session: Session, table: type) -> int:
-    """Return how many rows a table has."""
+    """Return how many rows a table holds."""
     return session.scalar(select(func.count()).select_from(table)) or 0
 
 
 def supporter_of(session: Session, pledge_id: uuid.UUID) -> uuid.UUID | None:
-    """Return whose pledge this is."""
+    """Return the supporter of a pledge."""
     return session.scalar(select(Pledge.supporter_id).where(Pledge.id == pledge_id))

@@ -1,4 +1,4 @@
-"""One row of each table, as plain values, for tests of what the database itself refuses."""
+"""A valid row of each table as plain values, for tests of constraints."""
 
 import datetime
 import uuid
@@ -61,7 +61,7 @@ def reminder(campaign_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def mail(**changes: Any) -> dict[str, Any]:
+def outbox_email(**changes: Any) -> dict[str, Any]:
     return {
         "id": new_id(),
         "message_id": "<1@desk.test>",
@@ -71,11 +71,11 @@ def mail(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def token(**changes: Any) -> dict[str, Any]:
+def staff_token(**changes: Any) -> dict[str, Any]:
     return {"id": new_id(), "name": "n", "scopes": ["read"], "token_hash": b"t" * 32, "created_at": NOW} | changes
 
 
-def key(**changes: Any) -> dict[str, Any]:
+def idempotency_key(**changes: Any) -> dict[str, Any]:
     return {
         "key_hash": b"k" * 32,
         "request_hash": b"r" * 32,
@@ -86,8 +86,8 @@ def key(**changes: Any) -> dict[str, Any]:
 
 
 def delivery(reminder_id: uuid.UUID) -> dict[str, Any]:
-    first = {"occurrence": 1, "lease_number": 1, "attempts": 1}
-    return {"reminder_id": reminder_id, "outcome": "sending", "started_at": NOW} | first
+    row = {"reminder_id": reminder_id, "occurrence": 1, "lease_number": 1, "attempts": 1}
+    return row | {"outcome": "sending", "started_at": NOW}
 
 
 def suppression() -> dict[str, Any]:
@@ -108,7 +108,7 @@ def dispute() -> dict[str, Any]:
     return row | {"gateway_reference": "du_1", "opened_at": NOW}
 
 
-def balance_entry() -> dict[str, Any]:
+def balance_transaction() -> dict[str, Any]:
     row = {"id": new_id(), "payment_id": PAYMENT, "gateway_reference": "txn_1", "currency": "USD"}
     return row | {"gross_minor": 200, "fee_minor": 36, "net_minor": 164}
 
@@ -119,7 +119,7 @@ def gateway_event() -> dict[str, Any]:
     return row | {"status": "received", "attempts": 0} | instants
 
 
-def notice() -> dict[str, Any]:
+def notification() -> dict[str, Any]:
     row = {"id": new_id(), "kind": "receipt", "dedup_key": str(PAYMENT), "lang": "en", "status": "scheduled"}
     return row | {"outcome": None, "due_at": NOW, "created_at": NOW, "lease_number": 0, "attempts": 0}
 

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever asks: each named CHECK and UNIQUE, on both databases."""
+"""Constraints refuse invalid rows: each named CHECK and UNIQUE, on both databases."""
 
 import datetime
 import uuid
@@ -22,50 +22,50 @@ from service.db.models.supporter import Supporter
 from service.db.session import constraint_name
 from tests.db.sample_rows import (
     NOW,
-    balance_entry,
+    balance_transaction,
     delivery,
     dispute,
     gateway_event,
+    idempotency_key,
     job_run,
-    key,
-    mail,
-    notice,
+    notification,
+    outbox_email,
     payment,
     pledge,
     refund,
     reminder,
     sign_in,
+    staff_token,
     supporter,
     suppression,
-    token,
 )
 
 
 @pytest.fixture
 def campaign_id(any_database: Container) -> uuid.UUID:
     with any_database.database.transaction() as session:
-        found = session.scalar(select(Campaign.id))
-        assert found is not None
+        campaign_id = session.scalar(select(Campaign.id))
+        assert campaign_id is not None
         session.execute(insert(Supporter).values(supporter()))
-        session.execute(insert(Pledge).values(pledge(found)))
+        session.execute(insert(Pledge).values(pledge(campaign_id)))
         session.execute(insert(Payment).values(payment()))
-        session.execute(insert(Reminder).values(reminder(found)))
-        session.execute(insert(DevOutboxEmail).values(mail()))
-        session.execute(insert(StaffToken).values(token()))
-        session.execute(insert(IdempotencyKey).values(key()))
+        session.execute(insert(Reminder).values(reminder(campaign_id)))
+        session.execute(insert(DevOutboxEmail).values(outbox_email()))
+        session.execute(insert(StaffToken).values(staff_token()))
+        session.execute(insert(IdempotencyKey).values(idempotency_key()))
         session.execute(insert(EmailDelivery).values(delivery(session.scalars(select(Reminder.id)).one())))
         session.execute(insert(Suppression).values(suppression()))
         session.execute(insert(JobRun).values(job_run()))
         session.execute(insert(Refund).values(refund()))
         session.execute(insert(Dispute).values(dispute()))
-        session.execute(insert(BalanceTransaction).values(balance_entry()))
+        session.execute(insert(BalanceTransaction).values(balance_transaction()))
         session.execute(insert(GatewayEvent).values(gateway_event()))
-        session.execute(insert(Notification).values(notice()))
+        session.execute(insert(Notification).values(notification()))
         session.execute(insert(SignIn).values(sign_in()))
-    return found
+    return campaign_id
 
 
-def expect_refusal(container: Container, statement: Any, name: str) -> None:
+def assert_refused(container: Container, statement: Any, name: str) -> None:
     with pytest.raises(IntegrityError) as caught, container.database.transaction() as session:
         session.execute(statement)
     if container.database.engine.dialect.name == "postgresql":
@@ -76,9 +76,9 @@ def expect_refusal(container: Container, statement: Any, name: str) -> None:
         assert "constraint failed" in str(caught.value.orig)
 
 
-# The name of each CHECK, and what it must refuse. These are plain UPDATEs, because the column types would refuse
-# a strange word before the database could.
-REFUSED = [
+# Each CHECK with an UPDATE that violates it. The UPDATEs are plain SQL, because the column types refuse an unknown
+# value before the database can.
+VIOLATIONS = [
     ("ck_pledges_amount_positive", "UPDATE pledges SET amount_minor = 0"),
     ("ck_pledges_amount_positive", "UPDATE pledges SET amount_minor = -200"),
     ("ck_pledges_frequency_known", "UPDATE pledges SET frequency = 'weekly'"),
@@ -112,23 +112,23 @@ REFUSED = [
 ]
 
 
-def test_a_value_outside_its_check_is_refused(any_database: Container, campaign_id: uuid.UUID) -> None:
-    for name, statement in REFUSED:
-        expect_refusal(any_database, text(statement), name)
+def test_check_constraint_refuses_invalid_value(any_database: Container, campaign_id: uuid.UUID) -> None:
+    for name, statement in VIOLATIONS:
+        assert_refused(any_database, text(statement), name)
 
 
-def test_every_check_of_the_models_is_among_those_tried() -> None:
+def test_every_check_constraint_of_the_models_is_tested() -> None:
     named = {
         str(constraint.name)
         for table in Base.metadata.tables.values()
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    assert named == {name for name, _ in REFUSED}
+    assert named == {name for name, _ in VIOLATIONS}
 
 
-def test_every_unique_constraint_refuses_a_second_row(any_database: Container, campaign_id: uuid.UUID) -> None:
-    seconds = {
+def test_unique_constraint_refuses_duplicate(any_database: Container, campaign_id: uuid.UUID) -> None:
+    duplicates = {
         "uq_campaigns_slug": None,
         "uq_supporters_email_hash": insert(Supporter).values(supporter(id=new_id())),
         "uq_pledges_gateway_gateway_reference": insert(Pledge).values(
@@ -141,14 +141,14 @@ def test_every_unique_constraint_refuses_a_second_row(any_database: Container, c
         "uq_refunds_gateway_reference": insert(Refund).values(refund(request_hash=None)),
         "uq_refunds_request_hash": insert(Refund).values(refund(gateway_reference=None)),
         "uq_disputes_gateway_reference": insert(Dispute).values(dispute()),
-        "uq_balance_transactions_gateway_reference": insert(BalanceTransaction).values(balance_entry()),
+        "uq_balance_transactions_gateway_reference": insert(BalanceTransaction).values(balance_transaction()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
-        "uq_notifications_kind_dedup_key": insert(Notification).values(notice()),
+        "uq_notifications_kind_dedup_key": insert(Notification).values(notification()),
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
         "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),
         "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),
-        "uq_dev_outbox_message_id": insert(DevOutboxEmail).values(mail()),
-        "uq_staff_tokens_token_hash": insert(StaffToken).values(token()),
+        "uq_dev_outbox_message_id": insert(DevOutboxEmail).values(outbox_email()),
+        "uq_staff_tokens_token_hash": insert(StaffToken).values(staff_token()),
     }
     named = {
         str(constraint.name)
@@ -156,48 +156,48 @@ def test_every_unique_constraint_refuses_a_second_row(any_database: Container, c
         for constraint in table.constraints
         if isinstance(constraint, UniqueConstraint)
     }
-    assert named == set(seconds)
-    for name, statement in seconds.items():
+    assert named == set(duplicates)
+    for name, statement in duplicates.items():
         if statement is not None:
-            expect_refusal(any_database, statement, name)
+            assert_refused(any_database, statement, name)
     with any_database.database.read_only() as session:
-        standing = session.execute(select(Campaign.__table__)).mappings().one()
-    expect_refusal(any_database, insert(Campaign).values({**standing, "id": new_id()}), "uq_campaigns_slug")
+        campaign = session.execute(select(Campaign.__table__)).mappings().one()
+    assert_refused(any_database, insert(Campaign).values({**campaign, "id": new_id()}), "uq_campaigns_slug")
 
 
-def test_a_key_is_stored_once(any_database: Container, campaign_id: uuid.UUID) -> None:
-    expect_refusal(any_database, insert(IdempotencyKey).values(key()), "pk_idempotency_keys")
+def test_primary_key_refuses_repeated_idempotency_key(any_database: Container, campaign_id: uuid.UUID) -> None:
+    assert_refused(any_database, insert(IdempotencyKey).values(idempotency_key()), "pk_idempotency_keys")
 
 
-def test_a_frequency_is_offered_once(any_database: Container, campaign_id: uuid.UUID) -> None:
-    expect_refusal(
+def test_primary_key_refuses_repeated_pledge_option(any_database: Container, campaign_id: uuid.UUID) -> None:
+    assert_refused(
         any_database,
         update(PledgeOption).values(frequency="monthly"),
         "pk_pledge_options",
     )
 
 
-def test_nothing_may_point_at_a_row_that_is_not_there(any_database: Container, campaign_id: uuid.UUID) -> None:
-    strays = [
+def test_foreign_key_refuses_missing_row(any_database: Container, campaign_id: uuid.UUID) -> None:
+    orphans = [
         insert(Payment).values(payment(id=new_id(), pledge_id=new_id(), gateway_reference="other")),
-        insert(IdempotencyKey).values(key(pledge_id=new_id(), key_hash=b"o" * 32)),
+        insert(IdempotencyKey).values(idempotency_key(pledge_id=new_id(), key_hash=b"o" * 32)),
         insert(Pledge).values(
             pledge(new_id(), id=new_id(), gateway_reference="other", subscription_reference=None)
         ),
         insert(Reminder).values(reminder(campaign_id, supporter_id=new_id())),
     ]
-    for stray in strays:
+    for orphan in orphans:
         with pytest.raises(IntegrityError), any_database.database.transaction() as session:
-            session.execute(stray)
+            session.execute(orphan)
 
 
-def test_an_instant_without_a_zone_is_refused(any_database: Container, campaign_id: uuid.UUID) -> None:
+def test_naive_datetime_is_refused(any_database: Container, campaign_id: uuid.UUID) -> None:
     naive = datetime.datetime(2026, 11, 23, 9, 30)  # noqa: DTZ001 - it lacks its zone on purpose
     with pytest.raises(StatementError, match="time zone"), any_database.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=naive))
 
 
-def test_an_instant_comes_back_in_utc(any_database: Container, campaign_id: uuid.UUID) -> None:
+def test_datetime_is_returned_in_utc(any_database: Container, campaign_id: uuid.UUID) -> None:
     in_amsterdam = datetime.datetime(2026, 11, 23, 10, 30, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
     with any_database.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=in_amsterdam))

@@ -1,4 +1,4 @@
-"""A crash between the two transactions of a checkout: the same request, sent again, finishes the same pledge."""
+"""Recovery from a crash between the two transactions of a checkout: a repeated request completes its pledge."""
 
 import datetime
 import threading
@@ -20,42 +20,46 @@ from service.domain.ports import NO_LIMITS, ChargeLimits, Checkout, CheckoutPara
 from tests.clock import FakeClock
 from tests.db.factories import count_rows
 
-WISH = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=200, currency="USD")
+PAYLOAD = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=200, currency="USD")
 KEY = "key-00000001"
 
 
-class Till:
-    """A gateway that remembers the orders, and does as `on_order` says before it answers."""
+class RecordingGateway:
+    """A gateway that records the checkouts requested, and calls `on_checkout` before it responds."""
 
-    name = "till"
+    name = "recording"
 
-    def __init__(self, on_order: Callable[[], None] = lambda: None) -> None:
-        self.orders: list[CheckoutParams] = []
-        self.on_order = on_order
+    def __init__(self, on_checkout: Callable[[], None] = lambda: None) -> None:
+        self.requests: list[CheckoutParams] = []
+        self.on_checkout = on_checkout
 
     def charge_limits(self, currency: str) -> ChargeLimits:
         return NO_LIMITS
 
-    def create_checkout(self, order: CheckoutParams) -> Checkout:
-        self.orders.append(order)
-        self.on_order()
-        return Checkout(reference=f"till_{order.pledge_id}", url=f"https://till.example/{order.pledge_id}")
+    def create_checkout(self, params: CheckoutParams) -> Checkout:
+        self.requests.append(params)
+        self.on_checkout()
+        return Checkout(
+            reference=f"checkout_{params.pledge_id}", url=f"https://gateway.example/{params.pledge_id}"
+        )
 
 
 class Crash(BaseException):
-    """The process ends here: nothing catches it on the way."""
+    """The process ends here; no handler catches this."""
 
 
 def crash() -> None:
     raise Crash
 
 
-def buy(container: Container, till: Till, payload: CreatePledge = WISH) -> PledgeCheckout:
+def start_checkout(
+    container: Container, gateway: RecordingGateway, payload: CreatePledge = PAYLOAD
+) -> PledgeCheckout:
     with container.database.read_only() as session:
         campaign = get_campaign(session, "default")
     return create_pledge_checkout(
         container.database.transaction,
-        till,
+        gateway,
         campaign,
         payload,
         key=KEY,
@@ -64,77 +68,77 @@ def buy(container: Container, till: Till, payload: CreatePledge = WISH) -> Pledg
     )
 
 
-def test_a_repeat_after_a_crash_finishes_the_same_pledge(any_database: Container, clock: FakeClock) -> None:
-    till = Till(crash)
+def test_retry_after_crash_completes_the_same_pledge(any_database: Container, clock: FakeClock) -> None:
+    gateway = RecordingGateway(crash)
     with pytest.raises(Crash):
-        buy(any_database, till)
-    till.on_order = lambda: None
-    # Nobody can know yet that the first has crashed.
+        start_checkout(any_database, gateway)
+    gateway.on_checkout = lambda: None
+    # Until the lock expires, the first request may still be running.
     with pytest.raises(RequestInProgress):
-        buy(any_database, till)
+        start_checkout(any_database, gateway)
     clock.now += LOCK_TTL
-    finished = buy(any_database, till)
-    assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
-    assert finished.checkout_url == f"https://till.example/{finished.id}"
-    repeated = buy(any_database, till)
-    assert (repeated.id, repeated.checkout_url, repeated.replayed) == (finished.id, finished.checkout_url, True)
-    assert len(till.orders) == 2
+    completed = start_checkout(any_database, gateway)
+    assert [params.pledge_id for params in gateway.requests] == [completed.id, completed.id]
+    assert completed.checkout_url == f"https://gateway.example/{completed.id}"
+    repeated = start_checkout(any_database, gateway)
+    assert (repeated.id, repeated.checkout_url, repeated.replayed) == (completed.id, completed.checkout_url, True)
+    assert len(gateway.requests) == 2
     with any_database.database.read_only() as session:
         assert count_rows(session, Pledge) == 1
 
 
-def test_a_gateway_that_is_down_can_be_asked_again_at_once(any_database: Container) -> None:
+def test_checkout_can_be_retried_immediately_after_gateway_outage(any_database: Container) -> None:
     def down() -> None:
         raise GatewayUnavailable
 
-    till = Till(down)
+    gateway = RecordingGateway(down)
     with pytest.raises(PaymentsUnavailable):
-        buy(any_database, till)
-    till.on_order = lambda: None
-    finished = buy(any_database, till)
-    assert [order.pledge_id for order in till.orders] == [finished.id, finished.id]
+        start_checkout(any_database, gateway)
+    gateway.on_checkout = lambda: None
+    completed = start_checkout(any_database, gateway)
+    assert [params.pledge_id for params in gateway.requests] == [completed.id, completed.id]
     with any_database.database.read_only() as session:
         assert count_rows(session, Pledge) == 1
 
 
-def test_another_wish_under_the_same_key_is_refused_even_while_the_first_hangs(any_database: Container) -> None:
-    till = Till(crash)
+def test_reused_idempotency_key_with_other_payload_is_refused_after_crash(any_database: Container) -> None:
+    gateway = RecordingGateway(crash)
     with pytest.raises(Crash):
-        buy(any_database, till)
+        start_checkout(any_database, gateway)
     other = CreatePledge(campaign="default", frequency=Frequency.MONTHLY, amount=300, currency="USD")
     with pytest.raises(IdempotencyKeyReused):
-        buy(any_database, till, other)
+        start_checkout(any_database, gateway, other)
     with any_database.database.read_only() as session:
         assert session.scalars(select(Pledge.amount_minor)).all() == [200]
 
 
-def test_no_transaction_is_open_while_the_gateway_is_asked(any_database: Container) -> None:
-    # If one were, this would wait for the pledge's row (PostgreSQL) or for the whole file (SQLite).
+def test_no_transaction_is_open_during_the_gateway_call(any_database: Container) -> None:
+    # An open transaction would make this wait for the pledge's row (PostgreSQL) or the whole file (SQLite).
     def change_the_pledge() -> None:
         with any_database.database.transaction() as session:
             pledge = session.scalars(select(Pledge).with_for_update(nowait=True)).one()
             pledge.variant = "changed meanwhile"
 
-    buy(any_database, Till(change_the_pledge))
+    start_checkout(any_database, RecordingGateway(change_the_pledge))
     with any_database.database.read_only() as session:
         assert session.scalar(select(Pledge.variant)) == "changed meanwhile"
 
 
-def test_many_repeats_after_a_crash_start_one_checkout(any_database: Container, clock: FakeClock) -> None:
+def test_concurrent_retries_after_crash_start_one_checkout(any_database: Container, clock: FakeClock) -> None:
     with pytest.raises(Crash):
-        buy(any_database, Till(crash))
+        start_checkout(any_database, RecordingGateway(crash))
     clock.now += LOCK_TTL + datetime.timedelta(seconds=1)
     start = threading.Barrier(8, timeout=60)
-    till = Till()
+    gateway = RecordingGateway()
 
     def repeat() -> PledgeCheckout | None:
         start.wait()
         try:
-            return buy(any_database, till)
+            return start_checkout(any_database, gateway)
         except RequestInProgress:
             return None
 
     with ThreadPoolExecutor(8) as pool:
         responses = [future.result() for future in [pool.submit(repeat) for _ in range(8)]]
-    assert len(till.orders) == 1
+    assert len(gateway.requests) == 1
     assert len({response.checkout_url for response in responses if response is not None}) == 1

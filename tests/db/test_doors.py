@@ -1,4 +1,4 @@
-"""The two doors to the database: one that may write and one that cannot."""
+"""Database sessions: `transaction()` commits or rolls back, and `read_only()` cannot write."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +20,13 @@ def container(isolated_container: Container) -> Container:
     return isolated_container
 
 
-def test_postgresql_itself_refuses_to_write_through_the_reading_door(container: Container) -> None:
+def test_postgresql_refuses_writes_in_read_only_session(container: Container) -> None:
     with pytest.raises(InternalError, match="read-only transaction"), container.database.read_only() as session:
         session.execute(update(Campaign).values(name="Altered"))
 
 
-def test_the_writing_door_writes_on_a_connection_that_was_read_through_before(container: Container) -> None:
-    # The pool hands the very same connection out again; it must not have stayed read-only.
+def test_transaction_can_write_on_a_connection_reused_from_read_only_session(container: Container) -> None:
+    # The pool reuses the same connection, which must not stay read-only.
     for _ in range(3):
         with container.database.read_only() as session:
             before = session.scalar(text("SELECT pg_backend_pid()"))
@@ -37,7 +37,7 @@ def test_the_writing_door_writes_on_a_connection_that_was_read_through_before(co
         assert session.scalar(select(Campaign.name)) == "Altered"
 
 
-def test_nothing_written_through_the_reading_door_of_sqlite_stays(any_database: Container) -> None:
+def test_read_only_session_never_commits(any_database: Container) -> None:
     try:
         with any_database.database.read_only() as session:
             session.execute(update(Campaign).values(name="Altered"))
@@ -47,7 +47,7 @@ def test_nothing_written_through_the_reading_door_of_sqlite_stays(any_database: 
         assert session.scalar(select(Campaign.name)) != "Altered"
 
 
-def test_a_transaction_that_raises_leaves_nothing(any_database: Container) -> None:
+def test_exception_rolls_transaction_back(any_database: Container) -> None:
     def alter_and_fail() -> None:
         with any_database.database.transaction() as session:
             session.execute(update(Campaign).values(name="Altered"))
@@ -59,16 +59,16 @@ def test_a_transaction_that_raises_leaves_nothing(any_database: Container) -> No
         assert session.scalar(select(Campaign.name)) != "Altered"
 
 
-def test_writers_of_sqlite_queue_and_none_is_told_that_it_is_locked(sqlite_url: str, make_container) -> None:
+def test_concurrent_sqlite_writers_wait_without_database_is_locked_error(sqlite_url: str, make_container) -> None:
     container = make_container(settings_for(sqlite_url))
-    threads, each = 12, 8
+    threads, writes_per_thread = 12, 8
     start = threading.Barrier(threads, timeout=60)
 
     def read_and_then_write(number: int) -> None:
         start.wait()
-        for turn in range(each):
+        for turn in range(writes_per_thread):
             with container.database.transaction() as session:
-                # Reading first is what makes a late lock impossible to take: another may have written since.
+                # After a read, SQLite refuses to upgrade to a write lock if another connection has written since.
                 session.scalar(select(func.count()).select_from(AuditEntry))
                 write_audit_entry(
                     session, actor=str(number), action="test", details={"turn": turn}, now=container.clock()
@@ -77,10 +77,10 @@ def test_writers_of_sqlite_queue_and_none_is_told_that_it_is_locked(sqlite_url: 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(read_and_then_write, range(threads)))
     with container.database.read_only() as session:
-        assert session.scalar(select(func.count()).select_from(AuditEntry)) == threads * each
+        assert session.scalar(select(func.count()).select_from(AuditEntry)) == threads * writes_per_thread
 
 
-def test_a_reader_of_sqlite_does_not_wait_for_a_writer(sqlite_url: str, make_container) -> None:
+def test_sqlite_reader_is_not_blocked_by_writer(sqlite_url: str, make_container) -> None:
     container = make_container(settings_for(sqlite_url))
     with container.database.transaction() as writer:
         writer.execute(update(Campaign).values(name="Altered"))
@@ -88,18 +88,16 @@ def test_a_reader_of_sqlite_does_not_wait_for_a_writer(sqlite_url: str, make_con
             assert reader.scalar(select(Campaign.name)) != "Altered"
 
 
-def test_the_pool_survives_a_server_that_dropped_its_connections(container: Container) -> None:
+def test_pool_replaces_connection_terminated_by_server(container: Container) -> None:
     with container.database.read_only() as session:
-        mine = session.scalar(text("SELECT pg_backend_pid()"))
-    killer = container.database.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with container.database.read_only(), killer.connect() as connection:
-        # The first `with` holds the pooled connection, so that the killing happens from another one.
-        connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+        pid = session.scalar(text("SELECT pg_backend_pid()"))
+    admin_engine = container.database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with container.database.read_only(), admin_engine.connect() as connection:
+        # The first context manager holds the pooled connection, so that another one terminates it.
+        connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         wait_until(
             lambda: (
-                not connection.scalar(
-                    text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid"), {"pid": mine}
-                )
+                not connection.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid"), {"pid": pid})
             ),
             what="the connection to end",
         )
@@ -107,7 +105,7 @@ def test_the_pool_survives_a_server_that_dropped_its_connections(container: Cont
         assert session.scalar(text("SELECT 1")) == 1
 
 
-def test_an_error_never_shows_the_values_that_were_sent(any_database: Container) -> None:
+def test_database_error_hides_bound_parameters(any_database: Container) -> None:
     with pytest.raises(Exception, match="syntax") as caught, any_database.database.read_only() as session:
         session.execute(text("SELEC :address"), {"address": "a@reader.example"})
     assert "a@reader.example" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Addresses lie encrypted in the table, and only there where they were put do they open."""
+"""Encryption at rest: addresses are never stored in plain text, and values decrypt only in their own column."""
 
 import csv
 import hmac
@@ -26,7 +26,7 @@ ADDRESS = "Anna.Reader@news.example"
 OLD, NEW = "old-key-0123456789-0123456789-012", "new-key-0123456789-0123456789-012"
 
 
-def everything(container: Container) -> str:
+def database_dump(container: Container) -> str:
     """Return every byte of every row as PostgreSQL itself shows it, with binary columns as hex and as text."""
     with container.database.read_only() as session:
         tables = session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
@@ -35,18 +35,18 @@ def everything(container: Container) -> str:
     return "\n".join(line for lines in (*rows, raw) for line in lines)
 
 
-def test_an_address_is_nowhere_in_the_database(container: Container) -> None:
+def test_address_is_never_stored_in_plain_text(container: Container) -> None:
     create_reminder(container, ADDRESS, page_url="https://paper.example/a")
     create_paid_pledge(container, ADDRESS)
-    stored = everything(container).lower()
+    stored = database_dump(container).lower()
     assert "paper.example" in stored
-    for part in (ADDRESS, "anna.reader", "news.example"):
-        assert part.lower() not in stored
-        assert part.lower().encode().hex() not in stored
-        assert part.encode().hex() not in stored
+    for fragment in (ADDRESS, "anna.reader", "news.example"):
+        assert fragment.lower() not in stored
+        assert fragment.lower().encode().hex() not in stored
+        assert fragment.encode().hex() not in stored
 
 
-def test_equal_addresses_are_one_person_and_are_never_encrypted_alike(container: Container) -> None:
+def test_equal_addresses_share_one_supporter_and_have_different_ciphertexts(container: Container) -> None:
     create_reminder(container, f"  {ADDRESS.replace('news', 'NEWS')} ")
     create_paid_pledge(container, ADDRESS)
     with container.database.transaction() as session:
@@ -57,63 +57,63 @@ def test_equal_addresses_are_one_person_and_are_never_encrypted_alike(container:
     assert before != after
 
 
-def test_an_address_of_a_german_domain_is_stored_in_ascii(any_database: Container) -> None:
+def test_international_domain_is_stored_in_ascii(any_database: Container) -> None:
     create_reminder(any_database, "leser@BÜCHER.example")
     with any_database.database.read_only() as session:
         assert session.scalar(select(Supporter.email)) == "leser@xn--bcher-kva.example"
 
 
-def test_a_value_that_was_moved_to_another_column_does_not_open(any_database: Container) -> None:
+def test_value_copied_to_another_column_does_not_decrypt(any_database: Container) -> None:
     create_reminder(any_database, ADDRESS)
     with any_database.database.transaction() as session:
-        (stolen,) = encrypted_emails(session).values()
+        (copied,) = encrypted_emails(session).values()
         session.execute(
             text(
                 "INSERT INTO dev_outbox (id, message_id, recipient_hash, message, sent_at) "
                 "SELECT id, 'm', email_hash, email, created_at FROM supporters"
             )
         )
-        assert session.scalar(select(type_coerce(DevOutboxEmail.message, LargeBinary))) == stolen
+        assert session.scalar(select(type_coerce(DevOutboxEmail.message, LargeBinary))) == copied
         with pytest.raises(DecryptionError):
             session.scalar(select(DevOutboxEmail.message))
 
 
 @given(data=st.data(), message=st.text(max_size=60))
-def test_bytes_that_were_altered_do_not_open(data: st.DataObject, message: str) -> None:
+def test_altered_ciphertext_does_not_decrypt(data: st.DataObject, message: str) -> None:
     keyring = Keyring((OLD,))
-    closed = keyring.encrypt(message.encode(), context=b"c")
-    assert keyring.decrypt(closed, context=b"c").decode() == message
-    place = data.draw(st.integers(0, len(closed) - 1), label="place")
+    ciphertext = keyring.encrypt(message.encode(), context=b"c")
+    assert keyring.decrypt(ciphertext, context=b"c").decode() == message
+    position = data.draw(st.integers(0, len(ciphertext) - 1), label="position")
     bit = data.draw(st.sampled_from([1 << n for n in range(8)]), label="bit")
-    altered = closed[:place] + bytes([closed[place] ^ bit]) + closed[place + 1 :]
+    altered = ciphertext[:position] + bytes([ciphertext[position] ^ bit]) + ciphertext[position + 1 :]
     with pytest.raises(DecryptionError):
         keyring.decrypt(altered, context=b"c")
 
 
-def test_bytes_that_were_cut_short_do_not_open() -> None:
+def test_truncated_ciphertext_does_not_decrypt() -> None:
     keyring = Keyring((OLD,))
-    closed = keyring.encrypt(b"a@reader.example", context=b"c")
-    for length in range(len(closed)):
+    ciphertext = keyring.encrypt(b"a@reader.example", context=b"c")
+    for length in range(len(ciphertext)):
         with pytest.raises(DecryptionError):
-            keyring.decrypt(closed[:length], context=b"c")
+            keyring.decrypt(ciphertext[:length], context=b"c")
 
 
-def test_the_three_uses_of_a_secret_have_different_keys() -> None:
+def test_hashing_and_signing_keys_of_a_secret_differ() -> None:
     keyring = Keyring((OLD,))
     (signing,) = keyring.signing_keys
     assert keyring.lookup_hash("text") != hmac.digest(signing, b"text", "sha256")
 
 
-def desk_with(make_container, url: str, keys: str) -> Container:
+def container_with(make_container, url: str, keys: str) -> Container:
     return make_container(settings_for(url, SECRET_KEYS=keys))
 
 
-def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, make_container) -> None:
-    before = desk_with(make_container, url, OLD)
+def test_rows_and_links_of_old_key_work_after_rotation(url: str, make_container) -> None:
+    before = container_with(make_container, url, OLD)
     reminder_id = create_reminder(before, ADDRESS)
     with before.database.read_only() as session:
         token = reminder_token(before.database.keyring, session.get_one(Reminder, reminder_id))
-    after = desk_with(make_container, url, f"{NEW},{OLD}")
+    after = container_with(make_container, url, f"{NEW},{OLD}")
     with after.database.read_only() as session:
         assert session.scalar(select(Supporter.email)) == ADDRESS
         assert get_reminder_by_token(session, token, now=after.clock()).id == reminder_id
@@ -122,20 +122,20 @@ def test_rows_and_links_of_the_old_key_work_beside_the_new_one(url: str, make_co
         assert count_rows(session, Supporter) == 1
 
 
-def test_a_dropped_key_costs_its_own_rows_and_no_others(url: str, make_container) -> None:
-    create_reminder(desk_with(make_container, url, OLD), ADDRESS)
-    after = desk_with(make_container, url, NEW)
+def test_removed_key_affects_only_its_own_rows(url: str, make_container) -> None:
+    create_reminder(container_with(make_container, url, OLD), ADDRESS)
+    after = container_with(make_container, url, NEW)
     create_reminder(after, "b@reader.example")
     with after.database.read_only() as session:
-        lost, found = session.scalars(select(Supporter.id).order_by(Supporter.id))
-        assert session.scalar(select(Supporter.email).where(Supporter.id == found)) == "b@reader.example"
+        undecryptable, decryptable = session.scalars(select(Supporter.id).order_by(Supporter.id))
+        assert session.scalar(select(Supporter.email).where(Supporter.id == decryptable)) == "b@reader.example"
         with pytest.raises(DecryptionError, match="no key of SECRET_KEYS"):
-            session.scalar(select(Supporter.email).where(Supporter.id == lost))
+            session.scalar(select(Supporter.email).where(Supporter.id == undecryptable))
 
 
-def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, make_container) -> None:
-    create_paid_pledge(desk_with(make_container, url, OLD), ADDRESS)
-    after = desk_with(make_container, url, NEW)
+def test_export_continues_past_undecryptable_address(url: str, make_container) -> None:
+    create_paid_pledge(container_with(make_container, url, OLD), ADDRESS)
+    after = container_with(make_container, url, NEW)
     create_paid_pledge(after, "b@reader.example")
     with after.database.read_only() as session:
         file = b"".join(write_export("csv", stream_pledges(session, PledgeFilter()))).decode()
@@ -143,7 +143,7 @@ def test_an_export_names_an_address_that_does_not_open_and_goes_on(url: str, mak
     assert [row["email"] for row in rows] == ["(no key opens this address)", "b@reader.example"]
 
 
-def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased(any_database: Container) -> None:
+def test_supporter_with_undecryptable_address_can_create_reminder_and_be_erased(any_database: Container) -> None:
     reminder_id = create_reminder(any_database, ADDRESS)
     broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL_TYPE)
     with any_database.database.transaction() as session:
@@ -154,9 +154,9 @@ def test_a_reader_whose_stored_address_does_not_open_can_still_ask_and_be_erased
         assert count_rows(session, Supporter) == 0
 
 
-def test_no_key_shows_in_what_a_program_prints_of_it() -> None:
+def test_repr_shows_no_key() -> None:
     cipher = AESGCM(b"c" * 32)
     key = Key(id=b"name", cipher=cipher, hashing=b"h" * 32, signing=b"s" * 32)
-    for part in (cipher, key.hashing, key.signing):
-        assert repr(part) not in repr(key)
+    for secret in (cipher, key.hashing, key.signing):
+        assert repr(secret) not in repr(key)
     assert "a-secret" not in repr(Keyring(("a-secret",)))

@@ -1,4 +1,4 @@
-"""An export of very many pledges keeps only a few of them in memory at a time."""
+"""Exports stream their rows: memory stays constant for any number of pledges."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ from tests.processes import ROOT, environment
 
 PLEDGES = 50_000
 
-# Runs in a process of its own, so that nothing else has grown its memory before. A first export of no row at all
-# loads every library and opens the connection, so that what grows afterwards is for the rows.
+# It runs in a process of its own, so that no other test affects its memory. A first, empty export loads every
+# library and opens the connection, so that only the rows account for later growth.
 MEASURE = """
 import json, re, resource, sys, time
 from pathlib import Path
@@ -27,27 +27,27 @@ from service.bootstrap import build_container
 def peak():
     if sys.platform == "darwin":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # What Linux reports as `ru_maxrss` begins with the size of whoever started this process.
+    # On Linux `ru_maxrss` starts with the size of the parent process.
     return int(re.search("VmHWM: *([0-9]+)", Path("/proc/self/status").read_text().replace("\\t", " "))[1]) * 1024
 
-def export(wanted):
+def export(pledge_filter):
     size = lines = 0
     with container.database.read_only() as session:
-        for piece in write_export("csv", stream_pledges(session, wanted)):
-            size += len(piece)
-            lines += piece.count(b"\\n")
+        for chunk in write_export("csv", stream_pledges(session, pledge_filter)):
+            size += len(chunk)
+            lines += chunk.count(b"\\n")
     return {"size": size, "lines": lines}
 
 container = build_container(read_settings())
 export(PledgeFilter(status=PledgeStatus.REFUNDED))
-before, began = peak(), time.monotonic()
-print(json.dumps(export(PledgeFilter()) | {"seconds": time.monotonic() - began, "grown": peak() - before}))
+before, started = peak(), time.monotonic()
+print(json.dumps(export(PledgeFilter()) | {"seconds": time.monotonic() - started, "grown": peak() - before}))
 """
 
 
 @pytest.fixture
 def many_pledges(container: Container) -> str:
-    """Fill the database from one pledge with a payment and a reader, inside PostgreSQL itself."""
+    """Multiply one paid pledge with SQL, which is faster than creating each; return the URL of the database."""
     create_paid_pledge(container, "reader@news.example")
     with container.database.transaction() as session:
         session.execute(
@@ -73,10 +73,10 @@ def many_pledges(container: Container) -> str:
     return container.settings.database_url
 
 
-def test_fifty_thousand_pledges_are_exported_in_constant_memory(
+def test_export_of_fifty_thousand_pledges_uses_constant_memory(
     many_pledges: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", MEASURE],
         cwd=ROOT,
         env=environment(many_pledges),
@@ -84,11 +84,11 @@ def test_fifty_thousand_pledges_are_exported_in_constant_memory(
         text=True,
         check=True,
     )
-    found = json.loads(ended.stdout)
-    assert found["lines"] == PLEDGES + 1
-    assert found["size"] > 8_000_000
-    # Less than the file itself; held in memory, its rows would be several times that.
-    assert found["grown"] < 5_000_000
-    rate, grown = PLEDGES / found["seconds"], found["grown"] / 1e6
+    figures = json.loads(completed.stdout)
+    assert figures["lines"] == PLEDGES + 1
+    assert figures["size"] > 8_000_000
+    # This is less than the file itself; all rows in memory would take several times its size.
+    assert figures["grown"] < 5_000_000
+    rate, grown = PLEDGES / figures["seconds"], figures["grown"] / 1e6
     with capsys.disabled():
         print(f" {rate:,.0f} pledges/s, memory grew by {grown:.1f} MB ", end="")  # noqa: T201 - shown by pytest -n 0

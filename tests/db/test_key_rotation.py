@@ -1,4 +1,4 @@
-"""`mainstay keys rotate`: everything moves to the first key, and nothing is lost on the way."""
+"""Key rotation (`mainstay keys rotate`) encrypts every value with the first key and loses no row."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -41,15 +41,15 @@ def rotate(container: Container) -> RotationResult:
     return rotate_keys(container.database.transaction, clock=container.clock)
 
 
-def keep_mail(container: Container, address: str, number: int = 1) -> None:
+def send_email(container: Container, address: str, number: int = 1) -> None:
     send(container.reminder_mailers[0], message_id=f"<{number}@desk.test>", to=address)
 
 
-def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> None:
+def test_old_key_is_not_needed_after_rotation(with_keys) -> None:
     before = with_keys(OLD)
     for number in range(5):
         create_reminder(before, f"reader-{number}@news.example")
-        keep_mail(before, f"reader-{number}@news.example", number)
+        send_email(before, f"reader-{number}@news.example", number)
     assert rotate(with_keys(NEW, OLD)) == RotationResult(rotated=10)
     after = with_keys(NEW)
     with after.database.read_only() as session:
@@ -58,12 +58,12 @@ def test_after_rotation_the_old_key_is_needed_for_nothing_stored(with_keys) -> N
     create_reminder(after, "reader-0@news.example")
     with after.database.transaction() as session:
         assert count_rows(session, Supporter) == 5
-        # The kept mails are found by their recipient under the new key as well.
+        # Stored emails are also found by their recipient's hash under the new key.
         erase_supporter(session, "reader-0@news.example", now=after.clock())
         assert count_rows(session, DevOutboxEmail) == 4
 
 
-def test_rotating_again_touches_nothing(with_keys) -> None:
+def test_second_rotation_changes_nothing(with_keys) -> None:
     create_reminder(with_keys(OLD), "a@news.example")
     container = with_keys(NEW, OLD)
     assert rotate(container).rotated == 1
@@ -74,78 +74,78 @@ def test_rotating_again_touches_nothing(with_keys) -> None:
         assert encrypted_emails(session) == before
 
 
-def test_a_rotation_that_was_stopped_goes_on_where_it_was(with_keys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_rotation_resumes(with_keys, monkeypatch: pytest.MonkeyPatch) -> None:
     before = with_keys(OLD)
     for number in range(7):
         create_reminder(before, f"reader-{number}@news.example")
     monkeypatch.setattr(key_rotation.rotate_supporters, "__kwdefaults__", {"limit": 3})
     container = with_keys(NEW, OLD)
 
-    class Stopped(Exception):
+    class Interrupted(Exception):
         pass
 
     def stop(_: RotationResult) -> None:
-        raise Stopped
+        raise Interrupted
 
-    with pytest.raises(Stopped):
+    with pytest.raises(Interrupted):
         rotate_keys(container.database.transaction, clock=container.clock, progress=stop)
-    sums: list[int] = []
+    rotated: list[int] = []
     rotate_keys(
-        container.database.transaction, clock=container.clock, progress=lambda so_far: sums.append(so_far.rotated)
+        container.database.transaction, clock=container.clock, progress=lambda total: rotated.append(total.rotated)
     )
-    assert sums == [3, 4]
+    assert rotated == [3, 4]
 
 
-def test_a_row_that_nothing_opens_is_named_and_keeps_no_other_from_moving(with_keys) -> None:
+def test_undecryptable_row_is_reported_and_does_not_stop_rotation(with_keys) -> None:
     lost = create_reminder(with_keys(OLDER), "lost@news.example")
     create_reminder(with_keys(OLD), "a@news.example")
-    keep_mail(with_keys(OLDER), "lost@news.example")
+    send_email(with_keys(OLDER), "lost@news.example")
     container = with_keys(NEW, OLD)
     with container.database.read_only() as session:
-        lost_person = session.scalar(select(Reminder.supporter_id).where(Reminder.id == lost))
-        lost_mail = session.scalar(select(DevOutboxEmail.id))
-    assert rotate(container) == RotationResult(rotated=1, undecryptable=(lost_person, lost_mail))
+        lost_supporter = session.scalar(select(Reminder.supporter_id).where(Reminder.id == lost))
+        lost_email = session.scalar(select(DevOutboxEmail.id))
+    assert rotate(container) == RotationResult(rotated=1, undecryptable=(lost_supporter, lost_email))
     with with_keys(OLDER).database.read_only() as session:
-        assert session.scalar(select(Supporter.email).where(Supporter.id == lost_person)) == "lost@news.example"
+        assert session.scalar(select(Supporter.email).where(Supporter.id == lost_supporter)) == "lost@news.example"
 
 
-def known_twice(with_keys, clock: FakeClock) -> tuple[Container, Container]:
-    """Two web processes with different first keys that do not know of one another's."""
+def separate_key_containers(with_keys, clock: FakeClock) -> tuple[Container, Container]:
+    """Return two containers that do not share a key, so that each stores the same address as another supporter."""
     return with_keys(OLD), with_keys(NEW)
 
 
-def test_a_reader_who_became_two_people_is_one_again(with_keys, clock: FakeClock) -> None:
-    old, new = known_twice(with_keys, clock)
-    first_met = clock()
-    gift = create_paid_pledge(old, "a@news.example")
+def test_rotation_merges_duplicate_supporters(with_keys, clock: FakeClock) -> None:
+    old, new = separate_key_containers(with_keys, clock)
+    first_created_at = clock()
+    pledge_id = create_paid_pledge(old, "a@news.example")
     create_reminder(old, "a@news.example")
     clock.advance(days=1)
-    other_gift = create_paid_pledge(new, "a@news.example")
-    last_asked = create_reminder(new, "a@news.example")
+    other_pledge_id = create_paid_pledge(new, "a@news.example")
+    latest = create_reminder(new, "a@news.example")
     container = with_keys(NEW, OLD)
     assert rotate(container) == RotationResult(merged=1)
     with container.database.read_only() as session:
         supporter = session.scalars(select(Supporter)).one()
-        assert supporter.created_at == first_met
-        assert supporter_of(session, gift) == supporter_of(session, other_gift) == supporter.id
-        assert [reminder.id for reminder in session.scalars(select(Reminder))] == [last_asked]
+        assert supporter.created_at == first_created_at
+        assert supporter_of(session, pledge_id) == supporter_of(session, other_pledge_id) == supporter.id
+        assert [reminder.id for reminder in session.scalars(select(Reminder))] == [latest]
 
 
-def test_the_reminder_that_was_asked_for_last_stays_whichever_row_has_it(with_keys, clock: FakeClock) -> None:
-    old, new = known_twice(with_keys, clock)
+def test_merge_keeps_the_latest_reminder_of_either_supporter(with_keys, clock: FakeClock) -> None:
+    old, new = separate_key_containers(with_keys, clock)
     create_reminder(new, "a@news.example")
     clock.advance(days=1)
-    last_asked = create_reminder(old, "a@news.example", page_url="https://paper.example/last")
+    latest = create_reminder(old, "a@news.example", page_url="https://paper.example/last")
     container = with_keys(NEW, OLD)
     assert rotate(container).merged == 1
     with container.database.read_only() as session:
         reminder = session.scalars(select(Reminder)).one()
-        assert (reminder.id, reminder.page_url) == (last_asked, "https://paper.example/last")
+        assert (reminder.id, reminder.page_url) == (latest, "https://paper.example/last")
         assert reminder.supporter_id == session.scalars(select(Supporter.id)).one()
 
 
-def test_a_cancel_is_not_lost_when_two_rows_become_one(with_keys, clock: FakeClock) -> None:
-    old, new = known_twice(with_keys, clock)
+def test_merge_preserves_cancellation(with_keys, clock: FakeClock) -> None:
+    old, new = separate_key_containers(with_keys, clock)
     first = create_reminder(old, "a@news.example")
     clock.advance(days=1)
     last = create_reminder(new, "a@news.example")
@@ -160,26 +160,26 @@ def test_a_cancel_is_not_lost_when_two_rows_become_one(with_keys, clock: FakeClo
         assert (reminder.id, reminder.status) == (last, ReminderStatus.CANCELLED)
 
 
-def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) -> None:
+def test_rotation_during_concurrent_requests_keeps_supporters_unique(with_keys) -> None:
     before = with_keys(OLD)
-    readers = [f"reader-{number}@news.example" for number in range(60)]
-    for reader in readers:
-        create_reminder(before, reader)
+    addresses = [f"reader-{number}@news.example" for number in range(60)]
+    for address in addresses:
+        create_reminder(before, address)
     container = with_keys(NEW, OLD)
-    start = threading.Barrier(4, timeout=60)
+    barrier = threading.Barrier(4, timeout=60)
 
-    def keep_asking(turn: int) -> None:
-        start.wait()
-        for reader in readers[turn::3] + [f"new-{turn}-{number}@news.example" for number in range(5)]:
-            create_reminder(container, reader)
+    def create_reminders(turn: int) -> None:
+        barrier.wait()
+        for address in addresses[turn::3] + [f"new-{turn}-{number}@news.example" for number in range(5)]:
+            create_reminder(container, address)
 
-    def keep_rotating() -> None:
-        start.wait()
+    def rotate_meanwhile() -> None:
+        barrier.wait()
         rotate(container)
 
     with ThreadPoolExecutor(4) as pool:
-        working = [pool.submit(keep_rotating), *(pool.submit(keep_asking, turn) for turn in range(3))]
-        for work in working:
+        futures = [pool.submit(rotate_meanwhile), *(pool.submit(create_reminders, turn) for turn in range(3))]
+        for work in futures:
             work.result()
     rotate(container)
     with with_keys(NEW).database.read_only() as session:
@@ -188,28 +188,25 @@ def test_rotating_beside_running_requests_loses_and_doubles_nobody(with_keys) ->
 
 
 @pytest.mark.parametrize("table", ["supporters", "dev_outbox", "gateway_events"])
-def test_an_erasure_between_reading_and_writing_is_never_undone(
-    container: Container, make_container, table: str
-) -> None:
+def test_rotation_does_not_undo_concurrent_erasure(container: Container, make_container, table: str) -> None:
     def with_keys(*keys: str) -> Container:
         return make_container(settings_for(container.settings.database_url, SECRET_KEYS=",".join(keys)))
 
-    before, reader = with_keys(OLD), "a@news.example"
-    gift = create_paid_pledge(before, reader)
-    keep_mail(before, reader)
+    before, address = with_keys(OLD), "a@news.example"
+    pledge_id = create_paid_pledge(before, address)
+    send_email(before, address)
     with before.database.transaction() as session:
-        raw = RawEvent(reference="evt_1", kind="paid", occurred_at=before.clock(), payload=reader)
+        raw = RawEvent(reference="evt_1", kind="paid", occurred_at=before.clock(), payload=address)
         store_event(session, "sandbox", raw, source=WEBHOOK, now=before.clock())
-        session.execute(update(GatewayEvent).values(pledge_id=gift))
+        session.execute(update(GatewayEvent).values(pledge_id=pledge_id))
     rotating = with_keys(NEW, OLD)
 
     def erase(session: Session) -> None:
-        erase_supporter(session, reader, now=rotating.clock())
+        erase_supporter(session, address, now=rotating.clock())
 
     waited: list[bool] = []
     with interleaving(rotating.database.engine) as between:
-        words = (f"FROM {table}", "substr(")
-        between.after_statement(*words, deed=lambda: waited.append(must_wait(rotating, erase)))
+        between.after_statement(f"FROM {table}", "substr(", deed=lambda: waited.append(must_wait(rotating, erase)))
         rotate(rotating)
     if waited[0]:
         with rotating.database.transaction() as session:
@@ -219,24 +216,24 @@ def test_an_erasure_between_reading_and_writing_is_never_undone(
         assert session.scalars(select(GatewayEvent.payload)).all() == [None]
 
 
-def test_every_stored_value_is_under_the_first_key_afterwards(with_keys) -> None:
+def test_rotated_values_and_hashes_use_the_first_key(with_keys) -> None:
     create_reminder(with_keys(OLD), "a@news.example")
-    keep_mail(with_keys(OLD), "a@news.example")
+    send_email(with_keys(OLD), "a@news.example")
     container = with_keys(NEW, OLD)
     rotate(container)
     first_key = Keyring((NEW,)).current_id
     with container.database.read_only() as session:
         for column in (Supporter.email, DevOutboxEmail.message):
             assert session.scalar(select(type_coerce(column, LargeBinary)))[:4] == first_key
-        for hashed, expected in (
+        for column, address in (
             (Supporter.email_hash, "a@news.example"),
             (DevOutboxEmail.recipient_hash, "a@news.example"),
         ):
-            assert session.scalar(select(hashed)) == Keyring((NEW,)).lookup_hash(expected)
+            assert session.scalar(select(column)) == Keyring((NEW,)).lookup_hash(address)
 
 
-def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
-    keep_mail(with_keys(OLD), "jürgen@xn--bcher-kva.example")
+def test_outbox_hash_of_international_address_is_rotated(with_keys) -> None:
+    send_email(with_keys(OLD), "jürgen@xn--bcher-kva.example")
     container = with_keys(NEW, OLD)
     assert rotate(container) == RotationResult(rotated=1)
     with container.database.read_only() as session:
@@ -244,20 +241,20 @@ def test_a_mail_to_an_international_address_is_found_again(with_keys) -> None:
         assert session.scalar(select(DevOutboxEmail.recipient_hash)) == expected
 
 
-def test_the_command_says_what_it_did_and_fails_while_something_does_not_open(
+def test_rotate_command_reports_counts_and_fails_on_undecryptable_rows(
     with_keys, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_reminder(with_keys(OLD), "a@news.example")
     create_reminder(with_keys(OLDER), "lost@news.example")
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
-    ended = CliRunner().invoke(cli, ["keys", "rotate"])
-    assert ended.exit_code == 1
-    assert "Encrypted 1 rows anew" in ended.stdout
-    assert "1 rows open with no key" in ended.stderr
+    result = CliRunner().invoke(cli, ["keys", "rotate"])
+    assert result.exit_code == 1
+    assert "Encrypted 1 rows anew" in result.stdout
+    assert "1 rows open with no key" in result.stderr
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD},{OLDER}")
-    ended = CliRunner().invoke(cli, ["keys", "rotate"])
-    assert ended.exit_code == 0, ended.output
+    result = CliRunner().invoke(cli, ["keys", "rotate"])
+    assert result.exit_code == 0, result.output
     container = with_keys(NEW)
     with container.database.read_only() as session:
         assert session.scalars(select(AuditEntry.details).order_by(AuditEntry.id)).all() == [

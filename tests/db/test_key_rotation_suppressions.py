@@ -1,4 +1,4 @@
-"""What stands against an address moves to the first key with it; what only an older key knows is counted."""
+"""Key rotation of suppressions: they move with their supporter, and those without one are counted."""
 
 import datetime
 
@@ -23,7 +23,7 @@ def with_keys(url: str, make_container):
     return lambda *keys: make_container(settings_for(url, SECRET_KEYS=",".join(keys)))
 
 
-def say(
+def add_suppression(
     container: Container,
     address: str,
     reason: SuppressionReason,
@@ -36,7 +36,7 @@ def say(
         suppress(session, address, reason=reason, now=now, scope=scope)
 
 
-def against(container: Container, address: str) -> dict[str, SuppressionReason]:
+def reasons_by_scope(container: Container, address: str) -> dict[str, SuppressionReason]:
     with container.database.read_only() as session:
         return {row.scope: row.reason for row in suppressions_for(session, address)}
 
@@ -45,60 +45,63 @@ def rotate(container: Container) -> RotationResult:
     return rotate_keys(container.database.transaction, clock=container.clock)
 
 
-def test_what_stands_against_a_reader_moves_with_their_address(with_keys) -> None:
+def test_suppressions_rotate_with_their_supporter(with_keys) -> None:
     before = with_keys(OLD)
     create_reminder(before, KNOWN)
-    say(before, KNOWN, SuppressionReason.COMPLAINT)
-    say(before, KNOWN, SuppressionReason.UNSUBSCRIBE, scope="default")
+    add_suppression(before, KNOWN, SuppressionReason.COMPLAINT)
+    add_suppression(before, KNOWN, SuppressionReason.UNSUBSCRIBE, scope="default")
     assert rotate(with_keys(NEW, OLD)) == RotationResult(rotated=1, suppressions=2)
-    assert against(with_keys(NEW), KNOWN) == {
+    assert reasons_by_scope(with_keys(NEW), KNOWN) == {
         "*": SuppressionReason.COMPLAINT,
         "default": SuppressionReason.UNSUBSCRIBE,
     }
-    assert against(with_keys(OLD), KNOWN) == {}
+    assert reasons_by_scope(with_keys(OLD), KNOWN) == {}
     assert rotate(with_keys(NEW, OLD)) == RotationResult()
 
 
 @pytest.mark.parametrize("stronger_under", [OLD, NEW])
-def test_of_two_keys_the_stronger_word_stays(with_keys, stronger_under: str) -> None:
+def test_rotation_keeps_the_stronger_of_two_suppressions(with_keys, stronger_under: str) -> None:
     create_reminder(with_keys(OLD), KNOWN)
     for key in (OLD, NEW):
-        strong = key == stronger_under
-        say(
+        is_strong = key == stronger_under
+        add_suppression(
             with_keys(key, OLD),
             KNOWN,
-            SuppressionReason.COMPLAINT if strong else SuppressionReason.ERASURE,
-            minutes=not strong,
+            SuppressionReason.COMPLAINT if is_strong else SuppressionReason.ERASURE,
+            minutes=not is_strong,
         )
     container = with_keys(NEW, OLD)
     assert rotate(container).suppressions == 1
-    assert against(with_keys(NEW), KNOWN) == {"*": SuppressionReason.COMPLAINT}
+    assert reasons_by_scope(with_keys(NEW), KNOWN) == {"*": SuppressionReason.COMPLAINT}
 
 
-def test_what_holds_for_good_and_belongs_to_nobody_is_counted_and_left(with_keys) -> None:
+def test_permanent_suppressions_without_supporter_are_counted_and_kept(with_keys) -> None:
     before = with_keys(OLD)
-    say(before, UNKNOWN, SuppressionReason.HARD_BOUNCE)
-    say(before, UNKNOWN, SuppressionReason.COMPLAINT, scope="default")
-    say(before, "left@news.example", SuppressionReason.UNSUBSCRIBE)
+    add_suppression(before, UNKNOWN, SuppressionReason.HARD_BOUNCE)
+    add_suppression(before, UNKNOWN, SuppressionReason.COMPLAINT, scope="default")
+    add_suppression(before, "left@news.example", SuppressionReason.UNSUBSCRIBE)
     both = with_keys(NEW, OLD)
-    say(both, "another@news.example", SuppressionReason.HARD_BOUNCE)
+    add_suppression(both, "another@news.example", SuppressionReason.HARD_BOUNCE)
     for _ in range(2):
         assert rotate(both) == RotationResult(unrotatable=1)
-    assert against(both, UNKNOWN) == {"*": SuppressionReason.HARD_BOUNCE, "default": SuppressionReason.COMPLAINT}
+    assert reasons_by_scope(both, UNKNOWN) == {
+        "*": SuppressionReason.HARD_BOUNCE,
+        "default": SuppressionReason.COMPLAINT,
+    }
 
 
-def test_the_command_says_what_is_left_and_what_to_do(
+def test_rotate_command_reports_unrotatable_suppressions(
     with_keys, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = with_keys(OLD)
     create_reminder(before, KNOWN)
     for address in (KNOWN, UNKNOWN):
-        say(before, address, SuppressionReason.HARD_BOUNCE)
+        add_suppression(before, address, SuppressionReason.HARD_BOUNCE)
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
-    ended = CliRunner().invoke(cli, ["keys", "rotate"])
-    assert ended.exit_code == 0, ended.output
-    assert "Moved 1 suppressions" in ended.stdout
-    assert "1 addresses that bounced or complained belong to nobody who is stored" in ended.stdout
-    assert "keep the older keys in SECRET_KEYS, behind the first" in ended.stdout
-    assert "news.example" not in ended.output
+    result = CliRunner().invoke(cli, ["keys", "rotate"])
+    assert result.exit_code == 0, result.output
+    assert "Moved 1 suppressions" in result.stdout
+    assert "1 addresses that bounced or complained belong to nobody who is stored" in result.stdout
+    assert "keep the older keys in SECRET_KEYS, behind the first" in result.stdout
+    assert "news.example" not in result.output

@@ -1,4 +1,4 @@
-"""Two clicks on one link at the same moment, on both databases: one session."""
+"""Concurrent use of one sign-in link, on both databases: only one request gets a session."""
 
 import threading
 
@@ -12,18 +12,18 @@ from tests.db.factories import count_rows
 CLICKS = 8
 
 
-def test_of_many_clicks_at_once_one_signs_in(any_database: Container) -> None:
+def test_concurrent_clicks_on_one_link_create_one_session(any_database: Container) -> None:
     address, now = "reader@example.org", any_database.clock()
     with any_database.database.transaction() as session:
-        known = get_or_create_supporter(session, address, now=now)
+        supporter_id = get_or_create_supporter(session, address, now=now)
         request_sign_in(session, address, lang="en", now=now)
         token = create_magic_link_token(session, session.query(SignIn).one(), now)
     secrets: list[str] = []
     refused: list[SignInLinkExpired] = []
-    together = threading.Barrier(CLICKS, timeout=60)
+    barrier = threading.Barrier(CLICKS, timeout=60)
 
     def click() -> None:
-        together.wait()
+        barrier.wait()
         try:
             with any_database.database.transaction() as session:
                 secrets.append(redeem_link(session, token, now=now))
@@ -37,5 +37,5 @@ def test_of_many_clicks_at_once_one_signs_in(any_database: Container) -> None:
         thread.join()
     assert (len(secrets), len(refused)) == (1, CLICKS - 1)
     with any_database.database.read_only() as session:
-        assert supporter_for_session(session, secrets[0], now=now) == known
+        assert supporter_for_session(session, secrets[0], now=now) == supporter_id
         assert count_rows(session, SignIn) == 1

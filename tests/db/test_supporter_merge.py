@@ -1,4 +1,4 @@
-"""When two rows turn out to be one reader: what they said to us by either counts."""
+"""Merging two supporters with the same address keeps the choices made under either."""
 
 import datetime
 import uuid
@@ -21,74 +21,74 @@ from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.notifications import enqueue
 
-ONE, OTHER = "one@news.example", "other@news.example"
+ADDRESS, OTHER_ADDRESS = "one@news.example", "other@news.example"
 
 
-def confirming(container: Container) -> None:
+def require_confirmation(container: Container) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_confirm=True))
 
 
-def say_yes(container: Container, reminder_id: uuid.UUID) -> None:
+def confirm_reminder(container: Container, reminder_id: uuid.UUID) -> None:
     with container.database.transaction() as session:
         confirm(session, session.get_one(Reminder, reminder_id), now=container.clock())
 
 
-def merged(container: Container, kept: uuid.UUID, given_up: uuid.UUID) -> Reminder:
-    """Make one person of the two who have these reminders; return the one reminder that they then have."""
+def merge(container: Container, retained: uuid.UUID, merged: uuid.UUID) -> Reminder:
+    """Merge the supporters of two reminders, and return the one reminder that is left."""
     with container.database.transaction() as session:
-        supporters = {one: session.get_one(Reminder, one).supporter_id for one in (kept, given_up)}
-        merge_supporters(session, kept=supporters[kept], duplicate=supporters[given_up], now=container.clock())
+        supporters = {
+            reminder_id: session.get_one(Reminder, reminder_id).supporter_id for reminder_id in (retained, merged)
+        }
+        merge_supporters(session, kept=supporters[retained], duplicate=supporters[merged], now=container.clock())
     with container.database.read_only() as session:
         return session.scalars(select(Reminder)).one()
 
 
-@pytest.mark.parametrize("last_is_kept", [True, False])
-def test_who_confirmed_one_reminder_need_not_confirm_the_other(
-    container: Container, clock: FakeClock, last_is_kept: bool
+@pytest.mark.parametrize("latest_is_retained", [True, False])
+def test_merge_keeps_the_confirmation_of_either_reminder(
+    container: Container, clock: FakeClock, latest_is_retained: bool
 ) -> None:
-    confirming(container)
-    first = create_reminder(container, ONE)
-    say_yes(container, first)
+    require_confirmation(container)
+    first = create_reminder(container, ADDRESS)
+    confirm_reminder(container, first)
     clock.advance(days=1)
-    last = create_reminder(container, OTHER)
-    record_delivery(container, last, ReminderEvent.REQUEST_CONFIRMATION)
-    reminder = merged(container, *((last, first) if last_is_kept else (first, last)))
-    assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (last, "scheduled", False)
+    latest = create_reminder(container, OTHER_ADDRESS)
+    record_delivery(container, latest, ReminderEvent.REQUEST_CONFIRMATION)
+    reminder = merge(container, *((latest, first) if latest_is_retained else (first, latest)))
+    assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (latest, "scheduled", False)
     assert reminder.due_at == datetime.datetime(2026, 12, 24, 9, tzinfo=datetime.UTC)
 
 
-def test_two_questions_become_one(container: Container, clock: FakeClock) -> None:
-    confirming(container)
-    first = create_reminder(container, ONE)
+def test_merge_of_two_unconfirmed_reminders_leaves_one_unconfirmed(container: Container, clock: FakeClock) -> None:
+    require_confirmation(container)
+    first = create_reminder(container, ADDRESS)
     clock.advance(days=1)
-    last = create_reminder(container, OTHER)
-    reminder = merged(container, first, last)
-    assert (reminder.id, reminder.awaits_confirmation) == (last, True)
+    latest = create_reminder(container, OTHER_ADDRESS)
+    reminder = merge(container, first, latest)
+    assert (reminder.id, reminder.awaits_confirmation) == (latest, True)
 
 
-def test_a_gift_stays_with_the_reminder_that_brought_it(container: Container, clock: FakeClock) -> None:
-    first = create_reminder(container, ONE)
-    gift = create_paid_pledge(container, ONE)
+def test_merge_moves_pledge_attribution_to_the_remaining_reminder(container: Container, clock: FakeClock) -> None:
+    first = create_reminder(container, ADDRESS)
+    pledge_id = create_paid_pledge(container, ADDRESS)
     with container.database.transaction() as session:
         session.execute(update(Pledge).values(reminder_id=first))
     clock.advance(days=1)
-    last = create_reminder(container, OTHER)
-    merged(container, first, last)
+    latest = create_reminder(container, OTHER_ADDRESS)
+    merge(container, first, latest)
     with container.database.read_only() as session:
-        assert session.get_one(Pledge, gift).reminder_id == last
+        assert session.get_one(Pledge, pledge_id).reminder_id == latest
 
 
-def test_mails_that_are_to_leave_and_sessions_stay_with_their_reader(
-    container: Container, clock: FakeClock
-) -> None:
-    first = create_reminder(container, ONE)
-    receipt = enqueue(container, NotificationKind.RECEIPT, to=ONE)
+def test_merge_moves_notifications_and_sign_ins(container: Container, clock: FakeClock) -> None:
+    first = create_reminder(container, ADDRESS)
+    receipt = enqueue(container, NotificationKind.RECEIPT, to=ADDRESS)
     with container.database.transaction() as session:
-        request_sign_in(session, ONE, lang="en", now=clock())
+        request_sign_in(session, ADDRESS, lang="en", now=clock())
     clock.advance(days=1)
-    last = create_reminder(container, OTHER)
-    reminder = merged(container, last, first)
+    latest = create_reminder(container, OTHER_ADDRESS)
+    reminder = merge(container, latest, first)
     with container.database.read_only() as session:
         assert session.get_one(Notification, receipt).supporter_id == reminder.supporter_id
         assert session.scalars(select(SignIn)).one().supporter_id == reminder.supporter_id
