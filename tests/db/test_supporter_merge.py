@@ -1,4 +1,4 @@
-"""Merging two supporters with the same address keeps the choices made under either."""
+"""Merging two supporters who are the same person keeps the choices of both."""
 
 import datetime
 import uuid
