@@ -147,6 +147,31 @@ def test_every_constraint_is_named(empty_container: Container) -> None:
         assert all((constraint["name"] or "").startswith(("uq_", "fk_", "ck_")) for constraint in others), table
 
 
+def test_migrated_key_names_equal_models(empty_container: Container) -> None:
+    # Alembic does not compare the names of primary and foreign keys.
+    migrate(empty_container.database.engine)
+    by_migrations = key_names(empty_container)
+    migrate(empty_container.database.engine, revision="base")
+    Base.metadata.create_all(empty_container.database.engine)
+    assert by_migrations == key_names(empty_container)
+
+
+def key_names(container: Container) -> dict[str, set[str]]:
+    """Return the names of the primary, foreign and unique keys of each table."""
+    inspector = inspect(container.database.engine)
+    return {
+        table: {
+            key["name"]
+            for key in (
+                inspector.get_pk_constraint(table),
+                *inspector.get_foreign_keys(table),
+                *inspector.get_unique_constraints(table),
+            )
+        }
+        for table in tables(container)
+    }
+
+
 def test_concurrent_migrate_commands_succeed(empty_container: Container, empty_url: str) -> None:
     command = [sys.executable, "-m", "service", "migrate"]
     env = environment(empty_url)
