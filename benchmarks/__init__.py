@@ -1,1 +1,1 @@
-"""What `make bench` measures: the hot paths beside bare routes that do the least that could be called the same."""
+"""Benchmarks of the hot paths against minimal baselines; `make bench` runs them."""

@@ -1,4 +1,4 @@
-"""`make bench`: start everything, measure, print the figures. They are reported and never asserted."""
+"""Runs the benchmarks and prints their figures, which are reported and never asserted."""
 
 import argparse
 import json
@@ -12,25 +12,27 @@ import psycopg
 from sqlalchemy import text
 
 from benchmarks import claims, dispatch, events, export, sign_ups
+from benchmarks.baselines.table import minimal_reminders
 from benchmarks.compare import Comparison, LoadPlan, Measurement, compare, table
 from benchmarks.database import BenchmarkDatabase, benchmark_database
 from benchmarks.dispatch import WorkerSetup
 from benchmarks.servers import Servers, start_servers
+from service.db.models.reminder import ReminderStatusChange
 
-# What the web process serves, and what is about reminders in great number.
-HTTP_CASES = {"reminders", "campaign", "export"}
+# The sections that need the web servers; the others need only databases.
+HTTP_SECTIONS = {"reminders", "campaign", "export"}
 SECTIONS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups", "events")
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured, and how often."""
+    """How many rows, emails, events and rounds each section uses."""
 
     http_load: LoadPlan
-    exported: int
+    exported_pledges: int
     export_rounds: int
-    mails: int
-    worker_counts: tuple[WorkerSetup, ...]
+    emails: int
+    worker_setups: tuple[WorkerSetup, ...]
     dispatch_rounds: int
     sign_ups: LoadPlan
     claims: claims.Sizes
@@ -39,31 +41,31 @@ class Size:
 
 FULL = Size(
     http_load=LoadPlan(rounds=9, seconds=4, warm_up=1),
-    exported=200_000,
+    exported_pledges=200_000,
     export_rounds=3,
-    mails=5_000,
-    worker_counts=dispatch.WORKER_SETUPS,
+    emails=5_000,
+    worker_setups=dispatch.WORKER_SETUPS,
     dispatch_rounds=3,
     sign_ups=LoadPlan(rounds=10, seconds=4, warm_up=1),
     claims=claims.Sizes(
-        rows=1_000_000, small_batch=100_000, procrastinate=1_000_000, batch=500, rounds=20, slow_rounds=2
+        rows=1_000_000, small_table=100_000, procrastinate=1_000_000, batch=500, rounds=20, slow_rounds=2
     ),
     events=10_000,
 )
 QUICK = Size(
     http_load=LoadPlan(rounds=2, seconds=1, warm_up=0.5),
-    exported=20_000,
+    exported_pledges=20_000,
     export_rounds=1,
-    mails=20,
-    worker_counts=(WorkerSetup(2, 2),),
+    emails=20,
+    worker_setups=(WorkerSetup(2, 2),),
     dispatch_rounds=1,
     sign_ups=LoadPlan(rounds=1, seconds=0.3, warm_up=0.1),
-    claims=claims.Sizes(rows=2_000, small_batch=300, procrastinate=300, batch=5, rounds=2, slow_rounds=1),
+    claims=claims.Sizes(rows=2_000, small_table=300, procrastinate=300, batch=5, rounds=2, slow_rounds=1),
     events=200,
 )
 
-# What the widget sends from a newsroom's article.
-PLEDGE_BODY = {
+# A sign-up as the widget sends it from an article.
+REMINDER_BODY = {
     "campaign": "default",
     "email": "reader-{round}-000000000000@paper.example",
     "months": 1,
@@ -77,7 +79,7 @@ PLEDGE_BODY = {
 
 
 def _request(method: str, path: str, body: str = "") -> bytes:
-    # The round's mark is as long as its number, so that the length is right before either is known.
+    # `compare` replaces {round} with four digits, so the length is known before the round is.
     length = len(body) - body.count("{round}") * (len("{round}") - 4)
     head = [
         f"{method} {path} HTTP/1.1",
@@ -94,8 +96,8 @@ def _request(method: str, path: str, body: str = "") -> bytes:
 
 REMINDER = Comparison(
     "POST /v1/reminders",
-    _request("POST", "/v1/reminders", json.dumps(PLEDGE_BODY)),
-    _request("POST", "/reminders", json.dumps(PLEDGE_BODY)),
+    _request("POST", "/v1/reminders", json.dumps(REMINDER_BODY)),
+    _request("POST", "/reminders", json.dumps(REMINDER_BODY)),
     201,
 )
 CAMPAIGN = Comparison(
@@ -104,98 +106,99 @@ CAMPAIGN = Comparison(
 
 
 def main() -> int:
-    """Run what the command line asks for; the exit status is 1 if any answer was wrong or any row is missing."""
+    """Run the sections that the command line selects; return 1 if a response was wrong or a row is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less than a minute, to see that it runs")
-    parser.add_argument("--only", choices=SECTIONS, nargs="+", default=SECTIONS, help="some of these")
-    parser.add_argument("--rows", type=int, help="scheduled reminders in the full tables (default a million)")
+    parser.add_argument("--quick", action="store_true", help="run for less than a minute, as a smoke test")
+    parser.add_argument("--only", choices=SECTIONS, nargs="+", default=SECTIONS, help="run only these sections")
+    parser.add_argument("--rows", type=int, help="scheduled reminders in the large tables (default: a million)")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
     size = replace(size, claims=replace(size.claims, rows=options.rows or size.claims.rows))
-    faults: list[str] = []
-    if HTTP_CASES & set(options.only):
-        with start_servers() as stage:
-            print(_machine(stage.url))
-            faults += _measure_served(stage, size, options.only)
-    if set(options.only) - HTTP_CASES:
-        # Figures that nobody reads need not wait for a disk.
+    errors: list[str] = []
+    if HTTP_SECTIONS & set(options.only):
+        with start_servers() as servers:
+            print(_describe_machine(servers.url))
+            errors += _measure_http(servers, size, options.only)
+    if set(options.only) - HTTP_SECTIONS:
+        # A smoke test does not need durable commits.
         with benchmark_database(durable=not options.quick) as databases:
-            print(_machine(databases.url))
-            faults += _measure_reminders(databases, size, options.only)
-    print(*[f"\nWRONG: {fault}" for fault in faults], sep="", file=sys.stderr)
-    return 1 if faults else 0
+            print(_describe_machine(databases.url))
+            errors += _measure_databases(databases, size, options.only)
+    print(*[f"\nERROR: {error}" for error in errors], sep="", file=sys.stderr)
+    return 1 if errors else 0
 
 
-def _measure_served(stage: Servers, size: Size, only: Collection[str]) -> list[str]:
-    """Measure what readers and staff ask the web process for; return what is wrong."""
-    faults = []
-    contests = {"reminders": REMINDER, "campaign": CAMPAIGN}
-    figures = [
-        compare(contest, size.http_load, ours=stage.mainstay, baseline=stage.baseline)
-        for name, contest in contests.items()
+def _measure_http(servers: Servers, size: Size, only: Collection[str]) -> list[str]:
+    """Measure the sections that go through the web servers; return the errors."""
+    errors = []
+    comparisons = {"reminders": REMINDER, "campaign": CAMPAIGN}
+    measurements = [
+        compare(comparison, size.http_load, mainstay=servers.mainstay, baseline=servers.baseline)
+        for name, comparison in comparisons.items()
         if name in only
     ]
-    if figures:
-        print(table(figures), flush=True)
-    for each in figures:
-        faults += each.errors
-        if each.name == REMINDER.name:
-            faults += _missing_requirement(stage, each)
-    if faults:
-        # The log goes with the stage, and it says why.
-        faults += [line for line in stage.log.read_text().splitlines() if '"level": "error"' in line][:5]
+    if measurements:
+        print(table(measurements), flush=True)
+    for measurement in measurements:
+        errors += measurement.errors
+        if measurement.name == REMINDER.name:
+            errors += _check_row_counts(servers, measurement)
+    if errors:
+        # The log is deleted with the servers, and it holds the cause.
+        errors += [line for line in servers.log.read_text().splitlines() if '"level": "error"' in line][:5]
     if "export" in only:
-        speeds = export.run(stage, rows=size.exported, rounds=size.export_rounds)
-        print(f"\n{export.table(speeds, size.exported)}", flush=True)
-    return faults
+        speeds = export.run(servers, rows=size.exported_pledges, rounds=size.export_rounds)
+        print(f"\n{export.table(speeds, size.exported_pledges)}", flush=True)
+    return errors
 
 
-def _measure_reminders(benchmark_database: BenchmarkDatabase, size: Size, only: Collection[str]) -> list[str]:
-    """Measure how reminders are kept and sent; return what is wrong."""
-    faults = []
+def _measure_databases(databases: BenchmarkDatabase, size: Size, only: Collection[str]) -> list[str]:
+    """Measure the sections that need only databases and workers; return the errors."""
+    errors: list[str] = []
     if "dispatch" in only:
-        sent = dispatch.run(
-            benchmark_database, mails=size.mails, crews=size.worker_counts, rounds=size.dispatch_rounds
-        )
+        sent = dispatch.run(databases, emails=size.emails, setups=size.worker_setups, rounds=size.dispatch_rounds)
         print(f"\n{sent}", flush=True)
     if "claims" in only:
-        print(f"\n{claims.run(benchmark_database, size.claims)}", flush=True)
+        print(f"\n{claims.run(databases, size.claims)}", flush=True)
     if "sign-ups" in only:
-        figures, faults = sign_ups.run(benchmark_database, REMINDER, size.sign_ups, rows=size.claims.rows)
-        print(f"\n{table([figures])}", flush=True)
+        measurement, wrong = sign_ups.run(databases, REMINDER, size.sign_ups, rows=size.claims.rows)
+        print(f"\n{table([measurement])}", flush=True)
+        errors += wrong
     if "events" in only:
-        replayed, wrong = events.run(benchmark_database, events=size.events)
+        replayed, wrong = events.run(databases, events=size.events)
         print(f"\n{replayed}", flush=True)
-        faults += wrong
-    return faults
+        errors += wrong
+    return errors
 
 
-def _machine(url: str) -> str:
-    """Say what this is measured on: the processor, and PostgreSQL's settings that bear on it."""
+def _describe_machine(url: str) -> str:
+    """Name the cores, the versions and the PostgreSQL settings that affect the figures."""
     names = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
     with psycopg.connect(url) as connection:
-        said = {name: (connection.execute(f"SHOW {name}").fetchone() or ["?"])[0] for name in names}
+        values = {name: (connection.execute(f"SHOW {name}").fetchone() or ["?"])[0] for name in names}
     return (
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {said.pop('server_version')} "
-        f"({', '.join(f'{name} {value}' for name, value in said.items())}), gunicorn gthread\n"
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {values.pop('server_version')} "
+        f"({', '.join(f'{name} {value}' for name, value in values.items())}), gunicorn gthread\n"
     )
 
 
-def _missing_requirement(stage: Servers, figures: Measurement) -> list[str]:
-    """Say where the database holds anything but one row for each good answer."""
-    ours, baseline = (sum(tally.stored for tally in tallies) for tallies in (figures.ours, figures.bare))
-    faults = []
-    with stage.engine.connect() as connection:
+def _check_row_counts(servers: Servers, measurement: Measurement) -> list[str]:
+    """Return an error for each table that does not hold one row for each successful response."""
+    mainstay, baseline = (
+        sum(result.stored for result in results) for results in (measurement.mainstay, measurement.baseline)
+    )
+    errors = []
+    with servers.engine.connect() as connection:
         for name, expected in (
-            ("supporters", ours),
-            ("reminders", ours),
-            ("reminder_status_changes", ours),
-            ("bare_reminders", baseline),
+            ("supporters", mainstay),
+            ("reminders", mainstay),
+            (ReminderStatusChange.__tablename__, mainstay),
+            (minimal_reminders.name, baseline),
         ):
             found = connection.scalar(text(f"SELECT count(*) FROM {name}"))
             if found != expected:
-                faults.append(f"{name} holds {found} rows after {expected} good answers")
-    return faults
+                errors.append(f"{name} holds {found} rows after {expected} successful responses")
+    return errors
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Claiming what is due: few reminders beside many, and beside what one might use in place of this service."""
+"""Compares claims of due reminders: a small table, a large one, APScheduler's job store and procrastinate."""
 
 import datetime
 import statistics
@@ -17,20 +17,19 @@ from service.container import utc_now
 from service.db.session import Database
 from service.domain.reminders.queue import claim_due_reminders
 
-SMALL_BATCH = 100_000
 LEASE = datetime.timedelta(minutes=1)
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many rows each holds, how many are taken at once, and how often.
+    """How many rows each table holds, how many a batch claims, and how many rounds there are.
 
-    The rows of the last, which takes long, are taken `slow_rounds` times.
+    `slow_rounds` replaces `rounds` for procrastinate, which takes long.
     """
 
     rows: int
-    small_batch: int
+    small_table: int
     procrastinate: int
     batch: int
     rounds: int
@@ -38,52 +37,53 @@ class Sizes:
 
 
 class ClaimStrategy(Protocol):
-    """Something that can be asked for what is due."""
+    """A way to claim due jobs."""
 
     name: str
 
     def claim(self) -> float:
-        """Take a batch that nobody has taken yet, for good, and return the seconds that it took."""
+        """Claim a batch that was not claimed before, and return the seconds that it took."""
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
 
 
 class Reminders:
-    """Ours: the statements of a worker, each round one transaction and its commit."""
+    """Mainstay: a round is the claim of a worker and its commit."""
 
-    def __init__(self, benchmark_database: BenchmarkDatabase, sizes: Sizes, rows: int) -> None:
+    def __init__(self, databases: BenchmarkDatabase, sizes: Sizes, rows: int) -> None:
         self.name = f"ours, {rows:,} scheduled"
-        self.log_bytes: list[int] = []
+        self.wal_bytes: list[int] = []
         self._batch = sizes.batch
-        # One batch is for the warm-up, and the last of all for the plan.
+        # The first batch is for the warm-up, and one more for the query plan.
         due = sizes.batch * (sizes.rounds + 1)
-        url = benchmark_database.reminders(rows, beside=due, among=due, scattered=due + sizes.batch)
+        url = databases.reminders(rows, clustered=due, interleaved=due, scattered=due + sizes.batch)
         allow_all_sending_hours(url)
         self._container = container_for(url)
 
-    def take(self) -> float:
-        """Claim as a worker does, with its sending hours kept."""
-        written = self._log_position()
+    def claim(self) -> float:
+        """Claim as a worker does, within sending hours."""
+        position = self._wal_position()
         begin = time.perf_counter()
         with self._container.database.transaction() as session:
-            claimed = claim_due_reminders(session, **self._wish())
+            claimed = claim_due_reminders(session, **self._arguments())
         seconds = time.perf_counter() - begin
-        self.log_bytes.append(self._log_position() - written)
+        self.wal_bytes.append(self._wal_position() - position)
         if len(claimed.claims) != self._batch:
             raise SystemExit(f"{self.name}: claimed {len(claimed.claims)} of {self._batch}")
         return seconds
 
     def plan(self) -> str:
-        """Return how PostgreSQL finds what is due: the statement as the code sends it, and what running it took.
+        """Return the claiming statement as the code sends it, and its query plan with timings.
 
-        It is heard where nothing is due yet, so that what it then finds, nobody has looked at before.
+        The statement is recorded at an instant when nothing is due, so that EXPLAIN reads rows that no statement
+        has read before.
         """
         database = self._container.database
-        with _heard(database) as statements, database.transaction() as session:
-            claim_due_reminders(session, **self._wish() | {"now": LONG_AGO})
-        statement, heard = next(each for each in statements if "FOR UPDATE" in each[0])
-        parameters = {name: utc_now() if value == LONG_AGO else value for name, value in heard.items()}
+        with _record_statements(database) as statements, database.transaction() as session:
+            claim_due_reminders(session, **self._arguments() | {"now": LONG_AGO})
+        statement, recorded = next(pair for pair in statements if "FOR UPDATE" in pair[0])
+        parameters = {name: utc_now() if value == LONG_AGO else value for name, value in recorded.items()}
         with database.transaction() as session:
             explain = f"EXPLAIN (ANALYZE, BUFFERS) {statement}"
             lines = session.connection().exec_driver_sql(explain, parameters).scalars().all()
@@ -91,83 +91,83 @@ class Reminders:
         return "\n".join([statement.replace("\n", " "), *lines])
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._container.database.engine.dispose()
 
-    def _log_position(self) -> int:
+    def _wal_position(self) -> int:
         with self._container.database.read_only() as session:
             return int(session.scalar(text("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")))
 
-    def _wish(self) -> dict[str, Any]:
-        shared = {"worker": self._container.worker_id, "now": utc_now(), "keep_hours": True}
+    def _arguments(self) -> dict[str, Any]:
+        shared = {"worker": self._container.worker_id, "now": utc_now(), "respect_sending_hours": True}
         return shared | {"limit": self._batch, "lease": LEASE}
 
 
 @contextmanager
-def _heard(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """Yield the statements that the engine sends meanwhile, with their parameters."""
+def _record_statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """Yield a list of the statements that the engine sends within the block, with their parameters."""
     statements: list[tuple[str, Any]] = []
 
-    def hear(_c: object, _cursor: object, statement: str, parameters: Any, _x: object, _many: bool) -> None:
+    def record(_c: object, _cursor: object, statement: str, parameters: Any, _x: object, _many: bool) -> None:
         statements.append((statement, parameters))
 
-    event.listen(database.engine, "before_cursor_execute", hear)
+    event.listen(database.engine, "before_cursor_execute", record)
     yield statements
-    event.remove(database.engine, "before_cursor_execute", hear)
+    event.remove(database.engine, "before_cursor_execute", record)
 
 
-def run(benchmark_database: BenchmarkDatabase, sizes: Sizes) -> str:
-    """Let all take what is due in turn; return the figures, and how PostgreSQL finds what is due."""
-    few, many = (
-        Reminders(benchmark_database, sizes, sizes.small_batch),
-        Reminders(benchmark_database, sizes, sizes.rows),
+def run(databases: BenchmarkDatabase, sizes: Sizes) -> str:
+    """Measure each strategy in alternating rounds; return the figures and our query plan."""
+    small = Reminders(databases, sizes, sizes.small_table)
+    large = Reminders(databases, sizes, sizes.rows)
+    store = JobStore(databases, sizes.small_table, batch=sizes.batch)
+    clustered, scattered = (
+        Jobs(databases, sizes.procrastinate, batch=sizes.batch, rounds=sizes.slow_rounds, scattered=is_scattered)
+        for is_scattered in (False, True)
     )
-    store = JobStore(benchmark_database, sizes.small_batch, batch=sizes.batch)
-    less = {"batch": sizes.batch, "rounds": sizes.slow_rounds}
-    beside, scattered = (
-        Jobs(benchmark_database, sizes.procrastinate, scattered=lie, **less) for lie in (False, True)
-    )
-    parts: list[str] = []
+    sections: list[str] = []
     try:
-        # They are due in this order, so that they are taken in it.
-        for how, peers in (
-            ("side by side", (store, beside)),
-            ("one in five together", ()),
-            ("scattered", (scattered,)),
-        ):
-            seconds = _rounds((few, many, *peers), sizes)
-            parts.append(_table(f"taking {sizes.batch} due reminders, {how}", seconds, (few, many)))
-        parts.append(many.plan())
+        # This is the order in which `Dataset` makes them due.
+        peers: dict[str, tuple[ClaimStrategy, ...]] = {
+            "clustered": (store, clustered),
+            "interleaved": (),
+            "scattered": (scattered,),
+        }
+        for layout, others in peers.items():
+            seconds = _measure_rounds((small, large, *others), sizes)
+            sections.append(_table(f"claiming {sizes.batch} due reminders, {layout}", seconds, (small, large)))
+        sections.append(large.plan())
     finally:
-        for each in (few, many, store, beside, scattered):
-            each.close()
-    return "\n\n".join(parts)
+        for strategy in (small, large, store, clustered, scattered):
+            strategy.close()
+    return "\n\n".join(sections)
 
 
-def _rounds(contestants: tuple[ClaimStrategy, ...], sizes: Sizes) -> dict[str, list[float]]:
-    """Let each take a batch in turn; what is slow goes without a warm-up, and less often."""
-    seconds: dict[str, list[float]] = {each.name: [] for each in contestants}
+def _measure_rounds(strategies: tuple[ClaimStrategy, ...], sizes: Sizes) -> dict[str, list[float]]:
+    """Let each strategy claim one batch a round; procrastinate has fewer rounds and no warm-up."""
+    seconds: dict[str, list[float]] = {strategy.name: [] for strategy in strategies}
     for number in range(-1, sizes.rounds):
-        for each in contestants:
-            if isinstance(each, Jobs) and number not in range(sizes.slow_rounds):
+        for strategy in strategies:
+            if isinstance(strategy, Jobs) and number not in range(sizes.slow_rounds):
                 continue
-            taken = each.claim()
+            duration = strategy.claim()
             if number >= 0:
-                seconds[each.name].append(taken)
+                seconds[strategy.name].append(duration)
     return seconds
 
 
 def _table(title: str, seconds: dict[str, list[float]], ours: tuple[Reminders, ...]) -> str:
-    """Return the medians, and each beside the first, of rounds that stood beside one another."""
+    """Return the medians, and the ratio of each strategy to the first in the same round."""
     base = next(iter(seconds.values()))
     lines = [f"{title:50}{'rounds':>7}{'ms':>10}   × the first (lowest to highest)"]
     for name, times in seconds.items():
-        ratios = [one / other for one, other in zip(times, base, strict=False)]
+        ratios = [own / first for own, first in zip(times, base, strict=False)]
         lines.append(
             f"{name:50}{len(times):>7}{statistics.median(times) * 1000:>10,.1f}   "
             f"{statistics.median(ratios):,.2f} ({min(ratios):,.2f} to {max(ratios):,.2f})"
         )
-    for each in ours:
-        lines.append(f"{each.name}: {statistics.median(each.log_bytes) / 1e6:.1f} MB of write-ahead log each time")
-        each.log_bytes.clear()
+    for reminders in ours:
+        megabytes = statistics.median(reminders.wal_bytes) / 1e6
+        lines.append(f"{reminders.name}: {megabytes:.1f} MB of write-ahead log each time")
+        reminders.wal_bytes.clear()
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Rounds: ours, bare, ours, bare, … so that whatever else the machine does falls on both alike."""
+"""Compares two servers in alternating rounds, so that other load on the machine affects both alike."""
 
 import json
 import statistics
@@ -11,21 +11,21 @@ from benchmarks.load import LoadResult
 
 @dataclass(frozen=True)
 class Comparison:
-    """One request to each of two ports, with the status that both must answer; the readers' part is zeros.
+    """One request for each of two servers, and the status that both must return.
 
-    `baseline_name` says what stands at each port: what is measured, and what it is held against.
+    Twelve zeros in a request stand for the reader's number. `labels` names the two servers in the output.
     """
 
     name: str
     mainstay: bytes
     baseline: bytes
     expected: int
-    baseline_name: tuple[str, str] = ("ours", "bare")
+    labels: tuple[str, str] = ("ours", "baseline")
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """How often and how long to measure; `warm_up` seconds are spent before each round."""
+    """How many rounds to measure, and for how long; each begins with `warm_up` seconds."""
 
     rounds: int
     seconds: float
@@ -34,71 +34,74 @@ class LoadPlan:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a contest showed, round by round."""
+    """The results of a comparison, one of each server for each round."""
 
     name: str
-    who: tuple[str, str]
-    ours: list[LoadResult]
-    bare: list[LoadResult]
+    labels: tuple[str, str]
+    mainstay: list[LoadResult]
+    baseline: list[LoadResult]
 
     @property
     def ratios(self) -> list[float]:
-        """Ours to bare, for each pair of neighbouring rounds."""
-        return [_rate(one) / max(_rate(other), 1e-9) for one, other in zip(self.ours, self.bare, strict=True)]
+        """Our requests per second divided by the baseline's, for each pair of neighbouring rounds."""
+        pairs = zip(self.mainstay, self.baseline, strict=True)
+        return [_rate(ours) / max(_rate(theirs), 1e-9) for ours, theirs in pairs]
 
     @property
     def errors(self) -> list[str]:
         """The first error of each round that had any."""
-        return [
-            f"{tally.errors} errors, first: {tally.first_error}" for tally in self.ours + self.bare if tally.errors
-        ]
+        results = self.mainstay + self.baseline
+        return [f"{result.errors} errors, first: {result.first_error}" for result in results if result.errors]
 
 
-def compare(contest: Comparison, pace: LoadPlan, *, ours: int, baseline: int) -> Measurement:
-    """Measure a contest on two ports."""
-    figures = Measurement(contest.name, contest.baseline_name, [], [])
-    for number in range(pace.rounds):
-        # Each round is other readers, or the second would find the reminders of the first.
-        for port, request, tallies in (
-            (ours, contest.mainstay, figures.ours),
-            (baseline, contest.baseline, figures.bare),
+def compare(comparison: Comparison, plan: LoadPlan, *, mainstay: int, baseline: int) -> Measurement:
+    """Measure a comparison; `mainstay` and `baseline` are the ports of the two servers."""
+    measurement = Measurement(comparison.name, comparison.labels, [], [])
+    for number in range(plan.rounds):
+        # Each round has readers of its own; otherwise the second would renew the reminders of the first.
+        for port, request, results in (
+            (mainstay, comparison.mainstay, measurement.mainstay),
+            (baseline, comparison.baseline, measurement.baseline),
         ):
-            tallies.append(_measure(port, request.replace(b"{round}", b"%04d" % number), contest.expected, pace))
-    return figures
+            numbered = request.replace(b"{round}", b"%04d" % number)
+            results.append(_measure(port, numbered, comparison.expected, plan))
+    return measurement
 
 
-def _measure(port: int, request: bytes, expected: int, pace: LoadPlan) -> LoadResult:
-    options = ["--port", port, "--expected", expected, "--seconds", pace.seconds, "--warm-up", pace.warm_up]
-    done = subprocess.run(
+def _measure(port: int, request: bytes, expected: int, plan: LoadPlan) -> LoadResult:
+    options = ["--port", port, "--expected", expected, "--seconds", plan.seconds, "--warm-up", plan.warm_up]
+    completed = subprocess.run(
         [sys.executable, "-m", "benchmarks.load", *map(str, options)],
         input=request,
         stdout=subprocess.PIPE,
         check=True,
     )
-    return LoadResult(**json.loads(done.stdout))
+    return LoadResult(**json.loads(completed.stdout))
 
 
-def table(all_figures: list[Measurement]) -> str:
-    """Return the figures as a table for people."""
-    who = " / ".join(all_figures[0].who)
-    lines = [f"{'':40}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'errors':>8}   {who} (lowest to highest)"]
-    for figures in all_figures:
-        ratios = figures.ratios
-        for who, tallies in zip(figures.who, (figures.ours, figures.bare), strict=True):
-            verdict = (
+def table(measurements: list[Measurement]) -> str:
+    """Return the measurements as a plain-text table."""
+    heading = " / ".join(measurements[0].labels)
+    lines = [f"{'':40}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'errors':>8}   {heading} (lowest to highest)"]
+    for measurement in measurements:
+        ratios = measurement.ratios
+        both = (measurement.mainstay, measurement.baseline)
+        for label, results in zip(measurement.labels, both, strict=True):
+            comparison = (
                 f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-                if tallies is figures.ours
+                if results is measurement.mainstay
                 else ""
             )
             lines.append(
-                f"{figures.name + ', ' + who:40}"
-                f"{statistics.median(map(_rate, tallies)):>11,.0f}"
-                f"{statistics.median(tally.p50_ms for tally in tallies):>9.1f}"
-                f"{statistics.median(tally.p95_ms for tally in tallies):>9.1f}"
-                f"{sum(tally.errors for tally in tallies):>8}   {verdict}".rstrip()
+                f"{measurement.name + ', ' + label:40}"
+                f"{statistics.median(map(_rate, results)):>11,.0f}"
+                f"{statistics.median(result.p50_ms for result in results):>9.1f}"
+                f"{statistics.median(result.p95_ms for result in results):>9.1f}"
+                f"{sum(result.errors for result in results):>8}   {comparison}".rstrip()
             )
     return "\n".join(lines)
 
 
-def _rate(tally: LoadResult) -> float:
-    return tally.responses / tally.seconds
+def _rate(result: LoadResult) -> float:
+    """Return requests per second."""
+    return result.responses / result.seconds

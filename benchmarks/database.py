@@ -1,4 +1,4 @@
-"""Databases to measure on: one PostgreSQL that forgets nothing, and in it as many reminders as one likes."""
+"""Databases for the benchmarks, on one temporary PostgreSQL server."""
 
 import datetime
 import subprocess
@@ -20,32 +20,32 @@ TEMPLATE_DATABASE = "migrated"
 
 
 class BenchmarkDatabase:
-    """A server; its databases are made by name, each with the schema that the migrations build."""
+    """A server that creates databases by name, each with the schema of the migrations."""
 
     def __init__(self, server: PostgresServer) -> None:
         self.url = server.url
-        self._has_model = False
+        self._has_template = False
         self._filled: dict[int, str] = {}
 
-    def empty_database(self, name: str, *, like: str = "template1") -> str:
-        """Create a database with nothing in it, or with what is in another, and return its URL."""
+    def empty_database(self, name: str, *, template: str = "template1") -> str:
+        """Create a database from a template, which is empty by default, and return its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url.replace("/postgres?", f"/{name}?", 1)
 
     def database(self, name: str) -> str:
-        """Create a desk's database with nothing in it but the demo campaign, and return its URL."""
-        if not self._has_model:
+        """Create a migrated database that holds only the demo campaign, and return its URL."""
+        if not self._has_template:
             migrate = (sys.executable, "-m", "service", "migrate")
             env = environment(self.empty_database(TEMPLATE_DATABASE))
             subprocess.run(migrate, env=env, cwd=ROOT, check=True, capture_output=True)
-            self._has_model = True
-        return self.empty_database(name, like=TEMPLATE_DATABASE)
+            self._has_template = True
+        return self.empty_database(name, template=TEMPLATE_DATABASE)
 
     def reminders(self, rows: int, **due: int) -> str:
-        """Return the URL of a desk's database with so many reminders, which is filled when it is first asked for.
+        """Return the URL of a database with `rows` reminders, which is filled on the first call.
 
-        `due` says how many are due, and how they lie (see `Dataset`).
+        `due` says how many are due, and where they lie in the table (see `Dataset`).
         """
         if rows not in self._filled:
             self._filled[rows] = self.database(f"reminders_{rows}")
@@ -55,7 +55,7 @@ class BenchmarkDatabase:
 
 @contextmanager
 def benchmark_database(*, durable: bool) -> Iterator[BenchmarkDatabase]:
-    """Start the server, yield, stop it and give its disk back."""
+    """Yield a server, and delete it when the block ends; `durable` keeps fsync on."""
     server = PostgresServer(durable=durable)
     try:
         yield BenchmarkDatabase(server)
@@ -64,11 +64,11 @@ def benchmark_database(*, durable: bool) -> Iterator[BenchmarkDatabase]:
 
 
 def container_for(url: str, **changes: str) -> Container:
-    """Return a desk on a database, as a process with these settings would build it."""
+    """Return the container that a process with this database and these settings would build."""
     return build_container(read_settings(environment(url, **changes)))
 
 
 def allow_all_sending_hours(url: str) -> None:
-    """Let the campaign's mails leave at any hour, by the rule and not around it, whenever somebody measures."""
+    """Widen the campaign's sending hours to the whole day, so that the rule applies but postpones nothing."""
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE campaigns SET send_hour = 0, send_until = 24")

@@ -1,4 +1,4 @@
-"""Dispatch: real workers beside bare loops over smtplib, each with as many mails into the same kind of sink."""
+"""Compares real workers with plain smtplib loops; each sends the same number of emails to an SMTP sink."""
 
 import statistics
 import subprocess
@@ -26,49 +26,49 @@ SENDER = "The Paper <support@paper.example>"
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """So many workers with so many connections each."""
+    """A number of workers, and of SMTP connections for each."""
 
     workers: int
     connections: int
 
     @property
     def name(self) -> str:
-        """Say who this is."""
+        """The label in the output."""
         workers = "one worker" if self.workers == 1 else f"{self.workers} workers"
         return f"ours, {workers}, {self.connections} connection{'s' if self.connections > 1 else ''} each"
 
 
 WORKER_SETUPS = (WorkerSetup(1, 1), WorkerSetup(1, 2), WorkerSetup(1, 4), WorkerSetup(2, 1), WorkerSetup(2, 2))
-READY, BUILT = "smtplib loop, mails ready-made", "smtplib loop, mails built in turn"
-RECORDED = "smtplib loop, ready-made, a row before each"
-STRATEGIES = {READY: "ready", BUILT: "built", RECORDED: "recorded"}
+PREBUILT, BUILT = "smtplib loop, emails prebuilt", "smtplib loop, emails built one by one"
+RECORDED = "smtplib loop, prebuilt, one row before each"
+STRATEGIES = {PREBUILT: "prebuilt", BUILT: "built", RECORDED: "recorded"}
 
 
-def run(benchmark_database: BenchmarkDatabase, *, mails: int, crews: tuple[WorkerSetup, ...], rounds: int) -> str:
-    """Send so many mails in each way, in turn; return the figures."""
-    url = benchmark_database.database("dispatch")
-    speeds: dict[str, list[float]] = {name: [] for name in (*STRATEGIES, *(crew.name for crew in crews))}
+def run(databases: BenchmarkDatabase, *, emails: int, setups: tuple[WorkerSetup, ...], rounds: int) -> str:
+    """Send `emails` emails by each strategy and worker setup, in alternating rounds; return the figures."""
+    url = databases.database("dispatch")
+    speeds: dict[str, list[float]] = {name: [] for name in (*STRATEGIES, *(setup.name for setup in setups))}
     sizes: dict[str, int] = {}
     for _ in range(rounds):
-        _make_due(url, mails)
+        _make_due(url, emails)
         sample = _sample(url)
-        for name, way in STRATEGIES.items():
-            tally = _send_baseline(url, way, sample, mails)
-            speeds[name].append(_speed(tally, mails, name))
-            sizes[name] = tally.bytes // mails
-        for crew in crews:
-            _make_due(url, mails)
-            tally = _send_mainstay(url, crew, mails)
-            speeds[crew.name].append(_speed(tally, mails, crew.name))
-            sizes[crew.name] = tally.bytes // mails
-    return _table(speeds, sizes, f"{mails:,} mails, median of {rounds}")
+        for name, strategy in STRATEGIES.items():
+            stats = _send_baseline(url, strategy, sample, emails)
+            speeds[name].append(_speed(stats, emails, name))
+            sizes[name] = stats.bytes // emails
+        for setup in setups:
+            _make_due(url, emails)
+            stats = _send_mainstay(url, setup, emails)
+            speeds[setup.name].append(_speed(stats, emails, setup.name))
+            sizes[setup.name] = stats.bytes // emails
+    return _table(speeds, sizes, f"{emails:,} emails, median of {rounds}")
 
 
-def _make_due(url: str, mails: int) -> None:
-    """Leave nothing in the database but so many reminders, each due by now."""
+def _make_due(url: str, emails: int) -> None:
+    """Replace all reminders by `emails` reminders that are due."""
     with psycopg.connect(url) as connection:
         connection.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
-    fill(url, Dataset(mails, datetime.now(UTC), idle=mails), (KEYS,), quietly=True)
+    fill(url, Dataset(emails, datetime.now(UTC), clustered=emails), (KEYS,), quiet=True)
 
 
 def _settings(port: int, connections: int = 1) -> dict[str, str]:
@@ -82,42 +82,48 @@ def _settings(port: int, connections: int = 1) -> dict[str, str]:
 
 
 def _sample(url: str) -> bytes:
-    """Return a mail as a worker would send it, and send nothing."""
+    """Return one email as a worker would send it."""
     container = container_for(url, **_settings(25))
-    payload = {"worker": container.worker_id, "now": utc_now(), "limit": 1, "lease": LEASE, "keep_hours": False}
     with container.database.transaction() as session:
-        claims = claim_due_reminders(session, **payload).claims
+        claims = claim_due_reminders(
+            session,
+            worker=container.worker_id,
+            now=utc_now(),
+            limit=1,
+            lease=LEASE,
+            respect_sending_hours=False,
+        ).claims
         prepared = build_reminder_emails(session, claims, links=container.urls, now=utc_now(), month_seconds=None)
         session.rollback()
     container.database.engine.dispose()
     return container.reminder_mailers[0].render(prepared.emails[0][1]).content
 
 
-def _send_baseline(url: str, way: str, sample: bytes, mails: int) -> SinkStats:
+def _send_baseline(url: str, strategy: str, sample: bytes, emails: int) -> SinkStats:
     with SmtpSink() as sink:
         command = [
             sys.executable,
             "-m",
             "benchmarks.baselines.smtplib_sender",
-            way,
+            strategy,
             str(sink.port),
-            str(mails),
+            str(emails),
             url,
         ]
         subprocess.run(command, input=sample, cwd=ROOT, check=True)
-        return sink.tally()
+        return sink.stats()
 
 
-def _send_mainstay(url: str, crew: WorkerSetup, mails: int) -> SinkStats:
+def _send_mainstay(url: str, setup: WorkerSetup, emails: int) -> SinkStats:
     with ExitStack() as stack:
         sink = stack.enter_context(SmtpSink())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mainstay-bench-")))
-        for number in range(crew.workers):
+        for number in range(setup.workers):
             log = folder / f"worker-{number}.log"
-            stack.enter_context(worker(url, log, **_settings(sink.port, crew.connections)))
-        tally = sink.wait_for(mails)
-        wait_until(lambda: _count_sent(url) == mails, what="every reminder to be recorded as sent")
-        return tally
+            stack.enter_context(worker(url, log, **_settings(sink.port, setup.connections)))
+        stats = sink.wait_for(emails)
+        wait_until(lambda: _count_sent(url) == emails, what="every reminder to be recorded as sent")
+        return stats
 
 
 def _count_sent(url: str) -> int:
@@ -126,21 +132,22 @@ def _count_sent(url: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _speed(tally: SinkStats, mails: int, name: str) -> float:
-    if (tally.mails, tally.different) != (mails, mails):
-        raise SystemExit(f"{name}: {tally.mails} mails, {tally.different} different ones, instead of {mails}")
-    return (mails - 1) / tally.seconds
+def _speed(stats: SinkStats, emails: int, name: str) -> float:
+    """Return emails per second; stop if the sink did not accept each email exactly once."""
+    if (stats.emails, stats.distinct) != (emails, emails):
+        raise SystemExit(f"{name}: expected {emails} emails, not {stats.emails} with {stats.distinct} Message-IDs")
+    return (emails - 1) / stats.seconds
 
 
 def _table(speeds: dict[str, list[float]], sizes: dict[str, int], title: str) -> str:
-    bases = {READY: "/ ready-made", BUILT: "/ built in turn", RECORDED: "/ with a row"}
+    bases = {PREBUILT: "/ prebuilt", BUILT: "/ built one by one", RECORDED: "/ with a row"}
     lines = [
-        f"{title:44}{'mails/s':>9}{'bytes':>7}   {''.join(f'{words:22}' for words in bases.values())}".rstrip()
+        f"{title:44}{'emails/s':>9}{'bytes':>7}   {''.join(f'{label:22}' for label in bases.values())}".rstrip()
     ]
     for name, own in speeds.items():
         shares = ""
         for base in bases:
-            ratios = [one / other for one, other in zip(own, speeds[base], strict=True)]
+            ratios = [ours / theirs for ours, theirs in zip(own, speeds[base], strict=True)]
             shares += f"{f'{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})':22}"
         lines.append(f"{name:44}{statistics.median(own):>9,.0f}{sizes[name]:>7,}   {shares}".rstrip())
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Replaying what Stripe tells: kept, read, applied and told beside a bare row that is inserted and updated."""
+"""Replays Stripe events: stored, parsed and applied, compared with one row that is inserted and updated."""
 
 import json
 import time
@@ -23,16 +23,16 @@ STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1Bench", "STRIPE_WE
 AMOUNT = 500
 
 
-def run(benchmark_database: BenchmarkDatabase, *, events: int) -> tuple[str, list[str]]:
-    """Replay so many events, two for each payment; return the figures, and what is wrong with the ledger."""
-    container = container_for(benchmark_database.database("events"), **STRIPE)
-    pledges = _pledges(container, events // 2)
-    raws = [_event(pledge, number) for number in range(2) for pledge in pledges]
+def run(databases: BenchmarkDatabase, *, events: int) -> tuple[str, list[str]]:
+    """Replay `events` events, two for each payment; return the figures, and an error if the ledger is wrong."""
+    container = container_for(databases.database("events"), **STRIPE)
+    pledges = _store_pledges(container, events // 2)
+    raw_events = [_build_event(pledge, number) for number in range(2) for pledge in pledges]
     began = time.monotonic()
-    for raw in raws:
+    for raw in raw_events:
         with container.database.transaction() as session:
             store_event(session, "stripe", raw, source=WEBHOOK, now=utc_now())
-    kept = time.monotonic()
+    stored = time.monotonic()
     source = container.event_source
     assert source is not None
     counts = process_pending_events(container.database.transaction, source, clock=container.clock)
@@ -40,23 +40,23 @@ def run(benchmark_database: BenchmarkDatabase, *, events: int) -> tuple[str, lis
     with container.database.read_only() as session:
         sums = [(total.payments, total.received) for total in totals_by_currency(session)]
     container.database.engine.dispose()
-    baseline = _baseline(benchmark_database, raws)
-    faults = []
-    if sums != [(len(pledges), len(pledges) * AMOUNT)] or counts["applied"] != len(raws):
-        faults.append(f"the ledger says {sums} after {counts} of {len(raws)} events")
+    baseline = _baseline(databases, raw_events)
+    errors = []
+    if sums != [(len(pledges), len(pledges) * AMOUNT)] or counts["applied"] != len(raw_events):
+        errors.append(f"the ledger holds {sums} after {counts} of {len(raw_events)} events")
     lines = [
-        f"{f'replaying {len(raws):,} events':50}{'events/s':>10}",
-        f"{'ours, kept as webhooks are':50}{len(raws) / (kept - began):>10,.0f}",
-        f"{'ours, read and applied by one worker':50}{len(raws) / (applied - kept):>10,.0f}",
-        f"{'bare, an INSERT and an UPDATE for each':50}{len(raws) / baseline:>10,.0f}",
-        f"the ledger holds {sums[0][0]:,} payments, {sums[0][1]:,} minor units: the sum of what was told"
-        if not faults
-        else "the ledger is not the sum of what was told",
+        f"{f'replaying {len(raw_events):,} events':50}{'events/s':>10}",
+        f"{'ours, stored as a webhook stores them':50}{len(raw_events) / (stored - began):>10,.0f}",
+        f"{'ours, parsed and applied by one worker':50}{len(raw_events) / (applied - stored):>10,.0f}",
+        f"{'baseline, an INSERT and an UPDATE for each':50}{len(raw_events) / baseline:>10,.0f}",
+        f"the ledger holds {sums[0][0]:,} payments, {sums[0][1]:,} minor units: the sum of the events"
+        if not errors
+        else "the ledger is not the sum of the events",
     ]
-    return "\n".join(lines), faults
+    return "\n".join(lines), errors
 
 
-def _pledges(container: Container, number: int) -> list[uuid.UUID]:
+def _store_pledges(container: Container, number: int) -> list[uuid.UUID]:
     ids = [new_id() for _ in range(number)]
     with container.database.transaction() as session:
         row: dict[str, Any] = {
@@ -72,7 +72,7 @@ def _pledges(container: Container, number: int) -> list[uuid.UUID]:
     return ids
 
 
-def _event(pledge: uuid.UUID, number: int) -> RawEvent:
+def _build_event(pledge: uuid.UUID, number: int) -> RawEvent:
     kind = ("checkout.session.completed", "checkout.session.async_payment_succeeded")[number]
     session = {
         "id": f"cs_{pledge.hex}",
@@ -86,24 +86,25 @@ def _event(pledge: uuid.UUID, number: int) -> RawEvent:
         "metadata": {"pledge_id": str(pledge)},
         "customer_details": {"email": f"{pledge.hex}@paper.example"},
     }
-    happened = utc_now()
+    occurred_at = utc_now()
+    reference = f"evt_{number}_{pledge.hex}"
     event = {
-        "id": f"evt_{number}_{pledge.hex}",
+        "id": reference,
         "object": "event",
         "type": kind,
-        "created": int(happened.timestamp()),
+        "created": int(occurred_at.timestamp()),
         "livemode": False,
         "data": {"object": session},
     }
-    return RawEvent(reference=event["id"], kind=kind, occurred_at=happened, payload=json.dumps(event))
+    return RawEvent(reference=reference, kind=kind, occurred_at=occurred_at, payload=json.dumps(event))
 
 
-def _baseline(benchmark_database: BenchmarkDatabase, raws: list[RawEvent]) -> float:
-    """Return how many seconds a committed INSERT and a committed UPDATE take for each event."""
-    with psycopg.connect(benchmark_database.empty_database("bare_events"), autocommit=True) as connection:
+def _baseline(databases: BenchmarkDatabase, raw_events: list[RawEvent]) -> float:
+    """Return the seconds that a committed INSERT and a committed UPDATE for each event take in total."""
+    with psycopg.connect(databases.empty_database("baseline_events"), autocommit=True) as connection:
         connection.execute("CREATE TABLE events (reference text PRIMARY KEY, payload text, status text)")
         began = time.monotonic()
-        for raw in raws:
+        for raw in raw_events:
             connection.execute("INSERT INTO events VALUES (%s, %s, 'received')", (raw.reference, raw.payload))
             connection.execute("UPDATE events SET status = 'applied' WHERE reference = %s", (raw.reference,))
         return time.monotonic() - began

@@ -1,4 +1,4 @@
-"""The export: our CSV beside what PostgreSQL's COPY and a bare csv.writer make of the same SELECT."""
+"""Compares our CSV export with PostgreSQL's COPY and with a csv.writer loop over the same SELECT."""
 
 import datetime
 import statistics
@@ -22,26 +22,26 @@ MONTH = datetime.timedelta(days=30)
 
 @dataclass
 class Throughput:
-    """Rows a second of each way, round by round."""
+    """Rows per second of each export, one for each round."""
 
     ours: list[float] = field(default_factory=list)
     copy: list[float] = field(default_factory=list)
     rows: list[float] = field(default_factory=list)
 
 
-def run(stage: Servers, *, rows: int, rounds: int) -> Throughput:
-    """Store `rows` pledges and download them in turn from our route and from the two bare ones."""
-    _store_pledges(stage.engine, rows)
+def run(servers: Servers, *, rows: int, rounds: int) -> Throughput:
+    """Store `rows` pledges, and download them in alternating rounds from our route and from the two baselines."""
+    _store_pledges(servers.engine, rows)
     token = subprocess.run(
         [sys.executable, "-m", "service", "token", "create", "--name", "bench", "--scope", "export"],
-        env=stage.environment,
+        env=servers.environment,
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     ).stdout.strip()
-    ours = f"http://127.0.0.1:{stage.mainstay}/v1/admin/pledges/export?format=csv"
-    baseline = f"http://127.0.0.1:{stage.baseline}/export"
+    ours = f"http://127.0.0.1:{servers.mainstay}/v1/admin/pledges/export?format=csv"
+    baseline = f"http://127.0.0.1:{servers.baseline}/export"
     speeds = Throughput()
     for _ in range(rounds):
         speeds.ours.append(_download(ours, rows, token))
@@ -51,33 +51,33 @@ def run(stage: Servers, *, rows: int, rounds: int) -> Throughput:
 
 
 def table(speeds: Throughput, rows: int) -> str:
-    """Return the figures as a table for people."""
+    """Return the figures as a plain-text table."""
     lines = [f"{f'CSV export of {rows:,} pledges':32}{'rows/s':>11}   ours / this (lowest to highest)"]
-    for name, theirs in (("ours", None), ("bare COPY … CSV", speeds.copy), ("bare csv.writer", speeds.rows)):
+    for name, theirs in (("ours", None), ("COPY … CSV", speeds.copy), ("csv.writer loop", speeds.rows)):
         line = f"{name:32}{statistics.median(theirs or speeds.ours):>11,.0f}"
         if theirs is not None:
-            ratios = [one / other for one, other in zip(speeds.ours, theirs, strict=True)]
+            ratios = [ours / other for ours, other in zip(speeds.ours, theirs, strict=True)]
             line += f"   {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         lines.append(line)
     return "\n".join(lines)
 
 
 def _download(url: str, rows: int, token: str = "") -> float:
-    """Return the rows a second of one download, and see that every row is in it."""
+    """Return the rows per second of one download; stop if a row is missing."""
     request = Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     begin = time.perf_counter()
     lines = 0
     with urlopen(request, timeout=300) as response:
-        while piece := response.read(READ_BYTES):
-            lines += piece.count(b"\n")
+        while chunk := response.read(READ_BYTES):
+            lines += chunk.count(b"\n")
     seconds = time.perf_counter() - begin
     if lines != rows + 1:
-        raise SystemExit(f"{url} answered {lines - 1:,} rows of {rows:,}")
+        raise SystemExit(f"{url} returned {lines - 1:,} rows of {rows:,}")
     return rows / seconds
 
 
 def _store_pledges(engine: Engine, rows: int) -> None:
-    """Store pledges of half as many supporters, each with one payment."""
+    """Store `rows` pledges with one payment each, and two pledges for each supporter."""
     keyring = Keyring((KEYS,))
     now = datetime.datetime.now(datetime.UTC)
     supporters = [new_id() for _ in range(rows // 2)]
@@ -89,8 +89,8 @@ def _store_pledges(engine: Engine, rows: int) -> None:
         with cursor.copy("COPY supporters (id, email, email_hash, created_at) FROM STDIN") as copy:
             for number, supporter in enumerate(supporters):
                 address = f"export{number}@paper.example"
-                closed = keyring.encrypt(address.encode(), context=b"supporters.email")
-                copy.write_row((supporter, closed, keyring.lookup_hash(address), now))
+                encrypted = keyring.encrypt(address.encode(), context=b"supporters.email")
+                copy.write_row((supporter, encrypted, keyring.lookup_hash(address), now))
         columns = "id, campaign_id, supporter_id, status, frequency, amount_minor, currency"
         rest = "page_url, gateway, created_at, gateway_reference"
         with cursor.copy(f"COPY pledges ({columns}, {rest}) FROM STDIN") as copy:

@@ -1,4 +1,4 @@
-"""The stage: a PostgreSQL that forgets nothing, and ours and the bare application under our gunicorn settings."""
+"""Starts Mainstay and the baseline application under the same gunicorn settings, on one durable PostgreSQL."""
 
 import subprocess
 import sys
@@ -15,14 +15,14 @@ from benchmarks.baselines.table import minimal_reminders
 from tests.postgres import PostgresServer
 from tests.processes import ROOT, environment, free_port, is_listening, running, wait_until, web
 
-# Counting is part of the price of a request; refusing one would spoil the measurement.
+# The rate limiter counts every request, which is part of its cost, but never rejects one.
 RATE_LIMIT = "1000000000/minute"
 WORKERS = "2"
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Where everything stands: two ports of the loopback interface, the database that both use, and our log."""
+    """The ports of the two servers on 127.0.0.1, the database that both use, and Mainstay's log."""
 
     mainstay: int
     baseline: int
@@ -34,7 +34,7 @@ class Servers:
 
 @contextmanager
 def start_servers() -> Iterator[Servers]:
-    """Start everything, yield, and stop it again."""
+    """Yield running servers, and stop them when the block ends."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mainstay-bench-")))
         server = PostgresServer(durable=True)
@@ -50,20 +50,20 @@ def start_servers() -> Iterator[Servers]:
             web(server.url, folder / "ours.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
         )
         with urlopen(f"{base}/v1/campaigns/default", timeout=10) as response:
-            (folder / "answer").write_bytes(response.read())
-        baseline = stack.enter_context(_bare(server.url, folder))
+            (folder / "campaign.json").write_bytes(response.read())
+        baseline = stack.enter_context(_baseline(server.url, folder))
         yield Servers(int(base.rpartition(":")[2]), baseline, engine, server.url, settings, folder / "ours.log")
 
 
 @contextmanager
-def _bare(database_url: str, folder: Path) -> Iterator[int]:
+def _baseline(database_url: str, folder: Path) -> Iterator[int]:
     port = free_port()
     settings = environment(
         database_url,
         PORT=str(port),
         WEB_CONCURRENCY=WORKERS,
         LOG_LEVEL="info",
-        BARE_ANSWER=str(folder / "answer"),
+        CAMPAIGN_BODY=str(folder / "campaign.json"),
     )
     gunicorn = (
         "-m",
@@ -72,6 +72,6 @@ def _bare(database_url: str, folder: Path) -> Iterator[int]:
         "python:service.gunicorn_config",
         "benchmarks.baselines.flask_app:app",
     )
-    with running(sys.executable, *gunicorn, log=folder / "bare.log", env=settings):
-        wait_until(lambda: is_listening(f"http://127.0.0.1:{port}/campaign"), what="the bare application")
+    with running(sys.executable, *gunicorn, log=folder / "baseline.log", env=settings):
+        wait_until(lambda: is_listening(f"http://127.0.0.1:{port}/campaign"), what="the baseline application")
         yield port

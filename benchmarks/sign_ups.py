@@ -1,4 +1,4 @@
-"""Sign-ups into a table that is full beside sign-ups into one that is empty: the same service, twice."""
+"""Compares sign-ups into a full table with sign-ups into an empty one, on two servers of the same settings."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,28 +14,29 @@ from tests.processes import web
 
 
 def run(
-    benchmark_database: BenchmarkDatabase, contest: Comparison, pace: LoadPlan, *, rows: int
+    databases: BenchmarkDatabase, comparison: Comparison, plan: LoadPlan, *, rows: int
 ) -> tuple[Measurement, list[str]]:
-    """Send the contest's own request to both; return the figures, and what is wrong with the rows afterwards."""
-    urls = (benchmark_database.reminders(rows), benchmark_database.database("sign_ups"))
+    """Send our request of the comparison to both; return the measurement, and an error for each missing row."""
+    urls = (databases.reminders(rows), databases.database("sign_ups"))
     before = [_count(url) for url in urls]
-    contest = replace(contest, baseline=contest.mainstay, baseline_name=(f"{rows:,} rows", "none"))
+    comparison = replace(comparison, baseline=comparison.mainstay, labels=(f"{rows:,} rows", "none"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mainstay-bench-")))
         bases = [
             stack.enter_context(
-                web(url, folder / f"{which}.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
+                web(url, folder / f"{name}.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
             )
-            for which, url in enumerate(urls)
+            for name, url in zip(("full", "empty"), urls, strict=True)
         ]
         full, empty = (int(base.rpartition(":")[2]) for base in bases)
-        figures = compare(contest, pace, ours=full, baseline=empty)
-    faults = list(figures.errors)
-    for url, old, tallies in zip(urls, before, (figures.ours, figures.bare), strict=True):
-        answered, stored = sum(tally.stored for tally in tallies), _count(url) - old
-        if stored != answered:
-            faults.append(f"{stored} reminders were stored after {answered} good answers")
-    return figures, faults
+        measurement = compare(comparison, plan, mainstay=full, baseline=empty)
+    errors = list(measurement.errors)
+    both = (measurement.mainstay, measurement.baseline)
+    for url, old, results in zip(urls, before, both, strict=True):
+        expected, stored = sum(result.stored for result in results), _count(url) - old
+        if stored != expected:
+            errors.append(f"{stored} reminders were stored after {expected} successful responses")
+    return measurement, errors
 
 
 def _count(url: str) -> int:

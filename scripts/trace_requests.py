@@ -45,7 +45,7 @@ from tests.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("service", "schemas", "jobs")
-WEBHOOK_SECRET = "whsec_only_for_this_script"  # noqa: S105 - it signs nothing but the events of this script
+WEBHOOK_SECRET = "whsec_only_for_this_script"  # noqa: S105 - it signs only the events of this script
 # The functions of each file, both in the order in which they first ran.
 Trace = dict[str, list[str]]
 
@@ -68,7 +68,7 @@ class StripeApi(BaseHTTPRequestHandler):
 
 @dataclass
 class Deployment:
-    """A service that takes money by Stripe and sends email by SMTP, and a client of its web application."""
+    """A service that takes payments by Stripe and sends email by SMTP, and a client of its web application."""
 
     container: Container
     client: FlaskClient
@@ -76,16 +76,15 @@ class Deployment:
     log: io.StringIO
 
     def post(self, path: str, body: bytes, headers: dict[str, str], *, status: int) -> dict[str, Any]:
-        """Send a request and return its answer, which must have this status."""
+        """Send a request and return its JSON response, which must have this status."""
         response = self.client.post(path, data=body, headers=headers, content_type="application/json")
-        self.expect(response.status_code == status, f"POST {path} answered {response.status}: {response.text}")
-        response: dict[str, Any] = response.json or {}
-        return response
+        self.expect(response.status_code == status, f"POST {path} returned {response.status}: {response.text}")
+        return dict(response.json or {})
 
-    def expect(self, is_met: bool, otherwise: str) -> None:
-        """Stop, with the log of the service, if something did not happen that the flow is about."""
+    def expect(self, is_met: bool, error: str) -> None:
+        """Stop, with the log of the service, if a step of the flow did not have its expected result."""
         if not is_met:
-            raise RuntimeError(f"{otherwise}\n{self.log.getvalue()}")
+            raise RuntimeError(f"{error}\n{self.log.getvalue()}")
 
     def create_pledge(self) -> str:
         """Create a monthly pledge and return its id."""
@@ -99,10 +98,10 @@ class Deployment:
         due_at = self.post("/v1/reminders", json.dumps(reminder).encode(), {}, status=201)["due_at"]
         self.clock.now = datetime.datetime.fromisoformat(due_at)
         counts = send_reminders(self.container, threading.Event()) or {}
-        self.expect(counts.get("sent") == 1, f"One reminder was to be sent, but the job counts {counts}.")
+        self.expect(counts.get("sent") == 1, f"Expected one sent reminder, but the job counted {counts}.")
 
     def complete_checkout(self, pledge_id: str) -> None:
-        """Report that the reader completed the checkout of a pledge, which tells the service their address."""
+        """Report that the reader completed the checkout of a pledge, with their email address."""
         session = {
             "id": f"cs_{pledge_id}",
             "mode": "subscription",
@@ -126,15 +125,15 @@ class Deployment:
         }
         self.apply_event("invoice.paid", invoice)
 
-    def apply_event(self, kind: str, subject: dict[str, Any]) -> None:
+    def apply_event(self, kind: str, stripe_object: dict[str, Any]) -> None:
         """Post an event, signed as Stripe signs it, and run the job that applies events."""
         created = int(self.clock.now.timestamp())
         event = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": kind, "created": created}
-        body = json.dumps(event | {"livemode": False, "data": {"object": subject}}).encode()
+        body = json.dumps(event | {"livemode": False, "data": {"object": stripe_object}}).encode()
         digest = hmac.new(WEBHOOK_SECRET.encode(), f"{created}.".encode() + body, hashlib.sha256).hexdigest()
         self.post("/v1/webhooks/stripe", body, {"Stripe-Signature": f"t={created},v1={digest}"}, status=200)
         counts = process_gateway_events(self.container, threading.Event()) or {}
-        self.expect(counts == {"applied": 1}, f"One event was to be applied, but the job counts {dict(counts)}.")
+        self.expect(counts == {"applied": 1}, f"Expected one applied event, but the job counted {dict(counts)}.")
 
 
 @contextmanager
@@ -145,7 +144,7 @@ def run_deployment() -> Iterator[Deployment]:
         stripe_api = stack.enter_context(HTTPServer(("127.0.0.1", 0), StripeApi))
         threading.Thread(target=stripe_api.serve_forever, daemon=True).start()
         stack.callback(stripe_api.shutdown)
-        # Every email is accepted and thrown away.
+        # The server accepts and discards every email.
         smtp_server = Controller(Sink(), hostname="127.0.0.1", port=free_port())
         smtp_server.start()
         stack.callback(smtp_server.stop)
@@ -170,7 +169,7 @@ def run_deployment() -> Iterator[Deployment]:
 
 
 def trace(flow: Callable[[], object]) -> Trace:
-    """Run a flow and return the functions of ours that it executes, in all its threads."""
+    """Run a flow and return the functions of this repository that it executes, in all its threads."""
     prefixes = tuple(f"{ROOT / package}/" for package in PACKAGES)
     files: Trace = {}
 
@@ -182,7 +181,7 @@ def trace(flow: Callable[[], object]) -> Trace:
             if code.co_qualname not in functions:
                 functions.append(code.co_qualname)
 
-    # A cached campaign would leave out files, or not, depending on how fast the flow before was.
+    # With a campaign in the cache, the files would depend on how fast the flow before was.
     time.sleep(2 * TTL_SECONDS)
     threading.setprofile(record_call)
     sys.setprofile(record_call)

@@ -1,7 +1,7 @@
-"""APScheduler's own SQLAlchemyJobStore with one job for each reminder, which many would reach for first.
+"""A baseline: APScheduler's own SQLAlchemyJobStore with one job for each reminder.
 
-The scheduler is APScheduler's, and so is all that it does with what is due: fetch every due job, hand each to an
-executor, and remove it from the store. Only the executor does nothing.
+The scheduler is APScheduler's: it fetches every due job, submits each to an executor, and removes it from the
+store. Only the executor is ours, and it does nothing.
 """
 
 import datetime
@@ -23,40 +23,40 @@ CHUNK = 10_000
 
 
 def send_reminder(_reminder_id: str) -> None:
-    """Stand for what a job would do."""
+    """The target of every job; it never runs."""
 
 
 class NoopExecutor(BaseExecutor):
-    """Takes jobs and leaves them."""
+    """Accepts jobs and does not run them."""
 
     def _do_submit_job(self, job: Job, run_times: list[datetime.datetime]) -> None:
         pass
 
 
 class BenchScheduler(BaseScheduler):
-    """Looks for what is due when it is told to, and not by a clock."""
+    """Processes due jobs only on request, without a timer."""
 
     def wakeup(self) -> None:
-        """Do not look by itself."""
+        """Do nothing; `claim` processes the jobs."""
 
     def shutdown(self, wait: bool = True) -> None:
-        """Stop; there is nothing to wait for."""
+        """Stop the scheduler."""
         super().shutdown(wait)
 
 
 class JobStore:
-    """A store of `rows` jobs, in which a batch becomes due for each round: it always takes all that is due."""
+    """A store of `rows` jobs; each round adds a batch of due jobs, since the scheduler always takes them all."""
 
-    def __init__(self, benchmark_database: BenchmarkDatabase, rows: int, *, batch: int) -> None:
+    def __init__(self, databases: BenchmarkDatabase, rows: int, *, batch: int) -> None:
         self.name = f"APScheduler's SQLAlchemyJobStore, {rows:,} jobs"
         self._batch = batch
-        url = benchmark_database.empty_database("apscheduler").replace("postgresql://", "postgresql+psycopg://", 1)
+        url = databases.empty_database("apscheduler").replace("postgresql://", "postgresql+psycopg://", 1)
         self._store = SQLAlchemyJobStore(url)
         self._scheduler = BenchScheduler(timezone=datetime.UTC, job_defaults={"misfire_grace_time": None})
         self._scheduler.add_jobstore(self._store)
         self._scheduler.add_executor(NoopExecutor())
         self._scheduler.start(paused=False)
-        self._made = 0
+        self._created = 0
         now = datetime.datetime.now(datetime.UTC)
         first, year = now + datetime.timedelta(hours=6), 365 * 86400
         times = [first + datetime.timedelta(seconds=year * number / rows) for number in range(rows)]
@@ -66,34 +66,34 @@ class JobStore:
             connection.execute(text("VACUUM (ANALYZE) apscheduler_jobs"))
 
     def claim(self) -> float:
-        """Let the scheduler do once what it does each time that it wakes up."""
+        """Run one pass of the scheduler over the due jobs."""
         self._insert([datetime.datetime.now(datetime.UTC)] * self._batch)
         before = self._count_due()
         begin = time.perf_counter()
         self._scheduler._process_jobs()
         seconds = time.perf_counter() - begin
         if (before, self._count_due()) != (self._batch, 0):
-            raise SystemExit(f"{self.name}: took {before - self._count_due()} of {self._batch}")
+            raise SystemExit(f"{self.name}: claimed {before - self._count_due()} of {self._batch}")
         return seconds
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._scheduler.shutdown()
 
     def _insert(self, times: list[datetime.datetime]) -> None:
-        """Store jobs as `SQLAlchemyJobStore.add_job` would one by one."""
+        """Store jobs as `SQLAlchemyJobStore.add_job` would, but in one statement."""
         with self._store.engine.begin() as connection:
             connection.execute(self._store.jobs_t.insert(), [self._row(at) for at in times])
 
     def _row(self, at: datetime.datetime) -> dict[str, Any]:
-        self._made += 1
+        self._created += 1
         shared = {"executor": "default", "misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         job = Job(
             self._scheduler,
-            id=f"reminder-{self._made}",
+            id=f"reminder-{self._created}",
             name="send_reminder",
             func=send_reminder,
-            args=(f"reminder-{self._made}",),
+            args=(f"reminder-{self._created}",),
             kwargs={},
             trigger=DateTrigger(at),
             next_run_time=at,

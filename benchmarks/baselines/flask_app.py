@@ -1,7 +1,7 @@
-"""The bare routes: what Flask and SQLAlchemy cost with nothing of ours around them.
+"""A baseline: minimal routes that show the cost of Flask and SQLAlchemy alone.
 
-They check nothing, encrypt nothing, keep no history, count no client and log nothing. Our own routes do all of
-that, so they cannot be as fast; the distance is the price, and `make bench` shows it.
+They validate nothing, encrypt nothing, keep no history, limit no rate and log nothing. Our own routes do all of
+that, so they cannot be as fast; `make bench` shows the difference.
 """
 
 import csv
@@ -19,7 +19,7 @@ from benchmarks.baselines.table import minimal_reminders
 
 CHUNK_ROWS = 200
 
-# Without the payments' sums, an export would be of another table; without our columns, of another file.
+# The same columns as our export, with the sums of the payments, so that both produce the same file.
 EXPORT = """
     SELECT p.id, p.created_at, c.slug, p.status, p.frequency, p.amount_minor / 100.0, p.amount_minor, p.currency,
            encode(s.email, 'hex'), coalesce(paid.payments, 0), coalesce(paid.minor, 0) / 100.0, paid.last_at,
@@ -34,12 +34,12 @@ EXPORT = """
 
 app = Flask(__name__, static_folder=None)
 engine = create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1))
-respond = Path(os.environ["BARE_ANSWER"]).read_bytes()
+campaign_body = Path(os.environ["CAMPAIGN_BODY"]).read_bytes()
 
 
 @app.post("/reminders")
-def set_reminder() -> tuple[dict[str, str], int]:
-    """Read the JSON, insert one row, commit."""
+def create_reminder() -> tuple[dict[str, str], int]:
+    """Parse the JSON, insert one row, commit."""
     payload = request.get_json()
     now = datetime.datetime.now(datetime.UTC)
     due_at = now + datetime.timedelta(days=30)
@@ -69,17 +69,17 @@ def set_reminder() -> tuple[dict[str, str], int]:
 
 @app.get("/campaign")
 def show_campaign() -> Response:
-    """Return the bytes that our own route returned before the clock started."""
-    return Response(respond, content_type="application/json")
+    """Return the same bytes as our own route, from memory."""
+    return Response(campaign_body, content_type="application/json")
 
 
 @app.get("/export/copy")
 def copy_export() -> Response:
-    """Let PostgreSQL write the CSV."""
-    return Response(_copied(), content_type="text/csv; charset=utf-8")
+    """Stream the CSV that PostgreSQL's COPY writes."""
+    return Response(_stream_copy(), content_type="text/csv; charset=utf-8")
 
 
-def _copied() -> Iterator[bytes]:
+def _stream_copy() -> Iterator[bytes]:
     with engine.connect() as connection:
         cursor = connection.connection.cursor()
         with cursor.copy(f"COPY ({EXPORT}) TO STDOUT (FORMAT csv, HEADER)") as copy:
@@ -94,15 +94,15 @@ def _copied() -> Iterator[bytes]:
 
 @app.get("/export/rows")
 def write_export() -> Response:
-    """Loop over the rows with a csv.writer."""
-    return Response(_written(), content_type="text/csv; charset=utf-8")
+    """Stream the CSV that a csv.writer writes from a server-side cursor."""
+    return Response(_stream_rows(), content_type="text/csv; charset=utf-8")
 
 
-def _written() -> Iterator[bytes]:
+def _stream_rows() -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     with engine.connect() as connection:
-        cursor = connection.connection.cursor(name="bare_export")
+        cursor = connection.connection.cursor(name="baseline_export")
         cursor.execute(EXPORT)
         writer.writerow([column.name for column in cursor.description])
         while rows := cursor.fetchmany(CHUNK_ROWS):

@@ -1,9 +1,9 @@
-"""Procrastinate's scheduled jobs, one for each reminder: a queue in PostgreSQL, which one would rather reach for.
+"""A baseline: procrastinate, a job queue in PostgreSQL, with one scheduled job for each reminder.
 
-Schema, jobs and fetching are procrastinate's own, through its job manager, as its worker uses it. It looks for due
-jobs in the order in which they were made, so it matters how they lie. *Side by side*, as where everybody asks for
-the same month, those that are due come first. *Scattered*, as where readers choose between a month and a year, it
-passes over all that are not due yet.
+Schema, jobs and fetching are procrastinate's own, through its job manager, as its worker uses it. It searches for
+due jobs in the order of their creation, so their position matters. *Clustered* jobs come first, as when all
+readers choose the same month. *Scattered* jobs, as when readers choose between a month and a year, make it skip all
+that are not due yet.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ CHUNK = 5_000
 
 
 class Jobs:
-    """`rows` jobs, of which as many are due as `rounds` will take."""
+    """`rows` jobs, of which `batch * rounds` are due."""
 
     def __init__(
-        self, benchmark_database: BenchmarkDatabase, rows: int, *, batch: int, rounds: int, scattered: bool
+        self, databases: BenchmarkDatabase, rows: int, *, batch: int, rounds: int, scattered: bool
     ) -> None:
-        order = "scattered" if scattered else "side by side"
-        self.name = f"procrastinate, {rows:,} jobs, {order}"
+        layout = "scattered" if scattered else "clustered"
+        self.name = f"procrastinate, {rows:,} jobs, {layout}"
         self._batch = batch
-        url = benchmark_database.empty_database(f"procrastinate_{order.replace(' ', '_')}")
+        url = databases.empty_database(f"procrastinate_{layout}")
         self._app = App(connector=PsycopgConnector(conninfo=url))
         self._runner = asyncio.Runner()
         now = datetime.datetime.now(datetime.UTC)
-        due = {"scattered" if scattered else "beside": batch * rounds}
+        due = {layout: batch * rounds}
         self._runner.run(self._fill(Dataset(rows, now, **due)))
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
@@ -41,7 +41,7 @@ class Jobs:
         self._worker = self._runner.run(self._app.job_manager.register_worker())
 
     def claim(self) -> float:
-        """Fetch a batch, one job after the other, which is how procrastinate gives them out."""
+        """Fetch a batch one job at a time, as procrastinate's worker does."""
         begin = time.perf_counter()
         fetched = self._runner.run(self._fetch())
         seconds = time.perf_counter() - begin
@@ -50,7 +50,7 @@ class Jobs:
         return seconds
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._runner.run(self._app.close_async())
         self._runner.close()
 

@@ -1,4 +1,4 @@
-"""The one table of the bare application."""
+"""The only table of the baseline application."""
 
 from sqlalchemy import (
     BigInteger,
@@ -16,9 +16,9 @@ from sqlalchemy import (
     text,
 )
 
-# The columns and indexes that a new reminder fills, with the address in plain text in place of the supporter's id.
+# The columns and indexes of a new reminder, with a plain-text address instead of the supporter's id.
 minimal_reminders = Table(
-    "bare_reminders",
+    "baseline_reminders",
     MetaData(),
     Column("id", Uuid, primary_key=True),
     Column("campaign", String(64), nullable=False),
@@ -38,5 +38,5 @@ minimal_reminders = Table(
     Column("attempts", Integer, nullable=False),
     Column("lease_number", Integer, nullable=False),
     UniqueConstraint("campaign", "email"),
-    Index("ix_bare_reminders_due", "due_at", "id", postgresql_where=text("status = 'scheduled'")),
+    Index("ix_baseline_reminders_due", "due_at", "id", postgresql_where=text("status = 'scheduled'")),
 )
