@@ -2,8 +2,8 @@
 
 Schema, jobs and fetching are procrastinate's own, through its job manager, as its worker uses it. It searches for
 due jobs in the order of their creation, so their position matters. *Clustered* jobs come first, as when all
-readers choose the same month. *Scattered* jobs, as when readers choose between a month and a year, make it skip all
-that are not due yet.
+readers choose the same month. *Scattered* jobs lie between others that are not due yet, as when readers choose
+between a month and a year, and it has to skip those.
 """
 
 import asyncio
