@@ -1,6 +1,6 @@
 """Puts this checkout on the path of .venv/ and writes the `mainstay` command into it.
 
-The same as an editable install, without fetching a build backend that no lock file pins.
+This does the same as an editable install, without downloading a build backend that no lock file pins.
 """
 
 import sys

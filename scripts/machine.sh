@@ -1,4 +1,4 @@
-# What the install scripts ask of this machine and do to it; they read this file with `.`.
+# Functions that the install scripts share; they source this file with `.`.
 BROWSER_PACKAGES="chromium-headless-shell fonts-dejavu-core"
 
 has_browser() {

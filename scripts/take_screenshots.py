@@ -1,4 +1,4 @@
-"""Takes the picture of the README: an article of the demonstration, with the support box under it.
+"""Takes the screenshot in the README: the demo article, with the support box under it.
 
 Run it from the checkout with `.venv/bin/python scripts/take_screenshots.py` after the box or the pages changed.
 """
@@ -18,32 +18,32 @@ from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright  #
 from tests.browser.support_box import SupportBox  # noqa: E402 - as above
 from tests.processes import environment, web  # noqa: E402 - as above
 
-PICTURE = ROOT / "docs" / "images" / "support-box.png"
-# The column with some air around it, drawn 1200 pixels wide for sharp screens.
+SCREENSHOT = ROOT / "docs" / "images" / "support-box.png"
+# The article's column with a margin, rendered 1200 pixels wide for high-density screens.
 WIDTH, SCALE = 800, 1.5
-# The picture begins with the end of the article: enough of it to show what the box stands under.
-FIRST_SHOWN = "article > p >> nth=-2"
-# Less than the space between two paragraphs, so that none is cut through.
+# The screenshot begins at the end of the article, to show where the box is.
+FIRST_VISIBLE = "article > p >> nth=-2"
+# Less than the space between two paragraphs, so that no paragraph is cut.
 MARGIN = 16
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def main() -> None:
-    """Serve the demonstration, visit it and keep the picture."""
+    """Serve the demo, open it and save the screenshot."""
     with tempfile.TemporaryDirectory() as name, start_playwright() as playwright:
         folder = Path(name)
         database_url = f"sqlite:///{folder / 'mainstay.db'}"
         migrate = [sys.executable, "-m", "service", "migrate"]
-        subprocess.run(migrate, cwd=ROOT, env=environment(database_url), check=True)  # noqa: S603 - our own command
+        subprocess.run(migrate, cwd=ROOT, env=environment(database_url), check=True)  # noqa: S603 - a fixed command
         with web(database_url, folder / "web.log") as base:
             browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGUMENTS)
-            take_picture(browser, base)
+            take_screenshot(browser, base)
             browser.close()
-    print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size // 1024} KB")  # noqa: T201 - a command's answer
+    print(f"{SCREENSHOT.relative_to(ROOT)}: {SCREENSHOT.stat().st_size // 1024} KB")  # noqa: T201 - a command prints its result
 
 
-def take_picture(browser: Browser, base: str) -> None:
-    """Keep the end of the article and the box, with $2 a month chosen."""
+def take_screenshot(browser: Browser, base: str) -> None:
+    """Save a screenshot of the end of the article and the box, with $2 a month selected."""
     page = browser.new_page(
         viewport={"width": WIDTH, "height": 900},
         device_scale_factor=SCALE,
@@ -56,21 +56,21 @@ def take_picture(browser: Browser, base: str) -> None:
     box.expect_state("form")
     two_dollars = box.host.get_by_role("radio", name="$2", exact=True)
     two_dollars.check()
-    # The picture shows the box at rest, with nothing in focus.
+    # Nothing is focused in the screenshot.
     two_dollars.blur()
-    first, last = page.locator(FIRST_SHOWN).bounding_box(), box.frame.bounding_box()
+    first, last = page.locator(FIRST_VISIBLE).bounding_box(), box.frame.bounding_box()
     if first is None or last is None:
-        raise RuntimeError("the demonstration has no article, or no box under it")
-    # Where things stand is counted from the top of what is in view; the picture is cut out of the whole page.
+        raise RuntimeError("the demo has no article, or no box under it")
+    # Bounding boxes are relative to the viewport; the screenshot is clipped from the whole page.
     scrolled = page.evaluate("() => scrollY")
     top, bottom = first["y"] + scrolled - MARGIN, last["y"] + last["height"] + scrolled + MARGIN
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    SCREENSHOT.parent.mkdir(parents=True, exist_ok=True)
     clip = {"x": 0, "y": top, "width": WIDTH, "height": bottom - top}
-    PICTURE.write_bytes(repack(page.screenshot(full_page=True, clip=clip)))
+    SCREENSHOT.write_bytes(repack(page.screenshot(full_page=True, clip=clip)))
 
 
 def repack(png: bytes) -> bytes:
-    """Return the same picture in fewer bytes: browsers pack in a hurry (PNG, sections 5.3 and 10)."""
+    """Return the same image in fewer bytes: browsers compress for speed (PNG, sections 5.3 and 10)."""
     chunks, at = [], len(SIGNATURE)
     while at < len(png):
         length = int.from_bytes(png[at : at + 4])
