@@ -1,4 +1,4 @@
-"""The architecture page and the contributor's guide name only paths and functions that exist."""
+"""The documentation names only files, functions and headings that exist."""
 
 import re
 
@@ -7,12 +7,7 @@ import pytest
 from tests.processes import ROOT
 
 GUIDES = ("docs/architecture.md", "CONTRIBUTING.md")
-LINKING = (
-    *GUIDES,
-    "README.md",
-    "CHANGELOG.md",
-    *(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")),
-)
+PAGES = sorted(str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/**/*.md") for path in ROOT.glob(pattern))
 TOP_LEVEL = (
     "service/",
     "schemas/",
@@ -24,40 +19,54 @@ TOP_LEVEL = (
     "scripts/",
     "benchmarks/",
 )
-# `path/to/file.py` or `path/to/folder/` in code font, and [text](path) without an anchor.
-CODE = re.compile(r"`([^`\n]+)`")
-LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
-FUNCTION = re.compile(r"^(\w+)\(\)$")
+CODE_BLOCK = re.compile(r"^```.*?^```", flags=re.DOTALL | re.MULTILINE)
+CODE_SPAN = re.compile(r"`([^`\n]+)`")
+FUNCTION = re.compile(r"`(\w+)\(\)`")
+# "`name()` in `path`" and "`name()` (`path`)", also across a line break.
+FUNCTION_IN_FILE = re.compile(r"`(\w+)\(\)`\s+(?:in\s+|\()`([\w/]+\.py)`")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]+)?\)")
+HEADING = re.compile(r"^#+ (.+)$", flags=re.MULTILINE)
 
 
 def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
+    return CODE_BLOCK.sub("", (ROOT / name).read_text(encoding="utf-8"))
 
 
-def code_spans(name: str) -> list[str]:
-    return CODE.findall(re.sub(r"^```.*?^```", "", read(name), flags=re.DOTALL | re.MULTILINE))
+def anchors(name: str) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    return {
+        "#" + re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in HEADING.findall(read(name))
+    }
 
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_every_named_path_exists(name: str) -> None:
-    paths = [span for span in code_spans(name) if span.startswith(TOP_LEVEL) or span == "pyproject.toml"]
+    paths = [span for span in CODE_SPAN.findall(read(name)) if span.startswith(TOP_LEVEL)]
     assert len(paths) >= 15
     assert [path for path in paths if not list(ROOT.glob(path))] == []
 
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_every_named_function_is_defined(name: str) -> None:
-    functions = {found.group(1) for span in code_spans(name) if (found := FUNCTION.match(span))}
+    functions = set(FUNCTION.findall(read(name)))
     assert functions
-    source = "".join(
-        path.read_text(encoding="utf-8")
-        for package in ("service", "jobs")
-        for path in (ROOT / package).rglob("*.py")
-    )
+    sources = [path for package in ("service", "jobs") for path in (ROOT / package).rglob("*.py")]
+    source = "".join(path.read_text(encoding="utf-8") for path in sources)
     assert {function for function in functions if f"def {function}(" not in source} == set()
 
 
-@pytest.mark.parametrize("name", sorted(set(LINKING)))
-def test_every_relative_link_leads_to_a_file(name: str) -> None:
-    folder = (ROOT / name).parent
-    assert [target for target in LINK.findall(read(name)) if not (folder / target).exists()] == []
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_function_is_in_the_file_named_with_it(name: str) -> None:
+    pairs = FUNCTION_IN_FILE.findall(read(name))
+    assert pairs
+    assert [pair for pair in pairs if f"def {pair[0]}(" not in (ROOT / pair[1]).read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_relative_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    broken = []
+    for target, anchor in LINK.findall(read(name)):
+        file = (ROOT / name).parent / target if target else ROOT / name
+        if not file.exists() or (anchor and anchor not in anchors(str(file.resolve().relative_to(ROOT)))):
+            broken.append(target + anchor)
+    assert broken == []

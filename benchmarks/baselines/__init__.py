@@ -1,0 +1,1 @@
+"""The alternatives that Mainstay is compared with: each does the least that could replace it."""
