@@ -40,7 +40,7 @@ from service.web import init_app
 
 MAX_BODY_BYTES = 64 * 1024
 # An event of Stripe's holds a whole invoice with all its lines.
-MAX_BODY_BYTES_BY_ENDPOINT = {"stripe events.take_event": 1024 * 1024}
+MAX_BODY_BYTES_BY_ENDPOINT = {"stripe events.receive_stripe_webhook": 1024 * 1024}
 
 log = structlog.get_logger()
 
