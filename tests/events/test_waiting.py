@@ -135,7 +135,7 @@ def test_what_a_fault_parked_is_made_good_by_one_command(
     assert count(container, Payment) == 1
     with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry))
-    assert (entry.action, entry.details) == ("process_event", {"event": str(event.id)})
+    assert (entry.action, entry.details) == ("apply_event", {"event": str(event.id)})
     assert (event_of(container).attempts, event_of(container).reason) == (0, None)
 
 

@@ -118,15 +118,15 @@ def test_renewal_follows_the_last_line_to_end_and_the_first_to_begin(
 @pytest.mark.parametrize(("counted", "number"), [(0, 1), (1, 1), (4, 4), (None, 1), ("2", 1)])
 def test_a_try_that_failed_is_counted_from_one(events: StripeEvents, counted: object, number: int) -> None:
     (missed,) = read(events, "invoice.payment_failed", OLD_INVOICE | {"attempt_count": counted})
-    assert (missed.number, missed.reference) == (number, f"in_1Old#{number}")
+    assert (missed.attempt, missed.reference) == (number, f"in_1Old#{number}")
 
 
 def test_a_payment_came_when_the_bill_was_paid_and_not_when_that_was_told(events: StripeEvents) -> None:
     bill = OLD_INVOICE | {"metadata": OURS, "status_transitions": {"paid_at": AT - 60}}
     (paid,) = read(events, "invoice.paid", bill)
-    assert paid.at == MOMENT - datetime.timedelta(seconds=60)
+    assert paid.occurred_at == MOMENT - datetime.timedelta(seconds=60)
     (paid,) = read(events, "invoice.paid", bill | {"status_transitions": {}})
-    assert paid.at == MOMENT
+    assert paid.occurred_at == MOMENT
 
 
 def test_a_subscription_of_several_items_costs_their_sum_and_renews_with_the_first(events: StripeEvents) -> None:
