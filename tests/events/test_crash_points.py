@@ -159,7 +159,7 @@ def went_back_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
 
 DEEDS = {
     "starting a checkout": Deed(lambda scenario: None, start, every_checkout_can_be_paid, "create_checkout"),
-    "applying events": Deed(paid_and_partly_sent_back, apply, is_active, "look_for_invoice_of_intent"),
+    "applying events": Deed(paid_and_partly_sent_back, apply, is_active, "list_invoice_payments"),
     "cancelling": Deed(
         lambda scenario: given(scenario, Frequency.MONTHLY), cancel, is_over_on_both_sides, "cancel_subscription"
     ),

@@ -1,7 +1,7 @@
-"""An event as it was told, and how its fields are read: what is missing is None, what is wrong raises.
+"""Read the fields of a Stripe event: a missing field is None, a malformed one raises `InvalidEvent`.
 
-Stripe's older API versions kept some of this elsewhere. An account may still tell in an older one, so the readers
-look in both places.
+Older API versions of Stripe keep some fields elsewhere. An account may still send events in an older version, so
+the parsers look in both places.
 """
 
 import datetime
@@ -19,7 +19,7 @@ StripeJson = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedEvent:
-    """What happened, when, the object that it happened to as it was then, and what was otherwise before."""
+    """A Stripe event: `object` is a snapshot from the time of the event, `previous_attributes` what it changed."""
 
     kind: str
     occurred_at: datetime.datetime
@@ -28,75 +28,106 @@ class ParsedEvent:
 
 
 def get_path(obj: Any, *path: str) -> Any:
-    """Return what stands at the end of a path of keys, or None."""
-    for name in path:
+    """Return the value at the end of a path of keys, or None."""
+    for key in path:
         if not isinstance(obj, dict):
             return None
-        obj = obj.get(name)
+        obj = obj.get(key)
     return obj
 
 
 def list_data(obj: StripeJson, name: str) -> list[StripeJson]:
-    """Return the objects of a list that Stripe gives within another object."""
-    found = get_path(obj, name, "data")
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    """Return the objects of a Stripe list that is embedded in another object."""
+    data = get_path(obj, name, "data")
+    return [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
 
 
-def require_id(obj: StripeJson) -> str:
-    """Return the object's own id."""
-    found = obj.get("id")
-    if not isinstance(found, str) or not found:
-        raise InvalidEvent("The object has no id.")
-    return found
+def object_id(value: Any) -> str | None:
+    """Return the id of an object, which Stripe gives as a string or, if it is expanded, in full."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) and value else None
 
 
-def find_pledge_id(*places: Any) -> uuid.UUID | None:
-    """Return the first pledge that any of these names, each a metadata or an id itself; another's are not ours."""
-    for place in places:
-        said = place.get(PLEDGE_METADATA_KEY) if isinstance(place, dict) else place
-        if isinstance(said, str):
-            try:
-                return uuid.UUID(said)
-            except ValueError:
-                continue
+def find_pledge_id(*sources: Any) -> uuid.UUID | None:
+    """Return the first pledge id in `sources`, each of which is a metadata object or an id.
+
+    Another product on the same account may store values of its own under the same key; these are skipped.
+    """
+    for source in sources:
+        value = source.get(PLEDGE_METADATA_KEY) if isinstance(source, dict) else source
+        pledge_id = parse_uuid(value)
+        if pledge_id is not None:
+            return pledge_id
     return None
 
 
+def parse_uuid(value: Any) -> uuid.UUID | None:
+    """Return the UUID in a string; anything else is None."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return uuid.UUID(value)
+    except ValueError:
+        return None
+
+
 def parse_timestamp(value: Any) -> datetime.datetime | None:
-    """Return a moment that Stripe gives in seconds since 1970."""
+    """Convert seconds since 1970 to an instant in UTC; anything but an integer is None.
+
+    Raises:
+        InvalidEvent: the timestamp is out of range.
+    """
     if type(value) is not int:
         return None
     try:
         return datetime.datetime.fromtimestamp(value, datetime.UTC)
     except (OverflowError, ValueError, OSError) as error:
-        raise InvalidEvent("A moment is out of reach.") from error
+        raise InvalidEvent("A timestamp is out of range.") from error
+
+
+def require_id(obj: StripeJson) -> str:
+    """Return the object's own id.
+
+    Raises:
+        InvalidEvent: it has none.
+    """
+    value = obj.get("id")
+    if not isinstance(value, str) or not value:
+        raise InvalidEvent("The object has no id.")
+    return value
 
 
 def require_int(obj: StripeJson, name: str) -> int:
-    """Return a whole number that must be there."""
-    found = obj.get(name)
-    if type(found) is not int:
+    """Return an integer field.
+
+    Raises:
+        InvalidEvent: it is missing or no integer.
+    """
+    value = obj.get(name)
+    if type(value) is not int:
         raise InvalidEvent(f"The object has no whole number {name}.")
-    return found
+    return value
 
 
 def money_field(obj: StripeJson, name: str) -> Money:
-    """Return the amount of this name, in the currency of the object."""
+    """Return the amount in this field, in the currency of the object.
+
+    Raises:
+        InvalidEvent: the amount or the currency is missing or malformed.
+    """
     return to_money(require_int(obj, name), obj.get("currency"))
 
 
 def to_money(amount: int, currency: Any) -> Money:
-    """Return an amount of Stripe's as ours."""
+    """Convert an amount in Stripe's units to `Money`.
+
+    Raises:
+        InvalidEvent: the currency is missing or unknown.
+    """
     if not isinstance(currency, str):
         raise InvalidEvent("The object has no currency.")
     try:
         return from_stripe_amount(amount, currency)
     except ValueError as error:
-        raise InvalidEvent("The object's currency is not one of ISO 4217.") from error
-
-
-def object_id(value: Any) -> str | None:
-    """Return the id of an object that is named or, if Stripe was asked for it, given in full."""
-    if isinstance(value, dict):
-        value = value.get("id")
-    return value if isinstance(value, str) and value else None
+        raise InvalidEvent("The object's currency is not in ISO 4217.") from error

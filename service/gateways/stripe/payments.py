@@ -1,4 +1,8 @@
-"""What a payment did to the balance at Stripe: the whole, Stripe's share, and what stays."""
+"""Look up payments at Stripe: their balance transactions, their invoices, and the pledges they belong to.
+
+A payment reference is the id of an Invoice (`in_…`) for a recurring pledge and of a PaymentIntent (`pi_…`) for a
+one-time pledge. See https://docs.stripe.com/api/invoice-payment for how Stripe links the two.
+"""
 
 import uuid
 from dataclasses import dataclass
@@ -12,149 +16,118 @@ from service.gateways.stripe.currencies import from_stripe_amount
 from service.gateways.stripe.event_fields import StripeJson, find_pledge_id, get_path, list_data, object_id
 
 
-def is_invoice(reference: str) -> bool:
-    """Whether this names an invoice."""
-    return reference.startswith("in_")
+@dataclass(frozen=True)
+class InvoiceOwner:
+    """The subscription that an invoice belongs to, and its pledge if Stripe still knows it."""
+
+    subscription: str
+    pledge_id: uuid.UUID | None
 
 
-def payment_for_invoice(
-    api: StripeApiClient, invoice: str, *, options: RequestOptions | None = None
-) -> dict[str, str] | None:
-    """Return by what an invoice was paid, as `{"payment_intent": …}` or `{"charge": …}`.
-
-    Raises:
-        what `StripeApiClient.retrieve` raises.
-    """
-    found = api.retrieve(
-        "look_at_payments_of_invoice",
-        lambda v1: v1.invoice_payments.list({"invoice": invoice, "status": "paid", "limit": 1}, options),
-    )
-    for one in (found or {}).get("data", []):
-        payment = one.get("payment") or {}
-        for kind in ("payment_intent", "charge"):
-            name = object_id(payment.get(kind))
-            if name:
-                return {kind: name}
-    return None
-
-
-def invoice_for_payment_intent(api: StripeApiClient, intent: str) -> str | None:
-    """Return which invoice an intent paid, if any.
-
-    Raises:
-        what `StripeApiClient.retrieve` raises.
-    """
-    found = api.retrieve(
-        "look_for_invoice_of_intent",
-        lambda v1: v1.invoice_payments.list(
-            {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
-        ),
-    )
-    for one in (found or {}).get("data", []):
-        return object_id(one.get("invoice"))
-    return None
+# Balance transactions
 
 
 def get_balance_transaction(api: StripeApiClient, payment_reference: str) -> GatewayBalanceTransaction | None:
-    """Look up a payment's entry in the balance, in two calls at most; None if Stripe has not made it yet.
+    """Look up a payment's balance transaction in at most two calls; None if Stripe has not created it yet.
 
     Raises:
         GatewayUnavailable: try again later.
     """
-    paid = {"payment_intent": payment_reference}
+    payment: dict[str, str] | None = {"payment_intent": payment_reference}
     if is_invoice(payment_reference):
-        found = payment_for_invoice(api, payment_reference)
-        if found is None:
-            return None
-        paid = found
-    entry = _balance_transaction(_charge(api, paid))
-    return None if entry is None else _to_domain(entry)
+        payment = payment_for_invoice(api, payment_reference)
+    if payment is None:
+        return None
+    transaction = (_retrieve_charge(api, payment) or {}).get("balance_transaction")
+    return _to_domain(transaction) if isinstance(transaction, dict) else None
 
 
-def _charge(api: StripeApiClient, paid: dict[str, str]) -> dict[str, Any] | None:
-    if "charge" in paid:
+def _retrieve_charge(api: StripeApiClient, payment: dict[str, str]) -> StripeJson | None:
+    if "charge" in payment:
         return api.retrieve(
-            "look_at_charge",
-            lambda v1: v1.charges.retrieve(paid["charge"], {"expand": ["balance_transaction"]}),
+            "retrieve_charge",
+            lambda v1: v1.charges.retrieve(payment["charge"], {"expand": ["balance_transaction"]}),
         )
     intent = api.retrieve(
-        "look_at_intent",
+        "retrieve_payment_intent",
         lambda v1: v1.payment_intents.retrieve(
-            paid["payment_intent"], {"expand": ["latest_charge.balance_transaction"]}
+            payment["payment_intent"], {"expand": ["latest_charge.balance_transaction"]}
         ),
     )
     charge = (intent or {}).get("latest_charge")
     return charge if isinstance(charge, dict) else None
 
 
-def _balance_transaction(charge: dict[str, Any] | None) -> dict[str, Any] | None:
-    entry = (charge or {}).get("balance_transaction")
-    return entry if isinstance(entry, dict) else None
-
-
-def _to_domain(entry: dict[str, Any]) -> GatewayBalanceTransaction:
-    gross = from_stripe_amount(entry["amount"], entry["currency"])
-    fee = from_stripe_amount(entry["fee"], entry["currency"])
+def _to_domain(transaction: dict[str, Any]) -> GatewayBalanceTransaction:
+    gross = from_stripe_amount(transaction["amount"], transaction["currency"])
+    fee = from_stripe_amount(transaction["fee"], transaction["currency"])
     return GatewayBalanceTransaction(
-        reference=entry["id"],
+        reference=transaction["id"],
         gross_minor=gross.amount_minor,
         fee_minor=fee.amount_minor,
-        # Not read but reckoned: the three agree in our units too.
+        # Calculated and not read, so that the three agree also after rounding to our minor units.
         net_minor=gross.amount_minor - fee.amount_minor,
         currency=gross.currency,
     )
 
 
-def payment_references(api: StripeApiClient, *, charge: str | None, known: StripeJson | None) -> tuple[str, ...]:
-    """Return the names of a payment: intent, invoice and charge, as far as they are known; none if it is not ours.
+# Invoices and what paid them
 
-    `known` is what is told of the charge: its intent and metadata and, in older versions, its invoice. What may be
-    ours, because Stripe does not know it any more, counts as ours: the domain knows its own payments.
+
+def is_invoice(reference: str) -> bool:
+    """Return whether this is the id of an Invoice."""
+    return reference.startswith("in_")
+
+
+def payment_for_invoice(
+    api: StripeApiClient, invoice: str, *, options: RequestOptions | None = None
+) -> dict[str, str] | None:
+    """Return what paid an invoice, as `{"payment_intent": …}` or `{"charge": …}`; None if it is unpaid or unknown.
 
     Raises:
         GatewayUnavailable: try again later.
     """
-    event: StripeJson | None = known
-    if event is None and charge is not None:
-        event = api.retrieve("look_at_charge", lambda v1: v1.charges.retrieve(charge))
-    intent, invoice = object_id((event or {}).get("payment_intent")), object_id((event or {}).get("invoice"))
-    is_ours = find_pledge_id((event or {}).get("metadata")) is not None
-    if invoice is None and intent is not None and not is_ours:
-        invoice = invoice_for_payment_intent(api, intent)
-        if invoice is None:
-            invoice, is_ours = _by_intent(api, intent)
-    if invoice is not None and not is_ours:
-        is_ours = _is_our_invoice(api, invoice)
-    if not is_ours and (event is not None or intent is not None):
-        return ()
-    return tuple(name for name in (intent, invoice, charge) if name)
+    page = api.retrieve(
+        "list_invoice_payments",
+        lambda v1: v1.invoice_payments.list({"invoice": invoice, "status": "paid", "limit": 1}, options),
+    )
+    for invoice_payment in (page or {}).get("data", []):
+        payment = invoice_payment.get("payment") or {}
+        for kind in ("payment_intent", "charge"):
+            payment_id = object_id(payment.get(kind))
+            if payment_id:
+                return {kind: payment_id}
+    return None
 
 
-def _by_intent(api: StripeApiClient, intent: str) -> tuple[str | None, bool]:
-    """Return the invoice that an intent names, as it did in older versions, and whether it bears our pledge."""
-    found = api.retrieve("look_at_intent", lambda v1: v1.payment_intents.retrieve(intent))
-    if found is None:
-        return None, True
-    return object_id(found.get("invoice")), find_pledge_id(found.get("metadata")) is not None
+def invoice_for_payment_intent(api: StripeApiClient, intent: str) -> str | None:
+    """Return the id of the invoice that a PaymentIntent paid, if any.
+
+    Raises:
+        GatewayUnavailable: try again later.
+    """
+    page = api.retrieve(
+        "list_invoice_payments",
+        lambda v1: v1.invoice_payments.list(
+            {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
+        ),
+    )
+    for invoice_payment in (page or {}).get("data", []):
+        return object_id(invoice_payment.get("invoice"))
+    return None
 
 
-def _is_our_invoice(api: StripeApiClient, invoice: str) -> bool:
-    found = api.retrieve("look_at_invoice", lambda v1: v1.invoices.retrieve(invoice))
-    return found is None or invoice_owner(api, found) is not None
-
-
-@dataclass(frozen=True)
-class InvoiceOwner:
-    """Whose bill it is: a subscription, and the pledge if that is told."""
-
-    subscription: str
-    pledge_id: uuid.UUID | None
+# Which of them are ours
 
 
 def invoice_owner(api: StripeApiClient, invoice: StripeJson) -> InvoiceOwner | None:
-    """Return whose bill this is, or None if it is not one of ours.
+    """Return the subscription and pledge of an invoice, or None if it is not ours.
 
-    Only a bill that does not say is looked up. If Stripe does not know its subscription any more either, ours may.
+    The subscription is retrieved only if the invoice names no pledge. A subscription that Stripe no longer knows
+    counts as ours: the domain knows its own subscriptions.
+
+    Raises:
+        GatewayUnavailable: try again later.
     """
     parent = get_path(invoice, "parent", "subscription_details")
     subscription = (
@@ -169,17 +142,57 @@ def invoice_owner(api: StripeApiClient, invoice: StripeJson) -> InvoiceOwner | N
     pledge_id = find_pledge_id(get_path(parent, "metadata"), details, *lines, invoice.get("metadata"))
     if pledge_id is not None:
         return InvoiceOwner(subscription, pledge_id)
-    found = api.retrieve("look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription))
-    if found is None:
+    retrieved = api.retrieve("retrieve_subscription", lambda v1: v1.subscriptions.retrieve(subscription))
+    if retrieved is None:
         return InvoiceOwner(subscription, None)
-    pledge_id = find_pledge_id(found.get("metadata"))
+    pledge_id = find_pledge_id(retrieved.get("metadata"))
     return None if pledge_id is None else InvoiceOwner(subscription, pledge_id)
+
+
+def payment_references(
+    api: StripeApiClient, *, charge_id: str | None, charge: StripeJson | None
+) -> tuple[str, ...]:
+    """Return the known ids of a payment, in the order intent, invoice, charge; empty if the payment is not ours.
+
+    `charge` holds the fields of the charge that the event contains: its intent and metadata and, in older API
+    versions, its invoice. A payment that Stripe no longer knows counts as ours: the domain knows its own payments.
+
+    Raises:
+        GatewayUnavailable: try again later.
+    """
+    if charge is None and charge_id is not None:
+        charge = api.retrieve("retrieve_charge", lambda v1: v1.charges.retrieve(charge_id))
+    fields = charge or {}
+    intent, invoice = object_id(fields.get("payment_intent")), object_id(fields.get("invoice"))
+    is_ours = find_pledge_id(fields.get("metadata")) is not None
+    if invoice is None and intent is not None and not is_ours:
+        invoice = invoice_for_payment_intent(api, intent)
+        if invoice is None:
+            invoice, is_ours = _read_payment_intent(api, intent)
+    if invoice is not None and not is_ours:
+        is_ours = _is_our_invoice(api, invoice)
+    if not is_ours and (charge is not None or intent is not None):
+        return ()
+    return tuple(reference for reference in (intent, invoice, charge_id) if reference)
+
+
+def _read_payment_intent(api: StripeApiClient, intent: str) -> tuple[str | None, bool]:
+    """Return the invoice that an intent names in older API versions, and whether its metadata names a pledge."""
+    retrieved = api.retrieve("retrieve_payment_intent", lambda v1: v1.payment_intents.retrieve(intent))
+    if retrieved is None:
+        return None, True
+    return object_id(retrieved.get("invoice")), find_pledge_id(retrieved.get("metadata")) is not None
+
+
+def _is_our_invoice(api: StripeApiClient, invoice: str) -> bool:
+    retrieved = api.retrieve("retrieve_invoice", lambda v1: v1.invoices.retrieve(invoice))
+    return retrieved is None or invoice_owner(api, retrieved) is not None
 
 
 def _subscription_from_lines(invoice: StripeJson) -> str | None:
     for line in list_data(invoice, "lines"):
-        named = object_id(get_path(line, "parent", "subscription_item_details", "subscription"))
-        named = named or object_id(line.get("subscription"))
-        if named is not None:
-            return named
+        subscription = object_id(get_path(line, "parent", "subscription_item_details", "subscription"))
+        subscription = subscription or object_id(line.get("subscription"))
+        if subscription is not None:
+            return subscription
     return None
