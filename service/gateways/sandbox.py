@@ -1,6 +1,6 @@
-"""The gateway of demonstrations and tests: a checkout page of our own, where no card is taken.
+"""The sandbox payment gateway, for demonstrations and tests: our own checkout page, which takes no card.
 
-The page (`service.pages.sandbox_checkout`) reports back through the same domain calls as a real processor's
+The page (`service.pages.sandbox_checkout`) reports its outcome through the same domain calls as a real gateway's
 events.
 """
 
@@ -20,7 +20,7 @@ from service.domain.ports import (
 
 
 class SandboxGateway:
-    """Takes pledges without taking money."""
+    """Implements `service.domain.ports.PaymentGateway` without moving money."""
 
     name = "sandbox"
     hosted_origins: tuple[str, ...] = ()
@@ -30,28 +30,29 @@ class SandboxGateway:
         self._public_url = public_url
 
     def charge_limits(self, currency: str) -> ChargeLimits:
-        """Take any amount."""
+        """Return no limits."""
         return ChargeLimits()
 
-    def create_checkout(self, order: CheckoutParams) -> Checkout:
-        """Return the page for this pledge; its signed link is the same each time."""
-        token = checkout_token(self._keyring, order.pledge_id)
-        return Checkout(reference=f"sandbox_{order.pledge_id}", url=f"{self._public_url}/sandbox/checkout/{token}")
+    def create_checkout(self, params: CheckoutParams) -> Checkout:
+        """Return the sandbox page of this pledge; its signed link is the same each time."""
+        token = checkout_token(self._keyring, params.pledge_id)
+        url = f"{self._public_url}/sandbox/checkout/{token}"
+        return Checkout(reference=f"sandbox_{params.pledge_id}", url=url)
 
     def cancel_subscription(self, subscription: str) -> None:
-        """There is nothing to end: no card is charged again."""
+        """Do nothing: no card is charged again."""
 
     def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
-        """There is nothing to change: no card is charged again."""
+        """Do nothing: no card is charged again."""
 
     def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
-        """Refuse: there is no card."""
+        """Raise GatewayRejected: there is no card."""
         raise GatewayRejected("No card was taken in this test, so there is none to change.")
 
-    def create_refund(self, order: RefundParams) -> str:
-        """Return the name of money that goes back as it came: not at all."""
-        return f"sandbox_refund_{order.refund_id}"
+    def create_refund(self, params: RefundParams) -> str:
+        """Return a reference; no money moves."""
+        return f"sandbox_refund_{params.refund_id}"
 
     def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
-        """Keep no balance."""
+        """Return None: the sandbox has no balance."""
         return None

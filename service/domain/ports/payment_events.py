@@ -1,7 +1,8 @@
-"""What a gateway tells us, in our own words: each a fact that is true for good, in whatever order it comes.
+"""Payment events: what happened at a gateway, independent of which gateway it is.
 
-`pledge_id` is what we gave the gateway with the checkout; where an event does not bear it, the gateway's own
-references lead to the pledge or the payment.
+Each event states a fact that stays true, so events may arrive in any order and repeatedly. `pledge_id` comes from
+the metadata of the checkout. Where an event lacks it, the gateway's references identify the pledge or the payment.
+`occurred_at` is the gateway's time.
 """
 
 import datetime
@@ -14,7 +15,7 @@ from service.domain.money import Money
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutCompleted:
-    """A reader went through a checkout, whether or not the money has come yet."""
+    """A reader completed a checkout; the payment may still be pending."""
 
     pledge_id: uuid.UUID
     occurred_at: datetime.datetime
@@ -25,7 +26,7 @@ class CheckoutCompleted:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutExpired:
-    """A checkout ended without payment; its page takes none any more."""
+    """A checkout ended without payment and accepts none any more."""
 
     pledge_id: uuid.UUID
     occurred_at: datetime.datetime
@@ -33,7 +34,7 @@ class CheckoutExpired:
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentSucceeded:
-    """Money came. `reference` names the payment; `renews_at` is the end of the time that it pays for."""
+    """A payment succeeded. `reference` is its id at the gateway; `renews_at` is the end of the paid period."""
 
     reference: str
     money: Money
@@ -46,10 +47,10 @@ class PaymentSucceeded:
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentFailed:
-    """A try to take money failed. `reference` names the try, `invoice` what it was for.
+    """A payment attempt failed. `reference` identifies the attempt, `invoice` what it was to pay.
 
-    `attempt` counts the tries for this bill; `next_attempt_at` is when the gateway tries again, None if it does
-    not.
+    `attempt` counts the attempts for this invoice from 1. `next_attempt_at` is when the gateway retries, or None
+    if it does not.
     """
 
     reference: str
@@ -64,7 +65,7 @@ class PaymentFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class SubscriptionUpdated:
-    """Where a subscription stands. `money` is what it takes each time; one that `ended` takes nothing any more."""
+    """The current state of a subscription. `money` is the amount of each payment; `ended` is final."""
 
     subscription: str
     occurred_at: datetime.datetime
@@ -79,7 +80,7 @@ class SubscriptionUpdated:
 
 @dataclass(frozen=True, kw_only=True)
 class RenewalUpcoming:
-    """A subscription will take money soon."""
+    """A subscription renews soon."""
 
     subscription: str
     renews_at: datetime.datetime
@@ -88,9 +89,10 @@ class RenewalUpcoming:
 
 @dataclass(frozen=True, kw_only=True)
 class RefundUpdated:
-    """Money of a payment went back. `references` are the names that the payment may be known by.
+    """A refund of a payment. `references` are the ids that the ledger may know the payment by.
 
-    `refund_id` is our own name for it, if we asked for it. One that `failed` did not reach the reader after all.
+    `refund` is the gateway's id of the refund; `refund_id` is ours, if we requested it. A refund that `failed` did
+    not reach the reader.
     """
 
     references: tuple[str, ...]
@@ -103,7 +105,7 @@ class RefundUpdated:
 
 @dataclass(frozen=True, kw_only=True)
 class DisputeUpdated:
-    """A card's holder denies a payment, or the bank has decided about it; `references` as in Refunded."""
+    """A cardholder disputes a payment, or the bank has decided the dispute; `references` as in `RefundUpdated`."""
 
     references: tuple[str, ...]
     dispute: str

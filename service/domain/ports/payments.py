@@ -1,4 +1,4 @@
-"""What the domain asks of whatever takes the money."""
+"""Ports of the payment gateway: what it can be asked to do, and where its events come from."""
 
 import datetime
 import uuid
@@ -13,11 +13,10 @@ from service.domain.ports.payment_events import PaymentEvent
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutParams:
-    """What a gateway needs to know to take a pledge; `pledge_id` is also its idempotency key.
+    """Parameters of a checkout; `pledge_id` is also the idempotency key.
 
-    `money` is all that is charged, each time. `cancel_url` is where a reader goes who does not pay; `success_url`
-    where
-    one arrives who did.
+    `money` is the total of each payment, fees included. The gateway sends the reader to `success_url` after
+    payment and to `cancel_url` without one.
     """
 
     pledge_id: uuid.UUID
@@ -31,7 +30,7 @@ class CheckoutParams:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """A page of the gateway's where the reader pays, and the gateway's own name for it."""
+    """A hosted page where the reader pays; `reference` is the gateway's id of it."""
 
     reference: str
     url: str
@@ -39,7 +38,7 @@ class Checkout:
 
 @dataclass(frozen=True, kw_only=True)
 class RefundParams:
-    """Money of one payment that is to go back; `refund_id` is also its idempotency key."""
+    """Parameters of a refund of one payment, in full or in part; `refund_id` is also the idempotency key."""
 
     refund_id: uuid.UUID
     payment_reference: str
@@ -48,7 +47,7 @@ class RefundParams:
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayBalanceTransaction:
-    """What one movement did to the balance at the gateway, in the currency that the balance is kept in."""
+    """The effect of one payment on the balance at the gateway, in minor units of the balance's currency."""
 
     reference: str
     gross_minor: int
@@ -59,7 +58,7 @@ class GatewayBalanceTransaction:
 
 @dataclass(frozen=True, kw_only=True)
 class ChargeLimits:
-    """What a gateway can charge in one currency: at least `smallest_minor`, in whole multiples of `step_minor`."""
+    """The amounts that a gateway charges in one currency: multiples of `step_minor`, at least `smallest_minor`."""
 
     smallest_minor: int = 1
     step_minor: int = 1
@@ -68,50 +67,9 @@ class ChargeLimits:
 NO_LIMITS = ChargeLimits()
 
 
-class GatewayUnavailable(Exception):
-    """The gateway gave no answer, or said that it cannot serve now; the same call may be made again."""
-
-
-class GatewayRejected(Exception):
-    """The gateway understood and said no. The message says why, without anything personal."""
-
-
-class PaymentGateway(Protocol):
-    """The thing that takes the money.
-
-    Every call may be repeated: it carries a key that makes the second one yield what the first did. None is made
-    while a transaction is open. All raise GatewayUnavailable, and those that order something GatewayRejected.
-    """
-
-    name: str
-    hosted_origins: tuple[str, ...]
-    """Where its own pages are, as origins, for the policy of a form that leads there."""
-
-    def charge_limits(self, currency: str) -> ChargeLimits:
-        """Return what can be charged in a currency."""
-
-    def create_checkout(self, order: CheckoutParams) -> Checkout:
-        """Open a checkout; the same order again yields the same checkout."""
-
-    def cancel_subscription(self, subscription: str) -> None:
-        """Take no more money for this subscription, from now on; one that has ended stays so."""
-
-    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
-        """Take this amount from the next time on; nothing is charged or given back for the time that is paid."""
-
-    def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
-        """Return a page of the gateway's where the reader changes how this is paid; it is good for a while."""
-
-    def create_refund(self, order: RefundParams) -> str:
-        """Send money back; return the gateway's own reference for it."""
-
-    def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
-        """Return what a payment did to the balance, or None if that is not known yet."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class RawEvent:
-    """One event as the gateway wrote it, known to be its own. `payload` is its JSON and names readers."""
+    """An authenticated event as the gateway sent it. `payload` is its JSON and contains personal data."""
 
     reference: str
     kind: str
@@ -119,39 +77,80 @@ class RawEvent:
     payload: str = field(repr=False)
 
 
+class GatewayUnavailable(Exception):
+    """The gateway did not answer or cannot serve now; the same call may be retried."""
+
+
+class GatewayRejected(Exception):
+    """The gateway rejected the request. The message gives the reason, without personal data."""
+
+
 class InvalidSignature(Exception):
-    """The signature is missing, wrong or too old, or the event belongs to another mode than our key."""
+    """The signature is missing, wrong or too old, or the event belongs to the other mode (test or live)."""
+
+
+class InvalidEvent(Exception):
+    """An event is malformed for its kind."""
+
+
+class PaymentGateway(Protocol):
+    """The payment processor.
+
+    Every call may be repeated: a call that changes something is idempotent. No call is made inside a transaction.
+    Every call may raise GatewayUnavailable; a call that changes something may also raise GatewayRejected.
+    """
+
+    name: str
+    hosted_origins: tuple[str, ...]
+    """The origins of the gateway's hosted pages, for the Content Security Policy of forms that redirect there."""
+
+    def charge_limits(self, currency: str) -> ChargeLimits:
+        """Return which amounts can be charged in a currency."""
+
+    def create_checkout(self, params: CheckoutParams) -> Checkout:
+        """Create a checkout; the same parameters yield the same checkout."""
+
+    def cancel_subscription(self, subscription: str) -> None:
+        """Cancel a subscription immediately; it is no error if it has ended already."""
+
+    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+        """Change the amount from the next payment on, without proration of the current period."""
+
+    def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+        """Return the URL of a hosted page where the reader changes the payment method; it expires soon."""
+
+    def create_refund(self, params: RefundParams) -> str:
+        """Create a refund; return the gateway's reference of it."""
+
+    def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
+        """Return the effect of a payment on the balance, or None if it is not known yet."""
 
 
 class EventSource(Protocol):
-    """The part of a gateway that tells what happened there."""
+    """The events of a payment gateway."""
 
     name: str
 
     def authenticate(self, payload: bytes, signature: str, *, now: datetime.datetime) -> RawEvent:
-        """Return what a webhook brought.
+        """Verify a webhook and return its event.
 
         Raises:
-            InvalidSignature: it is not to be believed.
+            InvalidSignature: the webhook is not authentic.
         """
 
     def parse_event(self, payload: str) -> list[PaymentEvent]:
-        """Return what an event says, in our words; nothing if it concerns nothing of ours.
+        """Translate an event; the list is empty if the event does not belong to a pledge.
 
-        What it leaves out is looked up, so that no transaction may be open.
+        The call may look something up at the gateway, so it must not be made inside a transaction.
 
         Raises:
             GatewayUnavailable: try again later.
-            InvalidEvent: somebody must look; the message says why.
+            InvalidEvent: an operator must investigate; the message gives the reason.
         """
 
     def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
-        """Yield what happened from then on, in any order, of the kinds that we are told of.
+        """Yield the events from `since` on that webhooks would deliver, in any order.
 
         Raises:
             GatewayUnavailable: try again later.
         """
-
-
-class InvalidEvent(Exception):
-    """An event is not in the form that its kind has."""

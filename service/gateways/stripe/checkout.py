@@ -1,7 +1,7 @@
-"""What Stripe is asked for when a reader goes to pay: one Checkout Session, which bears the pledge's id.
+"""Create the Checkout Session on which a reader pays for a pledge.
 
-See https://docs.stripe.com/api/checkout/sessions/create. Stripe asks the reader for the card and an e-mail address
-and, by itself, for what a card check needs; nothing else is asked for.
+See https://docs.stripe.com/api/checkout/sessions/create. Stripe asks the reader for a card, an email address and,
+where the card needs it, for authentication. We ask for nothing else.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from service.gateways.stripe.currencies import to_stripe_amount
 PLEDGE_METADATA_KEY: Final = "pledge_id"
 INTERVALS: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}
 MAX_NAME_LENGTH: Final = 250
-# The languages of Checkout and of the portal; in any other Stripe follows the reader's browser.
+# The languages of Checkout and of the Billing Portal. For any other, Stripe follows the browser.
 _LANGUAGES: Final = frozenset(
     tag
     for tags in (
@@ -27,70 +27,71 @@ _LANGUAGES: Final = frozenset(
 )
 
 
-def create_checkout(api: StripeApiClient, order: CheckoutParams) -> Checkout:
-    """Open a Checkout Session; the same order again yields the same one.
+def create_checkout(api: StripeApiClient, params: CheckoutParams) -> Checkout:
+    """Create a Checkout Session; the same parameters yield the same session.
 
     Raises:
-        what `Gateway` raises.
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe cannot charge this amount, or rejected the request.
     """
-    params = session_params(order)
-    opened = call_idempotent(
+    request = session_params(params)
+    session = call_idempotent(
         api,
-        "create_checkout",
-        _idempotency_key(order, params),
-        lambda v1, options: v1.checkout.sessions.create(params, options),  # type: ignore[arg-type]
+        "create_checkout_session",
+        _idempotency_key(params, request),
+        lambda v1, options: v1.checkout.sessions.create(request, options),  # type: ignore[arg-type]
     )
-    if opened.url is None:
-        raise GatewayRejected("Stripe's checkout is closed already.")
-    return Checkout(reference=opened.id, url=opened.url)
+    if session.url is None:
+        raise GatewayRejected("The Checkout Session is no longer open.")
+    return Checkout(reference=session.id, url=session.url)
 
 
-def session_params(order: CheckoutParams) -> dict[str, Any]:
-    """Return what is asked for; the same order always asks for the same.
+def session_params(params: CheckoutParams) -> dict[str, Any]:
+    """Return the parameters of the Stripe request, with the pledge id in the metadata of every object it creates.
 
     Raises:
-        GatewayRejected: Stripe charges no such amount.
+        GatewayRejected: Stripe cannot charge this amount.
     """
-    metadata = {PLEDGE_METADATA_KEY: str(order.pledge_id)}
-    name = order.campaign_name[:MAX_NAME_LENGTH]
+    metadata = {PLEDGE_METADATA_KEY: str(params.pledge_id)}
+    name = params.campaign_name[:MAX_NAME_LENGTH]
     price: dict[str, Any] = {
-        "currency": order.money.currency.lower(),
-        "unit_amount": _amount(order),
+        "currency": params.money.currency.lower(),
+        "unit_amount": _amount(params),
         "product_data": {"name": name},
     }
-    params: dict[str, Any] = {
-        "client_reference_id": str(order.pledge_id),
+    request: dict[str, Any] = {
+        "client_reference_id": str(params.pledge_id),
         "metadata": metadata,
         "line_items": [{"price_data": price, "quantity": 1}],
-        "locale": stripe_locale(order.lang),
-        "success_url": order.success_url,
-        "cancel_url": order.cancel_url,
-        # The reader pays what the button said, in the currency that it said.
+        "locale": stripe_locale(params.lang),
+        "success_url": params.success_url,
+        "cancel_url": params.cancel_url,
+        # The reader pays the amount and currency that the button showed.
         "adaptive_pricing": {"enabled": False},
     }
-    if order.frequency is Frequency.ONCE:
-        once = {"mode": "payment", "submit_type": "donate"}
-        return params | once | {"payment_intent_data": {"metadata": metadata, "description": name}}
-    price["recurring"] = {"interval": INTERVALS[order.frequency]}
-    return params | {"mode": "subscription", "subscription_data": {"metadata": metadata, "description": name}}
+    if params.frequency is Frequency.ONCE:
+        payment = {"mode": "payment", "submit_type": "donate"}
+        return request | payment | {"payment_intent_data": {"metadata": metadata, "description": name}}
+    price["recurring"] = {"interval": INTERVALS[params.frequency]}
+    return request | {"mode": "subscription", "subscription_data": {"metadata": metadata, "description": name}}
 
 
 def stripe_locale(tag: str) -> str:
-    """Return the nearest language that Stripe's pages speak to a BCP 47 tag, or `auto`."""
-    known = {one.lower(): one for one in _LANGUAGES}
+    """Return the closest language of Stripe's pages to a BCP 47 tag, or `auto`."""
+    tags = {language.lower(): language for language in _LANGUAGES}
     lowered = tag.replace("_", "-").lower()
-    return known.get(lowered) or known.get(lowered.partition("-")[0]) or "auto"
+    return tags.get(lowered) or tags.get(lowered.partition("-")[0]) or "auto"
 
 
-def _amount(order: CheckoutParams) -> int:
+def _amount(params: CheckoutParams) -> int:
     try:
-        return to_stripe_amount(order.money)
+        return to_stripe_amount(params.money)
     except ValueError as error:
         raise GatewayRejected(str(error)) from error
 
 
-def _idempotency_key(order: CheckoutParams, params: dict[str, Any]) -> str:
-    # What is asked is part of it: a campaign may change its name or its addresses between two tries, and Stripe
-    # refuses other words under the same key.
-    asked = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]
-    return f"checkout/{order.pledge_id}/{asked}"
+def _idempotency_key(params: CheckoutParams, request: dict[str, Any]) -> str:
+    # The key contains a digest of the request: a campaign may change its name or URLs between two attempts, and
+    # Stripe rejects another request with the same key.
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+    return f"checkout/{params.pledge_id}/{digest}"
