@@ -158,7 +158,9 @@ def went_back_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
 
 
 DEEDS = {
-    "starting a checkout": Deed(lambda scenario: None, start, every_checkout_can_be_paid, "create_checkout"),
+    "starting a checkout": Deed(
+        lambda scenario: None, start, every_checkout_can_be_paid, "create_checkout_session"
+    ),
     "applying events": Deed(paid_and_partly_sent_back, apply, is_active, "list_invoice_payments"),
     "cancelling": Deed(
         lambda scenario: given(scenario, Frequency.MONTHLY), cancel, is_over_on_both_sides, "cancel_subscription"
@@ -169,7 +171,9 @@ DEEDS = {
         takes_more_on_both_sides,
         "update_subscription_amount",
     ),
-    "refunding": Deed(lambda scenario: given(scenario, Frequency.ONCE), send_back, went_back_once, "refund"),
+    "refunding": Deed(
+        lambda scenario: given(scenario, Frequency.ONCE), send_back, went_back_once, "create_refund"
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Stripe: it takes the money on its own page, and tells us what became of it."""
+"""The Stripe payment gateway: hosted checkout, subscriptions, refunds and events."""
 
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.events import StripeEvents

@@ -1,6 +1,7 @@
-"""The line to Stripe: its own library, in a hurry, and left alone while Stripe is down.
+"""The client of Stripe's API: Stripe's own library, with short timeouts and a circuit breaker.
 
-A reader waits for most of these calls, and gunicorn's thread with them, so that each ends within ten seconds.
+A request of a reader waits for most of these calls, and a thread of the web server with it, so each call ends
+within ten seconds.
 """
 
 import datetime
@@ -18,10 +19,13 @@ from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable
 from service.gateways.stripe.errors import ReplayedServerError, is_missing, needs_operator, to_domain_error
 from service.settings import StripeSettings
 
-# Twice both, and the half second that the library waits in between, is 9.5 seconds.
+# Two attempts and the library's half second between them take 9.5 seconds at most.
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 1.5, 3.0, 1
 PROBE_TIMEOUT = datetime.timedelta(seconds=10)
 FAILURE_THRESHOLD = 3
+MAX_KEYS: Final = 3
+# A further idempotency key is used only within this time, because a reader waits.
+RETRY_BUDGET_SECONDS: Final = 3.0
 
 ResponseT = TypeVar("ResponseT")
 
@@ -29,10 +33,10 @@ log = structlog.get_logger()
 
 
 class StripeApiClient:
-    """Asks Stripe, and says in the domain's words what went wrong. One for each process; threads share it."""
+    """Calls Stripe and translates its errors. One instance serves all threads of a process."""
 
     def __init__(self, settings: StripeSettings, clock: Clock, *, breaker: CircuitBreaker | None = None) -> None:
-        # The library would tell Stripe of this machine, and keep a file in the home folder to be known by.
+        # Telemetry would describe this machine to Stripe and write an id file into the home folder.
         stripe.enable_telemetry = False
         stripe.set_app_info("Mainstay", version=__version__)
         self.is_live = settings.is_live
@@ -47,24 +51,24 @@ class StripeApiClient:
         )
 
     def call(self, operation: str, call: Callable[[V1Services], ResponseT]) -> ResponseT:
-        """Make one call, named `operation` in the log.
+        """Make one API call, which the log names `operation`.
 
         Raises:
-            GatewayUnavailable: Stripe gave no answer, or cannot serve us now.
-            GatewayRejected: Stripe understood and said no.
+            GatewayUnavailable: Stripe did not answer or cannot serve us now.
+            GatewayRejected: Stripe rejected the request.
         """
         if not self._breaker.try_half_open(self._clock(), within=PROBE_TIMEOUT):
-            raise GatewayUnavailable("Stripe did not answer lately, and is left alone for a moment.")
+            raise GatewayUnavailable("Stripe did not answer recently and is left alone for a moment.")
         try:
             response = call(self._client.v1)
         except stripe.StripeError as error:
-            # What caused it is in the log, and may repeat what was sent, which is not for others to show.
+            # The cause may repeat what was sent, so it is not chained.
             raise self._handle_error(operation, error) from None
         self._breaker.record_success()
         return response
 
     def retrieve(self, operation: str, call: Callable[[V1Services], StripeObject]) -> dict[str, Any] | None:
-        """Look something up; return it as plain JSON, or None if Stripe does not know it or may not tell us.
+        """Make one API call; return plain JSON, or None if Stripe rejects it, as it does for an unknown id.
 
         Raises:
             GatewayUnavailable: try again later.
@@ -75,64 +79,58 @@ class StripeApiClient:
             return None
 
     def _handle_error(self, operation: str, error: stripe.StripeError) -> Exception:
-        trouble = to_domain_error(error)
-        event = {
-            "deed": operation,
+        domain_error = to_domain_error(error)
+        fields = {
+            "operation": operation,
             "error": type(error).__name__,
             "status": error.http_status,
             "code": error.code,
             "request_id": error.request_id,
         }
-        if isinstance(trouble, GatewayRejected):
-            # Stripe is well: it understood and answered.
+        if isinstance(domain_error, GatewayRejected):
+            # A rejection is an answer, so Stripe is healthy.
             self._breaker.record_success()
             if not is_missing(error):
-                log.warning("stripe_refused", **event)
-            return trouble
+                log.warning("stripe_refused", **fields)
+            return domain_error
         if needs_operator(error):
-            log.error("stripe_refuses_our_key", **event)
+            log.error("stripe_auth_failed", **fields)
         else:
-            log.warning("stripe_unavailable", **event)
-        if not isinstance(error, stripe.PermissionError) and not isinstance(trouble, ReplayedServerError):
-            # These concern one thing that we may not do, or did before; every other trouble is one of all calls.
+            log.warning("stripe_unavailable", **fields)
+        if not isinstance(error, stripe.PermissionError) and not isinstance(domain_error, ReplayedServerError):
+            # A missing permission or a replayed error concerns one operation; any other error concerns all calls.
             self._breaker.record_failure(self._clock(), needs_operator=needs_operator(error))
-        return trouble
-
-
-MAX_KEYS: Final = 3
-# Another key is tried only while there is time for it: a reader waits.
-RETRY_BUDGET_SECONDS: Final = 3.0
-
-Answer = TypeVar("Answer")
+        return domain_error
 
 
 def call_idempotent(
     api: StripeApiClient,
-    deed: str,
+    operation: str,
     key: str,
-    call: Callable[[V1Services, RequestOptions], Answer],
+    call: Callable[[V1Services, RequestOptions], ResponseT],
     *,
-    find_existing: Callable[[], Answer | None] = lambda: None,
+    find_existing: Callable[[], ResponseT | None] = lambda: None,
     retries: int | None = None,
-) -> Answer:
-    """Make a call under the first of `key`, `key/2`, `key/3` that Stripe does not answer with a kept fault.
+) -> ResponseT:
+    """Make a call with the first of `key`, `key/2`, `key/3` for which Stripe does not replay a server error.
 
-    `find_existing` finds what an earlier key brought about after all; it is asked before another key is used.
+    `find_existing` looks for what an earlier key created despite its error, before another key is used.
 
     Raises:
-        what `StripeApiClient.call` raises.
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe rejected the request.
     """
-    began = time.monotonic()
+    started_at = time.monotonic()
     for number in range(1, MAX_KEYS + 1):
         options: RequestOptions = {"idempotency_key": key if number == 1 else f"{key}/{number}"}
         if retries is not None:
             options["max_network_retries"] = retries
         try:
-            return api.call(deed, lambda v1, options=options: call(v1, options))  # type: ignore[misc]
+            return api.call(operation, lambda v1, options=options: call(v1, options))  # type: ignore[misc]
         except ReplayedServerError:
-            if number == MAX_KEYS or time.monotonic() - began > RETRY_BUDGET_SECONDS:
+            if number == MAX_KEYS or time.monotonic() - started_at > RETRY_BUDGET_SECONDS:
                 raise
-        found = find_existing()
-        if found is not None:
-            return found
-    raise AssertionError("The last key either answers or raises.")
+        existing = find_existing()
+        if existing is not None:
+            return existing
+    raise AssertionError("The last key either returns or raises.")

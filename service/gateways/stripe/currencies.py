@@ -1,7 +1,7 @@
-"""Amounts as Stripe counts them, and as we do: by ISO 4217, which differs for a few currencies.
+"""Convert amounts between our minor units, which follow ISO 4217, and Stripe's, which differ for some currencies.
 
-Source: https://docs.stripe.com/currencies, its sections "Zero-decimal currencies", "Three-decimal currencies",
-"Special cases" and "Minimum and maximum charge amounts". No float comes near any of it.
+Source: https://docs.stripe.com/currencies, sections "Zero-decimal currencies", "Three-decimal currencies",
+"Special cases" and "Minimum and maximum charge amounts". All arithmetic is on integers.
 """
 
 from typing import Final
@@ -9,9 +9,9 @@ from typing import Final
 from service.domain.money import Money, exponent
 from service.domain.ports import ChargeLimits
 
-# How many decimals Stripe counts; every other currency has two. Its special cases: krónur and Ugandan shillings
-# have none, and yet are sent with two, which must be 00 (UGX stands in its zero-decimal list as well, but "to
-# charge 5 UGX, provide an amount value of 500"). HUF and TWD are special in payouts alone.
+# The number of decimals that Stripe uses, where it is not two. Special cases: ISK and UGX have no decimals but are
+# sent with two, which must be 00 (UGX is in the zero-decimal list as well, but "to charge 5 UGX, provide an amount
+# value of 500"). HUF and TWD are special only in payouts.
 _DECIMALS: Final = {
     code: digits
     for digits, codes in (
@@ -20,11 +20,10 @@ _DECIMALS: Final = {
     )
     for code in codes.split()
 }
-_THREE: Final = 3
 _POWERS_OF_TEN: Final = (1, 10, 100, 1000, 10_000)
 
-# Stripe's smallest charges, in our minor units. They hold for an account that is paid out in the same currency; a
-# charge that is converted must be worth the smallest one of the payout's currency, which no table can say.
+# Stripe's minimum charges, in our minor units, for an account that is paid out in the same currency. A charge that
+# is converted must be worth the minimum of the payout currency, which depends on the exchange rate.
 _MINIMUM_CHARGE: Final = {
     "AED": 200,
     "AUD": 50,
@@ -54,41 +53,41 @@ _MINIMUM_CHARGE: Final = {
 
 
 def charge_limits(currency: str) -> ChargeLimits:
-    """Return what Stripe charges in a currency: three decimals end in 0, and others may have to be whole."""
-    ours, theirs = exponent(currency), _DECIMALS.get(currency, 2)
-    step = 10 if theirs == _THREE else _POWERS_OF_TEN[max(ours - theirs, 0)]
+    """Return the minimum charge and the step: amounts of three decimals end in 0, some others are whole."""
+    our_decimals, stripe_decimals = exponent(currency), _DECIMALS.get(currency, 2)
+    step = 10 if stripe_decimals == 3 else _POWERS_OF_TEN[max(our_decimals - stripe_decimals, 0)]
     return ChargeLimits(smallest_minor=_MINIMUM_CHARGE.get(currency, step), step_minor=step)
 
 
 def to_stripe_amount(money: Money) -> int:
-    """Return the amount as Stripe's API takes it: 500 for $5.00, 500 for ¥500, 500 for 5 Icelandic krónur.
+    """Convert to the amount of Stripe's API: 500 for $5.00, 500 for ¥500, 500 for 5 Icelandic krónur.
 
     Raises:
-        ValueError: Stripe cannot charge such an amount, which is not a multiple of the currency's step.
+        ValueError: Stripe cannot charge this amount, because it is not a multiple of the currency's step.
     """
     if money.amount_minor % charge_limits(money.currency).step_minor:
         raise ValueError(f"Stripe charges no such amount in {money.currency}.")
-    ours, theirs = exponent(money.currency), _DECIMALS.get(money.currency, 2)
-    if theirs > ours:
-        return money.amount_minor * _POWERS_OF_TEN[theirs - ours]
-    return money.amount_minor // _POWERS_OF_TEN[ours - theirs]
+    our_decimals, stripe_decimals = exponent(money.currency), _DECIMALS.get(money.currency, 2)
+    if stripe_decimals > our_decimals:
+        return money.amount_minor * _POWERS_OF_TEN[stripe_decimals - our_decimals]
+    return money.amount_minor // _POWERS_OF_TEN[our_decimals - stripe_decimals]
 
 
 def from_stripe_amount(amount: int, currency: str) -> Money:
-    """Return an amount that Stripe names; it writes currencies in small letters.
+    """Convert an amount of Stripe's API; the currency may be in lower case, as Stripe writes it.
 
-    What stands below our smallest unit, as a fee of half a króna may, is rounded half away from zero.
+    A fraction of our minor unit, such as a fee of half a króna, is rounded half away from zero.
 
     Raises:
         TypeError: the amount is not an integer.
-        ValueError: the currency is not one.
+        ValueError: the currency is unknown.
     """
     if type(amount) is not int:
         raise TypeError(f"An amount is an integer, not {type(amount).__name__}.")
     code = currency.upper()
-    ours, theirs = exponent(code), _DECIMALS.get(code, 2)
-    if theirs <= ours:
-        return Money(amount * _POWERS_OF_TEN[ours - theirs], code)
-    step = _POWERS_OF_TEN[theirs - ours]
+    our_decimals, stripe_decimals = exponent(code), _DECIMALS.get(code, 2)
+    if stripe_decimals <= our_decimals:
+        return Money(amount * _POWERS_OF_TEN[our_decimals - stripe_decimals], code)
+    step = _POWERS_OF_TEN[stripe_decimals - our_decimals]
     whole = (abs(amount) + step // 2) // step
     return Money(-whole if amount < 0 else whole, code)

@@ -1,5 +1,6 @@
-"""What Stripe's errors mean to us. See https://docs.stripe.com/error-handling and
-https://docs.stripe.com/error-codes.
+"""Translate Stripe's errors to the domain's.
+
+See https://docs.stripe.com/error-handling and https://docs.stripe.com/error-codes.
 """
 
 import stripe
@@ -9,7 +10,7 @@ from service.domain.ports import GatewayRejected, GatewayUnavailable
 SERVER_ERROR = 500
 NOT_FOUND = 404
 CONFLICT = 409
-# Only of these is the message Stripe's own and about amounts or states: others may repeat what was sent.
+# Only the messages of these codes are shown: they are about amounts and states. Others may repeat what was sent.
 SAFE_MESSAGE_CODES = {
     "amount_too_large",
     "amount_too_small",
@@ -23,47 +24,47 @@ _REFUSED = "Stripe refused this"
 
 
 class ReplayedServerError(GatewayUnavailable):
-    """Stripe repeats what it kept for an idempotency key, and that is a fault of its own.
+    """Stripe replays a server error that it stored for an idempotency key.
 
-    It would do so for a day or more, so that only another key gets through
+    It does so for at least a day, so only another key can succeed
     (https://docs.stripe.com/api/idempotent_requests).
     """
 
 
 def to_domain_error(error: stripe.StripeError) -> GatewayUnavailable | GatewayRejected:
-    """Return the domain's word for an error; a refusal says why as far as that can hold nothing personal."""
-    if _is_replayed_fault(error):
-        return ReplayedServerError("Stripe repeats a fault of its own.")
+    """Return the domain's error; the message of a rejection holds no personal data."""
+    if _is_replayed_server_error(error):
+        return ReplayedServerError("Stripe replays an earlier server error.")
     if is_unavailable(error):
         return GatewayUnavailable(f"Stripe is not available ({type(error).__name__}).")
     return GatewayRejected(_safe_message(error))
 
 
 def is_unavailable(error: stripe.StripeError) -> bool:
-    """Whether the same call may succeed later: no answer, a fault there, too many calls, a key that is refused."""
+    """Return whether the same call may succeed later: no response, a server error, a rate limit or a bad key."""
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or needs_operator(error):
         return True
     status = error.http_status
     if status == NOT_FOUND:
         return False
-    # The library calls an answer that it cannot read an APIError, whatever its status.
+    # The library raises APIError for a response that it cannot parse, whatever its status.
     return status is None or status >= SERVER_ERROR or status == CONFLICT or type(error) is stripe.APIError
 
 
 def needs_operator(error: stripe.StripeError) -> bool:
-    """Whether it stays so until a person gives us another key, or this key more rights."""
+    """Return whether only an operator can resolve it, with another key or more permissions for this one."""
     return isinstance(error, stripe.AuthenticationError | stripe.PermissionError)
 
 
 def is_missing(error: stripe.StripeError) -> bool:
-    """Whether Stripe does not know what it was asked about."""
+    """Return whether Stripe does not know the object."""
     return error.http_status == NOT_FOUND or error.code == "resource_missing"
 
 
-def _is_replayed_fault(error: stripe.StripeError) -> bool:
+def _is_replayed_server_error(error: stripe.StripeError) -> bool:
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    faulty = error.http_status is not None and error.http_status >= SERVER_ERROR
-    return faulty and headers.get("idempotent-replayed") == "true"
+    is_server_error = error.http_status is not None and error.http_status >= SERVER_ERROR
+    return is_server_error and headers.get("idempotent-replayed") == "true"
 
 
 def _safe_message(error: stripe.StripeError) -> str:

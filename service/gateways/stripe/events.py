@@ -1,4 +1,4 @@
-"""The part of Stripe that tells what happened there: by webhooks, and by its list of events."""
+"""Events of the Stripe account, as webhooks deliver them and as Stripe's API lists them."""
 
 import datetime
 import json
@@ -18,7 +18,7 @@ PAGE_SIZE: Final = 100
 
 
 class StripeEvents:
-    """Tells of Stripe's events in the domain's words; see `service.domain.ports.EventSource`."""
+    """Implements `service.domain.ports.EventSource`."""
 
     name = "stripe"
 
@@ -28,30 +28,30 @@ class StripeEvents:
         self._is_live = settings.is_live
 
     def authenticate(self, payload: bytes, signature: str, *, now: datetime.datetime) -> RawEvent:
-        """Return what a webhook brought, signed within five minutes by one of our secrets, in our key's mode."""
+        """Return the event of a webhook, which must be signed with one of our secrets and match our key's mode."""
         verify_signature(payload, signature, self._secrets, now=now)
         try:
             event = json.loads(payload)
             raw = _to_raw_event(event, payload.decode())
         except (ValueError, InvalidEvent, RecursionError) as error:
-            raise InvalidSignature("This is signed, but no event of Stripe's.") from error
+            raise InvalidSignature("The payload is signed, but is not a Stripe event.") from error
         if event.get("livemode") is not self._is_live:
             raise InvalidSignature("The event belongs to the other mode, test or live, than our key.")
         return raw
 
     def parse_event(self, payload: str) -> list[PaymentEvent]:
-        """Return what an event says; what it leaves out is looked up at Stripe."""
+        """Translate an event; what it leaves out is looked up at Stripe."""
         return parse_event(self._api, payload)
 
     def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
-        """Yield events of the kinds that we handle, newest first; Stripe keeps them for 30 days."""
-        asked: EventListParams = {
+        """Yield the events that have a parser, newest first; Stripe keeps events for 30 days."""
+        params: EventListParams = {
             "created": {"gte": int(since.timestamp())},
             "types": sorted(EVENT_PARSERS),
             "limit": PAGE_SIZE,
         }
         while True:
-            page = self._api.call("list_events", lambda v1, asked=asked: v1.events.list(asked))  # type: ignore[misc]
+            page = self._api.call("list_events", lambda v1, params=params: v1.events.list(params))  # type: ignore[misc]
             for event in page.data:
                 data = event.to_dict(for_json=True)
                 try:
@@ -60,21 +60,21 @@ class StripeEvents:
                     continue
             if not page.has_more or not page.data:
                 return
-            asked = {**asked, "starting_after": page.data[-1].id}
+            params = {**params, "starting_after": page.data[-1].id}
 
 
 def _to_raw_event(event: Any, payload: str) -> RawEvent:
-    """Return an event with what every one of Stripe's has: a name, a kind, a moment and an object."""
+    """Check the fields that every Stripe event has: id, type, timestamp and object."""
     if not isinstance(event, dict) or event.get("object") != "event":
-        raise InvalidEvent("It is no event.")
+        raise InvalidEvent("This is not an event.")
     reference, kind, created = event.get("id"), event.get("type"), event.get("created")
     if not isinstance(reference, str) or not isinstance(kind, str) or type(created) is not int:
-        raise InvalidEvent("An event needs an id, a type and a moment.")
+        raise InvalidEvent("An event needs an id, a type and a timestamp.")
     data = event.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("object"), dict):
         raise InvalidEvent("An event needs an object.")
     try:
         occurred_at = datetime.datetime.fromtimestamp(created, datetime.UTC)
     except (OverflowError, ValueError, OSError) as error:
-        raise InvalidEvent("An event's moment is out of reach.") from error
+        raise InvalidEvent("The timestamp of an event is out of range.") from error
     return RawEvent(reference=reference, kind=kind, occurred_at=occurred_at, payload=payload)

@@ -1,6 +1,7 @@
-"""What Stripe is told to do with what it already takes: to stop, to take another amount, to give back.
+"""Change what Stripe already charges: cancel a subscription, change its amount or card, refund a payment.
 
-Where it takes two calls, neither is made a second time by itself, so that both end within ten seconds.
+Where an operation makes more than one call, the library retries none, so that together they end within ten
+seconds.
 """
 
 import uuid
@@ -22,36 +23,34 @@ NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
 
 def cancel_subscription(api: StripeApiClient, subscription: str) -> None:
-    """Cancel a subscription at once; one that is cancelled stays so.
+    """Cancel a subscription immediately; it is no error if it has ended already.
 
     Raises:
-        what `Gateway` raises.
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe rejected the request.
     """
     try:
         api.call("cancel_subscription", lambda v1: v1.subscriptions.cancel(subscription, options=NO_RETRIES))
     except GatewayRejected:
-        # Stripe finds nothing to cancel once it is cancelled; only a look tells that from one that is not ours.
-        found = api.retrieve(
-            "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
-        )
-        if found is None or found.get("status") not in ENDED_STATUSES:
+        # Stripe rejects this for a cancelled subscription as for an unknown one; its status tells them apart.
+        existing = _retrieve_subscription(api, subscription)
+        if existing is None or existing.get("status") not in ENDED_STATUSES:
             raise
 
 
 def update_subscription_amount(
     api: StripeApiClient, subscription: str, money: Money, *, pledge_id: uuid.UUID
 ) -> None:
-    """Put another price into a subscription, from its next payment on.
+    """Replace the price of a subscription, from its next payment on.
 
     Raises:
-        what `Gateway` raises.
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe rejected the request.
     """
-    found = api.retrieve(
-        "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
-    )
-    if found is None or found.get("status") in ENDED_STATUSES:
+    existing = _retrieve_subscription(api, subscription)
+    if existing is None or existing.get("status") in ENDED_STATUSES:
         raise GatewayRejected("This subscription has ended at Stripe.")
-    item = found["items"]["data"][0]
+    item = existing["items"]["data"][0]
     price, amount = item["price"], _amount(money)
     if price["currency"] != money.currency.lower():
         raise GatewayRejected("A subscription cannot change its currency.")
@@ -75,7 +74,7 @@ def update_subscription_amount(
         ],
         "proration_behavior": "none",
     }
-    # Each change makes a new price, so that the key differs when a reader changes there and back again.
+    # Each change creates a new price, so the key differs when a reader returns to an earlier amount.
     call_idempotent(
         api,
         "update_subscription_amount",
@@ -88,21 +87,20 @@ def update_subscription_amount(
 def create_portal_session(
     api: StripeApiClient, customer: str, subscription: str, *, back_url: str, lang: str
 ) -> str:
-    """Open Stripe's Billing Portal at the one page where a card is changed; return its address.
+    """Create a Billing Portal session for changing the card; return its URL.
 
-    It has no key of ours: a page that was opened once is good for some minutes, and asking again means another.
-    That page changes the customer's card, and Checkout has given the subscription one of its own, which would be
-    charged still: so the subscription leaves the choice to the customer first, and loses nothing by it.
+    The call has no idempotency key: a session expires after some minutes, so each request needs a new one. The
+    portal changes the customer's card. Checkout sets a card on the subscription, which takes precedence, so that
+    card becomes the customer's first. See https://docs.stripe.com/customer-management/portal-deep-links.
 
     Raises:
-        what `Gateway` raises.
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe rejected the request.
     """
-    found = api.retrieve(
-        "look_at_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
-    )
-    own_card = found.get("default_payment_method") if found is not None else None
-    if own_card is not None:
-        _promote_card_to_customer(api, customer, subscription, own_card)
+    existing = _retrieve_subscription(api, subscription)
+    card = existing.get("default_payment_method") if existing is not None else None
+    if card is not None:
+        _promote_card_to_customer(api, customer, subscription, card)
     params: dict[str, Any] = {
         "customer": customer,
         "return_url": back_url,
@@ -113,67 +111,84 @@ def create_portal_session(
         },
     }
     return api.call(
-        "create_payment_method_session",
+        "create_portal_session",
         lambda v1: v1.billing_portal.sessions.create(params),  # type: ignore[arg-type]
     ).url
 
 
-def _promote_card_to_customer(api: StripeApiClient, customer: str, subscription: str, own_card: str) -> None:
-    """Make a subscription's own card the customer's, and let the subscription have none of its own."""
-    card: dict[str, Any] = {"invoice_settings": {"default_payment_method": own_card}}
-    none: dict[str, Any] = {"default_payment_method": ""}
-    # In this order, so that there is a card to charge at every moment. What Stripe refuses is in the log, and
-    # keeps no reader from the page.
-    given = api.retrieve("give_card_to_customer", lambda v1: v1.customers.update(customer, card, NO_RETRIES))  # type: ignore[arg-type]
-    if given is not None:
-        api.retrieve("free_subscription", lambda v1: v1.subscriptions.update(subscription, none, NO_RETRIES))  # type: ignore[arg-type]
+def _promote_card_to_customer(api: StripeApiClient, customer: str, subscription: str, card: str) -> None:
+    """Move the default card from a subscription to its customer.
+
+    The order of the calls leaves a card to charge at every moment. A rejection is logged and does not keep the
+    reader from the portal.
+    """
+    set_card: dict[str, Any] = {"invoice_settings": {"default_payment_method": card}}
+    clear_card: dict[str, Any] = {"default_payment_method": ""}
+    updated = api.retrieve(
+        "set_customer_payment_method",
+        lambda v1: v1.customers.update(customer, set_card, NO_RETRIES),  # type: ignore[arg-type]
+    )
+    if updated is not None:
+        api.retrieve(
+            "clear_subscription_payment_method",
+            lambda v1: v1.subscriptions.update(subscription, clear_card, NO_RETRIES),  # type: ignore[arg-type]
+        )
 
 
-def create_refund(api: StripeApiClient, order: RefundParams) -> str:
-    """Send money of a payment back; return Stripe's name of the refund.
+def _retrieve_subscription(api: StripeApiClient, subscription: str) -> dict[str, Any] | None:
+    return api.retrieve(
+        "retrieve_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
+    )
 
-    Stripe forgets a key after a day, and whoever asks again may come later than that: so a refund that was made
-    under our name for it is looked for first.
+
+def create_refund(api: StripeApiClient, params: RefundParams) -> str:
+    """Refund money of a payment; return Stripe's id of the refund.
+
+    Stripe keeps an idempotency key for a day, and a retry may come later. So a refund with our id in its metadata
+    is looked up first.
 
     Raises:
-        what `Gateway` raises.
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe rejected the request.
     """
-    paid = order.payment_reference
-    payment = payment_for_invoice(api, paid, options=NO_RETRIES) if is_invoice(paid) else {"payment_intent": paid}
+    reference = params.payment_reference
+    payment: dict[str, str] | None = {"payment_intent": reference}
+    if is_invoice(reference):
+        payment = payment_for_invoice(api, reference, options=NO_RETRIES)
     if payment is None:
-        raise GatewayRejected("Stripe knows no payment of this bill.")
-    made = _find_refund(api, payment, order.refund_id) or _create_refund(api, payment, order)
-    if made.status in ("failed", "canceled"):
-        raise GatewayRejected("The reader's bank does not take this money back.")
-    return made.id
+        raise GatewayRejected("Stripe knows no payment of this invoice.")
+    refund = _find_refund(api, payment, params.refund_id) or _create_refund(api, payment, params)
+    if refund.status in ("failed", "canceled"):
+        raise GatewayRejected("The reader's bank does not accept this refund.")
+    return refund.id
 
 
-def _create_refund(api: StripeApiClient, payment: dict[str, str], order: RefundParams) -> Refund:
-    params: dict[str, Any] = {
+def _create_refund(api: StripeApiClient, payment: dict[str, str], params: RefundParams) -> Refund:
+    request: dict[str, Any] = {
         **payment,
-        "amount": _amount(order.money),
-        "metadata": {REFUND_METADATA_KEY: str(order.refund_id)},
+        "amount": _amount(params.money),
+        "metadata": {REFUND_METADATA_KEY: str(params.refund_id)},
     }
     return call_idempotent(
         api,
-        "refund",
-        f"refund/{order.refund_id}",
-        lambda v1, options: v1.refunds.create(params, options),  # type: ignore[arg-type]
-        find_existing=lambda: _find_refund(api, payment, order.refund_id),
+        "create_refund",
+        f"refund/{params.refund_id}",
+        lambda v1, options: v1.refunds.create(request, options),  # type: ignore[arg-type]
+        find_existing=lambda: _find_refund(api, payment, params.refund_id),
         retries=0,
     )
 
 
 def _find_refund(api: StripeApiClient, payment: dict[str, str], refund_id: uuid.UUID) -> Refund | None:
-    asked: RefundListParams = {"limit": 100}
+    params: RefundListParams = {"limit": 100}
     if "charge" in payment:
-        asked["charge"] = payment["charge"]
+        params["charge"] = payment["charge"]
     else:
-        asked["payment_intent"] = payment["payment_intent"]
-    page = api.call("look_for_refund", lambda v1: v1.refunds.list(asked, NO_RETRIES))
-    for found in page.data:
-        if found.metadata is not None and found.metadata.to_dict().get(REFUND_METADATA_KEY) == str(refund_id):
-            return found
+        params["payment_intent"] = payment["payment_intent"]
+    page = api.call("list_refunds", lambda v1: v1.refunds.list(params, NO_RETRIES))
+    for refund in page.data:
+        if refund.metadata is not None and refund.metadata.to_dict().get(REFUND_METADATA_KEY) == str(refund_id):
+            return refund
     return None
 
 

@@ -1,7 +1,7 @@
-"""Where Stripe sends its events: one webhook endpoint for each public address of ours.
+"""Create or update the webhook endpoint at Stripe for the service's public URL.
 
-See https://docs.stripe.com/api/webhook_endpoints. Its API version is fixed when it is made, its secret shown only
-then.
+See https://docs.stripe.com/api/webhook_endpoints. Stripe fixes an endpoint's API version when it is created, and
+shows its secret only then.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ DESCRIPTION = "Mainstay"
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookEndpointSetup:
-    """What was set up. `secret` is given for a new one, `other_version` for an old one in another form."""
+    """The endpoint. `secret` is set if it is new, `other_version` if its API version is not the library's."""
 
     event_count: int
     version: str
@@ -26,27 +26,28 @@ class WebhookEndpointSetup:
 
 
 def upsert_webhook_endpoint(api: StripeApiClient, url: str) -> WebhookEndpointSetup:
-    """Have Stripe send to this address exactly what we handle.
+    """Subscribe this URL to exactly the events that have a parser.
 
     Raises:
-        GatewayUnavailable, GatewayRejected: Stripe did not do it.
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe rejected the request.
     """
-    existing = _find(api, url)
+    existing = _find_endpoint(api, url)
     kinds = sorted(EVENT_PARSERS)
     if existing is None:
         new: WebhookEndpointCreateParams = {
             "url": url,
-            "enabled_events": kinds,  # type: ignore[typeddict-item]  # the table's keys are words of Stripe's
-            "api_version": api.version,  # type: ignore[typeddict-item]  # so is this
+            "enabled_events": kinds,  # type: ignore[typeddict-item]  # EVENT_PARSERS holds Stripe's literals
+            "api_version": api.version,  # type: ignore[typeddict-item]  # one of Stripe's literals too
             "description": DESCRIPTION,
         }
-        created = api.call("create_endpoint", lambda v1: v1.webhook_endpoints.create(new))
+        created = api.call("create_webhook_endpoint", lambda v1: v1.webhook_endpoints.create(new))
         return WebhookEndpointSetup(event_count=len(kinds), version=api.version, secret=created.secret)
-    changed: WebhookEndpointUpdateParams = {
+    changes: WebhookEndpointUpdateParams = {
         "enabled_events": kinds,  # type: ignore[typeddict-item]  # as above
         "disabled": False,
     }
-    updated = api.call("update_endpoint", lambda v1: v1.webhook_endpoints.update(existing.id, changed))
+    updated = api.call("update_webhook_endpoint", lambda v1: v1.webhook_endpoints.update(existing.id, changes))
     version = updated.api_version
     return WebhookEndpointSetup(
         event_count=len(kinds),
@@ -55,7 +56,7 @@ def upsert_webhook_endpoint(api: StripeApiClient, url: str) -> WebhookEndpointSe
     )
 
 
-def _find(api: StripeApiClient, url: str) -> WebhookEndpoint | None:
-    # An account has 16 at most (https://docs.stripe.com/webhooks), so that one page shows them all.
-    page = api.call("list_endpoints", lambda v1: v1.webhook_endpoints.list({"limit": 100}))
-    return next((one for one in page.data if one.url == url), None)
+def _find_endpoint(api: StripeApiClient, url: str) -> WebhookEndpoint | None:
+    # An account has at most 16 endpoints (https://docs.stripe.com/webhooks), so one page holds them all.
+    page = api.call("list_webhook_endpoints", lambda v1: v1.webhook_endpoints.list({"limit": 100}))
+    return next((endpoint for endpoint in page.data if endpoint.url == url), None)

@@ -81,10 +81,10 @@ def test_a_key_that_is_refused_is_unavailable_and_said_loudly_without_the_key(
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable) as refused:
         gateway.create_checkout(checkout_params())
     (line,) = lines
-    assert (line["log_level"], line["event"], line["deed"]) == (
+    assert (line["log_level"], line["event"], line["operation"]) == (
         "error",
-        "stripe_refuses_our_key",
-        "create_checkout",
+        "stripe_auth_failed",
+        "create_checkout_session",
     )
     assert line["status"] == 401
     assert "wrong_key" not in f"{line} {refused.value} {refused.value.__cause__}"
@@ -100,7 +100,7 @@ def test_a_right_that_the_key_lacks_does_not_close_the_checkout(
     double.faults.respond(403, "POST /v1/billing_portal/sessions")
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable):
         gateway.create_payment_method_session("cus_any", "sub_any", back_url="https://news.example", lang="en")
-    assert [(line["log_level"], line["deed"]) for line in lines] == [("error", "create_payment_method_session")]
+    assert [(line["log_level"], line["operation"]) for line in lines] == [("error", "create_portal_session")]
     assert gateway.create_checkout(checkout_params()).url
 
 
