@@ -1,4 +1,4 @@
-"""The Stripe gateway at the door of the double."""
+"""Fixtures: the Stripe gateway, connected to the Stripe double."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,55 +10,52 @@ from tests.clock import FakeClock
 from tests.gateways.stripe.factories import SECRET
 from tests.stripe_double import KEY, FakeStripe
 
-HURRY_SECONDS = 1.0
+SHORT_READ_SECONDS = 1.0
 
 
 @pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    # An answer that takes long on a busy machine is no trouble of Stripe's.
+def _long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A slow response on a busy machine is not a fault of Stripe.
     monkeypatch.setattr(client, "READ_SECONDS", 30.0)
 
 
 @pytest.fixture
-def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tries end soon: for tests in which Stripe is silent, and for no others."""
-    monkeypatch.setattr(client, "READ_SECONDS", HURRY_SECONDS)
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the read timeout, only for tests in which Stripe does not answer."""
+    monkeypatch.setattr(client, "READ_SECONDS", SHORT_READ_SECONDS)
 
 
 @pytest.fixture
 def double(clock: FakeClock) -> Iterator[FakeStripe]:
-    """Return Stripe, whose clock is the test's."""
+    """Return the Stripe double, which shares the test's clock."""
     with FakeStripe(clock=clock) as double:
         yield double
 
 
 @pytest.fixture
 def account(double: FakeStripe) -> StripeSettings:
-    """Return our account there."""
+    """Return the settings of our account at the double."""
     return StripeSettings(secret_key=KEY, webhook_secrets=(SECRET,), api_base=double.url)
 
 
 @pytest.fixture
 def api(account: StripeSettings, clock: FakeClock) -> StripeApiClient:
-    """Return the line to it."""
     return StripeApiClient(account, clock)
 
 
 @pytest.fixture
 def gateway(api: StripeApiClient, account: StripeSettings) -> StripeGateway:
-    """Return the gateway that the domain orders from."""
     return StripeGateway(api, account)
 
 
 @pytest.fixture
 def events(api: StripeApiClient, account: StripeSettings) -> StripeEvents:
-    """Return the teller of what happens there."""
     return StripeEvents(api, account)
 
 
 @pytest.fixture
-def lasts(double: FakeStripe) -> Callable[[str], dict]:
-    """Return a way to the latest event of a kind."""
+def latest_event(double: FakeStripe) -> Callable[[str], dict]:
+    """Return a function that finds the latest event of a kind."""
 
     def latest(kind: str) -> dict:
         return [event for event in double.events if event["type"] == kind][-1]

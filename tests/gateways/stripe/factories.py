@@ -1,4 +1,4 @@
-"""What the domain asks of the gateway, and a reader who pays for it."""
+"""Parameters for the gateway, and checkouts that are paid."""
 
 import json
 import uuid
@@ -22,7 +22,7 @@ PAGE = "https://support.news.example"
 def checkout_params(
     frequency: Frequency = Frequency.ONCE, amount: int = 1250, currency: str = "USD", **changes: Any
 ) -> CheckoutParams:
-    """Return an order for a checkout; `changes` are fields of it."""
+    """Return parameters of a checkout; `changes` replace fields of it."""
     fields: dict[str, Any] = {
         "pledge_id": PLEDGE_ID,
         "campaign_name": "The Meadow Gazette",
@@ -36,24 +36,24 @@ def checkout_params(
 
 
 def subscribe(gateway: StripeGateway, double: FakeStripe, amount: int = 500, currency: str = "USD") -> StripeJson:
-    """Open a monthly checkout and pay it; return the session."""
-    opened = gateway.create_checkout(checkout_params(Frequency.MONTHLY, amount, currency))
-    double.pay(opened.reference, email=EMAIL)
-    return double.get(opened.reference)
+    """Create a monthly checkout and pay it; return the session."""
+    checkout = gateway.create_checkout(checkout_params(Frequency.MONTHLY, amount, currency))
+    double.pay(checkout.reference, email=EMAIL)
+    return double.get(checkout.reference)
 
 
-def give(gateway: StripeGateway, double: FakeStripe, amount: int = 1250, currency: str = "USD") -> StripeJson:
-    """Open a one-time checkout and pay it; return the session."""
-    opened = gateway.create_checkout(checkout_params(Frequency.ONCE, amount, currency))
-    double.pay(opened.reference, email=EMAIL)
-    return double.get(opened.reference)
+def pay_once(gateway: StripeGateway, double: FakeStripe, amount: int = 1250, currency: str = "USD") -> StripeJson:
+    """Create a one-time checkout and pay it; return the session."""
+    checkout = gateway.create_checkout(checkout_params(Frequency.ONCE, amount, currency))
+    double.pay(checkout.reference, email=EMAIL)
+    return double.get(checkout.reference)
 
 
-def refund_order(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) -> RefundParams:
-    """Return an order to send dollars of a payment back."""
+def refund_params(reference: str, amount: int, refund_id: uuid.UUID = REFUND_ID) -> RefundParams:
+    """Return parameters of a refund in US dollars."""
     return RefundParams(refund_id=refund_id, payment_reference=reference, money=Money(amount, "USD"))
 
 
 def parsed_events(events: StripeEvents, event: StripeJson) -> list[PaymentEvent]:
-    """Return what an event says."""
+    """Return the payment events that a Stripe event is translated to."""
     return events.parse_event(json.dumps(event))

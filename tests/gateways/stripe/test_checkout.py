@@ -1,4 +1,4 @@
-"""Going to pay: one Checkout Session for each order, which bears the pledge wherever Stripe keeps it."""
+"""Checkout: one Checkout Session per pledge, with the pledge id in the metadata of every Stripe object."""
 
 import uuid
 
@@ -9,14 +9,16 @@ from service.domain.money import Money
 from service.domain.ports import GatewayRejected
 from service.gateways.stripe import StripeGateway
 from service.gateways.stripe.checkout import session_params, stripe_locale
-from tests.gateways.stripe.factories import PLEDGE_ID, checkout_params, give
+from tests.gateways.stripe.factories import PLEDGE_ID, checkout_params, pay_once
 from tests.stripe_double import FakeStripe
 
 SESSIONS = "POST /v1/checkout/sessions"
 
 
-def test_a_one_time_checkout_bears_the_pledge_everywhere(gateway: StripeGateway, double: FakeStripe) -> None:
-    session = give(gateway, double)
+def test_one_time_checkout_sets_pledge_metadata_on_every_object(
+    gateway: StripeGateway, double: FakeStripe
+) -> None:
+    session = pay_once(gateway, double)
     assert (session["mode"], session["amount_total"], session["currency"]) == ("payment", 1250, "usd")
     assert session["client_reference_id"] == str(PLEDGE_ID)
     assert session["metadata"] == {"pledge_id": str(PLEDGE_ID)}
@@ -29,12 +31,12 @@ def test_a_one_time_checkout_bears_the_pledge_everywhere(gateway: StripeGateway,
 
 
 @pytest.mark.parametrize(("frequency", "interval"), [(Frequency.MONTHLY, "month"), (Frequency.ANNUAL, "year")])
-def test_a_recurring_checkout_becomes_a_subscription_that_bears_the_pledge(
+def test_recurring_checkout_creates_subscription_with_pledge_metadata(
     gateway: StripeGateway, double: FakeStripe, frequency: Frequency, interval: str
 ) -> None:
-    opened = gateway.create_checkout(checkout_params(frequency, 500))
-    double.pay(opened.reference)
-    session = double.get(opened.reference)
+    checkout = gateway.create_checkout(checkout_params(frequency, 500))
+    double.pay(checkout.reference)
+    session = double.get(checkout.reference)
     assert session["mode"] == "subscription"
     subscription = double.get(session["subscription"])
     assert subscription["metadata"] == {"pledge_id": str(PLEDGE_ID)}
@@ -43,28 +45,26 @@ def test_a_recurring_checkout_becomes_a_subscription_that_bears_the_pledge(
     assert (price["recurring"]["interval"], price["recurring"]["interval_count"]) == (interval, 1)
 
 
-def test_the_page_is_stripes_and_the_reader_is_asked_for_no_address(
-    gateway: StripeGateway, double: FakeStripe
-) -> None:
-    opened = gateway.create_checkout(checkout_params())
-    assert opened.url.startswith(double.url)
-    assert opened.reference.startswith("cs_test_")
-    asked = session_params(checkout_params())
+def test_checkout_page_collects_no_address_or_phone(gateway: StripeGateway, double: FakeStripe) -> None:
+    checkout = gateway.create_checkout(checkout_params())
+    assert checkout.url.startswith(double.url)
+    assert checkout.reference.startswith("cs_test_")
+    params = session_params(checkout_params())
     assert not {"billing_address_collection", "shipping_address_collection", "phone_number_collection"} & set(
-        asked
+        params
     )
-    assert not {"customer_email", "customer", "customer_creation"} & set(asked)
-    assert asked["adaptive_pricing"] == {"enabled": False}
+    assert not {"customer_email", "customer", "customer_creation"} & set(params)
+    assert params["adaptive_pricing"] == {"enabled": False}
 
 
-def test_the_same_order_again_yields_the_same_checkout(gateway: StripeGateway, double: FakeStripe) -> None:
+def test_create_checkout_is_idempotent(gateway: StripeGateway, double: FakeStripe) -> None:
     first, second = gateway.create_checkout(checkout_params()), gateway.create_checkout(checkout_params())
     assert first == second
     assert len(double.account.all("checkout.session")) == 1
 
 
 @pytest.mark.parametrize("change", [{"pledge_id": uuid.uuid4()}, {"campaign_name": "Renamed"}, {"lang": "ru"}])
-def test_another_order_yields_another_checkout_and_never_a_conflict(
+def test_changed_parameters_create_another_checkout_without_key_conflict(
     gateway: StripeGateway, double: FakeStripe, change: dict
 ) -> None:
     first = gateway.create_checkout(checkout_params())
@@ -73,18 +73,18 @@ def test_another_order_yields_another_checkout_and_never_a_conflict(
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "there"),
+    ("amount", "currency", "stripe_amount"),
     [(500, "JPY", 500), (1500, "KWD", 1500), (5, "ISK", 500), (17500, "HUF", 17500)],
 )
-def test_currencies_of_all_sorts_are_charged_as_stripe_counts(
-    gateway: StripeGateway, double: FakeStripe, amount: int, currency: str, there: int
+def test_checkout_amount_uses_stripe_units(
+    gateway: StripeGateway, double: FakeStripe, amount: int, currency: str, stripe_amount: int
 ) -> None:
-    opened = gateway.create_checkout(checkout_params(amount=amount, currency=currency))
-    session = double.get(opened.reference)
-    assert (session["amount_total"], session["currency"]) == (there, currency.lower())
+    checkout = gateway.create_checkout(checkout_params(amount=amount, currency=currency))
+    session = double.get(checkout.reference)
+    assert (session["amount_total"], session["currency"]) == (stripe_amount, currency.lower())
 
 
-def test_an_amount_that_stripe_cannot_charge_is_refused_before_it_is_asked(
+def test_unchargeable_amount_is_rejected_without_calling_stripe(
     gateway: StripeGateway, double: FakeStripe
 ) -> None:
     with pytest.raises(GatewayRejected, match="no such amount in KWD"):
@@ -92,13 +92,13 @@ def test_an_amount_that_stripe_cannot_charge_is_refused_before_it_is_asked(
     assert double.faults.calls[SESSIONS] == 0
 
 
-def test_an_amount_that_is_too_small_for_stripe_is_refused_in_its_words(gateway: StripeGateway) -> None:
+def test_amount_below_minimum_is_rejected_with_stripe_message(gateway: StripeGateway) -> None:
     with pytest.raises(GatewayRejected, match="at least 50 usd"):
         gateway.create_checkout(checkout_params(amount=49))
 
 
 @pytest.mark.parametrize(
-    ("tag", "spoken"),
+    ("tag", "locale"),
     [
         ("en", "en"),
         ("ru", "ru"),
@@ -110,20 +110,18 @@ def test_an_amount_that_is_too_small_for_stripe_is_refused_in_its_words(gateway:
         ("", "auto"),
     ],
 )
-def test_the_page_speaks_the_readers_language_where_stripe_does(tag: str, spoken: str) -> None:
-    assert stripe_locale(tag) == spoken
+def test_stripe_locale_is_closest_supported_language(tag: str, locale: str) -> None:
+    assert stripe_locale(tag) == locale
 
 
-def test_a_fault_that_stripe_keeps_under_a_key_does_not_lock_the_pledge_out(
-    gateway: StripeGateway, double: FakeStripe
-) -> None:
-    # The first try fails after Stripe began; the library's own second try hears the same again.
+def test_replayed_server_error_is_retried_with_another_key(gateway: StripeGateway, double: FakeStripe) -> None:
+    # The first attempt fails after Stripe created the session; the library's retry gets a replay of the error.
     double.faults.respond(500, SESSIONS, after_effect=True)
-    opened = gateway.create_checkout(checkout_params())
-    assert opened.url.startswith(double.url)
-    assert gateway.create_checkout(checkout_params()) == opened
+    checkout = gateway.create_checkout(checkout_params())
+    assert checkout.url.startswith(double.url)
+    assert gateway.create_checkout(checkout_params()) == checkout
 
 
-def test_names_as_long_as_a_campaign_may_have_are_cut(gateway: StripeGateway, double: FakeStripe) -> None:
-    opened = gateway.create_checkout(checkout_params(campaign_name="Ж" * 400, money=Money(500, "EUR")))
-    assert double.get(opened.reference)["amount_total"] == 500
+def test_long_campaign_name_is_truncated(gateway: StripeGateway, double: FakeStripe) -> None:
+    checkout = gateway.create_checkout(checkout_params(campaign_name="Ж" * 400, money=Money(500, "EUR")))
+    assert double.get(checkout.reference)["amount_total"] == 500

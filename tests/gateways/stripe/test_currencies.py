@@ -1,4 +1,4 @@
-"""Amounts as Stripe counts them: every one from nothing to 100,000 minor units, and not a float among them."""
+"""Amounts in Stripe's units, for every amount from 0 to 100,000 minor units, in integer arithmetic."""
 
 import ast
 import inspect
@@ -7,14 +7,14 @@ import pytest
 from babel.numbers import list_currencies
 
 from service.domain.money import Money, exponent
-from service.gateways.stripe import currencies as units
+from service.gateways.stripe import currencies
 from service.gateways.stripe.currencies import charge_limits, from_stripe_amount, to_stripe_amount
 
-EVERY = range(100_001)
+AMOUNTS = range(100_001)
 
 
-def is_refused(money: Money) -> bool:
-    """Whether Stripe charges no such amount (a hundred thousand blocks of `pytest.raises` take seconds)."""
+def is_rejected(money: Money) -> bool:
+    """Return whether Stripe cannot charge this amount (100,000 blocks of `pytest.raises` would take seconds)."""
     try:
         to_stripe_amount(money)
     except ValueError as refusal:
@@ -23,34 +23,34 @@ def is_refused(money: Money) -> bool:
 
 
 @pytest.mark.parametrize("currency", ["JPY", "USD", "HUF"])
-def test_most_amounts_are_the_same_there_and_here(currency: str) -> None:
-    for amount in EVERY:
+def test_most_currencies_have_the_same_units(currency: str) -> None:
+    for amount in AMOUNTS:
         money = Money(amount, currency)
         assert to_stripe_amount(money) == amount
         assert from_stripe_amount(amount, currency.lower()) == money
 
 
 @pytest.mark.parametrize("currency", ["KWD", "TND"])
-def test_of_three_decimals_the_last_is_nought_or_the_amount_is_refused(currency: str) -> None:
-    for amount in EVERY:
+def test_three_decimal_amount_must_end_in_zero(currency: str) -> None:
+    for amount in AMOUNTS:
         assert from_stripe_amount(amount, currency) == Money(amount, currency)
         if amount % 10:
-            assert is_refused(Money(amount, currency))
+            assert is_rejected(Money(amount, currency))
         else:
             assert to_stripe_amount(Money(amount, currency)) == amount
 
 
 @pytest.mark.parametrize("currency", ["ISK", "UGX"])
-def test_whole_currencies_that_once_had_cents_are_sent_with_two_noughts(currency: str) -> None:
-    for amount in EVERY:
+def test_isk_and_ugx_are_sent_with_two_zero_decimals(currency: str) -> None:
+    for amount in AMOUNTS:
         assert to_stripe_amount(Money(amount, currency)) == amount * 100
         assert from_stripe_amount(amount * 100, currency) == Money(amount, currency)
 
 
-def test_an_ariary_has_cents_for_us_and_none_for_stripe() -> None:
-    for amount in EVERY:
+def test_mga_has_two_decimals_here_and_none_at_stripe() -> None:
+    for amount in AMOUNTS:
         if amount % 100:
-            assert is_refused(Money(amount, "MGA"))
+            assert is_rejected(Money(amount, "MGA"))
         else:
             assert to_stripe_amount(Money(amount, "MGA")) == amount // 100
         assert from_stripe_amount(amount, "MGA") == Money(amount * 100, "MGA")
@@ -69,38 +69,38 @@ def test_an_ariary_has_cents_for_us_and_none_for_stripe() -> None:
         ("GHS", 1, 1),
     ],
 )
-def test_the_smallest_charges_are_stripes_own(currency: str, smallest: int, step: int) -> None:
-    found = charge_limits(currency)
-    assert (found.smallest_minor, found.step_minor) == (smallest, step)
+def test_charge_limits_are_stripes(currency: str, smallest: int, step: int) -> None:
+    limits = charge_limits(currency)
+    assert (limits.smallest_minor, limits.step_minor) == (smallest, step)
 
 
-def test_every_currency_has_limits_that_it_keeps_itself() -> None:
+def test_minimum_charge_of_every_currency_is_chargeable() -> None:
     for currency in sorted(list_currencies()):
-        found = charge_limits(currency)
-        assert found.smallest_minor % found.step_minor == 0, currency
-        smallest = Money(found.smallest_minor, currency)
+        limits = charge_limits(currency)
+        assert limits.smallest_minor % limits.step_minor == 0, currency
+        smallest = Money(limits.smallest_minor, currency)
         assert from_stripe_amount(to_stripe_amount(smallest), currency) == smallest
-        assert found.step_minor <= 10 ** exponent(currency), currency
+        assert limits.step_minor <= 10 ** exponent(currency), currency
 
 
 @pytest.mark.parametrize(("amount", "kronur"), [(0, 0), (49, 0), (50, 1), (149, 1), (150, 2), (-50, -1), (-49, 0)])
-def test_a_fee_of_half_a_krona_is_rounded_away_from_nothing(amount: int, kronur: int) -> None:
+def test_half_krona_is_rounded_away_from_zero(amount: int, kronur: int) -> None:
     assert from_stripe_amount(amount, "isk") == Money(kronur, "ISK")
 
 
 @pytest.mark.parametrize("amount", [1.0, "5", True, None])
-def test_what_is_no_integer_is_no_amount(amount: object) -> None:
+def test_amount_must_be_an_integer(amount: object) -> None:
     with pytest.raises(TypeError):
         from_stripe_amount(amount, "usd")  # type: ignore[arg-type]
 
 
-def test_what_is_no_currency_is_refused() -> None:
+def test_unknown_currency_is_rejected() -> None:
     with pytest.raises(ValueError, match="not an ISO 4217"):
         from_stripe_amount(5, "zzz")
 
 
-def test_no_float_comes_near_it() -> None:
-    tree = ast.parse(inspect.getsource(units))
+def test_module_uses_no_float_arithmetic() -> None:
+    tree = ast.parse(inspect.getsource(currencies))
     divisions = [node for node in ast.walk(tree) if isinstance(node, ast.Div)]
     floats = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, float)]
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

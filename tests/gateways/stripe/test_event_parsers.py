@@ -1,4 +1,4 @@
-"""Each event as Stripe writes it today, and what it says in the domain's words."""
+"""Events in the current API version of Stripe, and the payment events that they are translated to."""
 
 import datetime
 from collections.abc import Callable
@@ -16,20 +16,20 @@ from service.domain.ports.payment_events import (
 from service.gateways.stripe import StripeEvents, StripeGateway
 from service.gateways.stripe.event_parsers import EVENT_PARSERS
 from tests.clock import FakeClock
-from tests.gateways.stripe.factories import EMAIL, PLEDGE_ID, checkout_params, give, parsed_events, subscribe
+from tests.gateways.stripe.factories import EMAIL, PLEDGE_ID, checkout_params, parsed_events, pay_once, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import one_year_subscription
 
-Lasts = Callable[[str], StripeJson]
-DONE = "checkout.session.completed"
+LatestEvent = Callable[[str], StripeJson]
+CHECKOUT_COMPLETED = "checkout.session.completed"
 
 
-def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
+def test_paid_one_time_checkout_yields_completion_and_payment_by_intent(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, clock: FakeClock
 ) -> None:
-    session = give(gateway, double)
-    assert parsed_events(events, lasts(DONE)) == [
+    session = pay_once(gateway, double)
+    assert parsed_events(events, latest_event(CHECKOUT_COMPLETED)) == [
         CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL),
         PaymentSucceeded(
             reference=session["payment_intent"], money=Money(1250, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID
@@ -37,84 +37,88 @@ def test_a_paid_one_time_checkout_is_done_and_paid_by_its_intent(
     ]
 
 
-def test_a_paid_subscription_checkout_is_done_and_paid_by_its_invoice(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
+def test_paid_subscription_checkout_yields_completion_and_payment_by_invoice(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, clock: FakeClock
 ) -> None:
     session = subscribe(gateway, double, 500)
     names = {"subscription": session["subscription"], "customer": session["customer"]}
-    done, paid = parsed_events(events, lasts(DONE))
-    assert done == CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, **names)
+    completed, paid = parsed_events(events, latest_event(CHECKOUT_COMPLETED))
+    assert completed == CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, **names)
     assert paid == PaymentSucceeded(
         reference=session["invoice"], money=Money(500, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID, **names
     )
-    (again,) = parsed_events(events, lasts("invoice.paid"))
+    (again,) = parsed_events(events, latest_event("invoice.paid"))
     assert isinstance(again, PaymentSucceeded)
     assert (again.reference, again.money, again.occurred_at) == (paid.reference, paid.money, paid.occurred_at)
     # From 23 November to 23 December.
     assert again.renews_at == clock() + datetime.timedelta(days=30)
 
 
-def test_a_readers_address_stands_in_no_representation(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
+def test_repr_of_events_contains_no_email_address(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
-    give(gateway, double)
-    assert EMAIL not in repr(parsed_events(events, lasts(DONE)))
+    pay_once(gateway, double)
+    assert EMAIL not in repr(parsed_events(events, latest_event(CHECKOUT_COMPLETED)))
 
 
-def test_money_that_takes_days_is_done_first_and_paid_later(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
+def test_bank_debit_yields_completion_first_and_payment_when_it_settles(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
-    name = gateway.create_checkout(checkout_params()).reference
-    double.pay_by_bank_debit(name)
-    assert [type(one) for one in parsed_events(events, lasts(DONE))] == [CheckoutCompleted]
-    double.settle_bank_debit(name)
-    done, paid = parsed_events(events, lasts("checkout.session.async_payment_succeeded"))
-    assert isinstance(done, CheckoutCompleted)
+    reference = gateway.create_checkout(checkout_params()).reference
+    double.pay_by_bank_debit(reference)
+    assert [type(payment_event) for payment_event in parsed_events(events, latest_event(CHECKOUT_COMPLETED))] == [
+        CheckoutCompleted
+    ]
+    double.settle_bank_debit(reference)
+    completed, paid = parsed_events(events, latest_event("checkout.session.async_payment_succeeded"))
+    assert isinstance(completed, CheckoutCompleted)
     assert isinstance(paid, PaymentSucceeded)
-    assert paid.reference == double.get(name)["payment_intent"]
+    assert paid.reference == double.get(reference)["payment_intent"]
 
 
-def test_money_that_a_bank_refuses_closes_a_one_time_checkout(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
+def test_failed_bank_debit_expires_one_time_checkout(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
-    name = gateway.create_checkout(checkout_params()).reference
-    double.pay_by_bank_debit(name)
-    double.fail_bank_debit(name)
-    news = parsed_events(events, lasts("checkout.session.async_payment_failed"))
-    assert [type(one) for one in news] == [CheckoutCompleted, CheckoutExpired]
-    (tried,) = parsed_events(events, lasts("payment_intent.payment_failed"))
-    assert isinstance(tried, PaymentFailed)
-    assert tried.reference == double.charge_of(name)["id"]
+    reference = gateway.create_checkout(checkout_params()).reference
+    double.pay_by_bank_debit(reference)
+    double.fail_bank_debit(reference)
+    parsed = parsed_events(events, latest_event("checkout.session.async_payment_failed"))
+    assert [type(payment_event) for payment_event in parsed] == [CheckoutCompleted, CheckoutExpired]
+    (failed,) = parsed_events(events, latest_event("payment_intent.payment_failed"))
+    assert isinstance(failed, PaymentFailed)
+    assert failed.reference == double.charge_of(reference)["id"]
 
 
-def test_money_that_a_bank_refuses_leaves_a_subscription_to_its_bills(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
+def test_failed_bank_debit_of_subscription_is_reported_by_its_invoice(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
-    name = gateway.create_checkout(checkout_params(Frequency.MONTHLY, 500)).reference
-    double.pay_by_bank_debit(name)
-    double.fail_bank_debit(name)
-    news = parsed_events(events, lasts("checkout.session.async_payment_failed"))
-    assert [type(one) for one in news] == [CheckoutCompleted]
-    assert [type(one) for one in parsed_events(events, lasts("invoice.payment_failed"))] == [PaymentFailed]
-    # The intent of a bill bears no pledge: its invoice has told of the same try.
-    assert parsed_events(events, lasts("payment_intent.payment_failed")) == []
+    reference = gateway.create_checkout(checkout_params(Frequency.MONTHLY, 500)).reference
+    double.pay_by_bank_debit(reference)
+    double.fail_bank_debit(reference)
+    parsed = parsed_events(events, latest_event("checkout.session.async_payment_failed"))
+    assert [type(payment_event) for payment_event in parsed] == [CheckoutCompleted]
+    assert [
+        type(payment_event) for payment_event in parsed_events(events, latest_event("invoice.payment_failed"))
+    ] == [PaymentFailed]
+    # The intent of an invoice has no pledge metadata; the invoice event reports the same attempt.
+    assert parsed_events(events, latest_event("payment_intent.payment_failed")) == []
 
 
-def test_a_checkout_that_nobody_paid_is_closed(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
+def test_abandoned_checkout_expires(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, clock: FakeClock
 ) -> None:
     double.abandon(gateway.create_checkout(checkout_params()).reference)
-    assert parsed_events(events, lasts("checkout.session.expired")) == [
+    assert parsed_events(events, latest_event("checkout.session.expired")) == [
         CheckoutExpired(pledge_id=PLEDGE_ID, occurred_at=clock())
     ]
 
 
-def test_a_declined_card_is_a_try_named_by_its_charge(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
+def test_declined_card_is_a_failed_attempt_identified_by_charge(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, clock: FakeClock
 ) -> None:
-    name = gateway.create_checkout(checkout_params()).reference
-    double.decline(name)
-    double.decline(name)
+    reference = gateway.create_checkout(checkout_params()).reference
+    double.decline(reference)
+    double.decline(reference)
     tries = [event for event in double.events if event["type"] == "payment_intent.payment_failed"]
     first, second = (parsed_events(events, event)[0] for event in tries)
     assert isinstance(first, PaymentFailed)
@@ -124,58 +128,58 @@ def test_a_declined_card_is_a_try_named_by_its_charge(
     assert (first.attempt, first.next_attempt_at, first.pledge_id) == (1, None, PLEDGE_ID)
 
 
-def test_a_renewal_is_announced_for_when_the_paid_time_ends(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
+def test_upcoming_renewal_is_due_when_paid_period_ends(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
-    name = subscribe(gateway, double)["subscription"]
-    (paid,) = parsed_events(events, lasts("invoice.paid"))
+    reference = subscribe(gateway, double)["subscription"]
+    (paid,) = parsed_events(events, latest_event("invoice.paid"))
     assert isinstance(paid, PaymentSucceeded)
-    double.emit_upcoming(name)
-    assert parsed_events(events, lasts("invoice.upcoming")) == [
-        RenewalUpcoming(subscription=name, renews_at=paid.renews_at, pledge_id=PLEDGE_ID)
+    double.emit_upcoming(reference)
+    assert parsed_events(events, latest_event("invoice.upcoming")) == [
+        RenewalUpcoming(subscription=reference, renews_at=paid.renews_at, pledge_id=PLEDGE_ID)
     ]
 
 
-def test_a_missed_payment_says_which_try_it_was_and_when_the_next_is(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
+def test_failed_renewal_has_attempt_number_and_next_attempt(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, clock: FakeClock
 ) -> None:
-    name = subscribe(gateway, double)["subscription"]
-    double.fail_renewal(name)
-    (missed,) = parsed_events(events, lasts("invoice.payment_failed"))
-    bill = double.get(name)["latest_invoice"]
-    assert missed == PaymentFailed(
-        reference=f"{bill}#1",
-        invoice=bill,
+    reference = subscribe(gateway, double)["subscription"]
+    double.fail_renewal(reference)
+    (failed,) = parsed_events(events, latest_event("invoice.payment_failed"))
+    invoice = double.get(reference)["latest_invoice"]
+    assert failed == PaymentFailed(
+        reference=f"{invoice}#1",
+        invoice=invoice,
         money=Money(500, "USD"),
         occurred_at=clock(),
         attempt=1,
         next_attempt_at=clock() + datetime.timedelta(days=3),
         pledge_id=PLEDGE_ID,
-        subscription=name,
+        subscription=reference,
     )
-    (standing,) = parsed_events(events, lasts("customer.subscription.updated"))
-    assert isinstance(standing, SubscriptionUpdated)
-    assert (standing.is_past_due, standing.is_started, standing.ended) == (True, True, False)
-    double.fail_retry(name)
-    (again,) = parsed_events(events, lasts("invoice.payment_failed"))
+    (updated,) = parsed_events(events, latest_event("customer.subscription.updated"))
+    assert isinstance(updated, SubscriptionUpdated)
+    assert (updated.is_past_due, updated.is_started, updated.ended) == (True, True, False)
+    double.fail_retry(reference)
+    (again,) = parsed_events(events, latest_event("invoice.payment_failed"))
     assert isinstance(again, PaymentFailed)
-    assert (again.reference, again.attempt) == (f"{bill}#2", 2)
-    double.exhaust_retries(name)
-    (last,) = parsed_events(events, lasts("invoice.payment_failed"))
+    assert (again.reference, again.attempt) == (f"{invoice}#2", 2)
+    double.exhaust_retries(reference)
+    (last,) = parsed_events(events, latest_event("invoice.payment_failed"))
     assert isinstance(last, PaymentFailed)
     assert last.next_attempt_at is None
-    (ended,) = parsed_events(events, lasts("customer.subscription.deleted"))
+    (ended,) = parsed_events(events, latest_event("customer.subscription.deleted"))
     assert isinstance(ended, SubscriptionUpdated)
     assert (ended.ended, ended.is_past_due, ended.renews_at) == (True, False, None)
 
 
-def test_a_changed_amount_is_told_with_the_time_that_it_comes(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts, clock: FakeClock
+def test_amount_change_yields_new_amount_and_renewal_date(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, clock: FakeClock
 ) -> None:
     session = subscribe(gateway, double)
     gateway.update_subscription_amount(session["subscription"], Money(900, "USD"), pledge_id=PLEDGE_ID)
-    (standing,) = parsed_events(events, lasts("customer.subscription.updated"))
-    assert standing == SubscriptionUpdated(
+    (updated,) = parsed_events(events, latest_event("customer.subscription.updated"))
+    assert updated == SubscriptionUpdated(
         subscription=session["subscription"],
         occurred_at=clock(),
         is_started=True,
@@ -186,25 +190,25 @@ def test_a_changed_amount_is_told_with_the_time_that_it_comes(
     )
 
 
-def test_a_bill_of_nothing_is_no_payment(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, lasts: Lasts
+def test_invoice_of_zero_is_no_payment(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
     subscribe(gateway, double)
-    event = lasts("invoice.paid")
+    event = latest_event("invoice.paid")
     event["data"]["object"]["amount_paid"] = 0
     assert parsed_events(events, event) == []
 
 
-def test_a_year_can_be_read_without_a_look_up_but_for_what_went_back(
+def test_only_charge_events_of_a_year_need_lookups(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
-    opened = gateway.create_checkout(checkout_params(frequency=checkout_params().frequency.MONTHLY, amount=500))
-    one_year_subscription(double, session=opened.reference)
+    checkout = gateway.create_checkout(checkout_params(frequency=checkout_params().frequency.MONTHLY, amount=500))
+    one_year_subscription(double, session=checkout.reference)
     handled = [event for event in double.events if event["type"] in EVENT_PARSERS]
     assert {event["type"] for event in handled} >= {"invoice.paid", "invoice.payment_failed", "charge.refunded"}
     for event in handled:
         calls = double.faults.calls.total()
-        news = parsed_events(events, event)
-        assert news or event["type"] == "payment_intent.payment_failed"
+        parsed = parsed_events(events, event)
+        assert parsed or event["type"] == "payment_intent.payment_failed"
         looked_up = double.faults.calls.total() - calls
         assert looked_up == 0 or event["type"].startswith("charge."), event["type"]

@@ -1,4 +1,4 @@
-"""Events that do not say whose they are: a look at Stripe tells, and what is another product's is left alone."""
+"""Events without pledge metadata: a lookup at Stripe identifies ours, and events of other products are ignored."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from schemas.enums import Frequency
 from service.domain.money import Money
 from service.domain.ports.payment_events import DisputeUpdated, PaymentSucceeded, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
-from tests.gateways.stripe.factories import PLEDGE_ID, give, parsed_events, subscribe
+from tests.gateways.stripe.factories import PLEDGE_ID, parsed_events, pay_once, subscribe
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import payment_session_params, subscription_session_params
@@ -18,8 +18,8 @@ REFUNDS = "GET /v1/refunds"
 
 
 @pytest.fixture(params=[Frequency.ONCE, Frequency.MONTHLY])
-def stranger(request: pytest.FixtureRequest, double: FakeStripe) -> StripeJson:
-    """Return a session of another product, paid on the same account."""
+def foreign_session(request: pytest.FixtureRequest, double: FakeStripe) -> StripeJson:
+    """Return a paid session of another product on the same account."""
     params: dict[str, Any] = (
         payment_session_params() if request.param is Frequency.ONCE else subscription_session_params()
     )
@@ -28,20 +28,20 @@ def stranger(request: pytest.FixtureRequest, double: FakeStripe) -> StripeJson:
     return double.get(session.id)
 
 
-def test_nothing_that_happens_to_another_product_is_ours(
-    double: FakeStripe, events: StripeEvents, stranger: StripeJson
+def test_events_of_another_product_yield_nothing(
+    double: FakeStripe, events: StripeEvents, foreign_session: StripeJson
 ) -> None:
-    charge = double.charge_of(stranger["id"])
+    charge = double.charge_of(foreign_session["id"])
     double.refund(charge["id"], 100)
     dispute = double.open_dispute(charge["id"], 100)
     double.close_dispute(dispute["id"], "lost")
-    if stranger["subscription"]:
-        double.fail_renewal(stranger["subscription"])
-        double.exhaust_retries(stranger["subscription"])
+    if foreign_session["subscription"]:
+        double.fail_renewal(foreign_session["subscription"])
+        double.exhaust_retries(foreign_session["subscription"])
     assert [parsed_events(events, event) for event in double.events if parsed_events(events, event)] == []
 
 
-def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
+def test_invoice_without_metadata_is_identified_by_subscription_lookup(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
     subscribe(gateway, double)
@@ -55,35 +55,33 @@ def test_a_bill_that_lost_its_metadata_is_ours_by_its_subscription(
     assert paid.pledge_id == PLEDGE_ID
 
 
-def test_refunds_that_cannot_be_listed_are_told_by_what_they_add_up_to(
+def test_unlistable_refunds_are_derived_from_totals(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
-    charge = double.charge_of(give(gateway, double, 1250)["id"])
+    charge = double.charge_of(pay_once(gateway, double, 1250)["id"])
     double.refund(charge["id"], 200)
     double.refund(charge["id"], 300)
     refunds: list[RefundUpdated] = []
     for event in [event for event in double.events if event["type"] == "charge.refunded"]:
         double.faults.respond(404, REFUNDS)
-        refunds += [one for one in parsed_events(events, event) if isinstance(one, RefundUpdated)]
-    assert [(one.refund, one.money) for one in refunds] == [
+        refunds += [refund for refund in parsed_events(events, event) if isinstance(refund, RefundUpdated)]
+    assert [(refund.refund, refund.money) for refund in refunds] == [
         (f"{charge['id']}@200", Money(200, "USD")),
         (f"{charge['id']}@500", Money(300, "USD")),
     ]
 
 
-def test_more_refunds_than_a_page_holds_are_all_told(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents
-) -> None:
-    charge = double.charge_of(give(gateway, double, 1250)["id"])
+def test_refunds_are_listed_across_pages(gateway: StripeGateway, double: FakeStripe, events: StripeEvents) -> None:
+    charge = double.charge_of(pay_once(gateway, double, 1250)["id"])
     for _ in range(101):
         double.refund(charge["id"], 1)
-    news = parsed_events(events, double.events[-1])
-    assert len({one.refund for one in news if isinstance(one, RefundUpdated)}) == 101
+    parsed = parsed_events(events, double.events[-1])
+    assert len({refund.refund for refund in parsed if isinstance(refund, RefundUpdated)}) == 101
 
 
-def test_a_payment_that_stripe_has_forgotten_may_be_ours(events: StripeEvents) -> None:
+def test_dispute_of_unknown_charge_counts_as_ours(events: StripeEvents) -> None:
     dispute = {"id": "du_1", "charge": "ch_1Gone", "amount": 500, "currency": "usd", "status": "needs_response"}
     event = {"type": "charge.dispute.created", "created": 1795426200, "data": {"object": dispute}}
-    (found,) = events.parse_event(json.dumps(event))
-    assert isinstance(found, DisputeUpdated)
-    assert found.references == ("ch_1Gone",)
+    (disputed,) = events.parse_event(json.dumps(event))
+    assert isinstance(disputed, DisputeUpdated)
+    assert disputed.references == ("ch_1Gone",)

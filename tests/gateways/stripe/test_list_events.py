@@ -1,4 +1,4 @@
-"""What we ask Stripe to send is what we handle, by webhook and by its list of events."""
+"""The events that we subscribe to and list are exactly those with a parser."""
 
 import datetime
 
@@ -14,7 +14,7 @@ from tests.stripe_double import FakeStripe
 from tests.stripe_double.scenarios import one_year_subscription
 from tests.stripe_double.webhooks import payload_of, signed
 
-PROMISED = {
+EXPECTED_EVENTS = {
     "checkout.session.completed",
     "checkout.session.expired",
     "checkout.session.async_payment_succeeded",
@@ -31,55 +31,59 @@ PROMISED = {
 }
 
 
-def test_the_list_that_stripe_is_told_is_the_list_that_we_handle(api: StripeApiClient, double: FakeStripe) -> None:
+def test_webhook_endpoint_subscribes_to_exactly_the_parsed_events(
+    api: StripeApiClient, double: FakeStripe
+) -> None:
     upsert_webhook_endpoint(api, f"{PAGE}/v1/webhooks/stripe")
     (endpoint,) = double.account.all("webhook_endpoint")
-    assert set(endpoint["enabled_events"]) == set(EVENT_PARSERS) == PROMISED
+    assert set(endpoint["enabled_events"]) == set(EVENT_PARSERS) == EXPECTED_EVENTS
     assert len(endpoint["enabled_events"]) == len(EVENT_PARSERS)
 
 
-def test_events_since_are_those_that_a_webhook_would_have_brought(
+def test_list_events_yields_the_same_events_as_webhooks(
     double: FakeStripe, events: StripeEvents, clock: FakeClock
 ) -> None:
     since = clock()
     double.settings.event_retention_days = 400
     one_year_subscription(double)
-    wanted = [event for event in double.events if event["type"] in EVENT_PARSERS]
+    expected = [event for event in double.events if event["type"] in EVENT_PARSERS]
     found = list(events.list_events_since(since))
-    assert {one.reference for one in found} == {event["id"] for event in wanted}
-    assert len(found) == len(wanted)
-    by_name = {event["id"]: event for event in wanted}
-    for one in found:
-        event = by_name[one.reference]
-        assert (one.kind, one.occurred_at.timestamp()) == (event["type"], event["created"])
+    assert {raw.reference for raw in found} == {event["id"] for event in expected}
+    assert len(found) == len(expected)
+    by_id = {event["id"]: event for event in expected}
+    for raw in found:
+        event = by_id[raw.reference]
+        assert (raw.kind, raw.occurred_at.timestamp()) == (event["type"], event["created"])
         by_webhook = events.authenticate(
             payload_of(event), signed(payload_of(event), SECRET, clock().timestamp()), now=clock()
         )
-        assert events.parse_event(one.payload) == events.parse_event(by_webhook.payload)
+        assert events.parse_event(raw.payload) == events.parse_event(by_webhook.payload)
 
 
-def test_events_before_a_moment_are_not_asked_for(
+def test_list_events_excludes_events_before_since(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents, clock: FakeClock
 ) -> None:
-    name = subscribe(gateway, double)["subscription"]
+    subscription = subscribe(gateway, double)["subscription"]
     clock.advance(days=1)
-    double.cancel_now(name)
+    double.cancel_now(subscription)
     found = events.list_events_since(clock() - datetime.timedelta(hours=1))
-    assert [one.kind for one in found] == ["customer.subscription.deleted"]
+    assert [raw.kind for raw in found] == ["customer.subscription.deleted"]
 
 
-def test_more_events_than_a_page_holds_all_come_once(
+def test_list_events_pages_without_duplicates(
     double: FakeStripe, events: StripeEvents, gateway: StripeGateway, clock: FakeClock
 ) -> None:
     subscribe(gateway, double)
     invoice = next(event for event in double.events if event["type"] == "invoice.paid")
     for number in range(250):
         double.account.events.append(invoice | {"id": f"evt_1More{number:03}"})
-    found = [one.reference for one in events.list_events_since(clock()) if one.kind == "invoice.paid"]
+    found = [raw.reference for raw in events.list_events_since(clock()) if raw.kind == "invoice.paid"]
     assert len(found) == len(set(found)) == 251
 
 
-def test_a_list_that_breaks_off_is_unavailable(double: FakeStripe, events: StripeEvents, clock: FakeClock) -> None:
+def test_server_error_while_listing_raises_unavailable(
+    double: FakeStripe, events: StripeEvents, clock: FakeClock
+) -> None:
     double.faults.respond(503, "GET /v1/events", times=2)
     with pytest.raises(GatewayUnavailable):
         list(events.list_events_since(clock()))

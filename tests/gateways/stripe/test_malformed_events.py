@@ -1,17 +1,14 @@
-"""What is not in the form of its kind, is of a kind that we do not handle, or is of another product."""
+"""Events that are malformed or of an unhandled kind."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from service.domain.ports import InvalidEvent
 from service.gateways.stripe import StripeEvents
 from tests.gateways.stripe.factories import PLEDGE_ID, parsed_events
-from tests.stripe_double.account import StripeJson
 
-Lasts = Callable[[str], StripeJson]
-DONE = "checkout.session.completed"
+CHECKOUT_COMPLETED = "checkout.session.completed"
 
 
 @pytest.mark.parametrize(
@@ -41,19 +38,22 @@ DONE = "checkout.session.completed"
                     "currency": "usd",
                 },
             ),
-            (DONE, {"client_reference_id": str(PLEDGE_ID), "payment_status": "paid", "mode": "payment"}),
+            (
+                CHECKOUT_COMPLETED,
+                {"client_reference_id": str(PLEDGE_ID), "payment_status": "paid", "mode": "payment"},
+            ),
             ("customer.subscription.deleted", {"metadata": {"pledge_id": str(PLEDGE_ID)}}),
             ("charge.refunded", {}),
         )
     ]
-    + [json.dumps({"type": DONE, "created": "now", "data": {"object": {}}})],
+    + [json.dumps({"type": CHECKOUT_COMPLETED, "created": "now", "data": {"object": {}}})],
 )
-def test_what_is_not_in_its_form_is_named_unreadable(events: StripeEvents, payload: str) -> None:
+def test_malformed_event_raises_invalid_event(events: StripeEvents, payload: str) -> None:
     with pytest.raises(InvalidEvent):
         events.parse_event(payload)
 
 
-def test_a_kind_that_we_do_not_handle_says_nothing(events: StripeEvents) -> None:
+def test_unhandled_kind_yields_nothing(events: StripeEvents) -> None:
     assert (
         parsed_events(events, {"type": "charge.updated", "created": 1, "data": {"object": {"id": "ch_1"}}}) == []
     )

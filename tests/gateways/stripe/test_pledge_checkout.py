@@ -1,4 +1,4 @@
-"""A pledge by Stripe at the service's own door: its checkout, and what a reader is told when there is none."""
+"""Pledges through the API and the support page with Stripe: the checkout, and the response when Stripe is down."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,13 +13,13 @@ from tests.conftest import settings_for
 from tests.gateways.stripe.factories import SECRET
 from tests.stripe_double import KEY, FakeStripe
 
-CHOICE = {"frequency": "monthly", "other_amount": "5", "key": "an-intent-of-a-reader", "currency": "USD"}
+FORM = {"frequency": "monthly", "other_amount": "5", "key": "an-intent-of-a-reader", "currency": "USD"}
 SESSIONS = "POST /v1/checkout/sessions"
 
 
 @pytest.fixture
 def settings(migrated_database: str, double: FakeStripe) -> Settings:
-    """Return the settings of a desk that takes money by Stripe."""
+    """Return settings with Stripe as the payment gateway."""
     return settings_for(
         migrated_database,
         GATEWAY="stripe",
@@ -31,10 +31,10 @@ def settings(migrated_database: str, double: FakeStripe) -> Settings:
 
 @pytest.fixture
 def stripe_down(request: pytest.FixtureRequest, double: FakeStripe) -> FakeStripe:
-    """Let Stripe be down in one of its ways."""
+    """Make Stripe unavailable in the way that the parameter names."""
     match request.param:
         case "silent":
-            request.getfixturevalue("in_a_hurry")
+            request.getfixturevalue("short_timeout")
             double.faults.time_out(SESSIONS, times=2)
         case "refused connection":
             double.close()
@@ -43,7 +43,7 @@ def stripe_down(request: pytest.FixtureRequest, double: FakeStripe) -> FakeStrip
     return double
 
 
-def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClient, double: FakeStripe) -> None:
+def test_repeated_pledge_request_creates_one_checkout(client: FlaskClient, double: FakeStripe) -> None:
     key = new_idempotency_key()
     first, again = post_pledge(client, key=key), post_pledge(client, key=key)
     assert (first.status_code, again.status_code) == (201, 201)
@@ -56,7 +56,7 @@ def test_a_pledge_opens_one_checkout_however_often_it_is_sent(client: FlaskClien
 
 
 @pytest.mark.parametrize("stripe_down", ["silent", 500, 503, 429, "refused connection", 401], indirect=True)
-def test_while_stripe_is_down_a_reader_is_told_to_come_back(
+def test_pledge_during_outage_is_503_with_retry_after_and_can_be_retried(
     client: FlaskClient, stripe_down: FakeStripe, clock: FakeClock
 ) -> None:
     key = new_idempotency_key()
@@ -64,31 +64,31 @@ def test_while_stripe_is_down_a_reader_is_told_to_come_back(
     assert_problem(problem, 503, "payments_unavailable")
     assert int(problem.headers["Retry-After"]) > 0
     assert "stripe" not in problem.text.lower()
-    # The same request, sent again when it is well, finishes the same pledge.
+    # The same request, retried after the outage, completes the same pledge.
     stripe_down.close()
     stripe_down.open()
     stripe_down.faults.clear()
     clock.advance(minutes=6)
-    opened = post_pledge(client, key=key)
-    assert opened.status_code == 201
-    assert "Idempotent-Replayed" not in opened.headers
+    retried = post_pledge(client, key=key)
+    assert retried.status_code == 201
+    assert "Idempotent-Replayed" not in retried.headers
     assert len(stripe_down.account.all("checkout.session")) == 1
 
 
-@pytest.mark.usefixtures("in_a_hurry")
-def test_a_checkout_whose_answer_was_lost_twice_is_found_again(
+@pytest.mark.usefixtures("short_timeout")
+def test_checkout_with_lost_responses_is_found_by_retry(
     client: FlaskClient, double: FakeStripe, clock: FakeClock
 ) -> None:
     double.faults.time_out(SESSIONS, after_effect=True, times=2)
     key = new_idempotency_key()
     assert_problem(post_pledge(client, key=key), 503, "payments_unavailable")
-    opened = post_pledge(client, key=key)
-    assert opened.status_code == 201
+    retried = post_pledge(client, key=key)
+    assert retried.status_code == 201
     (session,) = double.account.all("checkout.session")
-    assert opened.json["checkout_url"] == session["url"]
+    assert retried.json["checkout_url"] == session["url"]
 
 
-def test_readers_do_not_wait_for_a_stripe_that_is_known_to_be_down(
+def test_open_circuit_breaker_fails_pledges_without_calling_stripe(
     client: FlaskClient, double: FakeStripe
 ) -> None:
     double.faults.respond(500, SESSIONS, times=100)
@@ -99,21 +99,21 @@ def test_readers_do_not_wait_for_a_stripe_that_is_known_to_be_down(
     assert double.faults.calls[SESSIONS] == calls
 
 
-def test_what_stripe_refuses_is_not_the_readers_fault(client: FlaskClient, double: FakeStripe) -> None:
+def test_request_rejected_by_stripe_is_503(client: FlaskClient, double: FakeStripe) -> None:
     double.faults.respond(400, SESSIONS)
     problem = post_pledge(client)
     assert_problem(problem, 503, "payments_unavailable")
     assert problem.headers["Retry-After"]
 
 
-def checks(client: FlaskClient) -> dict[str, str]:
+def readiness_checks(client: FlaskClient) -> dict[str, str]:
     response = client.get("/readyz").json
     assert response is not None
     found: dict[str, str] = response["checks"]
     return found
 
 
-def test_a_desk_that_would_believe_nothing_is_not_ready(
+def test_missing_webhook_secret_fails_readiness(
     migrated_database: str, double: FakeStripe, container: Container, client: FlaskClient
 ) -> None:
     from service.app import create_app
@@ -121,16 +121,18 @@ def test_a_desk_that_would_believe_nothing_is_not_ready(
 
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())
-    assert checks(client)["payments"] == "ok"
-    deaf = settings_for(migrated_database, GATEWAY="stripe", STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=double.url)
-    other = build_container(deaf, clock=container.clock)
-    found = checks(create_app(other).test_client())
+    assert readiness_checks(client)["payments"] == "ok"
+    without_secret = settings_for(
+        migrated_database, GATEWAY="stripe", STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=double.url
+    )
+    other = build_container(without_secret, clock=container.clock)
+    found = readiness_checks(create_app(other).test_client())
     assert "STRIPE_WEBHOOK_SECRET" in found["payments"]
     assert {name for name, response in found.items() if response != "ok"} == {"payments"}
     other.database.engine.dispose()
 
 
-def policy(client: FlaskClient) -> str:
+def form_action_policy(client: FlaskClient) -> str:
     response = client.get("/support/default")
     assert response.status_code == 200
     (actions,) = [
@@ -139,8 +141,8 @@ def policy(client: FlaskClient) -> str:
     return actions
 
 
-def test_the_form_may_lead_to_stripes_pages_and_to_no_others(client: FlaskClient, double: FakeStripe) -> None:
-    assert policy(client).split() == [
+def test_form_action_policy_allows_only_stripe_origins(client: FlaskClient, double: FakeStripe) -> None:
+    assert form_action_policy(client).split() == [
         "form-action",
         "'self'",
         "http://desk.test",
@@ -150,15 +152,15 @@ def test_the_form_may_lead_to_stripes_pages_and_to_no_others(client: FlaskClient
     ]
 
 
-def test_without_javascript_a_reader_is_led_to_stripes_page(client: FlaskClient, double: FakeStripe) -> None:
-    response = client.post("/support/default", data=CHOICE)
+def test_form_post_redirects_to_checkout(client: FlaskClient, double: FakeStripe) -> None:
+    response = client.post("/support/default", data=FORM)
     assert response.status_code == 303
     (session,) = double.account.all("checkout.session")
     assert response.headers["Location"] == session["url"]
 
 
-def test_without_javascript_a_reader_is_told_when_stripe_is_down(client: FlaskClient, double: FakeStripe) -> None:
+def test_form_post_during_outage_is_503(client: FlaskClient, double: FakeStripe) -> None:
     double.faults.respond(500, SESSIONS, times=2)
-    response = client.post("/support/default", data=CHOICE)
+    response = client.post("/support/default", data=FORM)
     assert response.status_code == 503
     assert "stripe.com" not in response.text

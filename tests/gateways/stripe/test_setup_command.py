@@ -1,4 +1,4 @@
-"""`mainstay stripe setup`: one command that has Stripe send what we handle, and prints the secret once."""
+"""`mainstay stripe setup`: subscribe to the handled events and print the webhook secret once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ def double() -> Iterator[FakeStripe]:
         yield double
 
 
-def set_up(double: FakeStripe, folder: Path, **changes: str) -> Result:
+def run_setup(double: FakeStripe, folder: Path, **changes: str) -> Result:
     environment = {
         "DATABASE_URL": f"sqlite:///{folder}/mainstay.db",
         "GATEWAY": "stripe",
@@ -30,8 +30,8 @@ def set_up(double: FakeStripe, folder: Path, **changes: str) -> Result:
     return run_cli("stripe", "setup", **environment | changes)
 
 
-def test_the_secret_is_printed_once_and_alone(double: FakeStripe, tmp_path: Path) -> None:
-    result = set_up(double, tmp_path)
+def test_setup_prints_only_the_new_secret(double: FakeStripe, tmp_path: Path) -> None:
+    result = run_setup(double, tmp_path)
     assert result.exit_code == 0
     (endpoint,) = double.account.all("webhook_endpoint")
     assert result.stdout == f"{double.account.secrets[endpoint['id']]}\n"
@@ -41,11 +41,11 @@ def test_the_secret_is_printed_once_and_alone(double: FakeStripe, tmp_path: Path
     assert "STRIPE_WEBHOOK_SECRET" in result.stderr
 
 
-def test_running_it_again_updates_and_says_so(double: FakeStripe, tmp_path: Path) -> None:
-    set_up(double, tmp_path)
+def test_second_setup_updates_the_endpoint_without_printing_a_secret(double: FakeStripe, tmp_path: Path) -> None:
+    run_setup(double, tmp_path)
     (endpoint,) = double.account.all("webhook_endpoint")
     endpoint |= {"enabled_events": ["invoice.paid"], "status": "disabled"}
-    again = set_up(double, tmp_path)
+    again = run_setup(double, tmp_path)
     assert (again.exit_code, again.stdout) == (0, "")
     assert "Updated" in again.stderr
     (endpoint,) = double.account.all("webhook_endpoint")
@@ -53,21 +53,21 @@ def test_running_it_again_updates_and_says_so(double: FakeStripe, tmp_path: Path
     assert endpoint["status"] == "enabled"
 
 
-def test_an_endpoint_in_an_older_form_is_kept_and_named(double: FakeStripe, tmp_path: Path) -> None:
-    set_up(double, tmp_path)
+def test_endpoint_with_older_api_version_is_kept_and_reported(double: FakeStripe, tmp_path: Path) -> None:
+    run_setup(double, tmp_path)
     double.account.all("webhook_endpoint")[0]["api_version"] = "2019-12-03"
-    assert "2019-12-03" in set_up(double, tmp_path).stderr
+    assert "2019-12-03" in run_setup(double, tmp_path).stderr
 
 
-def test_another_address_has_an_endpoint_and_a_secret_of_its_own(double: FakeStripe, tmp_path: Path) -> None:
-    first = set_up(double, tmp_path).stdout
-    second = set_up(double, tmp_path, PUBLIC_URL="https://other.news.example").stdout
+def test_another_public_url_gets_its_own_endpoint_and_secret(double: FakeStripe, tmp_path: Path) -> None:
+    first = run_setup(double, tmp_path).stdout
+    second = run_setup(double, tmp_path, PUBLIC_URL="https://other.news.example").stdout
     assert first != second != ""
     assert len(double.account.all("webhook_endpoint")) == 2
 
 
 @pytest.mark.parametrize(
-    "address",
+    "public_url",
     [
         "http://localhost:8000",
         "http://127.0.0.1:8000",
@@ -81,28 +81,26 @@ def test_another_address_has_an_endpoint_and_a_secret_of_its_own(double: FakeStr
         "http://desk.LOCALHOST.",
     ],
 )
-def test_an_address_that_stripe_cannot_reach_is_refused(double: FakeStripe, tmp_path: Path, address: str) -> None:
-    assert_cli_error(set_up(double, tmp_path, PUBLIC_URL=address), "PUBLIC_URL", "can reach")
+def test_unreachable_public_url_is_rejected(double: FakeStripe, tmp_path: Path, public_url: str) -> None:
+    assert_cli_error(run_setup(double, tmp_path, PUBLIC_URL=public_url), "PUBLIC_URL", "can reach")
     assert double.account.all("webhook_endpoint") == []
 
 
-def test_real_money_is_told_of_over_an_encrypted_line_alone(double: FakeStripe, tmp_path: Path) -> None:
+def test_live_mode_requires_https(double: FakeStripe, tmp_path: Path) -> None:
     live = {"STRIPE_SECRET_KEY": "sk_live_51Mainstay", "PUBLIC_URL": "http://support.news.example"}
-    assert_cli_error(set_up(double, tmp_path, **live), "https://")
+    assert_cli_error(run_setup(double, tmp_path, **live), "https://")
 
 
-def test_without_stripe_there_is_nothing_to_set_up(double: FakeStripe, tmp_path: Path) -> None:
-    assert_cli_error(set_up(double, tmp_path, GATEWAY="sandbox"), "GATEWAY must be stripe")
+def test_setup_requires_stripe_gateway(double: FakeStripe, tmp_path: Path) -> None:
+    assert_cli_error(run_setup(double, tmp_path, GATEWAY="sandbox"), "GATEWAY must be stripe")
 
 
-def test_a_key_that_stripe_refuses_is_said_in_a_sentence_without_the_key(
-    double: FakeStripe, tmp_path: Path
-) -> None:
-    result = set_up(double, tmp_path, STRIPE_SECRET_KEY="sk_test_of_somebody_else")
+def test_rejected_key_is_reported_without_the_key(double: FakeStripe, tmp_path: Path) -> None:
+    result = run_setup(double, tmp_path, STRIPE_SECRET_KEY="sk_test_of_somebody_else")
     assert_cli_error(result, "STRIPE_SECRET_KEY")
     assert "somebody_else" not in result.output
 
 
-def test_the_group_and_the_command_say_what_they_are_for() -> None:
+def test_help_describes_group_and_command() -> None:
     assert "setup" in run_cli("stripe", "--help").stdout
     assert "secret" in run_cli("stripe", "setup", "--help").stdout
