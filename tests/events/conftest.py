@@ -1,4 +1,4 @@
-"""A desk that is connected with a double of Stripe."""
+"""Fixtures: a container that is connected to the Stripe double."""
 
 from collections.abc import Iterator
 
@@ -14,21 +14,21 @@ from tests.stripe_double import KEY, FakeStripe
 
 
 @pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Nothing here is silent; an answer that takes long on a busy machine is no trouble of Stripe's.
+def _long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A slow response on a busy machine is not a fault of Stripe.
     monkeypatch.setattr(client, "READ_SECONDS", 30.0)
 
 
 @pytest.fixture
 def stripe(clock: FakeClock) -> Iterator[FakeStripe]:
-    """Return Stripe, whose clock is the desk's."""
+    """Return the Stripe double, which shares the container's clock."""
     with FakeStripe(clock=clock) as stripe:
         yield stripe
 
 
 @pytest.fixture
 def settings(migrated_database: str, stripe: FakeStripe) -> Settings:
-    """Return the settings of a desk that takes money by it."""
+    """Return settings with Stripe as the payment gateway."""
     return settings_for(
         migrated_database,
         GATEWAY="stripe",
@@ -40,5 +40,4 @@ def settings(migrated_database: str, stripe: FakeStripe) -> Settings:
 
 @pytest.fixture
 def scenario(container: Container, stripe: FakeStripe) -> StripeScenario:
-    """Return the newsroom."""
     return StripeScenario(container, stripe)

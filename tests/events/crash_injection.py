@@ -1,7 +1,7 @@
-"""A process of its own, killed as by a power cut at a chosen moment of what it does.
+"""Crash injection: run an action in a child process that is killed with SIGKILL at a chosen point.
 
-It is forked, so that it begins at once, and shares nothing that is open: it builds a desk anew, and whatever the
-double of Stripe knows is in the parent, to be asked by HTTP only.
+The child is forked, so it starts at once. It shares no open connection with the parent: it builds its own
+container, and reaches the Stripe double, which is in the parent, only through HTTP.
 """
 
 import multiprocessing
@@ -20,60 +20,60 @@ from service.gateways.stripe.client import StripeApiClient
 
 AFTER_COMMIT = "commit"
 FORK = multiprocessing.get_context("fork")
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 class CrashPoint:
-    """Kills the process that it is in at the moment of this number, and says before which one that is."""
+    """Kills its own process at the point with this number, after sending the point's name to the parent."""
 
-    def __init__(self, burns_at: int, last_words: Connection) -> None:
-        self._left = burns_at
-        self._last_words = last_words
+    def __init__(self, crash_number: int, sender: Connection) -> None:
+        self._remaining = crash_number
+        self._sender = sender
 
-    def hit(self, moment: str) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._last_words.send(moment)
-            # Nothing is flushed, closed or rolled back: no handler, `finally` or `atexit` runs after this.
+    def hit(self, point: str) -> None:
+        self._remaining -= 1
+        if self._remaining == 0:
+            self._sender.send(point)
+            # No handler, `finally` or `atexit` runs after SIGKILL, so nothing is flushed, closed or rolled back.
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crash_at(burns_at: int, container: Container, deed: Callable[[Container], object]) -> str | None:
-    """Do a deed at a desk of another process, which is killed after its so-manieth commit or answer of Stripe.
+def crash_at(crash_number: int, container: Container, action: Callable[[Container], object]) -> str | None:
+    """Run an action in a child process and kill it after the commit or Stripe response with this number.
 
     Returns:
-        `AFTER_COMMIT` or the name of the call that it was killed after; None if it came to its end before.
+        `AFTER_COMMIT` or the operation after which it was killed; None if the action ended before.
     """
-    # What both processes had open would be spoilt for both as soon as one of them ends.
+    # A connection that both processes share breaks for both when one of them ends.
     assert container.database.engine.pool.checkedout() == 0
     container.database.engine.dispose()
-    heard, last_words = FORK.Pipe(duplex=False)
-    with heard, last_words:
+    receiver, sender = FORK.Pipe(duplex=False)
+    with receiver, sender:
         process = FORK.Process(
-            target=_begin, args=(CrashPoint(burns_at, last_words), container, deed), daemon=True
+            target=_run_child, args=(CrashPoint(crash_number, sender), container, action), daemon=True
         )
         process.start()
-        process.join(PATIENCE_SECONDS)
+        process.join(TIMEOUT_SECONDS)
         if process.exitcode is None:
             process.kill()
-            raise AssertionError(f"after {PATIENCE_SECONDS} s the process still runs")
+            raise AssertionError(f"The process still runs after {TIMEOUT_SECONDS} s.")
         if process.exitcode == 0:
-            assert not heard.poll()
+            assert not receiver.poll()
             return None
-        assert process.exitcode == -signal.SIGKILL, f"it failed by itself ({process.exitcode}), see its stderr"
-        assert heard.poll(), "it was killed by somebody else"
-        return str(heard.recv())
+        assert process.exitcode == -signal.SIGKILL, f"the process failed ({process.exitcode}), see its stderr"
+        assert receiver.poll(), "the process was killed at no crash point"
+        return str(receiver.recv())
 
 
-def _begin(fuse: CrashPoint, parents: Container, deed: Callable[[Container], object]) -> None:
-    # Both hooks are set in this process alone, which has nothing else to do and soon ends.
-    event.listen(Session, "after_commit", lambda _: fuse.hit(AFTER_COMMIT))
-    ask = StripeApiClient.call
+def _run_child(crash_point: CrashPoint, parent: Container, action: Callable[[Container], object]) -> None:
+    # Both hooks are set only in this process, which ends after the action.
+    event.listen(Session, "after_commit", lambda _: crash_point.hit(AFTER_COMMIT))
+    original_call = StripeApiClient.call
 
-    def ask_with_fuse(api: StripeApiClient, deed: str, call: Any) -> Any:
-        response = ask(api, deed, call)
-        fuse.hit(deed)
+    def call_and_hit(api: StripeApiClient, operation: str, call: Any) -> Any:
+        response = original_call(api, operation, call)
+        crash_point.hit(operation)
         return response
 
-    StripeApiClient.call = ask_with_fuse
-    deed(build_container(parents.settings, clock=parents.clock))
+    StripeApiClient.call = call_and_hit
+    action(build_container(parent.settings, clock=parent.clock))

@@ -1,4 +1,4 @@
-"""A newsroom that takes money by Stripe, and what its books say."""
+"""A container that is connected to the Stripe double, and snapshots of the ledger."""
 
 import uuid
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SECRET = "whsec_only_the_tests_know"
 
 @dataclass
 class StripeScenario:
-    """A desk that is connected with the double of Stripe; both go by the same clock."""
+    """A container and the Stripe double, with the same clock."""
 
     container: Container
     stripe: FakeStripe
@@ -34,7 +34,7 @@ class StripeScenario:
     def create_checkout(
         self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = ""
     ) -> PledgeCheckout:
-        """Make a pledge and open its checkout."""
+        """Create a pledge and its checkout."""
         container = self.container
         with container.database.read_only() as session:
             campaign = get_campaign(session, "default")
@@ -50,13 +50,13 @@ class StripeScenario:
             links=container.urls,
         )
 
-    def session_of(self, opened: PledgeCheckout) -> str:
-        """Return Stripe's name for the checkout of a pledge."""
+    def session_of(self, checkout: PledgeCheckout) -> str:
+        """Return the id of the Checkout Session of a pledge."""
         with self.container.database.read_only() as session:
-            return session.get_one(Pledge, opened.id).gateway_reference
+            return session.get_one(Pledge, checkout.id).gateway_reference
 
     def deliver_webhooks(self, *events: StripeJson) -> int:
-        """Keep events as the webhook does; return how many were new."""
+        """Store events as the webhook does; return how many were new."""
         source, now = self.container.event_source, self.container.clock()
         new = 0
         for event in events:
@@ -67,13 +67,13 @@ class StripeScenario:
         return new
 
     def run_event_job(self) -> dict[str, int]:
-        """Apply what is due, as the job does."""
+        """Process the due events, as the job does."""
         return process_pending_events(
             self.container.database.transaction, self.container.event_source, clock=self.container.clock
         )
 
     def run_until_settled(self) -> None:
-        """Apply all there is, and turn the clock on to when what waits is tried again."""
+        """Process all events, advancing the clock to the retries of waiting ones."""
         for _ in range(12):
             self.run_event_job()
             with self.container.database.read_only() as session:
@@ -87,14 +87,14 @@ class StripeScenario:
                 return
             self.container.clock.now = max(self.container.clock.now, waiting)
 
-    def books(self, pledge_id: uuid.UUID) -> dict[str, Any]:
-        """Return all that the ledger and a pledge say."""
+    def snapshot(self, pledge_id: uuid.UUID) -> dict[str, Any]:
+        """Return the state of a pledge and of the ledger."""
         with self.container.database.read_only() as session:
             return snapshot(session, pledge_id)
 
 
 def snapshot(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
-    """Return all that the ledger and a pledge say."""
+    """Return the state of a pledge and of the ledger."""
     pledge = session.get_one(Pledge, pledge_id)
     return {
         "pledge": {

@@ -1,4 +1,4 @@
-"""Whatever order a gateway's events come in, and however often, they end in the same pledge and the same sums."""
+"""Convergence: events in any order and with repetitions end in the same pledge and the same totals."""
 
 import os
 import random
@@ -20,122 +20,120 @@ from tests.stripe_double.scenarios import one_year_subscription
 from tests.stripe_double.webhooks import payload_of
 
 EXAMPLES = 100 if os.environ.get("FAULTS") == "full" else 5
-RARELY = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+HYPOTHESIS_OPTIONS = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
-def a_year(**fate: object) -> Callable[[StripeScenario], uuid.UUID]:
-    def live(scenario: StripeScenario) -> uuid.UUID:
-        opened = scenario.create_checkout()
-        one_year_subscription(scenario.stripe, session=scenario.session_of(opened), **fate)
-        return opened.id
+def one_year(**options: object) -> Callable[[StripeScenario], uuid.UUID]:
+    def act(scenario: StripeScenario) -> uuid.UUID:
+        checkout = scenario.create_checkout()
+        one_year_subscription(scenario.stripe, session=scenario.session_of(checkout), **options)
+        return checkout.id
 
-    return live
+    return act
 
 
-def a_bank_debit(scenario: StripeScenario) -> uuid.UUID:
-    opened = scenario.create_checkout(Frequency.ONCE, amount=1000)
-    session = scenario.session_of(opened)
+def bank_debit_with_refunds(scenario: StripeScenario) -> uuid.UUID:
+    checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    session = scenario.session_of(checkout)
     scenario.stripe.pay_by_bank_debit(session)
     charge = scenario.stripe.settle_bank_debit(session)
     scenario.stripe.refund(charge["id"], 300)
     scenario.stripe.refund(charge["id"], 700)
-    return opened.id
+    return checkout.id
 
 
-def a_second_try(scenario: StripeScenario) -> uuid.UUID:
-    opened = scenario.create_checkout(Frequency.ONCE, amount=1000)
-    session = scenario.session_of(opened)
+def second_attempt_with_dispute(scenario: StripeScenario) -> uuid.UUID:
+    checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    session = scenario.session_of(checkout)
     scenario.stripe.decline(session)
     charge = scenario.stripe.pay(session)
     dispute = scenario.stripe.open_dispute(charge["id"])
     scenario.stripe.close_dispute(dispute["id"], "lost")
-    return opened.id
+    return checkout.id
 
 
-def nobody_came(scenario: StripeScenario) -> uuid.UUID:
-    opened = scenario.create_checkout(Frequency.ONCE)
-    scenario.stripe.decline(scenario.session_of(opened))
-    scenario.stripe.abandon(scenario.session_of(opened))
-    return opened.id
+def an_abandoned_checkout(scenario: StripeScenario) -> uuid.UUID:
+    checkout = scenario.create_checkout(Frequency.ONCE)
+    scenario.stripe.decline(scenario.session_of(checkout))
+    scenario.stripe.abandon(scenario.session_of(checkout))
+    return checkout.id
 
 
-STORIES = {
-    "a year": (a_year(), PledgeStatus.ACTIVE, 12, 5800),
-    "a lost dispute": (a_year(dispute="lost"), PledgeStatus.ACTIVE, 11, 5300),
-    "given up": (a_year(exhausts_retries=True), PledgeStatus.CANCELLED, 11, 5300),
-    "a bank debit": (a_bank_debit, PledgeStatus.REFUNDED, 0, 0),
-    "a second try": (a_second_try, PledgeStatus.COMPLETED, 0, 0),
-    "nobody": (nobody_came, PledgeStatus.EXPIRED, None, None),
+SCENARIOS = {
+    "one year": (one_year(), PledgeStatus.ACTIVE, 12, 5800),
+    "lost dispute": (one_year(dispute="lost"), PledgeStatus.ACTIVE, 11, 5300),
+    "retries exhausted": (one_year(exhausts_retries=True), PledgeStatus.CANCELLED, 11, 5300),
+    "bank debit": (bank_debit_with_refunds, PledgeStatus.REFUNDED, 0, 0),
+    "second attempt": (second_attempt_with_dispute, PledgeStatus.COMPLETED, 0, 0),
+    "abandoned": (an_abandoned_checkout, PledgeStatus.EXPIRED, None, None),
 }
 
 
-def told(scenario: StripeScenario) -> list[StripeJson]:
-    """Return the events that Stripe was asked to send, and some on the way that it would send as well."""
+def sent_events(scenario: StripeScenario) -> list[StripeJson]:
+    """Return the events that Stripe sends by webhook."""
     return list(scenario.stripe.events)
 
 
 def apply_all(session: Session, scenario: StripeScenario, stream: list[list[PaymentEvent]]) -> None:
-    """Apply news event by event; what comes too early is tried again at the end."""
-    left = stream
+    """Handle one event after another; those that depend on a later one are retried at the end."""
+    remaining = stream
     for _ in range(4):
         waiting = []
-        for news in left:
+        for parsed in remaining:
             try:
                 with session.begin_nested():
-                    for one in news:
-                        handle_event(session, "stripe", one, now=scenario.container.clock())
+                    for payment_event in parsed:
+                        handle_event(session, "stripe", payment_event, now=scenario.container.clock())
             except DependencyMissing:
-                waiting.append(news)
-        left = waiting
-    assert not left
+                waiting.append(parsed)
+        remaining = waiting
+    assert not remaining
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_any_order_and_any_repetition_of_what_stripe_tells_ends_in_the_same_books(
-    scenario: StripeScenario, story: str
-) -> None:
-    live, status, payments, kept = STORIES[story]
-    pledge = live(scenario)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_any_order_and_repetition_of_events_converges(scenario: StripeScenario, name: str) -> None:
+    act, status, payments, net = SCENARIOS[name]
+    pledge = act(scenario)
     stream = [
-        news
-        for event in told(scenario)
-        if (news := scenario.container.event_source.parse_event(payload_of(event).decode()))
+        parsed
+        for event in sent_events(scenario)
+        if (parsed := scenario.container.event_source.parse_event(payload_of(event).decode()))
     ]
     assert len(stream) > 1
     database = scenario.container.database
 
-    def ends_in(order: list[int]) -> dict:
-        with database.engine.connect() as connection, connection.begin() as undone:
+    def final_state(order: list[int]) -> dict:
+        with database.engine.connect() as connection, connection.begin() as transaction:
             with Session(connection, join_transaction_mode="create_savepoint") as session:
                 apply_all(session, scenario, [stream[number] for number in order])
                 session.flush()
                 found = snapshot(session, pledge)
-            undone.rollback()
+            transaction.rollback()
         return found
 
-    expected = ends_in(list(range(len(stream))))
+    expected = final_state(list(range(len(stream))))
     assert expected["pledge"]["status"] == status
     assert [(total.payments, total.net) for total in expected["totals"]] == (
-        [] if payments is None else [(payments, kept)]
+        [] if payments is None else [(payments, net)]
     )
-    came = [row for row in expected["payments"] if row[1] != PaymentStatus.FAILED]
-    assert sum(row[2] for row in came) == sum(total.received for total in expected["totals"])
+    received = [row for row in expected["payments"] if row[1] != PaymentStatus.FAILED]
+    assert sum(row[2] for row in received) == sum(total.received for total in expected["totals"])
 
-    @hypothesis_settings(max_examples=EXAMPLES if len(stream) > 20 else 2 * EXAMPLES, **RARELY)
+    @hypothesis_settings(max_examples=EXAMPLES if len(stream) > 20 else 2 * EXAMPLES, **HYPOTHESIS_OPTIONS)
     @given(st.permutations(range(len(stream))), st.lists(st.integers(0, len(stream) - 1), max_size=12))
-    def try_it(order: list[int], again: list[int]) -> None:
-        assert ends_in([*order, *again]) == expected
+    def check_order(order: list[int], again: list[int]) -> None:
+        assert final_state([*order, *again]) == expected
 
-    try_it()
+    check_order()
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(scenario: StripeScenario, seed: int) -> None:
-    pledge = a_year(dispute="lost", exhausts_retries=True)(scenario)
-    events = told(scenario)
+def test_inbox_converges_for_any_order_of_webhooks(scenario: StripeScenario, seed: int) -> None:
+    pledge = one_year(dispute="lost", exhausts_retries=True)(scenario)
+    events = sent_events(scenario)
     scenario.deliver_webhooks(*events)
     scenario.run_until_settled()
-    expected = scenario.books(pledge)
+    expected = scenario.snapshot(pledge)
     with scenario.container.database.transaction() as session:
         session.connection().exec_driver_sql("DELETE FROM notifications")
         for table in ("disputes", "refunds", "payments", "pledge_status_changes", "gateway_events"):
@@ -144,14 +142,14 @@ def test_the_inbox_comes_to_the_same_books_however_webhooks_arrive(scenario: Str
             "UPDATE pledges SET status = 'pending', subscription_reference = NULL, customer_reference = NULL,"
             " renews_at = NULL, subscription_status_at = NULL, ended_at = NULL, supporter_id = NULL"
         )
-    chance = random.Random(seed)
-    shuffled = chance.sample(events, len(events)) + chance.choices(events, k=30)
+    randomness = random.Random(seed)
+    shuffled = randomness.sample(events, len(events)) + randomness.choices(events, k=30)
     while shuffled:
-        some, shuffled = shuffled[:7], shuffled[7:]
-        scenario.deliver_webhooks(*some)
+        batch, shuffled = shuffled[:7], shuffled[7:]
+        scenario.deliver_webhooks(*batch)
         scenario.run_event_job()
     scenario.run_until_settled()
-    assert scenario.books(pledge) == expected
+    assert scenario.snapshot(pledge) == expected
     with scenario.container.database.read_only() as session:
-        standing = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()
-        assert set(standing) == {EventStatus.APPLIED, EventStatus.IGNORED}
+        statuses = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()
+        assert set(statuses) == {EventStatus.APPLIED, EventStatus.IGNORED}

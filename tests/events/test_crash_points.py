@@ -1,4 +1,4 @@
-"""The process is killed after any commit and any call; then the reconciler runs, and both sides agree."""
+"""Crashes after any commit and any call to Stripe: after reconciliation, the ledger and Stripe agree."""
 
 import datetime
 import uuid
@@ -26,11 +26,11 @@ READER = "ada@news.example"
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry() -> None:
-    """Let calls take their time: none goes wrong here, and a busy machine is slow."""
+    """Keep the long read timeout: no call fails here, and a busy machine is slow."""
 
 
-def mend(scenario: StripeScenario) -> ReconciliationReport:
-    """Start anew a while later, with the reconciler."""
+def reconcile_later(scenario: StripeScenario) -> ReconciliationReport:
+    """Run the reconciliation five minutes later, as a restarted worker does."""
     container = scenario.container
     container.clock.now += datetime.timedelta(minutes=5)
     return reconcile(
@@ -42,11 +42,11 @@ def mend(scenario: StripeScenario) -> ReconciliationReport:
     )
 
 
-def given(scenario: StripeScenario, frequency: Frequency) -> uuid.UUID:
-    opened = scenario.create_checkout(frequency)
-    scenario.stripe.pay(scenario.session_of(opened), email=READER)
-    mend(scenario)
-    return opened.id
+def paid_pledge(scenario: StripeScenario, frequency: Frequency) -> uuid.UUID:
+    checkout = scenario.create_checkout(frequency)
+    scenario.stripe.pay(scenario.session_of(checkout), email=READER)
+    reconcile_later(scenario)
+    return checkout.id
 
 
 def payment_of(container: Container, pledge: uuid.UUID) -> uuid.UUID:
@@ -55,62 +55,62 @@ def payment_of(container: Container, pledge: uuid.UUID) -> uuid.UUID:
 
 
 @dataclass(frozen=True)
-class Deed:
-    """What a process does at its desk, after `before`, and what must be true once the reconciler ran.
+class CrashScenario:
+    """An action that runs after `before` and is crashed, and the assertion that holds after reconciliation.
 
-    `call` is the one of Stripe that it cannot do without: it must be among the moments of death.
+    `call` is the Stripe operation that the action needs; it must be among the crash points.
     """
 
     before: Callable[[StripeScenario], Any]
-    do: Callable[[Container, Any], Any]
+    act: Callable[[Container, Any], Any]
     after: Callable[[StripeScenario, Any], None]
     call: str
 
 
-class Elsewhere:
-    """Stands for the double in a process that it is not in, where only a copy that learns nothing more is left."""
+class NoDirectAccess:
+    """Stands in for the double in the child process, whose forked copy of it is out of date."""
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"{name} of Stripe is to be asked by HTTP")
+        raise AssertionError(f"{name} must be called through HTTP")
 
 
-def start(container: Container, _: Any) -> None:
-    StripeScenario(container, Elsewhere()).create_checkout(Frequency.ONCE)
+def start_checkout(container: Container, _: Any) -> None:
+    StripeScenario(container, NoDirectAccess()).create_checkout(Frequency.ONCE)
 
 
-def every_checkout_can_be_paid(scenario: StripeScenario, _: Any) -> None:
+def assert_every_checkout_can_be_paid(scenario: StripeScenario, _: Any) -> None:
     with scenario.container.database.read_only() as session:
         pledges = session.scalars(select(Pledge).where(Pledge.status == PledgeStatus.PENDING)).all()
     for pledge in pledges:
         assert pledge.checkout_url == scenario.stripe.get(pledge.gateway_reference)["url"]
         scenario.stripe.pay(pledge.gateway_reference, email=READER)
     sessions = scenario.stripe.account.all("checkout.session")
-    assert len({one["client_reference_id"] for one in sessions}) == len(sessions)
-    mend(scenario)
+    assert len({item["client_reference_id"] for item in sessions}) == len(sessions)
+    reconcile_later(scenario)
     with scenario.container.database.read_only() as session:
         statuses = session.scalars(select(Pledge.status)).all()
     assert set(statuses) == {PledgeStatus.COMPLETED}
     assert len(statuses) == len(sessions)
 
 
-def paid_and_partly_sent_back(scenario: StripeScenario) -> uuid.UUID:
-    opened = scenario.create_checkout(Frequency.MONTHLY)
-    told = len(scenario.stripe.events)
-    session = scenario.session_of(opened)
+def deliver_payment_and_partial_refund(scenario: StripeScenario) -> uuid.UUID:
+    checkout = scenario.create_checkout(Frequency.MONTHLY)
+    event_count = len(scenario.stripe.events)
+    session = scenario.session_of(checkout)
     scenario.stripe.pay(session, email=READER)
     scenario.stripe.refund(scenario.stripe.charge_of(session)["id"], 200)
-    # Two that say the same, and one that leaves out whose money it is; the reconciler brings the others.
+    # Two events report the same payment, and the refund names no pledge. The reconciliation fetches the others.
     kinds = ("checkout.session.completed", "invoice.paid", "charge.refunded")
-    scenario.deliver_webhooks(*(event for event in scenario.stripe.events[told:] if event["type"] in kinds))
-    return opened.id
+    scenario.deliver_webhooks(*(event for event in scenario.stripe.events[event_count:] if event["type"] in kinds))
+    return checkout.id
 
 
-def apply(container: Container, _: uuid.UUID) -> None:
+def process_events(container: Container, _: uuid.UUID) -> None:
     process_pending_events(container.database.transaction, container.event_source, clock=container.clock)
 
 
-def is_active(scenario: StripeScenario, pledge: uuid.UUID) -> None:
-    assert scenario.books(pledge)["pledge"]["status"] == PledgeStatus.ACTIVE
+def assert_active_and_partially_refunded(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    assert scenario.snapshot(pledge)["pledge"]["status"] == PledgeStatus.ACTIVE
     of = Payment.id == payment_of(scenario.container, pledge)
     with scenario.container.database.read_only() as session:
         assert session.scalars(select(Payment.status).where(of)).one() == PaymentStatus.PARTIALLY_REFUNDED
@@ -120,25 +120,25 @@ def cancel(container: Container, pledge: uuid.UUID) -> None:
     cancel_pledge(container.database.transaction, container.gateway, pledge, clock=container.clock)
 
 
-def is_over_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
-    said = scenario.books(pledge)["pledge"]
-    assert said["status"] == PledgeStatus.CANCELLED
-    assert scenario.stripe.get(said["subscription_reference"])["status"] == "canceled"
+def assert_cancelled_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    pledge_row = scenario.snapshot(pledge)["pledge"]
+    assert pledge_row["status"] == PledgeStatus.CANCELLED
+    assert scenario.stripe.get(pledge_row["subscription_reference"])["status"] == "canceled"
 
 
-def take_more(container: Container, pledge: uuid.UUID) -> None:
+def increase_amount(container: Container, pledge: uuid.UUID) -> None:
     change_amount(container.database.transaction, container.gateway, pledge, 900, lang="en")
 
 
-def takes_more_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
-    said = scenario.books(pledge)["pledge"]
-    [item] = scenario.stripe.get(said["subscription_reference"])["items"]["data"]
-    assert item["price"]["unit_amount"] == said["amount_minor"] == 900
+def assert_new_amount_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    pledge_row = scenario.snapshot(pledge)["pledge"]
+    [item] = scenario.stripe.get(pledge_row["subscription_reference"])["items"]["data"]
+    assert item["price"]["unit_amount"] == pledge_row["amount_minor"] == 900
     with scenario.container.database.read_only() as session:
         assert session.get_one(Pledge, pledge).pending_amount_minor is None
 
 
-def send_back(container: Container, pledge: uuid.UUID) -> None:
+def refund_partially(container: Container, pledge: uuid.UUID) -> None:
     payment, key = payment_of(container, pledge), str(pledge)
     refund_payment(
         container.database.transaction,
@@ -150,65 +150,76 @@ def send_back(container: Container, pledge: uuid.UUID) -> None:
     )
 
 
-def went_back_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+def assert_refunded_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
     of = Refund.payment_id == payment_of(scenario.container, pledge)
     with scenario.container.database.read_only() as session:
         refund = session.scalars(select(Refund).where(of)).one()
     assert (refund.status, refund.amount_minor) == (RefundStatus.SUCCEEDED, 200)
 
 
-DEEDS = {
-    "starting a checkout": Deed(
-        lambda scenario: None, start, every_checkout_can_be_paid, "create_checkout_session"
+CRASH_SCENARIOS = {
+    "create a checkout": CrashScenario(
+        lambda scenario: None, start_checkout, assert_every_checkout_can_be_paid, "create_checkout_session"
     ),
-    "applying events": Deed(paid_and_partly_sent_back, apply, is_active, "list_invoice_payments"),
-    "cancelling": Deed(
-        lambda scenario: given(scenario, Frequency.MONTHLY), cancel, is_over_on_both_sides, "cancel_subscription"
+    "process events": CrashScenario(
+        deliver_payment_and_partial_refund,
+        process_events,
+        assert_active_and_partially_refunded,
+        "list_invoice_payments",
     ),
-    "changing the amount": Deed(
-        lambda scenario: given(scenario, Frequency.MONTHLY),
-        take_more,
-        takes_more_on_both_sides,
+    "cancel": CrashScenario(
+        lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
+        cancel,
+        assert_cancelled_on_both_sides,
+        "cancel_subscription",
+    ),
+    "change the amount": CrashScenario(
+        lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
+        increase_amount,
+        assert_new_amount_on_both_sides,
         "update_subscription_amount",
     ),
-    "refunding": Deed(
-        lambda scenario: given(scenario, Frequency.ONCE), send_back, went_back_once, "create_refund"
+    "refund": CrashScenario(
+        lambda scenario: paid_pledge(scenario, Frequency.ONCE),
+        refund_partially,
+        assert_refunded_once,
+        "create_refund",
     ),
 }
 
 
-def both_sides_agree(scenario: StripeScenario, stripe: FakeStripe) -> None:
-    charges = [one for one in stripe.account.all("charge") if one["status"] == "succeeded"]
+def assert_both_sides_agree(scenario: StripeScenario, stripe: FakeStripe) -> None:
+    charges = [item for item in stripe.account.all("charge") if item["status"] == "succeeded"]
     with scenario.container.database.read_only() as session:
         paid = session.scalars(select(Payment.amount_minor).where(Payment.status != PaymentStatus.FAILED)).all()
-        back = session.scalars(select(Refund.amount_minor)).all()
+        refunds = session.scalars(select(Refund.amount_minor)).all()
     assert sorted(paid) == sorted(charge["amount"] for charge in charges)
-    assert sorted(back) == sorted(one["amount"] for one in stripe.account.all("refund"))
+    assert sorted(refunds) == sorted(item["amount"] for item in stripe.account.all("refund"))
 
 
-@pytest.mark.parametrize("name", DEEDS)
-def test_wherever_the_process_is_killed_both_sides_agree_after_the_reconciler(
+@pytest.mark.parametrize("name", CRASH_SCENARIOS)
+def test_reconciliation_restores_agreement_after_crash_at_any_point(
     scenario: StripeScenario, stripe: FakeStripe, name: str
 ) -> None:
-    deed = DEEDS[name]
-    killed_after: list[str] = []
+    crash_scenario = CRASH_SCENARIOS[name]
+    crash_points: list[str] = []
     while True:
-        subject = deed.before(scenario)
-        moment = crash_at(
-            len(killed_after) + 1,
+        subject = crash_scenario.before(scenario)
+        point = crash_at(
+            len(crash_points) + 1,
             scenario.container,
-            lambda container, subject=subject: deed.do(container, subject),
+            lambda container, subject=subject: crash_scenario.act(container, subject),
         )
-        mend(scenario)
-        deed.after(scenario, subject)
-        both_sides_agree(scenario, stripe)
-        # What was mended is told of by Stripe in its turn; after that there is nothing new.
-        assert not mend(scenario).completed
-        assert mend(scenario).missed == 0
-        both_sides_agree(scenario, stripe)
-        if moment is None:
+        reconcile_later(scenario)
+        crash_scenario.after(scenario, subject)
+        assert_both_sides_agree(scenario, stripe)
+        # Stripe sends events for the completed operations; after those there is nothing new.
+        assert not reconcile_later(scenario).completed
+        assert reconcile_later(scenario).missed == 0
+        assert_both_sides_agree(scenario, stripe)
+        if point is None:
             break
-        killed_after.append(moment)
-    # The first is after what was wished for was written down, the last after what came of it was.
-    assert (killed_after[0], killed_after[-1]) == (AFTER_COMMIT, AFTER_COMMIT)
-    assert deed.call in killed_after
+        crash_points.append(point)
+    # The first crash point follows the commit of the intent, the last the commit of the outcome.
+    assert (crash_points[0], crash_points[-1]) == (AFTER_COMMIT, AFTER_COMMIT)
+    assert crash_scenario.call in crash_points

@@ -1,4 +1,4 @@
-"""What the reconciler finishes, and what it leaves alone: a request that still runs, and what is not its own."""
+"""Pending operations: which ones are completed after a crash, and which are skipped."""
 
 import datetime
 import uuid
@@ -24,14 +24,14 @@ MINUTE, SECOND = datetime.timedelta(minutes=1), datetime.timedelta(seconds=1)
 DAY = datetime.timedelta(days=1)
 
 
-def finish(container: Container) -> Counter[str]:
+def complete(container: Container) -> Counter[str]:
     return complete_pending_operations(
         container.database.transaction, container.gateway, links=container.urls, clock=container.clock
     )
 
 
-def begun(container: Container, **changes: Any) -> uuid.UUID:
-    """Write a pledge down whose checkout was never opened, as before a crash; return its id."""
+def pledge_without_checkout(container: Container, **changes: Any) -> uuid.UUID:
+    """Store a pledge without a checkout, as a crash leaves it; return its id."""
     payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
     with container.database.transaction() as session:
         pledge = create_pledge(
@@ -42,34 +42,34 @@ def begun(container: Container, **changes: Any) -> uuid.UUID:
         return pledge.id
 
 
-def sessions(stripe: FakeStripe) -> int:
+def session_count(stripe: FakeStripe) -> int:
     return len(stripe.account.all("checkout.session"))
 
 
 @pytest.mark.parametrize(
-    ("age", "is_finished"),
+    ("age", "is_completed"),
     [
         (0 * SECOND, False),
         (30 * SECOND, False),
         (MINUTE - SECOND, False),
         (MINUTE, True),
         (DAY - SECOND, True),
-        # After a day Stripe has forgotten the key: it would open a second checkout.
+        # After a day Stripe has discarded the idempotency key and would create a second checkout.
         (DAY, False),
     ],
 )
-def test_running_request_is_left_alone_and_crashed_one_is_finished_for_a_day(
-    container: Container, stripe: FakeStripe, age: datetime.timedelta, *, is_finished: bool
+def test_checkout_is_completed_only_within_a_day_after_a_crash(
+    container: Container, stripe: FakeStripe, age: datetime.timedelta, *, is_completed: bool
 ) -> None:
-    pledge = begun(container)
+    pledge = pledge_without_checkout(container)
     container.clock.now += age
-    assert finish(container) == ({"checkouts": 1} if is_finished else {})
-    assert sessions(stripe) == int(is_finished)
+    assert complete(container) == ({"checkouts": 1} if is_completed else {})
+    assert session_count(stripe) == int(is_completed)
     with container.database.read_only() as session:
-        assert (session.get_one(Pledge, pledge).checkout_url is not None) == is_finished
+        assert (session.get_one(Pledge, pledge).checkout_url is not None) == is_completed
 
 
-def test_request_is_left_alone_for_longer_than_the_longest_gateway_call() -> None:
+def test_minimum_age_exceeds_the_longest_gateway_call() -> None:
     assert MIN_AGE > PROBE_TIMEOUT
 
 
@@ -80,58 +80,58 @@ def test_request_is_left_alone_for_longer_than_the_longest_gateway_call() -> Non
         {"status": PledgeStatus.EXPIRED},
         {"gateway_reference": "cs_known", "checkout_url": "https://pay.example/"},
     ],
-    ids=["another gateway's", "expired", "opened"],
+    ids=["another gateway's", "expired", "created"],
 )
-def test_checkout_that_is_not_unfinished_is_not_opened(
+def test_checkout_that_is_not_pending_is_not_created(
     container: Container, stripe: FakeStripe, changes: dict[str, Any]
 ) -> None:
-    begun(container, **changes)
+    pledge_without_checkout(container, **changes)
     container.clock.now += 2 * MINUTE
-    assert finish(container) == {}
-    assert sessions(stripe) == 0
+    assert complete(container) == {}
+    assert session_count(stripe) == 0
 
 
 @pytest.fixture
-def running(scenario: StripeScenario) -> uuid.UUID:
-    """Return a monthly pledge that was paid."""
-    opened = scenario.create_checkout(Frequency.MONTHLY)
-    scenario.stripe.pay(scenario.session_of(opened))
+def paid_monthly_pledge(scenario: StripeScenario) -> uuid.UUID:
+    """Create a monthly pledge and pay it; return its id."""
+    checkout = scenario.create_checkout(Frequency.MONTHLY)
+    scenario.stripe.pay(scenario.session_of(checkout))
     scenario.deliver_webhooks(*scenario.stripe.events)
     scenario.run_until_settled()
-    return opened.id
+    return checkout.id
 
 
-def want(container: Container, **changes: Any) -> None:
+def update_pledge(container: Container, **changes: Any) -> None:
     with container.database.transaction() as session:
         session.execute(update(Pledge).values(**changes))
 
 
-def test_wished_end_and_amount_are_finished_once(
-    container: Container, stripe: FakeStripe, running: uuid.UUID
+def test_requested_cancellation_and_amount_change_are_completed_once(
+    container: Container, stripe: FakeStripe, paid_monthly_pledge: uuid.UUID
 ) -> None:
-    want(container, pending_amount_minor=900)
-    assert finish(container) == {"amounts": 1}
-    want(container, cancel_requested_at=container.clock())
-    assert finish(container) == {"cancellations": 1}
-    assert finish(container) == {}
+    update_pledge(container, wanted_minor=900)
+    assert complete(container) == {"amounts": 1}
+    update_pledge(container, cancel_requested_at=container.clock())
+    assert complete(container) == {"cancellations": 1}
+    assert complete(container) == {}
     with container.database.read_only() as session:
-        pledge = session.get_one(Pledge, running)
+        pledge = session.get_one(Pledge, paid_monthly_pledge)
     assert (pledge.amount_minor, pledge.status) == (900, PledgeStatus.CANCELLED)
     assert stripe.get(pledge.subscription_reference)["status"] == "canceled"
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("paid_monthly_pledge")
 @pytest.mark.parametrize("changes", [{"gateway": "sandbox"}, {"status": PledgeStatus.CANCELLED}], ids=str)
-def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(
+def test_pledge_of_another_gateway_or_cancelled_pledge_is_skipped(
     container: Container, changes: dict[str, Any]
 ) -> None:
-    want(container, pending_amount_minor=900, cancel_requested_at=container.clock(), **changes)
-    assert finish(container) == {}
+    update_pledge(container, wanted_minor=900, cancel_requested_at=container.clock(), **changes)
+    assert complete(container) == {}
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("paid_monthly_pledge")
 @pytest.mark.parametrize(
-    ("status", "gateway", "is_finished"),
+    ("status", "gateway", "is_completed"),
     [
         (RefundStatus.REQUESTED, "stripe", True),
         (RefundStatus.REQUESTED, "sandbox", False),
@@ -139,8 +139,8 @@ def test_pledge_of_another_gateway_or_that_is_over_is_left_alone(
         (RefundStatus.FAILED, "stripe", False),
     ],
 )
-def test_only_a_requested_refund_of_this_gateway_is_ordered(
-    container: Container, stripe: FakeStripe, status: RefundStatus, gateway: str, *, is_finished: bool
+def test_only_requested_refunds_of_this_gateway_are_completed(
+    container: Container, stripe: FakeStripe, status: RefundStatus, gateway: str, *, is_completed: bool
 ) -> None:
     with container.database.transaction() as session:
         payment = session.scalars(select(Payment)).one()
@@ -152,5 +152,5 @@ def test_only_a_requested_refund_of_this_gateway_is_ordered(
         }
         session.add(Refund(id=new_id(), status=status, **fields))
         payment.gateway = gateway
-    assert finish(container) == ({"refunds": 1} if is_finished else {})
-    assert len(stripe.account.all("refund")) == int(is_finished)
+    assert complete(container) == ({"refunds": 1} if is_completed else {})
+    assert len(stripe.account.all("refund")) == int(is_completed)

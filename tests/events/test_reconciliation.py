@@ -1,4 +1,4 @@
-"""The nightly comparison: when it is due, how far it looks back, what it finds; and keys that change meanwhile."""
+"""The nightly reconciliation: when it is due, how far it looks back, what it finds, and key rotation meanwhile."""
 
 import datetime
 import threading
@@ -20,7 +20,7 @@ from tests.events.stripe_fixture import SECRET, StripeScenario
 from tests.jobs.fake_mailer import stopped_event
 from tests.stripe_double import KEY, FakeStripe
 
-GO_ON = threading.Event()
+RUNNING = threading.Event()
 OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
 
 
@@ -29,8 +29,8 @@ def at(day: int, time: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(f"2026-11-{day:02}T{time}+00:00")
 
 
-def compared(container: Container, until: datetime.datetime) -> None:
-    """Write down that a comparison was made."""
+def set_cursor(container: Container, until: datetime.datetime) -> None:
+    """Store until when the last reconciliation ran."""
     with container.database.transaction() as session:
         session.merge(ReconciliationCursor(gateway="stripe", reconciled_until=until))
 
@@ -41,13 +41,13 @@ def cursor(container: Container) -> datetime.datetime | None:
 
 
 def sources(container: Container) -> dict[str, str]:
-    """Return by which way each event reached us."""
+    """Return the source of each stored event by its reference."""
     with container.database.read_only() as session:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.source)).all())
 
 
-def give(scenario: StripeScenario, key: str) -> dict[str, Any]:
-    """Let a reader give once; return the event of it."""
+def pay_once(scenario: StripeScenario, key: str) -> dict[str, Any]:
+    """Pay a one-time pledge; return the event of its checkout."""
     scenario.stripe.pay(scenario.session_of(scenario.create_checkout(Frequency.ONCE, key=key)))
     return [event for event in scenario.stripe.events if event["type"] == "checkout.session.completed"][-1]
 
@@ -65,77 +65,75 @@ def give(scenario: StripeScenario, key: str) -> dict[str, Any]:
         (at(19, "03:00:10"), at(23, "12:00:00"), True),
     ],
 )
-def test_one_comparison_is_due_each_night_at_three_utc(
+def test_reconciliation_is_due_nightly_at_three_utc(
     container: Container, last: datetime.datetime, now: datetime.datetime, due: bool
 ) -> None:
-    compared(container, last)
+    set_cursor(container, last)
     with container.database.read_only() as session:
         assert is_due(session, "stripe", now=now) == due
         assert is_due(session, "another", now=now)
 
 
-def test_what_no_webhook_told_is_found_once_a_night_and_reported(
-    scenario: StripeScenario, container: Container
-) -> None:
-    told, untold = give(scenario, "told"), give(scenario, "untold")
-    scenario.deliver_webhooks(told)
+def test_missed_events_are_found_once_a_night_and_reported(scenario: StripeScenario, container: Container) -> None:
+    delivered, missed = pay_once(scenario, "delivered"), pay_once(scenario, "missed")
+    scenario.deliver_webhooks(delivered)
     scenario.run_event_job()
-    assert reconcile_payments(container, GO_ON) == {"seen": 2, "not_told": 1, "applied": 1}
-    assert sources(container) == {told["id"]: "webhook", untold["id"]: "reconciler"}
-    assert [total.received for total in scenario.books(_pledge_of(container, untold))["totals"]] == [1000]
+    assert reconcile_payments(container, RUNNING) == {"seen": 2, "not_told": 1, "applied": 1}
+    assert sources(container) == {delivered["id"]: "webhook", missed["id"]: "reconciler"}
+    assert [total.received for total in scenario.snapshot(_pledge_of(container, missed))["totals"]] == [1000]
     assert cursor(container) == container.clock()
-    # Until the next night the job only looks for what was begun and not done.
+    # Until the next night, the job only completes pending operations.
     container.clock.now = at(24, "02:59:00")
-    assert reconcile_payments(container, GO_ON) == {}
+    assert reconcile_payments(container, RUNNING) == {}
     assert cursor(container) == at(23, "09:30:00")
     container.clock.now = at(24, "03:00:00")
-    assert reconcile_payments(container, GO_ON) == {"seen": 2, "not_told": 0}
+    assert reconcile_payments(container, RUNNING) == {"seen": 2, "not_told": 0}
 
 
-def test_the_next_comparison_begins_a_day_before_where_the_last_one_was(
+def test_reconciliation_overlaps_the_last_one_by_a_day(
     scenario: StripeScenario, container: Container, stripe: FakeStripe
 ) -> None:
     clock = container.clock
     clock.now = at(22, "03:59:00")
-    too_old = give(scenario, "too old")
+    too_old = pay_once(scenario, "too old")
     clock.now = at(22, "04:00:00")
-    just_in = give(scenario, "just in")
+    just_in = pay_once(scenario, "just in")
     clock.now = at(24, "03:00:00")
-    compared(container, at(23, "04:00:00"))
-    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+    set_cursor(container, at(23, "04:00:00"))
+    assert reconcile_payments(container, RUNNING) == {"seen": 1, "not_told": 1, "applied": 1}
     assert set(sources(container)) == {just_in["id"]}
     assert too_old["id"] in [event["id"] for event in stripe.events]
 
 
-def test_the_first_comparison_looks_as_far_back_as_stripe_remembers(
+def test_first_reconciliation_covers_stripes_event_retention(
     scenario: StripeScenario, container: Container
 ) -> None:
-    event = give(scenario, "long ago")
+    event = pay_once(scenario, "long ago")
     container.clock.advance(days=29)
-    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
-    assert scenario.books(_pledge_of(container, event))["pledge"]["status"] == PledgeStatus.COMPLETED
+    assert reconcile_payments(container, RUNNING) == {"seen": 1, "not_told": 1, "applied": 1}
+    assert scenario.snapshot(_pledge_of(container, event))["pledge"]["status"] == PledgeStatus.COMPLETED
 
 
-def test_while_stripe_is_away_the_next_comparison_begins_where_this_one_did(
-    scenario: StripeScenario, container: Container
-) -> None:
-    give(scenario, "given")
-    compared(container, at(22, "09:00:00"))
+def test_outage_does_not_advance_the_cursor(scenario: StripeScenario, container: Container) -> None:
+    pay_once(scenario, "given")
+    set_cursor(container, at(22, "09:00:00"))
     scenario.stripe.faults.respond(503, times=2)
     with pytest.raises(GatewayUnavailable):
-        reconcile_payments(container, GO_ON)
+        reconcile_payments(container, RUNNING)
     assert cursor(container) == at(22, "09:00:00")
-    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 1, "applied": 1}
+    assert reconcile_payments(container, RUNNING) == {"seen": 1, "not_told": 1, "applied": 1}
 
 
-def test_a_comparison_that_was_stopped_is_made_again(scenario: StripeScenario, container: Container) -> None:
-    give(scenario, "given")
+def test_stopped_reconciliation_does_not_advance_the_cursor(
+    scenario: StripeScenario, container: Container
+) -> None:
+    pay_once(scenario, "given")
     assert reconcile_payments(container, stopped_event()) == {"seen": 1, "not_told": 1}
     assert cursor(container) is None
-    assert reconcile_payments(container, GO_ON) == {"seen": 1, "not_told": 0, "applied": 1}
+    assert reconcile_payments(container, RUNNING) == {"seen": 1, "not_told": 0, "applied": 1}
 
 
-def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(
+def test_event_payloads_survive_key_rotation(
     scenario: StripeScenario, container: Container, migrated_database: str
 ) -> None:
     def with_keys(*keys: str) -> StripeScenario:
@@ -149,7 +147,7 @@ def test_a_change_of_keys_leaves_what_stripe_told_to_be_read_and_applied(
 
     before, between, after = with_keys(OLD), with_keys(NEW, OLD), with_keys(NEW)
     try:
-        event = give(before, "given")
+        event = pay_once(before, "given")
         before.deliver_webhooks(event)
         done = rotate_keys(between.container.database.transaction, clock=container.clock)
         assert (done.rotated, done.undecryptable) == (1, ())

@@ -1,4 +1,4 @@
-"""`mainstay stripe events|apply|reconcile`: what Stripe told us, and what it did not."""
+"""`mainstay stripe events|apply|reconcile`: list, retry and reconcile events."""
 
 import uuid
 from collections.abc import Callable
@@ -23,13 +23,13 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Return a clock that stands at this moment: the commands go by that of every real process."""
+    """Return a clock at the current time, because the commands use the system clock."""
     return FakeClock(utc_now())
 
 
 @pytest.fixture
 def run(container: Container, stripe: FakeStripe) -> Run:
-    """Return what runs a command of this group on the shop's database."""
+    """Return a function that runs a command of this group on the container's database."""
 
     def run(*arguments: str, **changes: str) -> Result:
         environment = {
@@ -45,8 +45,8 @@ def run(container: Container, stripe: FakeStripe) -> Run:
 
 
 @pytest.fixture
-def told(scenario: StripeScenario, stripe: FakeStripe) -> list[StripeJson]:
-    """Return what Stripe tells of a gift that came and went back."""
+def sent_events(scenario: StripeScenario, stripe: FakeStripe) -> list[StripeJson]:
+    """Return the events of a payment and of its refund."""
     charge = stripe.pay(scenario.session_of(scenario.create_checkout(Frequency.ONCE)), email="ada@news.example")
     stripe.refund(charge["id"])
     kinds = ("checkout.session.completed", "charge.refunded")
@@ -64,76 +64,77 @@ def park(container: Container, event: StripeJson) -> None:
         row.status, row.reason = EventStatus.PARKED, "Somebody must look."
 
 
-def audited(container: Container) -> list[str]:
+def audited_actions(container: Container) -> list[str]:
     with container.database.read_only() as session:
         return list(session.scalars(select(AuditEntry.action)))
 
 
-def test_events_are_listed_the_latest_first_and_name_nobody(
-    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
+def test_events_lists_latest_first_without_personal_data(
+    scenario: StripeScenario, container: Container, run: Run, sent_events: list[StripeJson]
 ) -> None:
-    paid, refunded = told
+    paid, refunded = sent_events
     scenario.deliver_webhooks(paid)
     scenario.run_event_job()
     scenario.deliver_webhooks(refunded)
     park(container, refunded)
     result = run("events")
     assert result.exit_code == 0
-    came = f"{container.clock():%Y-%m-%dT%H:%M:%SZ}"
+    occurred_at = f"{container.clock():%Y-%m-%dT%H:%M:%SZ}"
     assert result.stdout == (
-        f"{came}  {refunded['id']}  charge.refunded  parked  {id_of(container, refunded)}  Somebody must look.\n"
-        f"{came}  {paid['id']}  checkout.session.completed  applied  {id_of(container, paid)}\n"
+        f"{occurred_at}  {refunded['id']}  charge.refunded  parked  {id_of(container, refunded)}"
+        "  Somebody must look.\n"
+        f"{occurred_at}  {paid['id']}  checkout.session.completed  applied  {id_of(container, paid)}\n"
     )
     assert run("events", "--limit", "1").stdout == result.stdout.splitlines(keepends=True)[0]
 
 
-def test_only_those_that_are_asked_for_are_listed(
-    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
+def test_events_filters_by_status(
+    scenario: StripeScenario, container: Container, run: Run, sent_events: list[StripeJson]
 ) -> None:
-    scenario.deliver_webhooks(*told)
-    park(container, told[1])
+    scenario.deliver_webhooks(*sent_events)
+    park(container, sent_events[1])
     (line,) = run("events", "--status", "parked").stdout.splitlines()
-    assert told[1]["id"] in line
+    assert sent_events[1]["id"] in line
     result = run("events", "--status", "waiting")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There is no such event.\n")
 
 
-def test_a_parked_event_is_applied_by_its_id(
-    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
+def test_apply_applies_a_parked_event(
+    scenario: StripeScenario, container: Container, run: Run, sent_events: list[StripeJson]
 ) -> None:
-    scenario.deliver_webhooks(told[0])
-    park(container, told[0])
+    scenario.deliver_webhooks(sent_events[0])
+    park(container, sent_events[0])
     assert scenario.run_event_job() == {}
-    result = run("apply", str(id_of(container, told[0])))
-    assert (result.exit_code, result.stdout) == (0, f"{told[0]['id']} is applied.\n")
+    result = run("apply", str(id_of(container, sent_events[0])))
+    assert (result.exit_code, result.stdout) == (0, f"{sent_events[0]['id']} is applied.\n")
     assert count(container, Payment) == 1
-    assert audited(container) == ["apply_event"]
+    assert audited_actions(container) == ["apply_event"]
 
 
-def test_what_still_cannot_be_applied_says_why(
-    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
+def test_apply_reports_why_an_event_still_waits(
+    scenario: StripeScenario, container: Container, run: Run, sent_events: list[StripeJson]
 ) -> None:
-    scenario.deliver_webhooks(told[1])
+    scenario.deliver_webhooks(sent_events[1])
     assert_cli_error(
-        run("apply", str(id_of(container, told[1]))), "It is waiting: Its payment is not in the books."
+        run("apply", str(id_of(container, sent_events[1]))), "It is waiting: Its payment is not in the books."
     )
 
 
-def test_what_was_applied_or_is_not_there_is_refused(
-    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
+def test_apply_rejects_applied_and_unknown_events(
+    scenario: StripeScenario, container: Container, run: Run, sent_events: list[StripeJson]
 ) -> None:
-    scenario.deliver_webhooks(told[0])
+    scenario.deliver_webhooks(sent_events[0])
     scenario.run_event_job()
-    assert_cli_error(run("apply", str(id_of(container, told[0]))), "applied already")
+    assert_cli_error(run("apply", str(id_of(container, sent_events[0]))), "applied already")
     assert_cli_error(run("apply", str(uuid.uuid4())), "There is no event with this id.")
-    assert_cli_error(run("apply", told[0]["id"]), "is not a valid UUID")
+    assert_cli_error(run("apply", sent_events[0]["id"]), "is not a valid UUID")
     assert count(container, Payment) == 1
 
 
-def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
-    scenario: StripeScenario, container: Container, run: Run, told: list[StripeJson]
+def test_reconcile_applies_missed_events_and_reports_counts(
+    scenario: StripeScenario, container: Container, run: Run, sent_events: list[StripeJson]
 ) -> None:
-    scenario.deliver_webhooks(told[0])
+    scenario.deliver_webhooks(sent_events[0])
     result = run("reconcile")
     assert result.exit_code == 0
     first, *rest = result.stdout.splitlines()
@@ -141,35 +142,35 @@ def test_reconcile_applies_what_no_webhook_told_and_says_how_much(
     assert rest == ["       2  applied"]
     with container.database.read_only() as session:
         pledge = session.scalars(select(GatewayEvent.pledge_id)).first()
-    assert scenario.books(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
+    assert scenario.snapshot(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
     assert run("reconcile").stdout == "Stripe tells of 2 events, of which no webhook told us 0.\n"
-    assert audited(container) == ["reconcile"] * 2
+    assert audited_actions(container) == ["reconcile"] * 2
 
 
-def test_reconcile_without_stripe_s_answer_is_one_sentence_and_loses_nothing(
-    container: Container, run: Run, stripe: FakeStripe, told: list[StripeJson]
+def test_reconcile_during_outage_reports_error_and_can_be_retried(
+    container: Container, run: Run, stripe: FakeStripe, sent_events: list[StripeJson]
 ) -> None:
     stripe.faults.respond(503, times=2)
     assert_cli_error(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
-    assert audited(container) == []
-    assert run("reconcile").stdout.startswith(f"Stripe tells of {len(told)} events")
+    assert audited_actions(container) == []
+    assert run("reconcile").stdout.startswith(f"Stripe tells of {len(sent_events)} events")
 
 
 @pytest.mark.parametrize("command", [("reconcile",), ("apply", str(uuid.uuid4()))], ids=["reconcile", "apply"])
-def test_without_stripe_both_say_which_setting_is_missing(
+def test_reconcile_and_apply_require_stripe_gateway(
     run: Run, container: Container, command: tuple[str, ...]
 ) -> None:
     assert_cli_error(run(*command, GATEWAY="sandbox", STRIPE_SECRET_KEY=""), "GATEWAY must be stripe")
-    assert audited(container) == []
+    assert audited_actions(container) == []
 
 
-@pytest.mark.parametrize("wrong", [("--status", "lost"), ("--limit", "0"), ("--limit", "ten")])
-def test_a_list_of_what_there_cannot_be_is_refused(run: Run, wrong: tuple[str, str]) -> None:
-    assert_cli_error(run("events", *wrong), f"Invalid value for '{wrong[0]}'")
+@pytest.mark.parametrize("option", [("--status", "lost"), ("--limit", "0"), ("--limit", "ten")])
+def test_events_rejects_invalid_options(run: Run, option: tuple[str, str]) -> None:
+    assert_cli_error(run("events", *option), f"Invalid value for '{option[0]}'")
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "expected"),
     [
         ((), ("events", "apply", "reconcile", "setup")),
         (("events",), ("--status", "parked", "--limit")),
@@ -178,8 +179,8 @@ def test_a_list_of_what_there_cannot_be_is_refused(run: Run, wrong: tuple[str, s
     ],
     ids=["stripe", "events", "apply", "reconcile"],
 )
-def test_help_says_what_each_is_for(command: tuple[str, ...], said: tuple[str, ...]) -> None:
+def test_help_describes_each_command(command: tuple[str, ...], expected: tuple[str, ...]) -> None:
     result = run_cli("stripe", *command, "--help")
     assert result.exit_code == 0
-    words = " ".join(result.stdout.split())
-    assert [word for word in said if word not in words] == []
+    output = " ".join(result.stdout.split())
+    assert [phrase for phrase in expected if phrase not in output] == []
