@@ -50,16 +50,16 @@ class Ledger:
         self, pledge_id: uuid.UUID, reference: str = "pay_1", amount: int = 500, **changes: Any
     ) -> PaymentSucceeded:
         """Return the news of a payment, now."""
-        fields = {"reference": reference, "money": Money(amount, "USD"), "at": self.container.clock()}
+        fields = {"reference": reference, "money": Money(amount, "USD"), "occurred_at": self.container.clock()}
         return PaymentSucceeded(**fields | {"pledge_id": pledge_id} | changes)
 
     def not_paid(self, pledge_id: uuid.UUID, reference: str = "try_1", **changes: Any) -> PaymentFailed:
         """Return the news of a try that failed, now."""
         fields = {
             "reference": reference,
-            "bill": reference,
+            "invoice": reference,
             "money": Money(500, "USD"),
-            "at": self.container.clock(),
+            "occurred_at": self.container.clock(),
         }
         return PaymentFailed(**fields | {"pledge_id": pledge_id} | changes)
 
@@ -68,18 +68,18 @@ class Ledger:
     ) -> RefundUpdated:
         """Return the news of a refund, now."""
         fields = {"references": (payment,), "refund": refund, "money": Money(amount, "USD")}
-        return RefundUpdated(**fields | {"at": self.container.clock()} | changes)
+        return RefundUpdated(**fields | {"occurred_at": self.container.clock()} | changes)
 
     def disputed(
         self, status: DisputeStatus = DisputeStatus.OPEN, payment: str = "pay_1", **changes: Any
     ) -> DisputeUpdated:
         """Return the news of a dispute, now."""
         fields = {"references": (payment,), "dispute": "dp_1", "status": status, "money": Money(500, "USD")}
-        return DisputeUpdated(**fields | {"at": self.container.clock()} | changes)
+        return DisputeUpdated(**fields | {"occurred_at": self.container.clock()} | changes)
 
     def standing(self, pledge_id: uuid.UUID, **changes: Any) -> SubscriptionUpdated:
         """Return the news of where a subscription stands, now."""
-        fields = {"subscription": "sub_1", "at": self.container.clock(), "is_started": True}
+        fields = {"subscription": "sub_1", "occurred_at": self.container.clock(), "is_started": True}
         return SubscriptionUpdated(**fields | {"pledge_id": pledge_id} | changes)
 
     def read_pledge(self, pledge_id: uuid.UUID) -> Pledge:

@@ -202,7 +202,7 @@ def test_outcome_of_a_change_is_written_to_the_pledge_as_it_is_by_then(
         order(*said, **named)
         between.before_lock("pledges", lambda: change(700))
 
-    monkeypatch.setattr(till, "change_amount", first_order)
+    monkeypatch.setattr(till, "update_subscription_amount", first_order)
     change(900)
     pledge = ledger.read_pledge(running)
     assert (pledge.amount_minor, pledge.pending_amount_minor) == (700, None)

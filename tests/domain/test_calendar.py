@@ -181,10 +181,10 @@ def test_the_zone_database_of_the_machine_does_not_move_the_promise(tmp_path: Pa
     wrong.parent.mkdir()
     wrong.write_bytes(resources.files("tzdata.zoneinfo").joinpath("Pacific", "Kiritimati").read_bytes())
     question = (
-        "import datetime as dt, zoneinfo; from service.domain.calendar import next_month;"
+        "import datetime as dt, zoneinfo; from service.domain.calendar import add_months;"
         "asked_at = dt.datetime(2026, 11, 23, 15, tzinfo=dt.UTC);"
-        "due = next_month(asked_at, months=1, zone='Europe/Amsterdam', hour=9);"
-        "print(due.at.isoformat(), due.at.astimezone(zoneinfo.ZoneInfo('Europe/Amsterdam')).hour)"
+        "due = add_months(asked_at, months=1, zone='Europe/Amsterdam', hour=9);"
+        "print(due.instant.isoformat(), due.instant.astimezone(zoneinfo.ZoneInfo('Europe/Amsterdam')).hour)"
     )
     response = subprocess.run(
         [sys.executable, "-c", question],

@@ -113,7 +113,7 @@ def test_dispute_status_never_moves_backwards_and_it_was_opened_when_first_told(
     pledge = ledger.pledge()
     ledger.tell(ledger.paid(pledge))
     happened = {word: ledger.container.clock() + number * DAY for number, word in enumerate((OPEN, LOST, WON))}
-    ledger.tell(*(ledger.disputed(word, at=happened[word]) for word in told))
+    ledger.tell(*(ledger.disputed(word, occurred_at=happened[word]) for word in told))
     assert ledger.dispute().status == stands
     assert ledger.dispute().opened_at == happened[OPEN]
     assert (ledger.payment().status == PaymentStatus.SUCCEEDED) == (stands == WON)
@@ -123,8 +123,8 @@ def test_dispute_status_never_moves_backwards_and_it_was_opened_when_first_told(
 def test_payment_time_is_the_latest_reported_in_either_order(ledger: Ledger, *, later_first: bool) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
     first = ledger.paid(pledge)
-    tried = ledger.not_paid(pledge, at=first.occurred_at + datetime.timedelta(seconds=1))
-    second = dataclasses.replace(first, at=first.occurred_at + datetime.timedelta(seconds=2))
+    tried = ledger.not_paid(pledge, occurred_at=first.occurred_at + datetime.timedelta(seconds=1))
+    second = dataclasses.replace(first, occurred_at=first.occurred_at + datetime.timedelta(seconds=2))
     ledger.tell(*((second, tried, first) if later_first else (first, tried, second)))
     assert ledger.payment().paid_at == second.occurred_at
     # Two reports of one payment are one payment, and what came after the failed try is not owed any more.
@@ -231,7 +231,7 @@ def test_payments_are_listed_by_when_they_were_paid_with_what_became_of_each(
 ) -> None:
     pledge = ledger.pledge(Frequency.MONTHLY)
     now = container.clock()
-    ledger.tell(ledger.paid(pledge, "pay_late", at=now + DAY), ledger.paid(pledge, "pay_early", at=now))
+    ledger.tell(ledger.paid(pledge, "pay_late", occurred_at=now + DAY), ledger.paid(pledge, "pay_early", occurred_at=now))
     ledger.tell(ledger.refunded(payment="pay_late"), ledger.disputed(payment="pay_early"))
     ledger.tell(ledger.paid(ledger.pledge(), "pay_of_another"))
     with container.database.read_only() as session:

@@ -27,7 +27,7 @@ class Till:
         self.orders: list[RefundParams] = []
         self.meanwhile: Callable[[RefundParams], None] = lambda _: None
 
-    def refund(self, order: RefundParams) -> str:
+    def create_refund(self, order: RefundParams) -> str:
         self.orders.append(order)
         self.meanwhile(order)
         return f"re_{order.refund_id}"

@@ -46,7 +46,7 @@ def test_an_amount_changed_at_the_gateway_is_followed_unless_the_word_is_old(
 ) -> None:
     now = ledger.container.clock()
     ledger.tell(ledger.standing(pledge, money=dollars(500)))
-    ledger.tell(ledger.standing(pledge, money=dollars(said), at=now + later))
+    ledger.tell(ledger.standing(pledge, money=dollars(said), occurred_at=now + later))
     assert ledger.read_pledge(pledge).amount_minor == amount
 
 
@@ -89,7 +89,7 @@ def test_the_younger_word_on_what_is_owed_holds_and_of_one_second_past_due(
 ) -> None:
     now = ledger.container.clock()
     for is_past_due, at in zip(words, (now, now + apart), strict=True):
-        ledger.tell(ledger.standing(pledge, is_past_due=is_past_due, at=at))
+        ledger.tell(ledger.standing(pledge, is_past_due=is_past_due, occurred_at=at))
     is_owed = any(words) if not apart else words[1 if apart > 0 * SECOND else 0]
     expected = PledgeStatus.PAST_DUE if is_owed else PledgeStatus.ACTIVE
     assert ledger.read_pledge(pledge).status == expected
@@ -120,7 +120,7 @@ def test_a_subscription_ended_when_that_was_first_true_and_renews_no_more(
     now = ledger.container.clock()
     ledger.tell(ledger.standing(pledge, renews_at=now + 30 * DAY))
     ends = (now + DAY, now) if later_first else (now, now + DAY)
-    ledger.tell(*(ledger.standing(pledge, is_started=False, ended=True, at=at) for at in ends))
+    ledger.tell(*(ledger.standing(pledge, is_started=False, ended=True, occurred_at=at) for at in ends))
     ledger.tell(ledger.standing(pledge, renews_at=now + 60 * DAY))
     found = ledger.read_pledge(pledge)
     assert (found.status, found.ended_at, found.renews_at) == (PledgeStatus.CANCELLED, now, None)
