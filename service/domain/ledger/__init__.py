@@ -1,1 +1,1 @@
-"""The ledger: what moved, by the gateway's own names for it, and what it adds up to."""
+"""The ledger: payments, refunds, disputes and balance transactions as the gateway reports them, and their sums."""

@@ -1,4 +1,8 @@
-"""Where a pledge and a payment stand, by what is known of them and not by the order in which it became known."""
+"""The statuses of pledges and payments, derived from recorded facts.
+
+A status depends on what is known and never on the order in which it became known, because a gateway may deliver
+its events late, twice or out of order.
+"""
 
 import datetime
 from collections.abc import Iterable
@@ -16,11 +20,11 @@ STARTED_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE, PledgeStatus.CAN
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeFacts:
-    """All that decides where a pledge stands; each is true for good, and the instants only ever grow.
+    """Everything that a pledge's status depends on. A fact stays true, and the instants only grow.
 
-    `last_paid_at` and `last_failed_at` are when money last came and last failed to. `gateway_status_at` is when
-    the gateway last said
-    by itself where a subscription stands, and `gateway_past_due` what it said.
+    `last_paid_at` and `last_failed_at` are the instants of the last successful and the last failed payment.
+    `gateway_status_at` is when the gateway last reported the subscription's status, and `gateway_past_due`
+    whether that was past due.
     """
 
     frequency: Frequency
@@ -36,18 +40,18 @@ class PledgeFacts:
 
 
 def derive_pledge_status(facts: PledgeFacts) -> PledgeStatus:
-    """Return where a pledge stands.
+    """Return the status that the facts add up to.
 
-    Money that came counts more than a checkout that was closed. An end is for good. Of two words on whether money
-    is owed the later one holds; of two in the same second, money that came before a try that failed, and that
-    before what the gateway says of the subscription in general, which it repeats for many reasons.
+    A payment outweighs a closed checkout. An end is final. The latest report decides whether a recurring pledge
+    is past due; within one second a payment outweighs a failure, and a failure outweighs the subscription's
+    status, which the gateway repeats for many reasons.
     """
-    was_paid = facts.paid_minor > 0
+    is_paid = facts.paid_minor > 0
     if facts.frequency == Frequency.ONCE:
-        if was_paid:
-            wholly_back = facts.refunded_minor >= facts.paid_minor
-            return PledgeStatus.REFUNDED if wholly_back else PledgeStatus.COMPLETED
-    elif was_paid or facts.is_started:
+        if is_paid:
+            is_refunded = facts.refunded_minor >= facts.paid_minor
+            return PledgeStatus.REFUNDED if is_refunded else PledgeStatus.COMPLETED
+    elif is_paid or facts.is_started:
         if facts.has_ended:
             return PledgeStatus.CANCELLED
         return PledgeStatus.PAST_DUE if _is_past_due(facts) else PledgeStatus.ACTIVE
@@ -55,12 +59,13 @@ def derive_pledge_status(facts: PledgeFacts) -> PledgeStatus:
 
 
 def _is_past_due(facts: PledgeFacts) -> bool:
-    words = (
+    # (instant, precedence within one second, past due)
+    reports = (
         (facts.last_paid_at, 3, False),
         (facts.last_failed_at, 2, True),
         (facts.gateway_status_at, 2 if facts.gateway_past_due else 1, facts.gateway_past_due),
     )
-    known = [(at, rank, owed) for at, rank, owed in words if at is not None]
+    known = [(at, precedence, past_due) for at, precedence, past_due in reports if at is not None]
     return max(known)[2] if known else False
 
 
@@ -68,49 +73,51 @@ def load_pledge_facts(
     session: Session,
     pledge: Pledge,
     *,
-    said_past_due: bool | None = None,
+    gateway_past_due: bool | None = None,
     is_started: bool = False,
-    is_closed: bool = False,
+    checkout_closed: bool = False,
 ) -> PledgeFacts:
-    """Return what is known of a pledge, together with what has just been said of it.
+    """Return the facts known of a pledge together with what the gateway has just reported.
 
-    What the gateway said of a subscription is not kept but for when it did (`subscription_status_at`). As
-    long as no payment and no failed try is younger than that, the pledge's status is what it said; and where one
-    is, it does not matter.
+    The database stores when the gateway last reported a subscription's status (`stood_at`), and not the status
+    itself. As long as no payment and no failure is newer, the pledge's own status is what the gateway reported;
+    once one is newer, the report no longer matters.
     """
-    came = Payment.status != PaymentStatus.FAILED
-    paid_minor, paid_at, missed_at = session.execute(
+    is_successful = Payment.status != PaymentStatus.FAILED
+    paid_minor, last_paid_at, last_failed_at = session.execute(
         select(
-            func.coalesce(func.sum(Payment.amount_minor).filter(came), 0),
-            func.max(Payment.paid_at).filter(came),
-            func.max(Payment.paid_at).filter(~came),
+            func.coalesce(func.sum(Payment.amount_minor).filter(is_successful), 0),
+            func.max(Payment.paid_at).filter(is_successful),
+            func.max(Payment.paid_at).filter(~is_successful),
         ).where(Payment.pledge_id == pledge.id)
     ).one()
-    refunded = session.scalar(
+    refunded_minor = session.scalar(
         select(func.coalesce(func.sum(Refund.amount_minor), 0))
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Payment.pledge_id == pledge.id, Refund.status == RefundStatus.SUCCEEDED)
     )
+    if gateway_past_due is None:
+        gateway_past_due = pledge.status == PledgeStatus.PAST_DUE
     return PledgeFacts(
         frequency=pledge.frequency,
         paid_minor=int(paid_minor),
-        refunded_minor=int(refunded or 0),
-        last_paid_at=paid_at,
-        last_failed_at=missed_at,
-        gateway_status_at=pledge.subscription_status_at,
-        gateway_past_due=pledge.status == PledgeStatus.PAST_DUE if said_past_due is None else said_past_due,
+        refunded_minor=int(refunded_minor or 0),
+        last_paid_at=last_paid_at,
+        last_failed_at=last_failed_at,
+        gateway_status_at=pledge.stood_at,
+        gateway_past_due=gateway_past_due,
         is_started=is_started or pledge.status in STARTED_STATUSES,
         has_ended=pledge.ended_at is not None or pledge.status == PledgeStatus.CANCELLED,
-        checkout_closed=is_closed or pledge.status == PledgeStatus.EXPIRED,
+        checkout_closed=checkout_closed or pledge.status == PledgeStatus.EXPIRED,
     )
 
 
 def derive_payment_status(
     amount_minor: int, refunded_minor: int, disputes: Iterable[DisputeStatus]
 ) -> PaymentStatus:
-    """Return what the refunds and disputes of money that came add up to.
+    """Return the status that the refunds and disputes of a successful payment add up to.
 
-    A bank that has not decided keeps the money as one does that decided for the reader: both are `disputed`.
+    An open dispute withholds the money just as a lost one does: both are `disputed`.
     """
     if any(dispute != DisputeStatus.WON for dispute in disputes):
         return PaymentStatus.DISPUTED

@@ -185,7 +185,7 @@ def handle_event(session: Session, gateway: str, news: PaymentEvent, *, now: dat
     elif isinstance(news, RenewalUpcoming):
         enqueue_renewal(session, pledge, news, now=now)
     elif isinstance(news, CheckoutExpired):
-        sync_pledge_status(session, pledge, is_closed=True, now=now)
+        sync_pledge_status(session, pledge, checkout_closed=True, now=now)
     else:
         _handle_checkout_completed(session, pledge, news, now=now)
     return pledge.id

@@ -1,1 +1,1 @@
-"""What readers give: how a pledge is made, paid, listed and exported."""
+"""Pledges: creating, paying, changing, listing and exporting them."""

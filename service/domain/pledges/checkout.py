@@ -1,7 +1,7 @@
-"""From a wish to the page where it is paid: write it down, ask the gateway, write down what it said.
+"""Starting a pledge's checkout: create the pledge, call the gateway, store the checkout's URL.
 
-The gateway is called between two transactions, never inside one, so that a slow gateway holds no lock
-and a crash leaves a pledge that the same request, sent again, finishes.
+The gateway is called between two transactions and never inside one: a slow gateway holds no lock, and after a
+crash the same request, sent again, completes the pledge.
 """
 
 import datetime
@@ -36,7 +36,10 @@ FIELDS_ADDED_LATER = ("reminder", "cover_fees")
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeCheckout:
-    """What the reader is told: a pledge as it was made, and where to pay it."""
+    """A pledge as it was created, and the URL to pay it at. Amounts are in minor units.
+
+    `replayed` is true if an earlier request with the same key created it.
+    """
 
     id: uuid.UUID
     status: PledgeStatus
@@ -60,20 +63,20 @@ def create_pledge_checkout(
     clock: Clock,
     links: UrlBuilder,
 ) -> PledgeCheckout:
-    """Make a pledge and open its checkout, once for each key, however often and however concurrently asked.
+    """Create a pledge and start its checkout, once per key, even for concurrent requests.
 
     Raises:
         what `validate_pledge` raises: nothing is stored.
-        IdempotencyKeyReused: the key came before with another wish.
+        IdempotencyKeyReused: the key was sent before with another request.
         RequestInProgress: the first request with this key still runs.
-        PaymentsUnavailable: the gateway is down, or refuses; the same request may be sent again with the same key.
+        PaymentsUnavailable: the gateway is down or refuses; the request may be sent again with the same key.
     """
     pledge, replayed = _create_or_replay(transaction, gateway, campaign, payload, key=key, clock=clock)
     if pledge.checkout_url is None:
         try:
             checkout = gateway.create_checkout(checkout_params(pledge, campaign, links))
         except (GatewayUnavailable, GatewayRejected) as error:
-            # A refusal is no fault of the reader either, who chose what the campaign offers.
+            # The reader chose what the campaign offers, so a refusal is not an error of the request.
             with transaction() as session:
                 _release_idempotency_key(session, key, payload, now=clock())
             raise PaymentsUnavailable(
@@ -83,11 +86,11 @@ def create_pledge_checkout(
         with transaction() as session:
             pledge = get_pledge(session, pledge.id, for_update=True)
             pledge.gateway_reference, pledge.checkout_url = checkout.reference, checkout.url
-    return _result(pledge, replayed=replayed)
+    return _to_checkout(pledge, replayed=replayed)
 
 
 def checkout_params(pledge: Pledge, campaign: Campaign, links: UrlBuilder) -> CheckoutParams:
-    """Return what the gateway is asked for; the same pledge always asks for the same."""
+    """Return the parameters of the pledge's checkout, the same ones on every call."""
     return CheckoutParams(
         pledge_id=pledge.id,
         campaign_name=campaign.name,
@@ -108,14 +111,14 @@ def _create_or_replay(
     key: str,
     clock: Clock,
 ) -> tuple[Pledge, bool]:
-    """Return the key's pledge, new or as found, and whether it was found complete."""
+    """Return the key's pledge, and whether it existed already with its checkout."""
     try:
         with transaction() as session:
             return _claim_idempotency_key(session, gateway, campaign, payload, key=key, now=clock())
     except IntegrityError as error:
         if constraint_name(error) != "pk_idempotency_keys":
             raise
-        # Another request with this key was first by a moment: its row is there now, and decides.
+        # A concurrent request with this key inserted its row first; this time it is found.
         with transaction() as session:
             return _claim_idempotency_key(session, gateway, campaign, payload, key=key, now=clock())
 
@@ -130,41 +133,41 @@ def _claim_idempotency_key(
     now: datetime.datetime,
 ) -> tuple[Pledge, bool]:
     request = _request_fingerprint(payload)
-    held = find_key(session, key, request)
-    if held is None:
+    stored = find_key(session, key, request)
+    if stored is None:
         limits = gateway.charge_limits(payload.currency)
         validate_pledge(campaign, payload, limits=limits)
         pledge = create_pledge(session, campaign, payload, gateway=gateway.name, limits=limits, now=now)
         store_key(session, key, request, pledge.id, now=now)
         return pledge, False
-    pledge = get_pledge(session, held.pledge_id)
+    pledge = get_pledge(session, stored.pledge_id)
     if pledge.checkout_url is not None:
         return pledge, True
-    if held.locked_until > now:
+    if stored.held_until > now:
         raise RequestInProgress(
             "The first request with this Idempotency-Key still runs; ask again in a moment.", retry_after_seconds=1
         )
-    held.locked_until = now + LOCK_TTL
+    stored.held_until = now + LOCK_TTL
     return pledge, False
 
 
 def _release_idempotency_key(session: Session, key: str, payload: CreatePledge, *, now: datetime.datetime) -> None:
-    held = find_key(session, key, _request_fingerprint(payload))
-    if held is not None:
-        held.locked_until = now
+    stored = find_key(session, key, _request_fingerprint(payload))
+    if stored is not None:
+        stored.held_until = now
 
 
 def _request_fingerprint(payload: CreatePledge) -> dict[str, Any]:
     request = asdict(payload)
-    # Keys that the releases before held know no such field, and their requests may still be sent again.
+    # A key that an older release stored was hashed without these fields, and its request may still be repeated.
     for name in FIELDS_ADDED_LATER:
         if not request[name]:
             del request[name]
     return request
 
 
-def _result(pledge: Pledge, *, replayed: bool) -> PledgeCheckout:
-    # A repeat gets the first answer, word for word, even if the pledge was paid since: hence always `pending`.
+def _to_checkout(pledge: Pledge, *, replayed: bool) -> PledgeCheckout:
+    # A repeated request gets exactly the first response, even if the pledge has been paid since: always `pending`.
     return PledgeCheckout(
         id=pledge.id,
         status=PledgeStatus.PENDING,

@@ -1,4 +1,4 @@
-"""Pledges as a file: CSV, JSON lines or a spreadsheet, written row by row in constant memory."""
+"""Exporting pledges as CSV, JSON Lines or a spreadsheet, row by row in constant memory."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ CONTENT_TYPES = {
 }
 BATCH_SIZE = 200
 FILE_CHUNK_BYTES = 64 * 1024
-# A sheet holds 1,048,576 rows, of which the first is the header; more pledges go on to the next sheet.
+# A sheet has at most 1,048,576 rows, of which the first is the header; further pledges go to another sheet.
 MAX_SHEET_ROWS = 1_048_575
 # A spreadsheet would run a cell that begins with one of these as a formula (OWASP, CSV injection).
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
@@ -44,7 +44,7 @@ TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def write_export(kind: str, pledges: Iterable[Any]) -> Iterator[bytes]:
-    """Yield the file in pieces, for rows of `listing.stream_pledges`; `kind` is csv, jsonl or xlsx."""
+    """Yield the file in chunks, from rows of `queries.stream_pledges`; `kind` is csv, jsonl or xlsx."""
     writers: dict[str, Callable[[Iterable[tuple[Any, ...]]], Iterator[bytes]]] = {
         "csv": _csv,
         "jsonl": _jsonl,
@@ -77,12 +77,12 @@ def _row(row: Any) -> tuple[Any, ...]:
 
 
 def escape_formula(value: Any) -> Any:
-    """Return a text that a spreadsheet shows and never runs; anything but text stays as it is."""
+    """Return text that a spreadsheet shows and never runs; any other value is returned unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_PREFIXES) else value
 
 
 def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-    """Write RFC 4180."""
+    """Yield CSV as in RFC 4180."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -94,7 +94,7 @@ def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
 
 
 def _jsonl(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-    """Write one JSON object a line."""
+    """Yield one JSON object a line."""
     buffer = io.StringIO()
     for number, row in enumerate(rows, start=1):
         buffer.write(json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n")
@@ -104,7 +104,7 @@ def _jsonl(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
 
 
 def _xlsx(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-    """Write a workbook; it is built on disk, because its format cannot be streamed."""
+    """Yield a workbook, which is built on disk because its format cannot be streamed."""
     with tempfile.TemporaryFile() as file:
         options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         workbook = xlsxwriter.Workbook(file, options)
@@ -119,8 +119,8 @@ def _xlsx(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
             _new_sheet(workbook, bold)
         workbook.close()
         file.seek(0)
-        while piece := file.read(FILE_CHUNK_BYTES):
-            yield piece
+        while chunk := file.read(FILE_CHUNK_BYTES):
+            yield chunk
 
 
 def _new_sheet(workbook: Any, header_format: Any) -> Any:

@@ -1,8 +1,7 @@
-"""Keys that make a repeated request harmless, however many arrive at once.
+"""Idempotency keys: a repeated request creates nothing new, even when many arrive at once.
 
-The key's row and the pledge it made are written in one transaction, so that the database's own unique
-constraint decides which of many equal requests is the first (after the IETF draft on the Idempotency-Key
-header).
+The key's row and its pledge are inserted in one transaction, so the database's unique constraint decides which
+of several equal requests is the first (IETF draft on the Idempotency-Key header).
 """
 
 import datetime
@@ -18,22 +17,22 @@ from service.db.keyring import sha256
 from service.db.models.pledge import IdempotencyKey
 from service.domain.errors import IdempotencyKeyReused
 
-# A key is held for longer than any call to a gateway may take; a repeat after that finishes a crashed first.
+# Longer than any call to a gateway may take. A repeat after that completes a first request that crashed.
 LOCK_TTL = datetime.timedelta(seconds=30)
 RETENTION = datetime.timedelta(days=7)
 
 
 def request_hash(request: Mapping[str, object]) -> bytes:
-    """Return the SHA-256 of what a request asks for, whatever the order of its fields: 32 bytes."""
+    """Return the SHA-256 of a request, 32 bytes, independent of the order of its fields."""
     canonical = json.dumps(request, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).digest()
 
 
 def find_key(session: Session, key: str, request: Mapping[str, object]) -> IdempotencyKey | None:
-    """Return the row of a key that was sent before with the same request, held for change; None for a new key.
+    """Return the locked row of a key that was sent before; None for a new key.
 
     Raises:
-        IdempotencyKeyReused: it was sent with another request.
+        IdempotencyKeyReused: the key was sent with another request.
     """
     row = session.scalar(select(IdempotencyKey).where(IdempotencyKey.key_hash == sha256(key)).with_for_update())
     if row is not None and row.request_hash != request_hash(request):
@@ -46,7 +45,7 @@ def find_key(session: Session, key: str, request: Mapping[str, object]) -> Idemp
 def store_key(
     session: Session, key: str, request: Mapping[str, object], pledge_id: uuid.UUID, *, now: datetime.datetime
 ) -> None:
-    """Write down that this key made this pledge, and hold it while the checkout starts."""
+    """Store the key of a pledge and lock it while the checkout starts."""
     session.add(
         IdempotencyKey(
             key_hash=sha256(key),
@@ -59,6 +58,6 @@ def store_key(
 
 
 def purge_expired_keys(session: Session, *, now: datetime.datetime) -> int:
-    """Delete keys that nobody will send again; return how many."""
-    old = IdempotencyKey.created_at <= now - RETENTION
-    return len(session.scalars(delete(IdempotencyKey).where(old).returning(IdempotencyKey.key_hash)).all())
+    """Delete keys older than `RETENTION`; return how many."""
+    expired = IdempotencyKey.created_at <= now - RETENTION
+    return len(session.scalars(delete(IdempotencyKey).where(expired).returning(IdempotencyKey.key_hash)).all())

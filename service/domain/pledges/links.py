@@ -1,4 +1,4 @@
-"""The link in mails about a pledge: whoever follows it may change the card or end the pledge, with no account."""
+"""The signed link in emails about a pledge, which lets a reader manage it without an account."""
 
 import datetime
 
@@ -16,20 +16,18 @@ TOKEN_TTL = datetime.timedelta(days=2 * 366)
 
 
 def pledge_token(keyring: Keyring, pledge: Pledge, *, now: datetime.datetime) -> str:
-    """Return the token of a pledge's page; it outlasts the year until the next mail about it."""
+    """Return the token of the pledge's page, valid for longer than the year until the next email about it."""
     return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge.id, expires_at=now + TOKEN_TTL)
 
 
-def get_pledge_by_token(
-    session: Session, token: str, *, now: datetime.datetime, to_change: bool = False
-) -> Pledge:
-    """Return the pledge that a mail's link is for.
+def get_pledge_by_token(session: Session, token: str, *, now: datetime.datetime) -> Pledge:
+    """Return the pledge that the link of an email is for.
 
     Raises:
-        PledgeNotFound: the link is altered or too old.
+        PledgeNotFound: the token is invalid or expired.
     """
     try:
         pledge_id = verify_token(session_keyring(session), purpose=TOKEN_PURPOSE, token=token, now=now)
     except InvalidToken as error:
         raise PledgeNotFound("This link is not valid any more.") from error
-    return get_pledge(session, pledge_id, for_update=to_change)
+    return get_pledge(session, pledge_id)

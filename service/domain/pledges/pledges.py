@@ -1,4 +1,4 @@
-"""Pledges: what a reader chose to give, and where it stands."""
+"""The pledge itself: validating and creating one, reading it, and changing its status."""
 
 import datetime
 import uuid
@@ -28,9 +28,10 @@ CREATED = "made"
 
 @dataclass(frozen=True, kw_only=True)
 class CreatePledge:
-    """What a reader asks to give; `amount` is in minor units, `reminder` the token of the one they came from.
+    """A request for a new pledge. `amount` is in minor units.
 
-    With `cover_fees` they add the gateway's share, where the campaign asks them to.
+    `reminder` is the attribution token of the reminder that led to the pledge. `cover_fees` adds the gateway's
+    fees, where the campaign offers that.
     """
 
     campaign: str
@@ -46,11 +47,11 @@ class CreatePledge:
 
 
 def validate_pledge(campaign: Campaign, payload: CreatePledge, *, limits: ChargeLimits) -> None:
-    """Hold a wish against what the campaign offers, and what the gateway can charge.
+    """Check a request against what the campaign offers and what the gateway can charge.
 
     Raises:
         CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable,
-        ReturnUrlNotAllowed: each says what would be accepted.
+        ReturnUrlNotAllowed: each names what would be accepted.
     """
     money, lang = Money(payload.amount, payload.currency), payload.lang or campaign.lang
     validate_amount(campaign, payload.frequency, money, limits=limits, lang=lang)
@@ -70,15 +71,15 @@ def create_pledge(
     now: datetime.datetime,
     limits: ChargeLimits = NO_LIMITS,
 ) -> Pledge:
-    """Write down a new pledge, pending until the gateway reports what became of it."""
+    """Insert a pending pledge; events of the gateway change its status later."""
     money = Money(payload.amount, payload.currency)
-    came_from = attributed_reminder_id(
+    reminder_id = attributed_reminder_id(
         session, session_keyring(session), payload.reminder, campaign_id=campaign.id, now=now
     )
     pledge = Pledge(
         id=new_id(),
         campaign_id=campaign.id,
-        reminder_id=came_from,
+        reminder_id=reminder_id,
         status=PledgeStatus.PENDING,
         frequency=payload.frequency,
         amount_minor=payload.amount,
@@ -92,22 +93,17 @@ def create_pledge(
         created_at=now,
     )
     session.add(pledge)
-    # The pledge goes in first: its history and its key refer to it by id, with no relationship to order them.
+    # The status history and the idempotency key refer to the pledge by id. No relationship orders the inserts.
     session.flush()
     session.add(PledgeStatusChange(pledge_id=pledge.id, event=CREATED, to_status=pledge.status, at=now))
     return pledge
 
 
-def total_charge(pledge: Pledge) -> Money:
-    """Return what is charged each time: what was chosen, and what was added to cover the gateway's share."""
-    return Money(pledge.amount_minor + pledge.fees_minor, pledge.currency)
-
-
 def get_pledge(session: Session, pledge_id: uuid.UUID, *, for_update: bool = False) -> Pledge:
-    """Return the pledge; with `for_update`, hold its row until the transaction ends.
+    """Return the pledge; `for_update` locks its row until the transaction ends.
 
     Raises:
-        PledgeNotFound: there is none with this id.
+        PledgeNotFound: no pledge has this id.
     """
     pledge = session.get(Pledge, pledge_id, with_for_update=True if for_update else None)
     if pledge is None:
@@ -115,11 +111,16 @@ def get_pledge(session: Session, pledge_id: uuid.UUID, *, for_update: bool = Fal
     return pledge
 
 
+def total_charge(pledge: Pledge) -> Money:
+    """Return what the gateway charges each time: the amount plus the fees that the reader covers."""
+    return Money(pledge.amount_minor + pledge.fees_minor, pledge.currency)
+
+
 def transition_pledge(session: Session, pledge: Pledge, event: PledgeEvent, *, now: datetime.datetime) -> None:
-    """Move a pledge by its table and write the move into its history.
+    """Change the pledge's status by the transition table and append the change to its history.
 
     Raises:
-        InvalidTransition: the pledge cannot do this from where it stands.
+        InvalidTransition: the event is not allowed in this status.
     """
     before = pledge.status
     pledge.status = next_status(before, event)
@@ -128,8 +129,39 @@ def transition_pledge(session: Session, pledge: Pledge, event: PledgeEvent, *, n
     )
 
 
+def sync_pledge_status(
+    session: Session,
+    pledge: Pledge,
+    *,
+    now: datetime.datetime,
+    event_to_log: PledgeEvent | None = None,
+    gateway_past_due: bool | None = None,
+    is_started: bool = False,
+    checkout_closed: bool = False,
+) -> None:
+    """Set the status of a locked pledge to the one that its payments and the gateway's reports add up to.
+
+    `event_to_log` is appended to the history even if it leaves the status as it is, such as one more renewal.
+    The other three are what the gateway has just reported (see `load_pledge_facts`).
+    """
+    facts = load_pledge_facts(
+        session,
+        pledge,
+        gateway_past_due=gateway_past_due,
+        is_started=is_started,
+        checkout_closed=checkout_closed,
+    )
+    path = transition_path(pledge.status, derive_pledge_status(facts))
+    if not path and event_to_log is not None and TRANSITIONS.get((pledge.status, event_to_log)) == pledge.status:
+        path = [event_to_log]
+    for event in path:
+        transition_pledge(session, pledge, event, now=now)
+    if path and pledge.status == PledgeStatus.CANCELLED:
+        enqueue_cancellation(session, pledge, now=now)
+
+
 def expire_abandoned_pledges(session: Session, *, now: datetime.datetime, limit: int = 100) -> int:
-    """Expire pending pledges that are over a day old, the oldest first; return how many."""
+    """Expire pending pledges older than `CHECKOUT_TTL`, the oldest first; return how many."""
     abandoned = session.scalars(
         select(Pledge)
         .where(Pledge.status == PledgeStatus.PENDING, Pledge.created_at <= now - CHECKOUT_TTL)
@@ -140,31 +172,3 @@ def expire_abandoned_pledges(session: Session, *, now: datetime.datetime, limit:
     for pledge in abandoned:
         transition_pledge(session, pledge, PledgeEvent.EXPIRE, now=now)
     return len(abandoned)
-
-
-def sync_pledge_status(
-    session: Session,
-    pledge: Pledge,
-    *,
-    now: datetime.datetime,
-    event_to_log: PledgeEvent | None = None,
-    said_past_due: bool | None = None,
-    is_started: bool = False,
-    is_closed: bool = False,
-) -> None:
-    """Move a pledge whose row is held to where it stands now.
-
-    `event_to_log` goes into the history where it leaves the pledge as it is, such as one renewal more. The other
-    three are
-    what has just been said of it (see `load_pledge_facts`).
-    """
-    facts = load_pledge_facts(
-        session, pledge, said_past_due=said_past_due, is_started=is_started, is_closed=is_closed
-    )
-    path = transition_path(pledge.status, derive_pledge_status(facts))
-    if not path and event_to_log is not None and TRANSITIONS.get((pledge.status, event_to_log)) == pledge.status:
-        path = [event_to_log]
-    for event in path:
-        transition_pledge(session, pledge, event, now=now)
-    if path and pledge.status == PledgeStatus.CANCELLED:
-        enqueue_cancellation(session, pledge, now=now)

@@ -1,4 +1,4 @@
-"""Pledges as staff read them: one query, filtered, in pages or as a stream."""
+"""Reading pledges and their payments: lists and exports for staff, and a supporter's own."""
 
 import datetime
 import uuid
@@ -27,7 +27,7 @@ EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL_TYPE.context, on_decrypt_error="(no k
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeFilter:
-    """Which pledges; what is None filters nothing. `created_to` is the first instant that is too late."""
+    """Which pledges to list. None means any; `created_to` is exclusive."""
 
     status: PledgeStatus | None = None
     frequency: Frequency | None = None
@@ -36,27 +36,40 @@ class PledgeFilter:
     created_to: datetime.datetime | None = None
 
 
-def list_pledges(session: Session, filters: PledgeFilter, *, limit: int, cursor: str | None) -> Page:
-    """Return up to `limit` pledges, the newest first, without their readers' addresses.
+@dataclass(frozen=True, kw_only=True)
+class PaymentWithRefunds:
+    """A payment and the sum of its successful refunds in minor units."""
 
-    The cursor is the last id seen, so that pledges made meanwhile neither repeat a row nor hide one.
+    payment: Payment
+    refunded_minor: int
+
+    @property
+    def has_receipt(self) -> bool:
+        """Whether the payment succeeded; a failed one has no receipt."""
+        return self.payment.status != PaymentStatus.FAILED
+
+
+def list_pledges(session: Session, filters: PledgeFilter, *, limit: int, cursor: str | None) -> Page:
+    """Return up to `limit` pledges, the newest first, without email addresses.
+
+    The cursor is the last id of a page, so pledges created in the meantime neither repeat a row nor hide one.
 
     Raises:
-        InvalidCursor: the cursor is not one that was given out.
+        InvalidCursor: this list did not issue the cursor.
     """
     page = _apply_filter(select(Pledge.id), filters).order_by(Pledge.id.desc()).limit(limit + 1)
     if cursor is not None:
         page = page.where(Pledge.id < decode_cursor(cursor))
-    # Which pledges comes first, so that the payments of no others are added up.
+    # Selecting the ids first keeps the sums over payments to the pledges of this page.
     ids = list(session.scalars(page))
     rows = list(session.execute(_pledge_query(ids[:limit]).order_by(Pledge.id.desc())))
     return Page(rows, encode_cursor(ids[limit - 1]) if len(ids) > limit else None)
 
 
 def stream_pledges(session: Session, filters: PledgeFilter) -> Iterator[Row[Any]]:
-    """Yield every pledge with its reader's address, the oldest first, holding only a few hundred in memory.
+    """Yield every pledge with its email address, the oldest first, with `BATCH_SIZE` rows in memory at a time.
 
-    An address that no key opens is named as such, so that it costs its own row and not the rest of the file.
+    An address that cannot be decrypted is replaced by a placeholder, so that it does not stop the export.
     """
     query = (
         _apply_filter(_pledge_query(), filters)
@@ -68,62 +81,8 @@ def stream_pledges(session: Session, filters: PledgeFilter) -> Iterator[Row[Any]
     yield from session.execute(query)
 
 
-def _pledge_query(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
-    """Return the query of all columns that staff see but for the address, of these pledges or of all."""
-    paid_by_pledge = totals_by_pledge_query(ids).subquery()
-    query = (
-        select(
-            Pledge.id,
-            Pledge.created_at,
-            Campaign.slug.label("campaign"),
-            Pledge.status,
-            Pledge.frequency,
-            Pledge.amount_minor,
-            Pledge.currency,
-            func.coalesce(paid_by_pledge.c.payments, 0).label("payments"),
-            func.coalesce(paid_by_pledge.c.paid_minor, 0).label("paid_minor"),
-            paid_by_pledge.c.last_payment_at,
-            Pledge.page_url,
-            Pledge.variant,
-            Pledge.gateway,
-            Pledge.gateway_reference,
-        )
-        .join(Campaign, Campaign.id == Pledge.campaign_id)
-        .outerjoin(paid_by_pledge, paid_by_pledge.c.pledge_id == Pledge.id)
-    )
-    return query if ids is None else query.where(Pledge.id.in_(ids))
-
-
-def _apply_filter(query: Select[Any], filters: PledgeFilter) -> Select[Any]:
-    """Return a query of pledges that yields only those that are wanted."""
-    if filters.status is not None:
-        query = query.where(Pledge.status == filters.status)
-    if filters.frequency is not None:
-        query = query.where(Pledge.frequency == filters.frequency)
-    if filters.campaign is not None:
-        query = query.where(Pledge.campaign.has(slug=filters.campaign))
-    if filters.created_from is not None:
-        query = query.where(Pledge.created_at >= filters.created_from)
-    if filters.created_to is not None:
-        query = query.where(Pledge.created_at < filters.created_to)
-    return query
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaymentWithRefunds:
-    """A payment, and what went back of it in minor units."""
-
-    payment: Payment
-    refunded_minor: int
-
-    @property
-    def has_receipt(self) -> bool:
-        """Whether money came; a try that failed has nothing to receipt."""
-        return self.payment.status != PaymentStatus.FAILED
-
-
 def pledges_for_supporter(session: Session, supporter_id: uuid.UUID) -> Sequence[Pledge]:
-    """Return a supporter's pledges: those that still take money first, and then the newest."""
+    """Return a supporter's pledges: the active recurring ones first, then the newest."""
     pledges = session.scalars(
         select(Pledge)
         .where(Pledge.supporter_id == supporter_id, Pledge.status != PledgeStatus.EXPIRED)
@@ -137,7 +96,7 @@ def get_supporter_pledge(session: Session, pledge_id: uuid.UUID, supporter_id: u
     """Return a supporter's own pledge.
 
     Raises:
-        PledgeNotFound: there is none with this id, or it is not theirs, which is not told apart.
+        PledgeNotFound: no pledge has this id, or it is not theirs; the error does not tell which.
     """
     pledge = session.get(Pledge, pledge_id)
     if pledge is None or pledge.supporter_id != supporter_id:
@@ -148,30 +107,30 @@ def get_supporter_pledge(session: Session, pledge_id: uuid.UUID, supporter_id: u
 def payments_for(
     session: Session, pledge_ids: Iterable[uuid.UUID]
 ) -> Mapping[uuid.UUID, list[PaymentWithRefunds]]:
-    """Return the payments of these pledges, the newest first; a pledge without any has an empty list."""
-    refunded = (
-        select(Refund.payment_id, func.sum(Refund.amount_minor).label("minor"))
+    """Return the payments of each pledge, the newest first; a pledge without any has an empty list."""
+    refunds = (
+        select(Refund.payment_id, func.sum(Refund.amount_minor).label("refunded_minor"))
         .where(Refund.status == RefundStatus.SUCCEEDED)
         .group_by(Refund.payment_id)
         .subquery()
     )
     rows = session.execute(
-        select(Payment, func.coalesce(refunded.c.minor, 0))
-        .outerjoin(refunded, refunded.c.payment_id == Payment.id)
+        select(Payment, func.coalesce(refunds.c.refunded_minor, 0))
+        .outerjoin(refunds, refunds.c.payment_id == Payment.id)
         .where(Payment.pledge_id.in_(list(pledge_ids)))
         .order_by(Payment.paid_at.desc(), Payment.id.desc())
     )
-    found: dict[uuid.UUID, list[PaymentWithRefunds]] = defaultdict(list)
-    for payment, minor in rows:
-        found[payment.pledge_id].append(PaymentWithRefunds(payment=payment, refunded_minor=int(minor)))
-    return found
+    payments: dict[uuid.UUID, list[PaymentWithRefunds]] = defaultdict(list)
+    for payment, refunded_minor in rows:
+        payments[payment.pledge_id].append(PaymentWithRefunds(payment=payment, refunded_minor=int(refunded_minor)))
+    return payments
 
 
 def get_receipt_payment(session: Session, payment_id: uuid.UUID, pledge: Pledge) -> PaymentWithRefunds:
-    """Return one payment of a pledge that a receipt can be shown for.
+    """Return a payment of the pledge that has a receipt.
 
     Raises:
-        PledgeNotFound: there is none.
+        PledgeNotFound: the pledge has no such payment.
     """
     for paid in payments_for(session, [pledge.id])[pledge.id]:
         if paid.payment.id == payment_id and paid.has_receipt:
@@ -180,12 +139,52 @@ def get_receipt_payment(session: Session, payment_id: uuid.UUID, pledge: Pledge)
 
 
 def pledge_id_for_payment(session: Session, payment_id: uuid.UUID) -> uuid.UUID:
-    """Return the id of the pledge that a payment was for.
+    """Return the id of the pledge that a payment belongs to.
 
     Raises:
-        PledgeNotFound: there is no such payment.
+        PledgeNotFound: no payment has this id.
     """
     pledge_id = session.scalar(select(Payment.pledge_id).where(Payment.id == payment_id))
     if pledge_id is None:
         raise PledgeNotFound("There is no such payment.")
     return pledge_id
+
+
+def _pledge_query(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
+    """Return the query of every column for staff except the email address, for these pledges or for all."""
+    totals = totals_by_pledge_query(ids).subquery()
+    query = (
+        select(
+            Pledge.id,
+            Pledge.created_at,
+            Campaign.slug.label("campaign"),
+            Pledge.status,
+            Pledge.frequency,
+            Pledge.amount_minor,
+            Pledge.currency,
+            func.coalesce(totals.c.payments, 0).label("payments"),
+            func.coalesce(totals.c.paid_minor, 0).label("paid_minor"),
+            totals.c.last_payment_at,
+            Pledge.page_url,
+            Pledge.variant,
+            Pledge.gateway,
+            Pledge.gateway_reference,
+        )
+        .join(Campaign, Campaign.id == Pledge.campaign_id)
+        .outerjoin(totals, totals.c.pledge_id == Pledge.id)
+    )
+    return query if ids is None else query.where(Pledge.id.in_(ids))
+
+
+def _apply_filter(query: Select[Any], filters: PledgeFilter) -> Select[Any]:
+    if filters.status is not None:
+        query = query.where(Pledge.status == filters.status)
+    if filters.frequency is not None:
+        query = query.where(Pledge.frequency == filters.frequency)
+    if filters.campaign is not None:
+        query = query.where(Pledge.campaign.has(slug=filters.campaign))
+    if filters.created_from is not None:
+        query = query.where(Pledge.created_at >= filters.created_from)
+    if filters.created_to is not None:
+        query = query.where(Pledge.created_at < filters.created_to)
+    return query

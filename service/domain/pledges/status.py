@@ -1,4 +1,4 @@
-"""How a pledge moves: one table of where it stands × what happened → where it stands next."""
+"""The state machine of a pledge: one table of status × event → status."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,29 +9,29 @@ from service.domain.errors import InvalidTransition
 
 
 class PledgeEvent(StrEnum):
-    """What can happen to a pledge, in the newsroom's words."""
+    """What can happen to a pledge. The status history stores the values."""
 
-    COMPLETE = "settle_once"  # The money of a one-time pledge arrived.
-    START = "start"  # The first money of a monthly or annual pledge arrived.
-    DECLINE = "fail"  # A try was declined; the reader may try again.
-    EXPIRE = "expire"  # The reader walked away from the checkout.
-    RENEW = "renew"  # The next money of a recurring pledge arrived.
-    PAYMENT_FAILED = "miss"  # The next money of a recurring pledge did not arrive.
-    CANCEL = "cancel"  # The reader or the newsroom ended a recurring pledge.
-    REFUND = "refund"  # All the money of a one-time pledge went back.
-    REFUND_FAILED = "keep"  # Money that went back did not reach the reader, and is with the newsroom again.
+    COMPLETE = "settle_once"  # The payment of a one-time pledge arrived.
+    START = "start"  # The first payment of a monthly or annual pledge arrived.
+    DECLINE = "fail"  # A payment was declined; the reader may try again.
+    EXPIRE = "expire"  # The reader abandoned the checkout.
+    RENEW = "renew"  # The next payment of a recurring pledge arrived.
+    PAYMENT_FAILED = "miss"  # The next payment of a recurring pledge failed.
+    CANCEL = "cancel"  # The reader or the newsroom cancelled a recurring pledge.
+    REFUND = "refund"  # A one-time pledge was refunded in full.
+    REFUND_FAILED = "keep"  # The refund did not reach the reader; the newsroom has the money again.
 
 
 VERB_PHRASES: Final[Mapping[PledgeEvent, str]] = {
-    PledgeEvent.COMPLETE: "be settled",
+    PledgeEvent.COMPLETE: "be completed",
     PledgeEvent.START: "start",
-    PledgeEvent.DECLINE: "fail to be paid",
+    PledgeEvent.DECLINE: "have a payment declined",
     PledgeEvent.EXPIRE: "expire",
     PledgeEvent.RENEW: "be renewed",
     PledgeEvent.PAYMENT_FAILED: "miss a payment",
     PledgeEvent.CANCEL: "be cancelled",
     PledgeEvent.REFUND: "be refunded",
-    PledgeEvent.REFUND_FAILED: "keep what went back",
+    PledgeEvent.REFUND_FAILED: "have its refund reversed",
 }
 
 TRANSITIONS: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
@@ -39,7 +39,7 @@ TRANSITIONS: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
     (PledgeStatus.PENDING, PledgeEvent.START): PledgeStatus.ACTIVE,
     (PledgeStatus.PENDING, PledgeEvent.DECLINE): PledgeStatus.PENDING,
     (PledgeStatus.PENDING, PledgeEvent.EXPIRE): PledgeStatus.EXPIRED,
-    # Money that arrives is never refused, even when the checkout took longer than we waited.
+    # A payment is never refused, even if the checkout took longer than its time limit.
     (PledgeStatus.EXPIRED, PledgeEvent.COMPLETE): PledgeStatus.COMPLETED,
     (PledgeStatus.EXPIRED, PledgeEvent.START): PledgeStatus.ACTIVE,
     (PledgeStatus.ACTIVE, PledgeEvent.RENEW): PledgeStatus.ACTIVE,
@@ -54,33 +54,36 @@ TRANSITIONS: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
 
 
 def next_status(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
-    """Return where a pledge stands after the event.
+    """Look up the transition table.
 
     Raises:
-        InvalidTransition: the event cannot happen to a pledge that stands there.
-
+        InvalidTransition: the event is not allowed in this status.
     """
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        stands = status.replace("_", " ")
-        raise InvalidTransition(f"This pledge is {stands}, so it cannot {VERB_PHRASES[event]}.") from None
+        raise InvalidTransition(
+            f"This pledge is {_describe(status)}, so it cannot {VERB_PHRASES[event]}."
+        ) from None
 
 
 def transition_path(before: PledgeStatus, after: PledgeStatus) -> list[PledgeEvent]:
-    """Return the fewest events that lead from one status to another; none if they are the same.
+    """Return the shortest list of events from one status to another; empty if they are the same.
 
     Raises:
         InvalidTransition: no events lead there.
     """
-    ways: dict[PledgeStatus, list[PledgeEvent]] = {before: []}
-    ahead = [before]
-    for here in ahead:
+    paths: dict[PledgeStatus, list[PledgeEvent]] = {before: []}
+    queue = [before]
+    for status in queue:
         for (start, event), end in TRANSITIONS.items():
-            if start == here and end not in ways:
-                ways[end] = [*ways[here], event]
-                ahead.append(end)
-    if after not in ways:
-        stands, wanted = before.replace("_", " "), after.replace("_", " ")
-        raise InvalidTransition(f"This pledge is {stands}, so it cannot become {wanted}.")
-    return ways[after]
+            if start == status and end not in paths:
+                paths[end] = [*paths[status], event]
+                queue.append(end)
+    if after not in paths:
+        raise InvalidTransition(f"This pledge is {_describe(before)}, so it cannot become {_describe(after)}.")
+    return paths[after]
+
+
+def _describe(status: PledgeStatus) -> str:
+    return status.replace("_", " ")
