@@ -1,4 +1,7 @@
-"""Sums over the ledger. Nothing is ever kept as a sum: what is here is added up from the rows each time."""
+"""Reading the ledger: a pledge's payments, and sums by currency and by pledge.
+
+Sums are computed from the rows on every call and never stored.
+"""
 
 import uuid
 from collections import defaultdict
@@ -12,9 +15,39 @@ from sqlalchemy.orm import Session
 from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 
+# The newsroom has these payments, in full or in part. The others were refunded, are disputed, or failed.
+RETAINED_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
+# An open dispute withholds the money just as a lost one does.
+WITHHELD_DISPUTES = (DisputeStatus.OPEN, DisputeStatus.LOST)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurrencyTotal:
+    """Sums in one currency, in minor units. `payments` counts those of which the newsroom has a part."""
+
+    currency: str
+    payments: int
+    received: int
+    refunded: int
+    disputed: int
+
+    @property
+    def net(self) -> int:
+        return self.received - self.refunded - self.disputed
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceTotal:
+    """Sums of balance transactions, in minor units of the account's currency at the gateway."""
+
+    currency: str
+    gross: int
+    fees: int
+    net: int
+
 
 def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]]:
-    """Return a pledge's payments, the oldest first: their columns, and `refunds`, `disputes` and `balances`."""
+    """Return a pledge's payments, the oldest first, each with its `refunds`, `disputes` and `balances`."""
     payments = session.scalars(
         select(Payment).where(Payment.pledge_id == pledge_id).order_by(Payment.paid_at, Payment.id)
     ).all()
@@ -38,47 +71,8 @@ def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]
     ]
 
 
-def _rows_by_payment(session: Session, table: Any, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
-    rows: dict[uuid.UUID, list[Any]] = defaultdict(list)
-    for row in session.scalars(select(table).where(table.payment_id.in_(ids)).order_by(table.id)):
-        rows[row.payment_id].append(row)
-    return rows
-
-
-# A payment of which the newsroom has all or a part; the others came back, are with a bank, or never came.
-RETAINED_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
-# Money that a bank holds until it decides is as far away as what it gave back.
-WITHHELD_DISPUTES = (DisputeStatus.OPEN, DisputeStatus.LOST)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurrencyTotal:
-    """What moved in one currency, in minor units; `payments` of them left something with the newsroom."""
-
-    currency: str
-    payments: int
-    received: int
-    refunded: int
-    disputed: int
-
-    @property
-    def net(self) -> int:
-        """What is left."""
-        return self.received - self.refunded - self.disputed
-
-
-@dataclass(frozen=True, kw_only=True)
-class BalanceTotal:
-    """What the gateway kept of payments and what it left, in the currency of the balance there."""
-
-    currency: str
-    gross: int
-    fees: int
-    net: int
-
-
 def totals_by_currency(session: Session) -> list[CurrencyTotal]:
-    """Return what moved, by currency."""
+    """Return the sums of all payments, refunds and disputes, by currency."""
     refunded = _by_currency(session, Refund, Refund.status == RefundStatus.SUCCEEDED)
     disputed = _by_currency(session, Dispute, Dispute.status.in_(WITHHELD_DISPUTES))
     received = session.execute(
@@ -104,7 +98,7 @@ def totals_by_currency(session: Session) -> list[CurrencyTotal]:
 
 
 def balance_totals(session: Session) -> list[BalanceTotal]:
-    """Return what the gateway kept and left, as far as it has said, by the currency of the balance."""
+    """Return the sums of the balance transactions fetched so far, by currency."""
     rows = session.execute(
         select(
             BalanceTransaction.currency,
@@ -122,26 +116,27 @@ def balance_totals(session: Session) -> list[BalanceTotal]:
 
 
 def totals_by_pledge_query(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
-    """Return the query of what is left of each pledge's payments, of these pledges or of all that have any.
+    """Return the query of what the newsroom has of each pledge's payments, for these pledges or for all.
 
-    Its columns are `pledge_id`, `payments`, `paid_minor` and `last_payment_at`.
+    A pledge without a successful payment has no row. The columns are `pledge_id`, `payments`, `paid_minor` and
+    `last_payment_at`.
     """
     refunds = _by_payment(Refund, Refund.status == RefundStatus.SUCCEEDED, pledge_ids)
     disputes = _by_payment(Dispute, Dispute.status.in_(WITHHELD_DISPUTES), pledge_ids)
-    came, kept = Payment.status != PaymentStatus.FAILED, Payment.status.in_(RETAINED_STATUSES)
-    left = (
+    is_successful, is_retained = Payment.status != PaymentStatus.FAILED, Payment.status.in_(RETAINED_STATUSES)
+    net_minor = (
         Payment.amount_minor - func.coalesce(refunds.c.amount_minor, 0) - func.coalesce(disputes.c.amount_minor, 0)
     )
     query = (
         select(
             Payment.pledge_id,
-            func.count().filter(kept).label("payments"),
-            func.sum(left).label("paid_minor"),
-            func.max(Payment.paid_at).filter(kept).label("last_payment_at"),
+            func.count().filter(is_retained).label("payments"),
+            func.sum(net_minor).label("paid_minor"),
+            func.max(Payment.paid_at).filter(is_retained).label("last_payment_at"),
         )
         .outerjoin(refunds, refunds.c.payment_id == Payment.id)
         .outerjoin(disputes, disputes.c.payment_id == Payment.id)
-        .where(came)
+        .where(is_successful)
         .group_by(Payment.pledge_id)
     )
     if pledge_ids is not None:
@@ -149,12 +144,19 @@ def totals_by_pledge_query(pledge_ids: Sequence[Any] | None = None) -> Select[An
     return cast("Select[Any]", query)
 
 
+def _rows_by_payment(session: Session, table: Any, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
+    rows: dict[uuid.UUID, list[Any]] = defaultdict(list)
+    for row in session.scalars(select(table).where(table.payment_id.in_(ids)).order_by(table.id)):
+        rows[row.payment_id].append(row)
+    return rows
+
+
 def _by_payment(
-    table: type[Refund] | type[Dispute], counted: ColumnElement[bool], pledge_ids: Sequence[Any] | None
+    table: type[Refund] | type[Dispute], condition: ColumnElement[bool], pledge_ids: Sequence[Any] | None
 ) -> Any:
     query = (
         select(table.payment_id, func.sum(table.amount_minor).label("amount_minor"))
-        .where(counted)
+        .where(condition)
         .group_by(table.payment_id)
     )
     if pledge_ids is not None:
@@ -163,9 +165,9 @@ def _by_payment(
 
 
 def _by_currency(
-    session: Session, table: type[Refund] | type[Dispute], counted: ColumnElement[bool]
+    session: Session, table: type[Refund] | type[Dispute], condition: ColumnElement[bool]
 ) -> dict[str, int]:
     rows = session.execute(
-        select(table.currency, func.sum(table.amount_minor)).where(counted).group_by(table.currency)
+        select(table.currency, func.sum(table.amount_minor)).where(condition).group_by(table.currency)
     )
     return {currency: int(amount) for currency, amount in rows}
