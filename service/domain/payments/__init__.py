@@ -1,1 +1,1 @@
-"""Payment events, refunds and reconciliation with the payment gateway."""
+"""Payments: processing the gateway's events, refunding, reconciling with the gateway, and the sandbox."""

@@ -1,4 +1,8 @@
-"""From news to the pledge that it is about, which is held first: all news of one pledge stand in line."""
+"""Applying the events of a payment gateway, and the sandbox's reports, to pledges and the ledger.
+
+Every handler locks the pledge first, so that events about one pledge are applied one after the other, and applying
+an event again changes nothing.
+"""
 
 import datetime
 import uuid
@@ -32,23 +36,52 @@ from service.domain.ports.payment_events import (
 from service.domain.supporters import get_or_create_supporter
 
 
+class DependencyMissing(Exception):
+    """The event refers to a payment or subscription that is not recorded yet; the message says which."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SandboxCharge:
-    """One attempt to move money, by the gateway's own reference for it."""
+    """One attempt to charge a reader, by the sandbox's own reference."""
 
     reference: str
     money: Money
 
 
+def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: datetime.datetime) -> uuid.UUID:
+    """Apply one event; return the id of its pledge. Idempotent.
+
+    Raises:
+        DependencyMissing: the event refers to something that a later event may bring.
+        PledgeNotFound, PaymentMismatch, InvalidTransition: it contradicts what is recorded; an operator must look.
+    """
+    if isinstance(event, (RefundUpdated, DisputeUpdated)):
+        return _handle_refund_or_dispute(session, gateway, event, now=now)
+    pledge = _lock_pledge(session, gateway, event)
+    if isinstance(event, PaymentSucceeded):
+        handle_payment_succeeded(session, pledge, event, now=now)
+    elif isinstance(event, PaymentFailed):
+        handle_payment_failed(session, pledge, event, now=now)
+    elif isinstance(event, SubscriptionUpdated):
+        handle_subscription_updated(session, pledge, event, now=now)
+    elif isinstance(event, RenewalUpcoming):
+        enqueue_renewal(session, pledge, event, now=now)
+    elif isinstance(event, CheckoutExpired):
+        sync_pledge_status(session, pledge, checkout_closed=True, now=now)
+    else:
+        _handle_checkout_completed(session, pledge, event, now=now)
+    return pledge.id
+
+
 def record_sandbox_payment(
     session: Session, pledge_id: uuid.UUID, charge: SandboxCharge, *, email: str | None, now: datetime.datetime
 ) -> Pledge:
-    """Record that the reader paid: a single gift is completed, a recurring one becomes active.
+    """Record a payment in the sandbox: a one-time pledge is completed, a recurring one becomes active.
 
-    An `email` that no mail can be sent to is left out.
+    An invalid `email` is ignored.
 
     Raises:
-        PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
+        PledgeNotFound, PaymentMismatch: the charge does not fit the pledge.
     """
     pledge = get_pledge(session, pledge_id, for_update=True)
     if charge.money.amount_minor < pledge.amount_minor:
@@ -64,32 +97,32 @@ def record_sandbox_payment(
 def record_sandbox_decline(
     session: Session, pledge_id: uuid.UUID, charge: SandboxCharge, *, now: datetime.datetime
 ) -> Pledge:
-    """Record that a payment was declined; the reader may try again, so the pledge stays where it is.
+    """Record a declined payment in the sandbox; the pledge stays pending, because the reader may try again.
 
     Raises:
-        PledgeNotFound, PaymentMismatch: the report cannot be about this pledge.
+        PledgeNotFound, PaymentMismatch: the charge does not fit the pledge.
     """
     pledge = get_pledge(session, pledge_id, for_update=True)
-    failed = PaymentFailed(
+    event = PaymentFailed(
         reference=charge.reference, invoice=charge.reference, money=charge.money, occurred_at=now
     )
-    handle_payment_failed(session, pledge, failed, now=now)
+    handle_payment_failed(session, pledge, event, now=now)
     return pledge
 
 
 def handle_payment_succeeded(
-    session: Session, pledge: Pledge, paid: PaymentSucceeded, *, now: datetime.datetime
+    session: Session, pledge: Pledge, event: PaymentSucceeded, *, now: datetime.datetime
 ) -> None:
-    """Write down money that came for a pledge whose row is held.
+    """Record a payment of a locked pledge and enqueue its receipt.
 
     Raises:
-        PaymentMismatch: the report cannot be about this pledge, or its one payment came before.
+        PaymentMismatch: the payment does not fit the pledge, or the one-time pledge is paid already.
     """
     if pledge.frequency == Frequency.ONCE:
-        _validate_one_time_payment(session, pledge, paid)
-    payment = record_payment(session, pledge, reference=paid.reference, money=paid.money, at=paid.occurred_at)
+        _validate_one_time_payment(session, pledge, event)
+    payment = record_payment(session, pledge, reference=event.reference, money=event.money, at=event.occurred_at)
     save_gateway_references(
-        pledge, subscription=paid.subscription, customer=paid.customer, renews_at=paid.renews_at
+        pledge, subscription=event.subscription, customer=event.customer, renews_at=event.renews_at
     )
     sync_pledge_status(session, pledge, event_to_log=PledgeEvent.RENEW if payment else None, now=now)
     if payment is not None:
@@ -97,142 +130,100 @@ def handle_payment_succeeded(
 
 
 def handle_payment_failed(
-    session: Session, pledge: Pledge, failed: PaymentFailed, *, now: datetime.datetime
+    session: Session, pledge: Pledge, event: PaymentFailed, *, now: datetime.datetime
 ) -> None:
-    """Write down a try that failed, for a pledge whose row is held.
+    """Record a failed payment of a locked pledge and enqueue the email about it.
 
     Raises:
-        PaymentMismatch: the report cannot be about this pledge.
+        PaymentMismatch: the payment does not fit the pledge.
     """
     payment = record_payment(
-        session, pledge, reference=failed.reference, money=failed.money, at=failed.occurred_at, failed=True
+        session, pledge, reference=event.reference, money=event.money, at=event.occurred_at, failed=True
     )
-    save_gateway_references(pledge, subscription=failed.subscription)
+    save_gateway_references(pledge, subscription=event.subscription)
     if payment is not None:
-        event = PledgeEvent.DECLINE if pledge.status == PledgeStatus.PENDING else PledgeEvent.PAYMENT_FAILED
-        sync_pledge_status(session, pledge, event_to_log=event, now=now)
-        enqueue_payment_failed(session, pledge, failed, now=now)
+        is_pending = pledge.status == PledgeStatus.PENDING
+        pledge_event = PledgeEvent.DECLINE if is_pending else PledgeEvent.PAYMENT_FAILED
+        sync_pledge_status(session, pledge, event_to_log=pledge_event, now=now)
+        enqueue_payment_failed(session, pledge, event, now=now)
 
 
 def handle_refund(
-    session: Session, pledge: Pledge, payment: Payment, news: RefundUpdated, *, now: datetime.datetime
+    session: Session, pledge: Pledge, payment: Payment, event: RefundUpdated, *, now: datetime.datetime
 ) -> None:
-    """Write down money that went back, of a payment of a pledge whose row is held.
+    """Record a refund of a payment whose pledge is locked.
 
     Raises:
-        PaymentMismatch: the report cannot be about this payment.
+        PaymentMismatch: the refund does not fit the payment.
     """
-    record_refund(session, payment, news)
+    record_refund(session, payment, event)
     sync_pledge_status(session, pledge, now=now)
 
 
-def handle_dispute(session: Session, payment: Payment, news: DisputeUpdated) -> None:
-    """Write down a dispute of a payment of a pledge whose row is held.
+def handle_dispute(session: Session, payment: Payment, event: DisputeUpdated) -> None:
+    """Record a dispute of a payment whose pledge is locked.
 
-    The pledge stays where it is: a bank's word on one payment is not its reader's on the whole.
+    The pledge keeps its status: a dispute of one payment does not end a reader's support.
 
     Raises:
-        PaymentMismatch: the report cannot be about this payment.
+        PaymentMismatch: the dispute does not fit the payment.
     """
-    record_dispute(session, payment, news)
+    record_dispute(session, payment, event)
 
 
 def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
-    """Learn who gives, unless that is known, and offer the receipts that waited for it."""
+    """Link the pledge to the supporter with this address and enqueue the receipts of its payments so far.
+
+    A pledge that has a supporter keeps it.
+    """
     if pledge.supporter_id is not None:
         return
     try:
         address = normalise_address(email)
     except InvalidAddress:
-        # Money that arrived is never refused for the address beside it: the gift then stands without a name.
+        # A payment is never refused for the address that came with it. The pledge stays without a supporter.
         return
     pledge.supporter_id = get_or_create_supporter(session, address, now=now)
     enqueue_receipts(session, pledge, _successful_payments(session, pledge), now=now)
 
 
-def _successful_payments(session: Session, pledge: Pledge) -> list[Payment]:
-    came = select(Payment).where(Payment.pledge_id == pledge.id, Payment.status != PaymentStatus.FAILED)
-    return list(session.scalars(came.order_by(Payment.paid_at)))
-
-
-def _validate_one_time_payment(session: Session, pledge: Pledge, paid: PaymentSucceeded) -> None:
-    if paid.money.currency == pledge.currency and paid.money.amount_minor < pledge.amount_minor:
-        raise PaymentMismatch("The payment is less than was pledged.")
-    if any(payment.gateway_reference != paid.reference for payment in _successful_payments(session, pledge)):
-        raise PaymentMismatch("This one-time pledge was paid already, by another payment.")
-
-
-class DependencyMissing(Exception):
-    """The news came before what it stands on; the message says what that is."""
-
-
-def handle_event(session: Session, gateway: str, news: PaymentEvent, *, now: datetime.datetime) -> uuid.UUID:
-    """Write down what one piece of news says; return the id of its pledge. Repeated, it changes nothing.
-
-    Raises:
-        DependencyMissing: what it is about is not known; it may be told of later.
-        PledgeNotFound, PaymentMismatch, InvalidTransition: it contradicts what is known; somebody must look.
-    """
-    if isinstance(news, (RefundUpdated, DisputeUpdated)):
-        return _handle_refund_or_dispute(session, gateway, news, now=now)
-    pledge = _lock_pledge(session, gateway, news)
-    if isinstance(news, PaymentSucceeded):
-        handle_payment_succeeded(session, pledge, news, now=now)
-    elif isinstance(news, PaymentFailed):
-        handle_payment_failed(session, pledge, news, now=now)
-    elif isinstance(news, SubscriptionUpdated):
-        handle_subscription_updated(session, pledge, news, now=now)
-    elif isinstance(news, RenewalUpcoming):
-        enqueue_renewal(session, pledge, news, now=now)
-    elif isinstance(news, CheckoutExpired):
-        sync_pledge_status(session, pledge, checkout_closed=True, now=now)
-    else:
-        _handle_checkout_completed(session, pledge, news, now=now)
-    return pledge.id
-
-
 def _handle_checkout_completed(
-    session: Session, pledge: Pledge, news: CheckoutCompleted, *, now: datetime.datetime
+    session: Session, pledge: Pledge, event: CheckoutCompleted, *, now: datetime.datetime
 ) -> None:
-    save_gateway_references(pledge, subscription=news.subscription, customer=news.customer)
-    if news.email is not None:
-        link_supporter(session, pledge, news.email, now=now)
+    save_gateway_references(pledge, subscription=event.subscription, customer=event.customer)
+    if event.email is not None:
+        link_supporter(session, pledge, event.email, now=now)
 
 
 def _handle_refund_or_dispute(
-    session: Session, gateway: str, news: RefundUpdated | DisputeUpdated, *, now: datetime.datetime
+    session: Session, gateway: str, event: RefundUpdated | DisputeUpdated, *, now: datetime.datetime
 ) -> uuid.UUID:
-    payment = _payment(session, gateway, news)
-    pledge = get_pledge(session, payment.pledge_id, for_update=True)
-    # Somebody may have changed it until its pledge was held.
-    session.refresh(payment)
-    if isinstance(news, RefundUpdated):
-        handle_refund(session, pledge, payment, news, now=now)
-    else:
-        handle_dispute(session, payment, news)
-    return pledge.id
-
-
-def _payment(session: Session, gateway: str, news: RefundUpdated | DisputeUpdated) -> Payment:
-    payment = find_payment(session, gateway, news.references)
+    payment = find_payment(session, gateway, event.references)
     if payment is None:
         raise DependencyMissing("Its payment is not in the books.")
-    return payment
+    pledge = get_pledge(session, payment.pledge_id, for_update=True)
+    # Another transaction may have changed the payment before the pledge was locked.
+    session.refresh(payment)
+    if isinstance(event, RefundUpdated):
+        handle_refund(session, pledge, payment, event, now=now)
+    else:
+        handle_dispute(session, payment, event)
+    return pledge.id
 
 
 def _lock_pledge(
     session: Session,
     gateway: str,
-    news: CheckoutCompleted
+    event: CheckoutCompleted
     | CheckoutExpired
     | PaymentSucceeded
     | PaymentFailed
     | SubscriptionUpdated
     | RenewalUpcoming,
 ) -> Pledge:
-    pledge_id = news.pledge_id
+    pledge_id = event.pledge_id
     if pledge_id is None:
-        subscription = None if isinstance(news, (CheckoutCompleted, CheckoutExpired)) else news.subscription
+        subscription = None if isinstance(event, (CheckoutCompleted, CheckoutExpired)) else event.subscription
         pledge_id = session.scalar(
             select(Pledge.id).where(Pledge.gateway == gateway, Pledge.subscription_reference == subscription)
         )
@@ -242,3 +233,15 @@ def _lock_pledge(
     if pledge.gateway != gateway:
         raise PledgeNotFound(f"The pledge was made with {pledge.gateway}.")
     return pledge
+
+
+def _validate_one_time_payment(session: Session, pledge: Pledge, event: PaymentSucceeded) -> None:
+    if event.money.currency == pledge.currency and event.money.amount_minor < pledge.amount_minor:
+        raise PaymentMismatch("The payment is less than was pledged.")
+    if any(payment.gateway_reference != event.reference for payment in _successful_payments(session, pledge)):
+        raise PaymentMismatch("This one-time pledge was paid already, by another payment.")
+
+
+def _successful_payments(session: Session, pledge: Pledge) -> list[Payment]:
+    query = select(Payment).where(Payment.pledge_id == pledge.id, Payment.status != PaymentStatus.FAILED)
+    return list(session.scalars(query.order_by(Payment.paid_at)))

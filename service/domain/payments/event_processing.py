@@ -1,7 +1,7 @@
-"""Working off what a gateway told us: read it, apply it, and say what became of it.
+"""Processing stored gateway events: parse one, apply it, and record the result.
 
-Whatever fails, nothing is lost. The gateway was answered when its event was kept, so that no fault of ours makes
-it give up.
+No failure loses an event. Storing it is all that the gateway waits for, so an error here never makes the gateway
+give up. A failed event is retried with backoff or parked (set aside for an operator, like a dead letter).
 """
 
 import datetime
@@ -34,7 +34,7 @@ from service.domain.ports.payment_events import PaymentEvent
 BATCH_SIZE = 20
 MAX_DEPENDENCY_RETRIES = 12
 MAX_ERROR_RETRIES = 5
-# What is left of a batch after so long is better left to whoever may take it next.
+# A batch is left before its claim times out, so that two workers do not process the rest of it.
 BATCH_TIME_LIMIT = VISIBILITY_TIMEOUT * 3 / 4
 
 log = structlog.get_logger()
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessingResult:
-    """What became of an event: where it stands, why, and which pledge it was about."""
+    """The result of processing an event: its new status, the reason, its pledge, and when to retry it."""
 
     status: EventStatus
     reason: str | None = None
@@ -57,17 +57,18 @@ def process_pending_events(
     clock: Clock,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
-    """Apply what is due until nothing is; return how many events came to which end.
+    """Process due events until none is left; return the number of events by resulting status.
 
-    One whose missing part cannot be looked up now is `put_off`, at no cost to it, and the others go on.
+    An event that needs a lookup while the gateway is unavailable is counted as `put_off`. That costs it no
+    attempt, and the others go on.
     """
     counts: Counter[str] = Counter()
     while goes_on():
-        began = clock()
+        started_at = clock()
         with transaction() as session:
-            taken = claim_events(session, source.name, now=began, limit=BATCH_SIZE)
-        for event_id in taken:
-            if not goes_on() or clock() - began > BATCH_TIME_LIMIT:
+            event_ids = claim_events(session, source.name, now=started_at, limit=BATCH_SIZE)
+        for event_id in event_ids:
+            if not goes_on() or clock() - started_at > BATCH_TIME_LIMIT:
                 break
             try:
                 status = process_event(transaction, source, event_id, clock=clock)
@@ -76,7 +77,7 @@ def process_pending_events(
                 continue
             if status is not None:
                 counts[status.value] += 1
-        if not taken:
+        if not event_ids:
             break
     return counts
 
@@ -84,44 +85,44 @@ def process_pending_events(
 def process_event(
     transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, *, clock: Clock
 ) -> EventStatus | None:
-    """Apply one event and write down what became of it; None if somebody else did meanwhile.
+    """Process one event and record the result; None if another worker has done so in the meantime.
 
     Raises:
-        GatewayUnavailable: it could not be read for now.
+        GatewayUnavailable: parsing the event needs the gateway, which is unavailable.
     """
     try:
-        news = _parse(transaction, source, event_id)
+        parsed = _parse(transaction, source, event_id)
     except GatewayUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one event must not stop the others
+    except Exception as error:  # noqa: BLE001 - an error in one event must not stop the others
         return _record_failure(transaction, event_id, error, clock=clock)
-    if news is None:
+    if parsed is None:
         return None
     try:
         with transaction() as session:
             event = lock_event(session, event_id)
             if event is None:
                 return None
-            pledges = {handle_event(session, source.name, one, now=clock()) for one in news}
-            status = EventStatus.APPLIED if news else EventStatus.IGNORED
+            pledge_ids = {handle_event(session, source.name, item, now=clock()) for item in parsed}
+            status = EventStatus.APPLIED if parsed else EventStatus.IGNORED
             return _save_result(
-                event, ProcessingResult(status=status, pledge_id=next(iter(pledges), None)), now=clock()
+                event, ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None)), now=clock()
             )
     except OperationalError:
-        # The database is away, or chose this transaction to break a deadlock: the event comes up again by itself.
+        # The database is down, or it cancelled this transaction to break a deadlock. The event becomes due again.
         raise
     except Exception as error:  # noqa: BLE001 - as above
-        return _record_failure(transaction, event_id, error, about=news, clock=clock)
+        return _record_failure(transaction, event_id, error, parsed=parsed, clock=clock)
 
 
 def retry_event(
     transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, *, clock: Clock
 ) -> GatewayEvent:
-    """Apply an event that was parked, ignored or waits, at once; return it as it stands then.
+    """Process a parked, ignored or waiting event at once; return it with its new status.
 
     Raises:
-        EventNotFound, InvalidTransition: see `reset_event`.
-        PaymentsUnavailable: what it leaves out cannot be looked up now; it is tried again by itself.
+        EventNotFound, InvalidTransition: as `reset_event`.
+        PaymentsUnavailable: parsing it needs the gateway, which is unavailable; the event is retried later.
     """
     with transaction() as session:
         reset_event(session, event_id, now=clock())
@@ -143,7 +144,7 @@ def _parse(transaction: TransactionFactory, source: EventSource, event_id: uuid.
     if event is None:
         return None
     if payload is None:
-        raise InvalidEvent("What this event said is forgotten.")
+        raise InvalidEvent("The payload of this event is deleted.")
     return source.parse_event(payload)
 
 
@@ -153,18 +154,18 @@ def _record_failure(
     error: Exception,
     *,
     clock: Clock,
-    about: list[PaymentEvent] | None = None,
+    parsed: list[PaymentEvent] | None = None,
 ) -> EventStatus | None:
     with transaction() as session:
         event = lock_event(session, event_id)
         if event is None:
             return None
         event.attempts += 1
-        verdict = _classify_failure(event, error)
-        named = [getattr(one, "pledge_id", None) for one in about or []]
-        # So that an erasure of its reader finds what it says; there may be no such pledge.
-        event.pledge_id = session.scalar(select(Pledge.id).where(Pledge.id.in_(named)).limit(1))
-        return _save_result(event, verdict, now=clock())
+        result = _classify_failure(event, error)
+        # Erasing a supporter deletes the payloads of their pledges' events. The pledge named here may not exist.
+        pledge_ids = [getattr(item, "pledge_id", None) for item in parsed or []]
+        event.pledge_id = session.scalar(select(Pledge.id).where(Pledge.id.in_(pledge_ids)).limit(1))
+        return _save_result(event, result, now=clock())
 
 
 def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult:
@@ -184,16 +185,16 @@ def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult
     return ProcessingResult(status=event.status, reason=reason, retry_in=backoff(event.attempts))
 
 
-def _save_result(event: GatewayEvent, verdict: ProcessingResult, *, now: datetime.datetime) -> EventStatus:
-    event.status, event.reason = verdict.status, verdict.reason
-    event.pledge_id = verdict.pledge_id or event.pledge_id
-    if verdict.retry_in is not None:
-        event.next_attempt_at = now + verdict.retry_in
-    if verdict.status in (EventStatus.APPLIED, EventStatus.IGNORED):
+def _save_result(event: GatewayEvent, result: ProcessingResult, *, now: datetime.datetime) -> EventStatus:
+    event.status, event.reason = result.status, result.reason
+    event.pledge_id = result.pledge_id or event.pledge_id
+    if result.retry_in is not None:
+        event.retry_at = now + result.retry_in
+    if result.status in (EventStatus.APPLIED, EventStatus.IGNORED):
         event.applied_at = now
-    if verdict.status == EventStatus.IGNORED:
-        # It is about somebody else's money, and names whoever that is.
+    if result.status == EventStatus.IGNORED:
+        # The event is not about a pledge, and its payload may hold personal data of that other customer.
         event.payload = None
-    if verdict.status == EventStatus.PARKED:
-        log.warning("event_parked", reference=event.reference, kind=event.kind, reason=verdict.reason)
-    return verdict.status
+    if result.status == EventStatus.PARKED:
+        log.warning("event_parked", reference=event.reference, kind=event.kind, reason=result.reason)
+    return result.status

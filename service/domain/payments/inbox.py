@@ -1,4 +1,4 @@
-"""What a gateway told us: kept once, taken by one worker at a time, and left alone a little longer each time."""
+"""The inbox of gateway events: each is stored once, claimed by one worker at a time, and retried with backoff."""
 
 import datetime
 import uuid
@@ -18,7 +18,7 @@ from service.domain.ports import RawEvent
 
 WEBHOOK, RECONCILER = "webhook", "reconciler"
 PENDING_STATUSES = (EventStatus.RECEIVED, EventStatus.WAITING)
-# Who takes an event has this long before somebody else may; nothing is lost if both get to it.
+# Another worker may claim an event after this long. Processing it twice changes nothing.
 VISIBILITY_TIMEOUT = datetime.timedelta(seconds=60)
 PAYLOAD_RETENTION = datetime.timedelta(days=90)
 MAX_EVENT_TYPE_LENGTH = 128
@@ -28,13 +28,13 @@ MAX_BACKOFF = datetime.timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:
-    """Which events; what is None filters nothing."""
+    """Which events to list. None means any."""
 
     status: EventStatus | None = None
 
 
 def store_event(session: Session, gateway: str, raw: RawEvent, *, source: str, now: datetime.datetime) -> bool:
-    """Keep an event as it came, to be applied at once; return whether it is new."""
+    """Store an event as received, due at once; return whether it is new."""
     row = {
         "id": new_id(),
         "gateway": gateway,
@@ -52,7 +52,7 @@ def store_event(session: Session, gateway: str, raw: RawEvent, *, source: str, n
 
 
 def claim_events(session: Session, gateway: str, *, now: datetime.datetime, limit: int) -> list[uuid.UUID]:
-    """Take events that are due, in the order in which they happened, but for those that somebody else takes."""
+    """Claim due events that no other worker has locked; return their ids in the order of their occurrence."""
     due = session.execute(
         select(GatewayEvent.id, GatewayEvent.occurred_at)
         .where(_is_pending(), GatewayEvent.gateway == gateway, GatewayEvent.next_attempt_at <= now)
@@ -72,22 +72,22 @@ def claim_events(session: Session, gateway: str, *, now: datetime.datetime, limi
 
 
 def lock_event(session: Session, event_id: uuid.UUID) -> GatewayEvent | None:
-    """Hold an event that is still to be applied until the transaction ends; None if that was done meanwhile."""
+    """Lock a pending event until the transaction ends; None if it has been processed in the meantime."""
     event = session.get(GatewayEvent, event_id, with_for_update=True, options=[defer(GatewayEvent.payload)])
     return event if event is not None and event.status in PENDING_STATUSES else None
 
 
 def backoff(attempts: int) -> datetime.timedelta:
-    """Return how long to wait after so many attempts: 5 seconds, doubled each time, an hour at most."""
+    """Return the wait after the given number of attempts: 5 seconds, doubled each time, at most one hour."""
     factor: int = 2 ** (attempts - 1)
     return min(INITIAL_BACKOFF * factor, MAX_BACKOFF)
 
 
 def get_event(session: Session, event_id: uuid.UUID) -> GatewayEvent:
-    """Return an event without its payload, which nobody needs to see.
+    """Return an event without loading its payload.
 
     Raises:
-        EventNotFound: there is none with this id.
+        EventNotFound: no event has this id.
     """
     event = session.get(GatewayEvent, event_id, options=[defer(GatewayEvent.payload)])
     if event is None:
@@ -96,36 +96,36 @@ def get_event(session: Session, event_id: uuid.UUID) -> GatewayEvent:
 
 
 def reset_event(session: Session, event_id: uuid.UUID, *, now: datetime.datetime) -> GatewayEvent:
-    """Give an event that was not applied all its attempts again; whoever asked for it has it to begin with.
+    """Reset the attempts of an event that was not applied, and claim it for the caller.
 
     Raises:
-        EventNotFound: there is none with this id.
-        InvalidTransition: it was applied, or its payload is forgotten.
+        EventNotFound: no event has this id.
+        InvalidTransition: it was applied, or its payload is deleted.
     """
     event = session.get(GatewayEvent, event_id, with_for_update=True, options=[defer(GatewayEvent.payload)])
     if event is None:
         raise EventNotFound("There is no event with this id.")
     if event.status == EventStatus.APPLIED:
         raise InvalidTransition("This event was applied already.")
-    kept = select(GatewayEvent.id).where(GatewayEvent.id == event_id, GatewayEvent.payload.is_not(None))
-    if session.scalar(kept) is None:
-        raise InvalidTransition("What this event said is forgotten.")
+    has_payload = select(GatewayEvent.id).where(GatewayEvent.id == event_id, GatewayEvent.payload.is_not(None))
+    if session.scalar(has_payload) is None:
+        raise InvalidTransition("The payload of this event is deleted.")
     event.status, event.attempts, event.reason = EventStatus.RECEIVED, 0, None
     event.next_attempt_at = now + VISIBILITY_TIMEOUT
     return event
 
 
-def list_events(session: Session, wanted: EventFilter, *, limit: int, cursor: str | None) -> Page:
-    """Return up to `limit` events, those that came last first, without what they say.
+def list_events(session: Session, filters: EventFilter, *, limit: int, cursor: str | None) -> Page:
+    """Return up to `limit` events without their payloads, the newest first.
 
     Raises:
-        InvalidCursor: the cursor is not one that was given out.
+        InvalidCursor: this list did not issue the cursor.
     """
     query = (
         select(GatewayEvent).options(defer(GatewayEvent.payload)).order_by(GatewayEvent.id.desc()).limit(limit + 1)
     )
-    if wanted.status is not None:
-        query = query.where(GatewayEvent.status == wanted.status)
+    if filters.status is not None:
+        query = query.where(GatewayEvent.status == filters.status)
     if cursor is not None:
         query = query.where(GatewayEvent.id < decode_cursor(cursor))
     rows = list(session.scalars(query))
@@ -133,26 +133,28 @@ def list_events(session: Session, wanted: EventFilter, *, limit: int, cursor: st
 
 
 def purge_payloads(session: Session, *, now: datetime.datetime, limit: int = 500) -> int:
-    """Forget what old events said; the rest of them stays, so that none is taken for new. Return how many."""
-    old = session.scalars(
+    """Delete the payloads of events older than `PAYLOAD_RETENTION`; return how many.
+
+    The rows stay, so that an event which is delivered again is still recognised.
+    """
+    expired = session.scalars(
         select(GatewayEvent.id)
         .where(GatewayEvent.received_at <= now - PAYLOAD_RETENTION, GatewayEvent.payload.is_not(None))
         .order_by(GatewayEvent.received_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    if old:
+    if expired:
         session.execute(
             update(GatewayEvent)
-            .where(GatewayEvent.id.in_(old))
+            .where(GatewayEvent.id.in_(expired))
             .values(payload=None)
             .execution_options(synchronize_session=False)
         )
-    return len(old)
+    return len(expired)
 
 
 def _is_pending() -> ColumnElement[bool]:
-    # The words stand in the statement itself: neither database can prove from parameters that the partial index
-    # covers them.
-    words: BindParameter[Any] = bindparam("open", PENDING_STATUSES, expanding=True, literal_execute=True)
-    return GatewayEvent.status.in_(words)
+    # The statuses are rendered as literals: neither database uses the partial index if they are bind parameters.
+    statuses: BindParameter[Any] = bindparam("open", PENDING_STATUSES, expanding=True, literal_execute=True)
+    return GatewayEvent.status.in_(statuses)

@@ -1,6 +1,6 @@
-"""Holding what reached us against what the gateway says of itself, and finishing what a crash left half done.
+"""Reconciling with the payment gateway: fetch events that no webhook delivered, and complete what a crash left.
 
-Nothing here is needed on a good day. Every call may be repeated, by any number of workers at once.
+Usually there is nothing to do. Every call is idempotent and safe with any number of concurrent workers.
 """
 
 import datetime
@@ -21,7 +21,7 @@ from service.domain.ports import Clock, EventSource, PaymentGateway, RawEvent, T
 from service.domain.urls import UrlBuilder
 
 INITIAL_LOOKBACK = datetime.timedelta(days=30)
-# What happens at the gateway is not in its list at the same moment, and its clock is not ours.
+# The gateway lists an event with a delay, and its clock differs from ours.
 OVERLAP = datetime.timedelta(hours=24)
 RUN_HOUR_UTC = 3
 BATCH_SIZE = 100
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class ReconciliationReport:
-    """Events seen, those of them that no webhook told us, what became of what was due, and what was mended."""
+    """Events seen, events that no webhook delivered, processed events by status, completed operations by kind."""
 
     seen: int = 0
     missed: int = 0
@@ -39,18 +39,17 @@ class ReconciliationReport:
     completed: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> dict[str, int]:
-        """Return all of it by name."""
-        sums = self.events + self.completed
-        return {"seen": self.seen, "not_told": self.missed, **sums}
+        """Return every count by its name in `mainstay jobs`."""
+        return {"seen": self.seen, "not_told": self.missed, **(self.events + self.completed)}
 
 
 def is_due(session: Session, gateway: str, *, now: datetime.datetime) -> bool:
-    """Whether no comparison was made since the last three o'clock at night (UTC)."""
+    """Whether the last reconciliation was before the last `RUN_HOUR_UTC`."""
     row = session.get(ReconciliationCursor, gateway)
-    night = now.replace(hour=RUN_HOUR_UTC, minute=0, second=0, microsecond=0)
-    if night > now:
-        night -= datetime.timedelta(days=1)
-    return row is None or row.reconciled_until < night
+    last_run_hour = now.replace(hour=RUN_HOUR_UTC, minute=0, second=0, microsecond=0)
+    if last_run_hour > now:
+        last_run_hour -= datetime.timedelta(days=1)
+    return row is None or row.reconciled_until < last_run_hour
 
 
 def reconcile(
@@ -63,42 +62,44 @@ def reconcile(
     should_continue: Callable[[], bool] = lambda: True,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> ReconciliationReport:
-    """Keep what no webhook told us, apply it, and finish what was begun; `on_progress` hears how many were seen.
+    """Store missed events, process what is pending, and complete pending operations.
+
+    `on_progress` is called with the number of events seen so far.
 
     Raises:
-        GatewayUnavailable: what was found so far is kept, and the next comparison begins where this one did.
+        GatewayUnavailable: the events found so far are stored, and the next run starts from the same instant.
     """
-    began = clock()
+    started_at = clock()
     with transaction() as session:
         row = session.get(ReconciliationCursor, source.name)
-        # A first look back reaches as far as Stripe remembers.
-        since = began - INITIAL_LOOKBACK if row is None else row.reconciled_until - OVERLAP
-    seen = not_told = 0
-    for some in _in_batches(source.list_events_since(since)):
+        # Stripe lists events of the last 30 days, which bounds the first run.
+        since = started_at - INITIAL_LOOKBACK if row is None else row.reconciled_until - OVERLAP
+    seen = missed = 0
+    for batch in _in_batches(source.list_events_since(since)):
         with transaction() as session:
             missing = [
-                raw for raw in some if store_event(session, source.name, raw, source=RECONCILER, now=clock())
+                raw for raw in batch if store_event(session, source.name, raw, source=RECONCILER, now=clock())
             ]
         for raw in missing:
-            happened = raw.occurred_at.isoformat()
-            log.warning("event_not_told", reference=raw.reference, kind=raw.kind, occurred_at=happened)
-        seen, not_told = seen + len(some), not_told + len(missing)
+            occurred_at = raw.occurred_at.isoformat()
+            log.warning("event_not_told", reference=raw.reference, kind=raw.kind, occurred_at=occurred_at)
+        seen, missed = seen + len(batch), missed + len(missing)
         on_progress(seen)
         if not should_continue():
-            return ReconciliationReport(seen=seen, missed=not_told)
+            return ReconciliationReport(seen=seen, missed=missed)
     with transaction() as session:
-        _advance_cursor(session, source.name, began)
+        _advance_cursor(session, source.name, started_at)
     events = process_pending_events(transaction, source, clock=clock, goes_on=should_continue)
-    mended = complete_pending_operations(
+    completed = complete_pending_operations(
         transaction, gateway, links=links, clock=clock, should_continue=should_continue
     )
-    return ReconciliationReport(seen=seen, missed=not_told, events=events, completed=mended)
+    return ReconciliationReport(seen=seen, missed=missed, events=events, completed=completed)
 
 
 def _in_batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:
-    # The gateway is asked for its next page while nothing is open here.
-    while some := list(islice(events, BATCH_SIZE)):
-        yield some
+    # Fetching the next page from the gateway happens here, with no transaction open.
+    while batch := list(islice(events, BATCH_SIZE)):
+        yield batch
 
 
 def _advance_cursor(session: Session, gateway: str, until: datetime.datetime) -> None:

@@ -1,7 +1,7 @@
-"""Finishing what was ordered of the gateway and never written down as done, as after a crash in between.
+"""Completing operations at the gateway whose outcome was never recorded, as after a crash.
 
-What is wanted stands in the books before the gateway is asked, and every order carries its own key: asking again
-yields what the first time did.
+Every operation is recorded before the gateway is called, and its idempotency key depends on nothing but the row:
+calling again returns the result of the first call.
 """
 
 import datetime
@@ -24,7 +24,7 @@ from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 from service.domain.urls import UrlBuilder
 
-# A request that still runs has longer than any call to the gateway may take.
+# Longer than any call to the gateway may take, so that a request which still runs is left alone.
 MIN_AGE = datetime.timedelta(minutes=1)
 BATCH_SIZE = 200
 
@@ -33,11 +33,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class PendingOperation:
-    """One order: what kind it is, whose row it stands in, and how it is finished."""
+    """One operation: its kind, the id of its row, and the function that completes it."""
 
     kind: str
     row_id: uuid.UUID
-    finish: Callable[[uuid.UUID], object]
+    complete: Callable[[uuid.UUID], object]
 
 
 def complete_pending_operations(
@@ -48,59 +48,59 @@ def complete_pending_operations(
     clock: Clock,
     should_continue: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
-    """Finish what is left of each kind of order; return how much of which.
+    """Complete every pending operation; return the number by kind.
 
-    What the gateway refuses is `refused` and left for somebody to look at. While it does not answer, all of it is
-    `put_off`.
+    An operation that the gateway rejects is counted as `refused` and left for an operator. Those that find the
+    gateway unavailable are counted as `put_off`.
     """
     counts: Counter[str] = Counter()
-    for order in _pending_operations(transaction, gateway, links, clock):
+    for operation in _pending_operations(transaction, gateway, links, clock):
         if not should_continue():
             break
         try:
-            order.finish(order.row_id)
+            operation.complete(operation.row_id)
         except (GatewayUnavailable, PaymentsUnavailable):
             counts["put_off"] += 1
         except (GatewayRejected, DomainError) as error:
-            log.warning("order_refused", order=order.kind, row=str(order.row_id), reason=str(error))
+            log.warning("order_refused", order=operation.kind, row=str(operation.row_id), reason=str(error))
             counts["refused"] += 1
         else:
-            log.info("order_finished", order=order.kind, row=str(order.row_id))
-            counts[order.kind] += 1
+            log.info("order_finished", order=operation.kind, row=str(operation.row_id))
+            counts[operation.kind] += 1
     return counts
 
 
 def _pending_operations(
     transaction: TransactionFactory, gateway: PaymentGateway, links: UrlBuilder, clock: Clock
 ) -> list[PendingOperation]:
-    def open_checkout(pledge_id: uuid.UUID) -> None:
-        _finish_checkout(transaction, gateway, pledge_id, links=links)
+    def complete_checkout(pledge_id: uuid.UUID) -> None:
+        _complete_checkout(transaction, gateway, pledge_id, links=links)
 
-    def end(pledge_id: uuid.UUID) -> None:
+    def cancel(pledge_id: uuid.UUID) -> None:
         cancel_pledge(transaction, gateway, pledge_id, clock=clock)
 
-    def change(pledge_id: uuid.UUID) -> None:
+    def change_amount(pledge_id: uuid.UUID) -> None:
         complete_amount_change(transaction, gateway, pledge_id)
 
-    def send_back(refund_id: uuid.UUID) -> None:
+    def refund(refund_id: uuid.UUID) -> None:
         complete_refund(transaction, gateway, refund_id, clock=clock)
 
     with transaction() as session:
-        found = (
-            ("checkouts", open_checkout, _checkouts(gateway.name, now=clock())),
-            ("refunds", send_back, _refunds(gateway.name)),
-            ("cancellations", end, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
-            ("amounts", change, _recurring(gateway.name, Pledge.pending_amount_minor.is_not(None))),
+        operations = (
+            ("checkouts", complete_checkout, _checkouts(gateway.name, now=clock())),
+            ("refunds", refund, _refunds(gateway.name)),
+            ("cancellations", cancel, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
+            ("amounts", change_amount, _recurring(gateway.name, Pledge.wanted_minor.is_not(None))),
         )
         return [
-            PendingOperation(kind, row_id, finish)
-            for kind, finish, query in found
+            PendingOperation(kind, row_id, complete)
+            for kind, complete, query in operations
             for row_id in session.scalars(query.limit(BATCH_SIZE))
         ]
 
 
 def _checkouts(gateway: str, *, now: datetime.datetime) -> Select[uuid.UUID]:
-    """Return the query of checkouts that were begun and that the gateway may still know under the same key."""
+    """Return the query of pledges whose checkout has no reference yet and is still within its time limit."""
     return (
         select(Pledge.id)
         .where(
@@ -123,22 +123,24 @@ def _refunds(gateway: str) -> Select[uuid.UUID]:
     )
 
 
-def _recurring(gateway: str, wanted: ColumnElement[bool]) -> Select[uuid.UUID]:
-    """Return the query of pledges that take money still and of which something else is wanted."""
+def _recurring(gateway: str, condition: ColumnElement[bool]) -> Select[uuid.UUID]:
+    """Return the query of active recurring pledges for which a change is pending."""
     return (
         select(Pledge.id)
-        .where(Pledge.status.in_((PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)), Pledge.gateway == gateway, wanted)
+        .where(
+            Pledge.status.in_((PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)), Pledge.gateway == gateway, condition
+        )
         .order_by(Pledge.id)
     )
 
 
-def _finish_checkout(
+def _complete_checkout(
     transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, links: UrlBuilder
 ) -> None:
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
-        order = checkout_params(pledge, pledge.campaign, links)
-    checkout = gateway.create_checkout(order)
+        params = checkout_params(pledge, pledge.campaign, links)
+    checkout = gateway.create_checkout(params)
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
         pledge.gateway_reference = pledge.gateway_reference or checkout.reference

@@ -1,6 +1,6 @@
-"""Sending money of one payment back: written down as wanted, ordered of the gateway, written down as done.
+"""Refunding a payment: record the request, call the gateway, record the outcome.
 
-The request's own key makes asking twice harmless, and the refund's id does the same at the gateway.
+The request's idempotency key prevents a second refund here, and the refund's id prevents one at the gateway.
 """
 
 import uuid
@@ -37,16 +37,16 @@ def refund_payment(
     key: str,
     clock: Clock,
 ) -> Refund:
-    """Send back an amount of a payment, or all that is left of it; the same key again yields the same refund.
+    """Refund an amount in minor units, or all that is left of the payment; the same key returns the same refund.
 
     Raises:
-        PaymentNotFound: there is none with this id.
-        IdempotencyKeyReused: the key came before with another payment or amount.
-        InvalidTransition: the payment failed, is disputed, or went back already.
-        RefundTooLarge: less than that is left.
-        GatewayMismatch: the gateway in use knows nothing of the payment.
-        PaymentsUnavailable: the wish is written down, and this call or the reconciler will fulfil it.
-        PaymentRequestRejected: the gateway says no; nothing goes back under this key.
+        PaymentNotFound: no payment has this id.
+        IdempotencyKeyReused: the key was sent before with another payment or amount.
+        InvalidTransition: the payment failed, is disputed, or is refunded already.
+        RefundTooLarge: less than the amount is left.
+        GatewayMismatch: the payment was made with another gateway.
+        PaymentsUnavailable: the request is recorded; this call, or the reconciler, completes it later.
+        PaymentRequestRejected: the gateway refuses; nothing is refunded with this key.
     """
     with transaction() as session:
         payment = _lock_payment(session, payment_id)
@@ -79,23 +79,23 @@ def refund_payment(
 def complete_refund(
     transaction: TransactionFactory, gateway: PaymentGateway, refund_id: uuid.UUID, *, clock: Clock
 ) -> Refund:
-    """Order what was written down as wanted, and write down what came of it; harmless if that was done before.
+    """Send a recorded refund to the gateway and record the outcome. Idempotent.
 
     Raises:
-        PaymentsUnavailable: the same call may be made again.
-        PaymentRequestRejected: the gateway says no, and the refund has failed.
+        PaymentsUnavailable: the same call may succeed later.
+        PaymentRequestRejected: the gateway refuses, and the refund has failed.
     """
     with transaction() as session:
         refund = session.get_one(Refund, refund_id)
         payment = session.get_one(Payment, refund.payment_id)
-    order = RefundParams(
+    params = RefundParams(
         refund_id=refund.id,
         payment_reference=payment.gateway_reference,
         money=Money(refund.amount_minor, refund.currency),
     )
     try:
         with translate_gateway_errors():
-            reference = gateway.create_refund(order)
+            reference = gateway.create_refund(params)
     except PaymentRequestRejected as error:
         _save_refund_result(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
         raise
@@ -116,7 +116,7 @@ def _save_refund_result(
         if payment_id is None:
             raise PaymentNotFound("There is no such refund any more.")
         payment = _lock_payment(session, payment_id)
-        # Read only now that nobody else writes about this pledge: its event may have been first.
+        # Read after the pledge is locked: the refund's own event may have been applied in the meantime.
         refund = session.get_one(Refund, refund_id)
         update_refund_status(refund, status, reference=reference)
         refund.reason = refund.reason or reason
@@ -133,18 +133,18 @@ def _lock_payment(session: Session, payment_id: uuid.UUID) -> Payment:
     return session.get_one(Payment, payment_id)
 
 
-def _refundable_amount(session: Session, payment: Payment, wanted_minor: int | None) -> int:
-    """Return how much is to go back; what others asked for before, and is on its way, is not left any more."""
+def _refundable_amount(session: Session, payment: Payment, requested_minor: int | None) -> int:
+    """Return the amount to refund; earlier refunds count from their request on, even while pending."""
     if payment.status not in REFUNDABLE_STATUSES:
         raise InvalidTransition(
             f"This payment is {payment.status.replace('_', ' ')}, so nothing of it can go back."
         )
-    going = session.scalars(
+    earlier = session.scalars(
         select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status != RefundStatus.FAILED)
     )
-    left = payment.amount_minor - sum(going)
-    if wanted_minor is None and not left:
+    left = payment.amount_minor - sum(earlier)
+    if requested_minor is None and not left:
         raise InvalidTransition("All of this payment is on its way back already.")
-    if wanted_minor is not None and wanted_minor > left:
+    if requested_minor is not None and requested_minor > left:
         raise RefundTooLarge(f"Only {left} minor units of this payment are left.", field="amount")
-    return left if wanted_minor is None else wanted_minor
+    return left if requested_minor is None else requested_minor

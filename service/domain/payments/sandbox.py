@@ -1,8 +1,7 @@
-"""The sandbox's checkout: the signed link to it, and what its buttons report.
+"""The sandbox's checkout: its signed link, and paying or declining on it.
 
-It reports through `service.domain.payments.event_handlers`, as the events of a real processor do. A charge is
-named after
-its pledge and the reader's try, so that a button pressed twice counts once.
+Both report through `service.domain.payments.event_handlers`, as the events of a real gateway do. A charge is named
+after its pledge and the reader's attempt, so that pressing a button twice counts once.
 """
 
 import datetime
@@ -25,17 +24,17 @@ CHECKOUT_TTL = datetime.timedelta(days=2)
 
 
 def checkout_token(keyring: Keyring, pledge_id: uuid.UUID) -> str:
-    """Return the token of a pledge's checkout; asking twice yields the same one."""
-    # The pledge's own id says when it was made (UUIDv7), so the expiry needs no clock.
-    made_at = datetime.datetime.fromtimestamp((pledge_id.int >> 80) / 1000, datetime.UTC)
-    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge_id, expires_at=made_at + CHECKOUT_TTL)
+    """Return the token of a pledge's checkout, the same one on every call."""
+    # The id (UUIDv7) holds the instant of creation, so the expiry needs no clock.
+    created_at = datetime.datetime.fromtimestamp((pledge_id.int >> 80) / 1000, datetime.UTC)
+    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge_id, expires_at=created_at + CHECKOUT_TTL)
 
 
 def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Pledge:
-    """Return the pledge that a checkout's link is for.
+    """Return the pledge of a checkout link.
 
     Raises:
-        PledgeNotFound: the link is altered or too old.
+        PledgeNotFound: the token is invalid or expired.
     """
     try:
         pledge_id = verify_token(session_keyring(session), purpose=TOKEN_PURPOSE, token=token, now=now)
@@ -45,11 +44,11 @@ def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Ple
 
 
 def pay_checkout(session: Session, token: str, *, email: str | None, now: datetime.datetime) -> Pledge:
-    """Report that the reader paid; a pledge that was paid already, or whose checkout closed, is left as it is.
+    """Report a payment; a pledge that is not pending any more stays as it is.
 
     Raises:
-        PledgeNotFound: the link is no good.
-        InvalidAddress: mail cannot be sent to `email`; nothing is stored.
+        PledgeNotFound: the token is invalid or expired.
+        InvalidAddress: `email` is not a valid address; nothing is stored.
     """
     pledge = get_checkout(session, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
@@ -59,10 +58,10 @@ def pay_checkout(session: Session, token: str, *, email: str | None, now: dateti
 
 
 def decline_checkout(session: Session, token: str, *, attempt: str, now: datetime.datetime) -> Pledge:
-    """Report that the payment was declined, once for each of the reader's attempts; else as `pay_checkout`.
+    """Report a declined payment, once for each of the reader's attempts; else as `pay_checkout`.
 
     Raises:
-        PledgeNotFound: the link is no good.
+        PledgeNotFound: the token is invalid or expired.
     """
     pledge = get_checkout(session, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
