@@ -24,7 +24,7 @@ def process_gateway_events(container: Container, stop: threading.Event) -> Mappi
         container.database.transaction,
         container.event_source,
         clock=container.clock,
-        goes_on=lambda: not stop.is_set(),
+        should_continue=lambda: not stop.is_set(),
     )
     if counts:
         log.info("gateway_events_applied", **counts)

@@ -55,7 +55,7 @@ def process_pending_events(
     source: EventSource,
     *,
     clock: Clock,
-    goes_on: Callable[[], bool] = lambda: True,
+    should_continue: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
     """Process due events until none is left; return the number of events by resulting status.
 
@@ -63,12 +63,12 @@ def process_pending_events(
     attempt, and the others go on.
     """
     counts: Counter[str] = Counter()
-    while goes_on():
+    while should_continue():
         started_at = clock()
         with transaction() as session:
             event_ids = claim_events(session, source.name, now=started_at, limit=BATCH_SIZE)
         for event_id in event_ids:
-            if not goes_on() or clock() - started_at > BATCH_TIME_LIMIT:
+            if not should_continue() or clock() - started_at > BATCH_TIME_LIMIT:
                 break
             try:
                 status = process_event(transaction, source, event_id, clock=clock)

@@ -89,7 +89,7 @@ def reconcile(
             return ReconciliationReport(seen=seen, missed=missed)
     with transaction() as session:
         _advance_cursor(session, source.name, started_at)
-    events = process_pending_events(transaction, source, clock=clock, goes_on=should_continue)
+    events = process_pending_events(transaction, source, clock=clock, should_continue=should_continue)
     completed = complete_pending_operations(
         transaction, gateway, links=links, clock=clock, should_continue=should_continue
     )
