@@ -48,13 +48,13 @@ class AmountAboveMaximum(DomainError):
 
 
 class AmountNotChargeable(DomainError):
-    """The campaign would take this amount, and the gateway cannot charge it; it can those that `alternatives`."""
+    """The campaign accepts this amount, but the gateway cannot charge it; it can charge the `alternatives`."""
 
     code = "amount_not_chargeable"
 
-    def __init__(self, detail: str, *, field: str | None = None, would_do: tuple[int, ...] = ()) -> None:
+    def __init__(self, detail: str, *, field: str | None = None, alternatives: tuple[int, ...] = ()) -> None:
         super().__init__(detail, field=field)
-        self.alternatives = would_do
+        self.alternatives = alternatives
 
 
 class CurrencyNotAccepted(DomainError):

@@ -1,1 +1,1 @@
-"""What an appeal says and offers, and on whose pages."""
+"""Campaigns: their definitions, amounts and limits, the sites that may embed them, and a cache."""

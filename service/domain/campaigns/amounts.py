@@ -1,4 +1,4 @@
-"""What the gateway can charge of what a campaign offers, and what covering its share adds."""
+"""The amounts of a campaign: its options by currency, its limits and the gateway's, and the fees to cover."""
 
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
@@ -14,78 +14,79 @@ from service.domain.ports import ChargeLimits
 
 
 def campaign_currencies(campaign: Campaign) -> list[str]:
-    """Return the currencies that the campaign takes, its own first."""
-    return list(dict.fromkeys((campaign.currency, *(choice.currency for choice in campaign.pledge_options))))
+    """Return the currencies that the campaign accepts, its own first."""
+    return list(dict.fromkeys((campaign.currency, *(option.currency for option in campaign.pledge_options))))
 
 
 def options_for_currency(campaign: Campaign, currency: str) -> list[PledgeOption]:
-    """Return what readers may choose in one currency, in the order in which they see it.
+    """Return the campaign's options in one currency, in display order.
 
     Raises:
-        CurrencyNotAccepted: the campaign does not take it; the error lists what it does take.
+        CurrencyNotAccepted: the error lists the accepted currencies.
     """
-    choices = [choice for choice in campaign.pledge_options if choice.currency == currency]
-    if not choices:
+    options = [option for option in campaign.pledge_options if option.currency == currency]
+    if not options:
         accepted = ", ".join(campaign_currencies(campaign))
         raise CurrencyNotAccepted(f"This campaign takes: {accepted}.", field="currency")
-    return choices
+    return options
 
 
 def find_option(campaign: Campaign, frequency: Frequency, currency: str) -> PledgeOption:
-    """Return what the campaign offers at this frequency in this currency.
+    """Return the campaign's option for this frequency in this currency.
 
     Raises:
-        CurrencyNotAccepted, FrequencyNotOffered: it offers nothing there; the error lists what it does offer.
+        CurrencyNotAccepted, FrequencyNotOffered: the error lists what the campaign offers.
     """
-    choices = options_for_currency(campaign, currency)
-    for choice in choices:
-        if choice.frequency == frequency:
-            return choice
-    offered = ", ".join(choice.frequency for choice in choices)
+    options = options_for_currency(campaign, currency)
+    for option in options:
+        if option.frequency == frequency:
+            return option
+    offered = ", ".join(option.frequency for option in options)
     raise FrequencyNotOffered(f"This campaign offers in {currency}: {offered}.", field="frequency")
 
 
 def fee_rate(campaign: Campaign, currency: str) -> FeeRate | None:
-    """Return what the gateway keeps of a payment, or None if the campaign asks nobody to cover it."""
-    kept = campaign.cover_fees.get(currency)
-    return FeeRate(kept["basis_points"], kept["fixed"]) if kept else None
+    """Return the gateway's fee rate, or None if the campaign does not offer to cover the fees."""
+    rate = campaign.cover_fees.get(currency)
+    return FeeRate(rate["basis_points"], rate["fixed"]) if rate else None
 
 
 def validate_amount(
     campaign: Campaign, frequency: Frequency, money: Money, *, limits: ChargeLimits, lang: str
 ) -> None:
-    """Hold an amount against the campaign's limits for the frequency, and what the gateway can charge.
+    """Check an amount against the campaign's limits for the frequency and against what the gateway can charge.
 
     Raises:
         CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
-        each says what would be accepted.
+        each names what would be accepted.
     """
-    choice = find_option(campaign, frequency, money.currency)
-    amount, lowest = money.amount_minor, max(choice.minimum_minor, limits.smallest_minor)
+    option = find_option(campaign, frequency, money.currency)
+    amount, lowest = money.amount_minor, max(option.minimum_minor, limits.smallest_minor)
 
-    def written(amount_minor: int) -> str:
+    def formatted(amount_minor: int) -> str:
         return format_money(Money(amount_minor, money.currency), lang)
 
-    if amount < choice.minimum_minor:
-        raise AmountBelowMinimum(f"The smallest amount is {written(choice.minimum_minor)}.", field="amount")
-    if amount > choice.maximum_minor:
-        raise AmountAboveMaximum(f"The largest amount is {written(choice.maximum_minor)}.", field="amount")
+    if amount < option.minimum_minor:
+        raise AmountBelowMinimum(f"The smallest amount is {formatted(option.minimum_minor)}.", field="amount")
+    if amount > option.maximum_minor:
+        raise AmountAboveMaximum(f"The largest amount is {formatted(option.maximum_minor)}.", field="amount")
     if amount < lowest or amount % limits.step_minor:
-        more = _round_up_to_step(max(amount, lowest), limits.step_minor)
-        would_do = tuple(one for one in (more - limits.step_minor, more) if lowest <= one <= choice.maximum_minor)
-        near = " or ".join(map(written, would_do)) or "another amount"
-        detail = f"Exactly {written(amount)} cannot be charged; give {near}."
-        raise AmountNotChargeable(detail, field="amount", would_do=would_do)
+        above = _round_up_to_step(max(amount, lowest), limits.step_minor)
+        nearest = (above - limits.step_minor, above)
+        alternatives = tuple(near for near in nearest if lowest <= near <= option.maximum_minor)
+        suggestion = " or ".join(map(formatted, alternatives)) or "another amount"
+        detail = f"Exactly {formatted(amount)} cannot be charged; give {suggestion}."
+        raise AmountNotChargeable(detail, field="amount", alternatives=alternatives)
 
 
 def covered_fees(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> int:
-    """Return what a reader adds to cover the gateway's share: nothing where the campaign asks nobody to."""
+    """Return the fees to add to an amount, in minor units; 0 if the campaign does not offer to cover them."""
     rate = fee_rate(campaign, money.currency)
     return 0 if rate is None else rate.fees_to_cover(money.amount_minor, step_minor=limits.step_minor)
 
 
 def chargeability_error(money: Money, limits: ChargeLimits) -> str | None:
-    """Return why the gateway cannot charge this amount, or None if it can."""
+    """Return why the gateway cannot charge this amount, as a relative clause; None if it can."""
     smallest = format_major_units(
         Money(_round_up_to_step(limits.smallest_minor, limits.step_minor), money.currency)
     )

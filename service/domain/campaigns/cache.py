@@ -1,7 +1,7 @@
-"""Campaigns kept at hand for a moment, since every reader of every article asks for one.
+"""An in-process cache of campaigns, because every view of every article requests one.
 
-A copy is at most `TTL_SECONDS` old. Who changes a campaign answers only after that long (`wait_for_ttl`), so
-that nobody who has seen the change confirmed can still be shown the old text, by any process.
+An entry is at most `TTL_SECONDS` old. A request that changes a campaign is answered only after that time
+(`wait_for_ttl`), so that no process serves the old text after the change is confirmed.
 """
 
 import time
@@ -17,7 +17,7 @@ TTL_SECONDS = 0.5
 
 @dataclass
 class CacheEntry:
-    """A campaign as read, and the answers already written from it, by language."""
+    """A campaign, and the response bodies rendered from it, by language, each with its ETag."""
 
     campaign: Campaign
     expires_at: float
@@ -25,40 +25,40 @@ class CacheEntry:
 
 
 class CampaignCache:
-    """Hands out campaigns by slug and reads each from the database at most every `TTL_SECONDS`."""
+    """Campaigns by slug, each read from the database at most once in `TTL_SECONDS`."""
 
-    def __init__(self, reading: TransactionFactory, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._reading = reading
+    def __init__(self, read_only: TransactionFactory, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._read_only = read_only
         self._monotonic = monotonic
-        self._copies: dict[str, CacheEntry] = {}
+        self._entries: dict[str, CacheEntry] = {}
 
     def get_entry(self, slug: str) -> CacheEntry:
-        """Return the campaign with the answers written from it.
+        """Return the campaign with the response bodies rendered from it.
 
         Raises:
-            CampaignNotFound: there is none with this slug.
+            CampaignNotFound: no campaign has this slug.
         """
-        held = self._copies.get(slug)
-        if held is not None and self._monotonic() < held.expires_at:
-            return held
-        asked_at = self._monotonic()
-        with self._reading() as session:
+        cached = self._entries.get(slug)
+        if cached is not None and self._monotonic() < cached.expires_at:
+            return cached
+        read_at = self._monotonic()
+        with self._read_only() as session:
             campaign = get_campaign(session, slug)
-        fresh = CacheEntry(campaign, asked_at + TTL_SECONDS)
-        if held is not None and held.campaign.updated_at == campaign.updated_at:
-            fresh.response_bodies = held.response_bodies
-        self._copies[slug] = fresh
-        return fresh
+        entry = CacheEntry(campaign, read_at + TTL_SECONDS)
+        if cached is not None and cached.campaign.updated_at == campaign.updated_at:
+            entry.response_bodies = cached.response_bodies
+        self._entries[slug] = entry
+        return entry
 
     def get(self, slug: str) -> Campaign:
         """Return the campaign, detached from any session.
 
         Raises:
-            CampaignNotFound: there is none with this slug.
+            CampaignNotFound: no campaign has this slug.
         """
         return self.get_entry(slug).campaign
 
 
 def wait_for_ttl(sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until every process has let go of its copies; called after the commit of a changed campaign."""
+    """Wait until every process has dropped its old entry. Call it after a changed campaign is committed."""
     sleep(TTL_SECONDS)
