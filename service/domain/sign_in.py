@@ -1,4 +1,8 @@
-"""Asking for a link to one's own page: whoever asks learns nothing of who is known here."""
+"""Signing in to a reader's own page by a link in an email.
+
+A request looks the same for every address, so that it does not reveal who is a supporter. Links and sessions are
+256 random bits, of which only the SHA-256 is stored.
+"""
 
 import datetime
 import secrets
@@ -16,74 +20,69 @@ from service.domain.email.outbox import enqueue_notification
 from service.domain.errors import SignInLinkExpired
 from service.domain.supporters import lock_supporter_by_email
 
+LINK_TTL = datetime.timedelta(minutes=15)
+SESSION_TTL = datetime.timedelta(hours=3)
+TOKEN_BYTES = 32
+SESSION_TOKEN_BYTES = 32
+
 
 def request_sign_in(session: Session, address: str, *, lang: str, now: datetime.datetime) -> None:
-    """Have a link sent to a normalised address, if it is anyone's whom we know; the address itself is not kept.
+    """Enqueue an email with a sign-in link to a normalised address, if it is a supporter's.
 
-    The same two rows are written for everybody. The worker finds that a stranger's mail has nobody to go to.
+    The same two rows are inserted for an unknown address, and the worker skips that email for want of a recipient.
+    The address itself is not stored.
     """
     supporter_id = lock_supporter_by_email(session, address)
-    payload = new_id()
-    execute_insert(session, SignIn, {"id": payload, "supporter_id": supporter_id, "asked_at": now})
+    sign_in_id = new_id()
+    execute_insert(session, SignIn, {"id": sign_in_id, "supporter_id": supporter_id, "asked_at": now})
     enqueue_notification(
         session,
         NotificationKind.SIGN_IN,
-        str(payload),
+        str(sign_in_id),
         lang=lang,
         now=now,
         supporter_id=supporter_id,
-        sign_in_id=payload,
+        sign_in_id=sign_in_id,
     )
 
 
-LINK_TTL = datetime.timedelta(minutes=15)
-TOKEN_BYTES = 32
-
-
 def create_magic_link_token(session: Session, sign_in: SignIn, now: datetime.datetime) -> str:
-    """Return a new token for this wish to sign in: 256 random bits, good once and for a quarter of an hour.
-
-    One that an earlier try to write the mail made is no good any more.
-    """
+    """Return a new token for this sign-in, valid once and for `LINK_TTL`; it replaces an earlier one."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    sign_in.link_hash, sign_in.link_expires_at = sha256(token), now + LINK_TTL
-    # Written now, so that no mail ever leaves with a link that is not on record.
+    sign_in.link_hash, sign_in.link_ends_at = sha256(token), now + LINK_TTL
+    # The hash must be stored before an email with the token can leave.
     session.flush()
     return token
 
 
-SESSION_TTL = datetime.timedelta(hours=3)
-SESSION_TOKEN_BYTES = 32
-
-
 def is_link_valid(session: Session, token: str, *, now: datetime.datetime) -> bool:
-    """Whether the link with this token would sign its reader in now. Looking does not use it up."""
+    """Whether the link with this token can be redeemed now. The check does not use it up."""
     return session.scalar(select(SignIn.id).where(*_valid_link(token, now))) is not None
 
 
 def redeem_link(session: Session, token: str, *, now: datetime.datetime) -> str:
-    """Sign the reader in whom the link was sent to; return the secret of their session, 256 random bits.
+    """Start the session of the supporter that the link was sent to; return the session's secret.
 
-    Of two clicks at once one signs in: the row is found open and closed by one statement.
+    One UPDATE statement checks and uses up the link, so that only one of two concurrent clicks succeeds.
 
     Raises:
-        SignInLinkExpired: the link was used before, is too old, or never was one.
+        SignInLinkExpired: the link was used before, has expired, or never existed.
     """
     secret = secrets.token_urlsafe(SESSION_TOKEN_BYTES)
-    entered = session.scalar(
+    sign_in_id = session.scalar(
         update(SignIn)
         .where(*_valid_link(token, now))
         .values(used_at=now, session_hash=sha256(secret), session_expires_at=now + SESSION_TTL)
         .returning(SignIn.id)
         .execution_options(synchronize_session=False)
     )
-    if entered is None:
+    if sign_in_id is None:
         raise SignInLinkExpired("This link was used before, or is older than a quarter of an hour.")
     return secret
 
 
 def supporter_for_session(session: Session, secret: str | None, *, now: datetime.datetime) -> uuid.UUID | None:
-    """Return the supporter whose session this is; None if it has ended, or was never one."""
+    """Return the id of the session's supporter; None if the session has ended or never existed."""
     if not secret:
         return None
     return session.scalar(
@@ -92,7 +91,7 @@ def supporter_for_session(session: Session, secret: str | None, *, now: datetime
 
 
 def end_session(session: Session, secret: str | None) -> None:
-    """End a session; one that has ended stays so."""
+    """End a session. Idempotent."""
     if secret:
         session.execute(
             update(SignIn)
