@@ -1,1 +1,1 @@
-"""Every rule of the house. It takes a session and ports as arguments, never commits, and knows no framework."""
+"""The rules of the domain. They take a session and ports as arguments, never commit and import no framework."""

@@ -1,9 +1,9 @@
-"""When "next month" is, for a reader in a time zone.
+"""Due dates of reminders: calendar months in a reader's time zone.
 
-The rule: the same day of the month, so many calendar months later, by the reader's own calendar; the last day
-of a month that is too short; at the campaign's local hour. A local time that a clock change skips moves forward
-by the gap, and one that it repeats means the first: the rule of RFC 5545 section 3.3.5, which ECMAScript's
-Temporal calls "compatible".
+A due date is the same day of the month, a number of calendar months later by the reader's own calendar, at the
+campaign's local hour. In a month that is too short it is the last day. A local time that a clock change skips
+moves forward by the gap, and one that it repeats means the first (RFC 5545 section 3.3.5, and "compatible" in
+ECMAScript's Temporal).
 """
 
 import datetime as dt
@@ -16,8 +16,8 @@ import whenever
 
 from service.domain.errors import UnknownTimezone
 
-# A promise made on one machine must not fall on another hour because the next one has an older zone database:
-# without a search path, both libraries read only the `tzdata` package that the lock file pins.
+# Without a search path, both libraries read only the `tzdata` package that the lock file pins. A due date must not
+# depend on the zone database of the machine that computes it.
 whenever.reset_tzpath(())
 zoneinfo.reset_tzpath(())
 
@@ -27,31 +27,29 @@ _ZONES: Final = frozenset(resources.files("tzdata").joinpath("zones").read_text(
 
 @dataclass(frozen=True, slots=True)
 class DueDate:
-    """When a reminder is due: `local_date` is the date we promise, by the reader's calendar; `instant`, the
-    instant in UTC.
-    """
+    """When a reminder is due: `local_date` by the reader's calendar, and `instant` in UTC."""
 
     local_date: dt.date
     instant: dt.datetime
 
 
 def is_timezone(name: str) -> bool:
-    """Tell whether this is the exact name of a zone, or of a link, in the IANA time zone database."""
+    """Whether this is the exact name of a zone or a link in the IANA time zone database."""
     return name in _ZONES
 
 
 def add_months(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> DueDate:
-    """Find the day and the instant `months` calendar months after a reader asked.
+    """Return the due date `months` calendar months after a request.
 
     Args:
-        asked_at: the instant at which the reader asked, with a time zone.
-        months: how many calendar months later, 1 or more.
+        asked_at: the instant of the request, with a time zone.
+        months: the number of calendar months, 1 or more.
         zone: the IANA name of the zone whose calendar and clock count, such as "Europe/Amsterdam".
         hour: the local hour to send at, 0 to 23.
 
-    The promised date is always the local date of the instant. It is another date than the rule's only where a
-    clock change skips midnight (at 23:00 in Nuuk) or the whole day (Samoa had no 30 December 2011): it is then
-    the day after, because we do not promise a day on which nothing will arrive.
+    The local date is always the date of the instant. It differs from the rule's date only where a clock change
+    skips midnight (at 23:00 in Nuuk) or the whole day (Samoa had no 30 December 2011): it is then the day after,
+    the day on which the email arrives.
 
     Raises:
         UnknownTimezone: `zone` is not a name in the IANA time zone database.
@@ -66,10 +64,11 @@ def add_months(asked_at: dt.datetime, *, months: int, zone: str, hour: int) -> D
 def next_occurrence(
     asked_at: dt.datetime, *, first_months: int, every_months: int, zone: str, hour: int, after: dt.datetime
 ) -> DueDate:
-    """Find when a reminder comes again: the first of its dates that lies later than `after`.
+    """Return the next due date of a repeated reminder: the first one later than `after`.
 
-    Its dates are `first_months` after it was asked for, and every `every_months` after that. Each is counted from
-    the day of asking and none from the one before, so that a 31st stays one: 31 January, 28 February, 31 March.
+    The due dates are `first_months` after the request, and every `every_months` after that. Each is counted from
+    the day of the request and not from the one before, so that a 31st stays a 31st: 31 January, 28 February,
+    31 March.
 
     Raises:
         UnknownTimezone, ValueError: as `add_months`.
@@ -82,7 +81,7 @@ def next_occurrence(
 
 
 def at_local_hour(on: dt.date, *, zone: str, hour: int) -> DueDate:
-    """Find the instant at which a promised date's mail is due, by the rule of `add_months`.
+    """Return the due date for a given local date, by the rule of `add_months`.
 
     Raises:
         UnknownTimezone, ValueError: as `add_months`.

@@ -1,11 +1,11 @@
-"""What can go wrong, in the newsroom's words. Only `service.api.problems` knows which HTTP status each becomes."""
+"""The errors of the domain. Only `service.api.problems` knows the HTTP status of each."""
 
 
 class DomainError(Exception):
-    """A rule refused.
+    """A rule of the domain refused an operation.
 
-    `code` is stable; `field` names the request field at fault, where one is; `retry_after_seconds` says when
-    the same request may succeed, where that is known.
+    `code` is stable. `field` names the invalid field of the request, if there is one, and `retry_after_seconds`
+    says when the same request may succeed, if that is known.
     """
 
     code = "refused"
@@ -58,13 +58,13 @@ class AmountNotChargeable(DomainError):
 
 
 class CurrencyNotAccepted(DomainError):
-    """The campaign takes other currencies."""
+    """The campaign does not accept this currency."""
 
     code = "currency_not_accepted"
 
 
 class ReturnUrlNotAllowed(DomainError):
-    """The campaign does not list the host that the reader would be sent back to."""
+    """The campaign does not list the host of the return URL."""
 
     code = "return_url_not_allowed"
 
@@ -82,19 +82,19 @@ class RequestInProgress(DomainError):
 
 
 class PaymentsUnavailable(DomainError):
-    """The gateway cannot start a checkout now."""
+    """The payment gateway cannot be reached, or cannot start a checkout now."""
 
     code = "payments_unavailable"
 
 
 class PaymentRequestRejected(DomainError):
-    """The gateway understood what was ordered for a pledge, and said no."""
+    """The payment gateway refused the operation for this pledge."""
 
     code = "order_refused"
 
 
 class GatewayMismatch(DomainError):
-    """The pledge was made with another gateway than the one that is in use."""
+    """The pledge was made with another payment gateway than the one in use."""
 
     code = "other_gateway"
 
@@ -112,31 +112,31 @@ class PaymentNotFound(DomainError):
 
 
 class RefundTooLarge(DomainError):
-    """More is to go back than is left of the payment."""
+    """The refund is larger than what is left of the payment."""
 
     code = "refund_too_large"
 
 
 class EventNotFound(DomainError):
-    """No event that a gateway told of has this id."""
+    """No event of the payment gateway has this id."""
 
     code = "event_not_found"
 
 
 class PaymentMismatch(DomainError):
-    """The gateway reports money that contradicts the pledge or what was reported before."""
+    """The payment gateway reports a payment that contradicts the pledge or an earlier report."""
 
     code = "payment_mismatch"
 
 
 class SignInLinkExpired(DomainError):
-    """The link to sign in was used before, is too old, or never was one."""
+    """The sign-in link was used before, has expired, or never existed."""
 
     code = "sign_in_link_over"
 
 
 class ReminderNotFound(DomainError):
-    """The token is altered or expired, or the reminder was erased."""
+    """The token is invalid or expired, or the reminder was erased."""
 
     code = "reminder_not_found"
 
@@ -154,25 +154,25 @@ class ReminderChoiceNotOffered(DomainError):
 
 
 class InvalidAddress(DomainError):
-    """The text is not an e-mail address that mail can be sent to."""
+    """The text is not a valid email address."""
 
     code = "invalid_email"
 
 
 class InvalidCursor(DomainError):
-    """The cursor is not one that this service gave out."""
+    """This service did not issue the cursor."""
 
     code = "invalid_cursor"
 
 
 class EmailNotFound(DomainError):
-    """The outbox holds no mail with this id."""
+    """No email in the outbox has this id."""
 
     code = "mail_not_found"
 
 
 class StaffTokenNotFound(DomainError):
-    """No staff token in use has this name."""
+    """No active staff token has this name."""
 
     code = "token_not_found"
 
@@ -184,24 +184,24 @@ class UnknownTimezone(DomainError):
 
 
 class UnparsableAmount(DomainError):
-    """The text is not an amount, or could be read as two different ones."""
+    """The text is not an amount, or is ambiguous."""
 
     code = "unreadable_amount"
 
 
 class InvalidTransition(DomainError):
-    """The pledge or reminder cannot do this from where it stands."""
+    """The operation is not allowed in the current status."""
 
     code = "illegal_move"
 
 
 class LeaseLost(DomainError):
-    """The worker no longer holds the reminder it works on."""
+    """The worker no longer has the lease of the row that it works on."""
 
     code = "lease_lost"
 
 
 class TooManyRequests(DomainError):
-    """One client asks more often than a reader would."""
+    """The client sends too many requests."""
 
     code = "too_many_requests"

@@ -1,4 +1,4 @@
-"""Pages of a list that is ordered by id: some rows, and a cursor that stands for the last of them."""
+"""Keyset pagination of lists ordered by id: the cursor is the id of the last row of a page."""
 
 import base64
 import binascii
@@ -12,14 +12,14 @@ from service.domain.errors import InvalidCursor
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows, and the cursor of the next ones, if there are any."""
+    """The rows of one page, and the cursor of the next page, if there is one."""
 
     items: Sequence[Any]
     next_cursor: str | None
 
 
 def encode_cursor(last_id: uuid.UUID) -> str:
-    """Return the cursor that stands for "after this row"."""
+    """Return the cursor of the page after this row."""
     return base64.urlsafe_b64encode(last_id.bytes).decode().rstrip("=")
 
 
@@ -27,9 +27,9 @@ def decode_cursor(cursor: str) -> uuid.UUID:
     """Return the id in a cursor.
 
     Raises:
-        InvalidCursor: the cursor is not one that was given out.
+        InvalidCursor: `encode_cursor` did not issue it.
     """
     try:
         return uuid.UUID(bytes=base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError) as error:
-        raise InvalidCursor("This cursor is not one that this list gave out.", field="cursor") from error
+        raise InvalidCursor("This cursor is not one that this list returned.", field="cursor") from error

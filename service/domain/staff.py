@@ -1,4 +1,4 @@
-"""Staff: who may open which door, and what they did behind it."""
+"""Staff access: API tokens with scopes, and the audit log."""
 
 import datetime
 import secrets
@@ -17,7 +17,7 @@ TOKEN_PREFIX = "mst_"  # noqa: S105 - the prefix lets secret scanners find a lea
 
 
 def create_staff_token(session: Session, *, name: str, scopes: Sequence[Scope], now: datetime.datetime) -> str:
-    """Return a new token: 256 random bits, of which only the SHA-256 is kept."""
+    """Create a token of 256 random bits and return it; only its SHA-256 is stored."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     session.add(
         StaffToken(name=name, scopes=[scope.value for scope in scopes], token_hash=sha256(token), created_at=now)
@@ -33,15 +33,15 @@ def authenticate_token(session: Session, token: str) -> StaffToken | None:
 
 
 def list_staff_tokens(session: Session) -> Sequence[StaffToken]:
-    """Return every token ever made, the oldest first."""
+    """Return all tokens, including revoked ones, the oldest first."""
     return session.scalars(select(StaffToken).order_by(StaffToken.id)).all()
 
 
 def revoke_staff_tokens(session: Session, *, name: str, now: datetime.datetime) -> int:
-    """Revoke every token of this name that is in use; return how many.
+    """Revoke every active token of this name; return how many.
 
     Raises:
-        StaffTokenNotFound: there is none.
+        StaffTokenNotFound: no active token has this name.
     """
     tokens = session.scalars(
         select(StaffToken).where(StaffToken.name == name, StaffToken.revoked_at.is_(None))
@@ -56,5 +56,5 @@ def revoke_staff_tokens(session: Session, *, name: str, now: datetime.datetime) 
 def write_audit_entry(
     session: Session, *, actor: str, action: str, details: dict[str, Any], now: datetime.datetime
 ) -> None:
-    """Write down who did what; `details` must hold nothing personal."""
+    """Append to the audit log; `details` must hold no personal data."""
     session.add(AuditEntry(at=now, actor=actor, action=action, details=details))

@@ -1,4 +1,4 @@
-"""People, known by an e-mail address."""
+"""Supporters, identified by their email address: finding, creating and erasing them."""
 
 import datetime
 import uuid
@@ -20,45 +20,41 @@ from service.domain.email.suppression import suppress
 
 
 def session_keyring(session: Session) -> Keyring:
-    """Return the keys of the database that this session talks to."""
+    """Return the keyring of the session's database."""
     return get_keyring(session.get_bind().dialect)
 
 
 def lock_supporter_by_email(session: Session, address: str) -> uuid.UUID | None:
-    """Return the id of the person with this normalised address, whichever key hashed it.
+    """Return the id of the supporter with this normalised address, whichever key hashed it; None if there is none.
 
-    The row cannot be deleted until the transaction ends, so that what is about to point at it may.
+    The lock keeps the row from being deleted in this transaction, so that a new row may refer to it.
     """
     query = _by_email(session, address).limit(1)
     return session.scalar(query.with_for_update(read=True, key_share=True))
 
 
-def _by_email(session: Session, address: str) -> Select[uuid.UUID]:
-    # Only the id is read: a stored address that does not open must not keep its reader from asking or leaving.
-    hashes = session_keyring(session).lookup_hashes(address)
-    return select(Supporter.id).where(Supporter.email_hash.in_(hashes)).order_by(Supporter.id)
-
-
 def get_or_create_supporter(session: Session, address: str, *, now: datetime.datetime) -> uuid.UUID:
-    """Return the id of the person with this normalised address, making them known if they are not yet.
+    """Return the id of the supporter with this normalised address; create the supporter if there is none.
 
-    Two requests at once agree on one person: the hash is unique, and the second to insert takes the first's row.
+    Concurrent requests agree on one row: the hash is unique, and the second insert returns the first one's row.
     """
     current, *older = session_keyring(session).lookup_hashes(address)
-    # While keys change, an older one may have hashed the address to what the INSERT would not run into.
-    known = lock_supporter_by_email(session, address) if older else None
-    if known is not None:
-        return known
+    # During a key rotation, an older key may have hashed the address, so that the INSERT would not conflict.
+    existing = lock_supporter_by_email(session, address) if older else None
+    if existing is not None:
+        return existing
     row = {"id": new_id(), "email": address, "email_hash": current, "created_at": now}
     return insert_or_lock(session, Supporter, row, unique="email_hash")
 
 
 def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -> tuple[int, int]:
-    """Forget a person: their address, their reminders and the mails kept for them.
+    """Erase a supporter (GDPR, article 17): the address, the reminders and the stored emails.
 
-    Pledges stay for the books, without a link to anyone. What stays of the address is a keyed hash that keeps a
-    sign-up that was on its way from being mailed; asking again later takes it back. Returns how many pledges were
-    unlinked and how many reminders were deleted. Asked for by the GDPR's article 17.
+    Pledges stay for accounting, without a supporter. A keyed hash of the address stays in the suppression list, so
+    that no email leaves for a sign-up in flight; a later sign-up removes it.
+
+    Returns:
+        the number of unlinked pledges, and the number of deleted reminders.
     """
     suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
     session.execute(
@@ -66,7 +62,7 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
             DevOutboxEmail.recipient_hash.in_(session_keyring(session).lookup_hashes(address))
         )
     )
-    # More than one row only while keys change, when two processes with different first keys met the same reader.
+    # During a key rotation, processes with different current keys may have created two rows for one address.
     supporter_ids = session.scalars(_by_email(session, address)).all()
     reminders = session.scalar(
         select(func.count()).select_from(Reminder).where(Reminder.supporter_id.in_(supporter_ids))
@@ -74,13 +70,19 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     pledges = session.scalar(
         select(func.count()).select_from(Pledge).where(Pledge.supporter_id.in_(supporter_ids))
     )
-    # What the gateway told us of their pledges names them as well.
+    # The payloads of the gateway's events hold personal data of their pledges.
     pledge_ids = select(Pledge.id).where(Pledge.supporter_id.in_(supporter_ids))
     session.execute(update(GatewayEvent).where(GatewayEvent.pledge_id.in_(pledge_ids)).values(payload=None))
     session.execute(update(Pledge).where(Pledge.supporter_id.in_(supporter_ids)).values(supporter_id=None))
-    # Deleting the reminders would empty this as well, but only after it holds the person: whoever settles a gift
-    # holds the pledge first, and the two would wait for one another.
+    # Deleting the supporter would set this to NULL too, but after locking the supporter. A payment locks the
+    # pledge first, so the two transactions would deadlock.
     reminder_ids = select(Reminder.id).where(Reminder.supporter_id.in_(supporter_ids))
     session.execute(update(Pledge).where(Pledge.reminder_id.in_(reminder_ids)).values(reminder_id=None))
     session.execute(delete(Supporter).where(Supporter.id.in_(supporter_ids)))
     return pledges or 0, reminders or 0
+
+
+def _by_email(session: Session, address: str) -> Select[uuid.UUID]:
+    # Only the id is selected, so that an address that cannot be decrypted does not block its supporter.
+    hashes = session_keyring(session).lookup_hashes(address)
+    return select(Supporter.id).where(Supporter.email_hash.in_(hashes)).order_by(Supporter.id)

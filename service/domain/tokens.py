@@ -1,8 +1,8 @@
-"""Links that prove themselves: who follows one needs no account, and who alters one gets nowhere.
+"""Signed tokens in links, which grant access without an account.
 
-A token is `subject (16) | expiry (5)`, a point, and the HMAC-SHA256 that itsdangerous makes of it, both in
-URL-safe base64 without padding: 72 characters. The key is derived for the purpose, so that a token for one thing
-never opens another.
+A token is `subject (16 bytes) | expiry (5 bytes)`, a point, and its HMAC-SHA256 by itsdangerous, both in URL-safe
+base64 without padding: 72 characters. The key is derived per purpose, so that a token for one purpose is invalid
+for every other.
 """
 
 import datetime
@@ -16,10 +16,10 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from service.db.keyring import Keyring
 
-# Seconds since 1970 in five bytes last for 34,000 years, and 21 bytes leave no bit of the base64 unused.
+# Five bytes hold Unix seconds for 34,000 years, and 21 bytes leave no unused bits in base64.
 SUBJECT_BYTES: Final = 16
 EXPIRY_BYTES: Final = 5
-# itsdangerous decodes leniently. This is the one spelling: of the last character only four bits count.
+# itsdangerous decodes leniently. Only four bits of the last character count, so this pattern allows one spelling.
 TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{28}\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
@@ -28,7 +28,7 @@ class InvalidToken(ValueError):
 
 
 def issue_token(keyring: Keyring, *, purpose: str, subject: uuid.UUID, expires_at: datetime.datetime) -> str:
-    """Return a token for `subject` that is good for `purpose` until `expires_at`."""
+    """Return a token for `subject` that is valid for `purpose` until `expires_at`."""
     expiry = int(expires_at.timestamp()).to_bytes(EXPIRY_BYTES, "big")
     return _signer(keyring, purpose).sign(base64_encode(subject.bytes + expiry)).decode()
 
@@ -37,7 +37,7 @@ def verify_token(keyring: Keyring, *, purpose: str, token: str, now: datetime.da
     """Return the subject of a token.
 
     Raises:
-        InvalidToken: it cannot be trusted; the reason is not told apart, so that nobody can probe for it.
+        InvalidToken: for every reason alike, so that probing reveals nothing.
     """
     if not TOKEN.fullmatch(token):
         raise InvalidToken(purpose)
@@ -52,6 +52,6 @@ def verify_token(keyring: Keyring, *, purpose: str, token: str, now: datetime.da
 
 
 def _signer(keyring: Keyring, purpose: str) -> Signer:
-    # The current key comes first in our ring, and last with itsdangerous.
+    # The keyring lists the current key first, itsdangerous last.
     keys = reversed(keyring.signing_keys)
     return Signer(list(keys), salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)

@@ -1,4 +1,4 @@
-"""The addresses that mails and redirects point to, all under the deployment's own public address."""
+"""The absolute URLs in emails and redirects, all under the deployment's public URL."""
 
 import uuid
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from service.db.models.campaign import Campaign
 
 @dataclass(frozen=True)
 class UrlBuilder:
-    """Builds absolute links; `public_url` comes from the settings and never from a request."""
+    """Builds absolute URLs. `public_url` comes from the settings and never from a request."""
 
     public_url: str
 
     @property
     def host(self) -> str:
-        """The public host's name, for Message-IDs."""
+        """The name of the public host, for Message-IDs."""
         return urlsplit(self.public_url).hostname or "localhost"
 
     def campaign_url(self, campaign: Campaign) -> str:
-        """Where supporters of this campaign go without the widget."""
+        """Return the newsroom's own support page, else the hosted one."""
         return campaign.support_url or f"{self.public_url}/support/{campaign.slug}"
 
     def support_page_url(
@@ -32,10 +32,10 @@ class UrlBuilder:
         *,
         currency: str | None = None,
     ) -> str:
-        """Return the hosted support page with a reader's earlier choice already made.
+        """Return the hosted support page with a choice preselected.
 
-        The amount is in `currency`, else in the campaign's own.
-        `reminder_token` is the token of the reminder that leads there (see `conversions.attribution_token`).
+        The amount is in `currency`, else in the campaign's own. `reminder_token` attributes the pledge to a
+        reminder (see `attribution.attribution_token`).
         """
         other = None if currency == campaign.currency else currency
         choice = {"frequency": frequency, "amount": amount_minor, "currency": other, "from": reminder_token}
@@ -44,29 +44,29 @@ class UrlBuilder:
         return f"{page}?{query}" if query else page
 
     def thank_you_url(self, campaign: Campaign, pledge_id: uuid.UUID) -> str:
-        """Where a reader arrives after paying, and reads what became of it."""
+        """Return the page that shows a reader the status of their pledge."""
         return f"{self.public_url}/support/{campaign.slug}/thank-you?pledge={pledge_id}"
 
     def checkout_return_url(self, campaign: Campaign, pledge_id: uuid.UUID) -> str:
-        """Where a gateway sends a reader who paid on its page, maybe before it has told us."""
+        """Return the URL that a gateway sends a reader to after payment, possibly before its webhook arrives."""
         return f"{self.thank_you_url(campaign, pledge_id)}&checkout=done"
 
     def manage_pledge_url(self, token: str) -> str:
-        """Where a reader comes from a mail about their pledge (see `pledges.open_account`)."""
+        """Return the page for managing a pledge, linked from emails about it (see `pledges.links`)."""
         return f"{self.public_url}/p/{token}"
 
     def sign_in_url(self, token: str) -> str:
-        """Where a reader comes from a mail with a link to sign in."""
+        """Return the page that a sign-in link opens."""
         return f"{self.public_url}/me/enter/{token}"
 
     def account_url(self) -> str:
-        """Where readers see all that they give."""
+        """Return the page on which readers see all their pledges."""
         return f"{self.public_url}/me"
 
     def manage_reminder_url(self, token: str) -> str:
-        """Where a reader manages their reminder."""
+        """Return the page for managing a reminder."""
         return f"{self.public_url}/r/{token}"
 
     def unsubscribe_url(self, token: str) -> str:
-        """Return the address that a mail program posts to for one-click unsubscribing (RFC 8058)."""
+        """Return the URL that an email client posts to for one-click unsubscribing (RFC 8058)."""
         return f"{self.public_url}/v1/reminders/{token}/cancel"

@@ -1,4 +1,4 @@
-"""What the domain asks of the outside world, as Protocols; `service.gateways` keeps these promises."""
+"""The ports of the domain: Protocols for the outside world, which `service.gateways` implements."""
 
 import datetime
 from collections.abc import Callable
@@ -41,20 +41,20 @@ from service.domain.ports.payments import (
 )
 
 Clock = Callable[[], datetime.datetime]
-"""Returns the present instant in UTC."""
+"""Returns the current instant in UTC."""
 
 TransactionFactory = Callable[[], AbstractContextManager[Session]]
 """Opens one transaction: it commits when the block ends and rolls back when it raises."""
 
 
 class RateLimiter(Protocol):
-    """The thing that counts how often one client asks."""
+    """Limits how often one client may request an action."""
 
     def check(self, action: str, client: str) -> None:
         """Count one request.
 
         Raises:
-            TooManyRequests: this client asked too often; the error says when to come back.
+            TooManyRequests: the client exceeds the limit; the error says when to retry.
         """
 
 
