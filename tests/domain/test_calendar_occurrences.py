@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.domain.calendar import DueDate, add_months, at_local_hour, next_occurrence
 from service.domain.errors import UnknownTimezone
-from tests.domain.test_calendar_everywhere import (
+from tests.domain.test_calendar_properties import (
     EVERY_DAY,
     INSTANTS,
     ZONES,
