@@ -1,10 +1,10 @@
-"""A clock that tests turn by hand."""
+"""A clock that tests advance by hand."""
 
 import datetime
 
 
 class FakeClock:
-    """Stands still until it is told to move."""
+    """Stands still until `advance` is called."""
 
     def __init__(self, now: datetime.datetime) -> None:
         self.now = now
@@ -13,6 +13,6 @@ class FakeClock:
         return self.now
 
     def advance(self, **duration: float) -> datetime.datetime:
-        """Move on by `days=`, `hours=`, `seconds=` … and return the new instant."""
+        """Advance by `days=`, `hours=`, `seconds=` … and return the new instant."""
         self.now += datetime.timedelta(**duration)
         return self.now

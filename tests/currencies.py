@@ -1,4 +1,4 @@
-"""Offers in other currencies than the demo's: of no decimals, of two and of three."""
+"""Campaign options in other currencies than the demo's, with zero, two and three decimals."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What another transaction does at a chosen moment of ours: no threads, no sleeping, the same order every time."""
+"""Deterministic concurrency tests: run another transaction at a chosen statement, without threads or sleeping."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,45 +17,45 @@ LOCK_NOT_AVAILABLE = "55P03"
 
 @dataclass
 class Interleaving:
-    """Runs deeds of others between the statements of whoever is tested."""
+    """Runs actions of other transactions between the statements of the code under test."""
 
     engine: Engine
-    _waiting: list[tuple[str, tuple[str, ...], Callable[[], object]]] = field(default_factory=list)
+    _pending: list[tuple[str, tuple[str, ...], Callable[[], object]]] = field(default_factory=list)
 
-    def before_lock(self, table: str, deed: Callable[[], object]) -> None:
-        """Run a deed right before the next statement that locks rows of this table, once."""
-        self._waiting.append(("before", (f"FROM {table}", "FOR UPDATE"), deed))
+    def before_lock(self, table: str, action: Callable[[], object]) -> None:
+        """Run an action once, right before the next statement that locks rows of this table."""
+        self._pending.append(("before", (f"FROM {table}", "FOR UPDATE"), action))
 
-    def after_statement(self, *words: str, deed: Callable[[], object]) -> None:
-        """Run a deed right after the next statement that holds all these words, once."""
-        self._waiting.append(("after", words, deed))
+    def after_statement(self, *fragments: str, action: Callable[[], object]) -> None:
+        """Run an action once, right after the next statement that contains all these fragments."""
+        self._pending.append(("after", fragments, action))
 
-    def heard(self, when: str, statement: str) -> None:
-        """Run what waits for this moment of this statement."""
-        for waiting in self._waiting:
-            moment, words, deed = waiting
-            if moment == when and all(word in statement for word in words):
-                # Taken off first: what the deed executes is heard as well.
-                self._waiting.remove(waiting)
-                deed()
+    def run_pending(self, moment: str, statement: str) -> None:
+        """Run the action that is registered for this moment of this statement."""
+        for pending in self._pending:
+            wanted_moment, fragments, action = pending
+            if wanted_moment == moment and all(fragment in statement for fragment in fragments):
+                # Removed first, because the statements of the action come here too.
+                self._pending.remove(pending)
+                action()
                 return
 
     def check_all_ran(self) -> None:
-        """Fail if a moment never came, such as a lock that nobody took."""
-        never = [words for _, words, _ in self._waiting]
-        assert not never, f"no statement with {never} was executed"
+        """Fail if an action never ran, such as one before a lock that the code does not take."""
+        missed = [fragments for _, fragments, _ in self._pending]
+        assert not missed, f"no statement with {missed} was executed"
 
 
 @contextmanager
 def interleaving(engine: Engine) -> Iterator[Interleaving]:
-    """Yield a way to act between the statements of this engine; every deed must have had its moment."""
+    """Yield an `Interleaving` for this engine; at the end, every action must have run."""
     between = Interleaving(engine)
 
     def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        between.heard("before", statement)
+        between.run_pending("before", statement)
 
     def after(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        between.heard("after", statement)
+        between.run_pending("after", statement)
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
@@ -67,14 +67,14 @@ def interleaving(engine: Engine) -> Iterator[Interleaving]:
     between.check_all_ran()
 
 
-def must_wait(container: Container, deed: Callable[[Session], object]) -> bool:
-    """Try a deed in a transaction of its own; return whether a lock of another kept it from being done."""
+def must_wait(container: Container, action: Callable[[Session], object]) -> bool:
+    """Run an action in a transaction of its own; return whether it had to wait for a lock of another."""
     try:
         with container.database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '100ms'"))
-            deed(session)
+            action(session)
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
-            pytest.fail(f"not a lock: {error.orig}")
+            pytest.fail(f"not a lock timeout: {error.orig}")
         return True
     return False

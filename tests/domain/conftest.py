@@ -1,4 +1,4 @@
-"""The books of a desk on real PostgreSQL."""
+"""A ledger on real PostgreSQL, and a way to interleave other transactions with its statements."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,10 @@ from tests.interleaving import Interleaving, interleaving
 
 @pytest.fixture
 def ledger(container: Container) -> Ledger:
-    """Return the books of a desk."""
     return Ledger(container)
 
 
 @pytest.fixture
 def between(container: Container) -> Iterator[Interleaving]:
-    """Return a way to act between the statements of that desk."""
     with interleaving(container.database.engine) as between:
         yield between

@@ -1,4 +1,4 @@
-"""Pledges of the sandbox, and what a gateway tells of their money."""
+"""Pledges in the sandbox, the gateway events about them, and the rows that applying the events leaves."""
 
 import uuid
 from dataclasses import dataclass
@@ -29,85 +29,98 @@ GATEWAY = "sandbox"
 
 @dataclass
 class Ledger:
-    """The books of one desk."""
+    """The ledger of one container. The event builders default to now and to $5."""
 
     container: Container
 
-    def pledge(self, frequency: Frequency = Frequency.ONCE, amount: int = 500) -> uuid.UUID:
-        """Make a pledge; return its id."""
+    def create_pledge(self, frequency: Frequency = Frequency.ONCE, amount: int = 500) -> uuid.UUID:
+        """Create a pledge; return its id."""
         payload = CreatePledge(campaign="default", frequency=frequency, amount=amount, currency="USD")
         with self.container.database.transaction() as session:
             campaign = get_campaign(session, "default")
             return create_pledge(session, campaign, payload, gateway=GATEWAY, now=self.container.clock()).id
 
-    def tell(self, *news: PaymentEvent) -> None:
-        """Apply what a gateway tells, each piece in a transaction of its own."""
-        for one in news:
+    def apply(self, *events: PaymentEvent) -> None:
+        """Apply each event in a transaction of its own."""
+        for event in events:
             with self.container.database.transaction() as session:
-                handle_event(session, GATEWAY, one, now=self.container.clock())
+                handle_event(session, GATEWAY, event, now=self.container.clock())
 
-    def paid(
+    def payment_succeeded(
         self, pledge_id: uuid.UUID, reference: str = "pay_1", amount: int = 500, **changes: Any
     ) -> PaymentSucceeded:
-        """Return the news of a payment, now."""
-        fields = {"reference": reference, "money": Money(amount, "USD"), "occurred_at": self.container.clock()}
-        return PaymentSucceeded(**fields | {"pledge_id": pledge_id} | changes)
+        fields = {
+            "reference": reference,
+            "money": Money(amount, "USD"),
+            "occurred_at": self.container.clock(),
+            "pledge_id": pledge_id,
+        }
+        return PaymentSucceeded(**fields | changes)
 
-    def not_paid(self, pledge_id: uuid.UUID, reference: str = "try_1", **changes: Any) -> PaymentFailed:
-        """Return the news of a try that failed, now."""
+    def payment_failed(self, pledge_id: uuid.UUID, reference: str = "try_1", **changes: Any) -> PaymentFailed:
         fields = {
             "reference": reference,
             "invoice": reference,
             "money": Money(500, "USD"),
             "occurred_at": self.container.clock(),
+            "pledge_id": pledge_id,
         }
-        return PaymentFailed(**fields | {"pledge_id": pledge_id} | changes)
+        return PaymentFailed(**fields | changes)
 
-    def refunded(
+    def refund_updated(
         self, refund: str = "re_1", amount: int = 500, payment: str = "pay_1", **changes: Any
     ) -> RefundUpdated:
-        """Return the news of a refund, now."""
-        fields = {"references": (payment,), "refund": refund, "money": Money(amount, "USD")}
-        return RefundUpdated(**fields | {"occurred_at": self.container.clock()} | changes)
+        fields = {
+            "references": (payment,),
+            "refund": refund,
+            "money": Money(amount, "USD"),
+            "occurred_at": self.container.clock(),
+        }
+        return RefundUpdated(**fields | changes)
 
-    def disputed(
+    def dispute_updated(
         self, status: DisputeStatus = DisputeStatus.OPEN, payment: str = "pay_1", **changes: Any
     ) -> DisputeUpdated:
-        """Return the news of a dispute, now."""
-        fields = {"references": (payment,), "dispute": "dp_1", "status": status, "money": Money(500, "USD")}
-        return DisputeUpdated(**fields | {"occurred_at": self.container.clock()} | changes)
+        fields = {
+            "references": (payment,),
+            "dispute": "dp_1",
+            "status": status,
+            "money": Money(500, "USD"),
+            "occurred_at": self.container.clock(),
+        }
+        return DisputeUpdated(**fields | changes)
 
-    def standing(self, pledge_id: uuid.UUID, **changes: Any) -> SubscriptionUpdated:
-        """Return the news of where a subscription stands, now."""
-        fields = {"subscription": "sub_1", "occurred_at": self.container.clock(), "is_started": True}
-        return SubscriptionUpdated(**fields | {"pledge_id": pledge_id} | changes)
+    def subscription_updated(self, pledge_id: uuid.UUID | None, **changes: Any) -> SubscriptionUpdated:
+        fields = {
+            "subscription": "sub_1",
+            "occurred_at": self.container.clock(),
+            "is_started": True,
+            "pledge_id": pledge_id,
+        }
+        return SubscriptionUpdated(**fields | changes)
 
-    def read_pledge(self, pledge_id: uuid.UUID) -> Pledge:
-        """Return a pledge as it is stored."""
+    def get_pledge(self, pledge_id: uuid.UUID) -> Pledge:
         with self.container.database.read_only() as session:
             return session.get_one(Pledge, pledge_id)
 
-    def payment(self, reference: str = "pay_1") -> Payment:
-        """Return a payment as it is stored."""
+    def get_payment(self, reference: str = "pay_1") -> Payment:
         with self.container.database.read_only() as session:
             return session.scalars(select(Payment).where(Payment.gateway_reference == reference)).one()
 
-    def refund(self, reference: str = "re_1") -> Refund:
-        """Return a refund as it is stored."""
+    def get_refund(self, reference: str = "re_1") -> Refund:
         with self.container.database.read_only() as session:
             return session.scalars(select(Refund).where(Refund.gateway_reference == reference)).one()
 
-    def dispute(self) -> Dispute:
+    def get_dispute(self) -> Dispute:
         """Return the only dispute."""
         with self.container.database.read_only() as session:
             return session.scalars(select(Dispute)).one()
 
     def totals(self) -> list[CurrencyTotal]:
-        """Return what moved, by currency."""
         with self.container.database.read_only() as session:
             return totals_by_currency(session)
 
-    def sums(self, *pledge_ids: uuid.UUID) -> dict[uuid.UUID, Any]:
-        """Return what is left of each pledge's payments, of these or of all."""
+    def totals_by_pledge(self, *pledge_ids: uuid.UUID) -> dict[uuid.UUID, Any]:
+        """Return the totals of these pledges, or of all."""
         with self.container.database.read_only() as session:
             return {row.pledge_id: row for row in session.execute(totals_by_pledge_query(pledge_ids or None))}

@@ -1,4 +1,4 @@
-"""All that changes one pledge stands in line: the pledge is locked first, and read as it is from then on."""
+"""Locking in the event handlers: each locks the pledge first and reads its payments afterwards."""
 
 import uuid
 from collections.abc import Callable
@@ -27,46 +27,48 @@ from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving, must_wait
 
 REPEATED: dict[str, Callable[[Ledger, uuid.UUID], Any]] = {
-    "paid": lambda ledger, pledge: ledger.paid(pledge),
-    "not paid": lambda ledger, pledge: ledger.not_paid(pledge),
-    "standing": lambda ledger, pledge: ledger.standing(pledge, money=Money(500, "USD")),
-    "standing by subscription": lambda ledger, _: ledger.standing(None),
-    "renewal ahead": lambda ledger, pledge: RenewalUpcoming(
+    "payment succeeded": lambda ledger, pledge: ledger.payment_succeeded(pledge),
+    "payment failed": lambda ledger, pledge: ledger.payment_failed(pledge),
+    "subscription updated": lambda ledger, pledge: ledger.subscription_updated(pledge, money=Money(500, "USD")),
+    "subscription updated, by its reference": lambda ledger, _: ledger.subscription_updated(None),
+    "renewal upcoming": lambda ledger, pledge: RenewalUpcoming(
         subscription="sub_1", renews_at=ledger.container.clock(), pledge_id=pledge
     ),
-    "checkout done": lambda ledger, pledge: CheckoutCompleted(
+    "checkout completed": lambda ledger, pledge: CheckoutCompleted(
         pledge_id=pledge, occurred_at=ledger.container.clock()
     ),
-    "checkout closed": lambda ledger, pledge: CheckoutExpired(
+    "checkout expired": lambda ledger, pledge: CheckoutExpired(
         pledge_id=pledge, occurred_at=ledger.container.clock()
     ),
-    "refunded": lambda ledger, _: ledger.refunded(amount=100),
-    "disputed": lambda ledger, _: ledger.disputed(),
+    "refund updated": lambda ledger, _: ledger.refund_updated(amount=100),
+    "dispute updated": lambda ledger, _: ledger.dispute_updated(),
 }
 
 
-def hold(pledge: uuid.UUID) -> Callable[[Session], object]:
+def lock(pledge: uuid.UUID) -> Callable[[Session], object]:
     return lambda session: session.scalars(select(Pledge).where(Pledge.id == pledge).with_for_update()).one()
 
 
 @pytest.fixture
-def running(ledger: Ledger) -> uuid.UUID:
-    """Return a monthly pledge of $5 of which everything was told once."""
-    pledge = ledger.pledge(Frequency.MONTHLY)
-    ledger.tell(ledger.paid(pledge))
-    ledger.tell(*(make(ledger, pledge) for make in REPEATED.values() if make is not REPEATED["paid"]))
+def active_pledge(ledger: Ledger) -> uuid.UUID:
+    """Return a monthly pledge of $5 to which each event of `REPEATED` was applied once."""
+    pledge = ledger.create_pledge(Frequency.MONTHLY)
+    ledger.apply(ledger.payment_succeeded(pledge))
+    ledger.apply(
+        *(build(ledger, pledge) for build in REPEATED.values() if build is not REPEATED["payment succeeded"])
+    )
     return pledge
 
 
 @pytest.mark.parametrize("kind", REPEATED)
-def test_news_holds_its_pledge_until_the_transaction_ends(
-    ledger: Ledger, container: Container, running: uuid.UUID, kind: str
+def test_event_locks_its_pledge_until_the_transaction_ends(
+    ledger: Ledger, container: Container, active_pledge: uuid.UUID, kind: str
 ) -> None:
-    # What is repeated writes nothing, so that only the lock that is asked for can keep another waiting.
+    # A repeated event writes nothing, so only the explicit lock can make another transaction wait.
     with container.database.transaction() as session:
-        handle_event(session, GATEWAY, REPEATED[kind](ledger, running), now=container.clock())
-        assert must_wait(container, hold(running))
-    assert not must_wait(container, hold(running))
+        handle_event(session, GATEWAY, REPEATED[kind](ledger, active_pledge), now=container.clock())
+        assert must_wait(container, lock(active_pledge))
+    assert not must_wait(container, lock(active_pledge))
 
 
 @pytest.mark.parametrize(
@@ -78,131 +80,133 @@ def test_news_holds_its_pledge_until_the_transaction_ends(
         ),
         lambda session, pledge, charge, now: get_pledge(session, pledge, for_update=True),
     ],
-    ids=["settle", "fail", "find to change"],
+    ids=["payment", "decline", "get for update"],
 )
-def test_a_report_holds_its_pledge_until_the_transaction_ends(
-    container: Container, running: uuid.UUID, report: Callable[..., object]
+def test_sandbox_report_locks_its_pledge_until_the_transaction_ends(
+    container: Container, active_pledge: uuid.UUID, report: Callable[..., object]
 ) -> None:
     charge = SandboxCharge(reference="pay_1", money=Money(500, "USD"))
     with container.database.transaction() as session:
-        report(session, running, charge, container.clock())
-        assert must_wait(container, hold(running))
+        report(session, active_pledge, charge, container.clock())
+        assert must_wait(container, lock(active_pledge))
 
 
-def test_reading_a_pledge_keeps_nobody_waiting(ledger: Ledger, container: Container) -> None:
-    pledge = ledger.pledge()
+def test_reading_a_pledge_takes_no_lock(ledger: Ledger, container: Container) -> None:
+    pledge = ledger.create_pledge()
     with container.database.transaction() as session:
         get_pledge(session, pledge)
-        assert not must_wait(container, hold(pledge))
+        assert not must_wait(container, lock(pledge))
 
 
-def test_two_payments_at_once_are_told_one_after_the_other(
+def test_concurrent_payments_are_applied_one_after_the_other(
     ledger: Ledger, container: Container, between: Interleaving
 ) -> None:
-    pledge = ledger.pledge(Frequency.MONTHLY)
-    between.before_lock("pledges", lambda: ledger.tell(ledger.paid(pledge, "pay_1")))
-    ledger.tell(ledger.paid(pledge, "pay_2"))
+    pledge = ledger.create_pledge(Frequency.MONTHLY)
+    between.before_lock("pledges", lambda: ledger.apply(ledger.payment_succeeded(pledge, "pay_1")))
+    ledger.apply(ledger.payment_succeeded(pledge, "pay_2"))
     with container.database.read_only() as session:
-        moves = session.scalars(
+        status_events = session.scalars(
             select(PledgeStatusChange.event).where(PledgeStatusChange.pledge_id == pledge)
         ).all()
-    # The second money of a pledge renews it; a stale look would have started it twice.
-    assert sorted(moves) == ["made", "renew", "start"]
+    # The second payment renews the pledge; a read before the lock would start it twice.
+    assert sorted(status_events) == ["made", "renew", "start"]
 
 
-def test_payment_status_is_read_after_the_lock_and_follows_the_last_word(
-    ledger: Ledger, between: Interleaving
-) -> None:
-    pledge = ledger.pledge()
-    ledger.tell(ledger.paid(pledge))
-    # Found as `succeeded`; refunded until the pledge is held; and `succeeded` again by what is told here.
-    between.before_lock("pledges", lambda: ledger.tell(ledger.refunded()))
-    ledger.tell(ledger.refunded(failed=True))
-    assert ledger.payment().status == PaymentStatus.SUCCEEDED
-    assert ledger.read_pledge(pledge).status == PledgeStatus.COMPLETED
+def test_payment_status_is_read_after_the_lock(ledger: Ledger, between: Interleaving) -> None:
+    pledge = ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(pledge))
+    # The payment is found as `succeeded`, refunded before the lock, and `succeeded` again by this event.
+    between.before_lock("pledges", lambda: ledger.apply(ledger.refund_updated()))
+    ledger.apply(ledger.refund_updated(failed=True))
+    assert ledger.get_payment().status == PaymentStatus.SUCCEEDED
+    assert ledger.get_pledge(pledge).status == PledgeStatus.COMPLETED
 
 
-def test_a_refund_during_a_dispute_that_is_won_is_not_forgotten(ledger: Ledger, between: Interleaving) -> None:
-    ledger.tell(ledger.paid(ledger.pledge()), ledger.disputed())
-    between.before_lock("pledges", lambda: ledger.tell(ledger.refunded("re_1", 200)))
-    ledger.tell(ledger.disputed(DisputeStatus.WON))
-    assert ledger.payment().status == PaymentStatus.PARTIALLY_REFUNDED
+def test_concurrent_refund_survives_a_won_dispute(ledger: Ledger, between: Interleaving) -> None:
+    ledger.apply(ledger.payment_succeeded(ledger.create_pledge()), ledger.dispute_updated())
+    between.before_lock("pledges", lambda: ledger.apply(ledger.refund_updated("re_1", 200)))
+    ledger.apply(ledger.dispute_updated(DisputeStatus.WON))
+    assert ledger.get_payment().status == PaymentStatus.PARTIALLY_REFUNDED
 
 
-def test_news_of_another_gateway_s_pledge_is_refused(ledger: Ledger, container: Container) -> None:
-    pledge = ledger.pledge()
+def test_event_of_another_gateways_pledge_is_refused(ledger: Ledger, container: Container) -> None:
+    pledge = ledger.create_pledge()
     with pytest.raises(PledgeNotFound), container.database.transaction() as session:
-        handle_event(session, "another", ledger.paid(pledge), now=container.clock())
+        handle_event(session, "another", ledger.payment_succeeded(pledge), now=container.clock())
     assert ledger.totals() == []
 
 
-class Till:
-    """A gateway that does what it is asked."""
+class FakeGateway:
+    """A gateway that accepts every operation and records its calls."""
 
     name = GATEWAY
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
     def charge_limits(self, currency: str) -> ChargeLimits:
         return NO_LIMITS
 
     def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
-        self.asked.append("change_amount")
+        self.calls.append("update_subscription_amount")
 
     def cancel_subscription(self, subscription: str) -> None:
-        self.asked.append("end_recurring")
+        self.calls.append("cancel_subscription")
 
 
 @pytest.fixture
-def till() -> Till:
-    return Till()
+def gateway() -> FakeGateway:
+    return FakeGateway()
 
 
 @pytest.fixture
-def cancel(container: Container, till: Till, running: uuid.UUID) -> Callable[[], object]:
-    return lambda: cancel_pledge(container.database.transaction, till, running, clock=container.clock)
+def cancel(container: Container, gateway: FakeGateway, active_pledge: uuid.UUID) -> Callable[[], object]:
+    return lambda: cancel_pledge(container.database.transaction, gateway, active_pledge, clock=container.clock)
 
 
 @pytest.fixture
-def change(container: Container, till: Till, running: uuid.UUID) -> Callable[[int], object]:
-    return lambda amount: change_amount(container.database.transaction, till, running, amount, lang="en")
+def change(container: Container, gateway: FakeGateway, active_pledge: uuid.UUID) -> Callable[[int], object]:
+    return lambda amount: change_amount(container.database.transaction, gateway, active_pledge, amount, lang="en")
 
 
-def test_amount_is_not_changed_after_a_cancellation_that_came_first(
-    till: Till, between: Interleaving, cancel: Callable[[], object], change: Callable[[int], object]
+def test_amount_change_after_a_concurrent_cancellation_is_refused(
+    gateway: FakeGateway, between: Interleaving, cancel: Callable[[], object], change: Callable[[int], object]
 ) -> None:
     between.before_lock("pledges", cancel)
     with pytest.raises(InvalidTransition):
         change(900)
-    assert till.asked == ["end_recurring"]
+    assert gateway.calls == ["cancel_subscription"]
 
 
-def test_concurrent_cancellations_ask_the_gateway_once(
-    ledger: Ledger, till: Till, between: Interleaving, cancel: Callable[[], object], running: uuid.UUID
+def test_concurrent_cancellations_call_the_gateway_once(
+    ledger: Ledger,
+    gateway: FakeGateway,
+    between: Interleaving,
+    cancel: Callable[[], object],
+    active_pledge: uuid.UUID,
 ) -> None:
     between.before_lock("pledges", cancel)
     cancel()
-    assert till.asked == ["end_recurring"]
-    assert ledger.read_pledge(running).status == PledgeStatus.CANCELLED
+    assert gateway.calls == ["cancel_subscription"]
+    assert ledger.get_pledge(active_pledge).status == PledgeStatus.CANCELLED
 
 
-def test_outcome_of_a_change_is_written_to_the_pledge_as_it_is_by_then(
+def test_amount_change_does_not_overwrite_a_concurrent_one(
     ledger: Ledger,
-    till: Till,
+    gateway: FakeGateway,
     between: Interleaving,
     change: Callable[[int], object],
-    running: uuid.UUID,
+    active_pledge: uuid.UUID,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    order = till.update_subscription_amount
+    update_amount = gateway.update_subscription_amount
 
-    def first_order(*said: Any, **named: Any) -> None:
+    def first_call(*args: Any, **kwargs: Any) -> None:
         monkeypatch.undo()
-        order(*said, **named)
+        update_amount(*args, **kwargs)
         between.before_lock("pledges", lambda: change(700))
 
-    monkeypatch.setattr(till, "update_subscription_amount", first_order)
+    monkeypatch.setattr(gateway, "update_subscription_amount", first_call)
     change(900)
-    pledge = ledger.read_pledge(running)
-    assert (pledge.amount_minor, pledge.pending_amount_minor) == (700, None)
+    pledge = ledger.get_pledge(active_pledge)
+    assert (pledge.amount_minor, pledge.wanted_minor) == (700, None)

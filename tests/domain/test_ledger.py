@@ -1,4 +1,4 @@
-"""What refunds, disputes and repeated reports do to the books, in whatever order they are told."""
+"""The ledger under refunds, disputes and repeated events, in every order."""
 
 import dataclasses
 import datetime
@@ -28,225 +28,246 @@ def total(payments: int, received: int, *, refunded: int = 0, disputed: int = 0)
 
 
 @pytest.mark.parametrize(
-    ("status", "held", "payment"),
+    ("status", "withheld", "payment_status"),
     [
         (OPEN, 500, PaymentStatus.DISPUTED),
         (LOST, 500, PaymentStatus.DISPUTED),
         (WON, 0, PaymentStatus.SUCCEEDED),
     ],
 )
-def test_money_that_a_bank_holds_or_took_is_not_counted_as_left(
-    ledger: Ledger, status: DisputeStatus, held: int, payment: PaymentStatus
+def test_open_and_lost_disputes_reduce_the_net_total(
+    ledger: Ledger, status: DisputeStatus, withheld: int, payment_status: PaymentStatus
 ) -> None:
-    pledge = ledger.pledge()
-    ledger.tell(ledger.paid(pledge), ledger.disputed(status))
-    kept = 0 if held else 1
-    assert ledger.totals() == [total(kept, 500, disputed=held)]
-    assert ledger.totals()[0].net == 500 - held
-    row = ledger.sums()[pledge]
-    assert (row.payments, row.paid_minor) == (kept, 500 - held)
-    assert ledger.payment().status == payment
+    pledge = ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(pledge), ledger.dispute_updated(status))
+    retained = 0 if withheld else 1
+    assert ledger.totals() == [total(retained, 500, disputed=withheld)]
+    assert ledger.totals()[0].net == 500 - withheld
+    row = ledger.totals_by_pledge()[pledge]
+    assert (row.payments, row.paid_minor) == (retained, 500 - withheld)
+    assert ledger.get_payment().status == payment_status
 
 
 def test_totals_leave_out_failed_payments_and_refunds_that_did_not_succeed(
     ledger: Ledger, container: Container
 ) -> None:
-    pledge = ledger.pledge(Frequency.MONTHLY)
-    ledger.tell(
-        ledger.paid(pledge),
-        ledger.not_paid(pledge),
-        ledger.refunded("re_failed", 100, failed=True),
-        ledger.refunded("re_done", 200),
-        ledger.refunded("re_asked", 50),
+    pledge = ledger.create_pledge(Frequency.MONTHLY)
+    ledger.apply(
+        ledger.payment_succeeded(pledge),
+        ledger.payment_failed(pledge),
+        ledger.refund_updated("re_failed", 100, failed=True),
+        ledger.refund_updated("re_done", 200),
+        ledger.refund_updated("re_asked", 50),
     )
     with container.database.transaction() as session:
-        asked = update(Refund).where(Refund.gateway_reference == "re_asked")
-        session.execute(asked.values(status=RefundStatus.REQUESTED))
+        query = update(Refund).where(Refund.gateway_reference == "re_asked")
+        session.execute(query.values(status=RefundStatus.REQUESTED))
     assert ledger.totals() == [total(1, 500, refunded=200)]
-    for sums in (ledger.sums(), ledger.sums(pledge)):
-        assert (sums[pledge].payments, sums[pledge].paid_minor) == (1, 300)
+    for totals in (ledger.totals_by_pledge(), ledger.totals_by_pledge(pledge)):
+        assert (totals[pledge].payments, totals[pledge].paid_minor) == (1, 300)
 
 
-def test_sums_of_some_pledges_leave_out_all_others(ledger: Ledger) -> None:
-    first, second = ledger.pledge(), ledger.pledge()
-    ledger.tell(ledger.paid(first, "pay_1"), ledger.paid(second, "pay_2", 900))
-    ledger.tell(ledger.refunded("re_2", 300, payment="pay_2"))
-    assert {pledge: row.paid_minor for pledge, row in ledger.sums().items()} == {first: 500, second: 600}
-    assert {pledge: row.paid_minor for pledge, row in ledger.sums(second).items()} == {second: 600}
+def test_totals_of_some_pledges_leave_out_all_others(ledger: Ledger) -> None:
+    first, second = ledger.create_pledge(), ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(first, "pay_1"), ledger.payment_succeeded(second, "pay_2", 900))
+    ledger.apply(ledger.refund_updated("re_2", 300, payment="pay_2"))
+    assert {pledge: row.paid_minor for pledge, row in ledger.totals_by_pledge().items()} == {
+        first: 500,
+        second: 600,
+    }
+    assert {pledge: row.paid_minor for pledge, row in ledger.totals_by_pledge(second).items()} == {second: 600}
 
 
 @pytest.mark.parametrize("order", sorted(set(itertools.permutations([False, True, False, True]))))
 def test_refund_status_never_moves_backwards(ledger: Ledger, order: tuple[bool, ...]) -> None:
-    pledge = ledger.pledge()
-    ledger.tell(ledger.paid(pledge), *(ledger.refunded(failed=failed) for failed in order))
-    assert ledger.refund().status == RefundStatus.FAILED
-    assert ledger.payment().status == PaymentStatus.SUCCEEDED
+    pledge = ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(pledge), *(ledger.refund_updated(failed=failed) for failed in order))
+    assert ledger.get_refund().status == RefundStatus.FAILED
+    assert ledger.get_payment().status == PaymentStatus.SUCCEEDED
     assert ledger.totals() == [total(1, 500)]
-    assert ledger.read_pledge(pledge).status == PledgeStatus.COMPLETED
+    assert ledger.get_pledge(pledge).status == PledgeStatus.COMPLETED
 
 
-@pytest.mark.parametrize(("before", "said"), list(itertools.product(RefundStatus, RefundStatus)))
-def test_a_later_word_on_a_refund_stays_and_so_does_its_first_reference(
-    before: RefundStatus, said: RefundStatus
+@pytest.mark.parametrize(("before", "reported"), list(itertools.product(RefundStatus, RefundStatus)))
+def test_refund_keeps_its_latest_status_and_its_first_reference(
+    before: RefundStatus, reported: RefundStatus
 ) -> None:
     order = [RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED]
     refund = Refund(status=before, gateway_reference=None)
-    update_refund_status(refund, said, reference="re_1")
-    assert refund.status == order[max(order.index(before), order.index(said))]
-    update_refund_status(refund, said, reference="re_2")
+    update_refund_status(refund, reported, reference="re_1")
+    assert refund.status == order[max(order.index(before), order.index(reported))]
+    update_refund_status(refund, reported, reference="re_2")
     assert refund.gateway_reference == "re_1"
-    update_refund_status(refund, said)
+    update_refund_status(refund, reported)
     assert refund.gateway_reference == "re_1"
 
 
 @pytest.mark.parametrize(
-    ("told", "stands"),
+    ("statuses", "expected"),
     [
         (order, WON if WON in order else LOST)
-        for words in ((OPEN, LOST), (OPEN, WON), (OPEN, LOST, WON))
-        for order in itertools.permutations(words)
+        for statuses in ((OPEN, LOST), (OPEN, WON), (OPEN, LOST, WON))
+        for order in itertools.permutations(statuses)
     ],
 )
-def test_dispute_status_never_moves_backwards_and_it_was_opened_when_first_told(
-    ledger: Ledger, told: tuple[DisputeStatus, ...], stands: DisputeStatus
+def test_dispute_status_never_moves_backwards_and_opened_at_is_the_earliest(
+    ledger: Ledger, statuses: tuple[DisputeStatus, ...], expected: DisputeStatus
 ) -> None:
-    pledge = ledger.pledge()
-    ledger.tell(ledger.paid(pledge))
-    happened = {word: ledger.container.clock() + number * DAY for number, word in enumerate((OPEN, LOST, WON))}
-    ledger.tell(*(ledger.disputed(word, occurred_at=happened[word]) for word in told))
-    assert ledger.dispute().status == stands
-    assert ledger.dispute().opened_at == happened[OPEN]
-    assert (ledger.payment().status == PaymentStatus.SUCCEEDED) == (stands == WON)
+    pledge = ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(pledge))
+    occurred_at = {
+        status: ledger.container.clock() + number * DAY for number, status in enumerate((OPEN, LOST, WON))
+    }
+    ledger.apply(*(ledger.dispute_updated(status, occurred_at=occurred_at[status]) for status in statuses))
+    assert ledger.get_dispute().status == expected
+    assert ledger.get_dispute().opened_at == occurred_at[OPEN]
+    assert (ledger.get_payment().status == PaymentStatus.SUCCEEDED) == (expected == WON)
 
 
 @pytest.mark.parametrize("later_first", [False, True])
 def test_payment_time_is_the_latest_reported_in_either_order(ledger: Ledger, *, later_first: bool) -> None:
-    pledge = ledger.pledge(Frequency.MONTHLY)
-    first = ledger.paid(pledge)
-    tried = ledger.not_paid(pledge, occurred_at=first.occurred_at + datetime.timedelta(seconds=1))
+    pledge = ledger.create_pledge(Frequency.MONTHLY)
+    first = ledger.payment_succeeded(pledge)
+    failed = ledger.payment_failed(pledge, occurred_at=first.occurred_at + datetime.timedelta(seconds=1))
     second = dataclasses.replace(first, occurred_at=first.occurred_at + datetime.timedelta(seconds=2))
-    ledger.tell(*((second, tried, first) if later_first else (first, tried, second)))
-    assert ledger.payment().paid_at == second.occurred_at
-    # Two reports of one payment are one payment, and what came after the failed try is not owed any more.
+    ledger.apply(*((second, failed, first) if later_first else (first, failed, second)))
+    assert ledger.get_payment().paid_at == second.occurred_at
+    # Two reports of one payment count once, and the later one settles the failed payment before it.
     assert ledger.totals() == [total(1, 500)]
-    assert ledger.read_pledge(pledge).status == PledgeStatus.ACTIVE
+    assert ledger.get_pledge(pledge).status == PledgeStatus.ACTIVE
 
 
-def test_of_many_payments_and_failed_tries_the_latest_decides_what_is_owed(ledger: Ledger) -> None:
-    pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.container.clock
+def test_latest_of_many_payments_and_failures_decides_past_due(ledger: Ledger) -> None:
+    pledge, clock = ledger.create_pledge(Frequency.MONTHLY), ledger.container.clock
     for number in range(3):
-        ledger.tell(ledger.paid(pledge, f"pay_{number}"))
-        assert ledger.read_pledge(pledge).status == PledgeStatus.ACTIVE
+        ledger.apply(ledger.payment_succeeded(pledge, f"pay_{number}"))
+        assert ledger.get_pledge(pledge).status == PledgeStatus.ACTIVE
         clock.advance(days=1)
-        ledger.tell(ledger.not_paid(pledge, f"try_{number}"))
-        assert ledger.read_pledge(pledge).status == PledgeStatus.PAST_DUE
+        ledger.apply(ledger.payment_failed(pledge, f"try_{number}"))
+        assert ledger.get_pledge(pledge).status == PledgeStatus.PAST_DUE
         clock.advance(days=30)
 
 
-def test_last_payment_is_the_latest_that_was_kept(ledger: Ledger) -> None:
-    pledge, clock = ledger.pledge(Frequency.MONTHLY), ledger.container.clock
-    ledger.tell(ledger.paid(pledge, "pay_oldest"))
-    kept_at = clock.advance(days=30)
-    ledger.tell(ledger.paid(pledge, "pay_kept"), ledger.refunded("re_part", 200, payment="pay_kept"))
+def test_last_payment_is_the_latest_retained_one(ledger: Ledger) -> None:
+    pledge, clock = ledger.create_pledge(Frequency.MONTHLY), ledger.container.clock
+    ledger.apply(ledger.payment_succeeded(pledge, "pay_oldest"))
+    retained_at = clock.advance(days=30)
+    ledger.apply(
+        ledger.payment_succeeded(pledge, "pay_retained"),
+        ledger.refund_updated("re_part", 200, payment="pay_retained"),
+    )
     clock.advance(days=30)
-    ledger.tell(ledger.paid(pledge, "pay_back"), ledger.refunded(payment="pay_back"))
+    ledger.apply(ledger.payment_succeeded(pledge, "pay_refunded"), ledger.refund_updated(payment="pay_refunded"))
     clock.advance(days=30)
-    ledger.tell(ledger.paid(pledge, "pay_denied"), ledger.disputed(payment="pay_denied"))
+    ledger.apply(ledger.payment_succeeded(pledge, "pay_disputed"), ledger.dispute_updated(payment="pay_disputed"))
     clock.advance(days=30)
-    ledger.tell(ledger.not_paid(pledge))
-    row = ledger.sums(pledge)[pledge]
-    assert (row.last_payment_at, row.payments, row.paid_minor) == (kept_at, 2, 800)
+    ledger.apply(ledger.payment_failed(pledge))
+    row = ledger.totals_by_pledge(pledge)[pledge]
+    assert (row.last_payment_at, row.payments, row.paid_minor) == (retained_at, 2, 800)
 
 
-def test_a_pledge_of_which_all_went_back_has_no_last_payment(ledger: Ledger) -> None:
-    pledge = ledger.pledge()
-    ledger.tell(ledger.paid(pledge), ledger.refunded())
-    row = ledger.sums()[pledge]
+def test_fully_refunded_pledge_has_no_last_payment(ledger: Ledger) -> None:
+    pledge = ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(pledge), ledger.refund_updated())
+    row = ledger.totals_by_pledge()[pledge]
     assert (row.last_payment_at, row.payments, row.paid_minor) == (None, 0, 0)
 
 
-def test_what_goes_back_is_never_more_than_was_paid(ledger: Ledger) -> None:
-    pledge = ledger.pledge()
-    ledger.tell(ledger.paid(pledge), ledger.refunded("re_failed", 300, failed=True))
-    # What did not arrive is still there to go back.
-    ledger.tell(ledger.refunded("re_1", 300), ledger.refunded("re_2", 200))
+def test_refunds_never_exceed_the_payment(ledger: Ledger) -> None:
+    pledge = ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(pledge), ledger.refund_updated("re_failed", 300, failed=True))
+    # A failed refund leaves its amount refundable.
+    ledger.apply(ledger.refund_updated("re_1", 300), ledger.refund_updated("re_2", 200))
     with pytest.raises(PaymentMismatch, match="More went back"):
-        ledger.tell(ledger.refunded("re_3", 1))
+        ledger.apply(ledger.refund_updated("re_3", 1))
     assert ledger.totals() == [total(0, 500, refunded=500)]
-    assert ledger.payment().status == PaymentStatus.REFUNDED
+    assert ledger.get_payment().status == PaymentStatus.REFUNDED
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"payment": "pay_2"}, "another payment"),
         ({"amount": 400}, "another amount"),
         ({"refund": "re_2", "money": Money(100, "EUR")}, "is in USD"),
     ],
 )
-def test_a_refund_that_contradicts_the_books_is_refused(ledger: Ledger, change: dict, says: str) -> None:
-    ledger.tell(ledger.paid(ledger.pledge(), "pay_1"), ledger.paid(ledger.pledge(), "pay_2"), ledger.refunded())
-    with pytest.raises(PaymentMismatch, match=says):
-        ledger.tell(ledger.refunded(**change))
+def test_refund_that_contradicts_the_ledger_is_refused(ledger: Ledger, change: dict, message: str) -> None:
+    ledger.apply(
+        ledger.payment_succeeded(ledger.create_pledge(), "pay_1"),
+        ledger.payment_succeeded(ledger.create_pledge(), "pay_2"),
+        ledger.refund_updated(),
+    )
+    with pytest.raises(PaymentMismatch, match=message):
+        ledger.apply(ledger.refund_updated(**change))
     assert ledger.totals() == [total(1, 1000, refunded=500)]
 
 
-def test_a_dispute_of_another_payment_under_the_same_name_is_refused(ledger: Ledger) -> None:
-    ledger.tell(ledger.paid(ledger.pledge(), "pay_1"), ledger.paid(ledger.pledge(), "pay_2"), ledger.disputed())
+def test_dispute_with_the_reference_of_another_payments_dispute_is_refused(ledger: Ledger) -> None:
+    ledger.apply(
+        ledger.payment_succeeded(ledger.create_pledge(), "pay_1"),
+        ledger.payment_succeeded(ledger.create_pledge(), "pay_2"),
+        ledger.dispute_updated(),
+    )
     with pytest.raises(PaymentMismatch, match="another payment"):
-        ledger.tell(ledger.disputed(WON, payment="pay_2"))
-    assert ledger.dispute().status == OPEN
+        ledger.apply(ledger.dispute_updated(WON, payment="pay_2"))
+    assert ledger.get_dispute().status == OPEN
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [({"amount": 600}, "another amount"), ({"money": Money(500, "EUR")}, "is in USD")],
 )
-def test_a_payment_that_contradicts_the_books_is_refused(ledger: Ledger, change: dict, says: str) -> None:
-    pledge = ledger.pledge(Frequency.MONTHLY)
-    ledger.tell(ledger.paid(pledge))
-    with pytest.raises(PaymentMismatch, match=says):
-        ledger.tell(ledger.paid(pledge, **change))
+def test_payment_that_contradicts_the_ledger_is_refused(ledger: Ledger, change: dict, message: str) -> None:
+    pledge = ledger.create_pledge(Frequency.MONTHLY)
+    ledger.apply(ledger.payment_succeeded(pledge))
+    with pytest.raises(PaymentMismatch, match=message):
+        ledger.apply(ledger.payment_succeeded(pledge, **change))
     with pytest.raises(PaymentMismatch, match="both as made and as failed"):
-        ledger.tell(ledger.not_paid(pledge, "pay_1"))
+        ledger.apply(ledger.payment_failed(pledge, "pay_1"))
     assert ledger.totals() == [total(1, 500)]
 
 
-def test_a_failed_try_or_another_gateway_s_payment_is_not_what_went_back(
-    ledger: Ledger, container: Container
-) -> None:
-    ledger.tell(ledger.not_paid(ledger.pledge(), "try_1"))
+def test_refund_of_a_failed_or_foreign_payment_misses_its_dependency(ledger: Ledger, container: Container) -> None:
+    ledger.apply(ledger.payment_failed(ledger.create_pledge(), "try_1"))
     with pytest.raises(DependencyMissing):
-        ledger.tell(ledger.refunded(payment="try_1"))
-    ledger.tell(ledger.paid(ledger.pledge()))
+        ledger.apply(ledger.refund_updated(payment="try_1"))
+    ledger.apply(ledger.payment_succeeded(ledger.create_pledge()))
     with container.database.transaction() as session:
         session.execute(update(Payment).values(gateway="another"))
-    for news in (ledger.refunded(), ledger.disputed()):
+    for event in (ledger.refund_updated(), ledger.dispute_updated()):
         with pytest.raises(DependencyMissing):
-            ledger.tell(news)
+            ledger.apply(event)
 
 
-def test_payments_are_listed_by_when_they_were_paid_with_what_became_of_each(
+def test_payments_are_listed_by_payment_time_with_refunds_and_disputes(
     ledger: Ledger, container: Container
 ) -> None:
-    pledge = ledger.pledge(Frequency.MONTHLY)
+    pledge = ledger.create_pledge(Frequency.MONTHLY)
     now = container.clock()
-    ledger.tell(ledger.paid(pledge, "pay_late", occurred_at=now + DAY), ledger.paid(pledge, "pay_early", occurred_at=now))
-    ledger.tell(ledger.refunded(payment="pay_late"), ledger.disputed(payment="pay_early"))
-    ledger.tell(ledger.paid(ledger.pledge(), "pay_of_another"))
+    ledger.apply(
+        ledger.payment_succeeded(pledge, "pay_late", occurred_at=now + DAY),
+        ledger.payment_succeeded(pledge, "pay_early", occurred_at=now),
+    )
+    ledger.apply(ledger.refund_updated(payment="pay_late"), ledger.dispute_updated(payment="pay_early"))
+    ledger.apply(ledger.payment_succeeded(ledger.create_pledge(), "pay_of_another"))
     with container.database.read_only() as session:
         listed = list_payments(session, pledge)
-    assert [(one["gateway_reference"], len(one["refunds"]), len(one["disputes"])) for one in listed] == [
+    assert [
+        (payment["gateway_reference"], len(payment["refunds"]), len(payment["disputes"])) for payment in listed
+    ] == [
         ("pay_early", 0, 1),
         ("pay_late", 1, 0),
     ]
 
 
-def test_a_refund_of_one_payment_leaves_the_status_of_another_alone(ledger: Ledger, container: Container) -> None:
-    pledge = ledger.pledge(Frequency.MONTHLY)
-    ledger.tell(ledger.paid(pledge, "pay_1"), ledger.paid(pledge, "pay_2"))
-    ledger.tell(ledger.refunded("re_1", 100, payment="pay_1"), ledger.disputed(payment="pay_2"))
-    ledger.tell(ledger.refunded("re_2", 100, payment="pay_1"))
+def test_refund_of_one_payment_leaves_the_status_of_another_unchanged(
+    ledger: Ledger, container: Container
+) -> None:
+    pledge = ledger.create_pledge(Frequency.MONTHLY)
+    ledger.apply(ledger.payment_succeeded(pledge, "pay_1"), ledger.payment_succeeded(pledge, "pay_2"))
+    ledger.apply(ledger.refund_updated("re_1", 100, payment="pay_1"), ledger.dispute_updated(payment="pay_2"))
+    ledger.apply(ledger.refund_updated("re_2", 100, payment="pay_1"))
     with container.database.read_only() as session:
         found = dict(session.execute(select(Payment.gateway_reference, Payment.status)).all())
     assert found == {"pay_1": PaymentStatus.PARTIALLY_REFUNDED, "pay_2": PaymentStatus.DISPUTED}

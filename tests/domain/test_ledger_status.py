@@ -1,4 +1,4 @@
-"""Where a pledge and a payment stand by what is known of them, on plain facts."""
+"""The statuses of pledges and payments, derived from facts without a database."""
 
 import datetime
 from typing import Any
@@ -13,7 +13,7 @@ T1 = T0 + datetime.timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("facts", "stands"),
+    ("facts", "expected"),
     [
         ({}, PledgeStatus.PENDING),
         ({"checkout_closed": True}, PledgeStatus.EXPIRED),
@@ -24,13 +24,13 @@ T1 = T0 + datetime.timedelta(seconds=1)
         ({"last_failed_at": T0}, PledgeStatus.PENDING),
     ],
 )
-def test_a_one_time_pledge_stands_by_its_money(facts: dict[str, Any], stands: PledgeStatus) -> None:
-    assert derive_pledge_status(PledgeFacts(frequency=Frequency.ONCE, **facts)) == stands
+def test_status_of_a_one_time_pledge(facts: dict[str, Any], expected: PledgeStatus) -> None:
+    assert derive_pledge_status(PledgeFacts(frequency=Frequency.ONCE, **facts)) == expected
 
 
 @pytest.mark.parametrize("frequency", [Frequency.MONTHLY, Frequency.ANNUAL])
 @pytest.mark.parametrize(
-    ("facts", "stands"),
+    ("facts", "expected"),
     [
         ({}, PledgeStatus.PENDING),
         ({"checkout_closed": True}, PledgeStatus.EXPIRED),
@@ -45,14 +45,12 @@ def test_a_one_time_pledge_stands_by_its_money(facts: dict[str, Any], stands: Pl
         ({"last_failed_at": T0}, PledgeStatus.PENDING),
     ],
 )
-def test_a_recurring_pledge_stands_by_its_start_and_its_end(
-    frequency: Frequency, facts: dict[str, Any], stands: PledgeStatus
-) -> None:
-    assert derive_pledge_status(PledgeFacts(frequency=frequency, **facts)) == stands
+def test_status_of_a_recurring_pledge(frequency: Frequency, facts: dict[str, Any], expected: PledgeStatus) -> None:
+    assert derive_pledge_status(PledgeFacts(frequency=frequency, **facts)) == expected
 
 
 @pytest.mark.parametrize(
-    ("facts", "is_owed"),
+    ("facts", "is_past_due"),
     [
         ({"last_paid_at": T1, "last_failed_at": T0}, False),
         ({"last_paid_at": T0, "last_failed_at": T1}, True),
@@ -70,15 +68,15 @@ def test_a_recurring_pledge_stands_by_its_start_and_its_end(
         ({}, False),
     ],
 )
-def test_of_two_words_on_what_is_owed_the_later_one_holds(facts: dict[str, Any], *, is_owed: bool) -> None:
-    stands = derive_pledge_status(
+def test_latest_report_decides_whether_a_pledge_is_past_due(facts: dict[str, Any], *, is_past_due: bool) -> None:
+    status = derive_pledge_status(
         PledgeFacts(frequency=Frequency.MONTHLY, paid_minor=500, is_started=True, **facts)
     )
-    assert stands == (PledgeStatus.PAST_DUE if is_owed else PledgeStatus.ACTIVE)
+    assert status == (PledgeStatus.PAST_DUE if is_past_due else PledgeStatus.ACTIVE)
 
 
 @pytest.mark.parametrize(
-    ("returned", "disputes", "stands"),
+    ("refunded_minor", "disputes", "expected"),
     [
         (0, [], PaymentStatus.SUCCEEDED),
         (1, [], PaymentStatus.PARTIALLY_REFUNDED),
@@ -92,7 +90,5 @@ def test_of_two_words_on_what_is_owed_the_later_one_holds(facts: dict[str, Any],
         (500, [DisputeStatus.LOST], PaymentStatus.DISPUTED),
     ],
 )
-def test_a_payment_stands_by_its_refunds_and_disputes(
-    returned: int, disputes: list[DisputeStatus], stands: PaymentStatus
-) -> None:
-    assert derive_payment_status(500, returned, disputes) == stands
+def test_status_of_a_payment(refunded_minor: int, disputes: list[DisputeStatus], expected: PaymentStatus) -> None:
+    assert derive_payment_status(500, refunded_minor, disputes) == expected

@@ -1,4 +1,4 @@
-"""What holds for a notice wherever it stands: it is one mail, sent by one worker at a time, and at most once."""
+"""Properties of the notification's transition table: one email, sent by one worker at a time, at most once."""
 
 from itertools import product
 
@@ -18,7 +18,7 @@ OUTCOME = {
     NotificationEvent.SKIP: NotificationStatus.SKIPPED,
     NotificationEvent.REQUEUE: NotificationStatus.SCHEDULED,
 }
-OF_A_WORKER = {
+WORKER_EVENTS = {
     NotificationEvent.DELIVER,
     NotificationEvent.RELEASE,
     NotificationEvent.RETRY,
@@ -27,7 +27,7 @@ OF_A_WORKER = {
 }
 
 
-def is_legal(status: NotificationStatus, event: NotificationEvent) -> bool:
+def is_allowed(status: NotificationStatus, event: NotificationEvent) -> bool:
     try:
         next_status(status, event)
     except InvalidTransition:
@@ -36,19 +36,19 @@ def is_legal(status: NotificationStatus, event: NotificationEvent) -> bool:
 
 
 def events_from(status: NotificationStatus) -> set[NotificationEvent]:
-    return {event for event in NotificationEvent if is_legal(status, event)}
+    return {event for event in NotificationEvent if is_allowed(status, event)}
 
 
 def statuses_for(event: NotificationEvent) -> set[NotificationStatus]:
-    return {status for status in NotificationStatus if is_legal(status, event)}
+    return {status for status in NotificationStatus if is_allowed(status, event)}
 
 
 def reachable(start: NotificationStatus) -> set[NotificationStatus]:
-    found, ahead = {start}, [start]
-    for here in ahead:
-        new = {next_status(here, event) for event in events_from(here)} - found
+    found, queue = {start}, [start]
+    for status in queue:
+        new = {next_status(status, event) for event in events_from(status)} - found
         found |= new
-        ahead += new
+        queue += new
     return found
 
 
@@ -56,32 +56,32 @@ def test_every_status_is_reachable_from_scheduled() -> None:
     assert reachable(NotificationStatus.SCHEDULED) == set(NotificationStatus)
 
 
-def test_no_event_leaves_a_final_status_and_no_other_status_is_final() -> None:
+def test_exactly_the_final_statuses_have_no_events() -> None:
     assert {status for status in NotificationStatus if not events_from(status)} == FINAL
 
 
 @pytest.mark.parametrize("event", NotificationEvent)
-def test_an_event_leads_to_the_same_status_wherever_it_happens(event: NotificationEvent) -> None:
+def test_event_leads_to_one_status_from_every_status(event: NotificationEvent) -> None:
     assert {next_status(status, event) for status in statuses_for(event)} == {OUTCOME[event]}
 
 
-def test_only_a_scheduled_notice_is_claimed_so_that_no_two_workers_send_it() -> None:
+def test_only_a_scheduled_notification_is_claimed() -> None:
     assert statuses_for(NotificationEvent.CLAIM) == {NotificationStatus.SCHEDULED}
     assert events_from(NotificationStatus.SCHEDULED) == {NotificationEvent.CLAIM}
 
 
-@pytest.mark.parametrize("event", sorted(OF_A_WORKER))
-def test_only_a_claimed_notice_has_an_outcome(event: NotificationEvent) -> None:
+@pytest.mark.parametrize("event", sorted(WORKER_EVENTS))
+def test_only_a_claimed_notification_has_an_outcome(event: NotificationEvent) -> None:
     assert statuses_for(event) == {NotificationStatus.SENDING}
 
 
-def test_only_a_failed_notice_is_sent_back() -> None:
+def test_only_a_failed_notification_is_requeued() -> None:
     assert statuses_for(NotificationEvent.REQUEUE) == {NotificationStatus.FAILED}
 
 
 @pytest.mark.parametrize(
     ("status", "event"), sorted(set(product(NotificationStatus, NotificationEvent)) - set(TRANSITIONS))
 )
-def test_a_refused_move_says_where_the_notice_stands(status: NotificationStatus, event: NotificationEvent) -> None:
+def test_invalid_transition_names_the_status(status: NotificationStatus, event: NotificationEvent) -> None:
     with pytest.raises(InvalidTransition, match=f"^This notice is {status}, so it cannot "):
         next_status(status, event)

@@ -1,4 +1,4 @@
-"""What holds for a pledge wherever it stands: properties of its table of moves, each for a reason of its own."""
+"""Properties of the pledge's transition table, each with a reason of its own."""
 
 from itertools import product
 
@@ -10,10 +10,10 @@ from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status,
 
 UNPAID = {PledgeStatus.PENDING, PledgeStatus.EXPIRED}
 ONE_TIME = {PledgeStatus.COMPLETED, PledgeStatus.REFUNDED}
-TAKES_MONEY = {PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE}
-RECURRING = TAKES_MONEY | {PledgeStatus.CANCELLED}
+IS_CHARGED = {PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE}
+RECURRING = IS_CHARGED | {PledgeStatus.CANCELLED}
 FINAL = {PledgeStatus.CANCELLED}
-# What an event says about money decides where the pledge stands afterwards; only a declined try says nothing.
+# Every event but a decline leads to one status, whatever the status before.
 OUTCOME = {
     PledgeEvent.COMPLETE: PledgeStatus.COMPLETED,
     PledgeEvent.START: PledgeStatus.ACTIVE,
@@ -27,14 +27,14 @@ OUTCOME = {
 
 
 def events_from(status: PledgeStatus) -> set[PledgeEvent]:
-    return {event for event in PledgeEvent if is_legal(status, event)}
+    return {event for event in PledgeEvent if is_allowed(status, event)}
 
 
 def statuses_for(event: PledgeEvent) -> set[PledgeStatus]:
-    return {status for status in PledgeStatus if is_legal(status, event)}
+    return {status for status in PledgeStatus if is_allowed(status, event)}
 
 
-def is_legal(status: PledgeStatus, event: PledgeEvent) -> bool:
+def is_allowed(status: PledgeStatus, event: PledgeEvent) -> bool:
     try:
         next_status(status, event)
     except InvalidTransition:
@@ -43,20 +43,20 @@ def is_legal(status: PledgeStatus, event: PledgeEvent) -> bool:
 
 
 def reachable(start: PledgeStatus) -> set[PledgeStatus]:
-    found, ahead = {start}, [start]
-    for here in ahead:
-        new = {next_status(here, event) for event in events_from(here)} - found
+    found, queue = {start}, [start]
+    for status in queue:
+        new = {next_status(status, event) for event in events_from(status)} - found
         found |= new
-        ahead += new
+        queue += new
     return found
 
 
-def follow(start: PledgeStatus, way: list[PledgeEvent]) -> list[PledgeStatus]:
-    """Return every status on the way; each step must be a legal move."""
-    passed = [start]
-    for event in way:
-        passed.append(next_status(passed[-1], event))
-    return passed
+def follow(start: PledgeStatus, path: list[PledgeEvent]) -> list[PledgeStatus]:
+    """Return every status on the path; each event must be allowed."""
+    statuses = [start]
+    for event in path:
+        statuses.append(next_status(statuses[-1], event))
+    return statuses
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
@@ -73,105 +73,109 @@ def test_every_status_is_reachable_from_pending() -> None:
 
 
 @pytest.mark.parametrize("event", OUTCOME)
-def test_an_event_leads_to_the_same_status_wherever_it_happens(event: PledgeEvent) -> None:
+def test_event_leads_to_one_status_from_every_status(event: PledgeEvent) -> None:
     assert {next_status(status, event) for status in statuses_for(event)} == {OUTCOME[event]}
 
 
-def test_a_declined_try_changes_nothing_and_only_a_pending_pledge_has_one() -> None:
+def test_decline_changes_nothing_and_only_a_pending_pledge_is_declined() -> None:
     assert statuses_for(PledgeEvent.DECLINE) == {PledgeStatus.PENDING}
     assert next_status(PledgeStatus.PENDING, PledgeEvent.DECLINE) is PledgeStatus.PENDING
 
 
 @pytest.mark.parametrize("event", [PledgeEvent.COMPLETE, PledgeEvent.START])
-def test_first_money_is_never_refused_before_it_came_even_after_the_checkout_expired(event: PledgeEvent) -> None:
+def test_first_payment_is_accepted_even_after_the_checkout_expired(event: PledgeEvent) -> None:
     assert statuses_for(event) == UNPAID
 
 
-def test_only_an_open_checkout_expires() -> None:
+def test_only_a_pending_pledge_expires() -> None:
     assert statuses_for(PledgeEvent.EXPIRE) == {PledgeStatus.PENDING}
 
 
 @pytest.mark.parametrize("event", [PledgeEvent.RENEW, PledgeEvent.PAYMENT_FAILED, PledgeEvent.CANCEL])
-def test_a_pledge_renews_misses_a_payment_or_ends_exactly_while_it_takes_money(event: PledgeEvent) -> None:
-    assert statuses_for(event) == TAKES_MONEY
+def test_only_an_active_or_past_due_pledge_renews_fails_a_payment_or_is_cancelled(event: PledgeEvent) -> None:
+    assert statuses_for(event) == IS_CHARGED
 
 
 @pytest.mark.parametrize("status", sorted(set(PledgeStatus) - UNPAID))
-def test_a_paid_pledge_never_becomes_unpaid(status: PledgeStatus) -> None:
+def test_paid_pledge_never_becomes_unpaid(status: PledgeStatus) -> None:
     assert not reachable(status) & UNPAID
 
 
 @pytest.mark.parametrize("kind", [ONE_TIME, RECURRING], ids=["one-time", "recurring"])
-def test_a_paid_pledge_stays_of_its_kind(kind: set[PledgeStatus]) -> None:
+def test_paid_pledge_stays_one_time_or_recurring(kind: set[PledgeStatus]) -> None:
     assert set().union(*(reachable(status) for status in kind)) == kind
 
 
-def test_a_refund_never_makes_a_pledge_active_and_happens_only_to_a_completed_one() -> None:
+def test_only_a_completed_pledge_is_refunded_and_it_never_becomes_active() -> None:
     assert statuses_for(PledgeEvent.REFUND) == {PledgeStatus.COMPLETED}
     assert PledgeStatus.ACTIVE not in reachable(next_status(PledgeStatus.COMPLETED, PledgeEvent.REFUND))
 
 
-def test_a_refunded_pledge_leaves_that_only_if_its_money_did_not_reach_the_reader() -> None:
+def test_refunded_pledge_leaves_that_status_only_if_the_refund_failed() -> None:
     assert events_from(PledgeStatus.REFUNDED) == {PledgeEvent.REFUND_FAILED}
     assert statuses_for(PledgeEvent.REFUND_FAILED) == {PledgeStatus.REFUNDED}
 
 
-def test_a_refund_that_failed_is_undone_and_may_be_tried_again() -> None:
-    refund_and_keep = [PledgeEvent.REFUND, PledgeEvent.REFUND_FAILED]
-    assert follow(PledgeStatus.COMPLETED, refund_and_keep * 2)[-1] is PledgeStatus.COMPLETED
+def test_failed_refund_is_undone_and_may_be_retried() -> None:
+    refund_and_failure = [PledgeEvent.REFUND, PledgeEvent.REFUND_FAILED]
+    assert follow(PledgeStatus.COMPLETED, refund_and_failure * 2)[-1] is PledgeStatus.COMPLETED
 
 
 @pytest.mark.parametrize("event", [PledgeEvent.RENEW, PledgeEvent.PAYMENT_FAILED])
-def test_a_repeated_renewal_or_miss_changes_nothing(event: PledgeEvent) -> None:
-    for status in TAKES_MONEY:
-        once = next_status(status, event)
-        assert next_status(once, event) is once
+def test_repeated_renewal_or_failed_payment_changes_nothing(event: PledgeEvent) -> None:
+    for status in IS_CHARGED:
+        first = next_status(status, event)
+        assert next_status(first, event) is first
 
 
-def test_the_table_names_only_moves_that_are_made() -> None:
+def test_table_holds_exactly_the_allowed_transitions() -> None:
     assert {(status, event) for status in PledgeStatus for event in events_from(status)} == set(TRANSITIONS)
 
 
 @pytest.mark.parametrize(("status", "event"), sorted(set(product(PledgeStatus, PledgeEvent)) - set(TRANSITIONS)))
-def test_a_refused_move_says_where_the_pledge_stands(status: PledgeStatus, event: PledgeEvent) -> None:
-    with pytest.raises(InvalidTransition) as refusal:
+def test_invalid_transition_names_the_status(status: PledgeStatus, event: PledgeEvent) -> None:
+    with pytest.raises(InvalidTransition) as error:
         next_status(status, event)
-    assert refusal.value.detail.startswith(f"This pledge is {status.replace('_', ' ')}, so it cannot ")
+    assert error.value.detail.startswith(f"This pledge is {status.replace('_', ' ')}, so it cannot ")
 
 
-def test_a_refusal_says_in_words_why() -> None:
+def test_invalid_transition_names_the_event_in_words() -> None:
     with pytest.raises(InvalidTransition, match=r"^This pledge is past due, so it cannot be refunded\.$"):
         next_status(PledgeStatus.PAST_DUE, PledgeEvent.REFUND)
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(PledgeStatus, PledgeStatus)))
-def test_steps_are_legal_moves_that_end_there_or_are_refused(before: PledgeStatus, after: PledgeStatus) -> None:
+def test_transition_path_is_the_shortest_allowed_one_or_is_refused(
+    before: PledgeStatus, after: PledgeStatus
+) -> None:
     if after not in reachable(before):
-        stands, wanted = before.replace("_", " "), after.replace("_", " ")
-        with pytest.raises(InvalidTransition, match=f"^This pledge is {stands}, so it cannot become {wanted}"):
+        current, target = before.replace("_", " "), after.replace("_", " ")
+        with pytest.raises(InvalidTransition, match=f"^This pledge is {current}, so it cannot become {target}"):
             transition_path(before, after)
         return
-    way = transition_path(before, after)
-    passed = follow(before, way)
-    assert passed[-1] is after
-    # A status that stays as it is, or comes twice, would be a step too many in the pledge's history.
-    assert len(set(passed)) == len(passed)
-    shortest = min(len(tried) for tried in ways(before, after))
-    assert len(way) == shortest
+    path = transition_path(before, after)
+    statuses = follow(before, path)
+    assert statuses[-1] is after
+    # A repeated status would add a needless row to the pledge's history.
+    assert len(set(statuses)) == len(statuses)
+    shortest = min(len(candidate) for candidate in simple_paths(before, after))
+    assert len(path) == shortest
 
 
-def ways(before: PledgeStatus, after: PledgeStatus) -> list[list[PledgeEvent]]:
-    """Return every way that comes by no status twice."""
-    found, ahead = [], [[]]
-    for way in ahead:
-        passed = follow(before, way)
-        if passed[-1] is after:
-            found.append(way)
-        ahead += [
-            [*way, event] for event in events_from(passed[-1]) if next_status(passed[-1], event) not in passed
+def simple_paths(before: PledgeStatus, after: PledgeStatus) -> list[list[PledgeEvent]]:
+    """Return every path that visits no status twice."""
+    found, queue = [], [[]]
+    for path in queue:
+        statuses = follow(before, path)
+        if statuses[-1] is after:
+            found.append(path)
+        queue += [
+            [*path, event]
+            for event in events_from(statuses[-1])
+            if next_status(statuses[-1], event) not in statuses
         ]
     return found
 
 
-def test_steps_from_an_expired_checkout_to_its_end_tell_of_the_money_between() -> None:
+def test_path_from_an_expired_checkout_to_cancelled_includes_the_payment() -> None:
     assert transition_path(PledgeStatus.EXPIRED, PledgeStatus.CANCELLED) == [PledgeEvent.START, PledgeEvent.CANCEL]

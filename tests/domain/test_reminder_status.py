@@ -1,4 +1,4 @@
-"""What holds for a reminder wherever it stands: the reader decides, and no mail goes out twice or unasked."""
+"""Properties of the reminder's transition table: the reader decides, and no email is sent twice or unrequested."""
 
 from itertools import product
 
@@ -22,7 +22,7 @@ OUTCOME = {
     ReminderEvent.CANCEL: ReminderStatus.CANCELLED,
     ReminderEvent.REQUEUE: ReminderStatus.SCHEDULED,
 }
-OF_A_WORKER = [
+WORKER_EVENTS = [
     ReminderEvent.DELIVER,
     ReminderEvent.REQUEST_CONFIRMATION,
     ReminderEvent.RELEASE,
@@ -31,7 +31,7 @@ OF_A_WORKER = [
 ]
 
 
-def is_legal(status: ReminderStatus, event: ReminderEvent) -> bool:
+def is_allowed(status: ReminderStatus, event: ReminderEvent) -> bool:
     try:
         next_status(status, event)
     except InvalidTransition:
@@ -40,19 +40,19 @@ def is_legal(status: ReminderStatus, event: ReminderEvent) -> bool:
 
 
 def events_from(status: ReminderStatus) -> set[ReminderEvent]:
-    return {event for event in ReminderEvent if is_legal(status, event)}
+    return {event for event in ReminderEvent if is_allowed(status, event)}
 
 
 def statuses_for(event: ReminderEvent) -> set[ReminderStatus]:
-    return {status for status in ReminderStatus if is_legal(status, event)}
+    return {status for status in ReminderStatus if is_allowed(status, event)}
 
 
 def reachable(start: ReminderStatus) -> set[ReminderStatus]:
-    found, ahead = {start}, [start]
-    for here in ahead:
-        new = {next_status(here, event) for event in events_from(here)} - found
+    found, queue = {start}, [start]
+    for status in queue:
+        new = {next_status(status, event) for event in events_from(status)} - found
         found |= new
-        ahead += new
+        queue += new
     return found
 
 
@@ -61,62 +61,62 @@ def test_every_status_is_reachable_from_scheduled() -> None:
 
 
 @pytest.mark.parametrize("event", ReminderEvent)
-def test_an_event_leads_to_the_same_status_wherever_it_happens(event: ReminderEvent) -> None:
+def test_event_leads_to_one_status_from_every_status(event: ReminderEvent) -> None:
     assert {next_status(status, event) for status in statuses_for(event)} == {OUTCOME[event]}
 
 
-def test_a_reader_may_ask_again_wherever_the_reminder_stands() -> None:
+def test_reader_may_request_again_in_every_status() -> None:
     assert statuses_for(ReminderEvent.REQUEST) == set(ReminderStatus)
 
 
-def test_only_a_reader_who_asks_again_brings_a_cancelled_reminder_back() -> None:
+def test_only_a_new_request_reactivates_a_cancelled_reminder() -> None:
     assert events_from(ReminderStatus.CANCELLED) == {ReminderEvent.REQUEST}
 
 
-def test_a_reader_can_cancel_wherever_the_reminder_stands_but_only_once() -> None:
+def test_reader_can_cancel_once_in_every_status() -> None:
     assert statuses_for(ReminderEvent.CANCEL) == set(ReminderStatus) - {ReminderStatus.CANCELLED}
 
 
-def test_only_a_scheduled_reminder_is_claimed_so_that_no_two_workers_send_it() -> None:
+def test_only_a_scheduled_reminder_is_claimed() -> None:
     assert statuses_for(ReminderEvent.CLAIM) == {ReminderStatus.SCHEDULED}
 
 
-@pytest.mark.parametrize("event", OF_A_WORKER)
+@pytest.mark.parametrize("event", WORKER_EVENTS)
 def test_only_a_claimed_reminder_has_an_outcome(event: ReminderEvent) -> None:
     assert statuses_for(event) == {ReminderStatus.SENDING}
 
 
-def test_a_mail_is_skipped_only_before_it_is_sent() -> None:
+def test_reminder_is_skipped_only_before_it_is_sent() -> None:
     assert statuses_for(ReminderEvent.SKIP) == {ReminderStatus.SCHEDULED, ReminderStatus.SENDING}
 
 
-def test_only_a_failed_reminder_is_sent_back() -> None:
+def test_only_a_failed_reminder_is_requeued() -> None:
     assert statuses_for(ReminderEvent.REQUEUE) == {ReminderStatus.FAILED}
 
 
-def test_a_reminder_comes_again_only_after_its_time_is_over() -> None:
+def test_only_a_sent_or_skipped_reminder_repeats() -> None:
     assert statuses_for(ReminderEvent.REPEAT) == {ReminderStatus.SENT, ReminderStatus.SKIPPED}
 
 
-def test_a_reader_may_confirm_as_long_as_no_answer_was_recorded() -> None:
-    settled = {ReminderStatus.SENT, ReminderStatus.SKIPPED, ReminderStatus.CANCELLED}
-    assert statuses_for(ReminderEvent.CONFIRM) == set(ReminderStatus) - settled
+def test_reader_may_confirm_until_sent_skipped_or_cancelled() -> None:
+    final = {ReminderStatus.SENT, ReminderStatus.SKIPPED, ReminderStatus.CANCELLED}
+    assert statuses_for(ReminderEvent.CONFIRM) == set(ReminderStatus) - final
 
 
-def test_an_unconfirmed_reminder_is_mailed_only_after_its_reader_says_so() -> None:
-    of_the_reader = {ReminderEvent.REQUEST, ReminderEvent.CONFIRM, ReminderEvent.CANCEL}
-    assert events_from(ReminderStatus.UNCONFIRMED) == of_the_reader
+def test_only_its_reader_moves_an_unconfirmed_reminder() -> None:
+    reader_events = {ReminderEvent.REQUEST, ReminderEvent.CONFIRM, ReminderEvent.CANCEL}
+    assert events_from(ReminderStatus.UNCONFIRMED) == reader_events
 
 
 @pytest.mark.parametrize(
     ("status", "event"), sorted(set(product(ReminderStatus, ReminderEvent)) - set(TRANSITIONS))
 )
-def test_a_refused_move_says_where_the_reminder_stands(status: ReminderStatus, event: ReminderEvent) -> None:
-    with pytest.raises(InvalidTransition) as refusal:
+def test_invalid_transition_names_the_status(status: ReminderStatus, event: ReminderEvent) -> None:
+    with pytest.raises(InvalidTransition) as error:
         next_status(status, event)
-    assert refusal.value.detail.startswith(f"This reminder is {status}, so it cannot ")
+    assert error.value.detail.startswith(f"This reminder is {status}, so it cannot ")
 
 
-def test_a_refusal_says_in_words_why() -> None:
+def test_invalid_transition_names_the_event_in_words() -> None:
     with pytest.raises(InvalidTransition, match=r"^This reminder is sent, so it cannot be sent back\.$"):
         next_status(ReminderStatus.SENT, ReminderEvent.REQUEUE)
