@@ -1,4 +1,4 @@
-"""The promises of "remind me next month", date by date."""
+"""Due dates of "remind me next month", date by date."""
 
 import datetime as dt
 import os
@@ -18,7 +18,7 @@ def utc(*parts: int) -> dt.datetime:
     return dt.datetime(*parts, tzinfo=dt.UTC)
 
 
-def test_the_example_of_the_contract():
+def test_due_date_is_the_same_day_next_month_at_the_local_hour():
     due = add_months(utc(2026, 11, 23, 15), months=1, zone="Europe/Amsterdam", hour=9)
     assert due == DueDate(local_date=dt.date(2026, 12, 23), instant=utc(2026, 12, 23, 8))
 
@@ -46,7 +46,7 @@ def test_the_example_of_the_contract():
         ("2024-02-29", 24, "2026-02-28"),
     ],
 )
-def test_a_reader_who_asks_at_the_end_of_a_month_is_reminded_by_its_end(asked_on, months, due_on):
+def test_due_date_falls_back_to_the_last_day_of_a_short_month(asked_on, months, due_on):
     asked_at = dt.datetime.fromisoformat(f"{asked_on}T12:00:00+00:00")
     due = add_months(asked_at, months=months, zone="UTC", hour=9)
     assert due == DueDate(
@@ -54,18 +54,18 @@ def test_a_reader_who_asks_at_the_end_of_a_month_is_reminded_by_its_end(asked_on
     )
 
 
-def test_a_reader_who_asks_on_31_january_is_reminded_on_28_february():
+def test_31_january_becomes_28_february():
     due = add_months(utc(2026, 1, 31, 12), months=1, zone="Europe/London", hour=9)
     assert due == DueDate(local_date=dt.date(2026, 2, 28), instant=utc(2026, 2, 28, 9))
 
 
-def test_a_reader_who_asks_on_31_january_of_a_leap_year_is_reminded_on_29_february():
+def test_31_january_becomes_29_february_in_a_leap_year():
     due = add_months(utc(2028, 1, 31, 12), months=1, zone="Europe/London", hour=9)
     assert due == DueDate(local_date=dt.date(2028, 2, 29), instant=utc(2028, 2, 29, 9))
 
 
 @pytest.mark.parametrize(
-    ("asked_at", "zone", "arrives"),
+    ("asked_at", "zone", "due_at"),
     [
         (utc(2026, 2, 8, 12), "America/New_York", "2026-03-08T03:00:00-04:00"),
         (utc(2026, 2, 28, 12), "Europe/Amsterdam", "2026-03-28T02:00:00+01:00"),
@@ -79,31 +79,31 @@ def test_a_reader_who_asks_on_31_january_of_a_leap_year_is_reminded_on_29_februa
         "Lord Howe skips half of one",
     ],
 )
-def test_an_hour_that_the_clock_change_skips_moves_forward_by_the_gap(asked_at, zone, arrives):
+def test_skipped_local_hour_moves_forward_by_the_gap(asked_at, zone, due_at):
     due = add_months(asked_at, months=1, zone=zone, hour=2)
-    assert due.instant == dt.datetime.fromisoformat(arrives)
-    assert due.local_date == dt.date.fromisoformat(arrives[:10])
+    assert due.instant == dt.datetime.fromisoformat(due_at)
+    assert due.local_date == dt.date.fromisoformat(due_at[:10])
 
 
 @pytest.mark.parametrize(
-    ("asked_at", "zone", "hour", "arrives"),
+    ("asked_at", "zone", "hour", "due_at"),
     [
         (utc(2026, 10, 1, 12), "America/New_York", 1, "2026-11-01T01:00:00-04:00"),
         (utc(2026, 9, 25, 12), "Europe/Amsterdam", 2, "2026-10-25T02:00:00+02:00"),
     ],
 )
-def test_an_hour_that_the_clock_change_repeats_means_the_first(asked_at, zone, hour, arrives):
-    assert add_months(asked_at, months=1, zone=zone, hour=hour).instant == dt.datetime.fromisoformat(arrives)
+def test_repeated_local_hour_means_the_first(asked_at, zone, hour, due_at):
+    assert add_months(asked_at, months=1, zone=zone, hour=hour).instant == dt.datetime.fromisoformat(due_at)
 
 
-def test_a_reader_for_whom_it_is_already_tomorrow_is_reminded_by_their_own_calendar():
+def test_due_date_follows_the_calendar_of_a_zone_ahead_of_utc():
     due = add_months(utc(2026, 1, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
     assert due == DueDate(local_date=dt.date(2026, 2, 28), instant=utc(2026, 2, 27, 19))
     due = add_months(utc(2026, 4, 30, 22), months=1, zone="Pacific/Kiritimati", hour=9)
     assert due == DueDate(local_date=dt.date(2026, 6, 1), instant=utc(2026, 5, 31, 19))
 
 
-def test_a_reader_for_whom_it_is_still_yesterday_is_reminded_by_their_own_calendar():
+def test_due_date_follows_the_calendar_of_a_zone_behind_utc():
     due = add_months(utc(2026, 5, 1, 5), months=1, zone="Pacific/Niue", hour=9)
     assert due == DueDate(local_date=dt.date(2026, 5, 30), instant=utc(2026, 5, 30, 20))
 
@@ -125,7 +125,7 @@ def test_a_reader_for_whom_it_is_still_yesterday_is_reminded_by_their_own_calend
         "Nuuk in 2027",
     ],
 )
-def test_we_never_promise_a_day_on_which_nothing_arrives(asked_at, zone, hour, due_on, due_at):
+def test_local_date_is_always_the_date_of_the_instant(asked_at, zone, hour, due_on, due_at):
     due = add_months(asked_at, months=1, zone=zone, hour=hour)
     assert due == DueDate(local_date=due_on, instant=due_at)
     assert due.instant.astimezone(ZoneInfo(zone)).date() == due.local_date
@@ -156,42 +156,42 @@ def test_we_never_promise_a_day_on_which_nothing_arrives(asked_at, zone, hour, d
         "Etc/Unknown",
     ],
 )
-def test_a_name_that_is_no_zone_is_refused(name):
+def test_unknown_timezone_is_refused(name):
     assert not is_timezone(name)
-    with pytest.raises(UnknownTimezone) as refusal:
+    with pytest.raises(UnknownTimezone) as error:
         add_months(utc(2026, 11, 23), months=1, zone=name, hour=9)
-    assert refusal.value.field == "timezone"
+    assert error.value.field == "timezone"
 
 
 @pytest.mark.parametrize(
     "name", ["UTC", "Europe/Kyiv", "Europe/Kiev", "Asia/Calcutta", "America/Argentina/Buenos_Aires"]
 )
-def test_zones_and_the_old_names_that_browsers_still_send_are_known(name):
+def test_zones_and_their_old_names_from_browsers_are_known(name):
     assert is_timezone(name)
 
 
-def test_an_instant_without_a_zone_is_a_mistake_of_ours():
+def test_naive_datetime_is_refused():
     with pytest.raises(ValueError, match="naive"):
-        add_months(dt.datetime(2026, 11, 23), months=1, zone="UTC", hour=9)  # noqa: DTZ001 -- the mistake under test
+        add_months(dt.datetime(2026, 11, 23), months=1, zone="UTC", hour=9)  # noqa: DTZ001 -- the error under test
 
 
-def test_the_zone_database_of_the_machine_does_not_move_the_promise(tmp_path: Path):
-    """A machine whose Amsterdam is wrong still promises by the pinned database."""
+def test_zone_database_of_the_machine_is_not_used(tmp_path: Path):
+    """A wrong Amsterdam on the machine does not change the due date, which follows the pinned database."""
     wrong = tmp_path / "Europe" / "Amsterdam"
     wrong.parent.mkdir()
     wrong.write_bytes(resources.files("tzdata.zoneinfo").joinpath("Pacific", "Kiritimati").read_bytes())
-    question = (
+    code = (
         "import datetime as dt, zoneinfo; from service.domain.calendar import add_months;"
         "asked_at = dt.datetime(2026, 11, 23, 15, tzinfo=dt.UTC);"
         "due = add_months(asked_at, months=1, zone='Europe/Amsterdam', hour=9);"
         "print(due.instant.isoformat(), due.instant.astimezone(zoneinfo.ZoneInfo('Europe/Amsterdam')).hour)"
     )
-    response = subprocess.run(
-        [sys.executable, "-c", question],
+    completed = subprocess.run(
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONTZPATH": str(tmp_path)},
     )
-    assert response.stdout.split() == ["2026-12-23T08:00:00+00:00", "9"]
+    assert completed.stdout.split() == ["2026-12-23T08:00:00+00:00", "9"]

@@ -1,4 +1,4 @@
-"""Covering the fees: the newsroom keeps all of the amount, and the reader pays no unit more than that takes."""
+"""Covering the fees: the newsroom keeps the whole amount, and the reader adds no more than that takes."""
 
 import ast
 from fractions import Fraction
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain import money as fees
+from service.domain import money
 from service.domain.money import FeeRate
 
 
@@ -23,7 +23,7 @@ from service.domain.money import FeeRate
         (FeeRate(0, 0), 1000, 0),
     ],
 )
-def test_the_honest_figure(rate: FeeRate, amount: int, added: int) -> None:
+def test_fees_to_cover(rate: FeeRate, amount: int, added: int) -> None:
     assert rate.fees_to_cover(amount) == added
 
 
@@ -34,37 +34,37 @@ def test_the_honest_figure(rate: FeeRate, amount: int, added: int) -> None:
     fixed=st.integers(0, 10**6),
     step=st.sampled_from([1, 10, 100]),
 )
-def test_what_is_left_is_the_amount_and_one_step_less_would_leave_too_little(
+def test_total_is_the_smallest_that_leaves_the_amount(
     amount: int, basis_points: int, fixed: int, step: int
 ) -> None:
     total = amount + FeeRate(basis_points, fixed).fees_to_cover(amount, step_minor=step)
 
-    def left_of(charged: int) -> Fraction:
+    def net(charged: int) -> Fraction:
         return charged - Fraction(charged * basis_points, 10_000) - fixed
 
     assert total % step == 0
-    assert left_of(total) >= amount
-    assert left_of(total - step) < amount
+    assert net(total) >= amount
+    assert net(total - step) < amount
 
 
 @pytest.mark.parametrize("step", [1, 10])
-def test_every_amount_up_to_a_hundred_thousand_reaches_the_newsroom_whole(step: int) -> None:
+def test_every_amount_up_to_100_000_is_left_whole(step: int) -> None:
     rate = FeeRate(290, 30)
     for amount in range(step, 100_001, step):
         total = amount + rate.fees_to_cover(amount, step_minor=step)
-        # In whole numbers: ten thousand times what is left after the share.
-        left = total * (10_000 - 290) - 30 * 10_000
-        assert 0 <= left - amount * 10_000 < step * 10_000
+        # In integers: ten thousand times what is left after the fees.
+        net_times_10_000 = total * (10_000 - 290) - 30 * 10_000
+        assert 0 <= net_times_10_000 - amount * 10_000 < step * 10_000
 
 
 @pytest.mark.parametrize(("basis_points", "fixed"), [(10_000, 0), (12_000, 0), (-1, 0), (0, -1)])
-def test_a_share_that_leaves_nothing_is_no_share(basis_points: int, fixed: int) -> None:
+def test_invalid_fee_rate_is_refused(basis_points: int, fixed: int) -> None:
     with pytest.raises(ValueError, match="basis points"):
         FeeRate(basis_points, fixed)
 
 
-def test_no_float_comes_near_fees() -> None:
-    for node in ast.walk(ast.parse(Path(fees.__file__).read_text("utf-8"))):
+def test_fees_use_no_float() -> None:
+    for node in ast.walk(ast.parse(Path(money.__file__).read_text("utf-8"))):
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, float | complex)), ast.dump(node)
         assert not (isinstance(node, ast.Name) and node.id in {"float", "round"}), ast.dump(node)
         assert not (isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)), ast.dump(node)

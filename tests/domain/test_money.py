@@ -1,4 +1,4 @@
-"""The promises of money: whole minor units, written and read without a float and without a guess."""
+"""Money: integer minor units, formatted by locale and parsed back, without floats."""
 
 import ast
 import re
@@ -10,28 +10,26 @@ from babel.numbers import get_currency_precision, list_currencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain import money as currencies
-from service.domain import money as money
-from service.domain import money_input as typed_amount
+from service.domain import money, money_input
 from service.domain.money import Money, exponent, format_major_units, format_money, is_currency
 from service.domain.money_input import parse_amount
 
 NBSP = "\N{NO-BREAK SPACE}"
 LANGUAGES = sorted(localedata.locale_identifiers())
 
-# CLDR follows the cash in the shops, ISO 4217 the currency's own division; withdrawn ones are in no shop at all.
+# CLDR follows the cash in circulation, ISO 4217 the currency's own division. Withdrawn currencies have no cash.
 CASH_HAS_NO_DECIMALS = "AFN ALL IQD IRR KPW LAK LBP MGA MMK RSD SOS SYP YER"
 WITHDRAWN = "ADP BYR ESP ITL LUF MGF MRO SLL STD TMM TRL ZMK ZWD"
 
 
 @pytest.mark.parametrize("amount", [7.5, 7.0, "750", True, None])
-def test_an_amount_is_an_integer_and_nothing_like_one(amount):
+def test_amount_that_is_not_an_integer_is_refused(amount):
     with pytest.raises(TypeError):
         Money(amount, "USD")
 
 
 @pytest.mark.parametrize("code", ["", "usd", "US", "USDX", "$", "QQQ", "USD ", "ÜSD"])
-def test_a_currency_is_a_known_code_in_capitals(code):
+def test_unknown_currency_code_is_refused(code):
     assert not is_currency(code)
     with pytest.raises(ValueError, match="ISO 4217"):
         Money(750, code)
@@ -54,11 +52,11 @@ def test_a_currency_is_a_known_code_in_capitals(code):
         ("RSD", 2),
     ],
 )
-def test_a_currency_has_the_minor_digits_of_iso_4217(currency, digits):
+def test_exponent_is_the_minor_digits_of_iso_4217(currency, digits):
     assert exponent(currency) == digits
 
 
-def test_minor_digits_differ_from_babels_only_where_babel_follows_the_cash():
+def test_exponent_differs_from_babel_only_where_babel_follows_cash():
     different = {code for code in list_currencies() if exponent(code) != get_currency_precision(code)}
     assert different == {*CASH_HAS_NO_DECIMALS.split(), *WITHDRAWN.split()}
 
@@ -77,12 +75,12 @@ def test_minor_digits_differ_from_babels_only_where_babel_follows_the_cash():
         (9007199254740993, "USD", "90071992547409.93"),
     ],
 )
-def test_an_export_writes_every_decimal(amount, currency, written):
+def test_major_units_have_every_decimal(amount, currency, written):
     assert format_major_units(Money(amount, currency)) == written
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD"])
-def test_every_amount_up_to_a_hundred_thousand_reads_back_as_written(currency):
+def test_major_units_up_to_100_000_parse_back(currency):
     for amount in range(100_001):
         assert parse_amount(format_major_units(Money(amount, currency)), currency=currency, lang="en") == amount
 
@@ -112,7 +110,7 @@ def test_every_amount_up_to_a_hundred_thousand_reads_back_as_written(currency):
         (100, "JPY", "tok", "JP¥100"),
     ],
 )
-def test_people_read_money_as_their_language_writes_it(amount, currency, lang, written):
+def test_money_is_formatted_as_the_language_writes_it(amount, currency, lang, written):
     assert format_money(Money(amount, currency), lang) == written
 
 
@@ -122,7 +120,7 @@ def test_people_read_money_as_their_language_writes_it(amount, currency, lang, w
     currency=st.sampled_from(["USD", "EUR", "RUB", "JPY", "KWD", "HUF", "CHF", "CAD", "SEK"]),
     lang=st.sampled_from(LANGUAGES),
 )
-def test_what_we_write_to_a_reader_we_can_read_back(amount, currency, lang):
+def test_formatted_money_parses_back(amount, currency, lang):
     below_a_thousand = amount % (1000 * 10 ** exponent(currency))
     written = format_money(Money(below_a_thousand, currency), lang)
     assert parse_amount(written, currency=currency, lang=lang) == below_a_thousand
@@ -134,18 +132,18 @@ def test_what_we_write_to_a_reader_we_can_read_back(amount, currency, lang):
     currency=st.sampled_from(sorted(list_currencies())),
     lang=st.sampled_from(LANGUAGES),
 )
-def test_no_currency_or_language_loses_a_unit(amount, currency, lang):
+def test_formatting_loses_no_unit_in_any_currency_or_language(amount, currency, lang):
     digits = exponent(currency)
     written = format_major_units(Money(amount, currency))
     assert int(written.replace(".", "")) == amount
     assert len(written.partition(".")[2]) == digits
-    written_for_people = format_money(Money(amount, currency), lang)
-    figures = "".join(re.findall(r"[0-9]", written_for_people))
+    formatted = format_money(Money(amount, currency), lang)
+    figures = "".join(re.findall(r"[0-9]", formatted))
     assert int(figures) in (amount, amount // 10**digits)
 
 
-@pytest.mark.parametrize("module", [money, currencies, typed_amount])
-def test_no_float_comes_near_money(module):
+@pytest.mark.parametrize("module", [money, money_input])
+def test_money_uses_no_float(module):
     for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8"))):
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, float | complex)), ast.dump(node)
         assert not (isinstance(node, ast.Name) and node.id in {"float", "round"}), ast.dump(node)

@@ -1,4 +1,4 @@
-"""The promises about an amount that a reader typed: read by their locale, or refused with a hint."""
+"""Parsing an amount that a reader typed: by their locale, or refused with a hint."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -48,14 +48,14 @@ NARROW_NBSP = "\N{NARROW NO-BREAK SPACE}"
         ("999999999999999", "USD", "en", 99_999_999_999_999_900),
     ],
 )
-def test_an_amount_is_read_as_the_readers_locale_writes_it(text, currency, lang, amount):
+def test_amount_is_parsed_as_the_locale_writes_it(text, currency, lang, amount):
     assert parse_amount(text, currency=currency, lang=lang) == amount
 
 
 @pytest.mark.parametrize(
     ("text", "currency", "lang", "hint"),
     [
-        # What could be a thousand or one.
+        # Ambiguous: a thousand or one.
         ("1.000", "USD", "en", "write 1000,"),
         ("1,000", "USD", "en", "write 1000,"),
         ("1.000", "EUR", "de", "write 1000,"),
@@ -67,7 +67,7 @@ def test_an_amount_is_read_as_the_readers_locale_writes_it(text, currency, lang,
         ("1,000", "JPY", "ja", "write 1000,"),
         ("1,500", "KWD", "en", "write 1500 or 1.500,"),
         ("١٬٠٠٠", "USD", "ar", "write 1000,"),
-        # The wrong separator, or more than one.
+        # The wrong separator, or several.
         ("7,50", "USD", "en", "Write 7.50,"),
         ("7.50", "USD", "ru", "Write 7,50,"),
         ("7,5", "USD", "en", "Write 7.5,"),
@@ -76,22 +76,22 @@ def test_an_amount_is_read_as_the_readers_locale_writes_it(text, currency, lang,
         ("7.50.", "USD", "en", "Write 7.50,"),
         (".50", "USD", "en", "Write 0.50,"),
         ("5.", "USD", "en", "Write 5,"),
-        # Decimals that the currency does not have.
+        # More decimals than the currency has.
         ("7.5000", "USD", "en", "at most 2 decimals, for example 7.50"),
         ("0.505", "USD", "en", "at most 2 decimals, for example 7.50"),
         ("1.2345", "KWD", "en", "at most 3 decimals, for example 7.500"),
         ("7.5", "JPY", "en", "no decimals in this currency, for example 7."),
-        # Less than nothing.
+        # Negative.
         ("-5", "USD", "en", "without a minus sign"),
         ("−5", "USD", "en", "without a minus sign"),
         ("-$5", "USD", "en", "without a minus sign"),
         ("$-5", "USD", "en", "without a minus sign"),
         ("5-", "USD", "en", "without a minus sign"),
-        # Nothing at all.
+        # Empty.
         ("", "USD", "en", "Write an amount, for example 7.50"),
         (f" {NBSP} ", "USD", "ru", "Write an amount, for example 7,50"),
         ("$", "USD", "en", "Write an amount, for example 7.50"),
-        # What is no amount.
+        # Not an amount.
         ("five", "USD", "en", "digits only, for example 7.50"),
         ("1e3", "USD", "en", "digits only"),
         ("1E3", "USD", "en", "digits only"),
@@ -109,18 +109,18 @@ def test_an_amount_is_read_as_the_readers_locale_writes_it(text, currency, lang,
         ("5 EUR", "USD", "en", "digits only"),
         ("€5", "USD", "en", "digits only"),
         (".", "USD", "en", "digits only"),
-        # More than anyone gives.
+        # Too large.
         ("1" * 16, "USD", "en", "too large"),
         ("1" * 14 + ".50", "USD", "en", "too large"),
         ("9" * 5000, "USD", "en", "Write only the amount"),
     ],
 )
-def test_what_could_be_misread_is_refused_with_what_to_write_instead(text, currency, lang, hint):
-    with pytest.raises(UnparsableAmount) as refusal:
+def test_unparsable_amount_is_refused_with_a_hint(text, currency, lang, hint):
+    with pytest.raises(UnparsableAmount) as error:
         parse_amount(text, currency=currency, lang=lang)
-    assert hint in refusal.value.detail
-    assert refusal.value.detail.endswith(".")
-    assert refusal.value.field == "amount"
+    assert hint in error.value.detail
+    assert error.value.detail.endswith(".")
+    assert error.value.field == "amount"
 
 
 @settings(max_examples=600, deadline=None)
@@ -130,18 +130,18 @@ def test_what_could_be_misread_is_refused_with_what_to_write_instead(text, curre
     lang=st.sampled_from(["en", "ru", "de", "ar", "fa", "de-CH", "fr", "zz"]),
 )
 @example(text=",.", currency="USD", lang="en")
-def test_any_text_is_either_an_amount_or_a_refusal_in_words(text, currency, lang):
+def test_any_text_is_an_amount_or_refused_with_a_sentence(text, currency, lang):
     try:
         amount, hint = parse_amount(text, currency=currency, lang=lang), ""
-    except UnparsableAmount as refusal:
-        amount, hint = None, refusal.detail
+    except UnparsableAmount as error:
+        amount, hint = None, error.detail
     assert hint.endswith(".") if amount is None else amount >= 0
 
 
 @given(
     st.integers(1, 999), st.sampled_from(".,’ "), st.integers(0, 999), st.sampled_from(["en", "ru", "de", "fr"])
 )
-def test_a_group_of_three_digits_is_never_taken_for_decimals_or_thousands(front, separator, last, lang):
-    with pytest.raises(UnparsableAmount) as refusal:
+def test_group_of_three_digits_is_refused_as_ambiguous(front, separator, last, lang):
+    with pytest.raises(UnparsableAmount) as error:
         parse_amount(f"{front}{separator}{last:03}", currency="USD", lang=lang)
-    assert f"write {front}{last:03}," in refusal.value.detail
+    assert f"write {front}{last:03}," in error.value.detail

@@ -16,5 +16,5 @@ from service.domain.campaigns.origins import origin_of
         ("http://[::1]:8000/a", "http://[::1]:8000"),
     ],
 )
-def test_an_origin_is_the_scheme_the_host_and_an_unusual_port(url: str, origin: str) -> None:
+def test_origin_is_scheme_host_and_non_default_port(url: str, origin: str) -> None:
     assert origin_of(url) == origin

@@ -1,4 +1,4 @@
-"""Tokens of links, alone: how long they are, how they are spelled, when they end, and which keys they prove."""
+"""Signed tokens: length, spelling, expiry and key rotation."""
 
 import datetime
 import string
@@ -14,7 +14,7 @@ from service.domain.tokens import InvalidToken, issue_token, verify_token
 KEYS = Keyring(("a-secret-of-the-tests-that-is-long-enough",))
 NOW = datetime.datetime(2026, 11, 23, 9, 0, tzinfo=datetime.UTC)
 SUBJECT = uuid.UUID("0193f5a0-0000-7000-8000-000000000001")
-OF_BASE64 = string.ascii_letters + string.digits + "-_"
+BASE64_ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
 def issue(keyring: Keyring = KEYS, *, purpose: str = "reminder", seconds: int = 60) -> str:
@@ -22,42 +22,42 @@ def issue(keyring: Keyring = KEYS, *, purpose: str = "reminder", seconds: int = 
     return issue_token(keyring, purpose=purpose, subject=SUBJECT, expires_at=expires_at)
 
 
-def read(token: str, keyring: Keyring = KEYS, *, purpose: str = "reminder") -> uuid.UUID:
+def verify(token: str, keyring: Keyring = KEYS, *, purpose: str = "reminder") -> uuid.UUID:
     return verify_token(keyring, purpose=purpose, token=token, now=NOW)
 
 
 @given(subject=st.uuids(), seconds=st.integers(0, 10**10), purpose=st.text(st.characters(codec="utf-8")))
-def test_every_token_is_72_characters_of_an_address_and_comes_back_as_its_subject(
+def test_token_is_72_url_safe_characters_and_verifies_to_its_subject(
     subject: uuid.UUID, seconds: int, purpose: str
 ) -> None:
     expires_at = NOW + datetime.timedelta(seconds=seconds)
     token = issue_token(KEYS, purpose=purpose, subject=subject, expires_at=expires_at)
     assert len(token) == 72
-    assert set(token) <= set(OF_BASE64 + ".")
+    assert set(token) <= set(BASE64_ALPHABET + ".")
     assert verify_token(KEYS, purpose=purpose, token=token, now=NOW) == subject
 
 
-def test_the_same_subject_and_end_make_the_same_token() -> None:
+def test_token_is_deterministic_for_subject_and_expiry() -> None:
     assert issue() == issue() != issue(seconds=61)
 
 
-def test_no_other_last_character_spells_the_same_token() -> None:
+def test_last_character_of_a_token_has_one_spelling() -> None:
     token = issue()
-    for sign in set(OF_BASE64) - {token[-1]}:
+    for character in set(BASE64_ALPHABET) - {token[-1]}:
         with pytest.raises(InvalidToken):
-            read(token[:-1] + sign)
+            verify(token[:-1] + character)
 
 
-def test_a_token_ends_by_the_clock_that_is_given() -> None:
-    assert read(issue(seconds=0)) == SUBJECT
+def test_token_expires_by_the_given_clock() -> None:
+    assert verify(issue(seconds=0)) == SUBJECT
     with pytest.raises(InvalidToken):
-        read(issue(seconds=-1))
+        verify(issue(seconds=-1))
 
 
-def test_a_key_behind_the_current_one_still_proves_and_a_dropped_one_does_not() -> None:
+def test_older_key_still_verifies_and_a_removed_one_does_not() -> None:
     old, new = "an-old-secret-of-the-tests-0123456789", "a-new-secret-of-the-tests-0123456789"
     token = issue(Keyring((old,)))
-    assert read(token, Keyring((new, old))) == SUBJECT
+    assert verify(token, Keyring((new, old))) == SUBJECT
     assert issue(Keyring((old, new))) == token != issue(Keyring((new, old)))
     with pytest.raises(InvalidToken):
-        read(token, Keyring((new,)))
+        verify(token, Keyring((new,)))
