@@ -48,7 +48,7 @@ def pledge(ledger: Ledger) -> uuid.UUID:
 
 @pytest.fixture
 def refund(ledger: Ledger, container: Container, gateway: FakeGateway) -> Callable[..., Refund]:
-    """Return a way to refund its payment."""
+    """Return a function that refunds the payment of `pledge`."""
 
     def refund(amount: int | None = None, key: str = KEY, payment: str = "pay_1") -> Refund:
         transaction, payment_id = container.database.transaction, ledger.get_payment(payment).id

@@ -169,8 +169,8 @@ def payments_missing_balance(
 ) -> list[PaymentWithoutBalance]:
     """Return a batch of payments whose balance transaction is still to be fetched.
 
-    It holds the payments of the last hour, and a random few of the older ones: with a random choice, payments
-    that never get a balance transaction do not starve the others.
+    It holds the payments of the last hour and a few random older ones. The random choice keeps payments that never
+    get a balance transaction from starving the others.
     """
     recent_since, oldest = now - RECENT_WINDOW, now - LOOKUP_WINDOW
     query = (

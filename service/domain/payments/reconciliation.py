@@ -82,7 +82,7 @@ def reconcile(
             ]
         for raw in missing:
             occurred_at = raw.occurred_at.isoformat()
-            log.warning("event_not_told", reference=raw.reference, kind=raw.kind, occurred_at=occurred_at)
+            log.warning("event_missed", reference=raw.reference, kind=raw.kind, occurred_at=occurred_at)
         seen, missed = seen + len(batch), missed + len(missing)
         on_progress(seen)
         if not should_continue():

@@ -62,10 +62,12 @@ def complete_pending_operations(
         except (GatewayUnavailable, PaymentsUnavailable):
             counts["put_off"] += 1
         except (GatewayRejected, DomainError) as error:
-            log.warning("order_refused", order=operation.kind, row=str(operation.row_id), reason=str(error))
+            log.warning(
+                "operation_refused", operation=operation.kind, row=str(operation.row_id), reason=str(error)
+            )
             counts["refused"] += 1
         else:
-            log.info("order_finished", order=operation.kind, row=str(operation.row_id))
+            log.info("operation_completed", operation=operation.kind, row=str(operation.row_id))
             counts[operation.kind] += 1
     return counts
 

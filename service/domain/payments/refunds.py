@@ -136,15 +136,13 @@ def _lock_payment(session: Session, payment_id: uuid.UUID) -> Payment:
 def _refundable_amount(session: Session, payment: Payment, requested_minor: int | None) -> int:
     """Return the amount to refund; earlier refunds count from their request on, even while pending."""
     if payment.status not in REFUNDABLE_STATUSES:
-        raise InvalidTransition(
-            f"This payment is {payment.status.replace('_', ' ')}, so nothing of it can go back."
-        )
+        raise InvalidTransition(f"This payment is {payment.status.replace('_', ' ')}, so it cannot be refunded.")
     earlier = session.scalars(
         select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status != RefundStatus.FAILED)
     )
     left = payment.amount_minor - sum(earlier)
     if requested_minor is None and not left:
-        raise InvalidTransition("All of this payment is on its way back already.")
+        raise InvalidTransition("All of this payment is being refunded already.")
     if requested_minor is not None and requested_minor > left:
         raise RefundTooLarge(f"Only {left} minor units of this payment are left.", field="amount")
     return left if requested_minor is None else requested_minor

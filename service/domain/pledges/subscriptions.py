@@ -277,7 +277,7 @@ def translate_gateway_errors() -> Iterator[None]:
 
 def _subscription_unknown() -> PaymentsUnavailable:
     return PaymentsUnavailable(
-        "The payment processor has not told us all of this pledge yet; please try again in a minute.",
+        "The payment processor has not reported everything about this pledge yet; please try again in a minute.",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
 
