@@ -49,7 +49,7 @@ def request_sign_in(session: Session, address: str, *, lang: str, now: datetime.
 def create_magic_link_token(session: Session, sign_in: SignIn, now: datetime.datetime) -> str:
     """Return a new token for this sign-in, valid once and for `LINK_TTL`; it replaces an earlier one."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    sign_in.link_hash, sign_in.link_ends_at = sha256(token), now + LINK_TTL
+    sign_in.link_hash, sign_in.link_expires_at = sha256(token), now + LINK_TTL
     # The hash must be stored before an email with the token can leave.
     session.flush()
     return token

@@ -209,4 +209,4 @@ def test_amount_change_does_not_overwrite_a_concurrent_one(
     monkeypatch.setattr(gateway, "update_subscription_amount", first_call)
     change(900)
     pledge = ledger.get_pledge(active_pledge)
-    assert (pledge.amount_minor, pledge.wanted_minor) == (700, None)
+    assert (pledge.amount_minor, pledge.pending_amount_minor) == (700, None)

@@ -60,9 +60,9 @@ def test_reported_amount_is_ignored_while_our_own_change_is_pending(
     ledger: Ledger, container: Container, pledge: uuid.UUID
 ) -> None:
     with container.database.transaction() as session:
-        session.execute(update(Pledge).values(wanted_minor=700))
+        session.execute(update(Pledge).values(pending_amount_minor=700))
     ledger.apply(ledger.subscription_updated(pledge, money=dollars(300)))
-    assert (ledger.get_pledge(pledge).amount_minor, ledger.get_pledge(pledge).wanted_minor) == (500, 700)
+    assert (ledger.get_pledge(pledge).amount_minor, ledger.get_pledge(pledge).pending_amount_minor) == (500, 700)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_newest_report_decides_past_due_and_ties_are_past_due(
     expects_past_due = any(reports) if not apart else reports[1 if apart > 0 * SECOND else 0]
     expected = PledgeStatus.PAST_DUE if expects_past_due else PledgeStatus.ACTIVE
     assert ledger.get_pledge(pledge).status == expected
-    assert ledger.get_pledge(pledge).stood_at == max(now, now + apart)
+    assert ledger.get_pledge(pledge).subscription_status_at == max(now, now + apart)
 
 
 def test_report_before_the_start_changes_nothing(ledger: Ledger) -> None:
     pledge = ledger.create_pledge(Frequency.MONTHLY)
     ledger.apply(ledger.subscription_updated(pledge, is_started=False, money=dollars(300)))
     found = ledger.get_pledge(pledge)
-    assert (found.status, found.amount_minor, found.stood_at) == (PledgeStatus.PENDING, 500, None)
+    assert (found.status, found.amount_minor, found.subscription_status_at) == (PledgeStatus.PENDING, 500, None)
     ledger.apply(ledger.subscription_updated(pledge))
     assert ledger.get_pledge(pledge).status == PledgeStatus.ACTIVE
 

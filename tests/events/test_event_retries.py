@@ -68,10 +68,10 @@ def process_until_parked(scenario: StripeScenario) -> list[datetime.timedelta]:
         event = only_event(scenario.container)
         if event.status == EventStatus.PARKED:
             return backoffs
-        backoffs.append(event.retry_at - clock.now)
-        clock.now = event.retry_at - datetime.timedelta(seconds=1)
+        backoffs.append(event.next_attempt_at - clock.now)
+        clock.now = event.next_attempt_at - datetime.timedelta(seconds=1)
         assert scenario.run_event_job() == {}
-        clock.now = event.retry_at
+        clock.now = event.next_attempt_at
     raise AssertionError("The event is retried forever.")
 
 

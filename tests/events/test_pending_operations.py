@@ -109,7 +109,7 @@ def update_pledge(container: Container, **changes: Any) -> None:
 def test_requested_cancellation_and_amount_change_are_completed_once(
     container: Container, stripe: FakeStripe, paid_monthly_pledge: uuid.UUID
 ) -> None:
-    update_pledge(container, wanted_minor=900)
+    update_pledge(container, pending_amount_minor=900)
     assert complete(container) == {"amounts": 1}
     update_pledge(container, cancel_requested_at=container.clock())
     assert complete(container) == {"cancellations": 1}
@@ -125,7 +125,7 @@ def test_requested_cancellation_and_amount_change_are_completed_once(
 def test_pledge_of_another_gateway_or_cancelled_pledge_is_skipped(
     container: Container, changes: dict[str, Any]
 ) -> None:
-    update_pledge(container, wanted_minor=900, cancel_requested_at=container.clock(), **changes)
+    update_pledge(container, pending_amount_minor=900, cancel_requested_at=container.clock(), **changes)
     assert complete(container) == {}
 
 

@@ -79,7 +79,7 @@ def load_pledge_facts(
 ) -> PledgeFacts:
     """Return the facts known of a pledge together with what the gateway has just reported.
 
-    The database stores when the gateway last reported a subscription's status (`stood_at`), and not the status
+    The database stores when the gateway last reported a subscription's status (`subscription_status_at`), and not the status
     itself. As long as no payment and no failure is newer, the pledge's own status is what the gateway reported;
     once one is newer, the report no longer matters.
     """
@@ -104,7 +104,7 @@ def load_pledge_facts(
         refunded_minor=int(refunded_minor or 0),
         last_paid_at=last_paid_at,
         last_failed_at=last_failed_at,
-        gateway_status_at=pledge.stood_at,
+        gateway_status_at=pledge.subscription_status_at,
         gateway_past_due=gateway_past_due,
         is_started=is_started or pledge.status in STARTED_STATUSES,
         has_ended=pledge.ended_at is not None or pledge.status == PledgeStatus.CANCELLED,

@@ -189,7 +189,7 @@ def _save_result(event: GatewayEvent, result: ProcessingResult, *, now: datetime
     event.status, event.reason = result.status, result.reason
     event.pledge_id = result.pledge_id or event.pledge_id
     if result.retry_in is not None:
-        event.retry_at = now + result.retry_in
+        event.next_attempt_at = now + result.retry_in
     if result.status in (EventStatus.APPLIED, EventStatus.IGNORED):
         event.applied_at = now
     if result.status == EventStatus.IGNORED:

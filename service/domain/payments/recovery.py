@@ -92,7 +92,7 @@ def _pending_operations(
             ("checkouts", complete_checkout, _checkouts(gateway.name, now=clock())),
             ("refunds", refund, _refunds(gateway.name)),
             ("cancellations", cancel, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
-            ("amounts", change_amount, _recurring(gateway.name, Pledge.wanted_minor.is_not(None))),
+            ("amounts", change_amount, _recurring(gateway.name, Pledge.pending_amount_minor.is_not(None))),
         )
         return [
             PendingOperation(kind, row_id, complete)

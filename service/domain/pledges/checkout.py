@@ -143,18 +143,18 @@ def _claim_idempotency_key(
     pledge = get_pledge(session, stored.pledge_id)
     if pledge.checkout_url is not None:
         return pledge, True
-    if stored.held_until > now:
+    if stored.locked_until > now:
         raise RequestInProgress(
             "The first request with this Idempotency-Key still runs; ask again in a moment.", retry_after_seconds=1
         )
-    stored.held_until = now + LOCK_TTL
+    stored.locked_until = now + LOCK_TTL
     return pledge, False
 
 
 def _release_idempotency_key(session: Session, key: str, payload: CreatePledge, *, now: datetime.datetime) -> None:
     stored = find_key(session, key, _request_fingerprint(payload))
     if stored is not None:
-        stored.held_until = now
+        stored.locked_until = now
 
 
 def _request_fingerprint(payload: CreatePledge) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def mark_cancelled(session: Session, pledge: Pledge, *, now: datetime.datetime) 
         pledge.ended_at = pledge.ended_at or now
         pledge.renews_at = None
     # A requested change of amount has no effect any more.
-    pledge.wanted_minor = None
+    pledge.pending_amount_minor = None
     enqueue_cancellation(session, pledge, now=now)
 
 
@@ -108,7 +108,7 @@ def change_amount(
         money = Money(amount_minor, pledge.currency)
         validate_amount(pledge.campaign, pledge.frequency, money, limits=limits, lang=lang)
         subscription_reference(pledge)
-        pledge.wanted_minor = amount_minor
+        pledge.pending_amount_minor = amount_minor
     return complete_amount_change(transaction, gateway, pledge_id)
 
 
@@ -123,7 +123,7 @@ def complete_amount_change(
     """
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
-        requested = pledge.wanted_minor
+        requested = pledge.pending_amount_minor
         if requested is None:
             return pledge
         require_same_gateway(pledge, gateway)
@@ -135,15 +135,15 @@ def complete_amount_change(
     except PaymentRequestRejected:
         with transaction() as session:
             pledge = get_pledge(session, pledge_id, for_update=True)
-            if pledge.wanted_minor == requested:
-                pledge.wanted_minor = None
+            if pledge.pending_amount_minor == requested:
+                pledge.pending_amount_minor = None
         raise
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
         # A concurrent request for another amount sends that amount itself.
-        if pledge.wanted_minor == requested:
+        if pledge.pending_amount_minor == requested:
             pledge.amount_minor, pledge.fees_minor = requested, charge.amount_minor - requested
-            pledge.wanted_minor = None
+            pledge.pending_amount_minor = None
     return pledge
 
 
@@ -287,7 +287,7 @@ def _latest_past_due(pledge: Pledge, update: SubscriptionUpdated) -> bool | None
 
     Of two reports of the same second, past due wins.
     """
-    previous_at = pledge.stood_at
+    previous_at = pledge.subscription_status_at
     if previous_at is not None and update.occurred_at < previous_at:
         return None
     pledge.subscription_status_at = update.occurred_at
