@@ -21,7 +21,7 @@ from tests.events.crash_injection import AFTER_COMMIT, crash_at
 from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
 
-READER = "ada@news.example"
+EMAIL = "ada@news.example"
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def reconcile_later(scenario: StripeScenario) -> ReconciliationReport:
 
 def paid_pledge(scenario: StripeScenario, frequency: Frequency) -> uuid.UUID:
     checkout = scenario.create_checkout(frequency)
-    scenario.stripe.pay(scenario.session_of(checkout), email=READER)
+    scenario.stripe.pay(scenario.session_of(checkout), email=EMAIL)
     reconcile_later(scenario)
     return checkout.id
 
@@ -83,7 +83,7 @@ def assert_every_checkout_can_be_paid(scenario: StripeScenario, _: Any) -> None:
         pledges = session.scalars(select(Pledge).where(Pledge.status == PledgeStatus.PENDING)).all()
     for pledge in pledges:
         assert pledge.checkout_url == scenario.stripe.get(pledge.gateway_reference)["url"]
-        scenario.stripe.pay(pledge.gateway_reference, email=READER)
+        scenario.stripe.pay(pledge.gateway_reference, email=EMAIL)
     sessions = scenario.stripe.account.all("checkout.session")
     assert len({item["client_reference_id"] for item in sessions}) == len(sessions)
     reconcile_later(scenario)
@@ -97,7 +97,7 @@ def deliver_payment_and_partial_refund(scenario: StripeScenario) -> uuid.UUID:
     checkout = scenario.create_checkout(Frequency.MONTHLY)
     event_count = len(scenario.stripe.events)
     session = scenario.session_of(checkout)
-    scenario.stripe.pay(session, email=READER)
+    scenario.stripe.pay(session, email=EMAIL)
     scenario.stripe.refund(scenario.stripe.charge_of(session)["id"], 200)
     # Two events report the same payment, and the refund names no pledge. The reconciliation fetches the others.
     kinds = ("checkout.session.completed", "invoice.paid", "charge.refunded")

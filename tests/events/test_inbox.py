@@ -1,4 +1,4 @@
-"""The inbox on real PostgreSQL: workers share what is due, and none waits for another."""
+"""The event inbox on PostgreSQL: concurrent workers share the due events, and none waits for another."""
 
 import datetime
 import threading
@@ -32,10 +32,10 @@ from tests.interleaving import interleaving, must_wait
 SECOND = datetime.timedelta(seconds=1)
 
 
-def keep(
+def store_events(
     container: Container, *references: str, gateway: str = "stripe", before: datetime.timedelta = 0 * SECOND
 ) -> None:
-    """Keep events that happened one second after another."""
+    """Store events that occurred one second apart."""
     now = container.clock()
     with container.database.transaction() as session:
         for number, reference in enumerate(references):
@@ -45,121 +45,125 @@ def keep(
             assert store_event(session, gateway, raw, source=WEBHOOK, now=now)
 
 
-def ids(container: Container) -> dict[str, uuid.UUID]:
+def ids_by_reference(container: Container) -> dict[str, uuid.UUID]:
     with container.database.read_only() as session:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.id)).all())
 
 
-def take(container: Container, limit: int = 10) -> list[str]:
-    """Take what is due, without waiting for anybody for long; return the references."""
-    names = {event_id: reference for reference, event_id in ids(container).items()}
+def claim(container: Container, limit: int = 10) -> list[str]:
+    """Claim due events, with a short lock timeout; return their references."""
+    references = {event_id: reference for reference, event_id in ids_by_reference(container).items()}
     with container.database.transaction() as session:
         session.execute(text("SET LOCAL lock_timeout = '2s'"))
-        return [names[taken] for taken in claim_events(session, "stripe", now=container.clock(), limit=limit)]
+        return [
+            references[claimed] for claimed in claim_events(session, "stripe", now=container.clock(), limit=limit)
+        ]
 
 
-def test_an_event_that_another_worker_holds_is_skipped_and_not_waited_for(container: Container) -> None:
-    keep(container, "evt_held", "evt_free")
+def test_claim_skips_events_locked_by_another_worker(container: Container) -> None:
+    store_events(container, "evt_locked", "evt_free")
     with container.database.transaction() as session:
-        assert lock_event(session, ids(container)["evt_held"]) is not None
-        assert take(container) == ["evt_free"]
-    assert take(container) == ["evt_held"]
+        assert lock_event(session, ids_by_reference(container)["evt_locked"]) is not None
+        assert claim(container) == ["evt_free"]
+    assert claim(container) == ["evt_locked"]
 
 
-def test_old_payloads_that_another_worker_holds_are_skipped_and_not_waited_for(container: Container) -> None:
-    keep(container, "evt_held", "evt_free")
+def test_purge_skips_payloads_locked_by_another_worker(container: Container) -> None:
+    store_events(container, "evt_locked", "evt_free")
     container.clock.now += PAYLOAD_RETENTION
     with container.database.transaction() as session:
-        lock_event(session, ids(container)["evt_held"])
+        lock_event(session, ids_by_reference(container)["evt_locked"])
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
             assert purge_payloads(other, now=container.clock()) == 1
     with container.database.read_only() as session:
-        left = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None))
-        assert session.scalars(left).all() == ["evt_held"]
+        with_payload = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None))
+        assert session.scalars(with_payload).all() == ["evt_locked"]
 
 
-def test_payloads_are_forgotten_oldest_first_in_batches(container: Container) -> None:
+def test_payloads_are_purged_oldest_first_in_batches(container: Container) -> None:
     for reference in ("evt_1", "evt_2", "evt_3"):
-        keep(container, reference)
+        store_events(container, reference)
         container.clock.now += SECOND
     container.clock.now += PAYLOAD_RETENTION - 2 * SECOND
     with container.database.transaction() as session:
         assert purge_payloads(session, now=container.clock(), limit=1) == 1
-        left = select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None)).order_by("reference")
-        assert session.scalars(left).all() == ["evt_2", "evt_3"]
-        # The last one is a second too young.
+        with_payload = (
+            select(GatewayEvent.reference).where(GatewayEvent.payload.is_not(None)).order_by("reference")
+        )
+        assert session.scalars(with_payload).all() == ["evt_2", "evt_3"]
+        # The last event is one second short of the retention period.
         assert purge_payloads(session, now=container.clock()) == 1
-        assert session.scalars(left).all() == ["evt_3"]
+        assert session.scalars(with_payload).all() == ["evt_3"]
 
 
-def test_abandoned_pledges_that_another_worker_holds_are_skipped_and_not_waited_for(container: Container) -> None:
+def test_expiry_skips_pledges_locked_by_another_worker(container: Container) -> None:
     insert_pledges(container, 2)
     container.clock.now += CHECKOUT_TTL
     with container.database.transaction() as session:
-        held = session.scalars(select(Pledge).limit(1).with_for_update()).one()
+        locked = session.scalars(select(Pledge).limit(1).with_for_update()).one()
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
             assert expire_abandoned_pledges(other, now=container.clock()) == 1
     with container.database.read_only() as session:
         pending = session.scalars(select(Pledge.id).where(Pledge.status == PledgeStatus.PENDING)).all()
-    assert pending == [held.id]
+    assert pending == [locked.id]
 
 
-def test_concurrent_workers_take_every_event_once(container: Container) -> None:
+def test_concurrent_workers_claim_every_event_once(container: Container) -> None:
     references = [f"evt_{number:02}" for number in range(40)]
-    keep(container, *references)
+    store_events(container, *references)
     start = threading.Barrier(4)
 
-    def work(_: int) -> list[str]:
+    def claim_all(_: int) -> list[str]:
         start.wait(timeout=20)
-        taken: list[str] = []
-        while some := take(container, limit=3):
-            taken += some
-        return taken
+        claimed: list[str] = []
+        while batch := claim(container, limit=3):
+            claimed += batch
+        return claimed
 
     with ThreadPoolExecutor(4) as pool:
-        taken = [reference for some in pool.map(work, range(4), timeout=60) for reference in some]
-    assert sorted(taken) == references
+        claimed = [reference for batch in pool.map(claim_all, range(4), timeout=60) for reference in batch]
+    assert sorted(claimed) == references
 
 
-def test_events_are_taken_in_the_order_in_which_they_happened(container: Container) -> None:
-    keep(container, "evt_2", "evt_3", before=5 * SECOND)
-    keep(container, "evt_1", before=10 * SECOND)
-    assert take(container) == ["evt_1", "evt_2", "evt_3"]
+def test_events_are_claimed_in_order_of_occurrence(container: Container) -> None:
+    store_events(container, "evt_2", "evt_3", before=5 * SECOND)
+    store_events(container, "evt_1", before=10 * SECOND)
+    assert claim(container) == ["evt_1", "evt_2", "evt_3"]
 
 
-def test_the_longest_due_are_taken_first_and_only_what_is_due(container: Container) -> None:
-    keep(container, "evt_late", "evt_early", "evt_not_yet")
+def test_only_due_events_are_claimed_longest_due_first(container: Container) -> None:
+    store_events(container, "evt_late", "evt_early", "evt_future")
     with container.database.transaction() as session:
-        for reference, due in (("evt_late", 0), ("evt_early", -5), ("evt_not_yet", 1)):
+        for reference, due in (("evt_late", 0), ("evt_early", -5), ("evt_future", 1)):
             at = container.clock() + due * SECOND
             session.execute(
                 update(GatewayEvent).where(GatewayEvent.reference == reference).values(next_attempt_at=at)
             )
     with container.database.transaction() as session:
-        # No index may bring them in order by chance.
+        # Without an index scan, the rows come in no particular order.
         session.execute(text("SET LOCAL enable_indexscan = off"))
         session.execute(text("SET LOCAL enable_bitmapscan = off"))
-        [taken] = claim_events(session, "stripe", now=container.clock(), limit=1)
-    assert taken == ids(container)["evt_early"]
-    assert take(container) == ["evt_late"]
-    assert take(container) == []
+        [claimed] = claim_events(session, "stripe", now=container.clock(), limit=1)
+    assert claimed == ids_by_reference(container)["evt_early"]
+    assert claim(container) == ["evt_late"]
+    assert claim(container) == []
     container.clock.now += SECOND
-    assert take(container) == ["evt_not_yet"]
+    assert claim(container) == ["evt_future"]
 
 
-def test_a_taken_event_is_left_to_its_worker_for_a_minute(container: Container) -> None:
-    keep(container, "evt_1")
-    assert take(container) == ["evt_1"]
+def test_claimed_event_is_invisible_until_the_timeout(container: Container) -> None:
+    store_events(container, "evt_1")
+    assert claim(container) == ["evt_1"]
     container.clock.now += VISIBILITY_TIMEOUT - SECOND
-    assert take(container) == []
+    assert claim(container) == []
     container.clock.now += SECOND
-    assert take(container) == ["evt_1"]
+    assert claim(container) == ["evt_1"]
 
 
-def test_a_worker_has_an_event_for_longer_than_the_calls_that_it_may_need() -> None:
-    # A charge may lead to its intent, that to its bill, and that to its subscription.
+def test_visibility_timeout_exceeds_the_gateway_calls_of_an_event() -> None:
+    # A charge may need lookups of its intent, its invoice and its subscription.
     assert VISIBILITY_TIMEOUT > 4 * PROBE_TIMEOUT
 
 
@@ -173,21 +177,21 @@ def test_a_worker_has_an_event_for_longer_than_the_calls_that_it_may_need() -> N
         (EventStatus.PARKED, False),
     ],
 )
-def test_only_an_open_event_of_the_gateway_is_taken_and_held(
+def test_only_open_events_of_the_gateway_are_claimed_and_locked(
     container: Container, status: EventStatus, *, is_open: bool
 ) -> None:
-    keep(container, "evt_1")
-    keep(container, "evt_1", gateway="another")
+    store_events(container, "evt_1")
+    store_events(container, "evt_1", gateway="another")
     with container.database.transaction() as session:
         session.execute(update(GatewayEvent).values(status=status))
-        ours = session.scalars(select(GatewayEvent.id).where(GatewayEvent.gateway == "stripe")).one()
-        assert (lock_event(session, ours) is not None) == is_open
-        assert claim_events(session, "stripe", now=container.clock(), limit=10) == ([ours] if is_open else [])
+        event_id = session.scalars(select(GatewayEvent.id).where(GatewayEvent.gateway == "stripe")).one()
+        assert (lock_event(session, event_id) is not None) == is_open
+        assert claim_events(session, "stripe", now=container.clock(), limit=10) == ([event_id] if is_open else [])
 
 
-def test_an_event_is_held_until_the_transaction_ends(container: Container) -> None:
-    keep(container, "evt_1")
-    event_id = ids(container)["evt_1"]
+def test_event_is_locked_until_the_transaction_ends(container: Container) -> None:
+    store_events(container, "evt_1")
+    event_id = ids_by_reference(container)["evt_1"]
     with container.database.transaction() as session:
         lock_event(session, event_id)
         assert must_wait(container, lambda other: lock_event(other, event_id))
@@ -195,8 +199,8 @@ def test_an_event_is_held_until_the_transaction_ends(container: Container) -> No
     assert not must_wait(container, lambda other: lock_event(other, event_id))
 
 
-def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(container: Container) -> None:
-    keep(container, "evt_1")
+def test_event_applied_before_the_lock_is_not_reset(container: Container) -> None:
+    store_events(container, "evt_1")
 
     def apply() -> None:
         with container.database.transaction() as session:
@@ -208,32 +212,32 @@ def test_an_event_that_is_applied_before_it_is_held_is_not_reopened(container: C
             container.database.transaction() as session,
             pytest.raises(InvalidTransition, match="applied already"),
         ):
-            reset_event(session, ids(container)["evt_1"], now=container.clock())
+            reset_event(session, ids_by_reference(container)["evt_1"], now=container.clock())
 
 
-def test_an_event_is_kept_once_for_each_gateway(container: Container) -> None:
-    keep(container, "evt_1")
+def test_event_is_stored_once_per_gateway(container: Container) -> None:
+    store_events(container, "evt_1")
     raw = RawEvent(reference="evt_1", kind="paid", occurred_at=container.clock(), payload="{}")
     with container.database.transaction() as session:
         assert not store_event(session, "stripe", raw, source=WEBHOOK, now=container.clock())
         assert store_event(session, "another", raw, source=WEBHOOK, now=container.clock())
 
 
-def test_reopening_gives_all_attempts_again_but_only_while_something_is_left_to_apply(
+def test_reset_restores_all_attempts_unless_payload_is_purged_or_event_applied(
     container: Container,
 ) -> None:
-    keep(container, "evt_1")
-    event_id = ids(container)["evt_1"]
+    store_events(container, "evt_1")
+    event_id = ids_by_reference(container)["evt_1"]
     with container.database.transaction() as session:
-        spent = {"status": EventStatus.PARKED, "attempts": 12, "reason": "It was parked."}
-        session.execute(update(GatewayEvent).values(**spent))
+        values = {"status": EventStatus.PARKED, "attempts": 12, "reason": "It was parked."}
+        session.execute(update(GatewayEvent).values(**values))
     with container.database.transaction() as session:
         event = reset_event(session, event_id, now=container.clock())
         assert (event.status, event.attempts, event.reason) == (EventStatus.RECEIVED, 0, None)
-    # Whoever reopened it has it to begin with.
-    assert take(container) == []
-    for lost in ({"payload": None}, {"status": EventStatus.APPLIED}):
+    # The caller of the reset has claimed the event.
+    assert claim(container) == []
+    for values in ({"payload": None}, {"status": EventStatus.APPLIED}):
         with container.database.transaction() as session:
-            session.execute(update(GatewayEvent).values(**lost))
+            session.execute(update(GatewayEvent).values(**values))
             with pytest.raises(InvalidTransition):
                 reset_event(session, event_id, now=container.clock())

@@ -61,7 +61,7 @@ def id_of(container: Container, event: StripeJson) -> uuid.UUID:
 def park(container: Container, event: StripeJson) -> None:
     with container.database.transaction() as session:
         row = session.scalars(select(GatewayEvent).where(GatewayEvent.reference == event["id"])).one()
-        row.status, row.reason = EventStatus.PARKED, "Somebody must look."
+        row.status, row.reason = EventStatus.PARKED, "An operator must look."
 
 
 def audited_actions(container: Container) -> list[str]:
@@ -82,7 +82,7 @@ def test_events_lists_latest_first_without_personal_data(
     occurred_at = f"{container.clock():%Y-%m-%dT%H:%M:%SZ}"
     assert result.stdout == (
         f"{occurred_at}  {refunded['id']}  charge.refunded  parked  {id_of(container, refunded)}"
-        "  Somebody must look.\n"
+        "  An operator must look.\n"
         f"{occurred_at}  {paid['id']}  checkout.session.completed  applied  {id_of(container, paid)}\n"
     )
     assert run("events", "--limit", "1").stdout == result.stdout.splitlines(keepends=True)[0]

@@ -90,7 +90,7 @@ def test_concurrent_deliveries_of_one_event_make_one_payment(
 
 @pytest.mark.parametrize(
     ("secret", "age"),
-    [("whsec_of_somebody_else", 0), (SECRET, 301), (SECRET, -301)],
+    [("whsec_of_another_account", 0), (SECRET, 301), (SECRET, -301)],
     ids=["another secret", "old", "from the future"],
 )
 def test_invalid_signature_is_rejected(

@@ -117,7 +117,7 @@ def invoice_for_payment_intent(api: StripeApiClient, intent: str) -> str | None:
     return None
 
 
-# Which of them are ours
+# Which pledge a payment belongs to
 
 
 def invoice_owner(api: StripeApiClient, invoice: StripeJson) -> InvoiceOwner | None:
