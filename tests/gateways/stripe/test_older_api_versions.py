@@ -201,7 +201,7 @@ def test_checkout_with_expanded_objects(events: StripeEvents) -> None:
         pledge_id=PLEDGE_ID, occurred_at=OCCURRED_AT, email=EMAIL, customer="cus_old", subscription="sub_1Old"
     )
     free = session | {"payment_status": "no_payment_required", "amount_total": 0, "invoice": "in_1"}
-    assert [type(one) for one in parse(events, "checkout.session.completed", free)] == [CheckoutCompleted]
+    assert [type(event) for event in parse(events, "checkout.session.completed", free)] == [CheckoutCompleted]
     assert parse(events, "checkout.session.expired", session) == [
         CheckoutExpired(pledge_id=PLEDGE_ID, occurred_at=OCCURRED_AT)
     ]
