@@ -1,8 +1,7 @@
-"""A worker whose every step is taken by hand, so that it can stop, freeze or vanish between any two of them.
+"""A worker that a test steps by hand, so that it can crash or freeze between any two steps.
 
-It runs the real `EmailDispatcher` with the real books of reminders, in a thread that waits before it claims,
-before a mail
-is begun, before the mail server answers and before a batch is settled, until it is told to go on.
+It runs the real `EmailDispatcher` with the real `ReminderQueue`, in a thread that waits at a gate before it claims
+a batch, marks an email as sending, gets the mail server's reply and completes the batch.
 """
 
 import dataclasses
@@ -30,244 +29,242 @@ from service.domain.ports import (
 from service.domain.reminders.delivery import DeliveryResult
 from service.domain.reminders.queue import ReminderClaim
 
-Answer = tuple[DeliveryOutcome, bool]
-"""What the mail server says to a mail, and whether the mail arrives."""
+ServerReply = tuple[DeliveryOutcome, bool]
+"""The outcome that the mail server gives an email, and whether the email arrives."""
 Occurrence = tuple[uuid.UUID, int]
 """A reminder and its occurrence."""
-Letters = EmailBatch[ReminderClaim, ReminderEmail]
+ReminderBatch = EmailBatch[ReminderClaim, ReminderEmail]
 
-CLAIM, BEGIN, ANSWER, SETTLE = "claim", "begin", "answer", "settle"
-PATIENCE_SECONDS = 60
-# A worker that was frozen may wait for as long as a whole walk takes.
-LONGEST_WALK_SECONDS = 600
-SAID = "so said the server"
+CLAIM, MARK_SENDING, REPLY, COMPLETE = "claim", "mark_sending", "reply", "complete"
+TIMEOUT_SECONDS = 60
+# A frozen worker may wait for as long as a whole run of the state machine takes.
+MAX_RUN_SECONDS = 600
+REPLY_TEXT = "the server's reply"
 
 
 class Mailbox:
-    """Where the mails arrive, each in one copy; `allowed_duplicates` counts the crashes that allow for one more
-    of a mail.
-    """
+    """Counts the copies of each email that arrived, and how many extra copies a crash excuses."""
 
     def __init__(self) -> None:
         self.copies: Counter[Occurrence] = Counter()
         self.allowed_duplicates: Counter[Occurrence] = Counter()
 
 
-class Vanished(BaseException):
-    """The process of this worker is gone: nothing that the worker would have done next happens."""
+class WorkerCrashed(BaseException):
+    """Ends the thread of a worker as if its process had died; a BaseException, so that no handler sees it."""
 
 
 class Gate:
-    """Where one run of a worker waits for the test, and the test for the run; neither for ever."""
+    """Synchronises one run of a worker with the test; both sides time out."""
 
     def __init__(self) -> None:
-        self._arrivals: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-        self._orders: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self._reached: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+        self._resume: queue.SimpleQueue[ServerReply | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._waits: str | None = None
+        self._waiting_at: str | None = None
         self._is_closed = False
 
-    def wait(self, where: str) -> Answer:
-        """Wait, in the worker, to be told to go on; return what the mail server is to say.
+    def wait(self, where: str) -> ServerReply:
+        """Wait, in the worker's thread, until the test resumes it; return the mail server's reply.
 
         Raises:
-            Vanished: the worker is not to go on.
+            WorkerCrashed: the test crashed the worker.
         """
         with self._lock:
-            if self._waits is not None:
-                self._arrivals.put(
-                    AssertionError(f"a worker came to {where} before it was done with {self._waits}")
+            if self._waiting_at is not None:
+                self._reached.put(
+                    AssertionError(f"the worker reached {where} while it still waited at {self._waiting_at}")
                 )
-                raise Vanished
+                raise WorkerCrashed
             if self._is_closed:
-                raise Vanished
-            self._waits = where
-        self._arrivals.put(where)
-        order = self._orders.get(timeout=LONGEST_WALK_SECONDS)
+                raise WorkerCrashed
+            self._waiting_at = where
+        self._reached.put(where)
+        order = self._resume.get(timeout=MAX_RUN_SECONDS)
         with self._lock:
-            self._waits = None
+            self._waiting_at = None
         if order is None:
-            raise Vanished
+            raise WorkerCrashed
         return order
 
     def end(self, error: BaseException | None) -> None:
-        """Say, in the worker, that the run is over."""
-        self._arrivals.put(error)
+        """Report, from the worker's thread, that the run has ended."""
+        self._reached.put(error)
 
-    def arrival(self) -> str | None:
-        """Wait, in the test, for the worker; return where it waits, or None once its run is over."""
+    def next_stop(self) -> str | None:
+        """Wait, in the test, for the worker; return where it waits, or None if its run has ended."""
         try:
-            where = self._arrivals.get(timeout=PATIENCE_SECONDS)
+            where = self._reached.get(timeout=TIMEOUT_SECONDS)
         except queue.Empty:
-            raise AssertionError(f"a worker neither waited nor ended within {PATIENCE_SECONDS} s") from None
+            raise AssertionError(f"the worker neither waited nor ended within {TIMEOUT_SECONDS} s") from None
         if isinstance(where, BaseException):
             raise where
         return where
 
-    def let_on(self, response: Answer) -> str | None:
-        """Let the worker take one step; return where it waits next, or None once its run is over."""
-        self._orders.put(response)
-        return self.arrival()
+    def resume(self, reply: ServerReply) -> str | None:
+        """Let the worker take one step; return where it waits next, or None if its run has ended."""
+        self._resume.put(reply)
+        return self.next_stop()
 
     def close(self) -> None:
-        """Let the worker vanish from where it waits."""
+        """Crash the worker where it waits."""
         with self._lock:
             self._is_closed = True
-        self._orders.put(None)
+        self._resume.put(None)
 
 
-class SteppedBooks(ReminderQueue):
-    """The books of reminders, which wait before each thing that they do; `reply` is not on record yet."""
+class SteppedQueue(ReminderQueue):
+    """A `ReminderQueue` that waits at the gate before each write; `reply` is a result not recorded yet."""
 
     def __init__(self, container: Container, stop: threading.Event, gate: Gate) -> None:
         super().__init__(container, stop)
         self._gate = gate
-        self.begun: ReminderClaim | None = None
+        self.marked: ReminderClaim | None = None
         self.reply: DeliveryResult[ReminderClaim] | None = None
 
-    def claim(self) -> Letters:
+    def claim_batch(self) -> ReminderBatch:
         self._gate.wait(CLAIM)
         return super().claim_batch()
 
-    def pass_on(self, reply: DeliveryResult[ReminderClaim] | None, claim: ReminderClaim) -> bool:
+    def record_and_mark_next(self, reply: DeliveryResult[ReminderClaim] | None, claim: ReminderClaim) -> bool:
         self.reply = reply
-        self._gate.wait(BEGIN)
-        self.begun = claim
+        self._gate.wait(MARK_SENDING)
+        self.marked = claim
         is_ours = super().record_and_mark_next(reply, claim)
         self.reply = None
         return is_ours
 
-    def finish(self, reply: DeliveryResult[ReminderClaim] | None, claims: list[ReminderClaim]) -> Counter[str]:
+    def complete_batch(
+        self, reply: DeliveryResult[ReminderClaim] | None, claims: list[ReminderClaim]
+    ) -> Counter[str]:
         self.reply = reply
-        self._gate.wait(SETTLE)
+        self._gate.wait(COMPLETE)
         counts = super().complete_batch(reply, claims)
         self.reply = None
         return counts
 
 
 class SteppedMailer:
-    """A mailer to a server that answers each mail when it is told to, and as it is told to."""
+    """A mailer whose server gives each email the reply that the test chooses, when the test resumes it."""
 
-    def __init__(self, gate: Gate, arrive: Callable[[DeliveryOutcome], None]) -> None:
+    def __init__(self, gate: Gate, deliver: Callable[[DeliveryOutcome], None]) -> None:
         self._gate = gate
-        self._arrive = arrive
-        self.letter: ReminderEmail | None = None
+        self._deliver = deliver
+        self.email: ReminderEmail | None = None
 
-    def write(self, email: ReminderEmail) -> RenderedEmail:
-        self.letter = email
+    def render(self, email: ReminderEmail) -> RenderedEmail:
+        self.email = email
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
-    def open(self) -> None:
-        """Be there."""
+    def connect(self) -> None: ...
 
-    def close(self) -> None:
-        """Have nothing to let go of."""
+    def close(self) -> None: ...
 
     def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
         if not before_data():
-            raise SendCancelled("it was not to leave after all")
-        outcome, arrives = self._gate.wait(ANSWER)
+            raise SendCancelled("cancelled before DATA")
+        outcome, arrives = self._gate.wait(REPLY)
         if arrives:
-            self._arrive(outcome)
+            self._deliver(outcome)
         match outcome:
             case DeliveryOutcome.ACCEPTED:
-                return SAID
+                return REPLY_TEXT
             case DeliveryOutcome.DEFERRED if arrives:
                 # The connection broke before the reply.
-                raise UncertainDelivery(SAID)
+                raise UncertainDelivery(REPLY_TEXT)
             case DeliveryOutcome.DEFERRED:
-                raise TemporaryFailure(SAID)
+                raise TemporaryFailure(REPLY_TEXT)
             case DeliveryOutcome.NOT_ATTEMPTED:
-                raise ServerMisconfigured(SAID)
+                raise ServerMisconfigured(REPLY_TEXT)
             case _:
-                raise PermanentFailure(SAID)
+                raise PermanentFailure(REPLY_TEXT)
 
 
 class ManualWorker:
-    """One worker. `check` is called with each mail that is about to leave."""
+    """One worker. `check` is called with each email that is about to be sent."""
 
     def __init__(
-        self, container: Container, post: Mailbox, check: Callable[[ReminderClaim, ReminderEmail], None]
+        self, container: Container, mailbox: Mailbox, check: Callable[[ReminderClaim, ReminderEmail], None]
     ) -> None:
-        self._container, self._post, self._check = container, post, check
+        self._container, self._mailbox, self._check = container, mailbox, check
         self.is_frozen = False
-        self._begin_anew()
+        self._start_process()
 
-    def _begin_anew(self) -> None:
-        """Be a new process, none of whose runs has begun."""
+    def _start_process(self) -> None:
+        """Become a new process that has not started a run."""
         self._container = dataclasses.replace(
             self._container, worker_id=uuid.uuid4(), smtp_breaker=CircuitBreaker()
         )
-        self._where: str | None = None
+        self._waiting_at: str | None = None
 
     @property
     def is_idle(self) -> bool:
-        """Whether it holds nothing, and looks next for what is due."""
-        return self._where in (None, CLAIM)
+        """Whether it holds no lease and claims next."""
+        return self._waiting_at in (None, CLAIM)
 
-    def step(self, response: Answer) -> None:
-        """Do what comes next: claim, begin a mail, hear the server's answer to it, or settle the batch."""
-        if self._where is None:
+    def step(self, reply: ServerReply) -> None:
+        """Take the next step: claim, mark an email as sending, get the server's reply, or complete the batch."""
+        if self._waiting_at is None:
             self._run()
-        self._where = self._gate.let_on(response)
-        if self._where == ANSWER:
-            self._check(self._books.begun, self._mailer.letter)
+        self._waiting_at = self._gate.resume(reply)
+        if self._waiting_at == REPLY:
+            self._check(self._queue.marked, self._mailer.email)
 
     def renew(self) -> None:
-        """Show that it lives, as a worker does every few seconds."""
+        """Send a heartbeat, which renews the worker's leases."""
         send_heartbeat(self._container, threading.Event())
 
     def crash(self) -> None:
-        """End between any two steps; another worker starts in its place."""
-        self._lose_lease()
-        if self._where is not None:
+        """Crash where it waits; a new worker replaces it."""
+        self._allow_crash_duplicate()
+        if self._waiting_at is not None:
             self._gate.close()
-            self._thread.join(PATIENCE_SECONDS)
-            assert not self._thread.is_alive(), "a worker that vanished goes on"
+            self._thread.join(TIMEOUT_SECONDS)
+            assert not self._thread.is_alive(), "a crashed worker's thread is still running"
         self.is_frozen = False
-        self._begin_anew()
+        self._start_process()
 
     def freeze(self) -> None:
-        """Stop without ending, as a machine that sleeps; its leases run out, and it comes back unaware."""
-        self._lose_lease()
+        """Stop without ending, like a suspended machine: its leases expire, and it later resumes unaware."""
+        self._allow_crash_duplicate()
         self.is_frozen = True
 
     def _run(self) -> None:
-        """Start a run, as the scheduler does, up to where it waits first."""
+        """Start a run, as the scheduler does, up to the first gate."""
         stop, self._gate = threading.Event(), Gate()
-        self._books = SteppedBooks(self._container, stop, self._gate)
-        self._mailer = SteppedMailer(self._gate, self._arrive)
-        dispatcher = EmailDispatcher(self._container, self._mailer, self._books, stop)
-        self._thread = threading.Thread(target=self._carry, args=(dispatcher, self._gate), daemon=True)
+        self._queue = SteppedQueue(self._container, stop, self._gate)
+        self._mailer = SteppedMailer(self._gate, self._deliver)
+        dispatcher = EmailDispatcher(self._container, self._mailer, self._queue, stop)
+        self._thread = threading.Thread(target=self._run_dispatcher, args=(dispatcher, self._gate), daemon=True)
         self._thread.start()
-        self._where = self._gate.arrival()
+        self._waiting_at = self._gate.next_stop()
 
     @staticmethod
-    def _carry(dispatcher: EmailDispatcher[ReminderClaim, ReminderEmail], gate: Gate) -> None:
+    def _run_dispatcher(dispatcher: EmailDispatcher[ReminderClaim, ReminderEmail], gate: Gate) -> None:
         try:
             dispatcher.run()
-        except BaseException as error:  # noqa: BLE001 - whatever ended the run is the test's to raise
+        except BaseException as error:  # noqa: BLE001 - the test raises whatever ended the run
             gate.end(error)
         else:
             gate.end(None)
 
-    def _arrive(self, outcome: DeliveryOutcome) -> None:
-        self._post.copies[self._of(self._books.begun)] += 1
+    def _deliver(self, outcome: DeliveryOutcome) -> None:
+        self._mailbox.copies[self._occurrence(self._queue.marked)] += 1
         if outcome == DeliveryOutcome.DEFERRED:
-            # In doubt, as after a crash.
-            self._allow_duplicate(self._books.begun)
+            # The delivery is uncertain, as after a crash.
+            self._allow_duplicate(self._queue.marked)
 
-    def _lose_lease(self) -> None:
-        """Excuse one more copy of the mail in its hand, and of that whose reply is not on record."""
-        if self._where == ANSWER:
-            self._allow_duplicate(self._books.begun)
-        elif not self.is_idle and self._books.reply is not None:
-            self._allow_duplicate(self._books.reply.claim)
+    def _allow_crash_duplicate(self) -> None:
+        """Excuse one more copy of the email in flight, or of the one whose result is not recorded yet."""
+        if self._waiting_at == REPLY:
+            self._allow_duplicate(self._queue.marked)
+        elif not self.is_idle and self._queue.reply is not None:
+            self._allow_duplicate(self._queue.reply.claim)
 
     def _allow_duplicate(self, claim: ReminderClaim) -> None:
         if not self._container.settings.mail.hold_uncertain:
-            self._post.allowed_duplicates[self._of(claim)] += 1
+            self._mailbox.allowed_duplicates[self._occurrence(claim)] += 1
 
     @staticmethod
-    def _of(claim: ReminderClaim) -> Occurrence:
+    def _occurrence(claim: ReminderClaim) -> Occurrence:
         return claim.reminder_id, claim.occurrence

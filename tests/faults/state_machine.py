@@ -1,4 +1,4 @@
-"""Any sequence of what readers, staff, workers, crashes and time do to reminders, and what must hold in all."""
+"""A state machine of readers, staff, workers, crashes and time, with the invariants of reminders."""
 
 import dataclasses
 import datetime
@@ -37,16 +37,18 @@ from tests.faults.actors import (
 from tests.faults.manual_worker import ManualWorker, Occurrence
 
 FAILED, SCHEDULED, SENDING = ReminderStatus.FAILED, ReminderStatus.SCHEDULED, ReminderStatus.SENDING
-PASSED = st.sampled_from([datetime.timedelta(minutes=minutes) for minutes in (0.5, 2, 60, 60 * 12, 60 * 24 * 8)])
+TIME_STEPS = st.sampled_from(
+    [datetime.timedelta(minutes=minutes) for minutes in (0.5, 2, 60, 60 * 12, 60 * 24 * 8)]
+)
 MAX_STEPS_TO_IDLE = 40
-MOST_STEPS_OF_A_RUN = 20
+MAX_STEPS_PER_BATCH = 20
 
 
 class ReminderStateMachine(ReaderActions):
-    """One walk. It ends with the workers doing all that is left to do, so that nothing can be lost on the way."""
+    """One run. Its teardown lets the workers finish everything, so that a lost reminder shows."""
 
-    @initialize(holds_doubtful=st.booleans())
-    def set_up(self, holds_doubtful: bool) -> None:
+    @initialize(hold_uncertain=st.booleans())
+    def set_up(self, hold_uncertain: bool) -> None:
         self.clock.now = START_TIME
         with self.container.database.transaction() as session:
             for table in reversed(Base.metadata.sorted_tables):
@@ -55,136 +57,142 @@ class ReminderStateMachine(ReaderActions):
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
         update_campaign(self.container, reminder=offer)
         update_campaign(self.container, slug=CONFIRMED_CAMPAIGN, reminder=offer | {"confirm": True})
-        mail = dataclasses.replace(self.container.settings.mail, hold_uncertain=holds_doubtful)
+        mail = dataclasses.replace(self.container.settings.mail, hold_uncertain=hold_uncertain)
         self.container = dataclasses.replace(
             self.container, settings=dataclasses.replace(self.container.settings, mail=mail)
         )
-        self.workers = [ManualWorker(self.container, self.post, self.check_that_it_may_leave) for _ in range(2)]
-        self.questions: set[Occurrence] = set()
-        self.standing: Counter[ReminderStatus] = Counter()
-        for who in READERS:
-            self.sign_up(who, months=1, repeat=False, work=NO_STEPS)
+        self.workers = [ManualWorker(self.container, self.mailbox, self.check_may_be_sent) for _ in range(2)]
+        self.confirmation_requests: set[Occurrence] = set()
+        self.status_counts: Counter[ReminderStatus] = Counter()
+        for reader in READERS:
+            self.sign_up(reader, months=1, repeat=False, work=NO_STEPS)
 
     @rule(work=WORKER_STEPS)
     def step_worker(self, work: Work) -> None:
-        self.let_work(work)
+        self.run_workers(work)
 
     @precondition(lambda self: self.any_worker(lambda worker: not worker.is_idle))
     @rule(first=WORKERS, work=WORKER_STEPS)
     def crash(self, first: int, work: Work) -> None:
         self.worker(first, lambda worker: not worker.is_idle).crash()
-        self.let_work(work)
+        self.run_workers(work)
 
     @precondition(lambda self: self.any_worker(lambda worker: not worker.is_idle))
     @rule(first=WORKERS, work=WORKER_STEPS)
     def freeze(self, first: int, work: Work) -> None:
         self.worker(first, lambda worker: not worker.is_idle).freeze()
-        self.let_work(work)
+        self.run_workers(work)
 
     @precondition(lambda self: any(worker.is_frozen for worker in self.workers))
     @rule(work=WORKER_STEPS)
     def thaw(self, work: Work) -> None:
         for worker in self.workers:
             worker.is_frozen = False
-        self.let_work(work)
+        self.run_workers(work)
 
-    @precondition(lambda self: self.standing[SENDING])
+    @precondition(lambda self: self.status_counts[SENDING])
     @rule(work=WORKER_STEPS)
     def recover_leases(self, work: Work) -> None:
         self.advance_clock(self.clock() + self.container.lease_duration)
         recover_expired_reminder_leases(self.container, threading.Event())
-        self.let_work(work)
+        self.run_workers(work)
 
-    @precondition(lambda self: self.standing[FAILED])
+    @precondition(lambda self: self.status_counts[FAILED])
     @rule(work=WORKER_STEPS)
     def retry_failed(self, work: Work) -> None:
         with self.container.database.transaction() as session:
             for reminder in session.scalars(select(Reminder).where(Reminder.status == FAILED)):
                 retry_reminder(session, reminder.id, now=self.clock())
                 if self.container.settings.mail.hold_uncertain:
-                    self.post.allowed_duplicates[reminder.id, reminder.occurrence] += 1
-        self.let_work(work)
+                    self.mailbox.allowed_duplicates[reminder.id, reminder.occurrence] += 1
+        self.run_workers(work)
 
-    @rule(time=PASSED, work=WORKER_STEPS)
+    @rule(time=TIME_STEPS, work=WORKER_STEPS)
     def pass_time(self, time: datetime.timedelta, work: Work) -> None:
         self.advance_clock(self.clock() + time)
-        self.let_work(work)
+        self.run_workers(work)
 
     @invariant()
-    def check_invariants(self) -> None:
+    def refresh_status_counts(self) -> None:
         with self.container.database.read_only() as session:
             rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
-        self.standing = Counter(dict(rows))
+        self.status_counts = Counter(dict(rows))
 
     @invariant()
-    def no_mail_has_arrived_twice_without_a_crash_between(self) -> None:
-        for mail, copies in self.post.copies.items():
-            assert copies <= 1 + self.post.allowed_duplicates[mail], mail
+    def check_no_unexplained_duplicates(self) -> None:
+        for occurrence, copies in self.mailbox.copies.items():
+            assert copies <= 1 + self.mailbox.allowed_duplicates[occurrence], occurrence
 
-    def check_that_it_may_leave(self, claim: ReminderClaim, email: ReminderEmail) -> None:
-        [payload] = [payload for payload in self.wishes.values() if payload.reminder_id == claim.reminder_id]
-        assert payload.is_wanted, "a mail leaves after its reader cancelled"
+    def check_may_be_sent(self, claim: ReminderClaim, email: ReminderEmail) -> None:
+        [expectation] = [
+            expectation for expectation in self.expected.values() if expectation.reminder_id == claim.reminder_id
+        ]
+        assert expectation.is_wanted, "an email is sent after its reader cancelled"
         if email.is_confirmation_request:
-            self.questions.add((claim.reminder_id, claim.occurrence))
-        assert email.is_confirmation_request == (not payload.is_confirmed), (
-            "only the question leaves before a confirmation"
+            self.confirmation_requests.add((claim.reminder_id, claim.occurrence))
+        assert email.is_confirmation_request == (not expectation.is_confirmed), (
+            "only the confirmation request is sent before a confirmation"
         )
 
     def teardown(self) -> None:
-        """Let the workers come to an end with everything, and see that everybody has what they wanted."""
+        """Let the workers finish everything, and check that every reader got what they expect."""
         try:
-            self.come_to_an_end()
+            self.run_to_completion()
         finally:
-            self.let_all_vanish()
+            self.crash_all_workers()
 
-    def let_all_vanish(self) -> None:
+    def crash_all_workers(self) -> None:
         for worker in getattr(self, "workers", ()):
             worker.crash()
 
-    def come_to_an_end(self) -> None:
-        self.let_all_vanish()
+    def run_to_completion(self) -> None:
+        self.crash_all_workers()
         steps = 0
         while unmet := [
-            payload for payload in self.wishes.values() if payload.is_wanted and not self.expectation_met(payload)
+            expectation
+            for expectation in self.expected.values()
+            if expectation.is_wanted and not self.expectation_met(expectation)
         ]:
             steps += 1
-            assert steps < MAX_STEPS_TO_IDLE, f"nothing comes of {unmet}"
+            assert steps < MAX_STEPS_TO_IDLE, f"never sent: {unmet}"
             self.retry_failed(NO_STEPS)
             self.recover_leases(NO_STEPS)
             self.drain()
             self.advance_clock(self.next_due())
-        self.no_mail_has_arrived_twice_without_a_crash_between()
-        self.check_the_histories()
+        self.check_no_unexplained_duplicates()
+        self.check_history()
 
     def drain(self) -> None:
         worker = self.workers[0]
-        for _ in range(MOST_STEPS_OF_A_RUN):
+        for _ in range(MAX_STEPS_PER_BATCH):
             worker.step((DeliveryOutcome.ACCEPTED, True))
             if worker.is_idle:
                 return
-        raise AssertionError(f"a worker is not done with a batch after {MOST_STEPS_OF_A_RUN} steps")
+        raise AssertionError(f"a worker did not complete a batch in {MAX_STEPS_PER_BATCH} steps")
 
-    def expectation_met(self, payload: ExpectedReminder) -> bool:
-        """Whether the mail has arrived that they asked for last: the reminder, or first the question."""
+    def expectation_met(self, expectation: ExpectedReminder) -> bool:
+        """Whether the last email they requested arrived: the reminder, or the confirmation request before it."""
         arrived = {
-            mail for mail in self.post.copies if mail[0] == payload.reminder_id and mail[1] >= payload.since
+            occurrence
+            for occurrence in self.mailbox.copies
+            if occurrence[0] == expectation.reminder_id and occurrence[1] >= expectation.since
         }
-        return bool(arrived - self.questions if payload.is_confirmed else arrived)
+        return bool(arrived - self.confirmation_requests if expectation.is_confirmed else arrived)
 
-    def let_work(self, work: Work) -> None:
-        """Let a worker take its next steps, as many as it comes to before anything else happens."""
-        which, steps, response = work
-        worker = self.workers[which]
+    def run_workers(self, work: Work) -> None:
+        """Let a worker take its next steps; a frozen one takes none."""
+        index, steps, reply = work
+        worker = self.workers[index]
         for _ in range(0 if worker.is_frozen else steps):
             if worker.is_idle:
                 self.advance_clock(self.next_due())
-            worker.step(response)
+            worker.step(reply)
 
     def any_worker(self, can: Callable[[ManualWorker], bool]) -> bool:
         return any(can(worker) and not worker.is_frozen for worker in self.workers)
 
     def worker(self, first: int, can: Callable[[ManualWorker], bool]) -> ManualWorker:
-        """Return a worker that can, this one if it does."""
+        """Return a worker that is not frozen and satisfies `can`, preferably the given one."""
         order = (self.workers[first], self.workers[1 - first])
         return next(worker for worker in order if can(worker) and not worker.is_frozen)
 
@@ -194,28 +202,28 @@ class ReminderStateMachine(ReaderActions):
         return max(self.clock(), due or self.clock())
 
     def advance_clock(self, now: datetime.datetime) -> None:
-        """Let time pass, in which living workers show that they live."""
+        """Set the clock; workers that are not frozen renew their leases."""
         self.clock.now = now
         for worker in self.workers:
             if not worker.is_frozen:
                 worker.renew()
         with self.container.database.transaction() as session:
             purge_unconfirmed_reminders(session, now=now)
-        self.look_for_the_forgotten()
+        self.drop_purged()
 
-    def look_for_the_forgotten(self) -> None:
+    def drop_purged(self) -> None:
         with self.container.database.read_only() as session:
-            kept = set(session.scalars(select(Reminder.id)))
-        for who, payload in list(self.wishes.items()):
-            if payload.reminder_id not in kept:
-                assert not payload.is_confirmed, "a reminder that its reader confirmed is gone"
-                del self.wishes[who]
+            stored = set(session.scalars(select(Reminder.id)))
+        for reader, expectation in list(self.expected.items()):
+            if expectation.reminder_id not in stored:
+                assert not expectation.is_confirmed, "a confirmed reminder was purged"
+                del self.expected[reader]
 
-    def check_the_histories(self) -> None:
+    def check_history(self) -> None:
         with self.container.database.read_only() as session:
-            stands = dict(session.execute(select(Reminder.id, Reminder.status)).all())
+            statuses = dict(session.execute(select(Reminder.id, Reminder.status)).all())
             last: dict[uuid.UUID, ReminderStatus] = {}
-            for move in session.scalars(select(ReminderStatusChange).order_by(ReminderStatusChange.id)):
-                assert move.from_status == last.get(move.reminder_id), "a move begins where the last one ended"
-                last[move.reminder_id] = move.to_status
-        assert last == stands
+            for change in session.scalars(select(ReminderStatusChange).order_by(ReminderStatusChange.id)):
+                assert change.from_status == last.get(change.reminder_id), "the history has a gap"
+                last[change.reminder_id] = change.to_status
+        assert last == statuses

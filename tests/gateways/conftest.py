@@ -16,10 +16,10 @@ def mailer_to() -> Iterator[Callable[..., SmtpMailer]]:
     """Return a function that makes a mailer to a MAIL_URL."""
     with contextlib.ExitStack() as open_mailers:
 
-        def make(url: str, *, sender: str = "The Paper <support@paper.example>", per_connection: int = 1000):
+        def make(url: str, *, sender: str = "The Paper <support@paper.example>", max_per_connection: int = 1000):
             server = settings_for("sqlite://", MAIL_URL=url).mail.server
             assert server is not None
-            mailer = SmtpMailer(server, EmailRenderer(sender, utc_now), per_connection=per_connection)
+            mailer = SmtpMailer(server, EmailRenderer(sender, utc_now), per_connection=max_per_connection)
             open_mailers.callback(mailer.close)
             return mailer
 

@@ -32,9 +32,9 @@ RECEIPT: dict[str, Any] = {
 VARIANTS: list[dict[str, Any]] = [
     *({"kind": NotificationKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
     {"kind": NotificationKind.RECEIPT, "frequency": Frequency.ONCE, "receipt_number": "2026-0000-0000-0000"},
-    *({"kind": NotificationKind.PAYMENT_FAILED, "number": number} for number in (1, 2, 3)),
+    *({"kind": NotificationKind.PAYMENT_FAILED, "dunning_number": number} for number in (1, 2, 3)),
     *(
-        {"kind": NotificationKind.PAYMENT_FAILED, "frequency": frequency, "falls_on": None}
+        {"kind": NotificationKind.PAYMENT_FAILED, "frequency": frequency, "event_date": None}
         for frequency in Frequency
     ),
     {"kind": NotificationKind.RENEWAL, "frequency": Frequency.ANNUAL},
@@ -43,7 +43,7 @@ VARIANTS: list[dict[str, Any]] = [
         for frequency in Frequency
         for unpaid in (False, True)
     ),
-    {"kind": NotificationKind.SIGN_IN, "frequency": None, "money": None, "falls_on": None},
+    {"kind": NotificationKind.SIGN_IN, "frequency": None, "money": None, "event_date": None},
 ]
 
 

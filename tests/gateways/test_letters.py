@@ -65,12 +65,12 @@ def test_an_address_with_a_line_break_forges_no_header(writer: EmailRenderer, si
 
 
 def test_a_page_address_with_a_line_break_forges_no_header(writer: EmailRenderer) -> None:
-    message = parse(writer.render(letter(asked_where="https://paper.example/\r\nBcc: b@news.example")))
+    message = parse(writer.render(letter(requested_from="https://paper.example/\r\nBcc: b@news.example")))
     assert message["Bcc"] is None
 
 
 def test_what_a_reader_sent_is_text_in_the_html(writer: EmailRenderer) -> None:
-    message = parse(writer.render(letter(asked_where="https://paper.example/<script>alert(1)</script>")))
+    message = parse(writer.render(letter(requested_from="https://paper.example/<script>alert(1)</script>")))
     html = message.get_body(("html",)).get_content()
     assert "<script>" not in html
 

@@ -42,7 +42,7 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
         clock.advance(days=1)
     [email] = post.sent
     assert (clock().date() - datetime.date(2026, 11, 23)).days in (leaves_after, leaves_after + 1)
-    assert email.falls_on == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
+    assert email.event_date == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
     assert queue_renewal_notifications(container, GO_ON) == {"announced": 0}
 
 

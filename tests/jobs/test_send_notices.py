@@ -217,7 +217,7 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(
         enqueue(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
     post = FakeMailer()
     assert run(container, post)["skipped"] == 1
-    assert {email.to.partition("@")[0]: email.falls_on for email in post.sent} == {
+    assert {email.to.partition("@")[0]: email.event_date for email in post.sent} == {
         "paid": today,
         # A day of the next try that is over is not named any more.
         "missed-0": None,

@@ -200,7 +200,7 @@ class CannotWrite(FakeMailer):
         super().__init__()
         self._address = address
 
-    def write(self, email: ReminderEmail) -> RenderedEmail:
+    def render(self, email: ReminderEmail) -> RenderedEmail:
         if email.to == self._address:
             raise ValueError("no header holds this")
         return super().render(email)
