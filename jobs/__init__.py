@@ -1,1 +1,1 @@
-"""The worker process: what runs when."""
+"""The worker process and its jobs."""

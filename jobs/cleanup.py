@@ -1,4 +1,4 @@
-"""Deletes what nobody needs any more, and expires pledges whose checkout was abandoned."""
+"""Purges data whose retention period has passed, and expires pledges whose checkout was abandoned."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,70 +7,49 @@ from typing import TypeVar
 import structlog
 
 from service.container import Container
-from service.domain.monitoring import job_runs as job_runs
+from service.domain.monitoring import job_runs
 from service.domain.payments.inbox import purge_payloads
 from service.domain.pledges.idempotency import purge_expired_keys
 from service.domain.pledges.pledges import expire_abandoned_pledges
-from service.domain.privacy import retention as retention
-from service.domain.privacy.retention import (
-    purge_finished_reminders,
-    purge_outbox,
-    purge_sign_ins,
-    purge_unconfirmed_reminders,
-)
+from service.domain.privacy import retention
 
 log = structlog.get_logger()
 
 Batch = TypeVar("Batch")
 
 
-def run_in_batches(
-    container: Container, stop: threading.Event, step: Callable[..., Batch | None]
-) -> Iterator[Batch]:
-    """Run each step in a transaction of its own, until one has nothing to do or `stop` is set; yield what it did.
-
-    A step takes the session and, by its name, `now`.
-    """
-    while not stop.is_set():
-        with container.database.transaction() as session:
-            done = step(session, now=container.clock())
-        if not done:
-            break
-        yield done
-
-
 def expire_pledges(container: Container, stop: threading.Event) -> dict[str, int]:
     """Expire pledges whose checkout was abandoned a day ago."""
-    expired = 0
+    total = 0
     for count in run_in_batches(container, stop, expire_abandoned_pledges):
         log.info("pledges_expired", count=count)
-        expired += count
-    return {"expired": expired}
+        total += count
+    return {"expired": total}
 
 
 def purge_event_payloads(container: Container, stop: threading.Event) -> dict[str, int]:
-    """Forget payloads of the gateway's events that are over ninety days old."""
+    """Purge the payloads of gateway events older than 90 days."""
     return {"forgotten": sum(run_in_batches(container, stop, purge_payloads))}
 
 
 def purge_idempotency_keys(container: Container, _stop: threading.Event) -> dict[str, int]:
-    """Delete the idempotency keys that are over a week old, all at once: nobody will send them again."""
+    """Purge idempotency keys older than a week."""
     with container.database.transaction() as session:
-        forgotten = purge_expired_keys(session, now=container.clock())
-    if forgotten:
-        log.info("idempotency_keys_forgotten", count=forgotten)
-    return {"forgotten": forgotten}
+        purged = purge_expired_keys(session, now=container.clock())
+    if purged:
+        log.info("idempotency_keys_forgotten", count=purged)
+    return {"forgotten": purged}
 
 
 def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int]:
-    """Delete the record of runs that are over thirty days old."""
+    """Purge job runs older than 30 days."""
     return {"forgotten": sum(run_in_batches(container, stop, job_runs.purge_job_runs))}
 
 
 def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
-    """Delete notices that were told long ago, and wishes to sign in that are over."""
-    # With a wish to sign in goes the notice that brought its link.
-    sign_ins = sum(run_in_batches(container, stop, purge_sign_ins))
+    """Purge old notifications and sign-in requests."""
+    # Deleting a sign-in request cascades to the notification with its link.
+    sign_ins = sum(run_in_batches(container, stop, retention.purge_sign_ins))
     counts = {"notices": sum(run_in_batches(container, stop, retention.purge_notifications)), "sign_ins": sign_ins}
     if any(counts.values()):
         log.info("notices_forgotten", **counts)
@@ -78,14 +57,29 @@ def purge_notifications(container: Container, stop: threading.Event) -> dict[str
 
 
 def purge_reader_data(container: Container, stop: threading.Event) -> dict[str, int]:
-    """Delete what need not be known of readers: reminders that are over or that nobody confirmed, old mails."""
+    """Purge finished and unconfirmed reminders, the supporters who then have nothing left, and stored emails."""
     counts = {"reminders": 0, "supporters": 0, "mails": 0}
-    for forget in (purge_unconfirmed_reminders, purge_finished_reminders):
-        for forgotten in run_in_batches(container, stop, forget):
-            log.info("readers_forgotten", reminders=forgotten.reminders, supporters=forgotten.supporters)
-            counts["reminders"] += forgotten.reminders
-            counts["supporters"] += forgotten.supporters
-    for mails in run_in_batches(container, stop, purge_outbox):
-        log.info("kept_mails_forgotten", count=mails)
-        counts["mails"] += mails
+    for purge in (retention.purge_unconfirmed_reminders, retention.purge_finished_reminders):
+        for purged in run_in_batches(container, stop, purge):
+            log.info("readers_forgotten", reminders=purged.reminders, supporters=purged.supporters)
+            counts["reminders"] += purged.reminders
+            counts["supporters"] += purged.supporters
+    for count in run_in_batches(container, stop, retention.purge_outbox):
+        log.info("kept_mails_forgotten", count=count)
+        counts["mails"] += count
     return counts
+
+
+def run_in_batches(
+    container: Container, stop: threading.Event, step: Callable[..., Batch | None]
+) -> Iterator[Batch]:
+    """Call `step(session, now=...)`, each time in its own transaction, and yield what it returns.
+
+    Ends when a step returns a false value, which means that nothing was left, or when `stop` is set.
+    """
+    while not stop.is_set():
+        with container.database.transaction() as session:
+            batch = step(session, now=container.clock())
+        if not batch:
+            break
+        yield batch

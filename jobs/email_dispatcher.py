@@ -1,8 +1,8 @@
-"""One connection's way with the mails: claim a few, send them one after the other, put on record what was said.
+"""Sending a queue of emails: one dispatcher for each connection claims batches and sends them one by one.
 
-Between two mails stands one statement: what the server said of the last, and that the next is about to leave. The
-mail server is told for whom that next one is while the statement is under way, but nothing of it leaves before the
-statement has been committed. So a worker that dies leaves at most the mail in its hand in doubt.
+Between any two emails there is one transaction, which records the result of the first and marks the second as
+sending. The mail server gets the envelope of the second meanwhile, but no content before the commit. A worker that
+dies therefore leaves at most one email whose delivery is uncertain.
 """
 
 import datetime
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from jobs.email_queue import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailLogEvents, EmailQueue, EmailT
 from schemas.enums import DeliveryOutcome
 from service.container import Container
+from service.domain.email.delivery import DeliveryResult
 from service.domain.ports import (
     Mailer,
     PermanentFailure,
@@ -28,7 +29,6 @@ from service.domain.ports import (
     TemporaryFailure,
     UncertainDelivery,
 )
-from service.domain.reminders.delivery import DeliveryResult
 
 RENDERING_FAILED = (
     "could not be written: a text of its campaign cannot be filled in, or its address would forge a header; "
@@ -40,26 +40,29 @@ log = structlog.get_logger()
 
 
 class EmailDispatcher(Generic[ClaimT, EmailT]):
-    """Sends what is due over one mailer until nothing is, or the worker is told to stop, or the server is away."""
+    """Sends the due emails of a queue over one mailer until none is due, the worker stops or the server is down.
+
+    `counts` has the emails by outcome; `server_error` is what the mail server failed with, if it did.
+    """
 
     def __init__(
-        self, container: Container, mailer: Mailer, books: EmailQueue[ClaimT, EmailT], stop: threading.Event
+        self, container: Container, mailer: Mailer, queue: EmailQueue[ClaimT, EmailT], stop: threading.Event
     ) -> None:
         self._container = container
         self._mailer = mailer
+        self._queue = queue
         self._stop = stop
-        self._books = books
         self.counts: Counter[str] = Counter()
         self.server_error: ServerUnavailable | None = None
 
     def run(self) -> None:
-        """Carry batch after batch."""
+        """Send batch after batch."""
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="books") as db_executor:
+            with ThreadPoolExecutor(1, thread_name_prefix="email-db") as db_executor:
                 while not self._stop.is_set() and self.server_error is None:
                     if self._container.smtp_breaker.has_failed_recently and not self._probe_server():
                         return
-                    batch = self._books.claim_batch()
+                    batch = self._queue.claim_batch()
                     self.counts.update(batch.prepared.finished, postponed=batch.postponed)
                     if batch.is_empty:
                         return
@@ -68,91 +71,91 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             self._mailer.close()
 
     def _probe_server(self) -> bool:
-        """See whether a server that was away is back before claiming; False if it is not, or nothing is due."""
-        if not self._books.has_due():
+        """Probe a server that was down before anything is claimed; False if it still is, or nothing is due."""
+        if not self._queue.has_due():
             return False
         try:
             self._mailer.connect()
-        except ServerUnavailable as trouble:
-            self.server_error = trouble
+        except ServerUnavailable as error:
+            self.server_error = error
             return False
         return True
 
     def _send_batch(self, batch: EmailBatch[ClaimT, EmailT], db_executor: ThreadPoolExecutor) -> None:
         claims = [claim for claim, _ in batch.prepared.emails]
-        reply: DeliveryResult[ClaimT] | None = None
+        result: DeliveryResult[ClaimT] | None = None
         try:
             if claims:
                 self._mailer.connect()
-            for (claim, email), slot in zip(batch.prepared.emails, batch.send_at, strict=True):
-                mail = self._render(claim, email)
-                if mail is None:
+            for (claim, email), send_at in zip(batch.prepared.emails, batch.send_at, strict=True):
+                message = self._render(claim, email)
+                if message is None:
                     claims.remove(claim)
                     continue
-                if self._wait_for_slot(slot):
+                if not self._wait_for_slot(send_at):
                     break
-                sending_marked = db_executor.submit(self._books.record_and_mark_next, reply, claim)
-                reply = self._send(claim, email, mail, sending_marked)
+                sending_marked = db_executor.submit(self._queue.record_and_mark_next, result, claim)
+                result = self._send(claim, email, message, sending_marked)
                 if self.server_error is not None:
                     break
-        except ServerUnavailable as trouble:
-            self.server_error = trouble
+        except ServerUnavailable as error:
+            self.server_error = error
         finally:
-            self.counts.update(self._books.complete_batch(reply, claims))
+            self.counts.update(self._queue.complete_batch(result, claims))
 
     def _render(self, claim: ClaimT, email: EmailT) -> RenderedEmail | None:
-        """Return the mail; None if the letter cannot be made into one, which is then on record."""
-        events, names = self._books.log_events, self._books.log_fields(claim)
+        """Return the rendered email; None if it cannot be rendered, which is then recorded as a failure."""
+        events, fields = self._queue.log_events, self._queue.log_fields(claim)
         try:
             return self._mailer.render(email)
         except Exception:
-            log.exception(events.rendering_failed, **names)
-            self.counts["failed"] += self._books.fail_rendering(claim, RENDERING_FAILED)
+            log.exception(events.rendering_failed, **fields)
+            self.counts["failed"] += self._queue.fail_rendering(claim, RENDERING_FAILED)
             return None
 
-    def _wait_for_slot(self, slot: datetime.datetime) -> bool:
-        """Wait for a mail's turn; return whether the worker was told to stop meanwhile."""
-        wait = (slot - self._container.clock()).total_seconds()
-        return self._stop.wait(wait) if wait > 0 else self._stop.is_set()
+    def _wait_for_slot(self, send_at: datetime.datetime) -> bool:
+        """Wait until `send_at`; return False if the worker was stopped meanwhile."""
+        seconds = (send_at - self._container.clock()).total_seconds()
+        return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
     def _send(
-        self, claim: ClaimT, email: EmailT, mail: RenderedEmail, sending_marked: Future[bool]
+        self, claim: ClaimT, email: EmailT, message: RenderedEmail, sending_marked: Future[bool]
     ) -> DeliveryResult[ClaimT] | None:
-        """Send a mail once it is begun; return what became of it, or None if there is nothing to put on record."""
-        events, names = self._books.log_events, self._books.log_fields(claim)
+        """Send an email once it is marked as sending; return the result, or None if there is none to record."""
+        events, fields = self._queue.log_events, self._queue.log_fields(claim)
         try:
-            words = self._mailer.send(mail, before_data=sending_marked.result)
+            reply = self._mailer.send(message, before_data=sending_marked.result)
         except SendCancelled:
             return None
-        except ServerUnavailable as trouble:
-            self.server_error = trouble
-            needs_somebody = isinstance(trouble, ServerMisconfigured)
-            outcome = DeliveryOutcome.NOT_ATTEMPTED if needs_somebody else DeliveryOutcome.DEFERRED
-            words = str(trouble)
+        except ServerUnavailable as error:
+            self.server_error = error
+            needs_operator = isinstance(error, ServerMisconfigured)
+            outcome = DeliveryOutcome.NOT_ATTEMPTED if needs_operator else DeliveryOutcome.DEFERRED
+            reply = str(error)
         except UncertainDelivery as error:
-            log.warning(events.in_doubt, **names, reason=str(error))
+            log.warning(events.uncertain, **fields, reason=str(error))
             if self._container.settings.mail.hold_uncertain:
                 return None
-            outcome, words = DeliveryOutcome.DEFERRED, str(error)
+            outcome, reply = DeliveryOutcome.DEFERRED, str(error)
         except TemporaryFailure as error:
-            log.warning(events.delayed, **names, reason=str(error))
-            outcome, words = DeliveryOutcome.DEFERRED, str(error)
+            log.warning(events.deferred, **fields, reason=str(error))
+            outcome, reply = DeliveryOutcome.DEFERRED, str(error)
         except PermanentFailure as error:
-            log.warning(events.refused, **names, reason=str(error))
+            log.warning(events.rejected, **fields, reason=str(error))
             if error.is_hard_bounce:
-                self._books.suppress_address(email.to)
-            outcome, words = DeliveryOutcome.REJECTED, str(error)
+                self._queue.suppress_address(email.to)
+            outcome, reply = DeliveryOutcome.REJECTED, str(error)
         except DATABASE_UNAVAILABLE:
-            # This is no fault of the mail itself, nor of the mail server.
+            # Neither the email nor the mail server is at fault.
             raise
         except Exception:
-            log.exception(events.failed, **names)
-            outcome, words = DeliveryOutcome.REJECTED, SENDING_FAILED
+            log.exception(events.failed, **fields)
+            outcome, reply = DeliveryOutcome.REJECTED, SENDING_FAILED
         else:
             outcome = DeliveryOutcome.ACCEPTED
             self._container.smtp_breaker.record_success()
-            log.debug(events.sent, **names)
-        return DeliveryResult(claim, outcome, words) if sending_marked.result() else None
+            log.debug(events.sent, **fields)
+        return DeliveryResult(claim, outcome, reply) if sending_marked.result() else None
 
 
 def run_dispatchers(
@@ -162,25 +165,25 @@ def run_dispatchers(
     events: EmailLogEvents,
     recover_own_leases: Callable[[Session], Counter[str]],
 ) -> Mapping[str, int] | None:
-    """Send what is due, the longest due first; return how many mails came to which end.
+    """Send what is due, oldest first, with all dispatchers at once; return counts by outcome.
 
-    None while a mail server that was away is left alone. `recover_own_leases` settles some of what this worker
-    holds although
-    no run of it is under way, as after an error in the middle of one.
+    Returns None while the circuit breaker is open. `recover_own_leases` completes a batch of what this worker
+    leased in a run that failed, and returns counts, which are empty when nothing is left.
 
     Raises:
-        ServerUnavailable, ServerMisconfigured: no mail can leave; what was not sent waits, at no cost to it.
+        ServerUnavailable, ServerMisconfigured: no email can be sent. What was not sent stays due and loses no
+        attempt.
     """
     if not container.smtp_breaker.allows_request(container.clock()):
         return None
     counts: Counter[str] = Counter()
     while True:
         with container.database.transaction() as session:
-            some = recover_own_leases(session)
-        counts.update(some)
-        if not some:
+            recovered = recover_own_leases(session)
+        counts.update(recovered)
+        if not recovered:
             break
-    with ThreadPoolExecutor(len(dispatchers), thread_name_prefix="carrier") as pool:
+    with ThreadPoolExecutor(len(dispatchers), thread_name_prefix="email-dispatcher") as pool:
         runs = [pool.submit(dispatcher.run) for dispatcher in dispatchers]
     for dispatcher in dispatchers:
         counts.update(dispatcher.counts)
@@ -188,11 +191,13 @@ def run_dispatchers(
         log.info(events.batch_sent, **{name: count for name, count in counts.items() if count})
     for run in runs:
         run.result()
-    for trouble in (dispatcher.server_error for dispatcher in dispatchers):
-        if trouble is not None:
-            needs_operator = isinstance(trouble, ServerMisconfigured)
+    for error in (dispatcher.server_error for dispatcher in dispatchers):
+        if error is not None:
+            needs_operator = isinstance(error, ServerMisconfigured)
             container.smtp_breaker.record_failure(container.clock(), needs_operator=needs_operator)
-            say = log.error if needs_operator else log.warning
-            say("mail_server_refuses_us" if needs_operator else "mail_server_away", reason=str(trouble))
-            raise trouble
+            if needs_operator:
+                log.error("mail_server_refuses_us", reason=str(error))
+            else:
+                log.warning("mail_server_away", reason=str(error))
+            raise error
     return counts

@@ -1,6 +1,7 @@
-"""What a carrier takes from the database and puts there: claims, and what became of each mail.
+"""The database side of sending: dispatchers claim batches of emails from a queue and record their results in it.
 
-What a mail server said is not heard twice, so that it is written down even if the database is away for a while.
+`EmailQueue` has what both kinds of email share; `ReminderQueue` and `NotificationQueue` bind it to their tables. A
+mail server gives each reply only once, so writes are retried while the database is down.
 """
 
 import datetime
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import SuppressionReason
 from service.container import Container
+from service.domain.email.delivery import DeliveryResult
 from service.domain.email.queue import reserve_send_slots
 from service.domain.email.rendering import PreparedEmails
 from service.domain.email.suppression import suppress
@@ -36,52 +38,21 @@ from service.domain.notifications.queue import (
     oldest_due_notification_age,
 )
 from service.domain.ports import Email, NotificationEmail, ReminderEmail
-from service.domain.reminders import delivery as deliveries
-from service.domain.reminders.delivery import DeliveryPolicy, DeliveryResult, complete_deliveries, fail_rendering
+from service.domain.reminders.delivery import (
+    DeliveryPolicy,
+    complete_deliveries,
+    fail_rendering,
+    mark_sending,
+    record_and_mark_next,
+    record_result,
+)
 from service.domain.reminders.emails import build_reminder_emails
 from service.domain.reminders.queue import ReminderClaim, claim_due_reminders, oldest_due_age
 
-
-@dataclass(frozen=True, kw_only=True)
-class EmailLogEvents:
-    """The names for one kind of mail."""
-
-    sent: str
-    in_doubt: str
-    delayed: str
-    refused: str
-    failed: str
-    rendering_failed: str
-    lease_lost: str
-    batch_sent: str
-
-
-REMINDER_LOG_EVENTS = EmailLogEvents(
-    sent="reminder_sent",
-    in_doubt="reminder_in_doubt",
-    delayed="reminder_delayed",
-    refused="reminder_refused",
-    failed="reminder_failed",
-    rendering_failed="reminder_unwritable",
-    lease_lost="reminder_lease_lost",
-    batch_sent="reminders_carried",
-)
-NOTIFICATION_LOG_EVENTS = EmailLogEvents(
-    sent="notice_sent",
-    in_doubt="notice_in_doubt",
-    delayed="notice_delayed",
-    refused="notice_refused",
-    failed="notice_failed",
-    rendering_failed="notice_unwritable",
-    lease_lost="notice_lease_lost",
-    batch_sent="notices_carried",
-)
-
-
-# With a rate, no batch is larger than what leaves in this time, so that another worker finds something to do.
+# With a rate limit, no batch takes longer to send than this, so that other workers find emails to claim.
 MAX_BATCH_SECONDS = 5
 DB_RETRY_SECONDS = 120
-# Whoever stops a worker waits for it half a minute at most.
+# A worker has 30 seconds to stop.
 DB_RETRY_SECONDS_ON_SHUTDOWN = 10
 DATABASE_UNAVAILABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 
@@ -93,9 +64,45 @@ EmailT = TypeVar("EmailT", bound=Email)
 TransactionFactory = Callable[[], AbstractContextManager[Session]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EmailLogEvents:
+    """The names of the log events for one kind of email."""
+
+    sent: str
+    uncertain: str
+    deferred: str
+    rejected: str
+    failed: str
+    rendering_failed: str
+    lease_lost: str
+    batch_sent: str
+
+
+REMINDER_LOG_EVENTS = EmailLogEvents(
+    sent="reminder_sent",
+    uncertain="reminder_in_doubt",
+    deferred="reminder_delayed",
+    rejected="reminder_refused",
+    failed="reminder_failed",
+    rendering_failed="reminder_unwritable",
+    lease_lost="reminder_lease_lost",
+    batch_sent="reminders_carried",
+)
+NOTIFICATION_LOG_EVENTS = EmailLogEvents(
+    sent="notice_sent",
+    uncertain="notice_in_doubt",
+    deferred="notice_delayed",
+    rejected="notice_refused",
+    failed="notice_failed",
+    rendering_failed="notice_unwritable",
+    lease_lost="notice_lease_lost",
+    batch_sent="notices_carried",
+)
+
+
 @dataclass(frozen=True)
 class EmailBatch(Generic[ClaimT, EmailT]):
-    """Some letters, the instant from which each may leave, and how many mails wait for the morning instead."""
+    """Emails to send, the earliest instant for each, and how many were postponed to their sending hours."""
 
     prepared: PreparedEmails[ClaimT, EmailT]
     send_at: list[datetime.datetime]
@@ -103,12 +110,12 @@ class EmailBatch(Generic[ClaimT, EmailT]):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all was due."""
+        """Whether nothing was due."""
         return not (self.prepared.emails or self.prepared.finished or self.postponed)
 
 
 class EmailQueue(ABC, Generic[ClaimT, EmailT]):
-    """The database as one carrier sees it, for one kind of mail."""
+    """The queue of one kind of email."""
 
     log_events: EmailLogEvents
     max_batch_size: int
@@ -119,82 +126,84 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
 
     @abstractmethod
     def has_due(self) -> bool:
-        """Whether there is anything to claim."""
+        """Whether there is an email to claim."""
 
     @abstractmethod
     def claim_batch(self) -> EmailBatch[ClaimT, EmailT]:
-        """Claim what is due and write its letters."""
+        """Claim due emails and build them."""
 
     @abstractmethod
     def log_fields(self, claim: ClaimT) -> dict[str, str]:
-        """Return what the log says about which mail it is."""
+        """Return the fields that identify the email in the log."""
 
     @abstractmethod
     def _mark_sending(self, session: Session, claim: ClaimT, *, now: datetime.datetime) -> None:
-        """Write down that a mail is about to leave.
+        """Record that an email is about to be sent.
 
         Raises:
-            LeaseLost: it is not ours any more.
+            LeaseLost: this worker no longer holds its lease.
         """
 
     @abstractmethod
-    def _record_result(self, session: Session, reply: DeliveryResult[ClaimT], *, now: datetime.datetime) -> None:
-        """Write down what became of a mail.
+    def _record_result(self, session: Session, result: DeliveryResult[ClaimT], *, now: datetime.datetime) -> None:
+        """Record the result of an attempt.
 
         Raises:
-            LeaseLost: it is not ours any more.
+            LeaseLost: this worker no longer holds its lease.
         """
 
     @abstractmethod
     def _record_and_mark_next(
-        self, session: Session, reply: DeliveryResult[ClaimT], claim: ClaimT, *, now: datetime.datetime
+        self, session: Session, result: DeliveryResult[ClaimT], claim: ClaimT, *, now: datetime.datetime
     ) -> tuple[bool, bool]:
-        """Do both in one statement where the database can; return whether each was still ours."""
+        """Do both, in one statement where possible; return whether each lease was still held."""
 
     @abstractmethod
     def _fail_rendering(self, session: Session, claim: ClaimT, *, reason: str, now: datetime.datetime) -> None:
-        """Write down that a letter could not be made into a mail.
+        """Record that an email could not be rendered.
 
         Raises:
-            LeaseLost: it is not ours any more.
+            LeaseLost: this worker no longer holds its lease.
         """
 
     @abstractmethod
     def _complete(self, session: Session, claims: list[ClaimT], *, now: datetime.datetime) -> Counter[str]:
-        """Settle a batch by what is on record of it; return how many mails came to which end."""
+        """Complete a batch by the recorded results; return counts by outcome."""
 
-    def record_and_mark_next(self, reply: DeliveryResult[ClaimT] | None, claim: ClaimT) -> bool:
-        """Put on record one mail's reply, and that the next is about to leave; return whether it is still ours."""
+    def record_and_mark_next(self, result: DeliveryResult[ClaimT] | None, claim: ClaimT) -> bool:
+        """Record the last result, if any, and mark the next email as sending; return whether its lease is held."""
         now, transaction = self._container.clock(), self._container.database.autocommit
-        if reply is None:
+        if result is None:
             return self._log_if_lease_lost(
                 claim, self._retry_on_db_outage(transaction, self._holds_lease, self._mark_sending, claim, now=now)
             )
-        recorded, begun = self._retry_on_db_outage(transaction, self._record_and_mark_next, reply, claim, now=now)
-        self._log_if_lease_lost(reply.claim, recorded)
-        return self._log_if_lease_lost(claim, begun)
+        recorded, marked = self._retry_on_db_outage(
+            transaction, self._record_and_mark_next, result, claim, now=now
+        )
+        self._log_if_lease_lost(result.claim, recorded)
+        return self._log_if_lease_lost(claim, marked)
 
     def fail_rendering(self, claim: ClaimT, reason: str) -> bool:
-        """Put on record that a letter could not be made into a mail; return whether it was still ours."""
+        """Record that an email could not be rendered; return whether its lease was still held."""
         now, transaction = self._container.clock(), self._container.database.transaction
-        refused = self._retry_on_db_outage(
+        was_held = self._retry_on_db_outage(
             transaction, self._holds_lease, self._fail_rendering, claim, reason=reason, now=now
         )
-        return self._log_if_lease_lost(claim, refused)
+        return self._log_if_lease_lost(claim, was_held)
 
     def suppress_address(self, address: str) -> None:
-        """Put on record that no mail will ever reach this address."""
+        """Suppress an address that hard-bounced."""
         now = self._container.clock()
         self._retry_on_db_outage(
             self._container.database.transaction, suppress, address, reason=SuppressionReason.HARD_BOUNCE, now=now
         )
 
-    def complete_batch(self, reply: DeliveryResult[ClaimT] | None, claims: list[ClaimT]) -> Counter[str]:
-        """Put the last reply on record and settle the whole batch; what was not begun goes back."""
-        return self._retry_on_db_outage(self._container.database.transaction, self._complete_batch, reply, claims)
+    def complete_batch(self, result: DeliveryResult[ClaimT] | None, claims: list[ClaimT]) -> Counter[str]:
+        """Record the last result and complete the whole batch; emails that were not attempted are requeued."""
+        return self._retry_on_db_outage(self._container.database.transaction, self._complete_batch, result, claims)
 
     def batch_size(self) -> int:
-        """Return how much to claim at once."""
+        """Return how many emails to claim at once."""
         rate = self._container.settings.mail.rate
         return (
             self.max_batch_size
@@ -205,16 +214,16 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
     def reserve_send_slots(
         self, session: Session, count: int, *, now: datetime.datetime
     ) -> list[datetime.datetime]:
-        """Return the instants from which so many mails may leave."""
+        """Return the earliest instant at which each of `count` emails may be sent."""
         rate = self._container.settings.mail.rate
         return [now] * count if rate is None else reserve_send_slots(session, rate=rate, count=count, now=now)
 
     def _complete_batch(
-        self, session: Session, reply: DeliveryResult[ClaimT] | None, claims: list[ClaimT]
+        self, session: Session, result: DeliveryResult[ClaimT] | None, claims: list[ClaimT]
     ) -> Counter[str]:
         now = self._container.clock()
-        if reply is not None:
-            self._log_if_lease_lost(reply.claim, self._holds_lease(session, self._record_result, reply, now=now))
+        if result is not None:
+            self._log_if_lease_lost(result.claim, self._holds_lease(session, self._record_result, result, now=now))
         return self._complete(session, claims, now=now)
 
     def _holds_lease(
@@ -237,39 +246,108 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Write until it is written, or for two minutes; what was committed unheard of is written twice."""
-        began, pause = time.monotonic(), 0.1
+        """Run a write, and retry it for up to two minutes (ten seconds on shutdown) while the database is down.
+
+        A commit whose confirmation was lost is repeated, so writes must be idempotent.
+        """
+        started_at, backoff = time.monotonic(), 0.1
         while True:
             try:
                 with transaction() as session:
                     return write(session, *args, **kwargs)
             except DATABASE_UNAVAILABLE:
-                longest = DB_RETRY_SECONDS_ON_SHUTDOWN if self._stop.is_set() else DB_RETRY_SECONDS
-                if time.monotonic() - began > longest:
+                max_seconds = DB_RETRY_SECONDS_ON_SHUTDOWN if self._stop.is_set() else DB_RETRY_SECONDS
+                if time.monotonic() - started_at > max_seconds:
                     raise
-                log.warning("database_away", retry_in=pause)
-                time.sleep(pause)
-                pause = min(pause * 2, 2)
+                log.warning("database_away", retry_in=backoff)
+                time.sleep(backoff)
+                backoff = min(backoff * 2, 2)
 
-    def _log_if_lease_lost(self, claim: ClaimT, is_ours: bool) -> bool:
-        if not is_ours:
+    def _log_if_lease_lost(self, claim: ClaimT, is_held: bool) -> bool:
+        if not is_held:
             log.info(self.log_events.lease_lost, **self.log_fields(claim))
-        return is_ours
+        return is_held
+
+
+class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
+    """Reminders, with the delivery record of each occurrence."""
+
+    log_events = REMINDER_LOG_EVENTS
+    max_batch_size = 100
+
+    def has_due(self) -> bool:
+        with self._container.database.read_only() as session:
+            return oldest_due_age(session, now=self._container.clock()) is not None
+
+    def claim_batch(self) -> EmailBatch[ReminderClaim, ReminderEmail]:
+        """Claim due reminders and build their emails."""
+        container, now = self._container, self._container.clock()
+        with container.database.transaction() as session:
+            claimed = claim_due_reminders(
+                session,
+                worker=container.worker_id,
+                now=now,
+                limit=self.batch_size(),
+                lease=container.lease_duration,
+                respect_sending_hours=container.settings.mail.respect_sending_hours,
+            )
+        # Not in the same transaction: PostgreSQL checks a row's foreign keys again if the row changes twice in
+        # one, so a reminder whose campaign was deleted past the constraint could not even fail.
+        with container.database.transaction() as session:
+            prepared = build_reminder_emails(
+                session,
+                claimed.claims,
+                links=container.urls,
+                now=now,
+                month_seconds=container.settings.month_seconds,
+            )
+            send_at = self.reserve_send_slots(session, len(prepared.emails), now=now)
+        if prepared.finished["failed"]:
+            log.warning("reminders_unwritable", count=prepared.finished["failed"])
+        return EmailBatch(prepared, send_at, claimed.postponed)
+
+    def log_fields(self, claim: ReminderClaim) -> dict[str, str]:
+        return {"reminder": str(claim.reminder_id)}
+
+    def _mark_sending(self, session: Session, claim: ReminderClaim, *, now: datetime.datetime) -> None:
+        mark_sending(session, claim, now=now)
+
+    def _record_result(
+        self, session: Session, result: DeliveryResult[ReminderClaim], *, now: datetime.datetime
+    ) -> None:
+        record_result(session, result, now=now)
+
+    def _record_and_mark_next(
+        self,
+        session: Session,
+        result: DeliveryResult[ReminderClaim],
+        claim: ReminderClaim,
+        *,
+        now: datetime.datetime,
+    ) -> tuple[bool, bool]:
+        return record_and_mark_next(session, result, claim, now=now)
+
+    def _fail_rendering(
+        self, session: Session, claim: ReminderClaim, *, reason: str, now: datetime.datetime
+    ) -> None:
+        fail_rendering(session, claim, reason=reason, now=now)
+
+    def _complete(self, session: Session, claims: list[ReminderClaim], *, now: datetime.datetime) -> Counter[str]:
+        return complete_deliveries(session, claims, policy=delivery_policy(self._container), now=now)
 
 
 class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
-    """Notices, each of which is its own delivery record."""
+    """Notifications, each of which is its own delivery record."""
 
     log_events = NOTIFICATION_LOG_EVENTS
     max_batch_size = 20
 
     def has_due(self) -> bool:
-        """Whether a notice is due."""
         with self._container.database.read_only() as session:
             return oldest_due_notification_age(session, now=self._container.clock()) is not None
 
     def claim_batch(self) -> EmailBatch[NotificationClaim, NotificationEmail]:
-        """Claim what is due and write its letters, in two transactions as for reminders."""
+        """Claim due notifications and build their emails, in two transactions as for reminders."""
         container, now = self._container, self._container.clock()
         with container.database.transaction() as session:
             claims = claim_due_notifications(
@@ -281,32 +359,31 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
             )
         with container.database.transaction() as session:
             prepared = build_notification_emails(session, claims, links=container.urls, now=now)
-            slots = self.reserve_send_slots(session, len(prepared.emails), now=now)
+            send_at = self.reserve_send_slots(session, len(prepared.emails), now=now)
         if prepared.finished["failed"]:
             log.warning("notices_unwritable", count=prepared.finished["failed"])
-        return EmailBatch(prepared, slots)
+        return EmailBatch(prepared, send_at)
 
     def log_fields(self, claim: NotificationClaim) -> dict[str, str]:
-        """Return which notice it is."""
         return {"notice": str(claim.notification_id)}
 
     def _mark_sending(self, session: Session, claim: NotificationClaim, *, now: datetime.datetime) -> None:
         mark_notification_sending(session, claim, now=now)
 
     def _record_result(
-        self, session: Session, reply: DeliveryResult[NotificationClaim], *, now: datetime.datetime
+        self, session: Session, result: DeliveryResult[NotificationClaim], *, now: datetime.datetime
     ) -> None:
-        record_notification_result(session, reply, now=now)
+        record_notification_result(session, result, now=now)
 
     def _record_and_mark_next(
         self,
         session: Session,
-        reply: DeliveryResult[NotificationClaim],
+        result: DeliveryResult[NotificationClaim],
         claim: NotificationClaim,
         *,
         now: datetime.datetime,
     ) -> tuple[bool, bool]:
-        recorded = self._holds_lease(session, self._record_result, reply, now=now)
+        recorded = self._holds_lease(session, self._record_result, result, now=now)
         return recorded, self._holds_lease(session, self._mark_sending, claim, now=now)
 
     def _fail_rendering(
@@ -317,81 +394,12 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
     def _complete(
         self, session: Session, claims: list[NotificationClaim], *, now: datetime.datetime
     ) -> Counter[str]:
-        holds_doubtful = self._container.settings.mail.hold_uncertain
-        return complete_notifications(session, claims, holds_doubtful=holds_doubtful, now=now)
+        hold_uncertain = self._container.settings.mail.hold_uncertain
+        return complete_notifications(session, claims, hold_uncertain=hold_uncertain, now=now)
 
 
 def delivery_policy(container: Container) -> DeliveryPolicy:
-    """Return what this deployment decides about mails in doubt and the length of a month."""
+    """Return the deployment's settings for uncertain deliveries and the length of a month."""
     return DeliveryPolicy(
         hold_uncertain=container.settings.mail.hold_uncertain, month_seconds=container.settings.month_seconds
     )
-
-
-class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
-    """Reminders, with the delivery record of each occurrence."""
-
-    log_events = REMINDER_LOG_EVENTS
-    max_batch_size = 100
-
-    def has_due(self) -> bool:
-        """Whether a reminder is due."""
-        with self._container.database.read_only() as session:
-            return oldest_due_age(session, now=self._container.clock()) is not None
-
-    def claim_batch(self) -> EmailBatch[ReminderClaim, ReminderEmail]:
-        """Claim what is due and write its letters."""
-        container, now = self._container, self._container.clock()
-        with container.database.transaction() as session:
-            claimed = claim_due_reminders(
-                session,
-                worker=container.worker_id,
-                now=now,
-                limit=self.batch_size(),
-                lease=container.lease_duration,
-                respect_sending_hours=container.settings.mail.respect_sending_hours,
-            )
-        # Not in one transaction: PostgreSQL looks again at what a row refers to if it changes twice in one, and a
-        # reminder whose campaign was deleted could then not even fail.
-        with container.database.transaction() as session:
-            prepared = build_reminder_emails(
-                session,
-                claimed.claims,
-                links=container.urls,
-                now=now,
-                month_seconds=container.settings.month_seconds,
-            )
-            slots = self.reserve_send_slots(session, len(prepared.emails), now=now)
-        if prepared.finished["failed"]:
-            log.warning("reminders_unwritable", count=prepared.finished["failed"])
-        return EmailBatch(prepared, slots, claimed.postponed)
-
-    def log_fields(self, claim: ReminderClaim) -> dict[str, str]:
-        """Return which reminder it is."""
-        return {"reminder": str(claim.reminder_id)}
-
-    def _mark_sending(self, session: Session, claim: ReminderClaim, *, now: datetime.datetime) -> None:
-        deliveries.mark_sending(session, claim, now=now)
-
-    def _record_result(
-        self, session: Session, reply: DeliveryResult[ReminderClaim], *, now: datetime.datetime
-    ) -> None:
-        deliveries.record_result(session, reply, now=now)
-
-    def _record_and_mark_next(
-        self,
-        session: Session,
-        reply: DeliveryResult[ReminderClaim],
-        claim: ReminderClaim,
-        *,
-        now: datetime.datetime,
-    ) -> tuple[bool, bool]:
-        return deliveries.record_and_mark_next(session, reply, claim, now=now)
-
-    def _fail_rendering(
-        self, session: Session, claim: ReminderClaim, *, reason: str, now: datetime.datetime
-    ) -> None:
-        fail_rendering(session, claim, reason=reason, now=now)
-
-    def _complete(self, session: Session, claims: list[ReminderClaim], *, now: datetime.datetime) -> Counter[str]:
-        return complete_deliveries(session, claims, rules=delivery_policy(self._container), now=now)

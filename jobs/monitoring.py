@@ -1,4 +1,4 @@
-"""Shows that this worker is alive, and still at what it holds."""
+"""Sends the worker's heartbeat, which renews its leases, and detects workers that died."""
 
 import threading
 
@@ -6,29 +6,27 @@ import structlog
 
 from service.container import Container
 from service.domain.monitoring.job_runs import mark_crashed_runs, purge_heartbeats
-from service.domain.monitoring.summary import record_heartbeat as write_beat
+from service.domain.monitoring.summary import record_heartbeat
 from service.domain.notifications.queue import renew_notification_leases
 from service.domain.reminders.queue import renew_leases
-
-
-def send_heartbeat(container: Container, _stop: threading.Event) -> None:
-    """Write the worker's heartbeat, which /readyz reads, and renew its leases."""
-    with container.database.transaction() as session:
-        write_beat(session, worker=container.worker_id, now=container.clock())
-        renew_leases(session, worker=container.worker_id, now=container.clock(), lease=container.lease_duration)
-        renew_notification_leases(
-            session, worker=container.worker_id, now=container.clock(), lease=container.lease_duration
-        )
-
 
 log = structlog.get_logger()
 
 
-def mark_dead_workers(container: Container, _stop: threading.Event) -> dict[str, int]:
-    """Note the runs of workers that vanished; forget workers that are long gone."""
+def send_heartbeat(container: Container, _stop: threading.Event) -> None:
+    """Record the worker's heartbeat, which /readyz reads, and renew its leases."""
+    now = container.clock()
     with container.database.transaction() as session:
-        vanished = mark_crashed_runs(session, now=container.clock())
-        forgotten = purge_heartbeats(session, now=container.clock())
-    if vanished:
-        log.warning("job_runs_vanished", count=vanished)
-    return {"vanished": vanished, "workers_forgotten": forgotten}
+        record_heartbeat(session, worker=container.worker_id, now=now)
+        renew_leases(session, worker=container.worker_id, now=now, lease=container.lease_duration)
+        renew_notification_leases(session, worker=container.worker_id, now=now, lease=container.lease_duration)
+
+
+def mark_dead_workers(container: Container, _stop: threading.Event) -> dict[str, int]:
+    """Mark the runs of dead workers as crashed, and purge the heartbeats of workers that died long ago."""
+    with container.database.transaction() as session:
+        crashed = mark_crashed_runs(session, now=container.clock())
+        purged = purge_heartbeats(session, now=container.clock())
+    if crashed:
+        log.warning("job_runs_vanished", count=crashed)
+    return {"vanished": crashed, "workers_forgotten": purged}

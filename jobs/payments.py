@@ -1,4 +1,7 @@
-"""Applies what the gateway told us: any number of workers may, each event is one worker's at a time."""
+"""Applies the payment gateway's events, fetches balance transactions and reconciles payments.
+
+All three do nothing where the gateway is our own sandbox.
+"""
 
 import threading
 from collections.abc import Mapping
@@ -8,8 +11,7 @@ import structlog
 from service.container import Container
 from service.domain.ledger.records import payments_missing_balance, record_balance_transaction
 from service.domain.payments.event_processing import process_pending_events
-from service.domain.payments.reconciliation import is_due
-from service.domain.payments.reconciliation import reconcile as hold_against_gateway
+from service.domain.payments.reconciliation import is_due, reconcile
 from service.domain.payments.recovery import complete_pending_operations
 from service.domain.ports import GatewayUnavailable
 
@@ -17,7 +19,7 @@ log = structlog.get_logger()
 
 
 def process_gateway_events(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
-    """Apply what is due; return how many events came to which end. None where the gateway is our own."""
+    """Apply the stored events that are due; return counts by outcome, or None for our own gateway."""
     if container.event_source is None:
         return None
     counts = process_pending_events(
@@ -32,16 +34,16 @@ def process_gateway_events(container: Container, stop: threading.Event) -> Mappi
 
 
 def fetch_balance_transactions(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
-    """Ask for a batch; return how many are known by now. None where the gateway is our own.
+    """Fetch a batch of missing balance transactions; return how many were stored, or None for our own gateway.
 
-    A gateway that does not answer is left alone until the next run.
+    If the gateway is unavailable, the rest waits for the next run.
     """
     if container.event_source is None:
         return None
     with container.database.read_only() as session:
-        unknown = payments_missing_balance(session, container.gateway.name, now=container.clock())
-    known = 0
-    for payment in unknown:
+        payments = payments_missing_balance(session, container.gateway.name, now=container.clock())
+    fetched = 0
+    for payment in payments:
         if stop.is_set():
             break
         try:
@@ -51,17 +53,15 @@ def fetch_balance_transactions(container: Container, stop: threading.Event) -> M
             break
         if balance is not None:
             with container.database.transaction() as session:
-                known += record_balance_transaction(session, payment.payment_id, balance)
-    return {"fetched": known}
+                fetched += record_balance_transaction(session, payment.payment_id, balance)
+    return {"fetched": fetched}
 
 
 def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
-    """Compare if it is time, and finish what was ordered and not done in any case; return what was found and done.
-
-    None where the gateway is our own.
+    """Reconcile if it is due, else only complete pending operations; return counts, or None for our own gateway.
 
     Raises:
-        GatewayUnavailable: the next run begins where this one did.
+        GatewayUnavailable: the next run starts where this one did.
     """
     if container.event_source is None:
         return None
@@ -75,7 +75,7 @@ def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[s
             clock=container.clock,
             should_continue=lambda: not stop.is_set(),
         )
-    report = hold_against_gateway(
+    report = reconcile(
         container.database.transaction,
         container.gateway,
         container.event_source,

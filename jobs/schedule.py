@@ -1,4 +1,4 @@
-"""What runs when: one table."""
+"""The table of jobs: what runs how often."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -21,10 +21,11 @@ from service.container import Container
 
 @dataclass(frozen=True)
 class Job:
-    """A function that runs every so many seconds, never twice at once in one worker.
+    """A function that runs every `every_seconds` seconds, never twice at once in one worker.
 
-    It returns how much it did of what, by name; None if it did not even look. Its runs are written down (see
-    `service.domain.monitoring.job_runs`), unless `record_runs` is false.
+    It returns counts of what it did, or None if there was nothing to check. Its runs are recorded (see
+    `service.domain.monitoring.job_runs`) unless `record_runs` is false. `name` is public: it is in the CLI, the
+    metrics and the database.
     """
 
     name: str

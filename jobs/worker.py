@@ -1,7 +1,7 @@
-"""The worker process: it runs the table in `jobs.schedule` until it is told to stop.
+"""The worker process: it runs the jobs in `jobs.schedule` until SIGTERM or SIGINT.
 
-The scheduler only ticks. What is due lives in the database, so that a worker that was away, or a second
-one, changes nothing: each row is claimed once.
+The scheduler only triggers the jobs. What is due is in the database, and each row is claimed by one worker at a
+time, so workers can be added, stopped or late.
 """
 
 import datetime
@@ -26,14 +26,14 @@ log = structlog.get_logger()
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT; finish the mail in hand and exit with 0."""
+    """Run until SIGTERM or SIGINT, then finish the email that is being sent and exit with 0."""
     try:
         settings = read_settings()
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings)
-    # The signals wait, in every thread, until they are asked for. A handler would run in the middle of whatever
-    # this thread does, and setting an event that it is just about to wait for would block it for ever.
+    # The signals are blocked in every thread and read with sigwait. A handler would interrupt this thread
+    # anywhere, and if it set an event that the thread is about to wait for, it could deadlock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
     container = build_container(settings)
@@ -47,13 +47,13 @@ def main() -> None:
 
 
 def make_scheduler(container: Container, stop: threading.Event) -> BackgroundScheduler:
-    """Return a scheduler with every job of the table, each due at once and then at its interval."""
+    """Return a scheduler with every job of the table, each run at once and then at its interval."""
     scheduler = BackgroundScheduler(
         timezone=datetime.UTC,
         executors={"default": ThreadPoolExecutor(len(JOBS))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
-    record = JobRunRecorder(container)
+    recorder = JobRunRecorder(container)
     for job in JOBS:
         scheduler.add_job(
             run_job,
@@ -61,16 +61,16 @@ def make_scheduler(container: Container, stop: threading.Event) -> BackgroundSch
             seconds=job.every_seconds,
             next_run_time=datetime.datetime.now(datetime.UTC),
             id=job.name,
-            args=(job, container, record, stop),
+            args=(job, container, recorder, stop),
         )
     return scheduler
 
 
-def run_job(job: Job, container: Container, record: JobRunRecorder, stop: threading.Event) -> None:
-    """Run a job and write down how it went; an error is logged and the next run comes all the same."""
+def run_job(job: Job, container: Container, recorder: JobRunRecorder, stop: threading.Event) -> None:
+    """Run a job and record the run. An error is logged, and the job runs again at its next interval."""
     if stop.is_set():
         return
-    run = record.start(job.name) if job.record_runs else None
+    run = recorder.start(job.name) if job.record_runs else None
     counts, error = None, None
     try:
         counts = job.run(container, stop)
@@ -78,7 +78,7 @@ def run_job(job: Job, container: Container, record: JobRunRecorder, stop: thread
         log.exception("job_failed", job=job.name)
         error = failure
     if run is not None:
-        record.finish(run, counts=counts, error=error)
+        recorder.finish(run, counts=counts, error=error)
 
 
 if __name__ == "__main__":

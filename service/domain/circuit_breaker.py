@@ -1,4 +1,4 @@
-"""Leaving a server alone that is down, and coming back to it a little later each time."""
+"""A circuit breaker: it stops calls to a server that is down, and allows a trial call after a growing backoff."""
 
 import datetime
 import secrets
@@ -11,61 +11,60 @@ _random = secrets.SystemRandom()
 
 
 class CircuitBreaker:
-    """Whether this process may try a server now. All that talk to the server share one.
+    """Decides whether this process may call a server. All callers of the server share one breaker.
 
-    It opens at the failure in a row that `failure_threshold` counts to, or at once if a person must mend
-    something.
+    It opens after `failure_threshold` consecutive failures, or at once if an operator must fix something.
     """
 
     def __init__(self, *, failure_threshold: int = 1) -> None:
-        self._patience = failure_threshold
+        self._failure_threshold = failure_threshold
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until: datetime.datetime | None = None
-        self._one_tries = False
+        self._is_half_open = False
 
     def allows_request(self, now: datetime.datetime) -> bool:
-        """Whether the server may be tried."""
+        """Whether the breaker is closed, or its backoff has passed."""
         with self._lock:
             return self._open_until is None or now >= self._open_until
 
     def try_half_open(self, now: datetime.datetime, *, within: datetime.timedelta) -> bool:
-        """Whether the caller may try the server; after a pause one may, and the others wait for what it finds.
+        """Whether the caller may call the server. After a backoff only one caller may, until it reports a result.
 
-        The one that tries says what it found `within` this time, or another may.
+        If it reports none `within` this time, another caller may try.
         """
         with self._lock:
             if self._open_until is None:
                 return True
             if now < self._open_until:
                 return False
-            self._open_until, self._one_tries = now + within, True
+            self._open_until, self._is_half_open = now + within, True
             return True
 
     @property
     def has_failed_recently(self) -> bool:
-        """Whether the server failed last, so that it is tried before anything is claimed for it."""
+        """Whether the last call failed, so that the server is probed before work is claimed for it."""
         return self._failures > 0
 
     def record_failure(self, now: datetime.datetime, *, needs_operator: bool) -> None:
-        """Leave the server alone for a while: 5 to 60 seconds, or 5 minutes if a person must mend something.
+        """Open the breaker for 2.5 to 60 seconds, or for 5 minutes if an operator must fix something.
 
-        Several callers that fail together count once.
+        Concurrent failures of several callers count once.
         """
         with self._lock:
-            if self._open_until is not None and now < self._open_until and not self._one_tries:
+            if self._open_until is not None and now < self._open_until and not self._is_half_open:
                 return
             self._failures += 1
-            self._one_tries = False
-            too_many = self._failures - self._patience
-            if too_many < 0 and not needs_operator:
+            self._is_half_open = False
+            over_threshold = self._failures - self._failure_threshold
+            if over_threshold < 0 and not needs_operator:
                 return
-            pause = min(INITIAL_BACKOFF * 2 ** min(max(too_many, 0), 10), MAX_BACKOFF)
-            # Processes that lost the server together do not come back together.
-            pause *= 0.5 + 0.5 * _random.random()
-            self._open_until = now + (OPERATOR_BACKOFF if needs_operator else pause)
+            backoff = min(INITIAL_BACKOFF * 2 ** min(max(over_threshold, 0), 10), MAX_BACKOFF)
+            # Jitter, so that processes that lost the server together do not return together.
+            backoff *= 0.5 + 0.5 * _random.random()
+            self._open_until = now + (OPERATOR_BACKOFF if needs_operator else backoff)
 
     def record_success(self) -> None:
-        """The server did what it was asked: trust it again."""
+        """Close the breaker and reset its backoff."""
         with self._lock:
-            self._failures, self._open_until, self._one_tries = 0, None, False
+            self._failures, self._open_until, self._is_half_open = 0, None, False

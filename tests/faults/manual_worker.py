@@ -17,6 +17,7 @@ from jobs.monitoring import send_heartbeat
 from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.domain.circuit_breaker import CircuitBreaker
+from service.domain.email.delivery import DeliveryResult
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,
@@ -26,7 +27,6 @@ from service.domain.ports import (
     TemporaryFailure,
     UncertainDelivery,
 )
-from service.domain.reminders.delivery import DeliveryResult
 from service.domain.reminders.queue import ReminderClaim
 
 ServerReply = tuple[DeliveryOutcome, bool]

@@ -92,15 +92,15 @@ def enqueue(
         ).one()
 
 
-def with_notification_mailer(container: Container, post: FakeMailer) -> Container:
+def with_notification_mailer(container: Container, mailer: FakeMailer) -> Container:
     """Return the desk with another mailer for notices."""
-    return dataclasses.replace(container, notification_mailer=post, smtp_breaker=CircuitBreaker())
+    return dataclasses.replace(container, notification_mailer=mailer, smtp_breaker=CircuitBreaker())
 
 
-def run(container: Container, post: FakeMailer | None = None) -> Mapping[str, int]:
+def run(container: Container, mailer: FakeMailer | None = None) -> Mapping[str, int]:
     """Run the job once, with another mailer if one is given; return what it counts."""
     counts = send_notifications(
-        container if post is None else with_notification_mailer(container, post), threading.Event()
+        container if mailer is None else with_notification_mailer(container, mailer), threading.Event()
     )
     assert counts is not None
     return counts

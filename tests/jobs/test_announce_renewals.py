@@ -1,7 +1,6 @@
 """Annual pledges are announced in time, once, and only if they renew."""
 
 import datetime
-import threading
 import uuid
 
 import pytest
@@ -17,8 +16,8 @@ from tests.api.client import update_campaign
 from tests.clock import FakeClock
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import change_pledge, enqueue, put_pledge, run, status_counts
+from tests.threads import RUNNING
 
-GO_ON = threading.Event()
 MOMENT = datetime.timedelta(microseconds=1)
 
 
@@ -32,18 +31,18 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
     container: Container, clock: FakeClock, days: int, leaves_after: int
 ) -> None:
     annual(container, days=days)
-    assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}
-    assert queue_renewal_notifications(container, GO_ON) == {"announced": 0}
-    post = FakeMailer()
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 1}
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 0}
+    mailer = FakeMailer()
     for _ in range(days):
-        run(container, post)
-        if post.sent:
+        run(container, mailer)
+        if mailer.sent:
             break
         clock.advance(days=1)
-    [email] = post.sent
+    [email] = mailer.sent
     assert (clock().date() - datetime.date(2026, 11, 23)).days in (leaves_after, leaves_after + 1)
     assert email.event_date == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
-    assert queue_renewal_notifications(container, GO_ON) == {"announced": 0}
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 0}
 
 
 @pytest.mark.parametrize(
@@ -62,16 +61,16 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
 )
 def test_what_does_not_renew_soon_is_not_announced(container: Container, changes: dict) -> None:
     change_pledge(container, annual(container, days=15), **changes)
-    assert queue_renewal_notifications(container, GO_ON) == {"announced": 0}
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 0}
 
 
 def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Container) -> None:
     pledge_id = annual(container, days=10)
-    queue_renewal_notifications(container, GO_ON)
+    queue_renewal_notifications(container, RUNNING)
     enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
-    post = FakeMailer()
-    run(container, post)
-    assert len(post.sent) == 1
+    mailer = FakeMailer()
+    run(container, mailer)
+    assert len(mailer.sent) == 1
     assert status_counts(container) == {"sent": 1, "skipped": 1}
 
 
@@ -82,7 +81,7 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
     pledge_id = annual(container, days=20)
     # In Auckland it is noon on the 14th.
     change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
-    queue_renewal_notifications(container, GO_ON)
+    queue_renewal_notifications(container, RUNNING)
     with container.database.read_only() as session:
         notification = session.scalars(select(Notification)).one()
     assert (notification.event_date, notification.dedup_key) == (
@@ -95,7 +94,7 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
 
 def test_a_renewal_whose_morning_is_over_is_due_at_once(container: Container) -> None:
     annual(container, days=5)
-    queue_renewal_notifications(container, GO_ON)
+    queue_renewal_notifications(container, RUNNING)
     with container.database.read_only() as session:
         assert session.scalars(select(Notification.due_at)).one() == container.clock()
 
@@ -113,19 +112,19 @@ def test_what_renews_from_now_on_and_within_three_weeks_is_announced(
     container: Container, renews_after: datetime.timedelta, announced: int
 ) -> None:
     change_pledge(container, annual(container, days=1), renews_at=container.clock() + renews_after)
-    assert queue_renewal_notifications(container, GO_ON) == {"announced": announced}
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": announced}
 
 
 def test_the_renewal_of_the_next_year_is_announced_as_well(container: Container, clock: FakeClock) -> None:
     pledge_id = annual(container, days=10)
-    queue_renewal_notifications(container, GO_ON)
+    queue_renewal_notifications(container, RUNNING)
     run(container, FakeMailer())
     clock.advance(days=360)
     change_pledge(container, pledge_id, renews_at=clock() + datetime.timedelta(days=15))
-    post = FakeMailer()
-    assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}
-    run(container, post)
-    assert len(post.sent) == 1
+    mailer = FakeMailer()
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 1}
+    run(container, mailer)
+    assert len(mailer.sent) == 1
 
 
 @pytest.mark.parametrize(("days_apart", "told"), [(30, 1), (31, 2)])
@@ -136,9 +135,9 @@ def test_dates_at_most_thirty_days_apart_are_of_one_renewal(
     first = datetime.date(2026, 12, 4)
     for falls_on in (first, first + datetime.timedelta(days=days_apart)):
         enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
-    post = FakeMailer()
-    run(container, post)
-    assert len(post.sent) == told
+    mailer = FakeMailer()
+    run(container, mailer)
+    assert len(mailer.sent) == told
 
 
 def test_pledges_that_another_session_holds_are_announced_later(container: Container) -> None:
@@ -148,4 +147,4 @@ def test_pledges_that_another_session_holds_are_announced_later(container: Conta
         with container.database.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '2s'"))
             assert enqueue_renewal_notifications(other, now=container.clock()) == 1
-    assert queue_renewal_notifications(container, GO_ON) == {"announced": 1}
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 1}

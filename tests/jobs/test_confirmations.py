@@ -32,28 +32,28 @@ def say(container: Container, reminder_id: object, word) -> None:
 def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Container, clock: FakeClock) -> None:
     # Nobody is written to at three in the morning, except who has just asked.
     clock.now = clock.now.replace(hour=3)
-    reminder_id, post = create_reminder(container, READER), FakeMailer()
-    run_send_reminders(container, post)
-    assert [email.is_confirmation_request for email in post.sent] == [True]
+    reminder_id, mailer = create_reminder(container, READER), FakeMailer()
+    run_send_reminders(container, mailer)
+    assert [email.is_confirmation_request for email in mailer.sent] == [True]
     assert find(container, reminder_id).status == "unconfirmed"
     for days in (1, 30, 400):
         clock.advance(days=days)
-        run_send_reminders(container, post)
-    assert len(post.sent) == 1
+        run_send_reminders(container, mailer)
+    assert len(mailer.sent) == 1
 
 
 def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
     container: Container, clock: FakeClock
 ) -> None:
-    reminder_id, post = create_reminder(container, READER), FakeMailer()
-    run_send_reminders(container, post)
+    reminder_id, mailer = create_reminder(container, READER), FakeMailer()
+    run_send_reminders(container, mailer)
     clock.advance(days=2)
     say(container, reminder_id, confirm_reminder)
-    run_send_reminders(container, post)
-    assert len(post.sent) == 1
+    run_send_reminders(container, mailer)
+    assert len(mailer.sent) == 1
     clock.now = datetime.datetime(2026, 12, 23, 9, tzinfo=datetime.UTC)
-    run_send_reminders(container, post)
-    question, reminder = post.sent
+    run_send_reminders(container, mailer)
+    question, reminder = mailer.sent
     assert (reminder.is_confirmation_request, question.message_id != reminder.message_id) == (False, True)
     assert [event for event, _ in status_changes(container, reminder_id)] == [
         "made",
@@ -66,51 +66,51 @@ def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
 
 
 def test_who_says_no_hears_nothing_more(container: Container, clock: FakeClock) -> None:
-    reminder_id, post = create_reminder(container, READER), FakeMailer()
-    run_send_reminders(container, post)
+    reminder_id, mailer = create_reminder(container, READER), FakeMailer()
+    run_send_reminders(container, mailer)
     say(container, reminder_id, cancel_reminder)
     clock.advance(days=60)
-    run_send_reminders(container, post)
-    assert len(post.sent) == 1
+    run_send_reminders(container, mailer)
+    assert len(mailer.sent) == 1
 
 
 def test_who_asks_again_after_an_hour_is_asked_again(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER)
-    post = FakeMailer()
-    run_send_reminders(container, post)
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
     for minutes in (20, 39):
         clock.advance(minutes=minutes)
         create_reminder(container, READER)
-        run_send_reminders(container, post)
-    assert len(post.sent) == 1
+        run_send_reminders(container, mailer)
+    assert len(mailer.sent) == 1
     clock.advance(minutes=1)
     create_reminder(container, READER)
-    run_send_reminders(container, post)
-    assert len({email.message_id for email in post.sent}) == 2
+    run_send_reminders(container, mailer)
+    assert len({email.message_id for email in mailer.sent}) == 2
 
 
 def test_one_that_comes_again_is_confirmed_once(container: Container, clock: FakeClock) -> None:
-    reminder_id, post = create_reminder(container, READER, months=1, repeat=True), FakeMailer()
-    run_send_reminders(container, post)
+    reminder_id, mailer = create_reminder(container, READER, months=1, repeat=True), FakeMailer()
+    run_send_reminders(container, mailer)
     say(container, reminder_id, confirm_reminder)
     for month in (12, 13, 14):
         clock.now = datetime.datetime(2026 + month // 13, (month - 1) % 12 + 1, 23, 9, tzinfo=datetime.UTC)
-        run_send_reminders(container, post)
-    assert [email.is_confirmation_request for email in post.sent] == [True, False, False, False]
+        run_send_reminders(container, mailer)
+    assert [email.is_confirmation_request for email in mailer.sent] == [True, False, False, False]
 
 
 def test_a_reader_who_says_yes_while_the_question_is_in_hand_is_asked_no_second_time(
     container: Container, clock: FakeClock
 ) -> None:
     reminder_id = create_reminder(container, READER)
-    post = FakeMailer(
+    mailer = FakeMailer(
         on_send=lambda email: email.is_confirmation_request and say(container, reminder_id, confirm_reminder)
     )
-    run_send_reminders(container, post)
+    run_send_reminders(container, mailer)
     assert (find(container, reminder_id).status, find(container, reminder_id).awaits_confirmation) == (
         "scheduled",
         False,
     )
     clock.now = find(container, reminder_id).due_at
-    run_send_reminders(container, post)
-    assert [email.is_confirmation_request for email in post.sent] == [True, False]
+    run_send_reminders(container, mailer)
+    assert [email.is_confirmation_request for email in mailer.sent] == [True, False]

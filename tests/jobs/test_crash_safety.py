@@ -52,16 +52,16 @@ def test_no_mail_leaves_before_its_beginning_is_committed(
             session = held.enter_context(container.database.transaction())
             session.scalars(select(table).with_for_update()).one()
 
-        post = FakeMailer(on_open=hold_the_row)
+        mailer = FakeMailer(on_connect=hold_the_row)
         try:
-            running = pool.submit(run_of(kind), container, post)
+            running = pool.submit(run_of(kind), container, mailer)
             wait_until(lambda: running.done() or waiting_for_a_lock(container), what="the beginning to be written")
             assert not running.done()
-            assert post.sent == []
+            assert mailer.sent == []
         finally:
             held.close()
         assert running.result(timeout=60)["sent"] == 1
-    assert post.addresses == [READER]
+    assert mailer.addresses == [READER]
 
 
 def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:

@@ -1,7 +1,5 @@
 """What was told long ago, and wishes to sign in that are over, are forgotten; nothing else is."""
 
-import threading
-
 from sqlalchemy import select
 
 from jobs.cleanup import purge_notifications
@@ -12,8 +10,7 @@ from service.db.models.sign_in import SignIn
 from tests.clock import FakeClock
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import enqueue, run
-
-GO_ON = threading.Event()
+from tests.threads import RUNNING
 
 
 def kept(container: Container) -> set:
@@ -25,18 +22,18 @@ def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Co
     told = enqueue(container, NotificationKind.RECEIPT)
     run(container, FakeMailer())
     clock.advance(days=399)
-    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {told}
     clock.advance(days=1)
     waiting = enqueue(container, NotificationKind.RECEIPT)
-    assert purge_notifications(container, GO_ON) == {"notices": 1, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 1, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
 def test_a_notice_that_still_waits_is_never_forgotten(container: Container, clock: FakeClock) -> None:
     waiting = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(days=1000)
-    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
@@ -46,9 +43,9 @@ def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(
     enqueue(container, NotificationKind.SIGN_IN)
     run(container, FakeMailer())
     clock.advance(hours=23)
-    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
     clock.advance(hours=1)
-    assert purge_notifications(container, GO_ON) == {"notices": 0, "sign_ins": 1}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 1}
     assert kept(container) == set()
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.id)).all() == []

@@ -1,7 +1,6 @@
 """What is kept of readers, and for how long."""
 
 import datetime
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,8 +20,8 @@ from service.domain.reminders.self_service import get_reminder_by_token, reminde
 from tests.clock import FakeClock
 from tests.db.factories import count_rows, create_paid_pledge, create_reminder
 from tests.jobs.fake_mailer import READER, run_send_reminders, stopped_event
+from tests.threads import RUNNING
 
-GO_ON = threading.Event()
 UNFINISHED = [status for status in ReminderStatus if status not in FINAL_STATUSES]
 
 
@@ -61,10 +60,10 @@ def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
     create_reminder(any_container, READER)
     set_all(any_container, status=status, due_at=clock())
     clock.advance(days=399)
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert left(any_container) == (1, 1, 1)
     clock.advance(days=2)
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert left(any_container) == (0, 0, 0)
 
 
@@ -75,7 +74,7 @@ def test_a_reminder_that_is_still_to_leave_is_never_touched(
     create_reminder(any_container, READER)
     set_all(any_container, status=status)
     clock.advance(days=4000)
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert left(any_container) == (1, 1, 1)
 
 
@@ -85,7 +84,7 @@ def test_one_that_was_lately_due_asked_for_or_sent_is_kept(
 ) -> None:
     over(container)
     set_all(container, **{lately: clock() - datetime.timedelta(days=399)})
-    purge_reader_data(container, GO_ON)
+    purge_reader_data(container, RUNNING)
     assert left(container) == (1, 1, 1)
 
 
@@ -97,12 +96,12 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: FakeCl
     with container.database.read_only() as session:
         token = reminder_token(container.database.keyring, session.get_one(Reminder, reminder_id))
     clock.advance(days=366)
-    purge_reader_data(container, GO_ON)
+    purge_reader_data(container, RUNNING)
     with container.database.transaction() as session:
         assert snooze_reminder(session, token, months=None, now=clock()).status == ReminderStatus.SCHEDULED
     set_all(container, status=ReminderStatus.SENT, sent_at=clock())
     clock.advance(days=440)
-    purge_reader_data(container, GO_ON)
+    purge_reader_data(container, RUNNING)
     with container.database.read_only() as session, pytest.raises(ReminderNotFound):
         get_reminder_by_token(session, token, now=clock())
 
@@ -110,7 +109,7 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: FakeCl
 def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) -> None:
     pledge_id = create_paid_pledge(any_container, READER)
     over(any_container)
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert left(any_container) == (1, 0, 0)
     with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
@@ -122,7 +121,7 @@ def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Co
     run_send_reminders(any_container)
     for days, kept in ((29, 1), (2, 0)):
         clock.advance(days=days)
-        purge_reader_data(any_container, GO_ON)
+        purge_reader_data(any_container, RUNNING)
         with any_container.database.read_only() as session:
             assert count_rows(session, DevOutboxEmail) == kept
     assert left(any_container)[:2] == (1, 1)
@@ -142,7 +141,7 @@ def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(containe
                 reminders=200, supporters=200
             )
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: purge_reader_data(container, GO_ON), range(2)))
+        list(pool.map(lambda _: purge_reader_data(container, RUNNING), range(2)))
     assert left(container) == (0, 0, 0)
 
 
@@ -183,7 +182,7 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(
             asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", keep)
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     event.remove(engine, "before_cursor_execute", keep)
     explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     with engine.connect() as connection:
@@ -195,7 +194,7 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(
 
 def test_the_log_says_how_many_and_never_who(container: Container, capsys: pytest.CaptureFixture[str]) -> None:
     over(container)
-    purge_reader_data(container, GO_ON)
+    purge_reader_data(container, RUNNING)
     said = capsys.readouterr().out
     assert "readers_forgotten" in said
     assert "@" not in said

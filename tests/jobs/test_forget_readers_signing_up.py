@@ -1,7 +1,6 @@
 """Readers who sign up at the very moment at which they would be forgotten."""
 
 import dataclasses
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,8 +24,8 @@ from tests.jobs.fake_mailer import READER
 from tests.jobs.test_forget_readers import left, over
 from tests.jobs.test_sign_ups import behind, waiting_for_a_lock
 from tests.processes import wait_until
+from tests.threads import RUNNING
 
-GO_ON = threading.Event()
 PAUSE = 47
 
 
@@ -64,7 +63,7 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     with asking_container.database.transaction() as session:
         payload = CreateReminder(campaign=slug, email=READER)
         create_or_update_reminder(session, get_campaign(session, slug), payload, now=container.clock())
-        purge_reader_data(container, GO_ON)
+        purge_reader_data(container, RUNNING)
     assert standing_at(container, slug) == ReminderStatus.SCHEDULED
 
 
@@ -100,7 +99,7 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
     session = pausing.__enter__()
     session.execute(text(f"SELECT pg_advisory_xact_lock({PAUSE})"))
     with ThreadPoolExecutor(1) as pool:
-        forgotten = pool.submit(purge_reader_data, forgetting, GO_ON)
+        forgotten = pool.submit(purge_reader_data, forgetting, RUNNING)
         wait_until(lambda: forgotten.done() or waiting_for_a_lock(container), what="the look to be taken")
         assert not forgotten.done()
         ask_now(asking_container, slug)

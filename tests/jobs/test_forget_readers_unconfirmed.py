@@ -26,9 +26,10 @@ from service.domain.reminders.status import ReminderEvent
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.fake_mailer import READER, find
-from tests.jobs.test_forget_readers import GO_ON, left
+from tests.jobs.test_forget_readers import left
 from tests.jobs.test_forget_readers_signing_up import ask_now, standing_at
 from tests.jobs.test_sign_ups import behind
+from tests.threads import RUNNING
 
 WEEK = datetime.timedelta(days=7)
 MOMENT = datetime.timedelta(microseconds=1)
@@ -73,10 +74,10 @@ def test_one_that_nobody_confirms_is_kept_for_a_week_and_then_gone_with_its_read
 ) -> None:
     asked(any_container)
     clock.now += WEEK - MOMENT
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert left(any_container)[:2] == (1, 1)
     clock.now += MOMENT
-    assert purge_reader_data(any_container, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}
+    assert purge_reader_data(any_container, RUNNING) == {"reminders": 1, "supporters": 1, "mails": 0}
     assert left(any_container) == (0, 0, 0)
 
 
@@ -85,7 +86,7 @@ def test_one_that_was_confirmed_is_kept(any_container: Container, clock: FakeClo
     with any_container.database.transaction() as session:
         confirm_reminder(session, token_for(any_container, reminder_id), now=clock())
     clock.advance(days=30)
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert find(any_container, reminder_id).status == ReminderStatus.SCHEDULED
 
 
@@ -97,7 +98,7 @@ def test_one_whose_question_came_to_nothing_is_not_kept_for_longer(
     with confirming_container.database.transaction() as session:
         session.execute(update(Reminder).values(status=status))
     clock.now += WEEK
-    purge_reader_data(confirming_container, GO_ON)
+    purge_reader_data(confirming_container, RUNNING)
     assert left(confirming_container) == (0, 0, 0)
 
 
@@ -106,7 +107,7 @@ def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock:
     with confirming_container.database.transaction() as session:
         cancel_reminder(session, token_for(confirming_container, reminder_id), now=clock())
     clock.now += WEEK
-    purge_reader_data(confirming_container, GO_ON)
+    purge_reader_data(confirming_container, RUNNING)
     assert left(confirming_container) == (0, 0, 0)
 
 
@@ -117,7 +118,7 @@ def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Contai
     )
     record_delivery(any_container, leaving, outcome=DeliveryOutcome.SENDING)
     clock.advance(days=100)
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert [find(any_container, one).status for one in (waiting, leaving)] == ["scheduled", "sending"]
 
 
@@ -126,10 +127,10 @@ def test_who_was_asked_late_has_a_week_to_answer_all_the_same(any_container: Con
     clock.advance(days=6)
     record_delivery(any_container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
     clock.now += WEEK - MOMENT
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert find(any_container, reminder_id).status == ReminderStatus.UNCONFIRMED
     clock.now += MOMENT
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert left(any_container) == (0, 0, 0)
 
 
@@ -137,7 +138,7 @@ def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: Fak
     pledge_id = create_paid_pledge(any_container, READER)
     asked(any_container)
     clock.now += WEEK
-    purge_reader_data(any_container, GO_ON)
+    purge_reader_data(any_container, RUNNING)
     assert left(any_container) == (1, 0, 0)
     with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
@@ -148,8 +149,8 @@ def test_a_reader_who_is_confirming_is_passed_over(confirming_container: Contain
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
         confirm_reminder(session, token, now=clock())
-        purge_reader_data(confirming_container, GO_ON)
-    purge_reader_data(confirming_container, GO_ON)
+        purge_reader_data(confirming_container, RUNNING)
+    purge_reader_data(confirming_container, RUNNING)
     assert standing_at(confirming_container, "default") == ReminderStatus.SCHEDULED
 
 
@@ -199,5 +200,5 @@ def test_a_reader_who_is_signing_up_is_passed_over(
     with confirming_container.database.transaction() as session:
         payload = CreateReminder(campaign=slug, email=READER)
         create_or_update_reminder(session, get_campaign(session, slug), payload, now=clock())
-        purge_reader_data(confirming_container, GO_ON)
+        purge_reader_data(confirming_container, RUNNING)
     assert standing_at(confirming_container, slug) == ReminderStatus.SCHEDULED

@@ -25,8 +25,7 @@ from service.domain.pledges.pledges import CreatePledge
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
 from tests.jobs.fake_mailer import stopped_event
-
-GO_ON = threading.Event()
+from tests.threads import RUNNING
 
 
 def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
@@ -54,10 +53,10 @@ def status(container: Container, pledge: Pledge) -> PledgeStatus:
 def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Container, clock: FakeClock) -> None:
     pledge = make(container, "key-00000001")
     clock.now += datetime.timedelta(hours=24) - datetime.timedelta(seconds=1)
-    expire_pledges(container, GO_ON)
+    expire_pledges(container, RUNNING)
     assert status(container, pledge) == PledgeStatus.PENDING
     clock.advance(seconds=1)
-    expire_pledges(container, GO_ON)
+    expire_pledges(container, RUNNING)
     assert status(container, pledge) == PledgeStatus.EXPIRED
     with container.database.read_only() as session:
         moves = session.scalars(select(PledgeStatusChange.event).order_by(PledgeStatusChange.id)).all()
@@ -69,7 +68,7 @@ def test_a_paid_pledge_never_expires(container: Container, clock: FakeClock) -> 
     with container.database.transaction() as session:
         record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
     clock.advance(days=400)
-    expire_pledges(container, GO_ON)
+    expire_pledges(container, RUNNING)
     assert status(container, pledge) == PledgeStatus.COMPLETED
 
 
@@ -86,12 +85,12 @@ def test_money_that_comes_after_the_expiry_is_taken(
 ) -> None:
     pledge = make(container, "key-00000001", frequency)
     clock.advance(days=2)
-    expire_pledges(container, GO_ON)
+    expire_pledges(container, RUNNING)
     for _ in range(2):
         with container.database.transaction() as session:
             record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
     assert status(container, pledge) == settled
-    assert expire_pledges(container, GO_ON) == {"expired": 0}
+    assert expire_pledges(container, RUNNING) == {"expired": 0}
     assert status(container, pledge) == settled
 
 
@@ -111,7 +110,7 @@ def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Containe
     expire_pledges(container, stopped_event())
     assert expired(container) == 0
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: expire_pledges(container, GO_ON), range(2)))
+        list(pool.map(lambda _: expire_pledges(container, RUNNING), range(2)))
     assert expired(container) == 250
     with container.database.read_only() as session:
         assert session.scalar(text("SELECT count(*) FROM pledge_status_changes WHERE event = 'expire'")) == 250
@@ -127,10 +126,10 @@ def expired(container: Container) -> int | None:
 def test_a_key_is_remembered_for_a_week(container: Container, clock: FakeClock) -> None:
     first = make(container, "key-00000001")
     clock.now += datetime.timedelta(days=7) - datetime.timedelta(seconds=1)
-    purge_idempotency_keys(container, GO_ON)
+    purge_idempotency_keys(container, RUNNING)
     assert make(container, "key-00000001").id == first.id
     clock.advance(seconds=1)
-    purge_idempotency_keys(container, GO_ON)
+    purge_idempotency_keys(container, RUNNING)
     with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
         assert session.get(Pledge, first.id) is not None
@@ -142,13 +141,13 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
 
     def start_and_beat(worker: Container) -> None:
         start.wait()
-        send_heartbeat(worker, GO_ON)
+        send_heartbeat(worker, RUNNING)
 
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             list(pool.map(start_and_beat, workers))
     clock.advance(minutes=1)
-    send_heartbeat(workers[0], GO_ON)
+    send_heartbeat(workers[0], RUNNING)
     with container.database.read_only() as session:
         assert last_heartbeat(session) == clock()
         beats = dict(session.execute(select(Heartbeat.worker_id, Heartbeat.at)).all())
@@ -159,7 +158,7 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
 def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock: FakeClock) -> None:
     for _ in range(2):
         clock.advance(minutes=1)
-        send_heartbeat(sqlite_container, GO_ON)
+        send_heartbeat(sqlite_container, RUNNING)
     with sqlite_container.database.read_only() as session:
         assert last_heartbeat(session) == clock()
 
@@ -176,15 +175,15 @@ def test_each_job_says_how_much_it_did(container: Container, clock: FakeClock) -
     for number in range(3):
         make(container, f"key-0000000{number}")
     clock.advance(days=8)
-    assert expire_pledges(container, GO_ON) == {"expired": 3}
-    assert expire_pledges(container, GO_ON) == {"expired": 0}
-    assert purge_idempotency_keys(container, GO_ON) == {"forgotten": 3}
-    assert purge_idempotency_keys(container, GO_ON) == {"forgotten": 0}
-    assert purge_reader_data(container, GO_ON) == {"reminders": 0, "supporters": 0, "mails": 0}
+    assert expire_pledges(container, RUNNING) == {"expired": 3}
+    assert expire_pledges(container, RUNNING) == {"expired": 0}
+    assert purge_idempotency_keys(container, RUNNING) == {"forgotten": 3}
+    assert purge_idempotency_keys(container, RUNNING) == {"forgotten": 0}
+    assert purge_reader_data(container, RUNNING) == {"reminders": 0, "supporters": 0, "mails": 0}
     reminder_id = create_reminder(container, "reader@news.example")
     with container.database.transaction() as session:
         session.execute(
             text("UPDATE reminders SET status = 'cancelled' WHERE id = :id").bindparams(id=reminder_id)
         )
     clock.advance(days=800)
-    assert purge_reader_data(container, GO_ON) == {"reminders": 1, "supporters": 1, "mails": 0}
+    assert purge_reader_data(container, RUNNING) == {"reminders": 1, "supporters": 1, "mails": 0}

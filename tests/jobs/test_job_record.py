@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,8 +22,8 @@ from service.domain.monitoring.job_runs import finish_run, latest_runs, start_ru
 from service.domain.monitoring.summary import record_heartbeat
 from tests.clock import FakeClock
 from tests.conftest import settings_for
+from tests.threads import RUNNING
 
-GO_ON = threading.Event()
 AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
 
 
@@ -57,7 +56,7 @@ def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container
         clock.advance(seconds=12)
         return {"sent": 3, "retried": 0}
 
-    run_job(job(work), any_container, JobRunRecorder(any_container), GO_ON)
+    run_job(job(work), any_container, JobRunRecorder(any_container), RUNNING)
     [running], [done] = seen, runs(any_container)
     assert (running.job, running.outcome, running.ended_at) == ("some_job", JobOutcome.RUNNING, None)
     assert (done.id, done.job, done.worker) == (running.id, "some_job", any_container.worker_id)
@@ -66,7 +65,7 @@ def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container
 
 
 def test_a_run_that_fails_shows_the_class_of_its_error_and_nothing_that_it_said(any_container: Container) -> None:
-    run_job(job(fail), any_container, JobRunRecorder(any_container), GO_ON)
+    run_job(job(fail), any_container, JobRunRecorder(any_container), RUNNING)
     [failed] = runs(any_container)
     assert (failed.outcome, failed.counts, failed.error) == (JobOutcome.FAILED, {}, "ConnectionResetError")
     assert failed.ended_at is not None
@@ -78,7 +77,7 @@ def test_a_thousand_looks_in_vain_leave_one_row_that_says_when_the_last_was(
     record = JobRunRecorder(any_container)
     for counts in [{}, {"sent": 0}] * 20:
         clock.advance(seconds=5)
-        run_job(job(lambda found=counts: found), any_container, record, GO_ON)
+        run_job(job(lambda found=counts: found), any_container, record, RUNNING)
     [idle] = runs(any_container)
     assert (idle.outcome, idle.counts, idle.started_at) == (JobOutcome.SUCCEEDED, {}, clock())
 
@@ -89,19 +88,19 @@ def test_what_did_something_stays_beside_the_latest_look_in_vain(
     record = JobRunRecorder(any_container)
     for counts in ({}, {"sent": 1}, {}, {"sent": 2}, {}):
         clock.advance(seconds=5)
-        run_job(job(lambda found=counts: found), any_container, record, GO_ON)
+        run_job(job(lambda found=counts: found), any_container, record, RUNNING)
     assert [run.counts for run in runs(any_container)] == [{}, {"sent": 2}, {"sent": 1}]
 
 
 def test_a_job_that_did_not_even_look_leaves_no_row(any_container: Container) -> None:
-    run_job(job(lambda: None), any_container, JobRunRecorder(any_container), GO_ON)
+    run_job(job(lambda: None), any_container, JobRunRecorder(any_container), RUNNING)
     assert runs(any_container) == []
 
 
 def test_a_failure_without_counts_is_no_look_in_vain(any_container: Container) -> None:
     record = JobRunRecorder(any_container)
     for _ in range(2):
-        run_job(job(fail), any_container, record, GO_ON)
+        run_job(job(fail), any_container, record, RUNNING)
     assert [run.outcome for run in runs(any_container)] == [JobOutcome.FAILED] * 2
 
 
@@ -110,7 +109,7 @@ def test_workers_that_look_in_vain_at_once_do_not_hinder_one_another(container: 
 
     def look(record: JobRunRecorder) -> None:
         for _ in range(25):
-            run_job(job(dict), container, record, GO_ON)
+            run_job(job(dict), container, record, RUNNING)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(look, records))
@@ -120,7 +119,7 @@ def test_workers_that_look_in_vain_at_once_do_not_hinder_one_another(container: 
 def test_every_job_but_the_heartbeat_is_written_down(container: Container) -> None:
     record = JobRunRecorder(container)
     for due in JOBS:
-        run_job(dataclasses.replace(due, run=lambda _container, _stop: {"some": 1}), container, record, GO_ON)
+        run_job(dataclasses.replace(due, run=lambda _container, _stop: {"some": 1}), container, record, RUNNING)
     assert sorted(run.job for run in runs(container)) == sorted({job.name for job in JOBS} - {"beat"})
 
 
@@ -134,7 +133,7 @@ def test_without_a_database_the_job_still_runs_and_its_own_error_is_the_one_that
     record = JobRunRecorder(container)
     with capture_logs() as said:
         for _ in range(2):
-            run_job(job(work), container, record, GO_ON)
+            run_job(job(work), container, record, RUNNING)
     assert len(ran) == 2
     assert [line["event"] for line in said] == ["job_run_not_recorded", "job_failed"] * 2
 
@@ -151,14 +150,14 @@ def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
     def gone(*_: object, **__: object) -> None:
         raise exc.OperationalError("UPDATE", {}, ConnectionResetError())
 
-    run_job(job(lose_the_database), container, record, GO_ON)
+    run_job(job(lose_the_database), container, record, RUNNING)
     [running] = runs(container)
     assert running.outcome == JobOutcome.RUNNING
-    run_job(job(lambda: {"sent": 1}, "another_job"), container, JobRunRecorder(container), GO_ON)
+    run_job(job(lambda: {"sent": 1}, "another_job"), container, JobRunRecorder(container), RUNNING)
     monkeypatch.undo()
     clock.advance(seconds=5)
-    run_job(job(lambda: {"sent": 1}), container, record, GO_ON)
-    run_job(job(lambda: {"sent": 2}), container, record, GO_ON)
+    run_job(job(lambda: {"sent": 1}), container, record, RUNNING)
+    run_job(job(lambda: {"sent": 2}), container, record, RUNNING)
     mine = [run for run in runs(container) if run.job == "some_job"]
     assert [(run.outcome, run.error) for run in reversed(mine)] == [
         (JobOutcome.FAILED, "ConnectionResetError"),
@@ -190,10 +189,10 @@ def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Cont
         begin(any_container, worker)
     clock.advance(seconds=89)
     show_life(any_container, alive)
-    assert mark_dead_workers(any_container, GO_ON)["vanished"] == 0
+    assert mark_dead_workers(any_container, RUNNING)["vanished"] == 0
     clock.advance(seconds=1)
-    assert mark_dead_workers(any_container, GO_ON)["vanished"] == 1
-    assert mark_dead_workers(any_container, GO_ON)["vanished"] == 0
+    assert mark_dead_workers(any_container, RUNNING)["vanished"] == 1
+    assert mark_dead_workers(any_container, RUNNING)["vanished"] == 0
     assert {(run.worker, run.outcome, run.ended_at) for run in runs(any_container)} == {
         (dead, JobOutcome.CRASHED, clock()),
         (alive, JobOutcome.RUNNING, None),
@@ -205,9 +204,9 @@ def test_a_worker_that_has_only_begun_is_not_taken_for_dead_before_its_first_hea
 ) -> None:
     begin(container, uuid.uuid4())
     clock.advance(seconds=89)
-    assert mark_dead_workers(container, GO_ON)["vanished"] == 0
+    assert mark_dead_workers(container, RUNNING)["vanished"] == 0
     clock.advance(seconds=1)
-    assert mark_dead_workers(container, GO_ON)["vanished"] == 1
+    assert mark_dead_workers(container, RUNNING)["vanished"] == 1
 
 
 def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(
@@ -215,7 +214,7 @@ def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(
 ) -> None:
     run = begin(any_container, uuid.uuid4())
     clock.advance(minutes=5)
-    mark_dead_workers(any_container, GO_ON)
+    mark_dead_workers(any_container, RUNNING)
     with any_container.database.transaction() as session:
         finish_run(session, run, counts={"sent": 7}, error=None, now=clock())
     assert [(run.outcome, run.counts) for run in runs(any_container)] == [(JobOutcome.SUCCEEDED, {"sent": 7})]
@@ -229,16 +228,16 @@ def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(
     clock.advance(seconds=1)
     show_life(any_container, late)
     clock.advance(seconds=24 * 3600 - 1)
-    assert mark_dead_workers(any_container, GO_ON) == {"vanished": 0, "workers_forgotten": 1}
+    assert mark_dead_workers(any_container, RUNNING) == {"vanished": 0, "workers_forgotten": 1}
     assert workers_known(any_container) == {late.hex}
 
 
 def test_a_run_is_remembered_for_thirty_days(any_container: Container, clock: FakeClock) -> None:
-    run_job(job(lambda: {"sent": 1}), any_container, JobRunRecorder(any_container), GO_ON)
+    run_job(job(lambda: {"sent": 1}), any_container, JobRunRecorder(any_container), RUNNING)
     clock.advance(days=30, seconds=-1)
-    assert purge_job_runs(any_container, GO_ON) == {"forgotten": 0}
+    assert purge_job_runs(any_container, RUNNING) == {"forgotten": 0}
     clock.advance(seconds=1)
-    assert purge_job_runs(any_container, GO_ON) == {"forgotten": 1}
+    assert purge_job_runs(any_container, RUNNING) == {"forgotten": 1}
     assert runs(any_container) == []
 
 
@@ -253,4 +252,4 @@ def test_many_old_runs_are_forgotten_in_batches(container: Container, clock: Fak
             )
         )
     clock.advance(days=31)
-    assert purge_job_runs(container, GO_ON) == {"forgotten": 2500}
+    assert purge_job_runs(container, RUNNING) == {"forgotten": 2500}

@@ -36,26 +36,26 @@ def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container
     def nobody_there() -> None:
         raise ServerUnavailable("connection refused")
 
-    post = FakeMailer(on_open=nobody_there)
-    container = with_mailer(container, post)
+    mailer = FakeMailer(on_connect=nobody_there)
+    container = with_mailer(container, mailer)
     with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
-    assert post.opened == 1
+    assert mailer.connects == 1
     assert [(find(container, each).status, find(container, each).attempts) for each in asked] == [
         (ReminderStatus.SCHEDULED, 0)
     ] * 3
     for _ in range(3):
         assert send_reminders(container, threading.Event()) is None
-    assert post.opened == 1
+    assert mailer.connects == 1
     clock.advance(minutes=1)
     with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
     # Nothing is claimed for a server that was away before it is seen to be back.
     assert [event for event, _ in status_changes(container, asked[0])] == ["made", "claim", "lose_lease"]
     clock.advance(minutes=1)
-    post.on_open = lambda: None
+    mailer.on_connect = lambda: None
     assert send_reminders(container, threading.Event())["sent"] == 3
-    assert len(post.sent) == 3
+    assert len(mailer.sent) == 3
 
 
 def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_attempt(
@@ -82,8 +82,8 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Con
         raise ServerMisconfigured("sender refused (550)")
 
     tries: list[str] = []
-    post = FakeMailer(lambda email: (tries.append(email.to), refuse(email)))
-    container = with_mailer(container, post)
+    mailer = FakeMailer(lambda email: (tries.append(email.to), refuse(email)))
+    container = with_mailer(container, mailer)
     with pytest.raises(ServerMisconfigured):
         send_reminders(container, threading.Event())
     clock.advance(minutes=2)
@@ -94,7 +94,7 @@ def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Con
     }
     assert find(container, asked[0]).reason == "sender refused (550)"
     clock.advance(minutes=5)
-    post.on_send = lambda _: None
+    mailer.on_send = lambda _: None
     assert send_reminders(container, threading.Event())["sent"] == 3
 
 
@@ -139,11 +139,11 @@ def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(container: Contai
 
 
 def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(container: Container, clock: FakeClock) -> None:
-    post = FakeMailer()
-    container = with_mailer(container, post)
+    mailer = FakeMailer()
+    container = with_mailer(container, mailer)
     pause_after_an_outage(container, clock)
     assert send_reminders(container, threading.Event()) == {}
-    assert post.opened == 0
+    assert mailer.connects == 0
     assert container.smtp_breaker.has_failed_recently
 
 
@@ -165,9 +165,9 @@ def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
     assert reminder.reason is not None
     assert "may have arrived" in reminder.reason or reminder.reason == "connection lost before the reply"
     clock.advance(days=3)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.addresses == ([] if held else [READER])
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == ([] if held else [READER])
 
 
 def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, clock: FakeClock) -> None:
@@ -181,9 +181,9 @@ def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, 
     assert find(container, reminder_id).status == ReminderStatus.FAILED
     create_reminder(container, READER)
     clock.advance(days=32)
-    post = FakeMailer()
-    assert run_send_reminders(container, post)["suppressed"] == 1
-    assert post.sent == []
+    mailer = FakeMailer()
+    assert run_send_reminders(container, mailer)["suppressed"] == 1
+    assert mailer.sent == []
     assert (find(container, reminder_id).status, find(container, reminder_id).reason) == (
         ReminderStatus.SKIPPED,
         "suppressed: hard_bounce",

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import threading
 import uuid
 
 import pytest
@@ -14,6 +13,7 @@ from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus
 from service.container import Container
 from service.db.models.email import Notification
 from service.domain.email.counters import read_counters
+from service.domain.email.delivery import DeliveryResult
 from service.domain.errors import LeaseLost
 from service.domain.notifications.delivery import (
     complete_notifications,
@@ -24,12 +24,10 @@ from service.domain.notifications.delivery import (
 from service.domain.notifications.delivery import recover_expired_notification_leases as settle_lost
 from service.domain.notifications.emails import build_notification_emails
 from service.domain.notifications.queue import NotificationClaim, claim_due_notifications
-from service.domain.reminders.delivery import DeliveryResult
 from tests.clock import FakeClock
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import enqueue, find, run
-
-GO_ON = threading.Event()
+from tests.threads import RUNNING
 
 
 def vanish_with_a_mail_in_hand(container: Container, worker: uuid.UUID) -> NotificationClaim:
@@ -51,9 +49,9 @@ def test_a_lost_lease_is_taken_up_by_what_is_on_record(
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())
-    assert recover_expired_notification_leases(container, GO_ON) == {}
+    assert recover_expired_notification_leases(container, RUNNING) == {}
     clock.advance(seconds=container.lease_duration.total_seconds() + 1)
-    assert recover_expired_notification_leases(container, GO_ON)["in_doubt"] == 1
+    assert recover_expired_notification_leases(container, RUNNING)["in_doubt"] == 1
     assert find(container, notification_id).status == after
     assert (find(container, notification_id).reason or "").startswith("in doubt")
 
@@ -64,7 +62,7 @@ def test_a_worker_that_comes_back_late_cannot_say_anything_over_its_successor(
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    recover_expired_notification_leases(container, GO_ON)
+    recover_expired_notification_leases(container, RUNNING)
     vanish_with_a_mail_in_hand(container, uuid.uuid4())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         record_notification_result(session, DeliveryResult(late, DeliveryOutcome.REJECTED, "550"), now=clock())
@@ -77,12 +75,12 @@ def test_a_mail_that_turns_out_to_have_arrived_is_not_sent_again(container: Cont
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    recover_expired_notification_leases(container, GO_ON)
+    recover_expired_notification_leases(container, RUNNING)
     with container.database.transaction() as session:
         record_notification_result(session, DeliveryResult(late, DeliveryOutcome.ACCEPTED, "250 OK"), now=clock())
-    post = FakeMailer()
-    assert run(container, post)["sent"] == 1
-    assert post.sent == []
+    mailer = FakeMailer()
+    assert run(container, mailer)["sent"] == 1
+    assert mailer.sent == []
     assert find(container, notification_id).status == NotificationStatus.SENT
 
 
@@ -90,7 +88,7 @@ def lose_the_lease(container: Container, clock: FakeClock) -> tuple[Notification
     """Have a worker vanish with a mail in hand and another take the notice; return the claims of both."""
     late = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    recover_expired_notification_leases(container, GO_ON)
+    recover_expired_notification_leases(container, RUNNING)
     return late, vanish_with_a_mail_in_hand(container, uuid.uuid4())
 
 
@@ -102,7 +100,7 @@ def test_a_worker_that_comes_back_late_neither_refuses_nor_settles_what_its_succ
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         fail_notification_rendering(session, late, reason="could not be written", now=clock())
     with container.database.transaction() as session:
-        assert complete_notifications(session, [late], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
+        assert complete_notifications(session, [late], hold_uncertain=False, now=clock()) == {"lease_lost": 1}
         assert build_notification_emails(session, [late], links=container.urls, now=clock()).emails == []
     notification = find(container, notification_id)
     assert (notification.status, notification.lease_number) == (NotificationStatus.SENDING, held.lease_number)
@@ -124,14 +122,14 @@ def test_what_no_worker_holds_any_more_is_neither_begun_nor_refused_nor_settled(
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     over = vanish_with_a_mail_in_hand(container, uuid.uuid4())
     clock.advance(minutes=10)
-    recover_expired_notification_leases(container, GO_ON)
+    recover_expired_notification_leases(container, RUNNING)
     assert find(container, notification_id).lease_number == over.lease_number
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         mark_notification_sending(session, over, now=clock())
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         fail_notification_rendering(session, over, reason="could not be written", now=clock())
     with container.database.transaction() as session:
-        assert complete_notifications(session, [over], holds_doubtful=False, now=clock()) == {"lease_lost": 1}
+        assert complete_notifications(session, [over], hold_uncertain=False, now=clock()) == {"lease_lost": 1}
         assert build_notification_emails(session, [over], links=container.urls, now=clock()).emails == []
     assert find(container, notification_id).status == NotificationStatus.SCHEDULED
 
@@ -184,7 +182,7 @@ def test_a_notice_that_another_session_holds_is_passed_over_and_not_waited_for(
     def take_up_at_once() -> dict[str, int]:
         with container.database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '2s'"))
-            return dict(settle_lost(session, holds_doubtful=False, now=clock()))
+            return dict(settle_lost(session, hold_uncertain=False, now=clock()))
 
     with container.database.transaction() as session:
         session.get_one(Notification, held, with_for_update=True)
@@ -203,9 +201,9 @@ def test_only_a_worker_s_own_sign_of_life_keeps_what_it_holds(container: Contain
     vanish_with_a_mail_in_hand(container, worker)
     for _ in range(3):
         clock.now += container.lease_duration - datetime.timedelta(seconds=1)
-        send_heartbeat(dataclasses.replace(container, worker_id=worker), GO_ON)
-        assert recover_expired_notification_leases(container, GO_ON) == {}
+        send_heartbeat(dataclasses.replace(container, worker_id=worker), RUNNING)
+        assert recover_expired_notification_leases(container, RUNNING) == {}
     clock.now += container.lease_duration - datetime.timedelta(seconds=1)
-    send_heartbeat(dataclasses.replace(container, worker_id=uuid.uuid4()), GO_ON)
+    send_heartbeat(dataclasses.replace(container, worker_id=uuid.uuid4()), RUNNING)
     clock.advance(seconds=1)
-    assert recover_expired_notification_leases(container, GO_ON) == {"in_doubt": 1}
+    assert recover_expired_notification_leases(container, RUNNING) == {"in_doubt": 1}

@@ -25,9 +25,9 @@ def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(
     with container.database.transaction() as session:
         suppress(session, READER, reason=SuppressionReason.COMPLAINT, now=clock())
     clock.advance(days=400)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.sent == []
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.sent == []
     assert status_changes(container, reminder_id)[-1] == ("skip", "skipped")
 
 
@@ -37,17 +37,17 @@ def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
     reminder_id = create_reminder(container, READER, repeat=True, months=1)
-    post, due = FakeMailer(), []
+    mailer, due = FakeMailer(), []
     for number in range(4):
         reminder = find(container, reminder_id)
         assert (reminder.occurrence, reminder.attempts) == (number + 1, 0)
         due.append(reminder.due_on)
         clock.now = reminder.due_at
-        run_send_reminders(container, post)
-        run_send_reminders(container, post)
-    assert len(post.sent) == len({email.message_id for email in post.sent}) == 4
+        run_send_reminders(container, mailer)
+        run_send_reminders(container, mailer)
+    assert len(mailer.sent) == len({email.message_id for email in mailer.sent}) == 4
     assert [day.day for day in due] == [due[0].day] * 4
-    assert [email.every_months for email in post.sent] == [1] * 4
+    assert [email.every_months for email in mailer.sent] == [1] * 4
 
 
 def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_month(
@@ -58,10 +58,10 @@ def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_mont
     reminder_id = create_reminder(container, READER, repeat=True, months=1)
     clock.advance(days=200)
     clock.now = clock.now.replace(hour=12)
-    post = FakeMailer()
+    mailer = FakeMailer()
     for _ in range(3):
-        run_send_reminders(container, post)
-    assert post.addresses == [READER]
+        run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER]
     assert find(container, reminder_id).due_at > clock()
 
 
@@ -71,15 +71,15 @@ def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock
     reminder_id = create_reminder(container, READER, repeat=True, months=1)
     clock.advance(days=2)
     create_paid_pledge(container, READER)
-    post = FakeMailer()
+    mailer = FakeMailer()
     clock.now = find(container, reminder_id).due_at
-    run_send_reminders(container, post)
-    assert post.sent == []
+    run_send_reminders(container, mailer)
+    assert mailer.sent == []
     assert [event for event, _ in status_changes(container, reminder_id)][-2:] == ["skip", "come_again"]
     for _ in range(2):
         clock.now = find(container, reminder_id).due_at
-        run_send_reminders(container, post)
-    assert post.addresses == [READER] * 2
+        run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER] * 2
 
 
 def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: FakeClock) -> None:

@@ -1,7 +1,6 @@
 """Receipts and the other notices: each leaves once, what cannot leave says why, and nothing needless is told."""
 
 import datetime
-import threading
 
 import pytest
 from sqlalchemy import func, select, text
@@ -27,8 +26,8 @@ from tests.api.client import update_campaign
 from tests.clock import FakeClock
 from tests.jobs.fake_mailer import READER, FakeMailer, stopped_event, with_mailer
 from tests.jobs.notifications import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
+from tests.threads import RUNNING
 
-GO_ON = threading.Event()
 FOREVER = datetime.date(2030, 1, 1)
 MOMENT = datetime.timedelta(microseconds=1)
 # Ninety days before these tests take place.
@@ -37,10 +36,10 @@ LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 def test_a_notice_leaves_once(container: Container) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
-    post = FakeMailer()
+    mailer = FakeMailer()
     for _ in range(3):
-        run(container, post)
-    assert post.addresses == [READER]
+        run(container, mailer)
+    assert mailer.addresses == [READER]
     notification = find(container, notification_id)
     assert (notification.status, notification.outcome, notification.attempts) == ("sent", "accepted", 1)
     assert (notification.leased_by, notification.leased_until, notification.smtp_reply) == (None, None, "250 OK")
@@ -62,17 +61,17 @@ def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container,
         enqueue(container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
     clock.advance(minutes=1)
     enqueue(container, NotificationKind.SIGN_IN, to="waiting@news.example")
-    post = FakeMailer()
-    run(container, post)
-    assert post.addresses[0] == "waiting@news.example"
-    assert len(post.addresses) == 26
+    mailer = FakeMailer()
+    run(container, mailer)
+    assert mailer.addresses[0] == "waiting@news.example"
+    assert len(mailer.addresses) == 26
 
 
 def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Container) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
-    post = FakeMailer()
-    send_reminders(with_mailer(container, post), GO_ON)
-    assert post.sent == []
+    mailer = FakeMailer()
+    send_reminders(with_mailer(container, mailer), RUNNING)
+    assert mailer.sent == []
     assert find(container, notification_id).status == NotificationStatus.SCHEDULED
 
 
@@ -130,9 +129,9 @@ def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothin
     clock.advance(seconds=1)
     with container.database.transaction() as session:
         suppress(session, READER, reason=reason, now=clock())
-    post = FakeMailer()
-    run(container, post)
-    assert len(post.sent) == leaves
+    mailer = FakeMailer()
+    run(container, mailer)
+    assert len(mailer.sent) == leaves
     assert find(container, notification_id).status == ("sent" if leaves else "skipped")
 
 
@@ -141,9 +140,9 @@ def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
     enqueue(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
         erase_supporter(session, READER, now=container.clock())
-    post = FakeMailer()
-    run(container, post)
-    assert post.sent == []
+    mailer = FakeMailer()
+    run(container, mailer)
+    assert mailer.sent == []
     with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Notification)) == 0
         assert session.scalar(select(func.count()).select_from(SignIn)) == 0
@@ -178,12 +177,12 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
     pledge_id = put_pledge(container)
     notification_id = enqueue(container, kind, pledge_id=pledge_id, falls_on=falls_on)
     change_pledge(container, pledge_id, **({"amount_minor": 500} | changes))
-    post = FakeMailer()
-    run(container, post)
+    mailer = FakeMailer()
+    run(container, mailer)
     assert (find(container, notification_id).status, find(container, notification_id).reason) == (
         ("sent", None) if reason is None else ("skipped", reason)
     )
-    assert len(post.sent) == (reason is None)
+    assert len(mailer.sent) == (reason is None)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +214,9 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(
             falls_on=day,
         )
         enqueue(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
-    post = FakeMailer()
-    assert run(container, post)["skipped"] == 1
-    assert {email.to.partition("@")[0]: email.event_date for email in post.sent} == {
+    mailer = FakeMailer()
+    assert run(container, mailer)["skipped"] == 1
+    assert {email.to.partition("@")[0]: email.event_date for email in mailer.sent} == {
         "paid": today,
         # A day of the next try that is over is not named any more.
         "missed-0": None,
@@ -247,7 +246,7 @@ def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) 
         raise ServerUnavailable("connection refused")
 
     with pytest.raises(ServerUnavailable):
-        run(container, FakeMailer(on_open=nobody_there))
+        run(container, FakeMailer(on_connect=nobody_there))
     assert (find(container, notification_id).status, find(container, notification_id).attempts) == ("scheduled", 0)
 
 

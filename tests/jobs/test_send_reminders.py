@@ -23,13 +23,13 @@ from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders,
 
 def test_a_due_reminder_leaves_once(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER, page_url="https://paper.example/a")
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.sent == []
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.sent == []
     clock.advance(days=32)
     for _ in range(3):
-        run_send_reminders(container, post)
-    assert post.addresses == [READER]
+        run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER]
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.sent_at, reminder.leased_until) == (ReminderStatus.SENT, clock(), None)
     assert status_changes(container, reminder_id) == [
@@ -57,9 +57,9 @@ def test_the_longest_due_leaves_first_over_all_batches(container: Container, clo
         for number, reminder in enumerate(session.scalars(select(Reminder).order_by(Reminder.id.desc()))):
             reminder.due_at = clock() + datetime.timedelta(hours=number)
     clock.advance(days=10)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.addresses == [f"reader-{number}@news.example" for number in reversed(range(45))]
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == [f"reader-{number}@news.example" for number in reversed(range(45))]
 
 
 def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurrence(
@@ -73,13 +73,13 @@ def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurr
         if len(seen) == 1:
             raise TemporaryFailure("later")
 
-    post = FakeMailer(note_and_refuse)
+    mailer = FakeMailer(note_and_refuse)
     for _ in range(2):
         clock.advance(days=32)
-        run_send_reminders(container, post)
+        run_send_reminders(container, mailer)
     create_reminder(container, READER)
     clock.advance(days=32)
-    run_send_reminders(container, post)
+    run_send_reminders(container, mailer)
     first, again, next_one = seen
     assert first == again != next_one
 
@@ -89,9 +89,9 @@ def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock
     clock.advance(days=3)
     create_paid_pledge(container, READER)
     clock.advance(days=32)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.sent == []
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.sent == []
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "already_gave")
     assert status_changes(container, reminder_id)[-1] == ("skip", "skipped")
@@ -102,9 +102,9 @@ def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: F
     clock.advance(days=3)
     create_reminder(container, READER)
     clock.advance(days=32)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.addresses == [READER]
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER]
 
 
 def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: FakeClock) -> None:
@@ -119,18 +119,18 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Fak
             session, pledge.id, SandboxCharge(reference="declined", money=Money(500, "USD")), now=clock()
         )
     clock.advance(days=32)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.addresses == [READER]
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER]
 
 
 def test_another_readers_gift_changes_nothing(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER)
     create_paid_pledge(container, "other@news.example")
     clock.advance(days=32)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.addresses == [READER]
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER]
 
 
 def test_a_cancelled_reminder_is_never_sent(container: Container, clock: FakeClock) -> None:
@@ -139,9 +139,9 @@ def test_a_cancelled_reminder_is_never_sent(container: Container, clock: FakeClo
         token = reminder_token(container.database.keyring, session.scalars(select(Reminder)).one())
         cancel_reminder(session, token, now=clock())
     clock.advance(days=400)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.sent == []
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.sent == []
 
 
 def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Container, clock: FakeClock) -> None:
@@ -153,9 +153,9 @@ def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Containe
             token = reminder_token(container.database.keyring, session.get_one(Reminder, second))
             cancel_reminder(session, token, now=clock())
 
-    post = FakeMailer(cancel_the_other)
-    run_send_reminders(container, post)
-    assert post.addresses == ["a@news.example"]
+    mailer = FakeMailer(cancel_the_other)
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == ["a@news.example"]
     assert find(container, first).status == ReminderStatus.SENT
     assert find(container, second).status == ReminderStatus.CANCELLED
 
@@ -177,9 +177,9 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
         get_campaign(session, "default").origins = origins
     create_reminder(container, READER, page_url=page)
     clock.advance(days=32)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert [email.requested_from for email in post.sent] == [page if is_named else None]
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert [email.requested_from for email in mailer.sent] == [page if is_named else None]
 
 
 def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
@@ -191,10 +191,10 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
         for offer in (campaign, *campaign.pledge_options):
             offer.currency = "JPY"
     clock.advance(days=32)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert [email.money for email in post.sent] == [None]
-    assert "/support/default?frequency=monthly&from=" in post.sent[0].give_url
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert [email.money for email in mailer.sent] == [None]
+    assert "/support/default?frequency=monthly&from=" in mailer.sent[0].give_url
 
 
 def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Container, clock: FakeClock) -> None:

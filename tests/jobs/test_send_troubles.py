@@ -67,9 +67,9 @@ def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up
     assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MAX_ATTEMPTS)
     assert reminder.reason == "recipient refused for now (450)"
     clock.advance(days=400)
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.sent == []
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.sent == []
 
 
 def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Container, clock: FakeClock) -> None:
@@ -84,9 +84,9 @@ def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Contain
     assert find(container, reminder_id).reason == "recipient refused (550)"
     with container.database.transaction() as session:
         retry_reminder(session, reminder_id, now=clock())
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.addresses == [READER]
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER]
     assert [event for event, _ in status_changes(container, reminder_id)] == [
         "made",
         "claim",
@@ -103,10 +103,10 @@ def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(
     asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(5)]
     clock.advance(days=32)
     stop = threading.Event()
-    post = FakeMailer(lambda _: stop.set())
-    send_reminders(with_mailer(container, post), stop)
-    assert post.addresses == ["reader-0@news.example"]
-    assert post.closed == 1
+    mailer = FakeMailer(lambda _: stop.set())
+    send_reminders(with_mailer(container, mailer), stop)
+    assert mailer.addresses == ["reader-0@news.example"]
+    assert mailer.closes == 1
     assert find(container, asked[0]).status == ReminderStatus.SENT
     for reminder_id in asked[1:]:
         reminder = find(container, reminder_id)
@@ -227,13 +227,13 @@ def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Contai
     def gone(_: ReminderEmail) -> None:
         raise OperationalError("SELECT 1", {}, Exception("server closed the connection"))
 
-    post = FakeMailer(gone)
+    mailer = FakeMailer(gone)
     with pytest.raises(OperationalError):
-        run_send_reminders(container, post)
-    assert post.closed == 1
+        run_send_reminders(container, mailer)
+    assert mailer.closes == 1
     # Whether it left is not known, so it is sent again; an attempt that began is one that counts.
     assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
-    post = FakeMailer()
-    run_send_reminders(container, post)
-    assert post.addresses == [READER]
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == [READER]
     assert find(container, reminder_id).attempts == 2

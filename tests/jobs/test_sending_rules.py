@@ -54,25 +54,25 @@ def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Conta
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=14)
     promised = find(container, there).due_on
-    post = FakeMailer()
-    assert run_send_reminders(container, post)["postponed"] == 1
-    assert post.addresses == ["b@news.example"]
+    mailer = FakeMailer()
+    assert run_send_reminders(container, mailer)["postponed"] == 1
+    assert mailer.addresses == ["b@news.example"]
     assert find(container, here).status == ReminderStatus.SENT
     waiting = find(container, there)
     assert (waiting.status, waiting.attempts, waiting.due_on) == (ReminderStatus.SCHEDULED, 0, promised)
     assert waiting.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=0)
     clock.now = waiting.due_at
-    run_send_reminders(container, post)
-    assert post.addresses == ["b@news.example", "a@news.example"]
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == ["b@news.example", "a@news.example"]
 
 
 def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER, timezone="Asia/Tokyo")
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=18)
-    post = FakeMailer()
-    run_send_reminders(without_sending_hours(container), post)
-    assert post.addresses == [READER]
+    mailer = FakeMailer()
+    run_send_reminders(without_sending_hours(container), mailer)
+    assert mailer.addresses == [READER]
 
 
 def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(container: Container, clock: FakeClock) -> None:
@@ -155,9 +155,9 @@ def test_several_connections_share_the_mails(container: Container, clock: FakeCl
             met.add(name)
             together.wait()
 
-    posts = (FakeMailer(meet), FakeMailer(meet))
-    counts = send_reminders(dataclasses.replace(container, reminder_mailers=posts), threading.Event())
+    mailers = (FakeMailer(meet), FakeMailer(meet))
+    counts = send_reminders(dataclasses.replace(container, reminder_mailers=mailers), threading.Event())
     assert counts["sent"] == 120
-    assert all(post.sent for post in posts)
-    assert len({email.to for post in posts for email in post.sent}) == 120
-    assert [post.closed for post in posts] == [1, 1]
+    assert all(mailer.sent for mailer in mailers)
+    assert len({email.to for mailer in mailers for email in mailer.sent}) == 120
+    assert [mailer.closes for mailer in mailers] == [1, 1]

@@ -20,9 +20,9 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.SIGN_IN)
-    post = FakeMailer()
-    run(container, post)
-    [email] = post.sent
+    mailer = FakeMailer()
+    run(container, mailer)
+    [email] = mailer.sent
     token = email.page_url.removeprefix("http://desk.test/me/enter/")
     assert len(token) == 43
     with container.database.read_only() as session:

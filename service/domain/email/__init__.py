@@ -1,1 +1,1 @@
-"""What every email shares: the queue, delivery results, suppression and counters."""
+"""Email in general: addresses, queueing, pacing, delivery outcomes, counters and suppression."""

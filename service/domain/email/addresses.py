@@ -1,4 +1,4 @@
-"""E-mail addresses in the one form in which they are stored and compared."""
+"""Email addresses in the normalised form in which they are stored and compared."""
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -8,10 +8,10 @@ from service.domain.errors import InvalidAddress
 def normalise_address(text: str) -> str:
     """Return the address trimmed, in NFC, with its domain in lower-case ASCII (IDNA 2008, RFC 5891).
 
-    The part before the @ keeps its case, since RFC 5321 leaves its meaning to the receiving host.
+    The local part keeps its case, because RFC 5321 leaves its meaning to the receiving host.
 
     Raises:
-        InvalidAddress: mail cannot be sent to this; the address itself is not repeated in the error.
+        InvalidAddress: email cannot be sent to this address. The error does not repeat the address.
     """
     try:
         address = validate_email(text.strip(), check_deliverability=False, test_environment=True, strict=True)

@@ -1,4 +1,7 @@
-"""How many mails came to which end, counted as they do, since the rows themselves change and are deleted."""
+"""Running totals of email outcomes.
+
+They are counted as they happen, because the rows that they count change and are purged.
+"""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,10 +13,10 @@ COUNTER_NAMES = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt
 
 
 def increment_counters(session: Session, **counts: int) -> None:
-    """Add to the tallies, as in `increment_counters(session, sent=12, retried=1)`.
+    """Add to the counters, as in `increment_counters(session, sent=12, retried=1)`.
 
-    Whoever counts holds the tallies until its transaction ends. It does so once, at the end of it and in the order
-    of their names, so that no worker waits for long and none for one that waits for it.
+    The rows stay locked until the transaction ends. Call it once, at the end of a transaction. The rows are
+    updated in the order of their names, so that workers cannot deadlock.
     """
     rows = [{"name": name, "count": count} for name, count in sorted(counts.items()) if count]
     if not rows:
@@ -24,6 +27,6 @@ def increment_counters(session: Session, **counts: int) -> None:
 
 
 def read_counters(session: Session) -> dict[str, int]:
-    """Return every tally by name; one that nothing was added to yet is 0."""
+    """Return every counter by name; one without a row yet is 0."""
     rows = session.execute(select(EmailCounter.name, EmailCounter.count)).all()
     return dict.fromkeys(COUNTER_NAMES, 0) | dict(rows)

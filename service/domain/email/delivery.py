@@ -1,48 +1,49 @@
-"""How long to wait after a mail could not leave: longer each time, and never all mails at once."""
+"""The outcome of one delivery: what the mail server replied, what follows from it, and how long to back off.
+
+Both kinds of email use this; what a resolution does to the row is in `service.domain.reminders.delivery` and
+`service.domain.notifications.delivery`.
+"""
 
 import datetime
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from schemas.enums import DeliveryOutcome
 
 MAX_ATTEMPTS = 8
 INITIAL_BACKOFF = datetime.timedelta(minutes=10)
 MAX_BACKOFF = datetime.timedelta(hours=36)
-_random = secrets.SystemRandom()
-
-
-def max_backoff(attempts: int) -> datetime.timedelta:
-    """Return the most that is waited after so many attempts: 10, 30, 90 minutes and so on, at most 36 hours."""
-    factor: int = 3 ** (attempts - 1)
-    return min(INITIAL_BACKOFF * factor, MAX_BACKOFF)
-
-
-def jittered_backoff(attempts: int) -> datetime.timedelta:
-    """Return how long to wait after so many attempts: any time up to the longest pause ("full jitter").
-
-    The seven pauses between eight attempts are 46 hours on average, and 92 at most.
-    """
-    return max_backoff(attempts) * _random.random()
-
-
+MAX_REPLY_LENGTH = 300
 NOT_ATTEMPTED = "not_begun"
 UNCERTAIN = "in doubt: the mail was handed over but no reply is on record, so it may have arrived"
 
+ClaimT = TypeVar("ClaimT")
+_random = secrets.SystemRandom()
+
+
+@dataclass(frozen=True)
+class DeliveryResult(Generic[ClaimT]):
+    """The result of one attempt: the mail server's reply, or the error that prevented one, without an address."""
+
+    claim: ClaimT
+    outcome: DeliveryOutcome
+    smtp_reply: str
+
 
 class NextStep(StrEnum):
-    """What follows."""
+    """What follows from an outcome."""
 
-    DELIVERED = "delivered"  # The mail server took the mail.
-    REQUEUE = "handed_back"  # It is due as before, at no cost, or in doubt and to be sent again.
-    RETRY_LATER = "retried"  # It waits and is tried again.
-    FAILED = "failed"  # It is tried no more.
+    DELIVERED = "delivered"  # The mail server accepted the email.
+    REQUEUE = "handed_back"  # It is due as before: not attempted, or uncertain and sent again.
+    RETRY_LATER = "retried"  # It is retried after a backoff.
+    FAILED = "failed"  # It is not retried.
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What follows, why, and under which names it is counted."""
+    """What follows, why, and which counters it increments."""
 
     next_step: NextStep
     reason: str | None
@@ -50,9 +51,12 @@ class Resolution:
 
 
 def resolve_delivery(
-    outcome: DeliveryOutcome | None, *, attempts: int | None, reply: str | None, holds_doubtful: bool
+    outcome: DeliveryOutcome | None, *, attempts: int | None, reply: str | None, hold_uncertain: bool
 ) -> Resolution:
-    """Return what follows for a mail whose worker is done with it or gone; without an outcome it was not begun."""
+    """Decide what follows for an email whose worker is done or dead. No outcome means that it was not attempted.
+
+    With `hold_uncertain`, an email that may have arrived fails, so that staff decide; else it is sent again.
+    """
     used_up = (attempts or 0) >= MAX_ATTEMPTS
     match outcome:
         case None:
@@ -61,7 +65,7 @@ def resolve_delivery(
             return Resolution(NextStep.DELIVERED, None, ("sent",))
         case DeliveryOutcome.NOT_ATTEMPTED:
             return Resolution(NextStep.REQUEUE, reply, ("handed_back",))
-        case DeliveryOutcome.SENDING if not holds_doubtful and not used_up:
+        case DeliveryOutcome.SENDING if not hold_uncertain and not used_up:
             return Resolution(NextStep.REQUEUE, UNCERTAIN, ("in_doubt",))
         case DeliveryOutcome.SENDING:
             return Resolution(NextStep.FAILED, UNCERTAIN, ("in_doubt", "failed"))
@@ -69,3 +73,17 @@ def resolve_delivery(
             return Resolution(NextStep.RETRY_LATER, reply, ("retried",))
         case _:
             return Resolution(NextStep.FAILED, reply, ("failed",))
+
+
+def jittered_backoff(attempts: int) -> datetime.timedelta:
+    """Return how long to wait after so many attempts: between zero and `max_backoff` ("full jitter").
+
+    The seven waits between eight attempts add up to 46 hours on average, and to 92 at most.
+    """
+    return max_backoff(attempts) * _random.random()
+
+
+def max_backoff(attempts: int) -> datetime.timedelta:
+    """Return the longest wait after so many attempts: 10, 30, 90 minutes and so on, at most 36 hours."""
+    factor: int = 3 ** (attempts - 1)
+    return min(INITIAL_BACKOFF * factor, MAX_BACKOFF)

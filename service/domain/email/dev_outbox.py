@@ -1,4 +1,4 @@
-"""Mails that were kept instead of sent, as the demonstration's outbox shows them."""
+"""Emails that the development mailer stored instead of sending, as /dev/outbox lists them."""
 
 import uuid
 
@@ -12,20 +12,20 @@ MAX_LISTED = 100
 
 
 def list_outbox_emails(session: Session) -> list[DevOutboxEmail]:
-    """Return the newest mails, the newest first."""
+    """Return the latest 100 emails, newest first."""
     newest = (
         select(DevOutboxEmail).order_by(DevOutboxEmail.sent_at.desc(), DevOutboxEmail.id.desc()).limit(MAX_LISTED)
     )
     return list(session.scalars(newest))
 
 
-def get_outbox_email(session: Session, mail_id: uuid.UUID) -> DevOutboxEmail:
-    """Return one mail.
+def get_outbox_email(session: Session, email_id: uuid.UUID) -> DevOutboxEmail:
+    """Return one stored email.
 
     Raises:
-        EmailNotFound: none with this id was kept, or it was erased.
+        EmailNotFound: no email has this id, or it was purged.
     """
-    mail = session.get(DevOutboxEmail, mail_id)
-    if mail is None:
+    email = session.get(DevOutboxEmail, email_id)
+    if email is None:
         raise EmailNotFound("No mail with this id is in the outbox.")
-    return mail
+    return email

@@ -1,4 +1,4 @@
-"""Writing down that a mail is to leave; a job sends it (see `jobs.notifications`)."""
+"""The transactional outbox of notifications: a row is written here, and `jobs.notifications` sends it."""
 
 import datetime
 import uuid
@@ -25,11 +25,10 @@ def enqueue_notification(
     sign_in_id: uuid.UUID | None = None,
     event_date: datetime.date | None = None,
 ) -> bool:
-    """Have a mail leave at `due_at`, else at once, unless one of this kind about the same was written down before.
+    """Enqueue a notification that is due at `due_at`, or now; return False if it was enqueued before.
 
-    `dedup_key` names what it is about for good, such as a payment's id, so that whoever comes to the same
-    conclusion
-    twice says it once. Returns whether it is new.
+    `dedup_key` identifies the event for good, such as a payment's id. There is one notification for each kind and
+    key, so that handling an event twice sends one email.
     """
     row = {
         "id": new_id(),

@@ -1,4 +1,4 @@
-"""How fast mails leave, counted in the database for all workers together."""
+"""When an email may be sent: the rate limit that all workers share, and the hours in a reader's time zone."""
 
 import datetime
 from dataclasses import dataclass
@@ -17,35 +17,37 @@ SERVER_KEY = "mail"
 def reserve_send_slots(
     session: Session, *, rate: float, count: int, now: datetime.datetime
 ) -> list[datetime.datetime]:
-    """Take the next `count` instants at which a mail may leave, `rate` of them a second.
+    """Reserve the next `count` instants at which an email may be sent, `rate` of them a second.
 
-    What nobody used in time is not saved up: after a quiet hour mails leave at the rate, and not all at once.
+    Unused slots do not accumulate: after an idle hour emails are sent at the rate, and not in a burst.
     """
-    apart = datetime.timedelta(seconds=1 / rate)
+    interval = datetime.timedelta(seconds=1 / rate)
     session.execute(
         dialect_insert(session, SendRateLimit)
         .values(server=SERVER_KEY, next_slot_at=now)
         .on_conflict_do_nothing(index_elements=[SendRateLimit.server])
     )
-    pace = session.scalars(select(SendRateLimit).where(SendRateLimit.server == SERVER_KEY).with_for_update()).one()
-    first = max(pace.next_slot_at, now)
-    pace.next_slot_at = first + apart * count
-    return [first + apart * number for number in range(count)]
+    limit = session.scalars(
+        select(SendRateLimit).where(SendRateLimit.server == SERVER_KEY).with_for_update()
+    ).one()
+    first = max(limit.free_from, now)
+    limit.free_from = first + interval * count
+    return [first + interval * number for number in range(count)]
 
 
 @dataclass(frozen=True)
 class SendingHours:
-    """From the hour `start_hour` (0 to 23) until before the hour `end_hour` (1 to 24), local time."""
+    """The hours of a day from `start_hour` (0 to 23) until before `end_hour` (1 to 24), in local time."""
 
     start_hour: int
     end_hour: int
 
     def next_allowed(self, now: datetime.datetime, zone: str) -> datetime.datetime:
-        """Return `now` if a reader in this zone may be written to at once, else the next instant when they may."""
+        """Return `now` if it is within the hours in this time zone, else the instant when they start next."""
         try:
             local = now.astimezone(ZoneInfo(zone))
         except (ZoneInfoNotFoundError, ValueError):
-            # A zone that nobody knows keeps no hours; whoever writes the letter says what is wrong with it.
+            # An unknown zone has no hours. Rendering the email reports what is wrong with it.
             return now
         if self.start_hour <= local.hour < self.end_hour:
             return now

@@ -1,4 +1,4 @@
-"""Letters that are about to leave, and those that cannot be written."""
+"""Batches of emails that are ready to send, and the errors that keep one from being built."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,36 +9,38 @@ from service.db.keyring import DecryptionError, Keyring
 from service.db.models.supporter import EMAIL_TYPE
 from service.domain.ports import Email
 
-C = TypeVar("C")
-L = TypeVar("L", bound=Email)
+ClaimT = TypeVar("ClaimT")
+EmailT = TypeVar("EmailT", bound=Email)
 
 
 @dataclass(frozen=True)
-class PreparedEmails(Generic[C, L]):
-    """The letters that are to leave, each with its claim, and how many mails ended here instead, by how."""
+class PreparedEmails(Generic[ClaimT, EmailT]):
+    """Emails to send, each with its claim, and counts of those that were finished without sending, by outcome."""
 
-    emails: list[tuple[C, L]]
+    emails: list[tuple[ClaimT, EmailT]]
     finished: Counter[str]
 
 
 class EmailNotBuildable(Exception):
-    """A letter cannot be written; the message tells the staff why and holds nothing of the reader's."""
+    """An email cannot be built. The message tells the staff why and contains no personal data."""
 
 
 def failure_reason(error: Exception) -> str:
-    """Say in the staff's words why a letter could not be written; only our own errors are known to be discreet."""
+    """Return the reason that staff see. Only our own errors are quoted: others may contain personal data."""
     if isinstance(error, ZoneInfoNotFoundError):
         error = EmailNotBuildable("its time zone is not known")
     return f"could not be written: {error if isinstance(error, EmailNotBuildable) else 'its row makes no letter'}"
 
 
-def decrypt_address(closed: bytes, keyring: Keyring) -> str:
-    """Return a stored address, read as it lies in the table so that it cannot keep other letters back.
+def decrypt_address(encrypted: bytes, keyring: Keyring) -> str:
+    """Decrypt a stored address.
+
+    The column is read undecrypted, so that one row with a bad address does not fail the query for a whole batch.
 
     Raises:
-        Unwritable: it does not open.
+        EmailNotBuildable: no key decrypts it.
     """
     try:
-        return EMAIL_TYPE.decrypt(closed, keyring)
+        return EMAIL_TYPE.decrypt(encrypted, keyring)
     except (DecryptionError, UnicodeDecodeError) as error:
         raise EmailNotBuildable("no key of SECRET_KEYS opens its address") from error

@@ -1,4 +1,4 @@
-"""How a notice moves: one table of where it stands × what happened → where it stands next."""
+"""The state machine of a notification: status × event → status."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,15 +10,15 @@ from service.domain.errors import InvalidTransition
 
 
 class NotificationEvent(StrEnum):
-    """What can happen to a notice, in the newsroom's words."""
+    """What can happen to a notification. The values are stored and shown to the newsroom."""
 
-    CLAIM = "claim"  # A worker takes it, with a lease, to send its mail.
-    DELIVER = "deliver"  # The mail server took the mail.
-    RELEASE = "lose_lease"  # The worker vanished, or was stopped and handed the notice back.
-    RETRY = "retry"  # The mail server asked to try again later.
-    FAIL = "fail"  # The mail can never be delivered, or every try is used up.
-    SKIP = "skip"  # There is nobody to tell, or nothing to tell any more.
-    REQUEUE = "send_back"  # Staff mended the cause of a failure and want it tried again.
+    CLAIM = "claim"  # A worker takes a lease on it to send its email.
+    DELIVER = "deliver"  # The mail server accepted the email.
+    RELEASE = "lose_lease"  # The lease expired, or the worker stopped and released it.
+    RETRY = "retry"  # The mail server reported a temporary failure.
+    FAIL = "fail"  # The email can never be delivered, or all attempts are used up.
+    SKIP = "skip"  # There is no recipient, or the email is no longer relevant.
+    REQUEUE = "send_back"  # Staff fixed the cause of a failure and retry it.
 
 
 VERB_PHRASES: Final[Mapping[NotificationEvent, str]] = {
@@ -43,11 +43,10 @@ TRANSITIONS: Final[Mapping[tuple[NotificationStatus, NotificationEvent], Notific
 
 
 def next_status(status: NotificationStatus, event: NotificationEvent) -> NotificationStatus:
-    """Return where a notice stands after the event.
+    """Look up the transition table.
 
     Raises:
-        InvalidTransition: the event cannot happen to a notice that stands there.
-
+        InvalidTransition: the event is not allowed in this status.
     """
     try:
         return TRANSITIONS[status, event]
@@ -58,10 +57,12 @@ def next_status(status: NotificationStatus, event: NotificationEvent) -> Notific
 def transition_notification(
     notification: Notification, event: NotificationEvent, *, reason: str | None = None
 ) -> None:
-    """Move a notice by its table. A notice is one mail, so its own row is all the history that it has.
+    """Change a notification's status, and end its lease if it leaves `sending`.
+
+    A notification is one email, so its own row is its only history.
 
     Raises:
-        InvalidTransition: the notice cannot do this from where it stands.
+        InvalidTransition: the event is not allowed in the notification's status.
     """
     notification.status = next_status(notification.status, event)
     notification.reason = reason

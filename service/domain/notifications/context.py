@@ -1,4 +1,4 @@
-"""What a notice is about, read for many at once, and whether it need not be told after all."""
+"""What a notification is about, loaded for a whole batch, and the reasons for skipping one."""
 
 import datetime
 import uuid
@@ -28,16 +28,17 @@ NOT_PAST_DUE = "not_past_due"
 ENDED = "ended"
 DATE_PASSED = "date_passed"
 ALREADY_SENT = "told_before"
-# What is told so late helps nobody; and a row that was forgotten and then asked for again tells nothing twice.
+# An older email is of no use. Rows are kept for longer than this, so an event that arrives again sends nothing
+# twice.
 MAX_AGE = datetime.timedelta(days=90)
-# Two dates of one renewal, as the gateway and we work it out, are a few days apart at most.
+# The gateway and we may date the same renewal a few days apart.
 RENEWAL_TOLERANCE = datetime.timedelta(days=30)
 RECURRING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationContext:
-    """A claimed notice and all that its letter needs; `encrypted_email` is the stored address of its reader."""
+    """A claimed notification and everything that its email needs; `encrypted_email` is the recipient's address."""
 
     notification: Notification
     encrypted_email: bytes | None
@@ -48,28 +49,30 @@ class NotificationContext:
     is_unpaid: bool
 
     def today(self, now: datetime.datetime) -> datetime.date:
-        """Return the date where the campaign is at home."""
+        """Return the date in the campaign's time zone."""
         zone = "UTC" if self.campaign is None else self.campaign.timezone
         return now.astimezone(ZoneInfo(zone)).date()
 
 
-def load_contexts(session: Session, held: Mapping[uuid.UUID, NotificationClaim]) -> list[NotificationContext]:
-    """Return the notices that are still held, those who wait to sign in first, and hold their rows."""
-    # Held before the notices, in the order in which deleting a reader comes to them.
-    wishes = select(Notification.sign_in_id).where(Notification.id.in_(held))
-    found = session.scalars(select(SignIn).where(SignIn.id.in_(wishes)).order_by(SignIn.id).with_for_update())
-    sign_ins = {payload.id: payload for payload in found}
-    # The address is read as it lies in the table, so that one that does not open cannot keep the others from it.
+def load_contexts(session: Session, claims: Mapping[uuid.UUID, NotificationClaim]) -> list[NotificationContext]:
+    """Lock and return the claimed notifications whose lease is still held, those with a sign-in link first."""
+    # Locked before the notifications, in the same order as when a supporter is deleted.
+    sign_in_ids = select(Notification.sign_in_id).where(Notification.id.in_(claims))
+    locked = session.scalars(
+        select(SignIn).where(SignIn.id.in_(sign_in_ids)).order_by(SignIn.id).with_for_update()
+    )
+    sign_ins = {sign_in.id: sign_in for sign_in in locked}
+    # The address is read undecrypted, so that one that cannot be decrypted does not fail the query for the batch.
     rows = session.execute(
         select(Notification, Pledge, type_coerce(Supporter.email, LargeBinary), Supporter.id)
         .outerjoin(Pledge, Pledge.id == Notification.pledge_id)
         .outerjoin(Supporter, Supporter.id == func.coalesce(Notification.supporter_id, Pledge.supporter_id))
-        .where(Notification.id.in_(held), status_is(NotificationStatus.SENDING))
+        .where(Notification.id.in_(claims), status_is(NotificationStatus.SENDING))
         .order_by(Notification.sign_in_id.is_(None), Notification.due_at, Notification.id)
         .with_for_update(of=Notification)
         .execution_options(populate_existing=True)
     ).all()
-    claimed = [row for row in rows if row.Notification.lease_number == held[row.Notification.id].lease_number]
+    claimed = [row for row in rows if row.Notification.lease_number == claims[row.Notification.id].lease_number]
     found_payments = session.scalars(
         select(Payment).where(Payment.id.in_([row.Notification.payment_id for row in claimed]))
     )
@@ -101,22 +104,22 @@ def load_contexts(session: Session, held: Mapping[uuid.UUID, NotificationClaim])
     ]
 
 
-def skip_reason(session: Session, case: NotificationContext, *, now: datetime.datetime) -> str | None:
-    """Return why this need not be told, or None if it is to be told."""
-    notification, pledge = case.notification, case.pledge
-    if case.encrypted_email is None:
+def skip_reason(session: Session, context: NotificationContext, *, now: datetime.datetime) -> str | None:
+    """Return why a notification is not to be sent, or None if it is."""
+    notification, pledge = context.notification, context.pledge
+    if context.encrypted_email is None:
         return NO_RECIPIENT
     match notification.kind:
         case NotificationKind.SIGN_IN:
-            return _sign_in_skip_reason(case.sign_in, now)
-        case NotificationKind.RECEIPT if case.payment is not None and case.payment.paid_at <= now - MAX_AGE:
+            return _sign_in_skip_reason(context.sign_in, now)
+        case NotificationKind.RECEIPT if context.payment is not None and context.payment.paid_at <= now - MAX_AGE:
             return TOO_OLD
         case NotificationKind.PAYMENT_FAILED if pledge is not None and pledge.status != PledgeStatus.PAST_DUE:
             return NOT_PAST_DUE
         case NotificationKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - MAX_AGE:
             return TOO_OLD
         case NotificationKind.RENEWAL if pledge is not None:
-            return _renewal_skip_reason(session, case, pledge, now)
+            return _renewal_skip_reason(session, context, pledge, now)
     return None
 
 
@@ -129,48 +132,48 @@ def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str 
 
 
 def _renewal_skip_reason(
-    session: Session, case: NotificationContext, pledge: Pledge, now: datetime.datetime
+    session: Session, context: NotificationContext, pledge: Pledge, now: datetime.datetime
 ) -> str | None:
-    falls_on = case.notification.event_date
+    event_date = context.notification.falls_on
     if pledge.status not in RECURRING_STATUSES or pledge.cancel_requested_at is not None:
         return ENDED
-    if falls_on is None:
+    if event_date is None:
         return None
-    if falls_on < case.today(now):
+    if event_date < context.today(now):
         return DATE_PASSED
-    told = select(Notification.id).where(
+    earlier = select(Notification.id).where(
         Notification.pledge_id == pledge.id,
         Notification.kind == NotificationKind.RENEWAL,
         Notification.status.in_((NotificationStatus.SENDING, NotificationStatus.SENT)),
-        Notification.event_date.between(falls_on - RENEWAL_TOLERANCE, falls_on + RENEWAL_TOLERANCE),
-        Notification.id < case.notification.id,
+        Notification.falls_on.between(event_date - RENEWAL_TOLERANCE, event_date + RENEWAL_TOLERANCE),
+        Notification.id < context.notification.id,
     )
-    return None if session.scalar(told.limit(1)) is None else ALREADY_SENT
+    return None if session.scalar(earlier.limit(1)) is None else ALREADY_SENT
 
 
 def _default_campaign_id(session: Session, supporter_id: uuid.UUID) -> uuid.UUID | None:
-    """Return the campaign of a reader's latest pledge, or of their reminder; else any, for its newsroom's name."""
+    """Return the campaign of the latest pledge or reminder, else any campaign, for the newsroom's name."""
     for query in (
         select(Pledge.campaign_id).where(Pledge.supporter_id == supporter_id).order_by(Pledge.id.desc()),
         select(Reminder.campaign_id).where(Reminder.supporter_id == supporter_id).order_by(Reminder.id.desc()),
         select(Campaign.id).order_by(Campaign.id),
     ):
-        home = session.scalar(query.limit(1))
-        if home is not None:
-            return home
+        campaign_id = session.scalar(query.limit(1))
+        if campaign_id is not None:
+            return campaign_id
     return None
 
 
-def _cancelled_for_non_payment(session: Session, pledges: set[uuid.UUID]) -> set[uuid.UUID]:
-    """Return which of these pledges ended because their payments did not come, and not because somebody asked."""
-    if not pledges:
+def _cancelled_for_non_payment(session: Session, pledge_ids: set[uuid.UUID]) -> set[uuid.UUID]:
+    """Return which of these pledges ended because payments failed, and not on request."""
+    if not pledge_ids:
         return set()
     return set(
         session.scalars(
             select(Pledge.id)
             .join(PledgeStatusChange, PledgeStatusChange.pledge_id == Pledge.id)
             .where(
-                Pledge.id.in_(pledges),
+                Pledge.id.in_(pledge_ids),
                 Pledge.cancel_requested_at.is_(None),
                 PledgeStatusChange.event == PledgeEvent.CANCEL.value,
                 PledgeStatusChange.from_status == PledgeStatus.PAST_DUE,

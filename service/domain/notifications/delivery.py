@@ -1,4 +1,7 @@
-"""The record of a notice's mail, in its own row: written before it leaves, completed by what the server said."""
+"""Delivery of notifications. Each row is its own delivery record.
+
+The row is marked before its email is sent and completed with the mail server's reply, as for reminders.
+"""
 
 import datetime
 import uuid
@@ -11,26 +14,40 @@ from sqlalchemy.orm import Session
 from schemas.enums import DeliveryOutcome, NotificationStatus
 from service.db.models.email import Notification, status_is
 from service.domain.email.counters import increment_counters
-from service.domain.email.delivery import NextStep, jittered_backoff, resolve_delivery
+from service.domain.email.delivery import (
+    MAX_REPLY_LENGTH,
+    DeliveryResult,
+    NextStep,
+    jittered_backoff,
+    resolve_delivery,
+)
 from service.domain.email.status import NotificationEvent, transition_notification
 from service.domain.errors import LeaseLost
 from service.domain.notifications.queue import NotificationClaim
-from service.domain.reminders.delivery import MAX_REPLY_LENGTH, DeliveryResult
+
+BATCH_SIZE = 100
+COUNTED = ("sent", "retried", "failed", "in_doubt")
+EVENT_BY_STEP = {
+    NextStep.DELIVERED: NotificationEvent.DELIVER,
+    NextStep.REQUEUE: NotificationEvent.RELEASE,
+    NextStep.RETRY_LATER: NotificationEvent.RETRY,
+    NextStep.FAILED: NotificationEvent.FAIL,
+}
 
 
 def mark_notification_sending(session: Session, claim: NotificationClaim, *, now: datetime.datetime) -> None:
-    """Write down that this mail is about to leave: one more attempt.
+    """Record that the email is about to be sent, and count the attempt.
 
     Raises:
-        LeaseLost: the notice was taken over or forgotten since it was claimed, or its mail has left.
+        LeaseLost: the notification was taken over or purged since it was claimed, or its email was accepted.
     """
-    begun = session.execute(
+    marked = session.execute(
         update(Notification)
         .where(
             Notification.id == claim.notification_id,
             Notification.lease_number == claim.lease_number,
             status_is(NotificationStatus.SENDING),
-            # A mail that was accepted is not sent again, even if its worker came back too late to say so.
+            # An accepted email is not sent again, even if its worker recorded that after its lease expired.
             func.coalesce(Notification.outcome, DeliveryOutcome.SENDING) != DeliveryOutcome.ACCEPTED,
         )
         .values(
@@ -43,64 +60,52 @@ def mark_notification_sending(session: Session, claim: NotificationClaim, *, now
         .returning(Notification.id)
         .execution_options(synchronize_session=False)
     ).first()
-    if begun is None:
-        raise LeaseLost("This notice was taken over or forgotten since it was claimed.")
+    if marked is None:
+        raise LeaseLost("This notification was taken over or purged since it was claimed.")
 
 
 def record_notification_result(
-    session: Session, reply: DeliveryResult[NotificationClaim], *, now: datetime.datetime
+    session: Session, result: DeliveryResult[NotificationClaim], *, now: datetime.datetime
 ) -> None:
-    """Write down what became of a mail; writing it twice changes nothing.
+    """Record the result of an attempt; idempotent.
 
-    An attempt that is `not_attempted` is not counted: the server would have taken no mail from us, whoever it is
-    for.
+    An attempt with the outcome NOT_ATTEMPTED does not count, because the server accepts no email from us at all.
 
     Raises:
-        LeaseLost: another worker has taken this notice since.
+        LeaseLost: another worker has taken over this notification since.
     """
-    withdrawn = reply.outcome == DeliveryOutcome.NOT_ATTEMPTED
-    leaving = Notification.outcome == DeliveryOutcome.SENDING
+    uncounted = result.outcome == DeliveryOutcome.NOT_ATTEMPTED
+    is_sending = Notification.outcome == DeliveryOutcome.SENDING
     recorded = session.execute(
         update(Notification)
         .where(
-            Notification.id == reply.claim.notification_id,
-            Notification.lease_number == reply.claim.lease_number,
-            # Saying the same again is no contradiction; but an attempt must not be taken back twice.
-            leaving if withdrawn else or_(leaving, Notification.outcome == reply.outcome),
+            Notification.id == result.claim.notification_id,
+            Notification.lease_number == result.claim.lease_number,
+            # Recording the same result again is harmless, except that an attempt must not be uncounted twice.
+            is_sending if uncounted else or_(is_sending, Notification.outcome == result.outcome),
         )
         .values(
-            attempts=Notification.attempts - (1 if withdrawn else 0),
-            outcome=reply.outcome,
-            smtp_reply=reply.smtp_reply[:MAX_REPLY_LENGTH],
-            finished_at=now,
+            attempts=Notification.attempts - (1 if uncounted else 0),
+            outcome=result.outcome,
+            reply=result.smtp_reply[:MAX_REPLY_LENGTH],
+            ended_at=now,
         )
         .returning(Notification.id)
         .execution_options(synchronize_session=False)
     ).first()
     if recorded is None:
-        raise LeaseLost("Another worker has taken this notice since.")
-
-
-BATCH_SIZE = 100
-COUNTED = ("sent", "retried", "failed", "in_doubt")
-
-EVENT_BY_STEP = {
-    NextStep.DELIVERED: NotificationEvent.DELIVER,
-    NextStep.REQUEUE: NotificationEvent.RELEASE,
-    NextStep.RETRY_LATER: NotificationEvent.RETRY,
-    NextStep.FAILED: NotificationEvent.FAIL,
-}
+        raise LeaseLost("Another worker has taken over this notification since.")
 
 
 def complete_notifications(
-    session: Session, claims: Sequence[NotificationClaim], *, holds_doubtful: bool, now: datetime.datetime
+    session: Session, claims: Sequence[NotificationClaim], *, hold_uncertain: bool, now: datetime.datetime
 ) -> Counter[str]:
-    """Settle a worker's own claims; return how many notices came to which end.
+    """Complete a worker's own claims by what was recorded; return counts by outcome.
 
-    One that was taken over or forgotten since is not touched.
+    Notifications that were taken over or purged since are not changed; they count as `lease_lost`.
     """
     leases = {claim.notification_id: claim.lease_number for claim in claims}
-    mine = [
+    owned = [
         notification
         for notification in session.scalars(
             select(Notification)
@@ -110,41 +115,44 @@ def complete_notifications(
         )
         if notification.lease_number == leases[notification.id]
     ]
-    counts = _complete(session, mine, holds_doubtful=holds_doubtful, now=now)
-    if len(claims) > len(mine):
-        counts["lease_lost"] = len(claims) - len(mine)
+    counts = _complete(session, owned, hold_uncertain=hold_uncertain, now=now)
+    if len(claims) > len(owned):
+        counts["lease_lost"] = len(claims) - len(owned)
     return counts
 
 
 def recover_expired_notification_leases(
     session: Session,
     *,
-    holds_doubtful: bool,
+    hold_uncertain: bool,
     now: datetime.datetime,
     worker: uuid.UUID | None = None,
     limit: int = BATCH_SIZE,
 ) -> Counter[str]:
-    """Settle notices whose lease has ended, however long ago, or that `worker` still holds from a broken run."""
-    lost = Notification.leased_until <= now
-    held = session.scalars(
+    """Complete notifications whose lease has expired, and those that `worker` still leases after a failed run.
+
+    Returns counts by outcome.
+    """
+    is_expired = Notification.leased_until <= now
+    recoverable = session.scalars(
         select(Notification)
         .where(
             status_is(NotificationStatus.SENDING),
-            lost if worker is None else or_(lost, Notification.leased_by == worker),
+            is_expired if worker is None else or_(is_expired, Notification.leased_by == worker),
         )
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    return _complete(session, held, holds_doubtful=holds_doubtful, now=now)
+    return _complete(session, recoverable, hold_uncertain=hold_uncertain, now=now)
 
 
 def fail_notification_rendering(
     session: Session, claim: NotificationClaim, *, reason: str, now: datetime.datetime
 ) -> None:
-    """Record that this letter could not be made into a mail; staff can read why and send it back.
+    """Fail a notification whose email could not be rendered; staff can read the reason and retry it.
 
     Raises:
-        LeaseLost: the notice was taken over or forgotten since it was claimed.
+        LeaseLost: the notification was taken over or purged since it was claimed.
     """
     notification = session.scalar(
         select(Notification)
@@ -156,30 +164,30 @@ def fail_notification_rendering(
         .with_for_update()
     )
     if notification is None:
-        raise LeaseLost("This notice was taken over or forgotten since it was claimed.")
+        raise LeaseLost("This notification was taken over or purged since it was claimed.")
     transition_notification(notification, NotificationEvent.FAIL, reason=reason)
     notification.finished_at = now
     increment_counters(session, failed=1)
 
 
 def _complete(
-    session: Session, notifications: Sequence[Notification], *, holds_doubtful: bool, now: datetime.datetime
+    session: Session, notifications: Sequence[Notification], *, hold_uncertain: bool, now: datetime.datetime
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
     for notification in notifications:
         resolution = resolve_delivery(
             notification.outcome,
             attempts=notification.attempts,
-            reply=notification.smtp_reply,
-            holds_doubtful=holds_doubtful,
+            reply=notification.reply,
+            hold_uncertain=hold_uncertain,
         )
         transition_notification(notification, EVENT_BY_STEP[resolution.next_step], reason=resolution.reason)
         if resolution.next_step == NextStep.RETRY_LATER:
             notification.due_at = now + jittered_backoff(notification.attempts)
         counts.update(resolution.counters)
-    # Written before the tallies are held, which every worker waits for.
+    # Written before the counters are locked, because every worker waits for those.
     session.flush()
-    kept = {name: counts[name] for name in COUNTED if counts[name]}
-    if kept:
-        increment_counters(session, **kept)
+    counted = {name: counts[name] for name in COUNTED if counts[name]}
+    if counted:
+        increment_counters(session, **counted)
     return counts

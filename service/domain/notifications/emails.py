@@ -1,4 +1,4 @@
-"""What each kind of notice tells: amounts, dates and where its button leads."""
+"""Builds the emails of claimed notifications, a batch at a time, and finishes those that are not to be sent."""
 
 import dataclasses
 import datetime
@@ -32,22 +32,100 @@ from service.domain.sign_in import create_magic_link_token
 from service.domain.supporters import session_keyring
 from service.domain.urls import UrlBuilder
 
+SUPPRESSED = "suppressed"
+# A reader who unsubscribed still gets receipts, and the notifications that the law requires.
+IGNORED_SUPPRESSIONS = (SuppressionReason.UNSUBSCRIBE,)
+PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail]
+
+
+def build_notification_emails(
+    session: Session, claims: Sequence[NotificationClaim], *, links: UrlBuilder, now: datetime.datetime
+) -> PreparedNotifications:
+    """Return the emails for these claims, without those whose lease was lost meanwhile.
+
+    A notification that is no longer relevant, has no recipient or is suppressed is skipped. One whose row cannot
+    be read or rendered fails with a reason, and does not affect the others. Sign-in links are created here.
+    """
+    prepared: PreparedNotifications = PreparedEmails([], Counter())
+    claims_by_id = {claim.notification_id: claim for claim in claims}
+    sendable: list[tuple[NotificationContext, Campaign, str]] = []
+    for context in load_contexts(session, claims_by_id):
+        try:
+            if context.notification.outcome == DeliveryOutcome.ACCEPTED:
+                # An earlier worker recorded the acceptance after its lease expired.
+                _finish_without_sending(prepared, context, NotificationEvent.DELIVER, "sent")
+            elif (reason := skip_reason(session, context, now=now)) is not None:
+                _finish_without_sending(prepared, context, NotificationEvent.SKIP, "skipped", reason)
+            else:
+                sendable.append((context, *_decrypt(session, context)))
+        except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
+            _finish_without_sending(prepared, context, NotificationEvent.FAIL, "failed", failure_reason(error))
+    suppressed = find_suppressed(
+        session,
+        [
+            Recipient(context.notification.id, to, campaign.slug, context.notification.created_at)
+            for context, campaign, to in sendable
+        ],
+        ignoring=IGNORED_SUPPRESSIONS,
+    )
+    for context, campaign, to in sendable:
+        suppression = suppressed.get(context.notification.id)
+        if suppression is not None:
+            _finish_without_sending(
+                prepared, context, NotificationEvent.SKIP, "suppressed", f"{SUPPRESSED}: {suppression}"
+            )
+            continue
+        try:
+            email = build_notification_email(session, context, campaign, to, links=links, now=now)
+            prepared.emails.append((claims_by_id[context.notification.id], email))
+        except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
+            _finish_without_sending(prepared, context, NotificationEvent.FAIL, "failed", failure_reason(error))
+    # Written before the counters are locked, because every worker waits for those.
+    session.flush()
+    if prepared.finished:
+        increment_counters(session, **prepared.finished)
+    return prepared
+
+
+def _finish_without_sending(
+    prepared: PreparedNotifications,
+    context: NotificationContext,
+    event: NotificationEvent,
+    outcome: str,
+    reason: str | None = None,
+) -> None:
+    transition_notification(context.notification, event, reason=reason)
+    prepared.finished[outcome] += 1
+
+
+def _decrypt(session: Session, context: NotificationContext) -> tuple[Campaign, str]:
+    """Return the campaign and the decrypted address.
+
+    Raises:
+        EmailNotBuildable: one of them is missing, or the address cannot be decrypted.
+    """
+    if context.campaign is None:
+        raise EmailNotBuildable("its campaign was deleted")
+    if context.encrypted_email is None:
+        raise EmailNotBuildable("its reader was deleted")
+    return context.campaign, decrypt_address(context.encrypted_email, session_keyring(session))
+
 
 def build_notification_email(
     session: Session,
-    case: NotificationContext,
+    context: NotificationContext,
     campaign: Campaign,
     to: str,
     *,
     links: UrlBuilder,
     now: datetime.datetime,
 ) -> NotificationEmail:
-    """Return the letter to this address; a link to sign in is made now, and only its hash is kept.
+    """Return the email to this address. A sign-in link is created here, and only its hash is stored.
 
     Raises:
-        Unwritable: something that it is about was deleted.
+        EmailNotBuildable: the pledge or sign-in request was deleted.
     """
-    notification, pledge = case.notification, case.pledge
+    notification, pledge = context.notification, context.pledge
     base = NotificationEmail(
         kind=notification.kind,
         message_id=f"<notice-{notification.id}@{links.host}>",
@@ -62,17 +140,17 @@ def build_notification_email(
         account_url=links.account_url(),
     )
     if notification.kind == NotificationKind.SIGN_IN:
-        return _sign_in(session, case, base, links=links, now=now)
+        return _sign_in(session, context, base, links=links, now=now)
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)
     own_page = links.manage_pledge_url(pledge_token(session_keyring(session), pledge, now=now))
     match notification.kind:
         case NotificationKind.RECEIPT:
-            return _receipt(case, campaign, pledge, base, own_page)
+            return _receipt(context, campaign, pledge, base, own_page)
         case NotificationKind.PAYMENT_FAILED:
-            # A day of the next try that is over is not named any more.
-            is_ahead = notification.event_date is not None and notification.event_date >= case.today(now)
+            # The date of the next attempt is left out once it has passed.
+            is_ahead = notification.falls_on is not None and notification.falls_on >= context.today(now)
             return dataclasses.replace(
                 base,
                 money=total_charge(pledge),
@@ -83,49 +161,49 @@ def build_notification_email(
         case NotificationKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
-            begin_again = links.support_page_url(
+            support_page = links.support_page_url(
                 campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
             )
-            return dataclasses.replace(base, is_unpaid=case.is_unpaid, page_url=begin_again)
+            return dataclasses.replace(base, is_unpaid=context.is_unpaid, page_url=support_page)
 
 
 def _sign_in(
     session: Session,
-    case: NotificationContext,
+    context: NotificationContext,
     base: NotificationEmail,
     *,
     links: UrlBuilder,
     now: datetime.datetime,
 ) -> NotificationEmail:
-    notification = case.notification
-    if case.sign_in is None:
+    notification = context.notification
+    if context.sign_in is None:
         raise EmailNotBuildable("its wish to sign in was forgotten")
     return dataclasses.replace(
         base,
-        # Each try has a link of its own and is another mail, which no mail program must take for the one before.
+        # Each attempt has its own link, so it is another email and needs its own Message-ID.
         message_id=f"<notice-{notification.id}-{notification.lease_number}@{links.host}>",
-        page_url=links.sign_in_url(create_magic_link_token(session, case.sign_in, now)),
+        page_url=links.sign_in_url(create_magic_link_token(session, context.sign_in, now)),
     )
 
 
 def _receipt(
-    case: NotificationContext, campaign: Campaign, pledge: Pledge, base: NotificationEmail, own_page: str
+    context: NotificationContext, campaign: Campaign, pledge: Pledge, base: NotificationEmail, own_page: str
 ) -> NotificationEmail:
-    payment = case.payment
+    payment = context.payment
     if payment is None:
         raise EmailNotBuildable("its payment was deleted")
     paid_on = payment.paid_at.astimezone(ZoneInfo(campaign.timezone)).date()
     money = Money(payment.amount_minor, payment.currency)
-    goes_on = pledge.status in RECURRING_STATUSES
-    # Of an amount that was changed since, what part of it covered the fees is not known any more.
-    knows_fees = pledge.fees_minor > 0 and money == total_charge(pledge)
+    is_recurring = pledge.status in RECURRING_STATUSES
+    # If the amount was changed since, the part that covered the fees is unknown.
+    fees_known = pledge.fees_minor > 0 and money == total_charge(pledge)
     return dataclasses.replace(
         base,
         money=money,
         event_date=paid_on,
-        page_url=own_page if goes_on else base.account_url,
-        links_to_pledge=goes_on,
-        fees=Money(pledge.fees_minor, pledge.currency) if knows_fees else None,
+        page_url=own_page if is_recurring else base.account_url,
+        links_to_pledge=is_recurring,
+        fees=Money(pledge.fees_minor, pledge.currency) if fees_known else None,
         receipt_number=receipt_number(payment.id, payment.paid_at.year),
         legal_name=campaign.legal_name,
         tax_line=campaign.tax_line,
@@ -133,83 +211,6 @@ def _receipt(
 
 
 def _dunning_number(about: str) -> int:
-    """Return which mail about one bill this is, as it stands behind the bill's name: `in_1#2`."""
+    """Return the number of this email about one invoice, which follows the invoice's id: `in_1#2`."""
     _, _, number = about.rpartition("#")
     return int(number) if number.isascii() and number.isdigit() else 1
-
-
-SUPPRESSED = "suppressed"
-# Who wants no more appeals still gets a receipt for what they give, and a notice that the law asks for.
-IGNORED_SUPPRESSIONS = (SuppressionReason.UNSUBSCRIBE,)
-PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail]
-
-
-def build_notification_emails(
-    session: Session, claims: Sequence[NotificationClaim], *, links: UrlBuilder, now: datetime.datetime
-) -> PreparedNotifications:
-    """Return the letters for these claims; one that was taken over or forgotten meanwhile has none.
-
-    What need not be told any more, or has nobody to be told to, is skipped. A row that cannot be read or written
-    is failed with a reason, and keeps no other from leaving. Links to sign in are made here.
-    """
-    prepared: PreparedNotifications = PreparedEmails([], Counter())
-    held = {claim.notification_id: claim for claim in claims}
-    whole: list[tuple[NotificationContext, Campaign, str]] = []
-    for case in load_contexts(session, held):
-        try:
-            if case.notification.outcome == DeliveryOutcome.ACCEPTED:
-                # Its earlier worker came back and said so after all.
-                _finish_without_sending(prepared, case, NotificationEvent.DELIVER, "sent")
-            elif (reason := skip_reason(session, case, now=now)) is not None:
-                _finish_without_sending(prepared, case, NotificationEvent.SKIP, "skipped", reason)
-            else:
-                whole.append((case, *_decrypt(session, case)))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-            _finish_without_sending(prepared, case, NotificationEvent.FAIL, "failed", failure_reason(error))
-    suppressed = find_suppressed(
-        session,
-        [
-            Recipient(case.notification.id, to, campaign.slug, case.notification.created_at)
-            for case, campaign, to in whole
-        ],
-        ignoring=IGNORED_SUPPRESSIONS,
-    )
-    for case, campaign, to in whole:
-        why = suppressed.get(case.notification.id)
-        if why is not None:
-            _finish_without_sending(prepared, case, NotificationEvent.SKIP, "suppressed", f"{SUPPRESSED}: {why}")
-            continue
-        try:
-            email = build_notification_email(session, case, campaign, to, links=links, now=now)
-            prepared.emails.append((held[case.notification.id], email))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
-            _finish_without_sending(prepared, case, NotificationEvent.FAIL, "failed", failure_reason(error))
-    # Written before the tallies are held, which every worker waits for.
-    session.flush()
-    if prepared.finished:
-        increment_counters(session, **prepared.finished)
-    return prepared
-
-
-def _finish_without_sending(
-    prepared: PreparedNotifications,
-    case: NotificationContext,
-    event: NotificationEvent,
-    counted: str,
-    reason: str | None = None,
-) -> None:
-    transition_notification(case.notification, event, reason=reason)
-    prepared.finished[counted] += 1
-
-
-def _decrypt(session: Session, case: NotificationContext) -> tuple[Campaign, str]:
-    """Return the campaign and the reader's address.
-
-    Raises:
-        Unwritable: one of them is not there, or does not open.
-    """
-    if case.campaign is None:
-        raise EmailNotBuildable("its campaign was deleted")
-    if case.encrypted_email is None:
-        raise EmailNotBuildable("its reader was deleted")
-    return case.campaign, decrypt_address(case.encrypted_email, session_keyring(session))

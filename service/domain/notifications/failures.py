@@ -1,4 +1,4 @@
-"""What staff can do for notices that failed: see why, and send them back once the cause is mended."""
+"""Failed notifications: staff list them by reason and retry them once the cause is fixed."""
 
 import datetime
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BATCH_SIZE = 200
 
 @dataclass(frozen=True)
 class NotificationFailure:
-    """How many notices of a kind failed for one reason."""
+    """The number of notifications of one kind that failed for one reason."""
 
     kind: NotificationKind
     reason: str
@@ -24,46 +24,46 @@ class NotificationFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationFailureFilter:
-    """Which failed notices: of one kind, for reasons that begin so, due before; None filters nothing."""
+    """A filter by kind, prefix of the reason and due date (exclusive). None matches everything."""
 
     kind: NotificationKind | None = None
     reason: str | None = None
     due_before: datetime.datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Return what the query must ask for."""
-        asked = [status_is(NotificationStatus.FAILED)]
+        """Return the conditions of the query."""
+        conditions = [status_is(NotificationStatus.FAILED)]
         if self.kind is not None:
-            asked.append(Notification.kind == self.kind)
+            conditions.append(Notification.kind == self.kind)
         if self.reason is not None:
-            asked.append(Notification.reason.startswith(self.reason, autoescape=True))
+            conditions.append(Notification.reason.startswith(self.reason, autoescape=True))
         if self.due_before is not None:
-            asked.append(Notification.due_at < self.due_before)
-        return asked
+            conditions.append(Notification.due_at < self.due_before)
+        return conditions
 
 
-def list_failures(session: Session, wanted: NotificationFailureFilter) -> list[NotificationFailure]:
-    """Return how many failed for which reason, the most first."""
-    number, reason = func.count(), func.coalesce(Notification.reason, "")
+def list_failures(session: Session, filters: NotificationFailureFilter) -> list[NotificationFailure]:
+    """Return the counts by kind and reason, largest first."""
+    count, reason = func.count(), func.coalesce(Notification.reason, "")
     rows = session.execute(
-        select(Notification.kind, reason, number)
-        .where(*wanted.conditions())
+        select(Notification.kind, reason, count)
+        .where(*filters.conditions())
         .group_by(Notification.kind, reason)
-        .order_by(number.desc(), Notification.kind, reason)
+        .order_by(count.desc(), Notification.kind, reason)
     )
-    return [NotificationFailure(kind, why, count) for kind, why, count in rows]
+    return [NotificationFailure(*row) for row in rows]
 
 
 def retry_failures(
-    session: Session, wanted: NotificationFailureFilter, *, now: datetime.datetime, limit: int = BATCH_SIZE
+    session: Session, filters: NotificationFailureFilter, *, now: datetime.datetime, limit: int = BATCH_SIZE
 ) -> int:
-    """Send some failed notices back, due at once and with all their attempts before them; return how many.
+    """Requeue up to `limit` failed notifications, due now and with all their attempts left; return how many.
 
-    Each is the same mail, under the same Message-ID; one that is not to be told any more is then skipped.
+    Each keeps its Message-ID. One that is no longer relevant is skipped when it is claimed.
     """
     failed = session.scalars(
         select(Notification)
-        .where(*wanted.conditions())
+        .where(*filters.conditions())
         .order_by(Notification.due_at, Notification.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

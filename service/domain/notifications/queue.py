@@ -1,4 +1,4 @@
-"""Claiming the notices that are due, each for one worker at a time, as reminders are (see `mail.claims`)."""
+"""The queue of due notifications: workers claim them with a lease, as they do reminders."""
 
 import datetime
 import uuid
@@ -16,7 +16,7 @@ from service.domain.sign_in import LINK_TTL
 
 @dataclass(frozen=True)
 class NotificationClaim:
-    """The right to send a notice, until its lease ends."""
+    """A worker's lease on a notification. `lease_number` is a fencing token."""
 
     notification_id: uuid.UUID
     lease_number: int
@@ -25,41 +25,41 @@ class NotificationClaim:
 def claim_due_notifications(
     session: Session, *, worker: uuid.UUID, now: datetime.datetime, limit: int, lease: datetime.timedelta
 ) -> list[NotificationClaim]:
-    """Claim notices that are due, passing over those that another worker holds.
+    """Claim up to `limit` due notifications, without those that another transaction has locked.
 
-    Whoever waits for a link to sign in comes first, however many receipts are due; then the longest due.
+    Sign-in links come first, because their readers are waiting for them; then the oldest.
     """
     due = select(Notification.id, Notification.lease_number).where(
         status_is(NotificationStatus.SCHEDULED), Notification.due_at <= now
     )
-    # The wishes of the last quarter of an hour are few, and found by their own index.
-    waiting = due.join(SignIn, SignIn.id == Notification.sign_in_id).where(SignIn.asked_at > now - LINK_TTL)
-    found = _lock_due(session, waiting, limit)
-    if len(found) < limit:
-        rest = due.where(Notification.id.not_in([row.notification_id for row in found])) if found else due
-        found += _lock_due(session, rest, limit - len(found))
-    if found:
+    # The sign-in requests of the last 15 minutes are few, and have their own index.
+    sign_in_links = due.join(SignIn, SignIn.id == Notification.sign_in_id).where(SignIn.asked_at > now - LINK_TTL)
+    claims = _lock_due(session, sign_in_links, limit)
+    if len(claims) < limit:
+        rest = due.where(Notification.id.not_in([claim.notification_id for claim in claims])) if claims else due
+        claims += _lock_due(session, rest, limit - len(claims))
+    if claims:
         session.execute(
             update(Notification)
-            .where(Notification.id.in_([claim.notification_id for claim in found]))
+            .where(Notification.id.in_([claim.notification_id for claim in claims]))
             .values(
                 status=next_status(NotificationStatus.SCHEDULED, NotificationEvent.CLAIM),
                 reason=None,
                 lease_number=Notification.lease_number + 1,
                 leased_by=worker,
                 leased_until=now + lease,
-                # What is on record of an earlier lease says nothing of this one, unless the mail has arrived.
+                # The outcome of an earlier lease does not count, unless its email was accepted.
                 outcome=case((Notification.outcome == DeliveryOutcome.ACCEPTED, Notification.outcome), else_=None),
             )
             .execution_options(synchronize_session=False)
         )
-    return found
+    return claims
 
 
 def renew_notification_leases(
     session: Session, *, worker: uuid.UUID, now: datetime.datetime, lease: datetime.timedelta
 ) -> None:
-    """Show that a worker is still at what it holds."""
+    """Extend the leases that a live worker holds."""
     session.execute(
         update(Notification)
         .where(status_is(NotificationStatus.SENDING), Notification.leased_by == worker)
@@ -69,7 +69,7 @@ def renew_notification_leases(
 
 
 def oldest_due_notification_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
-    """Return for how long the oldest due notice has waited; None if none is due."""
+    """Return how long the oldest due notification has been due; None if none is."""
     due_at = session.scalar(select(func.min(Notification.due_at)).where(status_is(NotificationStatus.SCHEDULED)))
     return now - due_at if due_at is not None and due_at <= now else None
 

@@ -1,6 +1,6 @@
-"""Telling readers in time that a year is over soon and the next will be paid.
+"""Notifications before an annual pledge renews.
 
-Card networks and several consumer laws ask for a notice at least seven days before; ours leaves a fortnight ahead.
+Card networks and several consumer laws require one at least seven days before. Ours is sent two weeks before.
 """
 
 import datetime
@@ -16,23 +16,23 @@ from service.domain.calendar import at_local_hour
 from service.domain.email.outbox import enqueue_notification
 
 LOOKAHEAD = datetime.timedelta(days=21)
-# One day more than a fortnight, so that an hour of delay does not make it less.
+# One day more than two weeks, so that a delay of some hours does not make it less.
 LEAD_TIME = datetime.timedelta(days=15)
-# A notice about a day that was so long ago cannot be about the next renewal, a year later.
+# A notification with an older event date is about the renewal of another year.
 SAME_RENEWAL_WINDOW = datetime.timedelta(days=30)
 BATCH_SIZE = 200
 
 
 def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
-    """Write down a notice for annual pledges that renew within three weeks and have none yet; return how many.
+    """Enqueue a notification for annual pledges that renew within three weeks and have none yet; return how many.
 
-    It leaves in the morning where the campaign is at home, or at once if that is over.
+    It is due at the campaign's sending hour in its time zone, or now if that has passed.
     """
-    earlier = (now - SAME_RENEWAL_WINDOW).date()
-    told = select(Notification.id).where(
+    since = (now - SAME_RENEWAL_WINDOW).date()
+    existing = select(Notification.id).where(
         Notification.pledge_id == Pledge.id,
         Notification.kind == NotificationKind.RENEWAL,
-        Notification.event_date > earlier,
+        Notification.falls_on > since,
     )
     pledges = session.scalars(
         select(Pledge)
@@ -43,7 +43,7 @@ def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, l
             Pledge.renews_at <= now + LOOKAHEAD,
             Pledge.cancel_requested_at.is_(None),
             Pledge.supporter_id.is_not(None),
-            ~told.exists(),
+            ~existing.exists(),
         )
         .order_by(Pledge.renews_at, Pledge.id)
         .limit(limit)
@@ -56,25 +56,25 @@ def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, l
 
 
 def _is_active() -> ColumnElement[bool]:
-    # The word stands in the statement, because no database proves from a parameter what a partial index covers.
-    word: BindParameter[PledgeStatus] = bindparam(
+    # A literal, because a database cannot match a parameter with the condition of a partial index.
+    active: BindParameter[PledgeStatus] = bindparam(
         None, PledgeStatus.ACTIVE, type_=Pledge.status.type, literal_execute=True, unique=True
     )
-    return Pledge.status == word
+    return Pledge.status == active
 
 
 def _enqueue(session: Session, pledge: Pledge, renews_at: datetime.datetime, *, now: datetime.datetime) -> None:
     campaign = pledge.campaign
-    falls_on = renews_at.astimezone(ZoneInfo(campaign.timezone)).date()
-    leaves = at_local_hour(falls_on - LEAD_TIME, zone=campaign.timezone, hour=campaign.send_hour).instant
+    event_date = renews_at.astimezone(ZoneInfo(campaign.timezone)).date()
+    send_at = at_local_hour(event_date - LEAD_TIME, zone=campaign.timezone, hour=campaign.send_hour).instant
     enqueue_notification(
         session,
         NotificationKind.RENEWAL,
-        f"{pledge.id}:{falls_on}",
+        f"{pledge.id}:{event_date}",
         lang=pledge.lang or campaign.lang,
         now=now,
-        due_at=max(leaves, now),
+        due_at=max(send_at, now),
         supporter_id=pledge.supporter_id,
         pledge_id=pledge.id,
-        event_date=falls_on,
+        event_date=event_date,
     )

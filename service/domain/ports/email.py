@@ -1,4 +1,4 @@
-"""What the domain asks of whatever sends mail, and of whoever reports what became of it."""
+"""The ports for sending email and for the webhooks of email services."""
 
 import datetime
 from collections.abc import Callable, Mapping
@@ -11,12 +11,11 @@ from service.domain.money import Money
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderEmail:
-    """All that a reminder's mail says. `to` is the only personal part; it must not reach a log.
+    """The content of a reminder email. `to` and the tokens in the URLs must not reach a log.
 
-    `requested_on` is a date in the reader's own zone; `give_url`, `manage_url` and `cancel_url` are absolute. With
-    `every_months` it comes again. One that `is_confirmation_request` only asks whether the reader wants the
-    reminder at
-    all: its one button leads to `manage_url`.
+    `requested_on` is a date in the reader's time zone. `give_url`, `manage_url` and `cancel_url` are absolute.
+    With `every_months` the reminder repeats. With `is_confirmation_request` the email asks whether the reader
+    wants the reminder, and its only button links to `manage_url`.
     """
 
     message_id: str
@@ -38,14 +37,13 @@ class ReminderEmail:
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationEmail:
-    """All that a mail about a pledge says, or one with a link to sign in; `to` and the links are the reader's own.
+    """The content of an email about a pledge, or with a sign-in link. `to` and `page_url` must not reach a log.
 
-    `money` is what was or will be paid, `fees` included, the part that covers the gateway's share; `event_date` is
-    when: of the payment, the next try, the renewal or the end. `dunning_number` is which of at most three mails
-    about one
-    missed payment this is, and `is_unpaid` tells an end because of such payments from one that was asked for.
-    `legal_name` and `tax_line` stand on receipts. `page_url` is where the button leads, with `links_to_pledge` to
-    the pledge's own page; at `account_url` the reader sees all that they give.
+    `money` is what was or will be paid, including `fees`, the part that covers the gateway's fees. `event_date` is
+    the date of the payment, the next attempt, the renewal or the end. `dunning_number` numbers the emails about
+    one failed payment, from 1 to 3. `is_unpaid` means that a pledge ended because payments failed, and not on
+    request. `legal_name` and `tax_line` are for receipts. The button links to `page_url`, which with
+    `links_to_pledge` is the pledge's page. `account_url` is the page with all of a reader's pledges.
     """
 
     kind: NotificationKind
@@ -73,7 +71,7 @@ Email = ReminderEmail | NotificationEmail
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedEmail:
-    """A letter as it leaves: `content` is the whole message (RFC 5322), its lines ended by CRLF."""
+    """An email ready to send: `content` is the whole message (RFC 5322) with CRLF line endings."""
 
     message_id: str
     recipient: str = field(repr=False)
@@ -81,19 +79,19 @@ class RenderedEmail:
 
 
 class EmailError(Exception):
-    """A mail did not leave, or may not have. The message says why, without an address."""
+    """An email was not sent, or may not have been. The message says why, without an address."""
 
 
 class TemporaryFailure(EmailError):
-    """This mail could not leave now but may later."""
+    """This email was refused for now (4xx); a retry may succeed."""
 
 
 class UncertainDelivery(TemporaryFailure):
-    """The connection ended between handing the whole mail over and the reply: it may have been accepted."""
+    """The connection ended after the whole email was sent and before the reply, so it may have been accepted."""
 
 
 class PermanentFailure(EmailError):
-    """This mail will never be taken as it is; with `is_hard_bounce`, no mail to its recipient will."""
+    """This email was refused for good (5xx); with `is_hard_bounce`, so is any other to its recipient."""
 
     def __init__(self, message: str, *, dead_address: bool = False) -> None:
         super().__init__(message)
@@ -101,52 +99,51 @@ class PermanentFailure(EmailError):
 
 
 class SendCancelled(EmailError):
-    """This mail was not to leave after all, and has not."""
+    """`before_data` returned False, so this email was not sent."""
 
 
 class ServerUnavailable(EmailError):
-    """No mail can leave now, whoever it is for: the server does not answer, or says goodbye."""
+    """No email can be sent now: the server does not reply, or closes the service (421)."""
 
 
 class ServerMisconfigured(ServerUnavailable):
-    """No mail can leave until a person mends it: the server refuses our name, password, certificate or sender."""
+    """No email can be sent until an operator fixes the configuration of the login, certificate or sender."""
 
 
 class Mailer(Protocol):
-    """The thing that sends mail, over one connection at a time. Not for two threads at once."""
+    """Renders and sends email over one connection. Not thread-safe."""
 
     def render(self, email: Email) -> RenderedEmail:
-        """Return the letter as a mail; whatever it raises is the letter's fault, and no other mail's."""
+        """Render an email. Any exception is about this email alone."""
 
     def connect(self) -> None:
-        """Make sure that a mail can leave, as far as can be known without sending one.
+        """Connect if needed, and check that the server replies.
 
         Raises:
             ServerUnavailable: try again later.
-            ServerMisconfigured: somebody must look.
+            ServerMisconfigured: an operator must act.
         """
 
-    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
-        """Send one mail; return what the server said when it accepted it.
+    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
+        """Send one email; return the server's reply when it accepted it.
 
-        The server may be told for whom the mail is before, but nothing of its content leaves until `before_data`
-        has
-        been asked, which may take a moment, and has said that it may.
+        The server may get the envelope first. `before_data`, which may block, is called before any content is
+        sent. Nothing is sent if it returns False.
 
         Raises:
-            SendCancelled: it may not.
+            SendCancelled: `before_data` returned False.
             TemporaryFailure, UncertainDelivery: try again later.
             PermanentFailure: do not try again.
-            ServerUnavailable, ServerMisconfigured: the mail has not left, and no other will.
+            ServerUnavailable, ServerMisconfigured: neither this email nor any other can be sent.
         """
 
     def close(self) -> None:
-        """Let go of the connection, if one is open."""
+        """Close the connection, if one is open."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BounceReport:
-    """What a mail service says of one address, as it writes it; `at` is when it happened, if it says so."""
+    """An email service's report on one address, not normalised; `at` is the time of the event, if given."""
 
     address: str = field(repr=False)
     reason: SuppressionReason
@@ -154,32 +151,31 @@ class BounceReport:
 
 
 class InvalidWebhook(Exception):
-    """What came is not what this mail service sends."""
+    """A request body is not in the email service's format."""
 
 
 class EmailWebhookProvider(Protocol):
-    """The thing that reads what one mail service reports: bounces, complaints and wishes to be left alone.
+    """Authenticates and parses the webhooks of one email service: bounces, complaints and unsubscribes.
 
-    `name` stands in the address that it posts to; `www_authenticate` is the WWW-Authenticate of an answer to whom
-    it does
-    not know, if that is how it proves itself.
+    `name` is the last segment of the webhook's path. `www_authenticate` is the WWW-Authenticate header of a 401
+    response, if the service authenticates by HTTP.
     """
 
     name: str
     www_authenticate: str | None
 
     def is_authentic(self, headers: Mapping[str, str], body: bytes, now: datetime.datetime, /) -> bool:
-        """Whether the service itself sent this, by the proof that it documents; compares in constant time.
+        """Whether the service sent this request, by its documented credentials; compares in constant time.
 
-        The names of the headers are written as in `Content-Type`.
+        Header names are in the case of `Content-Type`.
 
         Raises:
-            InvalidWebhook: the proof stands in a body that cannot be read.
+            InvalidWebhook: the credentials are in the body, which cannot be parsed.
         """
 
     def parse(self, body: bytes) -> list[BounceReport]:
-        """Return which addresses are to get no more mail; of what only passes by, none.
+        """Return the addresses to suppress; an event about anything else yields none.
 
         Raises:
-            InvalidWebhook: the body is not what this service sends.
+            InvalidWebhook: the body is not in this service's format.
         """

@@ -1,1 +1,1 @@
-"""What readers ask us to remind them of: how it is set, confirmed, moved on, repeated and ended."""
+"""Reminders: requesting, confirming, snoozing, repeating and cancelling them, and sending their emails."""

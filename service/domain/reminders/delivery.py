@@ -1,8 +1,7 @@
-"""The record of each mail: written before it leaves, completed by what the mail server said.
+"""Delivery of reminders: the record of each email, and what its result means for the reminder.
 
-What it says of a reminder moves that reminder later, many at once (`service.domain.reminders.delivery`). Until
-then
-this record alone is the truth, and it survives a crash.
+The record is written before an email is sent and completed with the mail server's reply. The reminder's own status
+changes later, for a whole batch at once. Until then the record alone is authoritative, so it survives a crash.
 """
 
 import datetime
@@ -11,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,206 +20,114 @@ from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder, status_is
 from service.domain.email.counters import increment_counters
-from service.domain.email.delivery import NextStep, jittered_backoff, resolve_delivery
+from service.domain.email.delivery import (
+    MAX_REPLY_LENGTH,
+    DeliveryResult,
+    NextStep,
+    jittered_backoff,
+    resolve_delivery,
+)
 from service.domain.errors import LeaseLost
 from service.domain.reminders.queue import ReminderClaim
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import bulk_transition, schedule_next_occurrence, transition_reminder
 
-MAX_REPLY_LENGTH = 300
-TABLE: Any = EmailDelivery.__table__
-C = TypeVar("C")
-
-
-@dataclass(frozen=True)
-class DeliveryResult(Generic[C]):
-    """What became of one mail: what the server said, or what kept us from hearing it; without an address."""
-
-    claim: C
-    outcome: DeliveryOutcome
-    smtp_reply: str
-
-
-def mark_sending(session: Session, claim: ReminderClaim, *, now: datetime.datetime) -> int:
-    """Write down that this mail is about to leave; return which attempt it is, from 1.
-
-    Raises:
-        LeaseLost: the reminder was cancelled, renewed or taken over since it was claimed, or its mail has left.
-    """
-    connection = session.connection()
-    attempt = connection.scalar(_start_statement(connection.dialect.name), _start_params(claim, now))
-    if attempt is None:
-        raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
-    return int(attempt)
-
-
-def record_result(session: Session, reply: DeliveryResult[ReminderClaim], *, now: datetime.datetime) -> None:
-    """Write down what became of a mail; writing it twice changes nothing.
-
-    An attempt that is `not_attempted` is not counted: the server would have taken no mail from us, whoever it is
-    for.
-
-    Raises:
-        LeaseLost: another worker has begun this mail since.
-    """
-    statement = _result_statement(uncounted=reply.outcome == DeliveryOutcome.NOT_ATTEMPTED)
-    if session.connection().execute(statement, _result_params(reply, now)).rowcount != 1:
-        raise LeaseLost("Another worker has begun this mail since.")
-
-
-def record_and_mark_next(
-    session: Session, reply: DeliveryResult[ReminderClaim], claim: ReminderClaim, *, now: datetime.datetime
-) -> tuple[bool, bool]:
-    """Record one mail's reply and begin the next; return whether each was still ours.
-
-    It stands between any two mails, so that it is one statement where the database knows such.
-    """
-    connection = session.connection()
-    if connection.dialect.name == "postgresql" and reply.outcome != DeliveryOutcome.NOT_ATTEMPTED:
-        row = connection.execute(
-            _combined_statement(), _result_params(reply, now) | _start_params(claim, now)
-        ).one()
-        return row.recorded == 1, row.attempts is not None
-    return _holds_lease(record_result, session, reply, now=now), _holds_lease(
-        mark_sending, session, claim, now=now
-    )
-
-
-def _holds_lease(write: Callable[..., object], *what: object, now: datetime.datetime) -> bool:
-    try:
-        write(*what, now=now)
-    except LeaseLost:
-        return False
-    return True
-
-
-def _start_params(claim: ReminderClaim, now: datetime.datetime) -> dict[str, Any]:
-    keys = {"next_id": claim.reminder_id, "next_occurrence": claim.occurrence, "next_lease": claim.lease_number}
-    return keys | {"now": now}
-
-
-def _result_params(reply: DeliveryResult[ReminderClaim], now: datetime.datetime) -> dict[str, Any]:
-    claim = reply.claim
-    keys = {"reminder": claim.reminder_id, "which": claim.occurrence, "lease": claim.lease_number}
-    return keys | {"said": reply.outcome, "words": reply.smtp_reply[:MAX_REPLY_LENGTH], "now": now}
-
-
-NOW: Any = bindparam("now", type_=TABLE.c.started_at.type)
-
-
-@cache
-def _start_statement(database: str) -> Any:
-    # The reminder is looked at by the statement that writes, so that a cancel from before it is always seen.
-    leaving = select(
-        Reminder.id,
-        Reminder.occurrence,
-        Reminder.lease_number,
-        literal(1),
-        literal(DeliveryOutcome.SENDING, TABLE.c.outcome.type),
-        NOW,
-    ).where(
-        Reminder.id == bindparam("next_id"),
-        Reminder.occurrence == bindparam("next_occurrence"),
-        Reminder.lease_number == bindparam("next_lease"),
-        status_is(ReminderStatus.SENDING),
-    )
-    names = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "started_at")
-    into: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
-    statement = into(TABLE).from_select(names, leaving)
-    return statement.on_conflict_do_update(
-        index_elements=[TABLE.c.reminder_id, TABLE.c.occurrence],
-        set_={
-            "lease_number": statement.excluded.lease_number,
-            "attempts": TABLE.c.attempts + 1,
-            "outcome": statement.excluded.outcome,
-            "started_at": statement.excluded.started_at,
-            "smtp_reply": None,
-            "finished_at": None,
-        },
-        # A mail that was accepted is not sent again, even if its worker came back too late to say so.
-        where=TABLE.c.outcome != DeliveryOutcome.ACCEPTED,
-    ).returning(TABLE.c.attempts)
-
-
-@cache
-def _result_statement(uncounted: bool) -> Any:
-    values: dict[str, Any] = {
-        "outcome": bindparam("said", type_=TABLE.c.outcome.type),
-        "smtp_reply": bindparam("words"),
-        "finished_at": NOW,
-    }
-    if uncounted:
-        values["attempts"] = TABLE.c.attempts - 1
-    # Saying the same again is no contradiction; but an attempt must not be taken back twice.
-    said_before = false() if uncounted else TABLE.c.outcome == bindparam("said", type_=TABLE.c.outcome.type)
-    return (
-        update(TABLE)
-        .where(
-            TABLE.c.reminder_id == bindparam("reminder"),
-            TABLE.c.occurrence == bindparam("which"),
-            TABLE.c.lease_number == bindparam("lease"),
-            or_(TABLE.c.outcome == DeliveryOutcome.SENDING, said_before),
-        )
-        .values(values)
-    )
-
-
-@cache
-def _combined_statement() -> Any:
-    recorded = _result_statement(uncounted=False).returning(TABLE.c.attempts).cte("recorded")
-    begun = _start_statement("postgresql").cte("begun")
-    return select(
-        select(func.count()).select_from(recorded).scalar_subquery().label("recorded"),
-        select(begun.c.attempts).scalar_subquery().label("attempts"),
-    )
-
-
 BATCH_SIZE = 100
+COUNTED = ("sent", "retried", "failed", "in_doubt")
+TABLE: Any = EmailDelivery.__table__
 
 
 @dataclass(frozen=True)
 class DeliveryPolicy:
-    """What the deployment decides: whether staff look at a doubtful mail first, and how long a month is."""
+    """Settings of the deployment: whether staff decide on uncertain deliveries, and how long a month is."""
 
     hold_uncertain: bool = False
     month_seconds: int | None = None
 
 
-def complete_deliveries(
-    session: Session, claims: Sequence[ReminderClaim], *, rules: DeliveryPolicy, now: datetime.datetime
-) -> Counter[str]:
-    """Settle a worker's own claims; return how many reminders came to which end.
+def mark_sending(session: Session, claim: ReminderClaim, *, now: datetime.datetime) -> int:
+    """Record that the email is about to be sent; return the number of the attempt, from 1.
 
-    One that was cancelled, renewed or taken over since is not touched.
+    Raises:
+        LeaseLost: the reminder was cancelled, renewed or taken over since its claim, or its email was accepted.
+    """
+    connection = session.connection()
+    attempt = connection.scalar(_mark_statement(connection.dialect.name), _mark_params(claim, now))
+    if attempt is None:
+        raise LeaseLost("This reminder was cancelled, renewed or taken over since it was claimed.")
+    return int(attempt)
+
+
+def record_result(session: Session, result: DeliveryResult[ReminderClaim], *, now: datetime.datetime) -> None:
+    """Record the result of an attempt; idempotent.
+
+    An attempt with the outcome NOT_ATTEMPTED does not count, because the server accepts no email from us at all.
+
+    Raises:
+        LeaseLost: another worker has marked this email as sending since.
+    """
+    statement = _result_statement(uncounted=result.outcome == DeliveryOutcome.NOT_ATTEMPTED)
+    if session.connection().execute(statement, _result_params(result, now)).rowcount != 1:
+        raise LeaseLost("Another worker has begun this mail since.")
+
+
+def record_and_mark_next(
+    session: Session, result: DeliveryResult[ReminderClaim], claim: ReminderClaim, *, now: datetime.datetime
+) -> tuple[bool, bool]:
+    """Record one email's result and mark the next as sending; return whether each lease was still held.
+
+    This runs between any two emails, so on PostgreSQL it is one statement.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql" and result.outcome != DeliveryOutcome.NOT_ATTEMPTED:
+        row = connection.execute(
+            _combined_statement(), _result_params(result, now) | _mark_params(claim, now)
+        ).one()
+        return row.recorded == 1, row.attempts is not None
+    recorded = _holds_lease(record_result, session, result, now=now)
+    return recorded, _holds_lease(mark_sending, session, claim, now=now)
+
+
+def complete_deliveries(
+    session: Session, claims: Sequence[ReminderClaim], *, policy: DeliveryPolicy, now: datetime.datetime
+) -> Counter[str]:
+    """Complete a worker's own claims by their delivery records; return counts by outcome.
+
+    Reminders that were cancelled, renewed or taken over since are not changed; they count as `lease_lost`.
     """
     leases = {claim.reminder_id: claim.lease_number for claim in claims}
     rows = session.execute(_deliveries_query().where(Reminder.id.in_(leases)).with_for_update(of=Reminder)).all()
-    mine = [row for row in rows if row.lease_number == leases[row.id]]
-    counts = _complete(session, mine, rules, now)
-    if len(claims) > len(mine):
-        counts["lease_lost"] = len(claims) - len(mine)
+    owned = [row for row in rows if row.lease_number == leases[row.id]]
+    counts = _complete(session, owned, policy, now)
+    if len(claims) > len(owned):
+        counts["lease_lost"] = len(claims) - len(owned)
     return counts
 
 
 def recover_expired_leases(
     session: Session,
     *,
-    rules: DeliveryPolicy,
+    policy: DeliveryPolicy,
     now: datetime.datetime,
     worker: uuid.UUID | None = None,
     limit: int = BATCH_SIZE,
 ) -> Counter[str]:
-    """Settle reminders whose lease has ended, however long ago, or that `worker` still holds from a broken run."""
-    lost = Reminder.leased_until <= now
+    """Complete reminders whose lease has expired, and those that `worker` still leases after a failed run.
+
+    Returns counts by outcome.
+    """
+    is_expired = Reminder.leased_until <= now
     query = (
-        _deliveries_query().where(lost if worker is None else or_(lost, Reminder.leased_by == worker)).limit(limit)
+        _deliveries_query()
+        .where(is_expired if worker is None else or_(is_expired, Reminder.leased_by == worker))
+        .limit(limit)
     )
     rows = session.execute(query.with_for_update(of=Reminder, skip_locked=True)).all()
-    return _complete(session, rows, rules, now)
+    return _complete(session, rows, policy, now)
 
 
 def fail_rendering(session: Session, claim: ReminderClaim, *, reason: str, now: datetime.datetime) -> None:
-    """Record that this letter could not be made into a mail; staff can read why and send it back.
+    """Fail a reminder whose email could not be rendered; staff can read the reason and retry it.
 
     Raises:
         LeaseLost: the reminder was cancelled, renewed or taken over since it was claimed.
@@ -240,9 +147,107 @@ def fail_rendering(session: Session, claim: ReminderClaim, *, reason: str, now: 
     increment_counters(session, failed=1)
 
 
+def _holds_lease(write: Callable[..., object], *args: object, now: datetime.datetime) -> bool:
+    try:
+        write(*args, now=now)
+    except LeaseLost:
+        return False
+    return True
+
+
+# Parameters are prefixed, because SQLAlchemy reserves the names of columns in an INSERT or UPDATE, and because
+# `_combined_statement` takes the parameters of both statements.
+_NOW: Any = bindparam("now", type_=TABLE.c.began_at.type)
+_RESULT_OUTCOME: Any = bindparam("result_outcome", type_=TABLE.c.outcome.type)
+
+
+def _mark_params(claim: ReminderClaim, now: datetime.datetime) -> dict[str, Any]:
+    return {
+        "next_reminder_id": claim.reminder_id,
+        "next_occurrence": claim.occurrence,
+        "next_lease_number": claim.lease_number,
+        "now": now,
+    }
+
+
+def _result_params(result: DeliveryResult[ReminderClaim], now: datetime.datetime) -> dict[str, Any]:
+    claim = result.claim
+    return {
+        "result_reminder_id": claim.reminder_id,
+        "result_occurrence": claim.occurrence,
+        "result_lease_number": claim.lease_number,
+        "result_outcome": result.outcome,
+        "result_reply": result.smtp_reply[:MAX_REPLY_LENGTH],
+        "now": now,
+    }
+
+
+@cache
+def _mark_statement(database: str) -> Any:
+    # The statement that writes also reads the reminder, so that it always sees an earlier cancel.
+    claimed = select(
+        Reminder.id,
+        Reminder.occurrence,
+        Reminder.lease_number,
+        literal(1),
+        literal(DeliveryOutcome.SENDING, TABLE.c.outcome.type),
+        _NOW,
+    ).where(
+        Reminder.id == bindparam("next_reminder_id"),
+        Reminder.occurrence == bindparam("next_occurrence"),
+        Reminder.lease_number == bindparam("next_lease_number"),
+        status_is(ReminderStatus.SENDING),
+    )
+    columns = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "began_at")
+    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
+    statement = insert(TABLE).from_select(columns, claimed)
+    return statement.on_conflict_do_update(
+        index_elements=[TABLE.c.reminder_id, TABLE.c.occurrence],
+        set_={
+            "lease_number": statement.excluded.lease_number,
+            "attempts": TABLE.c.attempts + 1,
+            "outcome": statement.excluded.outcome,
+            "began_at": statement.excluded.began_at,
+            "reply": None,
+            "ended_at": None,
+        },
+        # An accepted email is not sent again, even if its worker recorded that after its lease expired.
+        where=TABLE.c.outcome != DeliveryOutcome.ACCEPTED,
+    ).returning(TABLE.c.attempts)
+
+
+@cache
+def _result_statement(uncounted: bool) -> Any:
+    values: dict[str, Any] = {"outcome": _RESULT_OUTCOME, "reply": bindparam("result_reply"), "ended_at": _NOW}
+    if uncounted:
+        values["attempts"] = TABLE.c.attempts - 1
+    # Recording the same result again is harmless, except that an attempt must not be uncounted twice.
+    same_result = false() if uncounted else TABLE.c.outcome == _RESULT_OUTCOME
+    return (
+        update(TABLE)
+        .where(
+            TABLE.c.reminder_id == bindparam("result_reminder_id"),
+            TABLE.c.occurrence == bindparam("result_occurrence"),
+            TABLE.c.lease_number == bindparam("result_lease_number"),
+            or_(TABLE.c.outcome == DeliveryOutcome.SENDING, same_result),
+        )
+        .values(values)
+    )
+
+
+@cache
+def _combined_statement() -> Any:
+    recorded = _result_statement(uncounted=False).returning(TABLE.c.attempts).cte("recorded")
+    marked = _mark_statement("postgresql").cte("marked")
+    return select(
+        select(func.count()).select_from(recorded).scalar_subquery().label("recorded"),
+        select(marked.c.attempts).scalar_subquery().label("attempts"),
+    )
+
+
 def _deliveries_query() -> Select[*tuple[Any, ...]]:
-    """Return the query for reminders in some worker's hands, each with the record of its mail if it was begun."""
-    # A record from an earlier lease says nothing of this one, unless the mail was accepted after all.
+    """Return the query for leased reminders, each with its delivery record if it has one."""
+    # A record of an earlier lease does not count, unless its email was accepted after all.
     record = and_(
         EmailDelivery.reminder_id == Reminder.id,
         EmailDelivery.occurrence == Reminder.occurrence,
@@ -268,32 +273,32 @@ def _deliveries_query() -> Select[*tuple[Any, ...]]:
 
 
 def _complete(
-    session: Session, rows: Sequence[Row[*tuple[Any, ...]]], rules: DeliveryPolicy, now: datetime.datetime
+    session: Session, rows: Sequence[Row[*tuple[Any, ...]]], policy: DeliveryPolicy, now: datetime.datetime
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
-    simple = []
+    accepted_once = []
     for row in rows:
-        accepted = row.outcome == DeliveryOutcome.ACCEPTED
-        if accepted and row.every_months is None and not row.awaits_confirmation:
-            simple.append(row)
+        is_accepted = row.outcome == DeliveryOutcome.ACCEPTED
+        if is_accepted and row.every_months is None and not row.awaits_confirmation:
+            accepted_once.append(row)
         else:
-            _complete_one(session, row, rules, now, counts)
-    if simple:
-        _mark_sent(session, simple, now)
-        counts["sent"] += len(simple)
-    kept = {name: counts[name] for name in ("sent", "retried", "failed", "in_doubt") if counts[name]}
-    if kept:
-        increment_counters(session, **kept)
+            _complete_one(session, row, policy, now, counts)
+    if accepted_once:
+        _bulk_mark_sent(session, accepted_once, now)
+        counts["sent"] += len(accepted_once)
+    counted = {name: counts[name] for name in COUNTED if counts[name]}
+    if counted:
+        increment_counters(session, **counted)
     return counts
 
 
-def _mark_sent(session: Session, rows: Sequence[Row[*tuple[Any, ...]]], now: datetime.datetime) -> None:
-    """Move many reminders to `sent` at once: nothing else is to be said of nearly all of them."""
-    after = bulk_transition(
+def _bulk_mark_sent(session: Session, rows: Sequence[Row[*tuple[Any, ...]]], now: datetime.datetime) -> None:
+    """Change many reminders to `sent` with a few statements, because nearly all end this way."""
+    status = bulk_transition(
         session,
         ReminderEvent.DELIVER,
         [(row.id, row.occurrence) for row in rows],
-        before=ReminderStatus.SENDING,
+        from_status=ReminderStatus.SENDING,
         now=now,
     )
     session.execute(
@@ -304,7 +309,7 @@ def _mark_sent(session: Session, rows: Sequence[Row[*tuple[Any, ...]]], now: dat
             EmailDelivery.occurrence == Reminder.occurrence,
         )
         .values(
-            status=after,
+            status=status,
             attempts=EmailDelivery.attempts,
             sent_at=EmailDelivery.finished_at,
             leased_until=None,
@@ -317,13 +322,13 @@ def _mark_sent(session: Session, rows: Sequence[Row[*tuple[Any, ...]]], now: dat
 def _complete_one(
     session: Session,
     row: Row[*tuple[Any, ...]],
-    rules: DeliveryPolicy,
+    policy: DeliveryPolicy,
     now: datetime.datetime,
     counts: Counter[str],
 ) -> None:
     reminder = session.get_one(Reminder, row.id)
     resolution = resolve_delivery(
-        row.outcome, attempts=row.attempts, reply=row.smtp_reply, holds_doubtful=rules.hold_uncertain
+        row.outcome, attempts=row.attempts, reply=row.reply, hold_uncertain=policy.hold_uncertain
     )
     if row.outcome is not None:
         reminder.attempts = row.attempts
@@ -332,8 +337,8 @@ def _complete_one(
             transition_reminder(session, reminder, ReminderEvent.REQUEST_CONFIRMATION, now=now)
         case NextStep.DELIVERED:
             transition_reminder(session, reminder, ReminderEvent.DELIVER, now=now)
-            reminder.sent_at = row.finished_at
-            schedule_next_occurrence(session, reminder, now=now, month_seconds=rules.month_seconds)
+            reminder.sent_at = row.ended_at
+            schedule_next_occurrence(session, reminder, now=now, month_seconds=policy.month_seconds)
         case NextStep.REQUEUE:
             transition_reminder(session, reminder, ReminderEvent.RELEASE, now=now, reason=resolution.reason)
         case NextStep.RETRY_LATER:

@@ -1,4 +1,4 @@
-"""Writing the letters for what was claimed, many at once; what cannot be written or need not leave ends here."""
+"""Builds the emails of claimed reminders, a batch at a time, and finishes those that are not to be sent."""
 
 import datetime
 import uuid
@@ -44,17 +44,17 @@ def build_reminder_emails(
     now: datetime.datetime,
     month_seconds: int | None = None,
 ) -> PreparedEmails[ReminderClaim, ReminderEmail]:
-    """Return the letters for these claims; one that was lost or cancelled meanwhile has none.
+    """Return the emails for these claims, without those whose lease was lost meanwhile.
 
-    Whoever gave since they asked, or gets no more mail, is skipped. A row that cannot be read or written is failed
-    with a reason, and keeps no other from leaving.
+    A reminder is skipped if its supporter has paid since the request, or is suppressed. One whose row cannot be
+    read or rendered fails with a reason, and does not affect the others.
     """
     prepared: PreparedEmails[ReminderClaim, ReminderEmail] = PreparedEmails([], Counter())
-    held = {claim.reminder_id: claim for claim in claims}
+    claims_by_id = {claim.reminder_id: claim for claim in claims}
     sendable: list[tuple[Reminder, Campaign, str]] = []
-    for reminder, campaign, closed in _load_claimed(session, held):
+    for reminder, campaign, encrypted in _load_claimed(session, claims_by_id):
         try:
-            sendable.append((reminder, *_decrypt(session, campaign, closed)))
+            sendable.append((reminder, *_decrypt(session, campaign, encrypted)))
         except EmailNotBuildable as error:
             _finish_without_sending(
                 session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
@@ -63,22 +63,22 @@ def build_reminder_emails(
         session,
         [Recipient(reminder.id, to, campaign.slug, reminder.asked_at) for reminder, campaign, to in sendable],
     )
-    gave_at = _last_payment_dates(session, {reminder.supporter_id for reminder, _, _ in sendable})
+    paid_at = _last_payment_dates(session, {reminder.supporter_id for reminder, _, _ in sendable})
     for reminder, campaign, to in sendable:
-        why = suppressed.get(reminder.id)
-        if why is not None:
+        suppression = suppressed.get(reminder.id)
+        if suppression is not None:
             _finish_without_sending(
-                session, prepared, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {why}", now=now
+                session, prepared, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {suppression}", now=now
             )
             continue
         try:
-            if _already_pledged(reminder, gave_at.get(reminder.supporter_id), month_seconds):
+            if _already_pledged(reminder, paid_at.get(reminder.supporter_id), month_seconds):
                 _finish_without_sending(session, prepared, reminder, ReminderEvent.SKIP, ALREADY_PLEDGED, now=now)
                 schedule_next_occurrence(session, reminder, now=now, month_seconds=month_seconds)
             else:
                 email = _build_email(session, reminder, campaign, to, links)
-                prepared.emails.append((held[reminder.id], email))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row must not keep the others back
+                prepared.emails.append((claims_by_id[reminder.id], email))
+        except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
             _finish_without_sending(
                 session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
             )
@@ -88,39 +88,39 @@ def build_reminder_emails(
 
 
 def _load_claimed(
-    session: Session, held: dict[uuid.UUID, ReminderClaim]
+    session: Session, claims_by_id: dict[uuid.UUID, ReminderClaim]
 ) -> list[tuple[Reminder, Campaign | None, bytes | None]]:
-    # The address is read as it lies in the table, so that one that does not open cannot keep the others from it;
-    # and a campaign that somebody deleted past the constraint must fail its own reminders only.
+    # The address is read undecrypted, so that one that cannot be decrypted does not fail the query for the batch.
+    # A campaign that was deleted past the constraint must fail its own reminders only.
     rows = session.execute(
         select(Reminder, type_coerce(Supporter.email, LargeBinary))
         .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
-        .where(Reminder.id.in_(held), status_is(ReminderStatus.SENDING))
+        .where(Reminder.id.in_(claims_by_id), status_is(ReminderStatus.SENDING))
         .order_by(Reminder.due_at, Reminder.id)
         .with_for_update(of=Reminder)
     ).all()
-    # A campaign is read once, and not with each of its reminders.
-    wanted = {reminder.campaign_id for reminder, _ in rows}
-    found = session.scalars(select(Campaign).where(Campaign.id.in_(wanted)))
-    campaigns = {campaign.id: campaign for campaign in found}
+    # Each campaign is read once, and not with each of its reminders.
+    campaign_ids = {reminder.campaign_id for reminder, _ in rows}
+    rows_found = session.scalars(select(Campaign).where(Campaign.id.in_(campaign_ids)))
+    campaigns = {campaign.id: campaign for campaign in rows_found}
     return [
-        (reminder, campaigns.get(reminder.campaign_id), closed)
-        for reminder, closed in rows
-        if reminder.lease_number == held[reminder.id].lease_number
+        (reminder, campaigns.get(reminder.campaign_id), encrypted)
+        for reminder, encrypted in rows
+        if reminder.lease_number == claims_by_id[reminder.id].lease_number
     ]
 
 
-def _decrypt(session: Session, campaign: Campaign | None, closed: bytes | None) -> tuple[Campaign, str]:
-    """Return the campaign and the reader's address.
+def _decrypt(session: Session, campaign: Campaign | None, encrypted: bytes | None) -> tuple[Campaign, str]:
+    """Return the campaign and the decrypted address.
 
     Raises:
-        Unwritable: one of them is not there, or does not open.
+        EmailNotBuildable: one of them is missing, or the address cannot be decrypted.
     """
     if campaign is None:
         raise EmailNotBuildable("its campaign was deleted")
-    if closed is None:
+    if encrypted is None:
         raise EmailNotBuildable("its reader was deleted")
-    return campaign, decrypt_address(closed, session_keyring(session))
+    return campaign, decrypt_address(encrypted, session_keyring(session))
 
 
 def _finish_without_sending(
@@ -133,32 +133,35 @@ def _finish_without_sending(
     now: datetime.datetime,
 ) -> None:
     transition_reminder(session, reminder, event, now=now, reason=reason)
-    suppressed = reason.startswith(SUPPRESSED)
-    prepared.finished["failed" if event == ReminderEvent.FAIL else "suppressed" if suppressed else "skipped"] += 1
+    if event == ReminderEvent.FAIL:
+        outcome = "failed"
+    else:
+        outcome = "suppressed" if reason.startswith(SUPPRESSED) else "skipped"
+    prepared.finished[outcome] += 1
 
 
-def _last_payment_dates(session: Session, supporters: set[uuid.UUID]) -> dict[uuid.UUID, datetime.datetime]:
-    """Return when each of these people last gave, as far as they ever did."""
+def _last_payment_dates(session: Session, supporter_ids: set[uuid.UUID]) -> dict[uuid.UUID, datetime.datetime]:
+    """Return the time of the latest payment of each supporter who has one."""
     rows = session.execute(
         select(Pledge.supporter_id, func.max(Payment.paid_at))
         .join(Payment, Payment.pledge_id == Pledge.id)
-        .where(Pledge.supporter_id.in_(supporters), Payment.status.in_(RETAINED_STATUSES))
+        .where(Pledge.supporter_id.in_(supporter_ids), Payment.status.in_(RETAINED_STATUSES))
         .group_by(Pledge.supporter_id)
     )
     return {supporter_id: paid_at for supporter_id, paid_at in rows if supporter_id is not None}
 
 
-def _already_pledged(reminder: Reminder, gave_at: datetime.datetime | None, month_seconds: int | None) -> bool:
-    if gave_at is None or reminder.awaits_confirmation:
+def _already_pledged(reminder: Reminder, paid_at: datetime.datetime | None, month_seconds: int | None) -> bool:
+    if paid_at is None or reminder.awaits_confirmation:
         return False
-    return gave_at >= conversion_window_start(reminder, month_seconds=month_seconds)
+    return paid_at >= conversion_window_start(reminder, month_seconds=month_seconds)
 
 
 def _build_email(
     session: Session, reminder: Reminder, campaign: Campaign, address: str, links: UrlBuilder
 ) -> ReminderEmail:
     texts = text_overrides(campaign, reminder.lang)
-    gift = preselected_amount(reminder)
+    amount = preselected_amount(reminder)
     keyring = session_keyring(session)
     token = reminder_token(keyring, reminder)
     return ReminderEmail(
@@ -171,13 +174,13 @@ def _build_email(
         requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
         requested_from=_displayable_page_url(campaign, reminder.page_url, links),
         frequency=reminder.frequency,
-        money=gift,
+        money=amount,
         give_url=links.support_page_url(
             campaign,
             reminder.frequency,
-            gift.amount_minor if gift else None,
+            amount.amount_minor if amount else None,
             reminder_token=attribution_token(keyring, reminder),
-            currency=gift.currency if gift else None,
+            currency=amount.currency if amount else None,
         ),
         manage_url=links.manage_reminder_url(token),
         cancel_url=links.unsubscribe_url(token),
@@ -187,10 +190,10 @@ def _build_email(
 
 
 def _displayable_page_url(campaign: Campaign, page_url: str | None, links: UrlBuilder) -> str | None:
-    """Return the page that the reader asked on, if it is ours or on a site that may embed the campaign.
+    """Return the page of the request, if it is ours or on a site that may embed the campaign.
 
-    Anybody can send a sign-up that names any page. A campaign that lists its sites keeps strangers' pages out of
-    its mails; one that lets every site embed it (`*`, the default) does not.
+    A request can name any page. A campaign that lists its origins keeps other sites out of its emails; one that
+    any site may embed (`*`, the default) does not.
     """
     if page_url is None:
         return None

@@ -1,4 +1,4 @@
-"""What staff can do for reminders that failed: see why, and send them back once the cause is mended."""
+"""Failed reminders: staff list them by reason and retry them once the cause is fixed."""
 
 import datetime
 import uuid
@@ -20,7 +20,7 @@ BATCH_SIZE = 200
 
 @dataclass(frozen=True)
 class ReminderFailure:
-    """How many reminders of a campaign failed for one reason; the campaign is None if it was deleted."""
+    """The number of a campaign's reminders that failed for one reason; `campaign` is None if it was deleted."""
 
     campaign: str | None
     reason: str
@@ -29,43 +29,43 @@ class ReminderFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderFailureFilter:
-    """Which failed reminders: of one campaign, for reasons that begin so, due before; None filters nothing."""
+    """A filter by campaign slug, prefix of the reason and due date (exclusive). None matches everything."""
 
     campaign: str | None = None
     reason: str | None = None
     due_before: datetime.datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Return what the query must ask for."""
-        asked = [status_is(ReminderStatus.FAILED)]
+        """Return the conditions of the query."""
+        conditions = [status_is(ReminderStatus.FAILED)]
         if self.campaign is not None:
-            asked.append(Campaign.slug == self.campaign)
+            conditions.append(Campaign.slug == self.campaign)
         if self.reason is not None:
-            asked.append(Reminder.reason.startswith(self.reason, autoescape=True))
+            conditions.append(Reminder.reason.startswith(self.reason, autoescape=True))
         if self.due_before is not None:
-            asked.append(Reminder.due_at < self.due_before)
-        return asked
+            conditions.append(Reminder.due_at < self.due_before)
+        return conditions
 
 
-def list_failures(session: Session, wanted: ReminderFailureFilter) -> list[ReminderFailure]:
-    """Return how many failed for which reason, the most first."""
-    number = func.count()
+def list_failures(session: Session, filters: ReminderFailureFilter) -> list[ReminderFailure]:
+    """Return the counts by campaign and reason, largest first."""
+    count = func.count()
     rows = session.execute(
-        select(Campaign.slug, func.coalesce(Reminder.reason, ""), number)
+        select(Campaign.slug, func.coalesce(Reminder.reason, ""), count)
         .select_from(Reminder)
         .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
-        .where(*wanted.conditions())
+        .where(*filters.conditions())
         .group_by(Campaign.slug, Reminder.reason)
-        .order_by(number.desc(), Campaign.slug, Reminder.reason)
+        .order_by(count.desc(), Campaign.slug, Reminder.reason)
     )
-    return [ReminderFailure(slug, reason, count) for slug, reason, count in rows]
+    return [ReminderFailure(slug, reason, number) for slug, reason, number in rows]
 
 
 def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.datetime) -> Reminder:
-    """Send a failed reminder back into the queue, due at once, with all its attempts before it.
+    """Requeue a failed reminder, due now and with all its attempts left.
 
     Raises:
-        ReminderNotFound: there is none with this id.
+        ReminderNotFound: no reminder has this id.
         InvalidTransition: it has not failed.
     """
     reminder = session.get(Reminder, reminder_id, with_for_update=True)
@@ -76,13 +76,13 @@ def retry_reminder(session: Session, reminder_id: uuid.UUID, *, now: datetime.da
 
 
 def retry_failures(
-    session: Session, wanted: ReminderFailureFilter, *, now: datetime.datetime, limit: int = BATCH_SIZE
+    session: Session, filters: ReminderFailureFilter, *, now: datetime.datetime, limit: int = BATCH_SIZE
 ) -> int:
-    """Send some failed reminders back, the oldest first, passing over what somebody holds; return how many."""
+    """Requeue up to `limit` failed reminders, oldest first, without those that are locked; return how many."""
     failed = session.scalars(
         select(Reminder)
         .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
-        .where(*wanted.conditions())
+        .where(*filters.conditions())
         .order_by(Reminder.due_at)
         .limit(limit)
         .with_for_update(of=Reminder, skip_locked=True)
@@ -95,7 +95,7 @@ def retry_failures(
 def _requeue(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
     transition_reminder(session, reminder, ReminderEvent.REQUEUE, now=now)
     reminder.attempts, reminder.due_at = 0, now
-    tried = session.get(EmailDelivery, (reminder.id, reminder.occurrence))
-    if tried is not None:
-        # It is the same mail, under the same Message-ID, but the tries that it used up are given back to it.
-        tried.attempts = 0
+    delivery = session.get(EmailDelivery, (reminder.id, reminder.occurrence))
+    if delivery is not None:
+        # The email and its Message-ID stay the same; only the attempts start again.
+        delivery.attempts = 0

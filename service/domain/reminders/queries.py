@@ -1,4 +1,4 @@
-"""Reminders as staff read them, and what staff can do for one that failed."""
+"""The list of reminders for staff."""
 
 import datetime
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from service.domain.pagination import Page, decode_cursor, encode_cursor
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderFilter:
-    """Which reminders; what is None filters nothing. `due_to` is the first instant that is too late."""
+    """A filter of reminders. None matches everything; `due_from` is inclusive and `due_to` exclusive."""
 
     status: ReminderStatus | None = None
     campaign: str | None = None
@@ -22,11 +22,11 @@ class ReminderFilter:
     due_to: datetime.datetime | None = None
 
 
-def list_reminders(session: Session, wanted: ReminderFilter, *, limit: int, cursor: str | None) -> Page:
-    """Return up to `limit` reminders, the newest first, without their readers' addresses.
+def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cursor: str | None) -> Page:
+    """Return a page of up to `limit` reminders, newest first, without their readers' addresses.
 
     Raises:
-        InvalidCursor: the cursor is not one that was given out.
+        InvalidCursor: the cursor was not issued by this service.
     """
     query = (
         select(
@@ -44,19 +44,19 @@ def list_reminders(session: Session, wanted: ReminderFilter, *, limit: int, curs
             Reminder.attempts,
             Reminder.reason,
         )
-        # A campaign that was deleted past the constraint leaves reminders that staff must still see.
+        # An outer join, because staff must also see reminders whose campaign was deleted past the constraint.
         .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
         .order_by(Reminder.id.desc())
         .limit(limit + 1)
     )
-    if wanted.status is not None:
-        query = query.where(Reminder.status == wanted.status)
-    if wanted.campaign is not None:
-        query = query.where(Campaign.slug == wanted.campaign)
-    if wanted.due_from is not None:
-        query = query.where(Reminder.due_at >= wanted.due_from)
-    if wanted.due_to is not None:
-        query = query.where(Reminder.due_at < wanted.due_to)
+    if filters.status is not None:
+        query = query.where(Reminder.status == filters.status)
+    if filters.campaign is not None:
+        query = query.where(Campaign.slug == filters.campaign)
+    if filters.due_from is not None:
+        query = query.where(Reminder.due_at >= filters.due_from)
+    if filters.due_to is not None:
+        query = query.where(Reminder.due_at < filters.due_to)
     if cursor is not None:
         query = query.where(Reminder.id < decode_cursor(cursor))
     rows = list(session.execute(query))

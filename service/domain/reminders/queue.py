@@ -1,4 +1,7 @@
-"""What waits to be sent, told without looking at more than a little of the table, however long it is."""
+"""The queue of due reminders: workers claim them with a lease; monitoring reads its length and age.
+
+Every query uses an index of what is due, so its cost does not grow with the table.
+"""
 
 import datetime
 import uuid
@@ -16,31 +19,13 @@ from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import bulk_transition
 
 BACKLOG_ALERT_AFTER = datetime.timedelta(hours=1)
-# Counting so many takes some ten milliseconds. How many more wait then changes nothing that anybody would do.
+# Counting this many takes about ten milliseconds, and an operator would not act differently on a larger number.
 MAX_COUNTED = 100_000
-
-
-def oldest_due_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
-    """Return for how long the oldest due reminder has waited; None if none is due."""
-    due_at = session.scalar(select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED)))
-    return now - due_at if due_at is not None and due_at <= now else None
-
-
-def count_due(session: Session, *, now: datetime.datetime, most: int = MAX_COUNTED) -> int:
-    """Return how many reminders wait to be sent at this instant, but count no further than `most`."""
-    # The order makes the database walk its index of what is due; else it might look for so many rows anywhere.
-    due = (
-        select(Reminder.due_at)
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
-        .order_by(Reminder.due_at, Reminder.id)
-        .limit(most)
-    )
-    return session.scalar(select(func.count()).select_from(due.subquery())) or 0
 
 
 @dataclass(frozen=True)
 class ReminderClaim:
-    """The right to send one occurrence of a reminder, until its lease ends."""
+    """A worker's lease on one occurrence of a reminder. `lease_number` is a fencing token."""
 
     reminder_id: uuid.UUID
     occurrence: int
@@ -49,7 +34,7 @@ class ReminderClaim:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """What was due: the claims on it, and how many reminders wait for the morning instead."""
+    """The claimed reminders, and how many were postponed to their sending hours."""
 
     claims: list[ReminderClaim]
     postponed: int
@@ -64,11 +49,10 @@ def claim_due_reminders(
     lease: datetime.timedelta,
     respect_sending_hours: bool,
 ) -> ClaimResult:
-    """Claim reminders that are due, the longest due first, passing over those that another worker holds.
+    """Claim up to `limit` due reminders, oldest first, without those that another transaction has locked.
 
-    With `respect_sending_hours`, one that is late and whose reader is not to be written to at this hour is moved
-    to when they
-    are; a question for confirmation leaves at once, since its reader has only just asked.
+    With `respect_sending_hours`, a reminder that is due outside its campaign's sending hours in the reader's time
+    zone is postponed to their start. A confirmation request is not, because its reader has just signed up.
     """
     due = session.execute(
         select(
@@ -90,27 +74,27 @@ def claim_due_reminders(
     postponed = []
     claims = []
     for row in due:
-        kept = None if row.awaits_confirmation else hours.get(row.campaign_id)
-        opening = now if kept is None else kept.next_allowed(now, row.timezone)
-        if opening > now:
-            postponed.append({"id": row.id, "due_at": opening})
+        sending_hours = None if row.awaits_confirmation else hours.get(row.campaign_id)
+        allowed_at = now if sending_hours is None else sending_hours.next_allowed(now, row.timezone)
+        if allowed_at > now:
+            postponed.append({"id": row.id, "due_at": allowed_at})
         else:
             claims.append(ReminderClaim(row.id, row.occurrence, row.lease_number + 1))
     if postponed:
         session.execute(update(Reminder), postponed)
     if claims:
-        after = bulk_transition(
+        status = bulk_transition(
             session,
             ReminderEvent.CLAIM,
             [(claim.reminder_id, claim.occurrence) for claim in claims],
-            before=ReminderStatus.SCHEDULED,
+            from_status=ReminderStatus.SCHEDULED,
             now=now,
         )
         session.execute(
             update(Reminder)
             .where(Reminder.id.in_([claim.reminder_id for claim in claims]))
             .values(
-                status=after,
+                status=status,
                 reason=None,
                 lease_number=Reminder.lease_number + 1,
                 leased_by=worker,
@@ -124,7 +108,7 @@ def claim_due_reminders(
 def renew_leases(
     session: Session, *, worker: uuid.UUID, now: datetime.datetime, lease: datetime.timedelta
 ) -> None:
-    """Show that a worker is still at what it holds."""
+    """Extend the leases that a live worker holds."""
     session.execute(
         update(Reminder)
         .where(status_is(ReminderStatus.SENDING), Reminder.leased_by == worker)
@@ -133,6 +117,24 @@ def renew_leases(
     )
 
 
+def oldest_due_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
+    """Return how long the oldest due reminder has been due; None if none is."""
+    due_at = session.scalar(select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED)))
+    return now - due_at if due_at is not None and due_at <= now else None
+
+
+def count_due(session: Session, *, now: datetime.datetime, most: int = MAX_COUNTED) -> int:
+    """Return how many reminders are due, counting no further than `most`."""
+    # The order makes the database use its index of what is due; else it may scan the table for `most` rows.
+    due = (
+        select(Reminder.due_at)
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+        .order_by(Reminder.due_at, Reminder.id)
+        .limit(most)
+    )
+    return session.scalar(select(func.count()).select_from(due.subquery())) or 0
+
+
 def _sending_hours(session: Session) -> Mapping[uuid.UUID, SendingHours]:
     rows = session.execute(select(Campaign.id, Campaign.send_hour, Campaign.send_until))
-    return {campaign_id: SendingHours(opens, closes) for campaign_id, opens, closes in rows}
+    return {campaign_id: SendingHours(start, end) for campaign_id, start, end in rows}

@@ -1,6 +1,6 @@
-"""Setting a reminder: what readers ask for on our pages and in the widget, where nobody is known yet.
+"""Creating reminders: from a sign-up form, where the reader is unknown, or for a supporter whom we know.
 
-What they do later, by the link in a mail, is in `links`; how a reminder moves on, in `moves`.
+What readers do later with the link in an email is in `self_service`; the changes of status are in `transitions`.
 """
 
 import datetime
@@ -26,40 +26,16 @@ from service.domain.reminders.schedule import first_due, validate_interval
 from service.domain.reminders.transitions import request_confirmation, reschedule
 from service.domain.supporters import get_or_create_supporter
 
-
-@dataclass(frozen=True, kw_only=True)
-class ReminderResult:
-    """What the reader is told: the same whether or not their address was known."""
-
-    status: ReminderStatus
-    due_on: datetime.date
-    due_at: datetime.datetime
-    repeat: bool
-
-
-def reminder_result(reminder: Reminder) -> ReminderResult:
-    """Return what is promised of a reminder as it stands."""
-    return ReminderResult(
-        status=reminder.status,
-        due_on=reminder.due_on,
-        due_at=reminder.due_at,
-        repeat=reminder.every_months is not None,
-    )
-
-
-def preselected_amount(reminder: Reminder) -> Money | None:
-    """Return the amount that the reader chose, if they chose one in money that the campaign still takes."""
-    if reminder.amount_minor is None or reminder.currency not in campaign_currencies(reminder.campaign):
-        return None
-    return Money(reminder.amount_minor, reminder.currency)
-
-
 CREATED = "made"
+UPCOMING_STATUSES = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING, ReminderStatus.UNCONFIRMED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreateReminder:
-    """What a reader asks for; what is left out comes from the campaign. With `repeat`, every so many months."""
+    """A reader's request. None means the campaign's default. With `repeat` it comes every `months` months.
+
+    `amount` is in minor units.
+    """
 
     campaign: str
     email: str = field(repr=False)
@@ -74,6 +50,16 @@ class CreateReminder:
     consent_version: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReminderResult:
+    """What the response to a reader says. It does not reveal whether their address was known."""
+
+    status: ReminderStatus
+    due_on: datetime.date
+    due_at: datetime.datetime
+    repeat: bool
+
+
 def create_or_update_reminder(
     session: Session,
     campaign: Campaign,
@@ -83,11 +69,11 @@ def create_or_update_reminder(
     month_seconds: int | None = None,
     gateway: PaymentGateway | None = None,
 ) -> ReminderResult:
-    """Set the reader's one reminder for this campaign, or renew the one they have.
+    """Create the reader's only reminder for this campaign, or update the one they have.
 
-    Where the campaign has readers confirm, it comes only once they did; until then only that question leaves.
-    `month_seconds` shortens a month for a demonstration; None means the calendar's. The mail leads back to what
-    was chosen, so that an amount must be one that the campaign offers and the `gateway`, if given, can charge.
+    If the campaign requires confirmation, only a confirmation request is sent until the reader confirms.
+    `month_seconds` shortens a month for a demonstration; None means calendar months. The email links back to the
+    chosen amount, so the campaign must offer it, and the `gateway`, if given, must be able to charge it.
 
     Raises:
         RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimezone, CurrencyNotAccepted,
@@ -124,8 +110,8 @@ def create_or_update_reminder(
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
     row |= {"due_at": now if needs_confirmation else due.instant, "awaits_confirmation": needs_confirmation}
     if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
-        made = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **made})
+        change = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
+        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **change})
     else:
         existing = session.execute(
             select(Reminder)
@@ -138,18 +124,9 @@ def create_or_update_reminder(
             request_confirmation(session, existing, now=now)
         else:
             reschedule(session, existing, due, now=now)
-    # Whoever asks is told the same, whether the address is known, confirmed already, or neither.
+    # The response is the same whether the address is unknown, known or confirmed already.
     status = ReminderStatus.UNCONFIRMED if needs_confirmation else ReminderStatus.SCHEDULED
     return ReminderResult(status=status, due_on=due.local_date, due_at=due.instant, repeat=payload.repeat)
-
-
-UPCOMING_STATUSES = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING, ReminderStatus.UNCONFIRMED)
-
-
-def upcoming_reminders(session: Session, supporter_id: uuid.UUID) -> Sequence[Reminder]:
-    """Return the reminders that are still to come, the next one first."""
-    wanted = select(Reminder).where(Reminder.supporter_id == supporter_id, Reminder.status.in_(UPCOMING_STATUSES))
-    return session.scalars(wanted.order_by(Reminder.due_at)).all()
 
 
 def create_supporter_reminder(
@@ -165,16 +142,18 @@ def create_supporter_reminder(
     now: datetime.datetime,
     month_seconds: int | None = None,
 ) -> datetime.date:
-    """Set the one reminder of somebody whom we know, or renew it; return the date. There is nothing to confirm.
+    """Create or update the only reminder of a known supporter, which needs no confirmation; return its date.
 
     Raises:
-        RemindersNotOffered: the campaign offers none, or nobody is there any more to be reminded.
+        RemindersNotOffered: the campaign offers none, or the supporter was deleted.
     """
-    held = select(Supporter.id).where(Supporter.id == supporter_id).with_for_update(read=True, key_share=True)
-    if not campaign.reminder_enabled or session.scalar(held) is None:
+    supporter_lock = (
+        select(Supporter.id).where(Supporter.id == supporter_id).with_for_update(read=True, key_share=True)
+    )
+    if not campaign.reminder_enabled or session.scalar(supporter_lock) is None:
         raise RemindersNotOffered("This campaign offers no reminders.", field="campaign")
     due = first_due(campaign, months, campaign.timezone, now=now, month_seconds=month_seconds)
-    said = {
+    values = {
         "months": months,
         "every_months": None,
         "due_on": due.local_date,
@@ -189,16 +168,38 @@ def create_supporter_reminder(
         "confirmed_at": now,
     }
     reminder_id = new_id()
-    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **said}
+    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
     row |= {"due_at": due.instant, "awaits_confirmation": False}
     if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
-        made = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **made})
+        change = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
+        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **change})
     else:
-        theirs = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
-        standing = session.scalars(theirs.with_for_update()).one()
-        for name, value in said.items():
-            setattr(standing, name, value)
-        reschedule(session, standing, due, now=now)
+        query = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
+        existing = session.scalars(query.with_for_update()).one()
+        for name, value in values.items():
+            setattr(existing, name, value)
+        reschedule(session, existing, due, now=now)
     return due.local_date
+
+
+def upcoming_reminders(session: Session, supporter_id: uuid.UUID) -> Sequence[Reminder]:
+    """Return the supporter's reminders that are still to be sent, soonest first."""
+    query = select(Reminder).where(Reminder.supporter_id == supporter_id, Reminder.status.in_(UPCOMING_STATUSES))
+    return session.scalars(query.order_by(Reminder.due_at)).all()
+
+
+def reminder_result(reminder: Reminder) -> ReminderResult:
+    return ReminderResult(
+        status=reminder.status,
+        due_on=reminder.due_on,
+        due_at=reminder.due_at,
+        repeat=reminder.every_months is not None,
+    )
+
+
+def preselected_amount(reminder: Reminder) -> Money | None:
+    """Return the amount that the reader chose, if any, and if the campaign still accepts its currency."""
+    if reminder.amount_minor is None or reminder.currency not in campaign_currencies(reminder.campaign):
+        return None
+    return Money(reminder.amount_minor, reminder.currency)

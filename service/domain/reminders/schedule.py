@@ -1,4 +1,4 @@
-"""When a reminder comes: what a campaign offers, and the date that its reader is promised."""
+"""When a reminder is due: the intervals that a campaign offers, and the dates that follow from them."""
 
 import datetime
 from zoneinfo import ZoneInfo
@@ -9,54 +9,54 @@ from service.domain.calendar import DueDate, add_months, at_local_hour, next_occ
 from service.domain.errors import ReminderChoiceNotOffered, RemindersNotOffered
 
 
-def validate_interval(campaign: Campaign, wished: int | None, *, repeat: bool = False) -> int:
-    """Return after how many months the reader wants the reminder, or with `repeat` every how many.
+def validate_interval(campaign: Campaign, months: int | None, *, repeat: bool = False) -> int:
+    """Return the interval in months, by default the campaign's first. With `repeat` it is that between reminders.
 
     Raises:
-        RemindersNotOffered: the campaign offers none at all.
-        ReminderChoiceNotOffered: it does not offer this one; the error says which it does.
+        RemindersNotOffered: the campaign offers no reminders.
+        ReminderChoiceNotOffered: the campaign does not offer this interval; the error lists those that it does.
     """
     if not campaign.reminder_enabled or not campaign.reminder_choices:
         raise RemindersNotOffered("This campaign offers no reminders.", field="campaign")
     offered = campaign.reminder_repeats if repeat else campaign.reminder_choices
     if not offered:
         raise ReminderChoiceNotOffered("This campaign offers no reminder that comes again.", field="repeat")
-    months = offered[0] if wished is None else wished
-    if months not in offered:
+    chosen = offered[0] if months is None else months
+    if chosen not in offered:
         choice = "every how many months" if repeat else "after how many months"
         raise ReminderChoiceNotOffered(
             f"Choose {choice}: this campaign offers {', '.join(map(str, offered))}.", field="months"
         )
-    return months
+    return chosen
 
 
 def first_due(
     campaign: Campaign, months: int, zone: str, *, now: datetime.datetime, month_seconds: int | None
 ) -> DueDate:
-    """Return what a reader is promised who asks now.
+    """Return when a reminder that is requested now is due.
 
-    `month_seconds` shortens a month for a demonstration; None means the calendar's.
+    `month_seconds` shortens a month for a demonstration; None means calendar months.
     """
     due = add_months(now, months=months, zone=zone, hour=campaign.send_hour)
     return due if month_seconds is None else _at(now + datetime.timedelta(seconds=months * month_seconds), zone)
 
 
 def due_on_confirmation(reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None) -> DueDate:
-    """Return when a reminder comes whose reader confirms it now: on the day that they were promised.
+    """Return when a reminder that is confirmed now is due: on the date that its reader was given.
 
-    A promise that time has overtaken, as when our question came late, is made anew from today.
+    If that date has passed, such as when the confirmation request was sent late, the interval starts again now.
     """
     zone, campaign = reminder.timezone, reminder.campaign
-    promised = at_local_hour(reminder.due_on, zone=zone, hour=campaign.send_hour)
-    if month_seconds is None and promised.instant > now:
-        return promised
+    original = at_local_hour(reminder.due_on, zone=zone, hour=campaign.send_hour)
+    if month_seconds is None and original.instant > now:
+        return original
     return first_due(campaign, reminder.months, zone, now=now, month_seconds=month_seconds)
 
 
 def next_due(
     reminder: Reminder, every_months: int, *, now: datetime.datetime, month_seconds: int | None
 ) -> DueDate:
-    """Return when a reminder that repeats comes next; the times that were missed are not made up for."""
+    """Return when a repeating reminder is due next. Missed occurrences are skipped."""
     zone, asked_at, months = reminder.timezone, reminder.asked_at, reminder.months
     if month_seconds is None:
         hour = reminder.campaign.send_hour
@@ -65,14 +65,14 @@ def next_due(
         )
     first = asked_at + datetime.timedelta(seconds=months * month_seconds)
     interval = datetime.timedelta(seconds=every_months * month_seconds)
-    gone = max(0, (now - first) // interval + 1)
-    return _at(first + gone * interval, zone)
+    elapsed = max(0, (now - first) // interval + 1)
+    return _at(first + elapsed * interval, zone)
 
 
 def conversion_window_start(reminder: Reminder, *, month_seconds: int | None = None) -> datetime.datetime:
-    """Return since when a gift makes this occurrence needless: since it was asked for, or came the time before.
+    """Return the instant since which a payment makes this occurrence unnecessary.
 
-    It came the time before also when it was skipped then, so that one gift does not keep all later ones away.
+    This is the request, or the occurrence before, even if that was skipped. So one payment skips one occurrence.
     """
     asked_at, every_months = reminder.asked_at, reminder.every_months
     last = max(asked_at, reminder.sent_at or asked_at)

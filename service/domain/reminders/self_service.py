@@ -1,6 +1,6 @@
-"""What a reader can do with the link in our mail: look at their reminder, confirm it, move it on, cancel it.
+"""What a reader can do with the link in an email: view, confirm, snooze and cancel their reminder.
 
-Whoever holds the link has read the mail, so that each of these proves whose address it is.
+The link's token proves that the reader gets email at this address.
 """
 
 import datetime
@@ -24,17 +24,17 @@ TOKEN_TTL = datetime.timedelta(days=730)
 
 
 def reminder_token(keyring: Keyring, reminder: Reminder) -> str:
-    """Return the reader's token for this reminder, good for two years after it is due."""
+    """Return the token for this reminder's links; it expires two years after the reminder is due."""
     return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=reminder.id, expires_at=reminder.due_at + TOKEN_TTL)
 
 
 def get_reminder_by_token(
     session: Session, token: str, *, now: datetime.datetime, for_update: bool = False
 ) -> Reminder:
-    """Return the reminder that a token stands for; with `for_update`, hold its row.
+    """Return the reminder of a token; with `for_update`, lock its row.
 
     Raises:
-        ReminderNotFound: the token is altered or expired, or the reminder was erased.
+        ReminderNotFound: the token is invalid or expired, or the reminder was deleted.
     """
     try:
         reminder_id = verify_token(session_keyring(session), purpose=TOKEN_PURPOSE, token=token, now=now)
@@ -49,21 +49,21 @@ def get_reminder_by_token(
 def confirm_reminder(
     session: Session, token: str, *, now: datetime.datetime, month_seconds: int | None = None
 ) -> ReminderResult:
-    """Let a reminder come that waits for its reader's word; repeating it changes nothing.
+    """Confirm a reminder; idempotent.
 
     Raises:
-        ReminderNotFound: the token is no good.
-        InvalidTransition: it was cancelled, so that it has to be asked for again.
+        ReminderNotFound: the token is invalid.
+        InvalidTransition: the reminder was cancelled, so it has to be requested again.
     """
     reminder = get_reminder_by_token(session, token, now=now, for_update=True)
-    # Once cancelled, it must not be called confirmed either, whatever it was before.
+    # A cancelled reminder must not be reported as confirmed, even if it was before.
     if reminder.awaits_confirmation or reminder.status == ReminderStatus.CANCELLED:
         confirm(session, reminder, now=now, month_seconds=month_seconds)
     return reminder_result(reminder)
 
 
 def can_confirm(reminder: Reminder) -> bool:
-    """Whether the reader has yet to say that the reminder is theirs, and can."""
+    """Whether the reminder awaits a confirmation that is still possible."""
     return reminder.awaits_confirmation and (reminder.status, ReminderEvent.CONFIRM) in TRANSITIONS
 
 
@@ -75,13 +75,13 @@ def snooze_reminder(
     now: datetime.datetime,
     month_seconds: int | None = None,
 ) -> ReminderResult:
-    """Move the reminder on by some months from now; a sent or cancelled one is set anew.
+    """Reschedule the reminder to `months` from now, also if it was sent or cancelled.
 
-    One that repeats goes on repeating, counted from its new date.
+    A repeating reminder keeps repeating, counted from its new date.
 
     Raises:
-        ReminderNotFound: the token is no good.
-        RemindersNotOffered, ReminderChoiceNotOffered: the campaign does not offer that.
+        ReminderNotFound: the token is invalid.
+        RemindersNotOffered, ReminderChoiceNotOffered: the campaign does not offer this interval.
     """
     reminder = get_reminder_by_token(session, token, now=now, for_update=True)
     campaign = reminder.campaign
@@ -93,15 +93,15 @@ def snooze_reminder(
 
 
 def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> Reminder:
-    """Make sure that no mail follows, neither this nor a later one; repeating it changes nothing.
+    """Cancel the reminder, and suppress the address for the campaign; idempotent.
 
     Raises:
-        ReminderNotFound: the token is no good.
+        ReminderNotFound: the token is invalid.
     """
     reminder = get_reminder_by_token(session, token, now=now, for_update=True)
     if can_cancel(reminder):
         cancel(session, reminder, now=now)
-    # Also where there is nothing to cancel any more: whoever says this wants no further mail of the campaign's.
+    # Also if there is nothing left to cancel, because the reader wants no further email from this campaign.
     suppress_supporter(
         session, reminder.supporter_id, reason=SuppressionReason.UNSUBSCRIBE, scope=reminder.campaign.slug, now=now
     )
@@ -109,5 +109,5 @@ def cancel_reminder(session: Session, token: str, *, now: datetime.datetime) -> 
 
 
 def can_cancel(reminder: Reminder) -> bool:
-    """Whether the reader can still say that they want no reminder."""
+    """Whether the reminder can still be cancelled."""
     return (reminder.status, ReminderEvent.CANCEL) in TRANSITIONS

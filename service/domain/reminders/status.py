@@ -1,4 +1,4 @@
-"""How a reminder moves: one table of where it stands × what happened → where it stands next."""
+"""The state machine of a reminder: status × event → status."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,20 +9,20 @@ from service.domain.errors import InvalidTransition
 
 
 class ReminderEvent(StrEnum):
-    """What can happen to a reminder, in the newsroom's words."""
+    """What can happen to a reminder. The values are stored and shown to the newsroom."""
 
-    REQUEST = "ask"  # The reader asks, again or for later, or takes a cancel back: a new occurrence.
-    CLAIM = "claim"  # A worker takes it, with a lease, to send its mail.
-    DELIVER = "deliver"  # The mail server took the mail.
-    REQUEST_CONFIRMATION = "ask_to_confirm"  # The mail server took the mail that asks whether the reader wants it.
-    CONFIRM = "confirm"  # The reader says that they do.
-    REPEAT = "come_again"  # A reminder that repeats is set for its next time: a new occurrence.
-    RELEASE = "lose_lease"  # The worker vanished, or was stopped and handed the reminder back.
-    RETRY = "retry"  # The mail server asked to try again later.
-    FAIL = "fail"  # The mail can never be delivered, or every try is used up.
-    SKIP = "skip"  # The reader gave already, or asked for no mail at all.
-    CANCEL = "cancel"  # The reader wants no reminder.
-    REQUEUE = "send_back"  # Staff mended the cause of a failure and want it tried again.
+    REQUEST = "ask"  # The reader requests it, again or for later, or after a cancel: a new occurrence.
+    CLAIM = "claim"  # A worker takes a lease on it to send its email.
+    DELIVER = "deliver"  # The mail server accepted the email.
+    REQUEST_CONFIRMATION = "ask_to_confirm"  # The mail server accepted the confirmation request.
+    CONFIRM = "confirm"  # The reader confirms that they want it.
+    REPEAT = "come_again"  # A repeating reminder is scheduled again: a new occurrence.
+    RELEASE = "lose_lease"  # The lease expired, or the worker stopped and released it.
+    RETRY = "retry"  # The mail server reported a temporary failure.
+    FAIL = "fail"  # The email can never be delivered, or all attempts are used up.
+    SKIP = "skip"  # The reader has paid since, or is suppressed.
+    CANCEL = "cancel"  # The reader cancels it.
+    REQUEUE = "send_back"  # Staff fixed the cause of a failure and retry it.
 
 
 VERB_PHRASES: Final[Mapping[ReminderEvent, str]] = {
@@ -54,7 +54,7 @@ TRANSITIONS: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]
     (ReminderStatus.FAILED, ReminderEvent.REQUEUE): ReminderStatus.SCHEDULED,
     (ReminderStatus.SENT, ReminderEvent.REPEAT): ReminderStatus.SCHEDULED,
     (ReminderStatus.SKIPPED, ReminderEvent.REPEAT): ReminderStatus.SCHEDULED,
-    # A reader may be quicker than our record of the mail that asked them, or follow the link of an earlier one.
+    # A reader may confirm before we have recorded the request as sent, or with the link of an earlier request.
     **{
         (status, ReminderEvent.CONFIRM): ReminderStatus.SCHEDULED
         for status in (
@@ -66,22 +66,21 @@ TRANSITIONS: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]
     },
     (ReminderStatus.UNCONFIRMED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     (ReminderStatus.SKIPPED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
-    # Without this, a reminder that its reader cancelled after a failure could still be sent back by staff.
+    # Without this, staff could retry a failed reminder that its reader has cancelled.
     (ReminderStatus.FAILED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
-    # Who cancels from the mail itself is told that it is done, and their wish is on record.
+    # A reader can cancel with the link in the reminder itself, and the cancel is recorded.
     (ReminderStatus.SENT, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
-    # A reader has one reminder for a campaign, and asking renews it from wherever it stands (docs/adr/0003). From
-    # `sending` too: the worker with the mail in hand has then lost its lease, so its report changes nothing.
+    # A reader has one reminder for a campaign, and a new request renews it from any status (docs/adr/0003). From
+    # `sending` too: the worker that is sending it then loses its lease, so its result changes nothing.
     **{(status, ReminderEvent.REQUEST): ReminderStatus.SCHEDULED for status in ReminderStatus},
 }
 
 
 def next_status(status: ReminderStatus, event: ReminderEvent) -> ReminderStatus:
-    """Return where a reminder stands after the event.
+    """Look up the transition table.
 
     Raises:
-        InvalidTransition: the event cannot happen to a reminder that stands there.
-
+        InvalidTransition: the event is not allowed in this status.
     """
     try:
         return TRANSITIONS[status, event]

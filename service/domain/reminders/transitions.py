@@ -1,4 +1,4 @@
-"""Moving many reminders at once, as one table says, with the history of each."""
+"""The changes of a reminder's status, each with a row in its history, and what else changes with them."""
 
 import datetime
 import uuid
@@ -15,32 +15,34 @@ from service.domain.calendar import DueDate
 from service.domain.reminders.schedule import due_on_confirmation, next_due
 from service.domain.reminders.status import ReminderEvent, next_status
 
+# A limit, because anybody can sign up the address of someone else.
+CONFIRMATION_COOLDOWN = datetime.timedelta(hours=1)
+
 
 def bulk_transition(
     session: Session,
     event: ReminderEvent,
-    moved: Iterable[tuple[uuid.UUID, int]],
+    reminders: Iterable[tuple[uuid.UUID, int]],
     *,
-    before: ReminderStatus,
+    from_status: ReminderStatus,
     now: datetime.datetime,
 ) -> ReminderStatus:
-    """Write the same move into the history of reminders, given as (id, occurrence); return where they stand now.
+    """Add the same status change to the history of many reminders, given as (id, occurrence).
+
+    Returns the new status, which the caller writes to the reminders themselves.
 
     Raises:
-        InvalidTransition: the event cannot happen to a reminder that stands there.
+        InvalidTransition: the event is not allowed in `from_status`.
     """
-    after = next_status(before, event)
-    shared = {"event": event.value, "from_status": before, "to_status": after, "reason": None, "at": now}
+    to_status = next_status(from_status, event)
+    shared = {"event": event.value, "from_status": from_status, "to_status": to_status, "reason": None, "at": now}
     rows = [
-        {"id": new_id(), "reminder_id": row_id, "occurrence": occurrence} | shared for row_id, occurrence in moved
+        {"id": new_id(), "reminder_id": reminder_id, "occurrence": occurrence} | shared
+        for reminder_id, occurrence in reminders
     ]
     if rows:
         session.execute(insert(ReminderStatusChange), rows)
-    return after
-
-
-# Whoever signs up strangers must not fill their mailboxes with our questions.
-CONFIRMATION_COOLDOWN = datetime.timedelta(hours=1)
+    return to_status
 
 
 def transition_reminder(
@@ -51,13 +53,13 @@ def transition_reminder(
     now: datetime.datetime,
     reason: str | None = None,
 ) -> None:
-    """Move a reminder by its table and write the move into its history.
+    """Change a reminder's status, add the change to its history, and end its lease if it leaves `sending`.
 
     Raises:
-        InvalidTransition: the reminder cannot do this from where it stands.
+        InvalidTransition: the event is not allowed in the reminder's status.
     """
-    before = reminder.status
-    reminder.status = next_status(before, event)
+    from_status = reminder.status
+    reminder.status = next_status(from_status, event)
     reminder.reason = reason
     if reminder.status != ReminderStatus.SENDING:
         reminder.leased_until = reminder.leased_by = None
@@ -66,7 +68,7 @@ def transition_reminder(
             reminder_id=reminder.id,
             occurrence=reminder.occurrence,
             event=event,
-            from_status=before,
+            from_status=from_status,
             to_status=reminder.status,
             reason=reason,
             at=now,
@@ -75,15 +77,15 @@ def transition_reminder(
 
 
 def reschedule(session: Session, reminder: Reminder, due: DueDate, *, now: datetime.datetime) -> None:
-    """Set a reminder anew because its reader asked again; nothing more is to be confirmed."""
+    """Reschedule a reminder that its reader requested again; it needs no confirmation."""
     _restart(session, reminder, due, last_delivery=_last_delivery(session, reminder), now=now)
     reminder.awaits_confirmation = False
 
 
 def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
-    """Have the worker ask the reader whether the reminder that was just asked for is theirs.
+    """Schedule a confirmation request for a reminder that was just requested.
 
-    A question that is still to leave is not doubled, and who was asked within the hour is not asked again.
+    Nothing changes if one is already queued, or was sent within the last hour.
     """
     last_delivery = _last_delivery(session, reminder)
     earliest = now
@@ -103,10 +105,10 @@ def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.
 def confirm(
     session: Session, reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None = None
 ) -> None:
-    """Let a reminder come, because its reader said that it is theirs.
+    """Schedule a reminder that its reader confirmed, as a new occurrence.
 
     Raises:
-        InvalidTransition: it was cancelled, or ended otherwise.
+        InvalidTransition: it was cancelled, or has ended otherwise.
     """
     due = due_on_confirmation(reminder, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
@@ -118,10 +120,10 @@ def confirm(
 def schedule_next_occurrence(
     session: Session, reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None = None
 ) -> None:
-    """Set a reminder that repeats for its next time; one that does not repeat stays as it is.
+    """Schedule the next occurrence of a repeating reminder; any other stays as it is.
 
     Raises:
-        InvalidTransition: its last time is not over.
+        InvalidTransition: its last occurrence has not ended.
     """
     if reminder.every_months is None:
         return
@@ -132,10 +134,10 @@ def schedule_next_occurrence(
 
 
 def cancel(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
-    """End a reminder and all that would follow it; if it is asked for later, it must be confirmed anew.
+    """Cancel a reminder and its repetition. A later request must be confirmed again.
 
     Raises:
-        InvalidTransition: there is nothing to end.
+        InvalidTransition: there is nothing to cancel.
     """
     transition_reminder(session, reminder, ReminderEvent.CANCEL, now=now)
     reminder.every_months = reminder.confirmed_at = None
@@ -153,7 +155,7 @@ def _restart(
     last_delivery: EmailDelivery | None,
     now: datetime.datetime,
 ) -> None:
-    # A reminder whose mail was never tried is merely moved; any other begins a new occurrence, with new attempts.
+    # A scheduled reminder without an attempt is only moved; any other starts a new occurrence.
     if last_delivery is not None or reminder.status != ReminderStatus.SCHEDULED:
         reminder.occurrence += 1
     reminder.due_on, reminder.due_at = due.local_date, due.instant

@@ -1,4 +1,4 @@
-"""What a letter says, part by part: which of the texts it takes, with names, dates and amounts filled in."""
+"""The content of an email, part by part: which texts it uses, with names, dates and amounts filled in."""
 
 import datetime
 from functools import lru_cache
@@ -11,20 +11,22 @@ from schemas.translations import negotiate_language, texts_for
 from service.domain.money import format_money, resolve_locale
 from service.domain.ports import Email, NotificationEmail, ReminderEmail
 
+EmailContent = dict[str, str | list[tuple[str, str]]]
+MAX_DUNNING_EMAILS = 3
 MAX_PAGE_NAME_LENGTH = 200
 
 
 def email_language(email: Email) -> str:
-    """Return the language to write in: the reader's, if we have texts in it, else English."""
-    # What the campaign says in a language of its own makes it a language that we write.
-    own = (email.lang,) if email.texts else ()
-    return negotiate_language(email.lang, own, default="en")
+    """Return the language of the email: the reader's, if there are texts in it, else English."""
+    # A language counts as supported if the campaign has its own texts in it.
+    supported = (email.lang,) if email.texts else ()
+    return negotiate_language(email.lang, supported, default="en")
 
 
 def reminder_content(email: ReminderEmail, lang: str) -> dict[str, str]:
-    """Return the words of each part of the letter; a confirmation has no `link` beside its button."""
+    """Return the text of each part; a confirmation request has no `link` beside its button."""
     texts = texts_for("mails", lang, {email.lang: email.texts, lang: email.texts})
-    filled = {
+    values = {
         "campaign": email.campaign_name,
         "heading": email.campaign_heading,
         "date": format_long_date(email.requested_on, lang),
@@ -33,20 +35,20 @@ def reminder_content(email: ReminderEmail, lang: str) -> dict[str, str]:
         "every": "" if email.every_months is None else _format_interval(email.every_months, texts, lang),
     }
     parts = _confirmation_parts(email) if email.is_confirmation_request else _reminder_parts(email)
-    return {part: texts[f"mail_{name}"].format_map(filled) for part, name in parts.items()}
+    return {part: texts[f"mail_{name}"].format_map(values) for part, name in parts.items()}
 
 
 def _reminder_parts(email: ReminderEmail) -> dict[str, str]:
-    """Return part → name of its text. `asked` names the page if it is known, and the button the choice."""
+    """Return the name of the text for each part. They depend on what is known of the request."""
     every = "_every" if email.every_months else ""
-    knows_choice = email.money is not None and email.frequency is not None
+    has_amount = email.money is not None and email.frequency is not None
     return {
         "subject": "subject",
         "preview": f"preview{every}",
         "greeting": "greeting",
         "asked": "asked_on_page" if email.requested_from else "asked",
         "message": f"message{every}",
-        "button": f"give_{email.frequency}" if knows_choice else "give_any",
+        "button": f"give_{email.frequency}" if has_amount else "give_any",
         "after": f"manage{every}",
         "link": f"manage_link{every}",
         "thanks": "thanks",
@@ -71,17 +73,17 @@ def _confirmation_parts(email: ReminderEmail) -> dict[str, str]:
 
 
 def shorten_url(url: str) -> str:
-    """Return a page's address without its query and fragment, which may be the reader's own, and not too long."""
+    """Return a page's URL, truncated and without its query and fragment, which may contain personal data."""
     bare = url.partition("#")[0].partition("?")[0]
     return bare if len(bare) <= MAX_PAGE_NAME_LENGTH else f"{bare[:MAX_PAGE_NAME_LENGTH]}…"
 
 
-# A day's mails share few dates and amounts, and each takes Babel longer than all the rest of a letter.
+# Cached, because the emails of a day share few dates and amounts, and Babel takes longer than everything else.
 
 
 @lru_cache(maxsize=4096)
 def format_long_date(date: datetime.date, lang: str) -> str:
-    """Return a date in its long form: "November 23, 2026"."""
+    """Return a date in its long form, such as "November 23, 2026"."""
     return format_date(date, format="long", locale=resolve_locale(lang))
 
 
@@ -99,28 +101,24 @@ def _format_months(months: int, lang: str) -> str:
     return format_unit(months, "duration-month", locale=resolve_locale(lang))
 
 
-EmailContent = dict[str, str | list[tuple[str, str]]]
-MAX_DUNNING_EMAILS = 3
-
-
 def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
-    """Return the words of each part; only receipts have `facts`, as pairs of label and value."""
+    """Return the text of each part. Only receipts have `facts`, which are pairs of label and value."""
     texts = texts_for("notices", lang, {email.lang: email.texts, lang: email.texts})
-    filled = {
+    values = {
         "campaign": email.campaign_name,
         "amount": "" if email.money is None else cached_format_money(email.money, lang),
         "date": "" if email.event_date is None else format_long_date(email.event_date, lang),
     }
     kind = email.kind
-    shared = {part: part for part in ("greeting", "thanks", "signature")}
-    own = {part: f"{kind}_{part}" for part in ("subject", "preview", "message", "button", "after", "why")}
-    names = shared | own | {"asked": f"{kind}_asked"} | _PARTS_OF[kind](email)
-    words: EmailContent = {part: texts[f"notice_{name}"].format_map(filled) for part, name in names.items()}
+    common = {part: part for part in ("greeting", "thanks", "signature")}
+    specific = {part: f"{kind}_{part}" for part in ("subject", "preview", "message", "button", "after", "why")}
+    names = common | specific | {"asked": f"{kind}_asked"} | _PARTS_BY_KIND[kind](email)
+    content: EmailContent = {part: texts[f"notice_{name}"].format_map(values) for part, name in names.items()}
     if kind == NotificationKind.RECEIPT:
-        words["facts"] = _receipt_lines(email, texts, lang)
+        content["facts"] = _receipt_lines(email, texts, lang)
         if email.tax_line:
-            words["tax_line"] = email.tax_line
-    return words
+            content["tax_line"] = email.tax_line
+    return content
 
 
 def _receipt_lines(email: NotificationEmail, texts: dict[str, str], lang: str) -> list[tuple[str, str]]:
@@ -137,7 +135,7 @@ def _receipt_lines(email: NotificationEmail, texts: dict[str, str], lang: str) -
 def _receipt_parts(email: NotificationEmail) -> dict[str, str]:
     parts = {"asked": f"receipt_asked_{email.frequency}"}
     if email.links_to_pledge:
-        # Beside the pledge's own page, there is one with all that the reader gave.
+        # Beside the button to the pledge's page, a link to the page with all of the reader's pledges.
         parts |= {"button": "receipt_button_pledge", "after": "receipt_after_pledge", "link": "receipt_link"}
     return parts
 
@@ -154,14 +152,14 @@ def _cancelled_parts(email: NotificationEmail) -> dict[str, str]:
     return {"asked": f"ended_asked_{'unpaid_' if email.is_unpaid else ''}{email.frequency}"}
 
 
-def _nothing_else(_letter: NotificationEmail) -> dict[str, str]:
+def _no_other_parts(_email: NotificationEmail) -> dict[str, str]:
     return {}
 
 
-_PARTS_OF = {
+_PARTS_BY_KIND = {
     NotificationKind.RECEIPT: _receipt_parts,
     NotificationKind.PAYMENT_FAILED: _payment_failed_parts,
-    NotificationKind.RENEWAL: _nothing_else,
+    NotificationKind.RENEWAL: _no_other_parts,
     NotificationKind.CANCELLED: _cancelled_parts,
-    NotificationKind.SIGN_IN: _nothing_else,
+    NotificationKind.SIGN_IN: _no_other_parts,
 }

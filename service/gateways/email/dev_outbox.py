@@ -1,4 +1,4 @@
-"""The mailer that keeps mails in the database, to be read at /dev/outbox: for demonstrations and tests."""
+"""A mailer for demonstrations and tests: it stores emails in the database, and /dev/outbox shows them."""
 
 from collections.abc import Callable
 
@@ -13,36 +13,36 @@ ACCEPTED_REPLY = "250 kept in the outbox"
 
 
 class DevOutboxMailer:
-    """Keeps each mail once, by its Message-ID."""
+    """Stores each email once, by its Message-ID."""
 
-    def __init__(self, database: Database, writer: EmailRenderer, clock: Clock) -> None:
+    def __init__(self, database: Database, renderer: EmailRenderer, clock: Clock) -> None:
         self._database = database
-        self._writer = writer
+        self._renderer = renderer
         self._clock = clock
 
     def render(self, email: Email) -> RenderedEmail:
-        """Return the letter as the mail that `smtp` would send."""
-        return self._writer.render(email)
+        """Render the email exactly as `SmtpMailer` does."""
+        return self._renderer.render(email)
 
     def connect(self) -> None:
-        """Have nothing to open; the database says by itself when it is away."""
+        """Do nothing: there is no connection."""
 
-    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
-        """Keep the mail, unless it may not leave, and answer as a server would.
+    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
+        """Store the email and return a reply like a server's.
 
         Raises:
-            SendCancelled: it may not.
+            SendCancelled: `before_data` returned False.
         """
         if not before_data():
-            raise SendCancelled("it was not to leave after all")
+            raise SendCancelled("cancelled before DATA")
         with self._database.transaction() as session:
             session.execute(
                 dialect_insert(session, DevOutboxEmail)
                 .values(
                     id=new_id(),
-                    message_id=mail.message_id,
-                    recipient_hash=self._database.keyring.lookup_hash(mail.recipient),
-                    message=mail.content.decode(),
+                    message_id=message.message_id,
+                    recipient_hash=self._database.keyring.lookup_hash(message.recipient),
+                    message=message.content.decode(),
                     sent_at=self._clock(),
                 )
                 .on_conflict_do_nothing(index_elements=[DevOutboxEmail.message_id])
@@ -50,4 +50,4 @@ class DevOutboxMailer:
         return ACCEPTED_REPLY
 
     def close(self) -> None:
-        """Hold nothing open."""
+        """Do nothing: there is no connection."""

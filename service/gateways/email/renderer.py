@@ -1,4 +1,4 @@
-"""Writing a letter as a mail: its words, set in the templates of text and HTML, under its headers."""
+"""Renders an email: its content in the text and HTML templates, with its headers."""
 
 from collections.abc import Mapping
 from email.utils import parseaddr
@@ -12,11 +12,11 @@ from service.gateways.email.mime import build_message
 
 
 class EmailRenderer:
-    """Turns letters into mails from one sender."""
+    """Renders emails from one sender."""
 
     def __init__(self, sender: str, clock: Clock) -> None:
         self._sender = sender
-        # Without the name: what a server is told, and where it reports to.
+        # Without the display name, for the envelope.
         self.sender_address = parseaddr(sender)[1]
         self._clock = clock
         self._templates = Environment(
@@ -25,37 +25,37 @@ class EmailRenderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            # They come with the program; looking at each file before each mail would only cost time.
+            # Templates do not change at run time, so checking the files for each email would be wasted time.
             auto_reload=False,
         )
 
     def render(self, email: Email) -> RenderedEmail:
-        """Return the mail: text and HTML, with one-click unsubscribing (RFC 8058) where there is a list to leave.
+        """Return the email as text and HTML, with one-click unsubscribe (RFC 8058) for reminders.
 
         Raises:
-            ValueError: a header would be forged, such as by a line break in an address.
+            ValueError: an input would inject a header, such as an address with a line break.
         """
         lang = email_language(email)
-        words: Mapping[str, object]
+        content: Mapping[str, object]
         if isinstance(email, NotificationEmail):
-            words, unsubscribe_url = notification_content(email, lang), None
+            content, unsubscribe_url = notification_content(email, lang), None
             button_url, link_url = email.page_url, email.account_url
         else:
-            words, unsubscribe_url = reminder_content(email, lang), email.cancel_url
+            content, unsubscribe_url = reminder_content(email, lang), email.cancel_url
             button_url = email.manage_url if email.is_confirmation_request else email.give_url
             link_url = email.manage_url
         context = {
-            **words,
+            **content,
             "lang": lang,
             "direction": resolve_locale(lang).text_direction,
             "campaign": email.campaign_name,
             "button_url": button_url,
             "link_url": link_url,
         }
-        content = build_message(
+        message = build_message(
             sender=self._sender,
             to=email.to,
-            subject=str(words["subject"]),
+            subject=str(content["subject"]),
             date=self._clock(),
             message_id=email.message_id,
             unsubscribe_url=unsubscribe_url,
@@ -63,4 +63,4 @@ class EmailRenderer:
             text=self._templates.get_template("mail.txt").render(context),
             html=self._templates.get_template("mail.html").render(context),
         )
-        return RenderedEmail(message_id=email.message_id, recipient=email.to, content=content)
+        return RenderedEmail(message_id=email.message_id, recipient=email.to, content=message)

@@ -1,4 +1,4 @@
-"""The mailer that sends, over one connection that is reused for so many mails."""
+"""A mailer that sends over SMTP and reuses one connection for many emails."""
 
 import ssl
 from collections.abc import Callable
@@ -20,34 +20,34 @@ from service.settings import SmtpServer
 
 
 class SmtpMailer:
-    """Sends mails to the configured server (RFC 5321), and tells apart whom each failure is about.
+    """Sends emails through the configured server (RFC 5321).
 
-    | what happens | what it means |
+    | what happens | error |
     |---|---|
-    | cannot connect, connection lost before the mail was handed over, goodbye (421) | ServerUnavailable |
+    | cannot connect, connection lost before the whole email was sent, service closing (421) | ServerUnavailable |
     | login, certificate or sender refused | ServerMisconfigured |
-    | not to leave after all, which is asked once the recipient is accepted | SendCancelled |
+    | `before_data` returned False, which is called once the recipient is accepted | SendCancelled |
     | recipient or message refused for now (4xx) | TemporaryFailure |
     | recipient or message refused for good (5xx) | PermanentFailure |
-    | connection lost after the mail was handed over, and before the reply | UncertainDelivery |
+    | connection lost after the whole email was sent, and before the reply | UncertainDelivery |
     """
 
-    def __init__(self, server: SmtpServer, writer: EmailRenderer, *, per_connection: int) -> None:
+    def __init__(self, server: SmtpServer, renderer: EmailRenderer, *, per_connection: int) -> None:
         self._server = server
-        self._writer = writer
+        self._renderer = renderer
         self._per_connection = per_connection
         self._connection: SmtpConnection | None = None
         self._context: ssl.SSLContext | None = None
 
     def render(self, email: Email) -> RenderedEmail:
-        """Return the letter as a mail; whatever it raises is the letter's fault."""
-        return self._writer.render(email)
+        """Render an email. Any exception is about this email alone."""
+        return self._renderer.render(email)
 
     def connect(self) -> None:
-        """Make sure that the server listens: an open connection is asked, for it may have ended meanwhile.
+        """Connect, or check with NOOP that an open connection still works.
 
         Raises:
-            ServerUnavailable, ServerMisconfigured: it does not.
+            ServerUnavailable, ServerMisconfigured: the server cannot be used.
         """
         if self._connection is not None:
             try:
@@ -58,14 +58,14 @@ class SmtpMailer:
             self._drop()
         self._connect_if_needed()
 
-    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
-        """Send one mail, unless it may not leave; return what the server said when it accepted it.
+    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
+        """Send one email; return the server's reply when it accepted it.
 
         Raises:
-            EmailError: as the table above says.
+            EmailError: see the table above.
         """
         try:
-            return self._send(mail, before_data)
+            return self._send(message, before_data)
         except (ServerUnavailable, UncertainDelivery):
             self._drop()
             raise
@@ -73,59 +73,58 @@ class SmtpMailer:
             self._reset()
             raise
         except BaseException:
-            # Nobody can say how far this got, and the next mail must not go on from there.
+            # The state of the connection is unknown, so the next email must not use it.
             self._drop()
             raise
 
     def close(self) -> None:
-        """Say goodbye and let go of the connection."""
-        line, self._connection = self._connection, None
-        if line is not None:
-            line.quit()
+        """Quit and close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.quit()
 
-    def _send(self, mail: RenderedEmail, before_data: Callable[[], bool]) -> str:
-        line = self._begin(mail)
-        _expect(2, "recipient", line.command(f"RCPT TO:<{mail.recipient}>"))
+    def _send(self, message: RenderedEmail, before_data: Callable[[], bool]) -> str:
+        connection = self._start(message)
+        _expect(2, "recipient", connection.command(f"RCPT TO:<{message.recipient}>"))
         if not before_data():
-            raise SendCancelled("it was not to leave after all")
-        _expect(3, "message", line.command("DATA"))
-        reply = line.send_data(mail.content)
+            raise SendCancelled("cancelled before DATA")
+        _expect(3, "message", connection.command("DATA"))
+        reply = connection.send_data(message.content)
         _expect(2, "content", reply)
         return reply.redacted
 
-    def _begin(self, mail: RenderedEmail) -> SmtpConnection:
-        """Name the sender, and return the connection on which it was accepted.
+    def _start(self, message: RenderedEmail) -> SmtpConnection:
+        """Send MAIL FROM and return the connection on which the sender was accepted.
 
-        A server may have ended a connection that was kept. No part of the mail has left then, so that a new one
-        is opened and nobody need know.
+        A server may have closed an idle connection. Nothing was sent then, so a new connection is opened.
         """
         if self._connection is not None and self._connection.messages_sent >= self._per_connection:
             self.close()
-        was_kept = self._connection is not None
-        line, reply = self._connect_if_needed(), None
+        is_reused = self._connection is not None
+        connection, reply = self._connect_if_needed(), None
         try:
-            reply = self._mail_from(line, mail)
+            reply = self._mail_from(connection, message)
         except ServerUnavailable:
-            if not was_kept:
+            if not is_reused:
                 raise
-        if reply is None or (was_kept and reply.code == SERVICE_CLOSING):
+        if reply is None or (is_reused and reply.code == SERVICE_CLOSING):
             self._drop()
-            line = self._connect_if_needed()
-            reply = self._mail_from(line, mail)
-        # For an address in another script more is asked for, which can be refused for that mail alone.
-        _expect(2, "sender" if mail.recipient.isascii() else "message", reply)
-        return line
+            connection = self._connect_if_needed()
+            reply = self._mail_from(connection, message)
+        # An address that is not ASCII needs SMTPUTF8, which the server can refuse for this email alone.
+        _expect(2, "sender" if message.recipient.isascii() else "message", reply)
+        return connection
 
-    def _mail_from(self, line: SmtpConnection, mail: RenderedEmail) -> SmtpReply:
-        sender = self._writer.sender_address
-        options = f" SIZE={len(mail.content)}" if line.supports("size") else ""
-        if not (sender + mail.recipient).isascii():
-            if not line.supports("smtputf8"):
+    def _mail_from(self, connection: SmtpConnection, message: RenderedEmail) -> SmtpReply:
+        sender = self._renderer.sender_address
+        options = f" SIZE={len(message.content)}" if connection.supports("size") else ""
+        if not (sender + message.recipient).isascii():
+            if not connection.supports("smtputf8"):
                 self._reject_smtputf8(sender)
-            line.enable_smtputf8()
+            connection.enable_smtputf8()
             options += " SMTPUTF8 BODY=8BITMIME"
-        line.messages_sent += 1
-        return line.command(f"MAIL FROM:<{sender}>{options}")
+        connection.messages_sent += 1
+        return connection.command(f"MAIL FROM:<{sender}>{options}")
 
     def _reject_smtputf8(self, sender: str) -> None:
         if not sender.isascii():
@@ -135,13 +134,14 @@ class SmtpMailer:
     def _connect_if_needed(self) -> SmtpConnection:
         if self._connection is None:
             if self._context is None and self._server.tls != "none":
-                # Reading every authority that we trust takes longer than writing a hundred mails.
+                # Created once, because loading the trusted authorities takes longer than rendering a hundred
+                # emails.
                 self._context = ssl.create_default_context()
             self._connection = SmtpConnection(self._server, self._context)
         return self._connection
 
     def _reset(self) -> None:
-        """Make the connection ready for the next mail, or let go of it."""
+        """Reset the connection for the next email, or drop it."""
         try:
             if self._connection is not None and self._connection.command("RSET").in_class(2):
                 return
@@ -150,9 +150,9 @@ class SmtpMailer:
         self._drop()
 
     def _drop(self) -> None:
-        line, self._connection = self._connection, None
-        if line is not None:
-            line.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def _expect(reply_class: int, step: Step, reply: SmtpReply) -> None:

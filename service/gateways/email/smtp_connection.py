@@ -1,4 +1,4 @@
-"""One connection to a mail server: opened, encrypted and logged in, and never waited on for long."""
+"""One connection to an SMTP server, encrypted and authenticated, with a deadline for each reply."""
 
 import io
 import smtplib
@@ -12,50 +12,50 @@ from service.domain.ports import ServerMisconfigured, ServerUnavailable, Uncerta
 from service.gateways.email.smtp_replies import SmtpReply
 from service.settings import SmtpServer
 
-# A mail has four replies, so that the slowest of servers holds one for two minutes.
+# Seconds. An email has four replies, so the slowest server takes two minutes for one.
 REPLY_TIMEOUT = 30.0
-# Whatever is answered to a goodbye changes nothing, and a worker that stops has little time.
+# Seconds. The reply to QUIT does not matter, and a stopping worker has little time.
 QUIT_TIMEOUT = 2.0
 
 SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 
 class SmtpConnection:
-    """A connection that is open. After an error it is closed, and another one is needed."""
+    """An open connection. It closes itself on an error, and cannot be used afterwards."""
 
     def __init__(self, server: SmtpServer, context: ssl.SSLContext | None) -> None:
         """Connect.
 
         Raises:
-            ServerUnavailable, ServerMisconfigured: nothing is open.
+            ServerUnavailable, ServerMisconfigured: there is no connection.
         """
         self.messages_sent = 0
         try:
             self._smtp = _connect(server, context)
         except ssl.SSLCertVerificationError as error:
-            raise ServerMisconfigured("nobody vouches for the server's certificate") from error
+            raise ServerMisconfigured("the server's certificate is not trusted") from error
         except smtplib.SMTPResponseException as error:
             reply = SmtpReply(error.smtp_code, _as_bytes(error.smtp_error))
             kind = ServerMisconfigured if reply.in_class(5) else ServerUnavailable
-            raise kind(f"the server did not let us in ({reply.redacted})") from error
+            raise kind(f"the server refused the connection ({reply.redacted})") from error
         except smtplib.SMTPNotSupportedError as error:
             raise ServerMisconfigured("the server does not offer the encryption or login of MAIL_URL") from error
         except UnicodeError as error:
             raise ServerMisconfigured("the name or password of MAIL_URL is not ASCII") from error
         except SMTP_ERRORS as error:
-            # The library has no name of its own for a server that offers only ways of login that it cannot use.
+            # smtplib raises the base class if it supports none of the login methods that the server offers.
             kind = ServerMisconfigured if type(error) is smtplib.SMTPException else ServerUnavailable
             raise kind(f"cannot connect ({_error_class(error)})") from error
 
     def supports(self, extension: str) -> bool:
-        """Tell whether the server has an extension, such as "smtputf8"."""
+        """Whether the server has an extension, such as "smtputf8"."""
         return self._smtp.has_extn(extension)
 
     def command(self, command: str) -> SmtpReply:
-        """Say one line and return the reply.
+        """Send one command and return the reply.
 
         Raises:
-            ServerUnavailable: the connection is lost, and no mail was in it.
+            ServerUnavailable: the connection was lost, before any content was sent.
         """
         try:
             return SmtpReply(*self._smtp.docmd(command))
@@ -64,13 +64,13 @@ class SmtpConnection:
             raise ServerUnavailable(f"connection lost ({_error_class(error)})") from error
 
     def send_data(self, content: bytes) -> SmtpReply:
-        """Send a whole message and return what becomes of it.
+        """Send a whole message and return the reply.
 
         Raises:
-            ServerUnavailable: the connection was lost before its end.
-            UncertainDelivery: the connection was lost after its end, but before the reply.
+            ServerUnavailable: the connection was lost before the end of the message.
+            UncertainDelivery: the connection was lost after the end of the message and before the reply.
         """
-        # A dot alone ends a message, so one at a line's start is doubled (RFC 5321, section 4.5.2).
+        # A line with a single dot ends the message, so a leading dot is doubled (RFC 5321, section 4.5.2).
         stuffed = content.replace(b"\r\n.", b"\r\n..")
         try:
             self._smtp.send(stuffed + b".\r\n")
@@ -84,24 +84,24 @@ class SmtpConnection:
             raise UncertainDelivery(f"no reply to the whole mail ({_error_class(error)})") from error
 
     def enable_smtputf8(self) -> None:
-        """Allow addresses in other scripts in what is said from here on."""
+        """Allow addresses that are not ASCII in the following commands."""
         self._smtp.command_encoding = "utf-8"
 
     def quit(self) -> None:
-        """Say goodbye, if anybody listens, and let go."""
+        """Send QUIT if possible, and close the connection."""
         self._smtp.deadline_seconds = QUIT_TIMEOUT
         with suppress(*SMTP_ERRORS):
             self._smtp.quit()
         self.close()
 
     def close(self) -> None:
-        """Let go without a word."""
+        """Close the connection without QUIT."""
         with suppress(OSError):
             self._smtp.close()
 
 
 class _DeadlineSMTP(smtplib.SMTP):
-    """Allows each reply so many seconds in all; the library allows them to every byte of it."""
+    """Gives each reply a deadline. With smtplib alone a slow reply can take forever: it limits each read only."""
 
     deadline_seconds: float | None = None
 
@@ -109,31 +109,31 @@ class _DeadlineSMTP(smtplib.SMTP):
         if self.sock is not None and self.file is None:
             self.file = io.BufferedReader(_DeadlineReader(self.sock))
         if self.file is not None:
-            self.file.raw.answer_by = time.monotonic() + (self.deadline_seconds or REPLY_TIMEOUT)
+            self.file.raw.deadline = time.monotonic() + (self.deadline_seconds or REPLY_TIMEOUT)
         reply = super().getreply()
         if self.sock is not None:
-            # What is left of one reply's time is not the next command's.
+            # The next command must not inherit the time that was left.
             self.sock.settimeout(REPLY_TIMEOUT)
         return reply
 
 
 class _DeadlineSMTPOverTLS(_DeadlineSMTP, smtplib.SMTP_SSL):
-    """The same over TLS from the first byte."""
+    """The same with implicit TLS."""
 
 
 class _DeadlineReader(io.RawIOBase):
-    """What comes from the server, up to an instant."""
+    """Reads from a socket until an instant on the monotonic clock."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()
         self._sock = sock
-        self.answer_by = 0.0
+        self.deadline = 0.0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        seconds_left = self.answer_by - time.monotonic()
+        seconds_left = self.deadline - time.monotonic()
         if seconds_left <= 0:
             raise TimeoutError
         self._sock.settimeout(seconds_left)
@@ -160,9 +160,9 @@ def _connect(server: SmtpServer, context: ssl.SSLContext | None) -> _DeadlineSMT
 
 
 def _error_class(error: BaseException) -> str:
-    """Return what really happened by the name of its class; the library hides time-outs behind its own error."""
-    hidden = error.__context__
-    return type(hidden if isinstance(hidden, OSError) else error).__name__
+    """Return the class name of the underlying error, because smtplib wraps time-outs in its own exceptions."""
+    cause = error.__context__
+    return type(cause if isinstance(cause, OSError) else error).__name__
 
 
 def _as_bytes(text: bytes | str) -> bytes:

@@ -1,4 +1,4 @@
-"""What mail services report about addresses: one file for each service, and its line in the table here."""
+"""Webhooks of email services: one module for each service, and the table of those that are configured."""
 
 from service.domain.ports import EmailWebhookProvider
 from service.gateways.email_webhooks.mailgun import MailgunWebhooks
@@ -7,9 +7,9 @@ from service.settings import MailSettings
 
 
 def configured_providers(settings: MailSettings) -> dict[str, EmailWebhookProvider]:
-    """Return who may report, by the name in the address that they post to: those that were given a proof."""
-    reporters: list[tuple[str | None, type[PostmarkWebhooks] | type[MailgunWebhooks]]] = [
+    """Return the services with credentials in the settings, by the name in the webhook's path."""
+    providers: list[tuple[str | None, type[PostmarkWebhooks] | type[MailgunWebhooks]]] = [
         (settings.postmark_credentials, PostmarkWebhooks),
         (settings.mailgun_key, MailgunWebhooks),
     ]
-    return {kind.name: kind(secret) for secret, kind in reporters if secret is not None}
+    return {provider.name: provider(secret) for secret, provider in providers if secret is not None}

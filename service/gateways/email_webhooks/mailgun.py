@@ -1,7 +1,7 @@
-"""What Mailgun reports, proven by a signature in the body.
+"""Mailgun's webhooks, authenticated by a signature in the body.
 
-The signature (HMAC-SHA256 over a time and a random token) does not cover what is reported, so that it proves only
-that Mailgun once signed a report; hence it is good for a while and not for ever. The source is
+The signature (HMAC-SHA256 of a timestamp and a random token) does not cover the event, so it proves only that
+Mailgun signed some request at that time. It is therefore accepted for a limited time. Source:
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
 """
 
@@ -14,22 +14,22 @@ from schemas.email_webhooks import MailgunWebhook, parse_webhook
 from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, InvalidWebhook
 
-# A report that was not taken comes again for eight hours, and a repeat may carry the first one's signature.
+# Mailgun retries a webhook for eight hours, and a retry may have the signature of the first request.
 SIGNATURE_TTL = datetime.timedelta(hours=9)
 MAX_CLOCK_SKEW = datetime.timedelta(minutes=5)
 
 REASON_BY_EVENT = {"complained": SuppressionReason.COMPLAINT, "unsubscribed": SuppressionReason.UNSUBSCRIBE}
-# Why Mailgun did not even try; any other permanent failure is a server's word that the address is dead.
+# Reasons for which Mailgun did not attempt delivery. Any other permanent failure is a hard bounce.
 REASON_BY_SUPPRESSION = {
     "suppress-complaint": SuppressionReason.COMPLAINT,
     "suppress-unsubscribe": SuppressionReason.UNSUBSCRIBE,
 }
-# Mailgun's own code for a mail that it tried in vain for hours: a server that is away is no dead address.
+# Mailgun's code for an email that it retried for hours. The server was down, which is no hard bounce.
 TOO_OLD_CODE = 602
 
 
 class MailgunWebhooks:
-    """Reads Mailgun's webhooks; `key` is the account's webhook signing key."""
+    """Parses Mailgun's webhooks; `key` is the account's webhook signing key."""
 
     name = "mailgun"
     www_authenticate: str | None = None
@@ -38,19 +38,19 @@ class MailgunWebhooks:
         self._key = key.encode()
 
     def is_authentic(self, _headers: Mapping[str, str], body: bytes, now: datetime.datetime, /) -> bool:
-        """Whether the signature is Mailgun's and not old.
+        """Whether the signature is valid and not expired.
 
         Raises:
             InvalidWebhook: the body is not Mailgun's.
         """
-        proof = self._load(body)["signature"]
-        signed_at = _parse_timestamp(proof["timestamp"])
-        expected = hmac.digest(self._key, f"{proof['timestamp']}{proof['token']}".encode(), "sha256").hex()
-        same = hmac.compare_digest(expected.encode(), proof["signature"].encode())
-        return same and signed_at is not None and now - SIGNATURE_TTL <= signed_at <= now + MAX_CLOCK_SKEW
+        signature = self._load(body)["signature"]
+        signed_at = _parse_timestamp(signature["timestamp"])
+        expected = hmac.digest(self._key, f"{signature['timestamp']}{signature['token']}".encode(), "sha256").hex()
+        is_valid = hmac.compare_digest(expected.encode(), signature["signature"].encode())
+        return is_valid and signed_at is not None and now - SIGNATURE_TTL <= signed_at <= now + MAX_CLOCK_SKEW
 
     def parse(self, body: bytes) -> list[BounceReport]:
-        """Return the address that failed for good, complained or unsubscribed.
+        """Return the address that bounced permanently, complained or unsubscribed, if any.
 
         Raises:
             InvalidWebhook: the body is not Mailgun's.

@@ -1,4 +1,4 @@
-"""What Postmark reports, proven by a login in the address that it posts to (HTTP Basic, RFC 7617)."""
+"""Postmark's webhooks, authenticated by credentials in the webhook's URL (HTTP Basic, RFC 7617)."""
 
 import base64
 import binascii
@@ -11,8 +11,8 @@ from schemas.email_webhooks import PostmarkWebhook, parse_webhook
 from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, InvalidWebhook
 
-# By the bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types; of the others only those
-# count for which Postmark itself sends nothing more to the address.
+# The bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types. Any other type counts only if
+# Postmark has deactivated the address.
 REASON_BY_BOUNCE_TYPE = {
     "HardBounce": SuppressionReason.HARD_BOUNCE,
     "BadEmailAddress": SuppressionReason.HARD_BOUNCE,
@@ -20,30 +20,30 @@ REASON_BY_BOUNCE_TYPE = {
     "Unsubscribe": SuppressionReason.UNSUBSCRIBE,
     "ManuallyDeactivated": SuppressionReason.UNSUBSCRIBE,
 }
-# A reader who unsubscribes at Postmark is a manual suppression to it.
+# Postmark reports an unsubscribe as a manual suppression.
 REASON_BY_SUPPRESSION = {"HardBounce": SuppressionReason.HARD_BOUNCE, "SpamComplaint": SuppressionReason.COMPLAINT}
 
 
 class PostmarkWebhooks:
-    """Reads Postmark's webhooks; `login` is `name:password`."""
+    """Parses Postmark's webhooks; `credentials` is `name:password`."""
 
     name = "postmark"
     www_authenticate: str | None = 'Basic realm="mainstay", charset="UTF-8"'
 
-    def __init__(self, login: str) -> None:
-        self._login = login.encode()
+    def __init__(self, credentials: str) -> None:
+        self._credentials = credentials.encode()
 
     def is_authentic(self, headers: Mapping[str, str], _body: bytes, _now: datetime.datetime, /) -> bool:
-        """Whether the name and the password are ours."""
-        kind, _, given = headers.get("Authorization", "").partition(" ")
+        """Whether the Authorization header has our name and password."""
+        scheme, _, value = headers.get("Authorization", "").partition(" ")
         try:
-            login = base64.b64decode(given.strip(), validate=True)
+            credentials = base64.b64decode(value.strip(), validate=True)
         except (binascii.Error, ValueError):
             return False
-        return kind.lower() == "basic" and hmac.compare_digest(login, self._login)
+        return scheme.lower() == "basic" and hmac.compare_digest(credentials, self._credentials)
 
     def parse(self, body: bytes) -> list[BounceReport]:
-        """Return the address that bounced for good, complained or unsubscribed.
+        """Return the address that bounced permanently, complained or unsubscribed, if any.
 
         Raises:
             InvalidWebhook: the body is not Postmark's.
@@ -69,7 +69,7 @@ def _reason(report: dict[str, Any]) -> SuppressionReason | None:
             )
         case "SubscriptionChange" if report["suppress_sending"]:
             return REASON_BY_SUPPRESSION.get(report.get("suppression_reason") or "", SuppressionReason.UNSUBSCRIBE)
-    # An address that was let in again at Postmark stays out here until staff lift it: the two lists differ.
+    # An address that is reactivated at Postmark stays suppressed here until staff lift that.
     return None
 
 
