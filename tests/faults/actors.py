@@ -59,7 +59,7 @@ class ExpectedReminder:
 
 
 class ReaderActions(RuleBasedStateMachine):
-    """Readers reader sign up, cancel, snooze and confirm, in any order."""
+    """Readers reader sign up, cancel, snooze and confirm, in any command."""
 
     def __init__(self, container: Container, clock: FakeClock) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class ReaderActions(RuleBasedStateMachine):
         self.expected: dict[tuple[str, str], ExpectedReminder] = {}
 
     def run_workers(self, work: Work) -> None:
-        """Let a worker take its next steps."""
+        """Let a worker accept its next steps."""
         raise NotImplementedError
 
     @rule(reader=READER_CHOICES, months=st.sampled_from((1, 3)), repeat=st.booleans(), work=WORKER_STEPS)

@@ -1,4 +1,4 @@
-"""A desk by the real clock, beside which real workers run, and a mail server that does as it is told."""
+"""Fixtures for worker processes: the real clock, a mail server in its own process, and the database's URL."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,18 +10,18 @@ from tests.faults.smtp_sink import SmtpSinkProcess
 
 @pytest.fixture
 def clock() -> Callable:
-    """Return the clock of every real process, in place of one that a test turns."""
+    """Return the clock of every real process, in place of one that a test slots."""
     return utc_now
 
 
 @pytest.fixture
 def sink() -> Iterator[SmtpSinkProcess]:
-    """Return a mail server in a process of its own."""
+    """Return a mail server in its own process."""
     with SmtpSinkProcess() as sink:
         yield sink
 
 
 @pytest.fixture
 def url(container) -> str:
-    """Return the URL of the database that the workers share with the desk."""
+    """Return the URL of the database that the workers share with the test."""
     return container.settings.database_url

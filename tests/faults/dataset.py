@@ -1,4 +1,4 @@
-"""Many reminders that are due, stored as fast as PostgreSQL takes them, and where they stand."""
+"""Large data sets of due reminders, inserted with COPY, and their status."""
 
 import datetime
 import uuid
@@ -22,17 +22,17 @@ MONTH = datetime.timedelta(days=30)
 
 
 def address(number: int) -> str:
-    """Return the address of a reader who has no name."""
+    """Return the address of a reader by number."""
     return f"reader-{number}@news.example"
 
 
 def addresses(count: int) -> set[str]:
-    """Return the addresses of the first so many readers."""
+    """Return the addresses of the first `count` readers."""
     return {address(number) for number in range(count)}
 
 
 def fill(container: Container, count: int, *, slug: str = "default", first: int = 0) -> list[uuid.UUID]:
-    """Store reminders of so many readers, each due by now, the first the longest; return their ids."""
+    """Insert due reminders of `count` readers, the first one the oldest; return their ids."""
     keyring, now = container.database.keyring, utc_now()
     with container.database.read_only() as session:
         campaign_id = session.scalars(select(Campaign.id).where(Campaign.slug == slug)).one()
@@ -43,8 +43,8 @@ def fill(container: Container, count: int, *, slug: str = "default", first: int 
         cursor: psycopg.Cursor = connection.cursor()
         with cursor.copy(SUPPORTERS) as copy:
             for supporter, email in supporters.items():
-                closed = keyring.encrypt(email.encode(), context=EMAIL_TYPE.context.encode())
-                copy.write_row((supporter, closed, keyring.lookup_hash(email), now - MONTH))
+                encrypted = keyring.encrypt(email.encode(), context=EMAIL_TYPE.context.encode())
+                copy.write_row((supporter, encrypted, keyring.lookup_hash(email), now - MONTH))
         with cursor.copy(REMINDERS) as copy:
             for late, (reminder_id, supporter) in enumerate(
                 zip(reversed(ids), reversed(supporters), strict=True), start=1
@@ -61,14 +61,14 @@ def fill(container: Container, count: int, *, slug: str = "default", first: int 
 
 
 def status_counts(container: Container) -> dict[str, int]:
-    """Return how many reminders stand where."""
+    """Return the number of reminders by status."""
     with container.database.read_only() as session:
         rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status))
         return {status.value: count for status, count in rows}
 
 
 def is_idle(container: Container) -> bool:
-    """Whether nothing is due, and nothing in anybody's hands."""
+    """Whether no reminder is due or being sent."""
     due = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= utc_now()
     with container.database.read_only() as session:
         query = select(Reminder.id).where(or_(Reminder.status == ReminderStatus.SENDING, and_(*due)))
@@ -76,7 +76,7 @@ def is_idle(container: Container) -> bool:
 
 
 def expire_backoffs(container: Container) -> None:
-    """Make due what waits after a temporary failure: no test waits ten minutes."""
+    """Make due what waits for its backoff."""
     with container.database.transaction() as session:
         waiting = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at > utc_now()
         session.execute(update(Reminder).where(*waiting).values(due_at=utc_now()))

@@ -80,12 +80,12 @@ class Gate:
                 raise WorkerCrashed
             self._waiting_at = where
         self._reached.put(where)
-        order = self._resume.get(timeout=MAX_RUN_SECONDS)
+        command = self._resume.get(timeout=MAX_RUN_SECONDS)
         with self._lock:
             self._waiting_at = None
-        if order is None:
+        if command is None:
             raise WorkerCrashed
-        return order
+        return command
 
     def end(self, error: BaseException | None) -> None:
         """Report, from the worker's thread, that the run has ended."""
@@ -102,7 +102,7 @@ class Gate:
         return where
 
     def resume(self, reply: ServerReply) -> str | None:
-        """Let the worker take one step; return where it waits next, or None if its run has ended."""
+        """Let the worker accept one step; return where it waits next, or None if its run has ended."""
         self._resume.put(reply)
         return self.next_stop()
 

@@ -1,4 +1,4 @@
-"""How large the faults are: small in `make test`, to keep the promises watched; large in `make faults`."""
+"""The scale of the fault tests: small in `make test`, large in `make faults`."""
 
 import os
 import sys
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of the runs; `outage_seconds` is how long the mail server stays away.
-
-    After `oldest_due_age` seconds in vain for one thing, a test fails.
-    """
+    """Sizes of the tests. A wait for one condition times out after `max_wait_seconds`."""
 
     reminders: int
     kills: int
@@ -21,9 +18,9 @@ class Scale:
     outage_seconds: float
     mail_rate: int
     poisoned: int
-    walks: int
+    runs: int
     steps: int
-    longest_wait: float
+    max_wait_seconds: float
 
 
 SHORT = Scale(
@@ -36,9 +33,9 @@ SHORT = Scale(
     outage_seconds=3,
     mail_rate=25,
     poisoned=200,
-    walks=10,
+    runs=10,
     steps=40,
-    longest_wait=120,
+    max_wait_seconds=120,
 )
 FULL = Scale(
     reminders=20_000,
@@ -50,14 +47,14 @@ FULL = Scale(
     outage_seconds=60,
     mail_rate=100,
     poisoned=1_000,
-    walks=300,
+    runs=300,
     steps=60,
-    longest_wait=600,
+    max_wait_seconds=600,
 )
 IS_FULL = os.environ.get("FAULTS") == "full"
 SCALE = FULL if IS_FULL else SHORT
 
 
 def print_report(figures: str) -> None:
-    """Print figures on a line of their own, for whoever runs `make faults`."""
+    """Print figures on their own line, for `make faults`."""
     sys.stdout.write(f"\n{figures}\n")

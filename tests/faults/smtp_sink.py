@@ -1,4 +1,4 @@
-"""The tests' end of the mail server in `tests.faults.smtp_sink_process`."""
+"""The control side of the mail server in `tests.faults.smtp_sink_process`."""
 
 import json
 import select
@@ -11,14 +11,14 @@ from typing import Any
 from tests.processes import ROOT, free_port
 
 DROP = "drop"
-ACCEPT_THEN_DROP = "take and drop"
-FOR_EVER = -1
-PATIENCE_SECONDS = 60
+ACCEPT_THEN_DROP = "accept and drop"
+FOREVER = -1
+TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class SinkReport:
-    """What a sink has seen: mails that it accepted as (Message-ID, recipients, when), connections as instants."""
+    """What a sink saw: accepted emails as (Message-ID, recipients, time), and the times of connections."""
 
     mails: list[tuple[str, list[str], float]]
     connections: list[float]
@@ -26,24 +26,24 @@ class SinkReport:
 
     @property
     def copies(self) -> Counter[str]:
-        """How many mails each address has."""
+        """The number of emails by address."""
         return Counter(recipient for _, recipients, _ in self.mails for recipient in recipients)
 
     @property
     def duplicates(self) -> int:
-        """How many mails there are beyond the first of each Message-ID."""
+        """The number of emails beyond the first of each Message-ID."""
         return len(self.mails) - len({message_id for message_id, _, _ in self.mails})
 
     def ids_for(self, address: str) -> list[str]:
-        """Return the Message-ID of each mail that this address has."""
+        """Return the Message-ID of each email to this address."""
         return [message_id for message_id, recipients, _ in self.mails if address in recipients]
 
 
 class SmtpSinkProcess:
-    """Runs from `with` to its end. `rule(at, reply)` makes it misbehave, at a greeting, login, recipient or data.
+    """Runs in a `with` block. `set_reply(at, reply)` makes it fail, at a greeting, login, recipient or data.
 
-    A reply `DROP` ends the connection in place of an answer, and `ACCEPT_THEN_DROP` does so with the mail
-    accepted.
+    The reply `DROP` closes the connection instead of a reply, and `ACCEPT_THEN_DROP` does so after it accepted the
+    email.
     """
 
     def __init__(self) -> None:
@@ -62,11 +62,11 @@ class SmtpSinkProcess:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate(timeout=PATIENCE_SECONDS)
+        self._process.communicate(timeout=TIMEOUT_SECONDS)
 
-    def url_for(self, caller: str) -> str:
-        """Return a MAIL_URL; the caller's name is also its login, so that one can be told from another."""
-        return f"smtp://{caller}:password@127.0.0.1:{self.port}?tls=none"
+    def url_for(self, login: str) -> str:
+        """Return a MAIL_URL with the worker's name as its login, which identifies its connections."""
+        return f"smtp://{login}:password@127.0.0.1:{self.port}?tls=none"
 
     def open(self) -> None:
         self._do("open")
@@ -74,17 +74,17 @@ class SmtpSinkProcess:
     def close(self) -> None:
         self._do("close")
 
-    def set_reply(self, at: str, reply: str, *, to: str | None = None, times: int = FOR_EVER) -> None:
+    def set_reply(self, at: str, reply: str, *, to: str | None = None, times: int = FOREVER) -> None:
         self._do("rule", at=at, reply=reply, to=to, times=times)
 
     def clear_rules(self) -> None:
-        self._do("calm")
+        self._do("clear")
 
     def pause(self) -> None:
-        self._do("hold")
+        self._do("pause")
 
     def delay(self, seconds: float) -> None:
-        self._do("slow", seconds=seconds)
+        self._do("delay", seconds=seconds)
 
     @property
     def accepted(self) -> int:
@@ -92,7 +92,7 @@ class SmtpSinkProcess:
 
     @property
     def in_hand(self) -> list[str]:
-        """Who has handed a mail over and waits for the reply."""
+        """The logins that have sent an email and wait for the reply."""
         return self._do("count")["in_hand"]
 
     @property
@@ -100,17 +100,17 @@ class SmtpSinkProcess:
         return self._do("count")["connections"]
 
     def report(self) -> SinkReport:
-        said = self._do("report")
-        mails = [(message_id, recipients, at) for message_id, recipients, at in said["mails"]]
-        return SinkReport(mails, said["connections"], said["header_names"])
+        report = self._do("report")
+        mails = [(message_id, recipients, at) for message_id, recipients, at in report["mails"]]
+        return SinkReport(mails, report["connections"], report["header_names"])
 
-    def _do(self, what: str, **more: Any) -> Any:
-        self._process.stdin.write(json.dumps({"do": what, **more}) + "\n")
+    def _do(self, command: str, **more: Any) -> Any:
+        self._process.stdin.write(json.dumps({"do": command, **more}) + "\n")
         self._process.stdin.flush()
-        # Each order has one line for an answer, so that nothing is left in the buffer between them.
-        if not select.select([self._process.stdout], [], [], PATIENCE_SECONDS)[0]:
-            raise AssertionError(f"the mail server of the tests did not {what} within {PATIENCE_SECONDS} s")
+        # Each command has a reply of one line, so nothing stays in the buffer between commands.
+        if not select.select([self._process.stdout], [], [], TIMEOUT_SECONDS)[0]:
+            raise AssertionError(f"the mail server did not {command} within {TIMEOUT_SECONDS} s")
         response = self._process.stdout.readline()
         if not response:
-            raise RuntimeError("the mail server of the tests has ended; its error is on standard error")
+            raise RuntimeError("the mail server has ended; its error is on standard error")
         return json.loads(response)

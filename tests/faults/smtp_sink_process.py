@@ -1,8 +1,6 @@
-"""A mail server in a process of its own that does as it is told: a JSON command a line in, an answer a line out.
+"""A mail server in its own process, controlled over standard input: one JSON command and one JSON reply a line.
 
-It counts what it accepted by Message-ID and recipient, and every connection that was opened.
-`tests.faults.smtp_sink`
-holds the other end of the line.
+It records accepted emails by Message-ID and recipient, and every connection. `tests.faults.smtp_sink` controls it.
 """
 
 import asyncio
@@ -16,11 +14,11 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 OK = "250 OK"
 DROP = "drop"
-TAKE_AND_DROP = "take and drop"
+ACCEPT_THEN_DROP = "accept and drop"
 
 
 class ControlServer:
-    """The one who answers. A rule is `{"at", "to", "reply", "times"}`; the first that fits is used up by one."""
+    """The server's state and commands. A rule is `{"at", "to", "reply", "times"}`; the first match applies."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -30,149 +28,149 @@ class ControlServer:
         self.connections: list[float] = []
         self.in_hand: list[str] = []
         self.seconds = 0.0
-        self.going_on = asyncio.Event()
-        self.going_on.set()
-        self._transaction: asyncio.Server | None = None
-        self._callers: set[asyncio.BaseTransport] = set()
+        self.may_reply = asyncio.Event()
+        self.may_reply.set()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.BaseTransport] = set()
 
     async def do_open(self) -> None:
-        """Listen, as at first."""
+        """Start to listen."""
         loop = asyncio.get_running_loop()
-        self._transaction = await loop.create_server(self._meet, "127.0.0.1", self.port, backlog=512)
+        self._server = await loop.create_server(self._make_protocol, "127.0.0.1", self.port, backlog=512)
 
     async def do_close(self) -> None:
-        """Go away: the port refuses, and whoever is connected is cut off."""
-        if self._transaction is not None:
-            self._transaction.close()
-            self._transaction = None
-        for caller in list(self._callers):
-            caller.abort()
+        """Stop listening, and abort all connections."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._connections):
+            connection.abort()
 
     async def do_rule(self, **rule: Any) -> None:
-        """Answer what fits with this reply: at `greeting`, `login`, `recipient` or `data`."""
+        """Add a rule for a reply at `greeting`, `login`, `recipient` or `data`."""
         self.rules.append(rule)
 
-    async def do_calm(self) -> None:
-        """Forget every rule, and give every reply that was held."""
+    async def do_clear(self) -> None:
+        """Remove all rules, and send the paused replies."""
         self.rules.clear()
-        self.going_on.set()
+        self.may_reply.set()
 
-    async def do_hold(self) -> None:
-        """Accept mails, but keep every reply to oneself until `calm`."""
-        self.going_on.clear()
+    async def do_pause(self) -> None:
+        """Accept emails, but pause their replies until `clear`."""
+        self.may_reply.clear()
 
-    async def do_slow(self, seconds: float) -> None:
-        """Take so long over each mail."""
+    async def do_delay(self, seconds: float) -> None:
+        """Delay the reply to each email."""
         self.seconds = seconds
 
     async def do_count(self) -> dict[str, Any]:
-        """Return how much there was, and who has handed a mail over that is not answered."""
+        """Return the counts, and the logins that wait for a reply to an email."""
         return {"accepted": len(self.mails), "connections": len(self.connections), "in_hand": self.in_hand}
 
     async def do_report(self) -> dict[str, Any]:
-        """Return everything."""
+        """Return everything that was recorded."""
         names = sorted(self.header_names)
         return {"mails": self.mails, "connections": self.connections, "header_names": names}
 
     def reply(self, at: str, to: str | None = None) -> str | None:
-        """Return what a rule says to this, if one does."""
+        """Return the reply of the first matching rule, if any."""
         for rule in self.rules:
             if rule["at"] == at and rule["to"] in (None, to) and rule["times"] != 0:
                 rule["times"] -= 1
-                said: str = rule["reply"]
-                return said
+                reply: str = rule["reply"]
+                return reply
         return None
 
-    def take(self, content: bytes, recipients: list[str]) -> None:
-        """Accept a mail for good."""
+    def accept(self, content: bytes, recipients: list[str]) -> None:
+        """Record an accepted email."""
         headers = BytesHeaderParser().parsebytes(content)
         self.header_names.update(name.lower() for name in headers)
         self.mails.append((str(headers["Message-ID"]).strip(), recipients, time.time()))
 
-    def arrive(self, caller: asyncio.BaseTransport) -> None:
-        """Count a connection."""
+    def add_connection(self, connection: asyncio.BaseTransport) -> None:
+        """Record a new connection."""
         self.connections.append(time.time())
-        self._callers.add(caller)
+        self._connections.add(connection)
 
-    def leave(self, caller: asyncio.BaseTransport | None) -> None:
-        """Forget a connection that has ended."""
-        self._callers.discard(caller)
+    def remove_connection(self, connection: asyncio.BaseTransport | None) -> None:
+        """Remove a closed connection."""
+        self._connections.discard(connection)
 
-    def _meet(self) -> asyncio.Protocol:
+    def _make_protocol(self) -> asyncio.Protocol:
         greeting = self.reply("greeting")
         return SmtpHandler(self) if greeting is None else RefusingProtocol(self, greeting)
 
 
 class RefusingProtocol(asyncio.Protocol):
-    """Ends a connection at once, with a word or without."""
+    """Closes a connection at once, with a greeting or without."""
 
-    def __init__(self, office: ControlServer, greeting: str) -> None:
-        self._office = office
+    def __init__(self, server: ControlServer, greeting: str) -> None:
+        self._control = server
         self._greeting = greeting
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        self._office.arrive(transport)
-        self._office.leave(transport)
+        self._control.add_connection(transport)
+        self._control.remove_connection(transport)
         if self._greeting != DROP:
             transport.write(f"{self._greeting}\r\n".encode())
         transport.close()
 
 
 class SmtpHandler(SMTP):
-    """Serves one connection."""
+    """Serves one SMTP connection."""
 
-    def __init__(self, office: ControlServer) -> None:
+    def __init__(self, server: ControlServer) -> None:
         login = {"authenticator": self._check, "auth_require_tls": False}
         super().__init__(self, hostname="sink.test", enable_SMTPUTF8=True, **login)
-        self._office = office
-        self._caller = "somebody"
+        self._control = server
+        self._login = "anonymous"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._office.arrive(transport)
+        self._control.add_connection(transport)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._office.leave(self.transport)
+        self._control.remove_connection(self.transport)
         super().connection_lost(error)
 
     def _check(self, _server: SMTP, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-        self._caller = data.login.decode()
-        refused = self._office.reply("login")
+        self._login = data.login.decode()
+        refused = self._control.reply("login")
         return AuthResult(success=refused is None, handled=False, message=refused)
 
     async def handle_RCPT(self, _server: SMTP, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's own name
-        refused = self._office.reply("recipient", address)
+        refused = self._control.reply("recipient", address)
         if refused is None:
             envelope.rcpt_tos.append(address)
         return refused or OK
 
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's own name
-        said = self._office.reply("data", envelope.rcpt_tos[0]) or OK
-        if said in (OK, TAKE_AND_DROP):
-            self._office.take(envelope.content, envelope.rcpt_tos)
-        self._office.in_hand.append(self._caller)
+        reply = self._control.reply("data", envelope.rcpt_tos[0]) or OK
+        if reply in (OK, ACCEPT_THEN_DROP):
+            self._control.accept(envelope.content, envelope.rcpt_tos)
+        self._control.in_hand.append(self._login)
         try:
-            await asyncio.sleep(self._office.seconds)
-            await self._office.going_on.wait()
+            await asyncio.sleep(self._control.seconds)
+            await self._control.may_reply.wait()
         finally:
-            self._office.in_hand.remove(self._caller)
-        if said in (DROP, TAKE_AND_DROP):
+            self._control.in_hand.remove(self._login)
+        if reply in (DROP, ACCEPT_THEN_DROP):
             self.transport.abort()
-        if said.startswith("421"):
-            # RFC 5321, section 3.8: a server that says so closes the channel.
+        if reply.startswith("421"):
+            # RFC 5321, section 3.8: after a 421 the server closes the connection.
             asyncio.get_running_loop().call_soon(self.transport.close)
-        return said
+        return reply
 
 
 async def main(port: int) -> None:
-    """Do what standard input says until it ends."""
-    office = ControlServer(port)
+    """Run the commands on standard input until it ends."""
+    server = ControlServer(port)
     loop = asyncio.get_running_loop()
-    orders = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    while line := await orders.readline():
-        order = json.loads(line)
-        response = await getattr(office, f"do_{order.pop('do')}")(**order)
+    commands = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    while line := await commands.readline():
+        command = json.loads(line)
+        response = await getattr(server, f"do_{command.pop('do')}")(**command)
         sys.stdout.write(json.dumps(response) + "\n")
         sys.stdout.flush()
 

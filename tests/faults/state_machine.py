@@ -180,7 +180,7 @@ class ReminderStateMachine(ReaderActions):
         return bool(arrived - self.confirmation_requests if expectation.is_confirmed else arrived)
 
     def run_workers(self, work: Work) -> None:
-        """Let a worker take its next steps; a frozen one takes none."""
+        """Let a worker accept its next steps; a frozen one takes none."""
         index, steps, reply = work
         worker = self.workers[index]
         for _ in range(0 if worker.is_frozen else steps):
@@ -193,8 +193,8 @@ class ReminderStateMachine(ReaderActions):
 
     def worker(self, first: int, can: Callable[[ManualWorker], bool]) -> ManualWorker:
         """Return a worker that is not frozen and satisfies `can`, preferably the given one."""
-        order = (self.workers[first], self.workers[1 - first])
-        return next(worker for worker in order if can(worker) and not worker.is_frozen)
+        command = (self.workers[first], self.workers[1 - first])
+        return next(worker for worker in command if can(worker) and not worker.is_frozen)
 
     def next_due(self) -> datetime.datetime:
         with self.container.database.read_only() as session:

@@ -1,4 +1,4 @@
-"""Workers that are killed in the middle of it: every address has its mail, and at most one extra for each kill."""
+"""Killed workers: every address gets its email, with at most one duplicate for each kill."""
 
 import random
 from pathlib import Path
@@ -18,36 +18,36 @@ IN_DOUBT = "in doubt: the mail was handed over but no reply is on record, so it 
 
 
 @pytest.mark.parametrize("connections", [1, 4] if IS_FULL else [1])
-def test_every_address_has_its_mail_and_at_most_one_extra_for_each_mail_in_hand(
+def test_killed_workers_lose_no_email_and_duplicate_at_most_those_in_flight(
     container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path, connections: int
 ) -> None:
     fill(container, SCALE.reminders)
-    chance = random.Random(SEED)
-    # Slow enough that the kills come while there is something left to do.
+    rng = random.Random(SEED)
+    # Slow enough that emails are left when the kills happen.
     sink.delay(0.01)
     with WorkerPool(WORKERS, url, sink, tmp_path / "log", MAIL_CONNECTIONS=str(connections)) as workers:
         for number in range(SCALE.kills):
             enough = SCALE.reminders * number // (SCALE.kills + 1)
-            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails")  # noqa: B023 - used at once
+            workers.until(lambda: sink.accepted >= enough, what=f"{enough} emails")  # noqa: B023 - used at once
             if number % 2 == 0:
-                workers.kill_during_send(chance)
+                workers.kill_during_send(rng)
             else:
-                workers.kill_any(chance)
-        workers.until(lambda: is_idle(container), what="every reminder to be done with")
+                workers.kill_any(rng)
+        workers.until(lambda: is_idle(container), what="every reminder to be finished")
     report = sink.report()
     print_report(
         f"{SCALE.reminders:,} due, {SCALE.kills} kills of {WORKERS} workers with {connections} connection(s): "
-        f"{len(report.copies):,} addresses have their mail, {report.duplicates} extra"
+        f"{len(report.copies):,} addresses got their email, {report.duplicates} duplicates"
     )
     assert status_counts(container) == {"sent": SCALE.reminders}
     assert set(report.copies) == addresses(SCALE.reminders)
     assert report.duplicates <= SCALE.kills * connections
-    # An extra is the very same mail, so that a receiving system can drop it.
+    # A duplicate has the same Message-ID, so that the receiving system can drop it.
     assert len({message_id for message_id, _, _ in report.mails}) == SCALE.reminders
 
 
 @pytest.mark.parametrize("fault", ["hang up", "kill"] if IS_FULL else ["hang up"])
-def test_what_is_in_doubt_can_be_held_for_staff_and_then_nobody_gets_two(
+def test_held_uncertain_delivery_is_not_duplicated(
     container: Container, client, url: str, sink: SmtpSinkProcess, tmp_path: Path, fault: str
 ) -> None:
     fill(container, SCALE.held)
@@ -59,12 +59,12 @@ def test_what_is_in_doubt_can_be_held_for_staff_and_then_nobody_gets_two(
     ) as workers:
         if fault == "kill":
             workers.kill_during_send(random.Random(SEED))
-        workers.until(lambda: is_idle(container), what="every reminder to be done with")
+        workers.until(lambda: is_idle(container), what="every reminder to be finished")
         report = sink.report()
         held = get_json(client, staff, "/v1/admin/reminders", status="failed", limit=100)["items"]
         print_report(
-            f"{SCALE.held:,} due, in doubt is held, 1 {fault}: "
-            f"{report.duplicates} extra, {len(held)} held for staff"
+            f"{SCALE.held:,} due, uncertain ones are held, 1 {fault}: "
+            f"{report.duplicates} duplicates, {len(held)} held for staff"
         )
         assert report.duplicates == 0
         assert set(report.copies) == addresses(SCALE.held)
@@ -72,6 +72,6 @@ def test_what_is_in_doubt_can_be_held_for_staff_and_then_nobody_gets_two(
         assert [item["reason"] for item in held] == [IN_DOUBT]
         for item in held:
             assert client.post(f"/v1/admin/reminders/{item['id']}/retry", headers=staff).status_code == 200
-        workers.until(lambda: is_idle(container), what="what staff sent back to leave")
+        workers.until(lambda: is_idle(container), what="the retried reminders to be sent")
     assert status_counts(container) == {"sent": SCALE.held}
     assert sink.report().duplicates == 1

@@ -1,4 +1,4 @@
-"""Rows that can never become a mail, among many that can: each is kept for staff, and all the others leave."""
+"""Poisoned rows: each fails with a reason for staff, and all the others are sent."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.faults.workers import WorkerPool
 FORGED = "reader@news.example\r\nBcc: everybody@news.example"
 
 
-def alter_the_address(container: Container, reminder_id: UUID) -> None:
+def corrupt_address(container: Container, reminder_id: UUID) -> None:
     run(
         container,
         "UPDATE supporters SET email = set_byte(email, 20, get_byte(email, 20) # 255) WHERE id = "
@@ -27,7 +27,7 @@ def alter_the_address(container: Container, reminder_id: UUID) -> None:
     )
 
 
-def delete_the_campaign(container: Container, reminder_id: UUID) -> None:
+def delete_campaign(container: Container, reminder_id: UUID) -> None:
     update_campaign(container, slug="gone")
     run(
         container,
@@ -37,7 +37,7 @@ def delete_the_campaign(container: Container, reminder_id: UUID) -> None:
     run(container, "DELETE FROM campaigns WHERE slug = 'gone'", unchecked=True)
 
 
-def break_the_words(container: Container, reminder_id: UUID) -> None:
+def break_text(container: Container, reminder_id: UUID) -> None:
     update_campaign(container, slug="broken")
     run(
         container,
@@ -51,7 +51,7 @@ def break_the_words(container: Container, reminder_id: UUID) -> None:
     )
 
 
-def forge_the_address(container: Container, reminder_id: UUID) -> None:
+def inject_header_by_address(container: Container, reminder_id: UUID) -> None:
     forged = container.database.keyring.encrypt(FORGED.encode(), context=EMAIL_TYPE.context.encode())
     run(
         container,
@@ -61,25 +61,25 @@ def forge_the_address(container: Container, reminder_id: UUID) -> None:
     )
 
 
-def forge_the_page(container: Container, reminder_id: UUID) -> None:
+def inject_header_by_page(container: Container, reminder_id: UUID) -> None:
     page = "https://news.example/\r\nBcc: everybody@news.example"
     run(container, "UPDATE reminders SET page_url = :page WHERE id = :id", reminder_id, page=page)
 
 
-def lose_the_time_zone(container: Container, reminder_id: UUID) -> None:
+def break_time_zone(container: Container, reminder_id: UUID) -> None:
     run(container, "UPDATE reminders SET timezone = 'Mars/Olympus' WHERE id = :id", reminder_id)
 
 
 POISONS: tuple[Callable[[Container, UUID], None], ...] = (
-    alter_the_address,
-    delete_the_campaign,
-    break_the_words,
-    forge_the_address,
-    forge_the_page,
-    lose_the_time_zone,
+    corrupt_address,
+    delete_campaign,
+    break_text,
+    inject_header_by_address,
+    inject_header_by_page,
+    break_time_zone,
 )
-# What a program calls an error tells staff nothing: `KeyError`, `ZoneInfoNotFoundError`.
-NAME_OF_AN_ERROR = re.compile(r"\b\w+(Error|Exception)\b")
+# The name of an exception, such as `KeyError`, tells staff nothing.
+EXCEPTION_NAME = re.compile(r"\b\w+(Error|Exception)\b")
 
 
 def run(
@@ -90,30 +90,30 @@ def run(
     unchecked: bool = False,
     **values: object,
 ) -> None:
-    """Write to the tables behind everybody's back; `unchecked` even against their constraints."""
+    """Execute a statement directly; `unchecked` skips foreign keys and triggers."""
     with container.database.transaction() as session:
         if unchecked:
             session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(text(statement), values if reminder_id is None else values | {"id": reminder_id})
 
 
-def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
+def test_poisoned_rows_fail_with_a_reason_and_all_others_are_sent(
     container: Container, client, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     staff = auth_headers(container, "read")
     ids = fill(container, SCALE.poisoned)
-    # They lie among the others, so that one which stopped a batch would take its neighbours with it.
+    # Spread among the others, so that one that stopped its batch would be noticed.
     poisoned = ids[:: SCALE.poisoned // len(POISONS)][: len(POISONS)]
     for poison, reminder_id in zip(POISONS, poisoned, strict=True):
         poison(container, reminder_id)
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:
-        workers.until(lambda: is_idle(container), what="every reminder to be done with")
+        workers.until(lambda: is_idle(container), what="every reminder to be finished")
         log = workers.log
     report = sink.report()
     items = {item["id"]: item for item in get_json(client, staff, "/v1/admin/reminders", status="failed")["items"]}
     reasons = {poison.__name__: items[str(one)]["reason"] for poison, one in zip(POISONS, poisoned, strict=True)}
     print_report(
-        f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, kept for staff: {reasons}"
+        f"{SCALE.poisoned:,} due, {len(POISONS)} poisoned: {len(report.copies):,} sent, failed: {reasons}"
     )
     healthy = addresses(SCALE.poisoned) - {f"reader-{ids.index(one)}@news.example" for one in poisoned}
     assert set(report.copies) == healthy
@@ -122,5 +122,5 @@ def test_each_poisoned_row_fails_for_a_reason_and_every_other_reminder_is_sent(
     assert "bcc" not in report.header_names
     for reason in reasons.values():
         assert reason.startswith("could not be written: ")
-        assert not NAME_OF_AN_ERROR.search(reason), reason
+        assert not EXCEPTION_NAME.search(reason), reason
     assert "@news.example" not in log

@@ -1,4 +1,4 @@
-"""Whatever happens to reminders, no mail comes twice without a crash, none after a cancel, and none is lost."""
+"""Reminders under any sequence of events: no duplicate without a crash, none after a cancel, and none lost."""
 
 from pathlib import Path
 
@@ -15,25 +15,25 @@ from tests.faults.state_machine import START_TIME, ReminderStateMachine
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses_one(
+def test_no_sequence_of_events_duplicates_loses_or_sends_a_cancelled_email(
     database: str, tmp_path: Path, migrated_database: str
 ) -> None:
     url = f"sqlite:///{tmp_path / 'mainstay.db'}" if database == "sqlite" else migrated_database
     clock = FakeClock(START_TIME)
     container = build_container(settings_for(url), clock=clock)
     migrate_and_seed(container)
-    walks = SCALE.walks if database == "sqlite" else SCALE.walks // 5
+    runs = SCALE.runs if database == "sqlite" else SCALE.runs // 5
     try:
         run_state_machine_as_test(
             lambda: ReminderStateMachine(container, clock),
             settings=settings(
-                max_examples=walks,
+                max_examples=runs,
                 stateful_step_count=SCALE.steps,
                 deadline=None,
-                # A walk that loses a reminder looks long for an end before it fails, and to look for a shorter one
-                # repeats that for minutes. Only the full form has the time.
+                # A run that loses a reminder takes long to fail, and shrinking repeats that for minutes. So only
+                # the full scale shrinks.
                 phases=tuple(Phase) if IS_FULL else (Phase.explicit, Phase.generate),
-                # The short form is the same each time; the full one looks elsewhere each time.
+                # The short scale is deterministic; the full one explores new runs each time.
                 derandomize=not IS_FULL,
                 database=None,
                 suppress_health_check=list(HealthCheck),
@@ -42,5 +42,5 @@ def test_no_walk_yields_two_mails_without_a_crash_or_one_after_a_cancel_or_loses
     finally:
         container.database.engine.dispose()
     print_report(
-        f"{walks:,} walks of up to {SCALE.steps} steps on {database}: none twice, none after a cancel, none lost"
+        f"{runs:,} runs of up to {SCALE.steps} steps on {database}: no duplicate, none after a cancel, none lost"
     )

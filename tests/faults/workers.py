@@ -1,4 +1,4 @@
-"""Several real worker processes, which may be killed and are then replaced."""
+"""A pool of worker processes that can be killed and are then replaced."""
 
 import random
 import subprocess
@@ -15,7 +15,7 @@ SETTINGS = {"SENDING_HOURS": "any", "LEASE_SECONDS": "10"}
 
 
 class WorkerPool:
-    """Runs so many workers from `with` to its end, when each must obey SIGTERM. All write into one log."""
+    """Runs worker processes in a `with` block, after which each must stop on SIGTERM. They share one log."""
 
     def __init__(self, number: int, database_url: str, sink: SmtpSinkProcess, log: Path, **settings: str) -> None:
         self._number = number
@@ -34,45 +34,45 @@ class WorkerPool:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            # A test that failed may have left mails in hand, whose replies nobody would wait for any more.
+            # A failed test may have left paused replies, for which the workers would wait.
             self._sink.clear_rules()
-        # All at once, so that none waits for another.
+        # All at once, because each takes a while to stop.
         for process in self._processes.values():
             process.terminate()
         self._stack.close()
 
     @property
     def log(self) -> str:
-        """What all of them have said so far."""
+        """The log of all workers so far."""
         return self._log.read_text() if self._log.exists() else ""
 
     @property
     def all_live(self) -> bool:
-        """Whether none has ended."""
+        """Whether all workers are running."""
         return all(process.poll() is None for process in self._processes.values())
 
     def until(self, condition: Callable[[], object], *, what: str) -> None:
-        """Wait for a condition to hold, as long as no worker ends by itself."""
+        """Wait for a condition, and fail if a worker ends by itself."""
 
         def holds() -> object:
             assert self.all_live, f"a worker ended by itself; see {self._log}"
             return condition()
 
-        wait_until(holds, what=what, seconds=SCALE.longest_wait)
+        wait_until(holds, what=what, seconds=SCALE.max_wait_seconds)
 
-    def kill_any(self, chance: random.Random) -> None:
-        """Kill a random one, wherever it is."""
-        self._kill(chance.choice(list(self._processes)))
+    def kill_any(self, rng: random.Random) -> None:
+        """Kill a random worker at any point."""
+        self._kill(rng.choice(list(self._processes)))
 
-    def kill_during_send(self, chance: random.Random) -> None:
-        """Kill one between the end of a mail and the reply to it, which is the one window that there is."""
+    def kill_during_send(self, rng: random.Random) -> None:
+        """Kill a worker between the end of an email and its reply, the only window for a duplicate."""
         self._sink.pause()
-        self.until(lambda: self._sink.in_hand, what="somebody to hand a mail over")
-        self._kill(chance.choice(self._sink.in_hand))
+        self.until(lambda: self._sink.in_hand, what="a worker to send an email")
+        self._kill(rng.choice(self._sink.in_hand))
         self._sink.clear_rules()
 
     def _kill(self, name: str) -> None:
-        """Kill a worker as a power cut would (SIGKILL), and start another in its place."""
+        """Kill a worker with SIGKILL and start another in its place."""
         victim = self._processes.pop(name)
         victim.kill()
         victim.wait(timeout=60)

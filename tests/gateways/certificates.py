@@ -1,4 +1,4 @@
-"""A certificate authority that lives for one test, and a certificate of 127.0.0.1 that it vouches for."""
+"""A certificate authority for one test, and a certificate for 127.0.0.1 that it signs."""
 
 import datetime
 import ipaddress
@@ -13,9 +13,9 @@ from cryptography.x509.oid import NameOID
 
 
 def make_server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return the context of a server on 127.0.0.1, and the file of the authority that a client must trust."""
+    """Return the TLS context of a server on 127.0.0.1, and the CA file that a client must trust."""
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
+    authority_name = x509.Key([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
     identifier = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
     authority = (
         _certificate(authority_name, authority_name, authority_key)
@@ -23,8 +23,8 @@ def make_server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .add_extension(identifier, critical=False)
         .sign(authority_key, SHA256())
     )
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    server_name = x509.Key([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    names = x509.SubjectAlternativeKey([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     server = (
         _certificate(server_name, authority_name, server_key)

@@ -1,4 +1,4 @@
-"""A mailer for each test that sends, which is closed after it."""
+"""A factory of SMTP mailers that are closed after each test."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tests.conftest import settings_for
 
 @pytest.fixture
 def mailer_to() -> Iterator[Callable[..., SmtpMailer]]:
-    """Return a function that makes a mailer to a MAIL_URL."""
+    """Return a function that creates a mailer for a MAIL_URL."""
     with contextlib.ExitStack() as open_mailers:
 
         def make(url: str, *, sender: str = "The Paper <support@paper.example>", max_per_connection: int = 1000):

@@ -1,4 +1,4 @@
-"""A letter to send, for the tests of those who send."""
+"""A reminder email to render and send, and a parser for the result."""
 
 import dataclasses
 import datetime
@@ -27,17 +27,17 @@ REMINDER_EMAIL = ReminderEmail(
 
 
 def letter(**changes: Any) -> ReminderEmail:
-    """Return the letter with some of it changed."""
+    """Return the email with these fields changed."""
     return dataclasses.replace(REMINDER_EMAIL, **changes)
 
 
 def send(mailer: Mailer, **changes: Any) -> str:
-    """Write the letter with some of it changed, send it, and return what the server said."""
+    """Render and send the email with these fields changed; return the server's reply."""
     return mailer.send(mailer.render(letter(**changes)))
 
 
 def parse(mail: RenderedEmail) -> EmailMessage:
-    """Return a mail as the standard library reads it."""
+    """Parse an email with the standard library."""
     message = message_from_bytes(mail.content, _class=EmailMessage, policy=modern)
     for part in message.walk():
         assert part.defects == []

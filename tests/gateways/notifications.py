@@ -1,4 +1,4 @@
-"""Notices to write, one of each kind and in each of its variants, for the tests of their words."""
+"""Notification emails of each kind and variant, for the tests of their texts."""
 
 import dataclasses
 import datetime
@@ -48,5 +48,5 @@ VARIANTS: list[dict[str, Any]] = [
 
 
 def notification(**changes: Any) -> NotificationEmail:
-    """Return a notice with some of it changed."""
+    """Return the notification with these fields changed."""
     return dataclasses.replace(NOTIFICATION, **changes)

@@ -1,4 +1,4 @@
-"""A mail as the standard library alone writes it: what ours are held against."""
+"""The same message built with the standard library alone, as a reference."""
 
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def stdlib_message(**given: Any) -> EmailMessage:
-    """Return the message of what `service.gateways.email.mime.write_message` is given."""
+    """Return the message for the arguments of `service.gateways.email.mime.build_message`."""
     message = EmailMessage(policy=SMTP.clone(utf8=not given["to"].isascii()))
     message["From"] = given["sender"]
     message["To"] = given["to"]
@@ -19,6 +19,6 @@ def stdlib_message(**given: Any) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(given["text"], cte="quoted-printable")
     message.add_alternative(given["html"], subtype="html", cte="quoted-printable")
-    # Only now: what describes content moves into the first part when a second one is added.
+    # Set last, because adding a second part moves the content headers into the first.
     message["Content-Language"] = given["lang"]
     return message

@@ -1,4 +1,4 @@
-"""A mail server of the tests' own on the loopback interface, which can be told to misbehave."""
+"""An SMTP server on the loopback interface whose replies a test can change."""
 
 import asyncio
 import ssl
@@ -18,16 +18,14 @@ OK = "250 OK"
 
 
 class SmtpTestServer:
-    """Runs from `with` to its end. `mails` are those accepted, in order; `connections` counts those opened, and
-    `ended` those of them that are over.
+    """Runs in a `with` block. `mails` are the accepted emails in order.
 
-    `answer_recipient` and `answer_data` return the reply to each; `stall_seconds` is how long a DATA takes, and it
-    has no reply before it `may_answer`. `hangs_up` ends the connection without a reply to it. `greets` is what it
-    says first.
+    `connections` counts the opened connections, and `ended` those that have closed. `reply_to_recipient` and
+    `reply_to_data` return the replies; a DATA reply takes `stall_seconds`, and waits until it `may_reply`.
+    `drops_connection` closes the connection instead of it. `greeting` replaces the greeting.
 
-    For any command, by its name: `answers` says something else (and ends the connection after a 421),
-    `hangs_up_at` ends the connection instead, and `trickles_at` answers by one sign in a tenth of a second and
-    never ends. `commands` are those that came.
+    By command name: `replies` are used instead (and a 421 closes the connection), `drop_at` closes the connection,
+    and `trickle_at` sends a reply of ten bytes a second that never ends. `commands` are those received.
     """
 
     def __init__(
@@ -38,7 +36,7 @@ class SmtpTestServer:
         login: tuple[str, str] | None = None,
         idle_seconds: float = 60,
         port: int | None = None,
-        speaks_utf8: bool = True,
+        supports_smtputf8: bool = True,
     ) -> None:
         self.mails: list[EmailMessage] = []
         self.contents: list[bytes] = []
@@ -47,50 +45,50 @@ class SmtpTestServer:
         self.connections = self.ended = 0
         self.over_tls: list[bool] = []
         self.stall_seconds = 0.0
-        self.may_answer: Callable[[], bool] = lambda: True
-        self.hangs_up = False
-        self.greets: str | None = None
-        self.answers: dict[str, str] = {}
-        self.hangs_up_at: set[str] = set()
-        self.trickles_at: set[str] = set()
+        self.may_reply: Callable[[], bool] = lambda: True
+        self.drops_connection = False
+        self.greeting: str | None = None
+        self.replies: dict[str, str] = {}
+        self.drop_at: set[str] = set()
+        self.trickle_at: set[str] = set()
         self.in_data = threading.Event()
-        self.answer_recipient: Callable[[str], str] = lambda _: OK
-        self.answer_data: Callable[[str], str] = lambda _: OK
+        self.reply_to_recipient: Callable[[str], str] = lambda _: OK
+        self.reply_to_data: Callable[[str], str] = lambda _: OK
         self.port = port or free_port()
         self._login = login
-        self._options: dict[str, Any] = {"timeout": idle_seconds, "enable_SMTPUTF8": speaks_utf8}
+        self._options: dict[str, Any] = {"timeout": idle_seconds, "enable_SMTPUTF8": supports_smtputf8}
         if starttls is not None:
             self._options |= {"tls_context": starttls, "require_starttls": True}
         if login is not None:
             self._options |= {"authenticator": self._check, "auth_required": True, "auth_require_tls": False}
         sink = self
 
-        class Door(Controller):
+        class CountingController(Controller):
             def factory(self) -> SMTP:
                 sink.connections += 1
                 return _Handler(sink, self.handler, hostname="sink.test", **sink._options)
 
-        self._transaction = Door(self, hostname="127.0.0.1", port=self.port, ssl_context=implicit_tls)
+        self._controller = CountingController(self, hostname="127.0.0.1", port=self.port, ssl_context=implicit_tls)
 
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}?tls=none"
 
     def __enter__(self) -> "SmtpTestServer":
-        self._transaction.start()
-        # The controller knocks once by itself to see whether it is up.
+        self._controller.start()
+        # The controller connects once itself to check that the server is up.
         self.connections = 0
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._transaction.stop()
+        self._controller.stop()
 
     def _check(self, _server: SMTP, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         given = (data.login.decode(), data.password.decode())
         return AuthResult(success=given == self._login, handled=False)
 
     async def handle_RCPT(self, _server: SMTP, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's own name
-        reply = self.answer_recipient(address)
+        reply = self.reply_to_recipient(address)
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
         return reply
@@ -98,11 +96,11 @@ class SmtpTestServer:
     async def handle_DATA(self, server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's own name
         self.in_data.set()
         await asyncio.sleep(self.stall_seconds)
-        while not self.may_answer():
+        while not self.may_reply():
             await asyncio.sleep(0.01)
-        if self.hangs_up:
+        if self.drops_connection:
             server.transport.abort()
-        reply = self.answer_data(envelope.rcpt_tos[0])
+        reply = self.reply_to_data(envelope.rcpt_tos[0])
         if reply.startswith("250"):
             self.mails.append(message_from_bytes(envelope.content, _class=EmailMessage, policy=modern))
             self.contents.append(envelope.content)
@@ -111,47 +109,49 @@ class SmtpTestServer:
         return reply
 
     def ids(self) -> list[str]:
-        """Return the Message-ID of each mail that was accepted."""
+        """Return the Message-ID of each accepted email."""
         return [mail["Message-ID"] for mail in self.mails]
 
 
 class _Handler(SMTP):
-    """Serves one connection as the sink is told to."""
+    """Serves one connection with the replies that the test set."""
 
     def __init__(self, sink: SmtpTestServer, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sink = sink
-        self._has_spoken = False
-        self._smtp_methods = {name: self._as_told(name, serve) for name, serve in self._smtp_methods.items()}
+        self._got_command = False
+        self._smtp_methods = {
+            name: self._with_overrides(name, serve) for name, serve in self._smtp_methods.items()
+        }
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._sink.ended += self._has_spoken
+        self._sink.ended += self._got_command
         super().connection_lost(error)
 
     async def _handle_client(self) -> None:
-        if self._sink.greets is not None:
-            await self.push(self._sink.greets)
+        if self._sink.greeting is not None:
+            await self.push(self._sink.greeting)
             self.transport.close()
         else:
             await super()._handle_client()
 
-    def _as_told(self, name: str, serve: Any) -> Any:
-        async def told(argument: str | None) -> None:
+    def _with_overrides(self, name: str, serve: Any) -> Any:
+        async def handle(argument: str | None) -> None:
             sink = self._sink
-            self._has_spoken = True
+            self._got_command = True
             sink.commands.append(name)
-            if name in sink.hangs_up_at:
+            if name in sink.drop_at:
                 self.transport.abort()
-            elif name in sink.trickles_at:
+            elif name in sink.trickle_at:
                 self._writer.write(b"250 ")
                 while not self.transport.is_closing():
                     self._writer.write(b".")
                     await asyncio.sleep(0.1)
-            elif name in sink.answers:
-                await self.push(sink.answers[name])
-                if sink.answers[name].startswith("421"):
+            elif name in sink.replies:
+                await self.push(sink.replies[name])
+                if sink.replies[name].startswith("421"):
                     self.transport.close()
             else:
                 await serve(argument)
 
-        return told
+        return handle

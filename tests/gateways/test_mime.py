@@ -1,4 +1,4 @@
-"""Our own writing of a mail, held against the standard library's: every header, both parts, and every limit."""
+"""Our MIME serialiser, compared with the standard library's: every header, both parts, and every limit."""
 
 import datetime
 from email import message_from_bytes
@@ -26,27 +26,27 @@ MAIL: dict[str, Any] = {
     "html": "<p>Hello,</p>\n",
 }
 
-# Names and sentences as campaigns write them, and signs that have a meaning in a mail.
-SIGNS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])
-WORDS = st.text(st.one_of(SIGNS, st.sampled_from('aЯжé🎈👩‍🚀 .,;:=_?"\\<>()@"')), max_size=150)
+# Texts as campaigns write them, and characters with a meaning in an email.
+CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])
+TEXTS = st.text(st.one_of(CHARACTERS, st.sampled_from('aЯжé🎈👩‍🚀 .,;:=_?"\\<>()@"')), max_size=150)
 LINES = st.lists(
     st.one_of(
-        WORDS, st.sampled_from(["", ".", "..", ".end", "From here", "--=_letter--", "end ", "a" * 2000, "ж" * 90])
+        TEXTS, st.sampled_from(["", ".", "..", ".end", "From here", "--=_letter--", "end ", "a" * 2000, "ж" * 90])
     )
 )
 BODIES = st.builds(lambda lines, end: end.join(lines), LINES, st.sampled_from(["\n", "\r\n", "\r"]))
 ATOMS = st.text(st.sampled_from("abcXYZ0189!#$%&'*+-/=?^_`{|}~"), min_size=1, max_size=20)
-ABROAD = st.text(st.sampled_from("ünîжд例🎈a-1"), min_size=1, max_size=12)
+INTERNATIONAL = st.text(st.sampled_from("ünîжд例🎈a-1"), min_size=1, max_size=12)
 LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 ADDRESSES = st.builds(
     lambda names, labels: f"{'.'.join(names)}@{'.'.join(labels)}",
-    st.lists(st.one_of(ATOMS, ABROAD), min_size=1, max_size=3),
+    st.lists(st.one_of(ATOMS, INTERNATIONAL), min_size=1, max_size=3),
     st.lists(LABELS, min_size=2, max_size=3),
 )
 
 
 def read(content: bytes) -> EmailMessage:
-    """Return the message that mail programs read, which must be sound."""
+    """Parse a message, which must have no defects."""
     message = message_from_bytes(content, _class=EmailMessage, policy=modern)
     for part in message.walk():
         assert part.defects == []
@@ -58,13 +58,13 @@ def parts(message: EmailMessage) -> list[tuple[str, str, str]]:
 
 
 def plain(part: EmailMessage) -> str:
-    # A text's end of line is the mail's, not the writer's.
+    # A text's end of line is the mail's, not the renderer's.
     return part.get_content().replace("\r\n", "\n").rstrip("\n")
 
 
 @settings(deadline=None)
-@given(subject=WORDS, text=BODIES, html=BODIES, to=ADDRESSES, lang=st.sampled_from(["en", "ru", "pt-BR"]))
-def test_it_is_read_as_the_librarys_is(subject: str, text: str, html: str, to: str, lang: str) -> None:
+@given(subject=TEXTS, text=BODIES, html=BODIES, to=ADDRESSES, lang=st.sampled_from(["en", "ru", "pt-BR"]))
+def test_message_parses_like_the_standard_librarys(subject: str, text: str, html: str, to: str, lang: str) -> None:
     fields = MAIL | {"subject": subject, "text": text, "html": html, "to": to, "lang": lang}
     ours, theirs = read(build_message(**fields)), read(stdlib_message(**fields).as_bytes())
     assert sorted(ours.keys()) == sorted(theirs.keys())
@@ -78,8 +78,8 @@ def test_it_is_read_as_the_librarys_is(subject: str, text: str, html: str, to: s
 
 
 @settings(deadline=None)
-@given(subject=WORDS, text=BODIES, html=BODIES, to=ADDRESSES)
-def test_it_passes_every_server_as_it_is(subject: str, text: str, html: str, to: str) -> None:
+@given(subject=TEXTS, text=BODIES, html=BODIES, to=ADDRESSES)
+def test_message_respects_smtp_line_limits(subject: str, text: str, html: str, to: str) -> None:
     content = build_message(**MAIL | {"subject": subject, "text": text, "html": html, "to": to})
     assert content.isascii() or not to.isascii()
     assert b"\0" not in content
@@ -95,7 +95,7 @@ ANYTHING = st.text(st.one_of(st.characters(), st.sampled_from("\r\n\0\t <>@,;:."
 
 @settings(deadline=None)
 @given(name=st.sampled_from(["to", "subject", "message_id", "unsubscribe_url", "lang"]), value=ANYTHING)
-def test_nothing_that_is_given_makes_a_header_of_its_own(name: str, value: str) -> None:
+def test_no_input_injects_a_header(name: str, value: str) -> None:
     fields = MAIL | {name: value}
     try:
         content = build_message(**fields)
@@ -122,7 +122,7 @@ def test_nothing_that_is_given_makes_a_header_of_its_own(name: str, value: str) 
 @pytest.mark.parametrize(
     "sign", ["\r\n", "\n", "\r", "\0", " ", "\t", "\x0b", "\x85", "\u2028", ">", "<", "\ud800"]
 )
-def test_a_sign_with_a_meaning_is_refused(name: str, sign: str) -> None:
+def test_special_character_is_rejected(name: str, sign: str) -> None:
     good = MAIL[name]
     for value in (f"{good[:3]}{sign}{good[3:]}", f"{good}{sign}Bcc:b@news.example", f"{good}{sign}"):
         with pytest.raises(ValueError, match="invalid"):
@@ -148,17 +148,17 @@ def test_a_sign_with_a_meaning_is_refused(name: str, sign: str) -> None:
         f"{'a' * 310}@news.example",
     ],
 )
-def test_what_is_no_single_address_is_refused(address: str) -> None:
+def test_invalid_address_is_rejected(address: str) -> None:
     with pytest.raises(ValueError, match="invalid address"):
         build_message(**MAIL | {"to": address})
 
 
-def test_a_refusal_does_not_repeat_the_address() -> None:
+def test_rejection_does_not_repeat_the_address() -> None:
     with pytest.raises(ValueError, match="invalid") as caught:
         build_message(**MAIL | {"to": "reader@news.example\r\nRCPT TO:<b@news.example>"})
     assert "news.example" not in str(caught.value)
 
 
-def test_a_host_in_another_script_still_leaves() -> None:
+def test_non_ascii_host_is_accepted() -> None:
     message = read(build_message(**MAIL | {"unsubscribe_url": "https://bücher.example/cancel"}))
     assert message["List-Unsubscribe"] == "<https://bücher.example/cancel>"

@@ -1,4 +1,4 @@
-"""The SMTP mailer against a real server: one connection for many mails, logins, TLS, addresses of every script."""
+"""The SMTP mailer against a real server: connection reuse, login, TLS and international addresses."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from tests.gateways.smtp_server import SmtpTestServer
 from tests.processes import wait_until
 
 
-def test_two_hundred_mails_leave_over_one_connection(mailer_to) -> None:
+def test_connection_is_reused_for_many_emails(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for number in range(200):
@@ -22,7 +22,7 @@ def test_two_hundred_mails_leave_over_one_connection(mailer_to) -> None:
         assert sink.recipients == [f"reader-{number}@news.example" for number in range(200)]
 
 
-def test_a_connection_is_opened_anew_after_so_many_mails(mailer_to) -> None:
+def test_connection_is_replaced_after_its_maximum_of_emails(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url, max_per_connection=3)
         for _ in range(7):
@@ -31,7 +31,7 @@ def test_a_connection_is_opened_anew_after_so_many_mails(mailer_to) -> None:
         assert sink.commands.count("QUIT") == 2
 
 
-def test_a_mail_takes_three_commands_and_no_more(mailer_to) -> None:
+def test_each_email_takes_three_commands(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for _ in range(2):
@@ -39,16 +39,16 @@ def test_a_mail_takes_three_commands_and_no_more(mailer_to) -> None:
         assert sink.commands == ["EHLO", *["MAIL", "RCPT", "DATA"] * 2]
 
 
-def test_what_leaves_is_what_was_written(mailer_to) -> None:
+def test_lines_with_leading_dots_arrive_unchanged(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
-        # A line that begins with a dot, and one that is nothing else, would end the mail too early.
+        # SMTP ends a message at a line with a single dot.
         mail = mailer.render(letter(texts={"mail_thanks": ".\n..\n.end\n."}))
         mailer.send(mail)
         assert sink.contents == [mail.content]
 
 
-def test_a_mail_that_may_not_leave_after_all_has_not_left(mailer_to) -> None:
+def test_cancelled_email_is_not_sent(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         with pytest.raises(SendCancelled):
@@ -58,7 +58,7 @@ def test_a_mail_that_may_not_leave_after_all_has_not_left(mailer_to) -> None:
         assert (sink.connections, len(sink.mails)) == (1, 1)
 
 
-def test_nobody_goes_on_from_where_an_unknown_error_stopped(mailer_to) -> None:
+def test_unknown_error_replaces_the_connection(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         with pytest.raises(ZeroDivisionError):
@@ -67,13 +67,13 @@ def test_nobody_goes_on_from_where_an_unknown_error_stopped(mailer_to) -> None:
         assert (sink.connections, len(sink.mails)) == (2, 1)
 
 
-def test_the_server_is_quoted_on_what_it_accepted(mailer_to) -> None:
+def test_send_returns_the_redacted_reply(mailer_to) -> None:
     with SmtpTestServer() as sink:
-        sink.answer_data = lambda address: f"250 2.0.0 OK queued as 17 for <{address}>"
+        sink.reply_to_data = lambda address: f"250 2.0.0 OK queued as 17 for <{address}>"
         assert send(mailer_to(sink.url)) == "250 2.0.0 OK queued as 17 for …"
 
 
-def test_a_mailer_that_was_closed_opens_a_new_connection(mailer_to) -> None:
+def test_closed_mailer_reconnects(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for _ in range(2):
@@ -84,11 +84,11 @@ def test_a_mailer_that_was_closed_opens_a_new_connection(mailer_to) -> None:
 
 
 @pytest.mark.parametrize("opens", [False, True])
-def test_a_connection_that_the_server_dropped_while_idle_is_opened_again(mailer_to, opens: bool) -> None:
+def test_connection_closed_while_idle_is_reopened(mailer_to, opens: bool) -> None:
     with SmtpTestServer(idle_seconds=0.2) as sink:
         mailer = mailer_to(sink.url)
         send(mailer)
-        # The server says 421 and closes; both wait in the socket until the next mail looks.
+        # The server sends 421 and closes; the mailer finds out with the next email.
         wait_until(lambda: sink.ended == 1, what="the server to end the connection")
         if opens:
             mailer.connect()
@@ -96,7 +96,7 @@ def test_a_connection_that_the_server_dropped_while_idle_is_opened_again(mailer_
         assert (sink.connections, len(sink.mails)) == (2, 2)
 
 
-def test_opening_connects_once_and_then_only_asks(mailer_to) -> None:
+def test_connect_reuses_an_open_connection(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for _ in range(3):
@@ -104,12 +104,12 @@ def test_opening_connects_once_and_then_only_asks(mailer_to) -> None:
         assert (sink.connections, sink.commands) == (1, ["EHLO", "NOOP", "NOOP"])
 
 
-# The sink takes passwords without TLS on purpose, and its library warns each time.
+# The server accepts passwords without TLS on purpose, and aiosmtpd warns each time.
 plain_login = pytest.mark.filterwarnings("ignore:Requiring AUTH")
 
 
 @plain_login
-def test_login_with_the_name_and_password_of_mail_url(mailer_to) -> None:
+def test_login_uses_the_credentials_of_mail_url(mailer_to) -> None:
     name, password = "desk@paper.example", "p:a/s s@w%rd"
     with SmtpTestServer(login=(name, password)) as sink:
         url = f"smtp://{quote(name, safe='')}:{quote(password, safe='')}@127.0.0.1:{sink.port}?tls=none"
@@ -119,7 +119,7 @@ def test_login_with_the_name_and_password_of_mail_url(mailer_to) -> None:
 
 @plain_login
 @pytest.mark.parametrize("password", ["wrong", "wröng"])
-def test_a_login_that_fails_needs_a_person_and_never_blames_the_reader(mailer_to, password: str) -> None:
+def test_failed_login_means_misconfigured(mailer_to, password: str) -> None:
     with SmtpTestServer(login=("desk", "right")) as sink:
         mailer = mailer_to(f"smtp://desk:{quote(password)}@127.0.0.1:{sink.port}?tls=none")
         for begin in (mailer.connect, lambda: send(mailer)):
@@ -129,21 +129,21 @@ def test_a_login_that_fails_needs_a_person_and_never_blames_the_reader(mailer_to
 
 
 @plain_login
-def test_a_login_that_fails_for_now_means_that_the_server_is_away(mailer_to) -> None:
+def test_temporary_login_failure_means_unavailable(mailer_to) -> None:
     with SmtpTestServer(login=("desk", "right")) as sink:
-        sink.answers["AUTH"] = "454 4.7.0 Temporary authentication failure"
+        sink.replies["AUTH"] = "454 4.7.0 Temporary authentication failure"
         with pytest.raises(ServerUnavailable, match="454") as caught:
             mailer_to(f"smtp://desk:right@127.0.0.1:{sink.port}?tls=none").connect()
         assert not isinstance(caught.value, ServerMisconfigured)
 
 
 @plain_login
-def test_a_server_that_wants_a_login_which_we_lack_refuses_us_and_no_mail(mailer_to) -> None:
+def test_required_login_without_credentials_means_misconfigured(mailer_to) -> None:
     with SmtpTestServer(login=("desk", "right")) as sink, pytest.raises(ServerMisconfigured, match="530"):
         send(mailer_to(sink.url))
 
 
-def test_a_server_without_the_login_or_the_encryption_that_we_want_needs_a_person(mailer_to) -> None:
+def test_missing_tls_or_login_support_means_misconfigured(mailer_to) -> None:
     with SmtpTestServer() as sink:
         for url in (f"smtp://127.0.0.1:{sink.port}?tls=starttls", f"smtp://desk:x@127.0.0.1:{sink.port}?tls=none"):
             with pytest.raises(ServerMisconfigured):
@@ -152,7 +152,7 @@ def test_a_server_without_the_login_or_the_encryption_that_we_want_needs_a_perso
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
-def test_tls_with_a_server_that_we_trust(
+def test_tls_with_a_trusted_certificate(
     mailer_to, tls: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, authority = make_server_context(tmp_path)
@@ -165,9 +165,7 @@ def test_tls_with_a_server_that_we_trust(
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
-def test_nothing_is_sent_to_a_server_whose_certificate_nobody_vouches_for(
-    mailer_to, tls: str, tmp_path: Path
-) -> None:
+def test_untrusted_certificate_means_misconfigured(mailer_to, tls: str, tmp_path: Path) -> None:
     context, _ = make_server_context(tmp_path)
     with SmtpTestServer(**{"implicit_tls" if tls == "implicit" else "starttls": context}) as sink:
         with pytest.raises(ServerMisconfigured, match="certificate"):
@@ -175,23 +173,23 @@ def test_nothing_is_sent_to_a_server_whose_certificate_nobody_vouches_for(
         assert sink.mails == []
 
 
-def test_encryption_that_is_not_to_be_had_for_now_means_that_the_server_is_away(mailer_to, tmp_path: Path) -> None:
+def test_temporary_tls_failure_means_unavailable(mailer_to, tmp_path: Path) -> None:
     context, _ = make_server_context(tmp_path)
     with SmtpTestServer(starttls=context) as sink:
-        sink.answers["STARTTLS"] = "454 4.7.0 TLS not available due to temporary reason"
+        sink.replies["STARTTLS"] = "454 4.7.0 TLS not available due to temporary reason"
         with pytest.raises(ServerUnavailable, match="454") as caught:
             mailer_to(f"smtp://127.0.0.1:{sink.port}?tls=starttls").connect()
         assert not isinstance(caught.value, ServerMisconfigured)
 
 
-def test_a_domain_in_another_script_is_addressed_in_ascii(mailer_to) -> None:
+def test_international_domain_is_sent_in_ascii(mailer_to) -> None:
     with SmtpTestServer() as sink:
         send(mailer_to(sink.url), to="leser@xn--bcher-kva.example")
         assert sink.recipients == ["leser@xn--bcher-kva.example"]
         assert sink.mails[0]["To"] == "leser@xn--bcher-kva.example"
 
 
-def test_a_name_in_another_script_reaches_a_server_that_takes_it(mailer_to) -> None:
+def test_international_local_part_uses_smtputf8(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         for address in ("jürgen@xn--bcher-kva.example", "reader@news.example"):
@@ -200,8 +198,8 @@ def test_a_name_in_another_script_reaches_a_server_that_takes_it(mailer_to) -> N
         assert sink.mails[0]["To"] == "jürgen@xn--bcher-kva.example"
 
 
-def test_a_name_in_another_script_is_refused_alone_where_the_server_cannot_take_it(mailer_to) -> None:
-    with SmtpTestServer(speaks_utf8=False) as sink:
+def test_international_local_part_fails_alone_without_smtputf8(mailer_to) -> None:
+    with SmtpTestServer(supports_smtputf8=False) as sink:
         mailer = mailer_to(sink.url)
         with pytest.raises(PermanentFailure, match="international") as caught:
             send(mailer, to="jürgen@xn--bcher-kva.example")
@@ -210,9 +208,12 @@ def test_a_name_in_another_script_is_refused_alone_where_the_server_cannot_take_
         assert sink.recipients == ["reader@news.example"]
 
 
-def test_a_sender_in_another_script_needs_a_server_that_takes_it(mailer_to) -> None:
+def test_international_sender_requires_smtputf8(mailer_to) -> None:
     sender = "Zeitung <grüße@paper.example>"
-    with SmtpTestServer(speaks_utf8=False) as sink, pytest.raises(ServerMisconfigured, match="international"):
+    with (
+        SmtpTestServer(supports_smtputf8=False) as sink,
+        pytest.raises(ServerMisconfigured, match="international"),
+    ):
         send(mailer_to(sink.url, sender=sender))
     with SmtpTestServer() as sink:
         send(mailer_to(sink.url, sender=sender))

@@ -1,4 +1,4 @@
-"""Replies of mail servers: which of them mean that an address is dead, and what may be kept of their words."""
+"""SMTP replies: which of them are hard bounces, and how they are redacted."""
 
 import pytest
 from hypothesis import given
@@ -40,10 +40,10 @@ from service.gateways.email.smtp_replies import MAX_REPLY_LENGTH, SmtpReply, Ste
         ("content", 552, "5.3.4 Too large", False),
     ],
 )
-def test_an_address_is_dead_only_where_the_server_says_so(step: Step, code: int, text: str, dead: bool) -> None:
-    trouble = error_from_reply(step, SmtpReply(code, text.encode()))
-    assert isinstance(trouble, PermanentFailure)
-    assert trouble.is_hard_bounce is dead
+def test_hard_bounce_requires_a_reply_about_the_mailbox(step: Step, code: int, text: str, dead: bool) -> None:
+    error = error_from_reply(step, SmtpReply(code, text.encode()))
+    assert isinstance(error, PermanentFailure)
+    assert error.is_hard_bounce is dead
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_an_address_is_dead_only_where_the_server_says_so(step: Step, code: int,
         ("", "250"),
     ],
 )
-def test_a_reply_is_kept_on_one_line_and_without_addresses(text: str, said: str) -> None:
+def test_reply_is_redacted_to_one_line_without_addresses(text: str, said: str) -> None:
     assert SmtpReply(250, text.encode()).redacted == said
 
 
 @given(st.binary(max_size=600))
-def test_whatever_a_server_says_can_be_kept(text: bytes) -> None:
+def test_any_reply_can_be_redacted(text: bytes) -> None:
     said = SmtpReply(550, text).redacted
     assert "@" not in said
     assert said.isprintable()

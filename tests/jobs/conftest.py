@@ -1,4 +1,4 @@
-"""A desk on SQLite, where as much must hold as on PostgreSQL."""
+"""A container on SQLite."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.conftest import settings_for
 
 @pytest.fixture
 def sqlite_container(tmp_path: Path, clock: FakeClock) -> Iterator[Container]:
-    """Return a desk on an SQLite file of its own, with the demo campaign."""
+    """Return a container on a new SQLite file, with the demo campaign."""
     container = build_container(settings_for(f"sqlite:///{tmp_path / 'mainstay.db'}"), clock=clock)
     migrate_and_seed(container)
     yield container

@@ -23,7 +23,7 @@ DEFAULT_POLICY = DeliveryPolicy()
 
 
 class FakeMailer:
-    """Records the emails that it sends. `on_send` is called before each is accepted, `on_connect` on connecting."""
+    """Records the emails that it sends. `on_send` is called before each is accepted, `on_connect` on connect."""
 
     def __init__(
         self,

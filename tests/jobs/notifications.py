@@ -1,4 +1,4 @@
-"""Notices that are due, a desk that sends them through a mailer of the test's, and where they stand."""
+"""Helpers for notifications: create due ones, send them with a fake mailer, and read their status."""
 
 import dataclasses
 import datetime
@@ -27,7 +27,7 @@ from tests.jobs.fake_mailer import READER, FakeMailer
 def put_pledge(
     container: Container, *, to: str = READER, status: PledgeStatus = PledgeStatus.ACTIVE, **changes: Any
 ) -> uuid.UUID:
-    """Store a monthly pledge of this reader's, without a mail about it; return its id."""
+    """Create a monthly pledge of this reader without a notification; return its id."""
     with container.database.transaction() as session:
         campaign = session.scalars(select(Campaign).where(Campaign.slug == "default")).one()
         row = {
@@ -57,7 +57,7 @@ def enqueue(
     falls_on: datetime.date | None = None,
     paid_at: datetime.datetime | None = None,
 ) -> uuid.UUID:
-    """Write down that a notice is to leave, with all that it is about; return its id."""
+    """Enqueue a notification with everything that it is about; return its id."""
     now = container.clock()
     if kind != NotificationKind.SIGN_IN and pledge_id is None:
         pledge_id = put_pledge(container, to=to)
@@ -93,12 +93,12 @@ def enqueue(
 
 
 def with_notification_mailer(container: Container, mailer: FakeMailer) -> Container:
-    """Return the desk with another mailer for notices."""
+    """Return a copy of the container with this mailer for notifications."""
     return dataclasses.replace(container, notification_mailer=mailer, smtp_breaker=CircuitBreaker())
 
 
 def run(container: Container, mailer: FakeMailer | None = None) -> Mapping[str, int]:
-    """Run the job once, with another mailer if one is given; return what it counts."""
+    """Run the job once, with this mailer if one is given; return its counts."""
     counts = send_notifications(
         container if mailer is None else with_notification_mailer(container, mailer), threading.Event()
     )
@@ -107,19 +107,19 @@ def run(container: Container, mailer: FakeMailer | None = None) -> Mapping[str, 
 
 
 def find(container: Container, notification_id: uuid.UUID) -> Notification:
-    """Return a notice as it stands."""
+    """Return a notification as stored."""
     with container.database.read_only() as session:
         return session.get_one(Notification, notification_id)
 
 
 def status_counts(container: Container) -> dict[str, int]:
-    """Return how many notices stand where."""
+    """Return the number of notifications by status."""
     with container.database.read_only() as session:
         rows = session.execute(select(Notification.status, func.count()).group_by(Notification.status))
         return {status.value: count for status, count in rows}
 
 
 def change_pledge(container: Container, pledge_id: uuid.UUID, **values: Any) -> None:
-    """Change a pledge past all rules."""
+    """Update a pledge directly."""
     with container.database.transaction() as session:
         session.execute(update(Pledge).where(Pledge.id == pledge_id).values(values))

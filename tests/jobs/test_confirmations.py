@@ -1,4 +1,4 @@
-"""A campaign that has its readers confirm: the question leaves at once, and nothing else until they say yes."""
+"""Confirmations: a campaign that requires them sends a confirmation request, and nothing else before."""
 
 import datetime
 
@@ -20,7 +20,7 @@ def _confirming(container: Container) -> None:
 
 
 def say(container: Container, reminder_id: object, word) -> None:
-    """Have the reader use the link in their mail."""
+    """Use the link in the reader's email."""
     with container.database.transaction() as session:
         word(
             session,
@@ -29,8 +29,8 @@ def say(container: Container, reminder_id: object, word) -> None:
         )
 
 
-def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Container, clock: FakeClock) -> None:
-    # Nobody is written to at three in the morning, except who has just asked.
+def test_only_the_confirmation_request_is_sent_before_confirmation(container: Container, clock: FakeClock) -> None:
+    # At 3 a.m. only confirmation requests are sent.
     clock.now = clock.now.replace(hour=3)
     reminder_id, mailer = create_reminder(container, READER), FakeMailer()
     run_send_reminders(container, mailer)
@@ -42,7 +42,7 @@ def test_nothing_but_the_question_leaves_until_the_reader_says_yes(container: Co
     assert len(mailer.sent) == 1
 
 
-def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
+def test_confirmed_reminder_is_sent_on_its_date_with_its_own_message_id(
     container: Container, clock: FakeClock
 ) -> None:
     reminder_id, mailer = create_reminder(container, READER), FakeMailer()
@@ -65,7 +65,7 @@ def test_who_says_yes_gets_the_reminder_on_its_day_under_another_message_id(
     ]
 
 
-def test_who_says_no_hears_nothing_more(container: Container, clock: FakeClock) -> None:
+def test_reader_who_cancels_gets_no_further_email(container: Container, clock: FakeClock) -> None:
     reminder_id, mailer = create_reminder(container, READER), FakeMailer()
     run_send_reminders(container, mailer)
     say(container, reminder_id, cancel_reminder)
@@ -74,7 +74,7 @@ def test_who_says_no_hears_nothing_more(container: Container, clock: FakeClock) 
     assert len(mailer.sent) == 1
 
 
-def test_who_asks_again_after_an_hour_is_asked_again(container: Container, clock: FakeClock) -> None:
+def test_confirmation_cooldown_is_an_hour(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
@@ -89,7 +89,7 @@ def test_who_asks_again_after_an_hour_is_asked_again(container: Container, clock
     assert len({email.message_id for email in mailer.sent}) == 2
 
 
-def test_one_that_comes_again_is_confirmed_once(container: Container, clock: FakeClock) -> None:
+def test_repeating_reminder_is_confirmed_once(container: Container, clock: FakeClock) -> None:
     reminder_id, mailer = create_reminder(container, READER, months=1, repeat=True), FakeMailer()
     run_send_reminders(container, mailer)
     say(container, reminder_id, confirm_reminder)
@@ -99,9 +99,7 @@ def test_one_that_comes_again_is_confirmed_once(container: Container, clock: Fak
     assert [email.is_confirmation_request for email in mailer.sent] == [True, False, False, False]
 
 
-def test_a_reader_who_says_yes_while_the_question_is_in_hand_is_asked_no_second_time(
-    container: Container, clock: FakeClock
-) -> None:
+def test_confirmation_during_sending_is_kept(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     mailer = FakeMailer(
         on_send=lambda email: email.is_confirmation_request and say(container, reminder_id, confirm_reminder)

@@ -1,4 +1,4 @@
-"""Before a mail leaves, that it is about to is committed: a worker that dies leaves at most one mail in doubt."""
+"""Crash safety: an email is marked as sending, and that committed, before its content is sent."""
 
 import datetime
 from collections.abc import Callable
@@ -25,7 +25,7 @@ KINDS = ("reminder", "notice")
 
 
 def put(container: Container, clock: FakeClock, kind: str, *, count: int) -> None:
-    """Have so many mails of a kind be due."""
+    """Create `count` due emails of one kind."""
     for number in range(count):
         to = READER if count == 1 else f"reader-{number}@news.example"
         if kind == "reminder":
@@ -40,7 +40,7 @@ def run_of(kind: str) -> Callable[[Container, FakeMailer], object]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_mail_leaves_before_its_beginning_is_committed(
+def test_email_is_not_sent_before_its_sending_mark_is_committed(
     container: Container, clock: FakeClock, kind: str
 ) -> None:
     put(container, clock, kind, count=1)
@@ -48,14 +48,17 @@ def test_no_mail_leaves_before_its_beginning_is_committed(
     with ExitStack() as held, ThreadPoolExecutor(1) as pool:
 
         def hold_the_row() -> None:
-            # It is claimed by now. Nothing can be written about it as long as somebody else holds its row.
+            # The row is claimed by now. While it is locked, nothing can be written to it.
             session = held.enter_context(container.database.transaction())
             session.scalars(select(table).with_for_update()).one()
 
         mailer = FakeMailer(on_connect=hold_the_row)
         try:
             running = pool.submit(run_of(kind), container, mailer)
-            wait_until(lambda: running.done() or waiting_for_a_lock(container), what="the beginning to be written")
+            wait_until(
+                lambda: running.done() or waiting_for_a_lock(container),
+                what="the sending mark to wait for the lock",
+            )
             assert not running.done()
             assert mailer.sent == []
         finally:
@@ -65,7 +68,7 @@ def test_no_mail_leaves_before_its_beginning_is_committed(
 
 
 def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
-    """Return what is on record of each mail that was begun, as any other session reads it."""
+    """Return the recorded outcomes, as another session reads them."""
     column = EmailDelivery.outcome if kind == "reminder" else Notification.outcome
     with container.database.read_only() as session:
         return sorted(session.scalars(select(column).where(column.is_not(None))))
@@ -73,7 +76,7 @@ def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_while_a_mail_leaves_all_before_it_are_on_record_as_accepted_and_it_as_leaving(
+def test_results_are_committed_before_the_next_email_is_sent(
     request: pytest.FixtureRequest, clock: FakeClock, kind: str, database: str
 ) -> None:
     container = request.getfixturevalue("container" if database == "postgresql" else "sqlite_container")

@@ -1,4 +1,4 @@
-"""The schedule: which jobs there are, how often each runs, that a late tick counts, and that each does run."""
+"""The schedule: the jobs, their intervals, late ticks, and a worker process that runs every job."""
 
 import threading
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def stop() -> threading.Event:
 
 @pytest.fixture
 def paused_scheduler(container: Container, stop: threading.Event) -> Iterator[BackgroundScheduler]:
-    """Return the worker's scheduler, which starts no job before it is resumed."""
+    """Return the worker's scheduler, paused."""
     scheduler = make_scheduler(container, stop)
     scheduler.start(paused=True)
     yield scheduler
@@ -83,7 +83,7 @@ def paused_scheduler(container: Container, stop: threading.Event) -> Iterator[Ba
         scheduler.shutdown(wait=True)
 
 
-def test_the_scheduler_takes_every_job_at_its_interval_and_never_twice_at_once(
+def test_scheduler_runs_every_job_at_its_interval_without_overlap(
     paused_scheduler: BackgroundScheduler,
 ) -> None:
     scheduled = paused_scheduler.get_jobs()
@@ -91,16 +91,14 @@ def test_the_scheduler_takes_every_job_at_its_interval_and_never_twice_at_once(
     assert {job.max_instances for job in scheduled} == {1}
 
 
-def test_a_tick_that_comes_hours_late_still_runs_the_job_and_runs_it_once(
-    container: Container, paused_scheduler: BackgroundScheduler
-) -> None:
+def test_late_tick_runs_the_job_once(container: Container, paused_scheduler: BackgroundScheduler) -> None:
     ticks: list[JobExecutionEvent] = []
     paused_scheduler.add_listener(ticks.append, EVENT_JOB_EXECUTED | EVENT_JOB_MISSED)
     for scheduled in paused_scheduler.get_jobs():
         if scheduled.id != "forget_job_runs":
             scheduled.remove()
     hourly = paused_scheduler.get_job("forget_job_runs")
-    # Three runs were missed, the last by half an hour.
+    # Three runs were missed, the last half an hour ago.
     hourly.modify(next_run_time=hourly.next_run_time - 2.5 * hourly.trigger.interval)
     paused_scheduler.resume()
     wait_until(lambda: ticks, what="the late tick")
@@ -109,7 +107,7 @@ def test_a_tick_that_comes_hours_late_still_runs_the_job_and_runs_it_once(
     assert recorded(container) == {"forget_job_runs"}
 
 
-def test_no_job_begins_once_the_worker_was_told_to_stop(container: Container) -> None:
+def test_no_job_starts_during_shutdown(container: Container) -> None:
     ran = []
     run_job(Job("some_job", lambda *_: ran.append(True), 5), container, JobRunRecorder(container), stopped_event())
     assert ran == []
@@ -117,7 +115,7 @@ def test_no_job_begins_once_the_worker_was_told_to_stop(container: Container) ->
 
 
 def recorded(container: Container) -> set[str]:
-    """Return the jobs that have a run on record."""
+    """Return the jobs that have a recorded run."""
     with container.database.read_only() as session:
         return set(session.scalars(select(JobRun.job)))
 
@@ -127,9 +125,9 @@ def beats(container: Container) -> list[str]:
         return list(session.scalars(select(Heartbeat.worker_id)))
 
 
-def test_a_real_worker_runs_every_job_as_soon_as_it_starts(container: Container, tmp_path: Path) -> None:
+def test_worker_process_runs_every_job_at_start(container: Container, tmp_path: Path) -> None:
     with FakeStripe() as stripe:
-        # Some jobs only look where money is taken by a gateway that is not our own.
+        # Some jobs do nothing with our own gateway.
         taking_money = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
         with worker(container.settings.database_url, tmp_path / "log", **taking_money):
             expected = set(SECONDS_BETWEEN_RUNS) - {"beat"}

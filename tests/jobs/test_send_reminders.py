@@ -1,4 +1,4 @@
-"""One run of the job: what is due leaves once, what cannot leave says why, and one bad row stops nothing."""
+"""Sending reminders: due ones once, and none that the reader no longer needs."""
 
 import datetime
 
@@ -21,7 +21,7 @@ from tests.db.factories import create_paid_pledge, create_reminder
 from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
-def test_a_due_reminder_leaves_once(container: Container, clock: FakeClock) -> None:
+def test_due_reminder_is_sent_once(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER, page_url="https://paper.example/a")
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
@@ -39,7 +39,7 @@ def test_a_due_reminder_leaves_once(container: Container, clock: FakeClock) -> N
     ]
 
 
-def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, clock: FakeClock) -> None:
+def test_due_reminders_are_sent_on_sqlite(sqlite_container: Container, clock: FakeClock) -> None:
     for number in range(25):
         create_reminder(sqlite_container, f"reader-{number}@news.example")
     clock.advance(days=32)
@@ -49,11 +49,11 @@ def test_every_due_mail_leaves_on_sqlite_as_well(sqlite_container: Container, cl
         assert session.scalar(select(func.count()).select_from(DevOutboxEmail)) == 25
 
 
-def test_the_longest_due_leaves_first_over_all_batches(container: Container, clock: FakeClock) -> None:
+def test_oldest_due_reminder_is_sent_first_across_batches(container: Container, clock: FakeClock) -> None:
     for number in range(45):
         create_reminder(container, f"reader-{number}@news.example")
     with container.database.transaction() as session:
-        # The last that was asked for is the longest due.
+        # The last one requested becomes the oldest due.
         for number, reminder in enumerate(session.scalars(select(Reminder).order_by(Reminder.id.desc()))):
             reminder.due_at = clock() + datetime.timedelta(hours=number)
     clock.advance(days=10)
@@ -62,18 +62,18 @@ def test_the_longest_due_leaves_first_over_all_batches(container: Container, clo
     assert mailer.addresses == [f"reader-{number}@news.example" for number in reversed(range(45))]
 
 
-def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurrence(
+def test_message_id_is_stable_across_retries_and_new_for_each_occurrence(
     container: Container, clock: FakeClock
 ) -> None:
     create_reminder(container, READER)
     seen: list[str] = []
 
-    def note_and_refuse(email: ReminderEmail) -> None:
+    def record_and_defer(email: ReminderEmail) -> None:
         seen.append(email.message_id)
         if len(seen) == 1:
             raise TemporaryFailure("later")
 
-    mailer = FakeMailer(note_and_refuse)
+    mailer = FakeMailer(record_and_defer)
     for _ in range(2):
         clock.advance(days=32)
         run_send_reminders(container, mailer)
@@ -84,7 +84,7 @@ def test_the_message_id_is_the_same_for_each_try_and_another_for_the_next_occurr
     assert first == again != next_one
 
 
-def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock: FakeClock) -> None:
+def test_reminder_is_skipped_if_the_reader_has_paid_since(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=3)
     create_paid_pledge(container, READER)
@@ -97,7 +97,7 @@ def test_a_reader_who_gave_since_asking_is_not_asked(container: Container, clock
     assert status_changes(container, reminder_id)[-1] == ("skip", "skipped")
 
 
-def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: FakeClock) -> None:
+def test_reminder_is_sent_if_the_reader_paid_before_the_request(container: Container, clock: FakeClock) -> None:
     create_paid_pledge(container, READER)
     clock.advance(days=3)
     create_reminder(container, READER)
@@ -107,7 +107,7 @@ def test_a_reader_who_gave_before_asking_is_asked(container: Container, clock: F
     assert mailer.addresses == [READER]
 
 
-def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: FakeClock) -> None:
+def test_reminder_is_sent_if_the_payment_failed(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER)
     clock.advance(days=3)
     with container.database.transaction() as session:
@@ -124,7 +124,7 @@ def test_a_reader_whose_payment_failed_is_asked(container: Container, clock: Fak
     assert mailer.addresses == [READER]
 
 
-def test_another_readers_gift_changes_nothing(container: Container, clock: FakeClock) -> None:
+def test_reminder_is_sent_if_another_reader_paid(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER)
     create_paid_pledge(container, "other@news.example")
     clock.advance(days=32)
@@ -133,7 +133,7 @@ def test_another_readers_gift_changes_nothing(container: Container, clock: FakeC
     assert mailer.addresses == [READER]
 
 
-def test_a_cancelled_reminder_is_never_sent(container: Container, clock: FakeClock) -> None:
+def test_cancelled_reminder_is_never_sent(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER)
     with container.database.transaction() as session:
         token = reminder_token(container.database.keyring, session.scalars(select(Reminder)).one())
@@ -144,7 +144,7 @@ def test_a_cancelled_reminder_is_never_sent(container: Container, clock: FakeClo
     assert mailer.sent == []
 
 
-def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Container, clock: FakeClock) -> None:
+def test_cancel_between_claim_and_sending_prevents_the_email(container: Container, clock: FakeClock) -> None:
     first, second = create_reminder(container, "a@news.example"), create_reminder(container, "b@news.example")
     clock.advance(days=32)
 
@@ -170,7 +170,7 @@ def test_a_cancel_between_claim_and_mail_holds_the_mail_back(container: Containe
         (["https://paper.example"], "http://desk.test/support/default", True),
     ],
 )
-def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
+def test_email_names_only_pages_on_allowed_origins(
     container: Container, clock: FakeClock, origins: list[str], page: str, is_named: bool
 ) -> None:
     with container.database.transaction() as session:
@@ -182,9 +182,7 @@ def test_a_mail_names_only_pages_of_the_sites_that_the_campaign_lists(
     assert [email.requested_from for email in mailer.sent] == [page if is_named else None]
 
 
-def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
-    container: Container, clock: FakeClock
-) -> None:
+def test_amount_in_a_removed_currency_is_left_out(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER, amount=500, frequency=Frequency.MONTHLY)
     with container.database.transaction() as session:
         campaign = get_campaign(session, "default")
@@ -197,7 +195,7 @@ def test_an_amount_in_money_that_the_campaign_no_longer_takes_is_left_out(
     assert "/support/default?frequency=monthly&from=" in mailer.sent[0].give_url
 
 
-def test_a_campaign_s_own_language_is_the_language_of_its_mail(container: Container, clock: FakeClock) -> None:
+def test_email_uses_the_campaigns_own_language(container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         get_campaign(session, "default").texts = {"de": {"mail_subject": "Erinnerung von {campaign}"}}
     create_reminder(container, READER, lang="de-AT")

@@ -1,4 +1,4 @@
-"""When and how fast mails leave: by day, at the set rate, over so many connections."""
+"""Sending hours, the rate limit, and parallel connections."""
 
 import dataclasses
 import datetime
@@ -37,16 +37,18 @@ def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:
         (utc(10, 2), "Asia/Tokyo", utc(10, 2)),
         (utc(10, 12), "Asia/Tokyo", utc(11, 0)),
         (utc(10, 3), "America/New_York", utc(10, 13)),
-        # The clocks go forward in the night to the 29th, so that nine o'clock comes an hour earlier.
+        # Summer time starts on the 29th, so nine o'clock is an hour earlier.
         (utc(28, 20), "Europe/Amsterdam", utc(29, 7)),
         (utc(10, 3), "Mars/Olympus", utc(10, 3)),
     ],
 )
-def test_readers_are_written_to_by_day(now: datetime.datetime, zone: str, opening: datetime.datetime) -> None:
+def test_sending_hours_follow_the_readers_timezone(
+    now: datetime.datetime, zone: str, opening: datetime.datetime
+) -> None:
     assert SendingHours(9, 21).next_allowed(now, zone) == opening
 
 
-def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Container, clock: FakeClock) -> None:
+def test_late_reminder_is_postponed_to_sending_hours(container: Container, clock: FakeClock) -> None:
     there, here = (
         create_reminder(container, "a@news.example", timezone="Asia/Tokyo"),
         create_reminder(container, "b@news.example", timezone="UTC"),
@@ -66,7 +68,7 @@ def test_a_backlog_that_is_late_waits_for_each_reader_s_morning(container: Conta
     assert mailer.addresses == ["b@news.example", "a@news.example"]
 
 
-def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: FakeClock) -> None:
+def test_sending_hours_can_be_disabled(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER, timezone="Asia/Tokyo")
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=18)
@@ -75,36 +77,34 @@ def test_a_setting_lets_late_mails_leave_at_night(container: Container, clock: F
     assert mailer.addresses == [READER]
 
 
-def test_slots_are_the_rate_apart_and_quiet_hours_are_not_saved_up(container: Container, clock: FakeClock) -> None:
+def test_send_slots_follow_the_rate_and_do_not_accumulate(container: Container, clock: FakeClock) -> None:
     def reserve(count: int) -> list[float]:
         with container.database.transaction() as session:
             slots = reserve_send_slots(session, rate=4, count=count, now=clock())
-        return [(slot - begun).total_seconds() for slot in slots]
+        return [(slot - started_at).total_seconds() for slot in slots]
 
-    begun = clock()
+    started_at = clock()
     assert reserve(3) == [0, 0.25, 0.5]
     assert reserve(2) == [0.75, 1]
     clock.advance(hours=1)
-    begun = clock()
+    started_at = clock()
     assert reserve(2) == [0, 0.25]
 
 
 def at_rate(container: Container, rate: float | None) -> Container:
-    """Return the desk with a limit on how many mails leave a second, at any hour."""
+    """Return a copy of the container with this rate limit and without sending hours."""
     mail = dataclasses.replace(container.settings.mail, rate=rate, respect_sending_hours=False)
     return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.19])
-def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
-    container: Container, clock: FakeClock, rate: float
-) -> None:
+def test_low_rate_limit_still_sends_email(container: Container, clock: FakeClock, rate: float) -> None:
     slow = at_rate(container, rate)
     create_reminder(container, READER)
     clock.advance(days=32)
     notices.enqueue(container, NotificationKind.RECEIPT, to="giver@news.example")
     assert run_send_reminders(slow, FakeMailer())["sent"] == 1
-    # The receipt's turn is after the reminder's: both leave at one rate.
+    # Reminders and notifications share the rate limit, so the receipt's slot is the next.
     clock.advance(seconds=1 / rate)
     assert notices.run(slow, FakeMailer())["sent"] == 1
 
@@ -113,7 +113,7 @@ def test_a_rate_of_less_than_one_mail_a_batch_still_lets_mails_leave(
     ("rate", "reminders", "receipts"),
     [(None, 100, 20), (0.01, 1, 1), (0.2, 1, 1), (1, 5, 5), (10, 50, 20), (10_000, 100, 20)],
 )
-def test_a_batch_is_what_leaves_in_five_seconds_and_no_more_than_the_largest(
+def test_batch_size_is_five_seconds_of_the_rate_up_to_a_maximum(
     container: Container, rate: float | None, reminders: int, receipts: int
 ) -> None:
     container, stop = at_rate(container, rate), threading.Event()
@@ -123,7 +123,7 @@ def test_a_batch_is_what_leaves_in_five_seconds_and_no_more_than_the_largest(
     )
 
 
-def test_mails_leave_no_faster_than_the_rate(container: Container) -> None:
+def test_emails_are_sent_no_faster_than_the_rate(container: Container) -> None:
     for number in range(6):
         create_reminder(container, f"reader-{number}@news.example")
     container = dataclasses.replace(at_rate(container, 20.0), clock=real_clock)
@@ -133,7 +133,7 @@ def test_mails_leave_no_faster_than_the_rate(container: Container) -> None:
     began = time.monotonic()
     run_send_reminders(container, FakeMailer(lambda _: left.append(time.monotonic())))
     assert len(left) == 6
-    # Never earlier than its slot; how much later is the machine's affair.
+    # Never before its slot; the delay after it depends on the machine.
     assert all(at - began >= number / 20 - 0.01 for number, at in enumerate(left))
 
 
@@ -141,7 +141,7 @@ def real_clock() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def test_several_connections_share_the_mails(container: Container, clock: FakeClock) -> None:
+def test_connections_share_the_queue(container: Container, clock: FakeClock) -> None:
     for number in range(120):
         create_reminder(container, f"reader-{number}@news.example")
     clock.advance(days=32)
@@ -149,7 +149,7 @@ def test_several_connections_share_the_mails(container: Container, clock: FakeCl
     met: set[str] = set()
 
     def meet(email: ReminderEmail) -> None:
-        # The first mail of each waits for the other's, which proves that both are at it.
+        # The first email of each connection waits for the other's, which proves that both send.
         name = threading.current_thread().name
         if name not in met:
             met.add(name)

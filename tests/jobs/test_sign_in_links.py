@@ -1,4 +1,4 @@
-"""Links to sign in: made with the mail, each try another, and none that is of no use."""
+"""Sign-in links: created with the email, a new one for each attempt, and none that is useless."""
 
 import datetime
 
@@ -16,7 +16,7 @@ from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import enqueue, find, run
 
 
-def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
+def test_sign_in_link_is_created_with_the_email_and_stored_as_a_hash(
     container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.SIGN_IN)
@@ -32,7 +32,7 @@ def test_a_link_to_sign_in_is_made_with_the_mail_and_only_its_hash_is_kept(
     assert token not in repr(email)
 
 
-def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
+def test_each_attempt_creates_a_new_sign_in_link_that_replaces_the_last(
     container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.SIGN_IN)
@@ -57,7 +57,7 @@ def test_each_try_of_a_link_is_another_mail_with_another_link_that_alone_works(
     ("minutes", "values", "reason"),
     [(15, {}, "too_old"), (0, {"supporter_id": None}, "nobody_known"), (0, {"used_at": True}, "used")],
 )
-def test_a_link_that_is_of_no_use_is_not_sent(
+def test_useless_sign_in_link_is_skipped(
     container: Container, clock: FakeClock, minutes: int, values: dict, reason: str
 ) -> None:
     notification_id = enqueue(container, NotificationKind.SIGN_IN)
@@ -76,9 +76,7 @@ def test_a_link_that_is_of_no_use_is_not_sent(
         assert session.scalars(select(SignIn.link_hash)).one() is None
 
 
-def test_a_link_leaves_until_a_quarter_of_an_hour_after_it_was_asked_for(
-    container: Container, clock: FakeClock
-) -> None:
+def test_sign_in_link_is_sent_until_its_request_expires(container: Container, clock: FakeClock) -> None:
     notification_id = enqueue(container, NotificationKind.SIGN_IN)
     clock.now += datetime.timedelta(minutes=15) - datetime.timedelta(microseconds=1)
     run(container, FakeMailer())

@@ -1,4 +1,4 @@
-"""Sign-ups that happen at the same moment as each other, as a claim, or as an erasure."""
+"""Sign-ups that are concurrent with each other, with a claim or with an erasure."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from tests.processes import wait_until
 ASKED = {"campaign": "default", "email": "reader@news.example"}
 
 
-def test_forty_sign_ups_of_one_address_at_once_make_one_reminder(container: Container) -> None:
+def test_concurrent_sign_ups_of_one_address_create_one_reminder(container: Container) -> None:
     app = create_app(container)
     start = threading.Barrier(10, timeout=60)
 
@@ -53,16 +53,16 @@ def waiting_for_a_lock(container: Container) -> bool:
         return bool(session.scalar(text(waiting)))
 
 
-def behind(container: Container, hold: Callable[[], None], then: Callable[[], object]) -> None:
-    """Run `then` in another thread, and `hold` once it waits for what this transaction has locked."""
+def behind(container: Container, release: Callable[[], None], then: Callable[[], object]) -> None:
+    """Run `then` in another thread, and `release` once it waits for a lock."""
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(then)
-        wait_until(lambda: waiting.done() or waiting_for_a_lock(container), what="the other to meet the lock")
-        hold()
+        wait_until(lambda: waiting.done() or waiting_for_a_lock(container), what="the other to wait for the lock")
+        release()
         waiting.result(timeout=60)
 
 
-def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(container: Container, clock: FakeClock) -> None:
+def test_sign_up_during_claim_starts_a_new_occurrence(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, "reader@news.example")
     clock.advance(days=32)
     claiming = container.database.transaction()
@@ -78,7 +78,7 @@ def test_a_sign_up_that_waits_for_a_claim_begins_anew_after_it(container: Contai
     assert [event for event, _ in status_changes(container, reminder_id)] == ["made", "claim", "ask"]
 
 
-def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Container, clock: FakeClock) -> None:
+def test_claim_skips_an_uncommitted_sign_up(container: Container, clock: FakeClock) -> None:
     create_reminder(container, "reader@news.example")
     clock.advance(days=32)
     with container.database.transaction() as session:
@@ -89,7 +89,7 @@ def test_a_claim_beside_an_uncommitted_sign_up_passes_it_over(container: Contain
 
 
 @pytest.mark.parametrize("keys", ["one key", "keys being changed"])
-def test_a_sign_up_beside_an_erasure_succeeds_either_way(
+def test_sign_up_during_erasure_succeeds(
     container: Container, keys: str, container_with_two_keys: Container
 ) -> None:
     container = container if keys == "one key" else container_with_two_keys
@@ -114,7 +114,7 @@ def container_with_two_keys(container: Container, clock: FakeClock):
     two.database.engine.dispose()
 
 
-def test_forty_sign_ups_of_one_address_at_once_make_one_reminder_on_sqlite(sqlite_container: Container) -> None:
+def test_concurrent_sign_ups_of_one_address_create_one_reminder_on_sqlite(sqlite_container: Container) -> None:
     app = create_app(sqlite_container)
     with ThreadPoolExecutor(8) as pool:
         responses = list(

@@ -1,4 +1,4 @@
-"""Real workers on a real PostgreSQL with a real mail server: nothing twice, nothing lost, and a clean end."""
+"""Worker processes with PostgreSQL and a mail server: no duplicates, no losses, and a clean shutdown."""
 
 import datetime
 import json
@@ -28,8 +28,8 @@ def url(container: Container) -> str:
     return container.settings.database_url
 
 
-def ask_for_many(container: Container, count: int) -> None:
-    """Set reminders that are due at once by the real clock, the first asked for the longest due."""
+def create_due_reminders(container: Container, count: int) -> None:
+    """Create reminders that are due by the real clock, the first one the oldest."""
     ids = [create_reminder(container, f"reader-{number}@news.example") for number in range(count)]
     now = utc_now()
     with container.database.transaction() as session:
@@ -51,44 +51,44 @@ def all_sent(container: Container, expected: int) -> bool:
     return count(container, ReminderStatus.SENT) == expected
 
 
-def is_alive(container: Container) -> bool:
+def has_heartbeat(container: Container) -> bool:
     with container.database.read_only() as session:
         return last_heartbeat(session) is not None
 
 
-def test_two_workers_at_once_send_each_mail_once(container: Container, url: str, tmp_path: Path) -> None:
-    ask_for_many(container, 120)
+def test_two_worker_processes_send_each_email_once(container: Container, url: str, tmp_path: Path) -> None:
+    create_due_reminders(container, 120)
     with SmtpTestServer() as sink:
-        # A mail that takes a moment lets both workers have their share.
+        # Slow enough that both workers get a share.
         sink.stall_seconds = 0.01
         with (
             worker(url, tmp_path / "one.log", MAIL_URL=sink.url) as one,
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url) as two,
         ):
-            wait_until(lambda: all_sent(container, 120), what="every mail to leave")
+            wait_until(lambda: all_sent(container, 120), what="every email to be sent")
         assert (one.returncode, two.returncode) == (0, 0)
         assert len(sink.ids()) == len(set(sink.ids())) == 120
         assert sorted(sink.recipients) == sorted(f"reader-{number}@news.example" for number in range(120))
     lines = [line for name in ("one.log", "two.log") for line in (tmp_path / name).read_text().splitlines()]
-    carried = [json.loads(line) for line in lines if '"reminders_carried"' in line]
-    assert sum(entry["sent"] for entry in carried) == 120
+    batches = [json.loads(line) for line in lines if '"reminders_carried"' in line]
+    assert sum(entry["sent"] for entry in batches) == 120
     for name in ("one.log", "two.log"):
         assert "job_failed" not in (tmp_path / name).read_text()
         assert "@news.example" not in (tmp_path / name).read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_rest(
+def test_signal_finishes_the_current_email_and_requeues_the_rest(
     container: Container, url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    ask_for_many(container, 5)
+    create_due_reminders(container, 5)
     with SmtpTestServer() as sink:
-        # Long enough for the signal to be heard meanwhile, on a busy machine as well.
+        # Long enough for the signal to arrive meanwhile, even on a busy machine.
         sink.stall_seconds = 5
         with worker(url, tmp_path / "log", MAIL_URL=sink.url) as process:
             assert sink.in_data.wait(60)
             process.send_signal(number)
-            # Impatient people press it twice.
+            # As when an impatient operator presses Ctrl+C twice.
             process.send_signal(number)
             assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
         assert sink.recipients == ["reader-0@news.example"]
@@ -101,30 +101,28 @@ def test_a_worker_that_is_stopped_finishes_the_mail_in_hand_and_hands_back_the_r
     assert [event for event, _ in status_changes(container, reminders[1].id)] == ["made", "claim", "lose_lease"]
 
 
-def test_a_worker_with_nothing_to_do_beats_and_stops_at_once(
-    container: Container, url: str, tmp_path: Path
-) -> None:
+def test_idle_worker_sends_heartbeats_and_stops_quickly(container: Container, url: str, tmp_path: Path) -> None:
     with worker(url, tmp_path / "log") as process:
-        wait_until(lambda: is_alive(container), what="a heartbeat")
-        began = time.monotonic()
+        wait_until(lambda: has_heartbeat(container), what="a heartbeat")
+        started_at = time.monotonic()
         process.terminate()
         assert process.wait(timeout=60) == 0
-        # Far less than a stopping worker may take: nothing makes a stopping worker wait.
-        assert time.monotonic() - began < 30
+        # Nothing makes an idle worker wait.
+        assert time.monotonic() - started_at < 30
 
 
-def test_the_web_process_sends_nothing_and_starts_no_scheduler(
+def test_web_process_sends_no_email_and_starts_no_scheduler(
     container: Container, url: str, tmp_path: Path
 ) -> None:
-    ask_for_many(container, 1)
-    said = subprocess.run(
+    create_due_reminders(container, 1)
+    completed = subprocess.run(
         [sys.executable, "-c", "import sys, service.app; print([n for n in sys.modules if 'apscheduler' in n])"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout.strip() == "[]"
+    assert completed.stdout.strip() == "[]"
     with web(url, tmp_path / "log") as base:
         for _ in range(5):
             subprocess.run(
@@ -135,10 +133,10 @@ def test_the_web_process_sends_nothing_and_starts_no_scheduler(
         assert session.scalar(select(Heartbeat.at)) is None
 
 
-class Gate:
-    """A way to PostgreSQL that can be shut: a TCP port that leads to the server's Unix socket."""
+class DatabaseRelay:
+    """A TCP relay to PostgreSQL's Unix socket that a test can open and close."""
 
-    RELAY = """
+    RELAY_PROGRAM = """
 import asyncio, sys
 
 port, socket = int(sys.argv[1]), sys.argv[2]
@@ -151,12 +149,12 @@ async def copy(source, target):
     finally:
         target.close()
 
-async def lead(reader, writer):
+async def connect(reader, writer):
     there_reader, there_writer = await asyncio.open_unix_connection(socket)
     await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer), return_exceptions=True)
 
 async def main():
-    await (await asyncio.start_server(lead, "127.0.0.1", port)).serve_forever()
+    await (await asyncio.start_server(connect, "127.0.0.1", port)).serve_forever()
 
 asyncio.run(main())
 """
@@ -167,9 +165,9 @@ asyncio.run(main())
         self._process: subprocess.Popen | None = None
 
     def open(self) -> None:
-        self._process = subprocess.Popen([sys.executable, "-c", self.RELAY, str(self.port), self._socket])
+        self._process = subprocess.Popen([sys.executable, "-c", self.RELAY_PROGRAM, str(self.port), self._socket])
 
-    def shut(self) -> None:
+    def close(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait(60)
@@ -177,33 +175,29 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def gate(container: Container):
+def relay(container: Container):
     folder = container.database.engine.url.query.get("host")
     if not folder:
-        # A server that TEST_DATABASE_URL names may be elsewhere; it is not ours to cut off.
-        pytest.skip("needs a PostgreSQL behind a Unix socket, as the tests start it by themselves")
-    gate = Gate(f"{folder}/.s.PGSQL.5432")
-    yield gate
-    gate.shut()
+        # The server of TEST_DATABASE_URL may be remote and have no socket.
+        pytest.skip("needs PostgreSQL on a Unix socket, which is the default of the tests")
+    relay = DatabaseRelay(f"{folder}/.s.PGSQL.5432")
+    yield relay
+    relay.close()
 
 
-def test_a_worker_outlives_a_database_that_is_away_at_first_and_again_later(
-    container: Container, tmp_path: Path, gate: Gate
-) -> None:
-    ask_for_many(container, 1)
+def test_worker_survives_database_outages(container: Container, tmp_path: Path, relay: DatabaseRelay) -> None:
+    create_due_reminders(container, 1)
     name = container.database.engine.url.database
     log = tmp_path / "log"
-    with worker(f"postgresql://postgres@127.0.0.1:{gate.port}/{name}", log) as process:
-        wait_until(
-            lambda: log.exists() and "job_failed" in log.read_text(), what="the worker to miss its database"
-        )
-        gate.open()
-        wait_until(lambda: all_sent(container, 1), what="the mail to leave once the database is there")
-        gate.shut()
+    with worker(f"postgresql://postgres@127.0.0.1:{relay.port}/{name}", log) as process:
+        wait_until(lambda: log.exists() and "job_failed" in log.read_text(), what="the worker to find no database")
+        relay.open()
+        wait_until(lambda: all_sent(container, 1), what="the email to be sent once the database is up")
+        relay.close()
         before = log.read_text().count("job_failed")
-        wait_until(lambda: log.read_text().count("job_failed") > before, what="the worker to miss it again")
-        ask_for_many(container, 2)
-        gate.open()
+        wait_until(lambda: log.read_text().count("job_failed") > before, what="the worker to lose it again")
+        create_due_reminders(container, 2)
+        relay.open()
         wait_until(lambda: all_sent(container, 2), what="the worker to recover")
         assert process.poll() is None
         process.terminate()
@@ -211,17 +205,17 @@ def test_a_worker_outlives_a_database_that_is_away_at_first_and_again_later(
     assert "Traceback" not in log.read_text()
 
 
-def test_a_worker_with_a_wrong_setting_says_so_in_one_sentence(tmp_path: Path, url: str) -> None:
+def test_worker_reports_an_invalid_setting_in_one_line(tmp_path: Path, url: str) -> None:
     env = environment(url, MAIL_URL="pigeon:")
-    ended = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "jobs.worker"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("MAIL_URL must be")
-    assert len(ended.stderr.strip().splitlines()) == 1
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("MAIL_URL must be")
+    assert len(completed.stderr.strip().splitlines()) == 1
 
 
-def test_a_burst_of_signals_ends_the_worker_once(url: str, tmp_path: Path) -> None:
+def test_repeated_signals_stop_the_worker_once(url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with worker(url, log) as process:
         wait_until(lambda: log.exists() and "worker_started" in log.read_text(), what="the worker to start")

@@ -1,4 +1,4 @@
-"""Reminders that nobody confirms are deleted after a week, and their readers with them; nobody else is."""
+"""Retention of unconfirmed reminders and their supporters: one week."""
 
 import dataclasses
 import datetime
@@ -26,17 +26,17 @@ from service.domain.reminders.status import ReminderEvent
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.fake_mailer import READER, find
-from tests.jobs.test_forget_readers import left
-from tests.jobs.test_forget_readers_signing_up import ask_now, standing_at
+from tests.jobs.test_reader_retention import left
+from tests.jobs.test_retention_during_sign_up import ask_now, standing_at
 from tests.jobs.test_sign_ups import behind
 from tests.threads import RUNNING
 
 WEEK = datetime.timedelta(days=7)
-MOMENT = datetime.timedelta(microseconds=1)
+MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 def have_confirmed(container: Container, slug: str = "default") -> None:
-    """Make a campaign one that has its readers confirm."""
+    """Make a campaign require confirmations."""
     with container.database.transaction() as session:
         terms = parse_definition(serialize_campaign(get_campaign(session, "default")))
         upsert_campaign(
@@ -46,7 +46,7 @@ def have_confirmed(container: Container, slug: str = "default") -> None:
 
 @pytest.fixture(params=["PostgreSQL", "SQLite"])
 def any_container(request: pytest.FixtureRequest) -> Container:
-    """Return a desk on each database in turn, whose campaign has its readers confirm."""
+    """Return a container on each database in turn, whose campaign requires confirmations."""
     container = request.getfixturevalue("container" if request.param == "PostgreSQL" else "sqlite_container")
     have_confirmed(container)
     return container
@@ -59,7 +59,7 @@ def confirming_container(container: Container) -> Container:
 
 
 def asked(container: Container, address: str = READER) -> uuid.UUID:
-    """Ask for a reminder, and have its reader asked whether they want it."""
+    """Create a reminder and record its confirmation request as sent."""
     reminder_id = create_reminder(container, address)
     record_delivery(container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
     return reminder_id
@@ -69,19 +69,19 @@ def token_for(container: Container, reminder_id: uuid.UUID) -> str:
     return reminder_token(container.database.keyring, find(container, reminder_id))
 
 
-def test_one_that_nobody_confirms_is_kept_for_a_week_and_then_gone_with_its_reader(
+def test_unconfirmed_reminder_and_its_supporter_are_purged_after_a_week(
     any_container: Container, clock: FakeClock
 ) -> None:
     asked(any_container)
-    clock.now += WEEK - MOMENT
+    clock.now += WEEK - MICROSECOND
     purge_reader_data(any_container, RUNNING)
     assert left(any_container)[:2] == (1, 1)
-    clock.now += MOMENT
+    clock.now += MICROSECOND
     assert purge_reader_data(any_container, RUNNING) == {"reminders": 1, "supporters": 1, "mails": 0}
     assert left(any_container) == (0, 0, 0)
 
 
-def test_one_that_was_confirmed_is_kept(any_container: Container, clock: FakeClock) -> None:
+def test_confirmed_reminder_is_retained(any_container: Container, clock: FakeClock) -> None:
     reminder_id = asked(any_container)
     with any_container.database.transaction() as session:
         confirm_reminder(session, token_for(any_container, reminder_id), now=clock())
@@ -91,7 +91,7 @@ def test_one_that_was_confirmed_is_kept(any_container: Container, clock: FakeClo
 
 
 @pytest.mark.parametrize("status", [ReminderStatus.FAILED, ReminderStatus.SKIPPED])
-def test_one_whose_question_came_to_nothing_is_not_kept_for_longer(
+def test_unconfirmed_reminder_with_undelivered_request_is_purged_after_a_week(
     confirming_container: Container, clock: FakeClock, status: ReminderStatus
 ) -> None:
     asked(confirming_container)
@@ -102,7 +102,9 @@ def test_one_whose_question_came_to_nothing_is_not_kept_for_longer(
     assert left(confirming_container) == (0, 0, 0)
 
 
-def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock: FakeClock) -> None:
+def test_unconfirmed_reminder_that_was_cancelled_is_purged_after_a_week(
+    confirming_container: Container, clock: FakeClock
+) -> None:
     reminder_id = asked(confirming_container)
     with confirming_container.database.transaction() as session:
         cancel_reminder(session, token_for(confirming_container, reminder_id), now=clock())
@@ -111,7 +113,9 @@ def test_nor_is_one_whose_reader_said_no(confirming_container: Container, clock:
     assert left(confirming_container) == (0, 0, 0)
 
 
-def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Container, clock: FakeClock) -> None:
+def test_reminder_whose_confirmation_request_is_queued_is_retained(
+    any_container: Container, clock: FakeClock
+) -> None:
     waiting, leaving = (
         create_reminder(any_container, "a@news.example"),
         create_reminder(any_container, "b@news.example"),
@@ -122,19 +126,23 @@ def test_no_reader_is_forgotten_whom_we_have_not_asked_yet(any_container: Contai
     assert [find(any_container, one).status for one in (waiting, leaving)] == ["scheduled", "sending"]
 
 
-def test_who_was_asked_late_has_a_week_to_answer_all_the_same(any_container: Container, clock: FakeClock) -> None:
+def test_retention_of_unconfirmed_reminder_starts_with_the_confirmation_request(
+    any_container: Container, clock: FakeClock
+) -> None:
     reminder_id = create_reminder(any_container, READER)
     clock.advance(days=6)
     record_delivery(any_container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
-    clock.now += WEEK - MOMENT
+    clock.now += WEEK - MICROSECOND
     purge_reader_data(any_container, RUNNING)
     assert find(any_container, reminder_id).status == ReminderStatus.UNCONFIRMED
-    clock.now += MOMENT
+    clock.now += MICROSECOND
     purge_reader_data(any_container, RUNNING)
     assert left(any_container) == (0, 0, 0)
 
 
-def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: FakeClock) -> None:
+def test_supporter_with_a_pledge_outlives_an_unconfirmed_reminder(
+    any_container: Container, clock: FakeClock
+) -> None:
     pledge_id = create_paid_pledge(any_container, READER)
     asked(any_container)
     clock.now += WEEK
@@ -144,7 +152,7 @@ def test_a_reader_with_a_pledge_stays_known(any_container: Container, clock: Fak
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 
-def test_a_reader_who_is_confirming_is_passed_over(confirming_container: Container, clock: FakeClock) -> None:
+def test_purge_skips_a_reminder_that_is_being_confirmed(confirming_container: Container, clock: FakeClock) -> None:
     token = token_for(confirming_container, asked(confirming_container))
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
@@ -154,9 +162,7 @@ def test_a_reader_who_is_confirming_is_passed_over(confirming_container: Contain
     assert standing_at(confirming_container, "default") == ReminderStatus.SCHEDULED
 
 
-def test_a_link_that_meets_its_reminder_being_deleted_opens_nothing(
-    confirming_container: Container, clock: FakeClock
-) -> None:
+def test_confirm_during_purge_finds_no_reminder(confirming_container: Container, clock: FakeClock) -> None:
     token = token_for(confirming_container, asked(confirming_container))
     clock.now += WEEK
 
@@ -172,7 +178,7 @@ def test_a_link_that_meets_its_reminder_being_deleted_opens_nothing(
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
-def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
+def test_sign_up_during_purge_of_unconfirmed_recreates_the_supporter(
     confirming_container: Container, clock: FakeClock, slug: str
 ) -> None:
     have_confirmed(confirming_container, "second")
@@ -191,7 +197,7 @@ def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
-def test_a_reader_who_is_signing_up_is_passed_over(
+def test_purge_skips_an_unconfirmed_reader_who_is_signing_up(
     confirming_container: Container, clock: FakeClock, slug: str
 ) -> None:
     have_confirmed(confirming_container, "second")

@@ -1,4 +1,4 @@
-"""What real workers leave on record: the work of each, nothing unended after a clean stop, and a death by name."""
+"""Job runs of worker processes: counts by worker, a clean stop, and a killed worker."""
 
 import dataclasses
 import datetime
@@ -22,7 +22,7 @@ from tests.processes import wait_until, worker
 
 
 def ask_for(container: Container, count: int) -> None:
-    """Set reminders that are due by the real clock."""
+    """Create reminders that are due by the real clock."""
     for number in range(count):
         create_reminder(container, f"reader-{number}@news.example")
     with container.database.transaction() as session:
@@ -30,7 +30,7 @@ def ask_for(container: Container, count: int) -> None:
 
 
 def runs(container: Container, job: str = "send_reminders") -> list[JobRun]:
-    """Return the runs of a job, the first first."""
+    """Return the runs of a job, earliest first."""
     with container.database.read_only() as session:
         return list(session.scalars(select(JobRun).where(JobRun.job == job).order_by(JobRun.started_at)))
 
@@ -40,25 +40,25 @@ def is_sent(container: Container, count: int) -> bool:
 
 
 def workers(container: Container) -> set[uuid.UUID]:
-    """Return the workers that ever showed that they live."""
+    """Return the workers that have a heartbeat."""
     with container.database.read_only() as session:
         return {uuid.UUID(process) for process in session.scalars(select(Heartbeat.worker_id))}
 
 
-def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_stop(
+def test_job_runs_are_recorded_by_worker_and_finished_by_a_clean_stop(
     container: Container, tmp_path: Path
 ) -> None:
     url = container.settings.database_url
     with SmtpTestServer() as sink:
-        # The first mail of each has its reply once both are at it, so that both have their share.
-        sink.may_answer = lambda: sink.connections >= 2
+        # The first email of each gets its reply once both are connected, so both get a share.
+        sink.may_reply = lambda: sink.connections >= 2
         with (
             worker(url, tmp_path / "one.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
         ):
-            wait_until(lambda: len(workers(container)) == 2, what="both workers to show that they live")
+            wait_until(lambda: len(workers(container)) == 2, what="both workers' heartbeats")
             ask_for(container, 250)
-            wait_until(lambda: is_sent(container, 250), what="every mail to leave")
+            wait_until(lambda: is_sent(container, 250), what="every email to be sent")
         assert len(sink.recipients) == 250
     sent = Counter()
     for run in runs(container):
@@ -72,9 +72,7 @@ def test_the_work_of_two_workers_is_on_record_by_worker_and_ends_with_a_clean_st
     assert all(ended_at is not None for _, ended_at in ends)
 
 
-def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_are_not(
-    container: Container, tmp_path: Path
-) -> None:
+def test_run_of_a_killed_worker_is_marked_crashed_and_no_other(container: Container, tmp_path: Path) -> None:
     ask_for(container, 1)
     url = container.settings.database_url
     with SmtpTestServer() as sink:
@@ -90,8 +88,8 @@ def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_a
             [run] = [run for run in runs(container) if run.worker == dead]
             assert (run.outcome, run.ended_at) == (JobOutcome.RUNNING, None)
             be_silent(container, dead, since=utc_now() - datetime.timedelta(seconds=91))
-            # The living worker looks for the dead as well, and may just now hold the row; so ask until it is told.
-            wait_until(lambda: is_noted(container, dead), what="the run to be noted as vanished")
+            # The live worker marks dead ones too and may have the row locked, so this is retried.
+            wait_until(lambda: is_noted(container, dead), what="the run to be marked as crashed")
     with container.database.read_only() as session:
         vanished = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.CRASHED)).all()
         assert set(vanished) == {dead}
@@ -99,14 +97,14 @@ def test_a_run_whose_worker_was_killed_is_on_record_as_vanished_and_the_others_a
 
 
 def is_noted(container: Container, dead: uuid.UUID) -> bool:
-    """Look for silent workers, by the real clock, and return whether this one's sending is known to have ended."""
+    """Mark dead workers, by the real clock; return whether this one's run is marked as crashed."""
     mark_dead_workers(dataclasses.replace(container, clock=utc_now), threading.Event())
     [run] = [run for run in runs(container) if run.worker == dead]
     return run.outcome == JobOutcome.CRASHED and run.ended_at is not None
 
 
 def be_silent(container: Container, process: uuid.UUID, *, since: datetime.datetime) -> None:
-    """Let it be as if a worker had died a while ago."""
+    """Backdate a worker's heartbeat and run."""
     with container.database.transaction() as session:
         session.execute(update(Heartbeat).where(Heartbeat.worker_id == process.hex).values(at=since))
         session.execute(update(JobRun).where(JobRun.worker == process).values(started_at=since))

@@ -1,4 +1,4 @@
-"""Workers that are killed with receipts due: everybody has each, and at most one extra for each mail in hand."""
+"""Killed workers with receipts due: every receipt is sent, with at most one duplicate for each kill."""
 
 import random
 from pathlib import Path
@@ -13,32 +13,35 @@ from tests.jobs.notifications import enqueue, status_counts
 SEED = 20_261_123
 
 
-def test_every_receipt_arrives_and_at_most_one_extra_for_each_mail_in_hand(
+def test_killed_workers_lose_no_receipt_and_duplicate_at_most_those_in_flight(
     container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     readers = {f"reader-{number}@news.example" for number in range(SCALE.receipts)}
     for reader in sorted(readers):
         enqueue(container, NotificationKind.RECEIPT, to=reader)
-    chance = random.Random(SEED)
-    # Slow enough that the kills come while there is something left to do.
+    rng = random.Random(SEED)
+    # Slow enough that emails are left when the kills happen.
     sink.delay(0.02)
     with WorkerPool(2, url, sink, tmp_path / "log") as workers:
         for number in range(SCALE.kills):
             enough = SCALE.receipts * number // (SCALE.kills + 1)
-            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails")  # noqa: B023 - used at once
+            workers.until(lambda: sink.accepted >= enough, what=f"{enough} emails")  # noqa: B023 - used at once
             if number % 2 == 0:
-                workers.kill_during_send(chance)
+                workers.kill_during_send(rng)
             else:
-                workers.kill_any(chance)
+                workers.kill_any(rng)
         workers.until(
-            lambda: status_counts(container) == {NotificationStatus.SENT: SCALE.receipts}, what="all to leave"
+            lambda: status_counts(container) == {NotificationStatus.SENT: SCALE.receipts},
+            what="the receipts to be sent",
         )
         log = workers.log
     report = sink.report()
-    print_report(f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of 2 workers: {report.duplicates} extra")
+    print_report(
+        f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of 2 workers: {report.duplicates} duplicates"
+    )
     assert set(report.copies) == readers
     assert report.duplicates <= SCALE.kills
-    # An extra is the very same mail, so that a receiving system can drop it.
+    # A duplicate has the same Message-ID, so that the receiving system can drop it.
     assert len({message_id for message_id, _, _ in report.mails}) == SCALE.receipts
     assert not {name.lower() for name in report.header_names} & {"list-unsubscribe", "list-unsubscribe-post"}
     assert "news.example" not in log

@@ -1,4 +1,4 @@
-"""The mailer that keeps mails instead of sending them."""
+"""The development mailer, which stores emails instead of sending them."""
 
 import pytest
 from sqlalchemy import select
@@ -17,7 +17,7 @@ def outbox(container: Container) -> DevOutboxMailer:
     )
 
 
-def test_a_mail_is_kept_once_however_often_it_is_sent(container: Container) -> None:
+def test_email_is_stored_once_by_message_id(container: Container) -> None:
     mailer = outbox(container)
     mailer.connect()
     for _ in range(3):
@@ -25,11 +25,11 @@ def test_a_mail_is_kept_once_however_often_it_is_sent(container: Container) -> N
     send(mailer, message_id="<other@desk.test>")
     mailer.close()
     with container.database.read_only() as session:
-        kept = session.scalars(select(DevOutboxEmail.message_id).order_by(DevOutboxEmail.id)).all()
-    assert kept == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
+        stored = session.scalars(select(DevOutboxEmail.message_id).order_by(DevOutboxEmail.id)).all()
+    assert stored == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
 
 
-def test_a_mail_that_may_not_leave_after_all_is_not_kept(container: Container) -> None:
+def test_cancelled_email_is_not_stored(container: Container) -> None:
     mailer = outbox(container)
     with pytest.raises(SendCancelled):
         mailer.send(mailer.render(letter()), before_data=lambda: False)
@@ -37,7 +37,7 @@ def test_a_mail_that_may_not_leave_after_all_is_not_kept(container: Container) -
         assert session.scalars(select(DevOutboxEmail)).all() == []
 
 
-def test_what_is_kept_is_the_whole_mail_as_it_would_leave(container: Container) -> None:
+def test_stored_email_is_the_whole_message(container: Container) -> None:
     mailer = outbox(container)
     mail = mailer.render(letter(to="jürgen@news.example", lang="ru"))
     mailer.send(mail)

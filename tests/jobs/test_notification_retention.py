@@ -1,4 +1,4 @@
-"""What was told long ago, and wishes to sign in that are over, are forgotten; nothing else is."""
+"""Retention of notifications and sign-in requests."""
 
 from sqlalchemy import select
 
@@ -18,7 +18,7 @@ def kept(container: Container) -> set:
         return set(session.scalars(select(Notification.id)))
 
 
-def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Container, clock: FakeClock) -> None:
+def test_sent_notification_is_purged_after_400_days(container: Container, clock: FakeClock) -> None:
     told = enqueue(container, NotificationKind.RECEIPT)
     run(container, FakeMailer())
     clock.advance(days=399)
@@ -30,14 +30,14 @@ def test_a_notice_is_kept_as_long_as_a_reminder_and_then_forgotten(container: Co
     assert kept(container) == {waiting}
 
 
-def test_a_notice_that_still_waits_is_never_forgotten(container: Container, clock: FakeClock) -> None:
+def test_scheduled_notification_is_never_purged(container: Container, clock: FakeClock) -> None:
     waiting = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(days=1000)
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
     assert kept(container) == {waiting}
 
 
-def test_a_wish_to_sign_in_is_forgotten_after_a_day_with_its_notice(
+def test_sign_in_request_is_purged_after_a_day_with_its_notification(
     container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.SIGN_IN)

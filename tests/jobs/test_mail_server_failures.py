@@ -1,4 +1,4 @@
-"""What a mail server can do to us, and what that costs a reminder."""
+"""Failures of the mail server, and whether they cost a reminder an attempt."""
 
 import dataclasses
 import threading
@@ -29,95 +29,93 @@ from tests.jobs.fake_mailer import (
 )
 
 
-def test_a_server_that_is_away_costs_no_reminder_an_attempt(container: Container, clock: FakeClock) -> None:
-    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
+def test_server_outage_costs_no_attempt(container: Container, clock: FakeClock) -> None:
+    reminder_ids = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
 
-    def nobody_there() -> None:
+    def refuse_connection() -> None:
         raise ServerUnavailable("connection refused")
 
-    mailer = FakeMailer(on_connect=nobody_there)
+    mailer = FakeMailer(on_connect=refuse_connection)
     container = with_mailer(container, mailer)
     with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
     assert mailer.connects == 1
-    assert [(find(container, each).status, find(container, each).attempts) for each in asked] == [
-        (ReminderStatus.SCHEDULED, 0)
-    ] * 3
+    reminders = [find(container, reminder_id) for reminder_id in reminder_ids]
+    assert [(reminder.status, reminder.attempts) for reminder in reminders] == [(ReminderStatus.SCHEDULED, 0)] * 3
     for _ in range(3):
         assert send_reminders(container, threading.Event()) is None
     assert mailer.connects == 1
     clock.advance(minutes=1)
     with pytest.raises(ServerUnavailable):
         send_reminders(container, threading.Event())
-    # Nothing is claimed for a server that was away before it is seen to be back.
-    assert [event for event, _ in status_changes(container, asked[0])] == ["made", "claim", "lose_lease"]
+    # Nothing is claimed until a probe finds the server back.
+    assert [event for event, _ in status_changes(container, reminder_ids[0])] == ["made", "claim", "lose_lease"]
     clock.advance(minutes=1)
     mailer.on_connect = lambda: None
     assert send_reminders(container, threading.Event())["sent"] == 3
     assert len(mailer.sent) == 3
 
 
-def test_a_server_that_says_goodbye_in_the_middle_costs_the_mail_in_hand_one_attempt(
+def test_server_closing_during_a_batch_costs_the_current_email_one_attempt(
     container: Container, clock: FakeClock
 ) -> None:
     first, second = create_reminder(container, "a@news.example"), create_reminder(container, "b@news.example")
     clock.advance(days=32)
 
-    def goodbye(_: ReminderEmail) -> None:
-        raise ServerUnavailable("goodbye (421)")
+    def close_service(_: ReminderEmail) -> None:
+        raise ServerUnavailable("service closing (421)")
 
     with pytest.raises(ServerUnavailable):
-        run_send_reminders(container, FakeMailer(goodbye))
+        run_send_reminders(container, FakeMailer(close_service))
     assert (find(container, first).attempts, find(container, second).attempts) == (1, 0)
     assert find(container, first).due_at > clock()
     assert find(container, second).due_at <= clock()
 
 
-def test_a_server_that_refuses_us_stops_the_run_and_costs_nothing(container: Container, clock: FakeClock) -> None:
-    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
+def test_misconfigured_server_stops_the_run_and_costs_no_attempt(container: Container, clock: FakeClock) -> None:
+    reminder_ids = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
 
-    def refuse(_: ReminderEmail) -> None:
+    def misconfigure(_: ReminderEmail) -> None:
         raise ServerMisconfigured("sender refused (550)")
 
-    tries: list[str] = []
-    mailer = FakeMailer(lambda email: (tries.append(email.to), refuse(email)))
+    attempted: list[str] = []
+    mailer = FakeMailer(lambda email: (attempted.append(email.to), misconfigure(email)))
     container = with_mailer(container, mailer)
     with pytest.raises(ServerMisconfigured):
         send_reminders(container, threading.Event())
     clock.advance(minutes=2)
     assert send_reminders(container, threading.Event()) is None
-    assert tries == ["reader-0@news.example"]
-    assert {(find(container, each).status, find(container, each).attempts) for each in asked} == {
-        (ReminderStatus.SCHEDULED, 0)
-    }
-    assert find(container, asked[0]).reason == "sender refused (550)"
+    assert attempted == ["reader-0@news.example"]
+    reminders = [find(container, reminder_id) for reminder_id in reminder_ids]
+    assert {(reminder.status, reminder.attempts) for reminder in reminders} == {(ReminderStatus.SCHEDULED, 0)}
+    assert find(container, reminder_ids[0]).reason == "sender refused (550)"
     clock.advance(minutes=5)
     mailer.on_send = lambda _: None
     assert send_reminders(container, threading.Event())["sent"] == 3
 
 
-def test_the_breaker_waits_longer_each_time_and_forgets_when_a_mail_is_taken(clock: FakeClock) -> None:
-    breaker, pauses = CircuitBreaker(), []
+def test_circuit_breaker_backoff_grows_and_resets_on_success(clock: FakeClock) -> None:
+    breaker, backoffs = CircuitBreaker(), []
     for _ in range(8):
         breaker.record_failure(clock(), needs_operator=False)
         breaker.record_failure(clock(), needs_operator=False)
-        waited = 0
+        seconds = 0
         while not breaker.allows_request(clock()):
             clock.advance(seconds=1)
-            waited += 1
-        pauses.append(waited)
-    for number, waited in enumerate(pauses):
-        most = min(5 * 2**number, 60)
-        assert most / 2 <= waited <= most + 1
+            seconds += 1
+        backoffs.append(seconds)
+    for number, seconds in enumerate(backoffs):
+        maximum = min(5 * 2**number, 60)
+        assert maximum / 2 <= seconds <= maximum + 1
     breaker.record_failure(clock(), needs_operator=False)
     breaker.record_success()
     assert breaker.allows_request(clock())
 
 
-def pause_after_an_outage(container: Container, clock: FakeClock) -> float:
-    """Let the server be away once; return for how many seconds it is then left alone."""
+def backoff_after_failure(container: Container, clock: FakeClock) -> float:
+    """Record a failure; return for how many seconds the circuit breaker stays open."""
     container.smtp_breaker.record_failure(clock(), needs_operator=False)
     began = clock()
     while not container.smtp_breaker.allows_request(clock()):
@@ -125,59 +123,59 @@ def pause_after_an_outage(container: Container, clock: FakeClock) -> float:
     return (clock() - began).total_seconds()
 
 
-def test_after_a_mail_was_taken_an_outage_is_a_first_one_again(container: Container, clock: FakeClock) -> None:
+def test_accepted_email_resets_the_circuit_breaker(container: Container, clock: FakeClock) -> None:
     container = with_mailer(without_sending_hours(container), FakeMailer())
     for _ in range(5):
-        pause_after_an_outage(container, clock)
+        backoff_after_failure(container, clock)
     assert container.smtp_breaker.has_failed_recently
     create_reminder(container, READER)
     clock.advance(days=32)
     assert send_reminders(container, threading.Event())["sent"] == 1
     assert not container.smtp_breaker.has_failed_recently
-    # A first pause lasts for five seconds at most, a sixth for half a minute at least.
-    assert pause_after_an_outage(container, clock) <= 5.5
+    # The first backoff is at most five seconds, the sixth at least 30.
+    assert backoff_after_failure(container, clock) <= 5.5
 
 
-def test_who_finds_nothing_due_does_not_try_a_server_that_was_away(container: Container, clock: FakeClock) -> None:
+def test_server_is_not_probed_when_nothing_is_due(container: Container, clock: FakeClock) -> None:
     mailer = FakeMailer()
     container = with_mailer(container, mailer)
-    pause_after_an_outage(container, clock)
+    backoff_after_failure(container, clock)
     assert send_reminders(container, threading.Event()) == {}
     assert mailer.connects == 0
     assert container.smtp_breaker.has_failed_recently
 
 
-@pytest.mark.parametrize("held", [False, True])
-def test_a_mail_that_may_have_left_is_sent_again_or_held_as_the_setting_says(
-    container: Container, clock: FakeClock, held: bool
+@pytest.mark.parametrize("hold", [False, True])
+def test_uncertain_delivery_is_resent_or_held_by_setting(
+    container: Container, clock: FakeClock, hold: bool
 ) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
-    mail = dataclasses.replace(container.settings.mail, hold_uncertain=held, respect_sending_hours=False)
+    mail = dataclasses.replace(container.settings.mail, hold_uncertain=hold, respect_sending_hours=False)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
-    def vanish(_: ReminderEmail) -> None:
+    def lose_reply(_: ReminderEmail) -> None:
         raise UncertainDelivery("connection lost before the reply")
 
-    run_send_reminders(container, FakeMailer(vanish))
+    run_send_reminders(container, FakeMailer(lose_reply))
     reminder = find(container, reminder_id)
-    assert reminder.status == (ReminderStatus.FAILED if held else ReminderStatus.SCHEDULED)
+    assert reminder.status == (ReminderStatus.FAILED if hold else ReminderStatus.SCHEDULED)
     assert reminder.reason is not None
     assert "may have arrived" in reminder.reason or reminder.reason == "connection lost before the reply"
     clock.advance(days=3)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
-    assert mailer.addresses == ([] if held else [READER])
+    assert mailer.addresses == ([] if hold else [READER])
 
 
-def test_a_dead_address_gets_no_more_mail_of_any_campaign(container: Container, clock: FakeClock) -> None:
+def test_hard_bounce_suppresses_the_address_for_all_campaigns(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
 
-    def unknown(_: ReminderEmail) -> None:
+    def bounce(_: ReminderEmail) -> None:
         raise PermanentFailure("recipient refused (550)", dead_address=True)
 
-    run_send_reminders(container, FakeMailer(unknown))
+    run_send_reminders(container, FakeMailer(bounce))
     assert find(container, reminder_id).status == ReminderStatus.FAILED
     create_reminder(container, READER)
     clock.advance(days=32)

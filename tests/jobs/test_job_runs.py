@@ -1,4 +1,4 @@
-"""The record of the workers' runs: what was done, what failed, what vanished, and no row for a look in vain."""
+"""Job runs: recorded counts, failures and crashes, and one row for idle runs."""
 
 import dataclasses
 import datetime
@@ -29,17 +29,17 @@ AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
 
 @pytest.fixture(params=["postgresql", "sqlite"])
 def any_container(request: pytest.FixtureRequest) -> Container:
-    """Return a desk on either database."""
+    """Return a container on each database in turn."""
     return request.getfixturevalue("container" if request.param == "postgresql" else "sqlite_container")
 
 
 def job(run, name: str = "some_job") -> Job:
-    """Return a job that does as a test says."""
+    """Return a job that calls `run`."""
     return Job(name, lambda _container, _stop: run(), 5)
 
 
 def runs(container: Container) -> list[JobRun]:
-    """Return every run, the latest first."""
+    """Return every run, latest first."""
     with container.database.read_only() as session:
         return list(latest_runs(session, limit=1000))
 
@@ -48,7 +48,7 @@ def fail() -> None:
     raise ConnectionResetError("reader@news.example is gone")
 
 
-def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container, clock: FakeClock) -> None:
+def test_run_is_recorded_while_running_and_when_finished(any_container: Container, clock: FakeClock) -> None:
     began, seen = clock(), []
 
     def work() -> dict[str, int]:
@@ -64,16 +64,14 @@ def test_a_run_shows_while_it_runs_and_then_what_it_did(any_container: Container
     assert (done.started_at, done.ended_at) == (began, began + datetime.timedelta(seconds=12))
 
 
-def test_a_run_that_fails_shows_the_class_of_its_error_and_nothing_that_it_said(any_container: Container) -> None:
+def test_failed_run_records_the_error_class_only(any_container: Container) -> None:
     run_job(job(fail), any_container, JobRunRecorder(any_container), RUNNING)
     [failed] = runs(any_container)
     assert (failed.outcome, failed.counts, failed.error) == (JobOutcome.FAILED, {}, "ConnectionResetError")
     assert failed.ended_at is not None
 
 
-def test_a_thousand_looks_in_vain_leave_one_row_that_says_when_the_last_was(
-    any_container: Container, clock: FakeClock
-) -> None:
+def test_idle_runs_leave_one_row_for_the_latest(any_container: Container, clock: FakeClock) -> None:
     record = JobRunRecorder(any_container)
     for counts in [{}, {"sent": 0}] * 20:
         clock.advance(seconds=5)
@@ -82,9 +80,7 @@ def test_a_thousand_looks_in_vain_leave_one_row_that_says_when_the_last_was(
     assert (idle.outcome, idle.counts, idle.started_at) == (JobOutcome.SUCCEEDED, {}, clock())
 
 
-def test_what_did_something_stays_beside_the_latest_look_in_vain(
-    any_container: Container, clock: FakeClock
-) -> None:
+def test_productive_runs_stay_beside_the_latest_idle_run(any_container: Container, clock: FakeClock) -> None:
     record = JobRunRecorder(any_container)
     for counts in ({}, {"sent": 1}, {}, {"sent": 2}, {}):
         clock.advance(seconds=5)
@@ -92,19 +88,19 @@ def test_what_did_something_stays_beside_the_latest_look_in_vain(
     assert [run.counts for run in runs(any_container)] == [{}, {"sent": 2}, {"sent": 1}]
 
 
-def test_a_job_that_did_not_even_look_leaves_no_row(any_container: Container) -> None:
+def test_run_without_a_check_leaves_no_row(any_container: Container) -> None:
     run_job(job(lambda: None), any_container, JobRunRecorder(any_container), RUNNING)
     assert runs(any_container) == []
 
 
-def test_a_failure_without_counts_is_no_look_in_vain(any_container: Container) -> None:
+def test_failed_runs_are_not_idle_runs(any_container: Container) -> None:
     record = JobRunRecorder(any_container)
     for _ in range(2):
         run_job(job(fail), any_container, record, RUNNING)
     assert [run.outcome for run in runs(any_container)] == [JobOutcome.FAILED] * 2
 
 
-def test_workers_that_look_in_vain_at_once_do_not_hinder_one_another(container: Container) -> None:
+def test_concurrent_idle_runs_do_not_conflict(container: Container) -> None:
     records = [JobRunRecorder(container) for _ in range(4)]
 
     def look(record: JobRunRecorder) -> None:
@@ -116,14 +112,14 @@ def test_workers_that_look_in_vain_at_once_do_not_hinder_one_another(container: 
     assert [(run.outcome, run.counts) for run in runs(container)] == [(JobOutcome.SUCCEEDED, {})]
 
 
-def test_every_job_but_the_heartbeat_is_written_down(container: Container) -> None:
+def test_every_job_but_the_heartbeat_is_recorded(container: Container) -> None:
     record = JobRunRecorder(container)
     for due in JOBS:
         run_job(dataclasses.replace(due, run=lambda _container, _stop: {"some": 1}), container, record, RUNNING)
     assert sorted(run.job for run in runs(container)) == sorted({job.name for job in JOBS} - {"beat"})
 
 
-def test_without_a_database_the_job_still_runs_and_its_own_error_is_the_one_that_is_logged() -> None:
+def test_job_runs_without_a_database_and_logs_its_own_error() -> None:
     container, ran = build_container(settings_for(AWAY)), []
 
     def work() -> None:
@@ -138,7 +134,7 @@ def test_without_a_database_the_job_still_runs_and_its_own_error_is_the_one_that
     assert [line["event"] for line in said] == ["job_run_not_recorded", "job_failed"] * 2
 
 
-def test_an_end_that_could_not_be_written_is_written_when_the_job_begins_again(
+def test_pending_run_end_is_recorded_when_the_job_starts_again(
     container: Container, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, began = JobRunRecorder(container), clock()
@@ -182,7 +178,7 @@ def workers_known(container: Container) -> set[str]:
         return set(session.scalars(select(Heartbeat.worker_id)))
 
 
-def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Container, clock: FakeClock) -> None:
+def test_run_of_a_dead_worker_is_marked_crashed(any_container: Container, clock: FakeClock) -> None:
     dead, alive = uuid.uuid4(), uuid.uuid4()
     for worker in (dead, alive):
         show_life(any_container, worker)
@@ -199,7 +195,7 @@ def test_a_run_whose_worker_fell_silent_is_noted_as_vanished(any_container: Cont
     }
 
 
-def test_a_worker_that_has_only_begun_is_not_taken_for_dead_before_its_first_heartbeat(
+def test_new_worker_is_not_marked_crashed_before_its_first_heartbeat(
     container: Container, clock: FakeClock
 ) -> None:
     begin(container, uuid.uuid4())
@@ -209,9 +205,7 @@ def test_a_worker_that_has_only_begun_is_not_taken_for_dead_before_its_first_hea
     assert mark_dead_workers(container, RUNNING)["vanished"] == 1
 
 
-def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(
-    any_container: Container, clock: FakeClock
-) -> None:
+def test_returning_worker_overwrites_its_crashed_mark(any_container: Container, clock: FakeClock) -> None:
     run = begin(any_container, uuid.uuid4())
     clock.advance(minutes=5)
     mark_dead_workers(any_container, RUNNING)
@@ -220,9 +214,7 @@ def test_a_worker_that_comes_back_corrects_what_was_noted_of_it(
     assert [(run.outcome, run.counts) for run in runs(any_container)] == [(JobOutcome.SUCCEEDED, {"sent": 7})]
 
 
-def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(
-    any_container: Container, clock: FakeClock
-) -> None:
+def test_heartbeat_is_purged_after_a_day(any_container: Container, clock: FakeClock) -> None:
     gone, late = uuid.uuid4(), uuid.uuid4()
     show_life(any_container, gone)
     clock.advance(seconds=1)
@@ -232,7 +224,7 @@ def test_a_worker_is_forgotten_a_day_after_its_last_sign_of_life(
     assert workers_known(any_container) == {late.hex}
 
 
-def test_a_run_is_remembered_for_thirty_days(any_container: Container, clock: FakeClock) -> None:
+def test_job_run_is_purged_after_thirty_days(any_container: Container, clock: FakeClock) -> None:
     run_job(job(lambda: {"sent": 1}), any_container, JobRunRecorder(any_container), RUNNING)
     clock.advance(days=30, seconds=-1)
     assert purge_job_runs(any_container, RUNNING) == {"forgotten": 0}
@@ -241,7 +233,7 @@ def test_a_run_is_remembered_for_thirty_days(any_container: Container, clock: Fa
     assert runs(any_container) == []
 
 
-def test_many_old_runs_are_forgotten_in_batches(container: Container, clock: FakeClock) -> None:
+def test_old_job_runs_are_purged_in_batches(container: Container, clock: FakeClock) -> None:
     begin(container, uuid.uuid4())
     with container.database.transaction() as session:
         session.execute(

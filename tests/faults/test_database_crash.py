@@ -1,4 +1,4 @@
-"""PostgreSQL that falls over in the middle of it: nothing is lost, and the workers recover by themselves."""
+"""PostgreSQL crashes: no email is lost, and the workers recover by themselves."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ WORKERS = 3
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
-    # It must keep what it said was committed, as every real one does.
+    # Durable, because the other tests' server may lose commits in a crash.
     server = PostgresServer(durable=True)
     yield server
     server.stop()
@@ -34,7 +34,7 @@ def container(server: PostgresServer) -> Iterator[Container]:
     container.database.engine.dispose()
 
 
-def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
+def test_database_crash_loses_no_email(
     server: PostgresServer, container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     fill(container, SCALE.reminders)
@@ -42,20 +42,20 @@ def test_nothing_is_lost_when_the_database_falls_over_and_comes_back(
     with WorkerPool(WORKERS, url, sink, tmp_path / "log") as workers:
         for number in range(SCALE.restarts):
             enough = SCALE.reminders * number // (SCALE.restarts + 1)
-            workers.until(lambda: sink.accepted >= enough, what=f"{enough} mails")  # noqa: B023 - used at once
-            # The worst moment: mails are handed over, and the replies come when there is nowhere to write them.
+            workers.until(lambda: sink.accepted >= enough, what=f"{enough} emails")  # noqa: B023 - used at once
+            # The worst moment: emails were sent, and their replies cannot be recorded.
             sink.pause()
-            workers.until(lambda: sink.in_hand, what="somebody to hand a mail over")
+            workers.until(lambda: sink.in_hand, what="a worker to send an email")
             server.crash()
             sink.clear_rules()
-            workers.until(lambda: not sink.in_hand, what="the replies to be given")
+            workers.until(lambda: not sink.in_hand, what="the replies to be sent")
             server.recover()
-        workers.until(lambda: is_idle(container), what="every reminder to be done with")
+        workers.until(lambda: is_idle(container), what="every reminder to be finished")
         assert workers.all_live
     report = sink.report()
     print_report(
         f"{SCALE.reminders:,} due, {SCALE.restarts} crash(es) of PostgreSQL under {WORKERS} workers: "
-        f"{len(report.copies):,} addresses have their mail, {report.duplicates} extra"
+        f"{len(report.copies):,} addresses got their email, {report.duplicates} duplicates"
     )
     assert status_counts(container) == {"sent": SCALE.reminders}
     assert set(report.copies) == addresses(SCALE.reminders)

@@ -1,4 +1,4 @@
-"""Readers who sign up at the very moment at which they would be forgotten."""
+"""Sign-ups that are concurrent with the purge of the same reader."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.factories import count_rows
 from tests.jobs.fake_mailer import READER
-from tests.jobs.test_forget_readers import left, over
+from tests.jobs.test_reader_retention import left, over
 from tests.jobs.test_sign_ups import behind, waiting_for_a_lock
 from tests.processes import wait_until
 from tests.threads import RUNNING
@@ -37,7 +37,7 @@ def ask_now(container: Container, slug: str = "default") -> None:
 
 @pytest.fixture(params=["one key", "keys being changed"])
 def asking_container(request: pytest.FixtureRequest, container: Container, clock: FakeClock):
-    """Return the desk that readers ask at: with one key a sign-up updates its supporter, with two it locks it."""
+    """Return the container for sign-ups. With one key a sign-up updates its supporter, with two it locks it."""
     if request.param == "one key":
         yield container
         return
@@ -56,7 +56,7 @@ def second_campaign(container: Container) -> str:
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
-def test_a_reader_who_is_signing_up_is_passed_over(
+def test_purge_skips_a_reader_who_is_signing_up(
     container: Container, asking_container: Container, second_campaign: str, slug: str
 ) -> None:
     over(container)
@@ -68,7 +68,7 @@ def test_a_reader_who_is_signing_up_is_passed_over(
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
-def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
+def test_sign_up_during_purge_recreates_the_supporter(
     container: Container, asking_container: Container, second_campaign: str, slug: str
 ) -> None:
     over(container)
@@ -81,7 +81,7 @@ def test_a_sign_up_that_meets_a_reader_being_forgotten_makes_them_known_anew(
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
-def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
+def test_sign_up_between_the_purge_query_and_its_lock_is_not_lost(
     container: Container, asking_container: Container, second_campaign: str, slug: str
 ) -> None:
     over(container)
@@ -89,7 +89,7 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
 
     @event.listens_for(forgetting.database.engine, "before_cursor_execute", retval=True)
     def pause_after_the_look(_connection, _cursor, statement, parameters, _context, _many):
-        # PostgreSQL has taken the statement's snapshot by the time that it comes to wait for this lock.
+        # PostgreSQL takes the statement's snapshot before it waits for this lock.
         pause = f"WHERE (SELECT pg_advisory_xact_lock_shared({PAUSE})::text) IS NOT NULL AND "
         if statement.startswith("SELECT reminders.id"):
             statement = statement.replace("WHERE ", pause, 1)
@@ -100,7 +100,7 @@ def test_a_sign_up_that_ends_between_the_look_and_the_hold_is_not_lost(
     session.execute(text(f"SELECT pg_advisory_xact_lock({PAUSE})"))
     with ThreadPoolExecutor(1) as pool:
         forgotten = pool.submit(purge_reader_data, forgetting, RUNNING)
-        wait_until(lambda: forgotten.done() or waiting_for_a_lock(container), what="the look to be taken")
+        wait_until(lambda: forgotten.done() or waiting_for_a_lock(container), what="the purge query to wait")
         assert not forgotten.done()
         ask_now(asking_container, slug)
         pausing.__exit__(None, None, None)

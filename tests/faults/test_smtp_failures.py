@@ -1,4 +1,4 @@
-"""What a mail server can say besides yes: each answer has a consequence of its own, for the mail it is about."""
+"""SMTP failures: each has its own consequence, for its own email."""
 
 import datetime
 from pathlib import Path
@@ -19,8 +19,8 @@ COUNT = 40
 UNKNOWN, REFUSED, LATER, LAST_TRY, CUT_OFF, TAKEN, GOODBYE = range(5, COUNT, 5)
 
 
-def tried_before(container: Container, reminder_id: object, attempts: int) -> None:
-    """Leave behind what so many attempts would have, each of which the server put off."""
+def add_attempts(container: Container, reminder_id: object, attempts: int) -> None:
+    """Add the delivery record of `attempts` deferred attempts."""
     row = {"reminder_id": reminder_id, "occurrence": 1, "lease_number": 0, "attempts": attempts}
     with container.database.transaction() as session:
         session.add(
@@ -33,12 +33,12 @@ def find(container: Container, reminder_id: object) -> tuple[Reminder, EmailDeli
         return session.get_one(Reminder, reminder_id), session.get_one(EmailDelivery, (reminder_id, 1))
 
 
-def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
+def test_each_smtp_failure_affects_its_own_email_only(
     container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     ids = fill(container, COUNT)
-    tried_before(container, ids[LATER], 3)
-    tried_before(container, ids[LAST_TRY], MAX_ATTEMPTS - 1)
+    add_attempts(container, ids[LATER], 3)
+    add_attempts(container, ids[LAST_TRY], MAX_ATTEMPTS - 1)
     sink.set_reply("recipient", "550 5.1.1 no such user", to=address(UNKNOWN))
     sink.set_reply("data", "554 5.7.1 looks like spam", to=address(REFUSED))
     sink.set_reply("recipient", "450 4.2.1 come back later", to=address(LATER))
@@ -47,15 +47,15 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
     sink.set_reply("data", ACCEPT_THEN_DROP, to=address(TAKEN), times=1)
     sink.set_reply("data", "421 4.3.2 closing for the night", to=address(GOODBYE), times=1)
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:
-        workers.until(lambda: is_idle(container), what="every reminder to be tried")
-        # Put off once more, for a longer while than the last time: anything up to the longest pause.
+        workers.until(lambda: is_idle(container), what="every reminder to be attempted")
+        # Deferred once more, with a backoff up to its maximum.
         reminder, delivery = find(container, ids[LATER])
         assert (reminder.status, reminder.attempts, delivery.attempts) == (ReminderStatus.SCHEDULED, 4, 4)
         assert reminder.due_at - delivery.finished_at <= max_backoff(4) + datetime.timedelta(minutes=5)
         assert "450" in reminder.reason
         sink.clear_rules()
         expire_backoffs(container)
-        workers.until(lambda: is_idle(container), what="what was put off to leave")
+        workers.until(lambda: is_idle(container), what="the deferred emails to be sent")
         log = workers.log
     failed = {UNKNOWN: "550", REFUSED: "554", LAST_TRY: "450"}
     for number, code in failed.items():
@@ -65,7 +65,7 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
     assert status_counts(container) == {"sent": COUNT - len(failed), "failed": len(failed)}
     report = sink.report()
     assert set(report.copies) == addresses(COUNT) - {address(number) for number in failed}
-    # Only who was taken without our hearing of it has it twice, and both are one and the same mail.
+    # Only the accepted email without a reply is duplicated, with the same Message-ID.
     assert {to for to, copies in report.copies.items() if copies > 1} == {address(TAKEN)}
     assert len(set(report.ids_for(address(TAKEN)))) == 1
     with container.database.read_only() as session:
@@ -76,7 +76,7 @@ def test_each_refusal_has_its_own_consequence_and_keeps_no_other_mail_back(
     assert "@news.example" not in log
 
 
-def test_a_server_that_refuses_our_login_stops_the_run_and_costs_no_reminder_an_attempt(
+def test_refused_login_stops_the_run_and_costs_no_attempt(
     container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     fill(container, COUNT)

@@ -1,4 +1,4 @@
-"""Receipts and the other notices: each leaves once, what cannot leave says why, and nothing needless is told."""
+"""Sending notifications: each once, failures with a reason, and irrelevant ones skipped."""
 
 import datetime
 
@@ -29,12 +29,12 @@ from tests.jobs.notifications import change_pledge, enqueue, find, put_pledge, r
 from tests.threads import RUNNING
 
 FOREVER = datetime.date(2030, 1, 1)
-MOMENT = datetime.timedelta(microseconds=1)
-# Ninety days before these tests take place.
+MICROSECOND = datetime.timedelta(microseconds=1)
+# Ninety days before the fake clock's start.
 LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 
-def test_a_notice_leaves_once(container: Container) -> None:
+def test_notification_is_sent_once(container: Container) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     mailer = FakeMailer()
     for _ in range(3):
@@ -47,7 +47,7 @@ def test_a_notice_leaves_once(container: Container) -> None:
         assert read_counters(session)["sent"] == 1
 
 
-def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
+def test_notifications_are_sent_on_sqlite(sqlite_container: Container) -> None:
     for number in range(45):
         enqueue(sqlite_container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
     enqueue(sqlite_container, NotificationKind.SIGN_IN)
@@ -56,7 +56,7 @@ def test_notices_leave_on_sqlite_as_well(sqlite_container: Container) -> None:
         assert session.scalar(select(func.count()).select_from(DevOutboxEmail)) == 46
 
 
-def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container, clock: FakeClock) -> None:
+def test_sign_in_link_is_sent_before_receipts(container: Container, clock: FakeClock) -> None:
     for number in range(25):
         enqueue(container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
     clock.advance(minutes=1)
@@ -67,7 +67,7 @@ def test_who_waits_for_a_link_is_served_before_any_receipt(container: Container,
     assert len(mailer.addresses) == 26
 
 
-def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Container) -> None:
+def test_send_reminders_sends_no_notification(container: Container) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     mailer = FakeMailer()
     send_reminders(with_mailer(container, mailer), RUNNING)
@@ -75,18 +75,16 @@ def test_a_notice_does_not_wait_for_reminders_nor_they_for_it(container: Contain
     assert find(container, notification_id).status == NotificationStatus.SCHEDULED
 
 
-def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
-    container: Container, clock: FakeClock
-) -> None:
+def test_notification_is_retried_up_to_the_maximum_attempts(container: Container, clock: FakeClock) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     seen: set[str] = set()
 
-    def later(email: NotificationEmail) -> None:
+    def defer(email: NotificationEmail) -> None:
         seen.add(email.message_id)
         raise TemporaryFailure("greylisted (450)")
 
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        run(container, FakeMailer(later))
+        run(container, FakeMailer(defer))
         notification = find(container, notification_id)
         assert notification.attempts == attempt
         assert notification.reason == "greylisted (450)"
@@ -95,17 +93,17 @@ def test_a_delay_is_tried_again_as_often_as_a_reminder_and_then_given_up(
     assert len(seen) == 1
 
 
-def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container: Container) -> None:
+def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container: Container) -> None:
     first, second = (
         enqueue(container, NotificationKind.RECEIPT),
         enqueue(container, NotificationKind.CANCELLED, falls_on=FOREVER),
     )
 
-    def dead(_: NotificationEmail) -> None:
+    def bounce(_: NotificationEmail) -> None:
         raise PermanentFailure("no such mailbox (550)", dead_address=True)
 
-    tries = []
-    run(container, FakeMailer(lambda email: (tries.append(email.to), dead(email))))
+    attempted = []
+    run(container, FakeMailer(lambda email: (attempted.append(email.to), bounce(email))))
     assert find(container, first).status == NotificationStatus.FAILED
     third = enqueue(container, NotificationKind.RECEIPT)
     run(container, FakeMailer())
@@ -122,7 +120,7 @@ def test_a_hard_bounce_ends_the_notice_and_every_mail_to_that_address(container:
         (SuppressionReason.ERASURE, False),
     ],
 )
-def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothing(
+def test_unsubscribed_reader_still_gets_receipts(
     container: Container, clock: FakeClock, reason: SuppressionReason, leaves: bool
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
@@ -135,7 +133,7 @@ def test_who_wants_no_appeals_still_gets_receipts_but_a_dead_address_gets_nothin
     assert find(container, notification_id).status == ("sent" if leaves else "skipped")
 
 
-def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
+def test_erasure_deletes_notifications_and_sign_ins(container: Container) -> None:
     enqueue(container, NotificationKind.RECEIPT)
     enqueue(container, NotificationKind.SIGN_IN)
     with container.database.transaction() as session:
@@ -165,13 +163,13 @@ def test_an_erased_reader_leaves_no_notice_behind(container: Container) -> None:
         (
             NotificationKind.CANCELLED,
             None,
-            {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO + MOMENT},
+            {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO + MICROSECOND},
             None,
         ),
         (NotificationKind.RECEIPT, None, {"supporter_id": None}, None),
     ],
 )
-def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
+def test_irrelevant_notification_is_skipped_with_a_reason(
     container: Container, kind: NotificationKind, falls_on: datetime.date | None, changes: dict, reason: str | None
 ) -> None:
     pledge_id = put_pledge(container)
@@ -186,19 +184,17 @@ def test_what_need_not_be_told_any_more_is_skipped_with_a_reason(
 
 
 @pytest.mark.parametrize(
-    ("paid_at", "stands"), [(LONG_AGO, ("skipped", "too_old")), (LONG_AGO + MOMENT, ("sent", None))]
+    ("paid_at", "expected"), [(LONG_AGO, ("skipped", "too_old")), (LONG_AGO + MICROSECOND, ("sent", None))]
 )
-def test_a_receipt_that_is_asked_for_ninety_days_after_the_payment_is_not_sent(
-    container: Container, paid_at: datetime.datetime, stands: tuple[str, str | None]
+def test_receipt_is_not_sent_ninety_days_after_the_payment(
+    container: Container, paid_at: datetime.datetime, expected: tuple[str, str | None]
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT, paid_at=paid_at)
     run(container, FakeMailer())
-    assert (find(container, notification_id).status, find(container, notification_id).reason) == stands
+    assert (find(container, notification_id).status, find(container, notification_id).reason) == expected
 
 
-def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(
-    container: Container, clock: FakeClock
-) -> None:
+def test_notification_dates_are_in_the_campaign_timezone(container: Container, clock: FakeClock) -> None:
     update_campaign(container, timezone="Pacific/Auckland")
     # In Auckland it is noon on the 24th.
     clock.now = clock.now.replace(hour=23, minute=0)
@@ -226,7 +222,7 @@ def test_the_dates_in_a_notice_are_those_where_the_campaign_is_at_home(
     }
 
 
-def test_a_row_that_cannot_be_written_fails_alone(container: Container) -> None:
+def test_notification_that_cannot_be_built_fails_alone(container: Container) -> None:
     bad, good = (
         enqueue(container, NotificationKind.RECEIPT, to="bad@news.example"),
         enqueue(container, NotificationKind.RECEIPT),
@@ -239,26 +235,26 @@ def test_a_row_that_cannot_be_written_fails_alone(container: Container) -> None:
     assert find(container, bad).reason == "could not be written: no key of SECRET_KEYS opens its address"
 
 
-def test_a_server_that_is_away_costs_no_notice_an_attempt(container: Container) -> None:
+def test_server_outage_costs_no_notification_attempt(container: Container) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
 
-    def nobody_there() -> None:
+    def refuse_connection() -> None:
         raise ServerUnavailable("connection refused")
 
     with pytest.raises(ServerUnavailable):
-        run(container, FakeMailer(on_connect=nobody_there))
+        run(container, FakeMailer(on_connect=refuse_connection))
     assert (find(container, notification_id).status, find(container, notification_id).attempts) == ("scheduled", 0)
 
 
-def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(container: Container) -> None:
+def test_misconfigured_server_costs_no_notification_attempt(container: Container) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
 
-    def refuse(_: NotificationEmail) -> None:
+    def misconfigure(_: NotificationEmail) -> None:
         raise ServerMisconfigured("login refused (535)")
 
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(ServerMisconfigured):
-            run(container, FakeMailer(refuse))
+            run(container, FakeMailer(misconfigure))
         notification = find(container, notification_id)
         assert (notification.status, notification.attempts) == ("scheduled", 0)
         assert notification.reason == "login refused (535)"
@@ -266,7 +262,7 @@ def test_a_server_that_refuses_us_costs_a_notice_no_attempt_however_often(contai
     assert (find(container, notification_id).status, find(container, notification_id).attempts) == ("sent", 1)
 
 
-def test_who_is_told_to_stop_claims_nothing(container: Container) -> None:
+def test_stopping_worker_claims_no_notification(container: Container) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     send_notifications(with_notification_mailer(container, FakeMailer()), stopped_event())
     assert find(container, notification_id).lease_number == 0

@@ -1,4 +1,4 @@
-"""What goes wrong in a run of the job: delays, refusals, bad rows, a lost database, a worker told to stop."""
+"""Failures while sending reminders: retries, rejections, poisoned rows, database outages and shutdown."""
 
 import datetime
 import re
@@ -36,33 +36,34 @@ from tests.jobs.fake_mailer import (
 )
 
 
-def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up(
+def test_temporary_failure_is_retried_with_backoff_up_to_the_maximum(
     container: Container, clock: FakeClock
 ) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
     due_on = find(container, reminder_id).due_on
 
-    def later(_: ReminderEmail) -> None:
+    def defer(_: ReminderEmail) -> None:
         raise TemporaryFailure("recipient refused for now (450)")
 
     container = without_sending_hours(container)
-    pauses = []
+    backoffs = []
     for _ in range(MAX_ATTEMPTS - 1):
-        run_send_reminders(container, FakeMailer(later))
+        run_send_reminders(container, FakeMailer(defer))
         reminder = find(container, reminder_id)
         assert reminder.status == ReminderStatus.SCHEDULED
         assert reminder.reason == "recipient refused for now (450)"
         assert reminder.due_on == due_on
-        pauses.append(reminder.due_at - clock())
+        backoffs.append(reminder.due_at - clock())
         clock.now = reminder.due_at - datetime.timedelta(microseconds=1)
-        run_send_reminders(container, FakeMailer(later))
-        assert find(container, reminder_id).attempts == len(pauses)
+        run_send_reminders(container, FakeMailer(defer))
+        assert find(container, reminder_id).attempts == len(backoffs)
         clock.now = reminder.due_at
-    longest = [max_backoff(attempts) for attempts in range(1, MAX_ATTEMPTS)]
-    assert [pause.total_seconds() / 60 for pause in longest] == [10, 30, 90, 270, 810, 2160, 2160]
-    assert all(datetime.timedelta() <= pause <= most for pause, most in zip(pauses, longest, strict=True))
-    run_send_reminders(container, FakeMailer(later))
+    max_backoffs = [max_backoff(attempts) for attempts in range(1, MAX_ATTEMPTS)]
+    assert [backoff.total_seconds() / 60 for backoff in max_backoffs] == [10, 30, 90, 270, 810, 2160, 2160]
+    bounds = zip(backoffs, max_backoffs, strict=True)
+    assert all(datetime.timedelta() <= backoff <= maximum for backoff, maximum in bounds)
+    run_send_reminders(container, FakeMailer(defer))
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MAX_ATTEMPTS)
     assert reminder.reason == "recipient refused for now (450)"
@@ -72,14 +73,14 @@ def test_a_delay_is_tried_again_after_longer_and_longer_pauses_and_then_given_up
     assert mailer.sent == []
 
 
-def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Container, clock: FakeClock) -> None:
+def test_permanent_failure_is_final_until_staff_retry_it(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
 
-    def never(_: ReminderEmail) -> None:
+    def reject(_: ReminderEmail) -> None:
         raise PermanentFailure("recipient refused (550)")
 
-    run_send_reminders(container, FakeMailer(never))
+    run_send_reminders(container, FakeMailer(reject))
     assert find(container, reminder_id).status == ReminderStatus.FAILED
     assert find(container, reminder_id).reason == "recipient refused (550)"
     with container.database.transaction() as session:
@@ -97,32 +98,32 @@ def test_a_refusal_ends_the_reminder_until_staff_send_it_back(container: Contain
     ]
 
 
-def test_who_is_told_to_stop_finishes_the_mail_in_hand_and_hands_the_rest_back(
+def test_stopping_worker_finishes_the_current_email_and_requeues_the_rest(
     container: Container, clock: FakeClock
 ) -> None:
-    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(5)]
+    reminder_ids = [create_reminder(container, f"reader-{number}@news.example") for number in range(5)]
     clock.advance(days=32)
     stop = threading.Event()
     mailer = FakeMailer(lambda _: stop.set())
     send_reminders(with_mailer(container, mailer), stop)
     assert mailer.addresses == ["reader-0@news.example"]
     assert mailer.closes == 1
-    assert find(container, asked[0]).status == ReminderStatus.SENT
-    for reminder_id in asked[1:]:
+    assert find(container, reminder_ids[0]).status == ReminderStatus.SENT
+    for reminder_id in reminder_ids[1:]:
         reminder = find(container, reminder_id)
         assert (reminder.status, reminder.attempts) == (ReminderStatus.SCHEDULED, 0)
         assert status_changes(container, reminder_id)[-1] == ("lose_lease", "scheduled")
 
 
-def test_who_was_told_to_stop_before_claims_nothing(container: Container, clock: FakeClock) -> None:
+def test_stopping_worker_claims_no_reminder(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
     send_reminders(with_mailer(container, FakeMailer()), stopped_event())
     assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
 
 
-def poison(container: Container, address: str, kind: str) -> uuid.UUID:
-    """Set a reminder and spoil it as `kind` says, as only a fault or an attack could."""
+def create_poisoned_reminder(container: Container, address: str, kind: str) -> uuid.UUID:
+    """Create a reminder and corrupt it as `kind` says."""
     reminder_id = create_reminder(container, address)
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
@@ -135,13 +136,13 @@ def poison(container: Container, address: str, kind: str) -> uuid.UUID:
         elif kind == "unknown zone":
             reminder.timezone = "Mars/Olympus"
         elif kind == "template error":
-            reminder.campaign_id = broken_campaign(session)
+            reminder.campaign_id = create_broken_campaign(session)
     return reminder_id
 
 
-def broken_campaign(session) -> uuid.UUID:
-    standing = get_campaign(session, "default")
-    columns = {column.key: getattr(standing, column.key) for column in Campaign.__table__.columns}
+def create_broken_campaign(session) -> uuid.UUID:
+    campaign = get_campaign(session, "default")
+    columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
     columns |= {"id": uuid.uuid4(), "slug": "broken", "texts": {"en": {"mail_subject": "{nobody} {knows"}}}
     session.add(Campaign(**columns))
     session.flush()
@@ -164,18 +165,16 @@ def broken_campaign(session) -> uuid.UUID:
 POISONS = ("undecryptable address", "forged header", "unknown zone", "template error")
 
 
-def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(
-    container: Container, clock: FakeClock
-) -> None:
+def test_poisoned_reminder_fails_alone(container: Container, clock: FakeClock) -> None:
     poisoned = {}
     for number in range(50):
         if number % 13 == 0:
             kind = POISONS[number // 13]
-            poisoned[kind] = poison(container, f"reader-{number}@news.example", kind)
+            poisoned[kind] = create_poisoned_reminder(container, f"reader-{number}@news.example", kind)
         else:
             create_reminder(container, f"reader-{number}@news.example")
-    forged_page = "https://paper.example/\r\nBcc: victim@news.example"
-    poisoned["forged page"] = create_reminder(container, "page@news.example", page_url=forged_page)
+    injected_page = "https://paper.example/\r\nBcc: victim@news.example"
+    poisoned["forged page"] = create_reminder(container, "page@news.example", page_url=injected_page)
     clock.advance(days=32)
     run_send_reminders(container)
     assert status_counts(container) == {"sent": 46, "failed": 5}
@@ -189,12 +188,12 @@ def test_a_row_that_cannot_be_sent_fails_alone_and_all_others_leave(
     with container.database.read_only() as session:
         headers = [message.partition("\n\n")[0] for message in session.scalars(select(DevOutboxEmail.message))]
     assert len(headers) == 46
-    # A name stands at the beginning of a line; the letters alone can also come up in a token.
+    # Only at the start of a line, because a token can contain the same letters.
     assert not any(re.search("^bcc", head, re.IGNORECASE | re.MULTILINE) for head in headers)
 
 
-class CannotWrite(FakeMailer):
-    """A mailer that cannot make a mail of the letters to one address."""
+class UnrenderableMailer(FakeMailer):
+    """A mailer that fails to render the emails to one address."""
 
     def __init__(self, address: str) -> None:
         super().__init__()
@@ -207,31 +206,29 @@ class CannotWrite(FakeMailer):
 
 
 @pytest.mark.parametrize("bad", range(3))
-def test_a_mail_that_cannot_be_made_is_counted_once_as_failed_and_as_nothing_else(
-    container: Container, clock: FakeClock, bad: int
-) -> None:
-    asked = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
+def test_rendering_failure_is_counted_once(container: Container, clock: FakeClock, bad: int) -> None:
+    reminder_ids = [create_reminder(container, f"reader-{number}@news.example") for number in range(3)]
     clock.advance(days=32)
-    counts = run_send_reminders(container, CannotWrite(f"reader-{bad}@news.example"))
+    counts = run_send_reminders(container, UnrenderableMailer(f"reader-{bad}@news.example"))
     assert {name: count for name, count in counts.items() if count} == {"sent": 2, "failed": 1}
-    assert find(container, asked[bad]).status == ReminderStatus.FAILED
-    assert status_changes(container, asked[bad])[-1] == ("fail", "failed")
+    assert find(container, reminder_ids[bad]).status == ReminderStatus.FAILED
+    assert status_changes(container, reminder_ids[bad])[-1] == ("fail", "failed")
     with container.database.read_only() as session:
         assert {name: count for name, count in read_counters(session).items() if count} == {"sent": 2, "failed": 1}
 
 
-def test_a_database_that_goes_away_is_no_fault_of_the_reminder(container: Container, clock: FakeClock) -> None:
+def test_database_outage_does_not_fail_the_reminder(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
 
-    def gone(_: ReminderEmail) -> None:
+    def lose_connection(_: ReminderEmail) -> None:
         raise OperationalError("SELECT 1", {}, Exception("server closed the connection"))
 
-    mailer = FakeMailer(gone)
+    mailer = FakeMailer(lose_connection)
     with pytest.raises(OperationalError):
         run_send_reminders(container, mailer)
     assert mailer.closes == 1
-    # Whether it left is not known, so it is sent again; an attempt that began is one that counts.
+    # The delivery is uncertain, so the email is sent again, and the attempt counts.
     assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
     mailer = FakeMailer()
     run_send_reminders(container, mailer)

@@ -1,4 +1,4 @@
-"""What the worker tidies: abandoned pledges, old keys, signs of life."""
+"""Cleanup jobs, heartbeats and email counters."""
 
 import dataclasses
 import datetime
@@ -50,7 +50,7 @@ def status(container: Container, pledge: Pledge) -> PledgeStatus:
         return session.get_one(Pledge, pledge.id).status
 
 
-def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Container, clock: FakeClock) -> None:
+def test_abandoned_checkout_expires_after_a_day(container: Container, clock: FakeClock) -> None:
     pledge = make(container, "key-00000001")
     clock.now += datetime.timedelta(hours=24) - datetime.timedelta(seconds=1)
     expire_pledges(container, RUNNING)
@@ -63,7 +63,7 @@ def test_an_abandoned_checkout_expires_after_a_day_and_not_before(container: Con
     assert moves == ["made", "expire"]
 
 
-def test_a_paid_pledge_never_expires(container: Container, clock: FakeClock) -> None:
+def test_paid_pledge_never_expires(container: Container, clock: FakeClock) -> None:
     pledge = make(container, "key-00000001")
     with container.database.transaction() as session:
         record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
@@ -80,7 +80,7 @@ def charge() -> SandboxCharge:
     ("frequency", "settled"),
     [(Frequency.ONCE, PledgeStatus.COMPLETED), (Frequency.MONTHLY, PledgeStatus.ACTIVE)],
 )
-def test_money_that_comes_after_the_expiry_is_taken(
+def test_payment_after_expiry_is_accepted(
     container: Container, clock: FakeClock, frequency: Frequency, settled: PledgeStatus
 ) -> None:
     pledge = make(container, "key-00000001", frequency)
@@ -94,7 +94,7 @@ def test_money_that_comes_after_the_expiry_is_taken(
     assert status(container, pledge) == settled
 
 
-def test_many_pledges_expire_in_batches_and_a_stop_is_obeyed(container: Container, clock: FakeClock) -> None:
+def test_pledges_expire_in_batches_and_stop_on_request(container: Container, clock: FakeClock) -> None:
     make(container, "key-00000001")
     with container.database.transaction() as session:
         session.execute(
@@ -123,7 +123,7 @@ def expired(container: Container) -> int | None:
         )
 
 
-def test_a_key_is_remembered_for_a_week(container: Container, clock: FakeClock) -> None:
+def test_idempotency_key_is_purged_after_a_week(container: Container, clock: FakeClock) -> None:
     first = make(container, "key-00000001")
     clock.now += datetime.timedelta(days=7) - datetime.timedelta(seconds=1)
     purge_idempotency_keys(container, RUNNING)
@@ -135,7 +135,7 @@ def test_a_key_is_remembered_for_a_week(container: Container, clock: FakeClock) 
         assert session.get(Pledge, first.id) is not None
 
 
-def test_workers_that_start_at_once_each_show_that_they_live(container: Container, clock: FakeClock) -> None:
+def test_concurrent_workers_each_record_a_heartbeat(container: Container, clock: FakeClock) -> None:
     start = threading.Barrier(4, timeout=60)
     workers = [dataclasses.replace(container, worker_id=uuid.uuid4()) for _ in range(4)]
 
@@ -155,7 +155,7 @@ def test_workers_that_start_at_once_each_show_that_they_live(container: Containe
     assert sorted(beats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
 
 
-def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock: FakeClock) -> None:
+def test_heartbeat_is_recorded_on_sqlite(sqlite_container: Container, clock: FakeClock) -> None:
     for _ in range(2):
         clock.advance(minutes=1)
         send_heartbeat(sqlite_container, RUNNING)
@@ -163,7 +163,7 @@ def test_a_heartbeat_is_written_on_sqlite_too(sqlite_container: Container, clock
         assert last_heartbeat(session) == clock()
 
 
-def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_container: Container) -> None:
+def test_email_counters_add_up_on_sqlite(sqlite_container: Container) -> None:
     for _ in range(2):
         with sqlite_container.database.transaction() as session:
             increment_counters(session, sent=2, failed=1)
@@ -171,7 +171,7 @@ def test_the_tallies_of_mails_add_up_on_sqlite_too(sqlite_container: Container) 
         assert (read_counters(session)["sent"], read_counters(session)["failed"]) == (4, 2)
 
 
-def test_each_job_says_how_much_it_did(container: Container, clock: FakeClock) -> None:
+def test_cleanup_jobs_return_counts(container: Container, clock: FakeClock) -> None:
     for number in range(3):
         make(container, f"key-0000000{number}")
     clock.advance(days=8)

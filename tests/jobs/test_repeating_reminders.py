@@ -1,4 +1,4 @@
-"""Reminders that come again, readers who are left in peace, and the tallies of it all."""
+"""Repeating reminders, suppressed readers, and the counters."""
 
 from sqlalchemy import update
 
@@ -16,7 +16,7 @@ from tests.db.factories import create_paid_pledge, create_reminder
 from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
 
 
-def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(
+def test_suppressed_repeating_reminder_is_skipped_and_does_not_repeat(
     container: Container, clock: FakeClock
 ) -> None:
     with container.database.transaction() as session:
@@ -31,9 +31,7 @@ def test_a_suppressed_reader_is_not_written_to_and_does_not_come_again(
     assert status_changes(container, reminder_id)[-1] == ("skip", "skipped")
 
 
-def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
-    container: Container, clock: FakeClock
-) -> None:
+def test_repeating_reminder_is_sent_each_month(container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
     reminder_id = create_reminder(container, READER, repeat=True, months=1)
@@ -50,9 +48,7 @@ def test_a_reminder_that_repeats_comes_each_month_until_it_is_cancelled(
     assert [email.every_months for email in mailer.sent] == [1] * 4
 
 
-def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_month(
-    container: Container, clock: FakeClock
-) -> None:
+def test_missed_occurrences_send_one_email(container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
     reminder_id = create_reminder(container, READER, repeat=True, months=1)
@@ -65,7 +61,7 @@ def test_a_worker_that_slept_for_months_sends_one_mail_and_not_one_for_each_mont
     assert find(container, reminder_id).due_at > clock()
 
 
-def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock: FakeClock) -> None:
+def test_payment_skips_one_occurrence(container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_repeats=[1]))
     reminder_id = create_reminder(container, READER, repeat=True, months=1)
@@ -82,7 +78,7 @@ def test_who_gave_this_month_is_asked_again_the_next(container: Container, clock
     assert mailer.addresses == [READER] * 2
 
 
-def test_the_tallies_say_what_became_of_the_mails(container: Container, clock: FakeClock) -> None:
+def test_counters_match_the_outcomes(container: Container, clock: FakeClock) -> None:
     for number in range(5):
         create_reminder(container, f"reader-{number}@news.example")
     clock.advance(days=32)

@@ -1,4 +1,4 @@
-"""Annual pledges are announced in time, once, and only if they renew."""
+"""Renewal notifications: enqueued in time, once, and only for pledges that renew."""
 
 import datetime
 import uuid
@@ -18,19 +18,19 @@ from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import change_pledge, enqueue, put_pledge, run, status_counts
 from tests.threads import RUNNING
 
-MOMENT = datetime.timedelta(microseconds=1)
+MICROSECOND = datetime.timedelta(microseconds=1)
 
 
-def annual(container: Container, *, days: int, **changes) -> uuid.UUID:
+def annual_pledge(container: Container, *, days: int, **changes) -> uuid.UUID:
     renews_at = container.clock() + datetime.timedelta(days=days)
     return put_pledge(container, frequency=Frequency.ANNUAL, renews_at=renews_at, **changes)
 
 
 @pytest.mark.parametrize(("days", "leaves_after"), [(21, 5), (15, 0), (5, 0)])
-def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
+def test_renewal_is_announced_two_weeks_before_or_immediately(
     container: Container, clock: FakeClock, days: int, leaves_after: int
 ) -> None:
-    annual(container, days=days)
+    annual_pledge(container, days=days)
     assert queue_renewal_notifications(container, RUNNING) == {"announced": 1}
     assert queue_renewal_notifications(container, RUNNING) == {"announced": 0}
     mailer = FakeMailer()
@@ -59,13 +59,13 @@ def test_a_renewal_is_announced_a_fortnight_before_or_at_once(
     ],
     ids=str,
 )
-def test_what_does_not_renew_soon_is_not_announced(container: Container, changes: dict) -> None:
-    change_pledge(container, annual(container, days=15), **changes)
+def test_pledge_without_near_renewal_is_not_announced(container: Container, changes: dict) -> None:
+    change_pledge(container, annual_pledge(container, days=15), **changes)
     assert queue_renewal_notifications(container, RUNNING) == {"announced": 0}
 
 
-def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Container) -> None:
-    pledge_id = annual(container, days=10)
+def test_renewal_with_two_dates_is_announced_once(container: Container) -> None:
+    pledge_id = annual_pledge(container, days=10)
     queue_renewal_notifications(container, RUNNING)
     enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
     mailer = FakeMailer()
@@ -74,11 +74,11 @@ def test_one_renewal_that_is_told_under_two_dates_is_told_once(container: Contai
     assert status_counts(container) == {"sent": 1, "skipped": 1}
 
 
-def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_is_at_home(
+def test_renewal_date_and_sending_hour_are_in_the_campaign_timezone(
     container: Container, clock: FakeClock
 ) -> None:
     update_campaign(container, timezone="Pacific/Auckland")
-    pledge_id = annual(container, days=20)
+    pledge_id = annual_pledge(container, days=20)
     # In Auckland it is noon on the 14th.
     change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
     queue_renewal_notifications(container, RUNNING)
@@ -92,8 +92,8 @@ def test_a_renewal_is_announced_for_the_day_and_the_morning_where_the_campaign_i
     assert notification.due_at == datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC)
 
 
-def test_a_renewal_whose_morning_is_over_is_due_at_once(container: Container) -> None:
-    annual(container, days=5)
+def test_renewal_whose_sending_hour_has_passed_is_due_immediately(container: Container) -> None:
+    annual_pledge(container, days=5)
     queue_renewal_notifications(container, RUNNING)
     with container.database.read_only() as session:
         assert session.scalars(select(Notification.due_at)).one() == container.clock()
@@ -103,20 +103,20 @@ def test_a_renewal_whose_morning_is_over_is_due_at_once(container: Container) ->
     ("renews_after", "announced"),
     [
         (datetime.timedelta(), 0),
-        (MOMENT, 1),
+        (MICROSECOND, 1),
         (datetime.timedelta(days=21), 1),
-        (datetime.timedelta(days=21) + MOMENT, 0),
+        (datetime.timedelta(days=21) + MICROSECOND, 0),
     ],
 )
-def test_what_renews_from_now_on_and_within_three_weeks_is_announced(
+def test_renewal_lookahead_is_three_weeks(
     container: Container, renews_after: datetime.timedelta, announced: int
 ) -> None:
-    change_pledge(container, annual(container, days=1), renews_at=container.clock() + renews_after)
+    change_pledge(container, annual_pledge(container, days=1), renews_at=container.clock() + renews_after)
     assert queue_renewal_notifications(container, RUNNING) == {"announced": announced}
 
 
-def test_the_renewal_of_the_next_year_is_announced_as_well(container: Container, clock: FakeClock) -> None:
-    pledge_id = annual(container, days=10)
+def test_next_renewal_a_year_later_is_announced(container: Container, clock: FakeClock) -> None:
+    pledge_id = annual_pledge(container, days=10)
     queue_renewal_notifications(container, RUNNING)
     run(container, FakeMailer())
     clock.advance(days=360)
@@ -127,9 +127,9 @@ def test_the_renewal_of_the_next_year_is_announced_as_well(container: Container,
     assert len(mailer.sent) == 1
 
 
-@pytest.mark.parametrize(("days_apart", "told"), [(30, 1), (31, 2)])
-def test_dates_at_most_thirty_days_apart_are_of_one_renewal(
-    container: Container, days_apart: int, told: int
+@pytest.mark.parametrize(("days_apart", "announced"), [(30, 1), (31, 2)])
+def test_dates_within_thirty_days_are_the_same_renewal(
+    container: Container, days_apart: int, announced: int
 ) -> None:
     pledge_id = put_pledge(container, frequency=Frequency.ANNUAL)
     first = datetime.date(2026, 12, 4)
@@ -137,11 +137,11 @@ def test_dates_at_most_thirty_days_apart_are_of_one_renewal(
         enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
     mailer = FakeMailer()
     run(container, mailer)
-    assert len(mailer.sent) == told
+    assert len(mailer.sent) == announced
 
 
-def test_pledges_that_another_session_holds_are_announced_later(container: Container) -> None:
-    held, _ = annual(container, days=10), annual(container, days=11)
+def test_locked_pledge_is_announced_on_the_next_run(container: Container) -> None:
+    held, _ = annual_pledge(container, days=10), annual_pledge(container, days=11)
     with container.database.transaction() as session:
         session.get_one(Pledge, held, with_for_update=True)
         with container.database.transaction() as other:

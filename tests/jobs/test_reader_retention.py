@@ -1,4 +1,4 @@
-"""What is kept of readers, and for how long."""
+"""Retention of finished reminders, their supporters, and stored emails."""
 
 import datetime
 from concurrent.futures import ThreadPoolExecutor
@@ -27,12 +27,12 @@ UNFINISHED = [status for status in ReminderStatus if status not in FINAL_STATUSE
 
 @pytest.fixture(params=["PostgreSQL", "SQLite"])
 def any_container(request: pytest.FixtureRequest) -> Container:
-    """Return a desk on each database in turn."""
+    """Return a container on each database in turn."""
     return request.getfixturevalue("container" if request.param == "PostgreSQL" else "sqlite_container")
 
 
 def left(container: Container) -> tuple[int, int, int]:
-    """Return how many people, reminders and moves there are."""
+    """Return the numbers of supporters, reminders and status changes."""
     with container.database.read_only() as session:
         return (
             count_rows(session, Supporter),
@@ -47,14 +47,14 @@ def set_all(container: Container, **values: object) -> None:
 
 
 def over(container: Container, address: str = READER) -> None:
-    """Leave a reminder that was due and sent 401 days ago."""
+    """Create a reminder that was due and sent 401 days ago."""
     create_reminder(container, address)
     long_ago = container.clock() - datetime.timedelta(days=401)
     set_all(container, status=ReminderStatus.SENT, asked_at=long_ago, due_at=long_ago, sent_at=long_ago)
 
 
 @pytest.mark.parametrize("status", FINAL_STATUSES)
-def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
+def test_finished_reminder_and_its_supporter_are_purged_after_400_days(
     any_container: Container, clock: FakeClock, status: ReminderStatus
 ) -> None:
     create_reminder(any_container, READER)
@@ -68,7 +68,7 @@ def test_what_is_over_is_kept_for_399_days_and_gone_with_its_reader_after_401(
 
 
 @pytest.mark.parametrize("status", UNFINISHED)
-def test_a_reminder_that_is_still_to_leave_is_never_touched(
+def test_unfinished_reminder_is_never_purged(
     any_container: Container, clock: FakeClock, status: ReminderStatus
 ) -> None:
     create_reminder(any_container, READER)
@@ -79,18 +79,16 @@ def test_a_reminder_that_is_still_to_leave_is_never_touched(
 
 
 @pytest.mark.parametrize("lately", ["due_at", "asked_at", "sent_at"])
-def test_one_that_was_lately_due_asked_for_or_sent_is_kept(
-    container: Container, clock: FakeClock, lately: str
-) -> None:
+def test_reminder_with_recent_activity_is_retained(container: Container, clock: FakeClock, lately: str) -> None:
     over(container)
     set_all(container, **{lately: clock() - datetime.timedelta(days=399)})
     purge_reader_data(container, RUNNING)
     assert left(container) == (1, 1, 1)
 
 
-def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: FakeClock) -> None:
+def test_reminder_link_works_for_a_year(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
-    # The worker was away when it was due, so that the mail leaves late.
+    # The worker was down when it was due, so the email is sent late.
     clock.advance(days=100)
     run_send_reminders(container)
     with container.database.read_only() as session:
@@ -106,7 +104,7 @@ def test_the_link_in_a_mail_works_for_a_year(container: Container, clock: FakeCl
         get_reminder_by_token(session, token, now=clock())
 
 
-def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) -> None:
+def test_supporter_with_a_pledge_is_retained(any_container: Container) -> None:
     pledge_id = create_paid_pledge(any_container, READER)
     over(any_container)
     purge_reader_data(any_container, RUNNING)
@@ -115,7 +113,9 @@ def test_a_reader_with_a_pledge_keeps_their_address(any_container: Container) ->
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 
-def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Container, clock: FakeClock) -> None:
+def test_outbox_email_is_purged_after_a_month_without_its_reminder(
+    any_container: Container, clock: FakeClock
+) -> None:
     create_reminder(any_container, READER)
     clock.advance(days=32)
     run_send_reminders(any_container)
@@ -127,7 +127,7 @@ def test_a_kept_mail_goes_after_a_month_and_its_reminder_stays(any_container: Co
     assert left(any_container)[:2] == (1, 1)
 
 
-def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(container: Container) -> None:
+def test_purge_runs_in_batches_concurrently_and_stops_on_request(container: Container) -> None:
     over(container)
     copy_reader(container, 449)
     purge_reader_data(container, stopped_event())
@@ -146,7 +146,7 @@ def test_many_go_in_batches_beside_a_second_worker_and_a_stop_is_obeyed(containe
 
 
 def copy_reader(container: Container, count: int) -> None:
-    """Make so many more readers with a reminder like the one there is."""
+    """Create `count` copies of the only supporter and reminder."""
     with container.database.transaction() as session:
         session.execute(text("CREATE TEMPORARY TABLE more ON COMMIT DROP AS SELECT * FROM supporters"))
         columns = ", ".join(
@@ -165,9 +165,7 @@ def copy_reader(container: Container, count: int) -> None:
 
 
 @pytest.mark.parametrize("index", ["ix_reminders_awaiting", "ix_reminders_finished"])
-def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(
-    any_container: Container, index: str
-) -> None:
+def test_purge_queries_use_an_index(any_container: Container, index: str) -> None:
     over(any_container)
     asked: list[tuple[str, object]] = []
     engine = any_container.database.engine
@@ -192,7 +190,7 @@ def test_finding_what_is_over_reads_an_index_and_never_the_whole_table(
     assert "SCAN reminders\n" not in plan
 
 
-def test_the_log_says_how_many_and_never_who(container: Container, capsys: pytest.CaptureFixture[str]) -> None:
+def test_purge_log_has_counts_and_no_addresses(container: Container, capsys: pytest.CaptureFixture[str]) -> None:
     over(container)
     purge_reader_data(container, RUNNING)
     said = capsys.readouterr().out
@@ -200,5 +198,5 @@ def test_the_log_says_how_many_and_never_who(container: Container, capsys: pytes
     assert "@" not in said
 
 
-def test_the_worker_looks_every_hour() -> None:
+def test_purge_runs_every_hour() -> None:
     assert [job.every_seconds for job in JOBS if job.run is purge_reader_data] == [3600]

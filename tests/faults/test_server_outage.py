@@ -1,0 +1,58 @@
+"""A mail server outage: workers back off, and then send the backlog at the rate limit."""
+
+import time
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from service.container import Container
+from service.db.models.email import EmailDelivery
+from tests.faults.dataset import addresses, expire_backoffs, fill, is_idle, status_counts
+from tests.faults.scale import SCALE, print_report
+from tests.faults.smtp_sink import DROP, SmtpSinkProcess
+from tests.faults.workers import WorkerPool
+
+WORKERS = 3
+
+
+def test_circuit_breaker_spares_a_server_outage_and_backlog_is_sent_at_the_rate(
+    container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
+) -> None:
+    fill(container, SCALE.away)
+    with WorkerPool(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
+        workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the emails")
+        sink.close()
+        workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port encrypted")
+        # The port accepts and drops connections now, so that they can be counted.
+        sink.set_reply("greeting", DROP)
+        before = sink.connections
+        sink.open()
+        opened_at = time.monotonic()
+        time.sleep(SCALE.outage_seconds)
+        workers.until(lambda: sink.connections > before, what="a worker to probe the server")
+        probes, seconds_away = sink.connections - before, time.monotonic() - opened_at
+        back_at = time.time()
+        sink.clear_rules()
+        workers.until(lambda: is_idle(container), what="the backlog to be sent")
+        after = sorted(at for _, _, at in sink.report().mails if at >= back_at)
+        expire_backoffs(container)
+        workers.until(lambda: is_idle(container), what="the interrupted emails to be sent")
+    report = sink.report()
+    seconds = after[-1] - after[0]
+    rate = (len(after) - 1) / seconds
+    print_report(
+        f"{SCALE.away:,} due, the mail server down for {SCALE.outage_seconds:.0f} s: {probes} connections by "
+        f"{WORKERS} workers; {report.duplicates} duplicates, then {rate:.0f} emails/s of {SCALE.mail_rate}"
+    )
+    assert status_counts(container) == {"sent": SCALE.away}
+    assert set(report.copies) == addresses(SCALE.away)
+    assert probes <= WORKERS * (3 + seconds_away / 10)
+    assert report.duplicates <= WORKERS
+    with container.database.read_only() as session:
+        again = session.scalar(select(func.count()).select_from(EmailDelivery).where(EmailDelivery.attempts > 1))
+    # Only the emails in flight when the server went down cost an attempt.
+    assert again <= WORKERS
+    # No email is sent before its slot, except that each worker has at most one whose slot came during the outage.
+    # The delay after a slot depends on the machine.
+    slots = [back_at + (number - WORKERS) / SCALE.mail_rate for number in range(len(after))]
+    assert all(at >= slot - 0.01 for at, slot in zip(after, slots, strict=True))
