@@ -22,7 +22,7 @@ def test_circuit_breaker_spares_a_server_outage_and_backlog_is_sent_at_the_rate(
     with WorkerPool(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
         workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the emails")
         sink.close()
-        workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port encrypted")
+        workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
         # The port accepts and drops connections now, so that they can be counted.
         sink.set_reply("greeting", DROP)
         before = sink.connections

@@ -51,10 +51,10 @@ def enqueue(
     kind: NotificationKind,
     *,
     to: str = READER,
-    about: str | None = None,
+    dedup_key: str | None = None,
     pledge_id: uuid.UUID | None = None,
     lang: str = "en",
-    falls_on: datetime.date | None = None,
+    event_date: datetime.date | None = None,
     paid_at: datetime.datetime | None = None,
 ) -> uuid.UUID:
     """Enqueue a notification with everything that it is about; return its id."""
@@ -63,7 +63,7 @@ def enqueue(
         pledge_id = put_pledge(container, to=to)
     with container.database.transaction() as session:
         supporter_id = get_or_create_supporter(session, to, now=now)
-        more: dict[str, Any] = {"pledge_id": pledge_id}
+        related: dict[str, Any] = {"pledge_id": pledge_id}
         if kind == NotificationKind.RECEIPT:
             payment = Payment(
                 id=new_id(),
@@ -77,18 +77,25 @@ def enqueue(
             )
             session.add(payment)
             session.flush()
-            more["payment_id"] = payment.id
+            related["payment_id"] = payment.id
         if kind == NotificationKind.SIGN_IN:
-            payload = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
-            session.add(payload)
+            sign_in = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
+            session.add(sign_in)
             session.flush()
-            more = {"sign_in_id": payload.id}
-        named = about or str(new_id())
+            related = {"sign_in_id": sign_in.id}
+        dedup_key = dedup_key or str(new_id())
         enqueue_notification(
-            session, kind, named, lang=lang, now=now, supporter_id=supporter_id, event_date=falls_on, **more
+            session,
+            kind,
+            dedup_key,
+            lang=lang,
+            now=now,
+            supporter_id=supporter_id,
+            event_date=event_date,
+            **related,
         )
         return session.scalars(
-            select(Notification.id).where(Notification.kind == kind, Notification.dedup_key == named)
+            select(Notification.id).where(Notification.kind == kind, Notification.about == dedup_key)
         ).one()
 
 

@@ -28,48 +28,48 @@ from tests.jobs.fake_mailer import stopped_event
 from tests.threads import RUNNING
 
 
-def make(container: Container, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
+def create_pending_pledge(container: Container, key: str, frequency: Frequency = Frequency.ONCE) -> Pledge:
     with container.database.read_only() as session:
         campaign = get_campaign(session, "default")
-    payload = CreatePledge(campaign="default", frequency=frequency, amount=500, currency="USD")
-    opened = create_pledge_checkout(
+    command = CreatePledge(campaign="default", frequency=frequency, amount=500, currency="USD")
+    checkout = create_pledge_checkout(
         container.database.transaction,
         container.gateway,
         campaign,
-        payload,
+        command,
         key=key,
         clock=container.clock,
         links=container.urls,
     )
     with container.database.read_only() as session:
-        return session.get_one(Pledge, opened.id)
+        return session.get_one(Pledge, checkout.id)
 
 
-def status(container: Container, pledge: Pledge) -> PledgeStatus:
+def pledge_status(container: Container, pledge: Pledge) -> PledgeStatus:
     with container.database.read_only() as session:
         return session.get_one(Pledge, pledge.id).status
 
 
 def test_abandoned_checkout_expires_after_a_day(container: Container, clock: FakeClock) -> None:
-    pledge = make(container, "key-00000001")
+    pledge = create_pending_pledge(container, "key-00000001")
     clock.now += datetime.timedelta(hours=24) - datetime.timedelta(seconds=1)
     expire_pledges(container, RUNNING)
-    assert status(container, pledge) == PledgeStatus.PENDING
+    assert pledge_status(container, pledge) == PledgeStatus.PENDING
     clock.advance(seconds=1)
     expire_pledges(container, RUNNING)
-    assert status(container, pledge) == PledgeStatus.EXPIRED
+    assert pledge_status(container, pledge) == PledgeStatus.EXPIRED
     with container.database.read_only() as session:
-        moves = session.scalars(select(PledgeStatusChange.event).order_by(PledgeStatusChange.id)).all()
-    assert moves == ["made", "expire"]
+        events = session.scalars(select(PledgeStatusChange.event).order_by(PledgeStatusChange.id)).all()
+    assert events == ["made", "expire"]
 
 
 def test_paid_pledge_never_expires(container: Container, clock: FakeClock) -> None:
-    pledge = make(container, "key-00000001")
+    pledge = create_pending_pledge(container, "key-00000001")
     with container.database.transaction() as session:
         record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
     clock.advance(days=400)
     expire_pledges(container, RUNNING)
-    assert status(container, pledge) == PledgeStatus.COMPLETED
+    assert pledge_status(container, pledge) == PledgeStatus.COMPLETED
 
 
 def charge() -> SandboxCharge:
@@ -77,25 +77,25 @@ def charge() -> SandboxCharge:
 
 
 @pytest.mark.parametrize(
-    ("frequency", "settled"),
+    ("frequency", "expected"),
     [(Frequency.ONCE, PledgeStatus.COMPLETED), (Frequency.MONTHLY, PledgeStatus.ACTIVE)],
 )
 def test_payment_after_expiry_is_accepted(
-    container: Container, clock: FakeClock, frequency: Frequency, settled: PledgeStatus
+    container: Container, clock: FakeClock, frequency: Frequency, expected: PledgeStatus
 ) -> None:
-    pledge = make(container, "key-00000001", frequency)
+    pledge = create_pending_pledge(container, "key-00000001", frequency)
     clock.advance(days=2)
     expire_pledges(container, RUNNING)
     for _ in range(2):
         with container.database.transaction() as session:
             record_sandbox_payment(session, pledge.id, charge(), email=None, now=clock())
-    assert status(container, pledge) == settled
+    assert pledge_status(container, pledge) == expected
     assert expire_pledges(container, RUNNING) == {"expired": 0}
-    assert status(container, pledge) == settled
+    assert pledge_status(container, pledge) == expected
 
 
 def test_pledges_expire_in_batches_and_stop_on_request(container: Container, clock: FakeClock) -> None:
-    make(container, "key-00000001")
+    create_pending_pledge(container, "key-00000001")
     with container.database.transaction() as session:
         session.execute(
             text(
@@ -108,15 +108,15 @@ def test_pledges_expire_in_batches_and_stop_on_request(container: Container, clo
         )
     clock.advance(days=2)
     expire_pledges(container, stopped_event())
-    assert expired(container) == 0
+    assert count_expired(container) == 0
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: expire_pledges(container, RUNNING), range(2)))
-    assert expired(container) == 250
+    assert count_expired(container) == 250
     with container.database.read_only() as session:
         assert session.scalar(text("SELECT count(*) FROM pledge_status_changes WHERE event = 'expire'")) == 250
 
 
-def expired(container: Container) -> int | None:
+def count_expired(container: Container) -> int | None:
     with container.database.read_only() as session:
         return session.scalar(
             select(func.count()).select_from(Pledge).where(Pledge.status == PledgeStatus.EXPIRED)
@@ -124,10 +124,10 @@ def expired(container: Container) -> int | None:
 
 
 def test_idempotency_key_is_purged_after_a_week(container: Container, clock: FakeClock) -> None:
-    first = make(container, "key-00000001")
+    first = create_pending_pledge(container, "key-00000001")
     clock.now += datetime.timedelta(days=7) - datetime.timedelta(seconds=1)
     purge_idempotency_keys(container, RUNNING)
-    assert make(container, "key-00000001").id == first.id
+    assert create_pending_pledge(container, "key-00000001").id == first.id
     clock.advance(seconds=1)
     purge_idempotency_keys(container, RUNNING)
     with container.database.read_only() as session:
@@ -139,20 +139,20 @@ def test_concurrent_workers_each_record_a_heartbeat(container: Container, clock:
     start = threading.Barrier(4, timeout=60)
     workers = [dataclasses.replace(container, worker_id=uuid.uuid4()) for _ in range(4)]
 
-    def start_and_beat(worker: Container) -> None:
+    def send_heartbeats(worker: Container) -> None:
         start.wait()
         send_heartbeat(worker, RUNNING)
 
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
-            list(pool.map(start_and_beat, workers))
+            list(pool.map(send_heartbeats, workers))
     clock.advance(minutes=1)
     send_heartbeat(workers[0], RUNNING)
     with container.database.read_only() as session:
         assert last_heartbeat(session) == clock()
-        beats = dict(session.execute(select(Heartbeat.worker_id, Heartbeat.at)).all())
-    assert beats.keys() == {worker.worker_id.hex for worker in workers}
-    assert sorted(beats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
+        heartbeats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
+    assert heartbeats.keys() == {worker.worker_id.hex for worker in workers}
+    assert sorted(heartbeats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
 
 
 def test_heartbeat_is_recorded_on_sqlite(sqlite_container: Container, clock: FakeClock) -> None:
@@ -173,7 +173,7 @@ def test_email_counters_add_up_on_sqlite(sqlite_container: Container) -> None:
 
 def test_cleanup_jobs_return_counts(container: Container, clock: FakeClock) -> None:
     for number in range(3):
-        make(container, f"key-0000000{number}")
+        create_pending_pledge(container, f"key-0000000{number}")
     clock.advance(days=8)
     assert expire_pledges(container, RUNNING) == {"expired": 3}
     assert expire_pledges(container, RUNNING) == {"expired": 0}

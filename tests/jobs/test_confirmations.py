@@ -14,15 +14,15 @@ from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders,
 
 
 @pytest.fixture(autouse=True)
-def _confirming(container: Container) -> None:
+def _require_confirmation(container: Container) -> None:
     with container.database.transaction() as session:
         session.execute(update(Campaign).values(reminder_confirm=True, reminder_repeats=[1]))
 
 
-def say(container: Container, reminder_id: object, word) -> None:
+def use_link(container: Container, reminder_id: object, action) -> None:
     """Use the link in the reader's email."""
     with container.database.transaction() as session:
-        word(
+        action(
             session,
             reminder_token(container.database.keyring, find(container, reminder_id)),
             now=container.clock(),
@@ -48,13 +48,13 @@ def test_confirmed_reminder_is_sent_on_its_date_with_its_own_message_id(
     reminder_id, mailer = create_reminder(container, READER), FakeMailer()
     run_send_reminders(container, mailer)
     clock.advance(days=2)
-    say(container, reminder_id, confirm_reminder)
+    use_link(container, reminder_id, confirm_reminder)
     run_send_reminders(container, mailer)
     assert len(mailer.sent) == 1
     clock.now = datetime.datetime(2026, 12, 23, 9, tzinfo=datetime.UTC)
     run_send_reminders(container, mailer)
-    question, reminder = mailer.sent
-    assert (reminder.is_confirmation_request, question.message_id != reminder.message_id) == (False, True)
+    request, reminder = mailer.sent
+    assert (reminder.is_confirmation_request, request.message_id != reminder.message_id) == (False, True)
     assert [event for event, _ in status_changes(container, reminder_id)] == [
         "made",
         "claim",
@@ -68,7 +68,7 @@ def test_confirmed_reminder_is_sent_on_its_date_with_its_own_message_id(
 def test_reader_who_cancels_gets_no_further_email(container: Container, clock: FakeClock) -> None:
     reminder_id, mailer = create_reminder(container, READER), FakeMailer()
     run_send_reminders(container, mailer)
-    say(container, reminder_id, cancel_reminder)
+    use_link(container, reminder_id, cancel_reminder)
     clock.advance(days=60)
     run_send_reminders(container, mailer)
     assert len(mailer.sent) == 1
@@ -92,7 +92,7 @@ def test_confirmation_cooldown_is_an_hour(container: Container, clock: FakeClock
 def test_repeating_reminder_is_confirmed_once(container: Container, clock: FakeClock) -> None:
     reminder_id, mailer = create_reminder(container, READER, months=1, repeat=True), FakeMailer()
     run_send_reminders(container, mailer)
-    say(container, reminder_id, confirm_reminder)
+    use_link(container, reminder_id, confirm_reminder)
     for month in (12, 13, 14):
         clock.now = datetime.datetime(2026 + month // 13, (month - 1) % 12 + 1, 23, 9, tzinfo=datetime.UTC)
         run_send_reminders(container, mailer)
@@ -102,7 +102,7 @@ def test_repeating_reminder_is_confirmed_once(container: Container, clock: FakeC
 def test_confirmation_during_sending_is_kept(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     mailer = FakeMailer(
-        on_send=lambda email: email.is_confirmation_request and say(container, reminder_id, confirm_reminder)
+        on_send=lambda email: email.is_confirmation_request and use_link(container, reminder_id, confirm_reminder)
     )
     run_send_reminders(container, mailer)
     assert (find(container, reminder_id).status, find(container, reminder_id).awaits_confirmation) == (

@@ -14,8 +14,7 @@ from service.db.models.email import EmailDelivery, Notification
 from service.db.models.reminder import Reminder
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
-from tests.jobs import fake_mailer as posts
-from tests.jobs import notifications as notices
+from tests.jobs import notifications
 from tests.jobs.fake_mailer import READER, FakeMailer
 from tests.jobs.test_sign_ups import waiting_for_a_lock
 from tests.processes import wait_until
@@ -24,37 +23,37 @@ MONTH = datetime.timedelta(days=32)
 KINDS = ("reminder", "notice")
 
 
-def put(container: Container, clock: FakeClock, kind: str, *, count: int) -> None:
+def create_due_emails(container: Container, clock: FakeClock, kind: str, *, count: int) -> None:
     """Create `count` due emails of one kind."""
     for number in range(count):
         to = READER if count == 1 else f"reader-{number}@news.example"
         if kind == "reminder":
             create_reminder(container, to)
         else:
-            notices.enqueue(container, NotificationKind.RECEIPT, to=to)
+            notifications.enqueue(container, NotificationKind.RECEIPT, to=to)
     clock.now += MONTH
 
 
-def run_of(kind: str) -> Callable[[Container, FakeMailer], object]:
-    return posts.run_send_reminders if kind == "reminder" else notices.run
+def run_job(kind: str) -> Callable[[Container, FakeMailer], object]:
+    return fake_mailer.run_send_reminders if kind == "reminder" else notifications.run
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_email_is_not_sent_before_its_sending_mark_is_committed(
     container: Container, clock: FakeClock, kind: str
 ) -> None:
-    put(container, clock, kind, count=1)
+    create_due_emails(container, clock, kind, count=1)
     table = Reminder if kind == "reminder" else Notification
-    with ExitStack() as held, ThreadPoolExecutor(1) as pool:
+    with ExitStack() as locks, ThreadPoolExecutor(1) as pool:
 
-        def hold_the_row() -> None:
+        def lock_row() -> None:
             # The row is claimed by now. While it is locked, nothing can be written to it.
-            session = held.enter_context(container.database.transaction())
+            session = locks.enter_context(container.database.transaction())
             session.scalars(select(table).with_for_update()).one()
 
-        mailer = FakeMailer(on_connect=hold_the_row)
+        mailer = FakeMailer(on_connect=lock_row)
         try:
-            running = pool.submit(run_of(kind), container, mailer)
+            running = pool.submit(run_job(kind), container, mailer)
             wait_until(
                 lambda: running.done() or waiting_for_a_lock(container),
                 what="the sending mark to wait for the lock",
@@ -62,12 +61,12 @@ def test_email_is_not_sent_before_its_sending_mark_is_committed(
             assert not running.done()
             assert mailer.sent == []
         finally:
-            held.close()
+            locks.close()
         assert running.result(timeout=60)["sent"] == 1
     assert mailer.addresses == [READER]
 
 
-def on_record(container: Container, kind: str) -> list[DeliveryOutcome]:
+def recorded_outcomes(container: Container, kind: str) -> list[DeliveryOutcome]:
     """Return the recorded outcomes, as another session reads them."""
     column = EmailDelivery.outcome if kind == "reminder" else Notification.outcome
     with container.database.read_only() as session:
@@ -80,9 +79,9 @@ def test_results_are_committed_before_the_next_email_is_sent(
     request: pytest.FixtureRequest, clock: FakeClock, kind: str, database: str
 ) -> None:
     container = request.getfixturevalue("container" if database == "postgresql" else "sqlite_container")
-    put(container, clock, kind, count=3)
+    create_due_emails(container, clock, kind, count=3)
     seen: list[list[DeliveryOutcome]] = []
-    run_of(kind)(container, FakeMailer(lambda _: seen.append(on_record(container, kind))))
-    accepted, leaving = DeliveryOutcome.ACCEPTED, DeliveryOutcome.SENDING
-    assert seen == [[leaving], [accepted, leaving], [accepted, accepted, leaving]]
-    assert on_record(container, kind) == [accepted] * 3
+    run_job(kind)(container, FakeMailer(lambda _: seen.append(recorded_outcomes(container, kind))))
+    accepted, sending = DeliveryOutcome.ACCEPTED, DeliveryOutcome.SENDING
+    assert seen == [[sending], [accepted, sending], [accepted, accepted, sending]]
+    assert recorded_outcomes(container, kind) == [accepted] * 3

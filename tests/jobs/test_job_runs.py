@@ -24,7 +24,7 @@ from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.threads import RUNNING
 
-AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
+UNREACHABLE_URL = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -49,19 +49,19 @@ def fail() -> None:
 
 
 def test_run_is_recorded_while_running_and_when_finished(any_container: Container, clock: FakeClock) -> None:
-    began, seen = clock(), []
+    started_at, during = clock(), []
 
     def work() -> dict[str, int]:
-        seen.extend(runs(any_container))
+        during.extend(runs(any_container))
         clock.advance(seconds=12)
         return {"sent": 3, "retried": 0}
 
     run_job(job(work), any_container, JobRunRecorder(any_container), RUNNING)
-    [running], [done] = seen, runs(any_container)
+    [running], [done] = during, runs(any_container)
     assert (running.job, running.outcome, running.ended_at) == ("some_job", JobOutcome.RUNNING, None)
     assert (done.id, done.job, done.worker) == (running.id, "some_job", any_container.worker_id)
     assert (done.outcome, done.counts, done.error) == (JobOutcome.SUCCEEDED, {"sent": 3}, None)
-    assert (done.started_at, done.ended_at) == (began, began + datetime.timedelta(seconds=12))
+    assert (done.started_at, done.ended_at) == (started_at, started_at + datetime.timedelta(seconds=12))
 
 
 def test_failed_run_records_the_error_class_only(any_container: Container) -> None:
@@ -72,19 +72,19 @@ def test_failed_run_records_the_error_class_only(any_container: Container) -> No
 
 
 def test_idle_runs_leave_one_row_for_the_latest(any_container: Container, clock: FakeClock) -> None:
-    record = JobRunRecorder(any_container)
+    recorder = JobRunRecorder(any_container)
     for counts in [{}, {"sent": 0}] * 20:
         clock.advance(seconds=5)
-        run_job(job(lambda found=counts: found), any_container, record, RUNNING)
+        run_job(job(lambda found=counts: found), any_container, recorder, RUNNING)
     [idle] = runs(any_container)
     assert (idle.outcome, idle.counts, idle.started_at) == (JobOutcome.SUCCEEDED, {}, clock())
 
 
 def test_productive_runs_stay_beside_the_latest_idle_run(any_container: Container, clock: FakeClock) -> None:
-    record = JobRunRecorder(any_container)
+    recorder = JobRunRecorder(any_container)
     for counts in ({}, {"sent": 1}, {}, {"sent": 2}, {}):
         clock.advance(seconds=5)
-        run_job(job(lambda found=counts: found), any_container, record, RUNNING)
+        run_job(job(lambda found=counts: found), any_container, recorder, RUNNING)
     assert [run.counts for run in runs(any_container)] == [{}, {"sent": 2}, {"sent": 1}]
 
 
@@ -94,86 +94,86 @@ def test_run_without_a_check_leaves_no_row(any_container: Container) -> None:
 
 
 def test_failed_runs_are_not_idle_runs(any_container: Container) -> None:
-    record = JobRunRecorder(any_container)
+    recorder = JobRunRecorder(any_container)
     for _ in range(2):
-        run_job(job(fail), any_container, record, RUNNING)
+        run_job(job(fail), any_container, recorder, RUNNING)
     assert [run.outcome for run in runs(any_container)] == [JobOutcome.FAILED] * 2
 
 
 def test_concurrent_idle_runs_do_not_conflict(container: Container) -> None:
-    records = [JobRunRecorder(container) for _ in range(4)]
+    recorders = [JobRunRecorder(container) for _ in range(4)]
 
-    def look(record: JobRunRecorder) -> None:
+    def run_idle(recorder: JobRunRecorder) -> None:
         for _ in range(25):
-            run_job(job(dict), container, record, RUNNING)
+            run_job(job(dict), container, recorder, RUNNING)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(look, records))
+        list(pool.map(run_idle, recorders))
     assert [(run.outcome, run.counts) for run in runs(container)] == [(JobOutcome.SUCCEEDED, {})]
 
 
 def test_every_job_but_the_heartbeat_is_recorded(container: Container) -> None:
-    record = JobRunRecorder(container)
+    recorder = JobRunRecorder(container)
     for due in JOBS:
-        run_job(dataclasses.replace(due, run=lambda _container, _stop: {"some": 1}), container, record, RUNNING)
+        run_job(dataclasses.replace(due, run=lambda _container, _stop: {"some": 1}), container, recorder, RUNNING)
     assert sorted(run.job for run in runs(container)) == sorted({job.name for job in JOBS} - {"beat"})
 
 
 def test_job_runs_without_a_database_and_logs_its_own_error() -> None:
-    container, ran = build_container(settings_for(AWAY)), []
+    container, executions = build_container(settings_for(UNREACHABLE_URL)), []
 
     def work() -> None:
-        ran.append(True)
+        executions.append(True)
         fail()
 
-    record = JobRunRecorder(container)
-    with capture_logs() as said:
+    recorder = JobRunRecorder(container)
+    with capture_logs() as logs:
         for _ in range(2):
-            run_job(job(work), container, record, RUNNING)
-    assert len(ran) == 2
-    assert [line["event"] for line in said] == ["job_run_not_recorded", "job_failed"] * 2
+            run_job(job(work), container, recorder, RUNNING)
+    assert len(executions) == 2
+    assert [line["event"] for line in logs] == ["job_run_not_recorded", "job_failed"] * 2
 
 
 def test_pending_run_end_is_recorded_when_the_job_starts_again(
     container: Container, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, began = JobRunRecorder(container), clock()
+    recorder, started_at = JobRunRecorder(container), clock()
 
-    def lose_the_database() -> None:
-        monkeypatch.setattr("jobs.job_runs.finish_run", gone)
+    def lose_database() -> None:
+        monkeypatch.setattr("jobs.job_runs.finish_run", raise_operational_error)
         fail()
 
-    def gone(*_: object, **__: object) -> None:
+    def raise_operational_error(*_: object, **__: object) -> None:
         raise exc.OperationalError("UPDATE", {}, ConnectionResetError())
 
-    run_job(job(lose_the_database), container, record, RUNNING)
+    run_job(job(lose_database), container, recorder, RUNNING)
     [running] = runs(container)
     assert running.outcome == JobOutcome.RUNNING
     run_job(job(lambda: {"sent": 1}, "another_job"), container, JobRunRecorder(container), RUNNING)
     monkeypatch.undo()
     clock.advance(seconds=5)
-    run_job(job(lambda: {"sent": 1}), container, record, RUNNING)
-    run_job(job(lambda: {"sent": 2}), container, record, RUNNING)
+    run_job(job(lambda: {"sent": 1}), container, recorder, RUNNING)
+    run_job(job(lambda: {"sent": 2}), container, recorder, RUNNING)
     mine = [run for run in runs(container) if run.job == "some_job"]
     assert [(run.outcome, run.error) for run in reversed(mine)] == [
         (JobOutcome.FAILED, "ConnectionResetError"),
         (JobOutcome.SUCCEEDED, None),
         (JobOutcome.SUCCEEDED, None),
     ]
-    assert mine[-1].ended_at == began
+    assert mine[-1].ended_at == started_at
 
 
-def begin(container: Container, worker: uuid.UUID):
+def start(container: Container, worker: uuid.UUID):
     with container.database.transaction() as session:
         return start_run(session, "send_reminders", worker=worker, now=container.clock())
 
 
-def show_life(container: Container, worker: uuid.UUID) -> None:
+def heartbeat(container: Container, worker: uuid.UUID) -> None:
     with container.database.transaction() as session:
         record_heartbeat(session, worker=worker, now=container.clock())
 
 
-def workers_known(container: Container) -> set[str]:
+def known_workers(container: Container) -> set[str]:
     with container.database.read_only() as session:
         return set(session.scalars(select(Heartbeat.worker_id)))
 
@@ -181,10 +181,10 @@ def workers_known(container: Container) -> set[str]:
 def test_run_of_a_dead_worker_is_marked_crashed(any_container: Container, clock: FakeClock) -> None:
     dead, alive = uuid.uuid4(), uuid.uuid4()
     for worker in (dead, alive):
-        show_life(any_container, worker)
-        begin(any_container, worker)
+        heartbeat(any_container, worker)
+        start(any_container, worker)
     clock.advance(seconds=89)
-    show_life(any_container, alive)
+    heartbeat(any_container, alive)
     assert mark_dead_workers(any_container, RUNNING)["vanished"] == 0
     clock.advance(seconds=1)
     assert mark_dead_workers(any_container, RUNNING)["vanished"] == 1
@@ -198,7 +198,7 @@ def test_run_of_a_dead_worker_is_marked_crashed(any_container: Container, clock:
 def test_new_worker_is_not_marked_crashed_before_its_first_heartbeat(
     container: Container, clock: FakeClock
 ) -> None:
-    begin(container, uuid.uuid4())
+    start(container, uuid.uuid4())
     clock.advance(seconds=89)
     assert mark_dead_workers(container, RUNNING)["vanished"] == 0
     clock.advance(seconds=1)
@@ -206,7 +206,7 @@ def test_new_worker_is_not_marked_crashed_before_its_first_heartbeat(
 
 
 def test_returning_worker_overwrites_its_crashed_mark(any_container: Container, clock: FakeClock) -> None:
-    run = begin(any_container, uuid.uuid4())
+    run = start(any_container, uuid.uuid4())
     clock.advance(minutes=5)
     mark_dead_workers(any_container, RUNNING)
     with any_container.database.transaction() as session:
@@ -215,13 +215,13 @@ def test_returning_worker_overwrites_its_crashed_mark(any_container: Container, 
 
 
 def test_heartbeat_is_purged_after_a_day(any_container: Container, clock: FakeClock) -> None:
-    gone, late = uuid.uuid4(), uuid.uuid4()
-    show_life(any_container, gone)
+    dead, alive = uuid.uuid4(), uuid.uuid4()
+    heartbeat(any_container, dead)
     clock.advance(seconds=1)
-    show_life(any_container, late)
+    heartbeat(any_container, alive)
     clock.advance(seconds=24 * 3600 - 1)
     assert mark_dead_workers(any_container, RUNNING) == {"vanished": 0, "workers_forgotten": 1}
-    assert workers_known(any_container) == {late.hex}
+    assert known_workers(any_container) == {alive.hex}
 
 
 def test_job_run_is_purged_after_thirty_days(any_container: Container, clock: FakeClock) -> None:
@@ -234,7 +234,7 @@ def test_job_run_is_purged_after_thirty_days(any_container: Container, clock: Fa
 
 
 def test_old_job_runs_are_purged_in_batches(container: Container, clock: FakeClock) -> None:
-    begin(container, uuid.uuid4())
+    start(container, uuid.uuid4())
     with container.database.transaction() as session:
         session.execute(
             text(

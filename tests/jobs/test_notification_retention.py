@@ -13,28 +13,28 @@ from tests.jobs.notifications import enqueue, run
 from tests.threads import RUNNING
 
 
-def kept(container: Container) -> set:
+def notification_ids(container: Container) -> set:
     with container.database.read_only() as session:
         return set(session.scalars(select(Notification.id)))
 
 
 def test_sent_notification_is_purged_after_400_days(container: Container, clock: FakeClock) -> None:
-    told = enqueue(container, NotificationKind.RECEIPT)
+    sent = enqueue(container, NotificationKind.RECEIPT)
     run(container, FakeMailer())
     clock.advance(days=399)
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
-    assert kept(container) == {told}
+    assert notification_ids(container) == {sent}
     clock.advance(days=1)
-    waiting = enqueue(container, NotificationKind.RECEIPT)
+    scheduled = enqueue(container, NotificationKind.RECEIPT)
     assert purge_notifications(container, RUNNING) == {"notices": 1, "sign_ins": 0}
-    assert kept(container) == {waiting}
+    assert notification_ids(container) == {scheduled}
 
 
 def test_scheduled_notification_is_never_purged(container: Container, clock: FakeClock) -> None:
-    waiting = enqueue(container, NotificationKind.RECEIPT)
+    scheduled = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(days=1000)
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
-    assert kept(container) == {waiting}
+    assert notification_ids(container) == {scheduled}
 
 
 def test_sign_in_request_is_purged_after_a_day_with_its_notification(
@@ -46,6 +46,6 @@ def test_sign_in_request_is_purged_after_a_day_with_its_notification(
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
     clock.advance(hours=1)
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 1}
-    assert kept(container) == set()
+    assert notification_ids(container) == set()
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.id)).all() == []

@@ -31,7 +31,7 @@ def any_container(request: pytest.FixtureRequest) -> Container:
     return request.getfixturevalue("container" if request.param == "PostgreSQL" else "sqlite_container")
 
 
-def left(container: Container) -> tuple[int, int, int]:
+def row_counts(container: Container) -> tuple[int, int, int]:
     """Return the numbers of supporters, reminders and status changes."""
     with container.database.read_only() as session:
         return (
@@ -46,11 +46,11 @@ def set_all(container: Container, **values: object) -> None:
         session.execute(update(Reminder).values(**values))
 
 
-def over(container: Container, address: str = READER) -> None:
+def create_finished_reminder(container: Container, address: str = READER) -> None:
     """Create a reminder that was due and sent 401 days ago."""
     create_reminder(container, address)
-    long_ago = container.clock() - datetime.timedelta(days=401)
-    set_all(container, status=ReminderStatus.SENT, asked_at=long_ago, due_at=long_ago, sent_at=long_ago)
+    finished_at = container.clock() - datetime.timedelta(days=401)
+    set_all(container, status=ReminderStatus.SENT, asked_at=finished_at, due_at=finished_at, sent_at=finished_at)
 
 
 @pytest.mark.parametrize("status", FINAL_STATUSES)
@@ -61,10 +61,10 @@ def test_finished_reminder_and_its_supporter_are_purged_after_400_days(
     set_all(any_container, status=status, due_at=clock())
     clock.advance(days=399)
     purge_reader_data(any_container, RUNNING)
-    assert left(any_container) == (1, 1, 1)
+    assert row_counts(any_container) == (1, 1, 1)
     clock.advance(days=2)
     purge_reader_data(any_container, RUNNING)
-    assert left(any_container) == (0, 0, 0)
+    assert row_counts(any_container) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("status", UNFINISHED)
@@ -75,15 +75,15 @@ def test_unfinished_reminder_is_never_purged(
     set_all(any_container, status=status)
     clock.advance(days=4000)
     purge_reader_data(any_container, RUNNING)
-    assert left(any_container) == (1, 1, 1)
+    assert row_counts(any_container) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("lately", ["due_at", "asked_at", "sent_at"])
-def test_reminder_with_recent_activity_is_retained(container: Container, clock: FakeClock, lately: str) -> None:
-    over(container)
-    set_all(container, **{lately: clock() - datetime.timedelta(days=399)})
+@pytest.mark.parametrize("column", ["due_at", "asked_at", "sent_at"])
+def test_reminder_with_recent_activity_is_retained(container: Container, clock: FakeClock, column: str) -> None:
+    create_finished_reminder(container)
+    set_all(container, **{column: clock() - datetime.timedelta(days=399)})
     purge_reader_data(container, RUNNING)
-    assert left(container) == (1, 1, 1)
+    assert row_counts(container) == (1, 1, 1)
 
 
 def test_reminder_link_works_for_a_year(container: Container, clock: FakeClock) -> None:
@@ -106,9 +106,9 @@ def test_reminder_link_works_for_a_year(container: Container, clock: FakeClock) 
 
 def test_supporter_with_a_pledge_is_retained(any_container: Container) -> None:
     pledge_id = create_paid_pledge(any_container, READER)
-    over(any_container)
+    create_finished_reminder(any_container)
     purge_reader_data(any_container, RUNNING)
-    assert left(any_container) == (1, 0, 0)
+    assert row_counts(any_container) == (1, 0, 0)
     with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
@@ -119,19 +119,19 @@ def test_outbox_email_is_purged_after_a_month_without_its_reminder(
     create_reminder(any_container, READER)
     clock.advance(days=32)
     run_send_reminders(any_container)
-    for days, kept in ((29, 1), (2, 0)):
+    for days, count in ((29, 1), (2, 0)):
         clock.advance(days=days)
         purge_reader_data(any_container, RUNNING)
         with any_container.database.read_only() as session:
-            assert count_rows(session, DevOutboxEmail) == kept
-    assert left(any_container)[:2] == (1, 1)
+            assert count_rows(session, DevOutboxEmail) == count
+    assert row_counts(any_container)[:2] == (1, 1)
 
 
 def test_purge_runs_in_batches_concurrently_and_stops_on_request(container: Container) -> None:
-    over(container)
+    create_finished_reminder(container)
     copy_reader(container, 449)
     purge_reader_data(container, stopped_event())
-    assert left(container)[:2] == (450, 450)
+    assert row_counts(container)[:2] == (450, 450)
     with container.database.transaction() as session:
         assert purge_finished_reminders(session, now=container.clock()) == PurgeResult(
             reminders=200, supporters=200
@@ -142,7 +142,7 @@ def test_purge_runs_in_batches_concurrently_and_stops_on_request(container: Cont
             )
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: purge_reader_data(container, RUNNING), range(2)))
-    assert left(container) == (0, 0, 0)
+    assert row_counts(container) == (0, 0, 0)
 
 
 def copy_reader(container: Container, count: int) -> None:
@@ -166,8 +166,8 @@ def copy_reader(container: Container, count: int) -> None:
 
 @pytest.mark.parametrize("index", ["ix_reminders_awaiting", "ix_reminders_finished"])
 def test_purge_queries_use_an_index(any_container: Container, index: str) -> None:
-    over(any_container)
-    asked: list[tuple[str, object]] = []
+    create_finished_reminder(any_container)
+    queries: list[tuple[str, object]] = []
     engine = any_container.database.engine
     if engine.dialect.name == "postgresql":
         copy_reader(any_container, 20_000)
@@ -175,27 +175,27 @@ def test_purge_queries_use_an_index(any_container: Container, index: str) -> Non
         with engine.begin() as connection:
             connection.execute(text("ANALYZE reminders"))
 
-    def keep(_connection, _cursor, statement, parameters, _context, _many):
-        if statement.startswith("SELECT reminders.id") and len(asked) < 2:
-            asked.append((statement, parameters))
+    def record(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("SELECT reminders.id") and len(queries) < 2:
+            queries.append((statement, parameters))
 
-    event.listen(engine, "before_cursor_execute", keep)
+    event.listen(engine, "before_cursor_execute", record)
     purge_reader_data(any_container, RUNNING)
-    event.remove(engine, "before_cursor_execute", keep)
+    event.remove(engine, "before_cursor_execute", record)
     explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     with engine.connect() as connection:
-        plans = [connection.exec_driver_sql(f"{explain} {query}", values).all() for query, values in asked]
+        plans = [connection.exec_driver_sql(f"{explain} {query}", values).all() for query, values in queries]
     [plan] = [plan for plan in ("\n".join(str(row[-1]) for row in rows) for rows in plans) if index in plan]
     assert "Seq Scan on reminders" not in plan
     assert "SCAN reminders\n" not in plan
 
 
 def test_purge_log_has_counts_and_no_addresses(container: Container, capsys: pytest.CaptureFixture[str]) -> None:
-    over(container)
+    create_finished_reminder(container)
     purge_reader_data(container, RUNNING)
-    said = capsys.readouterr().out
-    assert "readers_forgotten" in said
-    assert "@" not in said
+    output = capsys.readouterr().out
+    assert "readers_forgotten" in output
+    assert "@" not in output
 
 
 def test_purge_runs_every_hour() -> None:

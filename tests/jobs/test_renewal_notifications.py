@@ -67,7 +67,7 @@ def test_pledge_without_near_renewal_is_not_announced(container: Container, chan
 def test_renewal_with_two_dates_is_announced_once(container: Container) -> None:
     pledge_id = annual_pledge(container, days=10)
     queue_renewal_notifications(container, RUNNING)
-    enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=datetime.date(2026, 12, 4))
+    enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, event_date=datetime.date(2026, 12, 4))
     mailer = FakeMailer()
     run(container, mailer)
     assert len(mailer.sent) == 1
@@ -133,8 +133,8 @@ def test_dates_within_thirty_days_are_the_same_renewal(
 ) -> None:
     pledge_id = put_pledge(container, frequency=Frequency.ANNUAL)
     first = datetime.date(2026, 12, 4)
-    for falls_on in (first, first + datetime.timedelta(days=days_apart)):
-        enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, falls_on=falls_on)
+    for event_date in (first, first + datetime.timedelta(days=days_apart)):
+        enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, event_date=event_date)
     mailer = FakeMailer()
     run(container, mailer)
     assert len(mailer.sent) == announced

@@ -21,22 +21,22 @@ from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.factories import count_rows
 from tests.jobs.fake_mailer import READER
-from tests.jobs.test_reader_retention import left, over
-from tests.jobs.test_sign_ups import behind, waiting_for_a_lock
+from tests.jobs.test_reader_retention import create_finished_reminder, row_counts
+from tests.jobs.test_sign_ups import run_while_locked, waiting_for_a_lock
 from tests.processes import wait_until
 from tests.threads import RUNNING
 
 PAUSE = 47
 
 
-def ask_now(container: Container, slug: str = "default") -> None:
+def sign_up(container: Container, slug: str = "default") -> None:
     with container.database.transaction() as session:
-        payload = CreateReminder(campaign=slug, email=READER)
-        create_or_update_reminder(session, get_campaign(session, slug), payload, now=container.clock())
+        command = CreateReminder(campaign=slug, email=READER)
+        create_or_update_reminder(session, get_campaign(session, slug), command, now=container.clock())
 
 
 @pytest.fixture(params=["one key", "keys being changed"])
-def asking_container(request: pytest.FixtureRequest, container: Container, clock: FakeClock):
+def signing_up_container(request: pytest.FixtureRequest, container: Container, clock: FakeClock):
     """Return the container for sign-ups. With one key a sign-up updates its supporter, with two it locks it."""
     if request.param == "one key":
         yield container
@@ -50,45 +50,47 @@ def asking_container(request: pytest.FixtureRequest, container: Container, clock
 @pytest.fixture
 def second_campaign(container: Container) -> str:
     with container.database.transaction() as session:
-        terms = dataclasses.replace(parse_definition(load_campaign_file(DEMO_CAMPAIGN)), slug="second")
-        upsert_campaign(session, terms, now=container.clock())
+        definition = dataclasses.replace(parse_definition(load_campaign_file(DEMO_CAMPAIGN)), slug="second")
+        upsert_campaign(session, definition, now=container.clock())
     return "second"
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_purge_skips_a_reader_who_is_signing_up(
-    container: Container, asking_container: Container, second_campaign: str, slug: str
+    container: Container, signing_up_container: Container, second_campaign: str, slug: str
 ) -> None:
-    over(container)
-    with asking_container.database.transaction() as session:
-        payload = CreateReminder(campaign=slug, email=READER)
-        create_or_update_reminder(session, get_campaign(session, slug), payload, now=container.clock())
+    create_finished_reminder(container)
+    with signing_up_container.database.transaction() as session:
+        command = CreateReminder(campaign=slug, email=READER)
+        create_or_update_reminder(session, get_campaign(session, slug), command, now=container.clock())
         purge_reader_data(container, RUNNING)
-    assert standing_at(container, slug) == ReminderStatus.SCHEDULED
+    assert reminder_status(container, slug) == ReminderStatus.SCHEDULED
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_sign_up_during_purge_recreates_the_supporter(
-    container: Container, asking_container: Container, second_campaign: str, slug: str
+    container: Container, signing_up_container: Container, second_campaign: str, slug: str
 ) -> None:
-    over(container)
-    forgetting = container.database.transaction()
-    session = forgetting.__enter__()
+    create_finished_reminder(container)
+    purging = container.database.transaction()
+    session = purging.__enter__()
     assert purge_finished_reminders(session, now=container.clock()) == PurgeResult(reminders=1, supporters=1)
-    behind(container, lambda: forgetting.__exit__(None, None, None), lambda: ask_now(asking_container, slug))
-    assert left(container) == (1, 1, 1)
-    assert standing_at(container, slug) == ReminderStatus.SCHEDULED
+    run_while_locked(
+        container, lambda: purging.__exit__(None, None, None), lambda: sign_up(signing_up_container, slug)
+    )
+    assert row_counts(container) == (1, 1, 1)
+    assert reminder_status(container, slug) == ReminderStatus.SCHEDULED
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_sign_up_between_the_purge_query_and_its_lock_is_not_lost(
-    container: Container, asking_container: Container, second_campaign: str, slug: str
+    container: Container, signing_up_container: Container, second_campaign: str, slug: str
 ) -> None:
-    over(container)
-    forgetting = build_container(container.settings, clock=container.clock)
+    create_finished_reminder(container)
+    purging = build_container(container.settings, clock=container.clock)
 
-    @event.listens_for(forgetting.database.engine, "before_cursor_execute", retval=True)
-    def pause_after_the_look(_connection, _cursor, statement, parameters, _context, _many):
+    @event.listens_for(purging.database.engine, "before_cursor_execute", retval=True)
+    def pause_after_snapshot(_connection, _cursor, statement, parameters, _context, _many):
         # PostgreSQL takes the statement's snapshot before it waits for this lock.
         pause = f"WHERE (SELECT pg_advisory_xact_lock_shared({PAUSE})::text) IS NOT NULL AND "
         if statement.startswith("SELECT reminders.id"):
@@ -99,17 +101,17 @@ def test_sign_up_between_the_purge_query_and_its_lock_is_not_lost(
     session = pausing.__enter__()
     session.execute(text(f"SELECT pg_advisory_xact_lock({PAUSE})"))
     with ThreadPoolExecutor(1) as pool:
-        forgotten = pool.submit(purge_reader_data, forgetting, RUNNING)
-        wait_until(lambda: forgotten.done() or waiting_for_a_lock(container), what="the purge query to wait")
-        assert not forgotten.done()
-        ask_now(asking_container, slug)
+        purge = pool.submit(purge_reader_data, purging, RUNNING)
+        wait_until(lambda: purge.done() or waiting_for_a_lock(container), what="the purge query to wait")
+        assert not purge.done()
+        sign_up(signing_up_container, slug)
         pausing.__exit__(None, None, None)
-        forgotten.result(timeout=60)
-    forgetting.database.engine.dispose()
-    assert standing_at(container, slug) == ReminderStatus.SCHEDULED
+        purge.result(timeout=60)
+    purging.database.engine.dispose()
+    assert reminder_status(container, slug) == ReminderStatus.SCHEDULED
 
 
-def standing_at(container: Container, slug: str) -> ReminderStatus | None:
+def reminder_status(container: Container, slug: str) -> ReminderStatus | None:
     with container.database.read_only() as session:
         assert count_rows(session, Supporter) == 1
         campaign_id = get_campaign(session, slug).id

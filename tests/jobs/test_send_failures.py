@@ -129,8 +129,8 @@ def create_poisoned_reminder(container: Container, address: str, kind: str) -> u
         reminder = session.get_one(Reminder, reminder_id)
         supporter = update(Supporter).where(Supporter.id == reminder.supporter_id)
         if kind == "undecryptable address":
-            garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
-            session.execute(garbage, {"id": reminder.supporter_id})
+            statement = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
+            session.execute(statement, {"id": reminder.supporter_id})
         elif kind == "forged header":
             session.execute(supporter.values(email=f"{address}\r\nBcc: victim@news.example"))
         elif kind == "unknown zone":

@@ -77,10 +77,10 @@ def test_send_reminders_sends_no_notification(container: Container) -> None:
 
 def test_notification_is_retried_up_to_the_maximum_attempts(container: Container, clock: FakeClock) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
-    seen: set[str] = set()
+    message_ids: set[str] = set()
 
     def defer(email: NotificationEmail) -> None:
-        seen.add(email.message_id)
+        message_ids.add(email.message_id)
         raise TemporaryFailure("greylisted (450)")
 
     for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -90,13 +90,13 @@ def test_notification_is_retried_up_to_the_maximum_attempts(container: Container
         assert notification.reason == "greylisted (450)"
         clock.now = max(clock.now, notification.due_at)
     assert notification.status == NotificationStatus.FAILED
-    assert len(seen) == 1
+    assert len(message_ids) == 1
 
 
 def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container: Container) -> None:
     first, second = (
         enqueue(container, NotificationKind.RECEIPT),
-        enqueue(container, NotificationKind.CANCELLED, falls_on=FOREVER),
+        enqueue(container, NotificationKind.CANCELLED, event_date=FOREVER),
     )
 
     def bounce(_: NotificationEmail) -> None:
@@ -112,7 +112,7 @@ def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container
 
 
 @pytest.mark.parametrize(
-    ("reason", "leaves"),
+    ("reason", "is_sent"),
     [
         (SuppressionReason.UNSUBSCRIBE, True),
         (SuppressionReason.COMPLAINT, False),
@@ -121,7 +121,7 @@ def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container
     ],
 )
 def test_unsubscribed_reader_still_gets_receipts(
-    container: Container, clock: FakeClock, reason: SuppressionReason, leaves: bool
+    container: Container, clock: FakeClock, reason: SuppressionReason, is_sent: bool
 ) -> None:
     notification_id = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(seconds=1)
@@ -129,8 +129,8 @@ def test_unsubscribed_reader_still_gets_receipts(
         suppress(session, READER, reason=reason, now=clock())
     mailer = FakeMailer()
     run(container, mailer)
-    assert len(mailer.sent) == leaves
-    assert find(container, notification_id).status == ("sent" if leaves else "skipped")
+    assert len(mailer.sent) == is_sent
+    assert find(container, notification_id).status == ("sent" if is_sent else "skipped")
 
 
 def test_erasure_deletes_notifications_and_sign_ins(container: Container) -> None:
@@ -147,7 +147,7 @@ def test_erasure_deletes_notifications_and_sign_ins(container: Container) -> Non
 
 
 @pytest.mark.parametrize(
-    ("kind", "falls_on", "changes", "reason"),
+    ("kind", "event_date", "changes", "reason"),
     [
         (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.ACTIVE}, "not_past_due"),
         (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.CANCELLED}, "not_past_due"),
@@ -170,10 +170,14 @@ def test_erasure_deletes_notifications_and_sign_ins(container: Container) -> Non
     ],
 )
 def test_irrelevant_notification_is_skipped_with_a_reason(
-    container: Container, kind: NotificationKind, falls_on: datetime.date | None, changes: dict, reason: str | None
+    container: Container,
+    kind: NotificationKind,
+    event_date: datetime.date | None,
+    changes: dict,
+    reason: str | None,
 ) -> None:
     pledge_id = put_pledge(container)
-    notification_id = enqueue(container, kind, pledge_id=pledge_id, falls_on=falls_on)
+    notification_id = enqueue(container, kind, pledge_id=pledge_id, event_date=event_date)
     change_pledge(container, pledge_id, **({"amount_minor": 500} | changes))
     mailer = FakeMailer()
     run(container, mailer)
@@ -207,17 +211,17 @@ def test_notification_dates_are_in_the_campaign_timezone(container: Container, c
             NotificationKind.PAYMENT_FAILED,
             to=f"missed-{number}@news.example",
             pledge_id=missed,
-            falls_on=day,
+            event_date=day,
         )
-        enqueue(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", falls_on=day)
+        enqueue(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", event_date=day)
     mailer = FakeMailer()
     assert run(container, mailer)["skipped"] == 1
     assert {email.to.partition("@")[0]: email.event_date for email in mailer.sent} == {
         "paid": today,
-        # A day of the next try that is over is not named any more.
+        # The date of the next attempt is left out once it has passed.
         "missed-0": None,
         "missed-1": today,
-        # The mail about a renewal yesterday is the one that was skipped.
+        # The renewal of yesterday is skipped.
         "renews-1": today,
     }
 

@@ -66,11 +66,11 @@ def test_message_id_is_stable_across_retries_and_new_for_each_occurrence(
     container: Container, clock: FakeClock
 ) -> None:
     create_reminder(container, READER)
-    seen: list[str] = []
+    message_ids: list[str] = []
 
     def record_and_defer(email: ReminderEmail) -> None:
-        seen.append(email.message_id)
-        if len(seen) == 1:
+        message_ids.append(email.message_id)
+        if len(message_ids) == 1:
             raise TemporaryFailure("later")
 
     mailer = FakeMailer(record_and_defer)
@@ -80,8 +80,8 @@ def test_message_id_is_stable_across_retries_and_new_for_each_occurrence(
     create_reminder(container, READER)
     clock.advance(days=32)
     run_send_reminders(container, mailer)
-    first, again, next_one = seen
-    assert first == again != next_one
+    first, again, next_occurrence = message_ids
+    assert first == again != next_occurrence
 
 
 def test_reminder_is_skipped_if_the_reader_has_paid_since(container: Container, clock: FakeClock) -> None:
@@ -112,8 +112,8 @@ def test_reminder_is_sent_if_the_payment_failed(container: Container, clock: Fak
     clock.advance(days=3)
     with container.database.transaction() as session:
         supporter = session.scalars(select(Supporter)).one()
-        payload = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
-        pledge = create_pledge(session, get_campaign(session, "default"), payload, gateway="sandbox", now=clock())
+        command = CreatePledge(campaign="default", frequency=Frequency.ONCE, amount=500, currency="USD")
+        pledge = create_pledge(session, get_campaign(session, "default"), command, gateway="sandbox", now=clock())
         pledge.supporter_id = supporter.id
         record_sandbox_decline(
             session, pledge.id, SandboxCharge(reference="declined", money=Money(500, "USD")), now=clock()
@@ -186,8 +186,8 @@ def test_amount_in_a_removed_currency_is_left_out(container: Container, clock: F
     create_reminder(container, READER, amount=500, frequency=Frequency.MONTHLY)
     with container.database.transaction() as session:
         campaign = get_campaign(session, "default")
-        for offer in (campaign, *campaign.pledge_options):
-            offer.currency = "JPY"
+        for option in (campaign, *campaign.pledge_options):
+            option.currency = "JPY"
     clock.advance(days=32)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
@@ -202,7 +202,7 @@ def test_email_uses_the_campaigns_own_language(container: Container, clock: Fake
     clock.advance(days=32)
     run_send_reminders(container)
     with container.database.read_only() as session:
-        mail = session.scalars(select(DevOutboxEmail.message)).one()
-    assert "Subject: Erinnerung von The Harbour Lantern" in mail
-    assert "Content-Language: de-AT" in mail
-    assert "23. November 2026" in mail
+        message = session.scalars(select(DevOutboxEmail.message)).one()
+    assert "Subject: Erinnerung von The Harbour Lantern" in message
+    assert "Content-Language: de-AT" in message
+    assert "23. November 2026" in message

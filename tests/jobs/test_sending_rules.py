@@ -19,7 +19,7 @@ from service.domain.ports import (
 )
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
-from tests.jobs import notifications as notices
+from tests.jobs import notifications
 from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, without_sending_hours
 
 
@@ -28,7 +28,7 @@ def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:
 
 
 @pytest.mark.parametrize(
-    ("now", "zone", "opening"),
+    ("now", "zone", "allowed_at"),
     [
         (utc(10, 9), "UTC", utc(10, 9)),
         (utc(10, 20, 59), "UTC", utc(10, 20, 59)),
@@ -43,25 +43,25 @@ def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:
     ],
 )
 def test_sending_hours_follow_the_readers_timezone(
-    now: datetime.datetime, zone: str, opening: datetime.datetime
+    now: datetime.datetime, zone: str, allowed_at: datetime.datetime
 ) -> None:
-    assert SendingHours(9, 21).next_allowed(now, zone) == opening
+    assert SendingHours(9, 21).next_allowed(now, zone) == allowed_at
 
 
 def test_late_reminder_is_postponed_to_sending_hours(container: Container, clock: FakeClock) -> None:
-    there, here = (
+    tokyo, utc_reminder = (
         create_reminder(container, "a@news.example", timezone="Asia/Tokyo"),
         create_reminder(container, "b@news.example", timezone="UTC"),
     )
     clock.advance(days=32)
     clock.now = clock.now.replace(hour=14)
-    promised = find(container, there).due_on
+    due_on = find(container, tokyo).due_on
     mailer = FakeMailer()
     assert run_send_reminders(container, mailer)["postponed"] == 1
     assert mailer.addresses == ["b@news.example"]
-    assert find(container, here).status == ReminderStatus.SENT
-    waiting = find(container, there)
-    assert (waiting.status, waiting.attempts, waiting.due_on) == (ReminderStatus.SCHEDULED, 0, promised)
+    assert find(container, utc_reminder).status == ReminderStatus.SENT
+    waiting = find(container, tokyo)
+    assert (waiting.status, waiting.attempts, waiting.due_on) == (ReminderStatus.SCHEDULED, 0, due_on)
     assert waiting.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=0)
     clock.now = waiting.due_at
     run_send_reminders(container, mailer)
@@ -91,7 +91,7 @@ def test_send_slots_follow_the_rate_and_do_not_accumulate(container: Container, 
     assert reserve(2) == [0, 0.25]
 
 
-def at_rate(container: Container, rate: float | None) -> Container:
+def with_rate(container: Container, rate: float | None) -> Container:
     """Return a copy of the container with this rate limit and without sending hours."""
     mail = dataclasses.replace(container.settings.mail, rate=rate, respect_sending_hours=False)
     return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
@@ -99,14 +99,14 @@ def at_rate(container: Container, rate: float | None) -> Container:
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.19])
 def test_low_rate_limit_still_sends_email(container: Container, clock: FakeClock, rate: float) -> None:
-    slow = at_rate(container, rate)
+    slow = with_rate(container, rate)
     create_reminder(container, READER)
     clock.advance(days=32)
-    notices.enqueue(container, NotificationKind.RECEIPT, to="giver@news.example")
+    notifications.enqueue(container, NotificationKind.RECEIPT, to="payer@news.example")
     assert run_send_reminders(slow, FakeMailer())["sent"] == 1
     # Reminders and notifications share the rate limit, so the receipt's slot is the next.
     clock.advance(seconds=1 / rate)
-    assert notices.run(slow, FakeMailer())["sent"] == 1
+    assert notifications.run(slow, FakeMailer())["sent"] == 1
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_low_rate_limit_still_sends_email(container: Container, clock: FakeClock
 def test_batch_size_is_five_seconds_of_the_rate_up_to_a_maximum(
     container: Container, rate: float | None, reminders: int, receipts: int
 ) -> None:
-    container, stop = at_rate(container, rate), threading.Event()
+    container, stop = with_rate(container, rate), threading.Event()
     assert (ReminderQueue(container, stop).batch_size(), NotificationQueue(container, stop).batch_size()) == (
         reminders,
         receipts,
@@ -126,15 +126,15 @@ def test_batch_size_is_five_seconds_of_the_rate_up_to_a_maximum(
 def test_emails_are_sent_no_faster_than_the_rate(container: Container) -> None:
     for number in range(6):
         create_reminder(container, f"reader-{number}@news.example")
-    container = dataclasses.replace(at_rate(container, 20.0), clock=real_clock)
+    container = dataclasses.replace(with_rate(container, 20.0), clock=real_clock)
     with container.database.transaction() as session:
         session.execute(update(Reminder).values(due_at=real_clock()))
-    left: list[float] = []
-    began = time.monotonic()
-    run_send_reminders(container, FakeMailer(lambda _: left.append(time.monotonic())))
-    assert len(left) == 6
+    sent_at: list[float] = []
+    started_at = time.monotonic()
+    run_send_reminders(container, FakeMailer(lambda _: sent_at.append(time.monotonic())))
+    assert len(sent_at) == 6
     # Never before its slot; the delay after it depends on the machine.
-    assert all(at - began >= number / 20 - 0.01 for number, at in enumerate(left))
+    assert all(at - started_at >= number / 20 - 0.01 for number, at in enumerate(sent_at))
 
 
 def real_clock() -> datetime.datetime:
@@ -145,17 +145,17 @@ def test_connections_share_the_queue(container: Container, clock: FakeClock) -> 
     for number in range(120):
         create_reminder(container, f"reader-{number}@news.example")
     clock.advance(days=32)
-    together = threading.Barrier(2, timeout=60)
-    met: set[str] = set()
+    both = threading.Barrier(2, timeout=60)
+    started: set[str] = set()
 
-    def meet(email: ReminderEmail) -> None:
+    def wait_for_both(email: ReminderEmail) -> None:
         # The first email of each connection waits for the other's, which proves that both send.
         name = threading.current_thread().name
-        if name not in met:
-            met.add(name)
-            together.wait()
+        if name not in started:
+            started.add(name)
+            both.wait()
 
-    mailers = (FakeMailer(meet), FakeMailer(meet))
+    mailers = (FakeMailer(wait_for_both), FakeMailer(wait_for_both))
     counts = send_reminders(dataclasses.replace(container, reminder_mailers=mailers), threading.Event())
     assert counts["sent"] == 120
     assert all(mailer.sent for mailer in mailers)

@@ -26,9 +26,9 @@ def test_sign_in_link_is_created_with_the_email_and_stored_as_a_hash(
     token = email.page_url.removeprefix("http://desk.test/me/enter/")
     assert len(token) == 43
     with container.database.read_only() as session:
-        payload = session.scalars(select(SignIn)).one()
-    assert payload.link_hash == sha256(token)
-    assert payload.link_expires_at == clock() + datetime.timedelta(minutes=15)
+        sign_in = session.scalars(select(SignIn)).one()
+    assert sign_in.link_hash == sha256(token)
+    assert sign_in.link_ends_at == clock() + datetime.timedelta(minutes=15)
     assert token not in repr(email)
 
 
@@ -38,15 +38,15 @@ def test_each_attempt_creates_a_new_sign_in_link_that_replaces_the_last(
     enqueue(container, NotificationKind.SIGN_IN)
     emails: list[NotificationEmail] = []
 
-    def vanish_once(email: NotificationEmail) -> None:
+    def lose_reply_once(email: NotificationEmail) -> None:
         emails.append(email)
         if len(emails) == 1:
-            raise UncertainDelivery("the line broke")
+            raise UncertainDelivery("connection lost")
 
-    run(container, FakeMailer(vanish_once))
+    run(container, FakeMailer(lose_reply_once))
     with container.database.transaction() as session:
         session.execute(update(Notification).values(due_at=clock()))
-    run(container, FakeMailer(vanish_once))
+    run(container, FakeMailer(lose_reply_once))
     first, second = emails
     assert first.message_id != second.message_id
     with container.database.read_only() as session:

@@ -22,7 +22,7 @@ from tests.db.factories import count_rows, create_reminder
 from tests.jobs.fake_mailer import claim, find, status_changes
 from tests.processes import wait_until
 
-ASKED = {"campaign": "default", "email": "reader@news.example"}
+REQUEST = {"campaign": "default", "email": "reader@news.example"}
 
 
 def test_concurrent_sign_ups_of_one_address_create_one_reminder(container: Container) -> None:
@@ -32,7 +32,7 @@ def test_concurrent_sign_ups_of_one_address_create_one_reminder(container: Conta
     def sign_up(number: int) -> tuple[int, dict]:
         if number < 10:
             start.wait()
-        response = app.test_client().post("/v1/reminders", json=ASKED)
+        response = app.test_client().post("/v1/reminders", json=REQUEST)
         return response.status_code, response.json
 
     with ThreadPoolExecutor(10) as pool:
@@ -53,7 +53,7 @@ def waiting_for_a_lock(container: Container) -> bool:
         return bool(session.scalar(text(waiting)))
 
 
-def behind(container: Container, release: Callable[[], None], then: Callable[[], object]) -> None:
+def run_while_locked(container: Container, release: Callable[[], None], then: Callable[[], object]) -> None:
     """Run `then` in another thread, and `release` once it waits for a lock."""
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(then)
@@ -65,12 +65,12 @@ def behind(container: Container, release: Callable[[], None], then: Callable[[],
 def test_sign_up_during_claim_starts_a_new_occurrence(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, "reader@news.example")
     clock.advance(days=32)
-    claiming = container.database.transaction()
-    session = claiming.__enter__()
+    transaction = container.database.transaction()
+    session = transaction.__enter__()
     claim(session, container, limit=1)
-    behind(
+    run_while_locked(
         container,
-        lambda: claiming.__exit__(None, None, None),
+        lambda: transaction.__exit__(None, None, None),
         lambda: create_reminder(container, "reader@news.example"),
     )
     reminder = find(container, reminder_id)
@@ -82,8 +82,8 @@ def test_claim_skips_an_uncommitted_sign_up(container: Container, clock: FakeClo
     create_reminder(container, "reader@news.example")
     clock.advance(days=32)
     with container.database.transaction() as session:
-        payload = CreateReminder(campaign="default", email="reader@news.example")
-        create_or_update_reminder(session, get_campaign(session, "default"), payload, now=clock())
+        command = CreateReminder(campaign="default", email="reader@news.example")
+        create_or_update_reminder(session, get_campaign(session, "default"), command, now=clock())
         with container.database.transaction() as other:
             assert claim(other, container, limit=1) == []
 
@@ -94,12 +94,12 @@ def test_sign_up_during_erasure_succeeds(
 ) -> None:
     container = container if keys == "one key" else container_with_two_keys
     create_reminder(container, "reader@news.example")
-    erasing = container.database.transaction()
-    session = erasing.__enter__()
+    transaction = container.database.transaction()
+    session = transaction.__enter__()
     erase_supporter(session, "reader@news.example", now=container.clock())
-    behind(
+    run_while_locked(
         container,
-        lambda: erasing.__exit__(None, None, None),
+        lambda: transaction.__exit__(None, None, None),
         lambda: create_reminder(container, "reader@news.example"),
     )
     with container.database.read_only() as session:
@@ -118,7 +118,7 @@ def test_concurrent_sign_ups_of_one_address_create_one_reminder_on_sqlite(sqlite
     app = create_app(sqlite_container)
     with ThreadPoolExecutor(8) as pool:
         responses = list(
-            pool.map(lambda _: app.test_client().post("/v1/reminders", json=ASKED).status_code, range(40))
+            pool.map(lambda _: app.test_client().post("/v1/reminders", json=REQUEST).status_code, range(40))
         )
     assert set(responses) == {201}
     with sqlite_container.database.read_only() as session:

@@ -26,21 +26,21 @@ from service.domain.reminders.status import ReminderEvent
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.fake_mailer import READER, find
-from tests.jobs.test_reader_retention import left
-from tests.jobs.test_retention_during_sign_up import ask_now, standing_at
-from tests.jobs.test_sign_ups import behind
+from tests.jobs.test_reader_retention import row_counts
+from tests.jobs.test_retention_during_sign_up import reminder_status, sign_up
+from tests.jobs.test_sign_ups import run_while_locked
 from tests.threads import RUNNING
 
 WEEK = datetime.timedelta(days=7)
 MICROSECOND = datetime.timedelta(microseconds=1)
 
 
-def have_confirmed(container: Container, slug: str = "default") -> None:
+def require_confirmation(container: Container, slug: str = "default") -> None:
     """Make a campaign require confirmations."""
     with container.database.transaction() as session:
-        terms = parse_definition(serialize_campaign(get_campaign(session, "default")))
+        definition = parse_definition(serialize_campaign(get_campaign(session, "default")))
         upsert_campaign(
-            session, dataclasses.replace(terms, slug=slug, reminder_confirm=True), now=container.clock()
+            session, dataclasses.replace(definition, slug=slug, reminder_confirm=True), now=container.clock()
         )
 
 
@@ -48,17 +48,17 @@ def have_confirmed(container: Container, slug: str = "default") -> None:
 def any_container(request: pytest.FixtureRequest) -> Container:
     """Return a container on each database in turn, whose campaign requires confirmations."""
     container = request.getfixturevalue("container" if request.param == "PostgreSQL" else "sqlite_container")
-    have_confirmed(container)
+    require_confirmation(container)
     return container
 
 
 @pytest.fixture
 def confirming_container(container: Container) -> Container:
-    have_confirmed(container)
+    require_confirmation(container)
     return container
 
 
-def asked(container: Container, address: str = READER) -> uuid.UUID:
+def create_unconfirmed_reminder(container: Container, address: str = READER) -> uuid.UUID:
     """Create a reminder and record its confirmation request as sent."""
     reminder_id = create_reminder(container, address)
     record_delivery(container, reminder_id, ReminderEvent.REQUEST_CONFIRMATION)
@@ -72,17 +72,17 @@ def token_for(container: Container, reminder_id: uuid.UUID) -> str:
 def test_unconfirmed_reminder_and_its_supporter_are_purged_after_a_week(
     any_container: Container, clock: FakeClock
 ) -> None:
-    asked(any_container)
+    create_unconfirmed_reminder(any_container)
     clock.now += WEEK - MICROSECOND
     purge_reader_data(any_container, RUNNING)
-    assert left(any_container)[:2] == (1, 1)
+    assert row_counts(any_container)[:2] == (1, 1)
     clock.now += MICROSECOND
     assert purge_reader_data(any_container, RUNNING) == {"reminders": 1, "supporters": 1, "mails": 0}
-    assert left(any_container) == (0, 0, 0)
+    assert row_counts(any_container) == (0, 0, 0)
 
 
 def test_confirmed_reminder_is_retained(any_container: Container, clock: FakeClock) -> None:
-    reminder_id = asked(any_container)
+    reminder_id = create_unconfirmed_reminder(any_container)
     with any_container.database.transaction() as session:
         confirm_reminder(session, token_for(any_container, reminder_id), now=clock())
     clock.advance(days=30)
@@ -94,36 +94,39 @@ def test_confirmed_reminder_is_retained(any_container: Container, clock: FakeClo
 def test_unconfirmed_reminder_with_undelivered_request_is_purged_after_a_week(
     confirming_container: Container, clock: FakeClock, status: ReminderStatus
 ) -> None:
-    asked(confirming_container)
+    create_unconfirmed_reminder(confirming_container)
     with confirming_container.database.transaction() as session:
         session.execute(update(Reminder).values(status=status))
     clock.now += WEEK
     purge_reader_data(confirming_container, RUNNING)
-    assert left(confirming_container) == (0, 0, 0)
+    assert row_counts(confirming_container) == (0, 0, 0)
 
 
 def test_unconfirmed_reminder_that_was_cancelled_is_purged_after_a_week(
     confirming_container: Container, clock: FakeClock
 ) -> None:
-    reminder_id = asked(confirming_container)
+    reminder_id = create_unconfirmed_reminder(confirming_container)
     with confirming_container.database.transaction() as session:
         cancel_reminder(session, token_for(confirming_container, reminder_id), now=clock())
     clock.now += WEEK
     purge_reader_data(confirming_container, RUNNING)
-    assert left(confirming_container) == (0, 0, 0)
+    assert row_counts(confirming_container) == (0, 0, 0)
 
 
 def test_reminder_whose_confirmation_request_is_queued_is_retained(
     any_container: Container, clock: FakeClock
 ) -> None:
-    waiting, leaving = (
+    queued, sending = (
         create_reminder(any_container, "a@news.example"),
         create_reminder(any_container, "b@news.example"),
     )
-    record_delivery(any_container, leaving, outcome=DeliveryOutcome.SENDING)
+    record_delivery(any_container, sending, outcome=DeliveryOutcome.SENDING)
     clock.advance(days=100)
     purge_reader_data(any_container, RUNNING)
-    assert [find(any_container, one).status for one in (waiting, leaving)] == ["scheduled", "sending"]
+    assert [find(any_container, reminder_id).status for reminder_id in (queued, sending)] == [
+        "scheduled",
+        "sending",
+    ]
 
 
 def test_retention_of_unconfirmed_reminder_starts_with_the_confirmation_request(
@@ -137,74 +140,74 @@ def test_retention_of_unconfirmed_reminder_starts_with_the_confirmation_request(
     assert find(any_container, reminder_id).status == ReminderStatus.UNCONFIRMED
     clock.now += MICROSECOND
     purge_reader_data(any_container, RUNNING)
-    assert left(any_container) == (0, 0, 0)
+    assert row_counts(any_container) == (0, 0, 0)
 
 
 def test_supporter_with_a_pledge_outlives_an_unconfirmed_reminder(
     any_container: Container, clock: FakeClock
 ) -> None:
     pledge_id = create_paid_pledge(any_container, READER)
-    asked(any_container)
+    create_unconfirmed_reminder(any_container)
     clock.now += WEEK
     purge_reader_data(any_container, RUNNING)
-    assert left(any_container) == (1, 0, 0)
+    assert row_counts(any_container) == (1, 0, 0)
     with any_container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).supporter.email == READER
 
 
 def test_purge_skips_a_reminder_that_is_being_confirmed(confirming_container: Container, clock: FakeClock) -> None:
-    token = token_for(confirming_container, asked(confirming_container))
+    token = token_for(confirming_container, create_unconfirmed_reminder(confirming_container))
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
         confirm_reminder(session, token, now=clock())
         purge_reader_data(confirming_container, RUNNING)
     purge_reader_data(confirming_container, RUNNING)
-    assert standing_at(confirming_container, "default") == ReminderStatus.SCHEDULED
+    assert reminder_status(confirming_container, "default") == ReminderStatus.SCHEDULED
 
 
 def test_confirm_during_purge_finds_no_reminder(confirming_container: Container, clock: FakeClock) -> None:
-    token = token_for(confirming_container, asked(confirming_container))
+    token = token_for(confirming_container, create_unconfirmed_reminder(confirming_container))
     clock.now += WEEK
 
     def confirm() -> None:
         with confirming_container.database.transaction() as session, pytest.raises(ReminderNotFound):
             confirm_reminder(session, token, now=clock())
 
-    forgetting = confirming_container.database.transaction()
-    session = forgetting.__enter__()
+    purging = confirming_container.database.transaction()
+    session = purging.__enter__()
     assert purge_unconfirmed_reminders(session, now=clock()) == PurgeResult(reminders=1, supporters=1)
-    behind(confirming_container, lambda: forgetting.__exit__(None, None, None), confirm)
-    assert left(confirming_container) == (0, 0, 0)
+    run_while_locked(confirming_container, lambda: purging.__exit__(None, None, None), confirm)
+    assert row_counts(confirming_container) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_sign_up_during_purge_of_unconfirmed_recreates_the_supporter(
     confirming_container: Container, clock: FakeClock, slug: str
 ) -> None:
-    have_confirmed(confirming_container, "second")
-    asked(confirming_container)
+    require_confirmation(confirming_container, "second")
+    create_unconfirmed_reminder(confirming_container)
     clock.now += WEEK
-    forgetting = confirming_container.database.transaction()
-    session = forgetting.__enter__()
+    purging = confirming_container.database.transaction()
+    session = purging.__enter__()
     assert purge_unconfirmed_reminders(session, now=clock()) == PurgeResult(reminders=1, supporters=1)
-    behind(
+    run_while_locked(
         confirming_container,
-        lambda: forgetting.__exit__(None, None, None),
-        lambda: ask_now(confirming_container, slug),
+        lambda: purging.__exit__(None, None, None),
+        lambda: sign_up(confirming_container, slug),
     )
-    assert left(confirming_container) == (1, 1, 1)
-    assert standing_at(confirming_container, slug) == ReminderStatus.SCHEDULED
+    assert row_counts(confirming_container) == (1, 1, 1)
+    assert reminder_status(confirming_container, slug) == ReminderStatus.SCHEDULED
 
 
 @pytest.mark.parametrize("slug", ["default", "second"])
 def test_purge_skips_an_unconfirmed_reader_who_is_signing_up(
     confirming_container: Container, clock: FakeClock, slug: str
 ) -> None:
-    have_confirmed(confirming_container, "second")
-    asked(confirming_container)
+    require_confirmation(confirming_container, "second")
+    create_unconfirmed_reminder(confirming_container)
     clock.now += WEEK
     with confirming_container.database.transaction() as session:
-        payload = CreateReminder(campaign=slug, email=READER)
-        create_or_update_reminder(session, get_campaign(session, slug), payload, now=clock())
+        command = CreateReminder(campaign=slug, email=READER)
+        create_or_update_reminder(session, get_campaign(session, slug), command, now=clock())
         purge_reader_data(confirming_container, RUNNING)
-    assert standing_at(confirming_container, slug) == ReminderStatus.SCHEDULED
+    assert reminder_status(confirming_container, slug) == ReminderStatus.SCHEDULED

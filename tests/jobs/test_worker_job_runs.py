@@ -21,7 +21,7 @@ from tests.jobs.fake_mailer import status_counts
 from tests.processes import wait_until, worker
 
 
-def ask_for(container: Container, count: int) -> None:
+def create_due_reminders(container: Container, count: int) -> None:
     """Create reminders that are due by the real clock."""
     for number in range(count):
         create_reminder(container, f"reader-{number}@news.example")
@@ -57,23 +57,23 @@ def test_job_runs_are_recorded_by_worker_and_finished_by_a_clean_stop(
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
         ):
             wait_until(lambda: len(workers(container)) == 2, what="both workers' heartbeats")
-            ask_for(container, 250)
+            create_due_reminders(container, 250)
             wait_until(lambda: is_sent(container, 250), what="every email to be sent")
         assert len(sink.recipients) == 250
     sent = Counter()
     for run in runs(container):
         sent[run.worker] += run.counts.get("sent", 0)
     assert sum(sent.values()) == 250
-    assert {by for by, count in sent.items() if count} == workers(container)
+    assert {worker_id for worker_id, count in sent.items() if count} == workers(container)
     with container.database.read_only() as session:
         assert read_counters(session)["sent"] == 250
-        ends = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
-    assert {outcome for outcome, _ in ends} == {JobOutcome.SUCCEEDED}
-    assert all(ended_at is not None for _, ended_at in ends)
+        outcomes = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
+    assert {outcome for outcome, _ in outcomes} == {JobOutcome.SUCCEEDED}
+    assert all(ended_at is not None for _, ended_at in outcomes)
 
 
 def test_run_of_a_killed_worker_is_marked_crashed_and_no_other(container: Container, tmp_path: Path) -> None:
-    ask_for(container, 1)
+    create_due_reminders(container, 1)
     url = container.settings.database_url
     with SmtpTestServer() as sink:
         sink.stall_seconds = 300
@@ -87,23 +87,23 @@ def test_run_of_a_killed_worker_is_marked_crashed_and_no_other(container: Contai
             wait_until(lambda: len(workers(container)) == 2, what="another worker")
             [run] = [run for run in runs(container) if run.worker == dead]
             assert (run.outcome, run.ended_at) == (JobOutcome.RUNNING, None)
-            be_silent(container, dead, since=utc_now() - datetime.timedelta(seconds=91))
+            backdate_worker(container, dead, since=utc_now() - datetime.timedelta(seconds=91))
             # The live worker marks dead ones too and may have the row locked, so this is retried.
-            wait_until(lambda: is_noted(container, dead), what="the run to be marked as crashed")
+            wait_until(lambda: is_marked_crashed(container, dead), what="the run to be marked as crashed")
     with container.database.read_only() as session:
-        vanished = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.CRASHED)).all()
-        assert set(vanished) == {dead}
+        crashed = session.scalars(select(JobRun.worker).where(JobRun.outcome == JobOutcome.CRASHED)).all()
+        assert set(crashed) == {dead}
         assert session.scalars(select(JobRun).where(JobRun.outcome == JobOutcome.RUNNING)).all() == []
 
 
-def is_noted(container: Container, dead: uuid.UUID) -> bool:
+def is_marked_crashed(container: Container, dead: uuid.UUID) -> bool:
     """Mark dead workers, by the real clock; return whether this one's run is marked as crashed."""
     mark_dead_workers(dataclasses.replace(container, clock=utc_now), threading.Event())
     [run] = [run for run in runs(container) if run.worker == dead]
     return run.outcome == JobOutcome.CRASHED and run.ended_at is not None
 
 
-def be_silent(container: Container, process: uuid.UUID, *, since: datetime.datetime) -> None:
+def backdate_worker(container: Container, process: uuid.UUID, *, since: datetime.datetime) -> None:
     """Backdate a worker's heartbeat and run."""
     with container.database.transaction() as session:
         session.execute(update(Heartbeat).where(Heartbeat.worker_id == process.hex).values(at=since))
