@@ -14,7 +14,7 @@ from service.db.models.email import EmailDelivery, Notification
 from service.db.models.reminder import Reminder
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
-from tests.jobs import notifications
+from tests.jobs import fake_mailer, notifications
 from tests.jobs.fake_mailer import READER, FakeMailer
 from tests.jobs.test_sign_ups import waiting_for_a_lock
 from tests.processes import wait_until
