@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 def make_server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
     """Return the TLS context of a server on 127.0.0.1, and the CA file that a client must trust."""
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority_name = x509.Key([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
+    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
     identifier = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
     authority = (
         _certificate(authority_name, authority_name, authority_key)
@@ -23,7 +23,7 @@ def make_server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .add_extension(identifier, critical=False)
         .sign(authority_key, SHA256())
     )
-    server_name = x509.Key([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     names = x509.SubjectAlternativeKey([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     server = (
