@@ -27,18 +27,18 @@ def parts(**changes: Any) -> tuple[str, str]:
 
 
 def test_it_says_when_and_where_the_reader_asked() -> None:
-    for said in parts(asked_on=datetime.date(2026, 11, 23), asked_where="https://paper.example/story"):
+    for said in parts(requested_on=datetime.date(2026, 11, 23), requested_from="https://paper.example/story"):
         assert "You asked us on November 23, 2026, while reading https://paper.example/story," in said
 
 
 def test_a_page_that_is_not_known_is_not_mentioned() -> None:
-    for said in parts(asked_where=None):
+    for said in parts(requested_from=None):
         assert "to remind you about supporting" in said
         assert "while reading" not in said
 
 
 def test_what_may_be_the_readers_alone_is_not_repeated() -> None:
-    for said in parts(asked_where="https://paper.example/story?session=secret#mine"):
+    for said in parts(requested_from="https://paper.example/story?session=secret#mine"):
         assert "secret" not in said
         assert "mine" not in said
 
@@ -80,7 +80,7 @@ def test_the_html_loads_nothing_and_tracks_nobody() -> None:
 
 
 def test_it_is_written_in_the_readers_language() -> None:
-    message = write(lang="ru", asked_on=datetime.date(2026, 11, 23), campaign_name="Портовый фонарь")
+    message = write(lang="ru", requested_on=datetime.date(2026, 11, 23), campaign_name="Портовый фонарь")
     assert message["Subject"] == "Напоминание от «Портовый фонарь»"
     assert message["Content-Language"] == "ru"
     for kind in ("plain", "html"):
@@ -138,19 +138,19 @@ def test_a_confirmation_says_when_and_where_they_asked_and_what_silence_means() 
         "requested_on": datetime.date(2026, 11, 23),
         "requested_from": "https://paper.example/story?session=secret",
     }
-    for said in parts(asks_to_confirm=True, **asked):
+    for said in parts(is_confirmation_request=True, **asked):
         assert (
             "This address was given to us on November 23, 2026, on the page https://paper.example/story," in said
         )
         assert "Yes, remind me" in said
         assert "Without your yes nothing more comes, and after 7 days we forget this address." in said
         assert "secret" not in said
-    for said in parts(asks_to_confirm=True, asked_where=None):
+    for said in parts(is_confirmation_request=True, requested_from=None):
         assert "on the page" not in said
 
 
 def test_a_confirmation_asks_one_thing_and_does_not_ask_for_money() -> None:
-    message, sent = write(asks_to_confirm=True, frequency=Frequency.ONCE, money=Money(500, "USD")), letter()
+    message, sent = write(is_confirmation_request=True, frequency=Frequency.ONCE, money=Money(500, "USD")), letter()
     assert message["Subject"] == "Please confirm your reminder from The Paper"
     assert message["List-Unsubscribe"] == f"<{sent.cancel_url}>"
     for kind in ("plain", "html"):
@@ -162,15 +162,15 @@ def test_a_confirmation_asks_one_thing_and_does_not_ask_for_money() -> None:
 
 
 def test_a_confirmation_of_one_that_comes_again_says_how_often() -> None:
-    for said in parts(asks_to_confirm=True, every_months=3):
+    for said in parts(is_confirmation_request=True, every_months=3):
         assert "we will remind you every 3 months, until you cancel" in said
-    for said in parts(asks_to_confirm=True):
+    for said in parts(is_confirmation_request=True):
         assert "we will remind you once" in said
 
 
 def test_a_confirmation_is_written_in_the_readers_language() -> None:
-    message = write(asks_to_confirm=True, lang="ru", campaign_name="Портовый фонарь")
+    message = write(is_confirmation_request=True, lang="ru", campaign_name="Портовый фонарь")
     assert message["Subject"] == "Подтвердите напоминание от «Портовый фонарь»"
-    for said in parts(asks_to_confirm=True, lang="ru"):
+    for said in parts(is_confirmation_request=True, lang="ru"):
         assert "Да, напомните мне" in said
         assert "через 7 дней мы забудем этот адрес" in said

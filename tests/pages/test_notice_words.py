@@ -104,14 +104,14 @@ def test_markup_in_a_newsrooms_words_is_text() -> None:
 
 def test_a_missed_payment_says_when_the_next_try_is_and_how_many_mails_come() -> None:
     for number, words in ((1, "first of at most three"), (2, "second of at most"), (3, "third and last")):
-        for said in parts(kind=NotificationKind.PAYMENT_FAILED, number=number):
+        for said in parts(kind=NotificationKind.PAYMENT_FAILED, dunning_number=number):
             assert "We will try again on December 23, 2026." in said
             assert words in said
             assert "Update the card" in said
 
 
 def test_a_missed_payment_without_a_next_try_names_no_day() -> None:
-    for said in parts(kind=NotificationKind.PAYMENT_FAILED, falls_on=None):
+    for said in parts(kind=NotificationKind.PAYMENT_FAILED, event_date=None):
         assert "again" not in said
         assert "2026" not in said.replace("2026-", "")
 
@@ -132,7 +132,7 @@ def test_an_end_says_why_and_that_nothing_more_is_taken(is_unpaid: bool, why: st
 
 
 def test_a_link_to_sign_in_says_how_long_it_is_good_and_what_to_do_with_anothers() -> None:
-    for said in parts(kind=NotificationKind.SIGN_IN, frequency=None, money=None, falls_on=None):
+    for said in parts(kind=NotificationKind.SIGN_IN, frequency=None, money=None, event_date=None):
         assert "opens once, within 15 minutes" in said
         assert "If it was not you, ignore this mail" in said
 

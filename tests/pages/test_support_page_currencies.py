@@ -159,7 +159,7 @@ def test_an_amount_that_cannot_be_charged_is_answered_with_those_that_can(
 ) -> None:
     assert AmountNotChargeable.code in FIELD_AND_TEXT_BY_CODE
     monkeypatch.setattr(
-        container.gateway, "limits", lambda currency: ChargeLimits(smallest_minor=100, step_minor=10)
+        container.gateway, "charge_limits", lambda currency: ChargeLimits(smallest_minor=100, step_minor=10)
     )
     form = get_support_form(client, currency="KWD", lang="ru")
     said = visible_text(submit_pledge(client, form, other_amount="1,505").text)
