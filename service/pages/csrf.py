@@ -1,4 +1,4 @@
-"""Whether a form was sent from a page of ours: no other site may use what a reader's cookie lets them do."""
+"""Protect the session cookie against cross-site request forgery."""
 
 from urllib.parse import urlsplit
 
@@ -8,18 +8,18 @@ from werkzeug.exceptions import Forbidden
 from service.web import current_container
 
 ALLOWED_FETCH_SITES = ("same-origin", "none")
-# What a browser says in place of an origin that it keeps to itself, as our own Referrer-Policy asks of it.
+# Browsers send these instead of an origin that they withhold, as our Referrer-Policy asks them to.
 MISSING_ORIGINS = ("", "null")
 
 
 def reject_cross_site_requests() -> None:
-    """Refuse a request that changes something if the browser says that another site made it.
+    """Reject a cross-site request that is not GET or HEAD.
 
-    Every current browser sends Sec-Fetch-Site (Fetch Metadata); an older one may send Origin. One that sends
-    neither still brings the session's cookie from no other site, because it is SameSite=Lax.
+    Current browsers send Sec-Fetch-Site (Fetch Metadata); older ones may send Origin. A browser that sends neither
+    still omits the session cookie from a cross-site POST, because the cookie is SameSite=Lax.
 
     Raises:
-        Forbidden: it comes from elsewhere.
+        Forbidden: the request comes from another site.
     """
     if request.method in ("GET", "HEAD"):
         return

@@ -1,4 +1,4 @@
-"""What is wrong with a form, said to the reader in their language, beside the field that it is about."""
+"""Describe form errors in the reader's language, beside the field that they belong to."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from service.pages.translations import Texts
 
 
 class FormError(Exception):
-    """A form that cannot be read; `code` is said like that of a domain error."""
+    """A form that cannot be parsed. `code` is looked up like that of a domain error."""
 
     def __init__(self, code: str, *, field: str) -> None:
         super().__init__(code)
@@ -21,9 +21,9 @@ class FormError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class FieldError:
-    """A complaint in words, the field it belongs to (`form` for the whole), and the answer's HTTP status.
+    """An error message with its field (`form` for the whole form) and the HTTP status of the response.
 
-    With `is_retryable`, the same form sent again later may succeed.
+    The same form may succeed later if `is_retryable`.
     """
 
     field: str
@@ -32,7 +32,7 @@ class FieldError:
     is_retryable: bool = False
 
 
-# Where a refusal belongs in our forms, and the text that says it; one that is not here gets a page of its own.
+# The form field and the text name of an error code. Any other code is shown on an error page.
 FIELD_AND_TEXT_BY_CODE = {
     "frequency_missing": ("frequency", "frequency_missing"),
     "frequency_not_offered": ("frequency", "frequency_missing"),
@@ -59,25 +59,28 @@ def describe_error(
     typed: str = "",
     currency: str | None = None,
 ) -> FieldError:
-    """Return a refusal in words; `frequency`, `typed` and `currency` (else the campaign's own) stand in the form.
+    """Return the message for an error.
+
+    `frequency`, `typed` (the amount) and `currency` are the form's values; `currency` defaults to the campaign's.
 
     Raises:
-        the error itself, if no field can mend it.
+        FormError | DomainError: `error` itself, if it belongs to no field.
     """
     if error.code not in FIELD_AND_TEXT_BY_CODE:
         raise error
-    money = currency or campaign.currency
+    amount_currency = currency or campaign.currency
 
-    def written(amount_minor: int) -> str:
-        return format_money(Money(amount_minor, money), texts.lang)
+    def format_amount(amount_minor: int) -> str:
+        return format_money(Money(amount_minor, amount_currency), texts.lang)
 
-    limits = {choice.frequency.value: choice for choice in options_for_currency(campaign, money)}.get(frequency)
-    values = {"typed": typed.strip(), "example": format_input_amount(Money(750, money), texts.lang)}
-    if limits is not None:
-        limit = limits.minimum_minor if error.code == "amount_below_minimum" else limits.maximum_minor
-        values["limit"] = written(limit)
+    options = {option.frequency.value: option for option in options_for_currency(campaign, amount_currency)}
+    values = {"typed": typed.strip(), "example": format_input_amount(Money(750, amount_currency), texts.lang)}
+    if frequency in options:
+        option = options[frequency]
+        limit = option.minimum_minor if error.code == "amount_below_minimum" else option.maximum_minor
+        values["limit"] = format_amount(limit)
     if isinstance(error, AmountNotChargeable):
-        values["amounts"] = " / ".join(map(written, error.alternatives))
+        values["amounts"] = " / ".join(map(format_amount, error.alternatives))
     field, name = FIELD_AND_TEXT_BY_CODE[error.code]
     return FieldError(
         field=field,

@@ -1,4 +1,4 @@
-"""Amounts and dates in the words of a page."""
+"""Format amounts, dates and intervals in the reader's language."""
 
 import datetime
 
@@ -13,23 +13,23 @@ MONTHS_IN_A_YEAR = 12
 
 
 def format_pledge(texts: Texts, frequency: Frequency, money: Money) -> str:
-    """Return a gift in words: "$2 a month"."""
+    """Return an amount with its frequency: "$2 a month"."""
     return texts.format(f"gift_{frequency}", amount=format_money(money, texts.lang))
 
 
 def format_input_amount(money: Money, lang: str) -> str:
-    """Return an amount as this language's readers type it: "7.50", in Russian "7,50", and "5" if it is whole."""
-    whole, _, decimals = format_major_units(money).partition(".")
-    return whole if not decimals.strip("0") else f"{whole}{decimal_separator(resolve_locale(lang))}{decimals}"
+    """Return an amount in the language's notation, without a symbol: "7.50", in Russian "7,50"; "5" if whole."""
+    units, _, decimals = format_major_units(money).partition(".")
+    return units if not decimals.strip("0") else f"{units}{decimal_separator(resolve_locale(lang))}{decimals}"
 
 
 def format_long_date(date: datetime.date, lang: str) -> str:
-    """Return a date in words: "23 December 2026" as the language writes it."""
+    """Return a date as the language writes it: "December 23, 2026" in English."""
     return format_date(date, format="long", locale=resolve_locale(lang))
 
 
 def format_reminder_button(months: int, texts: Texts) -> str:
-    """Return the words on the button that sets a reminder so many months from now."""
+    """Return the label of the button that sets a reminder for `months` from now."""
     if months == 1:
         return texts.remind_me_next_month
     return texts.format("remind_me_when", when=_format_months(months, texts, add_direction=True))
@@ -47,5 +47,5 @@ def format_interval(months: int, texts: Texts) -> str:
 def _format_months(months: int, texts: Texts, *, add_direction: bool) -> str:
     span = datetime.timedelta(days=months * DAYS_IN_A_BABEL_MONTH)
     locale = resolve_locale(texts.lang)
-    # Without the high threshold Babel would round twelve months to a year.
+    # The threshold keeps Babel from rounding twelve months to a year.
     return format_timedelta(span, granularity="month", threshold=1000, add_direction=add_direction, locale=locale)

@@ -1,4 +1,4 @@
-"""The session's cookie: 256 random bits that only our own pages over this connection are ever sent."""
+"""The session cookie of a signed-in supporter: a random 256-bit token."""
 
 import uuid
 
@@ -17,25 +17,25 @@ def _is_secure() -> bool:
 
 
 def cookie_name() -> str:
-    """Return the cookie's name; the prefix has browsers take it from this very host alone (RFC 6265bis)."""
+    """Return the cookie's name. Over HTTPS its prefix binds it to this host (RFC 6265bis)."""
     return f"__Host-{COOKIE_NAME}" if _is_secure() else COOKIE_NAME
 
 
 def session_token() -> str | None:
-    """Return the secret that the request brings, whatever it is worth."""
+    """Return the token in the request's cookie, unverified."""
     return request.cookies.get(cookie_name())
 
 
 def current_supporter_id(session: Session) -> uuid.UUID | None:
-    """Return the supporter who is signed in; None if nobody is."""
+    """Return the id of the signed-in supporter; None without a valid session."""
     return supporter_for_session(session, session_token(), now=current_container().clock())
 
 
-def set_session_cookie(response: Response, secret: str) -> None:
-    """Give the browser the session's secret for as long as it is good."""
+def set_session_cookie(response: Response, token: str) -> None:
+    """Set the cookie for as long as the session lasts."""
     response.set_cookie(
         cookie_name(),
-        secret,
+        token,
         max_age=SESSION_TTL,
         path="/",
         secure=_is_secure(),
@@ -45,5 +45,4 @@ def set_session_cookie(response: Response, secret: str) -> None:
 
 
 def clear_session_cookie(response: Response) -> None:
-    """Have the browser throw the secret away."""
     response.delete_cookie(cookie_name(), path="/", secure=_is_secure(), httponly=True, samesite="Lax")

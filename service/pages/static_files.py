@@ -1,4 +1,4 @@
-"""The files that pages are made of, and the widget that newsrooms embed."""
+"""Serve the pages' static files, and the widget that newsrooms embed."""
 
 import gzip
 import hashlib
@@ -24,7 +24,7 @@ files = Blueprint("files", __name__)
 
 @dataclass(frozen=True)
 class StaticFile:
-    """A file as it is sent: plain and compressed, under the hash of its content."""
+    """A file's content, plain and compressed, with a hash of the plain content."""
 
     plain: bytes
     gzipped: bytes
@@ -32,13 +32,13 @@ class StaticFile:
 
 
 def static_url(name: str) -> str:
-    """Return a file's address, which changes with its content, so that browsers may keep it for a year."""
+    """Return a file's path. It changes with the content, so that browsers may cache it for a year."""
     return f"/static/{name}?v={_read(name).hash}"
 
 
 @files.get("/widget/v1.js")
 def widget() -> Response:
-    """Give the script that newsrooms embed, to any site."""
+    """Serve the widget's script to any origin."""
     response = _send(WIDGET, WIDGET_CACHE)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
@@ -47,22 +47,21 @@ def widget() -> Response:
 
 @files.get("/static/<name>")
 def static_file(name: str) -> Response:
-    """Give a file of the pages."""
     if name not in TYPES or name == WIDGET:
         raise NotFound
-    fresh = request.args.get("v") == _read(name).hash
-    return _send(name, HASHED_CACHE if fresh else "no-cache")
+    is_current = request.args.get("v") == _read(name).hash
+    return _send(name, HASHED_CACHE if is_current else "no-cache")
 
 
-def _send(name: str, cache: str) -> Response:
+def _send(name: str, cache_control: str) -> Response:
     file = _read(name)
-    zipped = request.accept_encodings["gzip"] > 0
-    response = Response(file.gzipped if zipped else file.plain, content_type=TYPES[name])
-    if zipped:
+    use_gzip = request.accept_encodings["gzip"] > 0
+    response = Response(file.gzipped if use_gzip else file.plain, content_type=TYPES[name])
+    if use_gzip:
         response.headers["Content-Encoding"] = "gzip"
-    # The two forms differ byte for byte, so each has a tag of its own (RFC 9110, section 8.8.3).
-    response.set_etag(f"{file.hash}-gzip" if zipped else file.hash)
-    response.headers["Cache-Control"] = cache
+    # The two representations differ, so each has its own strong entity tag (RFC 9110, section 8.8.3).
+    response.set_etag(f"{file.hash}-gzip" if use_gzip else file.hash)
+    response.headers["Cache-Control"] = cache_control
     response.vary.add("Accept-Encoding")
     response.make_conditional(request)
     return response

@@ -1,4 +1,4 @@
-"""In which language a reader is answered, and every text of that language."""
+"""Choose the language of a page and load its texts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,14 +9,19 @@ from schemas.reminder_labels import reminder_text_overrides
 from schemas.translations import negotiate_language, texts_for
 from service.db.models.campaign import Campaign
 
+PAGE_NAMESPACES = ("widget", "pages", "me")
+
 
 class Texts(dict[str, str]):
-    """The texts of the pages, and those of the widget that they share, in one language: `texts.thanks_title`."""
+    """The texts of pages and widget in one language, as items and as attributes: `texts.thanks_title`."""
 
-    def __init__(self, lang: str, said: Mapping[str, Mapping[str, str]]) -> None:
-        places = ("widget", "pages", "me")
+    def __init__(self, lang: str, overrides: Mapping[str, Mapping[str, str]]) -> None:
         super().__init__(
-            {name: text for context in places for name, text in texts_for(context, lang, said).items()}
+            {
+                name: text
+                for namespace in PAGE_NAMESPACES
+                for name, text in texts_for(namespace, lang, overrides).items()
+            }
         )
         self.lang = lang
 
@@ -27,29 +32,29 @@ class Texts(dict[str, str]):
             raise AttributeError(name) from None
 
     def format(self, name: str, **values: Any) -> str:
-        """Return one text with what stands in its braces."""
+        """Return one text with its placeholders filled in."""
         return self[name].format_map(values)
 
 
-def texts_for_campaign(campaign: Campaign, chosen: str | None = None) -> Texts:
-    """Return the words for a campaign's reader.
+def texts_for_campaign(campaign: Campaign, stored_lang: str | None = None) -> Texts:
+    """Return the texts of a campaign's pages, with its overrides.
 
-    The language is the one asked for by `?lang=`, else the one `chosen` before, else the first that the browser
-    accepts and we have, else the campaign's.
+    The language is `?lang=`, else `stored_lang`, else the first that the browser accepts and has texts, else the
+    campaign's.
     """
-    lang = _negotiate((_requested_language(), chosen), campaign.texts, default=campaign.lang)
+    lang = _negotiate((_requested_language(), stored_lang), campaign.texts, default=campaign.lang)
     texts, repeats = Texts(lang, campaign.texts), bool(campaign.reminder_repeats)
     texts.update(reminder_text_overrides(lang, campaign.texts, repeats=repeats, confirm=campaign.reminder_confirm))
     return texts
 
 
 def default_texts() -> Texts:
-    """Return the words for a page that belongs to no campaign."""
+    """Return the texts of a page that belongs to no campaign."""
     return Texts(_negotiate((_requested_language(),), (), default="en"), {})
 
 
 def english_texts() -> Texts:
-    """Return the words for a page that is for those who run the desk; such pages are written in English."""
+    """Return the texts of a page for operators and developers, which is always in English."""
     return Texts("en", {})
 
 
@@ -57,10 +62,11 @@ def _requested_language() -> str | None:
     return request.args.get("lang")
 
 
-def _negotiate(wishes: Iterable[str | None], own: Iterable[str], *, default: str) -> str:
-    own = tuple(own)
-    for payload in (*wishes, *request.accept_languages.values()):
-        # An empty default says that there are no texts in the wished language.
-        if payload and (lang := negotiate_language(payload, own, default="")):
+def _negotiate(preferred: Iterable[str | None], campaign_languages: Iterable[str], *, default: str) -> str:
+    """Return the first language that has texts, of `preferred` and then of the Accept-Language header."""
+    available = tuple(campaign_languages)
+    for tag in (*preferred, *request.accept_languages.values()):
+        # The empty default tells apart a language without texts.
+        if tag and (lang := negotiate_language(tag, available, default="")):
             return lang
     return default
