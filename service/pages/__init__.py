@@ -1,27 +1,26 @@
-"""Hanging the pages into an app."""
+"""Register the HTML pages in a Flask app."""
 
 from flask import Flask
 
-from service.pages.account import account, own_support
-from service.pages.account_pledges import pledge_amount, pledge_page
+from service.pages.account import account
+from service.pages.account_pledges import account_pledges
 from service.pages.api_docs import ApiMetadata, docs, init_api_metadata
 from service.pages.demo import demo
 from service.pages.dev_outbox import outbox
 from service.pages.error_pages import register_error_pages
-from service.pages.reminders import reminder
+from service.pages.reminders import reminder_pages
 from service.pages.sandbox_checkout import sandbox
 from service.pages.static_files import files
-from service.pages.support import support, support_reminder
+from service.pages.support import support
 from service.pages.thank_you import thank_you
 
-ACCOUNT_BLUEPRINTS = (account, own_support, pledge_page, pledge_amount)
 BLUEPRINTS = (
     support,
-    support_reminder,
     thank_you,
     sandbox,
-    reminder,
-    *ACCOUNT_BLUEPRINTS,
+    reminder_pages,
+    account,
+    account_pledges,
     demo,
     outbox,
     docs,
@@ -29,9 +28,9 @@ BLUEPRINTS = (
 )
 
 
-def register_pages(app: Flask, facts: ApiMetadata) -> None:
-    """Register every page, and show refusals as pages to those who would rather read them."""
-    init_api_metadata(app, facts)
+def register_pages(app: Flask, metadata: ApiMetadata) -> None:
+    """Register every page and the error pages that browsers get instead of problem JSON."""
+    init_api_metadata(app, metadata)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     register_error_pages(app)

@@ -1,4 +1,4 @@
-"""Where a reader changes a pledge: on their own page, signed in, or by the link of a mail about that pledge."""
+"""Load the pledge that an account page acts on, reached by a session or by the link in an email."""
 
 import uuid
 from dataclasses import dataclass
@@ -20,13 +20,15 @@ from service.web import current_container
 
 
 class NotSignedIn(Exception):
-    """The session is over, or there was none."""
+    """The request has neither a pledge link nor a valid session."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeContext:
-    """One pledge as its reader came to it: `base_url` is where it is changed, `return_url` the page with all of
-    it.
+    """A pledge and the paths of its pages.
+
+    Actions on the pledge are under `base_url` and its receipts under `receipts_url`; `return_url` is the page that
+    links to them.
     """
 
     pledge: Pledge
@@ -35,47 +37,59 @@ class PledgeContext:
     return_url: str
     receipts_url: str
 
-    def redirect_back(self, **said: str | None) -> BaseResponse:
-        """Lead to the page with all of it, in the same language; `said` tells what was done."""
-        told = {name: value for name, value in (*said.items(), ("lang", request.args.get("lang"))) if value}
-        query = "&".join(f"{name}={value}" for name, value in told.items() if value.replace("-", "").isalnum())
+    def redirect_back(self, **params: str | None) -> BaseResponse:
+        """Redirect to `return_url` in the same language, with `params` in its query string."""
+        params["lang"] = request.args.get("lang")
+        # A value that would need escaping cannot come from our own pages.
+        query = "&".join(
+            f"{name}={value}" for name, value in params.items() if value and value.replace("-", "").isalnum()
+        )
         return redirect(f"{self.return_url}?{query}" if query else self.return_url, 303)
 
 
 def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: str | None) -> PledgeContext:
-    """Return the pledge of a mail's link, or the signed-in reader's own with this id.
+    """Return the pledge of a link's token, or the signed-in supporter's pledge with this id.
 
     Raises:
-        NotSignedIn: there is neither a link nor a session.
-        PledgeNotFound: the link is no good, or the pledge is not theirs.
+        NotSignedIn: there is neither a token nor a session.
+        PledgeNotFound: the token is invalid, or the pledge belongs to another supporter.
     """
     if token is not None:
         pledge = get_pledge_by_token(session, token, now=current_container().clock())
-        base = home = f"/p/{token}"
+        base_url = return_url = f"/p/{token}"
+        receipts_url = f"{base_url}/receipts"
     else:
         supporter_id = current_supporter_id(session)
         if supporter_id is None or pledge_id is None:
             raise NotSignedIn
         pledge = get_supporter_pledge(session, pledge_id, supporter_id)
-        base, home = f"/me/pledges/{pledge.id}", "/me"
-    receipts = f"{base}/receipts" if token is not None else "/me/receipts"
-    texts = texts_for_campaign(pledge.campaign, pledge.lang)
-    return PledgeContext(pledge=pledge, texts=texts, base_url=base, return_url=home, receipts_url=receipts)
+        base_url, return_url, receipts_url = f"/me/pledges/{pledge.id}", "/me", "/me/receipts"
+    return PledgeContext(
+        pledge=pledge,
+        texts=texts_for_campaign(pledge.campaign, pledge.lang),
+        base_url=base_url,
+        return_url=return_url,
+        receipts_url=receipts_url,
+    )
 
 
-def render_gateway_error(context: PledgeContext, error: DomainError, *, about_card: bool = False) -> Response:
-    """Return a page that says what the gateway or the rules refused, and leads back."""
-    name = "no_card" if about_card and context.pledge.gateway == SANDBOX_GATEWAY else error.code
+def render_gateway_error(context: PledgeContext, error: DomainError, *, is_card_update: bool = False) -> Response:
+    """Return the page that explains a refused operation.
+
+    Raises:
+        DomainError: `error` itself, if there is no text for its code.
+    """
+    name = "no_card" if is_card_update and context.pledge.gateway == SANDBOX_GATEWAY else error.code
     if f"me_trouble_{name}" not in context.texts:
         raise error
     response = render_page(
-        "order_trouble.html",
+        "gateway_error.html",
         context.texts,
         status=http_status_for(error),
         campaign=context.pledge.campaign,
         title=context.texts[f"me_trouble_{name}_title"],
         message=context.texts[f"me_trouble_{name}"],
-        home=context.return_url,
+        return_url=context.return_url,
     )
     response.headers["X-Robots-Tag"] = "noindex"
     if error.retry_after_seconds is not None:

@@ -1,7 +1,7 @@
-"""A pledge and its payments in the words of its reader's page."""
+"""Build the view of a pledge and its payments for the account pages."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ SHOWN_AT_ONCE = 6
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentRow:
-    """One payment as a line of the table; a try that failed has no receipt."""
+    """One row of the payment table, as text. `receipt` is a path; it is None for a failed payment."""
 
     date: str
     amount: str
@@ -30,9 +30,12 @@ class PaymentRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeCard:
-    """All that is said of one pledge; `base` is the address under which it is changed."""
+    """One pledge, as text. Its actions are under the path `base_url`; the first payments are shown at once.
 
-    base: str
+    `renew_url` leads to the support page with the same choice; it is None while the pledge has not ended.
+    """
+
+    base_url: str
     id: str
     campaign: str
     summary: str
@@ -43,66 +46,68 @@ class PledgeCard:
     can_change: bool
     is_past_due: bool
     renew_url: str | None
-    lines: list[PaymentRow]
-    older: list[PaymentRow]
+    payments: list[PaymentRow]
+    older_payments: list[PaymentRow]
 
 
 def build_pledge_card(
-    pledge: Pledge, paid: Iterable[PaymentWithRefunds], texts: Texts, *, base: str, receipts: str
+    pledge: Pledge, payments: Iterable[PaymentWithRefunds], texts: Texts, *, base_url: str, receipts_url: str
 ) -> PledgeCard:
-    """Return what is said of a pledge; its receipts are under `receipts`."""
-    ending = is_cancelling(pledge)
-    lines = [_line(one, pledge, texts, receipts) for one in paid]
-    live = is_recurring_active(pledge) and not ending
-    mood = "ending" if ending else pledge.status.value
-    ended = pledge.status in (PledgeStatus.CANCELLED, PledgeStatus.EXPIRED)
+    """Return the card of a pledge. `payments` are in the order in which they are shown."""
+    cancelling = is_cancelling(pledge)
+    can_change = is_recurring_active(pledge) and not cancelling
+    state = "ending" if cancelling else pledge.status.value
+    has_ended = pledge.status in (PledgeStatus.CANCELLED, PledgeStatus.EXPIRED)
+    rows = [_payment_row(payment, pledge, texts, receipts_url) for payment in payments]
     return PledgeCard(
-        base=base,
+        base_url=base_url,
         id=str(pledge.id),
         campaign=pledge.campaign.name,
         summary=format_pledge_summary(pledge, texts),
-        state_class=mood,
-        state=texts[f"me_pledge_{mood}"],
+        state_class=state,
+        state=texts[f"me_pledge_{state}"],
         when=_when(pledge, texts),
         notes=list(_notes(pledge, texts)),
-        can_change=live,
-        is_past_due=live and pledge.status == PledgeStatus.PAST_DUE,
+        can_change=can_change,
+        is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
         renew_url=current_container().urls.support_page_url(
             pledge.campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
         )
-        if ended
+        if has_ended
         else None,
-        lines=lines[:SHOWN_AT_ONCE],
-        older=lines[SHOWN_AT_ONCE:],
+        payments=rows[:SHOWN_AT_ONCE],
+        older_payments=rows[SHOWN_AT_ONCE:],
     )
 
 
 def format_pledge_summary(pledge: Pledge, texts: Texts) -> str:
-    """Return a pledge in words: "$2 a month"."""
+    """Return a pledge's amount and frequency: "$2 a month"."""
     return format_pledge(texts, pledge.frequency, Money(pledge.amount_minor, pledge.currency))
 
 
 def format_campaign_date(at: datetime.datetime, pledge: Pledge, texts: Texts) -> str:
-    """Return the date of an instant by the newsroom's calendar, in words."""
+    """Return the long date of an instant in the campaign's time zone."""
     return format_long_date(at.astimezone(ZoneInfo(pledge.campaign.timezone)).date(), texts.lang)
 
 
 def _when(pledge: Pledge, texts: Texts) -> str:
+    """Return when the pledge ended, else when it was created."""
     if pledge.ended_at is not None and not is_recurring_active(pledge):
         return texts.format("me_ended_on", date=format_campaign_date(pledge.ended_at, pledge, texts))
-    begun = format_campaign_date(pledge.created_at, pledge, texts)
-    return texts.format("me_since" if is_recurring_active(pledge) else "me_on", date=begun)
+    created_on = format_campaign_date(pledge.created_at, pledge, texts)
+    return texts.format("me_since" if is_recurring_active(pledge) else "me_on", date=created_on)
 
 
-def _notes(pledge: Pledge, texts: Texts) -> Iterable[str]:
+def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
+    """Yield what a supporter should know about a running pledge: its next payment, fees and pending changes."""
     if not is_recurring_active(pledge):
         return
     if is_cancelling(pledge):
         yield texts.me_ending
         return
 
-    def say(minor: int) -> str:
-        return format_money(Money(minor, pledge.currency), texts.lang)
+    def format_amount(amount_minor: int) -> str:
+        return format_money(Money(amount_minor, pledge.currency), texts.lang)
 
     total = format_money(total_charge(pledge), texts.lang)
     if pledge.status == PledgeStatus.PAST_DUE:
@@ -112,17 +117,19 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterable[str]:
             "me_next_payment", amount=total, date=format_campaign_date(pledge.renews_at, pledge, texts)
         )
     if pledge.fees_minor:
-        yield texts.format("me_fees", fees=say(pledge.fees_minor), total=total)
+        yield texts.format("me_fees", fees=format_amount(pledge.fees_minor), total=total)
     if pledge.pending_amount_minor is not None:
-        yield texts.format("me_changing", amount=say(pledge.pending_amount_minor))
+        yield texts.format("me_changing", amount=format_amount(pledge.pending_amount_minor))
 
 
-def _line(paid: PaymentWithRefunds, pledge: Pledge, texts: Texts, receipts: str) -> PaymentRow:
-    payment = paid.payment
-    refunded = format_money(Money(paid.refunded_minor, payment.currency), texts.lang)
+def _payment_row(
+    payment_with_refunds: PaymentWithRefunds, pledge: Pledge, texts: Texts, receipts_url: str
+) -> PaymentRow:
+    payment = payment_with_refunds.payment
+    refunded = format_money(Money(payment_with_refunds.refunded_minor, payment.currency), texts.lang)
     return PaymentRow(
         date=format_campaign_date(payment.paid_at, pledge, texts),
         amount=format_money(Money(payment.amount_minor, payment.currency), texts.lang),
         state=texts.format(f"me_payment_{payment.status}", refunded=refunded),
-        receipt=f"{receipts}/{payment.id}" if paid.has_receipt else None,
+        receipt=f"{receipts_url}/{payment.id}" if payment_with_refunds.has_receipt else None,
     )

@@ -1,4 +1,4 @@
-"""The demonstration's outbox: the mails that `smtp` would have sent, for anyone who can open this address."""
+"""The development outbox: pages that show the stored emails instead of sending them."""
 
 import datetime
 import uuid
@@ -26,7 +26,7 @@ SHOWN_HEADERS = (
     "Auto-Submitted",
     "Content-Language",
 )
-# A mail may style itself and lead the reader on, and do nothing else.
+# An email may have styles and links, and nothing else.
 EMAIL_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'; "
@@ -38,7 +38,7 @@ outbox = Blueprint("outbox", __name__, url_prefix="/dev/outbox")
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedEmail:
-    """A mail, opened."""
+    """An email's headers and its two parts."""
 
     id: uuid.UUID
     sent_at: datetime.datetime
@@ -49,38 +49,44 @@ class ParsedEmail:
 
 @outbox.before_request
 def require_dev_outbox() -> None:
-    """Be there only while mails are kept, and only for whoever sits at the machine that keeps them.
+    """Serve the outbox only if it is in use, and only to requests from the same machine.
 
-    A newsroom that forgot to set a mail server must not show its readers' addresses to the world.
+    An installation without a configured mail server must not publish its supporters' addresses.
+
+    Raises:
+        NotFound: the outbox is not available to this request.
     """
     if not current_container().settings.uses_dev_outbox or not is_local_request():
         raise NotFound
 
 
 @outbox.get("")
-def list_mails() -> Response:
-    """List the mails, the newest first."""
+def list_emails() -> Response:
+    """List the emails, newest first."""
     with read_only() as session:
         return render_page(
-            "outbox.html", english_texts(), mails=[_parse(mail) for mail in list_outbox_emails(session)]
+            "dev_outbox.html", english_texts(), emails=[_parse(email) for email in list_outbox_emails(session)]
         )
 
 
-@outbox.get("/<uuid:mail_id>")
-def show_mail(mail_id: uuid.UUID) -> Response:
-    """Show one mail: its headers, and both its parts."""
+@outbox.get("/<uuid:email_id>")
+def show_email(email_id: uuid.UUID) -> Response:
+    """Show an email's headers and both its parts."""
     with read_only() as session:
         return render_page(
-            "mail.html", english_texts(), allow_frames=True, mail=_parse(get_outbox_email(session, mail_id))
+            "dev_outbox_email.html",
+            english_texts(),
+            allow_frames=True,
+            email=_parse(get_outbox_email(session, email_id)),
         )
 
 
-@outbox.get("/<uuid:mail_id>/html")
-def show_html_part(mail_id: uuid.UUID) -> Response:
-    """Give the HTML part as it was written, to be shown in a frame that can do nothing."""
+@outbox.get("/<uuid:email_id>/html")
+def show_html_part(email_id: uuid.UUID) -> Response:
+    """Return the HTML part, for a sandboxed frame."""
     with read_only() as session:
-        html = _parse(get_outbox_email(session, mail_id)).html
-    # Mail programs open links in a window of their own; in our frame, they take the whole page.
+        html = _parse(get_outbox_email(session, email_id)).html
+    # Email clients open links outside the email, so links in the frame open in the whole window.
     response = Response(
         html.replace("<head>", '<head><base target="_top">', 1), content_type="text/html; charset=utf-8"
     )
@@ -89,17 +95,17 @@ def show_html_part(mail_id: uuid.UUID) -> Response:
     return response
 
 
-def _parse(mail: DevOutboxEmail) -> ParsedEmail:
-    message = message_from_string(mail.message, policy=policy.default)
+def _parse(email: DevOutboxEmail) -> ParsedEmail:
+    message = message_from_string(email.message, policy=policy.default)
     return ParsedEmail(
-        id=mail.id,
-        sent_at=mail.sent_at,
+        id=email.id,
+        sent_at=email.sent_at,
         headers={name: str(message[name]) for name in SHOWN_HEADERS if name in message},
         text=_part(message, "plain"),
         html=_part(message, "html"),
     )
 
 
-def _part(message: EmailMessage, kind: str) -> str:
-    part = message.get_body((kind,))
+def _part(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
     return "" if part is None else str(part.get_content())

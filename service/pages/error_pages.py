@@ -1,21 +1,18 @@
-"""What a person sees when something is refused: a page, where a program would get a problem (RFC 9457)."""
-
-from email.utils import parseaddr
+"""Show errors as HTML pages to browsers; other clients get problem details (RFC 9457)."""
 
 from flask import Flask, Response, g, request
 
-from service.pages.rendering import render_page
+from service.pages.rendering import render_page, sender_name
 from service.pages.translations import Texts, default_texts
-from service.web import current_container
 
 PROBLEM = "application/problem+json"
-# Programs read these; everything else is for people.
+# Responses under these paths stay problem JSON, whatever the client accepts.
 MACHINE_PATHS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 SERVER_FAULT = 500
 
 
 def register_error_pages(app: Flask) -> None:
-    """Turn the problems of this app into pages for those who would rather read them."""
+    """Convert problem responses of this app to pages for clients that prefer HTML."""
     app.after_request(_problem_to_page)
 
 
@@ -28,10 +25,10 @@ def _problem_to_page(response: Response) -> Response:
     texts, status = default_texts(), response.status_code
     name = _text_name(status, g.get("problem_code", ""), texts)
     page = render_page(
-        "trouble.html",
+        "error.html",
         texts,
         status=status,
-        sender=parseaddr(current_container().settings.mail.sender)[0] or "Mainstay",
+        sender_name=sender_name(),
         title=texts[f"trouble_{name}_title"],
         message=texts[f"trouble_{name}"],
         reference=g.get("request_id") if status >= SERVER_FAULT else None,
@@ -43,13 +40,13 @@ def _problem_to_page(response: Response) -> Response:
 
 
 def _text_name(status: int, code: str, texts: Texts) -> str:
-    """Return the name of the nearest texts: those of the code, of the status, or of its whole class."""
-    whole_class = "500" if status >= SERVER_FAULT else "400"
-    return next(name for name in (code, str(status), whole_class) if f"trouble_{name}" in texts)
+    """Return the most specific name that has texts: the problem code, the status, or the status class."""
+    status_class = "500" if status >= SERVER_FAULT else "400"
+    return next(name for name in (code, str(status), status_class) if f"trouble_{name}" in texts)
 
 
 def _prefers_html() -> bool:
-    """Whether the client names HTML and likes it at least as much as JSON; `*/*` alone means a program."""
+    """Whether the client accepts HTML by name, at least as much as JSON. `*/*` alone is not a browser."""
     accepted = request.accept_mimetypes
-    names_html = any(kind == "text/html" and quality > 0 for kind, quality in accepted)
+    names_html = any(media_type == "text/html" and quality > 0 for media_type, quality in accepted)
     return names_html and accepted["text/html"] >= max(accepted["application/json"], accepted[PROBLEM])

@@ -1,6 +1,7 @@
-"""One sheet of paper: how a page is rendered, and the headers that every page carries."""
+"""Render templates as responses, with the security headers of every page."""
 
 from collections.abc import Sequence
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,13 +21,11 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.globals["static_url"] = static_url
-_templates.filters["fill"] = lambda text, **values: text.format_map(values)
 
 
 def render_html(template: str, texts: Texts, **view: Any) -> str:
-    """Return a page as HTML."""
     direction = resolve_locale(texts.lang).text_direction
-    return _templates.get_template(template).render(words=texts, lang=texts.lang, direction=direction, **view)
+    return _templates.get_template(template).render(texts=texts, lang=texts.lang, direction=direction, **view)
 
 
 def render_page(
@@ -39,12 +38,11 @@ def render_page(
     allow_frames: bool = False,
     **view: Any,
 ) -> Response:
-    """Return a page as an answer that nobody stores.
+    """Return a page as a response that must not be stored.
 
-    `form_targets` are addresses on other sites that a form of this page may end at: browsers hold a form's
-    redirects
-    against the policy too. `allow_widget` lets our own script run, and `allow_frames` our own pages be framed in
-    it.
+    `form_targets` are URLs of other sites that a form of this page may redirect to: browsers apply the policy's
+    `form-action` to redirects too. `allow_widget` lets the page run the widget, and `allow_frames` lets it frame
+    pages of this service.
     """
     response = Response(
         render_html(template, texts, status=status, **view), status, content_type="text/html; charset=utf-8"
@@ -59,23 +57,28 @@ def render_page(
     return response
 
 
+def sender_name() -> str:
+    """Return the display name that the service's emails are sent under."""
+    return parseaddr(current_container().settings.mail.sender)[0] or "Mainstay"
+
+
 def _content_security_policy(form_targets: Sequence[str], *, allow_widget: bool, allow_frames: bool) -> str:
     """Return a Content-Security-Policy (CSP level 3) that allows only what the page needs."""
-    ends = dict.fromkeys(_origin(url) for url in (current_container().urls.public_url, *form_targets))
-    rules = [
+    origins = dict.fromkeys(_origin(url) for url in (current_container().urls.public_url, *form_targets))
+    directives = [
         "default-src 'none'",
         "style-src 'self'",
         "img-src 'self' data:",
-        f"form-action 'self' {' '.join(ends)}",
+        f"form-action 'self' {' '.join(origins)}",
         "frame-ancestors 'none'",
         "base-uri 'none'",
         "require-trusted-types-for 'script'",
     ]
     if allow_widget:
-        rules += ["script-src 'self'", "connect-src 'self'"]
+        directives += ["script-src 'self'", "connect-src 'self'"]
     if allow_frames:
-        rules.append("frame-src 'self'")
-    return "; ".join(rules)
+        directives.append("frame-src 'self'")
+    return "; ".join(directives)
 
 
 def _origin(url: str) -> str:

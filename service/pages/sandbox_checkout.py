@@ -1,4 +1,4 @@
-"""The sandbox's hosted checkout: a test in which no card is taken."""
+"""The hosted checkout of the sandbox gateway, which simulates payments."""
 
 import re
 import secrets
@@ -28,14 +28,14 @@ sandbox = Blueprint("sandbox", __name__)
 
 @sandbox.get("/sandbox/checkout/<token>")
 def show_checkout(token: str) -> Response:
-    """Show what is to be paid, or what became of it."""
+    """Show the checkout, or its outcome once it is closed."""
     with read_only() as session:
         return _render(get_checkout(session, token, now=current_container().clock()))
 
 
 @sandbox.post("/sandbox/checkout/<token>")
 def submit_checkout(token: str) -> BaseResponse:
-    """Do what the reader pressed: pay, without any money, or let the payment be declined."""
+    """Complete the simulated payment, or decline it, by the button that was pressed."""
     outcome = request.form.get("outcome")
     if outcome == "pay":
         return _pay(token, request.form.get("email", "").strip())
@@ -54,47 +54,47 @@ def _pay(token: str, email: str) -> BaseResponse:
         with read_only() as session:
             pledge = get_checkout(session, token, now=container.clock())
             texts = texts_for_campaign(pledge.campaign, pledge.lang)
-            return _render(pledge, email=email, said=describe_error(error, texts, pledge.campaign))
+            return _render(pledge, email=email, field_error=describe_error(error, texts, pledge.campaign))
 
 
 def _decline(token: str, email: str) -> Response:
-    # The attempt's name was made with the form, so that the button pressed twice is one attempt.
-    sent = request.form.get("attempt", "")
-    attempt = sent if ATTEMPT.fullmatch(sent) else new_attempt_id()
+    # The id was rendered into the form, so a form submitted twice counts as one attempt.
+    attempt = request.form.get("attempt", "")
+    if not ATTEMPT.fullmatch(attempt):
+        attempt = new_attempt_id()
     with transaction() as session:
         pledge = decline_checkout(session, token, attempt=attempt, now=current_container().clock())
         return _render(pledge, email=email, declined=True)
 
 
 def new_attempt_id() -> str:
-    """Return a new name for one try to pay."""
     return secrets.token_hex(8)
 
 
 def _render(
-    pledge: Pledge, *, email: str = "", said: FieldError | None = None, declined: bool = False
+    pledge: Pledge, *, email: str = "", field_error: FieldError | None = None, declined: bool = False
 ) -> Response:
-    links, campaign = current_container().urls, pledge.campaign
+    urls, campaign = current_container().urls, pledge.campaign
     texts = texts_for_campaign(campaign, pledge.lang)
     is_open = pledge.status == PledgeStatus.PENDING
     fees = Money(pledge.fees_minor, pledge.currency)
     return render_page(
-        "sandbox.html",
+        "sandbox_checkout.html",
         texts,
-        status=said.status if said else DECLINED if declined and is_open else 200,
-        form_targets=[success_url(pledge, links)],
+        status=field_error.status if field_error else DECLINED if declined and is_open else 200,
+        form_targets=[success_url(pledge, urls)],
         campaign=campaign,
-        gift=format_pledge(texts, pledge.frequency, total_charge(pledge)),
+        pledge_summary=format_pledge(texts, pledge.frequency, total_charge(pledge)),
         fees=format_money(fees, texts.lang) if pledge.fees_minor else None,
         is_open=is_open,
         is_expired=pledge.status == PledgeStatus.EXPIRED,
         attempt=new_attempt_id(),
         email=email,
-        said=said,
+        field_error=field_error,
         declined=declined,
-        away_url=cancel_url(pledge, campaign, links),
-        again_url=links.support_page_url(
+        cancel_url=cancel_url(pledge, campaign, urls),
+        new_pledge_url=urls.support_page_url(
             campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
         ),
-        thanks_url=links.thank_you_url(campaign, pledge.id),
+        thank_you_url=urls.thank_you_url(campaign, pledge.id),
     )

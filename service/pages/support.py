@@ -1,4 +1,4 @@
-"""The support page: the widget's choices as a plain form, for readers without JavaScript."""
+"""The support page `/support/<slug>`: the widget's pledge and reminder forms for readers without JavaScript."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -34,57 +34,21 @@ from service.pages.support_form import (
 from service.pages.translations import Texts, texts_for_campaign
 from service.web import check_rate_limit, current_container, transaction
 
+support = Blueprint("support", __name__)
+
 
 @dataclass(frozen=True)
 class CurrencyLink:
-    """A link to the same page in another currency; the one that is shown leads nowhere else."""
+    """A link to the page in another currency, or in the current one."""
 
     name: str
     url: str
-    is_shown: bool
-
-
-def currency_links(campaign: Campaign, form: SupportForm, texts: Texts) -> Sequence[CurrencyLink]:
-    """Return a link for each currency, with the frequency kept; none where there is only one."""
-    offered, shown = campaign_currencies(campaign), selected_currency(campaign, form.currency)
-    kept = {"lang": texts.lang, "frequency": form.frequency, "from": form.reminder_token}
-    if len(offered) == 1:
-        return ()
-    return [
-        CurrencyLink(
-            get_currency_name(currency, locale=resolve_locale(texts.lang)),
-            "?" + urlencode({name: value for name, value in {"currency": currency, **kept}.items() if value}),
-            currency == shown,
-        )
-        for currency in offered
-    ]
-
-
-def fee_labels(campaign: Campaign, currency: str, texts: Texts) -> Mapping[Frequency, str]:
-    """Return in words what covering the fees adds to each preset, by frequency; nothing where nobody may."""
-    if fee_rate(campaign, currency) is None:
-        return {}
-    limits = current_container().gateway.charge_limits(currency)
-
-    def figure(amount_minor: int) -> str:
-        money = Money(amount_minor, currency)
-        fees = Money(covered_fees(campaign, money, limits=limits), currency)
-        return texts.format(
-            "cover_fees_figure", fees=format_money(fees, texts.lang), amount=format_money(money, texts.lang)
-        )
-
-    return {
-        choice.frequency: texts.format("cover_fees_figures", figures=", ".join(map(figure, choice.presets_minor)))
-        for choice in options_for_currency(campaign, currency)
-    }
-
-
-support = Blueprint("support", __name__)
+    is_current: bool
 
 
 @support.get("/support/<slug>")
 def show_support_page(slug: str) -> Response:
-    """Show what readers may choose, with an earlier choice already made."""
+    """Show the forms, with the choice in the query string preselected."""
     campaign = current_container().campaign_cache.get(slug)
     texts = texts_for_campaign(campaign)
     form = initial_form(campaign, request.args, texts.lang)
@@ -93,14 +57,14 @@ def show_support_page(slug: str) -> Response:
 
 @support.post("/support/<slug>")
 def create_pledge(slug: str) -> BaseResponse:
-    """Make a pledge and lead the reader to the page where it is paid."""
+    """Create a pledge and redirect to its checkout."""
     check_rate_limit("pledge")
     container = current_container()
     campaign = container.campaign_cache.get(slug)
     texts, form = texts_for_campaign(campaign), form_from_request(campaign, request.form)
     try:
         payload = parse_form(campaign, form, texts.lang)
-        opened = create_pledge_checkout(
+        checkout = create_pledge_checkout(
             container.database.transaction,
             container.gateway,
             campaign,
@@ -111,65 +75,18 @@ def create_pledge(slug: str) -> BaseResponse:
         )
     except (FormError, DomainError) as error:
         currency = selected_currency(campaign, form.currency)
-        said = describe_error(
+        field_error = describe_error(
             error, texts, campaign, frequency=form.frequency, typed=form.other_amount, currency=currency
         )
         return render_support_page(
-            campaign, texts, form, _reminder_form_with_choice(campaign, form, texts.lang), said
+            campaign, texts, form, _reminder_form_with_choice(campaign, form, texts.lang), field_error
         )
-    return redirect(opened.checkout_url, 303)
+    return redirect(checkout.checkout_url, 303)
 
 
-def render_support_page(
-    campaign: Campaign, texts: Texts, form: SupportForm, reminder: ReminderForm, said: FieldError | None = None
-) -> Response:
-    """Return the support page with both its forms, and what is wrong in its place."""
-    own, locale = campaign.texts.get(texts.lang, {}), resolve_locale(texts.lang)
-    currency = selected_currency(campaign, form.currency)
-    return render_page(
-        "support.html",
-        texts,
-        status=said.status if said else 200,
-        campaign=campaign,
-        heading=own.get("heading", campaign.heading),
-        message=split_paragraphs(own["message"]) if "message" in own else campaign.message,
-        # What the campaign says only in its own language is marked as such for those who hear the page.
-        message_lang=texts.lang if "message" in own else campaign.lang,
-        form=form,
-        reminder=reminder,
-        said=said,
-        form_targets=current_container().gateway.hosted_origins,
-        # Who cannot give now is shown how to be asked again, with nothing to look for.
-        reminder_is_open=(said is not None and (said.is_retryable or said.field in ("email", "months")))
-        or "remind" in request.args,
-        currency=currency,
-        currencies=currency_links(campaign, form, texts),
-        choices=options_for_currency(campaign, currency),
-        fees_on=fee_labels(campaign, currency, texts),
-        write=lambda amount: format_money(Money(amount, currency), texts.lang),
-        example=format_input_amount(Money(750, currency), texts.lang),
-        mark=get_currency_symbol(currency, locale),
-        mark_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
-        options=reminder_options(campaign, texts),
-        only_wait=[(months, format_reminder_button(months, texts)) for months in campaign.reminder_choices[:1]],
-    )
-
-
-def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str) -> ReminderForm:
-    """Return the other form with the choice of this one, so that who gives later need not choose again."""
-    chosen = {"frequency": form.frequency, "currency": selected_currency(campaign, form.currency)}
-    if form.currency == chosen["currency"] and form.frequency in form.presets:
-        with suppress(FormError, DomainError):
-            chosen["amount"] = str(parse_form_amount(form, lang))
-    return reminder_form_from_request(chosen)
-
-
-support_reminder = Blueprint("support_reminder", __name__)
-
-
-@support_reminder.post("/support/<slug>/reminder")
+@support.post("/support/<slug>/reminder")
 def create_reminder(slug: str) -> BaseResponse:
-    """Set a reminder and lead to the page that says when it comes."""
+    """Create a reminder and redirect to the page that confirms its date."""
     check_rate_limit("reminder")
     container = current_container()
     campaign = container.campaign_cache.get(slug)
@@ -179,7 +96,7 @@ def create_reminder(slug: str) -> BaseResponse:
             campaign, form, texts, page_url=container.urls.support_page_url(campaign, None, None)
         )
         with transaction() as session:
-            response = create_or_update_reminder(
+            reminder = create_or_update_reminder(
                 session,
                 campaign,
                 payload,
@@ -188,26 +105,112 @@ def create_reminder(slug: str) -> BaseResponse:
                 gateway=container.gateway,
             )
     except (FormError, DomainError) as error:
-        choice = initial_form(campaign, request.form, texts.lang)
-        return render_support_page(
-            campaign, texts, choice, form, describe_error(error, texts, campaign, currency=choice.currency)
-        )
-    # The date is all that the next page is told; the address stays out of every URL.
-    due_on = response.due_on.isoformat()
+        support_form = initial_form(campaign, request.form, texts.lang)
+        field_error = describe_error(error, texts, campaign, currency=support_form.currency)
+        return render_support_page(campaign, texts, support_form, form, field_error)
+    # The URL contains the date and not the address.
+    due_on = reminder.due_on.isoformat()
     return redirect(url_for(".show_reminder_created", slug=slug, due_on=due_on, lang=texts.lang), 303)
 
 
-@support_reminder.get("/support/<slug>/reminder-set")
+@support.get("/support/<slug>/reminder-set")
 def show_reminder_created(slug: str) -> Response:
-    """Thank the reader and say on which day we will write."""
+    """Confirm a new reminder with its date."""
     campaign = current_container().campaign_cache.get(slug)
     texts = texts_for_campaign(campaign)
     return render_page(
-        "reminder_set.html", texts, campaign=campaign, date=_date(request.args.get("due_on"), texts.lang)
+        "reminder_created.html", texts, campaign=campaign, date=_date(request.args.get("due_on"), texts.lang)
     )
 
 
+def render_support_page(
+    campaign: Campaign,
+    texts: Texts,
+    form: SupportForm,
+    reminder: ReminderForm,
+    field_error: FieldError | None = None,
+) -> Response:
+    """Return the support page with both forms and the error beside its field."""
+    overrides, locale = campaign.texts.get(texts.lang, {}), resolve_locale(texts.lang)
+    currency = selected_currency(campaign, form.currency)
+    return render_page(
+        "support.html",
+        texts,
+        status=field_error.status if field_error else 200,
+        campaign=campaign,
+        heading=overrides.get("heading", campaign.heading),
+        message=split_paragraphs(overrides["message"]) if "message" in overrides else campaign.message,
+        # A message without a translation needs its own language in the HTML, for screen readers.
+        message_lang=texts.lang if "message" in overrides else campaign.lang,
+        form=form,
+        reminder=reminder,
+        field_error=field_error,
+        form_targets=current_container().gateway.hosted_origins,
+        # The reminder form is open for a reader who cannot pay now.
+        reminder_is_open="remind" in request.args
+        or (field_error is not None and (field_error.is_retryable or field_error.field in ("email", "months"))),
+        currency=currency,
+        currency_links=currency_links(campaign, form, texts),
+        pledge_options=options_for_currency(campaign, currency),
+        fee_labels=fee_labels(campaign, currency, texts),
+        format_amount=lambda amount_minor: format_money(Money(amount_minor, currency), texts.lang),
+        example=format_input_amount(Money(750, currency), texts.lang),
+        currency_symbol=get_currency_symbol(currency, locale),
+        symbol_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
+        reminder_options=reminder_options(campaign, texts),
+        only_interval=[
+            (months, format_reminder_button(months, texts)) for months in campaign.reminder_choices[:1]
+        ],
+    )
+
+
+def currency_links(campaign: Campaign, form: SupportForm, texts: Texts) -> Sequence[CurrencyLink]:
+    """Return a link for each currency that keeps the chosen frequency; none for a single currency."""
+    currencies, current = campaign_currencies(campaign), selected_currency(campaign, form.currency)
+    params = {"lang": texts.lang, "frequency": form.frequency, "from": form.reminder_token}
+    if len(currencies) == 1:
+        return ()
+    return [
+        CurrencyLink(
+            get_currency_name(currency, locale=resolve_locale(texts.lang)),
+            "?" + urlencode({name: value for name, value in {"currency": currency, **params}.items() if value}),
+            currency == current,
+        )
+        for currency in currencies
+    ]
+
+
+def fee_labels(campaign: Campaign, currency: str, texts: Texts) -> Mapping[Frequency, str]:
+    """Return for each frequency what covering the fees adds to its presets; empty if fees cannot be covered."""
+    if fee_rate(campaign, currency) is None:
+        return {}
+    limits = current_container().gateway.charge_limits(currency)
+
+    def label(amount_minor: int) -> str:
+        money = Money(amount_minor, currency)
+        fees = Money(covered_fees(campaign, money, limits=limits), currency)
+        return texts.format(
+            "cover_fees_figure", fees=format_money(fees, texts.lang), amount=format_money(money, texts.lang)
+        )
+
+    return {
+        option.frequency: texts.format("cover_fees_figures", figures=", ".join(map(label, option.presets_minor)))
+        for option in options_for_currency(campaign, currency)
+    }
+
+
+def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str) -> ReminderForm:
+    """Return the reminder form with the choice that the reader made in the pledge form."""
+    currency = selected_currency(campaign, form.currency)
+    values = {"frequency": form.frequency, "currency": currency}
+    if form.currency == currency and form.frequency in form.presets:
+        with suppress(FormError, DomainError):
+            values["amount"] = str(parse_form_amount(form, lang))
+    return reminder_form_from_request(values)
+
+
 def _date(text: str | None, lang: str) -> str | None:
+    """Return an ISO date as a long date; None if it is not one."""
     try:
         return format_long_date(datetime.date.fromisoformat(text or ""), lang)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The support form: what it offers, what was typed into it, and what is wrong with that."""
+"""The pledge form of the support page: fill it in, parse it, and report what is invalid."""
 
 import re
 import secrets
@@ -24,9 +24,11 @@ TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 @dataclass(frozen=True, kw_only=True)
 class SupportForm:
-    """What stands in the form, as text: presets in minor units by frequency, another amount as it was typed.
+    """The values of the form, as text.
 
-    All of them are in `currency`. `reminder_token` is the token of the reminder whose link led here.
+    `presets` has the selected preset of each frequency in minor units; `other_amount` is text as typed. Both are
+    in `currency`. `reminder_token` is from the link of the reminder that led to this page. `key` makes a repeated
+    submission idempotent.
     """
 
     frequency: str
@@ -39,53 +41,57 @@ class SupportForm:
 
 
 def initial_form(campaign: Campaign, query: Mapping[str, str], lang: str) -> SupportForm:
-    """Return the form as it is first shown, with the choice that an earlier page or mail made."""
-    wanted = query.get("currency", campaign.currency)
-    currency = selected_currency(campaign, wanted)
-    offered = {str(choice.frequency): choice for choice in options_for_currency(campaign, currency)}
-    presets = {frequency: str(choice.default_minor) for frequency, choice in offered.items()}
-    # Not every currency need be offered at the campaign's usual frequency.
-    wishes = (query.get("frequency", ""), str(campaign.default_frequency), *offered)
+    """Return the form with the choice in the query string preselected, as far as the campaign offers it."""
+    requested_currency = query.get("currency", campaign.currency)
+    currency = selected_currency(campaign, requested_currency)
+    options = {str(option.frequency): option for option in options_for_currency(campaign, currency)}
+    presets = {frequency: str(option.default_minor) for frequency, option in options.items()}
+    # The currency may not be offered at the campaign's default frequency.
+    frequencies = (query.get("frequency", ""), str(campaign.default_frequency), *options)
     form = SupportForm(
-        frequency=next(payload for payload in wishes if payload in offered),
+        frequency=next(frequency for frequency in frequencies if frequency in options),
         presets=presets,
         currency=currency,
         reminder_token=_token(query),
     )
-    amount, choice = parse_int(query.get("amount", "")), offered[form.frequency]
-    # An amount in money that is not taken any more says nothing about any other.
-    if amount is None or wanted != currency or not choice.minimum_minor <= amount <= choice.maximum_minor:
+    amount, option = parse_int(query.get("amount", "")), options[form.frequency]
+    # An amount in a currency that the campaign does not accept has no meaning in another one.
+    if (
+        amount is None
+        or requested_currency != currency
+        or not option.minimum_minor <= amount <= option.maximum_minor
+    ):
         return form
-    if amount in choice.presets_minor:
+    if amount in option.presets_minor:
         return replace(form, presets=presets | {form.frequency: str(amount)})
     return replace(form, other_amount=format_input_amount(Money(amount, currency), lang))
 
 
-def form_from_request(campaign: Campaign, sent: Mapping[str, str]) -> SupportForm:
-    """Return the form as the reader sent it, to be shown again with everything in it."""
-    key = sent.get("key", "")
-    usable = 8 <= len(key) <= MAX_KEY_LENGTH and all("!" <= sign <= "~" for sign in key)
-    currency = sent.get("currency", campaign.currency)
-    offered = [
-        choice.frequency for choice in options_for_currency(campaign, selected_currency(campaign, currency))
+def form_from_request(campaign: Campaign, values: Mapping[str, str]) -> SupportForm:
+    """Return the form as it was submitted."""
+    key = values.get("key", "")
+    key_is_valid = 8 <= len(key) <= MAX_KEY_LENGTH and all("!" <= character <= "~" for character in key)
+    currency = values.get("currency", campaign.currency)
+    frequencies = [
+        option.frequency for option in options_for_currency(campaign, selected_currency(campaign, currency))
     ]
     form = SupportForm(
-        frequency=sent.get("frequency", ""),
-        presets={str(frequency): sent.get(f"preset_{frequency}", "") for frequency in offered},
+        frequency=values.get("frequency", ""),
+        presets={str(frequency): values.get(f"preset_{frequency}", "") for frequency in frequencies},
         currency=currency,
-        other_amount=sent.get("other_amount", ""),
-        covers_fees=sent.get("cover_fees") == "yes",
-        reminder_token=_token(sent),
+        other_amount=values.get("other_amount", ""),
+        covers_fees=values.get("cover_fees") == "yes",
+        reminder_token=_token(values),
     )
-    return replace(form, key=key) if usable else form
+    return replace(form, key=key) if key_is_valid else form
 
 
 def parse_form(campaign: Campaign, form: SupportForm, lang: str) -> CreatePledge:
-    """Return what the reader asks to give.
+    """Return the command that the form describes.
 
     Raises:
-        Complaint: a field is missing or cannot be accepted.
-        UnparsableAmount: what was typed is not an amount, or could be two different ones.
+        FormError: a field is missing or invalid.
+        UnparsableAmount: the typed amount is not an amount, or is ambiguous.
     """
     if form.currency not in campaign_currencies(campaign):
         raise FormError("currency_not_accepted", field="form")
@@ -106,27 +112,19 @@ def parse_form(campaign: Campaign, form: SupportForm, lang: str) -> CreatePledge
             | ({"reminder": form.reminder_token} if form.reminder_token else {})
         )
     except ValidationError as error:
-        # The rest is the campaign's own; only an amount of nothing, or beyond all money, is left to refuse.
-        too_little = amount <= 0
-        raise FormError(
-            "amount_below_minimum" if too_little else "amount_above_maximum", field="amount"
-        ) from error
+        # The other values are the campaign's own, so only the amount can be invalid.
+        code = "amount_below_minimum" if amount <= 0 else "amount_above_maximum"
+        raise FormError(code, field="amount") from error
     return CreatePledge(**payload)
 
 
-def _token(given: Mapping[str, str]) -> str:
-    """Return what may be a reminder's token, and nothing for what cannot be one: no gift fails because of it."""
-    token = given.get("from", "")
-    return token if TOKEN_PATTERN.fullmatch(token) else ""
-
-
-def selected_currency(campaign: Campaign, wanted: str) -> str:
-    """Return the wanted currency if the campaign takes it, else the campaign's own."""
-    return wanted if wanted in campaign_currencies(campaign) else campaign.currency
+def selected_currency(campaign: Campaign, requested: str) -> str:
+    """Return the requested currency if the campaign accepts it, else the campaign's own."""
+    return requested if requested in campaign_currencies(campaign) else campaign.currency
 
 
 def parse_form_amount(form: SupportForm, lang: str) -> int:
-    """Return the amount in minor units: the one that was typed, else the preset of the chosen frequency."""
+    """Return the amount in minor units: the typed amount, else the preset of the chosen frequency."""
     if form.other_amount.strip():
         return parse_amount(form.other_amount, currency=form.currency, lang=lang)
     amount = parse_int(form.presets[form.frequency])
@@ -136,12 +134,18 @@ def parse_form_amount(form: SupportForm, lang: str) -> int:
 
 
 def parse_int(text: str) -> int | None:
-    """Return a plain whole number, or None for anything else, such as a field that was tampered with."""
+    """Return a non-negative integer of at most `MAX_DIGITS` digits; None for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
 def idempotency_key_for(form: SupportForm, payload: CreatePledge) -> str:
-    """Return the idempotency key: the form and the choice, so that only the same choice sent again is a repeat."""
+    """Return an idempotency key of the form's key and the choice, so that another choice is another pledge."""
     return (
         f"{form.key}-{payload.frequency}-{payload.amount}{payload.currency}{'-fees' if payload.cover_fees else ''}"
     )
+
+
+def _token(values: Mapping[str, str]) -> str:
+    """Return the reminder token; empty if it is malformed, because it must not make a pledge fail."""
+    token = values.get("from", "")
+    return token if TOKEN_PATTERN.fullmatch(token) else ""

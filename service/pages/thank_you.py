@@ -1,4 +1,4 @@
-"""The page after the checkout: thanks, or an honest word on where the gift stands."""
+"""The thank-you page after a checkout, which shows the pledge's current status."""
 
 import uuid
 
@@ -16,10 +16,10 @@ from service.pages.rendering import render_page
 from service.pages.translations import texts_for_campaign
 from service.web import current_container, read_only
 
-# A gift that is being given; one that waits, and the rest, each have a page of their own.
+# A pledge in one of these gets thanks; every other status has its own text.
 PAID_STATUSES = (PledgeStatus.COMPLETED, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
-# How soon the page looks again for a payment that is being confirmed, and how often before it gives up.
+# The page reloads itself while the gateway confirms a payment, at this interval and at most so often.
 REFRESH_SECONDS = 3
 MAX_REFRESHES = 20
 CONFIRMING = "confirming"
@@ -29,22 +29,30 @@ thank_you = Blueprint("thank_you", __name__)
 
 @thank_you.get("/support/<slug>/thank-you")
 def show_thank_you(slug: str) -> BaseResponse:
-    """Say what was given, by the pledge's id, or that nothing was yet.
+    """Show the status of the pledge in the query string.
 
-    Who comes from a checkout that they went through may be here before the gateway has told us.
+    A reader may return from the checkout before the gateway's event arrives; the page then refreshes itself.
+
+    Raises:
+        PledgeNotFound: there is no such pledge in this campaign.
     """
-    links = current_container().urls
+    urls = current_container().urls
     with read_only() as session:
         pledge = get_pledge(session, _pledge_id())
         if pledge.campaign.slug != slug:
             raise PledgeNotFound("There is no pledge with this id.")
         texts = texts_for_campaign(pledge.campaign, pledge.lang)
         money = Money(pledge.amount_minor, pledge.currency)
-        is_done = request.args.get("checkout") == "done"
-        here = links.thank_you_url(pledge.campaign, pledge.id)
-        if is_done and pledge.status in PAID_STATUSES and (onward := success_url(pledge, links)) != here:
-            return redirect(onward, 303)
-        confirming = _confirming() if is_done and pledge.status == PledgeStatus.PENDING else None
+        is_checkout_done = request.args.get("checkout") == "done"
+        own_url = urls.thank_you_url(pledge.campaign, pledge.id)
+        if (
+            is_checkout_done
+            and pledge.status in PAID_STATUSES
+            and (next_url := success_url(pledge, urls)) != own_url
+        ):
+            return redirect(next_url, 303)
+        return_url = urls.checkout_return_url(pledge.campaign, pledge.id)
+        confirming = _confirming() if is_checkout_done and pledge.status == PledgeStatus.PENDING else None
         response = render_page(
             "thank_you.html",
             texts,
@@ -52,35 +60,35 @@ def show_thank_you(slug: str) -> BaseResponse:
             state=confirming or ("given" if pledge.status in PAID_STATUSES else pledge.status.value),
             frequency=pledge.frequency.value,
             amount=format_money(money, texts.lang),
-            gift=format_pledge(texts, pledge.frequency, money),
-            here=links.checkout_return_url(pledge.campaign, pledge.id) if confirming else here,
+            pledge_summary=format_pledge(texts, pledge.frequency, money),
+            current_url=return_url if confirming else own_url,
             checkout_url=pledge.checkout_url,
-            again_url=links.support_page_url(
+            new_pledge_url=urls.support_page_url(
                 pledge.campaign,
                 pledge.frequency,
                 pledge.amount_minor,
                 attribution_token_for(session, current_container().database.keyring, pledge),
                 currency=pledge.currency,
             ),
-            page_before=source_page_url(pledge, links),
-            is_a_test=pledge.gateway == "sandbox",
+            source_page_url=source_page_url(pledge, urls),
+            is_test=pledge.gateway == "sandbox",
         )
         if confirming == CONFIRMING:
-            page = links.checkout_return_url(pledge.campaign, pledge.id)
-            onward = f"{page}&looks={_refresh_count() + 1}&lang={texts.lang}"
-            # A header and no script or tag: it works everywhere, and stops by itself.
-            response.headers["Refresh"] = f"{REFRESH_SECONDS}; url={onward}"
+            next_url = f"{return_url}&looks={_refresh_count() + 1}&lang={texts.lang}"
+            # The header works without JavaScript and is gone once the payment is confirmed.
+            response.headers["Refresh"] = f"{REFRESH_SECONDS}; url={next_url}"
         return response
 
 
 def _confirming() -> str:
-    """Return whether a payment that is being confirmed has been so for longer than usual."""
+    """Return the page's state while the payment is confirmed; `confirming_long` after the last refresh."""
     return CONFIRMING if _refresh_count() < MAX_REFRESHES else f"{CONFIRMING}_long"
 
 
 def _refresh_count() -> int:
-    looks = request.args.get("looks", "")
-    return min(int(looks), MAX_REFRESHES) if looks.isascii() and looks.isdigit() and len(looks) < 4 else 0
+    """Return how often the page has refreshed itself, at most `MAX_REFRESHES`."""
+    count = request.args.get("looks", "")
+    return min(int(count), MAX_REFRESHES) if count.isascii() and count.isdigit() and len(count) < 4 else 0
 
 
 def _pledge_id() -> uuid.UUID:
