@@ -1,4 +1,4 @@
-"""A request that can be copied into a shell, made from an operation's own description."""
+"""The API reference at `/docs`: an outline of the OpenAPI document with a `curl` example for each operation."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +11,9 @@ from service.domain.errors import DomainError
 from service.pages.rendering import render_page
 from service.pages.translations import english_texts
 
-# What the demonstration's own campaign would take, for fields that have no example of their own.
+EXTENSION = "mainstay_api"
+METHODS = ("get", "post", "put", "delete")
+# Values that the demo campaign accepts, for fields without an example in the specification.
 EXAMPLES: Mapping[str, Any] = {
     "campaign": "default",
     "slug": "default",
@@ -24,71 +26,27 @@ EXAMPLES: Mapping[str, Any] = {
     "months": 1,
 }
 
+Node = Mapping[str, Any]
 
-def curl_example(
-    url: str,
-    method: str,
-    parameters: Iterable[Mapping[str, Any]],
-    body: Mapping[str, Any],
-    *,
-    needs_token: bool,
-) -> str:
-    """Return the request as a `curl` command; `body` is the schema of the body, empty for none."""
-    url = url.replace("{slug}", EXAMPLES["slug"])
-    lines = [f"curl '{url}'" if method == "get" else f"curl -X {method.upper()} '{url}'"]
-    if needs_token:
-        lines.append("-H 'Authorization: Bearer <token>'")
-    lines += [f"-H '{one['name']}: <a new UUID>'" for one in parameters if one["in"] == "header"]
-    if body:
-        lines += [
-            "-H 'Content-Type: application/json'",
-            f"-d '{json.dumps(_minimal_body(body), ensure_ascii=False)}'",
-        ]
-    return " \\\n  ".join(lines)
-
-
-def _minimal_body(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body with the required fields, or with all where none is required."""
-    properties = schema.get("properties", {})
-    names = schema.get("required") or list(properties)
-    return {name: properties[name].get("example", EXAMPLES.get(name, "…")) for name in properties if name in names}
-
-
-EXTENSION = "mainstay_api"
+docs = Blueprint("docs", __name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiMetadata:
-    """The API's own tables: domain error → HTTP status, and HTTP status → code and sentence; and its OpenAPI."""
+    """What the pages need to know of the API.
+
+    `statuses` maps a domain error to its HTTP status, `codes` an HTTP status to its problem code and sentence;
+    `specification` returns the OpenAPI document.
+    """
 
     statuses: Mapping[type[DomainError], int]
     codes: Mapping[int, tuple[str, str]]
     specification: Callable[[], dict[str, Any]]
 
 
-def init_api_metadata(app: Flask, facts: ApiMetadata) -> None:
-    """Give an app's pages the facts."""
-    app.extensions[EXTENSION] = facts
-
-
-def current_api_metadata() -> ApiMetadata:
-    """Return the facts of the app that serves the current request."""
-    return cast("ApiMetadata", current_app.extensions[EXTENSION])
-
-
-def http_status_for(error: DomainError) -> int:
-    """Return the HTTP status of a refusal: the same that the API answers with."""
-    return current_api_metadata().statuses[type(error)]
-
-
-Node = Mapping[str, Any]
-
-METHODS = ("get", "post", "put", "delete")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A parameter or a field of a body. `name` has dots for what stands inside another."""
+    """A parameter, or a field of a body. The `name` of a nested field is its dotted path."""
 
     name: str
     location: str
@@ -99,7 +57,7 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One method of one address."""
+    """One method of one path. `responses` are triples of status, description and fields."""
 
     id: str
     method: str
@@ -123,18 +81,41 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Outline:
-    """The whole API."""
-
     title: str
     version: str
     description: str
     groups: list[Group]
 
 
+@docs.get("/docs")
+def show_docs() -> Response:
+    """Show every operation with its parameters, body and responses, and every error code."""
+    metadata = current_api_metadata()
+    errors = [(status, code, meaning) for status, (code, meaning) in metadata.codes.items()]
+    errors += [(status, error.code, (error.__doc__ or "").strip()) for error, status in metadata.statuses.items()]
+    return render_page(
+        "api_docs.html", english_texts(), api=build_outline(metadata.specification()), errors=sorted(errors)
+    )
+
+
+def init_api_metadata(app: Flask, metadata: ApiMetadata) -> None:
+    """Store the metadata in the app's extensions."""
+    app.extensions[EXTENSION] = metadata
+
+
+def current_api_metadata() -> ApiMetadata:
+    """Return the metadata of the app that serves the current request."""
+    return cast("ApiMetadata", current_app.extensions[EXTENSION])
+
+
+def http_status_for(error: DomainError) -> int:
+    """Return the HTTP status that the API gives this error."""
+    return current_api_metadata().statuses[type(error)]
+
+
 def build_outline(specification: Node) -> Outline:
     """Return the outline of an OpenAPI 3.1 specification."""
-    reader = _SpecReader(specification)
-    operations = list(reader.operations())
+    operations = list(_SpecReader(specification).operations())
     return Outline(
         title=specification["info"]["title"],
         version=specification["info"]["version"],
@@ -151,7 +132,7 @@ def build_outline(specification: Node) -> Outline:
 
 
 class _SpecReader:
-    """Follows the references of one specification."""
+    """Reads one specification and resolves its references."""
 
     def __init__(self, specification: Node) -> None:
         self._specification = specification
@@ -165,7 +146,7 @@ class _SpecReader:
                     yield item[method].get("tags", []), self._operation(path, method, item[method], shared)
 
     def _operation(self, path: str, method: str, node: Node, shared: list[Node]) -> Operation:
-        parameters = [self._resolve(one) for one in (*shared, *node.get("parameters", []))]
+        parameters = [self._resolve(parameter) for parameter in (*shared, *node.get("parameters", []))]
         body = self._schema(node.get("requestBody", {}))
         needs_token = bool(node.get("security")) or path.startswith("/v1/admin/")
         return Operation(
@@ -174,12 +155,12 @@ class _SpecReader:
             path=path,
             title=node.get("summary", ""),
             needs_token=needs_token,
-            parameters=[self._parameter(one) for one in parameters],
+            parameters=[self._parameter(parameter) for parameter in parameters],
             body=list(self._fields(body)),
             responses=[
                 (code, response.get("description", ""), list(self._fields(self._schema(response))))
                 for code, response in (
-                    (code, self._resolve(one)) for code, one in sorted(node["responses"].items())
+                    (code, self._resolve(response)) for code, response in sorted(node["responses"].items())
                 )
                 if code.isdigit() and not _is_problem(response)
             ],
@@ -188,23 +169,24 @@ class _SpecReader:
 
     def _resolve(self, node: Node) -> Node:
         while "$ref" in node:
-            found: Any = self._specification
-            for step in node["$ref"].removeprefix("#/").split("/"):
-                found = found[step]
-            node = found
-        # What may be left empty is shown as what it else is.
-        given = [one for one in node.get("anyOf", ()) if one != {"type": "null"}]
-        return self._resolve(given[0]) if given else node
+            target: Any = self._specification
+            for key in node["$ref"].removeprefix("#/").split("/"):
+                target = target[key]
+            node = target
+        # A nullable schema is shown as its other type.
+        non_null = [schema for schema in node.get("anyOf", ()) if schema != {"type": "null"}]
+        return self._resolve(non_null[0]) if non_null else node
 
-    def _schema(self, holder: Node) -> Node:
-        content: Node = next(iter(holder.get("content", {}).values()), {})
+    def _schema(self, body: Node) -> Node:
+        """Return the schema of a request body or response; empty if it has none."""
+        content: Node = next(iter(body.get("content", {}).values()), {})
         return self._resolve(content.get("schema", {}))
 
     def _parameter(self, node: Node) -> Field:
         return Field(
             name=node["name"],
             location=node["in"],
-            type=self._kind(node.get("schema", {})),
+            type=self._type(node.get("schema", {})),
             required=node.get("required", False),
             description=node.get("description", ""),
         )
@@ -212,42 +194,58 @@ class _SpecReader:
     def _fields(self, schema: Node, prefix: str = "") -> Iterator[Field]:
         required = schema.get("required", [])
         for name, node in schema.get("properties", {}).items():
-            inner = self._resolve(node)
+            field = self._resolve(node)
             yield Field(
                 name=prefix + name,
                 location="body",
-                type=self._kind(inner),
+                type=self._type(field),
                 required=name in required,
-                description=node.get("description", inner.get("description", "")),
+                description=node.get("description", field.get("description", "")),
             )
-            part = self._resolve(inner.get("items", inner))
-            if "properties" in part:
-                yield from self._fields(part, f"{prefix}{name}[]." if "items" in inner else f"{prefix}{name}.")
+            nested = self._resolve(field.get("items", field))
+            if "properties" in nested:
+                yield from self._fields(nested, f"{prefix}{name}[]." if "items" in field else f"{prefix}{name}.")
 
-    def _kind(self, schema: Node) -> str:
+    def _type(self, schema: Node) -> str:
+        """Return a schema's type for people: "list of string", "string (date)" or its enum values."""
         schema = self._resolve(schema)
         if "enum" in schema:
-            return " | ".join(str(one) for one in schema["enum"] if one is not None)
+            return " | ".join(str(value) for value in schema["enum"] if value is not None)
         if "items" in schema:
-            return f"list of {self._kind(schema['items'])}"
-        kind = schema.get("type", "string")
-        texts = " or ".join(kind) if isinstance(kind, list) else str(kind)
-        return f"{texts} ({schema['format']})" if "format" in schema else texts
+            return f"list of {self._type(schema['items'])}"
+        json_type = schema.get("type", "string")
+        name = " or ".join(json_type) if isinstance(json_type, list) else str(json_type)
+        return f"{name} ({schema['format']})" if "format" in schema else name
 
 
 def _is_problem(response: Node) -> bool:
     return "application/problem+json" in response.get("content", {})
 
 
-docs = Blueprint("docs", __name__)
+def curl_example(
+    url: str,
+    method: str,
+    parameters: Iterable[Mapping[str, Any]],
+    body: Mapping[str, Any],
+    *,
+    needs_token: bool,
+) -> str:
+    """Return the request as a `curl` command. `body` is the schema of the body, empty if there is none."""
+    url = url.replace("{slug}", EXAMPLES["slug"])
+    lines = [f"curl '{url}'" if method == "get" else f"curl -X {method.upper()} '{url}'"]
+    if needs_token:
+        lines.append("-H 'Authorization: Bearer <token>'")
+    lines += [f"-H '{parameter['name']}: <a new UUID>'" for parameter in parameters if parameter["in"] == "header"]
+    if body:
+        lines += [
+            "-H 'Content-Type: application/json'",
+            f"-d '{json.dumps(_minimal_body(body), ensure_ascii=False)}'",
+        ]
+    return " \\\n  ".join(lines)
 
 
-@docs.get("/docs")
-def show_docs() -> Response:
-    """Show every operation, what it takes and answers, and every error."""
-    facts = current_api_metadata()
-    errors = [(status, code, sentence) for status, (code, sentence) in facts.codes.items()]
-    errors += [(status, error.code, (error.__doc__ or "").strip()) for error, status in facts.statuses.items()]
-    return render_page(
-        "docs.html", english_texts(), api=build_outline(facts.specification()), errors=sorted(errors)
-    )
+def _minimal_body(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with the required fields, or with all fields if none is required."""
+    properties = schema.get("properties", {})
+    names = schema.get("required") or list(properties)
+    return {name: properties[name].get("example", EXAMPLES.get(name, "…")) for name in properties if name in names}
