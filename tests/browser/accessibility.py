@@ -1,4 +1,4 @@
-"""What is held against every state of every page: axe-core's rules, the width of a phone, the size of a thumb."""
+"""Accessibility checks for every page state: axe-core, no horizontal scrolling, and minimum target sizes."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -8,26 +8,28 @@ from playwright.sync_api import Page
 AXE = Path(__file__).parents[2] / "widget/node_modules/axe-core/axe.min.js"
 CHECKS_JS = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 COLOR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-PHONE, DESK = 320, 1000
+PHONE, DESKTOP = 320, 1000
 HEIGHT = 800
 
 
-def evaluate_check(page: Page, question: str) -> Any:
-    """Return the page's answer to one of the questions in inspection.js."""
-    return page.evaluate(CHECKS_JS, question)
+def evaluate_check(page: Page, check: str) -> Any:
+    """Run one of the checks in accessibility.js; return its failures or measurements."""
+    return page.evaluate(CHECKS_JS, check)
 
 
-def check_page(page: Page, state: str, *, but: tuple[str, ...] = ()) -> None:
-    """Hold what is shown now against every rule `but` those, light and dark, on a phone and on a desk."""
+def check_page(page: Page, state: str, *, ignored_rules: tuple[str, ...] = ()) -> None:
+    """Assert that the page passes every check, in light and dark, at phone and desktop width."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
-    faults: list[str] = []
-    for width in (DESK, PHONE):
+    failures: list[str] = []
+    for width in (DESKTOP, PHONE):
         page.set_viewport_size({"width": width, "height": HEIGHT})
         found = evaluate_check(page, "tooWide") + evaluate_check(page, "smallTargets")
         for scheme in COLOR_SCHEMES:
             page.emulate_media(color_scheme=scheme)
             violations = evaluate_check(page, "violations")
-            found += [f"{scheme}: {violation}" for violation in violations if not violation.startswith(but)]
-        faults += [f"{width} px: {fault}" for fault in found]
-    assert faults == [], f"{state}:\n" + "\n".join(faults)
+            found += [
+                f"{scheme}: {violation}" for violation in violations if not violation.startswith(ignored_rules)
+            ]
+        failures += [f"{width} px: {failure}" for failure in found]
+    assert failures == [], f"{state}:\n" + "\n".join(failures)

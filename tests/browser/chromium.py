@@ -1,4 +1,4 @@
-"""Starting Playwright and finding its Chromium: the machine's own, else the one that Playwright installed."""
+"""Start Playwright and find Chromium: the system's, else the one that Playwright installed."""
 
 import importlib.util
 import os
@@ -18,9 +18,9 @@ NAMES = (
     "chrome",
 )
 MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-# Nothing but the pages under test may reach the network: a test's list of requests must be the pages' own.
+# Only the pages under test may use the network, because tests assert on the list of requests.
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-# Of two such lists Chromium heeds the last, which is this one, so it begins with what Playwright switches off.
+# Chromium obeys only the last such list, so this one repeats what Playwright disables.
 DISABLED_FEATURES = [
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
@@ -35,7 +35,7 @@ DISABLED_FEATURES = [
     "NetworkTimeServiceQuerying",
     "AimEnabled",
     "PreconnectToSearch",
-    # The menu under the address bar is a page of its own, which took longer to load than all that a test visits.
+    # The omnibox popup is a page of its own, which loads more slowly than the pages under test.
     "WebUIOmniboxPopup",
     "WebUIOmniboxFullPopup",
     "WebUIOmniboxAimPopup",
@@ -48,7 +48,7 @@ MISSING = (
 
 
 class ChromiumIsMissing(Exception):
-    """There is no browser to test in; a run without one must fail and not skip."""
+    """There is no browser. The run must fail and not skip its tests."""
 
 
 @contextmanager
@@ -70,8 +70,8 @@ def find_chromium(playwright: Playwright) -> str:
     Raises:
         ChromiumIsMissing: the message says what to install.
     """
-    places = [shutil.which(name) for name in NAMES] + [str(MACOS), playwright.chromium.executable_path]
-    for place in places:
-        if place and Path(place).exists():
-            return place
+    candidates = [shutil.which(name) for name in NAMES] + [str(MACOS), playwright.chromium.executable_path]
+    for candidate in candidates:
+        if candidate and Path(candidate).exists():
+            return candidate
     raise ChromiumIsMissing(MISSING)

@@ -1,4 +1,4 @@
-"""A newsroom that runs, a browser that visits it, and a page that may not complain."""
+"""Fixtures: a live server, a browser, and pages that fail the test on console errors."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,11 +9,11 @@ from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, run_live_server
 from tests.browser.support_box import SupportBox
-from tests.browser.three_currencies import EXAMPLE, SHOWN
+from tests.browser.three_currencies import CAMPAIGN_ATTRIBUTE, CAMPAIGN_FILE
 
 NewPage = Callable[..., Page]
 
-# A browser reports answers of 400 and above, and connections that a test cuts, as errors of the network.
+# Browsers log responses of 400 and above, and aborted connections, with this prefix.
 NETWORK_ERROR_PREFIX = "Failed to load resource"
 SUBSCRIBER = "subscriber@example.org"
 TIMEOUT_MS = 60_000
@@ -36,57 +36,61 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def live_server(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with run_live_server(f"mainstay_browser_{worker_id}", tmp_path_factory.mktemp("live_server")) as live_server:
-        # Asked for now, so that nobody waits for the mail later.
-        live_server.remind(SUBSCRIBER)
+        # Created early, so that no test waits for the email.
+        live_server.create_reminder(SUBSCRIBER)
         yield live_server
 
 
 @pytest.fixture(scope="session")
-def letter(live_server: LiveServer) -> str:
-    """Return the address of a reminder's own page, as the reader found it in the mail."""
-    return live_server.link_in_mail_to(SUBSCRIBER)
+def reminder_url(live_server: LiveServer) -> str:
+    """Return the URL of a reminder's page, from the email."""
+    return live_server.reminder_link_for(SUBSCRIBER)
 
 
 @pytest.fixture
 def host_site(live_server: LiveServer) -> Iterator[HostSite]:
-    """Return the newsroom's own site, on another origin than ours."""
-    with HostSite(live_server.base) as site:
+    """Return a site that embeds the box, on another origin than the service."""
+    with HostSite(live_server.base_url) as site:
         yield site
 
 
 @pytest.fixture
 def expected_console_errors() -> list[str]:
-    """Return a list for what a browser will write to its console because the test makes it."""
+    """Return the parts of console messages that do not fail the test; a test may add to them."""
     return [NETWORK_ERROR_PREFIX]
 
 
 @pytest.fixture
 def new_page(browser: Browser, live_server: LiveServer, expected_console_errors: list[str]) -> Iterator[NewPage]:
-    """Return a function that opens a page in a fresh context; relative addresses lead to the service.
+    """Return a function that opens a page in a new context, with the service as its base URL.
 
-    Whatever a page writes to its console as an error, and every exception and violated policy, fails the test.
+    Console errors and warnings, uncaught exceptions and policy violations fail the test.
     """
     contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+    console_errors: list[str] = []
 
-    def hear(message: ConsoleMessage) -> None:
-        expected = any(words in message.text for words in expected_console_errors)
+    def record(message: ConsoleMessage) -> None:
+        expected = any(part in message.text for part in expected_console_errors)
         if message.type in ("error", "warning") and not expected:
-            complaints.append(message.text)
+            console_errors.append(message.text)
 
     def open_page(**options) -> Page:
-        options = {"base_url": live_server.base, "locale": "en-US", "timezone_id": "Europe/Amsterdam"} | options
+        options = {
+            "base_url": live_server.base_url,
+            "locale": "en-US",
+            "timezone_id": "Europe/Amsterdam",
+        } | options
         context = browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(TIMEOUT_MS)
-        context.on("console", hear)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on("console", record)
+        context.on("weberror", lambda error: console_errors.append(str(error.error)))
         return context.new_page()
 
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert console_errors == []
 
 
 @pytest.fixture
@@ -96,7 +100,7 @@ def page(new_page: NewPage) -> Page:
 
 @pytest.fixture
 def demo(page: Page) -> SupportBox:
-    """Return the box under the demonstration's article, with its campaign in it."""
+    """Return the box of the demo page, with its campaign loaded."""
     page.goto("/demo")
     box = SupportBox(page)
     box.expect_state("form")
@@ -105,9 +109,9 @@ def demo(page: Page) -> SupportBox:
 
 @pytest.fixture
 def box(live_server: LiveServer, host_site: HostSite, page: Page) -> SupportBox:
-    """Return the box of the campaign that our guide shows, on a page of the strictest kind."""
-    live_server.command("campaign", "apply", str(EXAMPLE))
-    page.goto(host_site.show(SHOWN))
+    """Return the box of the guide's example campaign, on the host site."""
+    live_server.run_command("campaign", "apply", str(CAMPAIGN_FILE))
+    page.goto(host_site.show(CAMPAIGN_ATTRIBUTE))
     box = SupportBox(page)
     box.expect_state("form")
     return box

@@ -1,4 +1,4 @@
-"""A newsroom's own site with the box on it: another origin, and as strict a page as a policy can make."""
+"""A site that embeds the support box: another origin, by default with the strictest possible policy."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +8,7 @@ STRICT_CSP = (
     "default-src 'none'; script-src {base}; connect-src {base}; style-src 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-# A page with colours of its own, by which axe-core can tell the contrast of what stands on it.
+# axe-core needs explicit colours to compute contrast.
 STYLED = "<style>:root { background: Canvas; color: CanvasText } a { color: inherit }</style>"
 PAGE = """<!DOCTYPE html>
 <html lang="{lang}" dir="{direction}">
@@ -33,7 +33,7 @@ PAGE = """<!DOCTYPE html>
 
 
 class HostSite:
-    """Serves one page; a context manager. `base` is its origin."""
+    """Serves one page; a context manager. `base_url` is its origin, `mainstay` that of the service."""
 
     def __init__(self, mainstay: str) -> None:
         self.mainstay = mainstay
@@ -54,16 +54,16 @@ class HostSite:
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing; the browser's own list of requests is what tests look at."""
+                """Log nothing; tests use the browser's list of requests."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self._server.server_port}"
+        self.base_url = f"http://127.0.0.1:{self._server.server_port}"
         self.show()
 
     def show(
         self, attributes: str = "", *, lang: str = "en", direction: str = "ltr", is_strict: bool = True
     ) -> str:
-        """Set the article's language and policy and the box's attributes; return the article's address."""
+        """Set the page's language and policy and the box's attributes; return the page's URL."""
         self.is_strict = is_strict
         self.html = PAGE.format(
             base=self.mainstay,
@@ -72,7 +72,7 @@ class HostSite:
             direction=direction,
             style="" if is_strict else STYLED,
         )
-        return f"{self.base}/article"
+        return f"{self.base_url}/article"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

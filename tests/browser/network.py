@@ -1,7 +1,6 @@
-"""What goes between the page and the service: held back, refused or listened to.
+"""Pause, fail or record the requests between a page and the service.
 
-Word of what a page does reaches the test a moment after the page shows it, so a test that looks at what was heard
-waits for it first.
+Playwright reports a request a moment after the page shows its effect, so a test waits for the record first.
 """
 
 import json
@@ -13,65 +12,63 @@ Json = TypeVar("Json")
 CAMPAIGN = "**/v1/campaigns/*"
 PLEDGES = "**/v1/pledges"
 REMINDERS = "**/v1/reminders"
-# A page of another site may read an answer, and the time to wait, only with these.
-READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+# Another origin can read a response and its Retry-After header only with these.
+CORS_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 
 
 class RecordedRequests(list[Json]):
-    """What the browser has told the test so far."""
+    """The requests, messages or events that the browser has reported so far."""
 
     def __init__(self, page: Page) -> None:
         super().__init__()
         self._page = page
 
     def wait_for(self, number: int) -> Self:
-        """Wait until at least so many things were told; return them all."""
+        """Wait until there are at least `number` items; return all of them."""
         for _ in range(300):
             if len(self) >= number:
                 return self
-            # Only while it waits like this does the test hear what the browser has to tell.
+            # Playwright dispatches events only while the test waits like this.
             self._page.wait_for_timeout(50)
-        raise AssertionError(f"{len(self)} of {number} were told: {list(self)}")
+        raise AssertionError(f"{len(self)} of {number} were recorded: {list(self)}")
 
 
 class PausedRoute:
-    """Requests that wait until the test lets them go."""
+    """Requests that wait until the test resumes them."""
 
-    def __init__(self, page: Page, address: str) -> None:
+    def __init__(self, page: Page, url: str) -> None:
         self._routes: RecordedRequests[Route] = RecordedRequests(page)
-        page.route(address, lambda route: self._routes.append(route))
+        page.route(url, lambda route: self._routes.append(route))
 
     def resume(self) -> None:
-        """Let the first request go on, as soon as there is one."""
+        """Wait for a request and let it continue."""
         self._routes.wait_for(1).pop(0).continue_()
 
 
-def pause_requests(page: Page, address: str) -> PausedRoute:
-    """Let requests to an address wait, to be let go by the test."""
-    return PausedRoute(page, address)
+def pause_requests(page: Page, url: str) -> PausedRoute:
+    """Pause the requests to a URL pattern."""
+    return PausedRoute(page, url)
 
 
-def fail_requests(
-    page: Page, address: str, status: int, *, retry_after: int | None = None, **problem: Any
-) -> None:
-    """Answer the next request to an address with a problem instead of asking the service."""
-    wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
+def fail_requests(page: Page, url: str, status: int, *, retry_after: int | None = None, **problem: Any) -> None:
+    """Answer the next request to a URL pattern with a problem."""
+    retry_headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     response = {
         "status": status,
-        "headers": wait | READABLE,
+        "headers": retry_headers | CORS_HEADERS,
         "content_type": "application/problem+json",
         "body": json.dumps({"status": status} | problem),
     }
-    page.route(address, lambda route: route.fulfill(**response), times=1)
+    page.route(url, lambda route: route.fulfill(**response), times=1)
 
 
 def record_requests(page: Page, path: str) -> RecordedRequests[Request]:
-    """Return a list to which every POST to this path is added."""
-    sent: RecordedRequests[Request] = RecordedRequests(page)
+    """Return a list that records every POST to this path."""
+    requests: RecordedRequests[Request] = RecordedRequests(page)
 
-    def note(request: Request) -> None:
+    def record(request: Request) -> None:
         if request.method == "POST" and request.url.endswith(path):
-            sent.append(request)
+            requests.append(request)
 
-    page.on("request", note)
-    return sent
+    page.on("request", record)
+    return requests

@@ -1,4 +1,4 @@
-"""The support box as a reader meets it: by the words on it."""
+"""A page object for the support box, which finds its elements by their accessible names."""
 
 import re
 
@@ -10,7 +10,7 @@ REMINDER_SET = "Thank you! Your reminder is set."
 
 
 class SupportBox:
-    """The box on a page. Every lookup waits for what it looks for."""
+    """The box on a page. Every locator waits for its element."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -22,7 +22,7 @@ class SupportBox:
         self.other_amount = self.host.get_by_label("Other amount")
         self.currency = self.host.get_by_role("combobox", name="Currency")
         self.fees = self.host.get_by_role("checkbox")
-        self.told = self.host.locator("form").get_by_role("status")
+        self.status_message = self.host.locator("form").get_by_role("status")
         self.presets = self.host.get_by_role("group", name="Amount").get_by_role("radio")
         self.continue_button = self.host.get_by_role("button", name=re.compile("^(Continue|Taking you)"))
         self.submit = self.host.locator("[part=submit]")
@@ -39,14 +39,14 @@ class SupportBox:
         self.link = self.host.get_by_role("link")
 
     def expect_state(self, state: str) -> None:
-        """Wait until the box is in this state."""
+        """Wait until the box is in `state`."""
         expect(self.frame).to_have_attribute("data-state", state)
 
-    def retry_until(self, button: Locator) -> None:
-        """Press a button that has said it is busy, as an impatient reader does."""
+    def force_click(self, button: Locator) -> None:
+        """Click a button that is busy, as an impatient reader does."""
         button.click(force=True)
 
     def choose(self, frequency: str, amount: str) -> None:
-        """Choose a frequency and type an amount of one's own."""
+        """Choose a frequency and type an amount."""
         self.host.get_by_role("radio", name=frequency).check()
         self.other_amount.fill(amount)

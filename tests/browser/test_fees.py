@@ -1,4 +1,4 @@
-"""Readers who cover the fees, and readers whom the payment processor cannot serve just now, in the box."""
+"""Covered fees in the box, and payments that are temporarily unavailable."""
 
 import re
 
@@ -9,10 +9,10 @@ from tests.browser.network import PLEDGES, fail_requests, pause_requests, record
 from tests.browser.support_box import SupportBox
 from tests.browser.three_currencies import DINAR, YEN
 
-THANKED = re.compile("/thank-you")
+THANK_YOU_URL = re.compile("/thank-you")
 
 
-def test_the_fees_are_named_before_they_are_covered_and_nobody_is_ticked_beforehand(box: SupportBox) -> None:
+def test_fees_are_shown_and_not_covered_by_default(box: SupportBox) -> None:
     expect(box.fees).not_to_be_checked()
     expect(box.fees).to_have_accessible_name("Add €0.37 to cover the fees")
     expect(box.continue_button).to_have_text("Continue – €7 a month")
@@ -26,20 +26,20 @@ def test_the_fees_are_named_before_they_are_covered_and_nobody_is_ticked_beforeh
     expect(box.continue_button).to_have_text("Continue")
 
 
-def test_fees_that_were_ticked_are_charged_and_the_newsroom_gets_the_whole_amount(box: SupportBox) -> None:
+def test_covered_fees_are_charged_on_top_of_the_amount(box: SupportBox) -> None:
     sent = record_requests(box.page, "/v1/pledges")
     box.other_amount.fill("7.50")
     box.fees.check()
-    with box.page.expect_response(PLEDGES) as answered:
+    with box.page.expect_response(PLEDGES) as response_info:
         box.continue_button.click()
     [request] = sent.wait_for(1)
     body = request.post_data_json
     assert (body["amount"], body["currency"], body["cover_fees"]) == (750, "EUR", True)
-    assert answered.value.status == 201
+    assert response_info.value.status == 201
     expect(box.page.get_by_role("button", name="Pay €7.87")).to_be_visible()
 
 
-def test_fees_are_not_charged_in_a_currency_in_which_they_cannot_be_covered(box: SupportBox) -> None:
+def test_fees_are_not_sent_in_a_currency_without_fee_cover(box: SupportBox) -> None:
     sent = record_requests(box.page, "/v1/pledges")
     box.fees.check()
     box.currency.select_option(DINAR)
@@ -49,9 +49,7 @@ def test_fees_are_not_charged_in_a_currency_in_which_they_cannot_be_covered(box:
     assert "cover_fees" not in sent.wait_for(1)[0].post_data_json
 
 
-def test_a_gift_that_cannot_be_paid_just_now_is_tried_again_as_the_same_gift(
-    live_server: LiveServer, box: SupportBox
-) -> None:
+def test_unavailable_payment_is_retried_with_the_same_key(live_server: LiveServer, box: SupportBox) -> None:
     before = live_server.count("pledges")
     sent = record_requests(box.page, "/v1/pledges")
     fail_requests(box.page, PLEDGES, 503, retry_after=2, code="payments_unavailable")
@@ -66,7 +64,7 @@ def test_a_gift_that_cannot_be_paid_just_now_is_tried_again_as_the_same_gift(
     assert (first == second, live_server.count("pledges") - before) == (True, 1)
 
 
-def test_who_cannot_pay_just_now_may_be_reminded_of_the_same_choice(
+def test_unavailable_payment_offers_reminder_with_the_same_choice(
     live_server: LiveServer, box: SupportBox
 ) -> None:
     sent = record_requests(box.page, "/v1/reminders")
@@ -84,7 +82,7 @@ def test_who_cannot_pay_just_now_may_be_reminded_of_the_same_choice(
     assert (body["frequency"], body["amount"], body["currency"]) == ("monthly", 1200, "JPY")
 
 
-def test_a_choice_that_is_on_its_way_is_held_still(box: SupportBox) -> None:
+def test_controls_are_disabled_while_submitting(box: SupportBox) -> None:
     pause_requests(box.page, PLEDGES)
     box.continue_button.click()
     box.expect_state("submitting")

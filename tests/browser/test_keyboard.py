@@ -1,4 +1,4 @@
-"""A reader with a keyboard alone reaches everything, sees where they are, and is led somewhere sensible."""
+"""Keyboard use: every control is reachable, the focus is visible, and it moves to a sensible place."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,22 +11,22 @@ from tests.browser.support_box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_
 
 
 def press(page: Page, keys: str) -> str:
-    """Press a key, see that the focus is drawn where it went, and return the name of what has it."""
+    """Press a key, assert that the focus is visible, and return the focused element's name."""
     page.keyboard.press(keys)
     focus = evaluate_check(page, "focus")
-    assert focus["ring"], f"nothing shows that {focus['tag']} “{focus['name']}” has the focus"
-    assert focus["inView"], f"{focus['tag']} “{focus['name']}” has the focus out of sight"
+    assert focus["ring"], f"the focus on {focus['tag']} “{focus['name']}” is not visible"
+    assert focus["inView"], f"the focused {focus['tag']} “{focus['name']}” is outside the viewport"
     return focus["name"]
 
 
 def focused(page: Page) -> str:
-    """Return the name of what has the focus, drawn or not: a heading that is read out needs no ring."""
+    """Return the focused element's name. A focused heading needs no visible ring."""
     return evaluate_check(page, "focus")["name"]
 
 
 @pytest.fixture
 def article(page: Page, host_site: HostSite) -> SupportBox:
-    """Return the box of an article, with the focus on the link before it."""
+    """Return the box on the host site, with the focus on the link before it."""
     page.goto(host_site.show())
     box = SupportBox(page)
     box.expect_state("form")
@@ -34,7 +34,7 @@ def article(page: Page, host_site: HostSite) -> SupportBox:
     return box
 
 
-def test_two_dollars_a_month_with_the_keyboard_alone(article: SupportBox) -> None:
+def test_pledge_with_keyboard_only(article: SupportBox) -> None:
     page = article.page
     assert press(page, "Tab") == "Close"
     assert press(page, "Tab") == "Monthly"
@@ -55,7 +55,7 @@ def test_two_dollars_a_month_with_the_keyboard_alone(article: SupportBox) -> Non
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
 
 
-def test_a_reminder_with_the_keyboard_alone(article: SupportBox) -> None:
+def test_reminder_with_keyboard_only(article: SupportBox) -> None:
     page = article.page
     article.continue_button.focus()
     assert press(page, "Tab") == NOT_READY_BUTTON
@@ -68,12 +68,12 @@ def test_a_reminder_with_the_keyboard_alone(article: SupportBox) -> None:
     page.keyboard.press("Enter")
     article.expect_state("reminder-set")
     assert focused(page) == REMINDER_SET
-    # All that is left to do in the box is to close it; the way on leads out of it, to what follows.
+    # The close button is the box's last control; the next Tab leaves the box.
     assert press(page, "Tab") == "Close"
     assert press(page, "Tab") == "Back to the top"
 
 
-def test_a_refused_field_gets_the_focus_and_its_mending_is_a_key_away(article: SupportBox) -> None:
+def test_invalid_field_gets_the_focus(article: SupportBox) -> None:
     page = article.page
     article.other_amount.focus()
     page.keyboard.type("1")
@@ -85,7 +85,7 @@ def test_a_refused_field_gets_the_focus_and_its_mending_is_a_key_away(article: S
     assert press(page, "Tab") == "Continue – $10 a month"
 
 
-def test_after_a_failure_the_focus_is_on_what_happened_and_then_on_trying_again(article: SupportBox) -> None:
+def test_focus_moves_to_the_error_then_to_the_retry_button(article: SupportBox) -> None:
     page = article.page
     fail_requests(page, REMINDERS, 503)
     article.not_ready.press("Enter")
@@ -100,7 +100,7 @@ def test_after_a_failure_the_focus_is_on_what_happened_and_then_on_trying_again(
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
-def test_the_box_closes_and_reading_goes_on_where_it_stood(article: SupportBox, key: str) -> None:
+def test_closing_the_box_keeps_the_place_in_the_tab_order(article: SupportBox, key: str) -> None:
     page = article.page
     assert press(page, "Tab") == "Close"
     page.keyboard.press(key)
@@ -109,7 +109,7 @@ def test_the_box_closes_and_reading_goes_on_where_it_stood(article: SupportBox, 
     assert press(page, "Tab") == "Back to the top"
 
 
-def test_the_box_never_takes_the_focus_while_a_reader_reads(page: Page, host_site: HostSite) -> None:
+def test_loading_never_moves_the_focus(page: Page, host_site: HostSite) -> None:
     fail_requests(page, CAMPAIGN, 503)
     page.goto(host_site.show())
     box = SupportBox(page)
@@ -117,11 +117,11 @@ def test_the_box_never_takes_the_focus_while_a_reader_reads(page: Page, host_sit
     assert page.evaluate("() => document.activeElement === document.body")
     box.retry.press("Enter")
     box.expect_state("form")
-    # This time the reader asked, so the focus goes to what came.
+    # The reader asked for a retry, so the focus moves to the loaded form.
     assert focused(page) == "This paper is yours to keep"
 
 
-def test_the_support_page_and_its_reminder_with_the_keyboard_alone(live_server: LiveServer, page: Page) -> None:
+def test_support_page_and_reminder_page_with_keyboard_only(live_server: LiveServer, page: Page) -> None:
     page.goto("/support/default")
     reached = [press(page, "Tab") for _ in range(6)]
     assert [name.split(",")[0] for name in reached[1:]] == [
@@ -139,7 +139,7 @@ def test_the_support_page_and_its_reminder_with_the_keyboard_alone(live_server: 
         pass
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(REMINDER_SET)
-    page.goto(live_server.link_in_mail_to("keys.alone@example.org"))
+    page.goto(live_server.reminder_link_for("keys.alone@example.org"))
     while press(page, "Tab") != REMIND_BUTTON:
         pass
     with live_server.paused_worker():
@@ -147,7 +147,7 @@ def test_the_support_page_and_its_reminder_with_the_keyboard_alone(live_server: 
         expect(page.get_by_role("heading", level=1)).to_have_text("We will remind you")
 
 
-def test_a_refused_support_form_puts_the_focus_on_what_is_wrong(page: Page) -> None:
+def test_support_page_error_summary_gets_the_focus(page: Page) -> None:
     page.goto("/support/default")
     page.get_by_label("Other amount").fill("1.000")
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""A machine without a browser is told what to install; its run fails and does not pass by skipping."""
+"""Without a browser the run fails, with instructions, and skips nothing."""
 
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -8,14 +8,12 @@ import pytest
 from tests.browser import chromium
 
 
-def test_without_a_browser_the_run_fails_and_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path
-) -> None:
-    nowhere = tmp_path / "chrome"
+def test_missing_browser_raises_with_install_instructions(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    missing = tmp_path / "chrome"
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(chromium, "MACOS", nowhere)
-    playwright = Mock(chromium=SimpleNamespace(executable_path=str(nowhere)))
+    monkeypatch.setattr(chromium, "MACOS", missing)
+    playwright = Mock(chromium=SimpleNamespace(executable_path=str(missing)))
     with pytest.raises(chromium.ChromiumIsMissing, match="Debian: sudo apt-get install chromium"):
         chromium.find_chromium(playwright)
-    nowhere.touch()
-    assert chromium.find_chromium(playwright) == str(nowhere)
+    missing.touch()
+    assert chromium.find_chromium(playwright) == str(missing)

@@ -1,4 +1,4 @@
-"""Playwright runs on the Node of the development requirements, which needs nothing that a bare Debian lacks."""
+"""Playwright runs on the Node of the development requirements, which works on a bare Debian."""
 
 import os
 import subprocess
@@ -14,22 +14,22 @@ NODE = "PLAYWRIGHT_NODEJS_PATH"
 
 @pytest.fixture
 def node_at_start(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Return the Node that each start of Playwright is given; Playwright itself is not started."""
-    given: list[str | None] = []
+    """Return a list that records the Node of each Playwright start; Playwright itself is not started."""
+    nodes: list[str | None] = []
 
     @contextmanager
     def record_node() -> Iterator[None]:
-        given.append(os.environ.get(NODE))
+        nodes.append(os.environ.get(NODE))
         yield
 
     monkeypatch.setattr(chromium, "sync_playwright", record_node)
-    return given
+    return nodes
 
 
-def test_playwright_starts_on_node_of_wheel(
+def test_playwright_uses_node_of_the_wheel(
     node_at_start: list[str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Set before it is deleted, so that what the start writes is undone.
+    # Setting the variable first lets monkeypatch undo what the start writes.
     monkeypatch.setenv(NODE, "")
     monkeypatch.delenv(NODE)
     with chromium.start_playwright():
@@ -40,9 +40,7 @@ def test_playwright_starts_on_node_of_wheel(
     assert subprocess.check_output([node, "--version"], text=True).startswith("v")
 
 
-def test_node_that_environment_names_comes_first(
-    node_at_start: list[str | None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_node_path_in_environment_wins(node_at_start: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NODE, "/opt/node/bin/node")
     with chromium.start_playwright():
         pass

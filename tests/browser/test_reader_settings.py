@@ -1,4 +1,4 @@
-"""Readers set their own text size, colours, motion, language and direction, and everything follows."""
+"""Pages follow the reader's text size, colours, motion, language and text direction."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.browser.live_server import LiveServer
 from tests.browser.support_box import SupportBox
 
 PATHS = ("/support/default", "/demo", "/dev/outbox", "/docs", "/no-such-page")
-# Text at twice its size, as a browser's own setting makes it: all that is measured in rem or em follows.
+# Twice the text size, as a browser setting does it: everything in rem or em follows.
 DOUBLE = "() => { document.documentElement.style.fontSize = '200%' }"
 ARABIC = {
     "lang": "ar",
@@ -25,7 +25,7 @@ ARABIC = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_text_at_twice_its_size_is_neither_cut_off_nor_wider_than_the_window(page: Page, path: str) -> None:
+def test_double_text_size_neither_clips_nor_scrolls_sideways(page: Page, path: str) -> None:
     page.goto(path)
     if path == "/demo":
         SupportBox(page).expect_state("form")
@@ -38,30 +38,28 @@ def test_text_at_twice_its_size_is_neither_cut_off_nor_wider_than_the_window(pag
         )
 
 
-def test_forced_colours_still_tell_what_is_chosen_and_what_is_a_button(
+def test_forced_colours_keep_selection_and_buttons_visible(
     host_site: HostSite, page: Page, live_server: LiveServer
 ) -> None:
-    colour = "(one) => getComputedStyle(one).backgroundColor"
-    border = "(one) => getComputedStyle(one).borderTopColor"
+    colour = "(element) => getComputedStyle(element).backgroundColor"
+    border = "(element) => getComputedStyle(element).borderTopColor"
     page.emulate_media(forced_colors="active")
-    for address, tiles, button in (
+    for url, tiles, button in (
         (host_site.show(), "[part=option]:has(input[name=frequency])", "[part=submit]"),
-        (f"{live_server.base}/support/default", ".tile:has([name=frequency])", ".main-button >> nth=0"),
+        (f"{live_server.base_url}/support/default", ".tile:has([name=frequency])", ".main-button >> nth=0"),
     ):
-        page.goto(address)
+        page.goto(url)
         chosen = page.locator(tiles).filter(has=page.locator(":checked")).locator("span")
         other = page.locator(tiles).filter(has_not=page.locator(":checked")).locator("span").first
         assert chosen.evaluate(colour) != other.evaluate(colour)
-        # A button without a fill is known by its edge.
+        # A button without a fill needs a visible border.
         assert page.locator(button).evaluate(border) not in (
             "rgba(0, 0, 0, 0)",
             page.locator("body").evaluate(colour),
         )
 
 
-def test_nothing_moves_for_a_reader_who_wants_stillness(
-    host_site: HostSite, page: Page, live_server: LiveServer
-) -> None:
+def test_reduced_motion_stops_animations(host_site: HostSite, page: Page, live_server: LiveServer) -> None:
     page.goto(host_site.show())
     box = SupportBox(page)
     page.route("**/v1/pledges", lambda _: None)
@@ -72,7 +70,7 @@ def test_nothing_moves_for_a_reader_who_wants_stillness(
     assert evaluate_check(page, "animations") == 0
 
 
-def test_a_russian_article_gets_a_russian_box(host_site: HostSite, page: Page) -> None:
+def test_box_takes_the_language_of_its_page(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show(lang="ru"))
     box = SupportBox(page)
     box.expect_state("form")
@@ -88,14 +86,14 @@ def test_a_russian_article_gets_a_russian_box(host_site: HostSite, page: Page) -
     box.expect_state("dismissed")
 
 
-def test_the_boxs_own_language_comes_before_the_articles(host_site: HostSite, page: Page) -> None:
+def test_lang_attribute_of_the_box_overrides_the_page(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show('lang="ru"', lang="en"))
     expect(SupportBox(page).heading).to_have_text("Эта газета держится на вас")
     page.locator("support-box").evaluate("(box) => { box.lang = 'en' }")
     expect(SupportBox(page).heading).to_have_text("This paper is yours to keep")
 
 
-def test_a_russian_reader_reads_russian_on_the_whole_way(live_server: LiveServer, new_page: NewPage) -> None:
+def test_russian_locale_is_kept_from_demo_to_thank_you_page(live_server: LiveServer, new_page: NewPage) -> None:
     page = new_page(locale="ru-RU", java_script_enabled=False)
     page.goto("/demo")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
@@ -107,19 +105,17 @@ def test_a_russian_reader_reads_russian_on_the_whole_way(live_server: LiveServer
     page.get_by_role("button", name=re.compile(r"2,50\s\$")).click()
     expect(page).to_have_url(re.compile("/thank-you"))
     expect(page.locator("html")).to_have_attribute("lang", "ru")
-    # The paper's name is its own in every language; nothing else is left in English.
+    # Only the newspaper's name is not translated.
     assert not re.search("[A-Za-z]{2,}", page.locator("main").inner_text().replace("The Harbour Lantern", ""))
 
 
-def test_a_box_on_a_page_that_runs_from_right_to_left_keeps_its_shape(
-    live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path
-) -> None:
-    live_server.offer(tmp_path, slug="arabic", **ARABIC)
+def test_right_to_left_layout(live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path) -> None:
+    live_server.apply_campaign(tmp_path, slug="arabic", **ARABIC)
     page.goto(host_site.show(lang="he", direction="rtl", is_strict=False))
     english = SupportBox(page)
     english.expect_state("form")
     expect(english.frame).to_have_attribute("dir", "ltr")
-    check_page(page, "an English box in a page from right to left")
+    check_page(page, "an English box on a right-to-left page")
 
     page.goto(host_site.show('campaign="arabic"', lang="ar", direction="rtl", is_strict=False))
     arabic = SupportBox(page)

@@ -1,4 +1,4 @@
-"""A reader chooses among several reminders in the box: those that come once, and those that come again."""
+"""The reminder choices in the box: single and recurring reminders."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -28,23 +28,25 @@ ARABIC = {
 
 
 @pytest.fixture(scope="module")
-def choosy(live_server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+def campaign_slug(live_server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the slug of a campaign that offers several reminders."""
-    live_server.offer(tmp_path_factory.mktemp("choosy"), slug="choosy", reminder=OFFER, texts={"ar": ARABIC})
-    return "choosy"
+    live_server.apply_campaign(
+        tmp_path_factory.mktemp("choices"), slug="choices", reminder=OFFER, texts={"ar": ARABIC}
+    )
+    return "choices"
 
 
 @pytest.fixture
-def box(choosy: str, host_site: HostSite, page: Page) -> SupportBox:
-    """Return that campaign's box, where it asks for the address."""
-    page.goto(host_site.show(f'campaign="{choosy}"', is_strict=False))
+def box(campaign_slug: str, host_site: HostSite, page: Page) -> SupportBox:
+    """Return that campaign's box, with its reminder form open."""
+    page.goto(host_site.show(f'campaign="{campaign_slug}"', is_strict=False))
     box = SupportBox(page)
     box.not_ready.click()
     box.expect_state("reminder-form")
     return box
 
 
-def test_every_reminder_on_offer_stands_in_one_list(box: SupportBox) -> None:
+def test_list_has_every_reminder_choice(box: SupportBox) -> None:
     expect(box.when.get_by_role("option")).to_have_text(LABELS)
     expect(box.when).to_have_value("Next month")
     expect(box.host.get_by_role("status")).to_have_text(
@@ -52,7 +54,7 @@ def test_every_reminder_on_offer_stands_in_one_list(box: SupportBox) -> None:
     )
 
 
-def test_a_campaign_with_one_reminder_asks_nothing_more(demo: SupportBox) -> None:
+def test_single_choice_has_a_button_and_no_list(demo: SupportBox) -> None:
     demo.not_ready.click()
     demo.expect_state("reminder-form")
     expect(demo.remind).to_be_visible()
@@ -60,27 +62,27 @@ def test_a_campaign_with_one_reminder_asks_nothing_more(demo: SupportBox) -> Non
 
 
 @pytest.mark.parametrize(
-    ("label", "promise", "asked"),
+    ("label", "button", "expected"),
     [
         ("Next month", "Remind me next month", {"months": 1}),
         ("In 6 months", "Remind me in 6 months", {"months": 6}),
         ("Every 3 months, until I cancel", "Remind me", {"months": 3, "repeat": True}),
     ],
 )
-def test_what_is_chosen_is_what_the_button_promises_and_what_is_asked_for(
-    box: SupportBox, label: str, promise: str, asked: dict[str, object]
+def test_choice_changes_button_and_request(
+    box: SupportBox, label: str, button: str, expected: dict[str, object]
 ) -> None:
     sent = record_requests(box.page, "/v1/reminders")
     box.when.select_option(label)
-    expect(box.submit).to_have_text(promise)
+    expect(box.submit).to_have_text(button)
     box.email.fill("choosy@example.org")
     box.submit.click()
     box.expect_state("reminder-set")
     body = sent.wait_for(1)[0].post_data_json
-    assert {name: body[name] for name in ("months", "repeat") if name in body} == asked
+    assert {name: body[name] for name in ("months", "repeat") if name in body} == expected
 
 
-def test_a_choice_is_made_with_the_keyboard_alone(box: SupportBox) -> None:
+def test_reminder_choice_with_keyboard_only(box: SupportBox) -> None:
     page, sent = box.page, record_requests(box.page, "/v1/reminders")
     assert press(page, "Tab").startswith("E-mail address")
     page.keyboard.type("choosy.keys@example.org")
@@ -96,7 +98,7 @@ def test_a_choice_is_made_with_the_keyboard_alone(box: SupportBox) -> None:
     assert (body["months"], body["repeat"]) == (3, True)
 
 
-def test_going_back_and_forth_keeps_the_choice(box: SupportBox) -> None:
+def test_back_and_forth_keeps_the_reminder_choice(box: SupportBox) -> None:
     box.when.select_option("Every month, until I cancel")
     box.back.click()
     box.not_ready.click()
@@ -104,7 +106,7 @@ def test_going_back_and_forth_keeps_the_choice(box: SupportBox) -> None:
     expect(box.submit).to_have_text("Remind me")
 
 
-def test_the_choice_holds_still_while_it_is_sent(box: SupportBox) -> None:
+def test_list_is_disabled_while_submitting(box: SupportBox) -> None:
     pause_requests(box.page, REMINDERS)
     box.email.fill("still@example.org")
     box.submit.click()
@@ -112,34 +114,32 @@ def test_the_choice_holds_still_while_it_is_sent(box: SupportBox) -> None:
     expect(box.when).to_be_disabled()
 
 
-def test_the_list_shuts_nobody_out(box: SupportBox) -> None:
+def test_reminder_list_is_accessible(box: SupportBox) -> None:
     for label in ("Next month", "Every 3 months, until I cancel"):
         box.when.select_option(label)
         check_page(box.page, label)
 
 
-def test_the_list_runs_from_right_to_left_where_the_language_does(
-    choosy: str, host_site: HostSite, page: Page
-) -> None:
-    page.goto(host_site.show(f'campaign="{choosy}"', lang="ar", direction="rtl", is_strict=False))
+def test_reminder_list_in_a_right_to_left_language(campaign_slug: str, host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show(f'campaign="{campaign_slug}"', lang="ar", direction="rtl", is_strict=False))
     box = SupportBox(page)
     box.host.get_by_role("button", name=ARABIC["not_ready"]).click()
     box.expect_state("reminder-form")
     when = box.host.get_by_role("combobox", name=ARABIC["reminder_legend"])
     when.select_option("كل 3 أشهر حتى ألغي ذلك")
     expect(when).to_have_css("direction", "rtl")
-    check_page(page, "a list from right to left")
+    check_page(page, "a right-to-left list")
 
 
-def test_text_at_twice_its_size_leaves_the_list_in_its_place(box: SupportBox) -> None:
+def test_double_text_size_keeps_the_list_within_the_page(box: SupportBox) -> None:
     box.when.select_option("Every 3 months, until I cancel")
     box.page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
     box.page.set_viewport_size({"width": 320, "height": 800})
     assert evaluate_check(box.page, "tooWide") + evaluate_check(box.page, "smallTargets") == []
 
 
-def test_the_support_page_offers_the_same(choosy: str, page: Page) -> None:
-    page.goto(f"/support/{choosy}")
+def test_support_page_has_the_same_reminder_choices(campaign_slug: str, page: Page) -> None:
+    page.goto(f"/support/{campaign_slug}")
     page.get_by_text(NOT_READY_BUTTON).click()
     for label in LABELS:
         expect(page.locator("#remind").get_by_text(label, exact=True)).to_have_count(1)

@@ -1,4 +1,4 @@
-"""A reader without JavaScript can do everything: give, be told what is wrong, ask for a reminder and mind it."""
+"""Without JavaScript: pledges, form errors, and the whole life of a reminder."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewPage
-from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.support_box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET
 
 
@@ -17,25 +17,25 @@ def page(new_page: NewPage) -> Page:
 
 @pytest.fixture
 def support(page: Page) -> Page:
-    """Return the support page, reached by the link that stands in for the box."""
+    """Return the support page, opened by the fallback link of the box."""
     page.goto("/demo")
     page.locator("support-box").get_by_role("link").click()
     expect(page).to_have_url(re.compile("/support/default"))
     return page
 
 
-def test_a_gift_is_made_with_plain_forms(live_server: LiveServer, support: Page) -> None:
+def test_pledge_with_plain_forms(live_server: LiveServer, support: Page) -> None:
     support.get_by_role("radio", name="Monthly").check()
     support.get_by_label("Other amount").fill("2")
     support.get_by_role("button", name="Continue").click()
     support.get_by_role("button", name="Pay $2 a month").click()
     expect(support.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
 
-    row = live_server.export()[pledge_in(support.url)]
+    row = live_server.export()[pledge_id_from_url(support.url)]
     assert (row["status"], row["amount"], row["variant"]) == ("active", "2.00", "support-page")
 
 
-def test_the_amounts_follow_the_frequency_without_a_script(support: Page) -> None:
+def test_presets_follow_the_frequency(support: Page) -> None:
     support.get_by_role("radio", name="Annual").check()
     amounts = support.get_by_role("group", name="Amount")
     expect(amounts).to_have_count(1)
@@ -45,20 +45,18 @@ def test_the_amounts_follow_the_frequency_without_a_script(support: Page) -> Non
 
 
 @pytest.mark.parametrize(
-    ("typed", "complaint"), [("1.000", "We cannot tell which amount “1.000” is."), ("$1.99", "$2")]
+    ("typed", "message"), [("1.000", "We cannot tell which amount “1.000” is."), ("$1.99", "$2")]
 )
-def test_a_refusal_keeps_what_was_typed(
-    live_server: LiveServer, support: Page, typed: str, complaint: str
-) -> None:
+def test_form_error_keeps_the_input(live_server: LiveServer, support: Page, typed: str, message: str) -> None:
     before = live_server.count("pledges")
     support.get_by_role("radio", name="Annual").check()
     support.get_by_label("Other amount").fill(typed)
     support.get_by_role("button", name="Continue").click()
     field = support.get_by_label("Other amount")
     expect(field).to_have_value(typed)
-    expect(field).to_have_accessible_description(re.compile(re.escape(complaint)))
+    expect(field).to_have_accessible_description(re.compile(re.escape(message)))
     expect(support.get_by_role("radio", name="Annual")).to_be_checked()
-    expect(support.get_by_role("alert")).to_contain_text(complaint)
+    expect(support.get_by_role("alert")).to_contain_text(message)
     expect(support).to_have_title(re.compile("^Please check: "))
     assert live_server.count("pledges") == before
 
@@ -69,10 +67,10 @@ def test_a_refusal_keeps_what_was_typed(
     expect(support.get_by_role("button", name="Pay $25 a year")).to_be_visible()
 
 
-def test_a_double_click_is_one_pledge(live_server: LiveServer, support: Page) -> None:
+def test_double_click_creates_one_pledge(live_server: LiveServer, support: Page) -> None:
     before = live_server.count("pledges")
     support.get_by_role("button", name="Continue").dblclick()
-    # The second click may find the first one still at work, which the page says; then pressing again is enough.
+    # The second request may come while the first is in progress; the page then asks to try again.
     pay = support.get_by_role("button", name="Pay $7 a month")
     expect(pay.or_(support.get_by_role("alert"))).to_be_visible()
     if not pay.is_visible():
@@ -81,7 +79,7 @@ def test_a_double_click_is_one_pledge(live_server: LiveServer, support: Page) ->
     assert live_server.count("pledges") - before == 1
 
 
-def test_a_reminder_is_asked_for_refused_mended_sent_and_cancelled(live_server: LiveServer, support: Page) -> None:
+def test_reminder_is_corrected_sent_and_cancelled(live_server: LiveServer, support: Page) -> None:
     support.get_by_text(NOT_READY_BUTTON).click()
     support.get_by_label("E-mail address").fill("no.script")
     support.get_by_role("button", name=REMIND_BUTTON).click()
@@ -94,10 +92,10 @@ def test_a_reminder_is_asked_for_refused_mended_sent_and_cancelled(live_server: 
     expect(support.get_by_role("heading", level=1)).to_have_text(REMINDER_SET)
     assert "example" not in support.url
 
-    support.goto(live_server.link_in_mail_to("no.script@example.org"))
+    support.goto(live_server.reminder_link_for("no.script@example.org"))
     with live_server.paused_worker():
         support.get_by_role("button", name=REMIND_BUTTON).click()
-        # The page before has a button to cancel with as well.
+        # The previous page has a cancel button too, so the test waits for the heading.
         expect(support.get_by_role("heading", level=1)).to_have_text("We will remind you")
         support.get_by_role("button", name="Cancel the reminder").click()
         expect(support.get_by_role("heading", level=1)).to_have_text("Your reminder is cancelled")

@@ -1,11 +1,11 @@
-"""A reader gives: from the box, through the checkout, to the treasurer's export."""
+"""Pledges from the box through the checkout to the export."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.network import PLEDGES, RecordedRequests, fail_requests, pause_requests, record_requests
 from tests.browser.support_box import SupportBox
 
@@ -15,7 +15,7 @@ THANK_YOU = re.compile("/support/default/thank-you")
 
 @pytest.fixture
 def sent(page: Page) -> RecordedRequests[Request]:
-    """Return a list to which every pledge that the page sends is added."""
+    """Return a list that records every pledge request of the page."""
     return record_requests(page, "/v1/pledges")
 
 
@@ -23,9 +23,7 @@ def keys_of(sent: list[Request]) -> list[str]:
     return [request.headers["idempotency-key"] for request in sent]
 
 
-def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(
-    live_server: LiveServer, demo: SupportBox
-) -> None:
+def test_monthly_pledge_reaches_thank_you_page_and_export(live_server: LiveServer, demo: SupportBox) -> None:
     page = demo.page
     demo.choose("Monthly", "2")
     expect(demo.continue_button).to_have_text("Continue – $2 a month")
@@ -36,9 +34,11 @@ def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(
     expect(page).to_have_url(THANK_YOU)
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
 
-    row = live_server.export()[pledge_in(page.url)]
-    told = {name: row[name] for name in ("status", "frequency", "amount", "amount_minor", "currency", "payments")}
-    assert told == {
+    row = live_server.export()[pledge_id_from_url(page.url)]
+    values = {
+        name: row[name] for name in ("status", "frequency", "amount", "amount_minor", "currency", "payments")
+    }
+    assert values == {
         "status": "active",
         "frequency": "monthly",
         "amount": "2.00",
@@ -46,7 +46,7 @@ def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(
         "currency": "USD",
         "payments": "1",
     }
-    assert row["page_url"] == f"{live_server.base}/demo"
+    assert row["page_url"] == f"{live_server.base_url}/demo"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_two_dollars_a_month_reach_the_thank_you_page_and_the_export(
         ("Annual", "$25", "Continue – $25 a year", "You give The Harbour Lantern $25 a year.", "active"),
     ],
 )
-def test_a_gift_once_or_each_year_is_what_the_button_promised(
+def test_one_time_and_annual_pledges_match_the_button(
     live_server: LiveServer, demo: SupportBox, frequency: str, amount: str, promise: str, thanks: str, status: str
 ) -> None:
     demo.choose(frequency, amount)
@@ -64,10 +64,10 @@ def test_a_gift_once_or_each_year_is_what_the_button_promised(
     demo.continue_button.click()
     demo.page.get_by_role("button", name=re.compile("^Pay ")).click()
     expect(demo.page.get_by_text(thanks)).to_be_visible()
-    assert live_server.export()[pledge_in(demo.page.url)]["status"] == status
+    assert live_server.export()[pledge_id_from_url(demo.page.url)]["status"] == status
 
 
-def test_a_declined_payment_can_be_tried_again(live_server: LiveServer, demo: SupportBox) -> None:
+def test_declined_payment_can_be_retried(live_server: LiveServer, demo: SupportBox) -> None:
     page = demo.page
     demo.choose("Monthly", "3.25")
     demo.continue_button.click()
@@ -77,11 +77,11 @@ def test_a_declined_payment_can_be_tried_again(live_server: LiveServer, demo: Su
     page.get_by_role("button", name="Pay $3.25 a month").click()
     expect(page).to_have_url(THANK_YOU)
 
-    row = live_server.export()[pledge_in(page.url)]
+    row = live_server.export()[pledge_id_from_url(page.url)]
     assert (row["status"], row["email"], row["paid_total"]) == ("active", "donor@example.org", "3.25")
 
 
-def test_whoever_walks_away_from_the_checkout_has_given_nothing(live_server: LiveServer, demo: SupportBox) -> None:
+def test_abandoned_checkout_leaves_the_pledge_pending(live_server: LiveServer, demo: SupportBox) -> None:
     page = demo.page
     demo.choose("Monthly", "4.75")
     demo.continue_button.click()
@@ -92,7 +92,7 @@ def test_whoever_walks_away_from_the_checkout_has_given_nothing(live_server: Liv
     assert (row["status"], row["payments"], row["paid_total"]) == ("pending", "0", "0.00")
 
 
-def test_a_reader_who_comes_back_from_the_checkout_can_choose_again(demo: SupportBox) -> None:
+def test_back_from_the_checkout_allows_another_choice(demo: SupportBox) -> None:
     demo.continue_button.click()
     expect(demo.page).to_have_url(CHECKOUT)
     demo.page.go_back()
@@ -103,7 +103,7 @@ def test_a_reader_who_comes_back_from_the_checkout_can_choose_again(demo: Suppor
 
 
 @pytest.mark.parametrize(
-    ("typed", "complaint"),
+    ("typed", "message"),
     [
         ("1.99", "The smallest amount we can take is $2."),
         ("1.000", "Write the amount without marks between thousands, for example 1000."),
@@ -112,17 +112,17 @@ def test_a_reader_who_comes_back_from_the_checkout_can_choose_again(demo: Suppor
         ("some", "Write the amount in digits, for example 7.50."),
     ],
 )
-def test_an_amount_that_cannot_be_taken_is_explained_at_its_field_and_sent_nowhere(
-    live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request], typed: str, complaint: str
+def test_invalid_amount_shows_error_and_sends_no_request(
+    live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request], typed: str, message: str
 ) -> None:
     before = live_server.count("pledges")
     demo.other_amount.fill(typed)
     demo.continue_button.click()
     demo.expect_state("invalid")
-    expect(demo.error).to_have_text(complaint)
+    expect(demo.error).to_have_text(message)
     expect(demo.other_amount).to_be_focused()
     expect(demo.other_amount).to_have_value(typed)
-    expect(demo.other_amount).to_have_accessible_description(complaint)
+    expect(demo.other_amount).to_have_accessible_description(message)
     assert (sent, live_server.count("pledges")) == ([], before)
 
     demo.other_amount.fill("5")
@@ -131,26 +131,26 @@ def test_an_amount_that_cannot_be_taken_is_explained_at_its_field_and_sent_nowhe
 
 
 @pytest.mark.parametrize("again", ["a second click", "Enter"])
-def test_pressing_continue_twice_makes_one_pledge(
+def test_double_submit_creates_one_pledge(
     live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request], again: str
 ) -> None:
     page = demo.page
-    held = pause_requests(page, PLEDGES)
+    paused = pause_requests(page, PLEDGES)
     before = live_server.count("pledges")
     if again == "Enter":
         demo.other_amount.press("Enter")
         demo.submit.press("Enter")
     else:
         demo.submit.dblclick()
-    demo.retry_until(demo.submit)
+    demo.force_click(demo.submit)
     demo.expect_state("submitting")
     expect(demo.continue_button).to_have_text("Taking you to checkout…")
-    held.resume()
+    paused.resume()
     expect(page).to_have_url(CHECKOUT)
     assert (len(sent.wait_for(1)), live_server.count("pledges") - before) == (1, 1)
 
 
-def test_a_retry_after_a_failure_is_the_same_intent(
+def test_retry_after_failure_keeps_the_idempotency_key(
     live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request]
 ) -> None:
     before = live_server.count("pledges")
@@ -166,15 +166,15 @@ def test_a_retry_after_a_failure_is_the_same_intent(
     assert live_server.count("pledges") - before == 1
 
 
-def test_an_answer_that_was_lost_on_its_way_does_not_make_a_second_pledge(
+def test_lost_response_does_not_create_a_second_pledge(
     live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request]
 ) -> None:
-    def lose_the_answer(route: Route) -> None:
+    def drop_response(route: Route) -> None:
         assert route.fetch().status == 201
         route.abort()
 
     before = live_server.count("pledges")
-    demo.page.route(PLEDGES, lose_the_answer, times=1)
+    demo.page.route(PLEDGES, drop_response, times=1)
     demo.continue_button.click()
     demo.expect_state("error")
     expect(demo.host).to_contain_text("We could not reach our server.")
@@ -185,7 +185,7 @@ def test_an_answer_that_was_lost_on_its_way_does_not_make_a_second_pledge(
     assert live_server.count("pledges") - before == 1
 
 
-def test_another_amount_is_another_intent(demo: SupportBox, sent: RecordedRequests[Request]) -> None:
+def test_another_amount_gets_another_idempotency_key(demo: SupportBox, sent: RecordedRequests[Request]) -> None:
     fail_requests(demo.page, PLEDGES, 503)
     demo.other_amount.fill("5")
     demo.continue_button.click()
@@ -198,8 +198,8 @@ def test_another_amount_is_another_intent(demo: SupportBox, sent: RecordedReques
     assert len(set(keys_of(sent.wait_for(2)))) == len(sent) == 2
 
 
-def test_a_service_that_asks_for_patience_gets_it(demo: SupportBox, sent: RecordedRequests[Request]) -> None:
-    # Long enough for a slow machine to see the button shut, and no longer than a test may wait for it to open.
+def test_retry_waits_for_the_retry_after_header(demo: SupportBox, sent: RecordedRequests[Request]) -> None:
+    # The wait is long enough to see the disabled button on a slow machine, and short enough for the test.
     fail_requests(demo.page, PLEDGES, 429, retry_after=5)
     demo.continue_button.click()
     demo.expect_state("error")

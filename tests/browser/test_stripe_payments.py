@@ -1,4 +1,4 @@
-"""A gift by a Stripe-like server, from the widget to the end, by the real SDK and really signed webhooks."""
+"""Pledges through a fake Stripe server, with the real SDK and signed webhooks."""
 
 import datetime
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.accounts import open_account
-from tests.browser.live_server import LiveServer, pledge_in, run_live_server
+from tests.browser.accounts import pledge_page_url
+from tests.browser.live_server import LiveServer, pledge_id_from_url, run_live_server
 from tests.browser.support_box import SupportBox
 from tests.clock import FakeClock
 from tests.processes import wait_until
@@ -15,11 +15,11 @@ from tests.stripe_double import KEY, FakeStripe
 from tests.stripe_double.webhooks import WebhookSender
 
 SECRET = "whsec_that_only_the_browser_tests_know"
-GIVER = "giver@example.org"
+DONOR = "donor@example.org"
 
 
-class RealTime(FakeClock):
-    """Goes on by itself, as that of the processes does."""
+class SystemClock(FakeClock):
+    """The system clock, which the service's processes use too."""
 
     def __init__(self) -> None:
         super().__init__(datetime.datetime.now(datetime.UTC))
@@ -30,7 +30,7 @@ class RealTime(FakeClock):
 
 @pytest.fixture(scope="module")
 def stripe() -> Iterator[FakeStripe]:
-    with FakeStripe(clock=RealTime()) as stripe:
+    with FakeStripe(clock=SystemClock()) as stripe:
         yield stripe
 
 
@@ -38,23 +38,23 @@ def stripe() -> Iterator[FakeStripe]:
 def live_server(
     stripe: FakeStripe, worker_id: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    """Return a newsroom that takes real money, as far as it knows."""
+    """Return a live server that uses the Stripe gateway."""
     settings = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
     name, folder = f"mainstay_money_{worker_id}", tmp_path_factory.mktemp("money")
     with run_live_server(name, folder, STRIPE_WEBHOOK_SECRET=SECRET, **settings) as live_server:
-        stripe.deliver = WebhookSender(f"{live_server.base}/v1/webhooks/stripe", SECRET)
+        stripe.deliver = WebhookSender(f"{live_server.base_url}/v1/webhooks/stripe", SECRET)
         yield live_server
 
 
 @pytest.fixture
 def page(browser: Browser, live_server: LiveServer) -> Iterator[Page]:
-    context = browser.new_context(base_url=live_server.base, locale="en-US")
+    context = browser.new_context(base_url=live_server.base_url, locale="en-US")
     context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 
 
-def to_the_checkout(page: Page, stripe: FakeStripe) -> None:
+def open_checkout(page: Page, stripe: FakeStripe) -> None:
     page.goto("/demo")
     box = SupportBox(page)
     box.expect_state("form")
@@ -64,18 +64,18 @@ def to_the_checkout(page: Page, stripe: FakeStripe) -> None:
     assert page.url.startswith(stripe.url)
 
 
-def test_a_gift_is_paid_seen_changed_and_ended(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
-    to_the_checkout(page, stripe)
-    page.get_by_label("Email").fill(GIVER)
+def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
+    open_checkout(page, stripe)
+    page.get_by_label("Email").fill(DONOR)
     page.get_by_role("button", name="Pay", exact=True).click()
-    # The webhook may come before the reader or after: the page waits for it by itself.
+    # The webhook may arrive after the reader, so the page refreshes until then.
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
-    pledge_id = pledge_in(page.url)
+    pledge_id = pledge_id_from_url(page.url)
     row = live_server.export()[pledge_id]
-    told = [row[name] for name in ("status", "payments", "paid_total", "email", "gateway")]
-    assert told == ["active", "1", "2.00", GIVER, "stripe"]
+    values = [row[name] for name in ("status", "payments", "paid_total", "email", "gateway")]
+    assert values == ["active", "1", "2.00", DONOR, "stripe"]
 
-    page.goto(open_account(live_server, pledge_id))
+    page.goto(pledge_page_url(live_server, pledge_id))
     expect(page.get_by_text("Next payment: $2 on ")).to_be_visible()
     page.get_by_role("button", name="Update the card").click()
     assert page.url.startswith(stripe.url)
@@ -106,12 +106,12 @@ def test_a_gift_is_paid_seen_changed_and_ended(live_server: LiveServer, page: Pa
     assert live_server.query("SELECT DISTINCT status FROM gateway_events WHERE status = 'parked'") == []
 
 
-def test_a_declined_card_can_be_tried_again(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
-    to_the_checkout(page, stripe)
+def test_declined_card_can_be_retried(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
+    open_checkout(page, stripe)
     page.get_by_role("button", name="Decline").click()
     expect(page.get_by_role("alert")).to_have_text("Your card was declined.")
     page.get_by_label("Email").fill("again@example.org")
     page.get_by_role("button", name="Pay", exact=True).click()
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
-    row = live_server.export()[pledge_in(page.url)]
+    row = live_server.export()[pledge_id_from_url(page.url)]
     assert (row["status"], row["payments"]) == ("active", "1")

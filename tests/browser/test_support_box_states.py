@@ -1,4 +1,4 @@
-"""Every state of the box, held against axe-core, a phone's width and a thumb's size, light and dark."""
+"""The accessibility of every state of the support box."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from tests.browser.host_site import HostSite
 from tests.browser.network import CAMPAIGN, PLEDGES, REMINDERS, fail_requests, pause_requests
 from tests.browser.support_box import SupportBox
 
-Reach = Callable[[SupportBox], None]
+OpenState = Callable[[SupportBox], None]
 
 
 def loading(box: SupportBox) -> None:
@@ -18,7 +18,7 @@ def loading(box: SupportBox) -> None:
     box.page.reload()
 
 
-def cannot_load(box: SupportBox) -> None:
+def loading_failed(box: SupportBox) -> None:
     fail_requests(box.page, CAMPAIGN, 503, retry_after=600)
     box.page.reload()
 
@@ -42,7 +42,7 @@ def error(box: SupportBox) -> None:
     box.continue_button.click()
 
 
-def waiting(box: SupportBox) -> None:
+def rate_limited(box: SupportBox) -> None:
     fail_requests(box.page, PLEDGES, 429, retry_after=600)
     box.continue_button.click()
 
@@ -74,12 +74,12 @@ def dismissed(box: SupportBox) -> None:
 
 STATES = [
     (loading, "loading"),
-    (cannot_load, "error"),
+    (loading_failed, "error"),
     (form, "form"),
     (invalid, "invalid"),
     (submitting, "submitting"),
     (error, "error"),
-    (waiting, "error"),
+    (rate_limited, "error"),
     (reminder_form, "reminder-form"),
     (reminder_invalid, "invalid"),
     (reminder_submitting, "submitting"),
@@ -88,19 +88,17 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize(("reach", "state"), STATES, ids=[reach.__name__ for reach, _ in STATES])
-def test_no_state_of_the_box_shuts_anyone_out(host_site: HostSite, page: Page, reach: Reach, state: str) -> None:
+@pytest.mark.parametrize(("open_state", "state"), STATES, ids=[open_state.__name__ for open_state, _ in STATES])
+def test_box_state_is_accessible(host_site: HostSite, page: Page, open_state: OpenState, state: str) -> None:
     page.goto(host_site.show(is_strict=False))
     box = SupportBox(page)
     box.expect_state("form")
-    reach(box)
+    open_state(box)
     box.expect_state(state)
-    check_page(page, reach.__name__)
+    check_page(page, open_state.__name__)
 
 
-def test_a_box_that_wants_light_or_dark_is_readable_whatever_the_system_says(
-    host_site: HostSite, page: Page
-) -> None:
+def test_theme_attribute_is_accessible_in_either_colour_scheme(host_site: HostSite, page: Page) -> None:
     for theme in ("light", "dark"):
         page.goto(host_site.show(f'theme="{theme}"', is_strict=False))
         SupportBox(page).expect_state("form")

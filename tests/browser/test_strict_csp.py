@@ -1,4 +1,4 @@
-"""The box on the strictest page of another origin: it works, it is dressed, and it leaves no trace."""
+"""The box on another origin under a strict policy: it works, is styled, and stores nothing."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 from tests.browser.accessibility import evaluate_check
 from tests.browser.conftest import NewPage
 from tests.browser.host_site import HostSite
-from tests.browser.live_server import LiveServer, pledge_in
+from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.network import RecordedRequests
 from tests.browser.support_box import REMINDER_SET, SupportBox
 
@@ -19,30 +19,30 @@ NOTHING = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches":
 
 @pytest.fixture
 def violations(page: Page) -> list[str]:
-    """Return a list to which every violated policy is added, from before the page's first byte."""
-    heard: list[str] = []
-    page.context.expose_function("reportViolation", lambda words: heard.append(words))
+    """Return a list that records every policy violation, from before the page loads."""
+    violations: list[str] = []
+    page.context.expose_function("reportViolation", lambda violation: violations.append(violation))
     page.context.add_init_script(
         """addEventListener("securitypolicyviolation", (event) =>
              reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sample}`))"""
     )
-    return heard
+    return violations
 
 
 @pytest.fixture
 def requests(page: Page) -> RecordedRequests[Request]:
-    """Return a list to which every request of every page of this reader is added."""
-    sent: RecordedRequests[Request] = RecordedRequests(page)
-    page.context.on("request", lambda request: sent.append(request))
-    return sent
+    """Return a list that records every request of every page in the context."""
+    requests: RecordedRequests[Request] = RecordedRequests(page)
+    page.context.on("request", lambda request: requests.append(request))
+    return requests
 
 
-def assert_nothing_is_kept(context: BrowserContext) -> None:
+def assert_nothing_is_stored(context: BrowserContext) -> None:
     assert context.cookies() == []
-    assert [evaluate_check(page, "kept") for page in context.pages] == [NOTHING]
+    assert [evaluate_check(page, "storedData") for page in context.pages] == [NOTHING]
 
 
-def test_a_gift_and_a_reminder_from_the_strictest_page(
+def test_pledge_and_reminder_under_a_strict_policy(
     live_server: LiveServer,
     host_site: HostSite,
     page: Page,
@@ -53,7 +53,7 @@ def test_a_gift_and_a_reminder_from_the_strictest_page(
     page.goto(article)
     box = SupportBox(page)
     box.expect_state("form")
-    # Styled, although the page forbids every style sheet and every style attribute.
+    # The page's policy forbids style sheets and style attributes.
     expect(box.submit).to_have_css("background-color", "rgb(15, 92, 78)")
     expect(box.submit).to_have_css("min-height", "52px")
 
@@ -61,31 +61,31 @@ def test_a_gift_and_a_reminder_from_the_strictest_page(
     box.email.fill("strict@example.org")
     box.remind.click()
     expect(box.heading).to_have_text(REMINDER_SET)
-    assert_nothing_is_kept(page.context)
+    assert_nothing_is_stored(page.context)
 
     page.reload()
     box.choose("Monthly", "2")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $2 a month").click()
     expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
-    row = live_server.export()[pledge_in(page.url)]
+    row = live_server.export()[pledge_id_from_url(page.url)]
     assert (row["status"], row["amount"], row["currency"]) == ("active", "2.00", "USD")
     assert (row["page_url"], row["variant"]) == (article, "strict")
 
-    assert_nothing_is_kept(page.context)
+    assert_nothing_is_stored(page.context)
     assert violations == []
     assert {urlsplit(request.url).netloc for request in requests} == {
-        urlsplit(live_server.base).netloc,
-        urlsplit(host_site.base).netloc,
+        urlsplit(live_server.base_url).netloc,
+        urlsplit(host_site.base_url).netloc,
     }
-    asked = [request for request in requests if "/v1/" in request.url]
-    assert len(asked) == 4
-    for request in asked:
+    api_requests = [request for request in requests if "/v1/" in request.url]
+    assert len(api_requests) == 4
+    for request in api_requests:
         headers = request.all_headers()
         assert not any(headers.get(name) for name in ("cookie", "referer", "authorization"))
 
 
-def test_the_box_leaves_nothing_in_the_page_but_its_name(host_site: HostSite, page: Page) -> None:
+def test_box_adds_no_global_names_to_the_page(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show())
     SupportBox(page).expect_state("form")
     names = "() => Object.getOwnPropertyNames(window).sort()"
@@ -95,12 +95,12 @@ def test_the_box_leaves_nothing_in_the_page_but_its_name(host_site: HostSite, pa
     assert page.evaluate(names) == with_box
 
 
-def test_the_newsroom_hears_what_happened_and_never_who_did_it(host_site: HostSite, page: Page) -> None:
-    told: RecordedRequests[dict] = RecordedRequests(page)
-    page.context.expose_function("tellNewsroom", lambda event: told.append(event))
+def test_events_contain_no_personal_data(host_site: HostSite, page: Page) -> None:
+    events: RecordedRequests[dict] = RecordedRequests(page)
+    page.context.expose_function("recordEvent", lambda event: events.append(event))
     page.context.add_init_script(
         """for (const name of ["pledged", "reminded", "dismissed"])
-             addEventListener(`support-box:${name}`, ({ type, detail }) => tellNewsroom({ type, ...detail }))"""
+             addEventListener(`support-box:${name}`, ({ type, detail }) => recordEvent({ type, ...detail }))"""
     )
     page.goto(host_site.show('variant="b"'))
     box = SupportBox(page)
@@ -114,18 +114,18 @@ def test_the_newsroom_hears_what_happened_and_never_who_did_it(host_site: HostSi
     box.continue_button.click()
     expect(page).to_have_url(re.compile("/sandbox/checkout/"))
     common = {"campaign": "default", "variant": "b"}
-    gift = {"frequency": "once", "amount": 900, "currency": "USD"}
-    assert told.wait_for(3) == [
+    pledge = {"frequency": "once", "amount": 900, "currency": "USD"}
+    assert events.wait_for(3) == [
         {"type": "support-box:reminded", **common, "months": 1},
         {"type": "support-box:dismissed", **common},
-        {"type": "support-box:pledged", **common, **gift, "fees": 0},
+        {"type": "support-box:pledged", **common, **pledge, "fees": 0},
     ]
 
 
-def test_a_campaign_may_name_the_pages_that_embed_it(
+def test_campaign_with_origins_loads_on_a_listed_site(
     live_server: LiveServer, host_site: HostSite, new_page: NewPage, tmp_path: Path
 ) -> None:
-    live_server.offer(tmp_path, slug="listed", origins=[host_site.base])
+    live_server.apply_campaign(tmp_path, slug="listed", origins=[host_site.base_url])
     page = new_page()
     page.goto(host_site.show('campaign="listed"'))
     box = SupportBox(page)
@@ -134,12 +134,12 @@ def test_a_campaign_may_name_the_pages_that_embed_it(
     expect(page).to_have_url(re.compile("/sandbox/checkout/"))
 
 
-def test_a_page_that_the_campaign_does_not_name_keeps_its_own_link(
+def test_unlisted_origin_keeps_the_fallback_link(
     live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path, expected_console_errors: list[str]
 ) -> None:
-    # The browser itself writes to the console that the answer may not be read.
+    # The browser logs that the response is blocked.
     expected_console_errors.append("blocked by CORS policy")
-    live_server.offer(tmp_path, slug="elsewhere", origins=["https://elsewhere.example"])
+    live_server.apply_campaign(tmp_path, slug="elsewhere", origins=["https://elsewhere.example"])
     page.goto(host_site.show('campaign="elsewhere"'))
     box = SupportBox(page)
     box.expect_state("error")
@@ -147,18 +147,18 @@ def test_a_page_that_the_campaign_does_not_name_keeps_its_own_link(
     expect(box.link).to_be_visible()
     expect(box.host.get_by_role("radio")).to_have_count(0)
     box.link.click()
-    expect(page).to_have_url(f"{live_server.base}/support/default")
+    expect(page).to_have_url(f"{live_server.base_url}/support/default")
 
 
-def test_a_reader_is_brought_back_to_the_newsrooms_own_page(
+def test_checkout_returns_to_the_return_url(
     live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path
 ) -> None:
-    live_server.offer(tmp_path, slug="returning", return_hosts=["127.0.0.1"])
+    live_server.apply_campaign(tmp_path, slug="returning", return_hosts=["127.0.0.1"])
     page.goto(host_site.show('campaign="returning" return-url="/thanks?from=box"'))
     box = SupportBox(page)
     box.choose("Once", "5")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $5 once").click()
     expect(page).to_have_url(
-        re.compile(re.escape(f"{host_site.base}/thanks?from=box&pledge=") + ".*status=completed")
+        re.compile(re.escape(f"{host_site.base_url}/thanks?from=box&pledge=") + ".*status=completed")
     )

@@ -1,0 +1,129 @@
+"""Error responses in the box: translated for readers, and logged to the console for newsrooms."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.host_site import HostSite
+from tests.browser.live_server import LiveServer, pledge_id_from_url
+from tests.browser.network import PLEDGES, REMINDERS, RecordedRequests, fail_requests, record_requests
+from tests.browser.support_box import SupportBox
+
+OPERATOR_DETAIL = "A sentence for operators."
+UNEXPECTED = "У нас что-то сломалось. Пожалуйста, попробуйте ещё раз."
+NOT_CHARGED = "Деньги не списаны."
+
+
+@pytest.fixture
+def russian_box(host_site: HostSite, page: Page) -> SupportBox:
+    """Return the box on a Russian page."""
+    page.goto(host_site.show(lang="ru"))
+    box = SupportBox(page)
+    box.expect_state("form")
+    return box
+
+
+def problem(code: str, field: str = "") -> dict[str, Any]:
+    """Return the fields of a problem response."""
+    return {"code": code, "detail": OPERATOR_DETAIL, "errors": {field: [OPERATOR_DETAIL]} if field else {}}
+
+
+def open_reminder(box: SupportBox) -> None:
+    box.host.get_by_role("button", name="Попросите напомнить позже").click()
+    box.host.get_by_label("Адрес электронной почты").fill("reader@example.org")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("amount_below_minimum", "Наименьшая сумма, которую мы можем принять, — 2 $."),
+        ("amount_above_maximum", "Наибольшая сумма, которую можно внести здесь, — 10 000 $."),
+    ],
+)
+def test_rejected_amount_is_explained_in_the_page_language(
+    russian_box: SupportBox, code: str, message: str
+) -> None:
+    fail_requests(russian_box.page, PLEDGES, 422, **problem(code, "amount"))
+    amount = russian_box.host.get_by_label("Другая сумма")
+    amount.fill("5")
+    russian_box.submit.click()
+    russian_box.expect_state("invalid")
+    expect(russian_box.error).to_have_text(message)
+    expect(amount).to_be_focused()
+    expect(amount).to_have_value("5")
+
+
+@pytest.mark.parametrize("code", ["invalid_email", "validation_failed"])
+def test_rejected_address_is_explained_in_the_page_language(russian_box: SupportBox, code: str) -> None:
+    fail_requests(russian_box.page, REMINDERS, 422, **problem(code, "email"))
+    open_reminder(russian_box)
+    russian_box.submit.click()
+    russian_box.expect_state("invalid")
+    expect(russian_box.error).to_have_text("Укажите адрес целиком, например name@example.org.")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "field"),
+    [
+        (404, "campaign_not_found", ""),
+        (403, "origin_not_allowed", ""),
+        (422, "currency_not_accepted", "currency"),
+        (422, "frequency_not_offered", "frequency"),
+        (422, "validation_failed", "variant"),
+    ],
+)
+def test_unexpected_pledge_problem_hides_detail_and_allows_retry(
+    russian_box: SupportBox, status: int, code: str, field: str
+) -> None:
+    fail_requests(russian_box.page, PLEDGES, status, **problem(code, field))
+    russian_box.submit.click()
+    russian_box.expect_state("error")
+    expect(russian_box.host.get_by_role("status")).to_have_text(f"{UNEXPECTED} {NOT_CHARGED}")
+    expect(russian_box.host).not_to_contain_text(OPERATOR_DETAIL)
+    russian_box.host.get_by_role("button", name="Попробовать ещё раз").click()
+    expect(russian_box.page.get_by_role("button", name="7")).to_be_visible()
+
+
+def test_unexpected_reminder_problem_hides_detail_and_allows_retry(russian_box: SupportBox) -> None:
+    fail_requests(russian_box.page, REMINDERS, 422, **problem("reminder_choice_not_offered", "months"))
+    open_reminder(russian_box)
+    russian_box.submit.click()
+    russian_box.expect_state("error")
+    expect(russian_box.host.get_by_role("status")).to_have_text(UNEXPECTED)
+    russian_box.host.get_by_role("button", name="Попробовать ещё раз").click()
+    russian_box.expect_state("reminder-set")
+
+
+@pytest.mark.parametrize(
+    ("return_url", "requests"),
+    [("https://[", 1), ("mailto:desk@example.org", 2), ("https://elsewhere.example/thanks", 2)],
+    ids=["malformed", "not a web URL", "host not listed"],
+)
+def test_unusable_return_url_warns_in_console_and_keeps_the_pledge(
+    live_server: LiveServer,
+    host_site: HostSite,
+    page: Page,
+    tmp_path: Path,
+    expected_console_errors: list[str],
+    return_url: str,
+    requests: int,
+) -> None:
+    expected_console_errors.append("goes without return-url")
+    warnings: RecordedRequests[str] = RecordedRequests(page)
+    page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    sent = record_requests(page, "/v1/pledges")
+    live_server.apply_campaign(tmp_path, slug="mistaken", return_hosts=["127.0.0.1"])
+    page.goto(host_site.show(f'campaign="mistaken" return-url="{return_url}"'))
+    box = SupportBox(page)
+    box.expect_state("form")
+    before = live_server.count("pledges")
+    box.choose("Once", "5")
+    box.continue_button.click()
+    page.get_by_role("button", name="Pay $5 once").click()
+    expect(page.get_by_text("You gave The Harbour Lantern $5.")).to_be_visible()
+    assert live_server.export()[pledge_id_from_url(page.url)]["status"] == "completed"
+    assert (len(sent.wait_for(requests)), live_server.count("pledges") - before) == (requests, 1)
+    [warning] = warnings.wait_for(1)
+    assert f'return-url="{return_url}"' in warning
