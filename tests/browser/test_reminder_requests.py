@@ -10,7 +10,7 @@ from tests.browser.network import REMINDERS, fail_requests, pause_requests, reco
 from tests.browser.support_box import REMINDER_SET, SupportBox
 
 # The link keeps the choice and names the reminder it came from.
-PLEDGE_URL = re.compile(r"/support/default\?frequency=annual&amount=3000&from=[\w-]+$")
+PLEDGE_URL = re.compile(r"/support/default\?frequency=annual&amount=3000&from=[\w.-]+$")
 
 
 def test_reminder_is_created_emailed_snoozed_and_cancelled(live_server: LiveServer, demo: SupportBox) -> None:
