@@ -1,4 +1,4 @@
-"""Readers who come to their own page: how they sign in, and what they gave."""
+"""Supporters with an account: their pledges, links and sign-in."""
 
 import uuid
 from typing import Any
@@ -20,19 +20,19 @@ READER = "reader@example.org"
 
 
 def request_link(client: FlaskClient, address: str = READER, **headers: str) -> TestResponse:
-    """Ask for a link, as the form does."""
+    """Submit the form that requests a sign-in link."""
     return client.post("/me", data={"email": address}, headers=BROWSER | headers)
 
 
 def sign_in_link(container: Container) -> str:
-    """Return the token that the mail of the newest wish holds, as the worker would have made it."""
+    """Return the token of the newest sign-in link, as the worker creates it for the email."""
     with container.database.transaction() as session:
         newest = session.scalars(select(SignIn).order_by(SignIn.id.desc()).limit(1)).one()
         return create_magic_link_token(session, newest, container.clock())
 
 
 def sign_in(container: Container, client: FlaskClient, address: str = READER) -> str:
-    """Sign in by mail; return the token of the link that was used."""
+    """Sign in; return the token of the used link."""
     assert request_link(client, address).status_code == 303
     token = sign_in_link(container)
     assert client.post(f"/me/enter/{token}").status_code == 303
@@ -42,56 +42,58 @@ def sign_in(container: Container, client: FlaskClient, address: str = READER) ->
 def create_paid_pledge(
     container: Container, client: FlaskClient, *, email: str | None = READER, **changes: Any
 ) -> str:
-    """Make a pledge and pay it; return its id."""
-    made = str(post_pledge(client, **changes).json["id"])
-    pay_pledge(container, made, email=email)
-    return made
+    """Create a pledge and pay it; return its id."""
+    pledge_id = str(post_pledge(client, **changes).json["id"])
+    pay_pledge(container, pledge_id, email=email)
+    return pledge_id
 
 
 def pledge_link(container: Container, pledge_id: str) -> str:
-    """Return the address of a pledge's own page, as its mails have it."""
+    """Return the path of a pledge's page, as in its emails."""
     with container.database.read_only() as session:
-        found = session.get_one(Pledge, uuid.UUID(pledge_id))
-        return f"/p/{pledge_token(container.database.keyring, found, now=container.clock())}"
+        pledge = session.get_one(Pledge, uuid.UUID(pledge_id))
+        return f"/p/{pledge_token(container.database.keyring, pledge, now=container.clock())}"
 
 
 def stored(container: Container, pledge_id: str) -> Pledge:
-    """Return the pledge as it is stored."""
     with container.database.read_only() as session:
         return session.get_one(Pledge, uuid.UUID(pledge_id))
 
 
 def the_payment(container: Container) -> uuid.UUID:
-    """Return the id of the only payment there is."""
+    """Return the id of the only payment."""
     with container.database.read_only() as session:
         return session.scalars(select(Payment.id)).one()
 
 
 def page(client: FlaskClient, path: str, status: int = 200, **headers: str) -> str:
-    """Return a page as a browser gets it."""
+    """Return a page's HTML as a browser gets it."""
     response = client.get(path, headers=BROWSER | headers)
     assert response.status_code == status, response.text
     return response.text
 
 
 def form_to(html: str, ending: str) -> Form:
-    """Return the form of a page that leads to an address that ends so."""
-    [found] = [form for form in parse_forms(html) if form.action.partition("?")[0].endswith(ending)]
-    return found
+    """Return the only form of a page whose action ends so."""
+    [match] = [form for form in parse_forms(html) if form.action.partition("?")[0].endswith(ending)]
+    return match
 
 
 class AccessPath:
-    """One pledge, reached in one of the two ways."""
+    """The pages of one pledge, for a signed-in supporter or by the pledge's link.
 
-    def __init__(self, container: Container, client: FlaskClient, access_path: str, pledge_id: str) -> None:
+    The pledge's actions are under the path `base`; `home` is the page that links to them.
+    """
+
+    def __init__(self, container: Container, client: FlaskClient, kind: str, pledge_id: str) -> None:
         self.client, self.id = client, pledge_id
-        if access_path == "signed in":
+        if kind == "signed in":
             sign_in(container, client)
             self.home, self.base = "/me", f"/me/pledges/{pledge_id}"
         else:
             self.home = self.base = pledge_link(container, pledge_id)
 
-    def post(self, action: str, status: int = 303, **sent: str):
-        response = self.client.post(f"{self.base}/{action}", data=sent, headers=BROWSER)
+    def post(self, action: str, status: int = 303, **fields: str) -> TestResponse:
+        response = self.client.post(f"{self.base}/{action}", data=fields, headers=BROWSER)
         assert response.status_code == status, response.text
         return response

@@ -1,4 +1,4 @@
-"""The application is the lasting one of the API's tests; a pledge is reached in both of a reader's ways."""
+"""Fixtures: the application of the API tests, and both ways to reach a pledge's pages."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,5 +12,5 @@ __all__ = ["app", "session_app"]
 
 @pytest.fixture(params=["signed in", "by link"])
 def access_path(request: pytest.FixtureRequest, container: Container, client: FlaskClient) -> AccessPath:
-    """Return a monthly $2 as its reader reaches it, in both ways."""
+    """Return a paid pledge of $2 a month, once signed in and once by its link."""
     return AccessPath(container, client, request.param, create_paid_pledge(container, client))

@@ -1,4 +1,4 @@
-"""The support page's gift form, as a reader fills it in."""
+"""Fetch and submit the pledge form of the support page."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ def get_support_form(client: FlaskClient, **query: str) -> Form:
     return parse_forms(response.text)[0]
 
 
-def submit_pledge(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
-    return client.post(form.action, data=form.fields | typed)
+def submit_pledge(client: FlaskClient, form: Form, **fields: Any) -> TestResponse:
+    return client.post(form.action, data=form.fields | fields)
 
 
 def the_pledge(container: Container) -> Pledge:

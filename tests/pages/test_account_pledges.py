@@ -1,4 +1,4 @@
-"""What a reader changes, signed in or by the link of a mail: the end, the amount, the card."""
+"""Changes to a pledge from the account pages: cancellation, amount and card."""
 
 from collections.abc import Callable
 
@@ -20,14 +20,12 @@ from tests.pages.accounts import AccessPath, form_to, page, stored
 from tests.pages.html import visible_text
 
 
-def test_a_pledge_is_ended_in_two_clicks(
-    container: Container, client: FlaskClient, access_path: AccessPath
-) -> None:
+def test_cancellation_takes_two_clicks(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
     assert f'{access_path.base}/cancel?lang=en"' in page(client, access_path.home)
-    question = page(client, f"{access_path.base}/cancel")
-    buttons = form_to(question, "/cancel").buttons
+    confirmation = page(client, f"{access_path.base}/cancel")
+    buttons = form_to(confirmation, "/cancel").buttons
     assert [(name, value) for name, value, _ in buttons] == [("then", "end"), ("then", "remind")]
-    assert question.count('class="quiet-button" name="then"') == 2
+    assert confirmation.count('class="quiet-button" name="then"') == 2
     assert stored(container, access_path.id).status == PledgeStatus.ACTIVE
     response = access_path.post("cancel", then="end")
     assert "This gift has ended." in visible_text(page(client, response.headers["Location"]))
@@ -35,11 +33,15 @@ def test_a_pledge_is_ended_in_two_clicks(
     assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, container.clock())
     assert count(container, Reminder) == 0
     with container.database.read_only() as session:
-        ended = session.scalars(select(Notification).where(Notification.kind == NotificationKind.CANCELLED)).one()
-        assert ended.dedup_key == access_path.id
+        notification = session.scalars(
+            select(Notification).where(Notification.kind == NotificationKind.CANCELLED)
+        ).one()
+        assert notification.dedup_key == access_path.id
 
 
-def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
+def test_double_cancellation_sends_one_notification(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
     access_path.post("cancel", then="end")
     access_path.post("cancel", then="end")
     with container.database.read_only() as session:
@@ -49,22 +51,22 @@ def test_pressed_twice_it_ends_once(container: Container, client: FlaskClient, a
         )
 
 
-def test_the_other_button_ends_it_too_and_sets_a_reminder(
+def test_cancellation_with_reminder(
     container: Container, client: FlaskClient, access_path: AccessPath, clock: FakeClock
 ) -> None:
     response = access_path.post("cancel", then="remind")
     assert "we write to you once, on February 23, 2027" in visible_text(page(client, response.headers["Location"]))
     assert stored(container, access_path.id).status == PledgeStatus.CANCELLED
-    set_for = only_reminder(container)
-    assert (set_for.status, str(set_for.due_on), set_for.amount_minor) == (
+    reminder = only_reminder(container)
+    assert (reminder.status, str(reminder.due_on), reminder.amount_minor) == (
         ReminderStatus.SCHEDULED,
         "2027-02-23",
         200,
     )
-    assert set_for.awaits_confirmation is False
+    assert reminder.awaits_confirmation is False
 
 
-def test_an_earlier_reminder_is_moved_and_not_doubled(
+def test_cancellation_moves_an_existing_reminder(
     container: Container, client: FlaskClient, access_path: AccessPath
 ) -> None:
     post_reminder(client, email="reader@example.org")
@@ -72,7 +74,7 @@ def test_an_earlier_reminder_is_moved_and_not_doubled(
     assert str(only_reminder(container).due_on) == "2027-02-23"
 
 
-def test_a_campaign_without_reminders_offers_none(
+def test_cancellation_without_reminders_has_one_button(
     container: Container, client: FlaskClient, access_path: AccessPath
 ) -> None:
     with container.database.transaction() as session:
@@ -82,14 +84,18 @@ def test_a_campaign_without_reminders_offers_none(
     assert count(container, Reminder) == 0
 
 
-def test_looking_changes_nothing(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
+def test_get_requests_do_not_change_the_pledge(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
     for path in (access_path.home, f"{access_path.base}/cancel", f"{access_path.base}/amount"):
         page(client, path)
     assert stored(container, access_path.id).status == PledgeStatus.ACTIVE
     assert client.get(f"{access_path.base}/card").status_code == 405
 
 
-def test_another_site_can_end_nothing(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
+def test_cross_site_requests_are_rejected(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
     headers = {"Sec-Fetch-Site": "cross-site"}
     for action in ("cancel", "amount", "card"):
         assert (
@@ -98,20 +104,20 @@ def test_another_site_can_end_nothing(container: Container, client: FlaskClient,
     assert stored(container, access_path.id).status == PledgeStatus.ACTIVE
 
 
-@pytest.mark.parametrize(("typed", "minor"), [("5", 500), ("7.50", 750), ("$1000", 100000)])
-def test_the_amount_is_changed_as_it_was_typed(
-    container: Container, client: FlaskClient, access_path: AccessPath, typed: str, minor: int
+@pytest.mark.parametrize(("typed", "amount_minor"), [("5", 500), ("7.50", 750), ("$1000", 100000)])
+def test_amount_is_changed(
+    container: Container, client: FlaskClient, access_path: AccessPath, typed: str, amount_minor: int
 ) -> None:
     response = access_path.post("amount", amount=typed)
     assert "The new amount is set." in visible_text(page(client, response.headers["Location"]))
     after = stored(container, access_path.id)
-    assert (after.amount_minor, after.pending_amount_minor) == (minor, None)
+    assert (after.amount_minor, after.pending_amount_minor) == (amount_minor, None)
     with container.database.read_only() as session:
         assert session.scalars(select(Payment.amount_minor)).all() == [200]
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"),
+    ("typed", "message"),
     [
         ("", "Write the new amount."),
         ("1.99", "Choose an amount from $2 to"),
@@ -121,46 +127,46 @@ def test_the_amount_is_changed_as_it_was_typed(
         ("-5", "We cannot tell which amount “-5” is."),
     ],
 )
-def test_an_amount_that_will_not_do_is_refused_beside_its_field(
-    container: Container, client: FlaskClient, access_path: AccessPath, typed: str, words: str
+def test_invalid_amount_shows_error_beside_its_field(
+    container: Container, client: FlaskClient, access_path: AccessPath, typed: str, message: str
 ) -> None:
     response = access_path.post("amount", 422, amount=typed)
-    assert words in visible_text(response.text)
+    assert message in visible_text(response.text)
     assert 'aria-invalid="true"' in response.text
-    after = stored(container, access_path.id)
-    assert (after.amount_minor, after.pending_amount_minor) == (200, None)
+    pledge = stored(container, access_path.id)
+    assert (pledge.amount_minor, pledge.pending_amount_minor) == (200, None)
 
 
-def test_what_has_ended_takes_no_new_amount_and_no_new_card(
+def test_cancelled_pledge_cannot_be_changed(
     container: Container, client: FlaskClient, access_path: AccessPath
 ) -> None:
     access_path.post("cancel", then="end")
     assert "This gift has ended" in visible_text(access_path.post("amount", 409, amount="5").text)
     assert client.get(f"{access_path.base}/amount").status_code == 303
-    shown = page(client, access_path.home)
-    assert f"{access_path.base}/card" not in shown
-    assert "Give again" in visible_text(shown)
+    html = page(client, access_path.home)
+    assert f"{access_path.base}/card" not in html
+    assert "Give again" in visible_text(html)
 
 
-def test_a_test_gift_has_no_card_and_says_so_kindly(access_path: AccessPath) -> None:
+def test_sandbox_pledge_has_no_card(access_path: AccessPath) -> None:
     assert "There is no card to update" in visible_text(access_path.post("card", 409).text)
 
 
-def test_the_card_is_changed_on_the_gateway_s_own_page(
+def test_card_update_redirects_to_the_gateway(
     container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    calls = []
 
-    def card_page(_customer: str, _subscription: str, *, back_url: str, lang: str) -> str:
-        asked.append((back_url, lang))
+    def create_session(_customer: str, _subscription: str, *, back_url: str, lang: str) -> str:
+        calls.append((back_url, lang))
         return "https://billing.example/session"
 
-    monkeypatch.setattr(container.gateway, "create_payment_method_session", card_page)
+    monkeypatch.setattr(container.gateway, "create_payment_method_session", create_session)
     assert access_path.post("card").headers["Location"] == "https://billing.example/session"
-    assert asked == [(f"http://desk.test{access_path.home}", "en")]
+    assert calls == [(f"http://desk.test{access_path.home}", "en")]
 
 
-def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
+def test_cancellation_is_stored_while_the_gateway_is_unavailable(
     container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*_: object, **__: object) -> None:
@@ -168,9 +174,9 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
 
     monkeypatch.setattr(container.gateway, "cancel_subscription", unavailable)
     response = access_path.post("cancel", then="end")
-    shown = page(client, response.headers["Location"])
-    assert "Being ended" in visible_text(shown)
-    assert f"{access_path.base}/cancel" not in shown
+    html = page(client, response.headers["Location"])
+    assert "Being ended" in visible_text(html)
+    assert f"{access_path.base}/cancel" not in html
     assert stored(container, access_path.id).cancel_requested_at == container.clock()
     assert access_path.post("amount", amount="5").headers["Location"].partition("?")[0] == access_path.home
     assert stored(container, access_path.id).amount_minor == 200
@@ -179,7 +185,7 @@ def test_an_end_that_the_gateway_cannot_hear_is_on_record_and_said_so(
     assert stored(container, access_path.id).status == PledgeStatus.CANCELLED
 
 
-def test_an_end_that_the_gateway_refuses_can_be_asked_for_again(
+def test_cancellation_rejected_by_the_gateway_can_be_retried(
     container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "cancel_subscription", failing(GatewayRejected("x")))
@@ -191,7 +197,7 @@ def test_an_end_that_the_gateway_refuses_can_be_asked_for_again(
 
 
 def failing(error: Exception) -> Callable[..., None]:
-    """Return a call of a gateway that fails like this."""
+    """Return a function that raises `error`."""
 
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -199,29 +205,29 @@ def failing(error: Exception) -> Callable[..., None]:
     return fail
 
 
-def test_an_amount_that_the_gateway_refuses_leaves_the_old_one(
+def test_amount_rejected_by_the_gateway_keeps_the_old_amount(
     container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayRejected("x")))
     assert "The payment processor could not do that" in visible_text(
         access_path.post("amount", 409, amount="5").text
     )
-    after = stored(container, access_path.id)
-    assert (after.amount_minor, after.pending_amount_minor) == (200, None)
+    pledge = stored(container, access_path.id)
+    assert (pledge.amount_minor, pledge.pending_amount_minor) == (200, None)
 
 
-def test_an_amount_that_the_gateway_cannot_hear_is_on_record_and_said_so(
+def test_amount_change_is_stored_while_the_gateway_is_unavailable(
     container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayUnavailable("x")))
-    shown = page(client, access_path.post("amount", amount="5").headers["Location"])
-    assert "The new amount is set." not in visible_text(shown)
-    assert "$5" in visible_text(shown)
-    after = stored(container, access_path.id)
-    assert (after.amount_minor, after.pending_amount_minor) == (200, 500)
+    html = page(client, access_path.post("amount", amount="5").headers["Location"])
+    assert "The new amount is set." not in visible_text(html)
+    assert "$5" in visible_text(html)
+    pledge = stored(container, access_path.id)
+    assert (pledge.amount_minor, pledge.pending_amount_minor) == (200, 500)
 
 
-def test_an_amount_that_could_not_be_written_down_is_to_be_asked_for_again(
+def test_amount_change_that_is_not_stored_shows_an_error(
     container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = PaymentsUnavailable("x", retry_after_seconds=30)

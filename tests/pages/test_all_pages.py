@@ -1,4 +1,4 @@
-"""What holds for every page: strict headers, no cookie, nothing from anyone else, words in both languages."""
+"""Rules for every page: security headers, no cookies, no external resources, and valid document structure."""
 
 import re
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ PAGES = (
     "/demo",
     "/docs",
     "/dev/outbox",
-    "/dev/outbox/mail",
+    "/dev/outbox/email",
     "/support/default",
     "/support/default/reminder-set?due_on=2026-12-23",
     "/support/default/thank-you",
@@ -34,40 +34,38 @@ PAGES = (
 
 
 @pytest.fixture
-def where(container: Container, client: FlaskClient) -> dict[str, str]:
-    """Return the full path of each page."""
-    opened = post_pledge(client).json
-    pay_pledge(container, opened["id"])
+def paths(container: Container, client: FlaskClient) -> dict[str, str]:
+    """Return the full path of each page that needs a token or an id."""
+    pledge = post_pledge(client).json
+    pay_pledge(container, pledge["id"])
     post_reminder(client, email="reader@example.org")
     send(container.reminder_mailers[0])
-    mail = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
-    assert mail is not None
-    own_page, payment = pledge_link(container, opened["id"]), the_payment(container)
+    email = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
+    assert email is not None
+    pledge_path, payment_id = pledge_link(container, pledge["id"]), the_payment(container)
     request_link(client)
     return {
         "/me/enter": f"/me/enter/{sign_in_link(container)}",
-        "/p": own_page,
-        "/p/cancel": f"{own_page}/cancel",
-        "/p/amount": f"{own_page}/amount",
-        "/p/receipts": f"{own_page}/receipts/{payment}",
-        "/dev/outbox/mail": mail[1],
-        "/support/default/thank-you": f"/support/default/thank-you?pledge={opened['id']}",
-        "/sandbox/checkout": path_of(opened["checkout_url"]),
+        "/p": pledge_path,
+        "/p/cancel": f"{pledge_path}/cancel",
+        "/p/amount": f"{pledge_path}/amount",
+        "/p/receipts": f"{pledge_path}/receipts/{payment_id}",
+        "/dev/outbox/email": email[1],
+        "/support/default/thank-you": f"/support/default/thank-you?pledge={pledge['id']}",
+        "/sandbox/checkout": path_of(pledge["checkout_url"]),
         "/r": f"/r/{reminder_token_for(container, 'reader@example.org')}",
     }
 
 
 def policy_of(header: str) -> dict[str, str]:
-    """Return a Content-Security-Policy as directive → what it allows."""
-    return dict(rule.strip().partition(" ")[::2] for rule in header.split(";"))
+    """Return a Content-Security-Policy as a mapping of directive to its sources."""
+    return dict(directive.strip().partition(" ")[::2] for directive in header.split(";"))
 
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("lang", ["en", "ru"])
-def test_every_page_keeps_the_house_rules(
-    client: FlaskClient, where: dict[str, str], page: str, lang: str
-) -> None:
-    response = client.get(where.get(page, page), headers=BROWSER | {"Accept-Language": lang})
+def test_page_has_security_headers(client: FlaskClient, paths: dict[str, str], page: str, lang: str) -> None:
+    response = client.get(paths.get(page, page), headers=BROWSER | {"Accept-Language": lang})
     assert response.status_code == (404 if page == "/nothing" else 200)
     assert response.content_type == "text/html; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-store"
@@ -85,37 +83,35 @@ def test_every_page_keeps_the_house_rules(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_is_made_of_our_own_files_only(client: FlaskClient, where: dict[str, str], page: str) -> None:
-    html = client.get(where.get(page, page), headers=BROWSER).text
+def test_page_loads_only_local_files(client: FlaskClient, paths: dict[str, str], page: str) -> None:
+    html = client.get(paths.get(page, page), headers=BROWSER).text
     loaded = re.findall(r'(?:\ssrc|<link[^>]*\shref)="([^"]+)"', html)
     assert loaded
-    assert all(not urlsplit(address).netloc for address in loaded)
+    assert all(not urlsplit(url).netloc for url in loaded)
     assert " style=" not in html
     assert "<style" not in html
     assert not re.search(r"\son[a-z]+=", html)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_has_one_heading_a_title_and_a_language(
-    client: FlaskClient, where: dict[str, str], page: str
-) -> None:
-    html = client.get(where.get(page, page), headers=BROWSER).text
+def test_page_has_valid_structure(client: FlaskClient, paths: dict[str, str], page: str) -> None:
+    html = client.get(paths.get(page, page), headers=BROWSER).text
     assert html.startswith("<!DOCTYPE html>")
     assert html.count("<h1") == 1
     assert re.search(r"<title>\S[^<]*</title>", html)
     assert re.search(r'<html lang="en" dir="ltr">', html)
     ids = re.findall(r'\sid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
-    for pointed_at in re.findall(r'(?:\sfor|href)="#?([a-z-]+)"', html):
-        assert pointed_at in ids or pointed_at.startswith("/")
+    for target in re.findall(r'(?:\sfor|href)="#?([a-z-]+)"', html):
+        assert target in ids or target.startswith("/")
 
 
-def test_a_newcomer_is_led_to_the_demonstration(client: FlaskClient) -> None:
+def test_root_redirects_to_the_demo(client: FlaskClient) -> None:
     response = client.get("/")
     assert (response.status_code, response.headers["Location"]) == (302, "/demo")
 
 
-def test_the_demonstration_says_that_it_is_one_and_holds_the_box(client: FlaskClient) -> None:
+def test_demo_has_notice_and_support_box(client: FlaskClient) -> None:
     page = client.get("/demo").text
     assert "the paper, the town and the story are invented" in page
     assert '<script type="module" src="/widget/v1.js"></script>' in page

@@ -1,4 +1,4 @@
-"""The API's description for people says what the specification says."""
+"""The API reference shows everything that the OpenAPI document describes."""
 
 from flask.testing import FlaskClient
 
@@ -6,7 +6,7 @@ from service.api.problems import STATUS_BY_ERROR
 from tests.pages.html import visible_text
 
 
-def test_every_operation_is_described_with_an_example(client: FlaskClient) -> None:
+def test_every_operation_has_an_example(client: FlaskClient) -> None:
     paths = client.get("/openapi.json").json["paths"]
     page = client.get("/docs").text
     operations = [(path, method) for path, item in paths.items() for method in item if method != "parameters"]
@@ -17,7 +17,7 @@ def test_every_operation_is_described_with_an_example(client: FlaskClient) -> No
     assert page.count("curl ") == len(operations)
 
 
-def test_fields_of_a_request_are_listed_with_what_they_must_be(client: FlaskClient) -> None:
+def test_request_fields_have_types_and_constraints(client: FlaskClient) -> None:
     page = visible_text(client.get("/docs").text)
     assert "Idempotency-Key required header, string" in page
     assert "frequency required once | monthly | annual" in page
@@ -27,7 +27,7 @@ def test_fields_of_a_request_are_listed_with_what_they_must_be(client: FlaskClie
     assert "other_currencies[].frequencies[].minimum integer" in page
 
 
-def test_what_needs_a_token_says_so(client: FlaskClient) -> None:
+def test_staff_operations_are_marked(client: FlaskClient) -> None:
     page = client.get("/docs").text
     summary = page.partition('id="get-v1-admin-summary"')[2].partition("</article>")[0]
     assert "Needs a staff token." in summary
@@ -36,7 +36,7 @@ def test_what_needs_a_token_says_so(client: FlaskClient) -> None:
     assert "Needs a staff token." not in pledges
 
 
-def test_every_error_of_a_rule_is_listed(client: FlaskClient) -> None:
+def test_every_domain_error_is_listed(client: FlaskClient) -> None:
     page = client.get("/docs").text
     for error, status in STATUS_BY_ERROR.items():
         assert f"<code>{status}</code> <code>{error.code}</code>" in page

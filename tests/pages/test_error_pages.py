@@ -1,4 +1,4 @@
-"""What people see when something is refused, where programs get a problem."""
+"""Error pages for browsers, and problem details for other clients."""
 
 import pytest
 from flask import Flask
@@ -14,7 +14,7 @@ HTML = "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize(
-    ("accept", "kind"),
+    ("accept", "content_type"),
     [
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", HTML),
         ("text/html", HTML),
@@ -28,20 +28,20 @@ HTML = "text/html; charset=utf-8"
         ("text/html;q=0, */*", PROBLEM),
     ],
 )
-def test_who_would_rather_read_a_page_gets_one(client: FlaskClient, accept: str, kind: str) -> None:
+def test_accept_header_selects_page_or_problem(client: FlaskClient, accept: str, content_type: str) -> None:
     response = client.get("/support/nowhere", headers={"Accept": accept})
-    assert (response.status_code, response.content_type) == (404, kind)
+    assert (response.status_code, response.content_type) == (404, content_type)
     assert "Accept" in response.vary
     assert response.headers["X-Request-Id"]
 
 
 @pytest.mark.parametrize("path", ["/v1/campaigns/nowhere", "/v1/nothing", "/v1/pledges", "/v1/admin/summary"])
-def test_the_api_answers_programs_whoever_asks(client: FlaskClient, path: str) -> None:
+def test_api_paths_return_problems_to_browsers_too(client: FlaskClient, path: str) -> None:
     assert client.get(path, headers=BROWSER).content_type == PROBLEM
 
 
 @pytest.mark.parametrize(
-    ("path", "words"),
+    ("path", "title"),
     [
         ("/nothing", "There is nothing here"),
         ("/support/nowhere", "This appeal does not exist"),
@@ -49,63 +49,63 @@ def test_the_api_answers_programs_whoever_asks(client: FlaskClient, path: str) -
         ("/sandbox/checkout/nothing", "We cannot find this gift"),
     ],
 )
-def test_what_is_missing_is_called_by_its_name(client: FlaskClient, path: str, words: str) -> None:
+def test_not_found_page_names_what_is_missing(client: FlaskClient, path: str, title: str) -> None:
     response = client.get(path, headers=BROWSER)
     assert response.status_code == 404
-    assert words in visible_text(response.text)
+    assert title in visible_text(response.text)
 
 
-def test_a_refusal_is_in_the_readers_language(client: FlaskClient) -> None:
+def test_error_page_is_translated(client: FlaskClient) -> None:
     response = client.get("/nothing", headers=BROWSER | {"Accept-Language": "ru"})
     assert "Здесь ничего нет" in visible_text(response.text)
 
 
-def test_a_method_that_a_page_does_not_take_is_refused_with_the_ones_it_does(client: FlaskClient) -> None:
+def test_method_not_allowed_page_keeps_the_allow_header(client: FlaskClient) -> None:
     response = client.post("/demo", headers=BROWSER)
     assert (response.status_code, response.content_type) == (405, HTML)
     assert "GET" in response.headers["Allow"]
 
 
-def test_a_body_that_is_too_large_is_refused(client: FlaskClient) -> None:
+def test_oversized_body_gets_an_error_page(client: FlaskClient) -> None:
     response = client.post("/support/default", data={"email": "x" * 70_000}, headers=BROWSER)
     assert (response.status_code, response.content_type) == (413, HTML)
 
 
 @pytest.mark.parametrize("path", ["/support/default", "/support/default/reminder"])
-def test_who_asks_too_often_is_told_when_to_come_back(
+def test_rate_limit_page_keeps_the_retry_after_header(
     container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    def refuse(action: str, asker: str) -> None:
+    def reject(action: str, network: str) -> None:
         raise TooManyRequests("Too many requests.", retry_after_seconds=17)
 
-    monkeypatch.setattr(container.rate_limiter, "check", refuse, raising=False)
+    monkeypatch.setattr(container.rate_limiter, "check", reject, raising=False)
     response = client.post(path, headers=BROWSER)
     assert (response.status_code, response.headers["Retry-After"]) == (429, "17")
     assert "One moment, please" in visible_text(response.text)
 
 
-def test_a_fault_of_ours_is_admitted_without_a_traceback(
+def test_server_error_page_hides_the_exception(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**_: object) -> None:
-        raise RuntimeError("secret-of-the-house")
+        raise RuntimeError("secret-detail")
 
     monkeypatch.setitem(app.view_functions, "support.show_support_page", fail)
     response = client.get("/support/default", headers=BROWSER)
     assert (response.status_code, response.content_type) == (500, HTML)
     assert "Something went wrong on our side" in visible_text(response.text)
     assert response.headers["X-Request-Id"] in response.text
-    assert "secret-of-the-house" not in response.text
+    assert "secret-detail" not in response.text
 
 
-def test_every_refusal_of_a_rule_has_a_page(
+def test_every_domain_error_has_an_error_page(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for kind, status in STATUS_BY_ERROR.items():
+    for error_type, status in STATUS_BY_ERROR.items():
 
-        def refuse(slug: str, kind: type = kind) -> None:
-            raise kind("No.")
+        def fail(slug: str, error_type: type = error_type) -> None:
+            raise error_type("No.")
 
-        monkeypatch.setitem(app.view_functions, "support.show_support_page", refuse)
+        monkeypatch.setitem(app.view_functions, "support.show_support_page", fail)
         response = client.get("/support/default", headers=BROWSER)
-        assert (response.status_code, response.content_type) == (status, HTML), kind
+        assert (response.status_code, response.content_type) == (status, HTML), error_type

@@ -1,4 +1,4 @@
-"""What notices say, in both their parts and both their languages."""
+"""The content of notification emails, in both parts and both languages."""
 
 import datetime
 import string
@@ -16,10 +16,10 @@ from tests.gateways.notifications import RECEIPT, VARIANTS, notification
 from tests.pages.html import visible_text
 
 NOW = datetime.datetime(2026, 12, 1, 9, 0, tzinfo=datetime.UTC)
-LINE_OF_TAX = "EIN 12-3456789. No goods or services were given in return."
+TAX_LINE = "EIN 12-3456789. No goods or services were given in return."
 
 
-def write(**changes: Any) -> EmailMessage:
+def render(**changes: Any) -> EmailMessage:
     return parse(EmailRenderer("The Paper <support@paper.example>", lambda: NOW).render(notification(**changes)))
 
 
@@ -29,15 +29,15 @@ def sources(message: EmailMessage) -> tuple[str, str]:
 
 
 def parts(**changes: Any) -> tuple[str, str]:
-    """Return what a reader of the plain text reads, and a reader of the HTML."""
-    text, html = sources(write(**changes))
+    """Return the visible text of the plain part and of the HTML part."""
+    text, html = sources(render(**changes))
     return " ".join(text.split()), visible_text(html)
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values()))[:60])
-def test_every_word_is_filled_in_and_one_button_leads_on(variant: dict[str, Any], lang: str) -> None:
-    message = write(lang=lang, **variant)
+def test_email_has_no_unfilled_placeholders_and_one_button(variant: dict[str, Any], lang: str) -> None:
+    message = render(lang=lang, **variant)
     assert message["Content-Language"] == lang
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"] == "<notice-1@desk.test>"
@@ -50,110 +50,110 @@ def test_every_word_is_filled_in_and_one_button_leads_on(variant: dict[str, Any]
 
 
 @pytest.mark.parametrize("kind", NotificationKind)
-def test_nobody_can_unsubscribe_from_what_they_must_be_told(kind: NotificationKind) -> None:
-    message = write(kind=kind, **({"frequency": None} if kind == NotificationKind.SIGN_IN else {}))
+def test_notifications_have_no_unsubscribe_headers(kind: NotificationKind) -> None:
+    message = render(kind=kind, **({"frequency": None} if kind == NotificationKind.SIGN_IN else {}))
     assert message["List-Unsubscribe"] is None
     assert message["List-Unsubscribe-Post"] is None
 
 
-def test_every_text_is_used_by_some_notice() -> None:
+def test_every_text_is_used_by_a_notification() -> None:
     used: set[str] = set()
     for variant in VARIANTS:
         for lang in ("en",):
-            said = " ".join(parts(lang=lang, **variant)) + str(write(lang=lang, **variant)["Subject"])
-            for name, words in load_texts("notices", "en").items():
-                fixed = [piece for piece, *_ in string.Formatter().parse(words)]
-                if all(" ".join(piece.split()) in said for piece in fixed):
+            content = " ".join(parts(lang=lang, **variant)) + str(render(lang=lang, **variant)["Subject"])
+            for name, template in load_texts("notices", "en").items():
+                fixed = [piece for piece, *_ in string.Formatter().parse(template)]
+                if all(" ".join(piece.split()) in content for piece in fixed):
                     used.add(name)
     assert load_texts("notices", "en").keys() - used == set()
 
 
-def test_a_receipt_bears_what_a_tax_office_asks_for() -> None:
-    for said in parts(**RECEIPT):
-        for fact in (
+def test_receipt_has_the_details_for_tax_authorities() -> None:
+    for content in parts(**RECEIPT):
+        for expected in (
             "The Paper Foundation",
             "2026-7K3Q-9XTM-4BHF",
             "December 23, 2026",
             "$7.50",
             "$0.52",
-            LINE_OF_TAX,
+            TAX_LINE,
         ):
-            assert fact in said
+            assert expected in content
 
 
-def test_without_a_tax_line_a_receipt_claims_nothing_of_tax() -> None:
-    for said in parts(receipt_number="2026-7K3Q-9XTM-4BHF"):
-        assert "in return" not in said
-        assert "tax" not in said.lower()
-        assert "Received by" in said
-        assert "to cover the fees" not in said
+def test_receipt_without_tax_line_makes_no_tax_claim() -> None:
+    for content in parts(receipt_number="2026-7K3Q-9XTM-4BHF"):
+        assert "in return" not in content
+        assert "tax" not in content.lower()
+        assert "Received by" in content
+        assert "to cover the fees" not in content
 
 
-def test_a_tax_line_is_printed_as_it_stands_whatever_it_holds() -> None:
-    for said in parts(**(RECEIPT | {"tax_line": "Braces {campaign} & <b>tags</b>"})):
-        assert "Braces {campaign} & <b>tags</b>" in said
+def test_tax_line_is_printed_verbatim() -> None:
+    for content in parts(**(RECEIPT | {"tax_line": "Braces {campaign} & <b>tags</b>"})):
+        assert "Braces {campaign} & <b>tags</b>" in content
 
 
-def test_markup_in_a_newsrooms_words_is_text() -> None:
+def test_markup_in_campaign_texts_is_escaped() -> None:
     _, html = sources(
-        write(**(RECEIPT | {"campaign_name": "<i>P</i>", "tax_line": "<b>t</b>", "legal_name": "<u>"}))
+        render(**(RECEIPT | {"campaign_name": "<i>P</i>", "tax_line": "<b>t</b>", "legal_name": "<u>"}))
     )
-    for mark in ("<i>", "<b>", "<u>"):
-        assert mark not in html
+    for tag in ("<i>", "<b>", "<u>"):
+        assert tag not in html
 
 
-def test_a_missed_payment_says_when_the_next_try_is_and_how_many_mails_come() -> None:
-    for number, words in ((1, "first of at most three"), (2, "second of at most"), (3, "third and last")):
-        for said in parts(kind=NotificationKind.PAYMENT_FAILED, dunning_number=number):
-            assert "We will try again on December 23, 2026." in said
-            assert words in said
-            assert "Update the card" in said
+def test_payment_failure_has_next_attempt_and_dunning_number() -> None:
+    for number, expected in ((1, "first of at most three"), (2, "second of at most"), (3, "third and last")):
+        for content in parts(kind=NotificationKind.PAYMENT_FAILED, dunning_number=number):
+            assert "We will try again on December 23, 2026." in content
+            assert expected in content
+            assert "Update the card" in content
 
 
-def test_a_missed_payment_without_a_next_try_names_no_day() -> None:
-    for said in parts(kind=NotificationKind.PAYMENT_FAILED, event_date=None):
-        assert "again" not in said
-        assert "2026" not in said.replace("2026-", "")
+def test_payment_failure_without_next_attempt_has_no_date() -> None:
+    for content in parts(kind=NotificationKind.PAYMENT_FAILED, event_date=None):
+        assert "again" not in content
+        assert "2026" not in content.replace("2026-", "")
 
 
-def test_a_renewal_says_amount_date_and_how_to_cancel() -> None:
-    for said in parts(kind=NotificationKind.RENEWAL, frequency=Frequency.ANNUAL, money=Money(6000, "USD")):
-        assert "renews on December 23, 2026" in said
-        assert "$60" in said
-        assert "Cancel or change your support" in said
+def test_renewal_has_amount_date_and_cancel_link() -> None:
+    for content in parts(kind=NotificationKind.RENEWAL, frequency=Frequency.ANNUAL, money=Money(6000, "USD")):
+        assert "renews on December 23, 2026" in content
+        assert "$60" in content
+        assert "Cancel or change your support" in content
 
 
-@pytest.mark.parametrize(("is_unpaid", "why"), [(False, "as you wished"), (True, "did not go through")])
-def test_an_end_says_why_and_that_nothing_more_is_taken(is_unpaid: bool, why: str) -> None:
-    for said in parts(kind=NotificationKind.CANCELLED, is_unpaid=is_unpaid):
-        assert why in said
-        assert "Nothing more will be taken" in said
-        assert "Begin again" in said
+@pytest.mark.parametrize(("is_unpaid", "reason"), [(False, "as you wished"), (True, "did not go through")])
+def test_cancellation_has_reason_and_no_further_charge(is_unpaid: bool, reason: str) -> None:
+    for content in parts(kind=NotificationKind.CANCELLED, is_unpaid=is_unpaid):
+        assert reason in content
+        assert "Nothing more will be taken" in content
+        assert "Begin again" in content
 
 
-def test_a_link_to_sign_in_says_how_long_it_is_good_and_what_to_do_with_anothers() -> None:
-    for said in parts(kind=NotificationKind.SIGN_IN, frequency=None, money=None, event_date=None):
-        assert "opens once, within 15 minutes" in said
-        assert "If it was not you, ignore this mail" in said
+def test_sign_in_email_has_lifetime_and_advice_to_ignore() -> None:
+    for content in parts(kind=NotificationKind.SIGN_IN, frequency=None, money=None, event_date=None):
+        assert "opens once, within 15 minutes" in content
+        assert "If it was not you, ignore this mail" in content
 
 
-def test_a_campaign_may_say_notices_differently() -> None:
-    message = write(texts={"notice_receipt_subject": "Merci from {campaign}"})
+def test_campaign_overrides_notification_texts() -> None:
+    message = render(texts={"notice_receipt_subject": "Merci from {campaign}"})
     assert message["Subject"] == "Merci from The Paper"
 
 
 @pytest.mark.parametrize(
-    ("money", "lang", "written"),
+    ("money", "lang", "expected"),
     [
         (Money(750, "JPY"), "en", "¥750"),
         (Money(7500, "KWD"), "en", "KWD 7.5"),
         (Money(750, "EUR"), "ru", "7,5"),
     ],
 )
-def test_amounts_are_written_as_their_currency_is(money: Money, lang: str, written: str) -> None:
-    for said in parts(money=money, lang=lang, receipt_number="2026-1"):
-        assert written in said.replace("\N{NO-BREAK SPACE}", " ")
+def test_amounts_are_formatted_by_currency_and_language(money: Money, lang: str, expected: str) -> None:
+    for content in parts(money=money, lang=lang, receipt_number="2026-1"):
+        assert expected in content.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_every_text_of_a_notice_is_one_that_a_campaign_may_say_differently() -> None:
+def test_notification_texts_can_be_overridden() -> None:
     assert load_texts("notices", "en").keys() <= text_names()

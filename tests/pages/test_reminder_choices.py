@@ -1,4 +1,4 @@
-"""A campaign that offers several reminders: all of them are in the list, and what is promised is true of each."""
+"""The reminder form of a campaign with several single and recurring reminders."""
 
 import datetime
 import re
@@ -20,31 +20,31 @@ REPEATS = {"every-1": "Every month, until I cancel", "every-3": "Every 3 months,
 
 
 @pytest.fixture(autouse=True)
-def _offer(container: Container) -> None:
+def _reminder_choices(container: Container) -> None:
     update_campaign(container, reminder={"choices": [1, 3, 12], "repeats": [1, 3]})
 
 
-def offered(page: str) -> dict[str, str]:
-    """Return what can be chosen, by the value that is sent for it."""
+def choices_on(page: str) -> dict[str, str]:
+    """Return the labels of the form's choices by value."""
     return dict(re.findall(r'name="months" value="([^"]+)"[^>]*><span>([^<]+)<', page))
 
 
-def ask(client: FlaskClient, *, lang: str = "en", **typed: str) -> TestResponse:
+def submit_reminder(client: FlaskClient, *, lang: str = "en", **fields: str) -> TestResponse:
     form = parse_forms(client.get(PAGE, query_string={"lang": lang}).text)[1]
-    return client.post(form.action, data=form.fields | {"email": READER} | typed)
+    return client.post(form.action, data=form.fields | {"email": READER} | fields)
 
 
-def test_every_reminder_is_in_the_list_and_the_first_is_chosen(client: FlaskClient) -> None:
+def test_list_has_every_choice_with_the_first_selected(client: FlaskClient) -> None:
     page = client.get(PAGE).text
-    assert offered(page) == CHOICES | REPEATS
+    assert choices_on(page) == CHOICES | REPEATS
     form = parse_forms(page)[1]
     assert form.fields["months"] == "1"
     assert "Remind me" in visible_text(page)
     assert "we will write to you once" not in visible_text(page)
 
 
-def test_every_reminder_has_its_words_in_russian(client: FlaskClient) -> None:
-    labels = offered(client.get(f"{PAGE}?lang=ru").text)
+def test_choices_are_translated(client: FlaskClient) -> None:
+    labels = choices_on(client.get(f"{PAGE}?lang=ru").text)
     assert labels["3"] == "Через 3 месяца"
     assert labels["every-3"] == "Каждые 3 месяца, пока не отменю"
 
@@ -53,23 +53,23 @@ def test_every_reminder_has_its_words_in_russian(client: FlaskClient) -> None:
     ("value", "months", "every", "due_on"),
     [("3", 3, None, "2027-02-23"), ("12", 12, None, "2027-11-23"), ("every-3", 3, 3, "2027-02-23")],
 )
-def test_what_was_chosen_is_what_comes(
+def test_chosen_reminder_is_created(
     container: Container, client: FlaskClient, value: str, months: int, every: int | None, due_on: str
 ) -> None:
-    response = ask(client, months=value)
+    response = submit_reminder(client, months=value)
     assert response.status_code == 303
     reminder = only_reminder(container)
     assert (reminder.months, reminder.every_months) == (months, every)
     assert reminder.due_on == datetime.date.fromisoformat(due_on)
-    said = visible_text(client.get(response.headers["Location"]).text)
-    assert "We will write to you on " in said
+    text = visible_text(client.get(response.headers["Location"]).text)
+    assert "We will write to you on " in text
 
 
 @pytest.mark.parametrize("value", ["2", "every-12", "every-", "every-x", "every-every-1", "-1", "1-every"])
-def test_what_is_not_offered_is_refused_beside_the_list(
+def test_unavailable_choice_shows_error_beside_the_list(
     container: Container, client: FlaskClient, value: str
 ) -> None:
-    response = ask(client, months=value)
+    response = submit_reminder(client, months=value)
     assert response.status_code == 422
     assert "Choose when we should write to you." in visible_text(response.text)
     assert 'aria-describedby="months-complaint ' in response.text
@@ -77,39 +77,35 @@ def test_what_is_not_offered_is_refused_beside_the_list(
     assert count(container, Reminder) == 0
 
 
-def test_a_choice_is_kept_while_the_address_is_mended(client: FlaskClient) -> None:
-    page = ask(client, email="reader@", months="every-3").text
+def test_choice_is_kept_after_an_invalid_address(client: FlaskClient) -> None:
+    page = submit_reminder(client, email="reader@", months="every-3").text
     assert parse_forms(page)[1].fields["months"] == "every-3"
     assert "checked" in find_tag(page, 'value="every-3"')
 
 
-def test_the_words_agreed_to_are_true_of_what_comes_again(container: Container, client: FlaskClient) -> None:
-    ask(client, months="every-1")
-    agreed_to = "We use your address for the reminders that you choose here and nothing else."
-    assert agreed_to in visible_text(client.get(PAGE).text)
-    assert only_reminder(container).consent_version == consent_version("en", agreed_to)
+def test_consent_text_covers_recurring_reminders(container: Container, client: FlaskClient) -> None:
+    submit_reminder(client, months="every-1")
+    consent_text = "We use your address for the reminders that you choose here and nothing else."
+    assert consent_text in visible_text(client.get(PAGE).text)
+    assert only_reminder(container).consent_version == consent_version("en", consent_text)
 
 
-def test_the_reminder_s_own_page_says_that_it_repeats_when_it_comes_next_and_what_cancel_ends(
-    container: Container, client: FlaskClient
-) -> None:
-    ask(client, months="every-3")
+def test_reminder_page_shows_interval_and_scope_of_cancellation(container: Container, client: FlaskClient) -> None:
+    submit_reminder(client, months="every-3")
     page = f"/r/{reminder_token_for(container, READER)}"
-    said = visible_text(client.get(page).text)
-    assert "On February 23, 2027, we will write to you" in said
-    assert "and after that every 3 months, until you cancel." in said
-    assert "The others then follow from its new date, every 3 months." in said
-    assert "Cancel this reminder and all that follow" in said
-    assert " once " not in said
-    in_russian = visible_text(client.get(f"{page}?lang=ru").text)
-    assert "каждые 3 месяца" in in_russian
-    assert "Отменить это напоминание и все следующие" in in_russian
+    text = visible_text(client.get(page).text)
+    assert "On February 23, 2027, we will write to you" in text
+    assert "and after that every 3 months, until you cancel." in text
+    assert "The others then follow from its new date, every 3 months." in text
+    assert "Cancel this reminder and all that follow" in text
+    assert " once " not in text
+    russian_text = visible_text(client.get(f"{page}?lang=ru").text)
+    assert "каждые 3 месяца" in russian_text
+    assert "Отменить это напоминание и все следующие" in russian_text
 
 
-def test_moving_one_that_repeats_keeps_it_repeating_and_cancelling_ends_it(
-    container: Container, client: FlaskClient
-) -> None:
-    ask(client, months="every-1")
+def test_snooze_keeps_recurrence_and_cancellation_ends_it(container: Container, client: FlaskClient) -> None:
+    submit_reminder(client, months="every-1")
     page = f"/r/{reminder_token_for(container, READER)}"
     client.post(f"{page}/snooze", data={"months": "3"})
     assert (only_reminder(container).every_months, str(only_reminder(container).due_on)) == (1, "2027-02-23")

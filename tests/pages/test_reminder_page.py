@@ -1,4 +1,4 @@
-"""The reader's own page for their reminder: it tells, and only its buttons change anything."""
+"""The page of a reminder: its status, and the actions snooze and cancel."""
 
 import datetime
 from typing import Any
@@ -20,43 +20,41 @@ SNOOZE, CANCEL = "/snooze", "/cancel"
 
 @pytest.fixture
 def page(container: Container, client: FlaskClient) -> str:
-    """Return the path of the page of a reminder that was set on 23 November 2026."""
+    """Return the path of the page of a reminder created on 23 November 2026."""
     post_reminder(client, email=READER, frequency="monthly", amount=500)
     return f"/r/{reminder_token_for(container, READER)}"
 
 
-def put(container: Container, **values: Any) -> None:
-    """Put the reminder where its table would have brought it."""
+def update_reminder(container: Container, **values: Any) -> None:
+    """Set columns of the only reminder."""
     with container.database.transaction() as session:
         reminder = session.scalars(select(Reminder)).one()
         for name, value in values.items():
             setattr(reminder, name, value)
 
 
-def test_it_says_when_the_reminder_is_due_and_what_can_be_done(client: FlaskClient, page: str) -> None:
+def test_page_shows_due_date_and_actions(client: FlaskClient, page: str) -> None:
     response = client.get(page)
-    words = visible_text(response.text)
-    assert "On December 23, 2026, we will write to you once about supporting The Harbour Lantern." in words
+    text = visible_text(response.text)
+    assert "On December 23, 2026, we will write to you once about supporting The Harbour Lantern." in text
     assert [form.action for form in parse_forms(response.text)] == [page + SNOOZE, page + CANCEL]
     assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=500&amp;from=' in response.text
-    assert "Give $5 a month" in words
-    assert "Remind me next month" in words
+    assert "Give $5 a month" in text
+    assert "Remind me next month" in text
 
 
-def test_looking_changes_nothing(container: Container, client: FlaskClient, page: str) -> None:
-    before, moves = only_reminder(container), count(container, ReminderStatusChange)
+def test_get_requests_do_not_change_the_reminder(container: Container, client: FlaskClient, page: str) -> None:
+    before, changes = only_reminder(container), count(container, ReminderStatusChange)
     for path in (page, page + SNOOZE, page + CANCEL):
         client.get(path)
         client.head(path)
         client.options(path)
     after = only_reminder(container)
     assert (after.status, after.due_at, after.asked_at) == (before.status, before.due_at, before.asked_at)
-    assert count(container, ReminderStatusChange) == moves
+    assert count(container, ReminderStatusChange) == changes
 
 
-def test_snoozing_moves_it_on_from_today(
-    container: Container, client: FlaskClient, clock: FakeClock, page: str
-) -> None:
+def test_snooze_counts_from_today(container: Container, client: FlaskClient, clock: FakeClock, page: str) -> None:
     clock.advance(days=10)
     response = client.post(page + SNOOZE, data={"months": "1"})
     assert (response.status_code, response.headers["Location"]) == (303, page)
@@ -64,7 +62,7 @@ def test_snoozing_moves_it_on_from_today(
     assert "January 3, 2027" in visible_text(client.get(page).text)
 
 
-def test_cancelling_is_confirmed_and_can_be_undone(container: Container, client: FlaskClient, page: str) -> None:
+def test_cancellation_can_be_undone(container: Container, client: FlaskClient, page: str) -> None:
     response = client.post(page + CANCEL)
     assert (response.status_code, response.headers["Location"]) == (303, page)
     after = client.get(page).text
@@ -78,24 +76,24 @@ def test_cancelling_is_confirmed_and_can_be_undone(container: Container, client:
     assert "We will remind you" in visible_text(client.get(page).text)
 
 
-def test_a_language_that_was_asked_for_stays(client: FlaskClient, page: str) -> None:
+def test_language_parameter_is_kept(client: FlaskClient, page: str) -> None:
     [snooze, cancel] = parse_forms(client.get(f"{page}?lang=ru").text)
     for form in (snooze, cancel):
         assert client.post(form.action).headers["Location"] == f"{page}?lang=ru"
 
 
-def test_cancelling_twice_is_no_fault(container: Container, client: FlaskClient, page: str) -> None:
+def test_double_cancellation_succeeds(container: Container, client: FlaskClient, page: str) -> None:
     assert [client.post(page + CANCEL).status_code for _ in range(2)] == [303, 303]
     assert only_reminder(container).status == "cancelled"
 
 
 @pytest.mark.parametrize("status", ReminderStatus)
 @pytest.mark.parametrize("lang", ["en", "ru"])
-def test_each_state_has_words_in_each_language(
+def test_every_status_has_texts_in_every_language(
     container: Container, client: FlaskClient, page: str, status: ReminderStatus, lang: str
 ) -> None:
     sent_at = container.clock() if status == ReminderStatus.SENT else None
-    put(container, status=status, lang=lang, sent_at=sent_at)
+    update_reminder(container, status=status, lang=lang, sent_at=sent_at)
     response = client.get(page)
     assert response.status_code == 200
     assert f'<html lang="{lang}"' in response.text
@@ -103,26 +101,24 @@ def test_each_state_has_words_in_each_language(
     assert can_cancel == (status != "cancelled")
 
 
-def test_an_address_that_gets_no_more_mail_is_told_so(
-    container: Container, client: FlaskClient, page: str
-) -> None:
-    put(container, status=ReminderStatus.SKIPPED, reason="already_gave")
+def test_skipped_reminder_shows_suppression(container: Container, client: FlaskClient, page: str) -> None:
+    update_reminder(container, status=ReminderStatus.SKIPPED, reason="already_gave")
     assert "No reminder was needed" in visible_text(client.get(page).text)
-    put(container, status=ReminderStatus.SKIPPED, reason="suppressed: complaint")
-    words = visible_text(client.get(page).text)
-    assert "We do not write to this address" in words
-    assert "given" not in words
+    update_reminder(container, status=ReminderStatus.SKIPPED, reason="suppressed: complaint")
+    text = visible_text(client.get(page).text)
+    assert "We do not write to this address" in text
+    assert "given" not in text
 
 
-def test_a_reminder_that_was_sent_says_on_which_day_of_the_readers_own(
+def test_sent_date_is_in_the_time_zone_of_the_reminder(
     container: Container, client: FlaskClient, page: str
 ) -> None:
-    late = datetime.datetime(2026, 12, 23, 20, 0, tzinfo=datetime.UTC)
-    put(container, status=ReminderStatus.SENT, sent_at=late, timezone="Pacific/Auckland")
+    sent_at = datetime.datetime(2026, 12, 23, 20, 0, tzinfo=datetime.UTC)
+    update_reminder(container, status=ReminderStatus.SENT, sent_at=sent_at, timezone="Pacific/Auckland")
     assert "Our mail left on December 24, 2026." in visible_text(client.get(page).text)
 
 
-def test_each_wait_that_the_campaign_offers_has_a_button(container: Container, client: FlaskClient) -> None:
+def test_every_interval_has_a_snooze_button(container: Container, client: FlaskClient) -> None:
     update_campaign(container, reminder={"enabled": True, "choices": [1, 6]})
     post_reminder(client, email=READER)
     page = f"/r/{reminder_token_for(container, READER)}"
@@ -133,7 +129,7 @@ def test_each_wait_that_the_campaign_offers_has_a_button(container: Container, c
 
 
 @pytest.mark.parametrize("months", ["2", "", "soon", "-1"])
-def test_a_wait_that_is_not_offered_changes_nothing(
+def test_unavailable_interval_is_rejected(
     container: Container, client: FlaskClient, page: str, months: str
 ) -> None:
     before = only_reminder(container).due_at
@@ -141,15 +137,13 @@ def test_a_wait_that_is_not_offered_changes_nothing(
     assert only_reminder(container).due_at == before
 
 
-def test_a_campaign_that_stopped_reminding_still_lets_readers_cancel(
-    container: Container, client: FlaskClient, page: str
-) -> None:
+def test_disabled_reminders_can_still_be_cancelled(container: Container, client: FlaskClient, page: str) -> None:
     update_campaign(container, reminder={"enabled": False, "choices": [1]})
     assert [form.action for form in parse_forms(client.get(page).text)] == [page + CANCEL]
     assert client.post(page + CANCEL).status_code == 303
 
 
-def test_a_link_that_is_no_good_gets_a_page_that_says_so(client: FlaskClient, clock: FakeClock, page: str) -> None:
+def test_invalid_or_expired_link_is_not_found(client: FlaskClient, clock: FakeClock, page: str) -> None:
     for path in (page[:-4] + "AAAA", "/r/x", "/r/%00"):
         for response in (client.get(path, headers=BROWSER), client.post(path + CANCEL, headers=BROWSER)):
             assert response.status_code == 404
@@ -158,21 +152,19 @@ def test_a_link_that_is_no_good_gets_a_page_that_says_so(client: FlaskClient, cl
     assert client.get(page).status_code == 404
 
 
-def test_the_page_is_kept_by_nobody_and_told_to_nobody(client: FlaskClient, page: str) -> None:
+def test_page_is_not_cached_indexed_or_leaked_by_referrer(client: FlaskClient, page: str) -> None:
     headers = client.get(page).headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Robots-Tag"] == "noindex"
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_the_page_names_nobody(client: FlaskClient, page: str) -> None:
+def test_page_hides_the_address(client: FlaskClient, page: str) -> None:
     assert "reader@" not in client.get(page).text
 
 
-def test_a_reader_who_cancels_from_the_mail_that_came_is_told_that_it_is_done(
-    container: Container, client: FlaskClient, page: str
-) -> None:
-    put(container, status=ReminderStatus.SENT, sent_at=container.clock())
+def test_sent_reminder_can_be_cancelled(container: Container, client: FlaskClient, page: str) -> None:
+    update_reminder(container, status=ReminderStatus.SENT, sent_at=container.clock())
     form = next(form for form in parse_forms(client.get(page).text) if form.action.endswith(CANCEL))
     assert client.post(form.action, data=form.fields).status_code == 303
     assert "Your reminder is cancelled" in client.get(page).text

@@ -1,4 +1,4 @@
-"""The sandbox's checkout: a test that says so, whose buttons do what a real processor's events do."""
+"""The sandbox checkout, whose buttons have the effect of a real gateway's events."""
 
 from typing import Any
 
@@ -21,17 +21,17 @@ from tests.pages.html import BROWSER, find_tag, parse_forms, path_of, visible_te
 
 
 def open_checkout(client: FlaskClient, **changes: Any) -> str:
-    """Make a pledge and return the path of its checkout."""
+    """Create a pledge and return the path of its checkout."""
     response = post_pledge(client, **changes)
     assert response.status_code == 201, response.text
     return path_of(response.json["checkout_url"])
 
 
-def press(client: FlaskClient, checkout: str, outcome: str, **typed: str) -> TestResponse:
+def press(client: FlaskClient, checkout: str, outcome: str, **fields: str) -> TestResponse:
     """Open the checkout and press one of its buttons."""
     [form] = parse_forms(client.get(checkout).text)
     assert outcome in [value for _, value, _ in form.buttons]
-    return client.post(checkout, data=form.fields | {"outcome": outcome} | typed)
+    return client.post(checkout, data=form.fields | {"outcome": outcome} | fields)
 
 
 def the_pledge(container: Container) -> Pledge:
@@ -44,18 +44,18 @@ def payments(container: Container) -> list[PaymentStatus]:
         return list(session.scalars(select(Payment.status).order_by(Payment.id)))
 
 
-def way_out(page: str) -> str:
-    """Return where the link away from the checkout leads."""
+def cancel_link(page: str) -> str:
+    """Return the target of the link that leaves the checkout."""
     return find_tag(page.partition('class="way-out"')[2], "href").partition('"')[2].partition('"')[0]
 
 
-def test_the_checkout_says_that_it_is_a_test_and_what_is_given(client: FlaskClient) -> None:
+def test_checkout_shows_test_notice_and_amount(client: FlaskClient) -> None:
     page = visible_text(client.get(open_checkout(client)).text)
     assert "This is a test. No card is taken and no money moves." in page
     assert "Your gift to The Harbour Lantern $2 a month" in page
 
 
-def test_looking_at_a_checkout_pays_nothing(container: Container, client: FlaskClient) -> None:
+def test_get_requests_do_not_pay(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     for _ in range(3):
         client.get(checkout)
@@ -66,17 +66,17 @@ def test_looking_at_a_checkout_pays_nothing(container: Container, client: FlaskC
 @pytest.mark.parametrize(
     ("frequency", "status"), [("once", "completed"), ("monthly", "active"), ("annual", "active")]
 )
-def test_paying_leads_to_the_thanks(
+def test_payment_redirects_to_the_thank_you_page(
     container: Container, client: FlaskClient, frequency: str, status: str
 ) -> None:
     response = press(client, open_checkout(client, frequency=frequency), "pay")
-    found = the_pledge(container)
+    pledge = the_pledge(container)
     assert response.status_code == 303
-    assert response.headers["Location"] == f"http://desk.test/support/default/thank-you?pledge={found.id}"
-    assert (found.status, payments(container), found.supporter_id) == (status, ["succeeded"], None)
+    assert response.headers["Location"] == f"http://desk.test/support/default/thank-you?pledge={pledge.id}"
+    assert (pledge.status, payments(container), pledge.supporter_id) == (status, ["succeeded"], None)
 
 
-def test_paying_twice_counts_once_and_leads_to_the_same_thanks(container: Container, client: FlaskClient) -> None:
+def test_double_payment_is_recorded_once(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     [form] = parse_forms(client.get(checkout).text)
     responses = [client.post(checkout, data=form.fields | {"outcome": "pay"}) for _ in range(2)]
@@ -84,16 +84,14 @@ def test_paying_twice_counts_once_and_leads_to_the_same_thanks(container: Contai
     assert payments(container) == ["succeeded"]
 
 
-def test_an_address_makes_the_reader_known(container: Container, client: FlaskClient) -> None:
+def test_address_creates_a_supporter(container: Container, client: FlaskClient) -> None:
     press(client, open_checkout(client), "pay", email=" reader@EXAMPLE.org ")
     with container.database.read_only() as session:
         assert session.scalars(select(Supporter)).one().email == "reader@example.org"
         assert session.scalars(select(Pledge)).one().supporter_id is not None
 
 
-def test_an_address_that_mail_cannot_reach_is_explained_and_nothing_is_paid(
-    container: Container, client: FlaskClient
-) -> None:
+def test_invalid_address_shows_error_without_payment(container: Container, client: FlaskClient) -> None:
     response = press(client, open_checkout(client), "pay", email="reader@")
     assert response.status_code == 422
     assert "Write the address in full" in visible_text(response.text)
@@ -101,7 +99,7 @@ def test_an_address_that_mail_cannot_reach_is_explained_and_nothing_is_paid(
     assert (the_pledge(container).status, payments(container), count(container, Supporter)) == ("pending", [], 0)
 
 
-def test_a_declined_payment_can_be_tried_again(container: Container, client: FlaskClient) -> None:
+def test_declined_payment_can_be_retried(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     response = press(client, checkout, "decline", email="reader@example.org")
     assert "The payment was declined. You can try again." in visible_text(response.text)
@@ -112,9 +110,7 @@ def test_a_declined_payment_can_be_tried_again(container: Container, client: Fla
     assert (the_pledge(container).status, payments(container)) == ("active", ["failed", "succeeded"])
 
 
-def test_each_try_is_declined_once_however_often_the_button_is_pressed(
-    container: Container, client: FlaskClient
-) -> None:
+def test_declined_attempt_is_recorded_once(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     [form] = parse_forms(client.get(checkout).text)
     for _ in range(2):
@@ -124,7 +120,7 @@ def test_each_try_is_declined_once_however_often_the_button_is_pressed(
     assert payments(container) == ["failed", "failed"]
 
 
-def test_a_try_with_a_strange_name_gets_one_of_ours(container: Container, client: FlaskClient) -> None:
+def test_invalid_attempt_id_is_replaced(container: Container, client: FlaskClient) -> None:
     checkout = open_checkout(client)
     for attempt in ("", "x" * 5000, "'; --"):
         assert client.post(checkout, data={"outcome": "decline", "attempt": attempt}).status_code == 402
@@ -132,9 +128,7 @@ def test_a_try_with_a_strange_name_gets_one_of_ours(container: Container, client
 
 
 @pytest.mark.parametrize("outcome", ["pay", "decline"])
-def test_a_gift_that_is_paid_shows_so_and_takes_nothing_more(
-    container: Container, client: FlaskClient, outcome: str
-) -> None:
+def test_paid_checkout_accepts_no_further_payment(container: Container, client: FlaskClient, outcome: str) -> None:
     checkout = open_checkout(client)
     press(client, checkout, "pay")
     page = client.get(checkout).text
@@ -145,9 +139,7 @@ def test_a_gift_that_is_paid_shows_so_and_takes_nothing_more(
 
 
 @pytest.mark.parametrize("outcome", ["pay", "decline"])
-def test_a_checkout_that_has_closed_says_so_and_offers_the_same_choice(
-    container: Container, client: FlaskClient, outcome: str
-) -> None:
+def test_expired_checkout_offers_the_same_choice(container: Container, client: FlaskClient, outcome: str) -> None:
     checkout = open_checkout(client)
     with container.database.transaction() as session:
         assert expire_abandoned_pledges(session, now=container.clock() + CHECKOUT_TTL) == 1
@@ -160,17 +152,17 @@ def test_a_checkout_that_has_closed_says_so_and_offers_the_same_choice(
 
 
 @pytest.mark.parametrize("outcome", ["", "refund"])
-def test_a_button_that_is_not_there_does_nothing(container: Container, client: FlaskClient, outcome: str) -> None:
+def test_unknown_outcome_is_a_bad_request(container: Container, client: FlaskClient, outcome: str) -> None:
     assert client.post(open_checkout(client), data={"outcome": outcome}).status_code == 400
     assert (the_pledge(container).status, payments(container)) == ("pending", [])
 
 
-def test_a_link_that_was_altered_or_is_too_old_opens_nothing(
+def test_altered_or_expired_checkout_link_is_not_found(
     container: Container, client: FlaskClient, clock: FakeClock
 ) -> None:
     checkout = open_checkout(client)
-    unmade = f"/sandbox/checkout/{checkout_token(container.database.keyring, new_id())}"
-    for path in (checkout[:-4] + "AAAA", unmade, "/sandbox/checkout/x"):
+    unknown = f"/sandbox/checkout/{checkout_token(container.database.keyring, new_id())}"
+    for path in (checkout[:-4] + "AAAA", unknown, "/sandbox/checkout/x"):
         for response in (
             client.get(path, headers=BROWSER),
             client.post(path, data={"outcome": "pay"}, headers=BROWSER),
@@ -182,13 +174,13 @@ def test_a_link_that_was_altered_or_is_too_old_opens_nothing(
     assert payments(container) == []
 
 
-def test_who_walks_away_comes_back_to_the_newsrooms_own_page(container: Container, client: FlaskClient) -> None:
+def test_cancel_link_leads_to_page_url_or_return_url(container: Container, client: FlaskClient) -> None:
     update_campaign(container, return_hosts=["paper.example"])
     page_url, return_url = "https://paper.example/article", "https://paper.example/done?a=1#top"
-    assert way_out(client.get(open_checkout(client, page_url=page_url)).text) == page_url
-    back = way_out(client.get(open_checkout(client, page_url=page_url, return_url=return_url)).text)
-    assert back.startswith("https://paper.example/done?a=1&amp;pledge=")
-    assert back.endswith("&amp;status=pending#top")
+    assert cancel_link(client.get(open_checkout(client, page_url=page_url)).text) == page_url
+    url = cancel_link(client.get(open_checkout(client, page_url=page_url, return_url=return_url)).text)
+    assert url.startswith("https://paper.example/done?a=1&amp;pledge=")
+    assert url.endswith("&amp;status=pending#top")
 
 
 @pytest.mark.parametrize(
@@ -201,26 +193,22 @@ def test_who_walks_away_comes_back_to_the_newsrooms_own_page(container: Containe
         "https://elsewhere.example/?https://desk.test",
     ],
 )
-def test_who_walks_away_is_never_sent_to_a_page_that_nobody_listed(
+def test_cancel_link_never_leads_to_an_unlisted_host(
     container: Container, client: FlaskClient, page_url: str | None
 ) -> None:
     update_campaign(container, return_hosts=["paper.example"])
     changes = {} if page_url is None else {"page_url": page_url}
     page = client.get(open_checkout(client, **changes)).text
-    assert way_out(page) == "http://desk.test/support/default?frequency=monthly&amp;amount=200"
+    assert cancel_link(page) == "http://desk.test/support/default?frequency=monthly&amp;amount=200"
 
 
-def test_who_walks_away_may_return_to_a_page_of_ours_or_of_a_site_that_embeds_the_box(
-    container: Container, client: FlaskClient
-) -> None:
+def test_cancel_link_may_lead_to_own_pages_and_listed_origins(container: Container, client: FlaskClient) -> None:
     update_campaign(container, origins=["https://news.example"])
     for page_url in ("http://desk.test/demo", "https://news.example/story"):
-        assert way_out(client.get(open_checkout(client, page_url=page_url)).text) == page_url
+        assert cancel_link(client.get(open_checkout(client, page_url=page_url)).text) == page_url
 
 
-def test_after_paying_the_newsrooms_own_page_is_told_which_pledge_and_where_it_stands(
-    container: Container, client: FlaskClient
-) -> None:
+def test_return_url_gets_pledge_id_and_status(container: Container, client: FlaskClient) -> None:
     update_campaign(container, return_hosts=["paper.example"])
     checkout = open_checkout(client, return_url="https://paper.example/done?a=1#top")
     policy = client.get(checkout).headers["Content-Security-Policy"]
@@ -229,9 +217,7 @@ def test_after_paying_the_newsrooms_own_page_is_told_which_pledge_and_where_it_s
     assert location == f"https://paper.example/done?a=1&pledge={the_pledge(container).id}&status=active#top"
 
 
-def test_a_host_that_was_taken_off_the_list_since_gets_no_reader(
-    container: Container, client: FlaskClient
-) -> None:
+def test_return_url_on_a_removed_host_is_not_used(container: Container, client: FlaskClient) -> None:
     update_campaign(container, return_hosts=["paper.example"])
     checkout = open_checkout(client, return_url="https://paper.example/done")
     update_campaign(container, return_hosts=[])
@@ -240,6 +226,6 @@ def test_a_host_that_was_taken_off_the_list_since_gets_no_reader(
     )
 
 
-def test_the_checkout_speaks_the_language_the_pledge_was_made_in(client: FlaskClient) -> None:
+def test_checkout_is_in_the_language_of_the_pledge(client: FlaskClient) -> None:
     page = client.get(open_checkout(client, lang="ru"), headers={"Accept-Language": "en"}).text
     assert "Это проверка. Карта не нужна, деньги не списываются." in visible_text(page)

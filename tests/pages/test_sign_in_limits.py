@@ -1,4 +1,4 @@
-"""How often a link can be asked for: the same for those whom we know and those whom we do not."""
+"""Rate limits of sign-in, the same for known and unknown addresses."""
 
 from collections.abc import Iterator
 
@@ -37,25 +37,27 @@ def app(container: Container) -> Flask:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_one_address_gets_five_links_an_hour(container: Container, client: FlaskClient, is_known: bool) -> None:
+def test_address_is_limited_to_five_links_an_hour(
+    container: Container, client: FlaskClient, is_known: bool
+) -> None:
     if is_known:
         create_paid_pledge(container, client)
     for spelling in ("reader@example.org", "Reader@example.org", " reader@EXAMPLE.org", "READER@example.org") * 2:
-        last = request_link(client, spelling)
-    assert last.status_code == 429
-    assert int(last.headers["Retry-After"]) > 60
-    assert "asked for too often" in visible_text(last.text)
+        response = request_link(client, spelling)
+    assert response.status_code == 429
+    assert int(response.headers["Retry-After"]) > 60
+    assert "asked for too often" in visible_text(response.text)
     assert count(container, SignIn) == 5
 
 
-def test_one_network_asks_twenty_times_an_hour(container: Container, client: FlaskClient) -> None:
-    responses = [request_link(client, f"reader{number}@example.org").status_code for number in range(22)]
-    assert responses == [303] * 20 + [429] * 2
-    elsewhere = client.post("/me", data={"email": "x@example.org"}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
-    assert elsewhere.status_code == 303
+def test_network_is_limited_to_twenty_requests_an_hour(container: Container, client: FlaskClient) -> None:
+    statuses = [request_link(client, f"reader{number}@example.org").status_code for number in range(22)]
+    assert statuses == [303] * 20 + [429] * 2
+    other_network = client.post("/me", data={"email": "x@example.org"}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert other_network.status_code == 303
 
 
-def test_over_https_the_cookie_is_of_this_host_and_secure(container: Container, client: FlaskClient) -> None:
+def test_https_cookie_has_host_prefix_and_secure_flag(container: Container, client: FlaskClient) -> None:
     create_paid_pledge(container, client)
     request_link(client)
     cookie = client.post(f"/me/enter/{sign_in_link(container)}").headers["Set-Cookie"]
@@ -66,23 +68,21 @@ def test_over_https_the_cookie_is_of_this_host_and_secure(container: Container, 
 
 @pytest.fixture
 def strict_client(migrated_database: str, container: Container, clock: FakeClock) -> Iterator[FlaskClient]:
-    """Return a client of a desk that takes three requests an hour of each kind from one network."""
+    """Return a client of an application with a limit of three requests an hour."""
     strict = build_container(settings_for(migrated_database, RATE_LIMIT="3/hour"), clock=clock)
     yield create_app(strict).test_client()
     strict.database.engine.dispose()
 
 
-def test_links_are_guessed_no_more_often_than_the_limit_allows(
-    container: Container, strict_client: FlaskClient
-) -> None:
-    guesses = [strict_client.post(f"/me/enter/{'a' * 42}{number}") for number in range(4)]
-    assert [guess.status_code for guess in guesses] == [404] * 3 + [429]
-    assert int(guesses[-1].headers["Retry-After"]) > 0
-    elsewhere = strict_client.post("/me/enter/x", environ_base={"REMOTE_ADDR": "192.0.2.7"})
-    assert elsewhere.status_code == 404
+def test_guessing_links_is_rate_limited(container: Container, strict_client: FlaskClient) -> None:
+    responses = [strict_client.post(f"/me/enter/{'a' * 42}{number}") for number in range(4)]
+    assert [response.status_code for response in responses] == [404] * 3 + [429]
+    assert int(responses[-1].headers["Retry-After"]) > 0
+    other_network = strict_client.post("/me/enter/x", environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert other_network.status_code == 404
 
 
-def test_a_right_link_is_not_taken_either_once_the_limit_is_reached(
+def test_valid_link_over_the_limit_is_rejected_and_kept(
     container: Container, client: FlaskClient, strict_client: FlaskClient
 ) -> None:
     create_paid_pledge(container, client)
@@ -90,7 +90,7 @@ def test_a_right_link_is_not_taken_either_once_the_limit_is_reached(
     token = sign_in_link(container)
     for _ in range(3):
         strict_client.post("/me/enter/x")
-    refused = strict_client.post(f"/me/enter/{token}")
-    assert (refused.status_code, "Set-Cookie" in refused.headers) == (429, False)
-    # It was not used up by that.
+    response = strict_client.post(f"/me/enter/{token}")
+    assert (response.status_code, "Set-Cookie" in response.headers) == (429, False)
+    # The rejected request did not redeem the link.
     assert client.post(f"/me/enter/{token}").status_code == 303

@@ -1,4 +1,4 @@
-"""The widget's file and the pages' own, as browsers and caches meet them."""
+"""Static files: content types, compression and cache headers."""
 
 import gzip
 import re
@@ -13,7 +13,7 @@ WIDGET = "/widget/v1.js"
 STATIC = Path(service.pages.static_files.__file__).with_name("static")
 
 
-def test_the_widget_may_be_embedded_anywhere(client: FlaskClient) -> None:
+def test_widget_allows_any_origin(client: FlaskClient) -> None:
     response = client.get(WIDGET)
     assert response.status_code == 200
     assert response.content_type == "text/javascript; charset=utf-8"
@@ -24,20 +24,20 @@ def test_the_widget_may_be_embedded_anywhere(client: FlaskClient) -> None:
     assert response.data == (STATIC / "v1.js").read_bytes()
 
 
-def test_the_widget_comes_compressed_to_who_can_read_that(client: FlaskClient) -> None:
+def test_widget_is_compressed_if_the_client_accepts_gzip(client: FlaskClient) -> None:
     plain = client.get(WIDGET)
-    zipped = client.get(WIDGET, headers={"Accept-Encoding": "gzip, deflate, br"})
+    gzipped = client.get(WIDGET, headers={"Accept-Encoding": "gzip, deflate, br"})
     assert "Content-Encoding" not in plain.headers
-    assert zipped.headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(zipped.data) == plain.data
-    assert len(zipped.data) <= 8 * 1024
-    assert plain.headers["ETag"] != zipped.headers["ETag"]
+    assert gzipped.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(gzipped.data) == plain.data
+    assert len(gzipped.data) <= 8 * 1024
+    assert plain.headers["ETag"] != gzipped.headers["ETag"]
     assert "Accept-Encoding" in plain.headers["Vary"]
     assert client.get(WIDGET, headers={"Accept-Encoding": "gzip;q=0"}).data == plain.data
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_the_widget_is_not_sent_again_to_who_has_it(client: FlaskClient, encoding: str) -> None:
+def test_widget_with_matching_etag_is_not_modified(client: FlaskClient, encoding: str) -> None:
     headers = {"Accept-Encoding": encoding}
     etag = client.get(WIDGET, headers=headers).headers["ETag"]
     again = client.get(WIDGET, headers=headers | {"If-None-Match": etag})
@@ -45,12 +45,12 @@ def test_the_widget_is_not_sent_again_to_who_has_it(client: FlaskClient, encodin
     assert client.get(WIDGET, headers=headers | {"If-None-Match": '"another"'}).status_code == 200
 
 
-def test_a_pages_files_are_kept_for_a_year_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
+def test_hashed_urls_are_immutable_for_a_year(client: FlaskClient) -> None:
     page = client.get("/support/default").text
-    found = re.findall(r'"(/static/[^"]+)"', page)
-    assert len(found) == 2
-    for address in found:
-        response = client.get(address)
+    urls = re.findall(r'"(/static/[^"]+)"', page)
+    assert len(urls) == 2
+    for url in urls:
+        response = client.get(url)
         assert response.status_code == 200
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert client.get("/static/pages.css").headers["Cache-Control"] == "no-cache"
@@ -58,5 +58,5 @@ def test_a_pages_files_are_kept_for_a_year_under_an_address_that_changes_with_th
 
 
 @pytest.mark.parametrize("path", ["v1.js", "..%2Fdemo.py", "../demo.py", "nothing.css", "%00"])
-def test_nothing_else_is_handed_out(client: FlaskClient, path: str) -> None:
+def test_other_paths_are_not_found(client: FlaskClient, path: str) -> None:
     assert client.get(f"/static/{path}").status_code == 404

@@ -1,4 +1,4 @@
-"""The support page gives all that the widget gives, with no script at all."""
+"""The pledge form of the support page, which works without JavaScript."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,22 +12,22 @@ from tests.pages.html import find_tag, parse_forms, path_of, visible_text
 from tests.pages.support_form import PAGE, get_support_form, submit_pledge, the_pledge
 
 
-def test_the_page_offers_what_the_campaign_offers(client: FlaskClient) -> None:
+def test_page_shows_campaign_options(client: FlaskClient) -> None:
     page = client.get(PAGE).text
-    for words in ("This paper is yours to keep", "Once", "Monthly", "Annual", "Other amount", "Continue"):
-        assert words in visible_text(page)
+    for expected in ("This paper is yours to keep", "Once", "Monthly", "Annual", "Other amount", "Continue"):
+        assert expected in visible_text(page)
     for preset in ("$5", "$15", "$50", "$2", "$7", "$25", "$100"):
         assert f"<span>{preset}</span>" in page
     assert "Not ready to support today? Remind me later." in visible_text(page)
     assert "<script" not in page
 
 
-def test_the_usual_choice_is_made_already(client: FlaskClient) -> None:
+def test_default_choice_is_preselected(client: FlaskClient) -> None:
     fields = get_support_form(client).fields
     assert (fields["frequency"], fields["preset_monthly"], fields["other_amount"]) == ("monthly", "700", "")
 
 
-def test_continue_leads_to_the_checkout(container: Container, client: FlaskClient) -> None:
+def test_submission_redirects_to_the_checkout(container: Container, client: FlaskClient) -> None:
     response = submit_pledge(client, get_support_form(client))
     pledge = the_pledge(container)
     assert (response.status_code, response.headers["Location"]) == (303, pledge.checkout_url)
@@ -35,23 +35,23 @@ def test_continue_leads_to_the_checkout(container: Container, client: FlaskClien
     assert (pledge.variant, pledge.lang) == ("support-page", "en")
 
 
-def test_the_preset_of_the_chosen_frequency_counts(container: Container, client: FlaskClient) -> None:
+def test_preset_of_the_selected_frequency_is_used(container: Container, client: FlaskClient) -> None:
     submit_pledge(client, get_support_form(client), frequency="annual", preset_annual="10000", preset_once="500")
     assert (the_pledge(container).frequency, the_pledge(container).amount_minor) == ("annual", 10000)
 
 
-def test_an_amount_that_was_written_wins_over_the_preset(container: Container, client: FlaskClient) -> None:
+def test_typed_amount_overrides_the_preset(container: Container, client: FlaskClient) -> None:
     submit_pledge(client, get_support_form(client), other_amount=" $7.50 ")
     assert the_pledge(container).amount_minor == 750
 
 
-def test_an_amount_is_read_in_the_language_of_the_page(container: Container, client: FlaskClient) -> None:
+def test_amount_is_parsed_in_the_page_language(container: Container, client: FlaskClient) -> None:
     submit_pledge(client, get_support_form(client, lang="ru"), other_amount="7,50")
     assert (the_pledge(container).amount_minor, the_pledge(container).lang) == (750, "ru")
 
 
 @pytest.mark.parametrize(
-    ("typed", "complaint"),
+    ("typed", "message"),
     [
         ("1.99", "The smallest amount we can take is $2."),
         ("0", "The smallest amount we can take is $2."),
@@ -63,19 +63,19 @@ def test_an_amount_is_read_in_the_language_of_the_page(container: Container, cli
         ("-5", "We cannot tell which amount “-5” is."),
     ],
 )
-def test_an_amount_that_cannot_be_taken_is_explained_and_kept(
-    container: Container, client: FlaskClient, typed: str, complaint: str
+def test_invalid_amount_shows_error_and_keeps_input(
+    container: Container, client: FlaskClient, typed: str, message: str
 ) -> None:
     form = get_support_form(client, frequency="annual", amount="2500")
     response = submit_pledge(client, form, other_amount=typed)
     assert response.status_code == 422
-    assert complaint in visible_text(response.text)
-    kept = parse_forms(response.text)[0].fields
-    assert kept == form.fields | {"other_amount": typed}
+    assert message in visible_text(response.text)
+    fields = parse_forms(response.text)[0].fields
+    assert fields == form.fields | {"other_amount": typed}
     assert count(container, Pledge) == 0
 
 
-def test_a_complaint_is_tied_to_its_field_and_summed_up_above(client: FlaskClient) -> None:
+def test_error_is_linked_to_its_field_and_summarised(client: FlaskClient) -> None:
     page = submit_pledge(client, get_support_form(client), other_amount="1").text
     field = find_tag(page, 'name="other_amount"')
     assert 'aria-invalid="true"' in field
@@ -87,9 +87,7 @@ def test_a_complaint_is_tied_to_its_field_and_summed_up_above(client: FlaskClien
 
 
 @pytest.mark.parametrize("frequency", ["", "weekly"])
-def test_a_frequency_that_is_not_offered_is_asked_for_again(
-    container: Container, client: FlaskClient, frequency: str
-) -> None:
+def test_unavailable_frequency_is_rejected(container: Container, client: FlaskClient, frequency: str) -> None:
     response = submit_pledge(client, get_support_form(client), frequency=frequency, other_amount="5")
     assert response.status_code == 422
     assert "Choose how often you would like to give." in visible_text(response.text)
@@ -98,52 +96,50 @@ def test_a_frequency_that_is_not_offered_is_asked_for_again(
 
 
 @pytest.mark.parametrize("preset", ["", "7.00", "-700", "٧٠٠", "9" * 40])
-def test_a_preset_that_was_tampered_with_is_no_amount(
-    container: Container, client: FlaskClient, preset: str
-) -> None:
+def test_tampered_preset_is_rejected(container: Container, client: FlaskClient, preset: str) -> None:
     response = submit_pledge(client, get_support_form(client), preset_monthly=preset)
     assert response.status_code == 422
     assert "Choose an amount, or write your own." in visible_text(response.text)
     assert count(container, Pledge) == 0
 
 
-def test_an_empty_form_is_answered_and_not_a_fault(client: FlaskClient) -> None:
+def test_empty_form_is_rejected(client: FlaskClient) -> None:
     assert client.post(PAGE).status_code == 422
 
 
-def test_pressing_continue_twice_makes_one_pledge(container: Container, client: FlaskClient) -> None:
+def test_double_submit_creates_one_pledge(container: Container, client: FlaskClient) -> None:
     form = get_support_form(client)
     first, second = submit_pledge(client, form), submit_pledge(client, form)
     assert first.headers["Location"] == second.headers["Location"]
     assert count(container, Pledge) == 1
 
 
-def test_another_choice_in_the_same_form_is_another_pledge(container: Container, client: FlaskClient) -> None:
+def test_changed_choice_creates_another_pledge(container: Container, client: FlaskClient) -> None:
     form = get_support_form(client)
     first, second = submit_pledge(client, form), submit_pledge(client, form, preset_monthly="200")
     assert first.headers["Location"] != second.headers["Location"]
     assert count(container, Pledge) == 2
 
 
-def test_each_visit_is_an_intent_of_its_own(client: FlaskClient) -> None:
+def test_every_form_gets_its_own_key(client: FlaskClient) -> None:
     assert get_support_form(client).fields["key"] != get_support_form(client).fields["key"]
 
 
-def test_a_key_that_was_tampered_with_is_replaced(container: Container, client: FlaskClient) -> None:
+def test_invalid_key_is_replaced(container: Container, client: FlaskClient) -> None:
     for key in ("", "short", "with a space", "x" * 500, "ключ-ключ"):
         assert submit_pledge(client, get_support_form(client), key=key).status_code == 303
     assert count(container, Pledge) == 5
 
 
-def test_a_gateway_that_is_down_costs_the_reader_nothing_they_typed(
+def test_gateway_failure_keeps_the_form_and_allows_retry(
     container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def down(order: object) -> None:
+    def fail(order: object) -> None:
         raise GatewayUnavailable
 
     form = get_support_form(client)
-    with monkeypatch.context() as broken:
-        broken.setattr(container.gateway, "create_checkout", down)
+    with monkeypatch.context() as patch:
+        patch.setattr(container.gateway, "create_checkout", fail)
         response = submit_pledge(client, form, other_amount="8")
     assert response.status_code == 503
     assert "You have not been charged" in visible_text(response.text)
@@ -153,7 +149,7 @@ def test_a_gateway_that_is_down_costs_the_reader_nothing_they_typed(
     assert (count(container, Pledge), count(container, Payment)) == (1, 0)
 
 
-def test_a_reader_can_do_it_all_by_following_the_page(client: FlaskClient) -> None:
+def test_form_checkout_and_thank_you_page_follow_each_other(client: FlaskClient) -> None:
     checkout = client.get(path_of(submit_pledge(client, get_support_form(client)).headers["Location"]))
     [form] = parse_forms(checkout.text)
     paid = client.post(checkout.request.path, data=form.fields | {"outcome": "pay"})

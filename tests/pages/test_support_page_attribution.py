@@ -1,4 +1,4 @@
-"""The support page remembers which reminder led to it, and says nothing of it to anyone."""
+"""A pledge from a reminder's link is attributed to that reminder."""
 
 import re
 from html import unescape
@@ -16,7 +16,7 @@ from tests.pages.support_form import get_support_form, submit_pledge, the_pledge
 
 @pytest.fixture
 def link(client: FlaskClient, container: Container) -> str:
-    """Return the gift link of a reader's mail."""
+    """Return the support link of a reminder email."""
     post_reminder(client, frequency="monthly", amount=200)
     reminder = only_reminder(container)
     token = attribution_token(container.database.keyring, reminder)
@@ -26,15 +26,13 @@ def link(client: FlaskClient, container: Container) -> str:
 
 
 def href_with(page: str, part: str) -> str:
-    """Return the address of the link on a page that holds this."""
-    found = re.search(rf'href="([^"]*{part}[^"]*)"', page)
-    assert found is not None
-    return found[1]
+    """Return the first link target on a page that contains `part`."""
+    match = re.search(rf'href="([^"]*{part}[^"]*)"', page)
+    assert match is not None
+    return match[1]
 
 
-def test_a_gift_by_the_link_of_a_mail_is_linked_to_its_reminder(
-    client: FlaskClient, container: Container, link: str
-) -> None:
+def test_pledge_from_email_link_is_attributed(client: FlaskClient, container: Container, link: str) -> None:
     form = parse_forms(client.get(path_of(link)).text)[0]
     assert submit_pledge(client, form).status_code == 303
     assert (the_pledge(container).reminder_id, the_pledge(container).amount_minor) == (
@@ -43,18 +41,14 @@ def test_a_gift_by_the_link_of_a_mail_is_linked_to_its_reminder(
     )
 
 
-def test_a_gift_by_way_of_the_reader_s_own_page_is_linked_as_well(
-    client: FlaskClient, container: Container
-) -> None:
+def test_pledge_from_reminder_page_is_attributed(client: FlaskClient, container: Container) -> None:
     post_reminder(client)
     page = client.get(f"/r/{reminder_token_for(container, 'reader@example.org')}").text
     submit_pledge(client, parse_forms(client.get(path_of(unescape(href_with(page, "from=")))).text)[0])
     assert the_pledge(container).reminder_id == only_reminder(container).id
 
 
-def test_a_complaint_about_the_amount_does_not_lose_the_reminder(
-    client: FlaskClient, container: Container, link: str
-) -> None:
+def test_invalid_amount_keeps_the_attribution(client: FlaskClient, container: Container, link: str) -> None:
     form = parse_forms(client.get(path_of(link)).text)[0]
     again = parse_forms(submit_pledge(client, form, other_amount="1").text)[0]
     assert again.fields == form.fields | {"other_amount": "1"}
@@ -62,38 +56,32 @@ def test_a_complaint_about_the_amount_does_not_lose_the_reminder(
     assert the_pledge(container).reminder_id == only_reminder(container).id
 
 
-def test_pressing_continue_twice_makes_one_pledge_from_the_reminder(
-    client: FlaskClient, container: Container, link: str
-) -> None:
+def test_double_submit_creates_one_attributed_pledge(client: FlaskClient, container: Container, link: str) -> None:
     form = parse_forms(client.get(path_of(link)).text)[0]
     first, second = submit_pledge(client, form), submit_pledge(client, form)
     assert first.headers["Location"] == second.headers["Location"]
     assert the_pledge(container).reminder_id is not None
 
 
-def test_a_page_that_no_mail_led_to_has_no_such_field(client: FlaskClient) -> None:
+def test_page_without_token_has_no_attribution_field(client: FlaskClient) -> None:
     assert "from" not in get_support_form(client).fields
 
 
-@pytest.mark.parametrize("junk", ["x" * 201, "a b", '"><script>', "токен", "%00", "a=b", ""])
-def test_what_cannot_be_a_token_is_dropped_and_costs_no_gift(
-    client: FlaskClient, container: Container, junk: str
-) -> None:
-    form = get_support_form(client, **{"from": junk})
+@pytest.mark.parametrize("token", ["x" * 201, "a b", '"><script>', "токен", "%00", "a=b", ""])
+def test_malformed_token_is_ignored(client: FlaskClient, container: Container, token: str) -> None:
+    form = get_support_form(client, **{"from": token})
     assert "from" not in form.fields
-    assert submit_pledge(client, form, **{"from": junk}).status_code == 303
+    assert submit_pledge(client, form, **{"from": token}).status_code == 303
     assert the_pledge(container).reminder_id is None
 
 
-@pytest.mark.parametrize("other", ["x", "A" * 76, "A" * 200])
-def test_what_could_be_a_token_and_is_none_costs_no_gift(
-    client: FlaskClient, container: Container, other: str
-) -> None:
-    assert submit_pledge(client, get_support_form(client, **{"from": other})).status_code == 303
+@pytest.mark.parametrize("token", ["x", "A" * 76, "A" * 200])
+def test_invalid_token_does_not_prevent_the_pledge(client: FlaskClient, container: Container, token: str) -> None:
+    assert submit_pledge(client, get_support_form(client, **{"from": token})).status_code == 303
     assert the_pledge(container).reminder_id is None
 
 
-def test_trying_again_after_the_checkout_closed_still_comes_from_the_reminder(
+def test_retry_after_expired_checkout_keeps_the_attribution(
     client: FlaskClient, container: Container, link: str
 ) -> None:
     submit_pledge(client, parse_forms(client.get(path_of(link)).text)[0])

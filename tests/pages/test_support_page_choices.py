@@ -1,4 +1,4 @@
-"""The support page as the address, the language and the campaign make it."""
+"""The support page by query string, language and campaign."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -24,7 +24,7 @@ from tests.pages.support_form import PAGE, get_support_form, submit_pledge, the_
         ({"frequency": "monthly", "amount": "9" * 5000}, ("monthly", "700", "")),
     ],
 )
-def test_a_choice_in_the_address_is_made_already(
+def test_query_string_preselects_a_choice(
     client: FlaskClient, query: dict[str, str], expected: tuple[str, str, str]
 ) -> None:
     fields = get_support_form(client, **query).fields
@@ -32,7 +32,7 @@ def test_a_choice_in_the_address_is_made_already(
 
 
 @pytest.mark.parametrize(
-    ("query", "accepts", "lang"),
+    ("query", "accept_language", "lang"),
     [
         ("", "", "en"),
         ("", "ru-RU,ru;q=0.9,en;q=0.8", "ru"),
@@ -44,8 +44,8 @@ def test_a_choice_in_the_address_is_made_already(
         ("?lang=%00%FF", "", "en"),
     ],
 )
-def test_the_page_speaks_the_readers_language(client: FlaskClient, query: str, accepts: str, lang: str) -> None:
-    response = client.get(PAGE + query, headers={"Accept-Language": accepts})
+def test_page_language_is_negotiated(client: FlaskClient, query: str, accept_language: str, lang: str) -> None:
+    response = client.get(PAGE + query, headers={"Accept-Language": accept_language})
     assert f'<html lang="{lang}"' in response.text
     assert response.headers["Content-Language"] == lang
     assert "Accept-Language" in response.headers["Vary"]
@@ -53,21 +53,19 @@ def test_the_page_speaks_the_readers_language(client: FlaskClient, query: str, a
     assert heading in response.text
 
 
-def test_words_that_the_campaign_has_in_one_language_only_are_marked_as_such(
-    container: Container, client: FlaskClient
-) -> None:
+def test_untranslated_campaign_text_has_its_own_lang_attribute(container: Container, client: FlaskClient) -> None:
     update_campaign(container, texts={})
     page = client.get(PAGE + "?lang=ru").text
     assert '<html lang="ru"' in page
     assert '<div class="appeal" lang="en">' in page
 
 
-def test_a_language_that_runs_from_the_right_turns_the_page(container: Container, client: FlaskClient) -> None:
+def test_right_to_left_language_sets_the_direction(container: Container, client: FlaskClient) -> None:
     update_campaign(container, texts={"ar": {"heading": "هذه الصحيفة لكم"}})
     assert '<html lang="ar" dir="rtl">' in client.get(PAGE + "?lang=ar").text
 
 
-def test_a_currency_without_decimals_is_shown_and_read_without(container: Container, client: FlaskClient) -> None:
+def test_zero_decimal_currency(container: Container, client: FlaskClient) -> None:
     yen = {"frequency": "once", "presets": [500, 1000], "default": 500, "minimum": 200, "maximum": 100000}
     update_campaign(container, currency="JPY", frequencies=[yen], default_frequency="once")
     form = get_support_form(client, frequency="once", amount="750")
@@ -77,7 +75,7 @@ def test_a_currency_without_decimals_is_shown_and_read_without(container: Contai
     assert the_pledge(container).amount_minor == 750
 
 
-def test_a_campaign_with_one_frequency_asks_for_none(container: Container, client: FlaskClient) -> None:
+def test_single_frequency_has_no_choice(container: Container, client: FlaskClient) -> None:
     update_campaign(container, frequencies=[{"frequency": "once"}], default_frequency="once")
     form = get_support_form(client)
     assert form.fields["frequency"] == "once"

@@ -1,4 +1,4 @@
-"""The support page takes every currency of the campaign and lets readers cover the fees, with no script at all."""
+"""The support page with several currencies and fees that a reader may cover."""
 
 import re
 
@@ -26,11 +26,11 @@ def _several_currencies(container: Container) -> None:
 
 
 def currency_links(page: str) -> dict[str, str]:
-    [listed] = re.findall(r'<ul class="currencies">(.*?)</ul>', page, flags=re.DOTALL)
-    return {name: url.replace("&amp;", "&") for url, name in re.findall(r'href="([^"]+)"[^>]*>([^<]+)<', listed)}
+    [links] = re.findall(r'<ul class="currencies">(.*?)</ul>', page, flags=re.DOTALL)
+    return {name: url.replace("&amp;", "&") for url, name in re.findall(r'href="([^"]+)"[^>]*>([^<]+)<', links)}
 
 
-def test_every_currency_is_a_link_away_and_the_shown_one_is_marked(client: FlaskClient) -> None:
+def test_currency_links_mark_the_current_currency(client: FlaskClient) -> None:
     page = client.get(PAGE).text
     links = currency_links(page)
     assert list(links) == ["US Dollar", "Euro", "Japanese Yen", "Kuwaiti Dinar"]
@@ -41,19 +41,19 @@ def test_every_currency_is_a_link_away_and_the_shown_one_is_marked(client: Flask
     assert parse_forms(euros)[0].fields["currency"] == "EUR"
 
 
-def test_a_campaign_in_one_currency_has_none_to_choose(container: Container, client: FlaskClient) -> None:
+def test_single_currency_has_no_links(container: Container, client: FlaskClient) -> None:
     update_campaign(container, other_currencies=[])
     assert "currencies" not in client.get(PAGE).text
 
 
-def test_another_currency_keeps_the_frequency_the_language_and_the_reminder(client: FlaskClient) -> None:
+def test_currency_link_keeps_frequency_language_and_attribution(client: FlaskClient) -> None:
     query = {"frequency": "once", "lang": "ru", "from": "a-token"}
     links = currency_links(client.get(PAGE, query_string=query).text)
     form = parse_forms(client.get(PAGE + links["евро"]).text)[0]
     assert (form.fields["frequency"], form.fields["from"], form.action) == ("once", "a-token", f"{PAGE}?lang=ru")
 
 
-def test_where_the_usual_frequency_is_not_offered_another_is_chosen(client: FlaskClient) -> None:
+def test_unavailable_default_frequency_is_replaced(client: FlaskClient) -> None:
     form = get_support_form(client, currency="JPY", frequency="monthly")
     assert (form.fields["frequency"], form.fields["preset_once"]) == ("once", "1000")
 
@@ -68,7 +68,7 @@ def test_where_the_usual_frequency_is_not_offered_another_is_chosen(client: Flas
         ("KWD", "1,505", "ru", 1505),
     ],
 )
-def test_an_amount_is_read_in_the_currency_that_is_shown(
+def test_amount_is_parsed_in_the_shown_currency(
     container: Container, client: FlaskClient, currency: str, typed: str, lang: str, amount: int
 ) -> None:
     form = get_support_form(client, currency=currency, frequency="once", lang=lang)
@@ -77,7 +77,7 @@ def test_an_amount_is_read_in_the_currency_that_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("currency", "typed", "complaint"),
+    ("currency", "typed", "message"),
     [
         ("JPY", "15.00", "We cannot tell which amount “15.00” is."),
         ("JPY", "299", "The smallest amount we can take is ¥300."),
@@ -85,13 +85,13 @@ def test_an_amount_is_read_in_the_currency_that_is_shown(
         ("EUR", "5001", "The largest amount we can take here is €5,000."),
     ],
 )
-def test_limits_are_said_in_the_currency_that_is_shown(
-    container: Container, client: FlaskClient, currency: str, typed: str, complaint: str
+def test_limits_are_shown_in_the_shown_currency(
+    container: Container, client: FlaskClient, currency: str, typed: str, message: str
 ) -> None:
     form = get_support_form(client, currency=currency, frequency="once")
     response = submit_pledge(client, form, other_amount=typed)
     assert response.status_code == 422
-    assert complaint.replace(NBSP, " ") in visible_text(response.text)
+    assert message.replace(NBSP, " ") in visible_text(response.text)
     assert parse_forms(response.text)[0].fields["currency"] == currency
     assert count(container, Pledge) == 0
 
@@ -112,49 +112,49 @@ def test_an_amount_in_money_that_is_not_taken_any_more_is_not_shown_as_dollars(c
     assert (fields["currency"], fields["preset_monthly"], fields["other_amount"]) == ("USD", "700", "")
 
 
-def test_fees_are_never_covered_unless_the_reader_ticks(container: Container, client: FlaskClient) -> None:
+def test_fees_are_not_covered_by_default(container: Container, client: FlaskClient) -> None:
     page = client.get(PAGE).text
     assert "checked" not in find_tag(page, 'name="cover_fees"')
     form = parse_forms(page)[0]
-    # What a form would send holds no box that is not ticked.
+    # A browser does not submit an unchecked box.
     form.fields.pop("cover_fees", None)
     submit_pledge(client, form)
     assert the_pledge(container).fees_minor == 0
 
 
-def test_the_fees_on_each_preset_are_said_before_anything_is_chosen(client: FlaskClient) -> None:
-    said = visible_text(client.get(PAGE).text)
+def test_fees_of_every_preset_are_shown(client: FlaskClient) -> None:
+    text = visible_text(client.get(PAGE).text)
     # (200 + 30) / 0.971 is 236.87, (700 + 30) / 0.971 is 751.80, (1500 + 30) / 0.971 is 1575.69.
-    assert "This adds: $0.37 to $2, $0.52 to $7, $0.76 to $15." in said
-    assert "the next page shows the sum before anything is paid" in said
-    yen = visible_text(client.get(PAGE, query_string={"currency": "JPY"}).text)
-    assert "This adds: ¥19 to ¥500, ¥38 to ¥1,000, ¥113 to ¥3,000." in yen
+    assert "This adds: $0.37 to $2, $0.52 to $7, $0.76 to $15." in text
+    assert "the next page shows the sum before anything is paid" in text
+    yen_text = visible_text(client.get(PAGE, query_string={"currency": "JPY"}).text)
+    assert "This adds: ¥19 to ¥500, ¥38 to ¥1,000, ¥113 to ¥3,000." in yen_text
 
 
-def test_fees_are_said_in_russian_too(client: FlaskClient) -> None:
-    said = visible_text(client.get(PAGE, query_string={"lang": "ru"}).text)
-    assert "Будет добавлено: 0,37 $ к 2 $, 0,52 $ к 7 $, 0,76 $ к 15 $." in said
+def test_fee_labels_are_translated(client: FlaskClient) -> None:
+    text = visible_text(client.get(PAGE, query_string={"lang": "ru"}).text)
+    assert "Будет добавлено: 0,37 $ к 2 $, 0,52 $ к 7 $, 0,76 $ к 15 $." in text
 
 
-def test_where_nobody_is_asked_to_cover_fees_there_is_nothing_to_tick(client: FlaskClient) -> None:
+def test_currency_without_fee_cover_has_no_checkbox(client: FlaskClient) -> None:
     assert "cover_fees" not in client.get(PAGE, query_string={"currency": "KWD"}).text
 
 
-def test_a_reader_who_ticks_sees_the_whole_sum_before_paying(container: Container, client: FlaskClient) -> None:
+def test_covered_fees_are_shown_at_the_checkout(container: Container, client: FlaskClient) -> None:
     response = submit_pledge(client, get_support_form(client), other_amount="10", cover_fees="yes")
     pledge = the_pledge(container)
     assert (pledge.amount_minor, pledge.fees_minor) == (1000, 61)
-    said = visible_text(client.get(path_of(response.headers["Location"])).text)
-    assert "$10.61 a month" in said
-    assert "This includes $0.61 to cover the fees." in said
+    text = visible_text(client.get(path_of(response.headers["Location"])).text)
+    assert "$10.61 a month" in text
+    assert "This includes $0.61 to cover the fees." in text
 
 
-def test_a_tick_is_kept_when_something_else_is_wrong(client: FlaskClient) -> None:
+def test_fee_choice_is_kept_after_an_error(client: FlaskClient) -> None:
     page = submit_pledge(client, get_support_form(client), other_amount="1", cover_fees="yes").text
     assert "checked" in find_tag(page, 'name="cover_fees"')
 
 
-def test_an_amount_that_cannot_be_charged_is_answered_with_those_that_can(
+def test_unchargeable_amount_suggests_alternatives(
     container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert AmountNotChargeable.code in FIELD_AND_TEXT_BY_CODE
@@ -162,29 +162,31 @@ def test_an_amount_that_cannot_be_charged_is_answered_with_those_that_can(
         container.gateway, "charge_limits", lambda currency: ChargeLimits(smallest_minor=100, step_minor=10)
     )
     form = get_support_form(client, currency="KWD", lang="ru")
-    said = visible_text(submit_pledge(client, form, other_amount="1,505").text)
-    assert "Можно: 1,500 KWD / 1,510 KWD." in said.replace(NBSP, " ")
+    text = visible_text(submit_pledge(client, form, other_amount="1,505").text)
+    assert "Можно: 1,500 KWD / 1,510 KWD." in text.replace(NBSP, " ")
     assert count(container, Pledge) == 0
 
 
-def test_a_gateway_that_is_down_offers_to_try_again_or_to_be_reminded_of_the_same(
+def test_gateway_failure_offers_retry_and_reminder(
     container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def down(order: object) -> None:
+    def fail(order: object) -> None:
         raise GatewayUnavailable
 
     form = get_support_form(client, currency="EUR", frequency="once")
-    with monkeypatch.context() as broken:
-        broken.setattr(container.gateway, "create_checkout", down)
+    with monkeypatch.context() as patch:
+        patch.setattr(container.gateway, "create_checkout", fail)
         page = submit_pledge(client, form, other_amount="12.50").text
-    gift, reminder = parse_forms(page)
-    assert "Try again" in [label for _, _, label in gift.buttons]
+    pledge_form, reminder_form = parse_forms(page)
+    assert "Try again" in [label for _, _, label in pledge_form.buttons]
     assert 'href="#remind"' in page
     assert " open" in find_tag(page, 'id="remind"')
-    chosen = {name: reminder.fields[name] for name in ("frequency", "amount", "currency")}
+    chosen = {name: reminder_form.fields[name] for name in ("frequency", "amount", "currency")}
     assert chosen == {"frequency": "once", "amount": "1250", "currency": "EUR"}
-    asked = client.post(reminder.action, data=reminder.fields | {"email": "reader@example.org", "months": "1"})
-    assert asked.status_code == 303
+    response = client.post(
+        reminder_form.action, data=reminder_form.fields | {"email": "reader@example.org", "months": "1"}
+    )
+    assert response.status_code == 303
     with container.database.read_only() as session:
-        kept = session.scalars(select(Reminder)).one()
-    assert (kept.frequency, kept.amount_minor, kept.currency) == ("once", 1250, "EUR")
+        reminder = session.scalars(select(Reminder)).one()
+    assert (reminder.frequency, reminder.amount_minor, reminder.currency) == ("once", 1250, "EUR")

@@ -1,4 +1,4 @@
-"""A reader without JavaScript asks for a reminder, and no address ever stands in a URL."""
+"""The reminder form of the support page; no URL contains the address."""
 
 import datetime
 from typing import Any
@@ -21,16 +21,16 @@ def reminder_form(client: FlaskClient, **query: str) -> Form:
     return parse_forms(client.get(PAGE, query_string=query).text)[1]
 
 
-def ask(client: FlaskClient, form: Form, **typed: Any) -> TestResponse:
-    return client.post(form.action, data=form.fields | typed)
+def submit_reminder(client: FlaskClient, form: Form, **fields: Any) -> TestResponse:
+    return client.post(form.action, data=form.fields | fields)
 
 
-def test_the_button_says_what_it_does(client: FlaskClient) -> None:
+def test_button_names_the_interval(client: FlaskClient) -> None:
     assert reminder_form(client).buttons == [("months", "1", "Remind me next month")]
 
 
-def test_a_reminder_is_set_and_confirmed_with_its_date(container: Container, client: FlaskClient) -> None:
-    response = ask(client, reminder_form(client), email="reader@example.org", months="1")
+def test_reminder_is_created_and_its_date_shown(container: Container, client: FlaskClient) -> None:
+    response = submit_reminder(client, reminder_form(client), email="reader@example.org", months="1")
     assert response.status_code == 303
     assert response.headers["Location"] == "/support/default/reminder-set?due_on=2026-12-23&lang=en"
     page = visible_text(client.get(response.headers["Location"]).text)
@@ -41,13 +41,13 @@ def test_a_reminder_is_set_and_confirmed_with_its_date(container: Container, cli
     assert reminder.page_url == "http://desk.test/support/default"
 
 
-def test_the_choice_of_the_address_is_kept_for_the_mail(container: Container, client: FlaskClient) -> None:
-    ask(client, reminder_form(client, frequency="annual", amount="5000"), email="reader@example.org")
+def test_choice_in_query_string_is_stored_with_the_reminder(container: Container, client: FlaskClient) -> None:
+    submit_reminder(client, reminder_form(client, frequency="annual", amount="5000"), email="reader@example.org")
     assert (only_reminder(container).frequency, only_reminder(container).amount_minor) == ("annual", 5000)
 
 
 @pytest.mark.parametrize(
-    ("query", "kept"),
+    ("query", "expected"),
     [
         ({}, (None, None)),
         ({"frequency": "weekly", "amount": "500"}, (None, None)),
@@ -55,15 +55,15 @@ def test_the_choice_of_the_address_is_kept_for_the_mail(container: Container, cl
         ({"frequency": "monthly", "amount": "lots"}, ("monthly", None)),
     ],
 )
-def test_a_choice_that_is_not_offered_never_costs_the_reminder(
-    container: Container, client: FlaskClient, query: dict[str, str], kept: tuple[str | None, int | None]
+def test_unavailable_choice_does_not_prevent_the_reminder(
+    container: Container, client: FlaskClient, query: dict[str, str], expected: tuple[str | None, int | None]
 ) -> None:
-    assert ask(client, reminder_form(client, **query), email="reader@example.org").status_code == 303
-    assert (only_reminder(container).frequency, only_reminder(container).amount_minor) == kept
+    assert submit_reminder(client, reminder_form(client, **query), email="reader@example.org").status_code == 303
+    assert (only_reminder(container).frequency, only_reminder(container).amount_minor) == expected
 
 
 @pytest.mark.parametrize(
-    ("typed", "complaint"),
+    ("typed", "message"),
     [
         ("", "Write your e-mail address."),
         ("  ", "Write your e-mail address."),
@@ -72,16 +72,18 @@ def test_a_choice_that_is_not_offered_never_costs_the_reminder(
         ("a" * 400 + "@example.org", "Write the address in full"),
     ],
 )
-def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
-    container: Container, client: FlaskClient, typed: str, complaint: str
+def test_invalid_address_shows_error_and_keeps_input(
+    container: Container, client: FlaskClient, typed: str, message: str
 ) -> None:
-    response = ask(client, reminder_form(client, frequency="annual", amount="5000"), email=typed, months="1")
+    response = submit_reminder(
+        client, reminder_form(client, frequency="annual", amount="5000"), email=typed, months="1"
+    )
     assert response.status_code == 422
-    assert complaint in visible_text(response.text)
-    gift, reminder = parse_forms(response.text)
-    assert reminder.fields["email"] == typed
-    assert (reminder.fields["frequency"], reminder.fields["amount"]) == ("annual", "5000")
-    assert (gift.fields["frequency"], gift.fields["preset_annual"]) == ("annual", "5000")
+    assert message in visible_text(response.text)
+    pledge_form, submitted_form = parse_forms(response.text)
+    assert submitted_form.fields["email"] == typed
+    assert (submitted_form.fields["frequency"], submitted_form.fields["amount"]) == ("annual", "5000")
+    assert (pledge_form.fields["frequency"], pledge_form.fields["preset_annual"]) == ("annual", "5000")
     assert "<details" in response.text
     assert " open>" in find_tag(response.text, 'id="remind"')
     assert 'aria-describedby="email-complaint email-hint"' in find_tag(response.text, 'name="email"')
@@ -89,44 +91,44 @@ def test_an_address_that_mail_cannot_reach_is_explained_and_kept(
 
 
 @pytest.mark.parametrize("months", ["2", "0", "-1", "99", "soon"])
-def test_a_wait_that_is_not_offered_is_refused(container: Container, client: FlaskClient, months: str) -> None:
-    response = ask(client, reminder_form(client), email="reader@example.org", months=months)
+def test_unavailable_interval_is_rejected(container: Container, client: FlaskClient, months: str) -> None:
+    response = submit_reminder(client, reminder_form(client), email="reader@example.org", months=months)
     assert response.status_code == 422
     assert "Choose when we should write to you." in visible_text(response.text)
     assert count(container, Reminder) == 0
 
 
-def test_a_campaign_without_reminders_offers_none(container: Container, client: FlaskClient) -> None:
+def test_disabled_reminders_have_no_form(container: Container, client: FlaskClient) -> None:
     update_campaign(container, reminder={"enabled": False, "choices": [1]})
     assert len(parse_forms(client.get(PAGE).text)) == 1
     assert client.post(f"{PAGE}/reminder", data={"email": "reader@example.org"}).status_code == 422
 
 
-def test_the_confirmation_is_in_the_readers_language(client: FlaskClient) -> None:
-    response = ask(client, reminder_form(client, lang="ru"), email="reader@example.org")
+def test_created_page_is_translated(client: FlaskClient) -> None:
+    response = submit_reminder(client, reminder_form(client, lang="ru"), email="reader@example.org")
     page = visible_text(client.get(response.headers["Location"]).text)
     assert "Спасибо! Мы вам напомним." in page
     assert "23 декабря 2026 г." in page
 
 
 @pytest.mark.parametrize("due_on", ["", "tomorrow", "2026-13-01", "<b>"])
-def test_a_date_that_is_none_is_not_repeated(client: FlaskClient, due_on: str) -> None:
+def test_invalid_date_is_not_shown(client: FlaskClient, due_on: str) -> None:
     response = client.get(f"{PAGE}/reminder-set", query_string={"due_on": due_on})
     assert response.status_code == 200
     assert "We will write to you once, on" not in visible_text(response.text)
 
 
-def test_the_answer_is_the_same_for_an_address_that_is_known(container: Container, client: FlaskClient) -> None:
+def test_response_is_the_same_for_a_known_address(container: Container, client: FlaskClient) -> None:
     form = reminder_form(client)
-    first = ask(client, form, email="reader@example.org")
-    second = ask(client, form, email="reader@example.org")
+    first = submit_reminder(client, form, email="reader@example.org")
+    second = submit_reminder(client, form, email="reader@example.org")
     assert first.headers["Location"] == second.headers["Location"]
     with container.database.read_only() as session:
         assert len(session.scalars(select(Reminder)).all()) == 1
 
 
-def test_the_words_agreed_to_are_named_as_the_widget_names_them(container: Container, client: FlaskClient) -> None:
-    # The value comes from the widget's own versionOf("en", …), run on the same sentence.
+def test_consent_version_matches_the_widget(container: Container, client: FlaskClient) -> None:
+    # The expected value comes from versionOf("en", …) of the widget, run on the same sentence.
     assert consent_version("en", "We use your address for this one reminder and nothing else.") == "en-3ac1a0ed"
-    ask(client, reminder_form(client), email="reader@example.org")
+    submit_reminder(client, reminder_form(client), email="reader@example.org")
     assert only_reminder(container).consent_version == "en-3ac1a0ed"

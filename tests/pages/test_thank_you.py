@@ -1,4 +1,4 @@
-"""The thank-you page thanks for what was given, and is honest about what was not."""
+"""The thank-you page in every status of a pledge."""
 
 import uuid
 from typing import Any
@@ -19,91 +19,90 @@ def thanks(client: FlaskClient, pledge_id: str, slug: str = "default", **headers
     return response.text
 
 
-def a_pledge(client: FlaskClient, **changes: Any) -> str:
+def create_pledge(client: FlaskClient, **changes: Any) -> str:
     return str(post_pledge(client, **changes).json["id"])
 
 
-def put(container: Container, pledge_id: str, status: PledgeStatus) -> None:
-    """Put a pledge where its table would have brought it."""
+def set_status(container: Container, pledge_id: str, status: PledgeStatus) -> None:
     with container.database.transaction() as session:
         get_pledge(session, uuid.UUID(pledge_id)).status = status
 
 
 @pytest.mark.parametrize(
-    ("frequency", "amount", "words"),
+    ("frequency", "amount", "sentence"),
     [
         ("once", 750, "You gave The Harbour Lantern $7.50."),
         ("monthly", 200, "You give The Harbour Lantern $2 a month."),
         ("annual", 100000, "You give The Harbour Lantern $1,000 a year."),
     ],
 )
-def test_it_says_what_was_given(
-    container: Container, client: FlaskClient, frequency: str, amount: int, words: str
+def test_page_shows_amount_and_frequency(
+    container: Container, client: FlaskClient, frequency: str, amount: int, sentence: str
 ) -> None:
-    made = a_pledge(client, frequency=frequency, amount=amount)
-    pay_pledge(container, made)
-    page = visible_text(thanks(client, made))
-    assert words in page
+    pledge_id = create_pledge(client, frequency=frequency, amount=amount)
+    pay_pledge(container, pledge_id)
+    page = visible_text(thanks(client, pledge_id))
+    assert sentence in page
     assert "Thank you" in page
 
 
-def test_a_test_is_called_one(container: Container, client: FlaskClient) -> None:
-    made = a_pledge(client)
-    pay_pledge(container, made)
-    assert "This was a test: no card was asked for and no money has moved." in visible_text(thanks(client, made))
+def test_sandbox_payment_has_a_test_notice(container: Container, client: FlaskClient) -> None:
+    pledge_id = create_pledge(client)
+    pay_pledge(container, pledge_id)
+    assert "This was a test: no card was asked for and no money has moved." in visible_text(
+        thanks(client, pledge_id)
+    )
 
 
-def test_it_leads_back_to_the_article_if_the_newsroom_lists_it(container: Container, client: FlaskClient) -> None:
+def test_page_links_back_only_to_listed_hosts(container: Container, client: FlaskClient) -> None:
     update_campaign(container, return_hosts=["paper.example"])
-    listed = a_pledge(client, page_url="https://paper.example/story")
-    unlisted = a_pledge(client, page_url="https://elsewhere.example/story")
-    for made in (listed, unlisted):
-        pay_pledge(container, made)
+    listed = create_pledge(client, page_url="https://paper.example/story")
+    unlisted = create_pledge(client, page_url="https://elsewhere.example/story")
+    for pledge_id in (listed, unlisted):
+        pay_pledge(container, pledge_id)
     assert 'href="https://paper.example/story"' in thanks(client, listed)
     assert "elsewhere.example" not in thanks(client, unlisted)
 
 
-def test_a_gift_that_is_not_paid_yet_is_not_thanked_for(client: FlaskClient) -> None:
-    opened = post_pledge(client).json
-    page = thanks(client, opened["id"])
+def test_pending_pledge_links_to_the_checkout(client: FlaskClient) -> None:
+    pledge = post_pledge(client).json
+    page = thanks(client, pledge["id"])
     assert "Your payment has not arrived yet" in visible_text(page)
     assert "Thank you" not in visible_text(page)
-    assert f'href="{opened["checkout_url"]}"' in page
+    assert f'href="{pledge["checkout_url"]}"' in page
 
 
-def test_a_checkout_that_closed_can_be_tried_again_with_the_same_choice(
-    container: Container, client: FlaskClient
-) -> None:
-    made = a_pledge(client, frequency="annual", amount=5000)
-    put(container, made, PledgeStatus.EXPIRED)
-    page = thanks(client, made)
+def test_expired_pledge_offers_the_same_choice(container: Container, client: FlaskClient) -> None:
+    pledge_id = create_pledge(client, frequency="annual", amount=5000)
+    set_status(container, pledge_id, PledgeStatus.EXPIRED)
+    page = thanks(client, pledge_id)
     assert "you have not been charged" in visible_text(page)
     assert "/support/default?frequency=annual&amp;amount=5000" in page
 
 
 @pytest.mark.parametrize("status", PledgeStatus)
 @pytest.mark.parametrize("lang", ["en", "ru"])
-def test_each_state_has_words_in_each_language(
+def test_every_status_has_texts_in_every_language(
     container: Container, client: FlaskClient, status: PledgeStatus, lang: str
 ) -> None:
-    made = a_pledge(client, lang=lang)
-    put(container, made, status)
-    assert f'<html lang="{lang}"' in thanks(client, made, **{"Accept-Language": "de"})
+    pledge_id = create_pledge(client, lang=lang)
+    set_status(container, pledge_id, status)
+    assert f'<html lang="{lang}"' in thanks(client, pledge_id, **{"Accept-Language": "de"})
 
 
-@pytest.mark.parametrize("wanted", ["", "1", "00000000-0000-0000-0000-000000000000", "{made}&pledge=1"])
-def test_a_pledge_that_does_not_exist_is_a_page_of_its_own(client: FlaskClient, wanted: str) -> None:
-    response = client.get(f"/support/default/thank-you?pledge={wanted}", headers=BROWSER)
+@pytest.mark.parametrize("pledge_id", ["", "1", "00000000-0000-0000-0000-000000000000", "x&pledge=1"])
+def test_unknown_pledge_is_not_found(client: FlaskClient, pledge_id: str) -> None:
+    response = client.get(f"/support/default/thank-you?pledge={pledge_id}", headers=BROWSER)
     assert response.status_code == 404
     assert "We cannot find this gift" in visible_text(response.text)
 
 
-def test_a_pledge_is_not_shown_under_another_campaign(container: Container, client: FlaskClient) -> None:
+def test_pledge_of_another_campaign_is_not_found(container: Container, client: FlaskClient) -> None:
     update_campaign(container, slug="winter")
-    assert client.get(f"/support/winter/thank-you?pledge={a_pledge(client)}").status_code == 404
+    assert client.get(f"/support/winter/thank-you?pledge={create_pledge(client)}").status_code == 404
 
 
-def test_the_page_names_nobody(container: Container, client: FlaskClient) -> None:
-    made = a_pledge(client)
-    pay_pledge(container, made, email="reader@example.org")
-    assert "reader" not in thanks(client, made)
+def test_page_hides_the_address(container: Container, client: FlaskClient) -> None:
+    pledge_id = create_pledge(client)
+    pay_pledge(container, pledge_id, email="reader@example.org")
+    assert "reader" not in thanks(client, pledge_id)
