@@ -40,7 +40,7 @@ class PledgeContext:
     def redirect_back(self, **params: str | None) -> BaseResponse:
         """Redirect to `return_url` in the same language, with `params` in its query string."""
         params["lang"] = request.args.get("lang")
-        # A value that would need escaping cannot come from our own pages.
+        # `lang` comes from the request, so a value that would need escaping is dropped.
         query = "&".join(
             f"{name}={value}" for name, value in params.items() if value and value.replace("-", "").isalnum()
         )
@@ -74,7 +74,7 @@ def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: st
 
 
 def render_gateway_error(context: PledgeContext, error: DomainError, *, is_card_update: bool = False) -> Response:
-    """Return the page that explains a refused operation.
+    """Return the page that explains why an operation was rejected.
 
     Raises:
         DomainError: `error` itself, if there is no text for its code.

@@ -300,7 +300,7 @@ def _render_amount_form(
 
 
 def _field_error(context: PledgeContext, error: DomainError, typed: str) -> FieldError | None:
-    """Return the form error for a refused amount; None if the refusal has another cause."""
+    """Return the form error for a rejected amount; None if the error has another cause."""
     texts = context.texts
     if error.code == "unreadable_amount":
         message = texts.format("unreadable_amount", typed=typed.strip(), example=_example(context))
