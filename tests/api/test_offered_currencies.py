@@ -22,7 +22,7 @@ FIVE = ONCE | {"presets": [500], "minimum": 500}
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     # The wait for other processes is tested with the campaign's readers.
-    monkeypatch.setattr("service.api.admin.campaigns.let_go", lambda: None)
+    monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
 
 
 def put(client: FlaskClient, container: Container, **changes: Any) -> TestResponse:

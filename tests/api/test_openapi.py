@@ -97,7 +97,7 @@ def test_staff_operations_say_that_they_need_a_token(client: FlaskClient) -> Non
 @pytest.fixture
 def story(container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return what a caller must know to get past the first door: a token, an id and a reminder's link."""
-    monkeypatch.setattr("service.api.admin.campaigns.let_go", lambda: None)
+    monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
     made = post_pledge(client).json["id"]
     pay_pledge(container, made, email="other@example.org")
     post_reminder(client)

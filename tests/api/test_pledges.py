@@ -18,8 +18,8 @@ def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
     response = post_pledge(client)
     assert response.status_code == 201
     assert response.content_type == "application/json"
-    response = response.json
-    assert response.keys() == {
+    body = response.json
+    assert body.keys() == {
         "id",
         "status",
         "frequency",
@@ -30,15 +30,15 @@ def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
         "checkout_url",
         "created_at",
     }
-    assert (response["status"], response["frequency"], response["amount"], response["currency"]) == (
+    assert (body["status"], body["frequency"], body["amount"], body["currency"]) == (
         "pending",
         "monthly",
         200,
         "USD",
     )
-    assert uuid.UUID(response["id"]).version == 7
-    assert parse_timestamp(response["created_at"]) == clock.now
-    assert response["checkout_url"].startswith("http://desk.test/")
+    assert uuid.UUID(body["id"]).version == 7
+    assert parse_timestamp(body["created_at"]) == clock.now
+    assert body["checkout_url"].startswith("http://desk.test/")
     assert "Idempotent-Replayed" not in response.headers
     assert (
         count(container, Pledge) == count(container, PledgeStatusChange) == count(container, IdempotencyKey) == 1

@@ -108,21 +108,21 @@ def test_a_key_that_the_release_before_holds_is_still_good(
     assert post_pledge(client, key=key, **choice).data == first.data
 
 
-class Steps:
+class SteppedGateway:
     """A gateway that charges from 5.000 dinars on, in steps of 0.010."""
 
     name = "sandbox"
 
     def __init__(self, container: Container) -> None:
-        self.start_checkout = container.gateway.create_checkout
+        self.create_checkout = container.gateway.create_checkout
 
-    def limits(self, currency: str) -> ChargeLimits:
+    def charge_limits(self, currency: str) -> ChargeLimits:
         return ChargeLimits(smallest_minor=5000, step_minor=10) if currency == "KWD" else ChargeLimits()
 
 
 @pytest.fixture
 def stepped(app: Flask, container: Container) -> FlaskClient:
-    init_app(app, dataclasses.replace(container, gateway=Steps(container)))
+    init_app(app, dataclasses.replace(container, gateway=SteppedGateway(container)))
     return app.test_client()
 
 
@@ -145,7 +145,7 @@ def test_an_amount_that_the_gateway_cannot_charge_is_refused_with_what_would_do(
 
 def test_what_is_charged_with_the_fees_is_a_step_that_the_gateway_takes(app: Flask, container: Container) -> None:
     update_campaign(container, other_currencies=[DINARS | {"cover_fees": {"basis_points": 250, "fixed": 0}}])
-    init_app(app, dataclasses.replace(container, gateway=Steps(container)))
+    init_app(app, dataclasses.replace(container, gateway=SteppedGateway(container)))
     reader = app.test_client()
     # 5000 / 0.975 is 5128.2, for which 5130 is charged.
     response = post_pledge(reader, frequency="once", currency="KWD", amount=5000, cover_fees=True).json

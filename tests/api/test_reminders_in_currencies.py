@@ -60,7 +60,7 @@ def test_what_the_campaign_does_not_offer_is_not_kept(
 def test_an_amount_that_cannot_be_charged_is_not_kept(
     client: FlaskClient, container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container.gateway, "limits", lambda currency: ChargeLimits(step_minor=10))
+    monkeypatch.setattr(container.gateway, "charge_limits", lambda currency: ChargeLimits(step_minor=10))
     refused = post_reminder(client, frequency="once", amount=1505, currency="KWD")
     assert_problem(refused, 422, "amount_not_chargeable", field="amount")
     assert count(container, Reminder) == 0

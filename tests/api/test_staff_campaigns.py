@@ -16,7 +16,7 @@ from tests.api.client import assert_problem, auth_headers, campaign_definition, 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     # The wait for other processes is tested with the campaign's readers.
-    monkeypatch.setattr("service.api.admin.campaigns.let_go", lambda: None)
+    monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
 
 
 def put(client: FlaskClient, container: Container, file: Any, slug: str = "default") -> TestResponse:
