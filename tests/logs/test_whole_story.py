@@ -87,7 +87,7 @@ def give(live_server: Newsroom) -> None:
     live_server.send("GET", made["checkout_url"], 200)
     live_server.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": GIVER})
     live_server.send("POST", made["checkout_url"], 303, data={"outcome": "pay", "email": GIVER})
-    live_server.keep(re.search(r"/p/([\w-]+)", mail_to(live_server, GIVER))[1])
+    live_server.keep(re.search(r"/p/([\w.-]+)", mail_to(live_server, GIVER))[1])
 
 
 def mail_to(live_server: Newsroom, reader: str) -> str:
@@ -107,7 +107,7 @@ def be_reminded(live_server: Newsroom) -> str:
     """Set a reminder, wait for its mail, and return the token that the mail holds."""
     payload = {"campaign": "default", "email": READER, "frequency": "monthly", "amount": int(AMOUNT)}
     live_server.send("POST", "/v1/reminders", 201, json=payload)
-    return live_server.keep(re.search(r"/v1/reminders/([\w-]+)/cancel", mail_to(live_server, READER))[1])
+    return live_server.keep(re.search(r"/v1/reminders/([\w.-]+)/cancel", mail_to(live_server, READER))[1])
 
 
 def mind_the_reminder(live_server: Newsroom, token: str) -> None:
