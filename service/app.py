@@ -1,4 +1,4 @@
-"""The web application: blueprints and error handlers behind the front door."""
+"""The web application: blueprints, error handlers and limits, behind the WSGI middleware."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ from service.api.problems import (
     register_error_handlers,
 )
 from service.api.reminders import reminders
-from service.api.webhooks import mail_webhooks, stripe_webhook
+from service.api.webhooks import mail_webhooks, receive_stripe_webhook, stripe_webhook
 from service.bootstrap import build_container
 from service.container import Container
 from service.logs import configure_logging
@@ -39,32 +39,32 @@ from service.settings import read_settings
 from service.web import init_app
 
 MAX_BODY_BYTES = 64 * 1024
-# An event of Stripe's holds a whole invoice with all its lines.
-MAX_BODY_BYTES_BY_ENDPOINT = {"stripe events.receive_stripe_webhook": 1024 * 1024}
+# A Stripe event contains a whole invoice with all its lines.
+MAX_BODY_BYTES_BY_ENDPOINT = {f"{stripe_webhook.name}.{receive_stripe_webhook.__name__}": 1024 * 1024}
 
 log = structlog.get_logger()
 
 
 class PrivacyFlask(Flask):
-    """Flask, but for the log line of its last resort, which holds the path and so a reader's token."""
+    """Flask without its own error log line, which contains the path and therefore a reader's token."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is; Flask would look ten times a request whether it is a coroutine."""
+        """Return the function unchanged; Flask would check ten times a request whether it is a coroutine."""
         return func
 
     def log_exception(self, exc_info: Any) -> None:
-        """Write down what no error handler could answer."""
+        """Log an exception that no error handler handled."""
         log.error("unexpected_error", exc_info=exc_info)
 
 
 def create_app(container: Container | None = None) -> Flask:
-    """Return the application, on the given desk or on one that is built from the environment."""
+    """Return the application with this container, or with one built from the environment."""
     if container is None:
         settings = read_settings()
         configure_logging(settings)
         container = build_container(settings)
     app = PrivacyFlask("service", static_folder=None)
-    # A doubled slash is an address that does not exist: the redirect that Flask would send is a page of HTML.
+    # A path with a doubled slash is not found: the redirect that Flask would send is an HTML page.
     app.url_map.merge_slashes = False
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
@@ -78,13 +78,13 @@ def create_app(container: Container | None = None) -> Flask:
     api = register_api(app)
     app.register_blueprint(health)
     register_error_handlers(app)
-    for kind in (ParseException, NoMoreData):
-        app.register_error_handler(kind, _handle_truncated_body)
+    for error_class in (ParseException, NoMoreData):
+        app.register_error_handler(error_class, _handle_truncated_body)
     register_pages(app, ApiMetadata(statuses=STATUS_BY_ERROR, codes=HTTP_PROBLEMS, specification=api.spec.to_dict))
     app.before_request(_check_body_size)
     app.before_request(answer_preflight)
     hops = container.settings.trusted_proxies
-    # Flask's own way to stand before an application is to take the place of this method.
+    # Flask documents replacing this method as the way to add WSGI middleware.
     app.wsgi_app = RequestLogMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
@@ -92,7 +92,7 @@ def create_app(container: Container | None = None) -> Flask:
 
 
 def register_api(app: Flask) -> ProblemApi:
-    """Register every resource, with its description in /openapi.json."""
+    """Register every API blueprint, which also describes it in /openapi.json."""
     api = ProblemApi(
         app,
         spec_kwargs={
@@ -101,28 +101,28 @@ def register_api(app: Flask) -> ProblemApi:
             "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
         },
     )
-    staff = (admin_reports, exports, admin_campaigns, admin_events, admin_payments, erasures)
-    for blueprint in (campaigns, pledges, reminders, *staff, mail_webhooks, stripe_webhook):
+    admin = (admin_reports, exports, admin_campaigns, admin_events, admin_payments, erasures)
+    for blueprint in (campaigns, pledges, reminders, *admin, mail_webhooks, stripe_webhook):
         api.register_blueprint(blueprint)
     return api
 
 
 def _handle_truncated_body(_error: Exception) -> Response:
-    # The body is read while the request is answered, so its faults show only here.
+    # gunicorn reads the body lazily, so these errors are raised inside the view.
     return problem_response(400, "bad_request", "The body ended early or is not in the chunks that it promised.")
 
 
 def _check_body_size() -> None:
     g.request_id = request.environ.get(REQUEST_ID_ENVIRON_KEY)
-    # Flask itself looks at the length only when a view reads the body, and some never do. A body that comes in
-    # chunks names no length: it would be cut off at the limit without a word, so it is read to one byte beyond.
-    largest = MAX_BODY_BYTES_BY_ENDPOINT.get(request.endpoint or "", MAX_BODY_BYTES)
-    request.max_content_length = largest + 1
+    # Flask checks the length only when a view reads the body, and some views never do. A chunked body declares
+    # no length and would be truncated silently at the limit, so it is read to one byte beyond.
+    max_bytes = MAX_BODY_BYTES_BY_ENDPOINT.get(request.endpoint or "", MAX_BODY_BYTES)
+    request.max_content_length = max_bytes + 1
     if "CONTENT_LENGTH" in request.environ:
         length = request.content_length or 0
     elif "HTTP_TRANSFER_ENCODING" in request.environ:
         length = len(request.get_data())
     else:
         return
-    if length > largest:
-        raise ProblemException(413, HTTP_PROBLEMS[413][0], f"The body is larger than {largest // 1024} KiB.")
+    if length > max_bytes:
+        raise ProblemException(413, HTTP_PROBLEMS[413][0], f"The body is larger than {max_bytes // 1024} KiB.")
