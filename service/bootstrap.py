@@ -1,4 +1,4 @@
-"""Building the desk from the settings: once for each process, shared by web and worker."""
+"""Builds the container from the settings, once per process; web and worker both use it."""
 
 import uuid
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def build_container(
     clock: Clock = utc_now,
     engine_for: Callable[[Settings, Keyring], Engine] = create_database_engine,
 ) -> Container:
-    """Return a desk; nothing is connected before it is used."""
+    """Return a container; connections open on first use."""
     keyring = Keyring(settings.secret_keys)
     database = Database(engine_for(settings, keyring))
     gateway, gateway_events = _gateway(settings, keyring, clock)
@@ -53,7 +53,7 @@ def build_container(
 def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[PaymentGateway, EventSource | None]:
     if settings.stripe is None:
         return SandboxGateway(keyring, settings.public_url), None
-    # Whoever takes no money by Stripe need not wait for its library: a fifth of a second for each process.
+    # Importing Stripe's library takes a fifth of a second, so only a process that uses Stripe does.
     from service.gateways.stripe import StripeApiClient, StripeEvents, StripeGateway
 
     api = StripeApiClient(settings.stripe, clock)
@@ -61,10 +61,10 @@ def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[Paymen
 
 
 def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
-    mail, writer = settings.mail, EmailRenderer(settings.mail.sender, clock)
+    mail, renderer = settings.mail, EmailRenderer(settings.mail.sender, clock)
     if mail.server is None:
-        return DevOutboxMailer(database, writer, clock)
-    return SmtpMailer(mail.server, writer, per_connection=mail.max_per_connection)
+        return DevOutboxMailer(database, renderer, clock)
+    return SmtpMailer(mail.server, renderer, per_connection=mail.max_per_connection)
 
 
 def _smtp_connection_count(settings: Settings) -> int:

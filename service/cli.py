@@ -21,10 +21,9 @@ from service.settings import SettingsError, read_settings
 
 
 class ErrorHandlingGroup(click.Group):
-    """Turns what went wrong into one sentence and exit code 1; nobody sees a traceback for a wrong value."""
+    """Reports expected errors as one sentence with exit code 1, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
         try:
             return super().invoke(ctx)
         except (SettingsError, DomainError) as error:
@@ -39,25 +38,25 @@ class ErrorHandlingGroup(click.Group):
 @click.group(cls=ErrorHandlingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mainstay")
 def cli() -> None:
-    """The support desk of a newsroom: reader donations, and the reminder that brings readers back."""
+    """Reader donations for newsrooms, and the reminder that brings readers back."""
 
 
 @cli.command()
 def serve() -> None:
-    """Serve the API, the pages and the widget."""
+    """Serve the API, the web pages and the widget."""
     processes.serve(read_settings())
 
 
 @cli.command()
 def worker() -> None:
-    """Send reminders that are due and do the other regular work."""
+    """Send due reminders and run the other scheduled jobs."""
     read_settings()
     processes.run_worker()
 
 
 @cli.command()
 def dev() -> None:
-    """Migrate, then run web and worker together, with a month that lasts a minute."""
+    """Migrate the database, then run web and worker together, with months that last a minute."""
     processes.run_dev()
 
 
@@ -66,6 +65,5 @@ for command in (migrate, token, campaign, export, jobs, keys, notices, reminders
 
 
 def main() -> NoReturn:
-    """Run the command line."""
     cli(prog_name="mainstay")
     raise SystemExit(0)

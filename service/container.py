@@ -1,4 +1,4 @@
-"""Everything that a request or a job works with, in one frozen object."""
+"""The dependencies of a request, job or command, in one frozen object."""
 
 import datetime
 import uuid
@@ -15,11 +15,11 @@ from service.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """The newsroom's support desk, as `service.bootstrap` builds it once for each process.
+    """All dependencies, built by `service.bootstrap` once per process.
 
-    There is a mailer for each connection that a worker may open for reminders, and one for notices, which must not
-    wait behind them. `event_source` tells what happens at a gateway that is not ours. `worker_id` is what this
-    process signs with.
+    `reminder_mailers` has one mailer per connection that a worker may open for reminders. `notification_mailer` is
+    separate, so that notifications never wait behind reminders. `event_source` authenticates and lists the
+    gateway's events; it is None for the sandbox. `worker_id` identifies this process in leases and job runs.
     """
 
     settings: Settings
@@ -38,10 +38,10 @@ class Container:
 
     @property
     def lease_duration(self) -> datetime.timedelta:
-        """How long a worker keeps what it claimed without a sign of life."""
+        """How long a lease lasts if its worker does not renew it."""
         return datetime.timedelta(seconds=self.settings.mail.lease_seconds)
 
 
 def utc_now() -> datetime.datetime:
-    """Return the present instant in UTC: the clock of every real process."""
+    """Return the current time in UTC; the clock of every real process."""
     return datetime.datetime.now(datetime.UTC)

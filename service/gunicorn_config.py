@@ -1,4 +1,4 @@
-"""How gunicorn serves the application; every value comes from the settings."""
+"""The gunicorn configuration; every value an operator may change comes from the settings."""
 
 from service.settings import read_settings
 
@@ -9,7 +9,7 @@ workers = settings.web_concurrency
 worker_class = "service.gunicorn_worker.ProblemWorker"
 logger_class = "service.gunicorn_worker.PrivacyLogger"
 threads = 4
-# Slow clients hold a thread; a worker that answers nothing for this long is replaced.
+# A slow client occupies a thread. A worker that does not respond for this long is replaced.
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

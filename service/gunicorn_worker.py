@@ -1,7 +1,7 @@
-"""The server below the application, made to keep its promises: problems for errors, and silence about readers.
+"""A gunicorn worker and logger that return errors as problems and log no personal data.
 
-gunicorn by itself answers what it cannot parse with a page of HTML, and writes paths, which hold readers' tokens,
-addresses of clients and whole header lines into its log.
+gunicorn's own classes answer unparsable requests with an HTML page, and log paths (which contain readers' tokens),
+client addresses and whole header lines.
 """
 
 import contextlib
@@ -28,23 +28,23 @@ log = structlog.get_logger()
 
 
 class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """Serves in threads; answers what is not HTTP as a problem (RFC 9457)."""
+    """A threaded worker that answers unparsable requests with a problem (RFC 9457)."""
 
     def handle_error(self, _request: Any, client: socket.socket, _address: Any, error: Exception) -> None:
-        """Answer a request that never reached the application, or an error that it did not answer."""
+        """Respond to a request that the application never received, or to an error that it did not handle."""
         request_id = secrets.token_hex(16)
-        ours = isinstance(error, errors.InvalidResponseHeader | errors.InvalidResponseHeaderName)
-        if isinstance(error, errors.ParseException) and not ours:
+        is_response_error = isinstance(error, errors.InvalidResponseHeader | errors.InvalidResponseHeaderName)
+        if isinstance(error, errors.ParseException) and not is_response_error:
             status = STATUS_BY_ERROR.get(type(error), 400)
             log.info("unreadable_request", request_id=request_id, status=status, error_class=type(error).__name__)
         else:
             status = 500
             log.error("unexpected_error", request_id=request_id, exc_info=error)
         with contextlib.suppress(OSError):
-            util.write_nonblock(client, _answer(status, request_id))
+            util.write_nonblock(client, _problem_response(status, request_id))
 
 
-def _answer(status: int, request_id: str) -> bytes:
+def _problem_response(status: int, request_id: str) -> bytes:
     title = http.HTTPStatus(status).phrase
     code = "internal_error" if status == 500 else "unreadable_request"
     body = json.dumps(
@@ -68,11 +68,11 @@ def _answer(status: int, request_id: str) -> bytes:
 
 
 class PrivacyLogger(glogging.Logger):  # type: ignore[misc]  # as above
-    """Writes what happens to the server, and of an exception only its class and where it happened."""
+    """Logs server messages; of an exception, only its class and stack frames."""
 
     def debug(self, *_: Any, **__: Any) -> None:
-        """Write nothing: these lines hold paths."""
+        """Log nothing: debug lines contain paths."""
 
     def exception(self, *_: Any, **__: Any) -> None:
-        """Write down the exception in hand without its message."""
+        """Log the current exception without its message."""
         log.error("server_error", exc_info=sys.exc_info()[1])

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, with a static event name, ids as fields and nothing personal."""
+"""Logging: each line is one JSON object with a static event name, ids as fields and no personal data."""
 
 import json
 import logging
@@ -11,12 +11,12 @@ import structlog
 
 from service.settings import Settings
 
-# Made once, because `json.dumps` would make one for each line that holds anything but plain values.
+# `json.dumps` with `default` would create an encoder for each line.
 ENCODER = json.JSONEncoder(default=repr)
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send every log line, ours and the libraries', to standard output as JSON."""
+    """Send every log line, including those of libraries, to standard output as JSON."""
     level = settings.log_level.upper()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -34,11 +34,14 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # Alembic writes a line for each look at the schema, and the scheduler one for each tick, with a warning for
-    # each tick that comes while a long run is still at work, as it should be.
-    # Stripe's library writes what it is answered.
-    for chatty, least in (("alembic", logging.WARNING), ("apscheduler", logging.ERROR), ("stripe", logging.ERROR)):
-        logging.getLogger(chatty).setLevel(max(least, logging.getLogger().level))
+    # Alembic logs each inspection of the schema. APScheduler logs each run, and warns about each run that it skips
+    # because the previous one is still going, which is intended. Stripe's library logs response bodies.
+    for name, min_level in (
+        ("alembic", logging.WARNING),
+        ("apscheduler", logging.ERROR),
+        ("stripe", logging.ERROR),
+    ):
+        logging.getLogger(name).setLevel(max(min_level, logging.getLogger().level))
     structlog.configure(
         processors=[*shared, _as_json],
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
@@ -46,10 +49,10 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     if settings.uses_dev_outbox and not settings.database_url.startswith("sqlite"):
-        structlog.get_logger().warning("mails_are_kept_and_not_sent", advice="set MAIL_URL to a mail server")
+        structlog.get_logger().warning("dev_outbox_in_use", advice="set MAIL_URL to a mail server")
     if settings.has_weak_secret_key:
         structlog.get_logger().warning(
-            "secret_key_is_short", advice="use at least 32 random characters in SECRET_KEYS"
+            "weak_secret_key", advice="use at least 32 random characters in SECRET_KEYS"
         )
 
 
@@ -58,7 +61,7 @@ def _as_json(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
 
 
 def redact_exceptions(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace an exception by its class and where it happened: messages and values may hold readers' data."""
+    """Replace an exception by its class and stack frames: messages and values may contain personal data."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]

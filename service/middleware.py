@@ -1,7 +1,7 @@
-"""What every request gets on its way in and out: an id, the headers that all answers carry, and one log line.
+"""WSGI middleware that gives each request an id, adds the common response headers and writes one log line.
 
-This is WSGI (PEP 3333) and not a pair of Flask's hooks, in which the same takes a sixth more function calls of a
-request that is answered from memory.
+It is WSGI (PEP 3333) and not a pair of Flask hooks, which would add a sixth more function calls to a request
+that is answered from the cache.
 """
 
 import re
@@ -22,27 +22,27 @@ SECURITY_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "
 
 
 class RequestLogMiddleware:
-    """Stands before the application; `environ[REQUEST_ID_ENVIRON_KEY]` is the request's id."""
+    """Wraps the application; `environ[REQUEST_ID_ENVIRON_KEY]` is the request id."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
-        # Bound here, once, because an unbound logger is bound anew for each line.
+        # Bound once, because structlog binds an unbound logger again for each line.
         self._log: Any = structlog.get_logger().bind()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Pass a request on, and its answer back."""
-        began = time.perf_counter()
-        # A proxy in front may have named the request already; a strange name is replaced, not repeated.
-        given = environ.get("HTTP_X_REQUEST_ID", "")
+        """Call the application and log the request when its response starts."""
+        started_at = time.perf_counter()
+        # A proxy may have set an id already. One of another form is replaced and never echoed.
+        incoming_id = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = environ[REQUEST_ID_ENVIRON_KEY] = (
-            given if VALID_REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+            incoming_id if VALID_REQUEST_ID.fullmatch(incoming_id) else secrets.token_hex(16)
         )
 
-        def response(status: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
+        def log_and_start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             if status.startswith("204") or environ["REQUEST_METHOD"] == "OPTIONS":
-                # Nothing is no HTML, as Flask would have it.
+                # Flask sets a Content-Type of HTML even on an empty response.
                 headers = [header for header in headers if header[0] != "Content-Type"]
-            # The route's pattern and not its path, because paths hold readers' tokens.
+            # The route pattern and not the path, because paths contain readers' tokens.
             rule = environ["werkzeug.request"].url_rule
             self._log.info(
                 "request",
@@ -51,8 +51,8 @@ class RequestLogMiddleware:
                 route=rule.rule if rule else None,
                 status=int(status[:3]),
                 code=g.get("problem_code"),
-                milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                milliseconds=round((time.perf_counter() - started_at) * 1000, 1),
             )
-            return start_response(status, [*headers, ("X-Request-Id", request_id), *SECURITY_HEADERS], *failure)
+            return start_response(status, [*headers, ("X-Request-Id", request_id), *SECURITY_HEADERS], *exc_info)
 
-        return self._application(environ, response)
+        return self._application(environ, log_and_start)

@@ -1,4 +1,4 @@
-"""Starting the processes: web, worker, or both for a look at the whole."""
+"""Starts the processes: web, worker, or both together for development."""
 
 import os
 import signal
@@ -28,18 +28,18 @@ STARTUP_TIMEOUT_SECONDS = 20
 
 
 def serve(settings: Settings) -> NoReturn:
-    """Become the web process."""
+    """Replace this process by the web process."""
     _check_port_is_free(settings)
     _exec(WEB_COMMAND)
 
 
 def run_worker() -> NoReturn:
-    """Become the worker process, which is a program of its own, so that `service` never imports `jobs`."""
+    """Replace this process by the worker, a separate program, so that `service` never imports `jobs`."""
     _exec(WORKER_COMMAND)
 
 
 def run_dev() -> None:
-    """Migrate, run web and worker until either ends or Ctrl-C is pressed, and say where to look."""
+    """Migrate, print the URLs, and run web and worker until either exits or Ctrl-C is pressed."""
     settings = read_settings()
     if settings.month_seconds is None:
         os.environ["MONTH_SECONDS"] = DEMO_MONTH_SECONDS
@@ -74,9 +74,9 @@ def _exec(command: tuple[str, ...]) -> NoReturn:
 
 
 def _pythonpath_env() -> dict[str, str]:
-    """Let a child find our packages wherever it is started from."""
-    others = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{others}" if others else str(ROOT)}
+    """Return a PYTHONPATH with which a child process finds our packages from any directory."""
+    current = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{current}" if current else str(ROOT)}
 
 
 def _check_port_is_free(settings: Settings) -> None:
@@ -91,8 +91,8 @@ def _check_port_is_free(settings: Settings) -> None:
 
 
 def _wait_until_up(settings: Settings, web: subprocess.Popen[bytes]) -> None:
-    give_up_at = time.monotonic() + STARTUP_TIMEOUT_SECONDS
-    while time.monotonic() < give_up_at and web.poll() is None:
+    deadline = time.monotonic() + STARTUP_TIMEOUT_SECONDS
+    while time.monotonic() < deadline and web.poll() is None:
         try:
             socket.create_connection((settings.host, settings.port), timeout=1).close()
         except OSError:

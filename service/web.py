@@ -1,4 +1,4 @@
-"""What a view may reach: the desk of the app that serves the request, and the two doors to its database."""
+"""What views use of the current app and request: the container, database sessions, rate limits."""
 
 import ipaddress
 from contextlib import AbstractContextManager
@@ -14,12 +14,12 @@ FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 
 
 def init_app(app: Flask, container: Container) -> None:
-    """Give an app its desk."""
+    """Attach the container to an app."""
     app.extensions[EXTENSION_KEY] = container
 
 
 def current_container() -> Container:
-    """Return the desk of the app that serves the current request."""
+    """Return the container of the current app."""
     return cast("Container", current_app.extensions[EXTENSION_KEY])
 
 
@@ -29,12 +29,12 @@ def transaction() -> AbstractContextManager[Session]:
 
 
 def read_only() -> AbstractContextManager[Session]:
-    """Open a session that cannot change anything."""
+    """Open a session that cannot write."""
     return current_container().database.read_only()
 
 
 def check_rate_limit(action: str) -> None:
-    """Count this request against its client's limit; the client is the network address that sent it.
+    """Count this request against the limit of its client, identified by IP address (IPv6: /64 network).
 
     Raises:
         TooManyRequests: with the seconds to wait.
@@ -43,17 +43,17 @@ def check_rate_limit(action: str) -> None:
 
 
 def check_sign_in_rate_limit(address: str) -> None:
-    """Count a wish to sign in, by the network that it came from and by the normalised address that it names.
+    """Count a sign-in request against two limits: of its client, and of the normalised email address.
 
     Raises:
-        TooManyRequests: with the seconds to wait, whether or not the address is anyone's whom we know.
+        TooManyRequests: with the seconds to wait. It does not depend on whether the address is known.
     """
     check_rate_limit("sign_in_by_network")
     current_container().rate_limiter.check("sign_in_by_address", address.lower())
 
 
 def _client_network(address: str) -> str:
-    """Return the address, or of IPv6 the network that one household has to itself (RFC 6177): 64 bits."""
+    """Return an IPv4 address as it is, and the /64 network of an IPv6 address: one household (RFC 6177)."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -62,8 +62,8 @@ def _client_network(address: str) -> str:
 
 
 def is_local_request() -> bool:
-    """Whether the request comes from the machine that the service runs on."""
-    # A proxy on this machine that we were not told of would make the whole world look local.
+    """Whether the request comes from the machine that runs the service."""
+    # A local proxy that is missing from TRUSTED_PROXIES would make every request look local.
     forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
     if forwarded and not current_container().settings.trusted_proxies:
         return False

@@ -1,1 +1,1 @@
-"""The thin edge: load the schema, open one transaction, make one domain call, dump the answer."""
+"""The JSON API. A view loads the schema, opens one transaction, makes one domain call and renders the response."""

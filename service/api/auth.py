@@ -1,4 +1,4 @@
-"""The lock on the staff's doors: a bearer token (RFC 6750) with the scope that the door asks for."""
+"""Staff authentication: a bearer token (RFC 6750) with the scope that a route requires."""
 
 import datetime
 from collections.abc import Callable
@@ -19,7 +19,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def require_scope(scope: Scope) -> Callable[[View], View]:
-    """Let only staff with this scope reach a view."""
+    """Decorate a view so that it requires a staff token with this scope."""
 
     def decorator(view: View) -> View:
         @wraps(view)
@@ -27,18 +27,18 @@ def require_scope(scope: Scope) -> Callable[[View], View]:
             authenticate_staff(scope)
             return view(*args, **kwargs)
 
-        wrapper.staff_scope = scope  # type: ignore[attr-defined]  # a test reads which lock each door has
-        described: View = ResourceBlueprint.doc(security=[{"staff": []}])(wrapper)
-        return described
+        wrapper.staff_scope = scope  # type: ignore[attr-defined]  # a test reads the scope of each route
+        documented: View = ResourceBlueprint.doc(security=[{"staff": []}])(wrapper)
+        return documented
 
     return decorator
 
 
 def authenticate_staff(scope: Scope) -> None:
-    """Refuse the request unless it bears a token with this scope.
+    """Check that the request has a token with this scope, and remember its owner for the audit log.
 
     Raises:
-        Refusal: 401 without a good token, 403 without the scope.
+        ProblemException: 401 without a valid token, 403 without the scope.
     """
     token = _bearer_token()
     if token is None:
@@ -49,13 +49,13 @@ def authenticate_staff(scope: Scope) -> None:
 
 
 def _bearer_token() -> StaffToken | None:
-    kind, _, text = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not text:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not credentials:
         return None
     with read_only() as session:
-        return authenticate_token(session, text.strip())
+        return authenticate_token(session, credentials.strip())
 
 
 def write_audit_log(session: Session, action: str, details: dict[str, Any], *, now: datetime.datetime) -> None:
-    """Write down what the staff member of this request does; `details` must hold nothing personal."""
+    """Record an action of the authenticated staff member; `details` must contain no personal data."""
     write_audit_entry(session, actor=g.actor, action=action, details=details, now=now)

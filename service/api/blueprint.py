@@ -1,4 +1,4 @@
-"""The kind of blueprint that all resources share: JSON that is read strictly, and errors that are described."""
+"""The blueprint and API classes that all resources share: strict JSON parsing and documented errors."""
 
 import json
 import math
@@ -19,25 +19,25 @@ MAX_NUMBER_DIGITS = 100
 
 
 def _parse_int(digits: str) -> float | int:
-    # Python itself refuses to read integers of over 4,300 digits; infinity is refused by every field instead.
+    # Python raises an error for integers of over 4,300 digits; every field rejects infinity with its own message.
     return int(digits) if len(digits) <= MAX_NUMBER_DIGITS else math.inf
 
 
-def _reject_nan(word: str) -> NoReturn:
-    raise ValueError(f"{word} is JavaScript, not JSON (RFC 8259, section 6)")
+def _reject_nan(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is JavaScript, not JSON (RFC 8259, section 6)")
 
 
 class StrictJsonParser(FlaskParser):
-    """Reads bodies as JSON and nothing else, and refuses every name that is not described, in queries as well."""
+    """Parses only JSON bodies, and rejects unknown names in bodies and queries."""
 
-    # A misspelt filter that was passed over would answer with everything.
+    # If a misspelt filter were ignored, the response would contain everything.
     DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"query": None}
 
     def load_json(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the body as JSON, or `missing` for an empty one where every field may be left out.
+        """Return the parsed body, or `missing` for an empty body if no field is required.
 
         Raises:
-            Refusal: 415 for a body that does not say it is JSON, 400 for one that is not.
+            ProblemException: 415 if the content type is not JSON, 400 if the body is not.
         """
         body = req.get_data(cache=True)
         if not body:
@@ -52,29 +52,29 @@ class StrictJsonParser(FlaskParser):
             raise ProblemException(400, "invalid_json", "The body is not readable as JSON.") from error
 
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the query; a name with nothing after it counts as left out, as an empty form field means."""
-        given = MultiDict((name, value) for name, value in req.args.items(multi=True) if value)
-        return self._makeproxy(given, schema)
+        """Return the query without empty values: an empty form field means no filter."""
+        values = MultiDict((name, value) for name, value in req.args.items(multi=True) if value)
+        return self._makeproxy(values, schema)
 
 
 class ResourceBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships no types
-    """One resource of the API."""
+    """A blueprint for one resource of the API."""
 
     ARGUMENTS_PARSER = StrictJsonParser()
 
     def arguments(self, schema: type[Schema], **options: Any) -> Any:
-        """Read the request by a schema, which is made once here and not again for each request."""
+        """Parse the request with a schema, which is instantiated once and not for each request."""
         return super().arguments(schema(), **options)
 
 
 class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
-    """The API with its description, in which every error is a problem."""
+    """The API and its OpenAPI document, in which every error is a problem (RFC 9457)."""
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_RESPONSE_CONTENT_TYPE: str
 
     def _register_responses(self) -> None:
-        # All the responses that are registered here are errors; documented successes come after, as plain JSON.
+        # Only error responses are registered here; successful ones are registered later, as plain JSON.
         self.DEFAULT_RESPONSE_CONTENT_TYPE = "application/problem+json"
         super()._register_responses()
         self.DEFAULT_RESPONSE_CONTENT_TYPE = "application/json"
@@ -84,7 +84,7 @@ def require_idempotency_key() -> str:
     """Return the request's Idempotency-Key.
 
     Raises:
-        Refusal: it is absent, or not 8 to 255 visible ASCII characters.
+        ProblemException: it is missing, or not 8 to 255 visible ASCII characters.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
@@ -93,7 +93,7 @@ def require_idempotency_key() -> str:
             "idempotency_key_required",
             "Send an Idempotency-Key header with a new random value for each pledge, such as a UUID.",
         )
-    if not 8 <= len(key) <= 255 or not all("!" <= sign <= "~" for sign in key):
+    if not 8 <= len(key) <= 255 or not all("!" <= character <= "~" for character in key):
         raise ProblemException(
             400, "idempotency_key_invalid", "The Idempotency-Key must be 8 to 255 visible ASCII characters."
         )

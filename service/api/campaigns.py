@@ -1,4 +1,4 @@
-"""Campaigns as the widget reads them."""
+"""The public campaign resource, which the widget reads."""
 
 import hashlib
 import json
@@ -30,45 +30,50 @@ enable_cors(campaigns)
 @campaigns.response(200, CampaignResponse)
 @campaigns.alt_response(304, description="Not modified")
 def get_campaign(slug: str) -> Response:
-    """Show a campaign's text and choices, in the reader's language where there is one."""
-    copy = current_container().campaign_cache.get_entry(slug)
-    campaign, responses = copy.campaign, copy.response_bodies
+    """Show a campaign's texts and options, in the requested language if there are texts in it."""
+    entry = current_container().campaign_cache.get_entry(slug)
+    campaign, bodies = entry.campaign, entry.response_bodies
     require_allowed_origin(campaign)
-    wished = request.args.get("lang") if request.query_string else None
-    lang = negotiate_language(wished, campaign.texts, default=campaign.lang)
-    if lang not in responses:
+    requested = request.args.get("lang") if request.query_string else None
+    lang = negotiate_language(requested, campaign.texts, default=campaign.lang)
+    if lang not in bodies:
         body = json.dumps(CampaignResponse().dump(_serialize(campaign, lang)), ensure_ascii=False).encode()
-        responses[lang] = body, hashlib.sha256(body).hexdigest()[:32]
-    body, etag = responses[lang]
-    unchanged = "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag)
+        bodies[lang] = body, hashlib.sha256(body).hexdigest()[:32]
+    body, etag = bodies[lang]
+    not_modified = "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag)
     headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE_CONTROL)]
-    return Response(b"" if unchanged else body, 304 if unchanged else 200, headers)
+    return Response(b"" if not_modified else body, 304 if not_modified else 200, headers)
 
 
 def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
-    said = campaign.texts.get(lang, {})
-    message = split_paragraphs(said["message"]) if "message" in said else campaign.message
-    terms, once, again = serialize_campaign(campaign), campaign.reminder_choices, campaign.reminder_repeats
-    options = reminder_options(once, again, lang, campaign.texts, locale=resolve_locale(lang))
-    offer = reminder_text_overrides(lang, campaign.texts, repeats=bool(again), confirm=campaign.reminder_confirm)
-    if campaign.reminder_confirm and "reminder_date" in offer:
-        # The page without JavaScript says this in a line of its own, for which the box has no place.
-        offer["reminder_date"] += " " + texts_for("pages", lang, campaign.texts)["reminder_set_known"]
-    # What a campaign in one currency, with no fees to cover, has no use for is not built into the widget.
-    has_more = terms["other_currencies"] or terms["cover_fees"]
-    more = texts_for("offers", lang, campaign.texts) if has_more else {}
-    response = {
-        "heading": said.get("heading", campaign.heading),
+    overrides = campaign.texts.get(lang, {})
+    message = split_paragraphs(overrides["message"]) if "message" in overrides else campaign.message
+    definition = serialize_campaign(campaign)
+    choices, repeats = campaign.reminder_choices, campaign.reminder_repeats
+    options = reminder_options(choices, repeats, lang, campaign.texts, locale=resolve_locale(lang))
+    reminder_texts = reminder_text_overrides(
+        lang, campaign.texts, repeats=bool(repeats), confirm=campaign.reminder_confirm
+    )
+    if campaign.reminder_confirm and "reminder_date" in reminder_texts:
+        # The page without JavaScript shows this on a separate line, for which the widget has no room.
+        reminder_texts["reminder_date"] += " " + texts_for("pages", lang, campaign.texts)["reminder_set_known"]
+    # These texts are not built into the widget, because most campaigns have one currency and no fees to cover.
+    needs_offer_texts = definition["other_currencies"] or definition["cover_fees"]
+    offer_texts = texts_for("offers", lang, campaign.texts) if needs_offer_texts else {}
+    localized = {
+        "heading": overrides.get("heading", campaign.heading),
         "message": message,
         "lang": lang,
-        "other_currencies": [other | _currency_scale(other["currency"]) for other in terms["other_currencies"]],
-        "reminder": terms["reminder"] | {"options": options},
+        "other_currencies": [
+            option | _currency_scale(option["currency"]) for option in definition["other_currencies"]
+        ],
+        "reminder": definition["reminder"] | {"options": options},
         "support_url": current_container().urls.campaign_url(campaign),
-        "texts": widget_texts(lang, campaign.texts) | more | offer,
+        "texts": widget_texts(lang, campaign.texts) | offer_texts | reminder_texts,
     }
-    return terms | _currency_scale(campaign.currency) | response
+    return definition | _currency_scale(campaign.currency) | localized
 
 
 def _currency_scale(currency: str) -> dict[str, int]:
-    """Return how a currency is divided, and in which steps our gateway charges it."""
+    """Return the currency's exponent (ISO 4217) and the gateway's charge step, in minor units."""
     return {"exponent": exponent(currency), "step": current_container().gateway.charge_limits(currency).step_minor}

@@ -1,7 +1,7 @@
-"""Who may call from a page of another site: the origins that a campaign lists. No cookie is ever sent.
+"""Cross-origin access (CORS): a campaign lists the origins that may embed it. Credentials are never allowed.
 
-A preflight (Fetch standard, section 3.2) does not say which campaign is meant, so it is answered for an
-origin that any campaign lists; the request itself is then held against its own campaign.
+A preflight request (Fetch standard, section 3.2) does not name a campaign, so it is allowed for an origin that any
+campaign lists. The request that follows is checked against its own campaign.
 """
 
 from flask import Blueprint, Response, g, make_response, request
@@ -19,15 +19,16 @@ PREFLIGHT_SECONDS = "3600"
 
 
 def enable_cors(blueprint: Blueprint) -> None:
-    """Let pages of listed origins read what this blueprint answers."""
+    """Add CORS headers to every response of this blueprint."""
     blueprint.after_request(_add_cors_headers)
 
 
 def load_embeddable_campaign(slug: str) -> Campaign:
-    """Return the campaign that a request is about, if the page that sent it may embed that campaign.
+    """Return the campaign if the request's origin may embed it.
 
     Raises:
-        CampaignNotFound, OriginNotAllowed
+        CampaignNotFound: there is no such campaign.
+        OriginNotAllowed: the campaign does not list the origin.
     """
     campaign = current_container().campaign_cache.get(slug)
     require_allowed_origin(campaign)
@@ -35,17 +36,17 @@ def load_embeddable_campaign(slug: str) -> Campaign:
 
 
 def require_allowed_origin(campaign: Campaign) -> None:
-    """Refuse the request if the page that sent it may not embed this campaign.
+    """Check that the request's origin may embed this campaign, and remember the campaign for the CORS headers.
 
     Raises:
-        OriginNotAllowed
+        OriginNotAllowed: the campaign does not list the origin.
     """
     g.campaign = campaign
     validate_origin(campaign, request.headers.get("Origin"), own=current_container().urls.public_url)
 
 
 def answer_preflight() -> Response | None:
-    """Answer an OPTIONS request for a public address; None for any other request."""
+    """Return the response to a preflight request for a public route; None for any other request."""
     if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
         return None
     if not request.path.startswith("/v1/") or request.path.startswith("/v1/admin/"):
@@ -79,5 +80,5 @@ def _allowed_by_any_campaign(origin: str) -> bool:
         with read_only() as session:
             return any_campaign_allows(session, origin)
     except SQLAlchemyError:
-        # This runs after the answer is made; without the database there is no telling who may read it.
+        # The response is already built; without the database, no origin can be allowed to read it.
         return False

@@ -1,4 +1,4 @@
-"""Whether the service is well, for machines that watch it."""
+"""Liveness, readiness and metrics endpoints for monitoring."""
 
 import datetime
 from collections.abc import Callable
@@ -30,25 +30,25 @@ health = Blueprint("operations", __name__)
 
 @health.get("/healthz")
 def healthz() -> Response:
-    """Say that the process is up."""
+    """Report that the process is up."""
     return jsonify(status="ok")
 
 
 @health.get("/readyz")
 def readyz() -> Response:
-    """Say by name whether database, schema and worker are well, and whether money and mails can go their ways."""
+    """Report the result of each check: database, payments, migrations, worker, both queues, and email."""
     checks = {"database": _run_check(_database, on_error="the database does not answer")}
     checks["payments"] = _payments()
     for name, check in (
         ("migrations", _migrations),
         ("worker", _worker),
         ("reminders", _reminders),
-        ("notices", _notices),
+        ("notices", _notifications),
         ("mail", _mail),
     ):
-        # Without a database each would wait for it anew.
+        # Without a database, each check would wait for the connection timeout again.
         checks[name] = _run_check(check, on_error=NOT_CHECKED) if checks["database"] == "ok" else NOT_CHECKED
-    failed = [f"{name}: {response}" for name, response in checks.items() if response != "ok"]
+    failed = [f"{name}: {result}" for name, result in checks.items() if result != "ok"]
     if failed:
         return problem_response(503, "not_ready", f"Not ready: {', '.join(failed)}.", extra={"checks": checks})
     return jsonify(status="ok", checks=checks)
@@ -68,8 +68,8 @@ def _database(session: Session) -> str:
 
 
 def _migrations(_session: Session) -> str:
-    current = is_up_to_date(current_container().database.engine)
-    return "ok" if current else "the schema is not current; run mainstay migrate"
+    up_to_date = is_up_to_date(current_container().database.engine)
+    return "ok" if up_to_date else "the schema is not current; run mainstay migrate"
 
 
 def _payments() -> str:
@@ -80,10 +80,10 @@ def _payments() -> str:
 
 
 def _worker(session: Session) -> str:
-    beat = last_heartbeat(session)
-    if beat is None:
+    heartbeat_at = last_heartbeat(session)
+    if heartbeat_at is None:
         return "no worker was ever seen; start mainstay worker"
-    age = current_container().clock() - beat
+    age = current_container().clock() - heartbeat_at
     return "ok" if age < HEARTBEAT_TIMEOUT else f"no sign of life for {int(age.total_seconds())} seconds"
 
 
@@ -91,33 +91,34 @@ def _reminders(session: Session) -> str:
     return _check_backlog("reminder", oldest_due_age(session, now=current_container().clock()))
 
 
-def _notices(session: Session) -> str:
+def _notifications(session: Session) -> str:
     return _check_backlog("notice", oldest_due_notification_age(session, now=current_container().clock()))
 
 
-def _check_backlog(noun: str, waited: datetime.timedelta | None) -> str:
-    if waited is None or waited <= BACKLOG_ALERT_AFTER:
+def _check_backlog(noun: str, oldest_age: datetime.timedelta | None) -> str:
+    if oldest_age is None or oldest_age <= BACKLOG_ALERT_AFTER:
         return "ok"
-    minutes = int(waited.total_seconds() // 60)
+    minutes = int(oldest_age.total_seconds() // 60)
     return f"the oldest due {noun} has waited {minutes} minutes; is a worker sending? see mainstay jobs"
 
 
 def _mail(session: Session) -> str:
-    # While nothing is due, nothing will be tried that could show that the server takes our mails again.
+    # An earlier failure counts only while emails are due: without them, no attempt can show that the server
+    # accepts emails again.
     now = current_container().clock()
-    for job, waits in (
+    for job, oldest_age in (
         (REMINDER_JOB, oldest_due_age(session, now=now)),
         (NOTIFICATION_JOB, oldest_due_notification_age(session, now=now)),
     ):
-        last = last_finished_run(session, job) if waits is not None else None
-        if last is not None and last.error == ServerMisconfigured.__name__:
+        last_run = last_finished_run(session, job) if oldest_age is not None else None
+        if last_run is not None and last_run.error == ServerMisconfigured.__name__:
             return "the mail server refuses us; check MAIL_URL"
     return "ok"
 
 
 @health.get("/metrics")
 def metrics() -> Response:
-    """Give the desk's numbers as Prometheus text, to this machine or to a token with the scope `read`."""
+    """Return metrics as Prometheus text, to local requests and to staff tokens with the scope `read`."""
     if not is_local_request():
         authenticate_staff(Scope.READ)
     registry = CollectorRegistry()

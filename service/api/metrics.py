@@ -1,4 +1,4 @@
-"""The desk's numbers as Prometheus reads them."""
+"""Prometheus metrics."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -16,79 +16,77 @@ from service.web import current_container, read_only
 
 
 class MetricsCollector(Collector):
-    """Reads the numbers when they are asked for, so that every process gives the same ones."""
+    """Reads the metrics from the database on each scrape, so that every process reports the same values."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is true at this instant, and then what is counted less often."""
+        """Yield the current values, and then the cached status counts."""
         now = current_container().clock()
         with read_only() as session:
-            beat, mails = last_heartbeat(session), read_counters(session)
-            due, waited = count_due(session, now=now), oldest_due_age(session, now=now)
-            told_late = oldest_due_notification_age(session, now=now)
+            heartbeat_at, outcomes = last_heartbeat(session), read_counters(session)
+            due, oldest_reminder = count_due(session, now=now), oldest_due_age(session, now=now)
+            oldest_notification = oldest_due_notification_age(session, now=now)
         yield GaugeMetricFamily(
             "mainstay_reminders_due",
-            f"Reminders that wait to be sent now; no more than {MAX_COUNTED} are counted.",
+            f"Reminders that are due now; the count stops at {MAX_COUNTED}.",
             value=due,
         )
         yield GaugeMetricFamily(
             "mainstay_reminders_oldest_due_age_seconds",
             "How long the oldest due reminder has waited; 0 when none is due.",
-            value=waited.total_seconds() if waited else 0,
+            value=oldest_reminder.total_seconds() if oldest_reminder else 0,
         )
         yield GaugeMetricFamily(
             "mainstay_notices_oldest_due_age_seconds",
-            "How long the oldest due receipt or other notice has waited; 0 when none is due.",
-            value=told_late.total_seconds() if told_late else 0,
+            "How long the oldest due receipt or other notification has waited; 0 when none is due.",
+            value=oldest_notification.total_seconds() if oldest_notification else 0,
         )
-        ends = CounterMetricFamily("mainstay_mails", "Mails by what became of them.", labels=["outcome"])
-        for outcome, count in mails.items():
-            ends.add_metric([outcome], count)
-        yield ends
-        if beat is not None:
+        emails = CounterMetricFamily("mainstay_mails", "Emails by outcome.", labels=["outcome"])
+        for outcome, count in outcomes.items():
+            emails.add_metric([outcome], count)
+        yield emails
+        if heartbeat_at is not None:
             yield GaugeMetricFamily(
                 "mainstay_worker_heartbeat_age_seconds",
-                "Time since a worker was last seen alive.",
-                value=(now - beat).total_seconds(),
+                "Time since the last heartbeat of any worker.",
+                value=(now - heartbeat_at).total_seconds(),
             )
-        standing = cached_status_counts(current_container().database).latest()
-        if standing is not None:
-            yield from _status_metrics(standing)
+        counts = cached_status_counts(current_container().database).latest()
+        if counts is not None:
+            yield from _status_metrics(counts)
 
 
 @lru_cache(maxsize=1)
 def cached_status_counts(database: Database) -> CachedStatusCounts:
-    """Return the counts that this process keeps of a database."""
+    """Return this process's cache of status counts for a database."""
     return CachedStatusCounts(database.read_only)
 
 
-def _status_metrics(standing: StatusCounts) -> Iterator[Metric]:
-    kept = "counted anew now and then, less often the longer it takes"
-    yield _gauge("mainstay_pledges", f"How many pledges stand where, {kept}.", "status", standing.pledges.items())
-    yield _gauge(
-        "mainstay_reminders", f"How many reminders stand where, {kept}.", "status", standing.reminders.items()
-    )
-    yield _gauge("mainstay_notices", f"How many notices stand where, {kept}.", "status", standing.notices.items())
+def _status_metrics(counts: StatusCounts) -> Iterator[Metric]:
+    cached = "cached for longer the longer the count takes"
+    yield _gauge("mainstay_pledges", f"Pledges by status; {cached}.", "status", counts.pledges.items())
+    yield _gauge("mainstay_reminders", f"Reminders by status; {cached}.", "status", counts.reminders.items())
+    yield _gauge("mainstay_notices", f"Notifications by status; {cached}.", "status", counts.notifications.items())
     yield _gauge(
         "mainstay_suppressed_addresses",
-        f"How many addresses get no more mail, of one campaign or of any, and why; {kept}.",
+        f"Suppressed addresses, for one campaign or for all, by reason; {cached}.",
         "reason",
-        standing.suppressed.items(),
+        counts.suppressed.items(),
     )
     succeeded = [
-        (job, found.succeeded_at.timestamp()) for job, found in standing.jobs.items() if found.succeeded_at
+        (job, status.succeeded_at.timestamp()) for job, status in counts.jobs.items() if status.succeeded_at
     ]
     yield _gauge(
         "mainstay_job_last_success_timestamp_seconds",
-        "When a job last ended without an error, whether or not there was anything to do.",
+        "When a job last finished without an error, whether or not there was anything to do.",
         "job",
         succeeded,
     )
-    running = [(job, found.running) for job, found in standing.jobs.items()]
-    yield _gauge("mainstay_job_running", "How many workers are at a job.", "job", running)
+    running = [(job, status.running) for job, status in counts.jobs.items()]
+    yield _gauge("mainstay_job_running", "Workers that are running a job.", "job", running)
 
 
-def _gauge(name: str, says: str, label: str, values: Iterable[tuple[str, float]]) -> GaugeMetricFamily:
-    gauge = GaugeMetricFamily(name, says, labels=[label])
-    for word, value in values:
-        gauge.add_metric([word], value)
+def _gauge(name: str, help_text: str, label: str, values: Iterable[tuple[str, float]]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(name, help_text, labels=[label])
+    for label_value, value in values:
+        gauge.add_metric([label_value], value)
     return gauge

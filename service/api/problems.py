@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: the only table of domain error → HTTP status."""
+"""Errors as problem responses (RFC 9457), and the only table of domain error → HTTP status."""
 
 import http
 import json
@@ -50,7 +50,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.TooManyRequests: 429,
 }
 
-# What a client may meet before any rule of ours is asked.
+# The code and detail of errors that occur before any domain rule applies, by HTTP status.
 HTTP_PROBLEMS = {
     400: ("bad_request", "The request could not be read."),
     401: ("unauthorized", "Send a staff token as 'Authorization: Bearer <token>'."),
@@ -68,7 +68,7 @@ HTTP_PROBLEMS = {
 
 
 class ProblemException(Exception):
-    """A request that the edge itself refuses, before any rule is asked."""
+    """An error that the HTTP layer itself raises, before any domain rule applies."""
 
     def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(code)
@@ -84,7 +84,7 @@ def problem_response(
     headers: dict[str, str] | None = None,
     extra: dict[str, Any] | None = None,
 ) -> Response:
-    """Return the answer for an error; `extra` are members beyond those that every problem has."""
+    """Return the response for an error; `extra` are members in addition to those of every problem."""
     body: dict[str, Any] = {
         "type": f"urn:mainstay:problem:{code}",
         "title": http.HTTPStatus(status).phrase,
@@ -100,7 +100,7 @@ def problem_response(
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Make every error of this app a problem; nothing personal and no traceback is ever shown."""
+    """Turn every error of this app into a problem without personal data and without a traceback."""
     app.register_error_handler(errors.DomainError, _domain_error)
     app.register_error_handler(
         ProblemException,
@@ -133,7 +133,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _conflict(error: IntegrityError) -> Response:
-    # Two requests wrote the same thing at once, and this one came second: sent again, it will see the first.
+    # Two concurrent requests wrote the same row and this one lost; a retry sees what the other wrote.
     log.warning("constraint_violated", constraint=constraint_name(error))
     return problem_response(
         409,

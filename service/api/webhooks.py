@@ -1,4 +1,4 @@
-"""What mail services report: bounces, complaints and wishes to be left alone."""
+"""Webhooks of email services (bounces, complaints, unsubscribes) and of Stripe (payment events)."""
 
 from flask import request
 
@@ -26,22 +26,22 @@ EMAIL_BODY_DOC = {
 @mail_webhooks.doc(requestBody=EMAIL_BODY_DOC)
 @mail_webhooks.response(200, EmailWebhookResponse)
 def receive_email_webhook(service: str) -> dict[str, int]:
-    """Let no more mail go to an address that bounced, complained or unsubscribed."""
+    """Suppress the addresses that bounced, complained or unsubscribed."""
     container = current_container()
-    reporter = container.email_webhooks.get(service)
-    if reporter is None:
+    provider = container.email_webhooks.get(service)
+    if provider is None:
         raise ProblemException(404, *HTTP_PROBLEMS[404])
     now, body = container.clock(), request.get_data()
     try:
-        if not reporter.is_authentic(dict(request.headers), body, now):
-            # Where the proof is a login, a program may ask for it as browsers do (RFC 9110, section 11.6.1).
-            asked = {"WWW-Authenticate": reporter.www_authenticate} if reporter.www_authenticate else {}
+        if not provider.is_authentic(dict(request.headers), body, now):
+            # A provider that authenticates by password is challenged for it (RFC 9110, section 11.6.1).
+            challenge = {"WWW-Authenticate": provider.www_authenticate} if provider.www_authenticate else {}
             raise ProblemException(
-                401, "invalid_signature", f"This does not prove to come from {reporter.name}.", asked
+                401, "invalid_signature", f"This does not prove to come from {provider.name}.", challenge
             )
-        reports = reporter.parse(body)
+        reports = provider.parse(body)
     except InvalidWebhook as error:
-        raise ProblemException(400, "unreadable_report", f"This is not what {reporter.name} sends.") from error
+        raise ProblemException(400, "unreadable_report", f"This is not what {provider.name} sends.") from error
     with transaction() as session:
         return {"suppressed": apply_bounce_reports(session, reports, now=now)}
 
@@ -62,7 +62,7 @@ STRIPE_BODY_DOC = {
 @stripe_webhook.doc(parameters=[SIGNATURE_HEADER_DOC], requestBody=STRIPE_BODY_DOC)
 @stripe_webhook.response(200, WebhookResponse)
 def receive_stripe_webhook() -> dict[str, bool]:
-    """Store an event that Stripe signed, once, however often it comes."""
+    """Store an event that Stripe signed; a repeated delivery is stored once."""
     container = current_container()
     source, now = container.event_source, container.clock()
     if source is None:

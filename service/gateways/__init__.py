@@ -1,1 +1,1 @@
-"""What talks to the outside world: payments, mail, and the store that counts requests."""
+"""Adapters to the outside world: payment processors, email and rate limit stores."""

@@ -139,7 +139,7 @@ def test_addresses_that_get_no_more_mail_are_counted_by_why(
 
 def standing(number: int) -> StatusCounts:
     """Return a count that can be told from others."""
-    return StatusCounts(pledges={}, reminders={}, notices={}, suppressed={}, jobs={str(number): None})
+    return StatusCounts(pledges={}, reminders={}, notifications={}, suppressed={}, jobs={str(number): None})
 
 
 class Counting:

@@ -1,1 +1,1 @@
-"""Routes for newsroom staff."""
+"""The staff part of the API, under /v1/admin."""

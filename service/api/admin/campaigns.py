@@ -1,4 +1,4 @@
-"""Campaigns as staff write them."""
+"""Campaign files, which staff read and replace."""
 
 from typing import Any
 
@@ -7,14 +7,8 @@ from schemas.enums import Scope
 from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import ProblemException
-from service.domain.campaigns import definitions as definitions
+from service.domain.campaigns import definitions
 from service.domain.campaigns.cache import wait_for_ttl
-from service.domain.campaigns.definitions import (
-    parse_definition,
-    serialize_campaign,
-    upsert_campaign,
-    validate_campaign_amounts,
-)
 from service.web import current_container, read_only, transaction
 
 admin_campaigns = ResourceBlueprint(
@@ -26,9 +20,9 @@ admin_campaigns = ResourceBlueprint(
 @require_scope(Scope.READ)
 @admin_campaigns.response(200, CampaignFile)
 def get_campaign(slug: str) -> dict[str, Any]:
-    """Show a campaign as its file would say it."""
+    """Show a campaign in the format of a campaign file."""
     with read_only() as session:
-        return serialize_campaign(definitions.get_campaign(session, slug))
+        return definitions.serialize_campaign(definitions.get_campaign(session, slug))
 
 
 @admin_campaigns.route("/<slug>", methods=["PUT"])
@@ -36,16 +30,16 @@ def get_campaign(slug: str) -> dict[str, Any]:
 @admin_campaigns.arguments(CampaignFile)
 @admin_campaigns.response(200, CampaignFile)
 def put_campaign(file: dict[str, Any], slug: str) -> dict[str, Any]:
-    """Create a campaign, or make it say and offer exactly this."""
+    """Create a campaign, or replace its definition."""
     if file["slug"] != slug:
         raise ProblemException(
             422, "slug_mismatch", f"The file is for {file['slug']!r}, the address for {slug!r}."
         )
-    now, definition = current_container().clock(), parse_definition(file)
-    validate_campaign_amounts(definition, current_container().gateway)
+    now, definition = current_container().clock(), definitions.parse_definition(file)
+    definitions.validate_campaign_amounts(definition, current_container().gateway)
     with transaction() as session:
-        campaign = upsert_campaign(session, definition, now=now)
+        campaign = definitions.upsert_campaign(session, definition, now=now)
         write_audit_log(session, "put_campaign", {"campaign": slug}, now=now)
-        response = serialize_campaign(campaign)
+        response = definitions.serialize_campaign(campaign)
     wait_for_ttl()
     return response

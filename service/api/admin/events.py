@@ -1,4 +1,4 @@
-"""What gateways told us, for staff: what became of it, and applying again what was parked."""
+"""Gateway events, for staff: list them, and retry an event that was parked."""
 
 import uuid
 from typing import Any
@@ -11,8 +11,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.db.models.payment import GatewayEvent
 from service.domain.pagination import Page
-from service.domain.payments import event_processing as event_processing
-from service.domain.payments import inbox
+from service.domain.payments import event_processing, inbox
 from service.domain.payments.inbox import EventFilter
 from service.web import current_container, read_only, transaction
 
@@ -22,7 +21,7 @@ admin_events = ResourceBlueprint(
 
 
 class EventListQuery(EventQuery, PageQuery):
-    """Which events, and which part of the list."""
+    """Filters and pagination of the event list."""
 
 
 @admin_events.route("")
@@ -30,7 +29,7 @@ class EventListQuery(EventQuery, PageQuery):
 @admin_events.arguments(EventListQuery, location="query")
 @admin_events.response(200, EventPage)
 def list_events(query: dict[str, Any]) -> Page:
-    """List events, those that came last first."""
+    """List events, newest first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
     with read_only() as session:
         return inbox.list_events(session, EventFilter(**query), limit=limit, cursor=cursor)
@@ -40,7 +39,7 @@ def list_events(query: dict[str, Any]) -> Page:
 @require_scope(Scope.MANAGE)
 @admin_events.response(200, EventItem)
 def retry_event(event_id: uuid.UUID) -> GatewayEvent:
-    """Apply an event again, once the cause for which it was parked is gone."""
+    """Apply a parked event again, after the cause is fixed."""
     container = current_container()
     if container.event_source is None:
         raise ProblemException(404, *HTTP_PROBLEMS[404])

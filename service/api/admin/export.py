@@ -1,4 +1,4 @@
-"""The newsroom's pledges as a file, sent while it is read."""
+"""The export of pledges as a file, streamed while it is read from the database."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,18 +27,19 @@ RESPONSE_CONTENT = {
 @exports.arguments(ExportQuery, location="query")
 @exports.doc(responses={"200": {"description": "The file.", "content": RESPONSE_CONTENT}})
 def export_pledges(query: dict[str, Any]) -> Response:
-    """Download pledges with their readers' addresses; written to the audit log before the first byte."""
+    """Download pledges with their supporters' addresses; recorded in the audit log before the first byte."""
     container = current_container()
-    kind, now = query.pop("format"), container.clock()
-    asked = {name: str(value) for name, value in query.items()}
+    file_format, now = query.pop("format"), container.clock()
+    filters = {name: str(value) for name, value in query.items()}
     with transaction() as session:
-        write_audit_log(session, "export_pledges", {"format": kind, **asked}, now=now)
-    response = Response(_stream(container.database, kind, PledgeFilter(**query)), content_type=CONTENT_TYPES[kind])
-    response.headers["Content-Disposition"] = f'attachment; filename="pledges-{now:%Y-%m-%d}.{kind}"'
+        write_audit_log(session, "export_pledges", {"format": file_format, **filters}, now=now)
+    rows = _stream(container.database, file_format, PledgeFilter(**query))
+    response = Response(rows, content_type=CONTENT_TYPES[file_format])
+    response.headers["Content-Disposition"] = f'attachment; filename="pledges-{now:%Y-%m-%d}.{file_format}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _stream(database: Database, kind: str, wanted: PledgeFilter) -> Iterator[bytes]:
+def _stream(database: Database, file_format: str, filters: PledgeFilter) -> Iterator[bytes]:
     with database.read_only() as session:
-        yield from write_export(kind, stream_pledges(session, wanted))
+        yield from write_export(file_format, stream_pledges(session, filters))

@@ -1,4 +1,4 @@
-"""What staff do about money: see a pledge's payments, send one back, end a pledge."""
+"""Payments, for staff: list the payments of a pledge, refund one, cancel a pledge."""
 
 import uuid
 from typing import Any
@@ -8,12 +8,12 @@ from schemas.enums import Scope
 from schemas.pledge import PledgeResponse
 from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
-from service.api.pledges import IDEMPOTENCY_KEY_DOC
+from service.api.pledges import IDEMPOTENCY_KEY_DOC, serialize_pledge
 from service.db.models.payment import Refund
-from service.domain.ledger import totals as totals
-from service.domain.payments import refunds as refunds
-from service.domain.pledges import subscriptions as subscriptions
-from service.domain.pledges.pledges import get_pledge, total_charge
+from service.domain.ledger import totals
+from service.domain.payments import refunds
+from service.domain.pledges import subscriptions
+from service.domain.pledges.pledges import get_pledge
 from service.web import current_container, read_only, transaction
 
 admin_payments = ResourceBlueprint(
@@ -25,7 +25,7 @@ admin_payments = ResourceBlueprint(
 @require_scope(Scope.READ)
 @admin_payments.response(200, PaymentList)
 def list_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
-    """List all payments of a pledge, with what became of each."""
+    """List all payments of a pledge, with their refunds, disputes and balance transactions."""
     with read_only() as session:
         get_pledge(session, pledge_id)
         return {"items": totals.list_payments(session, pledge_id)}
@@ -35,23 +35,14 @@ def list_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
 @require_scope(Scope.MANAGE)
 @admin_payments.response(200, PledgeResponse)
 def cancel_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
-    """End a recurring pledge, for good and from now on; its reader is told."""
+    """Cancel a recurring pledge immediately; its supporter gets an email."""
     container = current_container()
     with transaction() as session:
         write_audit_log(session, "cancel_pledge", {"pledge": str(pledge_id)}, now=container.clock())
     pledge = subscriptions.cancel_pledge(
         container.database.transaction, container.gateway, pledge_id, clock=container.clock
     )
-    return {
-        "id": pledge.id,
-        "status": pledge.status,
-        "frequency": pledge.frequency,
-        "amount": pledge.amount_minor,
-        "currency": pledge.currency,
-        "fees": pledge.fees_minor,
-        "total": total_charge(pledge).amount_minor,
-        "created_at": pledge.created_at,
-    }
+    return serialize_pledge(pledge)
 
 
 @admin_payments.route("/payments/<uuid:payment_id>/refund", methods=["POST"])
@@ -60,11 +51,11 @@ def cancel_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
 @admin_payments.arguments(RefundRequest)
 @admin_payments.response(200, RefundResponse)
 def refund_payment(payload: dict[str, int], payment_id: uuid.UUID) -> Refund:
-    """Send back an amount of a payment, or all that is left of it."""
+    """Refund part of a payment, or all that has not been refunded yet."""
     container, amount, key = current_container(), payload.get("amount"), require_idempotency_key()
     with transaction() as session:
-        wanted = {"payment": str(payment_id), "amount": amount}
-        write_audit_log(session, "refund_payment", wanted, now=container.clock())
+        details = {"payment": str(payment_id), "amount": amount}
+        write_audit_log(session, "refund_payment", details, now=container.clock())
     return refunds.refund_payment(
         container.database.transaction,
         container.gateway,

@@ -1,4 +1,4 @@
-"""What staff read: pledges, reminders and the sums."""
+"""Lists of pledges and reminders for staff, the retry of a failed reminder, and the summary."""
 
 import uuid
 from typing import Any
@@ -25,11 +25,11 @@ admin_reports = ResourceBlueprint(
 
 
 class PledgeListQuery(PledgeQuery, PageQuery):
-    """Which pledges, and which part of the list."""
+    """Filters and pagination of the pledge list."""
 
 
 class ReminderListQuery(ReminderQuery, PageQuery):
-    """Which reminders, and which part of the list."""
+    """Filters and pagination of the reminder list."""
 
 
 @admin_reports.route("/pledges")
@@ -37,7 +37,7 @@ class ReminderListQuery(ReminderQuery, PageQuery):
 @admin_reports.arguments(PledgeListQuery, location="query")
 @admin_reports.response(200, PledgePage)
 def list_pledges(query: dict[str, Any]) -> Page:
-    """List pledges, the newest first."""
+    """List pledges, newest first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
     with read_only() as session:
         return pledge_queries.list_pledges(session, PledgeFilter(**query), limit=limit, cursor=cursor)
@@ -48,7 +48,7 @@ def list_pledges(query: dict[str, Any]) -> Page:
 @admin_reports.arguments(ReminderListQuery, location="query")
 @admin_reports.response(200, ReminderPage)
 def list_reminders(query: dict[str, Any]) -> Page:
-    """List reminders, the newest first."""
+    """List reminders, newest first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
     with read_only() as session:
         return reminder_queries.list_reminders(session, ReminderFilter(**query), limit=limit, cursor=cursor)
@@ -58,7 +58,7 @@ def list_reminders(query: dict[str, Any]) -> Page:
 @require_scope(Scope.MANAGE)
 @admin_reports.response(200, ReminderResponse)
 def retry_reminder(reminder_id: uuid.UUID) -> ReminderResult:
-    """Send a failed reminder back into the queue."""
+    """Put a failed reminder back into the queue."""
     now = current_container().clock()
     with transaction() as session:
         reminder = failures.retry_reminder(session, reminder_id, now=now)
@@ -70,6 +70,6 @@ def retry_reminder(reminder_id: uuid.UUID) -> ReminderResult:
 @require_scope(Scope.READ)
 @admin_reports.response(200, SummaryResponse)
 def get_summary() -> dict[str, Any]:
-    """Show how the desk stands, in numbers."""
+    """Show counts of pledges and reminders, and totals of money."""
     with read_only() as session:
         return build_summary(session, now=current_container().clock())

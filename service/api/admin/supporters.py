@@ -1,4 +1,4 @@
-"""Forgetting a reader."""
+"""Erasure of a supporter's personal data."""
 
 from schemas.admin import ErasureRequest, ErasureResponse
 from schemas.enums import Scope
@@ -17,10 +17,10 @@ erasures = ResourceBlueprint(
 @require_scope(Scope.MANAGE)
 @erasures.arguments(ErasureRequest)
 @erasures.response(200, ErasureResponse)
-def erase_supporter(request: dict[str, str]) -> dict[str, int]:
-    """Delete a reader's address and reminders, and unlink their pledges; the books keep the sums."""
+def erase_supporter(payload: dict[str, str]) -> dict[str, int]:
+    """Delete a supporter's address and reminders, and anonymise their pledges, which keep their amounts."""
     now = current_container().clock()
     with transaction() as session:
-        pledges, reminders = supporters.erase_supporter(session, normalise_address(request["email"]), now=now)
+        pledges, reminders = supporters.erase_supporter(session, normalise_address(payload["email"]), now=now)
         write_audit_log(session, "erase_reader", {"pledges": pledges, "reminders": reminders}, now=now)
     return {"pledges": pledges, "reminders": reminders}

@@ -1,4 +1,4 @@
-"""How many rows stand where: numbers that cost a look at whole tables, and are kept according to that cost."""
+"""Counts of rows by status. Each needs a scan of whole tables, so they are cached for as long as that costs."""
 
 import datetime
 import threading
@@ -18,16 +18,16 @@ from service.db.models.reminder import Reminder
 from service.domain.email.suppression import count_suppressions
 from service.domain.ports import TransactionFactory
 
-# At a table of ten million rows a count takes seconds, at a small one no time at all. Kept for a hundred times as
-# long as it took, it costs each process a hundredth of its time at most.
+# A count takes seconds on ten million rows and almost no time on a small table. Caching it for a hundred times its
+# duration limits the cost to one hundredth of each process's time.
 CACHE_COST_FACTOR = 100
-# Prometheus itself gives up after ten seconds, unless it is told otherwise.
+# Prometheus times out after ten seconds by default.
 WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """When a job last ended well, if it ever did, and how many workers are at it."""
+    """When a job last succeeded (None: never), and how many workers are running it."""
 
     succeeded_at: datetime.datetime | None
     running: int
@@ -35,45 +35,45 @@ class JobStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusCounts:
-    """How the desk stands: counts by word, and what became of each job."""
+    """Counts by status or reason, and the status of each job."""
 
     pledges: dict[PledgeStatus, int]
     reminders: dict[ReminderStatus, int]
-    notices: dict[NotificationStatus, int]
+    notifications: dict[NotificationStatus, int]
     suppressed: dict[SuppressionReason, int]
     jobs: dict[str, JobStatus]
 
 
 def collect_status_counts(session: Session) -> StatusCounts:
-    """Count everything now."""
+    """Count all rows, without the cache."""
     return StatusCounts(
         pledges=count_pledges(session),
         reminders=count_reminders(session),
-        notices=count_notices(session),
+        notifications=count_notifications(session),
         suppressed=count_suppressions(session),
-        jobs=_jobs(session),
+        jobs=_job_statuses(session),
     )
 
 
 def count_pledges(session: Session) -> dict[PledgeStatus, int]:
-    """Return how many pledges stand where; a status that none has is 0."""
+    """Return the number of pledges for every status, including 0."""
     rows = session.execute(select(Pledge.status, func.count()).group_by(Pledge.status)).all()
     return dict.fromkeys(PledgeStatus, 0) | dict(rows)
 
 
 def count_reminders(session: Session) -> dict[ReminderStatus, int]:
-    """Return how many reminders stand where; a status that none has is 0."""
+    """Return the number of reminders for every status, including 0."""
     rows = session.execute(select(Reminder.status, func.count()).group_by(Reminder.status)).all()
     return dict.fromkeys(ReminderStatus, 0) | dict(rows)
 
 
-def count_notices(session: Session) -> dict[NotificationStatus, int]:
-    """Return how many notices stand where; a status that none has is 0."""
+def count_notifications(session: Session) -> dict[NotificationStatus, int]:
+    """Return the number of notifications for every status, including 0."""
     rows = session.execute(select(Notification.status, func.count()).group_by(Notification.status)).all()
     return dict.fromkeys(NotificationStatus, 0) | dict(rows)
 
 
-def _jobs(session: Session) -> dict[str, JobStatus]:
+def _job_statuses(session: Session) -> dict[str, JobStatus]:
     rows = session.execute(
         select(
             JobRun.job,
@@ -87,45 +87,45 @@ def _jobs(session: Session) -> dict[str, JobStatus]:
 
 
 class CachedStatusCounts:
-    """Hands out the latest count and makes a new one when it is time, beside whoever asks."""
+    """Returns the latest counts, and refreshes them in a background thread when they expire."""
 
     def __init__(
         self,
-        reading: TransactionFactory,
+        read_only: TransactionFactory,
         *,
         count: Callable[[Session], StatusCounts] = collect_status_counts,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._reading = reading
+        self._read_only = read_only
         self._count = count
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._counting: threading.Thread | None = None
+        self._refresh_thread: threading.Thread | None = None
         self._latest: StatusCounts | None = None
-        self._good_until = 0.0
+        self._expires_at = 0.0
 
     def latest(self, *, wait_seconds: float = WAIT_SECONDS) -> StatusCounts | None:
-        """Return the latest count. A new one is waited for, but not for long; None if there never was one."""
+        """Return the latest counts, after waiting up to `wait_seconds` for a refresh; None before the first."""
         with self._lock:
-            if self._monotonic() >= self._good_until and self._counting is None:
-                self._counting = threading.Thread(target=self._renew, daemon=True)
-                self._counting.start()
-            counting = self._counting
-        if counting is not None:
-            counting.join(wait_seconds)
+            if self._monotonic() >= self._expires_at and self._refresh_thread is None:
+                self._refresh_thread = threading.Thread(target=self._refresh, daemon=True)
+                self._refresh_thread.start()
+            refresh_thread = self._refresh_thread
+        if refresh_thread is not None:
+            refresh_thread.join(wait_seconds)
         return self._latest
 
-    def _renew(self) -> None:
-        began = self._monotonic()
-        took = 0.0
+    def _refresh(self) -> None:
+        started_at = self._monotonic()
+        duration = 0.0
         try:
-            with self._reading() as session:
+            with self._read_only() as session:
                 self._latest = self._count(session)
-            took = self._monotonic() - began
+            duration = self._monotonic() - started_at
         except SQLAlchemyError:
-            # Whoever asks gets the count before; that the database is away, other checks say by name.
+            # Callers get the previous counts; /readyz reports that the database is unavailable.
             pass
         finally:
             with self._lock:
-                self._good_until = self._monotonic() + CACHE_COST_FACTOR * took
-                self._counting = None
+                self._expires_at = self._monotonic() + CACHE_COST_FACTOR * duration
+                self._refresh_thread = None

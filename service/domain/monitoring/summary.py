@@ -1,4 +1,4 @@
-"""How the desk stands, in numbers."""
+"""The summary for staff, and worker heartbeats."""
 
 import datetime
 import uuid
@@ -17,12 +17,10 @@ from service.domain.pledges.attribution import count_conversions
 
 
 def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
-    """Return how many pledges and reminders stand where, what was paid in each currency, and what is due.
+    """Return counts by status, totals by currency in minor units, and the number of due reminders.
 
-    Of `paid`, what went back or is with a bank is taken off; `ledger` says how it comes about, and `balances` what
-    the gateway kept.
-
-    Conversions are the gifts that came from a reminder's link.
+    `paid` is net of refunds and disputes, `ledger` lists its parts, and `balances` lists the gateway's fees.
+    `conversions` counts the pledges that were made from a reminder's link.
     """
     totals = totals_by_currency(session)
     return {
@@ -39,7 +37,7 @@ def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]
 
 
 def count_due_reminders(session: Session, *, now: datetime.datetime) -> int:
-    """Return how many reminders wait to be sent at this instant."""
+    """Return the number of reminders that are due."""
     return (
         session.scalar(
             select(func.count())
@@ -51,13 +49,13 @@ def count_due_reminders(session: Session, *, now: datetime.datetime) -> int:
 
 
 def record_heartbeat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:
-    """Write down that a worker is alive."""
-    statement = dialect_insert(session, Heartbeat).values(worker_id=worker.hex, at=now)
+    """Record that a worker is alive."""
+    statement = dialect_insert(session, Heartbeat).values(process=worker.hex, at=now)
     session.execute(
         statement.on_conflict_do_update(index_elements=[Heartbeat.worker_id], set_={"at": statement.excluded.at})
     )
 
 
 def last_heartbeat(session: Session) -> datetime.datetime | None:
-    """Return when any worker was last alive; None if none ever was."""
+    """Return the time of the latest heartbeat of any worker, or None."""
     return session.scalar(select(func.max(Heartbeat.at)))
