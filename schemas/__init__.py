@@ -1,1 +1,1 @@
-"""The wire: what a request and an answer look like, and the words that both sides share."""
+"""Schemas of requests, responses and campaign files, the shared enums, and the translated texts."""

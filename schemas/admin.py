@@ -1,4 +1,4 @@
-"""What staff read and take out."""
+"""Schemas of the staff API: lists, summary, export, events, refunds and erasures."""
 
 from marshmallow import Schema, fields, validate
 
@@ -11,13 +11,13 @@ FORMATS = ("csv", "jsonl", "xlsx")
 
 
 class ExportQuery(PledgeQuery):
-    """Which pledges, and how to write them."""
+    """Filters of the export, and its file format."""
 
     format = fields.String(load_default="csv", validate=validate.OneOf(FORMATS))
 
 
 class PledgeItem(Schema):
-    """A pledge as staff see it, without its reader's address."""
+    """A pledge as staff see it, without its supporter's address."""
 
     id = fields.UUID(required=True)
     created_at = Timestamp(required=True)
@@ -36,14 +36,14 @@ class PledgeItem(Schema):
 
 
 class PledgePage(Schema):
-    """Some pledges, the newest first."""
+    """A page of pledges, newest first."""
 
     items = fields.List(fields.Nested(PledgeItem), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
 
 
 class PaymentTotal(Schema):
-    """What was paid in one currency and did not go back."""
+    """Payments in one currency, net of refunds and disputes."""
 
     currency = fields.String(required=True)
     payments = fields.Integer(required=True)
@@ -51,7 +51,7 @@ class PaymentTotal(Schema):
 
 
 class LedgerTotal(Schema):
-    """What moved in one currency, in minor units; `disputed` is with banks, or lost to them."""
+    """Ledger totals in one currency, in minor units; `disputed` counts open and lost disputes."""
 
     currency = fields.String(required=True)
     received = fields.Integer(required=True)
@@ -60,7 +60,7 @@ class LedgerTotal(Schema):
 
 
 class BalanceTotalItem(Schema):
-    """What the gateway kept of payments, in minor units of the currency of the balance there."""
+    """Totals of balance transactions, in minor units of the gateway balance's currency."""
 
     currency = fields.String(required=True)
     gross = fields.Integer(required=True)
@@ -69,15 +69,15 @@ class BalanceTotalItem(Schema):
 
 
 class Conversions(Schema):
-    """What came of reminders."""
+    """Results of reminders."""
 
     pledges = fields.Integer(
-        required=True, metadata={"description": "Completed or active, from a reminder's link."}
+        required=True, metadata={"description": "Completed or active pledges from a reminder's link."}
     )
 
 
 class SummaryResponse(Schema):
-    """How the desk stands, in numbers."""
+    """Counts of pledges and reminders by status, and totals of money by currency."""
 
     pledges = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     reminders = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
@@ -89,25 +89,27 @@ class SummaryResponse(Schema):
 
 
 class WebhookResponse(Schema):
-    """An event is safe."""
+    """The event is stored."""
 
     stored = fields.Boolean(required=True)
 
 
 class EventQuery(StrictSchema):
-    """Which events staff want."""
+    """Filters of the event list."""
 
     status = fields.Enum(EventStatus, by_value=True)
 
 
 class EventItem(Schema):
-    """An event as staff see it: which and what became of it, and nothing of what it says."""
+    """A gateway event as staff see it: its identity and status, without its payload."""
 
     id = fields.UUID(required=True)
     gateway = fields.String(required=True)
     reference = fields.String(required=True)
     kind = fields.String(required=True)
-    source = fields.String(required=True, metadata={"description": "webhook, or reconciler if none came."})
+    source = fields.String(
+        required=True, metadata={"description": "webhook, or reconciler if no webhook delivered it."}
+    )
     status = fields.Enum(EventStatus, by_value=True, required=True)
     reason = fields.String(required=True, allow_none=True)
     pledge = fields.UUID(required=True, allow_none=True, attribute="pledge_id")
@@ -118,20 +120,20 @@ class EventItem(Schema):
 
 
 class EventPage(Schema):
-    """Some events, those that came last first."""
+    """A page of events, newest first."""
 
     items = fields.List(fields.Nested(EventItem), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
 
 
 class RefundRequest(StrictSchema):
-    """How much is to go back; all that is left, if nothing is said."""
+    """The amount to refund; all that has not been refunded yet, if left out."""
 
     amount = MinorUnits(metadata={"minimum": 1, "example": 200})
 
 
 class RefundResponse(Schema):
-    """Money that goes back."""
+    """A refund."""
 
     id = fields.UUID(required=True)
     payment = fields.UUID(required=True, attribute="payment_id")
@@ -144,7 +146,7 @@ class RefundResponse(Schema):
 
 
 class DisputeItem(Schema):
-    """A payment that its card's holder denies."""
+    """A dispute of a payment."""
 
     status = fields.Enum(DisputeStatus, by_value=True, required=True)
     amount = fields.Integer(required=True, attribute="amount_minor")
@@ -154,7 +156,7 @@ class DisputeItem(Schema):
 
 
 class BalanceItem(Schema):
-    """What the gateway kept, in the currency of the balance there."""
+    """A balance transaction, in the currency of the gateway balance."""
 
     gross = fields.Integer(required=True, attribute="gross_minor")
     fee = fields.Integer(required=True, attribute="fee_minor")
@@ -164,7 +166,7 @@ class BalanceItem(Schema):
 
 
 class PaymentItem(Schema):
-    """Money that moved, or failed to, and what became of it."""
+    """A payment, succeeded or failed, with its refunds, disputes and balance transactions."""
 
     id = fields.UUID(required=True)
     status = fields.Enum(PaymentStatus, by_value=True, required=True)
@@ -179,19 +181,19 @@ class PaymentItem(Schema):
 
 
 class PaymentList(Schema):
-    """All payments of a pledge, the oldest first."""
+    """All payments of a pledge, oldest first."""
 
     items = fields.List(fields.Nested(PaymentItem), required=True)
 
 
 class ErasureRequest(StrictSchema):
-    """Whom to forget."""
+    """The address of the supporter to erase."""
 
     email = Text(max_length=320, required=True)
 
 
 class ErasureResponse(Schema):
-    """How much was unlinked from them and how much was deleted."""
+    """How many pledges were anonymised and how many reminders were deleted."""
 
     pledges = fields.Integer(required=True)
     reminders = fields.Integer(required=True)

@@ -1,4 +1,4 @@
-"""What all request schemas share: an unknown field is an error that names the nearest known one."""
+"""The base of all request schemas: an unknown field is an error that suggests the closest known name."""
 
 from difflib import get_close_matches
 from typing import Any
@@ -7,15 +7,13 @@ from marshmallow import RAISE, Schema, ValidationError
 
 
 class StrictSchema(Schema):
-    """A request, or a part of one."""
+    """A request, or a part of one, in which unknown fields are errors."""
 
     class Meta:
-        """What is not described is refused."""
-
         unknown = RAISE
 
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
-        """Say what an unknown field was probably meant to be."""
+        """Suggest a known name for each unknown field."""
         if not isinstance(error.messages, dict):
             return
         known = [field.data_key or name for name, field in self.load_fields.items()]
@@ -25,6 +23,6 @@ class StrictSchema(Schema):
 
 
 def unknown_field_message(name: str, known: list[str]) -> str:
-    """Return the sentence for a name that does not exist."""
+    """Return the error message for an unknown name, with the closest known name if there is one."""
     nearest = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"This is not known; did you mean {nearest[0]!r}?" if nearest else "This is not known."

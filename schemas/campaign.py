@@ -1,4 +1,4 @@
-"""Campaigns: the file that staff write, and the answer that the widget reads."""
+"""Campaigns: the file that staff write, and the response that the widget reads."""
 
 from typing import Any
 
@@ -29,18 +29,18 @@ DEFAULT_PRESETS = {
     Frequency.MONTHLY: [200, 700, 1500],
     Frequency.ANNUAL: [2500, 5000, 10000],
 }
-# A share of all there is, in hundredths of a percent: nothing that a reader adds could make up for it.
+# 100 %. A fee rate must be below it, because no total would cover a fee of the whole total.
 BASIS_POINTS = 10_000
 COVER_FEES_DESCRIPTION = (
-    "What the payment provider keeps of a payment, for readers who want to cover it. They are then charged "
+    "The payment provider's fee, for readers who want to cover it. They are then charged "
     "ceil((amount + fixed) * 10000 / (10000 - basis_points)), rounded up to a whole multiple of `step`."
 )
-EXPONENT_DESCRIPTION = "How many decimals the currency has (ISO 4217): 2 for USD."
-STEP_DESCRIPTION = "What is charged is a whole multiple of this; 1 for most currencies."
+EXPONENT_DESCRIPTION = "The number of decimals of the currency (ISO 4217): 2 for USD."
+STEP_DESCRIPTION = "A charge must be a multiple of this, in minor units; 1 for most currencies."
 
 
 class FrequencyOptionSchema(StrictSchema):
-    """What readers may give at one frequency, in minor units."""
+    """The amounts that readers may pledge at one frequency, in minor units."""
 
     frequency = fields.Enum(Frequency, by_value=True, required=True)
     presets = fields.List(MinorUnits())
@@ -49,25 +49,25 @@ class FrequencyOptionSchema(StrictSchema):
     maximum = MinorUnits(load_default=DEFAULT_MAXIMUM)
 
     @post_load
-    def apply_defaults(self, choice: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Offer the usual presets that fit the limits, and the middle preset at first."""
-        low, high = choice["minimum"], choice["maximum"]
+    def apply_defaults(self, option: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Check the limits; by default, offer the usual presets within them and preselect the middle one."""
+        low, high = option["minimum"], option["maximum"]
         if low > high:
             raise ValidationError("The minimum is above the maximum.", "minimum")
-        usual = [amount for amount in DEFAULT_PRESETS[choice["frequency"]] if low <= amount <= high]
-        presets = choice.setdefault("presets", usual or [low])
+        default_presets = [amount for amount in DEFAULT_PRESETS[option["frequency"]] if low <= amount <= high]
+        presets = option.setdefault("presets", default_presets or [low])
         if not 1 <= len(presets) <= 6 or presets != sorted(set(presets)):
             raise ValidationError("Give one to six different amounts, the smallest first.", "presets")
         if presets[0] < low or presets[-1] > high:
             raise ValidationError(f"Presets must be from {low} to {high}, the limits given here.", "presets")
-        choice.setdefault("default", presets[len(presets) // 2])
-        if not low <= choice["default"] <= high:
+        option.setdefault("default", presets[len(presets) // 2])
+        if not low <= option["default"] <= high:
             raise ValidationError(f"The default must be from {low} to {high}, the limits given here.", "default")
-        return choice
+        return option
 
 
 class FeeRateSchema(StrictSchema):
-    """What the payment provider keeps of each payment: a share in hundredths of a percent, and a fixed amount."""
+    """The payment provider's fee for each payment: basis points of the total, plus a fixed amount."""
 
     basis_points = BoundedInteger(
         minimum=0,
@@ -84,29 +84,29 @@ class FeeRateSchema(StrictSchema):
 
     @validates_schema(skip_on_field_errors=True)
     def validate_rate(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse to have readers cover nothing."""
+        """Check that the fee is not zero."""
         if not any(data.values()):
             raise ValidationError("Give what is kept, or null for readers to cover nothing.", "basis_points")
 
 
-def validate_frequencies(offered: list[dict[str, Any]]) -> None:
-    """Refuse an offer of nothing, or of the same frequency twice.
+def validate_frequencies(options: list[dict[str, Any]]) -> None:
+    """Check that at least one frequency is offered, and none twice.
 
     Raises:
-        ValidationError
+        ValidationError: for the field `frequencies`.
     """
-    words = [choice["frequency"] for choice in offered]
-    if not words or len(set(words)) < len(words):
+    frequencies = [option["frequency"] for option in options]
+    if not frequencies or len(set(frequencies)) < len(frequencies):
         raise ValidationError("Give each frequency once, and at least one.", "frequencies")
 
 
 def has_two_decimals(code: object) -> bool:
-    """Whether the usual amounts can be meant in this currency; what is no currency is refused elsewhere."""
+    """Whether the default amounts make sense in this currency; the field itself rejects unknown codes."""
     return not isinstance(code, str) or code not in currency_codes() or get_currency_precision(code) == 2
 
 
 class CurrencyOptionSchema(StrictSchema):
-    """What readers may give in another currency than the campaign's first."""
+    """The amounts that readers may pledge in a currency other than the campaign's main one."""
 
     currency = CurrencyCode(required=True)
     frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True)
@@ -116,12 +116,12 @@ class CurrencyOptionSchema(StrictSchema):
 
     @validates_schema(skip_on_field_errors=True)
     def validate_currency(self, data: dict[str, Any], **_: Any) -> None:
-        """Check the frequencies together."""
+        """Check the list of frequencies."""
         validate_frequencies(data["frequencies"])
 
 
 class CurrencyOptionResponse(Schema):
-    """What readers may give in another currency, as the widget reads it."""
+    """A `CurrencyOptionSchema` as the widget reads it, with the currency's exponent and step."""
 
     currency = fields.String(required=True)
     exponent = fields.Integer(required=True, metadata={"description": EXPONENT_DESCRIPTION})
@@ -133,7 +133,7 @@ class CurrencyOptionResponse(Schema):
 
 
 class ReminderSettings(StrictSchema):
-    """Whether readers may ask to be reminded, after how many months, again every how many, and who confirms."""
+    """The reminders that a campaign offers, in months, and whether readers must confirm their address."""
 
     enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
     choices = fields.List(
@@ -143,46 +143,48 @@ class ReminderSettings(StrictSchema):
     repeats = fields.List(
         BoundedInteger(minimum=1, maximum=12, metadata={"minimum": 1, "maximum": 12}),
         load_default=list,
-        metadata={"description": "Every how many months a reminder may come again, until its reader cancels."},
+        metadata={"description": "Intervals in months at which a reminder may repeat until its reader cancels."},
     )
     confirm = fields.Boolean(
         load_default=False,
         truthy={True},
         falsy={False},
-        metadata={"description": "Whether a reader confirms by mail first that the reminder is theirs."},
+        metadata={"description": "Whether a reader must first confirm by email that the reminder is theirs."},
     )
 
     @post_load
     def validate_intervals(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Refuse an offer of nothing, or of the same twice."""
-        for name, fewest, payload in (("choices", 1, "one to"), ("repeats", 0, "at most")):
-            offered = reminder[name]
-            if not fewest <= len(offered) <= 6 or len(set(offered)) < len(offered):
-                raise ValidationError(f"Give {payload} six different numbers of months.", name)
+        """Check the number of choices and repeats, and that none is listed twice."""
+        for name, min_length, range_text in (("choices", 1, "one to"), ("repeats", 0, "at most")):
+            months = reminder[name]
+            if not min_length <= len(months) <= 6 or len(set(months)) < len(months):
+                raise ValidationError(f"Give {range_text} six different numbers of months.", name)
         return reminder
 
 
 class ReminderOption(Schema):
-    """One reminder that readers may ask for."""
+    """A reminder that readers may choose, with its label."""
 
     months = fields.Integer(required=True)
-    repeat = fields.Boolean(required=True, metadata={"description": "Whether it comes again until they cancel."})
+    repeat = fields.Boolean(
+        required=True, metadata={"description": "Whether it repeats until the reader cancels."}
+    )
     label = fields.String(required=True, metadata={"example": "In 3 months"})
 
 
 class ReminderSettingsResponse(ReminderSettings):
-    """The reminder choices with the words for each of them, in the order in which readers see them."""
+    """The reminder settings, and the options with their labels in display order."""
 
     options = fields.List(fields.Nested(ReminderOption), required=True)
 
 
-# When nobody is to be written to any more, unless the campaign begins even later.
+# The default end of the sending hours, and the latest one, for a campaign that starts sending after the default.
 DEFAULT_AND_MAX_SEND_UNTIL = (21, 24)
-LONGEST_NAME, LONGEST_TAX_LINE = 200, 500
+MAX_NAME_LENGTH, MAX_TAX_LINE_LENGTH = 200, 500
 
 
 class CampaignFile(StrictSchema):
-    """A whole campaign, as staff write it."""
+    """A campaign file, as staff write it."""
 
     slug = Slug(required=True)
     name = Text(max_length=200, required=True)
@@ -192,8 +194,10 @@ class CampaignFile(StrictSchema):
     lang = LanguageTag(load_default="en")
     frequencies = fields.List(
         fields.Nested(FrequencyOptionSchema),
-        load_default=lambda: FrequencyOptionSchema(many=True).load([{"frequency": word} for word in Frequency]),
-        metadata={"description": "Must be given for a currency that does not count in hundredths."},
+        load_default=lambda: FrequencyOptionSchema(many=True).load(
+            [{"frequency": frequency} for frequency in Frequency]
+        ),
+        metadata={"description": "Required for a currency that does not have two decimals."},
     )
     default_frequency = fields.Enum(Frequency, by_value=True)
     cover_fees = fields.Nested(
@@ -202,33 +206,33 @@ class CampaignFile(StrictSchema):
     other_currencies = fields.List(
         fields.Nested(CurrencyOptionSchema),
         load_default=list,
-        metadata={"description": "What readers may give in currencies besides `currency`."},
+        metadata={"description": "Amounts in currencies other than `currency`."},
     )
     reminder = fields.Nested(ReminderSettings, load_default=lambda: ReminderSettings().load({}))
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
     legal_name = Text(
-        max_length=LONGEST_NAME,
+        max_length=MAX_NAME_LENGTH,
         load_default=None,
         allow_none=True,
-        metadata={"description": "Who receives the money, as receipts name them."},
+        metadata={"description": "The legal name of the recipient, for receipts."},
     )
     tax_line = Text(
-        max_length=LONGEST_TAX_LINE,
+        max_length=MAX_TAX_LINE_LENGTH,
         load_default=None,
         allow_none=True,
-        metadata={"description": "What receipts say on tax, such as a number or whether a gift is deductible."},
+        metadata={"description": "A line on tax for receipts, such as a tax number or whether it is deductible."},
     )
     origins = fields.List(
         RegexString(
             r"\*|https?://[A-Za-z0-9.\[\]:-]+/?",
             hint="Give an origin such as https://paper.example, or *.",
-            longest=300,
+            max_length=300,
         ),
         load_default=lambda: ["*"],
     )
     return_hosts = fields.List(
-        RegexString(r"[A-Za-z0-9.-]+", hint="Give a host name such as paper.example.", longest=253),
+        RegexString(r"[A-Za-z0-9.-]+", hint="Give a host name such as paper.example.", max_length=253),
         load_default=list,
     )
     timezone = TimezoneName(load_default="UTC")
@@ -236,7 +240,7 @@ class CampaignFile(StrictSchema):
     send_until = BoundedInteger(
         minimum=1,
         maximum=24,
-        metadata={"description": "Mails that are late wait from here to the next send_hour."},
+        metadata={"description": "Late emails wait from this hour until the next send_hour."},
     )
     texts = fields.Dict(
         keys=LanguageTag(),
@@ -246,14 +250,14 @@ class CampaignFile(StrictSchema):
 
     @pre_load
     def split_message(self, data: Any, **_: Any) -> Any:
-        """Read a text with blank lines as a list of paragraphs, as YAML makes easy to write."""
+        """Accept a string with blank lines between paragraphs, which is easy to write in YAML."""
         if isinstance(data, dict) and isinstance(data.get("message"), str):
             return data | {"message": split_paragraphs(data["message"])}
         return data
 
     @pre_load
     def require_explicit_amounts(self, data: Any, **_: Any) -> Any:
-        """Refuse to offer the usual amounts where they would mean a hundred times as much, or a tenth."""
+        """Require amounts for a currency in which the default minor units would be a hundred times as much."""
         if isinstance(data, dict) and "frequencies" not in data:
             currency = data.get("currency", "USD")
             if not has_two_decimals(currency):
@@ -262,35 +266,35 @@ class CampaignFile(StrictSchema):
 
     @validates_schema(skip_on_field_errors=True)
     def validate_campaign(self, data: dict[str, Any], **_: Any) -> None:
-        """Check what only shows when the parts are seen together."""
+        """Check the rules that involve several fields."""
         errors: dict[str, Any] = {}
-        offered = [choice["frequency"] for choice in data["frequencies"]]
+        offered = [option["frequency"] for option in data["frequencies"]]
         try:
             validate_frequencies(data["frequencies"])
         except ValidationError as error:
             errors["frequencies"] = error.messages
-        taken = [data["currency"], *(offer["currency"] for offer in data["other_currencies"])]
-        if len(set(taken)) < len(taken):
-            errors["other_currencies"] = [f"Give each currency once; {taken[0]} is the campaign's own."]
+        currencies = [data["currency"], *(option["currency"] for option in data["other_currencies"])]
+        if len(set(currencies)) < len(currencies):
+            errors["other_currencies"] = [f"Give each currency once; {currencies[0]} is the campaign's own."]
         if data.get("default_frequency") not in (None, *offered):
             errors["default_frequency"] = [f"Give one that is offered: {', '.join(offered)}."]
         if data.get("send_until", DEFAULT_AND_MAX_SEND_UNTIL[-1]) <= data["send_hour"]:
             errors["send_until"] = [f"Give an hour later than send_hour, {data['send_hour']}, and at most 24."]
         if not data["message"]:
             errors["message"] = ["Give at least one paragraph."]
-        for lang, said in data["texts"].items():
-            strange = {name: [wrong] for name, text in said.items() if (wrong := _text_error(name, text))}
-            if strange:
-                errors.setdefault("texts", {})[lang] = strange
+        for lang, texts in data["texts"].items():
+            text_errors = {name: [fault] for name, text in texts.items() if (fault := _text_error(name, text))}
+            if text_errors:
+                errors.setdefault("texts", {})[lang] = text_errors
         if errors:
             raise ValidationError(errors)
 
     @post_load
     def apply_defaults(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Write addresses in their one form, and choose the frequency shown at first and when the day ends."""
-        offered = [choice["frequency"] for choice in data["frequencies"]]
-        usual = Frequency.MONTHLY if Frequency.MONTHLY in offered else offered[0]
-        data.setdefault("default_frequency", usual)
+        """Normalise origins and hosts, and choose the default frequency and the end of the sending hours."""
+        offered = [option["frequency"] for option in data["frequencies"]]
+        default_frequency = Frequency.MONTHLY if Frequency.MONTHLY in offered else offered[0]
+        data.setdefault("default_frequency", default_frequency)
         data.setdefault(
             "send_until", next(hour for hour in DEFAULT_AND_MAX_SEND_UNTIL if hour > data["send_hour"])
         )
@@ -300,29 +304,29 @@ class CampaignFile(StrictSchema):
 
 
 def _text_error(name: str, text: str) -> str | None:
-    """Return what is wrong with a text that is to be said differently: its name, or what stands in braces."""
+    """Return the error of a text override, which has an unknown name or placeholder, or None."""
     if name not in text_names():
         return unknown_field_message(name, sorted(text_names()))
     if name in CAMPAIGN_TEXT_NAMES:
         return None
     allowed = placeholders_for(name)
     try:
-        strange = parse_placeholders(text) - allowed
+        unknown = parse_placeholders(text) - allowed
     except ValueError:
         return "A brace stands alone; write {{ or }} to show one."
-    if strange:
-        offered = ", ".join(f"{{{word}}}" for word in sorted(allowed)) or "nothing"
-        return f"This cannot be filled in: {', '.join(sorted(strange))}. In braces may stand: {offered}."
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in sorted(allowed)) or "nothing"
+        return f"This cannot be filled in: {', '.join(sorted(unknown))}. In braces may stand: {known}."
     return None
 
 
 def split_paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a text: what stands between blank lines, each on one line."""
+    """Return the paragraphs of a text, which blank lines separate, each as one line."""
     return [" ".join(part.split()) for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
 
 
 class CampaignResponse(Schema):
-    """What the widget shows, in one language."""
+    """A campaign in one language, as the widget shows it."""
 
     slug = fields.String(required=True)
     name = fields.String(required=True)
@@ -347,5 +351,5 @@ class CampaignResponse(Schema):
         keys=fields.String(),
         values=fields.String(),
         required=True,
-        metadata={"description": "Every widget text that differs from the built-in English."},
+        metadata={"description": "The widget texts that differ from its built-in English ones."},
     )

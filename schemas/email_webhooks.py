@@ -1,4 +1,4 @@
-"""What mail services report, of which we read only what we need, and what they are answered."""
+"""Webhooks of email services, reduced to the fields that are used, and the response to them."""
 
 import json
 from typing import Any
@@ -7,16 +7,14 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 
 class ExternalSchema(Schema):
-    """What others send: they may add to it at any time."""
+    """Data from another service, which may add fields at any time."""
 
     class Meta:
-        """What is not described is theirs to say and not ours to read."""
-
         unknown = EXCLUDE
 
 
 class PostmarkWebhook(ExternalSchema):
-    """One webhook of Postmark's (https://postmarkapp.com/developer/webhooks/webhooks-overview).
+    """A Postmark webhook (https://postmarkapp.com/developer/webhooks/webhooks-overview).
 
     A bounce and a complaint name the address in `Email`, a changed subscription in `Recipient`.
     """
@@ -33,7 +31,7 @@ class PostmarkWebhook(ExternalSchema):
 
 
 class MailgunSignature(ExternalSchema):
-    """Mailgun's proof; `timestamp` is seconds since 1970."""
+    """The signature of a Mailgun webhook; `timestamp` is seconds since 1970."""
 
     timestamp = fields.String(required=True)
     token = fields.String(required=True)
@@ -41,13 +39,13 @@ class MailgunSignature(ExternalSchema):
 
 
 class MailgunDelivery(ExternalSchema):
-    """What became of a mail in the end; `code` is that of the receiving server, or Mailgun's own."""
+    """The delivery status of an email; `code` is that of the receiving server, or Mailgun's own."""
 
     code = fields.Integer(allow_none=True)
 
 
 class MailgunEvent(ExternalSchema):
-    """What happened; `timestamp` is seconds since 1970."""
+    """The event of a Mailgun webhook; `timestamp` is seconds since 1970."""
 
     event = fields.String(required=True)
     recipient = fields.String(allow_none=True)
@@ -58,23 +56,23 @@ class MailgunEvent(ExternalSchema):
 
 
 class MailgunWebhook(ExternalSchema):
-    """One webhook of Mailgun's (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhooks)."""
+    """A Mailgun webhook (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhooks)."""
 
     signature = fields.Nested(MailgunSignature, required=True)
     event = fields.Nested(MailgunEvent, required=True, data_key="event-data")
 
 
 class EmailWebhookResponse(Schema):
-    """How many addresses in the report get no more mail."""
+    """The number of addresses in the report that are suppressed."""
 
     suppressed = fields.Integer(required=True)
 
 
 def parse_webhook(schema: Schema, body: bytes) -> dict[str, Any]:
-    """Read a body by a schema.
+    """Parse a JSON body with a schema.
 
     Raises:
-        ValueError: it is not JSON, or not what the schema describes; the error repeats nothing of it.
+        ValueError: it is not JSON or does not fit the schema. The message contains nothing of the body.
     """
     try:
         report: dict[str, Any] = schema.load(json.loads(body))

@@ -1,10 +1,13 @@
-"""The words of the house as plain enums; every layer may use them, so this file needs only Python itself."""
+"""Enums that every layer uses, so this module imports only the standard library.
+
+The values are stored in the database and sent in the API; they must not change.
+"""
 
 from enum import StrEnum
 
 
 class Frequency(StrEnum):
-    """How often a reader gives."""
+    """How often a pledge is charged."""
 
     ONCE = "once"
     MONTHLY = "monthly"
@@ -12,8 +15,6 @@ class Frequency(StrEnum):
 
 
 class PledgeStatus(StrEnum):
-    """Where a pledge stands."""
-
     PENDING = "pending"
     COMPLETED = "completed"
     ACTIVE = "active"
@@ -24,7 +25,7 @@ class PledgeStatus(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """What became of money that was to move for a pledge."""
+    """The status of a payment."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -34,7 +35,7 @@ class PaymentStatus(StrEnum):
 
 
 class RefundStatus(StrEnum):
-    """How far money is on its way back to a reader."""
+    """The status of a refund."""
 
     REQUESTED = "requested"
     SUCCEEDED = "succeeded"
@@ -42,7 +43,7 @@ class RefundStatus(StrEnum):
 
 
 class DisputeStatus(StrEnum):
-    """How a reader's bank decided about a payment that its holder denies."""
+    """The status of a dispute, which the cardholder's bank decides."""
 
     OPEN = "open"
     WON = "won"
@@ -50,9 +51,10 @@ class DisputeStatus(StrEnum):
 
 
 class EventStatus(StrEnum):
-    """What became of an event that a gateway told us.
+    """The processing status of a gateway event.
 
-    One that is `waiting` came before what it stands on and is tried again; one that is `parked` needs somebody.
+    A `waiting` event arrived before one that it depends on and is retried. A `parked` event is a dead letter: it
+    is not retried until staff ask for it.
     """
 
     RECEIVED = "received"
@@ -63,7 +65,7 @@ class EventStatus(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """What a mail about a pledge, or to its reader, is for."""
+    """The purpose of a transactional email to a supporter."""
 
     RECEIPT = "receipt"
     PAYMENT_FAILED = "missed"
@@ -73,8 +75,6 @@ class NotificationKind(StrEnum):
 
 
 class NotificationStatus(StrEnum):
-    """Where such a mail stands."""
-
     SCHEDULED = "scheduled"
     SENDING = "sending"
     SENT = "sent"
@@ -83,8 +83,6 @@ class NotificationStatus(StrEnum):
 
 
 class ReminderStatus(StrEnum):
-    """Where a reminder stands."""
-
     UNCONFIRMED = "unconfirmed"
     SCHEDULED = "scheduled"
     SENDING = "sending"
@@ -95,7 +93,7 @@ class ReminderStatus(StrEnum):
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of a mail that was about to leave."""
+    """The outcome of one attempt to send an email."""
 
     SENDING = "sending"
     ACCEPTED = "accepted"
@@ -105,7 +103,7 @@ class DeliveryOutcome(StrEnum):
 
 
 class SuppressionReason(StrEnum):
-    """Why an address gets no more mail."""
+    """Why an address gets no email."""
 
     HARD_BOUNCE = "hard_bounce"
     COMPLAINT = "complaint"
@@ -114,7 +112,7 @@ class SuppressionReason(StrEnum):
 
 
 class JobOutcome(StrEnum):
-    """How a run of a job ended."""
+    """The outcome of a job run."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -123,7 +121,7 @@ class JobOutcome(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a staff token may do."""
+    """What a staff token allows."""
 
     READ = "read"
     EXPORT = "export"

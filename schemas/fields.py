@@ -1,4 +1,4 @@
-"""Field types of our own: each refuses what could be misread, and says what it wants."""
+"""Custom marshmallow fields: each rejects ambiguous input with a message that says what it expects."""
 
 import datetime
 import re
@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from babel.numbers import list_currencies
 from marshmallow import ValidationError, fields, validate
 
-# Twelve digits of minor units are ten billion dollars: more is a mistake, whatever the campaign's maximum.
+# Ten billion dollars in cents: more is a mistake, whatever the campaign's maximum.
 MAX_AMOUNT = 10**12
 MAX_URL_LENGTH = 2048
-# The control characters and halves of surrogate pairs: the categories Cc and Cs of Unicode, which never grow.
+# Control characters and surrogates: the Unicode categories Cc and Cs, which are fixed.
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 CONTROL_CHARACTERS_EXCEPT_NEWLINE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 DATE_OR_INSTANT = re.compile(
@@ -31,42 +31,42 @@ def currency_codes() -> frozenset[str]:
 
 @cache
 def _timezone_names() -> frozenset[str]:
-    # The package's own list, so that the answer does not depend on the machine's zone files.
+    # The tzdata package's list, so that the result does not depend on the machine's zone files.
     return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
 class MinorUnits(fields.Integer):
-    """An amount in minor units: a JSON integer above zero. Nothing is converted, so nothing is rounded."""
+    """An amount in minor units: a JSON integer above zero, never converted and never rounded."""
 
     def __init__(self, **kwargs: Any) -> None:
-        payload = "Give a whole number of minor units, such as 750 for $7.50."
+        invalid = "Give a whole number of minor units, such as 750 for $7.50."
         limits = validate.And(
             validate.Range(min=1, error="The amount must be more than zero."),
             validate.Range(max=MAX_AMOUNT, error="The amount is too large."),
         )
-        super().__init__(strict=True, validate=limits, error_messages={"invalid": payload}, **kwargs)
+        super().__init__(strict=True, validate=limits, error_messages={"invalid": invalid}, **kwargs)
 
 
 class BoundedInteger(fields.Integer):
-    """A JSON integer from `minimum` to `maximum`; `5.0`, `"5"` and `true` are not."""
+    """A JSON integer from `minimum` to `maximum`; rejects `5.0`, `"5"` and `true`."""
 
     def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
-        payload = f"Give a whole number from {minimum} to {maximum}."
-        # A range alone would stand in the API's document as well, beside what each field says of itself there.
-        limits = validate.And(validate.Range(min=minimum, max=maximum, error=payload))
-        super().__init__(strict=True, validate=limits, error_messages={"invalid": payload}, **kwargs)
+        invalid = f"Give a whole number from {minimum} to {maximum}."
+        # A bare Range would also appear in the OpenAPI document, next to the metadata of each field.
+        limits = validate.And(validate.Range(min=minimum, max=maximum, error=invalid))
+        super().__init__(strict=True, validate=limits, error_messages={"invalid": invalid}, **kwargs)
 
 
 class Text(fields.String):
-    """Text of people: not empty, not too long, and without the characters that no database or mail can hold.
+    """Trimmed text that is not empty and has no characters that databases or emails cannot contain.
 
-    With `multiline` it may have line breaks.
+    `max_length` is in characters. With `multiline` it may have line breaks.
     """
 
     def __init__(self, *, max_length: int, multiline: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_length = max_length
-        self.barred = CONTROL_CHARACTERS_EXCEPT_NEWLINE if multiline else CONTROL_CHARACTERS
+        self.forbidden = CONTROL_CHARACTERS_EXCEPT_NEWLINE if multiline else CONTROL_CHARACTERS
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs).strip()
@@ -74,13 +74,13 @@ class Text(fields.String):
             raise ValidationError("This must not be empty.")
         if len(text) > self.max_length:
             raise ValidationError(f"Use at most {self.max_length} characters.")
-        if self.barred.search(text):
+        if self.forbidden.search(text):
             raise ValidationError("This holds characters that cannot be stored; remove them.")
         return text
 
 
 class WebUrl(Text):
-    """An absolute http or https address that every program reads alike: no sign-in, backslash or space in it."""
+    """An absolute http or https URL that all programs parse alike: no credentials, backslashes or spaces."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=MAX_URL_LENGTH, **kwargs)
@@ -89,24 +89,19 @@ class WebUrl(Text):
         url: str = super()._deserialize(value, attr, data, **kwargs)
         try:
             parts = urlsplit(url)
-            readable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+            valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
         except ValueError:
-            readable = False
-        if (
-            not readable
-            or parts.scheme not in ("http", "https")
-            or "@" in parts.netloc
-            or re.search(r"[\s\\]", url)
-        ):
+            valid = False
+        if not valid or parts.scheme not in ("http", "https") or "@" in parts.netloc or re.search(r"[\s\\]", url):
             raise ValidationError("Give a full web address, such as https://paper.example/article.")
         return url
 
 
 class RegexString(Text):
-    """Text of one exact form; `wish` tells the reader of the error what that is."""
+    """Text that matches a pattern; `hint` is the error message, which describes the pattern."""
 
-    def __init__(self, pattern: str, *, hint: str, longest: int = 64, **kwargs: Any) -> None:
-        super().__init__(max_length=longest, **kwargs)
+    def __init__(self, pattern: str, *, hint: str, max_length: int = 64, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
         self.pattern, self.hint = re.compile(pattern), hint
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -117,7 +112,7 @@ class RegexString(Text):
 
 
 class Slug(RegexString):
-    """A campaign's name in addresses."""
+    """A campaign's name in URLs."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -134,7 +129,7 @@ class LanguageTag(RegexString):
         super().__init__(
             "[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*",
             hint="Give a language tag such as en or pt-BR.",
-            longest=35,
+            max_length=35,
             **kwargs,
         )
 
@@ -182,20 +177,20 @@ class Timestamp(fields.Field[datetime.datetime]):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> datetime.datetime:
-        payload = "Give a date such as 2026-12-23 or an instant such as 2026-12-23T08:00:00Z."
-        # Python reads every form of ISO 8601, weeks included; RFC 3339 has one, which names its offset.
-        form = DATE_OR_INSTANT.fullmatch(value) if isinstance(value, str) else None
-        if form is None:
-            raise ValidationError(payload)
+        invalid = "Give a date such as 2026-12-23 or an instant such as 2026-12-23T08:00:00Z."
+        # Python also accepts other forms of ISO 8601, such as weeks; RFC 3339 allows one, with a UTC offset.
+        match = DATE_OR_INSTANT.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValidationError(invalid)
         try:
-            instant = datetime.datetime.fromisoformat(form[0])
-            if form["time"] is None:
+            instant = datetime.datetime.fromisoformat(match[0])
+            if match["time"] is None:
                 instant = instant.replace(tzinfo=datetime.UTC) + datetime.timedelta(
                     days=int(self.date_is_inclusive)
                 )
             return instant.astimezone(datetime.UTC)
         except (ValueError, OverflowError) as error:
-            raise ValidationError(payload) from error
+            raise ValidationError(invalid) from error
 
 
 def format_timestamp(instant: datetime.datetime) -> str:

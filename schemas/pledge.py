@@ -1,4 +1,4 @@
-"""Pledges on the wire."""
+"""Schemas of pledges."""
 
 from marshmallow import Schema, fields, validate
 
@@ -8,7 +8,7 @@ from schemas.fields import CurrencyCode, LanguageTag, MinorUnits, Slug, Text, Ti
 
 
 class PledgeRequest(StrictSchema):
-    """What a reader asks to give."""
+    """A pledge that a reader wants to make."""
 
     campaign = Slug(required=True)
     frequency = fields.Enum(Frequency, by_value=True, required=True)
@@ -17,19 +17,23 @@ class PledgeRequest(StrictSchema):
     cover_fees = fields.Boolean(
         truthy={True},
         falsy={False},
-        metadata={"description": "Whether the reader adds what the payment provider keeps, if the campaign asks."},
+        metadata={
+            "description": "Whether the reader also covers the payment provider's fee, if the campaign offers it."
+        },
     )
-    page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
-    variant = Text(max_length=200, metadata={"description": "Which version of the page or box they saw."})
+    page_url = WebUrl(metadata={"description": "The URL of the page that the reader was on, without its query."})
+    variant = Text(
+        max_length=200, metadata={"description": "The version of the page or widget that the reader saw."}
+    )
     lang = LanguageTag()
-    return_url = WebUrl(metadata={"description": "Where to send the reader after paying."})
+    return_url = WebUrl(metadata={"description": "Where the reader returns to after paying."})
     reminder = Text(
-        max_length=200, metadata={"description": "What stood behind `from` in the link of a reminder's mail."}
+        max_length=200, metadata={"description": "The value of `from` in the link of a reminder email."}
     )
 
 
 class PledgeResponse(Schema):
-    """Where a pledge stands: nothing personal, ever."""
+    """A pledge's status and amounts, without personal data."""
 
     id = fields.UUID(required=True)
     status = fields.Enum(PledgeStatus, by_value=True, required=True)
@@ -37,20 +41,20 @@ class PledgeResponse(Schema):
     amount = MinorUnits(required=True)
     currency = fields.String(required=True)
     fees = fields.Integer(
-        required=True, metadata={"description": "What is added to cover fees, in minor units; 0 if nothing."}
+        required=True, metadata={"description": "The amount added to cover fees, in minor units; 0 if none."}
     )
-    total = fields.Integer(required=True, metadata={"description": "What is charged: `amount` and `fees`."})
+    total = fields.Integer(required=True, metadata={"description": "The amount charged: `amount` plus `fees`."})
     created_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
 
 
 class PledgeCheckoutResponse(PledgeResponse):
-    """A new pledge and the page where it is paid."""
+    """A new pledge and the URL of its checkout."""
 
     checkout_url = fields.Url(required=True, require_tld=False)
 
 
 class PledgeQuery(StrictSchema):
-    """Which pledges staff want."""
+    """Filters of the pledge list."""
 
     status = fields.Enum(PledgeStatus, by_value=True)
     frequency = fields.Enum(Frequency, by_value=True)
@@ -63,7 +67,7 @@ class PledgeQuery(StrictSchema):
 
 
 class PageQuery(StrictSchema):
-    """Which part of a list."""
+    """Pagination of a list."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
     cursor = fields.String(validate=validate.Length(max=64))

@@ -1,4 +1,4 @@
-"""Reminders on the wire."""
+"""Schemas of reminders."""
 
 from marshmallow import Schema, fields
 
@@ -25,7 +25,7 @@ class Months(BoundedInteger):
 
 
 class ReminderRequest(StrictSchema):
-    """What a reader asks for when they are not ready today."""
+    """A reminder that a reader asks for."""
 
     campaign = Slug(required=True)
     email = Text(max_length=320, required=True, metadata={"example": "reader@example.org"})
@@ -33,34 +33,38 @@ class ReminderRequest(StrictSchema):
     repeat = fields.Boolean(
         truthy={True},
         falsy={False},
-        metadata={"description": "Again and again, every so many months, until the reader cancels."},
+        metadata={"description": "Whether the reminder repeats every `months` months until the reader cancels."},
     )
     timezone = TimezoneName(metadata={"example": "Europe/Amsterdam"})
     frequency = fields.Enum(Frequency, by_value=True)
     amount = MinorUnits(metadata={"minimum": 1, "example": 500})
-    currency = CurrencyCode(metadata={"description": "Of `amount`; the campaign's own if left out."})
-    page_url = WebUrl(metadata={"description": "The page that the reader was on, without its query."})
+    currency = CurrencyCode(metadata={"description": "The currency of `amount`; the campaign's own by default."})
+    page_url = WebUrl(metadata={"description": "The URL of the page that the reader was on, without its query."})
     lang = LanguageTag()
-    consent_version = Text(max_length=64, metadata={"description": "Which privacy text they agreed to."})
+    consent_version = Text(
+        max_length=64, metadata={"description": "The version of the privacy text that the reader agreed to."}
+    )
 
 
 class SnoozeRequest(StrictSchema):
-    """How far to move a reminder on, from today."""
+    """The number of months from today to postpone a reminder to."""
 
     months = Months()
 
 
 class ReminderResponse(Schema):
-    """When the mail will come: the same answer whether or not the address was known."""
+    """When the email will be sent; the response does not reveal whether the address was known."""
 
     status = fields.Enum(ReminderStatus, by_value=True, required=True)
     due_on = fields.Date(required=True)
     due_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
-    repeat = fields.Boolean(required=True, metadata={"description": "Whether others follow it until cancelled."})
+    repeat = fields.Boolean(
+        required=True, metadata={"description": "Whether the reminder repeats until it is cancelled."}
+    )
 
 
 class ReminderQuery(StrictSchema):
-    """Which reminders staff want."""
+    """Filters of the reminder list."""
 
     status = fields.Enum(ReminderStatus, by_value=True)
     campaign = Slug()
@@ -72,7 +76,7 @@ class ReminderQuery(StrictSchema):
 
 
 class ReminderItem(Schema):
-    """A reminder as staff see it, without its reader's address."""
+    """A reminder as staff see it, without its supporter's address."""
 
     id = fields.UUID(required=True)
     campaign = fields.String(required=True, allow_none=True)
@@ -90,7 +94,7 @@ class ReminderItem(Schema):
 
 
 class ReminderPage(Schema):
-    """Some reminders, the newest first."""
+    """A page of reminders, newest first."""
 
     items = fields.List(fields.Nested(ReminderItem), required=True)
     next_cursor = fields.String(required=True, allow_none=True)

@@ -1,6 +1,6 @@
-"""The words for the reminders that a campaign offers, for the widget and for the pages alike.
+"""Labels of the reminders that a campaign offers, for the widget and the pages.
 
-They are written here and not in the widget, which has no room for the plural forms of every language.
+They are built here and not in the widget, which has no room for the plural rules of every language.
 """
 
 import datetime
@@ -19,45 +19,46 @@ TextOverrides = Mapping[str, Mapping[str, str]]
 def reminder_options(
     choices: Sequence[int], repeats: Sequence[int], lang: str, overrides: TextOverrides, *, locale: Locale
 ) -> list[dict[str, Any]]:
-    """Return every reminder on offer as readers see them: those that come once, then those that come again.
+    """Return all reminder options in display order: one-off ones, then repeating ones.
 
-    Each is `{"months": 3, "repeat": false, "label": "In 3 months"}`. The label is in `lang`, whose `locale` writes
-    the numbers; `overrides` is what the campaign says differently, by language.
+    Each is `{"months": 3, "repeat": false, "label": "In 3 months"}`. The label is in `lang`, with intervals
+    formatted for `locale`. `overrides` maps a language to the campaign's own texts.
     """
-    words = texts_for("reminders", lang, overrides)
-    # A sentence that is still English, for want of another, needs an English number in it.
-    is_ours = lang in available_languages() or "reminder_every" in overrides.get(lang, {})
-    every = locale if is_ours else Locale(FALLBACK_LANGUAGE)
-    once = [
-        {"months": months, "repeat": False, "label": _one_off_label(months, words, locale)} for months in choices
+    texts = texts_for("reminders", lang, overrides)
+    # If the sentence falls back to English, the interval in it must be English too.
+    is_translated = lang in available_languages() or "reminder_every" in overrides.get(lang, {})
+    interval_locale = locale if is_translated else Locale(FALLBACK_LANGUAGE)
+    one_off = [
+        {"months": months, "repeat": False, "label": _one_off_label(months, texts, locale)} for months in choices
     ]
-    again = [
-        {"months": months, "repeat": True, "label": _recurring_label(months, words, every)} for months in repeats
+    repeating = [
+        {"months": months, "repeat": True, "label": _recurring_label(months, texts, interval_locale)}
+        for months in repeats
     ]
-    return once + again
+    return one_off + repeating
 
 
-def _one_off_label(months: int, words: Mapping[str, str], locale: Locale) -> str:
+def _one_off_label(months: int, texts: Mapping[str, str], locale: Locale) -> str:
     if months == 1:
-        return words["reminder_next_month"]
+        return texts["reminder_next_month"]
     if months == MONTHS_IN_A_YEAR:
-        return words["reminder_in_a_year"]
-    when = _format_interval(months, locale, add_direction=True)
-    return when[0].upper() + when[1:]
+        return texts["reminder_in_a_year"]
+    interval = _format_interval(months, locale, add_direction=True)
+    return interval[0].upper() + interval[1:]
 
 
-def _recurring_label(months: int, words: Mapping[str, str], locale: Locale) -> str:
+def _recurring_label(months: int, texts: Mapping[str, str], locale: Locale) -> str:
     if months == 1:
-        return words["reminder_every_month"]
+        return texts["reminder_every_month"]
     if months == MONTHS_IN_A_YEAR:
-        return words["reminder_every_year"]
-    return words["reminder_every"].format(interval=_format_interval(months, locale))
+        return texts["reminder_every_year"]
+    return texts["reminder_every"].format(interval=_format_interval(months, locale))
 
 
 def _format_interval(months: int, locale: Locale, *, add_direction: bool = False) -> str:
-    """Return "3 months" or "2 years", with a direction "in 3 months", in the language's own plural form."""
+    """Return "3 months" or "2 years", or with `add_direction` "in 3 months", in the locale's plural form."""
     years, rest = divmod(months, MONTHS_IN_A_YEAR)
-    # To Babel a month has 30 days and a year 365; the high threshold keeps it from rounding one up to the other.
+    # Babel counts 30 days per month and 365 per year; the high threshold prevents it from rounding up to years.
     return format_timedelta(
         datetime.timedelta(days=months * 30 if rest else years * 365),
         granularity="month" if rest else "year",
@@ -70,14 +71,16 @@ def _format_interval(months: int, locale: Locale, *, add_direction: bool = False
 def reminder_text_overrides(
     lang: str, overrides: TextOverrides, *, repeats: bool, confirm: bool
 ) -> dict[str, str]:
-    """Return the widget's texts that are not true of what this campaign offers, as they must be said instead.
+    """Return replacements for the widget texts that would be wrong for this campaign.
 
-    "Once" is not true of a reminder that comes again, and none is set before its reader has confirmed it. What the
-    campaign itself says in a language stands.
+    The usual texts promise a single reminder, which is set at once. With `repeats` or `confirm` that is not so. A
+    text that the campaign itself overrides in this language is not replaced.
     """
-    words = texts_for("reminders", lang, overrides)
-    instead: dict[str, str] = {}
-    for kind, holds in (("_repeats", repeats), ("_confirm", confirm)):
-        if holds:
-            instead |= {name.removesuffix(kind): text for name, text in words.items() if name.endswith(kind)}
-    return {name: text for name, text in instead.items() if name not in overrides.get(lang, {})}
+    texts = texts_for("reminders", lang, overrides)
+    replacements: dict[str, str] = {}
+    for suffix, applies in (("_repeats", repeats), ("_confirm", confirm)):
+        if applies:
+            replacements |= {
+                name.removesuffix(suffix): text for name, text in texts.items() if name.endswith(suffix)
+            }
+    return {name: text for name, text in replacements.items() if name not in overrides.get(lang, {})}

@@ -150,7 +150,7 @@ class Dear:
 
     name = "dear"
 
-    def limits(self, currency: str) -> ChargeLimits:
+    def charge_limits(self, currency: str) -> ChargeLimits:
         return {"KWD": ChargeLimits(smallest_minor=500, step_minor=10), "USD": ChargeLimits()}.get(
             currency, ChargeLimits(smallest_minor=500)
         )
