@@ -1,1 +1,1 @@
-"""Groups of the `mainstay` command that have a file of their own."""
+"""The subcommands of `mainstay`, one module per group."""

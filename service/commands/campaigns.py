@@ -1,4 +1,4 @@
-"""`mainstay campaign`: what an appeal says and offers."""
+"""`mainstay campaign`: print and apply campaign files."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,12 @@ from marshmallow import ValidationError
 from schemas.campaign import CampaignFile
 from schemas.errors import flatten_errors
 from service.commands.context import get_container, write_audit_log
-from service.domain.campaigns import definitions as campaigns
+from service.domain.campaigns import definitions
 from service.domain.campaigns.cache import wait_for_ttl
-from service.domain.campaigns.definitions import validate_campaign_amounts
 
 
 class BlockTextDumper(yaml.SafeDumper):
-    """Writes a text of several lines as it reads, line by line."""
+    """Writes strings with line breaks as YAML block scalars."""
 
 
 def _write_text(dumper: BlockTextDumper, text: str) -> yaml.ScalarNode:
@@ -28,37 +27,37 @@ BlockTextDumper.add_representer(str, _write_text)
 
 @click.group()
 def campaign() -> None:
-    """Show and change what an appeal says and offers."""
+    """Show and change campaigns: their texts, amounts and reminders."""
 
 
 @campaign.command("show")
 @click.argument("slug", default="default")
 def show_campaign(slug: str) -> None:
-    """Print a campaign as a file that can be changed and applied again."""
+    """Print a campaign as a YAML file, which you can edit and apply again."""
     with get_container().database.read_only() as session:
-        file = CampaignFile().dump(campaigns.serialize_campaign(campaigns.get_campaign(session, slug)))
+        file = CampaignFile().dump(definitions.serialize_campaign(definitions.get_campaign(session, slug)))
     click.echo(yaml.dump(file, Dumper=BlockTextDumper, allow_unicode=True, sort_keys=False, width=100), nl=False)
 
 
 @campaign.command("apply")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def apply_campaign(file: Path) -> None:
-    """Make a campaign say and offer exactly what FILE says."""
-    terms = campaigns.parse_definition(load_campaign_file(file))
+    """Create or replace a campaign with the contents of FILE."""
+    definition = definitions.parse_definition(load_campaign_file(file))
     container = get_container()
-    validate_campaign_amounts(terms, container.gateway)
+    definitions.validate_campaign_amounts(definition, container.gateway)
     with container.database.transaction() as session:
-        campaigns.upsert_campaign(session, terms, now=container.clock())
-        write_audit_log(session, container, "apply_campaign", {"campaign": terms.slug})
+        definitions.upsert_campaign(session, definition, now=container.clock())
+        write_audit_log(session, container, "apply_campaign", {"campaign": definition.slug})
     wait_for_ttl()
-    click.echo(f"Applied the campaign {terms.slug!r}.", err=True)
+    click.echo(f"Applied the campaign {definition.slug!r}.", err=True)
 
 
 def load_campaign_file(file: Path) -> dict[str, Any]:
-    """Read and check a campaign file.
+    """Read and validate a campaign file.
 
     Raises:
-        click.ClickException: it is not YAML or not a campaign; every fault is listed with its place.
+        click.ClickException: it is not YAML or not a campaign; the message lists every error with its field.
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -69,7 +68,7 @@ def load_campaign_file(file: Path) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = CampaignFile().load(content)
     except ValidationError as error:
-        faults = flatten_errors({"file": error.messages})
-        lines = "\n".join(f"  {place}: {' '.join(lines)}" for place, lines in sorted(faults.items()))
+        errors = flatten_errors({"file": error.messages})
+        lines = "\n".join(f"  {field}: {' '.join(messages)}" for field, messages in sorted(errors.items()))
         raise click.ClickException(f"{file} was not applied:\n{lines}") from error
     return loaded

@@ -1,4 +1,4 @@
-"""What every command begins with: a desk on the settings of this shell, and a line in the audit log."""
+"""What commands share: the container, the audit log, and the wording of counts."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ CLI_ACTOR = "command line"
 
 
 def get_container() -> Container:
-    """Return a desk on the settings of the environment.
+    """Return a container with the settings of the environment.
 
     Raises:
-        SettingsError: a setting is wrong, or names a folder that cannot be made.
+        SettingsError: a setting is invalid, or the folder of the SQLite database cannot be created.
     """
     settings = read_settings()
     try:
@@ -28,5 +28,10 @@ def get_container() -> Container:
 
 
 def write_audit_log(session: Session, container: Container, action: str, details: dict[str, Any]) -> None:
-    """Write down what was done from the command line; `details` must hold nothing personal."""
+    """Record an action of the command line; `details` must contain no personal data."""
     write_audit_entry(session, actor=CLI_ACTOR, action=action, details=details, now=container.clock())
+
+
+def pluralise(number: int, noun: str) -> str:
+    """Return the number with its noun, such as "1 reminder" or "2 reminders"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""`mainstay export`: every pledge in one file."""
+"""`mainstay export`: all pledges in one file."""
 
 import os
 import sys
@@ -19,21 +19,21 @@ STANDARD_OUTPUT = Path("-")
 
 
 @click.command()
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
     default="-",
-    help="Where to write; - is standard output.",
+    help="The file to write; - is standard output.",
 )
-def export(kind: str, out: Path) -> None:
-    """Write every pledge to a file."""
+def export(file_format: str, out: Path) -> None:
+    """Write all pledges to a file."""
     container = get_container()
     with container.database.transaction() as session:
-        write_audit_log(session, container, "export_pledges", {"format": kind})
+        write_audit_log(session, container, "export_pledges", {"format": file_format})
     with _open_output(out) as file, container.database.read_only() as session:
-        for piece in write_export(kind, stream_pledges(session, PledgeFilter())):
-            file.write(piece)
+        for chunk in write_export(file_format, stream_pledges(session, PledgeFilter())):
+            file.write(chunk)
             if out != STANDARD_OUTPUT and sys.stderr.isatty():
                 click.echo(f"\r{file.tell() // 1024:,} KiB", err=True, nl=False)
     if out != STANDARD_OUTPUT:
@@ -42,7 +42,7 @@ def export(kind: str, out: Path) -> None:
 
 @contextmanager
 def _open_output(out: Path) -> Iterator[BinaryIO]:
-    """Open what is written to; a file takes the old one's place only when it is whole."""
+    """Open the output; a complete file replaces an existing one, and a failed export leaves it unchanged."""
     if out == STANDARD_OUTPUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""`mainstay jobs`: what the workers did."""
+"""`mainstay jobs`: the recent runs of the workers' jobs."""
 
 import datetime
 from collections.abc import Sequence
@@ -14,12 +14,14 @@ HEADINGS = ("when (UTC)", "job", "how long", "outcome", "what came of it")
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many runs.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many runs to show."
+)
 @click.option("--job", help="Only the runs of this job, such as send_reminders.")
 def jobs(limit: int, job: str | None) -> None:
-    """Show the latest runs of the workers' jobs, the newest first.
+    """Show the latest runs of the workers' jobs, newest first.
 
-    Of the runs that found nothing to do, only the latest of each job is kept.
+    Of the runs that found nothing to do, only the latest of each job is stored.
     """
     container = get_container()
     with container.database.read_only() as session:
@@ -34,22 +36,22 @@ def jobs(limit: int, job: str | None) -> None:
 
 
 def _row(run: JobRun, *, now: datetime.datetime) -> tuple[str, ...]:
-    did = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(run.counts.items()))
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(run.counts.items()))
     if run.outcome == JobOutcome.SUCCEEDED:
-        did = did or "nothing to do"
-    lasted = (run.ended_at or now) - run.started_at
+        counts = counts or "nothing to do"
+    elapsed = (run.ended_at or now) - run.started_at
     return (
         f"{run.started_at:%Y-%m-%d %H:%M:%S}",
         run.job,
-        # How long a run went on that its worker did not end, nobody knows.
-        "" if run.outcome == JobOutcome.CRASHED else _duration(lasted),
+        # The time at which a crashed run stopped is unknown.
+        "" if run.outcome == JobOutcome.CRASHED else _format_duration(elapsed),
         run.outcome.value,
-        did or run.error or "",
+        counts or run.error or "",
     )
 
 
-def _duration(lasted: datetime.timedelta) -> str:
-    seconds = max(lasted.total_seconds(), 0)
+def _format_duration(elapsed: datetime.timedelta) -> str:
+    seconds = max(elapsed.total_seconds(), 0)
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)

@@ -1,59 +1,59 @@
-"""`mainstay keys`: the secret keys and what lies encrypted under them."""
+"""`mainstay keys`: rotation of the secret keys."""
 
 import sys
 
 import click
 
-from service.commands.context import get_container, write_audit_log
+from service.commands.context import get_container, pluralise, write_audit_log
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 
 UNROTATABLE_MESSAGE = """\
-{} addresses that bounced or complained belong to nobody who is stored, so that only an older key knows them.
-For as long as these are to get no mail, keep the older keys in SECRET_KEYS, behind the first. Without them, a
-reader who signs up with such an address is written to again, until it bounces again."""
+{} suppressed addresses belong to no stored supporter, so only an older key can recognise them.
+Keep the older keys in SECRET_KEYS, after the first, as long as these addresses must get no email. Without those
+keys, a reader who signs up with such an address gets emails again, until the next bounce."""
 
 
 @click.group()
 def keys() -> None:
-    """Change the keys that encrypt addresses and sign links."""
+    """Rotate the keys that encrypt addresses and sign links."""
 
 
 @keys.command("rotate")
 def rotate() -> None:
-    """Encrypt everything under the first key of SECRET_KEYS.
+    """Encrypt all stored data with the first key of SECRET_KEYS.
 
-    First put the new key before the old one, restart every process, and only then run this. It works beside the
-    running service and may be stopped and run again. When it has ended without complaint, nothing stored needs the
-    old key; but links in mails that were sent before were signed with it, and stop working once it is dropped.
+    Before you run this, put the new key in front of the old one and restart every process. The command is safe to
+    run while the service runs, and to stop and run again. When it ends without an error, no stored data needs the
+    old key. Links in emails sent before were signed with the old key and stop working when you remove it.
 
-    Addresses that bounced or complained and that belong to nobody stored are kept as hashes alone, which cannot be
-    made anew: they count for as long as the old key stays behind the first. It says how many there are.
+    Suppressed addresses that belong to no stored supporter exist only as hashes, which cannot be computed again.
+    They work as long as the old key stays in the list. The command prints how many there are.
     """
     container = get_container()
 
-    def show(so_far: RotationResult) -> None:
+    def show_progress(so_far: RotationResult) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r{so_far.rotated} rows", err=True, nl=False)
 
-    done = rotate_keys(container.database.transaction, clock=container.clock, progress=show)
+    result = rotate_keys(container.database.transaction, clock=container.clock, progress=show_progress)
     counts = {
-        "rotated": done.rotated,
-        "merged": done.merged,
-        "suppressions": done.suppressions,
-        "left_behind": done.unrotatable,
-        "unreadable": len(done.undecryptable),
+        "rotated": result.rotated,
+        "merged": result.merged,
+        "suppressions": result.suppressions,
+        "left_behind": result.unrotatable,
+        "unreadable": len(result.undecryptable),
     }
     with container.database.transaction() as session:
         write_audit_log(session, container, "rotate_keys", counts)
-    click.echo(f"Encrypted {done.rotated} rows anew under the first key.")
-    if done.merged:
-        click.echo(f"Merged {done.merged} people who were known twice.")
-    if done.suppressions:
-        click.echo(f"Moved {done.suppressions} suppressions with the addresses that they stand against.")
-    if done.unrotatable:
-        click.echo(UNROTATABLE_MESSAGE.format(done.unrotatable))
-    if done.undecryptable:
-        ids = "\n".join(f"  {row_id}" for row_id in done.undecryptable)
+    click.echo(f"Encrypted {pluralise(result.rotated, 'row')} with the first key.")
+    if result.merged:
+        click.echo(f"Merged {pluralise(result.merged, 'duplicate supporter')}.")
+    if result.suppressions:
+        click.echo(f"Moved {pluralise(result.suppressions, 'suppression')} to the first key.")
+    if result.unrotatable:
+        click.echo(UNROTATABLE_MESSAGE.format(result.unrotatable))
+    if result.undecryptable:
+        ids = "\n".join(f"  {row_id}" for row_id in result.undecryptable)
         raise click.ClickException(
-            f"{len(done.undecryptable)} rows open with no key of SECRET_KEYS and were left as they are:\n{ids}"
+            f"No key of SECRET_KEYS decrypts {len(result.undecryptable)} rows, which are unchanged:\n{ids}"
         )

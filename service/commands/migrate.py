@@ -1,4 +1,4 @@
-"""`mainstay migrate`: the database brought up to date."""
+"""`mainstay migrate`: database migrations and the demo campaign."""
 
 from pathlib import Path
 
@@ -10,34 +10,34 @@ from service.commands.context import get_container
 from service.container import Container
 from service.db.migration import migrate as apply_migrations
 from service.db.session import constraint_name
-from service.domain.campaigns import definitions as campaigns
+from service.domain.campaigns import definitions
 
 DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 
 
 @click.command()
 def migrate() -> None:
-    """Bring the database up to date; an empty one gets a demo campaign."""
+    """Bring the database up to date, and add a demo campaign if there are no campaigns."""
     migrate_and_seed(get_container())
     click.echo("The database is up to date.")
 
 
 def migrate_and_seed(container: Container) -> None:
-    """Apply what migrations are missing, and seed the demo campaign where there is no campaign at all."""
+    """Apply the missing migrations, and add the demo campaign if there are no campaigns."""
     apply_migrations(container.database.engine)
     if seed_demo_campaign(container):
         click.echo("Added the demo campaign 'default'.")
 
 
 def seed_demo_campaign(container: Container) -> bool:
-    """Add the demo campaign where there is no campaign at all; return whether it was added."""
+    """Add the demo campaign if there are no campaigns; return whether it was added."""
     try:
         with container.database.transaction() as session:
-            if campaigns.has_campaigns(session):
+            if definitions.has_campaigns(session):
                 return False
-            terms = campaigns.parse_definition(load_campaign_file(DEMO_CAMPAIGN))
-            # Never over a campaign that another release process, or the newsroom, has added since the look.
-            campaigns.create_campaign(session, terms, now=container.clock())
+            definition = definitions.parse_definition(load_campaign_file(DEMO_CAMPAIGN))
+            # An insert and not an upsert: another process may have added a campaign since the check.
+            definitions.create_campaign(session, definition, now=container.clock())
     except IntegrityError as error:
         if constraint_name(error) != "uq_campaigns_slug":
             raise

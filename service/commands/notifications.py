@@ -1,9 +1,9 @@
-"""`mainstay notices`: receipts and other notices that failed, and sending them back."""
+"""`mainstay notices`: list and retry failed receipts and other notifications."""
 
 import click
 
 from schemas.enums import NotificationKind
-from service.commands.context import get_container, write_audit_log
+from service.commands.context import get_container, pluralise, write_audit_log
 from service.domain.notifications.failures import NotificationFailureFilter, list_failures, retry_failures
 
 KINDS = click.Choice([kind.value for kind in NotificationKind])
@@ -11,16 +11,16 @@ KINDS = click.Choice([kind.value for kind in NotificationKind])
 
 @click.group()
 def notices() -> None:
-    """See why receipts and other notices failed, and send them back once the cause is mended."""
+    """See why receipts and other notices failed, and retry them after the cause is fixed."""
 
 
 @notices.command("list")
-@click.option("--kind", type=KINDS, help="Only those of this kind.")
+@click.option("--kind", type=KINDS, help="Only notices of this kind.")
 def show_failed(kind: str | None) -> None:
-    """Say how many notices failed for which reason, the most first."""
-    wanted = NotificationFailureFilter(kind=NotificationKind(kind) if kind else None)
+    """Count failed notices by kind and reason, most frequent first."""
+    filters = NotificationFailureFilter(kind=NotificationKind(kind) if kind else None)
     with get_container().database.read_only() as session:
-        failures = list_failures(session, wanted)
+        failures = list_failures(session, filters)
     for failure in failures:
         click.echo(f"{failure.count:>8}  {failure.kind}  {failure.reason}")
     if not failures:
@@ -28,38 +28,34 @@ def show_failed(kind: str | None) -> None:
 
 
 @notices.command("retry")
-@click.option("--kind", type=KINDS, help="Only those of this kind.")
-@click.option("--reason", help="Only those that failed for a reason that begins so.")
-@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.option("--kind", type=KINDS, help="Only notices of this kind.")
+@click.option("--reason", help="Only notices whose failure reason starts with this text.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def retry(kind: str | None, reason: str | None, yes: bool) -> None:
-    """Send failed notices back, due at once, with all their attempts before them.
+    """Put failed notices back into the queue, due at once and with no attempts used.
 
-    One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One that is of
-    no use any more, such as a link to sign in that nobody waits for, is skipped.
+    A notice whose email may already have arrived ("in doubt") is sent again with the same Message-ID. A notice
+    that is no longer useful, such as an expired sign-in link, is skipped.
     """
     container = get_container()
-    # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
-    wanted = NotificationFailureFilter(
+    # A notice that a worker retries and fails meanwhile is due after this instant, so it is not retried twice.
+    filters = NotificationFailureFilter(
         kind=NotificationKind(kind) if kind else None, reason=reason, due_before=container.clock()
     )
     with container.database.read_only() as session:
-        number = sum(failure.count for failure in list_failures(session, wanted))
-    if not number:
+        total = sum(failure.count for failure in list_failures(session, filters))
+    if not total:
         click.echo("No such notice has failed.", err=True)
         return
     if not yes:
-        click.confirm(f"Send {_pluralise(number)} back?", abort=True, err=True)
-    returned = 0
+        click.confirm(f"Send {pluralise(total, 'notice')} back?", abort=True, err=True)
+    retried = 0
     while True:
         with container.database.transaction() as session:
-            some = retry_failures(session, wanted, now=container.clock())
-            returned += some
-            if not some:
-                write_audit_log(session, container, "retry_notices", {"returned": returned})
+            batch = retry_failures(session, filters, now=container.clock())
+            retried += batch
+            if not batch:
+                write_audit_log(session, container, "retry_notices", {"returned": retried})
                 break
-        click.echo(f"{returned} of {number} sent back", err=True)
-    click.echo(f"Sent {_pluralise(returned)} back into the queue.")
-
-
-def _pluralise(number: int) -> str:
-    return f"{number} notice{'' if number == 1 else 's'}"
+        click.echo(f"{retried} of {total} sent back", err=True)
+    click.echo(f"Sent {pluralise(retried, 'notice')} back into the queue.")

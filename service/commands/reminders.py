@@ -1,22 +1,22 @@
-"""`mainstay reminders`: those that failed, and sending them back."""
+"""`mainstay reminders`: list and retry failed reminders."""
 
 import click
 
-from service.commands.context import get_container, write_audit_log
+from service.commands.context import get_container, pluralise, write_audit_log
 from service.domain.reminders.failures import ReminderFailureFilter, list_failures, retry_failures
 
 
 @click.group()
 def reminders() -> None:
-    """See why reminders failed, and send them back once the cause is mended."""
+    """See why reminders failed, and retry them after the cause is fixed."""
 
 
 @reminders.command("failed")
-@click.option("--campaign", help="Only those of this campaign, by its slug.")
+@click.option("--campaign", help="Only reminders of this campaign (its slug).")
 def show_failed(campaign: str | None) -> None:
-    """Say how many reminders failed for which reason, the most first.
+    """Count failed reminders by campaign and reason, most frequent first.
 
-    What each reason means, and what to do about it, is in docs/reminders.md.
+    docs/reminders.md explains each reason and what to do about it.
     """
     with get_container().database.read_only() as session:
         failures = list_failures(session, ReminderFailureFilter(campaign=campaign))
@@ -27,36 +27,32 @@ def show_failed(campaign: str | None) -> None:
 
 
 @reminders.command("retry")
-@click.option("--campaign", help="Only those of this campaign, by its slug.")
-@click.option("--reason", help="Only those that failed for a reason that begins so.")
-@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.option("--campaign", help="Only reminders of this campaign (its slug).")
+@click.option("--reason", help="Only reminders whose failure reason starts with this text.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def retry(campaign: str | None, reason: str | None, yes: bool) -> None:
-    """Send failed reminders back, due at once, with all their attempts before them.
+    """Put failed reminders back into the queue, due at once and with no attempts used.
 
-    One whose mail may have arrived already ("in doubt") is sent again, under the same Message-ID. One whose
-    address is suppressed is skipped, unless that is lifted first (mainstay suppressions lift).
+    A reminder whose email may already have arrived ("in doubt") is sent again with the same Message-ID. A reminder
+    to a suppressed address is skipped, unless you lift the suppression first (mainstay suppressions lift).
     """
     container = get_container()
-    # Those that a worker tries and fails again meanwhile are due from now on, and are not sent back once more.
-    wanted = ReminderFailureFilter(campaign=campaign, reason=reason, due_before=container.clock())
+    # A reminder that a worker retries and fails meanwhile is due after this instant, so it is not retried twice.
+    filters = ReminderFailureFilter(campaign=campaign, reason=reason, due_before=container.clock())
     with container.database.read_only() as session:
-        number = sum(failure.count for failure in list_failures(session, wanted))
-    if not number:
+        total = sum(failure.count for failure in list_failures(session, filters))
+    if not total:
         click.echo("No such reminder has failed.", err=True)
         return
     if not yes:
-        click.confirm(f"Send {_pluralise(number)} back?", abort=True, err=True)
-    returned = 0
+        click.confirm(f"Send {pluralise(total, 'reminder')} back?", abort=True, err=True)
+    retried = 0
     while True:
         with container.database.transaction() as session:
-            some = retry_failures(session, wanted, now=container.clock())
-            returned += some
-            if not some:
-                write_audit_log(session, container, "retry_reminders", {"returned": returned})
+            batch = retry_failures(session, filters, now=container.clock())
+            retried += batch
+            if not batch:
+                write_audit_log(session, container, "retry_reminders", {"returned": retried})
                 break
-        click.echo(f"{returned} of {number} sent back", err=True)
-    click.echo(f"Sent {_pluralise(returned)} back into the queue.")
-
-
-def _pluralise(number: int) -> str:
-    return f"{number} reminder{'' if number == 1 else 's'}"
+        click.echo(f"{retried} of {total} sent back", err=True)
+    click.echo(f"Sent {pluralise(retried, 'reminder')} back into the queue.")

@@ -1,4 +1,4 @@
-"""`mainstay stripe`: the account at Stripe that takes the money."""
+"""`mainstay stripe`: set up the webhook, list and retry events, reconcile with Stripe."""
 
 import ipaddress
 import sys
@@ -12,99 +12,20 @@ import structlog
 from schemas.enums import EventStatus
 from service.commands.context import get_container, write_audit_log
 from service.container import Container
-from service.domain.payments import event_processing as event_processing
-from service.domain.payments import reconciliation as reconciliation
+from service.domain.payments import event_processing, reconciliation
 from service.domain.payments.inbox import EventFilter, list_events
 from service.domain.ports import EventSource, GatewayRejected, GatewayUnavailable
 from service.settings import Settings, SettingsError, StripeSettings
-
-
-def require_event_source(container: Container) -> EventSource:
-    """Return what tells of the events at Stripe.
-
-    Raises:
-        SettingsError: the service takes money by another gateway.
-    """
-    if container.event_source is None:
-        raise SettingsError("GATEWAY must be stripe for this, with STRIPE_SECRET_KEY.")
-    return container.event_source
-
-
-@click.command("events")
-@click.option(
-    "--status", type=click.Choice([word.value for word in EventStatus]), help="Only those that are here."
-)
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
-def show_events(status: str | None, limit: int) -> None:
-    """List what Stripe told us, the latest first: when, the event's name, its kind, what became of it, and its id.
-
-    Those that are parked wait for somebody: once the cause is gone, mainstay stripe apply takes the id.
-    """
-    wanted = EventFilter(status=None if status is None else EventStatus(status))
-    with get_container().database.read_only() as session:
-        events = list_events(session, wanted, limit=limit, cursor=None).items
-    for event in events:
-        came = f"{event.received_at:%Y-%m-%dT%H:%M:%SZ}"
-        why = f"  {event.reason}" if event.reason else ""
-        click.echo(f"{came}  {event.reference}  {event.kind}  {event.status}  {event.id}{why}")
-    if not events:
-        click.echo("There is no such event.", err=True)
-
-
-@click.command("apply")
-@click.argument("event", type=click.UUID)
-def retry_event(event: uuid.UUID) -> None:
-    """Apply EVENT again, by its id, once the cause for which it was parked is gone."""
-    container = get_container()
-    source = require_event_source(container)
-    with container.database.transaction() as session:
-        write_audit_log(session, container, "apply_event", {"event": str(event)})
-    found = event_processing.retry_event(container.database.transaction, source, event, clock=container.clock)
-    if found.status not in (EventStatus.APPLIED, EventStatus.IGNORED):
-        raise click.ClickException(f"It is {found.status}: {found.reason}")
-    click.echo(f"{found.reference} is {found.status}.")
-
-
-@click.command("reconcile")
-def reconcile() -> None:
-    """Ask Stripe for all that happened since the last time, and apply what no webhook told us.
-
-    It also finishes what was ordered of Stripe and never written down as done. A worker does this each night;
-    running it at any other time does no harm.
-    """
-    container = get_container()
-
-    def show(seen: int) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r{seen} events seen", err=True, nl=False)
-
-    report = reconciliation.reconcile(
-        container.database.transaction,
-        container.gateway,
-        require_event_source(container),
-        links=container.urls,
-        clock=container.clock,
-        on_progress=show,
-    )
-    with container.database.transaction() as session:
-        write_audit_log(session, container, "reconcile", report.counts())
-    click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.missed}.")
-    for name, number in sorted(
-        {**report.events, **{f"{kind} mended": n for kind, n in report.completed.items()}}.items()
-    ):
-        click.echo(f"{number:>8}  {name.replace('_', ' ')}")
-
 
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 PRIVATE_SUFFIXES = ("localhost", "local", "internal", "test", "invalid", "lan", "home.arpa")
 
 
 class StripeGroup(click.Group):
-    """Turns what Stripe refuses into one sentence and exit code 1; what is logged stays off standard output."""
+    """Reports Stripe's errors as one sentence with exit code 1, and logs to standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        before = structlog.get_config()
+        previous_config = structlog.get_config()
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
         try:
             return super().invoke(ctx)
@@ -115,32 +36,22 @@ class StripeGroup(click.Group):
         except GatewayRejected as error:
             raise click.ClickException(str(error)) from error
         finally:
-            structlog.configure(**before)
+            structlog.configure(**previous_config)
 
 
 @click.group(cls=StripeGroup)
 def stripe() -> None:
-    """Connect with Stripe, and look at what it told us."""
-
-
-def require_stripe(settings: Settings) -> StripeSettings:
-    """Return the settings of Stripe, without which no command of this group makes sense.
-
-    Raises:
-        SettingsError: the service takes money by another gateway.
-    """
-    if settings.stripe is None:
-        raise SettingsError("GATEWAY must be stripe for this, with STRIPE_SECRET_KEY.")
-    return settings.stripe
+    """Connect with Stripe, and inspect and reconcile its events."""
 
 
 @stripe.command("setup")
 def setup() -> None:
-    """Tell Stripe where to send events, and print the secret that proves them, once and alone on standard output.
+    """Create or update the webhook endpoint at Stripe, and print the signing secret of a new one.
 
-    Running it again brings the list of events up to date; Stripe shows a secret only when an address is new to it.
+    Only the secret goes to standard output. Run the command again to update the list of event types; Stripe
+    reveals a secret only when it creates an endpoint.
     """
-    # Every command is imported for each, and most have nothing to do with Stripe's library.
+    # Imported here, because every command imports this module and most do not need Stripe's library.
     from service.gateways.stripe import StripeApiClient
     from service.gateways.stripe.webhook_endpoint import upsert_webhook_endpoint
 
@@ -167,10 +78,10 @@ def setup() -> None:
 
 
 def require_public_url(public_url: str, *, is_live: bool) -> str:
-    """Return the public address, if Stripe can reach it.
+    """Return the public URL, if Stripe can reach it.
 
     Raises:
-        SettingsError: it is one of this machine or of a private network, or not encrypted although money is real.
+        SettingsError: it is local or in a private network, or not https although the key is live.
     """
     parts = urlsplit(public_url)
     host = parts.hostname or ""
@@ -192,8 +103,90 @@ def _is_private_host(host: str) -> bool:
     except ValueError:
         pass
     name = host.rstrip(".").lower()
-    return "." not in name or name.endswith(tuple(f".{ending}" for ending in PRIVATE_SUFFIXES))
+    return "." not in name or name.endswith(tuple(f".{suffix}" for suffix in PRIVATE_SUFFIXES))
 
 
-for command in (show_events, retry_event, reconcile):
-    stripe.add_command(command)
+@stripe.command("events")
+@click.option(
+    "--status", type=click.Choice([status.value for status in EventStatus]), help="Only events with this status."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many to show.")
+def show_events(status: str | None, limit: int) -> None:
+    """List stored Stripe events, newest first: time received, Stripe's id, type, status, and our id.
+
+    Parked events need your attention: fix the cause, then run mainstay stripe apply with our id.
+    """
+    filters = EventFilter(status=None if status is None else EventStatus(status))
+    with get_container().database.read_only() as session:
+        events = list_events(session, filters, limit=limit, cursor=None).items
+    for event in events:
+        received_at = f"{event.received_at:%Y-%m-%dT%H:%M:%SZ}"
+        reason = f"  {event.reason}" if event.reason else ""
+        click.echo(f"{received_at}  {event.reference}  {event.kind}  {event.status}  {event.id}{reason}")
+    if not events:
+        click.echo("There is no such event.", err=True)
+
+
+@stripe.command("apply")
+@click.argument("event", type=click.UUID)
+def retry_event(event: uuid.UUID) -> None:
+    """Apply the parked event with the id EVENT again, after the cause is fixed."""
+    container = get_container()
+    source = require_event_source(container)
+    with container.database.transaction() as session:
+        write_audit_log(session, container, "apply_event", {"event": str(event)})
+    retried = event_processing.retry_event(container.database.transaction, source, event, clock=container.clock)
+    if retried.status not in (EventStatus.APPLIED, EventStatus.IGNORED):
+        raise click.ClickException(f"It is {retried.status}: {retried.reason}")
+    click.echo(f"{retried.reference} is {retried.status}.")
+
+
+@stripe.command("reconcile")
+def reconcile() -> None:
+    """Fetch all events since the last reconciliation, and apply those that no webhook delivered.
+
+    It also completes operations at Stripe whose outcome was never recorded. A worker runs this every night; it is
+    safe to run at any time.
+    """
+    container = get_container()
+
+    def show_progress(seen: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{seen} events seen", err=True, nl=False)
+
+    report = reconciliation.reconcile(
+        container.database.transaction,
+        container.gateway,
+        require_event_source(container),
+        links=container.urls,
+        clock=container.clock,
+        on_progress=show_progress,
+    )
+    with container.database.transaction() as session:
+        write_audit_log(session, container, "reconcile", report.counts())
+    click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.missed}.")
+    completed = {f"{kind} mended": count for kind, count in report.completed.items()}
+    for name, count in sorted((report.events | completed).items()):
+        click.echo(f"{count:>8}  {name.replace('_', ' ')}")
+
+
+def require_stripe(settings: Settings) -> StripeSettings:
+    """Return the Stripe settings.
+
+    Raises:
+        SettingsError: the configured gateway is not Stripe.
+    """
+    if settings.stripe is None:
+        raise SettingsError("GATEWAY must be stripe for this, with STRIPE_SECRET_KEY.")
+    return settings.stripe
+
+
+def require_event_source(container: Container) -> EventSource:
+    """Return the source of Stripe's events.
+
+    Raises:
+        SettingsError: the configured gateway is not Stripe.
+    """
+    if container.event_source is None:
+        raise SettingsError("GATEWAY must be stripe for this, with STRIPE_SECRET_KEY.")
+    return container.event_source

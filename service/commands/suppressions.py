@@ -1,58 +1,60 @@
-"""`mainstay suppressions`: the addresses that get no more mail."""
+"""`mainstay suppressions`: the addresses that get no email."""
 
 import sys
 
 import click
 
 from schemas.enums import SuppressionReason
-from service.commands.context import get_container, write_audit_log
+from service.commands.context import get_container, pluralise, write_audit_log
 from service.db.keyring import KEY_ID_BYTES
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.domain.email import suppression
 from service.domain.email.addresses import normalise_address
 
-# Behind the mark of the key, which most of them share, enough to tell them apart.
+# Enough to tell the hashes apart, after the key id that most of them share.
 HASH_PREFIX_BYTES = 6
 
 
 @click.group()
 def suppressions() -> None:
-    """Look at the addresses that get no more mail, and let mail go to one again.
+    """List, check and lift suppressions of email addresses.
 
-    An address is kept only as a keyed hash. It is on the list after a bounce, a complaint, an unsubscribing or an
-    erasure; what a reader said, they take back themselves by asking for a reminder again.
+    A suppression stores only a keyed hash of the address. It is created by a bounce, a complaint, an unsubscribe
+    or an erasure. A reader who unsubscribed lifts it by asking for a reminder again.
     """
 
 
 @suppressions.command("list")
 @click.option(
-    "--reason", type=click.Choice([word.value for word in SuppressionReason]), help="Only those for this reason."
+    "--reason",
+    type=click.Choice([reason.value for reason in SuppressionReason]),
+    help="Only suppressions for this reason.",
 )
 def list_suppressions(reason: str | None) -> None:
-    """List them, the oldest first: the beginning of the hash, where it holds, why, and since when.
+    """List suppressions, oldest first: start of the hash, scope, reason, and since when.
 
-    Where it holds is a campaign's slug, or * for every campaign.
+    The scope is a campaign's slug, or * for every campaign.
     """
-    wanted = None if reason is None else SuppressionReason(reason)
+    only = None if reason is None else SuppressionReason(reason)
     with get_container().database.read_only() as session:
-        for row in suppression.list_suppressions(session, reason=wanted):
+        for row in suppression.list_suppressions(session, reason=only):
             click.echo(_format_row(row))
-        counted = suppression.count_suppressions(session)
-    number = sum(counted.values()) if wanted is None else counted[wanted]
-    click.echo(f"{number} in all.", err=True)
+        counts = suppression.count_suppressions(session)
+    total = sum(counts.values()) if only is None else counts[only]
+    click.echo(f"{total} in all.", err=True)
 
 
 @suppressions.command("check")
 @click.argument("address")
 def check_address(address: str) -> None:
-    """Say whether mail may go to ADDRESS; with - it is read from standard input.
+    """Show the suppressions of ADDRESS; - reads it from standard input.
 
-    Standard input keeps the address out of the shell's history. The look is written to the audit log, without the
-    address. The exit code is 0 either way.
+    Standard input keeps the address out of your shell's history. The check is recorded in the audit log, without
+    the address. The exit code is 0 either way.
     """
-    container, wanted = get_container(), _parse_address(address)
+    container, normalised = get_container(), _parse_address(address)
     with container.database.transaction() as session:
-        rows = suppression.suppressions_for(session, wanted)
+        rows = suppression.suppressions_for(session, normalised)
         write_audit_log(session, container, "check_suppression", {"found": len(rows)})
     for row in rows:
         click.echo(_format_row(row))
@@ -63,28 +65,28 @@ def check_address(address: str) -> None:
 @suppressions.command("lift")
 @click.argument("address")
 @click.option(
-    "--scope", help="Only in this campaign, by its slug, or * for what holds in all. Default: everything."
+    "--scope", help="Only the suppression with this scope: a campaign's slug, or *. Default: all of them."
 )
 def lift_suppression(address: str, scope: str | None) -> None:
-    """Let mail go to ADDRESS again; with - it is read from standard input.
+    """Allow email to ADDRESS again; - reads it from standard input.
 
-    Lift a bounce when its cause is mended, and a complaint only when the reader asks for it. The mail service may
-    have a list of its own, which this does not change. It is written to the audit log, without the address.
+    Lift a bounce after its cause is fixed, and a complaint only if the reader asks for it. Your email service may
+    have its own suppression list, which this does not change. Recorded in the audit log, without the address.
     """
-    container, wanted = get_container(), _parse_address(address)
+    container, normalised = get_container(), _parse_address(address)
     with container.database.transaction() as session:
-        lifted = suppression.lift_suppression(session, wanted, scope=scope)
+        lifted = suppression.lift_suppression(session, normalised, scope=scope)
         if not lifted:
             where = "" if scope in (None, ALL_CAMPAIGNS) else f" in {scope!r}"
             raise click.ClickException(f"Nothing stands against this address{where}.")
         write_audit_log(session, container, "lift_suppression", {"lifted": lifted, "scope": scope})
-    click.echo(f"Lifted {lifted} suppression{'s' if lifted > 1 else ''}.")
+    click.echo(f"Lifted {pluralise(lifted, 'suppression')}.")
 
 
 def _format_row(row: Suppression) -> str:
-    shown = row.email_hash[KEY_ID_BYTES:][:HASH_PREFIX_BYTES].hex()
-    return f"{shown}  {row.scope}  {row.reason}  {row.at:%Y-%m-%dT%H:%M:%SZ}"
+    prefix = row.email_hash[KEY_ID_BYTES:][:HASH_PREFIX_BYTES].hex()
+    return f"{prefix}  {row.scope}  {row.reason}  {row.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _parse_address(given: str) -> str:
-    return normalise_address(sys.stdin.readline() if given == "-" else given)
+def _parse_address(argument: str) -> str:
+    return normalise_address(sys.stdin.readline() if argument == "-" else argument)
