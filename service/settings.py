@@ -1,7 +1,7 @@
-"""Everything the environment decides, read once and frozen.
+"""The settings: environment variables, read once into frozen dataclasses.
 
-The names, defaults and meanings are listed in the README. A wrong value raises `SettingsError` with one
-sentence that names the setting and says what it wants; the value of a secret is never repeated.
+The README lists the names, defaults and meanings. An invalid value raises `SettingsError` with one sentence that
+names the setting and says what it expects. The value of a secret is never part of the message.
 """
 
 import re
@@ -32,12 +32,12 @@ POSTMARK_LOGIN = validate.Regexp(
 
 
 class SettingsError(Exception):
-    """A setting has a value that the service cannot run with."""
+    """A setting is missing or has an invalid value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmtpServer:
-    """Where `smtp` mail goes. `tls` is `starttls`, `implicit` or `none`."""
+    """The SMTP server of MAIL_URL. `tls` is `starttls`, `implicit` or `none`."""
 
     host: str
     port: int
@@ -48,14 +48,13 @@ class SmtpServer:
 
 @dataclass(frozen=True, kw_only=True)
 class MailSettings:
-    """How mails leave.
+    """How emails are sent.
 
-    `rate` is mails a second by all workers together, None for as fast as they can. Each worker opens
-    `connections`; each carries `max_per_connection` mails and is then opened anew. `hold_uncertain` holds
-    back for staff a mail that may or may not have left when its worker died. `respect_sending_hours` sends late
-    mails only
-    within a campaign's sending hours. A worker without a sign of life for `lease_seconds` loses what it holds.
-    The last two are what two mail services must prove to report bounces; without one, its endpoint does not exist.
+    `rate` is emails a second for all workers together; None means no limit. Each worker opens `connections` and
+    reopens each after `max_per_connection` emails. `hold_uncertain` fails an email for staff to retry if it may
+    have been sent when its worker died. `respect_sending_hours` delays late emails to a campaign's sending hours.
+    A lease expires after `lease_seconds`. `postmark_credentials` and `mailgun_key` authenticate the webhooks of
+    these services; without them, the webhook route does not exist.
     """
 
     server: SmtpServer | None = field(repr=False)
@@ -72,9 +71,9 @@ class MailSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StripeSettings:
-    """Our account at Stripe. Without `webhook_secrets` nothing that Stripe sends is believed.
+    """The Stripe account. Without `webhook_secrets`, every webhook is rejected.
 
-    More than one secret is for the day on which the secret is rolled. `api_base` is for tests alone.
+    Several secrets are valid at once while a secret is rolled. `api_base` is only for tests.
     """
 
     secret_key: str = field(repr=False)
@@ -83,7 +82,7 @@ class StripeSettings:
 
     @property
     def is_live(self) -> bool:
-        """Whether the key moves real money."""
+        """Whether the key is for live mode, which moves real money."""
         return self.secret_key.startswith(LIVE_KEY_PREFIXES)
 
 
@@ -108,42 +107,42 @@ class Settings:
 
     @property
     def uses_dev_outbox(self) -> bool:
-        """Whether mails stay in the database, to be read at /dev/outbox."""
+        """Whether emails are stored in the database and shown at /dev/outbox instead of being sent."""
         return self.mail.server is None
 
     @property
     def has_weak_secret_key(self) -> bool:
-        """Whether a key is so short that it could be guessed."""
+        """Whether a key is short enough to be guessed."""
         return any(len(key) < MIN_SECRET_KEY_LENGTH for key in self.secret_keys)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from `environment` (default: the process's own).
+    """Read the settings from `environment` (default: the process environment).
 
     Raises:
-        SettingsError: a value is missing or wrong; the message is one sentence for the operator.
+        SettingsError: a value is missing or invalid; the message is one sentence for the operator.
     """
     try:
         return _settings(DictEnv(environment))
     except EnvValidationError as error:
-        # The error itself holds the value, which may be a secret.
+        # The error contains the value, which may be a secret.
         raise SettingsError(" ".join(error.error_messages)) from None
 
 
 class DictEnv(Env):
-    """Reads the process's own values, or those handed to it alone, so that a test never sees the machine's.
+    """Reads the process environment, or only the given mapping, so that tests ignore the machine's environment.
 
-    Each is trimmed; an empty one counts as not given, as `NAME=` in a shell means.
+    Values are trimmed, and an empty value counts as unset.
     """
 
     def __init__(self, values: Mapping[str, str] | None) -> None:
         super().__init__()
-        self._given = values
+        self._mapping = values
         if values is None:
             self.read_env(Path(".env"), recurse=False)
 
     def _get_value(self, env_key: str, default: object) -> object:
-        value = super()._get_value(env_key, None) if self._given is None else self._given.get(env_key)
+        value = super()._get_value(env_key, None) if self._mapping is None else self._mapping.get(env_key)
         return (value or "").strip() or default
 
 
@@ -175,16 +174,16 @@ def _settings(env: Env) -> Settings:
 
 
 def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
-    """Read them all; in a hurry, as when a month lasts a minute, no mail waits for the morning."""
+    """Read the email settings; with `demo_clock`, emails ignore the sending hours by default."""
     hours = one_of("SENDING_HOURS", "campaign", "any")
-    doubtful = one_of("MAIL_IN_DOUBT", "resend", "hold")
+    in_doubt = one_of("MAIL_IN_DOUBT", "resend", "hold")
     return MailSettings(
         server=_server(env.str("MAIL_URL", "outbox:")),
         sender=_sender(env.str("MAIL_FROM", "Mainstay <support@localhost>")),
         rate=_rate(env.str("MAIL_RATE", "off")),
         connections=get_int(env, "MAIL_CONNECTIONS", 1, minimum=1, maximum=32),
         max_per_connection=get_int(env, "MAIL_PER_CONNECTION", 100, minimum=1, maximum=100_000),
-        hold_uncertain=env.str("MAIL_IN_DOUBT", "resend", validate=doubtful) == "hold",
+        hold_uncertain=env.str("MAIL_IN_DOUBT", "resend", validate=in_doubt) == "hold",
         respect_sending_hours=env.str("SENDING_HOURS", "any" if demo_clock else "campaign", validate=hours)
         == "campaign",
         lease_seconds=get_int(env, "LEASE_SECONDS", 60, minimum=10, maximum=3600),
@@ -194,7 +193,7 @@ def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
 
 
 def stripe_settings(env: Env) -> StripeSettings:
-    """Read them all; only a service that takes money by Stripe asks."""
+    """Read the Stripe settings, which are required with GATEWAY=stripe."""
     key = env.str("STRIPE_SECRET_KEY", "")
     if not key.startswith(TEST_KEY_PREFIXES + LIVE_KEY_PREFIXES):
         raise SettingsError(
@@ -213,24 +212,24 @@ def stripe_settings(env: Env) -> StripeSettings:
 
 
 def get_int(env: Env, name: str, default: int, *, minimum: int, maximum: int) -> int:
-    """Return a whole number within its limits."""
+    """Return an integer setting within its limits."""
 
-    def check(said: str) -> None:
-        # Python reads the digits of every script, and refuses thousands of them with an error of its own.
-        if not (re.fullmatch("[0-9]{1,12}", said) and minimum <= int(said) <= maximum):
-            raise ValidationError(f"{name} must be a whole number from {minimum} to {maximum}, not {said[:40]!r}.")
+    def check(text: str) -> None:
+        # `int` also accepts the digits of other scripts, and raises an error of its own for thousands of digits.
+        if not (re.fullmatch("[0-9]{1,12}", text) and minimum <= int(text) <= maximum):
+            raise ValidationError(f"{name} must be a whole number from {minimum} to {maximum}, not {text[:40]!r}.")
 
     env.str(name, None, validate=check)
     return env.int(name, default)
 
 
 def one_of(name: str, *choices: str) -> validate.OneOf:
-    """Return what allows only these words."""
+    """Return a validator that allows only these values."""
     return validate.OneOf(choices, error=f"{name} must be {' or '.join(choices)}, not {{input!r}}.")
 
 
 def listed(env: Env, name: str) -> tuple[str, ...]:
-    """Return what stands between commas, each trimmed."""
+    """Return the items of a comma-separated list, trimmed and without empty ones."""
     return tuple(part.strip() for part in env.list(name, [], subcast=str) if part.strip())
 
 
@@ -252,7 +251,7 @@ def _rate_limit(env: Env) -> str | None:
 
 
 def database_url(url: str) -> str:
-    """Accept what Heroku writes (`postgres://`) and name the driver that we ship with."""
+    """Return the URL with the driver that is installed; accepts Heroku's `postgres://` too."""
     scheme, separator, rest = url.partition("://")
     try:
         make_url(url)
@@ -268,7 +267,7 @@ def database_url(url: str) -> str:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file behind an SQLite URL, or None for PostgreSQL and for a database in memory."""
+    """Return the file of an SQLite URL, or None for PostgreSQL and in-memory databases."""
     path = url.removeprefix("sqlite:///").partition("?")[0]
     if not url.startswith("sqlite:///") or path in ("", ":memory:"):
         return None
@@ -276,27 +275,29 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def public_url(url: str, *, setting_name: str = "PUBLIC_URL") -> str:
-    """Return the origin that every link of ours begins with, as browsers write one; `setting_name` is its
-    setting.
+    """Return the origin of a URL in the form that browsers use; `setting_name` is for error messages.
+
+    Raises:
+        SettingsError: it is not an http or https URL, or has a path, query or fragment.
     """
     try:
         parts = urlsplit(url)
-        # Reading the port is what tells whether it is one.
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        # Mail programs look for no link in a header that is not ASCII (RFC 8058), and browsers write names so too.
+        # Reading the port validates it.
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # Browsers write host names in ASCII, and email clients ignore a link in a non-ASCII header (RFC 8058).
         name = (parts.hostname or "").encode("idna").decode()
     except ValueError:
-        sound = False
-    # Pages and the widget stand at the root of their host, so an address with a path would lead nowhere.
-    if not sound or "?" in url or "#" in url or parts.path.strip("/"):
+        valid = False
+    # Pages and the widget are served from the root of the host, so a path would break every link.
+    if not valid or "?" in url or "#" in url or parts.path.strip("/"):
         raise SettingsError(
             f"{setting_name} must be an address without a path, such as https://support.paper.example, "
             f"not {url!r}."
         )
-    # As browsers write an origin, so that ours can be compared with theirs.
+    # The form in which browsers send an Origin header, so that both can be compared.
     host = f"[{name}]" if ":" in name else name
-    usual = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
-    return f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{parts.port}"
+    is_default_port = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
+    return f"{parts.scheme}://{host}" if is_default_port else f"{parts.scheme}://{host}:{parts.port}"
 
 
 def _server(url: str) -> SmtpServer | None:
@@ -323,22 +324,22 @@ def _server(url: str) -> SmtpServer | None:
 
 def _sender(sender: str) -> str:
     name, _, host = parseaddr(sender)[1].rpartition("@")
-    # A host must begin like one, or the library that writes headers takes offence at every single mail.
-    if not name or not host[:1].isalnum() or any(ord(sign) < 32 for sign in sender):
+    # The library that writes headers raises an error for a host that does not start with a letter or digit.
+    if not name or not host[:1].isalnum() or any(ord(character) < 32 for character in sender):
         raise SettingsError(
             f"MAIL_FROM must be an address such as 'The Paper <support@paper.example>', not {sender!r}."
         )
     return sender
 
 
-def _rate(written: str) -> float | None:
-    if written == "off":
+def _rate(text: str) -> float | None:
+    if text == "off":
         return None
     try:
-        rate = float(written)
+        rate = float(text)
     except ValueError:
         rate = 0
-    # The comparison is false for "nan" as well.
+    # The comparison is also false for "nan".
     if not 0.01 <= rate <= 10_000:
-        raise SettingsError(f"MAIL_RATE must be off or mails a second from 0.01 to 10000, not {written[:40]!r}.")
+        raise SettingsError(f"MAIL_RATE must be off or mails a second from 0.01 to 10000, not {text[:40]!r}.")
     return rate

@@ -1,4 +1,4 @@
-"""How long notices and wishes to sign in are kept; what nobody needs any more is deleted, a batch at a time."""
+"""Retention periods and purges: reminders, dev outbox emails, notifications and sign-ins, in batches."""
 
 import datetime
 from collections.abc import Sequence
@@ -14,16 +14,19 @@ from service.db.models.reminder import FINAL_STATUSES, Reminder
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 
-# The links in a mail must work for a year, and a reader who comes back a little late must find them working too.
+# The links in an email must work for a year; the margin is for readers who return a little late.
 REMINDER_RETENTION = datetime.timedelta(days=400)
 UNCONFIRMED_RETENTION = datetime.timedelta(days=7)
 OUTBOX_RETENTION = datetime.timedelta(days=30)
+# Longer than any session that a sign-in link started.
+SIGN_IN_RETENTION = datetime.timedelta(days=1)
+FINAL_NOTIFICATION_STATUSES = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)
 BATCH_SIZE = 200
 
 
 @dataclass(frozen=True)
 class PurgeResult:
-    """How many reminders were deleted, and how many people who then had nothing left with us."""
+    """How many reminders were deleted, and how many supporters who then had neither reminder nor pledge."""
 
     reminders: int
     supporters: int
@@ -32,25 +35,24 @@ class PurgeResult:
 def purge_finished_reminders(
     session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE
 ) -> PurgeResult | None:
-    """Delete reminders that ended long ago, and the people who then have neither a reminder nor a pledge.
+    """Delete reminders that ended before the retention period, and supporters left without reminder and pledge.
 
-    Everyone is known by a reminder or a pledge from the transaction that met them, and pledges are never deleted,
-    so that losing the last reminder is the only way to be left with nothing. Hence nobody else is looked at.
+    A supporter row is created together with a reminder or a pledge, and pledges are never deleted. So a supporter
+    loses their last row only when their last reminder is deleted, and no other supporters need a check.
 
-    Returns None when there was nothing to delete.
+    Returns None if there was nothing to delete.
     """
-    long_ago = now - REMINDER_RETENTION
-    # The states stand in the statement as words, because neither database can prove from parameters that the
-    # partial index covers them.
-    states: BindParameter[ReminderStatus] = bindparam(
+    cutoff = now - REMINDER_RETENTION
+    # The statuses are literals in the SQL, because neither database uses the partial index with parameters.
+    final_statuses: BindParameter[ReminderStatus] = bindparam(
         "finished", FINAL_STATUSES, expanding=True, literal_execute=True
     )
     expired = (
-        Reminder.status.in_(states),
-        Reminder.due_at <= long_ago,
-        Reminder.asked_at <= long_ago,
-        # A mail that left late, as after a long stop of the worker, has links of its own age.
-        or_(Reminder.sent_at.is_(None), Reminder.sent_at <= long_ago),
+        Reminder.status.in_(final_statuses),
+        Reminder.due_at <= cutoff,
+        Reminder.asked_at <= cutoff,
+        # The links of an email that was sent late, such as after an outage, are valid from its own date.
+        or_(Reminder.sent_at.is_(None), Reminder.sent_at <= cutoff),
     )
     return _purge_reminders(session, expired, oldest_by=Reminder.due_at, limit=limit)
 
@@ -58,23 +60,23 @@ def purge_finished_reminders(
 def purge_unconfirmed_reminders(
     session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE
 ) -> PurgeResult | None:
-    """Delete reminders that nobody confirmed within a week, and the people of whom we then know nothing else.
+    """Delete reminders that were not confirmed within a week, and supporters left without reminder and pledge.
 
-    The week begins with our last question, or when the reminder was asked for if that is later. One whose question
-    is still to leave is kept however long that takes: its reader has not been asked yet.
+    The week starts with the last confirmation email, or with the request if that is later. A reminder whose
+    confirmation email is still queued is never deleted, because its reader could not confirm it yet.
 
-    Returns None when there was nothing to delete.
+    Returns None if there was nothing to delete.
     """
-    long_ago = now - UNCONFIRMED_RETENTION
-    asked_since = select(EmailDelivery.occurrence).where(
-        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.started_at > long_ago
+    cutoff = now - UNCONFIRMED_RETENTION
+    recent_delivery = select(EmailDelivery.occurrence).where(
+        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.began_at > cutoff
     )
     expired: tuple[ColumnElement[bool], ...] = (
-        # Without a type, because SQLite does not see that "= 1" would say the same as its partial index.
+        # An untyped column, because SQLite does not match "awaits_confirmation = 1" with its partial index.
         literal_column("reminders.awaits_confirmation"),
         Reminder.status.not_in((ReminderStatus.SCHEDULED, ReminderStatus.SENDING)),
-        Reminder.asked_at <= long_ago,
-        ~asked_since.exists(),
+        Reminder.asked_at <= cutoff,
+        ~recent_delivery.exists(),
     )
     return _purge_reminders(session, expired, oldest_by=Reminder.asked_at, limit=limit)
 
@@ -86,9 +88,9 @@ def _purge_reminders(
     oldest_by: InstrumentedAttribute[datetime.datetime],
     limit: int,
 ) -> PurgeResult | None:
-    # A sign-up holds its supporter before it looks for a reminder. Whoever holds the supporter, then, is alone
-    # with the reminders as well: one of the two passes or waits before it has touched anything.
-    held = session.execute(
+    # A sign-up locks its supporter before it looks for a reminder. The lock on the supporter therefore also
+    # protects the reminders, and the two transactions cannot deadlock.
+    locked = session.execute(
         select(Reminder.id, Reminder.supporter_id)
         .join(Supporter, Supporter.id == Reminder.supporter_id)
         .where(*expired)
@@ -96,20 +98,20 @@ def _purge_reminders(
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    if not held:
+    if not locked:
         return None
-    # A sign-up may have ended between the look and the hold. A new statement sees what it left, and nothing can
-    # follow it: a row that points at a supporter needs a FOR KEY SHARE on it, which our FOR UPDATE keeps away.
+    # A sign-up may have committed between the read and the lock. A new statement sees its changes, and no other
+    # change can follow: a row that references a supporter needs FOR KEY SHARE, which our FOR UPDATE blocks.
     reminders = session.scalars(
         delete(Reminder)
-        .where(Reminder.id.in_([reminder_id for reminder_id, _ in held]), *expired)
+        .where(Reminder.id.in_([reminder_id for reminder_id, _ in locked]), *expired)
         .returning(Reminder.id)
         .execution_options(synchronize_session=False)
     ).all()
     supporters = session.scalars(
         delete(Supporter)
         .where(
-            Supporter.id.in_({supporter_id for _, supporter_id in held}),
+            Supporter.id.in_({supporter_id for _, supporter_id in locked}),
             ~select(Reminder.id).where(Reminder.supporter_id == Supporter.id).exists(),
             ~select(Pledge.id).where(Pledge.supporter_id == Supporter.id).exists(),
         )
@@ -120,14 +122,14 @@ def _purge_reminders(
 
 
 def purge_outbox(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
-    """Delete mails that the outbox has kept for long enough; return how many."""
-    old = (
+    """Delete a batch of expired emails of the dev outbox; return how many."""
+    expired = (
         select(DevOutboxEmail.id)
         .where(DevOutboxEmail.sent_at <= now - OUTBOX_RETENTION)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = session.scalars(old).all()
+    ids = session.scalars(expired).all()
     if ids:
         session.execute(
             delete(DevOutboxEmail).where(DevOutboxEmail.id.in_(ids)).execution_options(synchronize_session=False)
@@ -135,28 +137,23 @@ def purge_outbox(session: Session, *, now: datetime.datetime, limit: int = BATCH
     return len(ids)
 
 
-FINAL_NOTIFICATION_STATUSES = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)
-# Long after the last session that began with one has ended.
-SIGN_IN_RETENTION = datetime.timedelta(days=1)
-
-
 def purge_notifications(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
-    """Delete notices that ended as long ago as reminders that are deleted; return how many.
+    """Delete a batch of finished notifications older than `REMINDER_RETENTION`; return how many.
 
-    Should one be asked for again after that, it is about something too old to be told (see `notice_mail.cases`).
+    A deleted notification could be enqueued again, but it would be about an event too old to be sent.
     """
-    long_ago = now - REMINDER_RETENTION
-    over = (
+    cutoff = now - REMINDER_RETENTION
+    expired = (
         select(Notification.id)
         .where(
             Notification.status.in_(FINAL_NOTIFICATION_STATUSES),
-            Notification.due_at <= long_ago,
-            Notification.created_at <= long_ago,
+            Notification.due_at <= cutoff,
+            Notification.created_at <= cutoff,
         )
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = session.scalars(over).all()
+    ids = session.scalars(expired).all()
     if ids:
         session.execute(
             delete(Notification).where(Notification.id.in_(ids)).execution_options(synchronize_session=False)
@@ -165,15 +162,15 @@ def purge_notifications(session: Session, *, now: datetime.datetime, limit: int 
 
 
 def purge_sign_ins(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
-    """Delete wishes to sign in that are over, and with each the notice that brought its link; return how many."""
-    over = (
+    """Delete a batch of expired sign-ins together with their notifications; return how many."""
+    expired = (
         select(SignIn.id)
         .where(SignIn.asked_at <= now - SIGN_IN_RETENTION)
         .order_by(SignIn.asked_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = session.scalars(over).all()
+    ids = session.scalars(expired).all()
     if ids:
         session.execute(delete(SignIn).where(SignIn.id.in_(ids)).execution_options(synchronize_session=False))
     return len(ids)
