@@ -11,7 +11,7 @@ STRIPE = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_that_is_never_sent"
 EXAMPLE = ROOT / "docs" / "campaign-in-three-currencies.yaml"
 
 
-def test_the_example_is_applied_and_read_back_unchanged(tmp_path: Path) -> None:
+def test_example_campaign_round_trips(tmp_path: Path) -> None:
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/desk.db"}
     assert run_cli("migrate", **database).exit_code == 0
     assert run_cli("campaign", "apply", str(EXAMPLE), **database).exit_code == 0
@@ -25,14 +25,14 @@ def test_the_example_is_applied_and_read_back_unchanged(tmp_path: Path) -> None:
     assert file["cover_fees"] == {"basis_points": 150, "fixed": 25}
 
 
-def test_stripe_can_charge_all_that_the_example_offers(tmp_path: Path) -> None:
+def test_stripe_can_charge_example_amounts(tmp_path: Path) -> None:
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/desk.db"}
     assert run_cli("migrate", **database).exit_code == 0
     applied = run_cli("campaign", "apply", str(EXAMPLE), **database, **STRIPE)
     assert applied.exit_code == 0, applied.stderr
 
 
-def test_what_stripe_cannot_charge_is_refused_by_currency_frequency_and_amount(tmp_path: Path) -> None:
+def test_unchargeable_stripe_amount_error_names_currency_frequency_and_amount(tmp_path: Path) -> None:
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/desk.db"}
     run_cli("migrate", **database)
     for was, becomes, said in (

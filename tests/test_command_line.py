@@ -53,14 +53,14 @@ def ask(file: Path, question: str) -> list[tuple]:
         return connection.execute(question).fetchall()
 
 
-def test_migrating_twice_changes_nothing(run: Run, file: Path) -> None:
+def test_migrate_is_idempotent(run: Run, file: Path) -> None:
     before = ask(file, "SELECT id, updated_at FROM campaigns")
     result = run("migrate")
     assert (result.exit_code, result.stdout) == (0, "The database is up to date.\n")
     assert ask(file, "SELECT id, updated_at FROM campaigns") == before
 
 
-def test_a_token_is_printed_once_and_alone(run: Run, file: Path) -> None:
+def test_new_token_is_the_only_output(run: Run, file: Path) -> None:
     result = run("token", "create", "--name", "desk", "--scope", "read", "--scope", "export")
     assert (result.exit_code, result.stderr) == (0, "")
     token = result.stdout.removesuffix("\n")
@@ -85,12 +85,12 @@ def test_a_token_is_printed_once_and_alone(run: Run, file: Path) -> None:
         ["--name", "n" * 121, "--scope", "read"],
     ],
 )
-def test_a_token_needs_a_name_and_a_known_scope(run: Run, file: Path, options: list[str]) -> None:
+def test_token_needs_name_and_known_scope(run: Run, file: Path, options: list[str]) -> None:
     assert_cli_error(run("token", "create", *options))
     assert ask(file, "SELECT name FROM staff_tokens") == []
 
 
-def test_a_revoked_token_is_listed_as_revoked(run: Run) -> None:
+def test_revoked_token_is_listed_as_revoked(run: Run) -> None:
     run("token", "create", "--name", "desk", "--scope", "read")
     result = run("token", "revoke", "--name", "desk")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -99,7 +99,7 @@ def test_a_revoked_token_is_listed_as_revoked(run: Run) -> None:
     assert_cli_error(run("token", "revoke", "--name", "desk"), "no token in use", "desk")
 
 
-def test_applying_what_was_shown_changes_nothing(run: Run, tmp_path: Path) -> None:
+def test_shown_campaign_can_be_applied_unchanged(run: Run, tmp_path: Path) -> None:
     shown = run("campaign", "show").stdout
     sheet = tmp_path / "campaign.yaml"
     sheet.write_text(shown, encoding="utf-8")
@@ -109,7 +109,7 @@ def test_applying_what_was_shown_changes_nothing(run: Run, tmp_path: Path) -> No
     assert run("campaign", "show", "default").stdout == shown
 
 
-def test_a_short_file_makes_a_whole_campaign(run: Run, tmp_path: Path) -> None:
+def test_minimal_campaign_file_gets_defaults(run: Run, tmp_path: Path) -> None:
     sheet = tmp_path / "campaign.yaml"
     sheet.write_text(
         "slug: climate\nname: The Lantern\nheading: Warm\nmessage: |\n  One.\n\n  Two.\n", encoding="utf-8"
@@ -143,7 +143,7 @@ def test_a_short_file_makes_a_whole_campaign(run: Run, tmp_path: Path) -> None:
     ],
     ids=lambda part: str(part)[:40],
 )
-def test_a_file_with_a_fault_is_not_applied(
+def test_invalid_campaign_file_is_not_applied(
     run: Run, file: Path, tmp_path: Path, content: bytes, said: list[str]
 ) -> None:
     before = ask(file, "SELECT * FROM campaigns")
@@ -154,13 +154,13 @@ def test_a_file_with_a_fault_is_not_applied(
     assert ask(file, "SELECT * FROM audit_log") == []
 
 
-def test_a_campaign_or_a_file_that_does_not_exist_is_named(run: Run, tmp_path: Path) -> None:
+def test_missing_campaign_or_file_is_named(run: Run, tmp_path: Path) -> None:
     assert_cli_error(run("campaign", "show", "none"), "no campaign")
     assert_cli_error(run("campaign", "apply", str(tmp_path / "none.yaml")), "none.yaml")
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
-def test_an_export_goes_to_a_file_and_into_the_audit_log(run: Run, file: Path, tmp_path: Path, kind: str) -> None:
+def test_export_writes_file_and_audit_entry(run: Run, file: Path, tmp_path: Path, kind: str) -> None:
     out = tmp_path / f"pledges.{kind}"
     result = run("export", "--format", kind, "--out", str(out))
     assert (result.exit_code, result.stdout) == (0, "")
@@ -174,11 +174,11 @@ def test_an_export_goes_to_a_file_and_into_the_audit_log(run: Run, file: Path, t
     assert ask(file, "SELECT actor, action FROM audit_log") == [("command line", "export_pledges")]
 
 
-def test_an_export_goes_to_standard_output_when_no_file_is_named(run: Run) -> None:
+def test_export_defaults_to_standard_output(run: Run) -> None:
     assert run("export").stdout_bytes.startswith(b"id,created_at,")
 
 
-def test_an_export_that_fails_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
+def test_failed_export_keeps_existing_file(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "pledges.csv"
     out.write_text("yesterday's", encoding="utf-8")
     assert_cli_error(
@@ -187,7 +187,7 @@ def test_an_export_that_fails_leaves_the_old_file(run: Run, tmp_path: Path) -> N
     assert out.read_text(encoding="utf-8") == "yesterday's"
 
 
-def test_the_command_runs_as_a_process_of_its_own(file: Path) -> None:
+def test_command_runs_as_separate_process(file: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "service", "token", "create", "--name", "desk", "--scope", "read"],
         env={"DATABASE_URL": f"sqlite:///{file}", "SECRET_KEYS": KEYS},

@@ -66,7 +66,7 @@ def machine(tmp_path: Path) -> BareMachine:
     return BareMachine(tmp_path)
 
 
-def test_root_is_told_before_apt_installs_browser(machine: BareMachine) -> None:
+def test_root_gets_notice_before_apt_installs_browser(machine: BareMachine) -> None:
     machine.become("0")
     machine.add_apt()
     response = machine.run("need-browser")
@@ -80,7 +80,7 @@ def test_root_is_told_before_apt_installs_browser(machine: BareMachine) -> None:
 
 
 @pytest.mark.parametrize("script", ["need-browser", "make-venv"])
-def test_failing_apt_stops_with_one_sentence(machine: BareMachine, script: str) -> None:
+def test_apt_failure_is_reported_in_one_sentence(machine: BareMachine, script: str) -> None:
     machine.become("0")
     machine.add_apt(exit_code=100)
     response = machine.run(script)
@@ -89,7 +89,7 @@ def test_failing_apt_stops_with_one_sentence(machine: BareMachine, script: str) 
     assert response.stderr.count("\n") == 1
 
 
-def test_installed_browser_is_left_alone(machine: BareMachine) -> None:
+def test_installed_browser_is_not_replaced(machine: BareMachine) -> None:
     machine.become("0")
     machine.add_apt()
     machine.add(machine.on_path / "chromium", "exit 0")
@@ -106,7 +106,7 @@ def test_ordinary_user_downloads_browser_with_node_of_wheel(machine: BareMachine
     assert machine.installed.read_text() == "/wheel/node install chromium\n"
 
 
-def test_closed_network_is_told_to_install_browser(machine: BareMachine) -> None:
+def test_offline_machine_gets_advice_to_install_browser(machine: BareMachine) -> None:
     machine.add_playwright(exit_code=1)
     response = machine.run("need-browser")
     assert response.returncode == 1
@@ -116,7 +116,7 @@ def test_closed_network_is_told_to_install_browser(machine: BareMachine) -> None
     )
 
 
-def test_downloaded_browser_without_its_libraries_is_told_which_command_installs_them(
+def test_missing_browser_libraries_error_names_install_command(
     machine: BareMachine,
 ) -> None:
     machine.add_playwright(exit_code=0, chromium="exit 127")
@@ -125,7 +125,7 @@ def test_downloaded_browser_without_its_libraries_is_told_which_command_installs
     assert "sudo .venv/bin/playwright install-deps chromium" in response.stderr
 
 
-def test_ordinary_user_without_venv_is_told_what_to_install(machine: BareMachine) -> None:
+def test_missing_venv_error_names_package(machine: BareMachine) -> None:
     machine.add_apt()
     response = machine.run("make-venv")
     assert response.returncode == 1

@@ -53,9 +53,7 @@ def work(
     run_job(Job(name, run, 5), container, JobRunRecorder(container), GO_ON)
 
 
-def test_the_latest_runs_are_a_table_that_says_what_each_did(
-    container: Container, clock: FakeClock, url: str
-) -> None:
+def test_latest_runs_are_shown_as_table_with_counts(container: Container, clock: FakeClock, url: str) -> None:
     work(container, clock, "send_reminders", seconds=75, counts={"sent": 500, "handed_back": 2})
     work(container, clock, "send_reminders", seconds=2, error=ConnectionResetError("reader@news.example is gone"))
     work(container, clock, "expire_pledges", seconds=0.25, counts={"expired": 0})
@@ -69,7 +67,7 @@ def test_the_latest_runs_are_a_table_that_says_what_each_did(
     ]
 
 
-def test_a_run_still_at_work_shows_how_long_it_has_been(container: Container, clock: FakeClock, url: str) -> None:
+def test_running_job_shows_elapsed_time(container: Container, clock: FakeClock, url: str) -> None:
     with container.database.transaction() as session:
         start_run(session, "send_reminders", worker=container.worker_id, now=clock())
     shown = run_cli("jobs", DATABASE_URL=url).stdout.splitlines()[1]
@@ -77,7 +75,7 @@ def test_a_run_still_at_work_shows_how_long_it_has_been(container: Container, cl
     assert shown.endswith("running")
 
 
-def test_one_job_or_fewer_runs_may_be_asked_for(container: Container, clock: FakeClock, url: str) -> None:
+def test_runs_can_be_filtered_by_job_and_limited(container: Container, clock: FakeClock, url: str) -> None:
     for number in range(1, 4):
         work(container, clock, "send_reminders", seconds=1, counts={"sent": number})
         work(container, clock, "expire_pledges", seconds=1, counts={"expired": number})
@@ -86,13 +84,13 @@ def test_one_job_or_fewer_runs_may_be_asked_for(container: Container, clock: Fak
     assert len(run_cli("jobs", "--limit", "5", DATABASE_URL=url).stdout.splitlines()) == 6
 
 
-def test_without_any_run_it_says_how_to_start_a_worker(container: Container, url: str) -> None:
+def test_empty_history_suggests_starting_a_worker(container: Container, url: str) -> None:
     told = run_cli("jobs", DATABASE_URL=url)
     assert (told.exit_code, told.stdout) == (0, "No worker has run yet; start one with mainstay worker.\n")
     assert run_cli("jobs", "--job", "send_reminders", DATABASE_URL=url).stdout == told.stdout
 
 
-def test_a_job_that_never_ran_is_told_from_no_worker_at_all(
+def test_job_without_runs_is_distinguished_from_empty_history(
     container: Container, clock: FakeClock, url: str
 ) -> None:
     work(container, clock, "expire_pledges", seconds=1, counts={})
@@ -101,9 +99,9 @@ def test_a_job_that_never_ran_is_told_from_no_worker_at_all(
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])
-def test_a_limit_that_is_none_is_refused(limit: str) -> None:
+def test_invalid_limit_is_rejected(limit: str) -> None:
     assert_cli_error(run_cli("jobs", "--limit", limit), "--limit")
 
 
-def test_a_database_without_tables_is_told_to_migrate(tmp_path: Path) -> None:
+def test_missing_tables_error_suggests_migrate(tmp_path: Path) -> None:
     assert_cli_error(run_cli("jobs", DATABASE_URL=f"sqlite:///{tmp_path}/bare.db"), "run mainstay migrate")

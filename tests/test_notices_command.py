@@ -45,7 +45,7 @@ def fail(container: Container, kind: NotificationKind, reason: str):
     return notification_id
 
 
-def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
+def test_empty_list_is_reported(container: Container, run: Run) -> None:
     enqueue(container, NotificationKind.RECEIPT)
     assert run("list").stderr == "No notice has failed.\n"
     result = run("retry")
@@ -53,7 +53,7 @@ def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
     assert result.stderr == "No such notice has failed.\n"
 
 
-def test_failures_are_counted_by_kind_and_reason_and_name_nobody(container: Container, run: Run) -> None:
+def test_failures_are_counted_by_kind_and_reason_without_personal_data(container: Container, run: Run) -> None:
     for _ in range(2):
         fail(container, NotificationKind.RECEIPT, "recipient refused (550)")
     fail(container, NotificationKind.CANCELLED, "too large (552)")
@@ -61,7 +61,7 @@ def test_failures_are_counted_by_kind_and_reason_and_name_nobody(container: Cont
     assert run("list", "--kind", "ended").stdout == "       1  ended  too large (552)\n"
 
 
-def test_what_failed_is_sent_back_once_somebody_says_yes(container: Container, run: Run) -> None:
+def test_failed_notifications_are_retried_after_confirmation(container: Container, run: Run) -> None:
     receipt, ended = (
         fail(container, NotificationKind.RECEIPT, "refused (550)"),
         fail(container, NotificationKind.CANCELLED, "too large (552)"),
@@ -79,7 +79,7 @@ def test_what_failed_is_sent_back_once_somebody_says_yes(container: Container, r
         assert [entry.action for entry in session.scalars(select(AuditEntry))] == ["retry_notices"]
 
 
-def test_an_unknown_kind_is_refused_with_those_that_there_are(run: Run) -> None:
+def test_unknown_kind_error_lists_known_kinds(run: Run) -> None:
     result = run("list", "--kind", "bill")
     assert result.exit_code == 2
     assert "sign_in" in result.stderr

@@ -53,7 +53,7 @@ def test_postgres_on_path_is_found_first(
     assert find_binaries() == bare_machine.resolve()
 
 
-def test_postgres_on_path_without_initdb_is_passed_over(
+def test_postgres_on_path_without_initdb_is_skipped(
     bare_machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     write_program(bare_machine / "postgres")
@@ -72,7 +72,7 @@ def test_bare_machine_uses_postgres_of_wheel() -> None:
 
 
 @pytest.mark.usefixtures("bare_machine")
-def test_machine_without_any_postgres_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_postgres_error_gives_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(RuntimeError, match="install it, or name one in TEST_DATABASE_URL"):
         find_binaries()

@@ -48,7 +48,7 @@ def fail(container: Container, address: str, reason: str):
     return reminder_id
 
 
-def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
+def test_empty_list_is_reported(container: Container, run: Run) -> None:
     create_reminder(container, "a@news.example")
     assert run("failed").stderr == "No reminder has failed.\n"
     result = run("retry")
@@ -56,7 +56,7 @@ def test_without_a_failure_it_says_so(container: Container, run: Run) -> None:
     assert result.stderr == "No such reminder has failed.\n"
 
 
-def test_failures_are_counted_by_reason_the_most_first(container: Container, run: Run) -> None:
+def test_failures_are_counted_by_reason_most_frequent_first(container: Container, run: Run) -> None:
     fail(container, "a@news.example", "recipient refused (550)")
     for number in range(3):
         fail(container, f"b{number}@news.example", "recipient refused for now (450)")
@@ -68,9 +68,7 @@ def test_failures_are_counted_by_reason_the_most_first(container: Container, run
     assert run("failed", "--campaign", "elsewhere").stderr == "No reminder has failed.\n"
 
 
-def test_only_those_of_the_reason_go_back_with_all_their_tries(
-    container: Container, run: Run, clock: FakeClock
-) -> None:
+def test_retry_by_reason_resets_attempts(container: Container, run: Run, clock: FakeClock) -> None:
     mended, other = (
         fail(container, "a@news.example", "could not be written: its row makes no letter"),
         fail(container, "b@news.example", "100% refused"),
@@ -88,7 +86,7 @@ def test_only_those_of_the_reason_go_back_with_all_their_tries(
     assert run("retry", "--reason", "%", "--yes").stderr == "No such reminder has failed.\n"
 
 
-def test_who_says_no_changes_nothing(container: Container, run: Run) -> None:
+def test_declined_confirmation_changes_nothing(container: Container, run: Run) -> None:
     failed = fail(container, "a@news.example", "refused")
     result = run("retry", typed="n\n")
     assert result.exit_code == 1
@@ -96,7 +94,7 @@ def test_who_says_no_changes_nothing(container: Container, run: Run) -> None:
     assert find(container, failed).status == ReminderStatus.FAILED
 
 
-def test_thousands_go_back_in_many_small_steps(container: Container, run: Run) -> None:
+def test_retry_works_in_batches(container: Container, run: Run) -> None:
     failed = fail(container, "a@news.example", "refused")
     with container.database.transaction() as session:
         columns = [

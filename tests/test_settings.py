@@ -14,7 +14,7 @@ def read(**values: str) -> Settings:
     return read_settings(SOUND | values)
 
 
-def test_with_nothing_set_the_demonstration_runs() -> None:
+def test_defaults_configure_demo() -> None:
     settings = read_settings({})
     assert settings.database_url == "sqlite:///var/mainstay.db"
     assert settings.uses_dev_outbox
@@ -27,7 +27,7 @@ def test_with_nothing_set_the_demonstration_runs() -> None:
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "MAIL_URL", "PUBLIC_URL", "PORT", "LOG_LEVEL", "MONTH_SECONDS"])
-def test_an_empty_value_counts_as_none(name: str) -> None:
+def test_empty_value_counts_as_unset(name: str) -> None:
     assert read_settings({name: " "}) == read_settings({})
 
 
@@ -47,7 +47,7 @@ def test_an_empty_value_counts_as_none(name: str) -> None:
         ("sqlite://", "sqlite://"),
     ],
 )
-def test_a_database_address_is_taken_as_heroku_and_others_write_it(given: str, used: str) -> None:
+def test_database_url_variants_are_accepted(given: str, used: str) -> None:
     assert read(DATABASE_URL=given).database_url == used
 
 
@@ -66,7 +66,7 @@ def test_a_database_address_is_taken_as_heroku_and_others_write_it(given: str, u
         ("SMTP://mail.example", "mail.example", 587, "starttls", None, None),
     ],
 )
-def test_a_mail_server_is_one_address(
+def test_mail_url_is_parsed(
     url: str, host: str, port: int, tls: str, user: str | None, password: str | None
 ) -> None:
     server = read(MAIL_URL=url).mail.server
@@ -81,7 +81,7 @@ def test_a_mail_server_is_one_address(
 
 
 @pytest.mark.parametrize("url", ["outbox:", "outbox"])
-def test_the_outbox_needs_no_server(url: str) -> None:
+def test_outbox_url_means_no_server(url: str) -> None:
     assert read(MAIL_URL=url).uses_dev_outbox
 
 
@@ -147,7 +147,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda part: part[:40])
-def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str, value: str) -> None:
+def test_invalid_value_error_names_setting_in_one_sentence(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{name: value})
     sentence = str(refused.value)
@@ -166,7 +166,7 @@ def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str
         ("REDIS_URL", "http://:hidden@host"),
     ],
 )
-def test_the_sentence_does_not_repeat_a_password(name: str, value: str) -> None:
+def test_settings_error_does_not_contain_password(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{name: value})
     assert "hidden" not in str(refused.value)
@@ -180,25 +180,25 @@ def test_the_sentence_does_not_repeat_a_password(name: str, value: str) -> None:
         {"DATABASE_URL": "postgresql://host/name", "SECRET_KEYS": " , "},
     ],
 )
-def test_only_a_demonstration_runs_without_keys(real: dict[str, str]) -> None:
+def test_secret_keys_are_required_except_for_demo(real: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="SECRET_KEYS"):
         read_settings(real)
 
 
-def test_keys_are_listed_with_the_current_one_first() -> None:
+def test_current_key_comes_first() -> None:
     assert read(SECRET_KEYS=" new , old,").secret_keys == ("new", "old")
 
 
-def test_on_heroku_one_proxy_is_trusted() -> None:
+def test_heroku_trusts_one_proxy_by_default() -> None:
     assert read(DYNO="web.1").trusted_proxies == 1
     assert read(DYNO="web.1", TRUSTED_PROXIES="2").trusted_proxies == 2
 
 
-def test_the_public_address_is_written_as_mail_programs_read_it() -> None:
+def test_public_url_host_is_ascii() -> None:
     assert read(PUBLIC_URL="https://zeitung.bücher.example").public_url == "https://zeitung.xn--bcher-kva.example"
 
 
-def test_mail_leaves_by_day_as_fast_as_it_can_over_one_connection_unless_told_otherwise() -> None:
+def test_mail_defaults_are_one_connection_without_rate_in_sending_hours() -> None:
     mail = read().mail
     assert (mail.rate, mail.connections, mail.max_per_connection, mail.lease_seconds) == (None, 1, 100, 60)
     assert (mail.respect_sending_hours, mail.hold_uncertain, mail.postmark_credentials, mail.mailgun_key) == (
@@ -212,22 +212,22 @@ def test_mail_leaves_by_day_as_fast_as_it_can_over_one_connection_unless_told_ot
     assert read(MAIL_RATE="off").mail.rate is None
 
 
-def test_where_a_month_lasts_a_minute_no_mail_waits_for_the_morning() -> None:
+def test_demo_clock_ignores_sending_hours_by_default() -> None:
     assert not read(MONTH_SECONDS="60").mail.respect_sending_hours
     assert read(MONTH_SECONDS="60", SENDING_HOURS="campaign").mail.respect_sending_hours
 
 
-def test_the_public_address_has_no_slash_at_its_end() -> None:
+def test_public_url_has_no_trailing_slash() -> None:
     assert read(PUBLIC_URL="https://paper.example/").public_url == "https://paper.example"
 
 
-def test_a_secret_is_never_shown() -> None:
+def test_secrets_are_not_in_repr() -> None:
     settings = read(MAIL_URL="smtp://u:hidden@h", REDIS_URL="redis://:hidden@h")
     for shown in (repr(settings), str(settings), f"{settings.mail!r}", repr(settings.mail.server)):
         assert "hidden" not in shown
 
 
-def test_settings_cannot_be_changed_once_read() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         read().port = 1  # type: ignore[misc]
 
@@ -240,5 +240,5 @@ def test_settings_cannot_be_changed_once_read() -> None:
         ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
-def test_the_public_address_is_kept_as_browsers_write_an_origin(given: str, kept: str) -> None:
+def test_public_url_is_normalised_like_origin(given: str, kept: str) -> None:
     assert read(PUBLIC_URL=given).public_url == kept

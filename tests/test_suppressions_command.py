@@ -57,7 +57,7 @@ def audited(file: Path) -> list[tuple[str, str]]:
         return list(connection.execute("SELECT action, details FROM audit_log ORDER BY id"))
 
 
-def test_the_list_says_where_why_and_since_when(run: Run) -> None:
+def test_list_shows_scope_reason_and_time(run: Run) -> None:
     result = run("list")
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
@@ -71,7 +71,7 @@ def test_the_list_says_where_why_and_since_when(run: Run) -> None:
     assert result.stderr == "3 in all.\n"
 
 
-def test_the_list_can_be_of_one_reason(run: Run) -> None:
+def test_list_filters_by_reason(run: Run) -> None:
     result = run("list", "--reason", "complaint")
     assert [line.split()[2] for line in result.stdout.splitlines()] == ["complaint"]
     assert result.stderr == "1 in all.\n"
@@ -82,7 +82,7 @@ def test_the_list_can_be_of_one_reason(run: Run) -> None:
 @pytest.mark.parametrize(
     ("address", "typed"), [(READER, None), ("-", f"{READER}\n"), (" Reader@NEWS.example ", None)]
 )
-def test_an_address_is_looked_up(run: Run, file: Path, address: str, typed: str | None) -> None:
+def test_check_shows_suppressions_of_address(run: Run, file: Path, address: str, typed: str | None) -> None:
     result = run("check", address, typed=typed)
     assert result.exit_code == 0
     assert [line.split()[1:3] for line in result.stdout.splitlines()] == [
@@ -92,31 +92,31 @@ def test_an_address_is_looked_up(run: Run, file: Path, address: str, typed: str 
     assert audited(file) == [("check_suppression", '{"found": 2}')]
 
 
-def test_an_address_that_nothing_stands_against_is_said_to_be_free(run: Run) -> None:
+def test_check_reports_unsuppressed_address(run: Run) -> None:
     assert run("check", "free@news.example").stdout == "Nothing stands against this address.\n"
 
 
-def test_lifting_lets_mail_go_there_again(run: Run, file: Path) -> None:
+def test_lift_allows_email_again(run: Run, file: Path) -> None:
     assert run("lift", "-", typed=READER).stdout == "Lifted 2 suppressions.\n"
     assert run("check", READER).stdout.startswith("Nothing")
     assert len(run("list").stdout.splitlines()) == 1
     assert audited(file)[0] == ("lift_suppression", '{"lifted": 2, "scope": null}')
 
 
-def test_lifting_can_be_of_one_campaign(run: Run) -> None:
+def test_lift_can_be_limited_to_scope(run: Run) -> None:
     assert run("lift", READER, "--scope", "default").stdout == "Lifted 1 suppression.\n"
     assert "complaint" in run("check", READER).stdout
     assert_cli_error(run("lift", READER, "--scope", "default"), "Nothing stands", "'default'")
 
 
-def test_lifting_what_does_not_stand_is_refused_and_not_written_down(run: Run, file: Path) -> None:
+def test_lift_of_missing_suppression_is_rejected_and_not_audited(run: Run, file: Path) -> None:
     assert_cli_error(run("lift", "free@news.example"), "Nothing stands against this address.")
     assert audited(file) == []
 
 
 @pytest.mark.parametrize("command", ["check", "lift"])
 @pytest.mark.parametrize("typed", ["", "\n", "nobody\n"])
-def test_what_is_no_address_is_said_to_be_none(run: Run, file: Path, command: str, typed: str) -> None:
+def test_invalid_address_is_rejected(run: Run, file: Path, command: str, typed: str) -> None:
     assert_cli_error(run(command, "-", typed=typed), "e-mail address")
     assert_cli_error(run(command, "nobody"), "e-mail address")
     assert_cli_error(run(command))
@@ -124,7 +124,7 @@ def test_what_is_no_address_is_said_to_be_none(run: Run, file: Path, command: st
 
 
 @pytest.mark.parametrize("command", [[], ["list"], ["check"], ["lift"]], ids=" ".join)
-def test_each_command_explains_itself(command: list[str]) -> None:
+def test_each_suppressions_command_has_help(command: list[str]) -> None:
     result = run_cli("suppressions", *command, "--help", DATABASE_URL="nonsense")
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")

@@ -60,7 +60,7 @@ def send(container: Container, *, counts: dict[str, int] | None = None, error: E
     run_job(Job("send_reminders", run, 5), container, JobRunRecorder(container), GO_ON)
 
 
-def test_a_reminder_that_waits_for_more_than_an_hour_is_named_with_its_wait(
+def test_readyz_reports_reminder_backlog_over_an_hour(
     client: FlaskClient, container: Container, clock: FakeClock, due: uuid.UUID
 ) -> None:
     clock.advance(hours=1)
@@ -73,7 +73,7 @@ def test_a_reminder_that_waits_for_more_than_an_hour_is_named_with_its_wait(
     assert failing(client, container) == {}
 
 
-def test_the_oldest_counts_and_not_what_lies_ahead_or_ended(
+def test_backlog_ignores_future_and_finished_reminders(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     ended, newer, oldest, ahead = (
@@ -89,7 +89,7 @@ def test_the_oldest_counts_and_not_what_lies_ahead_or_ended(
         assert count_due(session, now=clock(), most=1) == 1
 
 
-def test_a_mail_server_that_refuses_us_is_named_until_it_takes_a_mail_again(
+def test_readyz_reports_misconfigured_mail_server_until_an_email_is_accepted(
     client: FlaskClient, container: Container, clock: FakeClock, due: uuid.UUID
 ) -> None:
     assert failing(client, container) == {}
@@ -104,7 +104,7 @@ def test_a_mail_server_that_refuses_us_is_named_until_it_takes_a_mail_again(
     assert failing(client, container) == {}
 
 
-def test_a_refusal_is_of_no_interest_once_nothing_waits(
+def test_readyz_ignores_mail_server_error_when_nothing_is_due(
     client: FlaskClient, container: Container, due: uuid.UUID
 ) -> None:
     send(container, error=ServerMisconfigured("535 wrong password"))
@@ -112,14 +112,12 @@ def test_a_refusal_is_of_no_interest_once_nothing_waits(
     assert failing(client, container) == {}
 
 
-def test_a_mail_server_that_is_only_away_makes_nobody_look_yet(
-    client: FlaskClient, container: Container, due: uuid.UUID
-) -> None:
+def test_readyz_ignores_unavailable_mail_server(client: FlaskClient, container: Container, due: uuid.UUID) -> None:
     send(container, error=ServerUnavailable("connection refused"))
     assert failing(client, container) == {}
 
 
-def test_tables_that_are_not_there_yet_are_no_reason_to_say_that_the_database_is_away(
+def test_readyz_distinguishes_missing_tables_from_missing_database(
     client: FlaskClient, container: Container, due: uuid.UUID
 ) -> None:
     with container.database.transaction() as session:
@@ -131,9 +129,7 @@ def test_tables_that_are_not_there_yet_are_no_reason_to_say_that_the_database_is
             session.execute(text("ALTER TABLE elsewhere RENAME TO job_runs"))
 
 
-def test_neither_question_reads_the_table_even_with_a_plan_for_any_values(
-    container: Container, clock: FakeClock
-) -> None:
+def test_backlog_queries_use_index_with_generic_plan(container: Container, clock: FakeClock) -> None:
     """The plan must be by the partial index, also when PostgreSQL does not look at the parameters."""
     asked: list[tuple[str, object]] = []
 

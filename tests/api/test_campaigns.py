@@ -19,7 +19,7 @@ from tests.clock import FakeClock
 DEFAULT = "/v1/campaigns/default"
 
 
-def test_the_demo_campaign_offers_what_the_contract_shows(client: FlaskClient) -> None:
+def test_demo_campaign_matches_contract_example(client: FlaskClient) -> None:
     response = client.get(DEFAULT)
     assert response.status_code == 200
     assert response.content_type == "application/json"
@@ -45,14 +45,14 @@ def test_the_demo_campaign_offers_what_the_contract_shows(client: FlaskClient) -
     assert "privacy_url" in campaign
 
 
-def test_readers_are_not_shown_what_only_staff_need(client: FlaskClient) -> None:
+def test_campaign_response_omits_staff_fields(client: FlaskClient) -> None:
     assert (
         not {"origins", "return_hosts", "timezone", "send_hour", "id", "updated_at"}
         & client.get(DEFAULT).json.keys()
     )
 
 
-def test_an_answer_may_be_kept_for_a_minute_and_asked_after_by_its_etag(client: FlaskClient) -> None:
+def test_campaign_is_cached_for_a_minute_and_revalidated_by_etag(client: FlaskClient) -> None:
     first = client.get(DEFAULT)
     assert first.headers["Cache-Control"] == "public, max-age=60, stale-while-revalidate=600"
     etag = first.headers["ETag"]
@@ -67,14 +67,14 @@ def test_an_answer_may_be_kept_for_a_minute_and_asked_after_by_its_etag(client: 
         assert client.get(DEFAULT, headers={"If-None-Match": asked}).status_code == 200, asked
 
 
-def test_each_language_has_an_etag_of_its_own(client: FlaskClient) -> None:
+def test_each_language_has_its_own_etag(client: FlaskClient) -> None:
     english, russian = client.get(DEFAULT), client.get(f"{DEFAULT}?lang=ru")
     assert english.headers["ETag"] != russian.headers["ETag"]
     mixed = client.get(f"{DEFAULT}?lang=ru", headers={"If-None-Match": english.headers["ETag"]})
     assert mixed.status_code == 200
 
 
-def test_a_russian_reader_reads_russian(client: FlaskClient) -> None:
+def test_campaign_is_translated_to_requested_language(client: FlaskClient) -> None:
     campaign = client.get(f"{DEFAULT}?lang=ru").json
     assert campaign["lang"] == "ru"
     assert campaign["heading"] == "Эта газета держится на вас"
@@ -84,17 +84,17 @@ def test_a_russian_reader_reads_russian(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("lang", ["ru-RU", "ru_RU", "RU"])
-def test_a_regional_tag_finds_its_language(client: FlaskClient, lang: str) -> None:
+def test_regional_language_tag_falls_back_to_its_language(client: FlaskClient, lang: str) -> None:
     assert client.get(DEFAULT, query_string={"lang": lang}).json["lang"] == "ru"
 
 
 @pytest.mark.parametrize("lang", ["", "xx", "de", "../ru", "ru\0", "💩", "x" * 3000, "en'--", "widget"])
-def test_an_unknown_language_gets_the_campaign_s_own(client: FlaskClient, lang: str) -> None:
+def test_unknown_language_falls_back_to_campaign_language(client: FlaskClient, lang: str) -> None:
     response = client.get(DEFAULT, query_string={"lang": lang})
     assert (response.status_code, response.json["lang"]) == (200, "en")
 
 
-def test_a_campaign_says_any_text_differently(container: Container, client: FlaskClient) -> None:
+def test_campaign_overrides_any_text(container: Container, client: FlaskClient) -> None:
     update_campaign(
         container,
         texts={"en": {"heading": "Stand with us"}, "fr": {"heading": "Tenez bon", "message": "Un.\n\nDeux."}},
@@ -105,14 +105,14 @@ def test_a_campaign_says_any_text_differently(container: Container, client: Flas
 
 
 @pytest.mark.parametrize(("currency", "exponent"), [("USD", 2), ("JPY", 0), ("KWD", 3)])
-def test_a_currency_comes_with_its_number_of_decimals(
+def test_campaign_includes_currency_exponent(
     container: Container, client: FlaskClient, currency: str, exponent: int
 ) -> None:
     update_campaign(container, currency=currency)
     assert client.get(DEFAULT).json["exponent"] == exponent
 
 
-def test_a_campaign_s_own_support_page_takes_the_place_of_ours(container: Container, client: FlaskClient) -> None:
+def test_campaign_support_url_overrides_default(container: Container, client: FlaskClient) -> None:
     update_campaign(
         container, support_url="https://paper.example/give", privacy_url="https://paper.example/privacy"
     )
@@ -122,7 +122,7 @@ def test_a_campaign_s_own_support_page_takes_the_place_of_ours(container: Contai
 
 
 @pytest.mark.parametrize("slug", ["none", "Default", "default ", "default%00", "%F0%9F%92%A9", "a" * 3000])
-def test_a_campaign_that_does_not_exist_is_not_found(client: FlaskClient, slug: str) -> None:
+def test_unknown_campaign_is_not_found(client: FlaskClient, slug: str) -> None:
     assert_problem(client.get(f"/v1/campaigns/{slug}"), 404, "campaign_not_found")
 
 
@@ -130,7 +130,7 @@ def put(client: FlaskClient, container: Container, file: dict[str, Any]):
     return client.put(f"/v1/admin/campaigns/{file['slug']}", json=file, headers=auth_headers(container, "manage"))
 
 
-def test_a_change_is_seen_by_the_next_reader_in_every_process(
+def test_campaign_change_invalidates_cache_of_every_process(
     container: Container, client: FlaskClient, settings: Settings, clock: FakeClock
 ) -> None:
     other_process = create_app(build_container(settings, clock=clock)).test_client()
@@ -145,18 +145,14 @@ def test_a_change_is_seen_by_the_next_reader_in_every_process(
         assert (response.status_code, response.json["heading"]) == (200, "Changed just now")
 
 
-def test_the_answer_to_a_change_waits_until_no_process_shows_the_old_text(
-    container: Container, client: FlaskClient, app: Flask
-) -> None:
+def test_campaign_update_waits_for_cache_ttl(container: Container, client: FlaskClient, app: Flask) -> None:
     client.get(DEFAULT)
     began = time.monotonic()
     put(client, container, campaign_definition(container) | {"heading": "Changed"})
     assert time.monotonic() - began >= TTL_SECONDS
 
 
-def test_the_widget_s_limits_and_the_server_s_are_the_same_numbers(
-    container: Container, client: FlaskClient
-) -> None:
+def test_widget_limits_equal_server_limits(container: Container, client: FlaskClient) -> None:
     choice = {"frequency": "once", "presets": [700], "default": 700, "minimum": 650, "maximum": 800}
     update_campaign(container, frequencies=[choice], default_frequency="once")
     shown = client.get(DEFAULT).json["frequencies"][0]
@@ -169,7 +165,7 @@ def test_the_widget_s_limits_and_the_server_s_are_the_same_numbers(
         assert sent.status_code == status, amount
 
 
-def test_the_body_is_utf_8(client: FlaskClient) -> None:
+def test_campaign_body_is_utf_8(client: FlaskClient) -> None:
     raw = client.get(f"{DEFAULT}?lang=ru").data
     assert "газета" in raw.decode("utf-8")
     assert json.loads(raw)

@@ -37,7 +37,7 @@ def preflight(client: FlaskClient, path: str, origin: str, method: str = "POST")
     return client.options(path, headers=headers)
 
 
-def test_by_default_any_page_may_read_and_ask(client: FlaskClient) -> None:
+def test_default_cors_allows_any_origin(client: FlaskClient) -> None:
     for response in (
         client.get("/v1/campaigns/default", headers={"Origin": STRANGER}),
         post_pledge(client, origin=STRANGER),
@@ -48,14 +48,14 @@ def test_by_default_any_page_may_read_and_ask(client: FlaskClient) -> None:
         assert response.headers[ALLOW] == "*"
 
 
-def test_a_page_may_read_the_headers_that_the_widget_needs(client: FlaskClient) -> None:
+def test_cors_exposes_widget_headers(client: FlaskClient) -> None:
     exposed = post_pledge(client, origin=PAPER).headers["Access-Control-Expose-Headers"]
     assert {"ETag", "Idempotent-Replayed", "Retry-After", "X-Request-Id"} <= set(exposed.split(", "))
 
 
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize("origin", [PAPER, "https://www.paper.example", "http://localhost:3000"])
-def test_a_listed_page_is_let_in_by_name(client: FlaskClient, origin: str) -> None:
+def test_listed_origin_is_allowed(client: FlaskClient, origin: str) -> None:
     for response in (
         client.get("/v1/campaigns/default", headers={"Origin": origin}),
         post_pledge(client, origin=origin),
@@ -67,9 +67,7 @@ def test_a_listed_page_is_let_in_by_name(client: FlaskClient, origin: str) -> No
 
 
 @pytest.mark.parametrize("written", ["https://paper.example/", "https://Paper.Example", "https://PAPER.example/"])
-def test_a_page_is_let_in_however_its_newsroom_wrote_its_origin(
-    client: FlaskClient, container: Container, written: str
-) -> None:
+def test_listed_origin_is_normalised(client: FlaskClient, container: Container, written: str) -> None:
     update_campaign(container, origins=[written])
     for response in (
         client.get("/v1/campaigns/default", headers={"Origin": PAPER}),
@@ -99,7 +97,7 @@ def test_a_page_is_let_in_however_its_newsroom_wrote_its_origin(
         "*",
     ],
 )
-def test_a_page_that_is_not_listed_gets_nothing_done(
+def test_unlisted_origin_is_rejected_without_side_effects(
     client: FlaskClient, container: Container, origin: str
 ) -> None:
     raw = origin.encode().decode("latin-1")
@@ -116,20 +114,20 @@ def test_a_page_that_is_not_listed_gets_nothing_done(
 
 
 @pytest.mark.usefixtures("listed")
-def test_servers_and_our_own_pages_need_no_listing(client: FlaskClient) -> None:
+def test_requests_without_origin_and_own_origin_are_allowed(client: FlaskClient) -> None:
     assert post_pledge(client).status_code == 201
     assert post_pledge(client, origin="http://desk.test").status_code == 201
 
 
 @pytest.mark.usefixtures("listed")
-def test_a_strange_page_cannot_look_a_pledge_up(client: FlaskClient) -> None:
+def test_unlisted_origin_cannot_read_pledge(client: FlaskClient) -> None:
     made = post_pledge(client).json["id"]
     assert_problem(client.get(f"/v1/pledges/{made}", headers={"Origin": STRANGER}), 403, "origin_not_allowed")
     assert client.get(f"/v1/pledges/{made}", headers={"Origin": PAPER}).headers[ALLOW] == PAPER
 
 
 @pytest.mark.usefixtures("listed")
-def test_a_page_can_read_why_it_was_refused(client: FlaskClient) -> None:
+def test_error_responses_have_cors_headers(client: FlaskClient) -> None:
     headers = {"Origin": PAPER, "Idempotency-Key": "12345678"}
     for response in (
         post_pledge(client, origin=PAPER, amount=1),
@@ -147,7 +145,7 @@ def test_a_page_can_read_why_it_was_refused(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/pledges", "/v1/reminders", "/v1/campaigns/default", "/v1/reminders/token/cancel"]
 )
-def test_a_preflight_is_answered_for_a_listed_page(
+def test_preflight_allows_listed_origin(
     client: FlaskClient, container: Container, listed: None, path: str
 ) -> None:
     response = preflight(client, path, PAPER)
@@ -159,13 +157,13 @@ def test_a_preflight_is_answered_for_a_listed_page(
     assert int(response.headers["Access-Control-Max-Age"]) > 0
 
 
-def test_a_preflight_promises_a_strange_page_nothing(client: FlaskClient, listed: None) -> None:
+def test_preflight_denies_unlisted_origin(client: FlaskClient, listed: None) -> None:
     response = preflight(client, "/v1/pledges", STRANGER)
     assert response.status_code == 204
     assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
 
 
-def test_staff_doors_are_closed_to_every_page(client: FlaskClient, container: Container) -> None:
+def test_staff_routes_have_no_cors_headers(client: FlaskClient, container: Container) -> None:
     for path in (
         "/v1/admin/pledges",
         "/v1/admin/pledges/export",
@@ -180,7 +178,7 @@ def test_staff_doors_are_closed_to_every_page(client: FlaskClient, container: Co
             assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
 
 
-def test_no_answer_ever_takes_or_gives_a_credential(client: FlaskClient, container: Container) -> None:
+def test_cors_never_allows_credentials(client: FlaskClient, container: Container) -> None:
     made = post_pledge(client, origin=PAPER)
     pay_pledge(container, made.json["id"])
     for response in (

@@ -52,7 +52,7 @@ def known(client: FlaskClient, container: Container) -> None:
 
 
 @pytest.mark.usefixtures("known")
-def test_a_reader_is_forgotten_and_the_books_keep_their_sums(client: FlaskClient, container: Container) -> None:
+def test_erasure_anonymises_pledges_and_deletes_reminders(client: FlaskClient, container: Container) -> None:
     response = erase(client, container, READER)
     assert (response.status_code, response.json) == (200, {"pledges": 2, "reminders": 2})
     assert (count(container, Pledge), count(container, Payment)) == (3, 3)
@@ -66,7 +66,7 @@ def test_a_reader_is_forgotten_and_the_books_keep_their_sums(client: FlaskClient
 
 
 @pytest.mark.usefixtures("known")
-def test_forgetting_again_finds_nothing(client: FlaskClient, container: Container) -> None:
+def test_second_erasure_finds_nothing(client: FlaskClient, container: Container) -> None:
     erase(client, container, READER)
     assert erase(client, container, READER).json == {"pledges": 0, "reminders": 0}
     assert erase(client, container, "never@example.org").json == {"pledges": 0, "reminders": 0}
@@ -74,14 +74,12 @@ def test_forgetting_again_finds_nothing(client: FlaskClient, container: Containe
 
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("written", ["  reader@EXAMPLE.org ", "reader@example.org\n"])
-def test_a_reader_is_found_however_their_address_is_written(
-    client: FlaskClient, container: Container, written: str
-) -> None:
+def test_erasure_normalises_address(client: FlaskClient, container: Container, written: str) -> None:
     assert erase(client, container, written).json == {"pledges": 2, "reminders": 2}
 
 
 @pytest.mark.usefixtures("known")
-def test_the_address_leaves_every_table_and_its_hash_all_but_the_list_of_the_silent(
+def test_erasure_removes_address_everywhere_and_hash_except_in_suppressions(
     client: FlaskClient, container: Container
 ) -> None:
     with container.database.transaction() as session:
@@ -114,9 +112,7 @@ def test_the_address_leaves_every_table_and_its_hash_all_but_the_list_of_the_sil
 
 
 @pytest.mark.usefixtures("known")
-def test_the_audit_log_tells_that_someone_was_forgotten_and_not_who(
-    client: FlaskClient, container: Container
-) -> None:
+def test_erasure_audit_entry_has_no_personal_data(client: FlaskClient, container: Container) -> None:
     erase(client, container, READER)
     with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
@@ -125,7 +121,7 @@ def test_the_audit_log_tells_that_someone_was_forgotten_and_not_who(
 
 
 @pytest.mark.usefixtures("known")
-def test_the_export_shows_no_address_for_a_forgotten_reader(client: FlaskClient, container: Container) -> None:
+def test_export_has_no_address_of_erased_supporter(client: FlaskClient, container: Container) -> None:
     erase(client, container, READER)
     exported = client.get("/v1/admin/pledges/export", headers=auth_headers(container, "export")).text
     assert READER not in exported
@@ -133,14 +129,14 @@ def test_the_export_shows_no_address_for_a_forgotten_reader(client: FlaskClient,
     assert exported.count("2.00,200,USD") == 3
 
 
-def test_a_forgotten_reader_may_come_back(client: FlaskClient, container: Container) -> None:
+def test_erased_supporter_can_return(client: FlaskClient, container: Container) -> None:
     post_reminder(client)
     erase(client, container, READER)
     assert post_reminder(client).status_code == 201
     assert count(container, Reminder) == 1
 
 
-def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
+def test_erasure_suppresses_concurrent_sign_up_but_not_a_later_one(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     asked_at = clock()
@@ -161,14 +157,14 @@ def test_a_sign_up_that_was_on_its_way_is_not_mailed_and_one_after_it_is(
     assert post.addresses == [READER]
 
 
-def test_erasing_does_not_make_a_dead_address_live(client: FlaskClient, container: Container) -> None:
+def test_erasure_keeps_hard_bounce_suppression(client: FlaskClient, container: Container) -> None:
     with container.database.transaction() as session:
         suppress(session, READER, reason=SuppressionReason.HARD_BOUNCE, now=container.clock())
     erase(client, container, READER)
     assert suppressions_for(container) == {"*": SuppressionReason.HARD_BOUNCE}
 
 
-def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, container: Container) -> None:
+def test_erasure_keeps_pledge_of_deleted_reminder(client: FlaskClient, container: Container) -> None:
     post_reminder(client)
     token = attribution_token(container.database.keyring, only_reminder(container))
     pay_pledge(container, post_pledge(client, reminder=token).json["id"], email=OTHER)
@@ -187,7 +183,7 @@ def test_a_gift_that_came_from_a_forgotten_reminder_stays(client: FlaskClient, c
         (1, "validation_failed"),
     ],
 )
-def test_what_is_no_address_forgets_nobody(
+def test_erasure_rejects_invalid_address(
     client: FlaskClient, container: Container, address: object, code: str
 ) -> None:
     post_reminder(client)

@@ -62,25 +62,21 @@ def send(client: FlaskClient, container: Container, path: str, data: bytes, **he
     ],
     ids=lambda data: data[:16].decode("latin-1").encode("unicode_escape").decode(),
 )
-def test_a_body_that_is_not_json_is_unreadable(
-    client: FlaskClient, container: Container, path: str, data: bytes
-) -> None:
+def test_invalid_json_is_rejected(client: FlaskClient, container: Container, path: str, data: bytes) -> None:
     assert_problem(send(client, container, path, data), 400, "invalid_json")
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/pledges", "/v1/reminders", "/v1/admin/erasures", "/v1/admin/campaigns/default"]
 )
-def test_an_empty_body_is_unreadable_where_one_is_needed(
-    client: FlaskClient, container: Container, path: str
-) -> None:
+def test_empty_body_is_rejected_if_required(client: FlaskClient, container: Container, path: str) -> None:
     assert_problem(send(client, container, path, b""), 400, "invalid_json")
     assert_problem(send(client, container, path, b"", **{"Content-Type": ""}), 400, "invalid_json")
 
 
 @pytest.mark.parametrize("data", [b"[]", b'"x"', b"1", b"true", b"null", b"[[1]]"])
 @pytest.mark.parametrize("path", BODIES)
-def test_json_that_is_no_object_is_not_valid(
+def test_json_that_is_not_an_object_is_rejected(
     client: FlaskClient, container: Container, path: str, data: bytes
 ) -> None:
     assert_problem(send(client, container, path, data), 422, "validation_failed", field="body")
@@ -90,9 +86,7 @@ def test_json_that_is_no_object_is_not_valid(
 @pytest.mark.parametrize(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "nonsense"]
 )
-def test_a_body_that_does_not_say_it_is_json_is_not_read(
-    client: FlaskClient, container: Container, path: str, kind: str
-) -> None:
+def test_other_content_type_is_rejected(client: FlaskClient, container: Container, path: str, kind: str) -> None:
     response = send(client, container, path, json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
     assert_problem(response, 415, "unsupported_media_type")
     assert count(container, Pledge) == 0
@@ -101,9 +95,7 @@ def test_a_body_that_does_not_say_it_is_json_is_not_read(
 @pytest.mark.parametrize(
     "kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json"]
 )
-def test_json_may_say_so_in_every_way_that_http_knows(
-    client: FlaskClient, container: Container, kind: str
-) -> None:
+def test_json_content_type_variants_are_accepted(client: FlaskClient, container: Container, kind: str) -> None:
     response = send(client, container, "/v1/pledges", json.dumps(PLEDGE).encode(), **{"Content-Type": kind})
     assert response.status_code == 201
 
@@ -114,14 +106,14 @@ def padded(size: int) -> bytes:
     return body + b" " * (size - len(body))
 
 
-def test_a_body_of_64_kib_is_read_and_one_byte_more_is_refused(client: FlaskClient, container: Container) -> None:
+def test_body_limit_is_64_kib(client: FlaskClient, container: Container) -> None:
     assert send(client, container, "/v1/pledges", padded(MAX_BODY_BYTES)).status_code == 201
     assert_problem(send(client, container, "/v1/pledges", padded(MAX_BODY_BYTES + 1)), 413, "body_too_large")
     assert count(container, Pledge) == 1
 
 
 @pytest.mark.parametrize("path", [*BODIES, "/v1/reminders/x/cancel"])
-def test_no_route_takes_a_body_over_64_kib(client: FlaskClient, container: Container, path: str) -> None:
+def test_every_route_rejects_body_over_64_kib(client: FlaskClient, container: Container, path: str) -> None:
     assert_problem(send(client, container, path, padded(MAX_BODY_BYTES + 1)), 413, "body_too_large")
     assert_problem(
         send(client, container, path, padded(MAX_BODY_BYTES + 1), **{"Content-Type": "text/plain"}),
@@ -155,7 +147,7 @@ def test_no_route_takes_a_body_over_64_kib(client: FlaskClient, container: Conta
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
-def test_what_does_not_exist_is_a_problem_and_never_a_page(client: FlaskClient, method: str, path: str) -> None:
+def test_not_found_is_a_problem(client: FlaskClient, method: str, path: str) -> None:
     response = client.open(path, method=method)
     assert response.status_code in (404, 405), response.text
     assert response.content_type == "application/problem+json"
@@ -166,11 +158,11 @@ def test_what_does_not_exist_is_a_problem_and_never_a_page(client: FlaskClient, 
         assert response.get_json(force=True)["status"] == response.status_code
 
 
-def test_a_pledge_that_nobody_made_is_not_found(client: FlaskClient) -> None:
+def test_unknown_pledge_is_not_found(client: FlaskClient) -> None:
     assert_problem(client.get(f"/v1/pledges/{NOBODY}"), 404, "pledge_not_found")
 
 
-def test_each_address_takes_only_its_methods_and_names_them(app: Flask, client: FlaskClient) -> None:
+def test_method_not_allowed_names_allowed_methods(app: Flask, client: FlaskClient) -> None:
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith("/v1/"):
             continue
@@ -182,7 +174,7 @@ def test_each_address_takes_only_its_methods_and_names_them(app: Flask, client: 
             assert {"GET", "POST", "PUT"} & taken <= set(response.headers["Allow"].replace(" ", "").split(","))
 
 
-def test_every_answer_carries_a_request_id_and_repeats_a_sound_one(client: FlaskClient) -> None:
+def test_every_response_has_request_id_and_echoes_a_valid_one(client: FlaskClient) -> None:
     for path in ("/healthz", "/v1/campaigns/default", "/v1/nothing", "/openapi.json"):
         first, second = client.get(path), client.get(path)
         assert len(first.headers["X-Request-Id"]) >= 8
@@ -194,7 +186,7 @@ def test_every_answer_carries_a_request_id_and_repeats_a_sound_one(client: Flask
 
 
 @pytest.mark.parametrize("path", ["/v1/campaigns/default", "/v1/campaigns/none", "/healthz", "/openapi.json"])
-def test_head_answers_as_get_does_without_a_body(client: FlaskClient, path: str) -> None:
+def test_head_returns_get_headers_without_body(client: FlaskClient, path: str) -> None:
     get, head = client.get(path), client.head(path)
     assert head.data == b""
     assert head.status_code == get.status_code
@@ -202,7 +194,7 @@ def test_head_answers_as_get_does_without_a_body(client: FlaskClient, path: str)
         assert head.headers.get(name) == get.headers.get(name)
 
 
-def test_an_unknown_field_is_refused_with_the_nearest_known_one(client: FlaskClient, container: Container) -> None:
+def test_unknown_field_error_suggests_closest_name(client: FlaskClient, container: Container) -> None:
     problem = assert_problem(post_pledge(client, ammount=300), 422, "validation_failed", field="ammount")
     assert "did you mean 'amount'?" in problem["errors"]["ammount"][0]
     problem = assert_problem(post_reminder(client, e_mail="x"), 422, "validation_failed", field="e_mail")
@@ -210,7 +202,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_known_one(client: FlaskCli
     assert count(container, Pledge) == count(container, Reminder) == 0
 
 
-def test_ten_thousand_unknown_fields_do_not_hold_the_desk_up(client: FlaskClient, container: Container) -> None:
+def test_ten_thousand_unknown_fields_are_rejected_quickly(client: FlaskClient, container: Container) -> None:
     body = json.dumps({f"{number:05}": 0 for number in range(5_900)}, separators=(",", ":")).encode()
     assert len(body) <= MAX_BODY_BYTES
     began = time.process_time()
@@ -261,8 +253,6 @@ def test_ten_thousand_unknown_fields_do_not_hold_the_desk_up(client: FlaskClient
         ("lang", ["en"]),
     ],
 )
-def test_each_field_of_a_pledge_is_held_against_its_form(
-    client: FlaskClient, container: Container, name: str, value
-) -> None:
+def test_each_pledge_field_is_validated(client: FlaskClient, container: Container, name: str, value) -> None:
     assert_problem(post_pledge(client, **{name: value}), 422, "validation_failed", field=name)
     assert count(container, Pledge) == 0

@@ -41,7 +41,7 @@ def rows(client: FlaskClient, staff: dict[str, str], **query: Any) -> list[dict[
     return list(csv.DictReader(io.StringIO(export(client, staff, **query).text, newline="")))
 
 
-def test_a_csv_is_what_the_contract_says_to_the_byte(
+def test_csv_export_matches_contract_byte_for_byte(
     client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     first = post_pledge(client, page_url='https://paper.example/a,"b"', variant='say "hi", once').json["id"]
@@ -62,7 +62,7 @@ def test_a_csv_is_what_the_contract_says_to_the_byte(
     assert response.data == expected.encode()
 
 
-def test_a_desk_without_pledges_exports_a_header(client: FlaskClient, staff: dict) -> None:
+def test_empty_export_has_header(client: FlaskClient, staff: dict) -> None:
     assert export(client, staff).data == f"{HEADER}\r\n".encode()
     assert export(client, staff, format="jsonl").data == b""
     sheet = openpyxl.load_workbook(io.BytesIO(export(client, staff, format="xlsx").data)).active
@@ -70,7 +70,7 @@ def test_a_desk_without_pledges_exports_a_header(client: FlaskClient, staff: dic
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_cell_that_a_spreadsheet_would_run_is_defused(
+def test_export_escapes_formula_injection(
     client: FlaskClient, container: Container, staff: dict, sign: str
 ) -> None:
     pay_pledge(container, post_pledge(client).json["id"], email=f"{sign if sign in '=+-' else ''}cmd@example.org")
@@ -91,14 +91,14 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused(
     assert line["variant"] == evil
 
 
-def test_text_that_only_looks_odd_is_left_alone(client: FlaskClient, staff: dict) -> None:
+def test_export_keeps_harmless_text_unchanged(client: FlaskClient, staff: dict) -> None:
     odd = ["a=b", "'quoted'", "1-2", "Ünïcødé — 💶", "0012", "two\\lines", "|pipe", "100%"]
     for variant in odd:
         post_pledge(client, variant=variant)
     assert [row["variant"] for row in rows(client, staff)] == odd
 
 
-def test_a_line_break_stays_inside_its_cell(client: FlaskClient, container: Container, staff: dict) -> None:
+def test_line_break_is_quoted_in_csv(client: FlaskClient, container: Container, staff: dict) -> None:
     post_pledge(client)
     with container.database.transaction() as session:
         session.execute(update(Pledge).values(variant="one\r\ntwo\nthree"))
@@ -117,7 +117,7 @@ def test_a_line_break_stays_inside_its_cell(client: FlaskClient, container: Cont
         ("KWD", 200, "0.200"),
     ],
 )
-def test_amounts_are_decimal_strings_in_major_units(
+def test_export_amounts_are_decimal_strings_in_major_units(
     client: FlaskClient, container: Container, staff: dict, currency: str, minor: int, major: str
 ) -> None:
     update_campaign(container, currency=currency)
@@ -128,9 +128,7 @@ def test_amounts_are_decimal_strings_in_major_units(
     assert (line["amount"], line["paid_total"], line["amount_minor"]) == (major, major, minor)
 
 
-def test_json_lines_hold_the_same_columns_with_their_types(
-    client: FlaskClient, container: Container, staff: dict
-) -> None:
+def test_jsonl_export_has_typed_columns(client: FlaskClient, container: Container, staff: dict) -> None:
     paid = post_pledge(client, variant="Б\N{LINE SEPARATOR}б").json["id"]
     pay_pledge(container, paid)
     post_pledge(client)
@@ -142,7 +140,7 @@ def test_json_lines_hold_the_same_columns_with_their_types(
     assert (lines[1]["email"], lines[1]["last_payment_at"], lines[1]["payments"]) == (None, None, 0)
 
 
-def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, container: Container, staff: dict) -> None:
+def test_xlsx_export_has_same_columns(client: FlaskClient, container: Container, staff: dict) -> None:
     made = post_pledge(client, variant="007").json["id"]
     pay_pledge(container, made)
     response = export(client, staff, format="xlsx")
@@ -154,7 +152,7 @@ def test_a_workbook_opens_with_the_same_columns(client: FlaskClient, container: 
     assert (cells["id"], cells["amount"], cells["amount_minor"], cells["variant"]) == (made, "2.00", 200, "007")
 
 
-def test_an_export_takes_the_filters_of_the_list(
+def test_export_accepts_list_filters(
     client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     paid = post_pledge(client).json["id"]
@@ -187,7 +185,7 @@ def test_an_export_takes_the_filters_of_the_list(
         ("limit", "5"),
     ],
 )
-def test_a_filter_that_means_nothing_exports_nothing(
+def test_export_rejects_invalid_filter(
     client: FlaskClient, container: Container, staff: dict, name: str, value: str
 ) -> None:
     response = client.get(EXPORT, headers=staff, query_string={name: value})
@@ -196,7 +194,7 @@ def test_a_filter_that_means_nothing_exports_nothing(
         assert session.scalars(select(AuditEntry)).all() == []
 
 
-def test_each_export_is_written_to_the_audit_log_with_its_filters(
+def test_export_is_audited_with_its_filters(
     client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     export(client, staff, format="jsonl", status="active", created_from="2026-11-01")
@@ -210,9 +208,7 @@ def test_each_export_is_written_to_the_audit_log_with_its_filters(
     assert entry.details["created_from"].startswith("2026-11-01")
 
 
-def test_a_thousand_pledges_leave_in_order_and_once_each(
-    client: FlaskClient, container: Container, staff: dict
-) -> None:
+def test_export_streams_each_pledge_once_in_order(client: FlaskClient, container: Container, staff: dict) -> None:
     insert_pledges(container, 1003)
     ids = [uuid.UUID(row["id"]) for row in rows(client, staff)]
     assert len(ids) == len(set(ids)) == 1003

@@ -11,9 +11,7 @@ from tests.currencies import DINARS, DOLLAR_FEES, EUROS, YEN
 from tests.pages.html import parse_forms, path_of
 
 
-def test_an_amount_is_what_was_pledged_and_the_total_what_was_paid(
-    client: FlaskClient, container: Container
-) -> None:
+def test_export_amount_is_pledged_and_total_is_paid(client: FlaskClient, container: Container) -> None:
     update_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
     for currency, amount in (("USD", 1000), ("EUR", 1005), ("JPY", 500), ("KWD", 1505)):
         made = post_pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True).json

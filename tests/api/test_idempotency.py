@@ -26,7 +26,7 @@ from tests.api.client import (
 from tests.clock import FakeClock
 
 
-def test_without_a_key_nothing_is_made(client: FlaskClient, container: Container) -> None:
+def test_idempotency_key_is_required(client: FlaskClient, container: Container) -> None:
     assert_problem(client.post("/v1/pledges", json=PLEDGE), 400, "idempotency_key_required")
     assert count(container, Pledge) == 0
 
@@ -35,9 +35,7 @@ def test_without_a_key_nothing_is_made(client: FlaskClient, container: Container
     "key",
     ["", "short77", "x" * 256, "with a space", "with\ttab", "ключ-ключ", "caf\xe9-latin-1", "delete\x7fdelete"],
 )
-def test_a_key_that_is_not_8_to_255_visible_characters_is_refused(
-    client: FlaskClient, container: Container, key: str
-) -> None:
+def test_invalid_idempotency_key_is_rejected(client: FlaskClient, container: Container, key: str) -> None:
     headers = {"Idempotency-Key": key.encode().decode("latin-1")}
     response = client.post("/v1/pledges", json=PLEDGE, headers=headers)
     assert response.status_code == 400
@@ -46,11 +44,11 @@ def test_a_key_that_is_not_8_to_255_visible_characters_is_refused(
 
 
 @pytest.mark.parametrize("key", ["8visible", "x" * 255, "!#$%&'()*+,-./:;<=>?@[]^_`{|}~\"\\"])
-def test_any_visible_characters_make_a_key(client: FlaskClient, key: str) -> None:
+def test_idempotency_key_may_have_any_visible_characters(client: FlaskClient, key: str) -> None:
     assert post_pledge(client, key=key).status_code == 201
 
 
-def test_the_same_request_again_gets_the_same_answer_and_makes_nothing(
+def test_idempotent_replay_returns_same_response_without_side_effects(
     client: FlaskClient, container: Container
 ) -> None:
     key = new_idempotency_key()
@@ -61,9 +59,7 @@ def test_the_same_request_again_gets_the_same_answer_and_makes_nothing(
     assert count(container, Pledge) == 1
 
 
-def test_the_first_answer_is_repeated_even_after_the_pledge_was_paid(
-    client: FlaskClient, container: Container
-) -> None:
+def test_idempotent_replay_after_payment_returns_first_response(client: FlaskClient, container: Container) -> None:
     key = new_idempotency_key()
     first = post_pledge(client, key=key)
     pay_pledge(container, first.json["id"])
@@ -72,9 +68,7 @@ def test_the_first_answer_is_repeated_even_after_the_pledge_was_paid(
     assert client.get(f"/v1/pledges/{first.json['id']}").json["status"] == "active"
 
 
-def test_a_repeat_is_answered_after_the_campaign_has_raised_its_minimum(
-    client: FlaskClient, container: Container, app: Flask
-) -> None:
+def test_idempotent_replay_ignores_raised_minimum(client: FlaskClient, container: Container, app: Flask) -> None:
     key = new_idempotency_key()
     first = post_pledge(client, key=key)
     update_campaign(container, frequencies=[{"frequency": "monthly", "minimum": 900}])
@@ -84,7 +78,7 @@ def test_a_repeat_is_answered_after_the_campaign_has_raised_its_minimum(
     assert_problem(post_pledge(client), 422, "amount_below_minimum")
 
 
-def test_a_day_and_a_restart_later_the_key_is_still_known(
+def test_idempotency_key_survives_a_day_and_a_restart(
     client: FlaskClient, container: Container, clock: FakeClock, app: Flask
 ) -> None:
     key = new_idempotency_key()
@@ -93,9 +87,7 @@ def test_a_day_and_a_restart_later_the_key_is_still_known(
     assert post_pledge(client, key=key).data == first.data
 
 
-def test_the_order_of_the_fields_and_the_spaces_between_them_do_not_matter(
-    client: FlaskClient, container: Container
-) -> None:
+def test_idempotency_ignores_field_order_and_whitespace(client: FlaskClient, container: Container) -> None:
     key = new_idempotency_key()
     first = post_pledge(client, key=key)
     for body in (
@@ -113,20 +105,22 @@ def test_the_order_of_the_fields_and_the_spaces_between_them_do_not_matter(
     "change",
     [{"amount": 201}, {"frequency": "once"}, {"variant": "b"}, {"page_url": "https://a.example/"}, {"lang": "ru"}],
 )
-def test_a_key_is_never_good_for_another_request(client: FlaskClient, container: Container, change: dict) -> None:
+def test_idempotency_key_reuse_for_another_request_is_rejected(
+    client: FlaskClient, container: Container, change: dict
+) -> None:
     key = new_idempotency_key()
     assert post_pledge(client, key=key).status_code == 201
     assert_problem(post_pledge(client, key=key, **change), 422, "idempotency_key_reused")
     assert count(container, Pledge) == 1
 
 
-def test_a_refused_request_does_not_use_its_key_up(client: FlaskClient, container: Container) -> None:
+def test_rejected_request_does_not_consume_idempotency_key(client: FlaskClient, container: Container) -> None:
     key = new_idempotency_key()
     assert post_pledge(client, key=key, amount=199).status_code == 422
     assert post_pledge(client, key=key, amount=200).status_code == 201
 
 
-def test_two_keys_are_two_pledges(client: FlaskClient, container: Container) -> None:
+def test_two_idempotency_keys_create_two_pledges(client: FlaskClient, container: Container) -> None:
     assert post_pledge(client).json["id"] != post_pledge(client).json["id"]
     assert count(container, Pledge) == 2
 
@@ -164,13 +158,13 @@ def counter(app: Flask, container: Container, gateway: Gateway) -> FlaskClient:
     return app.test_client()
 
 
-def test_while_payments_are_down_the_reader_is_told_when_to_come_back(counter: FlaskClient) -> None:
+def test_gateway_outage_returns_retry_after(counter: FlaskClient) -> None:
     response = post_pledge(counter)
     assert_problem(response, 503, "payments_unavailable")
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_the_same_key_succeeds_once_payments_are_up_and_makes_one_pledge(
+def test_retry_after_gateway_outage_creates_one_pledge(
     counter: FlaskClient, container: Container, gateway: Gateway
 ) -> None:
     key = new_idempotency_key()
@@ -188,7 +182,7 @@ def test_the_same_key_succeeds_once_payments_are_up_and_makes_one_pledge(
     assert len(gateway.orders) == 3
 
 
-def test_while_the_first_request_runs_a_second_with_its_key_is_told_to_wait(
+def test_concurrent_request_with_same_key_gets_retry_after(
     app: Flask, counter: FlaskClient, container: Container, gateway: Gateway
 ) -> None:
     key, met = new_idempotency_key(), []
@@ -201,7 +195,7 @@ def test_while_the_first_request_runs_a_second_with_its_key_is_told_to_wait(
     assert count(container, Pledge) == len(gateway.orders) == 1
 
 
-def test_while_the_first_request_runs_another_body_is_refused_for_good(
+def test_concurrent_request_with_same_key_and_other_body_is_rejected(
     app: Flask, counter: FlaskClient, gateway: Gateway
 ) -> None:
     key, met = new_idempotency_key(), []
@@ -211,7 +205,7 @@ def test_while_the_first_request_runs_another_body_is_refused_for_good(
     assert_problem(met[0], 422, "idempotency_key_reused")
 
 
-def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
+def test_retry_completes_request_that_crashed(
     counter: FlaskClient, container: Container, gateway: Gateway, clock: FakeClock
 ) -> None:
     key = new_idempotency_key()
@@ -227,7 +221,7 @@ def test_a_first_request_that_died_half_way_is_finished_by_its_repeat(
 
 
 @pytest.mark.parametrize("after_a_crash", [False, True])
-def test_key_is_held_for_longer_than_the_longest_gateway_call(
+def test_idempotency_lease_exceeds_gateway_timeout(
     app: Flask,
     counter: FlaskClient,
     container: Container,

@@ -22,7 +22,7 @@ class TestAtThreeAMinute:
     def settings(self, migrated_database: str) -> Settings:
         return settings_for(migrated_database, RATE_LIMIT="3/minute")
 
-    def test_the_fourth_request_is_told_when_to_come_back(self, client: FlaskClient, container: Container) -> None:
+    def test_request_over_rate_limit_gets_retry_after(self, client: FlaskClient, container: Container) -> None:
         for ask, table in ((post_pledge, Pledge), (post_reminder, Reminder)):
             assert [ask(client).status_code for _ in range(3)] == [201] * 3
             stored = count(container, table)
@@ -33,18 +33,18 @@ class TestAtThreeAMinute:
             assert response.headers["Access-Control-Allow-Origin"] in ("*", "https://paper.example")
             assert count(container, table) == stored
 
-    def test_reading_and_cancelling_are_never_limited(self, client: FlaskClient) -> None:
+    def test_reading_and_cancelling_are_not_rate_limited(self, client: FlaskClient) -> None:
         assert {client.get("/v1/campaigns/default").status_code for _ in range(9)} == {200}
         assert {client.post("/v1/reminders/x/cancel").status_code for _ in range(9)} == {404}
         assert {client.get("/healthz").status_code for _ in range(9)} == {200}
 
-    def test_each_reader_is_counted_alone(self, client: FlaskClient) -> None:
+    def test_rate_limit_counts_per_client(self, client: FlaskClient) -> None:
         for _ in range(4):
             post_reminder(client)
         other = client.post("/v1/reminders", json=REMINDER, environ_base={"REMOTE_ADDR": "203.0.113.9"})
         assert other.status_code == 201
 
-    def test_a_header_that_anyone_can_write_does_not_make_another_reader(self, client: FlaskClient) -> None:
+    def test_untrusted_forwarded_header_does_not_change_client(self, client: FlaskClient) -> None:
         responses = [
             client.post("/v1/reminders", json=REMINDER, headers={"X-Forwarded-For": f"203.0.113.{number}"})
             for number in range(4)
@@ -52,9 +52,7 @@ class TestAtThreeAMinute:
         assert [response.status_code for response in responses] == [201, 201, 201, 429]
 
 
-def test_behind_a_trusted_proxy_its_word_counts_and_no_forged_one_does(
-    migrated_database: str, container: Container
-) -> None:
+def test_trusted_proxy_header_identifies_client(migrated_database: str, container: Container) -> None:
     settings = settings_for(migrated_database, RATE_LIMIT="1/minute", TRUSTED_PROXIES="1")
     client = create_app(build_container(settings)).test_client()
 
@@ -87,7 +85,7 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("origin", [None, "https://paper.example"])
-def test_without_its_database_every_route_says_that_it_is_down(
+def test_database_outage_makes_every_route_unavailable(
     orphan: FlaskClient, method: str, path: str, origin: str | None
 ) -> None:
     headers = {"Authorization": "Bearer any", "Idempotency-Key": "12345678"} | (
@@ -101,14 +99,14 @@ def test_without_its_database_every_route_says_that_it_is_down(
     assert "127.0.0.1" not in str(problem)
 
 
-def test_without_its_database_a_preflight_is_still_answered(orphan: FlaskClient) -> None:
+def test_database_outage_does_not_fail_preflight(orphan: FlaskClient) -> None:
     headers = {"Origin": "https://paper.example", "Access-Control-Request-Method": "POST"}
     response = orphan.options("/v1/pledges", headers=headers)
     assert response.status_code == 204
     assert response.headers["X-Request-Id"]
 
 
-def test_what_nobody_foresaw_is_a_problem_without_a_trace(
+def test_unexpected_error_is_a_problem_without_traceback(
     client: FlaskClient, container: Container, monkeypatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -120,9 +118,7 @@ def test_what_nobody_foresaw_is_a_problem_without_a_trace(
     assert "ZeroDivision" not in str(problem)
 
 
-def test_a_desk_that_cannot_answer_keeps_no_half_of_a_pledge(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_failed_request_rolls_back_pledge(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         session.execute(text("ALTER TABLE idempotency_keys RENAME TO elsewhere"))
     try:
@@ -133,9 +129,7 @@ def test_a_desk_that_cannot_answer_keeps_no_half_of_a_pledge(
     assert count(container, Pledge) == 0
 
 
-def test_one_household_is_one_client_however_many_ipv6_addresses_it_uses(
-    migrated_database: str, container: Container
-) -> None:
+def test_rate_limit_groups_ipv6_addresses_by_network(migrated_database: str, container: Container) -> None:
     client = create_app(build_container(settings_for(migrated_database, RATE_LIMIT="1/minute"))).test_client()
 
     def ask_from(address: str) -> int:

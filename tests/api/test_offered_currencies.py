@@ -30,16 +30,14 @@ def put(client: FlaskClient, container: Container, **changes: Any) -> TestRespon
     return client.put("/v1/admin/campaigns/default", json=file, headers=auth_headers(container, "manage"))
 
 
-def test_the_demo_takes_one_currency_and_asks_nobody_to_cover_fees(client: FlaskClient) -> None:
+def test_demo_campaign_has_one_currency_and_no_fee_option(client: FlaskClient) -> None:
     campaign = client.get(DEFAULT).json
     assert (campaign["other_currencies"], campaign["cover_fees"], campaign["step"]) == ([], None, 1)
     assert (campaign["legal_name"], campaign["tax_line"]) == (None, None)
     assert "cover_fees" not in campaign["texts"]
 
 
-def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(
-    container: Container, client: FlaskClient
-) -> None:
+def test_each_currency_has_its_own_options_exponent_and_fees(container: Container, client: FlaskClient) -> None:
     update_campaign(container, other_currencies=[YEN, DINARS, EUROS], cover_fees=DOLLAR_FEES)
     campaign = client.get(DEFAULT).json
     assert (campaign["currency"], campaign["exponent"], campaign["cover_fees"]) == ("USD", 2, DOLLAR_FEES)
@@ -52,7 +50,7 @@ def test_each_currency_is_offered_with_its_own_choices_decimals_and_fees(
 
 
 @pytest.mark.parametrize("change", [{"other_currencies": [YEN]}, {"cover_fees": DOLLAR_FEES}])
-def test_the_words_for_currencies_and_fees_come_along_where_there_are_any(
+def test_offer_texts_are_included_only_if_needed(
     container: Container, client: FlaskClient, change: dict[str, Any]
 ) -> None:
     update_campaign(container, texts={"ru": {"cover_fees": "Взять комиссию на себя"}}, **change)
@@ -60,7 +58,7 @@ def test_the_words_for_currencies_and_fees_come_along_where_there_are_any(
     assert client.get(f"{DEFAULT}?lang=ru").json["texts"]["cover_fees"] == "Взять комиссию на себя"
 
 
-def test_receipts_bear_a_legal_name_and_a_line_on_tax(container: Container, client: FlaskClient) -> None:
+def test_campaign_has_legal_name_and_tax_line(container: Container, client: FlaskClient) -> None:
     update_campaign(
         container, legal_name="Stichting De Lantaarn", tax_line="RSIN 123456789; gifts are deductible."
     )
@@ -69,9 +67,7 @@ def test_receipts_bear_a_legal_name_and_a_line_on_tax(container: Container, clie
     assert campaign["tax_line"] == "RSIN 123456789; gifts are deductible."
 
 
-def test_a_campaign_in_several_currencies_is_read_back_as_it_was_put(
-    client: FlaskClient, container: Container
-) -> None:
+def test_multi_currency_campaign_round_trips(client: FlaskClient, container: Container) -> None:
     wanted = {"other_currencies": [EUROS, YEN], "cover_fees": DOLLAR_FEES, "legal_name": "L", "tax_line": "T"}
     response = put(client, container, **wanted)
     assert response.status_code == 200
@@ -80,9 +76,7 @@ def test_a_campaign_in_several_currencies_is_read_back_as_it_was_put(
     assert put(client, container).json == response.json
 
 
-def test_a_currency_that_is_dropped_takes_its_choices_and_fees_with_it(
-    client: FlaskClient, container: Container
-) -> None:
+def test_removed_currency_removes_its_options_and_fees(client: FlaskClient, container: Container) -> None:
     put(client, container, other_currencies=[EUROS, YEN], cover_fees=DOLLAR_FEES)
     assert put(client, container, other_currencies=[YEN], cover_fees=None).json["other_currencies"] == [YEN]
     campaign = client.get(DEFAULT).json
@@ -90,7 +84,7 @@ def test_a_currency_that_is_dropped_takes_its_choices_and_fees_with_it(
     assert [offer["currency"] for offer in campaign["other_currencies"]] == ["JPY"]
 
 
-def test_another_currency_may_come_first(client: FlaskClient, container: Container) -> None:
+def test_main_currency_can_change(client: FlaskClient, container: Container) -> None:
     before = campaign_definition(container)
     dollars = {name: before[name] for name in ("currency", "frequencies", "cover_fees")}
     put(client, container, **EUROS, other_currencies=[dollars], default_frequency="once")
@@ -99,7 +93,7 @@ def test_another_currency_may_come_first(client: FlaskClient, container: Contain
     assert [offer["currency"] for offer in campaign["other_currencies"]] == ["USD"]
 
 
-def test_fees_may_be_a_share_alone_or_an_amount_alone(client: FlaskClient, container: Container) -> None:
+def test_fee_may_be_only_a_rate_or_only_fixed(client: FlaskClient, container: Container) -> None:
     assert put(client, container, cover_fees={"basis_points": 150}).json["cover_fees"] == {
         "basis_points": 150,
         "fixed": 0,
@@ -137,7 +131,7 @@ def test_fees_may_be_a_share_alone_or_an_amount_alone(client: FlaskClient, conta
         ({"tax_line": "x" * 501}, "tax_line"),
     ],
 )  # fmt: skip
-def test_an_offer_that_cannot_be_meant_is_refused_and_nothing_is_stored(
+def test_invalid_currency_option_is_rejected(
     client: FlaskClient, container: Container, change: dict[str, Any], field: str
 ) -> None:
     before = campaign_definition(container)
@@ -182,7 +176,7 @@ def once(currency: str, **terms: Any) -> dict[str, Any]:
         (once("KWD", minimum=500, presets=[500], default=505), "the default of 0.505 cannot be charged by dear"),
     ],
 )
-def test_what_the_gateway_cannot_charge_is_not_offered(
+def test_amount_that_gateway_cannot_charge_is_rejected_in_campaign(
     dear: FlaskClient, container: Container, offer: dict[str, Any], says: str
 ) -> None:
     before = campaign_definition(container)
@@ -191,16 +185,14 @@ def test_what_the_gateway_cannot_charge_is_not_offered(
     assert campaign_definition(container) == before
 
 
-def test_the_campaign_s_own_currency_is_held_against_the_gateway_too(
-    dear: FlaskClient, container: Container
-) -> None:
+def test_main_currency_amounts_are_checked_against_gateway(dear: FlaskClient, container: Container) -> None:
     refused = put(dear, container, currency="EUR")
     assert_problem(
         refused, 422, "amount_not_chargeable", field="frequencies", says="EUR, once: the minimum of 2.00"
     )
 
 
-def test_what_the_gateway_can_charge_is_offered(dear: FlaskClient, container: Container) -> None:
+def test_amount_that_gateway_can_charge_is_accepted_in_campaign(dear: FlaskClient, container: Container) -> None:
     dinars = once("KWD", minimum=500, presets=[500, 1510])
     assert put(dear, container, other_currencies=[dinars]).status_code == 200
     assert dear.get(DEFAULT).json["other_currencies"][0]["step"] == 10

@@ -40,7 +40,7 @@ CHECKS = (
 UNDESCRIBED = {"/healthz", "/readyz", "/metrics"}
 
 
-def test_it_says_openapi_3_1_and_names_the_deployment(client: FlaskClient) -> None:
+def test_document_is_openapi_3_1_and_names_server(client: FlaskClient) -> None:
     response = client.get("/openapi.json")
     assert response.content_type == "application/json"
     assert response.json["openapi"].startswith("3.1")
@@ -48,7 +48,7 @@ def test_it_says_openapi_3_1_and_names_the_deployment(client: FlaskClient) -> No
     assert response.json["info"]["title"] == "Mainstay"
 
 
-def test_it_is_valid(client: FlaskClient) -> None:
+def test_document_is_valid(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     schemathesis.openapi.from_dict(document).validate()
     for name, schema in document["components"]["schemas"].items():
@@ -56,7 +56,7 @@ def test_it_is_valid(client: FlaskClient) -> None:
         assert schema.get("type") == "object", name
 
 
-def test_it_describes_every_route_and_nothing_else(app: Flask, client: FlaskClient) -> None:
+def test_document_describes_exactly_the_routes(app: Flask, client: FlaskClient) -> None:
     described = {
         (method.upper(), path)
         for path, operations in client.get("/openapi.json").json["paths"].items()
@@ -72,7 +72,7 @@ def test_it_describes_every_route_and_nothing_else(app: Flask, client: FlaskClie
     assert described == served
 
 
-def test_each_operation_has_a_sentence_and_an_error_in_the_one_form(client: FlaskClient) -> None:
+def test_each_operation_has_summary_and_problem_response(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -84,7 +84,7 @@ def test_each_operation_has_a_sentence_and_an_error_in_the_one_form(client: Flas
     assert "application/problem+json" in document["components"]["responses"]["DEFAULT_ERROR"]["content"]
 
 
-def test_staff_operations_say_that_they_need_a_token(client: FlaskClient) -> None:
+def test_staff_operations_require_bearer_token(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     assert document["components"]["securitySchemes"]["staff"] == {"type": "http", "scheme": "bearer"}
     for path, operations in document["paths"].items():
@@ -110,7 +110,7 @@ def story(container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyP
     }
 
 
-def test_a_machine_that_tries_everything_finds_no_crash_and_no_lie(app: Flask, story: dict[str, str]) -> None:
+def test_fuzzed_requests_conform_to_document(app: Flask, story: dict[str, str]) -> None:
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
     known = {name: story[name] for name in ("pledge_id", "token", "slug")}
     tried: set[str] = set()

@@ -12,9 +12,7 @@ from tests.api.client import OMIT, assert_problem, count, parse_timestamp, pay_p
 from tests.clock import FakeClock
 
 
-def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_pledge_is_created_with_checkout_url(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     response = post_pledge(client)
     assert response.status_code == 201
     assert response.content_type == "application/json"
@@ -45,7 +43,7 @@ def test_a_reader_pledges_two_dollars_a_month_and_is_led_to_the_checkout(
     )
 
 
-def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient, container: Container) -> None:
+def test_pledge_stores_page_url_variant_and_lang(client: FlaskClient, container: Container) -> None:
     said = {
         "page_url": "https://paper.example/a?b=c#d",
         "variant": "blue — «Б»",
@@ -57,7 +55,7 @@ def test_what_the_reader_s_page_said_is_kept_with_the_pledge(client: FlaskClient
         assert {name: getattr(kept, name) for name in said} == said
 
 
-def test_a_dollar_ninety_nine_is_refused_and_nothing_is_stored(client: FlaskClient, container: Container) -> None:
+def test_amount_below_minimum_is_rejected(client: FlaskClient, container: Container) -> None:
     for frequency in ("once", "monthly", "annual"):
         response = post_pledge(client, amount=199, frequency=frequency)
         problem = assert_problem(response, 422, "amount_below_minimum", field="amount", says="$2")
@@ -67,14 +65,14 @@ def test_a_dollar_ninety_nine_is_refused_and_nothing_is_stored(client: FlaskClie
     )
 
 
-def test_more_than_the_maximum_is_refused_and_nothing_is_stored(client: FlaskClient, container: Container) -> None:
+def test_amount_above_maximum_is_rejected(client: FlaskClient, container: Container) -> None:
     assert post_pledge(client, amount=1_000_000).status_code == 201
     response = post_pledge(client, amount=1_000_001)
     assert_problem(response, 422, "amount_above_maximum", field="amount", says="$10,000")
     assert count(container, Pledge) == 1
 
 
-def test_a_limit_is_named_in_the_reader_s_language(client: FlaskClient) -> None:
+def test_amount_error_is_localised(client: FlaskClient) -> None:
     assert "2 $" in post_pledge(client, amount=1, lang="ru").json["detail"].replace("\N{NO-BREAK SPACE}", " ")
 
 
@@ -92,7 +90,7 @@ def test_a_limit_is_named_in_the_reader_s_language(client: FlaskClient) -> None:
         ("monthly", 700, "frequency_not_offered"),
     ],
 )
-def test_each_frequency_has_limits_of_its_own(
+def test_each_frequency_has_its_own_limits(
     client: FlaskClient, container: Container, frequency: str, amount: int, code: str | None
 ) -> None:
     update_campaign(
@@ -120,9 +118,7 @@ RAW_AMOUNTS = [
 
 
 @pytest.mark.parametrize("raw", RAW_AMOUNTS, ids=lambda raw: raw[:20])
-def test_an_amount_that_is_no_sound_integer_is_refused_and_never_rounded(
-    client: FlaskClient, container: Container, raw: str
-) -> None:
+def test_amount_that_is_not_an_integer_is_rejected(client: FlaskClient, container: Container, raw: str) -> None:
     body = '{"campaign":"default","frequency":"monthly","currency":"USD","amount":' + raw + "}"
     headers = {"Idempotency-Key": "one-of-the-amounts", "Content-Type": "application/json"}
     assert_problem(
@@ -132,12 +128,12 @@ def test_an_amount_that_is_no_sound_integer_is_refused_and_never_rounded(
 
 
 @pytest.mark.parametrize("field", ["campaign", "frequency", "amount", "currency"])
-def test_what_makes_a_pledge_cannot_be_left_out(client: FlaskClient, container: Container, field: str) -> None:
+def test_pledge_fields_are_required(client: FlaskClient, container: Container, field: str) -> None:
     assert_problem(post_pledge(client, **{field: OMIT}), 422, "validation_failed", field=field)
     assert count(container, Pledge) == 0
 
 
-def test_all_faults_are_named_at_once(client: FlaskClient) -> None:
+def test_all_field_errors_are_reported_together(client: FlaskClient) -> None:
     problem = assert_problem(
         post_pledge(client, frequency="weekly", amount="2", currency="dollars", colour="red"),
         422,
@@ -146,17 +142,17 @@ def test_all_faults_are_named_at_once(client: FlaskClient) -> None:
     assert problem["errors"].keys() == {"frequency", "amount", "currency", "colour"}
 
 
-def test_another_currency_is_refused_with_the_one_that_is_taken(client: FlaskClient, container: Container) -> None:
+def test_currency_error_names_accepted_currency(client: FlaskClient, container: Container) -> None:
     assert_problem(post_pledge(client, currency="EUR"), 422, "currency_not_accepted", field="currency", says="USD")
     assert count(container, Pledge) == 0
 
 
-def test_a_campaign_that_does_not_exist_takes_no_pledge(client: FlaskClient, container: Container) -> None:
+def test_pledge_to_unknown_campaign_is_not_found(client: FlaskClient, container: Container) -> None:
     assert_problem(post_pledge(client, campaign="none"), 404, "campaign_not_found")
     assert count(container, Pledge) == 0
 
 
-def test_a_yen_campaign_counts_whole_yen(client: FlaskClient, container: Container) -> None:
+def test_zero_decimal_currency_uses_whole_units(client: FlaskClient, container: Container) -> None:
     update_campaign(
         container, currency="JPY", frequencies=[{"frequency": "once", "minimum": 300}], default_frequency="once"
     )
@@ -166,9 +162,7 @@ def test_a_yen_campaign_counts_whole_yen(client: FlaskClient, container: Contain
     )
 
 
-def test_anyone_with_the_id_sees_where_a_pledge_stands_and_nothing_personal(
-    client: FlaskClient, container: Container
-) -> None:
+def test_pledge_status_is_public_without_personal_data(client: FlaskClient, container: Container) -> None:
     made = post_pledge(client, page_url="https://paper.example/", variant="blue").json
     pay_pledge(container, made["id"])
     shown = client.get(f"/v1/pledges/{made['id']}")
@@ -189,7 +183,7 @@ def test_anyone_with_the_id_sees_where_a_pledge_stands_and_nothing_personal(
 @pytest.mark.parametrize(
     ("frequency", "status"), [("once", "completed"), ("monthly", "active"), ("annual", "active")]
 )
-def test_a_paid_pledge_says_so(client: FlaskClient, container: Container, frequency: str, status: str) -> None:
+def test_paid_pledge_is_active(client: FlaskClient, container: Container, frequency: str, status: str) -> None:
     made = post_pledge(client, frequency=frequency).json
     assert client.get(f"/v1/pledges/{made['id']}").json["status"] == "pending"
     pay_pledge(container, made["id"])

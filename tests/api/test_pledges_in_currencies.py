@@ -31,7 +31,7 @@ def _several_currencies(container: Container) -> None:
         ("KWD", 1500, 1500),
     ],
 )
-def test_a_reader_who_covers_the_fees_is_charged_the_honest_figure(
+def test_covered_fees_are_added_to_total(
     client: FlaskClient, container: Container, currency: str, amount: int, total: int
 ) -> None:
     response = post_pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True)
@@ -45,26 +45,24 @@ def test_a_reader_who_covers_the_fees_is_charged_the_honest_figure(
 
 
 @pytest.mark.parametrize("choice", [{}, {"cover_fees": False}])
-def test_nobody_covers_fees_without_saying_so(client: FlaskClient, choice: dict[str, Any]) -> None:
+def test_fees_are_not_covered_by_default(client: FlaskClient, choice: dict[str, Any]) -> None:
     response = post_pledge(client, amount=700, **choice).json
     assert (response["fees"], response["total"]) == (0, 700)
 
 
 @pytest.mark.parametrize("payload", ["true", 2, None, "yes"])
-def test_covering_fees_is_yes_or_no(client: FlaskClient, container: Container, payload: Any) -> None:
+def test_cover_fees_must_be_boolean(client: FlaskClient, container: Container, payload: Any) -> None:
     assert_problem(post_pledge(client, cover_fees=payload), 422, "validation_failed", field="cover_fees")
     assert count(container, Pledge) == 0
 
 
-def test_a_currency_that_is_not_taken_is_refused_with_those_that_are(
-    client: FlaskClient, container: Container
-) -> None:
+def test_currency_error_names_all_accepted_currencies(client: FlaskClient, container: Container) -> None:
     says = "This campaign takes: USD, EUR, JPY, KWD."
     assert_problem(post_pledge(client, currency="GBP"), 422, "currency_not_accepted", field="currency", says=says)
     assert count(container, Pledge) == 0
 
 
-def test_a_frequency_is_offered_in_its_own_currency(client: FlaskClient) -> None:
+def test_frequency_must_be_offered_in_currency(client: FlaskClient) -> None:
     refused = post_pledge(client, frequency="monthly", currency="JPY", amount=500)
     assert_problem(refused, 422, "frequency_not_offered", field="frequency", says="in JPY: once")
 
@@ -80,7 +78,7 @@ def test_a_frequency_is_offered_in_its_own_currency(client: FlaskClient) -> None
         ("KWD", 1_000_001, "amount_above_maximum", "KWD\N{NO-BREAK SPACE}1,000."),
     ],
 )
-def test_each_currency_has_limits_of_its_own(
+def test_each_currency_has_its_own_limits(
     client: FlaskClient, container: Container, currency: str, amount: int, code: str, says: str
 ) -> None:
     refused = post_pledge(client, frequency="once", currency=currency, amount=amount)
@@ -88,7 +86,7 @@ def test_each_currency_has_limits_of_its_own(
     assert count(container, Pledge) == 0
 
 
-def test_covering_the_fees_is_another_request_under_the_same_key(client: FlaskClient) -> None:
+def test_cover_fees_is_part_of_idempotency_hash(client: FlaskClient) -> None:
     key = new_idempotency_key()
     assert post_pledge(client, key=key, cover_fees=True).status_code == 201
     assert post_pledge(client, key=key, cover_fees=True).headers["Idempotent-Replayed"] == "true"
@@ -96,7 +94,7 @@ def test_covering_the_fees_is_another_request_under_the_same_key(client: FlaskCl
 
 
 @pytest.mark.parametrize("choice", [{}, {"cover_fees": False}])
-def test_a_key_that_the_release_before_holds_is_still_good(
+def test_idempotency_hash_without_cover_fees_is_recognised(
     client: FlaskClient, container: Container, choice: dict[str, Any]
 ) -> None:
     key = new_idempotency_key()
@@ -134,7 +132,7 @@ def stepped(app: Flask, container: Container) -> FlaskClient:
         (999_999, "give KWD 999.990 or KWD 1,000."),
     ],
 )
-def test_an_amount_that_the_gateway_cannot_charge_is_refused_with_what_would_do(
+def test_amount_not_chargeable_error_suggests_amounts(
     stepped: FlaskClient, container: Container, amount: int, says: str
 ) -> None:
     refused = post_pledge(stepped, frequency="once", currency="KWD", amount=amount)
@@ -143,7 +141,7 @@ def test_an_amount_that_the_gateway_cannot_charge_is_refused_with_what_would_do(
     assert count(container, Pledge) == 0
 
 
-def test_what_is_charged_with_the_fees_is_a_step_that_the_gateway_takes(app: Flask, container: Container) -> None:
+def test_total_with_fees_is_rounded_up_to_gateway_step(app: Flask, container: Container) -> None:
     update_campaign(container, other_currencies=[DINARS | {"cover_fees": {"basis_points": 250, "fixed": 0}}])
     init_app(app, dataclasses.replace(container, gateway=SteppedGateway(container)))
     reader = app.test_client()

@@ -39,7 +39,7 @@ def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_the_wire_itself_keeps_the_contract(
+def test_real_server_keeps_contract(
     base: str, container: Container, client: FlaskClient, clock: FakeClock
 ) -> None:
     headers = {"Idempotency-Key": new_idempotency_key(), "Content-Type": "application/json"}

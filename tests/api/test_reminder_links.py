@@ -56,7 +56,7 @@ def snooze(client: FlaskClient, token: str, **sent):
     ],
     ids=["no body", "RFC 8058", "multipart", "JSON", "JSON one-click", "text", "broken JSON", "bytes"],
 )
-def test_a_reminder_is_cancelled_whatever_the_mail_program_sends_along(
+def test_one_click_cancel_ignores_request_body(
     client: FlaskClient, container: Container, token: str, sent: dict
 ) -> None:
     response = cancel(client, token, **sent)
@@ -65,16 +65,14 @@ def test_a_reminder_is_cancelled_whatever_the_mail_program_sends_along(
     assert only_reminder(container).status == ReminderStatus.CANCELLED
 
 
-def test_cancelling_again_changes_nothing_and_says_so(
-    client: FlaskClient, container: Container, token: str
-) -> None:
+def test_cancel_is_idempotent(client: FlaskClient, container: Container, token: str) -> None:
     cancel(client, token)
     moves = count(container, ReminderStatusChange)
     assert [cancel(client, token).status_code for _ in range(3)] == [204] * 3
     assert count(container, ReminderStatusChange) == moves
 
 
-def test_a_snoozed_reminder_comes_so_many_months_from_now(
+def test_snooze_sets_date_months_from_today(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(days=8)
@@ -86,7 +84,7 @@ def test_a_snoozed_reminder_comes_so_many_months_from_now(
 
 
 @pytest.mark.parametrize("sent", [{}, {"json": {}}, {"data": b"", "content_type": "application/json"}])
-def test_a_snooze_without_months_means_the_first_choice(client: FlaskClient, token: str, sent: dict) -> None:
+def test_snooze_defaults_to_first_choice(client: FlaskClient, token: str, sent: dict) -> None:
     assert snooze(client, token, **sent).json["due_on"] == "2026-12-23"
 
 
@@ -101,7 +99,7 @@ def test_a_snooze_without_months_means_the_first_choice(client: FlaskClient, tok
         ([], "validation_failed"),
     ],
 )
-def test_a_snooze_that_is_not_offered_moves_nothing(
+def test_snooze_by_unoffered_months_is_rejected(
     client: FlaskClient, container: Container, token: str, body: object, code: str
 ) -> None:
     before = only_reminder(container).due_at
@@ -109,15 +107,13 @@ def test_a_snooze_that_is_not_offered_moves_nothing(
     assert only_reminder(container).due_at == before
 
 
-def test_a_cancelled_reminder_can_be_asked_for_again_by_its_link(
-    client: FlaskClient, container: Container, token: str
-) -> None:
+def test_snooze_reschedules_cancelled_reminder(client: FlaskClient, container: Container, token: str) -> None:
     cancel(client, token)
     assert snooze(client, token).status_code == 200
     assert only_reminder(container).status == ReminderStatus.SCHEDULED
 
 
-def test_get_and_head_change_nothing_because_mail_scanners_follow_links(
+def test_get_and_head_requests_do_not_change_reminder(
     client: FlaskClient, container: Container, token: str
 ) -> None:
     moves = count(container, ReminderStatusChange)
@@ -156,11 +152,11 @@ def assert_opens_nothing(client: FlaskClient, token: str) -> None:
         "AA%3D%3D",
     ],
 )
-def test_a_made_up_token_opens_nothing(client: FlaskClient, token: str) -> None:
+def test_invented_token_is_rejected(client: FlaskClient, token: str) -> None:
     assert_opens_nothing(client, token)
 
 
-def test_a_token_with_any_bit_altered_opens_nothing(client: FlaskClient, container: Container, token: str) -> None:
+def test_token_with_any_bit_altered_is_rejected(client: FlaskClient, container: Container, token: str) -> None:
     parts = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")]
     for number, part in enumerate(parts):
         for place in range(len(part)):
@@ -175,7 +171,7 @@ def test_a_token_with_any_bit_altered_opens_nothing(client: FlaskClient, contain
     assert only_reminder(container).status == ReminderStatus.SCHEDULED
 
 
-def test_a_token_for_something_else_opens_nothing(
+def test_token_for_another_purpose_is_rejected(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     later, subject = clock.now + datetime.timedelta(days=1), only_reminder(container).id
@@ -187,7 +183,7 @@ def test_a_token_for_something_else_opens_nothing(
     assert_opens_nothing(client, checkout)
 
 
-def test_a_token_signed_with_a_strange_key_opens_nothing(
+def test_token_signed_with_unknown_key_is_rejected(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     later = clock.now + datetime.timedelta(days=1)
@@ -197,7 +193,7 @@ def test_a_token_signed_with_a_strange_key_opens_nothing(
     assert_opens_nothing(client, forged)
 
 
-def test_a_token_for_a_reminder_that_never_was_opens_nothing(
+def test_token_for_missing_reminder_is_rejected(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     later = clock.now + datetime.timedelta(days=1)
@@ -206,23 +202,21 @@ def test_a_token_for_a_reminder_that_never_was_opens_nothing(
     )
 
 
-def test_a_link_is_good_for_more_than_a_year_and_not_for_ever(
-    client: FlaskClient, clock: FakeClock, token: str
-) -> None:
+def test_reminder_token_expires_after_more_than_a_year(client: FlaskClient, clock: FakeClock, token: str) -> None:
     clock.advance(days=700)
     assert cancel(client, token).status_code == 204
     clock.advance(days=365)
     assert_opens_nothing(client, token)
 
 
-def test_after_an_erasure_the_link_opens_nothing(client: FlaskClient, container: Container, token: str) -> None:
+def test_erasure_invalidates_reminder_token(client: FlaskClient, container: Container, token: str) -> None:
     with container.database.transaction() as session:
         erase_supporter(session, READER, now=container.clock())
     assert_opens_nothing(client, token)
     assert count(container, Reminder) == 0
 
 
-def test_a_link_of_the_first_reminder_still_works_after_asking_again(
+def test_first_reminder_token_stays_valid_after_second_request(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(days=40)
@@ -231,6 +225,6 @@ def test_a_link_of_the_first_reminder_still_works_after_asking_again(
     assert only_reminder(container).status == ReminderStatus.CANCELLED
 
 
-def test_a_link_has_one_spelling(client: FlaskClient, token: str) -> None:
+def test_token_has_one_valid_encoding(client: FlaskClient, token: str) -> None:
     assert_problem(cancel(client, f"{token}="), 404, "reminder_not_found")
     assert cancel(client, token).status_code == 204

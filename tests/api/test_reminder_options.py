@@ -18,9 +18,7 @@ def labels(client: FlaskClient, address: str = ENGLISH) -> list[str]:
     return [option["label"] for option in client.get(address).json["reminder"]["options"]]
 
 
-def test_reminders_that_come_once_stand_before_those_that_come_again(
-    container: Container, client: FlaskClient
-) -> None:
+def test_one_off_options_come_before_repeating_ones(container: Container, client: FlaskClient) -> None:
     update_campaign(container, reminder={"choices": [3, 1], "repeats": [12, 3]})
     reminder = client.get(DEFAULT).json["reminder"]
     assert (reminder["choices"], reminder["repeats"], reminder["confirm"]) == ([3, 1], [12, 3], False)
@@ -42,7 +40,7 @@ def test_reminders_that_come_once_stand_before_those_that_come_again(
         ),
     ],
 )
-def test_every_wait_has_words(container: Container, client: FlaskClient, address: str, said: list[str]) -> None:
+def test_every_delay_has_a_label(container: Container, client: FlaskClient, address: str, said: list[str]) -> None:
     update_campaign(container, reminder={"choices": [1, 2, 5, 12, 24]})
     assert labels(client, address) == said
 
@@ -54,16 +52,14 @@ def test_every_wait_has_words(container: Container, client: FlaskClient, address
         (RUSSIAN, ["Каждый месяц", "Каждые 2 месяца", "Каждые 6 месяцев", "Каждый год"], ", пока не отменю"),
     ],
 )
-def test_every_interval_has_words(
+def test_every_interval_has_a_label(
     container: Container, client: FlaskClient, address: str, intervals: list[str], end: str
 ) -> None:
     update_campaign(container, reminder={"repeats": [1, 2, 6, 12]})
     assert labels(client, address)[1:] == [interval + end for interval in intervals]
 
 
-def test_a_campaign_words_its_reminders_in_a_language_of_its_own(
-    container: Container, client: FlaskClient
-) -> None:
+def test_campaign_overrides_labels_in_another_language(container: Container, client: FlaskClient) -> None:
     reminder = {"choices": [1, 3], "repeats": [1, 3]}
     said = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
     update_campaign(container, reminder=reminder, texts={"de": said})
@@ -72,16 +68,14 @@ def test_a_campaign_words_its_reminders_in_a_language_of_its_own(
     assert labels(client, f"{DEFAULT}?lang=de") == [*theirs, "Every 3 months, until I cancel"]
 
 
-def test_the_words_of_an_interval_take_the_number_of_their_language(
-    container: Container, client: FlaskClient
-) -> None:
+def test_interval_label_uses_plural_form_of_its_language(container: Container, client: FlaskClient) -> None:
     update_campaign(
         container, reminder={"repeats": [3]}, texts={"de": {"reminder_every": "Alle {interval}, bis ich absage"}}
     )
     assert labels(client, f"{DEFAULT}?lang=de")[1] == "Alle 3 Monate, bis ich absage"
 
 
-def test_an_offer_has_an_etag_of_its_own_in_every_language(container: Container, client: FlaskClient) -> None:
+def test_reminder_options_change_etag_in_every_language(container: Container, client: FlaskClient) -> None:
     update_campaign(container, slug="again", reminder={"repeats": [3]})
     addresses = [f"/v1/campaigns/{slug}?lang={lang}" for slug in ("default", "again") for lang in ("en", "ru")]
     etags = [client.get(address).headers["ETag"] for address in addresses]
@@ -90,7 +84,7 @@ def test_an_offer_has_an_etag_of_its_own_in_every_language(container: Container,
     assert kept.status_code == 304
 
 
-def test_a_campaign_with_one_reminder_says_what_it_always_said(client: FlaskClient) -> None:
+def test_single_reminder_option_keeps_default_texts(client: FlaskClient) -> None:
     assert client.get(ENGLISH).json["texts"] == {}
     assert client.get(RUSSIAN).json["texts"] == load_texts("widget", "ru")
 
@@ -104,7 +98,7 @@ def texts_with(
 
 
 @pytest.mark.parametrize("address", [ENGLISH, RUSSIAN])
-def test_nothing_promises_a_single_mail_where_more_may_come(
+def test_repeating_reminder_texts_do_not_promise_a_single_email(
     container: Container, client: FlaskClient, address: str
 ) -> None:
     said = texts_with(container, client, address, reminder={"repeats": [3]})
@@ -117,7 +111,7 @@ def test_nothing_promises_a_single_mail_where_more_may_come(
     ("address", "heading", "message"),
     [(ENGLISH, "Almost there!", "Please confirm in the mail"), (RUSSIAN, "Почти готово!", "подтвердите")],
 )
-def test_a_reader_who_must_confirm_is_told_so(
+def test_confirmation_texts_are_used_if_required(
     container: Container, client: FlaskClient, address: str, heading: str, message: str, repeats: list[int]
 ) -> None:
     said = texts_with(container, client, address, reminder={"confirm": True, "repeats": repeats})
@@ -126,21 +120,19 @@ def test_a_reader_who_must_confirm_is_told_so(
     assert "{date}" in said["reminder_date"]
 
 
-def test_a_reader_who_confirmed_before_is_not_left_waiting_for_a_mail(
-    container: Container, client: FlaskClient
-) -> None:
+def test_confirmed_reader_gets_text_without_confirmation(container: Container, client: FlaskClient) -> None:
     said = texts_with(container, client, reminder={"confirm": True})
     assert said["reminder_date"].endswith(load_texts("pages", "en")["reminder_set_known"])
 
 
-def test_what_the_campaign_itself_says_stands(container: Container, client: FlaskClient) -> None:
+def test_campaign_overrides_win_over_replacement_texts(container: Container, client: FlaskClient) -> None:
     own = {"reminder_set": "Look at your mail!", "reminder_consent": "For your reminders."}
     said = texts_with(container, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
     assert own.items() <= said.items()
     assert "confirm" in said["reminder_date"]
 
 
-def test_every_language_says_all_of_it_and_fills_in_the_same() -> None:
+def test_every_language_has_all_texts_with_same_placeholders() -> None:
     english = load_texts("reminders", "en")
     for lang in available_languages():
         theirs = load_texts("reminders", lang)
@@ -150,12 +142,12 @@ def test_every_language_says_all_of_it_and_fills_in_the_same() -> None:
         ]
 
 
-def test_no_name_means_two_texts() -> None:
+def test_text_names_are_unique_across_namespaces() -> None:
     names = [name for place in NAMESPACES for name in load_texts(place, "en")]
     assert len(names) == len(set(names))
 
 
-def test_what_is_said_instead_names_a_text_of_the_widget_and_fills_in_no_more() -> None:
+def test_replacement_texts_name_widget_texts_with_known_placeholders() -> None:
     for name, text in load_texts("reminders", "en").items():
         plain, _, kind = name.rpartition("_")
         if kind in ("repeats", "confirm"):

@@ -25,7 +25,7 @@ def at(clock: FakeClock, text: str) -> None:
     clock.now = datetime.datetime.fromisoformat(text)
 
 
-def test_the_contract_s_own_example_comes_out_to_the_letter(client: FlaskClient, clock: FakeClock) -> None:
+def test_reminder_matches_contract_example(client: FlaskClient, clock: FakeClock) -> None:
     at(clock, "2026-11-23T09:30:00Z")
     response = post_reminder(
         client,
@@ -43,7 +43,7 @@ def test_the_contract_s_own_example_comes_out_to_the_letter(client: FlaskClient,
     assert response.json == promised | {"repeat": False}
 
 
-def test_a_campaign_and_an_address_are_enough(client: FlaskClient, container: Container) -> None:
+def test_reminder_needs_only_campaign_and_address(client: FlaskClient, container: Container) -> None:
     response = post_reminder(client).json
     assert (response["due_on"], response["due_at"]) == ("2026-12-23", "2026-12-23T09:00:00Z")
     reminder = only_reminder(container)
@@ -72,7 +72,7 @@ def test_a_campaign_and_an_address_are_enough(client: FlaskClient, container: Co
         ("2027-03-10T09:30:00Z", "Europe/Amsterdam", 1, "2027-04-10", "2027-04-10T07:00:00Z"),
     ],
 )  # fmt: skip
-def test_a_later_month_is_the_same_day_by_the_reader_s_calendar(
+def test_reminder_is_due_same_day_of_later_month_in_reader_timezone(
     container: Container,
     client: FlaskClient,
     clock: FakeClock,
@@ -98,7 +98,7 @@ def test_a_later_month_is_the_same_day_by_the_reader_s_calendar(
         ("2027-08-31T12:00:00Z", 2, "2027-09-30T00:00:00Z"),
     ],
 )
-def test_an_hour_that_a_clock_change_skips_moves_forward(
+def test_send_hour_in_dst_gap_moves_forward(
     container: Container, client: FlaskClient, clock: FakeClock, asked_at: str, hour: int, due_at: str
 ) -> None:
     at(clock, asked_at)
@@ -106,41 +106,39 @@ def test_an_hour_that_a_clock_change_skips_moves_forward(
     assert post_reminder(client).json["due_at"] == due_at
 
 
-def test_an_hour_that_comes_twice_means_the_first(
-    container: Container, client: FlaskClient, clock: FakeClock
-) -> None:
+def test_ambiguous_send_hour_means_the_first(container: Container, client: FlaskClient, clock: FakeClock) -> None:
     at(clock, "2027-08-31T12:00:00Z")
     update_campaign(container, timezone="Europe/Amsterdam", send_hour=2, reminder={"choices": [2]})
     assert post_reminder(client).json["due_at"] == "2027-10-31T00:00:00Z"
 
 
-def test_without_a_zone_the_campaign_s_counts(container: Container, client: FlaskClient) -> None:
+def test_timezone_defaults_to_campaign(container: Container, client: FlaskClient) -> None:
     update_campaign(container, timezone="America/New_York", send_hour=7)
     assert post_reminder(client).json["due_at"] == "2026-12-23T12:00:00Z"
     assert post_reminder(client, timezone="Asia/Tokyo").json["due_at"] == "2026-12-22T22:00:00Z"
 
 
-def test_the_first_choice_is_meant_when_none_is_named(container: Container, client: FlaskClient) -> None:
+def test_months_default_to_first_choice(container: Container, client: FlaskClient) -> None:
     update_campaign(container, reminder={"choices": [3, 1]})
     assert post_reminder(client).json["due_on"] == "2027-02-23"
     assert post_reminder(client, months=1).json["due_on"] == "2026-12-23"
 
 
 @pytest.mark.parametrize("months", [2, 3, 12, 24])
-def test_months_that_are_not_offered_are_refused(client: FlaskClient, container: Container, months: int) -> None:
+def test_unoffered_months_are_rejected(client: FlaskClient, container: Container, months: int) -> None:
     assert_problem(
         post_reminder(client, months=months), 422, "reminder_choice_not_offered", field="months", says="1"
     )
     assert count(container, Reminder) == count(container, Supporter) == 0
 
 
-def test_a_campaign_without_reminders_sets_none(client: FlaskClient, container: Container) -> None:
+def test_reminder_is_rejected_if_disabled(client: FlaskClient, container: Container) -> None:
     update_campaign(container, reminder={"enabled": False})
     assert_problem(post_reminder(client), 422, "reminders_not_offered")
     assert count(container, Reminder) == count(container, Supporter) == 0
 
 
-def test_a_campaign_that_does_not_exist_sets_none(client: FlaskClient, container: Container) -> None:
+def test_reminder_for_unknown_campaign_is_not_found(client: FlaskClient, container: Container) -> None:
     assert_problem(post_reminder(client, campaign="none"), 404, "campaign_not_found")
     assert count(container, Supporter) == 0
 
@@ -187,7 +185,7 @@ def test_a_campaign_that_does_not_exist_sets_none(client: FlaskClient, container
         ("currency", "usd"),
     ],
 )
-def test_each_field_of_a_reminder_is_held_against_its_form(
+def test_each_reminder_field_is_validated(
     client: FlaskClient, container: Container, name: str, value: object
 ) -> None:
     assert_problem(post_reminder(client, **{name: value}), 422, "validation_failed", field=name)
@@ -203,7 +201,7 @@ def test_each_field_of_a_reminder_is_held_against_its_form(
         ({"frequency": "annual", "amount": 500}, "frequency_not_offered"),
     ],
 )
-def test_a_wish_that_the_campaign_could_not_grant_is_not_kept(
+def test_reminder_with_unoffered_pledge_is_rejected(
     client: FlaskClient, container: Container, payload: dict, code: str
 ) -> None:
     update_campaign(container, frequencies=[{"frequency": "once"}, {"frequency": "monthly"}])
@@ -211,7 +209,7 @@ def test_a_wish_that_the_campaign_could_not_grant_is_not_kept(
     assert count(container, Reminder) == count(container, Supporter) == 0
 
 
-def test_asking_again_replaces_the_date_and_keeps_one_reminder(
+def test_second_request_updates_existing_reminder(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     update_campaign(container, reminder={"choices": [1, 3]})
@@ -224,13 +222,13 @@ def test_asking_again_replaces_the_date_and_keeps_one_reminder(
     assert count(container, Supporter) == 1
 
 
-def test_each_campaign_may_remind_the_same_reader(client: FlaskClient, container: Container) -> None:
+def test_supporter_has_one_reminder_per_campaign(client: FlaskClient, container: Container) -> None:
     update_campaign(container, slug="climate")
     assert post_reminder(client).status_code == post_reminder(client, campaign="climate").status_code == 201
     assert (count(container, Reminder), count(container, Supporter)) == (2, 1)
 
 
-def test_the_answer_does_not_tell_whether_the_address_was_known(client: FlaskClient, container: Container) -> None:
+def test_response_does_not_reveal_known_address(client: FlaskClient, container: Container) -> None:
     pay_pledge(container, post_pledge(client).json["id"], email="known@example.org")
     post_reminder(client, email="reminded@example.org")
     responses = {

@@ -53,7 +53,7 @@ def stands(container: Container) -> tuple[str, int, bool]:
     return reminder.status.value, reminder.occurrence, reminder.awaits_confirmation
 
 
-def test_the_question_is_due_at_once_and_the_promised_day_is_kept(
+def test_confirmation_email_is_due_at_once_and_due_date_is_stored(
     client: FlaskClient, container: Container
 ) -> None:
     response = post_reminder(client)
@@ -63,7 +63,7 @@ def test_the_question_is_due_at_once_and_the_promised_day_is_kept(
     assert (reminder.due_at, reminder.due_on) == (container.clock(), datetime.date(2026, 12, 23))
 
 
-def test_who_confirms_is_reminded_on_the_promised_day(
+def test_confirmed_reminder_is_due_on_requested_day(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(days=5)
@@ -73,7 +73,7 @@ def test_who_confirms_is_reminded_on_the_promised_day(
     assert (only_reminder(container).confirmed_at, only_reminder(container).attempts) == (clock.now, 0)
 
 
-def test_the_promised_hour_is_the_reader_s_own(client: FlaskClient, container: Container) -> None:
+def test_confirmed_reminder_is_due_in_reader_timezone(client: FlaskClient, container: Container) -> None:
     due_at = post_reminder(client, timezone="Pacific/Auckland").json["due_at"]
     ask_the_reader(container)
     assert (
@@ -83,9 +83,7 @@ def test_the_promised_hour_is_the_reader_s_own(client: FlaskClient, container: C
     )
 
 
-def test_confirming_again_changes_nothing_and_says_so(
-    client: FlaskClient, container: Container, token: str
-) -> None:
+def test_confirm_is_idempotent(client: FlaskClient, container: Container, token: str) -> None:
     first = post(client, token, "confirm")
     moves = count(container, ReminderStatusChange)
     again = [post(client, token, "confirm") for _ in range(3)]
@@ -94,7 +92,7 @@ def test_confirming_again_changes_nothing_and_says_so(
 
 
 @pytest.mark.parametrize("status", ["scheduled", "sending", "failed"])
-def test_a_reader_may_be_quicker_than_our_record_of_the_question(
+def test_confirm_before_delivery_is_recorded_succeeds(
     client: FlaskClient, container: Container, token: str, status: str
 ) -> None:
     with container.database.transaction() as session:
@@ -103,7 +101,7 @@ def test_a_reader_may_be_quicker_than_our_record_of_the_question(
     assert stands(container) == ("scheduled", 2, False)
 
 
-def test_a_promise_that_time_has_overtaken_is_made_anew(
+def test_confirm_after_due_date_schedules_new_date(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.now = datetime.datetime(2026, 12, 23, 9, tzinfo=datetime.UTC)
@@ -111,7 +109,7 @@ def test_a_promise_that_time_has_overtaken_is_made_anew(
 
 
 @pytest.mark.parametrize("confirmed_before", [False, True])
-def test_what_was_cancelled_cannot_be_confirmed(
+def test_cancelled_reminder_cannot_be_confirmed(
     client: FlaskClient, container: Container, token: str, confirmed_before: bool
 ) -> None:
     if confirmed_before:
@@ -122,23 +120,21 @@ def test_what_was_cancelled_cannot_be_confirmed(
     assert only_reminder(container).confirmed_at is None
 
 
-def test_a_reminder_that_comes_again_is_confirmed_once_for_all(client: FlaskClient, container: Container) -> None:
+def test_repeating_reminder_is_confirmed_once(client: FlaskClient, container: Container) -> None:
     assert post_reminder(client, months=3, repeat=True).json["repeat"] is True
     ask_the_reader(container)
     response = post(client, reminder_token_for(container, READER), "confirm").json
     assert (response["due_on"], response["repeat"]) == ("2027-02-23", True)
 
 
-def test_who_moves_the_reminder_on_by_its_link_has_confirmed_it(
-    client: FlaskClient, container: Container, token: str
-) -> None:
+def test_snooze_confirms_reminder(client: FlaskClient, container: Container, token: str) -> None:
     response = post(client, token, "snooze", months=3).json
     assert (response["status"], response["due_on"]) == ("scheduled", "2027-02-23")
     assert stands(container) == ("scheduled", 2, False)
     assert only_reminder(container).confirmed_at == container.clock()
 
 
-def test_the_answer_never_tells_who_has_confirmed(
+def test_response_does_not_reveal_confirmation(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     asked = post_reminder(client).json
@@ -154,7 +150,7 @@ def test_the_answer_never_tells_who_has_confirmed(
     )
 
 
-def test_who_has_confirmed_before_is_not_asked_again(
+def test_confirmed_reader_is_not_asked_again(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     post(client, token, "confirm")
@@ -164,7 +160,7 @@ def test_who_has_confirmed_before_is_not_asked_again(
     assert only_reminder(container).due_at == datetime.datetime(2027, 2, 24, 9, tzinfo=datetime.UTC)
 
 
-def test_who_has_cancelled_since_is_asked_again(
+def test_reader_is_asked_again_after_cancelling(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     post(client, token, "confirm")
@@ -174,9 +170,7 @@ def test_who_has_cancelled_since_is_asked_again(
     assert only_reminder(container).due_at == clock.now
 
 
-def test_who_asked_before_the_campaign_wanted_it_is_asked_as_well(
-    client: FlaskClient, container: Container
-) -> None:
+def test_reader_from_before_confirmation_was_required_is_asked(client: FlaskClient, container: Container) -> None:
     update_campaign(container, slug="later", reminder={"confirm": False})
     post_reminder(client, campaign="later")
     update_campaign(container, slug="later", reminder={"confirm": True})
@@ -186,7 +180,7 @@ def test_who_asked_before_the_campaign_wanted_it_is_asked_as_well(
     assert only_reminder(container).due_at == container.clock()
 
 
-def test_a_campaign_that_stopped_wanting_it_reminds_without(
+def test_reminder_is_sent_without_confirmation_if_no_longer_required(
     client: FlaskClient, container: Container, token: str
 ) -> None:
     update_campaign(container, reminder={"confirm": False})
@@ -195,7 +189,7 @@ def test_a_campaign_that_stopped_wanting_it_reminds_without(
     assert stands(container) == ("scheduled", 2, False)
 
 
-def test_nobody_s_mailbox_is_filled_with_our_questions(
+def test_confirmation_emails_are_limited(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     clock.advance(minutes=59)
@@ -209,7 +203,7 @@ def test_nobody_s_mailbox_is_filled_with_our_questions(
     assert only_reminder(container).due_at == clock.now
 
 
-def test_nor_if_they_say_no_to_each(
+def test_confirmation_emails_are_limited_after_cancellations(
     client: FlaskClient, container: Container, clock: FakeClock, token: str
 ) -> None:
     asked_at = clock.now
@@ -222,7 +216,7 @@ def test_nor_if_they_say_no_to_each(
         assert only_reminder(container).due_at == asked_at + datetime.timedelta(hours=1)
 
 
-def test_a_question_that_is_still_to_leave_is_not_doubled(
+def test_pending_confirmation_email_is_not_duplicated(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client)
@@ -237,7 +231,7 @@ def test_a_question_that_is_still_to_leave_is_not_doubled(
     assert stands(container) == ("sending", 1, True)
 
 
-def test_a_question_that_could_not_leave_is_tried_afresh_after_an_hour(
+def test_failed_confirmation_email_can_be_retried_after_an_hour(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client)

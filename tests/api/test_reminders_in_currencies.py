@@ -26,7 +26,7 @@ def _several_currencies(container: Container) -> None:
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("EUR", 1250), ("JPY", 1500), ("KWD", 1505)])
-def test_an_amount_is_kept_in_its_own_money(
+def test_reminder_stores_amount_with_currency(
     client: FlaskClient, container: Container, currency: str, amount: int
 ) -> None:
     assert post_reminder(client, frequency="once", amount=amount, currency=currency).status_code == 201
@@ -34,7 +34,7 @@ def test_an_amount_is_kept_in_its_own_money(
     assert (kept.amount_minor, kept.currency) == (amount, currency)
 
 
-def test_without_a_currency_the_campaign_s_own_is_meant(client: FlaskClient, container: Container) -> None:
+def test_currency_defaults_to_campaign(client: FlaskClient, container: Container) -> None:
     post_reminder(client, frequency="once", amount=500)
     assert only_reminder(container).currency == "USD"
 
@@ -50,14 +50,14 @@ def test_without_a_currency_the_campaign_s_own_is_meant(client: FlaskClient, con
         ({"currency": "usd"}, "validation_failed", "currency"),
     ],
 )
-def test_what_the_campaign_does_not_offer_is_not_kept(
+def test_reminder_with_unoffered_currency_is_rejected(
     client: FlaskClient, container: Container, changes: dict[str, object], code: str, field: str
 ) -> None:
     assert_problem(post_reminder(client, **changes), 422, code, field=field)
     assert count(container, Reminder) == 0
 
 
-def test_an_amount_that_cannot_be_charged_is_not_kept(
+def test_reminder_with_unchargeable_amount_is_rejected(
     client: FlaskClient, container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "charge_limits", lambda currency: ChargeLimits(step_minor=10))
@@ -66,7 +66,7 @@ def test_an_amount_that_cannot_be_charged_is_not_kept(
     assert count(container, Reminder) == 0
 
 
-def test_the_reader_s_page_says_the_amount_and_leads_back_to_it(client: FlaskClient, container: Container) -> None:
+def test_reminder_page_shows_and_links_amount(client: FlaskClient, container: Container) -> None:
     post_reminder(client, frequency="once", amount=1500, currency="KWD")
     page = client.get(f"/r/{reminder_token_for(container, 'reader@example.org')}").text
     assert "KWD\N{NO-BREAK SPACE}1.500 once" in page
@@ -75,9 +75,7 @@ def test_the_reader_s_page_says_the_amount_and_leads_back_to_it(client: FlaskCli
     assert (query["frequency"], query["amount"], query["currency"]) == (["once"], ["1500"], ["KWD"])
 
 
-def test_an_amount_in_money_that_is_not_taken_any_more_is_forgotten(
-    client: FlaskClient, container: Container
-) -> None:
+def test_amount_in_removed_currency_is_not_preselected(client: FlaskClient, container: Container) -> None:
     post_reminder(client, frequency="once", amount=1500, currency="KWD")
     update_campaign(container, other_currencies=[EUROS])
     with container.database.read_only() as session:

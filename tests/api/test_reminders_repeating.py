@@ -48,7 +48,7 @@ def come_again(container: Container, *, month_seconds: int | None = None) -> Non
         schedule_next_occurrence(session, reminder, now=container.clock(), month_seconds=month_seconds)
 
 
-def test_the_first_mail_comes_after_one_interval(client: FlaskClient, container: Container) -> None:
+def test_first_email_is_due_after_one_interval(client: FlaskClient, container: Container) -> None:
     response = post_reminder(client, months=3, repeat=True, timezone="Europe/Amsterdam")
     assert response.status_code == 201
     promised = {"status": "scheduled", "due_on": "2027-02-23", "due_at": "2027-02-23T08:00:00Z"}
@@ -56,14 +56,12 @@ def test_the_first_mail_comes_after_one_interval(client: FlaskClient, container:
     assert (only_reminder(container).months, only_reminder(container).every_months) == (3, 3)
 
 
-def test_the_first_interval_is_meant_when_none_is_named(client: FlaskClient, container: Container) -> None:
+def test_interval_defaults_to_first(client: FlaskClient, container: Container) -> None:
     assert post_reminder(client, repeat=True).json["due_on"] == "2027-02-23"
 
 
 @pytest.mark.parametrize("payload", [{}, {"repeat": False}])
-def test_a_reminder_comes_once_unless_more_is_asked_for(
-    client: FlaskClient, container: Container, payload: dict
-) -> None:
+def test_reminder_does_not_repeat_by_default(client: FlaskClient, container: Container, payload: dict) -> None:
     assert post_reminder(client, **payload).json["repeat"] is False
     assert only_reminder(container).every_months is None
 
@@ -77,14 +75,14 @@ def test_a_reminder_comes_once_unless_more_is_asked_for(
         ({"months": 3, "repeat": False}, "months", "1, 6"),
     ],
 )
-def test_what_is_not_offered_is_refused_and_what_is_is_named(
+def test_unoffered_interval_error_names_offered_ones(
     client: FlaskClient, container: Container, payload: dict, field: str, says: str
 ) -> None:
     assert_problem(post_reminder(client, **payload), 422, "reminder_choice_not_offered", field=field, says=says)
     assert count(container, Reminder) == count(container, Supporter) == 0
 
 
-def test_a_campaign_without_intervals_has_none_come_again(client: FlaskClient, container: Container) -> None:
+def test_repeat_is_rejected_without_intervals(client: FlaskClient, container: Container) -> None:
     update_campaign(container, slug="once", reminder={"choices": [1]})
     response = post_reminder(client, campaign="once", months=1, repeat=True)
     assert_problem(response, 422, "reminder_choice_not_offered", field="repeat")
@@ -93,7 +91,7 @@ def test_a_campaign_without_intervals_has_none_come_again(client: FlaskClient, c
     assert count(container, Reminder) == 0
 
 
-def test_after_each_mail_the_next_is_counted_from_the_day_of_asking(
+def test_next_occurrence_is_computed_from_request_date(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     clock.now = datetime.datetime(2027, 1, 31, 12, tzinfo=datetime.UTC)
@@ -107,16 +105,16 @@ def test_after_each_mail_the_next_is_counted_from_the_day_of_asking(
     assert (reminder.status, reminder.occurrence, reminder.attempts) == (ReminderStatus.SCHEDULED, 4, 0)
 
 
-def test_times_that_were_missed_are_not_made_up_for(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_missed_occurrences_are_not_caught_up(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client, months=1, repeat=True)
     clock.now = datetime.datetime(2027, 3, 30, 12, tzinfo=datetime.UTC)
     deliver(container)
     assert only_reminder(container).due_on == datetime.date(2027, 4, 23)
 
 
-def test_one_that_was_skipped_comes_again(client: FlaskClient, container: Container, clock: FakeClock) -> None:
+def test_skipped_repeating_reminder_is_rescheduled(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
     post_reminder(client, months=1, repeat=True)
     clock.now = only_reminder(container).due_at
     record_delivery(container, only_reminder(container).id, ReminderEvent.SKIP)
@@ -127,22 +125,20 @@ def test_one_that_was_skipped_comes_again(client: FlaskClient, container: Contai
     )
 
 
-def test_one_that_comes_once_does_not(client: FlaskClient, container: Container, clock: FakeClock) -> None:
+def test_one_off_reminder_is_not_rescheduled(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client, months=1)
     clock.now = only_reminder(container).due_at
     deliver(container)
     assert (only_reminder(container).status, only_reminder(container).occurrence) == ("sent", 1)
 
 
-def test_what_has_not_ended_is_not_set_for_its_next_time(client: FlaskClient, container: Container) -> None:
+def test_unfinished_reminder_is_not_rescheduled(client: FlaskClient, container: Container) -> None:
     post_reminder(client, months=1, repeat=True)
     with pytest.raises(InvalidTransition):
         come_again(container)
 
 
-def test_in_a_demonstration_a_month_is_as_long_as_it_says(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_month_seconds_sets_interval(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client, months=3, repeat=True)
     asked_at = clock.now
     for seconds, next_seconds in ((0, 180), (180, 360), (359, 360), (1000, 1080)):
@@ -151,7 +147,7 @@ def test_in_a_demonstration_a_month_is_as_long_as_it_says(
         assert only_reminder(container).due_at == asked_at + datetime.timedelta(seconds=next_seconds)
 
 
-def test_a_snoozed_one_goes_on_from_its_new_date(
+def test_repeating_reminder_continues_from_snoozed_date(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client, months=3, repeat=True)
@@ -164,14 +160,14 @@ def test_a_snoozed_one_goes_on_from_its_new_date(
     assert only_reminder(container).due_on == datetime.date(2027, 4, 30)
 
 
-def test_an_interval_is_no_wait_of_its_own(client: FlaskClient, container: Container) -> None:
+def test_interval_is_not_a_one_off_choice(client: FlaskClient, container: Container) -> None:
     post_reminder(client, months=3, repeat=True)
     assert_problem(
         snooze(client, container, months=3), 422, "reminder_choice_not_offered", field="months", says="1, 6"
     )
 
 
-def test_a_cancel_ends_all_that_would_follow(client: FlaskClient, container: Container, clock: FakeClock) -> None:
+def test_cancel_ends_all_occurrences(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client, months=1, repeat=True)
     clock.now = only_reminder(container).due_at
     deliver(container)
@@ -181,7 +177,7 @@ def test_a_cancel_ends_all_that_would_follow(client: FlaskClient, container: Con
     assert snooze(client, container, months=1).json["repeat"] is False
 
 
-def test_who_asks_for_one_has_no_others_any_more(client: FlaskClient, container: Container) -> None:
+def test_one_off_request_replaces_repeating_reminder(client: FlaskClient, container: Container) -> None:
     post_reminder(client, months=1, repeat=True)
     assert post_reminder(client, months=6).json["repeat"] is False
     assert only_reminder(container).every_months is None
@@ -189,7 +185,7 @@ def test_who_asks_for_one_has_no_others_any_more(client: FlaskClient, container:
 
 @pytest.mark.parametrize("month_seconds", [None, 60])
 @pytest.mark.parametrize("last", [ReminderEvent.DELIVER, ReminderEvent.SKIP])
-def test_a_gift_makes_the_next_one_needless_but_none_after_that(
+def test_pledge_skips_only_next_occurrence(
     client: FlaskClient, container: Container, clock: FakeClock, last: ReminderEvent, month_seconds: int | None
 ) -> None:
     post_reminder(client, months=1, repeat=True)

@@ -26,7 +26,7 @@ def _listed(container: Container) -> None:
         "  https://paper.example/  ",
     ],
 )
-def test_a_reader_may_return_to_a_listed_host(client: FlaskClient, url: str) -> None:
+def test_return_url_to_listed_host_is_accepted(client: FlaskClient, url: str) -> None:
     assert post_pledge(client, return_url=url).status_code == 201
 
 
@@ -80,13 +80,13 @@ def test_a_reader_may_return_to_a_listed_host(client: FlaskClient, url: str) -> 
         ("https://paper.example/" + "a" * 2048, "validation_failed"),
     ],
 )
-def test_no_reader_is_sent_where_the_campaign_does_not_say(
+def test_return_url_to_unlisted_host_is_rejected(
     client: FlaskClient, container: Container, url: object, code: str
 ) -> None:
     assert_problem(post_pledge(client, return_url=url), 422, code, field="return_url")
     assert count(container, Pledge) == 0
 
 
-def test_without_a_list_no_address_is_taken(client: FlaskClient, container: Container) -> None:
+def test_return_url_is_rejected_without_return_hosts(client: FlaskClient, container: Container) -> None:
     update_campaign(container, return_hosts=[])
     assert_problem(post_pledge(client, return_url="https://paper.example/"), 422, "return_url_not_allowed")

@@ -29,14 +29,14 @@ def shown(client: FlaskClient, container: Container, slug: str = "default") -> d
     return response.json
 
 
-def test_putting_back_what_was_read_changes_nothing(client: FlaskClient, container: Container) -> None:
+def test_campaign_file_round_trips(client: FlaskClient, container: Container) -> None:
     file = shown(client, container)
     response = put(client, container, file)
     assert (response.status_code, response.json) == (200, file)
     assert shown(client, container) == file
 
 
-def test_a_file_says_everything_that_staff_may_decide(client: FlaskClient, container: Container) -> None:
+def test_campaign_file_sets_every_field(client: FlaskClient, container: Container) -> None:
     assert shown(client, container).keys() == {
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
@@ -44,7 +44,7 @@ def test_a_file_says_everything_that_staff_may_decide(client: FlaskClient, conta
     }  # fmt: skip
 
 
-def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient, container: Container) -> None:
+def test_new_campaign_needs_name_heading_and_message(client: FlaskClient, container: Container) -> None:
     file = {"slug": "climate", "name": "The Lantern", "heading": "Warm words", "message": "One.\n\nTwo\nlines."}
     response = put(client, container, file, slug="climate")
     assert response.status_code == 200
@@ -58,7 +58,7 @@ def test_a_new_campaign_needs_a_name_a_heading_and_a_message(client: FlaskClient
     assert client.get("/v1/campaigns/climate").json["heading"] == "Warm words"
 
 
-def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, container: Container) -> None:
+def test_missing_field_is_reset_to_default(client: FlaskClient, container: Container) -> None:
     put(
         client, container, campaign_definition(container) | {"send_hour": 17, "origins": ["https://paper.example"]}
     )
@@ -67,7 +67,7 @@ def test_what_is_left_out_goes_back_to_its_default(client: FlaskClient, containe
     assert (shown(client, container)["send_hour"], shown(client, container)["origins"]) == (9, ["*"])
 
 
-def test_every_reminder_that_a_campaign_offers_is_read_back(client: FlaskClient, container: Container) -> None:
+def test_reminder_choices_round_trip(client: FlaskClient, container: Container) -> None:
     reminder = {"enabled": True, "choices": [1, 3, 6, 12], "repeats": [3, 1], "confirm": True}
     file = campaign_definition(container) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
     assert put(client, container, file).json == shown(client, container) == file
@@ -76,7 +76,7 @@ def test_every_reminder_that_a_campaign_offers_is_read_back(client: FlaskClient,
 
 
 @pytest.mark.parametrize(("begins", "ends"), [(0, 21), (9, 21), (20, 21), (21, 24), (23, 24)])
-def test_nobody_is_written_to_late_in_the_evening_unless_the_campaign_begins_then(
+def test_send_until_defaults_to_evening_or_midnight(
     client: FlaskClient, container: Container, begins: int, ends: int
 ) -> None:
     file = campaign_definition(container) | {"send_hour": begins}
@@ -84,7 +84,7 @@ def test_nobody_is_written_to_late_in_the_evening_unless_the_campaign_begins_the
     assert put(client, container, file).json["send_until"] == ends
 
 
-def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient, container: Container) -> None:
+def test_removed_frequency_is_not_offered(client: FlaskClient, container: Container) -> None:
     file = campaign_definition(container)
     file["frequencies"] = [file["frequencies"][2], file["frequencies"][0]]
     file["default_frequency"] = "once"
@@ -94,18 +94,18 @@ def test_a_frequency_that_is_dropped_is_not_offered_any_more(client: FlaskClient
     ]
 
 
-def test_a_file_for_another_campaign_is_refused(client: FlaskClient, container: Container) -> None:
+def test_slug_mismatch_is_rejected(client: FlaskClient, container: Container) -> None:
     assert_problem(put(client, container, campaign_definition(container), slug="other"), 422, "slug_mismatch")
     assert count(container, Campaign) == 1
 
 
-def test_a_campaign_that_does_not_exist_has_no_file(client: FlaskClient, container: Container) -> None:
+def test_unknown_campaign_file_is_not_found(client: FlaskClient, container: Container) -> None:
     for slug in ("none", "x%00", "💩"):
         response = client.get(f"/v1/admin/campaigns/{slug}", headers=auth_headers(container, "read"))
         assert_problem(response, 404, "campaign_not_found")
 
 
-def test_a_change_is_written_to_the_audit_log(client: FlaskClient, container: Container) -> None:
+def test_campaign_change_is_audited(client: FlaskClient, container: Container) -> None:
     put(client, container, campaign_definition(container))
     with container.database.read_only() as session:
         [entry] = session.scalars(select(AuditEntry)).all()
@@ -185,7 +185,7 @@ ONCE = {"frequency": "once"}
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_file_with_a_fault_is_refused_whole_with_its_place(
+def test_invalid_campaign_file_is_rejected_with_field(
     client: FlaskClient, container: Container, change: dict[str, Any], field: str
 ) -> None:
     before = campaign_definition(container)

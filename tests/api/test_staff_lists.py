@@ -28,7 +28,7 @@ def staff(container: Container) -> dict[str, str]:
     return auth_headers(container, "read")
 
 
-def test_a_pledge_is_shown_without_its_reader(
+def test_pledge_list_has_no_personal_data(
     client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     made = post_pledge(client, page_url="https://paper.example/a", variant="blue").json
@@ -58,7 +58,7 @@ def test_a_pledge_is_shown_without_its_reader(
     }
 
 
-def test_an_empty_desk_has_an_empty_list(client: FlaskClient, staff: dict) -> None:
+def test_empty_database_gives_empty_list(client: FlaskClient, staff: dict) -> None:
     assert (
         get_json(client, staff, PLEDGES)
         == get_json(client, staff, REMINDERS)
@@ -66,7 +66,7 @@ def test_an_empty_desk_has_an_empty_list(client: FlaskClient, staff: dict) -> No
     )
 
 
-def test_the_list_is_filtered_by_status_frequency_and_campaign(
+def test_list_filters_by_status_frequency_and_campaign(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
     update_campaign(container, slug="climate")
@@ -103,7 +103,7 @@ def test_the_list_is_filtered_by_status_frequency_and_campaign(
         ({"created_from": "0001-01-01", "created_to": "9999-12-30"}, [21, 22, 23, 24]),
     ],
 )
-def test_the_list_is_filtered_by_days_and_by_instants(
+def test_list_filters_by_dates_and_instants(
     client: FlaskClient, container: Container, staff: dict, clock: FakeClock, query: dict, days: list[int]
 ) -> None:
     for day in (21, 22, 23, 24):
@@ -114,7 +114,7 @@ def test_the_list_is_filtered_by_days_and_by_instants(
 
 @pytest.mark.parametrize("path", [PLEDGES, REMINDERS])
 @pytest.mark.parametrize("limit", ["0", "-1", "201", "1.5", "ten", "1e2", "99999999999999999999", "0x10"])
-def test_a_page_holds_one_to_two_hundred(client: FlaskClient, staff: dict, path: str, limit: str) -> None:
+def test_page_limit_is_1_to_200(client: FlaskClient, staff: dict, path: str, limit: str) -> None:
     response = client.get(path, headers=staff, query_string={"limit": limit})
     assert_problem(response, 422, "validation_failed", field="limit")
 
@@ -142,14 +142,12 @@ def test_a_page_holds_one_to_two_hundred(client: FlaskClient, staff: dict, path:
         (REMINDERS, "created_from", "2026-11-22"),
     ],
 )
-def test_a_filter_that_means_nothing_is_refused_and_not_passed_over(
-    client: FlaskClient, staff: dict, path: str, name: str, value: str
-) -> None:
+def test_unknown_filter_is_rejected(client: FlaskClient, staff: dict, path: str, name: str, value: str) -> None:
     response = client.get(path, headers=staff, query_string={name: value})
     assert_problem(response, 422, "validation_failed", field=name)
 
 
-def test_a_filter_left_empty_filters_nothing(client: FlaskClient, container: Container, staff: dict) -> None:
+def test_empty_filter_is_ignored(client: FlaskClient, container: Container, staff: dict) -> None:
     insert_pledges(container, 3)
     query = "status=&frequency=&campaign=&created_from=&created_to=&limit=&cursor="
     assert len(client.get(f"{PLEDGES}?{query}", headers=staff).json["items"]) == 3
@@ -160,19 +158,17 @@ def test_a_filter_left_empty_filters_nothing(client: FlaskClient, container: Con
     "cursor",
     ["x", "AAAA", "=", "é", "💩", "00000000-0000-0000-0000-000000000000", "a" * 22 + "!", "A" * 23, "%00", "\0"],
 )
-def test_a_cursor_that_was_never_given_out_is_refused(
-    client: FlaskClient, staff: dict, path: str, cursor: str
-) -> None:
+def test_invalid_cursor_is_rejected(client: FlaskClient, staff: dict, path: str, cursor: str) -> None:
     response = client.get(path, headers=staff, query_string={"cursor": cursor})
     assert_problem(response, 422, "invalid_cursor", field="cursor")
 
 
-def test_a_cursor_of_absurd_length_is_refused(client: FlaskClient, staff: dict) -> None:
+def test_overlong_cursor_is_rejected(client: FlaskClient, staff: dict) -> None:
     response = client.get(PLEDGES, headers=staff, query_string={"cursor": "A" * 65})
     assert_problem(response, 422, "validation_failed", field="cursor")
 
 
-def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
+def test_pagination_returns_each_pledge_once_during_inserts(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
     insert_pledges(container, 500)
@@ -193,7 +189,7 @@ def test_a_walk_over_five_hundred_pledges_meets_each_once_while_more_arrive(
 
 
 @pytest.mark.parametrize(("rows", "pages"), [(49, 1), (50, 1), (51, 2), (100, 2)])
-def test_the_last_page_names_no_next_one(
+def test_last_page_has_no_next_cursor(
     client: FlaskClient, container: Container, staff: dict, rows: int, pages: int
 ) -> None:
     insert_pledges(container, rows)

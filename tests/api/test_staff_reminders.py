@@ -34,7 +34,7 @@ def staff(container: Container) -> dict[str, str]:
     return auth_headers(container, "read")
 
 
-def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, container: Container, staff: dict) -> None:
+def test_reminder_list_has_no_personal_data(client: FlaskClient, container: Container, staff: dict) -> None:
     post_reminder(client)
     [item] = get_json(client, staff, REMINDERS, status="scheduled", campaign="default")["items"]
     assert item == {
@@ -57,7 +57,7 @@ def test_a_reminder_is_shown_without_its_reader(client: FlaskClient, container: 
     assert get_json(client, staff, REMINDERS, status="sent")["items"] == []
 
 
-def test_staff_see_what_comes_again_and_what_waits_for_its_reader(
+def test_reminder_list_shows_repeat_and_confirmation(
     client: FlaskClient, container: Container, staff: dict
 ) -> None:
     update_campaign(container, reminder={"repeats": [3], "confirm": True})
@@ -66,9 +66,7 @@ def test_staff_see_what_comes_again_and_what_waits_for_its_reader(
     assert (item["repeat"], item["every_months"], item["awaits_confirmation"]) == (True, 3, True)
 
 
-def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_retried_reminder_is_due_at_once(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     post_reminder(client)
     with container.database.transaction() as session:
         session.execute(
@@ -88,7 +86,7 @@ def test_staff_send_a_failed_reminder_back_and_it_is_due_at_once(
     assert_problem(again, 409, "illegal_move")
 
 
-def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_message_id(
+def test_retried_reminder_has_attempts_reset_and_same_message_id(
     client: FlaskClient, container: Container
 ) -> None:
     post_reminder(client)
@@ -102,12 +100,12 @@ def test_one_that_is_sent_back_has_all_its_attempts_before_it_under_the_same_mes
         assert session.scalars(select(EmailDelivery.attempts)).one() == 0
 
 
-def test_a_reminder_that_nobody_set_cannot_be_sent_back(client: FlaskClient, container: Container) -> None:
+def test_retry_of_unknown_reminder_is_not_found(client: FlaskClient, container: Container) -> None:
     response = client.post(f"{REMINDERS}/{new_id()}/retry", headers=auth_headers(container, "manage"))
     assert_problem(response, 404, "reminder_not_found")
 
 
-def test_the_summary_counts_what_stands_where_and_what_was_paid(
+def test_summary_counts_statuses_and_payments(
     client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
     update_campaign(container, slug="yen", currency="JPY")

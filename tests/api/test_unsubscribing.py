@@ -42,7 +42,7 @@ WAYS = [by_the_api, by_one_click, by_the_page]
 
 
 @pytest.mark.parametrize("cancel", WAYS)
-def test_each_way_to_cancel_suppresses_the_campaign(
+def test_every_cancel_route_suppresses_address_for_campaign(
     client: FlaskClient, container: Container, token: str, cancel
 ) -> None:
     assert suppressions_for(container) == {}
@@ -52,21 +52,21 @@ def test_each_way_to_cancel_suppresses_the_campaign(
     assert row.at == container.clock()
 
 
-def test_looking_suppresses_nothing(client: FlaskClient, container: Container, token: str) -> None:
+def test_viewing_reminder_does_not_suppress_address(client: FlaskClient, container: Container, token: str) -> None:
     client.get(f"/r/{token}")
     client.get(f"/v1/reminders/{token}/cancel")
     client.post("/v1/reminders/nonsense/cancel")
     assert all_suppressions(container) == []
 
 
-def test_cancelling_again_leaves_one_row(client: FlaskClient, container: Container, token: str) -> None:
+def test_second_cancel_keeps_one_suppression(client: FlaskClient, container: Container, token: str) -> None:
     for _ in range(3):
         assert by_one_click(client, token) == 204
     assert suppressions_for(container) == UNSUBSCRIBED
 
 
 @pytest.mark.parametrize("cancel", WAYS[:2])
-def test_who_cancels_again_after_staff_lifted_the_suppression_is_suppressed_anew(
+def test_cancel_after_lifted_suppression_suppresses_again(
     client: FlaskClient, container: Container, token: str, clock: FakeClock, cancel
 ) -> None:
     assert cancel(client, token) == 204
@@ -79,7 +79,7 @@ def test_who_cancels_again_after_staff_lifted_the_suppression_is_suppressed_anew
     assert row.at == clock()
 
 
-def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
+def test_cancel_of_sent_reminder_suppresses_address(
     client: FlaskClient, container: Container, token: str, clock: FakeClock
 ) -> None:
     clock.advance(days=31)
@@ -89,7 +89,7 @@ def test_who_cancels_after_the_mail_came_is_suppressed_as_well(
     assert suppressions_for(container) == UNSUBSCRIBED
 
 
-def test_another_campaign_still_writes(
+def test_suppression_is_limited_to_campaign(
     client: FlaskClient, container: Container, token: str, clock: FakeClock
 ) -> None:
     update_campaign(container, slug="climate")
@@ -102,7 +102,7 @@ def test_another_campaign_still_writes(
 
 
 @pytest.mark.parametrize("again", ["sign up", "snooze"])
-def test_who_asks_again_is_written_to(
+def test_new_request_lifts_unsubscribe(
     client: FlaskClient, container: Container, token: str, clock: FakeClock, again: str
 ) -> None:
     by_the_page(client, token)
@@ -117,9 +117,7 @@ def test_who_asks_again_is_written_to(
     assert post.addresses == [READER]
 
 
-def test_a_reminder_that_repeats_ends_when_its_reader_complains(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_complaint_ends_repeating_reminder(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     update_campaign(container, reminder={"choices": [1], "repeats": [1]})
     post_reminder(client, timezone="UTC", months=1, repeat=True)
     post = FakeMailer()
@@ -134,9 +132,7 @@ def test_a_reminder_that_repeats_ends_when_its_reader_complains(
     assert only_reminder(container).status == ReminderStatus.SKIPPED
 
 
-def test_an_address_that_no_key_opens_can_still_leave(
-    client: FlaskClient, container: Container, token: str
-) -> None:
+def test_cancel_works_for_undecryptable_address(client: FlaskClient, container: Container, token: str) -> None:
     broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL_TYPE)
     with container.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))

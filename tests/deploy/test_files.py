@@ -29,7 +29,7 @@ def requirements(name: str) -> list[tuple[Requirement, list[str]]]:
     return found
 
 
-def test_app_json_asks_for_postgresql_and_makes_the_secret() -> None:
+def test_app_json_requires_postgresql_and_generates_secret() -> None:
     app = json.loads((ROOT / "app.json").read_text())
     assert "heroku-postgresql" in [addon["plan"].partition(":")[0] for addon in app["addons"]]
     assert app["env"]["SECRET_KEYS"]["generator"] == "secret"
@@ -37,24 +37,24 @@ def test_app_json_asks_for_postgresql_and_makes_the_secret() -> None:
     assert [pack["url"] for pack in app["buildpacks"]] == ["heroku/python"]
 
 
-def test_app_json_holds_no_value_that_should_be_secret() -> None:
+def test_app_json_contains_no_secret_values() -> None:
     app = json.loads((ROOT / "app.json").read_text())
     assert {name for name, setting in app["env"].items() if "value" in setting} <= {"GATEWAY", "LOG_LEVEL"}
 
 
-def test_the_procfile_has_the_three_processes_and_nothing_else() -> None:
+def test_procfile_has_exactly_three_processes() -> None:
     lines = (ROOT / "Procfile").read_text().splitlines()
     assert [line.partition(":")[0] for line in lines] == ["release", "web", "worker"]
 
 
-def test_the_python_version_is_the_one_that_types_and_style_are_checked_for() -> None:
+def test_python_version_matches_mypy_and_ruff() -> None:
     version = (ROOT / ".python-version").read_text().strip()
     assert version in SpecifierSet(PROJECT["project"]["requires-python"])
     assert PROJECT["tool"]["mypy"]["python_version"] == version
     assert PROJECT["tool"]["ruff"]["target-version"] == f"py{version.replace('.', '')}"
 
 
-def test_every_requirement_is_pinned_and_hashed_and_none_has_an_address() -> None:
+def test_requirements_are_pinned_and_hashed_without_urls() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         assert "://" not in re.sub(r"#.*", "", (ROOT / name).read_text()), name
         listed = requirements(name)
@@ -66,7 +66,7 @@ def test_every_requirement_is_pinned_and_hashed_and_none_has_an_address() -> Non
             assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes), requirement
 
 
-def test_every_import_of_the_service_is_among_its_own_requirements() -> None:
+def test_every_import_is_a_direct_requirement() -> None:
     listed = {canonicalize_name(requirement.name) for requirement, _ in requirements("requirements.txt")}
     distributions = packages_distributions()
     missing = {
@@ -77,7 +77,7 @@ def test_every_import_of_the_service_is_among_its_own_requirements() -> None:
     assert missing == {}
 
 
-def test_the_direct_requirements_are_those_of_the_project() -> None:
+def test_direct_requirements_match_pyproject() -> None:
     listed = {canonicalize_name(requirement.name) for requirement, _ in requirements("requirements.txt")}
     wanted = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
     assert wanted <= listed

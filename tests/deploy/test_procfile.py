@@ -60,7 +60,7 @@ def is_ready(base: str) -> bool:
         return False
 
 
-def test_the_procfile_runs_from_release_to_a_clean_end(env: dict[str, str], tmp_path: Path) -> None:
+def test_procfile_processes_start_and_stop_cleanly(env: dict[str, str], tmp_path: Path) -> None:
     log, base = tmp_path / "log", env["PUBLIC_URL"]
     with honcho(env, log, "release") as release:
         assert release.wait(timeout=90) == 0, log.read_text()

@@ -9,7 +9,7 @@ SHORT = {"slug": "spring", "name": "The Lantern", "heading": "Spring", "message"
 
 
 @pytest.mark.parametrize("currency", ["JPY", "KWD"])
-def test_the_usual_amounts_are_not_offered_where_they_would_mean_something_else(currency: str) -> None:
+def test_default_amounts_require_two_decimals(currency: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         CampaignFile().load(SHORT | {"currency": currency})
     assert refusal.value.messages == {
@@ -19,7 +19,7 @@ def test_the_usual_amounts_are_not_offered_where_they_would_mean_something_else(
     assert CampaignFile().load(SHORT | {"currency": currency, "frequencies": [yen]})["currency"] == currency
 
 
-def test_the_smallest_usual_amount_is_two_dollars_at_every_frequency() -> None:
+def test_default_minimum_is_two_dollars() -> None:
     choices = CampaignFile().load(SHORT)["frequencies"]
     assert [(choice["frequency"].value, choice["minimum"]) for choice in choices] == [
         ("once", 200),
@@ -38,9 +38,9 @@ def test_the_smallest_usual_amount_is_two_dollars_at_every_frequency() -> None:
         ("*", "*"),
     ],
 )
-def test_origin_is_kept_as_browsers_send_it(written: str, kept: str) -> None:
+def test_origin_is_normalised(written: str, kept: str) -> None:
     assert CampaignFile().load(SHORT | {"origins": [written]})["origins"] == [kept]
 
 
-def test_return_host_is_kept_in_lower_case() -> None:
+def test_return_host_is_lower_case() -> None:
     assert CampaignFile().load(SHORT | {"return_hosts": ["Paper.Example"]})["return_hosts"] == ["paper.example"]

@@ -27,7 +27,7 @@ def load(field: fields.Field, value: Any) -> Any:
 
 @settings(deadline=None)
 @given(st.integers(min_value=1, max_value=MAX_AMOUNT))
-def test_every_amount_comes_through_as_it_was_sent(amount: int) -> None:
+def test_valid_amount_is_unchanged(amount: int) -> None:
     assert load(MinorUnits(), amount) == amount
 
 
@@ -43,14 +43,14 @@ ANYTHING = st.one_of(
 
 @settings(deadline=None)
 @given(ANYTHING)
-def test_nothing_else_becomes_an_amount(value: Any) -> None:
+def test_other_values_are_not_amounts(value: Any) -> None:
     with pytest.raises(ValidationError):
         load(MinorUnits(), value)
 
 
 @settings(deadline=None)
 @given(st.one_of(st.floats(), st.text(), st.booleans(), st.integers(max_value=0), st.integers(min_value=25)))
-def test_nothing_else_becomes_a_number_of_months(value: Any) -> None:
+def test_other_values_are_not_months(value: Any) -> None:
     with pytest.raises(ValidationError):
         load(BoundedInteger(minimum=1, maximum=24), value)
 
@@ -70,9 +70,7 @@ def test_nothing_else_becomes_a_number_of_months(value: Any) -> None:
         (BoundedInteger(minimum=1, maximum=24), 25, "Give a whole number from 1 to 24."),
     ],
 )
-def test_what_is_no_such_number_is_refused_in_one_sentence(
-    field: fields.Field, value: object, sentence: str
-) -> None:
+def test_out_of_range_number_has_one_error(field: fields.Field, value: object, sentence: str) -> None:
     with pytest.raises(ValidationError) as refused:
         load(field, value)
     assert refused.value.messages == {"value": [sentence]}
@@ -80,7 +78,7 @@ def test_what_is_no_such_number_is_refused_in_one_sentence(
 
 @settings(deadline=None)
 @given(st.text(max_size=50))
-def test_text_is_trimmed_or_refused_and_never_holds_what_cannot_be_stored(text: str) -> None:
+def test_text_is_trimmed_or_rejected(text: str) -> None:
     try:
         loaded = load(Text(max_length=40), text)
     except ValidationError:
@@ -94,7 +92,7 @@ def test_text_is_trimmed_or_refused_and_never_holds_what_cannot_be_stored(text: 
 
 @settings(deadline=None)
 @given(st.text())
-def test_no_text_makes_an_address_reading_fail_otherwise_than_by_refusing(text: str) -> None:
+def test_web_url_raises_only_validation_errors(text: str) -> None:
     for url in (text, f"https://{text}", f"https://paper.example/{text}", f"https://{text}@paper.example"):
         try:
             loaded = load(WebUrl(), url)
@@ -114,13 +112,13 @@ def test_no_text_makes_an_address_reading_fail_otherwise_than_by_refusing(text: 
         ("2028-02-29", "2028-02-29T00:00:00Z"),
     ],
 )
-def test_an_instant_is_read_by_rfc_3339_and_written_in_utc(written: str, instant: str) -> None:
+def test_timestamp_parses_rfc_3339_and_serialises_utc(written: str, instant: str) -> None:
     assert format_timestamp(load(Timestamp(), written)) == instant
 
 
 @settings(deadline=None)
 @given(st.datetimes(timezones=st.timezones()))
-def test_what_is_written_is_read_back_to_the_second(instant: datetime.datetime) -> None:
+def test_timestamp_round_trips(instant: datetime.datetime) -> None:
     try:
         utc = instant.astimezone(datetime.UTC).replace(microsecond=0)
     except OverflowError:
@@ -130,7 +128,7 @@ def test_what_is_written_is_read_back_to_the_second(instant: datetime.datetime) 
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Amsterdam", "America/Argentina/ComodRivadavia", "Etc/GMT+12"])
-def test_a_zone_is_taken_by_its_exact_name(name: str) -> None:
+def test_timezone_name_is_exact(name: str) -> None:
     assert load(TimezoneName(), name) == name
 
 
@@ -142,7 +140,5 @@ def test_a_zone_is_taken_by_its_exact_name(name: str) -> None:
         ("", ["amount"], "This is not known."),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest_known_one(
-    name: str, known: list[str], sentence: str
-) -> None:
+def test_unknown_name_suggests_closest_match(name: str, known: list[str], sentence: str) -> None:
     assert unknown_field_message(name, known) == sentence

@@ -30,7 +30,7 @@ def ask_again(client: FlaskClient, container: Container, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["sign up", "snooze"])
-def test_a_reminder_that_was_never_tried_is_merely_moved(
+def test_unattempted_reminder_keeps_its_occurrence(
     client: FlaskClient, container: Container, clock: FakeClock, way: str
 ) -> None:
     post_reminder(client)
@@ -41,7 +41,7 @@ def test_a_reminder_that_was_never_tried_is_merely_moved(
 
 @pytest.mark.parametrize("way", ["sign up", "snooze"])
 @pytest.mark.parametrize(("last", "outcome"), TRIED)
-def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
+def test_attempted_reminder_starts_new_occurrence_with_attempts_reset(
     client: FlaskClient, container: Container, way: str, last: ReminderEvent | None, outcome: DeliveryOutcome
 ) -> None:
     post_reminder(client)
@@ -56,7 +56,7 @@ def test_one_whose_mail_was_tried_begins_a_new_occurrence_with_new_attempts(
 @pytest.mark.parametrize(
     "offer", [{}, {"repeats": [1]}, {"confirm": True}], ids=["plain", "may come again", "is confirmed"]
 )
-def test_a_new_reader_costs_three_statements(container: Container, client: FlaskClient, offer: dict) -> None:
+def test_new_reminder_needs_three_statements(container: Container, client: FlaskClient, offer: dict) -> None:
     update_campaign(container, reminder=offer)
     said: list[str] = []
 

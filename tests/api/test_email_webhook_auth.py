@@ -47,7 +47,7 @@ def settings(migrated_database: str) -> Settings:
     ],
     ids=range(8),
 )
-def test_a_wrong_login_is_refused_and_asked_for(
+def test_wrong_postmark_credentials_are_challenged(
     client: FlaskClient, container: Container, headers: dict[str, str]
 ) -> None:
     refused = post_postmark(client, bounce(), **headers)
@@ -56,13 +56,13 @@ def test_a_wrong_login_is_refused_and_asked_for(
     assert all_suppressions(container) == []
 
 
-def test_the_word_basic_may_be_written_in_any_case(client: FlaskClient) -> None:
+def test_basic_scheme_is_case_insensitive(client: FlaskClient) -> None:
     header = basic_auth_header()["Authorization"].replace("Basic", "basic")
     assert post_postmark(client, bounce(), Authorization=header).status_code == 200
 
 
 @pytest.mark.parametrize("seconds", [0, 600, 8 * 3600, -60])
-def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
+def test_mailgun_signature_is_valid_during_its_retries(
     client: FlaskClient, container: Container, seconds: int
 ) -> None:
     assert post_mailgun(client, container, failure(), age_seconds=seconds).status_code == 200
@@ -73,7 +73,7 @@ def test_a_signature_is_good_while_mailgun_may_still_repeat_it(
     [{"key": "another key"}, {"age_seconds": 10 * 3600}, {"age_seconds": -3600}, {"age_seconds": 10**9}],
     ids=str,
 )
-def test_a_signature_of_another_or_of_long_ago_is_refused(
+def test_foreign_or_expired_mailgun_signature_is_rejected(
     client: FlaskClient, container: Container, proof: dict[str, object]
 ) -> None:
     refused = post_mailgun(client, container, failure(), **proof)
@@ -96,7 +96,9 @@ def test_a_signature_of_another_or_of_long_ago_is_refused(
     ],
     ids=str,
 )
-def test_an_altered_proof_is_refused(client: FlaskClient, container: Container, changes: dict[str, str]) -> None:
+def test_altered_mailgun_signature_is_rejected(
+    client: FlaskClient, container: Container, changes: dict[str, str]
+) -> None:
     body = {"signature": signature(container) | changes, "event-data": failure()}
     assert_problem(client.post(MAILGUN, json=body), 401, "invalid_signature")
     assert all_suppressions(container) == []
@@ -117,14 +119,14 @@ def test_an_altered_proof_is_refused(client: FlaskClient, container: Container, 
     ids=repr,
 )
 @pytest.mark.parametrize("path", [POSTMARK, MAILGUN])
-def test_what_is_no_report_is_unreadable(
+def test_malformed_email_webhook_is_rejected(
     client: FlaskClient, container: Container, path: str, body: bytes
 ) -> None:
     assert_problem(client.post(path, data=body, headers=basic_auth_header()), 400, "unreadable_report")
     assert all_suppressions(container) == []
 
 
-def test_a_service_that_was_given_no_proof_does_not_exist(
+def test_email_webhook_without_credentials_is_not_found(
     client: FlaskClient, app: Flask, container: Container
 ) -> None:
     init_app(app, dataclasses.replace(container, email_webhooks={}))
@@ -132,11 +134,11 @@ def test_a_service_that_was_given_no_proof_does_not_exist(
         assert_problem(client.post(path, data=json.dumps(bounce()), headers=basic_auth_header()), 404, "not_found")
 
 
-def test_a_report_is_taken_by_post_alone(client: FlaskClient) -> None:
+def test_email_webhook_accepts_only_post(client: FlaskClient) -> None:
     assert_problem(client.get(POSTMARK), 405, "method_not_allowed")
 
 
-def test_neither_the_log_nor_an_answer_repeats_what_came(
+def test_email_webhook_content_is_neither_logged_nor_echoed(
     client: FlaskClient, container: Container, capfd: pytest.CaptureFixture[str]
 ) -> None:
     responses = [

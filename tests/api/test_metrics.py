@@ -39,16 +39,14 @@ def count(container: Container, **counts: int) -> None:
         increment_counters(session, **counts)
 
 
-def test_every_end_of_a_mail_has_a_counter_from_the_first_scrape(
-    client: FlaskClient, container: Container
-) -> None:
+def test_every_email_outcome_has_a_counter_from_first_scrape(client: FlaskClient, container: Container) -> None:
     ends = ("sent", "failed", "skipped", "retried", "suppressed", "in_doubt")
     mails = {name: value for name, value in numbers(client).items() if name.startswith("mainstay_mails_total")}
     assert mails == {f'mainstay_mails_total{{outcome="{end}"}}': 0 for end in ends}
     assert "# TYPE mainstay_mails_total counter" in client.get("/metrics").text
 
 
-def test_what_was_counted_adds_up(client: FlaskClient, container: Container) -> None:
+def test_email_counters_accumulate(client: FlaskClient, container: Container) -> None:
     count(container, sent=20, retried=1)
     count(container, sent=5, in_doubt=1, failed=0)
     count(container)
@@ -59,7 +57,7 @@ def test_what_was_counted_adds_up(client: FlaskClient, container: Container) -> 
     assert shown['mainstay_mails_total{outcome="failed"}'] == 0
 
 
-def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_in_a_ring(
+def test_concurrent_counter_increments_neither_lose_updates_nor_deadlock(
     container: Container,
 ) -> None:
     orders = [{"sent": 1, "failed": 2}, {"failed": 2, "sent": 1}, {"retried": 1, "sent": 1, "failed": 2}]
@@ -75,7 +73,7 @@ def test_workers_that_count_at_once_lose_nothing_and_never_wait_for_one_another_
         assert (read_counters(session)["sent"], read_counters(session)["failed"]) == (300, 600)
 
 
-def test_what_is_due_and_how_long_it_has_waited(
+def test_metrics_show_due_reminders_and_oldest_age(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     shown = numbers(client)
@@ -89,7 +87,7 @@ def test_what_is_due_and_how_long_it_has_waited(
     assert (shown["mainstay_reminders_due"], shown["mainstay_reminders_oldest_due_age_seconds"]) == (2, 5400)
 
 
-def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
+def test_last_success_metric_includes_idle_runs(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     def end(counts: dict[str, int] | None = None) -> None:
@@ -113,9 +111,7 @@ def test_a_job_shows_when_it_last_went_well_also_if_there_was_nothing_to_do(
     assert numbers(client)[name] == idle_at
 
 
-def test_a_job_at_work_shows_by_how_many_workers(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_running_metric_counts_workers(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     name = 'mainstay_job_running{job="send_reminders"}'
     for workers in (1, 2):
         with container.database.transaction() as session:
@@ -123,9 +119,7 @@ def test_a_job_at_work_shows_by_how_many_workers(
         assert numbers(client)[name] == workers
 
 
-def test_addresses_that_get_no_more_mail_are_counted_by_why(
-    client: FlaskClient, container: Container, clock: FakeClock
-) -> None:
+def test_metrics_count_suppressions_by_reason(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     with container.database.transaction() as session:
         for number, reason in enumerate(
             [SuppressionReason.HARD_BOUNCE, SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT]
@@ -169,7 +163,7 @@ class Counting:
         return self._kept.latest(wait_seconds=wait_seconds)
 
 
-def test_a_count_that_takes_long_keeps_nobody_waiting(container: Container) -> None:
+def test_slow_count_does_not_block_scrape(container: Container) -> None:
     counting = Counting(container)
     counting.seconds = 1
     counting.may_end.clear()
@@ -182,7 +176,7 @@ def test_a_count_that_takes_long_keeps_nobody_waiting(container: Container) -> N
     assert counting.begun == 1
 
 
-def test_a_count_is_kept_for_a_hundred_times_as_long_as_it_took(container: Container) -> None:
+def test_count_is_cached_for_hundred_times_its_duration(container: Container) -> None:
     counting = Counting(container)
     counting.seconds = 2
     assert counting.latest() == standing(1)
@@ -194,7 +188,7 @@ def test_a_count_is_kept_for_a_hundred_times_as_long_as_it_took(container: Conta
     assert [counting.latest(), counting.latest()] == [standing(2), standing(3)]
 
 
-def test_without_a_database_the_count_before_stays_until_it_is_back(container: Container) -> None:
+def test_database_outage_keeps_previous_count(container: Container) -> None:
     counting = Counting(container)
     assert counting.latest() == standing(1)
     # A database that is away may take long to say so; that is no reason to leave it alone for long.

@@ -33,7 +33,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_every_command_explains_itself_whatever_the_settings(command: list[str], flag: str) -> None:
+def test_every_command_has_help_without_valid_settings(command: list[str], flag: str) -> None:
     result = run_cli(*command, flag, DATABASE_URL="nonsense", PORT="nonsense")
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
@@ -52,7 +52,7 @@ def test_every_command_explains_itself_whatever_the_settings(command: list[str],
     ],
 )
 @pytest.mark.parametrize("command", [["migrate"], ["campaign", "show"], ["token", "list"]], ids=" ".join)
-def test_a_database_that_cannot_be_reached_is_one_sentence(command: list[str], url: str, said: str) -> None:
+def test_unreachable_database_is_reported_in_one_sentence(command: list[str], url: str, said: str) -> None:
     result = run_cli(*command, DATABASE_URL=url)
     assert_cli_error(result, said)
     assert len(result.stderr.strip().splitlines()) == 1
@@ -62,7 +62,7 @@ def test_a_database_that_cannot_be_reached_is_one_sentence(command: list[str], u
 @pytest.mark.parametrize(
     "command", [["campaign", "show"], ["token", "list"], ["export"], ["reminders", "failed"]], ids=" ".join
 )
-def test_a_database_without_tables_is_told_to_migrate(worker_id: str, tmp_path: Path, command: list[str]) -> None:
+def test_missing_tables_error_suggests_migrate(worker_id: str, tmp_path: Path, command: list[str]) -> None:
     for url in (make_database(f"mainstay_bare_{worker_id}"), f"sqlite:///{tmp_path}/bare.db"):
         result = run_cli(*command, DATABASE_URL=url)
         assert_cli_error(result, "mainstay migrate")
@@ -70,5 +70,5 @@ def test_a_database_without_tables_is_told_to_migrate(worker_id: str, tmp_path: 
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "dev"])
-def test_a_process_with_a_wrong_setting_does_not_start(command: str) -> None:
+def test_process_with_invalid_setting_does_not_start(command: str) -> None:
     assert_cli_error(run_cli(command, DATABASE_URL="nonsense"), "DATABASE_URL")

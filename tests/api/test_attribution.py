@@ -52,16 +52,14 @@ def conversions(client: FlaskClient, container: Container) -> int:
     return get_json(client, auth_headers(container, "read"), "/v1/admin/summary")["conversions"]["pledges"]
 
 
-def test_a_gift_from_a_reminder_is_linked_to_it(client: FlaskClient, container: Container, token: str) -> None:
+def test_pledge_from_reminder_is_attributed_to_it(client: FlaskClient, container: Container, token: str) -> None:
     made = post_pledge(client, reminder=token)
     assert made.status_code == 201
     assert "reminder" not in made.json
     assert only_pledge(container).reminder_id == only_reminder(container).id
 
 
-def test_a_gift_from_anywhere_else_is_linked_to_none(
-    client: FlaskClient, container: Container, token: str
-) -> None:
+def test_pledge_without_token_is_not_attributed(client: FlaskClient, container: Container, token: str) -> None:
     post_pledge(client)
     assert only_pledge(container).reminder_id is None
 
@@ -87,14 +85,16 @@ def altered(token: str, container: Container) -> dict[str, Any]:
     }
 
 
-def test_a_token_that_is_no_good_costs_no_gift(client: FlaskClient, container: Container, token: str) -> None:
+def test_invalid_attribution_token_does_not_fail_pledge(
+    client: FlaskClient, container: Container, token: str
+) -> None:
     for name, bad in altered(token, container).items():
         assert post_pledge(client, reminder=bad).status_code == 201, name
     with container.database.read_only() as session:
         assert set(session.scalars(select(Pledge.reminder_id))) == {None}
 
 
-def test_a_token_is_good_for_a_year_after_the_mail(
+def test_attribution_token_expires_a_year_after_email(
     client: FlaskClient, container: Container, token: str, clock: FakeClock
 ) -> None:
     clock.now = only_reminder(container).due_at + datetime.timedelta(days=366)
@@ -106,7 +106,7 @@ def test_a_token_is_good_for_a_year_after_the_mail(
     assert linked == [True, False]
 
 
-def test_a_gift_to_another_campaign_is_not_that_reminder_s(
+def test_pledge_to_another_campaign_is_not_attributed(
     client: FlaskClient, container: Container, token: str
 ) -> None:
     update_campaign(container, slug="climate")
@@ -114,7 +114,7 @@ def test_a_gift_to_another_campaign_is_not_that_reminder_s(
     assert only_pledge(container).reminder_id is None
 
 
-def test_a_gift_after_the_reminder_was_forgotten_is_linked_to_none(
+def test_pledge_after_reminder_purge_is_not_attributed(
     client: FlaskClient, container: Container, token: str
 ) -> None:
     with container.database.transaction() as session:
@@ -123,9 +123,7 @@ def test_a_gift_after_the_reminder_was_forgotten_is_linked_to_none(
     assert only_pledge(container).reminder_id is None
 
 
-def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(
-    app: Flask, container: Container, token: str
-) -> None:
+def test_pledge_during_reminder_purge_succeeds(app: Flask, container: Container, token: str) -> None:
     with ThreadPoolExecutor(1) as pool:
         with container.database.transaction() as session:
             erase_supporter(session, READER, now=container.clock())
@@ -135,9 +133,7 @@ def test_a_gift_while_the_reminder_is_being_forgotten_is_taken(
     assert only_pledge(container).reminder_id is None
 
 
-def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_in_a_circle(
-    client: FlaskClient, container: Container, token: str
-) -> None:
+def test_payment_during_erasure_does_not_deadlock(client: FlaskClient, container: Container, token: str) -> None:
     made = uuid.UUID(post_pledge(client, reminder=token).json["id"])
 
     def forget() -> None:
@@ -158,11 +154,11 @@ def test_a_gift_that_is_settled_while_its_reader_is_forgotten_waits_for_nobody_i
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 201, 5, None, ["x"], "a\0b"], ids=repr)
-def test_what_cannot_be_a_token_is_a_fault_of_the_program_that_sent_it(client: FlaskClient, wrong: object) -> None:
+def test_malformed_attribution_token_is_rejected(client: FlaskClient, wrong: object) -> None:
     assert_problem(post_pledge(client, reminder=wrong), 422, "validation_failed", field="reminder")
 
 
-def test_the_same_gift_again_is_the_same_pledge(client: FlaskClient, container: Container, token: str) -> None:
+def test_attributed_pledge_is_idempotent(client: FlaskClient, container: Container, token: str) -> None:
     key = new_idempotency_key()
     first, again = (post_pledge(client, key=key, reminder=token) for _ in range(2))
     assert (first.json, again.headers["Idempotent-Replayed"]) == (again.json, "true")
@@ -171,9 +167,7 @@ def test_the_same_gift_again_is_the_same_pledge(client: FlaskClient, container: 
     assert_problem(post_pledge(client, key=key, reminder="other"), 422, "idempotency_key_reused")
 
 
-def test_a_repeat_of_a_request_that_the_release_before_took_is_still_its_repeat(
-    client: FlaskClient, container: Container
-) -> None:
+def test_idempotency_hash_of_previous_release_is_recognised(client: FlaskClient, container: Container) -> None:
     post_pledge(client)
     before = PLEDGE | dict.fromkeys(("page_url", "variant", "lang", "return_url"))
     with container.database.read_only() as session:
@@ -181,9 +175,7 @@ def test_a_repeat_of_a_request_that_the_release_before_took_is_still_its_repeat(
 
 
 @pytest.mark.parametrize("frequency", ["once", "monthly"])
-def test_the_summary_counts_what_was_given(
-    client: FlaskClient, container: Container, token: str, frequency: str
-) -> None:
+def test_summary_counts_conversions(client: FlaskClient, container: Container, token: str, frequency: str) -> None:
     assert conversions(client, container) == 0
     made = post_pledge(client, reminder=token, frequency=frequency, amount=500).json["id"]
     pay_pledge(container, post_pledge(client).json["id"])

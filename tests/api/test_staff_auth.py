@@ -35,7 +35,7 @@ def path_of(rule: str) -> str:
     return re.sub(r"<uuid:\w+>", NOBODY, rule.replace("<slug>", "default"))
 
 
-def test_every_staff_route_of_the_application_has_a_lock_and_is_listed_here(app: Flask) -> None:
+def test_every_staff_route_requires_a_scope(app: Flask) -> None:
     found = {}
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/v1/admin"):
@@ -47,7 +47,7 @@ def test_every_staff_route_of_the_application_has_a_lock_and_is_listed_here(app:
 
 
 @pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
-def test_no_door_opens_without_a_good_token(
+def test_staff_route_rejects_invalid_token(
     client: FlaskClient, container: Container, method: str, rule: str
 ) -> None:
     good = staff_token(container, "read", "export", "manage")
@@ -82,9 +82,7 @@ def test_no_door_opens_without_a_good_token(
 
 
 @pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
-def test_each_door_asks_for_its_own_scope(
-    client: FlaskClient, container: Container, method: str, rule: str
-) -> None:
+def test_staff_route_requires_its_scope(client: FlaskClient, container: Container, method: str, rule: str) -> None:
     scope = DOORS[method, rule]
     others = [other.value for other in Scope if other != scope]
     sent = None if method == "GET" else {}
@@ -95,19 +93,19 @@ def test_each_door_asks_for_its_own_scope(
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
-def test_the_word_bearer_may_be_written_in_any_case(client: FlaskClient, container: Container, kind: str) -> None:
+def test_bearer_scheme_is_case_insensitive(client: FlaskClient, container: Container, kind: str) -> None:
     headers = {"Authorization": f"{kind} {staff_token(container, 'read')}"}
     assert client.get("/v1/admin/summary", headers=headers).status_code == 200
 
 
-def test_a_stranger_cannot_tell_what_is_behind_a_door(client: FlaskClient) -> None:
+def test_unauthorized_response_does_not_reveal_existence(client: FlaskClient) -> None:
     known, unknown = client.get("/v1/admin/campaigns/default"), client.get("/v1/admin/campaigns/none")
     assert known.status_code == unknown.status_code == 401
     retry = client.post(f"/v1/admin/reminders/{uuid.uuid4()}/retry")
     assert retry.status_code == 401
 
 
-def test_a_token_is_kept_only_by_its_hash(client: FlaskClient, container: Container) -> None:
+def test_token_is_stored_only_as_hash(client: FlaskClient, container: Container) -> None:
     token = staff_token(container, "read")
     assert len(token) > 40
     with container.database.read_only() as session:

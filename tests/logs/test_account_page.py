@@ -34,7 +34,7 @@ def link_in_mail(live_server: Newsroom) -> str:
     return found[0]
 
 
-def test_no_way_into_a_reader_s_page_reaches_a_log(live_server: Newsroom) -> None:
+def test_sign_in_tokens_are_not_logged(live_server: Newsroom) -> None:
     give(live_server)
     for typed, status in ((GIVER, 303), (STRANGER, 303), (TYPO, 422)):
         live_server.send("POST", "/me", status, data={"email": typed})

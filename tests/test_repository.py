@@ -17,7 +17,7 @@ from tests.processes import ROOT
 
 
 @pytest.mark.parametrize("package", [service, schemas, jobs], ids=lambda package: package.__name__)
-def test_the_packages_are_this_repository_s(package) -> None:
+def test_imported_packages_belong_to_this_checkout(package) -> None:
     assert Path(package.__file__).resolve() == ROOT / package.__name__ / "__init__.py"
 
 
@@ -27,7 +27,7 @@ def domain_errors() -> list[type[DomainError]]:
 
 
 @pytest.mark.parametrize("kind", domain_errors(), ids=lambda kind: kind.__name__)
-def test_each_refusal_of_the_domain_has_a_code_a_sentence_and_a_status(kind: type[DomainError]) -> None:
+def test_each_domain_error_has_code_docstring_and_status(kind: type[DomainError]) -> None:
     sentence = kind.__dict__.get("__doc__") or ""
     assert sentence.endswith(".")
     assert "\n\n" not in sentence
@@ -37,13 +37,13 @@ def test_each_refusal_of_the_domain_has_a_code_a_sentence_and_a_status(kind: typ
     assert 400 <= STATUS_BY_ERROR[kind] < 600
 
 
-def test_no_two_refusals_share_a_code_and_no_status_stands_for_nothing() -> None:
+def test_domain_error_codes_are_unique_and_all_have_a_status() -> None:
     kinds = domain_errors()
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert set(STATUS_BY_ERROR) == set(kinds)
     assert not [kind for kind in DomainError.__subclasses__() if kind not in kinds]
 
 
-def test_the_web_process_starts_no_scheduler() -> None:
+def test_web_process_does_not_import_scheduler() -> None:
     code = "import sys, service.app; sys.exit('apscheduler' in sys.modules or 'jobs' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -26,12 +26,12 @@ def live(container: Container) -> None:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())
 
 
-def test_a_process_that_is_up_says_so_without_its_database() -> None:
+def test_healthz_needs_no_database() -> None:
     response = create_app(build_container(settings_for(AWAY))).test_client().get("/healthz")
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-def test_with_database_schema_and_worker_the_desk_is_ready(client: FlaskClient, container: Container) -> None:
+def test_readyz_is_ok_with_database_schema_and_worker(client: FlaskClient, container: Container) -> None:
     live(container)
     response = client.get("/readyz")
     assert response.status_code == 200
@@ -46,18 +46,20 @@ def failing(client: FlaskClient) -> dict[str, str]:
     return {name: response for name, response in problem["checks"].items() if response != "ok"}
 
 
-def test_a_database_that_is_away_is_named() -> None:
+def test_readyz_reports_unavailable_database() -> None:
     client = create_app(build_container(settings_for(AWAY))).test_client()
     checks = failing(client)
     assert checks.keys() == {"database", "migrations", "worker", "reminders", "notices", "mail"}
     assert "127.0.0.1" not in str(checks)
 
 
-def test_a_worker_that_never_was_is_named(client: FlaskClient) -> None:
+def test_readyz_reports_missing_worker(client: FlaskClient) -> None:
     assert failing(client).keys() == {"worker"}
 
 
-def test_a_worker_that_fell_silent_is_named(client: FlaskClient, container: Container, clock: FakeClock) -> None:
+def test_readyz_reports_expired_worker_heartbeat(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
     live(container)
     clock.advance(seconds=89)
     assert client.get("/readyz").status_code == 200
@@ -69,7 +71,7 @@ def test_a_worker_that_fell_silent_is_named(client: FlaskClient, container: Cont
     assert client.get("/readyz").status_code == 200
 
 
-def test_migrations_that_are_missing_are_named(client: FlaskClient, container: Container) -> None:
+def test_readyz_reports_missing_migrations(client: FlaskClient, container: Container) -> None:
     live(container)
     with container.database.transaction() as session:
         head = session.scalar(text("SELECT version_num FROM alembic_version"))
@@ -83,7 +85,7 @@ def test_migrations_that_are_missing_are_named(client: FlaskClient, container: C
     assert "mainstay migrate" in checks["migrations"]
 
 
-def test_the_numbers_are_prometheus_text(client: FlaskClient, container: Container, clock: FakeClock) -> None:
+def test_metrics_are_prometheus_text(client: FlaskClient, container: Container, clock: FakeClock) -> None:
     live(container)
     pay_pledge(container, post_pledge(client).json["id"])
     post_reminder(client)
@@ -103,16 +105,16 @@ def test_the_numbers_are_prometheus_text(client: FlaskClient, container: Contain
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1"])
-def test_this_machine_may_read_the_numbers(client: FlaskClient, address: str) -> None:
+def test_local_request_may_read_metrics(client: FlaskClient, address: str) -> None:
     assert client.get("/metrics", environ_base={"REMOTE_ADDR": address}).status_code == 200
 
 
 @pytest.mark.parametrize("address", ["203.0.113.9", "10.0.0.1", "192.168.1.1", "2001:db8::1", "", "unix"])
-def test_nobody_else_may_without_a_token(client: FlaskClient, address: str) -> None:
+def test_remote_request_needs_token_for_metrics(client: FlaskClient, address: str) -> None:
     assert_problem(client.get("/metrics", environ_base={"REMOTE_ADDR": address}), 401, "unauthorized")
 
 
-def test_a_token_to_read_opens_the_numbers_from_anywhere(client: FlaskClient, container: Container) -> None:
+def test_read_token_gives_remote_access_to_metrics(client: FlaskClient, container: Container) -> None:
     assert (
         client.get("/metrics", headers=auth_headers(container, "read"), environ_base=STRANGER).status_code == 200
     )
@@ -121,13 +123,13 @@ def test_a_token_to_read_opens_the_numbers_from_anywhere(client: FlaskClient, co
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-Ip"])
-def test_a_proxy_that_we_were_not_told_of_makes_nobody_local(client: FlaskClient, header: str) -> None:
+def test_untrusted_proxy_does_not_make_request_local(client: FlaskClient, header: str) -> None:
     # A proxy on this machine connects from the loopback address, whoever it speaks for.
     assert_problem(client.get("/metrics", headers={header: "203.0.113.9"}), 401, "unauthorized")
     assert_problem(client.get("/metrics", headers={header: "127.0.0.1"}), 401, "unauthorized")
 
 
-def test_behind_a_trusted_proxy_the_reader_s_own_address_counts(app: Flask, container: Container) -> None:
+def test_trusted_proxy_header_decides_whether_request_is_local(app: Flask, container: Container) -> None:
     settings = dataclasses.replace(container.settings, trusted_proxies=1)
     client = create_app(dataclasses.replace(container, settings=settings)).test_client()
     init_app(app, container)

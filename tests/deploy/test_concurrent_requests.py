@@ -31,9 +31,7 @@ def how_many(container: Container, table: type) -> int | None:
         return session.scalar(select(func.count()).select_from(table))
 
 
-def test_fifty_equal_requests_make_one_pledge_and_fifty_different_ones_make_fifty(
-    container: Container, base: str
-) -> None:
+def test_concurrent_requests_create_one_pledge_per_idempotency_key(container: Container, base: str) -> None:
     with ThreadPoolExecutor(50) as pool:
         responses = list(pool.map(lambda _: post(base, "the-same-key-for-all"), range(50)))
     made = [response for response in responses if response.status_code == 201]

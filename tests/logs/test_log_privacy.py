@@ -173,7 +173,7 @@ def work_as_staff(live_server: Newsroom) -> None:
     live_server.send("GET", "/v1/admin/summary", 401, headers={"Authorization": f"Bearer {token}x"})
 
 
-def test_a_whole_story_leaves_nothing_personal_in_any_log(live_server: Newsroom) -> None:
+def test_logs_contain_no_personal_data(live_server: Newsroom) -> None:
     give(live_server)
     token = be_reminded(live_server)
     mind_the_reminder(live_server, token)

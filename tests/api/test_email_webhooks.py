@@ -67,7 +67,7 @@ def settings(migrated_database: str) -> Settings:
     ],
     ids=lambda part: f"{part['RecordType']} {part.get('Type', '')}" if isinstance(part, dict) else str(part),
 )
-def test_what_postmark_reports_is_understood(
+def test_postmark_webhook_suppresses_address(
     client: FlaskClient, container: Container, report: dict[str, object], reason: SuppressionReason | None
 ) -> None:
     response = post_postmark(client, report)
@@ -96,7 +96,7 @@ def test_what_postmark_reports_is_understood(
     ],
     ids=lambda part: f"{part['event']} {part.get('reason', '')}" if isinstance(part, dict) else str(part),
 )
-def test_what_mailgun_reports_is_understood(
+def test_mailgun_webhook_suppresses_address(
     client: FlaskClient, container: Container, report: dict[str, object], reason: SuppressionReason | None
 ) -> None:
     response = post_mailgun(client, container, report)
@@ -104,7 +104,7 @@ def test_what_mailgun_reports_is_understood(
     assert suppressions_for(container) == ({} if reason is None else {"*": reason})
 
 
-def test_the_same_report_again_changes_nothing(
+def test_duplicate_email_webhook_changes_nothing(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     before = None
@@ -117,22 +117,22 @@ def test_the_same_report_again_changes_nothing(
         clock.advance(hours=1)
 
 
-def test_equal_reports_at_the_same_moment_are_one(app: Flask, container: Container) -> None:
+def test_concurrent_email_webhooks_create_one_suppression(app: Flask, container: Container) -> None:
     with ThreadPoolExecutor(8) as pool:
         responses = list(pool.map(lambda _: post_postmark(app.test_client(), bounce()), range(24)))
     assert {(response.status_code, response.json["suppressed"]) for response in responses} == {(200, 1)}
     assert [row.reason for row in all_suppressions(container)] == [HARD]
 
 
-def test_a_reader_is_known_however_the_service_writes_their_address(
-    client: FlaskClient, container: Container
-) -> None:
+def test_email_webhook_normalises_address(client: FlaskClient, container: Container) -> None:
     post_postmark(client, bounce(Email=" READER@Example.ORG "))
     assert suppressions_for(container, "Reader@example.org") == suppressions_for(container) == {"*": HARD}
 
 
 @pytest.mark.parametrize("address", ["nobody", "", "a@b@c", "x" * 400 + "@example.org", "a\0@example.org", None])
-def test_what_is_no_address_is_passed_over(client: FlaskClient, container: Container, address: str | None) -> None:
+def test_email_webhook_ignores_invalid_address(
+    client: FlaskClient, container: Container, address: str | None
+) -> None:
     for response in (
         post_postmark(client, bounce(Email=address)),
         post_mailgun(client, container, event("complained", recipient=address)),
@@ -141,7 +141,7 @@ def test_what_is_no_address_is_passed_over(client: FlaskClient, container: Conta
     assert all_suppressions(container) == []
 
 
-def test_a_waiting_reminder_of_that_address_is_not_sent(
+def test_scheduled_reminder_to_bounced_address_is_skipped(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client, timezone="UTC")
@@ -154,7 +154,7 @@ def test_a_waiting_reminder_of_that_address_is_not_sent(
     assert (reminder.status, reminder.reason) == (ReminderStatus.SKIPPED, "suppressed: complaint")
 
 
-def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
+def test_late_unsubscribe_webhook_does_not_suppress_newer_sign_up(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     # The report says 09:25; the reader asks at 09:30, and the service got through to us only hours later.
@@ -168,14 +168,14 @@ def test_who_unsubscribed_and_asked_again_before_the_report_came_is_written_to(
 
 
 @pytest.mark.parametrize("said", ["2031-01-01T00:00:00Z", "yesterday", "2026-11-23T09:25:00", None, ""])
-def test_a_time_that_cannot_be_is_taken_as_now(
+def test_email_webhook_with_impossible_time_counts_as_now(
     client: FlaskClient, container: Container, said: str | None
 ) -> None:
     post_postmark(client, bounce(BouncedAt=said))
     assert [row.at for row in all_suppressions(container)] == [container.clock()]
 
 
-def test_a_stronger_reason_stays_whichever_service_speaks_last(client: FlaskClient, container: Container) -> None:
+def test_stronger_suppression_reason_is_kept(client: FlaskClient, container: Container) -> None:
     post_postmark(client, subscription())
     post_mailgun(client, container, event("complained"))
     post_postmark(client, subscription(ChangedAt="2026-11-23T09:29:00Z"))

@@ -30,7 +30,7 @@ def number(client: FlaskClient, name: str) -> float:
     return float(line.rpartition(" ")[2])
 
 
-def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
+def test_readyz_reports_notification_backlog_over_an_hour(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     enqueue(container, NotificationKind.RECEIPT)
@@ -48,7 +48,7 @@ def test_a_notice_that_waits_for_more_than_an_hour_is_named_with_its_wait(
     assert number(client, "mainstay_notices_oldest_due_age_seconds") == 0
 
 
-def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: Container) -> None:
+def test_readyz_reports_mail_server_that_rejects_notifications(client: FlaskClient, container: Container) -> None:
     enqueue(container, NotificationKind.RECEIPT)
 
     def refuse(_container: Container, _stop: threading.Event) -> dict[str, int]:
@@ -59,7 +59,7 @@ def test_a_server_that_refuses_notices_is_named(client: FlaskClient, container: 
 
 
 @pytest.mark.parametrize(("refused", "status"), [(False, "sent"), (True, "failed")])
-def test_notices_are_counted_by_where_they_stand(
+def test_metrics_count_notifications_by_status(
     client: FlaskClient, container: Container, refused: bool, status: str
 ) -> None:
     def response(_: NotificationEmail) -> None:
