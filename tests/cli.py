@@ -1,4 +1,4 @@
-"""Running the `run_cli` command inside a test, and the form of its refusals."""
+"""Runs the `mainstay` command inside a test, and checks its errors."""
 
 from click.testing import CliRunner, Result
 
@@ -8,7 +8,7 @@ KEYS = "a-key-that-only-the-tests-know-0123456789"
 
 
 def run_cli(*arguments: str, **environment: str) -> Result:
-    """Run a command in this process, with nothing in its environment but what is given."""
+    """Run a command in this process; settings that are not given are empty."""
     settings = {
         name: environment.get(name, "") for name in ("MAIL_URL", "PUBLIC_URL", "REDIS_URL", "GATEWAY", "PORT")
     }
@@ -16,7 +16,7 @@ def run_cli(*arguments: str, **environment: str) -> Result:
 
 
 def assert_cli_error(result: Result, *said: str) -> None:
-    """Hold a refusal to its form: exit code 1 or 2, nothing on standard output, a sentence and no traceback."""
+    """Check a CLI error: exit code 1 or 2, nothing on standard output, and no traceback."""
     assert result.exit_code in (1, 2)
     assert isinstance(result.exception, SystemExit), repr(result.exception)
     assert result.stdout == ""

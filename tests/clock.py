@@ -1,10 +1,10 @@
-"""A clock that tests advance by hand."""
+"""A fake clock."""
 
 import datetime
 
 
 class FakeClock:
-    """Stands still until `advance` is called."""
+    """A clock that changes only by `advance`."""
 
     def __init__(self, now: datetime.datetime) -> None:
         self.now = now
@@ -13,6 +13,6 @@ class FakeClock:
         return self.now
 
     def advance(self, **duration: float) -> datetime.datetime:
-        """Advance by `days=`, `hours=`, `seconds=` … and return the new instant."""
+        """Advance by `days=`, `hours=`, `seconds=` … and return the new time."""
         self.now += datetime.timedelta(**duration)
         return self.now

@@ -1,7 +1,7 @@
-"""What every test may ask for: a real PostgreSQL, a desk on it, a clock to turn, and a client at the door.
+"""Fixtures for all tests: a real PostgreSQL, a container on it, a fake clock, and a web client.
 
-The server is `TEST_DATABASE_URL`, or one that this run starts itself. Each test process has a database of its
-own, built by the real migrations; each test that asks for one finds it empty but for the demo campaign.
+The server is `TEST_DATABASE_URL`, or one that the test run starts. Each test process has its own database, built
+by the real migrations. Each test that uses it finds only the demo campaign in it.
 """
 
 import datetime
@@ -37,7 +37,7 @@ DELETE_ALL_SQL = ";".join(f'DELETE FROM "{table.name}"' for table in reversed(Ba
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the one server of this run, before any test process begins."""
+    """Start the server of this run before any test process starts."""
     if hasattr(config, "workerinput"):
         return
     given = os.environ.get("TEST_DATABASE_URL")
@@ -54,12 +54,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BrowserGroupScheduler:
-    """Say which tests stay together when several processes share them."""
+    """Return the scheduler that distributes tests to processes."""
     return BrowserGroupScheduler(config, log)
 
 
 def make_database(name: str) -> str:
-    """Create an empty database on the tests' server and return its URL."""
+    """Create an empty database on the test server and return its URL."""
     server = make_url(os.environ[SERVER_ENV].replace("postgres://", "postgresql://", 1))
     server = server.set(drivername="postgresql+psycopg")
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
@@ -78,7 +78,7 @@ def worker_id(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def migrated_database(worker_id: str) -> str:
-    """Return the URL of this test process's database, with the schema that the migrations build."""
+    """Return the URL of this test process's migrated database."""
     url = make_database(f"mainstay_test_{worker_id}")
     container = build_container(settings_for(url))
     migrate(container.database.engine)
@@ -87,7 +87,7 @@ def migrated_database(worker_id: str) -> str:
 
 
 def settings_for(database_url: str, **changes: str) -> Settings:
-    """Return the settings of a test desk; `changes` are environment variables."""
+    """Return settings for tests; `changes` are environment variables."""
     return read_settings(
         {
             "DATABASE_URL": database_url,
@@ -100,9 +100,9 @@ def settings_for(database_url: str, **changes: str) -> Settings:
 
 
 def reset_database(container: Container) -> None:
-    """Leave nothing in the database but the demo campaign.
+    """Delete everything except the demo campaign.
 
-    By DELETE, because TRUNCATE makes new files for every table, which takes longer than most tests.
+    DELETE is used because TRUNCATE creates new files for every table, which takes longer than most tests.
     """
     with container.database.transaction() as session:
         session.execute(text(DELETE_ALL_SQL))
@@ -117,21 +117,21 @@ def demo_campaign() -> CampaignDefinition:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Return a clock that stands at 09:30 UTC on 23 November 2026 until it is turned."""
+    """Return a fake clock at 09:30 UTC on 23 November 2026."""
     return FakeClock(datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC))
 
 
 @pytest.fixture
 def settings(migrated_database: str) -> Settings:
-    """Return the settings of the desk; a test module may override this fixture."""
+    """Return the settings of the container; a test module may override this fixture."""
     return settings_for(migrated_database)
 
 
 @pytest.fixture(scope="session")
 def cached_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
-    """Return a function that makes an engine as the service does, but once for all tests with the same keys.
+    """Return a function that creates engines like the service, but once for all tests with equal settings.
 
-    A new engine would connect and compile every statement anew, which is not what the tests are about.
+    A new engine would have to connect and compile every statement again.
     """
     made: dict[object, Engine] = {}
 
@@ -150,7 +150,7 @@ def cached_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
 def container(
     settings: Settings, clock: FakeClock, cached_engine: Callable[[Settings, Keyring], Engine]
 ) -> Container:
-    """Return a desk on real PostgreSQL, with the outbox mailer and the demo campaign."""
+    """Return a container on real PostgreSQL, with the dev outbox mailer and the demo campaign."""
     container = build_container(settings, clock=clock, engine_for=cached_engine)
     reset_database(container)
     return container
@@ -158,11 +158,11 @@ def container(
 
 @pytest.fixture
 def app(container: Container) -> Flask:
-    """Return the web application on that desk."""
+    """Return the web application with the test's container."""
     return create_app(container)
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """Return a client of that application."""
+    """Return a test client of the application."""
     return app.test_client()

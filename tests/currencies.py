@@ -1,4 +1,4 @@
-"""Campaign options in other currencies than the demo's, with zero, two and three decimals."""
+"""Currency options for tests: with zero, two and three decimals."""
 
 from typing import Any
 

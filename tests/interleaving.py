@@ -1,4 +1,4 @@
-"""Deterministic concurrency tests: run another transaction at a chosen statement, without threads or sleeping."""
+"""Deterministic interleaving of transactions: runs another transaction's action between two statements."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,33 +22,33 @@ class Interleaving:
     engine: Engine
     _pending: list[tuple[str, tuple[str, ...], Callable[[], object]]] = field(default_factory=list)
 
-    def before_lock(self, table: str, action: Callable[[], object]) -> None:
+    def before_lock(self, table: str, deed: Callable[[], object]) -> None:
         """Run an action once, right before the next statement that locks rows of this table."""
-        self._pending.append(("before", (f"FROM {table}", "FOR UPDATE"), action))
+        self._waiting.append(("before", (f"FROM {table}", "FOR UPDATE"), deed))
 
-    def after_statement(self, *fragments: str, action: Callable[[], object]) -> None:
-        """Run an action once, right after the next statement that contains all these fragments."""
-        self._pending.append(("after", fragments, action))
+    def after_statement(self, *words: str, deed: Callable[[], object]) -> None:
+        """Run an action once, right after the next statement that contains all these words."""
+        self._waiting.append(("after", words, deed))
 
-    def run_pending(self, moment: str, statement: str) -> None:
-        """Run the action that is registered for this moment of this statement."""
-        for pending in self._pending:
-            wanted_moment, fragments, action = pending
-            if wanted_moment == moment and all(fragment in statement for fragment in fragments):
-                # Removed first, because the statements of the action come here too.
-                self._pending.remove(pending)
-                action()
+    def heard(self, when: str, statement: str) -> None:
+        """Run the actions that are registered for this point of this statement."""
+        for waiting in self._waiting:
+            moment, words, deed = waiting
+            if moment == when and all(word in statement for word in words):
+                # Removed first, because the action's own statements trigger this listener too.
+                self._waiting.remove(waiting)
+                deed()
                 return
 
     def check_all_ran(self) -> None:
-        """Fail if an action never ran, such as one before a lock that the code does not take."""
-        missed = [fragments for _, fragments, _ in self._pending]
-        assert not missed, f"no statement with {missed} was executed"
+        """Fail if an action never ran, such as one before a lock that was never taken."""
+        never = [words for _, words, _ in self._waiting]
+        assert not never, f"no statement with {never} was executed"
 
 
 @contextmanager
 def interleaving(engine: Engine) -> Iterator[Interleaving]:
-    """Yield an `Interleaving` for this engine; at the end, every action must have run."""
+    """Yield an `Interleaving` for this engine, and check at the end that every action ran."""
     between = Interleaving(engine)
 
     def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -67,8 +67,8 @@ def interleaving(engine: Engine) -> Iterator[Interleaving]:
     between.check_all_ran()
 
 
-def must_wait(container: Container, action: Callable[[Session], object]) -> bool:
-    """Run an action in a transaction of its own; return whether it had to wait for a lock of another."""
+def must_wait(container: Container, deed: Callable[[Session], object]) -> bool:
+    """Try an action in its own transaction; return whether a lock of another transaction blocked it."""
     try:
         with container.database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '100ms'"))

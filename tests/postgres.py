@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: a temporary folder, a Unix socket, no fsync, up in about a second."""
+"""A temporary PostgreSQL server for tests: a Unix socket, no fsync, ready in about a second."""
 
 import importlib.util
 import os
@@ -15,7 +15,7 @@ BINARY_PATHS = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin"
 
 
 def find_binaries() -> Path:
-    """Return the folder of the machine's own PostgreSQL, else of the one inside a wheel."""
+    """Return the folder of the PostgreSQL binaries: on PATH, or else in the wheel."""
     on_path = shutil.which("postgres")
     if on_path and (Path(on_path).resolve().parent / "initdb").exists():
         return Path(on_path).resolve().parent
@@ -32,8 +32,7 @@ def find_binaries() -> Path:
 class PostgresServer:
     """A running server; `url` is an SQLAlchemy URL to its maintenance database.
 
-    The tests' own servers may lose what a power cut takes; with `durable`, which the benchmarks need, nothing is
-    set for speed.
+    The test servers give up durability for speed. With `durable`, which the benchmarks use, they do not.
     """
 
     def __init__(self, *, durable: bool = False) -> None:
@@ -41,7 +40,7 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="mainstay-pg-", dir="/tmp"))
         account = self._unprivileged_account()
         if account:
-            # PostgreSQL refuses root, so the server runs under an account that must reach all it reads.
+            # PostgreSQL refuses to run as root, so it runs as an account that must be able to read all its files.
             os.chown(self.folder, account["user"], account["group"])
             binaries = _binaries_readable_by(binaries, self.folder, account)
         data = self.folder / "data"
@@ -61,17 +60,17 @@ class PostgresServer:
         self.url = f"postgresql://postgres@/postgres?host={quote(str(self.folder), safe='')}"
 
     def crash(self) -> None:
-        """Stop the server in its immediate mode, in which it tidies nothing up; `recover` starts it again."""
+        """Stop the server in immediate mode, without a clean shutdown; `recover` starts it again."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(timeout=60)
 
     def recover(self) -> None:
-        """Start the server again; it repairs itself from its log."""
+        """Start the server again; it recovers from its write-ahead log."""
         self._process = self._start()
 
     def stop(self) -> None:
         """Stop the server and remove its folder."""
-        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for whoever forgot to hang up.
+        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for open connections.
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=60)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -115,7 +114,7 @@ def _binaries_readable_by(binaries: Path, folder: Path, account: dict) -> Path:
         return binaries
     copy = folder / "install"
     copied_binaries = copy_installation(binaries, copy)
-    # Files that root installed under a strict umask open to their owner alone.
+    # Files that root installed under a strict umask are readable only by root.
     for path in (copy, *copy.rglob("*")):
         os.chown(path, account["user"], account["group"], follow_symlinks=False)
     return copied_binaries
@@ -124,7 +123,7 @@ def _binaries_readable_by(binaries: Path, folder: Path, account: dict) -> Path:
 def copy_installation(binaries: Path, target: Path) -> Path:
     """Copy the installation around a folder of binaries into `target`, and return that folder's copy.
 
-    A wheel that auditwheel repaired keeps the shared libraries of `package` beside it, in `package.libs`, and its
+    In a wheel that auditwheel repaired, the shared libraries of `package` are in `package.libs` next to it, and
     binaries find them by a relative path. The copy therefore has the same folders as the original:
     `package/installation/bin` and `package.libs`.
     """

@@ -1,7 +1,7 @@
-"""Real processes for the tests that need them: the web server and workers, each with an environment of its own.
+"""Real web and worker processes for tests, each with its own environment.
 
-They are started as what `mainstay serve` and `mainstay worker` become, without the command before it, which takes
-as long again. That the commands do become them is watched where the Procfile runs.
+They run the programs that `mainstay serve` and `mainstay worker` exec, without the command itself, which would
+double the start time. The Procfile test covers the commands.
 """
 
 import os
@@ -18,14 +18,14 @@ from pathlib import Path
 from service.processes import WEB_COMMAND, WORKER_COMMAND
 
 ROOT = Path(__file__).resolve().parents[1]
-# Far longer than it takes: other work may keep the machine busy.
+# Generous, because the machine may be busy.
 STOP_SECONDS = 60
 PATIENCE_SECONDS = 120
 KEYS = "a-key-that-only-the-tests-know-0123456789"
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -39,7 +39,7 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
         "HOST": "127.0.0.1",
         "PYTHONPATH": str(ROOT),
         "RATE_LIMIT": "off",
-        # What is late must not wait for a morning, at whatever hour the tests run.
+        # Late emails must be sent at any hour at which the tests run.
         "SENDING_HOURS": "any",
     }
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -48,7 +48,7 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
 
 @contextmanager
 def running(*command: str, log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """Run a command until the block ends; it is told to stop (SIGTERM) and must obey."""
+    """Run a command until the block ends, and stop it with SIGTERM."""
     with log.open("ab") as file:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT)
         try:
@@ -58,7 +58,7 @@ def running(*command: str, log: Path, env: dict[str, str]) -> Iterator[subproces
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Tell a process to stop; one that does not obey is killed, and that is an error."""
+    """Stop a process with SIGTERM; if it does not exit in time, kill it and raise an error."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
@@ -71,7 +71,7 @@ def stop(process: subprocess.Popen) -> None:
 
 @contextmanager
 def web(database_url: str, log: Path, **changes: str) -> Iterator[str]:
-    """Serve on a free port until the block ends; yield the base address."""
+    """Serve on a free port until the block ends; yield the base URL."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     env = environment(database_url, PORT=str(port), PUBLIC_URL=base, WEB_CONCURRENCY="1") | changes
@@ -90,7 +90,7 @@ def worker(database_url: str, log: Path, **changes: str) -> Iterator[subprocess.
 
 
 def is_listening(url: str) -> bool:
-    """Whether anything but a connection error comes from this address."""
+    """Whether a server responds at this URL."""
     try:
         urllib.request.urlopen(url, timeout=2).close()
     except urllib.error.HTTPError:
@@ -101,7 +101,7 @@ def is_listening(url: str) -> bool:
 
 
 def wait_until(condition, *, what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for a condition to hold; fail with `what` was waited for."""
+    """Wait until a condition is true; `what` describes it in the error message."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         if condition():

@@ -1,4 +1,4 @@
-"""The example of a campaign in three currencies is one that can be applied, shown and applied again."""
+"""The example campaign in three currencies can be applied, shown and applied again."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The `run_cli` command on a wrong setting or without its database: one sentence that says what to do."""
+"""Errors of the `mainstay` command for invalid settings and database problems: one sentence with advice."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The `run_cli` command: what it prints where, and what it refuses with one sentence that changes nothing."""
+"""The `mainstay` command: its output, its errors and its effects."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an SQLite file that `mainstay migrate` has made."""
+    """Return an SQLite file that `mainstay migrate` created."""
     file = tmp_path_factory.mktemp("desk") / "mainstay.db"
     result = run_cli("migrate", DATABASE_URL=f"sqlite:///{file}")
     assert result.exit_code == 0, result.output
@@ -33,22 +33,22 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def file(migrated_file: Path, tmp_path: Path) -> Path:
-    """Return a copy of that file, for one test."""
+    """Return a copy of that file for one test."""
     copy = tmp_path / "mainstay.db"
     with closing(sqlite3.connect(migrated_file)) as connection:
-        # The newest rows may still be in the log beside the file, so the file alone is not the database.
+        # The newest rows may still be in the write-ahead log, so the file alone is incomplete.
         connection.execute("VACUUM INTO ?", (str(copy),))
     return copy
 
 
 @pytest.fixture
 def run(file: Path) -> Run:
-    """Return the command on that file."""
+    """Return a function that runs the command on that file."""
     return lambda *arguments, **environment: run_cli(*arguments, DATABASE_URL=f"sqlite:///{file}", **environment)
 
 
 def ask(file: Path, question: str) -> list[tuple]:
-    """Return rows from the file, read from beside the service."""
+    """Return rows of the file, read without the service."""
     with closing(sqlite3.connect(file)) as connection:
         return connection.execute(question).fetchall()
 

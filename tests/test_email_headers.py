@@ -1,4 +1,4 @@
-"""Headers as they leave, byte for byte, for they are read by programs that know less than Python does."""
+"""Email headers, byte for byte, as other programs parse them."""
 
 import datetime
 

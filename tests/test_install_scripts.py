@@ -1,4 +1,4 @@
-"""What `make` installs on a bare machine: said before it begins, and, where it fails, with what to do."""
+"""The install scripts of `make` on a bare machine: announcements, and errors with advice."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ class BareMachine:
         self.add(self.on_path / "id", f"echo {user}")
 
     def add_apt(self, exit_code: int = 0) -> None:
-        """Add an apt-get that writes down how it is called."""
+        """Add an apt-get that records its arguments."""
         self.add(self.on_path / "apt-get", f'echo "$*" >> "{self.installed}"; exit {exit_code}')
 
     def add_playwright(self, exit_code: int, chromium: str = "exit 0") -> None:
@@ -130,7 +130,7 @@ def test_missing_venv_error_names_package(machine: BareMachine) -> None:
     response = machine.run("make-venv")
     assert response.returncode == 1
     assert response.stderr == "This Python has no 'venv'. On Debian run: sudo apt-get install python3-venv\n"
-    # Nothing is announced, since nothing is going to be installed.
+    # Nothing is announced, because nothing will be installed.
     assert machine.run("announce-installs").stdout == ""
 
 

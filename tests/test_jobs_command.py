@@ -1,4 +1,4 @@
-"""`mainstay jobs`: the record of the workers as a table that people read."""
+"""`mainstay jobs`: the table of job runs."""
 
 import threading
 from pathlib import Path
@@ -26,7 +26,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def container(url: str, clock: FakeClock) -> Container:
-    """Return a desk on the file that the command will read."""
+    """Return a container on the file that the command reads."""
     container = build_container(settings_for(url), clock=clock)
     migrate_and_seed(container)
     yield container
@@ -42,7 +42,7 @@ def work(
     counts=None,
     error: Exception | None = None,
 ) -> None:
-    """Let a job run for so long and end so."""
+    """Record a job run with this duration and result."""
 
     def run(_container: Container, _stop: threading.Event):
         clock.advance(seconds=seconds)

@@ -1,4 +1,4 @@
-"""`mainstay notices`: why some failed, and sending them back once the cause is mended."""
+"""`mainstay notices`: the list of failures, and the retry."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def run(container: Container) -> Run:
 
 @pytest.fixture
 def clock():
-    """Return the clock of every real process, which the command goes by."""
+    """Return the real clock, which the command uses."""
     return utc_now
 
 

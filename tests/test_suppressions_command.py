@@ -1,4 +1,4 @@
-"""`mainstay suppressions`: the list without an address in it, one address looked at, and one let in again."""
+"""`mainstay suppressions`: list, check and lift."""
 
 import datetime
 import sqlite3
@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return a migrated SQLite file on which a bounce, a complaint and an unsubscribing stand."""
+    """Return a migrated SQLite file with a bounce, a complaint and an unsubscribe."""
     file = tmp_path / "mainstay.db"
     url = f"sqlite:///{file}"
     assert run_cli("migrate", DATABASE_URL=url).exit_code == 0
@@ -66,7 +66,7 @@ def test_list_shows_scope_reason_and_time(run: Run) -> None:
         ["default", "unsubscribe", "2026-11-23T12:01:00Z"],
         ["*", "hard_bounce", "2026-11-23T12:02:00Z"],
     ]
-    # One reader is known again by the beginning of the hash.
+    # Rows of the same address have the same hash prefix.
     assert lines[0][0] == lines[1][0] != lines[2][0]
     assert result.stderr == "3 in all.\n"
 

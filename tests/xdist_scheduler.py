@@ -1,8 +1,8 @@
-"""How several processes share the tests: most go one by one to whoever is free, and some stay together.
+"""Distribution of tests to processes: most tests are independent, and the browser tests form two groups.
 
-To open a newsroom for the browser takes as long as several tests in it, so the files in `tests/browser` share two.
-They come first, because they are what takes longest. (pytest-xdist has marks for groups, but its release 3.8 heeds
-none of them under pytest 9.2, which names a test in a way that it does not know.)
+Starting a live server for the browser takes as long as several tests, so the files in `tests/browser` share two.
+These groups come first, because they take the longest. (pytest-xdist 3.8 ignores its own group marks under pytest
+9.2, which changed the format of test ids.)
 """
 
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ BROWSER_FILES = sorted(file.name for file in (Path(__file__).parent / "browser")
 
 
 class BrowserGroupScheduler(LoadScopeScheduling):
-    """Hands out the largest group first, and then the tests that stand alone, in their order."""
+    """Schedules the largest group first, and then the independent tests in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the name of the group that a test belongs to."""

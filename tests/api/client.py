@@ -1,4 +1,4 @@
-"""What readers and staff send, and what the answers to them must look like."""
+"""The requests of readers and staff, and the assertions on responses that API tests share."""
 
 import datetime
 import uuid
@@ -31,7 +31,7 @@ from service.domain.staff import create_staff_token
 PLEDGE: dict[str, Any] = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
 REMINDER: dict[str, Any] = {"campaign": "default", "email": "reader@example.org"}
 OMIT = object()
-"""Stands for a field that is not sent at all."""
+"""A marker for a field to leave out of the request."""
 
 
 def with_changes(body: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -47,19 +47,19 @@ def new_idempotency_key() -> str:
 def post_pledge(
     client: FlaskClient, *, key: str | None = None, origin: str | None = None, **changes: Any
 ) -> TestResponse:
-    """Send a pledge."""
+    """Create a pledge through the API."""
     headers = {"Idempotency-Key": key or new_idempotency_key()} | ({"Origin": origin} if origin else {})
     return client.post("/v1/pledges", json=with_changes(PLEDGE, changes), headers=headers)
 
 
 def post_reminder(client: FlaskClient, *, origin: str | None = None, **changes: Any) -> TestResponse:
-    """Ask for a reminder."""
+    """Create a reminder through the API."""
     headers = {"Origin": origin} if origin else {}
     return client.post("/v1/reminders", json=with_changes(REMINDER, changes), headers=headers)
 
 
 def pay_pledge(container: Container, pledge_id: str, *, email: str | None = "reader@example.org") -> None:
-    """Report from the gateway that a pledge was paid."""
+    """Record a sandbox payment of a pledge."""
     with container.database.transaction() as session:
         wanted = uuid.UUID(pledge_id)
         found = get_pledge(session, wanted)
@@ -68,26 +68,26 @@ def pay_pledge(container: Container, pledge_id: str, *, email: str | None = "rea
 
 
 def count(container: Container, table: type[Base]) -> int:
-    """Return how many rows a table holds."""
+    """Return the number of rows of a table."""
     with container.database.read_only() as session:
         return session.scalar(select(func.count()).select_from(table))
 
 
 def reminder_token_for(container: Container, address: str) -> str:
-    """Return the token that the reader's mail holds."""
+    """Return the token of a supporter's reminder, as in its email."""
     with container.database.read_only() as session:
         [theirs] = [one for one in session.scalars(select(Reminder)) if one.supporter.email == address]
         return reminder_token(container.database.keyring, theirs)
 
 
 def only_pledge(container: Container) -> Pledge:
-    """Return the only pledge there is, with its supporter."""
+    """Return the only pledge, with its supporter loaded."""
     with container.database.read_only() as session:
         return session.scalars(select(Pledge).options(joinedload(Pledge.supporter))).one()
 
 
 def only_reminder(container: Container) -> Reminder:
-    """Return the only reminder there is."""
+    """Return the only reminder."""
     with container.database.read_only() as session:
         return session.scalars(select(Reminder)).one()
 
@@ -101,25 +101,25 @@ def staff_token(container: Container, *scopes: str, name: str = "the desk") -> s
 
 
 def auth_headers(container: Container, *scopes: str) -> dict[str, str]:
-    """Return the header of a new staff token with these scopes."""
+    """Return the Authorization header of a new staff token with these scopes."""
     return {"Authorization": f"Bearer {staff_token(container, *scopes)}"}
 
 
 def campaign_definition(container: Container, slug: str = "default") -> dict[str, Any]:
-    """Return a campaign as its file says it."""
+    """Return a campaign in the format of a campaign file."""
     with container.database.read_only() as session:
         return CampaignFile().dump(serialize_campaign(get_campaign(session, slug)))
 
 
 def update_campaign(container: Container, **changes: Any) -> None:
-    """Change the demo campaign, or with `slug` make another like it, before any request has asked for it."""
+    """Change the demo campaign, or with `slug` create a copy; call it before a request caches the campaign."""
     file = CampaignFile().load(campaign_definition(container) | changes)
     with container.database.transaction() as session:
         upsert_campaign(session, parse_definition(file), now=container.clock())
 
 
 def insert_pledges(container: Container, number: int, **changes: Any) -> None:
-    """Add pledges that nobody asked for over the wire, for lists that must be long."""
+    """Insert pledges directly, for tests of long lists."""
     with container.database.transaction() as session:
         campaign_id = session.scalar(select(Campaign.id).where(Campaign.slug == "default"))
         row = {
@@ -135,7 +135,7 @@ def insert_pledges(container: Container, number: int, **changes: Any) -> None:
 
 
 def get_json(client: FlaskClient, staff: dict[str, str], path: str, **query: Any) -> dict[str, Any]:
-    """Return what staff read at an address."""
+    """Return the JSON of a successful staff request."""
     response = client.get(path, headers=staff, query_string=query)
     assert response.status_code == 200, response.text
     return response.json
@@ -144,7 +144,7 @@ def get_json(client: FlaskClient, staff: dict[str, str], path: str, **query: Any
 def assert_problem(
     response: TestResponse, status: int, code: str, *, field: str | None = None, says: str = ""
 ) -> dict[str, Any]:
-    """Hold an answer against RFC 9457 and the contract: return the problem."""
+    """Check a problem response (RFC 9457) and return its body."""
     assert response.status_code == status, response.text
     assert response.content_type == "application/problem+json"
     assert response.headers["X-Request-Id"]
@@ -163,6 +163,6 @@ def assert_problem(
 
 
 def parse_timestamp(text: str) -> datetime.datetime:
-    """Return the instant that a contract timestamp names; it must be RFC 3339 in UTC with `Z`."""
+    """Parse a timestamp of the API, which must be RFC 3339 in UTC with `Z`."""
     assert text.endswith("Z")
     return datetime.datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""What Postmark and Mailgun send, in the form of their own documentation, and who stands on the list after it."""
+"""Webhook payloads of Postmark and Mailgun, as in their documentation, and helpers to read suppressions."""
 
 import base64
 import datetime
@@ -24,7 +24,7 @@ POSTMARK, MAILGUN = "/v1/webhooks/mail/postmark", "/v1/webhooks/mail/mailgun"
 
 
 def bounce(**changes: Any) -> dict[str, Any]:
-    """Return a bounce (https://postmarkapp.com/developer/webhooks/bounce-webhook)."""
+    """Return a bounce event (https://postmarkapp.com/developer/webhooks/bounce-webhook)."""
     return {
         "RecordType": "Bounce",
         "MessageStream": "outbound",
@@ -49,12 +49,12 @@ def bounce(**changes: Any) -> dict[str, Any]:
 
 
 def complaint(**changes: Any) -> dict[str, Any]:
-    """Return a complaint (https://postmarkapp.com/developer/webhooks/spam-complaint-webhook)."""
+    """Return a spam complaint event (https://postmarkapp.com/developer/webhooks/spam-complaint-webhook)."""
     return bounce(RecordType="SpamComplaint", Type="SpamComplaint", TypeCode=512, CanActivate=False) | changes
 
 
 def subscription(**changes: Any) -> dict[str, Any]:
-    """Return a change (https://postmarkapp.com/developer/webhooks/subscription-change-webhook)."""
+    """Return a subscription change event (https://postmarkapp.com/developer/webhooks/subscription-change-webhook)."""
     return {
         "RecordType": "SubscriptionChange",
         "MessageID": None,
@@ -71,7 +71,7 @@ def subscription(**changes: Any) -> dict[str, Any]:
 
 
 def event(name: str, **changes: Any) -> dict[str, Any]:
-    """Return an event (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads)."""
+    """Return a Mailgun event (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads)."""
     return {
         "event": name,
         "id": "CCXMjJ7nQi2N3BPigGOdgQ",
@@ -86,40 +86,40 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def failure(*, severity: str = "permanent", code: int = 550, reason: str = "bounce") -> dict[str, Any]:
-    """Return a failure as Mailgun reports it."""
+    """Return a Mailgun event for a failed delivery."""
     status = {"attempt-no": 1, "code": code, "message": "no such user", "session-seconds": 0.1}
     return event("failed", **{"severity": severity, "reason": reason, "delivery-status": status})
 
 
 def signature(container: Container, *, key: str = KEY, age_seconds: int = 0) -> dict[str, str]:
-    """Return Mailgun's proof, made so long ago."""
+    """Return a Mailgun signature of the given age."""
     timestamp = str(int((container.clock() - datetime.timedelta(seconds=age_seconds)).timestamp()))
     proof = hmac.new(key.encode(), f"{timestamp}{TOKEN}".encode(), hashlib.sha256).hexdigest()
     return {"timestamp": timestamp, "token": TOKEN, "signature": proof}
 
 
 def basic_auth_header(words: str = LOGIN) -> dict[str, str]:
-    """Return the header of HTTP Basic authentication."""
+    """Return a header for HTTP Basic authentication."""
     return {"Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
 
 
 def post_postmark(client: FlaskClient, report: object, **headers: str) -> TestResponse:
-    """Report as Postmark does."""
+    """Post an authenticated Postmark webhook."""
     return client.post(POSTMARK, data=json.dumps(report), headers=headers or basic_auth_header())
 
 
 def post_mailgun(client: FlaskClient, container: Container, report: object, **proof: Any) -> TestResponse:
-    """Report as Mailgun does."""
+    """Post a signed Mailgun webhook."""
     return client.post(MAILGUN, json={"signature": signature(container, **proof), "event-data": report})
 
 
 def suppressions_for(container: Container, address: str = READER) -> dict[str, SuppressionReason]:
-    """Return what stands against an address: scope → reason."""
+    """Return the suppressions of an address: scope → reason."""
     with container.database.read_only() as session:
         return {row.scope: row.reason for row in suppression.suppressions_for(session, address)}
 
 
 def all_suppressions(container: Container) -> list[Suppression]:
-    """Return the whole list."""
+    """Return all suppressions."""
     with container.database.read_only() as session:
         return list(session.scalars(select(Suppression)))

@@ -1,4 +1,4 @@
-"""E-mail addresses as readers write them: one reader for every way of writing, and none that no mail can reach."""
+"""Email addresses: normalisation to one supporter, and rejection of undeliverable ones."""
 
 import pytest
 from flask.testing import FlaskClient

@@ -1,4 +1,4 @@
-"""A gift that a reminder led to is known to come from it, and none is ever refused for where it comes from."""
+"""Attribution of pledges to reminders, which never makes a pledge fail."""
 
 import datetime
 import uuid
@@ -43,7 +43,7 @@ READER = "reader@example.org"
 
 @pytest.fixture
 def token(client: FlaskClient, container: Container) -> str:
-    """Return what the gift link of a reader's mail holds."""
+    """Return the attribution token of a reminder email's link."""
     post_reminder(client)
     return attribution_token(container.database.keyring, only_reminder(container))
 

@@ -1,4 +1,4 @@
-"""/readyz says by name when reminders do not leave in time, or no mail can; asking costs next to nothing."""
+"""/readyz reports a reminder backlog and a misconfigured mail server, with cheap queries."""
 
 import datetime
 import threading
@@ -27,7 +27,7 @@ REFUSED = "the mail server refuses us; check MAIL_URL"
 
 @pytest.fixture
 def due(container: Container, clock: FakeClock) -> uuid.UUID:
-    """Return a reminder that is due at this instant."""
+    """Return the id of a reminder that is due at this instant."""
     reminder_id = create_reminder(container, "reader@news.example")
     change(container, reminder_id, due_at=clock())
     return reminder_id
@@ -39,7 +39,7 @@ def change(container: Container, reminder_id: uuid.UUID, **values: object) -> No
 
 
 def failing(client: FlaskClient, container: Container) -> dict[str, str]:
-    """Return the checks that fail while a worker lives."""
+    """Return the failing checks while a worker is alive."""
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())
     response = client.get("/readyz")
@@ -50,7 +50,7 @@ def failing(client: FlaskClient, container: Container) -> dict[str, str]:
 
 
 def send(container: Container, *, counts: dict[str, int] | None = None, error: Exception | None = None) -> None:
-    """Let a run of the sending job end like this."""
+    """Record a finished run of the sending job."""
 
     def run(_container: Container, _stop: threading.Event) -> dict[str, int] | None:
         if error:
@@ -96,7 +96,7 @@ def test_readyz_reports_misconfigured_mail_server_until_an_email_is_accepted(
     send(container, error=ServerMisconfigured("535 wrong password"))
     assert failing(client, container) == {"mail": REFUSED}
     clock.advance(seconds=5)
-    # While the server is left alone for a while, runs find nothing to do; that mends nothing.
+    # While the circuit breaker is open, runs find nothing to do; that does not clear the error.
     send(container, counts={})
     send(container, counts=None)
     assert failing(client, container) == {"mail": REFUSED}
@@ -130,7 +130,7 @@ def test_readyz_distinguishes_missing_tables_from_missing_database(
 
 
 def test_backlog_queries_use_index_with_generic_plan(container: Container, clock: FakeClock) -> None:
-    """The plan must be by the partial index, also when PostgreSQL does not look at the parameters."""
+    """The queries must use the partial index, also with a generic plan."""
     asked: list[tuple[str, object]] = []
 
     def note(_connection, _cursor, statement: str, parameters: object, _context, _many) -> None:
@@ -153,7 +153,7 @@ def test_backlog_queries_use_index_with_generic_plan(container: Container, clock
 
 
 def fill(session) -> None:
-    """Write twenty thousand reminders, most of them due, where a look at the whole table seems cheap."""
+    """Insert twenty thousand reminders, most of them due, so that a sequential scan seems cheap."""
     session.execute(
         text(
             "INSERT INTO supporters (id, email, email_hash, created_at)"
@@ -172,7 +172,7 @@ def fill(session) -> None:
 
 
 def generic_plan(session, name: str, statement: str, parameters) -> str:
-    """Return how PostgreSQL runs a statement whose parameters it does not know yet."""
+    """Return PostgreSQL's generic plan for a statement."""
     values = list(parameters.values())
     types = ["timestamptz" if isinstance(value, datetime.datetime) else "bigint" for value in values]
     for number, key in enumerate(parameters, 1):

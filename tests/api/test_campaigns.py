@@ -1,4 +1,4 @@
-"""What the widget reads: one campaign in one language, cached by whoever asks, never out of date once changed."""
+"""The public campaign resource: languages, caching and invalidation."""
 
 import json
 import time

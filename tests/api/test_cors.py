@@ -1,4 +1,4 @@
-"""Which pages of other sites may call: those a campaign lists, with no credentials, never the staff's doors."""
+"""CORS: origins that a campaign lists, without credentials, and never for staff routes."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -24,7 +24,7 @@ ALLOW = "Access-Control-Allow-Origin"
 
 @pytest.fixture
 def listed(container: Container) -> None:
-    """Let only the paper's pages embed the campaign."""
+    """Allow only the paper's origin."""
     update_campaign(container, origins=[PAPER, "https://www.paper.example", "http://localhost:3000"])
 
 

@@ -1,4 +1,4 @@
-"""Nobody but the mail service itself is believed, nothing else is read, and no answer or log repeats what came."""
+"""Authentication of email webhooks, and no echo of their content in responses or logs."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ from tests.conftest import settings_for
 
 @pytest.fixture
 def settings(migrated_database: str) -> Settings:
-    """Return the settings of a desk that both services report to."""
+    """Return settings with the credentials of both services."""
     return settings_for(migrated_database, POSTMARK_WEBHOOK_LOGIN="desk:a long pass:word", MAILGUN_WEBHOOK_KEY=KEY)
 
 

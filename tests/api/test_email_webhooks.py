@@ -1,4 +1,4 @@
-"""What Postmark and Mailgun report is believed when it is proven, and then no more mail goes there, at once."""
+"""Webhooks of Postmark and Mailgun suppress the reported addresses."""
 
 import datetime
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ HARD, COMPLAINT, UNSUBSCRIBE = (
 
 @pytest.fixture
 def settings(migrated_database: str) -> Settings:
-    """Return the settings of a desk that both services report to."""
+    """Return settings with the credentials of both services."""
     return settings_for(migrated_database, POSTMARK_WEBHOOK_LOGIN="desk:a long pass:word", MAILGUN_WEBHOOK_KEY=KEY)
 
 
@@ -157,7 +157,7 @@ def test_scheduled_reminder_to_bounced_address_is_skipped(
 def test_late_unsubscribe_webhook_does_not_suppress_newer_sign_up(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
-    # The report says 09:25; the reader asks at 09:30, and the service got through to us only hours later.
+    # The event is from 09:25 and the sign-up from 09:30, but the webhook arrives hours later.
     post_reminder(client, timezone="UTC")
     clock.advance(hours=4)
     assert post_postmark(client, subscription()).json == {"suppressed": 1}

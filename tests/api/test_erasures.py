@@ -1,4 +1,4 @@
-"""Forgetting a reader (GDPR, article 17): their address leaves every table, and the books keep their sums."""
+"""Erasure (GDPR, article 17) removes the address from every table and keeps the amounts of pledges."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -42,7 +42,7 @@ def erase(client: FlaskClient, container: Container, address: object) -> TestRes
 
 @pytest.fixture
 def known(client: FlaskClient, container: Container) -> None:
-    """Let two readers give and ask to be reminded, one of them for two campaigns."""
+    """Create pledges and reminders of two supporters, one of them in two campaigns."""
     update_campaign(container, slug="climate")
     for address in (READER, READER, OTHER):
         pay_pledge(container, post_pledge(client).json["id"], email=address)
@@ -86,7 +86,7 @@ def test_erasure_removes_address_everywhere_and_hash_except_in_suppressions(
         session.execute(text("UPDATE reminders SET due_at = asked_at"))
     post = FakeMailer()
     run_send_reminders(without_sending_hours(container), post)
-    # These readers gave, so no letter was written; the mail of one who asked before giving is kept by hand.
+    # These supporters pledged, so no email was sent; add the outbox row of an earlier email by hand.
     assert post.sent == []
     with container.database.transaction() as session:
         for address in (READER, OTHER):

@@ -1,4 +1,4 @@
-"""Every refusal is a problem in the form of RFC 9457, on every route, for everything that a client may send."""
+"""Every client error is a problem (RFC 9457), on every route."""
 
 import json
 import time
@@ -101,7 +101,7 @@ def test_json_content_type_variants_are_accepted(client: FlaskClient, container:
 
 
 def padded(size: int) -> bytes:
-    """Return a pledge of exactly so many bytes."""
+    """Return a pledge request of exactly this many bytes."""
     body = json.dumps(PLEDGE).encode()
     return body + b" " * (size - len(body))
 

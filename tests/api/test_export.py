@@ -1,4 +1,4 @@
-"""The newsroom's pledges as a file: the contract's columns to the byte, and nothing for a spreadsheet to run."""
+"""The export of pledges: its columns and formats, and protection against formula injection."""
 
 import csv
 import io
@@ -76,7 +76,7 @@ def test_export_escapes_formula_injection(
     pay_pledge(container, post_pledge(client).json["id"], email=f"{sign if sign in '=+-' else ''}cmd@example.org")
     evil = f'{sign}HYPERLINK("https://evil.example",1)'
     with container.database.transaction() as session:
-        # No request can store these, but an import or an older release might have.
+        # The API rejects these values, but an import or an older release might have stored them.
         session.execute(update(Pledge).values(page_url=evil, variant=evil, gateway_reference=evil))
     [row] = rows(client, staff)
     for name in ("page_url", "variant", "gateway_reference"):

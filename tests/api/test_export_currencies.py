@@ -1,4 +1,4 @@
-"""Every currency in one file: what was pledged, and what was paid with the fees, each with its own decimals."""
+"""The export with several currencies, each with its own decimals and fees."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ def test_export_amount_is_pledged_and_total_is_paid(client: FlaskClient, contain
         (row["currency"], row["amount"], row["amount_minor"], row["paid_total"])
         for row in csv.DictReader(io.StringIO(file.text, newline=""))
     ]
-    # (1005 + 25) / 0.985 is 1045.69; 500 / 0.964 is 518.7; nobody is asked to cover the fees on dinars.
+    # (1005 + 25) / 0.985 is 1045.69; 500 / 0.964 is 518.7; the dinar option has no fees to cover.
     assert told == [
         ("USD", "10.00", "1000", "10.61"),
         ("EUR", "10.05", "1005", "10.46"),

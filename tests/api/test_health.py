@@ -1,4 +1,4 @@
-"""For machines that watch: whether the process is up, whether it can work, and how the desk stands in numbers."""
+"""/healthz, /readyz and access to /metrics."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
 
 
 def live(container: Container) -> None:
-    """Let a worker be seen alive."""
+    """Record a worker heartbeat."""
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())
 
@@ -40,7 +40,7 @@ def test_readyz_is_ok_with_database_schema_and_worker(client: FlaskClient, conta
 
 
 def failing(client: FlaskClient) -> dict[str, str]:
-    """Return the checks that failed."""
+    """Return the failing checks."""
     response = client.get("/readyz")
     problem = assert_problem(response, 503, "not_ready")
     return {name: response for name, response in problem["checks"].items() if response != "ok"}
@@ -124,7 +124,7 @@ def test_read_token_gives_remote_access_to_metrics(client: FlaskClient, containe
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-Ip"])
 def test_untrusted_proxy_does_not_make_request_local(client: FlaskClient, header: str) -> None:
-    # A proxy on this machine connects from the loopback address, whoever it speaks for.
+    # A local proxy connects from the loopback address for every client.
     assert_problem(client.get("/metrics", headers={header: "203.0.113.9"}), 401, "unauthorized")
     assert_problem(client.get("/metrics", headers={header: "127.0.0.1"}), 401, "unauthorized")
 

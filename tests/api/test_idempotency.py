@@ -1,4 +1,4 @@
-"""A repeated request is harmless: one key is one pledge, whatever happened to the first answer."""
+"""Idempotency of pledge requests: one key creates one pledge, even if the first response was lost."""
 
 import dataclasses
 import datetime
@@ -72,7 +72,7 @@ def test_idempotent_replay_ignores_raised_minimum(client: FlaskClient, container
     key = new_idempotency_key()
     first = post_pledge(client, key=key)
     update_campaign(container, frequencies=[{"frequency": "monthly", "minimum": 900}])
-    # As another process, which has not read the campaign before.
+    # Simulates another process, whose campaign cache is empty.
     init_app(app, dataclasses.replace(container, campaign_cache=CampaignCache(container.database.read_only)))
     assert post_pledge(client, key=key).data == first.data
     assert_problem(post_pledge(client), 422, "amount_below_minimum")
@@ -126,7 +126,7 @@ def test_two_idempotency_keys_create_two_pledges(client: FlaskClient, container:
 
 
 class Gateway:
-    """A gateway that is down until it is up, and may be met half-way through a request."""
+    """A gateway that can be unavailable or block during a request."""
 
     name = "sandbox"
 
@@ -153,7 +153,7 @@ def gateway() -> Gateway:
 
 @pytest.fixture
 def counter(app: Flask, container: Container, gateway: Gateway) -> FlaskClient:
-    """Return a client of an application whose gateway is ours to take down."""
+    """Return a client of an application with a gateway that the test controls."""
     init_app(app, dataclasses.replace(container, gateway=gateway))
     return app.test_client()
 
@@ -211,8 +211,8 @@ def test_retry_completes_request_that_crashed(
     key = new_idempotency_key()
     assert post_pledge(counter, key=key).status_code == 503
     with container.database.transaction() as session:
-        # The process died with the key in hand, so nothing let go of it.
-        session.execute(update(IdempotencyKey).values(locked_until=clock.now + datetime.timedelta(seconds=30)))
+        # The process crashed while it held the key's lease, so the lease was never released.
+        session.execute(update(IdempotencyKey).values(held_until=clock.now + datetime.timedelta(seconds=30)))
     gateway.up = True
     assert_problem(post_pledge(counter, key=key), 409, "request_in_progress")
     clock.advance(seconds=31)
@@ -232,7 +232,7 @@ def test_idempotency_lease_exceeds_gateway_timeout(
 ) -> None:
     key, met = new_idempotency_key(), []
     if after_a_crash:
-        # The first let go of the key, so that it is its repeat that holds it while the gateway is asked.
+        # The first request released the lease, so its retry holds it during the gateway call.
         assert post_pledge(counter, key=key).status_code == 503
     gateway.up = True
 

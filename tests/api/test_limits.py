@@ -1,4 +1,4 @@
-"""When too much is asked, or the database is away: an honest refusal that says when to come back."""
+"""Rate limits and database outages: errors with Retry-After."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -28,7 +28,7 @@ class TestAtThreeAMinute:
             stored = count(container, table)
             response = ask(client, origin="https://paper.example")
             assert_problem(response, 429, "too_many_requests")
-            # A full window fades away during the next one, so that the wait may be longer than one of them.
+            # The weight of a full window falls during the next one, so the wait may exceed one window.
             assert 1 <= int(response.headers["Retry-After"]) <= 120
             assert response.headers["Access-Control-Allow-Origin"] in ("*", "https://paper.example")
             assert count(container, table) == stored
@@ -60,13 +60,13 @@ def test_trusted_proxy_header_identifies_client(migrated_database: str, containe
         return client.post("/v1/reminders", json=REMINDER, headers={"X-Forwarded-For": forwarded}).status_code
 
     assert [ask("203.0.113.1"), ask("203.0.113.2")] == [201, 201]
-    # Only what the proxy itself appended is believed, not what the client wrote before it.
+    # Only the address that the trusted proxy appended counts, not what the client sent.
     assert [ask("198.51.100.7, 203.0.113.1"), ask("198.51.100.8, 203.0.113.2")] == [429, 429]
 
 
 @pytest.fixture(scope="module")
 def orphan() -> FlaskClient:
-    """Return a client of an application whose database is away."""
+    """Return a client of an application whose database is unreachable."""
     return create_app(build_container(settings_for(AWAY))).test_client()
 
 

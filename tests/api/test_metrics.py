@@ -1,4 +1,4 @@
-"""/metrics: the numbers that tell whether reminders leave, in time and at what price."""
+"""/metrics: email counters, backlog, job runs, and the cache of status counts."""
 
 import datetime
 import threading
@@ -26,7 +26,7 @@ GO_ON = threading.Event()
 
 
 def numbers(client: FlaskClient) -> dict[str, float]:
-    """Return every sample that /metrics shows, all of them counted now."""
+    """Return all samples of /metrics, without cached counts."""
     cached_status_counts.cache_clear()
     response = client.get("/metrics")
     assert response.status_code == 200
@@ -132,12 +132,12 @@ def test_metrics_count_suppressions_by_reason(client: FlaskClient, container: Co
 
 
 def standing(number: int) -> StatusCounts:
-    """Return a count that can be told from others."""
+    """Return status counts that differ for each number."""
     return StatusCounts(pledges={}, reminders={}, notifications={}, suppressed={}, jobs={str(number): None})
 
 
 class Counting:
-    """A count of whole tables that takes, by the watch, as many seconds as a test says."""
+    """A cache whose count takes a configurable number of seconds by a fake clock."""
 
     def __init__(self, container: Container) -> None:
         self.begun = 0
@@ -184,14 +184,14 @@ def test_count_is_cached_for_hundred_times_its_duration(container: Container) ->
     assert counting.latest() == standing(1)
     counting.watch += 1
     counting.seconds = 0
-    # One that took no time at all is not kept at all.
+    # A count that took no time is not cached.
     assert [counting.latest(), counting.latest()] == [standing(2), standing(3)]
 
 
 def test_database_outage_keeps_previous_count(container: Container) -> None:
     counting = Counting(container)
     assert counting.latest() == standing(1)
-    # A database that is away may take long to say so; that is no reason to leave it alone for long.
+    # The duration of a failed count must not extend the cache time.
     counting.seconds, counting.fails = 10, True
     assert counting.latest() == standing(1)
     counting.fails = False

@@ -1,4 +1,4 @@
-"""Notices that wait are seen by those who watch: named by /readyz, counted by /metrics."""
+"""/readyz and /metrics report the notification backlog."""
 
 import datetime
 import threading
@@ -19,7 +19,7 @@ from tests.jobs.notifications import enqueue, run
 
 
 def checks(client: FlaskClient, container: Container) -> dict[str, str]:
-    """Return the checks that fail while a worker lives."""
+    """Return the failing checks while a worker is alive."""
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())
     return {name: said for name, said in client.get("/readyz").json["checks"].items() if said != "ok"}

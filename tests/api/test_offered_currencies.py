@@ -1,4 +1,4 @@
-"""A campaign may take several currencies, each with choices of its own, and let readers cover the fees."""
+"""Campaigns in several currencies, each with its own options, and with fees that readers can cover."""
 
 import dataclasses
 from typing import Any
@@ -21,7 +21,7 @@ FIVE = ONCE | {"presets": [500], "minimum": 500}
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The wait for other processes is tested with the campaign's readers.
+    # test_campaigns.py tests the wait for other processes.
     monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
 
 
@@ -140,7 +140,7 @@ def test_invalid_currency_option_is_rejected(
 
 
 class Dear:
-    """A gateway that charges no less than five of anything, and dinars in steps of 0.010."""
+    """A gateway with a minimum of 5.00 in every currency, and steps of 0.010 dinars."""
 
     name = "dear"
 

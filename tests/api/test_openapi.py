@@ -1,4 +1,4 @@
-"""The description of the API: valid, complete, and kept by the service when a machine tries everything in it."""
+"""The OpenAPI document is valid and complete, and fuzzed requests conform to it."""
 
 import re
 from typing import Any
@@ -96,7 +96,7 @@ def test_staff_operations_require_bearer_token(client: FlaskClient) -> None:
 
 @pytest.fixture
 def story(container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return what a caller must know to get past the first door: a token, an id and a reminder's link."""
+    """Return valid credentials and ids: a staff token, a pledge id and a reminder token."""
     monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
     made = post_pledge(client).json["id"]
     pay_pledge(container, made, email="other@example.org")
@@ -132,7 +132,7 @@ def test_fuzzed_requests_conform_to_document(app: Flask, story: dict[str, str]) 
             def attempt(case: Any, lucky: bool) -> None:
                 case.headers["Authorization"] = f"Bearer {story['staff']}"
                 if lucky:
-                    # Half of the attempts get past the first door, where there is more to break.
+                    # Half of the requests get valid credentials, to reach the code behind authentication.
                     case.headers["Idempotency-Key"] = new_idempotency_key()
                     for name in known.keys() & case.path_parameters.keys():
                         case.path_parameters[name] = known[name]
@@ -141,6 +141,6 @@ def test_fuzzed_requests_conform_to_document(app: Flask, story: dict[str, str]) 
             try:
                 attempt()
             except Unsatisfiable:
-                # Where nothing is asked for, there is nothing to get wrong.
+                # An operation without parameters has no invalid requests.
                 assert wild
     assert len(tried) == sum(rule.rule.startswith("/v1/") for rule in app.url_map.iter_rules())

@@ -1,4 +1,4 @@
-"""A pledge: made within the campaign's limits or refused with the limit named, and nothing personal about it."""
+"""Pledges: creation within the campaign's limits, validation errors, and public status."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Pledges in any currency that the campaign takes, with the fees covered or not, and only what can be charged."""
+"""Pledges in several currencies, with covered fees and the gateway's charge limits."""
 
 import dataclasses
 from typing import Any
@@ -107,7 +107,7 @@ def test_idempotency_hash_without_cover_fees_is_recognised(
 
 
 class SteppedGateway:
-    """A gateway that charges from 5.000 dinars on, in steps of 0.010."""
+    """A gateway with a minimum of 5.000 dinars and steps of 0.010."""
 
     name = "sandbox"
 
@@ -145,7 +145,7 @@ def test_total_with_fees_is_rounded_up_to_gateway_step(app: Flask, container: Co
     update_campaign(container, other_currencies=[DINARS | {"cover_fees": {"basis_points": 250, "fixed": 0}}])
     init_app(app, dataclasses.replace(container, gateway=SteppedGateway(container)))
     reader = app.test_client()
-    # 5000 / 0.975 is 5128.2, for which 5130 is charged.
+    # 5000 / 0.975 is 5128.2, which is rounded up to 5130.
     response = post_pledge(reader, frequency="once", currency="KWD", amount=5000, cover_fees=True).json
     assert (response["fees"], response["total"]) == (130, 5130)
     assert reader.get("/v1/campaigns/default").json["other_currencies"][0]["step"] == 10

@@ -1,4 +1,4 @@
-"""What only shows over a real connection: bodies without a length, requests cut short, and a second process."""
+"""Behaviour over real connections: chunked bodies, truncated requests, and two processes."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ from tests.processes import web
 
 @pytest.fixture
 def base(container: Container, migrated_database: str, tmp_path: Path) -> Iterator[str]:
-    """Serve the test's database by a process of its own."""
+    """Run a web process on the test's database."""
     with web(migrated_database, tmp_path / "log") as base:
         yield base
 
@@ -30,7 +30,7 @@ def in_chunks(number: int) -> Iterator[bytes]:
 
 
 def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
-    """Send raw bytes and return all that comes back."""
+    """Send raw bytes and return the whole response."""
     address = urlsplit(base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(words)
@@ -43,7 +43,7 @@ def test_real_server_keeps_contract(
     base: str, container: Container, client: FlaskClient, clock: FakeClock
 ) -> None:
     headers = {"Idempotency-Key": new_idempotency_key(), "Content-Type": "application/json"}
-    # Without Content-Length a body is measured while it is read.
+    # Without Content-Length, the size of a body is checked while it is read.
     taken = requests.post(f"{base}/v1/pledges", data=in_chunks(10), headers=headers, timeout=60)
     assert taken.status_code == 201
     refused = requests.post(f"{base}/v1/pledges", data=in_chunks(70), headers=headers, timeout=60)
@@ -64,7 +64,7 @@ def test_real_server_keeps_contract(
         assert not response or response.startswith(b"HTTP/1.1 4"), response
         assert b"<html" not in response
 
-    # A campaign changed here is changed there, as soon as the change is confirmed.
+    # A change in one process is visible in the other once its response has arrived.
     old = requests.get(f"{base}/v1/campaigns/default", timeout=60)
     clock.advance(seconds=1)
     file = campaign_definition(container) | {"heading": "Changed in another process"}

@@ -1,4 +1,4 @@
-"""The links in a reader's mail: they prove themselves, may be used again, and only a POST changes anything."""
+"""Reminder links: signed tokens, idempotent actions, and no changes by GET."""
 
 import base64
 import datetime

@@ -1,4 +1,4 @@
-"""The reminders on offer, each in words that are true of it, in the reader's language."""
+"""Labels and texts of reminder options, in every language."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ENGLISH, RUSSIAN = DEFAULT, f"{DEFAULT}?lang=ru"
 
 
 def labels(client: FlaskClient, address: str = ENGLISH) -> list[str]:
-    """Return the words of every reminder on offer, as they follow one another."""
+    """Return the labels of all reminder options, in order."""
     return [option["label"] for option in client.get(address).json["reminder"]["options"]]
 
 
@@ -63,7 +63,7 @@ def test_campaign_overrides_labels_in_another_language(container: Container, cli
     reminder = {"choices": [1, 3], "repeats": [1, 3]}
     said = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
     update_campaign(container, reminder=reminder, texts={"de": said})
-    # What it does not word is English with an English number, not a sentence in two languages.
+    # Without an override, the label is all English, not a mix of two languages.
     theirs = ["Nächsten Monat", "In 3 Monaten", "Jeden Monat, bis ich absage"]
     assert labels(client, f"{DEFAULT}?lang=de") == [*theirs, "Every 3 months, until I cancel"]
 
@@ -92,7 +92,7 @@ def test_single_reminder_option_keeps_default_texts(client: FlaskClient) -> None
 def texts_with(
     container: Container, client: FlaskClient, address: str = ENGLISH, **changes: Any
 ) -> dict[str, str]:
-    """Return the texts in the answer of a campaign with these changes."""
+    """Return the texts of a campaign with these changes."""
     update_campaign(container, **changes)
     return client.get(address).json["texts"]
 

@@ -1,4 +1,4 @@
-"""Asking again: what was never tried is moved, and anything else begins anew. Asking first costs three INSERTs."""
+"""A second request updates an unattempted reminder or starts a new occurrence; a first one needs three INSERTs."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -61,8 +61,8 @@ def test_new_reminder_needs_three_statements(container: Container, client: Flask
     said: list[str] = []
 
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
-        # The shelf reads the campaign anew every half second, whoever asks.
-        if not statement.startswith("SELECT campaigns.") and "pledge_options" not in statement:
+        # The campaign cache would otherwise add a query every half second.
+        if not statement.startswith("SELECT campaigns.") and "support_choices" not in statement:
             said.append(" ".join(statement.split()[:3]))
 
     event.listen(container.database.engine, "before_cursor_execute", keep)

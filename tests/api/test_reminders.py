@@ -1,4 +1,4 @@
-"""A reminder: due on the same day of a later month by the reader's calendar, one for each reader and campaign."""
+"""Reminders: due dates in the reader's timezone, validation, and one reminder per supporter and campaign."""
 
 import datetime
 
@@ -53,7 +53,7 @@ def test_reminder_needs_only_campaign_and_address(client: FlaskClient, container
 @pytest.mark.parametrize(
     ("asked_at", "zone", "months", "due_on", "due_at"),
     [
-        # The last day of a month that is too short.
+        # A shorter month: its last day.
         ("2027-01-31T12:00:00Z", "UTC", 1, "2027-02-28", "2027-02-28T09:00:00Z"),
         ("2028-01-31T12:00:00Z", "UTC", 1, "2028-02-29", "2028-02-29T09:00:00Z"),
         ("2026-07-31T12:00:00Z", "UTC", 1, "2026-08-31", "2026-08-31T09:00:00Z"),
@@ -62,12 +62,12 @@ def test_reminder_needs_only_campaign_and_address(client: FlaskClient, container
         ("2026-12-31T12:00:00Z", "UTC", 1, "2027-01-31", "2027-01-31T09:00:00Z"),
         ("2027-02-28T12:00:00Z", "UTC", 1, "2027-03-28", "2027-03-28T09:00:00Z"),
         ("2028-02-29T12:00:00Z", "UTC", 12, "2029-02-28", "2029-02-28T09:00:00Z"),
-        # The reader's own date counts: it is already the 1st in Auckland, and still the 31st in Honolulu.
+        # The date in the reader's timezone: already the 1st in Auckland, still the 31st in Honolulu.
         ("2026-12-31T12:00:00Z", "Pacific/Auckland", 1, "2027-02-01", "2027-01-31T20:00:00Z"),
         ("2027-01-01T05:00:00Z", "Pacific/Honolulu", 1, "2027-01-31", "2027-01-31T19:00:00Z"),
         ("2026-11-23T09:30:00Z", "Asia/Kathmandu", 1, "2026-12-23", "2026-12-23T03:15:00Z"),
         ("2026-11-23T09:30:00Z", "Pacific/Kiritimati", 3, "2027-02-23", "2027-02-22T19:00:00Z"),
-        # Summer time began or ended in between.
+        # Daylight saving time starts or ends in between.
         ("2026-10-20T09:30:00Z", "Europe/Amsterdam", 1, "2026-11-20", "2026-11-20T08:00:00Z"),
         ("2027-03-10T09:30:00Z", "Europe/Amsterdam", 1, "2027-04-10", "2027-04-10T07:00:00Z"),
     ],
@@ -91,7 +91,7 @@ def test_reminder_is_due_same_day_of_later_month_in_reader_timezone(
 @pytest.mark.parametrize(
     ("asked_at", "hour", "due_at"),
     [
-        # 02:00 to 03:00 does not exist on 28 March 2027 in Amsterdam: the mail leaves an hour of clock time later.
+        # 02:00 to 03:00 does not exist on 28 March 2027 in Amsterdam: the email is due one hour later.
         ("2027-02-28T12:00:00Z", 2, "2027-03-28T01:00:00Z"),
         # 02:00 to 03:00 comes twice on 31 October 2027: the first one counts.
         ("2027-09-30T12:00:00Z", 2, "2027-10-30T00:00:00Z"),

@@ -1,4 +1,4 @@
-"""Where a campaign wants it, a reader confirms first that the reminder is theirs: only the question leaves."""
+"""Reminders that the reader must confirm first, if the campaign requires it."""
 
 import datetime
 
@@ -33,7 +33,7 @@ def _confirming(container: Container) -> None:
 
 @pytest.fixture
 def token(client: FlaskClient, container: Container) -> str:
-    """Return the token of a reminder whose reader has been asked."""
+    """Return the token of a reminder whose confirmation email was sent."""
     post_reminder(client)
     ask_the_reader(container)
     return reminder_token_for(container, READER)
@@ -48,7 +48,7 @@ def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResp
 
 
 def stands(container: Container) -> tuple[str, int, bool]:
-    """Return where the reminder stands, which occurrence it is, and whether it waits for its reader's word."""
+    """Return the reminder's status, occurrence, and whether it awaits confirmation."""
     reminder = only_reminder(container)
     return reminder.status.value, reminder.occurrence, reminder.awaits_confirmation
 
@@ -195,7 +195,7 @@ def test_confirmation_emails_are_limited(
     clock.advance(minutes=59)
     post_reminder(client, months=3)
     assert stands(container) == ("unconfirmed", 1, True)
-    # What was asked for last is what would be confirmed.
+    # A confirmation applies to the latest request.
     assert only_reminder(container).due_on == datetime.date(2027, 2, 23)
     clock.advance(minutes=1)
     post_reminder(client)

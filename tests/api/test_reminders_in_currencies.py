@@ -1,4 +1,4 @@
-"""A reminder keeps the money that its reader chose, and its mail leads back to that choice."""
+"""Reminders with an amount in one of several currencies."""
 
 from urllib.parse import parse_qs, urlsplit
 

@@ -1,4 +1,4 @@
-"""A reminder that comes again and again: asked for by its interval, moved on, and ended as a whole."""
+"""Repeating reminders: intervals, rescheduling, snoozing and cancelling."""
 
 import datetime
 
@@ -37,7 +37,7 @@ def snooze(client: FlaskClient, container: Container, **payload: int):
 
 
 def deliver(container: Container, *, month_seconds: int | None = None) -> None:
-    """Send what is there, and set it for its next time if it has one."""
+    """Mark the reminder as sent, and schedule the next occurrence if it repeats."""
     record_delivery(container, only_reminder(container).id, ReminderEvent.DELIVER)
     come_again(container, month_seconds=month_seconds)
 
@@ -173,7 +173,7 @@ def test_cancel_ends_all_occurrences(client: FlaskClient, container: Container, 
     deliver(container)
     assert client.post(f"/v1/reminders/{reminder_token_for(container, READER)}/cancel").status_code == 204
     assert (only_reminder(container).status, only_reminder(container).every_months) == ("cancelled", None)
-    # Who then asks for one by its old link asks for one.
+    # A snooze by an old link then asks for a single reminder.
     assert snooze(client, container, months=1).json["repeat"] is False
 
 

@@ -1,4 +1,4 @@
-"""Where a reader may be sent after paying: to a listed host and nowhere else, however the address is written."""
+"""Return URLs must have a listed host."""
 
 import pytest
 from flask.testing import FlaskClient

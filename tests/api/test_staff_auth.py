@@ -1,4 +1,4 @@
-"""The staff's doors: each has a lock, each lock asks for a scope, and nothing opens without a token with it."""
+"""Authentication and scopes of every staff route."""
 
 import re
 import uuid
@@ -41,7 +41,7 @@ def test_every_staff_route_requires_a_scope(app: Flask) -> None:
         if rule.rule.startswith("/v1/admin"):
             view = app.view_functions[rule.endpoint]
             for method in rule.methods - {"HEAD", "OPTIONS"}:
-                # The schemas are wrapped around the lock, whose mark shows through.
+                # Decorators of flask-smorest preserve the attribute of the wrapped view.
                 found[method, rule.rule] = getattr(view, "staff_scope", None)
     assert found == DOORS
 
@@ -76,7 +76,7 @@ def test_staff_route_rejects_invalid_token(
         response = client.open(path_of(rule), method=method, headers=headers, json=None if method == "GET" else {})
         assert_problem(response, 401, "unauthorized")
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
-    # A token belongs into the header: in an address it would end up in logs and histories.
+    # A token must be in the header: in a URL, it would end up in logs and browser histories.
     response = client.open(f"{path_of(rule)}?access_token={good}&token={good}", method=method)
     assert_problem(response, 401, "unauthorized")
 

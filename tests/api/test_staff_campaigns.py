@@ -1,4 +1,4 @@
-"""Campaigns as staff write them over the wire: the whole file, checked as a whole, and read back unchanged."""
+"""Campaign files over the API: replacement, validation and round trips."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.api.client import assert_problem, auth_headers, campaign_definition, 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The wait for other processes is tested with the campaign's readers.
+    # test_campaigns.py tests the wait for other processes.
     monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
 
 

@@ -1,4 +1,4 @@
-"""What staff read: pledges and reminders by page, each row once, and the sums."""
+"""Staff lists: filters, pagination and cursors."""
 
 from typing import Any
 

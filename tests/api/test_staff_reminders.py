@@ -1,4 +1,4 @@
-"""Reminders and sums as staff read them, and what staff can do for a reminder that failed."""
+"""Reminders for staff: the list, the retry of a failed reminder, and the summary."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""Who cancels is written to by that campaign no more, whatever else waits, until they ask again."""
+"""Cancelling a reminder suppresses the address for that campaign until a new request."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -20,7 +20,7 @@ UNSUBSCRIBED = {"default": SuppressionReason.UNSUBSCRIBE}
 
 @pytest.fixture
 def token(client: FlaskClient, container: Container) -> str:
-    """Return the token that a reader's mail holds."""
+    """Return the token of a reminder email."""
     post_reminder(client, timezone="UTC")
     return reminder_token_for(container, READER)
 

@@ -1,4 +1,4 @@
-"""Many requests at once against a real gunicorn with two processes on PostgreSQL: one pledge for each key."""
+"""Concurrent requests to a real gunicorn with two processes on PostgreSQL create one pledge per key."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def test_concurrent_requests_create_one_pledge_per_idempotency_key(container: Co
     waiting = [response for response in responses if response.status_code != 201]
     assert made
     assert len({response.text for response in made}) == 1
-    # Exactly one of them made it; every other that got it was told that it is a repeat.
+    # Exactly one request created the pledge; all other successful ones are replays.
     assert Counter(response.headers.get("Idempotent-Replayed") for response in made)[None] == 1
     assert {(response.status_code, response.json()["code"]) for response in waiting} <= {
         (409, "request_in_progress")
@@ -52,7 +52,7 @@ def test_concurrent_requests_create_one_pledge_per_idempotency_key(container: Co
     )
     with container.database.read_only() as session:
         assert session.scalar(select(Pledge.checkout_url)) == made[0].json()["checkout_url"]
-    # Whoever was told to wait gets the same answer a moment later.
+    # A request that was told to retry later gets the same response then.
     again = post(base, "the-same-key-for-all")
     assert (again.status_code, again.text) == (201, made[0].text)
 

@@ -1,4 +1,4 @@
-"""The files that a host reads first: app.json, .python-version, the requirements, the Procfile."""
+"""Deployment files: app.json, .python-version, the requirements and the Procfile."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ OURS = {"service", "schemas", "jobs", "migrations"}
 
 
 def requirements(name: str) -> list[tuple[Requirement, list[str]]]:
-    """Return each requirement with its hashes; a line that continues is one with the next."""
+    """Return each requirement with its hashes, with continued lines joined."""
     text = re.sub(r"\\\n", " ", (ROOT / name).read_text())
     lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
     found = []
@@ -84,12 +84,12 @@ def test_direct_requirements_match_pyproject() -> None:
 
 
 def imports() -> dict[str, set[str]]:
-    """Return the top-level names that our packages import from elsewhere, and where."""
+    """Return the third-party modules that our packages import, with the importing files."""
     found: dict[str, set[str]] = {}
     for package in OURS:
         for file in (ROOT / package).rglob("*.py"):
             tree = ast.parse(file.read_text())
-            # What is imported for the type checker alone is never imported at all.
+            # Imports for type checking are not needed at run time.
             skipped = {id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in ast.walk(node)}
             for node in ast.walk(tree):
                 names = []

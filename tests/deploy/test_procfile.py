@@ -1,4 +1,4 @@
-"""The Procfile as a host runs it: release, web and worker on PostgreSQL, from a pledge to a clean end."""
+"""The Procfile's processes on PostgreSQL: release, web and worker, from a pledge to a clean shutdown."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from tests.processes import KEYS, ROOT, environment, free_port, wait_until
 
 @pytest.fixture
 def env(worker_id: str) -> dict[str, str]:
-    """Return the environment that a host gives: its own form of the database's address, and a port."""
+    """Return the environment that a host sets: a postgres:// URL and a port."""
     url = make_database(f"mainstay_release_{worker_id}").replace("postgresql+psycopg://", "postgres://")
     port = str(free_port())
     return environment(
@@ -31,15 +31,15 @@ def env(worker_id: str) -> dict[str, str]:
         PUBLIC_URL=f"http://127.0.0.1:{port}",
         WEB_CONCURRENCY="1",
         MONTH_SECONDS="1",
-        # The Procfile says `python`, as a host's own path finds it.
+        # The Procfile's `python` must be found on PATH.
         PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     )
 
 
 @contextmanager
 def honcho(env: dict[str, str], log: Path, *processes: str) -> Iterator[subprocess.Popen]:
-    """Run lines of the Procfile until the block ends; whatever happens, nothing is left running."""
-    # honcho gives the first process the PORT that it is told, and later ones a hundred more.
+    """Run processes of the Procfile until the block ends; all of them are stopped in any case."""
+    # honcho gives the first process type PORT, and each further one a port higher by a hundred.
     command = [sys.executable, "-m", "honcho", "start", "--port", env["PORT"], *processes]
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -96,7 +96,7 @@ def test_procfile_processes_start_and_stop_cleanly(env: dict[str, str], tmp_path
         running.wait(timeout=90)
     said = log.read_text()
     assert "worker_stopped" in said
-    # Each is the very process that was signalled, and no shell stands between.
+    # The signal reaches the process directly, without a shell in between.
     assert "worker.1 stopped (rc=0)" in said
     assert "web.1 stopped (rc=0)" in said
     assert "Shutting down: Master" in said

@@ -1,4 +1,4 @@
-"""What the real processes print while a reader signs in and changes what they give: no way in and no name."""
+"""Logs of real processes contain no tokens and no personal data when a supporter signs in and changes a pledge."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from service.db.models.email import DevOutboxEmail
 from service.db.models.pledge import Pledge
 from service.domain.pledges.links import pledge_token
-from tests.logs.test_whole_story import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, live_server
+from tests.logs.test_log_privacy import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, live_server
 from tests.processes import wait_until
 
 __all__ = ["live_server"]
@@ -19,7 +19,7 @@ STRANGER, TYPO = "stranger.twelve@example.org", "typo.thirteen@"
 
 
 def link_in_mail(live_server: Newsroom) -> str:
-    """Return the token of the link to sign in, as the reader finds it."""
+    """Return the token of the sign-in link in the email."""
     found: list[str] = []
 
     def arrived() -> bool:

@@ -1,4 +1,4 @@
-"""What the real processes print through a whole story, at their most talkative: nothing personal and no way in."""
+"""Debug logs of real processes contain no personal data and no tokens."""
 
 import json
 import re
@@ -35,7 +35,7 @@ TALKATIVE = {"LOG_LEVEL": "debug", "MONTH_SECONDS": "2", "SECRET_KEYS": KEYS}
 
 @dataclass
 class Newsroom:
-    """A running web process and worker, and what must not be read in their logs."""
+    """A running web process and worker, and the secrets that must not appear in their logs."""
 
     base: str
     container: Container
@@ -43,19 +43,19 @@ class Newsroom:
     secrets: set[str] = field(default_factory=set)
 
     def keep(self, secret: str) -> str:
-        """Note a secret and return it."""
+        """Remember a secret and return it."""
         self.secrets.add(secret)
         return secret
 
     def send(self, method: str, path: str, status: int, **sent) -> requests.Response:
-        """Send a request and expect a status."""
+        """Send a request and check the status of its response."""
         url = path if path.startswith("http") else self.base + path
         response = requests.request(method, url, timeout=60, allow_redirects=False, **sent)
         assert response.status_code == status, response.text
         return response
 
     def wait_for(self, what: str, condition: Callable) -> None:
-        """Wait until a question to the database is answered with yes."""
+        """Wait until a condition on the database is true."""
 
         def asked() -> bool:
             with self.container.database.read_only() as session:
@@ -70,7 +70,7 @@ class Newsroom:
 
 @pytest.fixture
 def live_server(worker_id: str, tmp_path: Path) -> Iterator[Newsroom]:
-    """Start a newsroom on a database of its own."""
+    """Start a web process and a worker on a new database."""
     url, log = make_database(f"mainstay_logs_{worker_id}"), tmp_path / "log"
     container = build_container(settings_for(url))
     migrate_and_seed(container)
@@ -91,7 +91,7 @@ def give(live_server: Newsroom) -> None:
 
 
 def mail_to(live_server: Newsroom, reader: str) -> str:
-    """Wait for a reader's first mail, and return it with its lines whole."""
+    """Wait for the first email to an address, and return it without soft line breaks."""
 
     def find(session: Session) -> str | None:
         return next(
@@ -104,7 +104,7 @@ def mail_to(live_server: Newsroom, reader: str) -> str:
 
 
 def be_reminded(live_server: Newsroom) -> str:
-    """Set a reminder, wait for its mail, and return the token that the mail holds."""
+    """Create a reminder, wait for its email, and return the token in it."""
     payload = {"campaign": "default", "email": READER, "frequency": "monthly", "amount": int(AMOUNT)}
     live_server.send("POST", "/v1/reminders", 201, json=payload)
     return live_server.keep(re.search(r"/v1/reminders/([\w.-]+)/cancel", mail_to(live_server, READER))[1])
@@ -140,7 +140,7 @@ def meet_trouble(live_server: Newsroom, token: str) -> None:
 
 
 def speak_no_http(live_server: Newsroom, words: str) -> None:
-    """Send what is not HTTP, to meet the server below the application."""
+    """Send invalid HTTP, which gunicorn rejects before the application."""
     address = urlsplit(live_server.base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(words.encode())
@@ -152,7 +152,7 @@ def speak_no_http(live_server: Newsroom, words: str) -> None:
 
 
 def lose_an_address(live_server: Newsroom) -> None:
-    """Store an address that opens with no key, and let the worker meet it."""
+    """Make an address undecryptable, and wait until the worker fails its reminder."""
     live_server.send("POST", "/v1/reminders", 201, json={"campaign": "default", "email": LOST})
     theirs = f"decode('{live_server.container.database.keyring.lookup_hash(LOST).hex()}', 'hex')"
     live_server.execute(f"UPDATE supporters SET email = decode('00', 'hex') WHERE email_hash = {theirs}")

@@ -1,4 +1,4 @@
-"""What only shows when the parts of a campaign file are seen together."""
+"""Validation and defaults of campaign files that involve several fields."""
 
 import pytest
 from marshmallow import ValidationError

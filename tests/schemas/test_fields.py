@@ -1,4 +1,4 @@
-"""Fields of the wire, alone: what each takes, and that nothing is converted on the way in."""
+"""Custom schema fields: accepted values, and no conversion on input."""
 
 import datetime
 from typing import Any
