@@ -1,3 +1,3 @@
-"""The web process: rules, tables, outside connections, and the doors in front of them."""
+"""The service: domain rules, database, gateways, and the web, console and command-line edges."""
 
 __version__ = "0.1.0"

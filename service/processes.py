@@ -109,14 +109,14 @@ def _dev_banner(settings: Settings) -> str:
         f"  The demo article, with the support box under it:  {base}/demo",
         f"  The support page without JavaScript:              {base}/support/default",
         *(
-            [f"  The mails sent so far:                            {base}/dev/outbox"]
+            [f"  The emails sent so far:                           {base}/dev/outbox"]
             if settings.uses_dev_outbox
             else []
         ),
         f"  The API:                                          {base}/docs",
         "",
-        f"  Here a month lasts {settings.month_seconds} seconds for new reminders (MONTH_SECONDS), so that you",
-        "  see the mail arrive while you watch. Press Ctrl-C to stop.",
+        f"  For new reminders, a month lasts {settings.month_seconds} seconds (MONTH_SECONDS), so that you can",
+        "  watch the email arrive. Press Ctrl-C to stop.",
         "",
     ]
     return "\n".join(lines)

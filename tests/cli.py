@@ -15,11 +15,11 @@ def run_cli(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(cli, list(arguments), env=settings | {"SECRET_KEYS": KEYS} | environment)
 
 
-def assert_cli_error(result: Result, *said: str) -> None:
+def assert_cli_error(result: Result, *expected: str) -> None:
     """Check a CLI error: exit code 1 or 2, nothing on standard output, and no traceback."""
     assert result.exit_code in (1, 2)
     assert isinstance(result.exception, SystemExit), repr(result.exception)
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
-    for words in said:
-        assert words in result.stderr
+    for text in expected:
+        assert text in result.stderr

@@ -133,16 +133,16 @@ def cached_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
 
     A new engine would have to connect and compile every statement again.
     """
-    made: dict[object, Engine] = {}
+    engines: dict[object, Engine] = {}
 
     def engine_for(settings: Settings, keyring: Keyring) -> Engine:
-        which = settings.database_url, settings.secret_keys, settings.mail.connections
-        if which not in made:
-            made[which] = create_database_engine(settings, keyring)
-        return made[which]
+        key = settings.database_url, settings.secret_keys, settings.mail.connections
+        if key not in engines:
+            engines[key] = create_database_engine(settings, keyring)
+        return engines[key]
 
     yield engine_for
-    for engine in made.values():
+    for engine in engines.values():
         engine.dispose()
 
 

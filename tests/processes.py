@@ -33,7 +33,7 @@ def free_port() -> int:
 
 def environment(database_url: str, **changes: str) -> dict[str, str]:
     """Return the environment of a Mainstay process on this database."""
-    ours = {
+    settings = {
         "DATABASE_URL": database_url,
         "SECRET_KEYS": KEYS,
         "HOST": "127.0.0.1",
@@ -42,8 +42,8 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
         # Late emails must be sent at any hour at which the tests run.
         "SENDING_HOURS": "any",
     }
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | ours | changes
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return inherited | settings | changes
 
 
 @contextmanager

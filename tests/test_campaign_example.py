@@ -35,7 +35,7 @@ def test_stripe_can_charge_example_amounts(tmp_path: Path) -> None:
 def test_unchargeable_stripe_amount_error_names_currency_frequency_and_amount(tmp_path: Path) -> None:
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/desk.db"}
     run_cli("migrate", **database)
-    for was, becomes, said in (
+    for old, new, expected in (
         (
             "presets: [1500, 5000, 15000]",
             "presets: [1505, 5000]",
@@ -44,6 +44,6 @@ def test_unchargeable_stripe_amount_error_names_currency_frequency_and_amount(tm
         ("    minimum: 1000\n", "    minimum: 40\n", "EUR, annual: the minimum of 0.40 cannot be charged"),
     ):
         changed = tmp_path / "changed.yaml"
-        changed.write_text(EXAMPLE.read_text("utf-8").replace(was, becomes), encoding="utf-8")
-        assert_cli_error(run_cli("campaign", "apply", str(changed), **database, **STRIPE), said, "by stripe")
+        changed.write_text(EXAMPLE.read_text("utf-8").replace(old, new), encoding="utf-8")
+        assert_cli_error(run_cli("campaign", "apply", str(changed), **database, **STRIPE), expected, "by stripe")
         assert run_cli("campaign", "show", "three-currencies", **database).exit_code == 1

@@ -41,7 +41,7 @@ def test_every_command_has_help_without_valid_settings(command: list[str], flag:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         ("mysql://host/name", "DATABASE_URL"),
         ("nonsense", "DATABASE_URL"),
@@ -52,9 +52,9 @@ def test_every_command_has_help_without_valid_settings(command: list[str], flag:
     ],
 )
 @pytest.mark.parametrize("command", [["migrate"], ["campaign", "show"], ["token", "list"]], ids=" ".join)
-def test_unreachable_database_is_reported_in_one_sentence(command: list[str], url: str, said: str) -> None:
+def test_unreachable_database_is_reported_in_one_sentence(command: list[str], url: str, expected: str) -> None:
     result = run_cli(*command, DATABASE_URL=url)
-    assert_cli_error(result, said)
+    assert_cli_error(result, expected)
     assert len(result.stderr.strip().splitlines()) == 1
     assert "hidden" not in result.stderr
 

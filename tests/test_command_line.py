@@ -101,27 +101,27 @@ def test_revoked_token_is_listed_as_revoked(run: Run) -> None:
 
 def test_shown_campaign_can_be_applied_unchanged(run: Run, tmp_path: Path) -> None:
     shown = run("campaign", "show").stdout
-    sheet = tmp_path / "campaign.yaml"
-    sheet.write_text(shown, encoding="utf-8")
+    campaign_file = tmp_path / "campaign.yaml"
+    campaign_file.write_text(shown, encoding="utf-8")
     assert yaml.safe_load(shown)["slug"] == "default"
     assert "Эта газета" in shown
-    assert run("campaign", "apply", str(sheet)).exit_code == 0
+    assert run("campaign", "apply", str(campaign_file)).exit_code == 0
     assert run("campaign", "show", "default").stdout == shown
 
 
 def test_minimal_campaign_file_gets_defaults(run: Run, tmp_path: Path) -> None:
-    sheet = tmp_path / "campaign.yaml"
-    sheet.write_text(
+    campaign_file = tmp_path / "campaign.yaml"
+    campaign_file.write_text(
         "slug: climate\nname: The Lantern\nheading: Warm\nmessage: |\n  One.\n\n  Two.\n", encoding="utf-8"
     )
-    assert run("campaign", "apply", str(sheet)).exit_code == 0
+    assert run("campaign", "apply", str(campaign_file)).exit_code == 0
     made = yaml.safe_load(run("campaign", "show", "climate").stdout)
     assert made["message"] == ["One.", "Two."]
     assert made["origins"] == ["*"]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"slug: default\nheadin: x\n", ["headin", "did you mean 'heading'?"]),
         (
@@ -144,12 +144,12 @@ def test_minimal_campaign_file_gets_defaults(run: Run, tmp_path: Path) -> None:
     ids=lambda part: str(part)[:40],
 )
 def test_invalid_campaign_file_is_not_applied(
-    run: Run, file: Path, tmp_path: Path, content: bytes, said: list[str]
+    run: Run, file: Path, tmp_path: Path, content: bytes, expected: list[str]
 ) -> None:
     before = ask(file, "SELECT * FROM campaigns")
-    sheet = tmp_path / "campaign.yaml"
-    sheet.write_bytes(content)
-    assert_cli_error(run("campaign", "apply", str(sheet)), *said)
+    campaign_file = tmp_path / "campaign.yaml"
+    campaign_file.write_bytes(content)
+    assert_cli_error(run("campaign", "apply", str(campaign_file)), *expected)
     assert ask(file, "SELECT * FROM campaigns") == before
     assert ask(file, "SELECT * FROM audit_log") == []
 

@@ -11,7 +11,7 @@ NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 LONG = "https://support.a-newsroom-with-a-long-name.example"
 
 
-def letter(token: str) -> ReminderEmail:
+def reminder_email(token: str) -> ReminderEmail:
     return ReminderEmail(
         message_id=f"<reminder-01a2096b-83c1-7b2b-a6ec-57c100000000-1@{LONG.removeprefix('https://')}>",
         to="reader@example.org",
@@ -30,7 +30,7 @@ def letter(token: str) -> ReminderEmail:
 
 
 def test_long_address_is_not_split_into_encoded_words() -> None:
-    sent = letter("A" * 76)
+    sent = reminder_email("A" * 76)
     lines = EmailRenderer("Mainstay <support@localhost>", lambda: NOON).render(sent).content.split(b"\r\n")
     assert f"List-Unsubscribe: <{sent.cancel_url}>".encode() in lines
     assert f"Message-ID: {sent.message_id}".encode() in lines
@@ -39,4 +39,6 @@ def test_long_address_is_not_split_into_encoded_words() -> None:
 
 def test_address_cannot_inject_header() -> None:
     with pytest.raises(ValueError, match="List-Unsubscribe"):
-        EmailRenderer("Mainstay <support@localhost>", lambda: NOON).render(letter("A\r\nBcc: x@example.org"))
+        EmailRenderer("Mainstay <support@localhost>", lambda: NOON).render(
+            reminder_email("A\r\nBcc: x@example.org")
+        )

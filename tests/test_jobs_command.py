@@ -33,7 +33,7 @@ def container(url: str, clock: FakeClock) -> Container:
     container.database.engine.dispose()
 
 
-def work(
+def record_run(
     container: Container,
     clock: FakeClock,
     name: str,
@@ -54,9 +54,11 @@ def work(
 
 
 def test_latest_runs_are_shown_as_table_with_counts(container: Container, clock: FakeClock, url: str) -> None:
-    work(container, clock, "send_reminders", seconds=75, counts={"sent": 500, "handed_back": 2})
-    work(container, clock, "send_reminders", seconds=2, error=ConnectionResetError("reader@news.example is gone"))
-    work(container, clock, "expire_pledges", seconds=0.25, counts={"expired": 0})
+    record_run(container, clock, "send_reminders", seconds=75, counts={"sent": 500, "handed_back": 2})
+    record_run(
+        container, clock, "send_reminders", seconds=2, error=ConnectionResetError("reader@news.example is gone")
+    )
+    record_run(container, clock, "expire_pledges", seconds=0.25, counts={"expired": 0})
     shown = run_cli("jobs", DATABASE_URL=url)
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.splitlines() == [
@@ -77,25 +79,25 @@ def test_running_job_shows_elapsed_time(container: Container, clock: FakeClock, 
 
 def test_runs_can_be_filtered_by_job_and_limited(container: Container, clock: FakeClock, url: str) -> None:
     for number in range(1, 4):
-        work(container, clock, "send_reminders", seconds=1, counts={"sent": number})
-        work(container, clock, "expire_pledges", seconds=1, counts={"expired": number})
-    told = run_cli("jobs", "--job", "send_reminders", "--limit", "2", DATABASE_URL=url).stdout.splitlines()
-    assert [line.split("  ")[-1].strip() for line in told[1:]] == ["sent 3", "sent 2"]
+        record_run(container, clock, "send_reminders", seconds=1, counts={"sent": number})
+        record_run(container, clock, "expire_pledges", seconds=1, counts={"expired": number})
+    result = run_cli("jobs", "--job", "send_reminders", "--limit", "2", DATABASE_URL=url).stdout.splitlines()
+    assert [line.split("  ")[-1].strip() for line in result[1:]] == ["sent 3", "sent 2"]
     assert len(run_cli("jobs", "--limit", "5", DATABASE_URL=url).stdout.splitlines()) == 6
 
 
 def test_empty_history_suggests_starting_a_worker(container: Container, url: str) -> None:
-    told = run_cli("jobs", DATABASE_URL=url)
-    assert (told.exit_code, told.stdout) == (0, "No worker has run yet; start one with mainstay worker.\n")
-    assert run_cli("jobs", "--job", "send_reminders", DATABASE_URL=url).stdout == told.stdout
+    result = run_cli("jobs", DATABASE_URL=url)
+    assert (result.exit_code, result.stdout) == (0, "No worker has run yet; start one with mainstay worker.\n")
+    assert run_cli("jobs", "--job", "send_reminders", DATABASE_URL=url).stdout == result.stdout
 
 
 def test_job_without_runs_is_distinguished_from_empty_history(
     container: Container, clock: FakeClock, url: str
 ) -> None:
-    work(container, clock, "expire_pledges", seconds=1, counts={})
-    told = run_cli("jobs", "--job", "pledges", DATABASE_URL=url)
-    assert told.stdout == "No run of pledges is on record; mainstay jobs shows those of every job.\n"
+    record_run(container, clock, "expire_pledges", seconds=1, counts={})
+    result = run_cli("jobs", "--job", "pledges", DATABASE_URL=url)
+    assert result.stdout == "No run of pledges is on record; mainstay jobs shows those of every job.\n"
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])

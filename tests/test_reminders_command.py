@@ -69,18 +69,18 @@ def test_failures_are_counted_by_reason_most_frequent_first(container: Container
 
 
 def test_retry_by_reason_resets_attempts(container: Container, run: Run, clock: FakeClock) -> None:
-    mended, other = (
+    matching, other = (
         fail(container, "a@news.example", "could not be written: its row makes no letter"),
         fail(container, "b@news.example", "100% refused"),
     )
     result = run("retry", "--reason", "could not", typed="y\n")
     assert result.exit_code == 0
     assert result.stdout == "Sent 1 reminder back into the queue.\n"
-    assert (find(container, mended).status, find(container, mended).attempts) == (ReminderStatus.SCHEDULED, 0)
-    assert status_changes(container, mended)[-1] == ("send_back", "scheduled")
+    assert (find(container, matching).status, find(container, matching).attempts) == (ReminderStatus.SCHEDULED, 0)
+    assert status_changes(container, matching)[-1] == ("send_back", "scheduled")
     assert find(container, other).status == ReminderStatus.FAILED
     with container.database.read_only() as session:
-        assert session.get_one(EmailDelivery, (mended, 1)).attempts == 0
+        assert session.get_one(EmailDelivery, (matching, 1)).attempts == 0
         assert session.scalars(select(AuditEntry)).one().details == {"returned": 1}
     # A reason is matched literally, not as a pattern.
     assert run("retry", "--reason", "%", "--yes").stderr == "No such reminder has failed.\n"

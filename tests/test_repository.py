@@ -22,26 +22,26 @@ def test_imported_packages_belong_to_this_checkout(package) -> None:
 
 
 def domain_errors() -> list[type[DomainError]]:
-    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DomainError)]
-    return [kind for kind in found if kind is not DomainError]
+    found = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, DomainError)]
+    return [error for error in found if error is not DomainError]
 
 
-@pytest.mark.parametrize("kind", domain_errors(), ids=lambda kind: kind.__name__)
-def test_each_domain_error_has_code_docstring_and_status(kind: type[DomainError]) -> None:
-    sentence = kind.__dict__.get("__doc__") or ""
+@pytest.mark.parametrize("error", domain_errors(), ids=lambda error: error.__name__)
+def test_each_domain_error_has_code_docstring_and_status(error: type[DomainError]) -> None:
+    sentence = error.__dict__.get("__doc__") or ""
     assert sentence.endswith(".")
     assert "\n\n" not in sentence
-    assert kind.code != DomainError.code
-    assert kind.code == kind.code.lower()
-    assert kind.code.replace("_", "").isalpha()
-    assert 400 <= STATUS_BY_ERROR[kind] < 600
+    assert error.code != DomainError.code
+    assert error.code == error.code.lower()
+    assert error.code.replace("_", "").isalpha()
+    assert 400 <= STATUS_BY_ERROR[error] < 600
 
 
 def test_domain_error_codes_are_unique_and_all_have_a_status() -> None:
     kinds = domain_errors()
-    assert len({kind.code for kind in kinds}) == len(kinds)
+    assert len({error.code for error in kinds}) == len(kinds)
     assert set(STATUS_BY_ERROR) == set(kinds)
-    assert not [kind for kind in DomainError.__subclasses__() if kind not in kinds]
+    assert not [error for error in DomainError.__subclasses__() if error not in kinds]
 
 
 def test_web_process_does_not_import_scheduler() -> None:

@@ -20,7 +20,7 @@ from service.web import current_container
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"
 
 campaigns = ResourceBlueprint(
-    "campaigns", __name__, url_prefix="/v1/campaigns", description="What readers may choose."
+    "campaigns", __name__, url_prefix="/v1/campaigns", description="Campaigns with their options."
 )
 enable_cors(campaigns)
 

@@ -12,7 +12,7 @@ from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checko
 from service.domain.pledges.pledges import CreatePledge, total_charge
 from service.web import check_rate_limit, current_container, read_only
 
-pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="What readers give.")
+pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="Pledges and their status.")
 enable_cors(pledges)
 
 IDEMPOTENCY_KEY_DOC = {

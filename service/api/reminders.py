@@ -11,7 +11,7 @@ from service.domain.reminders import self_service
 from service.domain.reminders.reminders import CreateReminder, ReminderResult, create_or_update_reminder
 from service.web import check_rate_limit, current_container, transaction
 
-reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="A mail next month.")
+reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="Reminders by email.")
 enable_cors(reminders)
 
 

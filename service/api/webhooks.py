@@ -12,12 +12,12 @@ from service.domain.ports import InvalidSignature, InvalidWebhook
 from service.web import current_container, transaction
 
 mail_webhooks = ResourceBlueprint(
-    "mail reports", __name__, url_prefix="/v1/webhooks/mail", description="What mail services report."
+    "mail reports", __name__, url_prefix="/v1/webhooks/mail", description="Reports of email services."
 )
 
 EMAIL_BODY_DOC = {
     "required": True,
-    "description": "As the service documents it.",
+    "description": "A report in the format that the service documents.",
     "content": {"application/json": {"schema": {"type": "object"}}},
 }
 
@@ -47,13 +47,13 @@ def receive_email_webhook(service: str) -> dict[str, int]:
 
 
 stripe_webhook = ResourceBlueprint(
-    "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="What Stripe tells us."
+    "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="Events of Stripe."
 )
 
 SIGNATURE_HEADER_DOC = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
 STRIPE_BODY_DOC = {
     "required": True,
-    "description": "An event, as Stripe documents it.",
+    "description": "An event in the format that Stripe documents.",
     "content": {"application/json": {"schema": {"type": "object"}}},
 }
 

@@ -61,10 +61,10 @@ def post_reminder(client: FlaskClient, *, origin: str | None = None, **changes: 
 def pay_pledge(container: Container, pledge_id: str, *, email: str | None = "reader@example.org") -> None:
     """Record a sandbox payment of a pledge."""
     with container.database.transaction() as session:
-        wanted = uuid.UUID(pledge_id)
-        found = get_pledge(session, wanted)
-        charge = SandboxCharge(reference=f"paid_{pledge_id}", money=Money(found.amount_minor, found.currency))
-        record_sandbox_payment(session, wanted, charge, email=email, now=container.clock())
+        pledge_uuid = uuid.UUID(pledge_id)
+        pledge = get_pledge(session, pledge_uuid)
+        charge = SandboxCharge(reference=f"paid_{pledge_id}", money=Money(pledge.amount_minor, pledge.currency))
+        record_sandbox_payment(session, pledge_uuid, charge, email=email, now=container.clock())
 
 
 def count(container: Container, table: type[Base]) -> int:
@@ -76,8 +76,10 @@ def count(container: Container, table: type[Base]) -> int:
 def reminder_token_for(container: Container, address: str) -> str:
     """Return the token of a supporter's reminder, as in its email."""
     with container.database.read_only() as session:
-        [theirs] = [one for one in session.scalars(select(Reminder)) if one.supporter.email == address]
-        return reminder_token(container.database.keyring, theirs)
+        [found] = [
+            reminder for reminder in session.scalars(select(Reminder)) if reminder.supporter.email == address
+        ]
+        return reminder_token(container.database.keyring, found)
 
 
 def only_pledge(container: Container) -> Pledge:
@@ -96,7 +98,7 @@ def staff_token(container: Container, *scopes: str, name: str = "the desk") -> s
     """Return a new staff token."""
     with container.database.transaction() as session:
         return create_staff_token(
-            session, name=name, scopes=[Scope(word) for word in scopes], now=container.clock()
+            session, name=name, scopes=[Scope(scope) for scope in scopes], now=container.clock()
         )
 
 

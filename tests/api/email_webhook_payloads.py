@@ -98,9 +98,9 @@ def signature(container: Container, *, key: str = KEY, age_seconds: int = 0) -> 
     return {"timestamp": timestamp, "token": TOKEN, "signature": proof}
 
 
-def basic_auth_header(words: str = LOGIN) -> dict[str, str]:
+def basic_auth_header(credentials: str = LOGIN) -> dict[str, str]:
     """Return a header for HTTP Basic authentication."""
-    return {"Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
+    return {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
 
 
 def post_postmark(client: FlaskClient, report: object, **headers: str) -> TestResponse:

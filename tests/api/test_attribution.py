@@ -64,7 +64,7 @@ def test_pledge_without_token_is_not_attributed(client: FlaskClient, container: 
     assert only_pledge(container).reminder_id is None
 
 
-def somebody_waits(container: Container) -> bool:
+def is_lock_awaited(container: Container) -> bool:
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
@@ -127,9 +127,11 @@ def test_pledge_during_reminder_purge_succeeds(app: Flask, container: Container,
     with ThreadPoolExecutor(1) as pool:
         with container.database.transaction() as session:
             erase_supporter(session, READER, now=container.clock())
-            giving = pool.submit(post_pledge, app.test_client(), reminder=token)
-            wait_until(lambda: giving.done() or somebody_waits(container), what="the gift to meet the erasure")
-        assert giving.result().status_code == 201
+            payment = pool.submit(post_pledge, app.test_client(), reminder=token)
+            wait_until(
+                lambda: payment.done() or is_lock_awaited(container), what="the payment to wait for the erasure"
+            )
+        assert payment.result().status_code == 201
     assert only_pledge(container).reminder_id is None
 
 
@@ -143,14 +145,16 @@ def test_payment_during_erasure_does_not_deadlock(client: FlaskClient, container
     with ThreadPoolExecutor(1) as pool:
         with container.database.transaction() as session:
             money = Money(get_pledge(session, made, for_update=True).amount_minor, "USD")
-            forgetting = pool.submit(forget)
-            wait_until(lambda: forgetting.done() or somebody_waits(container), what="the erasure to meet the gift")
+            erasure = pool.submit(forget)
+            wait_until(
+                lambda: erasure.done() or is_lock_awaited(container), what="the erasure to wait for the payment"
+            )
             record_sandbox_payment(
                 session, made, SandboxCharge(reference="paid", money=money), email=READER, now=container.clock()
             )
-        forgetting.result(timeout=60)
-    gift = only_pledge(container)
-    assert (gift.status, gift.reminder_id, gift.supporter_id) == (PledgeStatus.ACTIVE, None, None)
+        erasure.result(timeout=60)
+    pledge = only_pledge(container)
+    assert (pledge.status, pledge.reminder_id, pledge.supporter_id) == (PledgeStatus.ACTIVE, None, None)
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 201, 5, None, ["x"], "a\0b"], ids=repr)

@@ -21,7 +21,7 @@ from tests.api.client import assert_problem
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
 
-GO_ON = threading.Event()
+RUNNING = threading.Event()
 REFUSED = "the mail server refuses us; check MAIL_URL"
 
 
@@ -57,7 +57,7 @@ def send(container: Container, *, counts: dict[str, int] | None = None, error: E
             raise error
         return counts
 
-    run_job(Job("send_reminders", run, 5), container, JobRunRecorder(container), GO_ON)
+    run_job(Job("send_reminders", run, 5), container, JobRunRecorder(container), RUNNING)
 
 
 def test_readyz_reports_reminder_backlog_over_an_hour(

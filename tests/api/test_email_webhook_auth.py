@@ -150,7 +150,7 @@ def test_email_webhook_content_is_neither_logged_nor_echoed(
         client.post(MAILGUN, data=b'{"recipient": "reader@example.org", "signature": {}}'),
     ]
     assert [response.status_code for response in responses] == [200, 401, 200, 401, 400, 400]
-    said = "".join(capfd.readouterr()) + "".join(response.text for response in responses)
-    assert "/v1/webhooks/mail/<service>" in said
+    output = "".join(capfd.readouterr()) + "".join(response.text for response in responses)
+    assert "/v1/webhooks/mail/<service>" in output
     for secret in ("reader", "example.org", "a long pass", KEY):
-        assert secret not in said
+        assert secret not in output

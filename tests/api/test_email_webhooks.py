@@ -167,11 +167,11 @@ def test_late_unsubscribe_webhook_does_not_suppress_newer_sign_up(
     assert post.addresses == [READER]
 
 
-@pytest.mark.parametrize("said", ["2031-01-01T00:00:00Z", "yesterday", "2026-11-23T09:25:00", None, ""])
+@pytest.mark.parametrize("bounced_at", ["2031-01-01T00:00:00Z", "yesterday", "2026-11-23T09:25:00", None, ""])
 def test_email_webhook_with_impossible_time_counts_as_now(
-    client: FlaskClient, container: Container, said: str | None
+    client: FlaskClient, container: Container, bounced_at: str | None
 ) -> None:
-    post_postmark(client, bounce(BouncedAt=said))
+    post_postmark(client, bounce(BouncedAt=bounced_at))
     assert [row.at for row in all_suppressions(container)] == [container.clock()]
 
 

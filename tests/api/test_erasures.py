@@ -170,8 +170,8 @@ def test_erasure_keeps_pledge_of_deleted_reminder(client: FlaskClient, container
     pay_pledge(container, post_pledge(client, reminder=token).json["id"], email=OTHER)
     assert only_pledge(container).reminder_id is not None
     assert erase(client, container, READER).json == {"pledges": 0, "reminders": 1}
-    gift = only_pledge(container)
-    assert (gift.reminder_id, gift.supporter is None, gift.status) == (None, False, PledgeStatus.ACTIVE)
+    pledge = only_pledge(container)
+    assert (pledge.reminder_id, pledge.supporter is None, pledge.status) == (None, False, PledgeStatus.ACTIVE)
 
 
 @pytest.mark.parametrize(

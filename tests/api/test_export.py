@@ -65,8 +65,8 @@ def test_csv_export_matches_contract_byte_for_byte(
 def test_empty_export_has_header(client: FlaskClient, staff: dict) -> None:
     assert export(client, staff).data == f"{HEADER}\r\n".encode()
     assert export(client, staff, format="jsonl").data == b""
-    sheet = openpyxl.load_workbook(io.BytesIO(export(client, staff, format="xlsx").data)).active
-    assert [[cell.value for cell in row] for row in sheet.iter_rows()] == [COLUMNS]
+    worksheet = openpyxl.load_workbook(io.BytesIO(export(client, staff, format="xlsx").data)).active
+    assert [[cell.value for cell in row] for row in worksheet.iter_rows()] == [COLUMNS]
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])

@@ -19,12 +19,12 @@ def test_export_amount_is_pledged_and_total_is_paid(client: FlaskClient, contain
         [form] = parse_forms(client.get(checkout).text)
         assert client.post(checkout, data=form.fields | {"outcome": "pay"}).status_code == 303
     file = client.get("/v1/admin/pledges/export?format=csv", headers=auth_headers(container, "export"))
-    told = [
+    rows = [
         (row["currency"], row["amount"], row["amount_minor"], row["paid_total"])
         for row in csv.DictReader(io.StringIO(file.text, newline=""))
     ]
     # (1005 + 25) / 0.985 is 1045.69; 500 / 0.964 is 518.7; the dinar option has no fees to cover.
-    assert told == [
+    assert rows == [
         ("USD", "10.00", "1000", "10.61"),
         ("EUR", "10.05", "1005", "10.46"),
         ("JPY", "500", "500", "519"),

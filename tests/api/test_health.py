@@ -16,23 +16,23 @@ from tests.api.client import assert_problem, auth_headers, pay_pledge, post_pled
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 
-AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
-STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
+UNREACHABLE_URL = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
+REMOTE = {"REMOTE_ADDR": "203.0.113.9"}
 
 
-def live(container: Container) -> None:
+def beat(container: Container) -> None:
     """Record a worker heartbeat."""
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())
 
 
 def test_healthz_needs_no_database() -> None:
-    response = create_app(build_container(settings_for(AWAY))).test_client().get("/healthz")
+    response = create_app(build_container(settings_for(UNREACHABLE_URL))).test_client().get("/healthz")
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
 def test_readyz_is_ok_with_database_schema_and_worker(client: FlaskClient, container: Container) -> None:
-    live(container)
+    beat(container)
     response = client.get("/readyz")
     assert response.status_code == 200
     checks = ("database", "payments", "migrations", "worker", "reminders", "notices", "mail")
@@ -47,7 +47,7 @@ def failing(client: FlaskClient) -> dict[str, str]:
 
 
 def test_readyz_reports_unavailable_database() -> None:
-    client = create_app(build_container(settings_for(AWAY))).test_client()
+    client = create_app(build_container(settings_for(UNREACHABLE_URL))).test_client()
     checks = failing(client)
     assert checks.keys() == {"database", "migrations", "worker", "reminders", "notices", "mail"}
     assert "127.0.0.1" not in str(checks)
@@ -60,19 +60,19 @@ def test_readyz_reports_missing_worker(client: FlaskClient) -> None:
 def test_readyz_reports_expired_worker_heartbeat(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
-    live(container)
+    beat(container)
     clock.advance(seconds=89)
     assert client.get("/readyz").status_code == 200
     clock.advance(seconds=2)
     checks = failing(client)
     assert checks.keys() == {"worker"}
     assert "91 seconds" in checks["worker"]
-    live(container)
+    beat(container)
     assert client.get("/readyz").status_code == 200
 
 
 def test_readyz_reports_missing_migrations(client: FlaskClient, container: Container) -> None:
-    live(container)
+    beat(container)
     with container.database.transaction() as session:
         head = session.scalar(text("SELECT version_num FROM alembic_version"))
         session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
@@ -86,7 +86,7 @@ def test_readyz_reports_missing_migrations(client: FlaskClient, container: Conta
 
 
 def test_metrics_are_prometheus_text(client: FlaskClient, container: Container, clock: FakeClock) -> None:
-    live(container)
+    beat(container)
     pay_pledge(container, post_pledge(client).json["id"])
     post_reminder(client)
     clock.advance(seconds=30)
@@ -115,10 +115,8 @@ def test_remote_request_needs_token_for_metrics(client: FlaskClient, address: st
 
 
 def test_read_token_gives_remote_access_to_metrics(client: FlaskClient, container: Container) -> None:
-    assert (
-        client.get("/metrics", headers=auth_headers(container, "read"), environ_base=STRANGER).status_code == 200
-    )
-    refused = client.get("/metrics", headers=auth_headers(container, "export", "manage"), environ_base=STRANGER)
+    assert client.get("/metrics", headers=auth_headers(container, "read"), environ_base=REMOTE).status_code == 200
+    refused = client.get("/metrics", headers=auth_headers(container, "export", "manage"), environ_base=REMOTE)
     assert_problem(refused, 403, "scope_missing")
 
 

@@ -14,7 +14,7 @@ from tests.api.client import PLEDGE, REMINDER, assert_problem, count, post_pledg
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 
-AWAY = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
+UNREACHABLE_URL = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
 
 
 class TestAtThreeAMinute:
@@ -65,9 +65,9 @@ def test_trusted_proxy_header_identifies_client(migrated_database: str, containe
 
 
 @pytest.fixture(scope="module")
-def orphan() -> FlaskClient:
+def client_without_database() -> FlaskClient:
     """Return a client of an application whose database is unreachable."""
-    return create_app(build_container(settings_for(AWAY))).test_client()
+    return create_app(build_container(settings_for(UNREACHABLE_URL))).test_client()
 
 
 ROUTES = [
@@ -86,22 +86,24 @@ ROUTES = [
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("origin", [None, "https://paper.example"])
 def test_database_outage_makes_every_route_unavailable(
-    orphan: FlaskClient, method: str, path: str, origin: str | None
+    client_without_database: FlaskClient, method: str, path: str, origin: str | None
 ) -> None:
     headers = {"Authorization": "Bearer any", "Idempotency-Key": "12345678"} | (
         {"Origin": origin} if origin else {}
     )
     body = {"/v1/pledges": PLEDGE, "/v1/reminders": REMINDER}.get(path, {})
-    response = orphan.open(path, method=method, headers=headers, json=body if method == "POST" else None)
+    response = client_without_database.open(
+        path, method=method, headers=headers, json=body if method == "POST" else None
+    )
     problem = assert_problem(response, 503, "unavailable")
     assert int(response.headers["Retry-After"]) > 0
     assert "nobody" not in str(problem)
     assert "127.0.0.1" not in str(problem)
 
 
-def test_database_outage_does_not_fail_preflight(orphan: FlaskClient) -> None:
+def test_database_outage_does_not_fail_preflight(client_without_database: FlaskClient) -> None:
     headers = {"Origin": "https://paper.example", "Access-Control-Request-Method": "POST"}
-    response = orphan.options("/v1/pledges", headers=headers)
+    response = client_without_database.options("/v1/pledges", headers=headers)
     assert response.status_code == 204
     assert response.headers["X-Request-Id"]
 

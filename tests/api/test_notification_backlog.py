@@ -22,7 +22,7 @@ def checks(client: FlaskClient, container: Container) -> dict[str, str]:
     """Return the failing checks while a worker is alive."""
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=container.clock())
-    return {name: said for name, said in client.get("/readyz").json["checks"].items() if said != "ok"}
+    return {name: result for name, result in client.get("/readyz").json["checks"].items() if result != "ok"}
 
 
 def number(client: FlaskClient, name: str) -> float:

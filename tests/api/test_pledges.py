@@ -44,15 +44,15 @@ def test_pledge_is_created_with_checkout_url(client: FlaskClient, container: Con
 
 
 def test_pledge_stores_page_url_variant_and_lang(client: FlaskClient, container: Container) -> None:
-    said = {
+    context = {
         "page_url": "https://paper.example/a?b=c#d",
         "variant": "blue — «Б»",
         "lang": "pt-BR",
     }
-    assert post_pledge(client, **said).status_code == 201
+    assert post_pledge(client, **context).status_code == 201
     with container.database.read_only() as session:
-        kept = session.scalars(select(Pledge)).one()
-        assert {name: getattr(kept, name) for name in said} == said
+        stored = session.scalars(select(Pledge)).one()
+        assert {name: getattr(stored, name) for name in context} == context
 
 
 def test_amount_below_minimum_is_rejected(client: FlaskClient, container: Container) -> None:

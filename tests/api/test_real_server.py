@@ -29,11 +29,11 @@ def in_chunks(number: int) -> Iterator[bytes]:
         yield b" " * 1024
 
 
-def speak(base: str, words: bytes, *, hang_up: bool = False) -> bytes:
+def send_raw(base: str, data: bytes, *, hang_up: bool = False) -> bytes:
     """Send raw bytes and return the whole response."""
     address = urlsplit(base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
-        connection.sendall(words)
+        connection.sendall(data)
         if hang_up:
             connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -60,7 +60,7 @@ def test_real_server_keeps_contract(
         b"Content-Length: minus\r\n\r\n{}",
         b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
     ):
-        response = speak(base, head + cut_short, hang_up=True)
+        response = send_raw(base, head + cut_short, hang_up=True)
         assert not response or response.startswith(b"HTTP/1.1 4"), response
         assert b"<html" not in response
 

@@ -31,7 +31,7 @@ def test_one_off_options_come_before_repeating_ones(container: Container, client
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "texts"),
     [
         (ENGLISH, ["Next month", "In 2 months", "In 5 months", "In a year", "In 2 years"]),
         (
@@ -40,9 +40,11 @@ def test_one_off_options_come_before_repeating_ones(container: Container, client
         ),
     ],
 )
-def test_every_delay_has_a_label(container: Container, client: FlaskClient, address: str, said: list[str]) -> None:
+def test_every_delay_has_a_label(
+    container: Container, client: FlaskClient, address: str, texts: list[str]
+) -> None:
     update_campaign(container, reminder={"choices": [1, 2, 5, 12, 24]})
-    assert labels(client, address) == said
+    assert labels(client, address) == texts
 
 
 @pytest.mark.parametrize(
@@ -61,8 +63,8 @@ def test_every_interval_has_a_label(
 
 def test_campaign_overrides_labels_in_another_language(container: Container, client: FlaskClient) -> None:
     reminder = {"choices": [1, 3], "repeats": [1, 3]}
-    said = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
-    update_campaign(container, reminder=reminder, texts={"de": said})
+    texts = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
+    update_campaign(container, reminder=reminder, texts={"de": texts})
     # Without an override, the label is all English, not a mix of two languages.
     theirs = ["Nächsten Monat", "In 3 Monaten", "Jeden Monat, bis ich absage"]
     assert labels(client, f"{DEFAULT}?lang=de") == [*theirs, "Every 3 months, until I cancel"]
@@ -80,8 +82,8 @@ def test_reminder_options_change_etag_in_every_language(container: Container, cl
     addresses = [f"/v1/campaigns/{slug}?lang={lang}" for slug in ("default", "again") for lang in ("en", "ru")]
     etags = [client.get(address).headers["ETag"] for address in addresses]
     assert len(set(etags)) == len(addresses)
-    kept = client.get(addresses[3], headers={"If-None-Match": etags[3]})
-    assert kept.status_code == 304
+    revalidated = client.get(addresses[3], headers={"If-None-Match": etags[3]})
+    assert revalidated.status_code == 304
 
 
 def test_single_reminder_option_keeps_default_texts(client: FlaskClient) -> None:
@@ -101,8 +103,8 @@ def texts_with(
 def test_repeating_reminder_texts_do_not_promise_a_single_email(
     container: Container, client: FlaskClient, address: str
 ) -> None:
-    said = texts_with(container, client, address, reminder={"repeats": [3]})
-    about_mails = [said[name] for name in ("reminder_message", "reminder_consent", "reminder_date")]
+    texts = texts_with(container, client, address, reminder={"repeats": [3]})
+    about_mails = [texts[name] for name in ("reminder_message", "reminder_consent", "reminder_date")]
     assert not any(word in text for text in about_mails for word in ("once", "one", "один", "этого"))
 
 
@@ -114,22 +116,22 @@ def test_repeating_reminder_texts_do_not_promise_a_single_email(
 def test_confirmation_texts_are_used_if_required(
     container: Container, client: FlaskClient, address: str, heading: str, message: str, repeats: list[int]
 ) -> None:
-    said = texts_with(container, client, address, reminder={"confirm": True, "repeats": repeats})
-    assert said["reminder_set"] == heading
-    assert message in said["reminder_date"]
-    assert "{date}" in said["reminder_date"]
+    texts = texts_with(container, client, address, reminder={"confirm": True, "repeats": repeats})
+    assert texts["reminder_set"] == heading
+    assert message in texts["reminder_date"]
+    assert "{date}" in texts["reminder_date"]
 
 
 def test_confirmed_reader_gets_text_without_confirmation(container: Container, client: FlaskClient) -> None:
-    said = texts_with(container, client, reminder={"confirm": True})
-    assert said["reminder_date"].endswith(load_texts("pages", "en")["reminder_set_known"])
+    texts = texts_with(container, client, reminder={"confirm": True})
+    assert texts["reminder_date"].endswith(load_texts("pages", "en")["reminder_set_known"])
 
 
 def test_campaign_overrides_win_over_replacement_texts(container: Container, client: FlaskClient) -> None:
     own = {"reminder_set": "Look at your mail!", "reminder_consent": "For your reminders."}
-    said = texts_with(container, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
-    assert own.items() <= said.items()
-    assert "confirm" in said["reminder_date"]
+    texts = texts_with(container, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
+    assert own.items() <= texts.items()
+    assert "confirm" in texts["reminder_date"]
 
 
 def test_every_language_has_all_texts_with_same_placeholders() -> None:

@@ -58,14 +58,14 @@ def test_attempted_reminder_starts_new_occurrence_with_attempts_reset(
 )
 def test_new_reminder_needs_three_statements(container: Container, client: FlaskClient, offer: dict) -> None:
     update_campaign(container, reminder=offer)
-    said: list[str] = []
+    statements: list[str] = []
 
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
         # The campaign cache would otherwise add a query every half second.
         if not statement.startswith("SELECT campaigns.") and "support_choices" not in statement:
-            said.append(" ".join(statement.split()[:3]))
+            statements.append(" ".join(statement.split()[:3]))
 
     event.listen(container.database.engine, "before_cursor_execute", keep)
     post_reminder(client, repeat="repeats" in offer)
     event.remove(container.database.engine, "before_cursor_execute", keep)
-    assert said == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_status_changes"]
+    assert statements == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]

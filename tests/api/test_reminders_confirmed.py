@@ -35,11 +35,11 @@ def _confirming(container: Container) -> None:
 def token(client: FlaskClient, container: Container) -> str:
     """Return the token of a reminder whose confirmation email was sent."""
     post_reminder(client)
-    ask_the_reader(container)
+    send_confirmation(container)
     return reminder_token_for(container, READER)
 
 
-def ask_the_reader(container: Container) -> None:
+def send_confirmation(container: Container) -> None:
     record_delivery(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
 
 
@@ -47,7 +47,7 @@ def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResp
     return client.post(f"/v1/reminders/{token}/{what}", json=payload)
 
 
-def stands(container: Container) -> tuple[str, int, bool]:
+def state_of(container: Container) -> tuple[str, int, bool]:
     """Return the reminder's status, occurrence, and whether it awaits confirmation."""
     reminder = only_reminder(container)
     return reminder.status.value, reminder.occurrence, reminder.awaits_confirmation
@@ -59,7 +59,7 @@ def test_confirmation_email_is_due_at_once_and_due_date_is_stored(
     response = post_reminder(client)
     assert (response.status_code, response.json) == (201, PROMISED)
     reminder = only_reminder(container)
-    assert stands(container) == ("scheduled", 1, True)
+    assert state_of(container) == ("scheduled", 1, True)
     assert (reminder.due_at, reminder.due_on) == (container.clock(), datetime.date(2026, 12, 23))
 
 
@@ -69,13 +69,13 @@ def test_confirmed_reminder_is_due_on_requested_day(
     clock.advance(days=5)
     response = post(client, token, "confirm")
     assert (response.status_code, response.json) == (200, PROMISED | {"status": "scheduled"})
-    assert stands(container) == ("scheduled", 2, False)
+    assert state_of(container) == ("scheduled", 2, False)
     assert (only_reminder(container).confirmed_at, only_reminder(container).attempts) == (clock.now, 0)
 
 
 def test_confirmed_reminder_is_due_in_reader_timezone(client: FlaskClient, container: Container) -> None:
     due_at = post_reminder(client, timezone="Pacific/Auckland").json["due_at"]
-    ask_the_reader(container)
+    send_confirmation(container)
     assert (
         post(client, reminder_token_for(container, READER), "confirm").json["due_at"]
         == due_at
@@ -98,7 +98,7 @@ def test_confirm_before_delivery_is_recorded_succeeds(
     with container.database.transaction() as session:
         session.execute(update(Reminder).values(status=ReminderStatus(status)))
     assert post(client, token, "confirm").json == PROMISED | {"status": "scheduled"}
-    assert stands(container) == ("scheduled", 2, False)
+    assert state_of(container) == ("scheduled", 2, False)
 
 
 def test_confirm_after_due_date_schedules_new_date(
@@ -122,7 +122,7 @@ def test_cancelled_reminder_cannot_be_confirmed(
 
 def test_repeating_reminder_is_confirmed_once(client: FlaskClient, container: Container) -> None:
     assert post_reminder(client, months=3, repeat=True).json["repeat"] is True
-    ask_the_reader(container)
+    send_confirmation(container)
     response = post(client, reminder_token_for(container, READER), "confirm").json
     assert (response["due_on"], response["repeat"]) == ("2027-02-23", True)
 
@@ -130,7 +130,7 @@ def test_repeating_reminder_is_confirmed_once(client: FlaskClient, container: Co
 def test_snooze_confirms_reminder(client: FlaskClient, container: Container, token: str) -> None:
     response = post(client, token, "snooze", months=3).json
     assert (response["status"], response["due_on"]) == ("scheduled", "2027-02-23")
-    assert stands(container) == ("scheduled", 2, False)
+    assert state_of(container) == ("scheduled", 2, False)
     assert only_reminder(container).confirmed_at == container.clock()
 
 
@@ -156,7 +156,7 @@ def test_confirmed_reader_is_not_asked_again(
     post(client, token, "confirm")
     clock.advance(days=1)
     post_reminder(client, months=3)
-    assert stands(container) == ("scheduled", 2, False)
+    assert state_of(container) == ("scheduled", 2, False)
     assert only_reminder(container).due_at == datetime.datetime(2027, 2, 24, 9, tzinfo=datetime.UTC)
 
 
@@ -166,7 +166,7 @@ def test_reader_is_asked_again_after_cancelling(
     post(client, token, "confirm")
     post(client, token, "cancel")
     post_reminder(client)
-    assert stands(container) == ("scheduled", 3, True)
+    assert state_of(container) == ("scheduled", 3, True)
     assert only_reminder(container).due_at == clock.now
 
 
@@ -176,7 +176,7 @@ def test_reader_from_before_confirmation_was_required_is_asked(client: FlaskClie
     update_campaign(container, slug="later", reminder={"confirm": True})
     container.campaign_cache.get_entry("later").expires_at = 0
     post_reminder(client, campaign="later")
-    assert stands(container) == ("scheduled", 1, True)
+    assert state_of(container) == ("scheduled", 1, True)
     assert only_reminder(container).due_at == container.clock()
 
 
@@ -186,7 +186,7 @@ def test_reminder_is_sent_without_confirmation_if_no_longer_required(
     update_campaign(container, reminder={"confirm": False})
     container.campaign_cache.get_entry("default").expires_at = 0
     assert post_reminder(client).json == PROMISED | {"status": "scheduled"}
-    assert stands(container) == ("scheduled", 2, False)
+    assert state_of(container) == ("scheduled", 2, False)
 
 
 def test_confirmation_emails_are_limited(
@@ -194,12 +194,12 @@ def test_confirmation_emails_are_limited(
 ) -> None:
     clock.advance(minutes=59)
     post_reminder(client, months=3)
-    assert stands(container) == ("unconfirmed", 1, True)
+    assert state_of(container) == ("unconfirmed", 1, True)
     # A confirmation applies to the latest request.
     assert only_reminder(container).due_on == datetime.date(2027, 2, 23)
     clock.advance(minutes=1)
     post_reminder(client)
-    assert stands(container) == ("scheduled", 2, True)
+    assert state_of(container) == ("scheduled", 2, True)
     assert only_reminder(container).due_at == clock.now
 
 
@@ -212,7 +212,7 @@ def test_confirmation_emails_are_limited_after_cancellations(
     for _ in range(3):
         clock.advance(minutes=1)
         post_reminder(client)
-        assert stands(container) == ("scheduled", 2, True)
+        assert state_of(container) == ("scheduled", 2, True)
         assert only_reminder(container).due_at == asked_at + datetime.timedelta(hours=1)
 
 
@@ -223,12 +223,12 @@ def test_pending_confirmation_email_is_not_duplicated(
     asked_at = clock.now
     clock.advance(minutes=5)
     post_reminder(client, months=3)
-    assert stands(container) == ("scheduled", 1, True)
+    assert state_of(container) == ("scheduled", 1, True)
     assert only_reminder(container).due_at == asked_at
     record_delivery(container, only_reminder(container).id, outcome=DeliveryOutcome.SENDING)
     clock.advance(hours=2)
     post_reminder(client)
-    assert stands(container) == ("sending", 1, True)
+    assert state_of(container) == ("sending", 1, True)
 
 
 def test_failed_confirmation_email_can_be_retried_after_an_hour(
@@ -238,7 +238,7 @@ def test_failed_confirmation_email_can_be_retried_after_an_hour(
     record_delivery(container, only_reminder(container).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
     clock.advance(minutes=30)
     post_reminder(client)
-    assert stands(container) == ("scheduled", 1, True)
+    assert state_of(container) == ("scheduled", 1, True)
     clock.advance(minutes=30)
     post_reminder(client)
-    assert stands(container) == ("scheduled", 2, True)
+    assert state_of(container) == ("scheduled", 2, True)

@@ -30,8 +30,8 @@ def test_reminder_stores_amount_with_currency(
     client: FlaskClient, container: Container, currency: str, amount: int
 ) -> None:
     assert post_reminder(client, frequency="once", amount=amount, currency=currency).status_code == 201
-    kept = only_reminder(container)
-    assert (kept.amount_minor, kept.currency) == (amount, currency)
+    stored = only_reminder(container)
+    assert (stored.amount_minor, stored.currency) == (amount, currency)
 
 
 def test_currency_defaults_to_campaign(client: FlaskClient, container: Container) -> None:

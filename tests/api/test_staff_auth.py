@@ -13,8 +13,8 @@ from service.container import Container
 from service.domain.staff import revoke_staff_tokens
 from tests.api.client import assert_problem, auth_headers, staff_token
 
-NOBODY = "00000000-0000-0000-0000-000000000000"
-DOORS = {
+UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
+ROUTES = {
     ("GET", "/v1/admin/pledges"): Scope.READ,
     ("GET", "/v1/admin/reminders"): Scope.READ,
     ("GET", "/v1/admin/summary"): Scope.READ,
@@ -31,8 +31,8 @@ DOORS = {
 }
 
 
-def path_of(rule: str) -> str:
-    return re.sub(r"<uuid:\w+>", NOBODY, rule.replace("<slug>", "default"))
+def url_for_rule(rule: str) -> str:
+    return re.sub(r"<uuid:\w+>", UNKNOWN_ID, rule.replace("<slug>", "default"))
 
 
 def test_every_staff_route_requires_a_scope(app: Flask) -> None:
@@ -43,10 +43,10 @@ def test_every_staff_route_requires_a_scope(app: Flask) -> None:
             for method in rule.methods - {"HEAD", "OPTIONS"}:
                 # Decorators of flask-smorest preserve the attribute of the wrapped view.
                 found[method, rule.rule] = getattr(view, "staff_scope", None)
-    assert found == DOORS
+    assert found == ROUTES
 
 
-@pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
+@pytest.mark.parametrize(("method", "rule"), ROUTES, ids=lambda part: part)
 def test_staff_route_rejects_invalid_token(
     client: FlaskClient, container: Container, method: str, rule: str
 ) -> None:
@@ -73,28 +73,30 @@ def test_staff_route_rejects_invalid_token(
         "Bearer " + "x" * 9000,
     ):
         headers = {} if header is None else {"Authorization": header.encode().decode("latin-1")}
-        response = client.open(path_of(rule), method=method, headers=headers, json=None if method == "GET" else {})
+        response = client.open(
+            url_for_rule(rule), method=method, headers=headers, json=None if method == "GET" else {}
+        )
         assert_problem(response, 401, "unauthorized")
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
     # A token must be in the header: in a URL, it would end up in logs and browser histories.
-    response = client.open(f"{path_of(rule)}?access_token={good}&token={good}", method=method)
+    response = client.open(f"{url_for_rule(rule)}?access_token={good}&token={good}", method=method)
     assert_problem(response, 401, "unauthorized")
 
 
-@pytest.mark.parametrize(("method", "rule"), DOORS, ids=lambda part: part)
+@pytest.mark.parametrize(("method", "rule"), ROUTES, ids=lambda part: part)
 def test_staff_route_requires_its_scope(client: FlaskClient, container: Container, method: str, rule: str) -> None:
-    scope = DOORS[method, rule]
+    scope = ROUTES[method, rule]
     others = [other.value for other in Scope if other != scope]
     sent = None if method == "GET" else {}
-    refused = client.open(path_of(rule), method=method, headers=auth_headers(container, *others), json=sent)
+    refused = client.open(url_for_rule(rule), method=method, headers=auth_headers(container, *others), json=sent)
     assert_problem(refused, 403, "scope_missing", says=scope.value)
-    let_in = client.open(path_of(rule), method=method, headers=auth_headers(container, scope), json=sent)
-    assert let_in.status_code not in (401, 403)
+    allowed = client.open(url_for_rule(rule), method=method, headers=auth_headers(container, scope), json=sent)
+    assert allowed.status_code not in (401, 403)
 
 
-@pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
-def test_bearer_scheme_is_case_insensitive(client: FlaskClient, container: Container, kind: str) -> None:
-    headers = {"Authorization": f"{kind} {staff_token(container, 'read')}"}
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_bearer_scheme_is_case_insensitive(client: FlaskClient, container: Container, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} {staff_token(container, 'read')}"}
     assert client.get("/v1/admin/summary", headers=headers).status_code == 200
 
 

@@ -173,19 +173,19 @@ def test_pagination_returns_each_pledge_once_during_inserts(
 ) -> None:
     insert_pledges(container, 500)
     with container.database.read_only() as session:
-        standing = {str(pledge_id) for pledge_id in session.scalars(select(Pledge.id))}
-    met: list[str] = []
+        stored_ids = {str(pledge_id) for pledge_id in session.scalars(select(Pledge.id))}
+    seen_ids: list[str] = []
     query: dict[str, Any] = {"limit": 70}
     while True:
         page = get_json(client, staff, PLEDGES, **query)
-        met += [item["id"] for item in page["items"]]
+        seen_ids += [item["id"] for item in page["items"]]
         insert_pledges(container, 3)
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
-    assert len(met) == len(set(met))
-    assert set(met) == standing
-    assert met == sorted(met, reverse=True)
+    assert len(seen_ids) == len(set(seen_ids))
+    assert set(seen_ids) == stored_ids
+    assert seen_ids == sorted(seen_ids, reverse=True)
 
 
 @pytest.mark.parametrize(("rows", "pages"), [(49, 1), (50, 1), (51, 2), (100, 2)])

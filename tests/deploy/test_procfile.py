@@ -94,13 +94,13 @@ def test_procfile_processes_start_and_stop_cleanly(env: dict[str, str], tmp_path
         container.database.engine.dispose()
         running.send_signal(signal.SIGTERM)
         running.wait(timeout=90)
-    said = log.read_text()
-    assert "worker_stopped" in said
+    output = log.read_text()
+    assert "worker_stopped" in output
     # The signal reaches the process directly, without a shell in between.
-    assert "worker.1 stopped (rc=0)" in said
-    assert "web.1 stopped (rc=0)" in said
-    assert "Shutting down: Master" in said
-    assert "Traceback" not in said
-    assert "reader@news.example" not in said
+    assert "worker.1 stopped (rc=0)" in output
+    assert "web.1 stopped (rc=0)" in output
+    assert "Shutting down: Master" in output
+    assert "Traceback" not in output
+    assert "reader@news.example" not in output
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{base}/healthz", timeout=30)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from service.db.models.email import DevOutboxEmail
 from service.db.models.pledge import Pledge
 from service.domain.pledges.links import pledge_token
-from tests.logs.test_log_privacy import AMOUNT, AMOUNT_WRITTEN, GIVER, Newsroom, give, live_server
+from tests.logs.test_log_privacy import AMOUNT, AMOUNT_WRITTEN, DONOR, LiveServer, live_server, make_pledge
 from tests.processes import wait_until
 
 __all__ = ["live_server"]
@@ -18,15 +18,15 @@ __all__ = ["live_server"]
 STRANGER, TYPO = "stranger.twelve@example.org", "typo.thirteen@"
 
 
-def link_in_mail(live_server: Newsroom) -> str:
+def link_in_mail(live_server: LiveServer) -> str:
     """Return the token of the sign-in link in the email."""
     found: list[str] = []
 
     def arrived() -> bool:
         with live_server.container.database.read_only() as session:
-            mails = [mail.message for mail in session.scalars(select(DevOutboxEmail))]
-        for mail in mails:
-            plain = message_from_string(mail, policy=policy.default).get_body(("plain",))
+            messages = [message.message for message in session.scalars(select(DevOutboxEmail))]
+        for message in messages:
+            plain = message_from_string(message, policy=policy.default).get_body(("plain",))
             found.extend(re.findall(r"/me/enter/([\w-]+)", str(plain.get_content()) if plain else ""))
         return bool(found)
 
@@ -34,19 +34,19 @@ def link_in_mail(live_server: Newsroom) -> str:
     return found[0]
 
 
-def test_sign_in_tokens_are_not_logged(live_server: Newsroom) -> None:
-    give(live_server)
-    for typed, status in ((GIVER, 303), (STRANGER, 303), (TYPO, 422)):
+def test_sign_in_tokens_are_not_logged(live_server: LiveServer) -> None:
+    make_pledge(live_server)
+    for typed, status in ((DONOR, 303), (STRANGER, 303), (TYPO, 422)):
         live_server.send("POST", "/me", status, data={"email": typed})
-    token = live_server.keep(link_in_mail(live_server))
+    token = live_server.remember_secret(link_in_mail(live_server))
     live_server.send("GET", f"/me/enter/{token}", 200)
     entered = live_server.send("POST", f"/me/enter/{token}", 303)
-    cookies = {"mainstay_reader": live_server.keep(entered.cookies["mainstay_reader"])}
+    cookies = {"mainstay_reader": live_server.remember_secret(entered.cookies["mainstay_reader"])}
     live_server.send("POST", f"/me/enter/{token}", 404)
     live_server.send("GET", "/me", 200, cookies=cookies)
     with live_server.container.database.read_only() as session:
         pledge = session.scalars(select(Pledge)).one()
-        link = live_server.keep(
+        link = live_server.remember_secret(
             pledge_token(live_server.container.database.keyring, pledge, now=live_server.container.clock())
         )
     for path, status in ((f"/me/pledges/{pledge.id}/amount", 303), (f"/p/{link}/amount", 422)):
@@ -66,7 +66,7 @@ def test_sign_in_tokens_are_not_logged(live_server: Newsroom) -> None:
     logged = live_server.log.read_text(encoding="utf-8")
     routes = {json.loads(line).get("route") for line in logged.splitlines() if line.startswith("{")}
     assert {"/me", "/me/enter/<token>", "/me/leave", "/p/<token>/cancel", "/p/<token>/amount"} <= routes
-    for secret in live_server.secrets | {GIVER, STRANGER, TYPO}:
+    for secret in live_server.secrets | {DONOR, STRANGER, TYPO}:
         assert secret not in logged
         assert secret.partition("@")[0] not in logged
     for amount in (AMOUNT, AMOUNT_WRITTEN):

@@ -23,18 +23,18 @@ from tests.api.client import staff_token
 from tests.conftest import make_database, settings_for
 from tests.processes import KEYS, wait_until, web, worker
 
-GIVER, READER, LOST, TYPO = (
+DONOR, READER, LOST, TYPO = (
     "giver.seven@example.org",
     "reader.eight@example.org",
     "lost.nine@example.org",
     "typo.ten@",
 )
 AMOUNT, AMOUNT_WRITTEN = "23457", "234.57"
-TALKATIVE = {"LOG_LEVEL": "debug", "MONTH_SECONDS": "2", "SECRET_KEYS": KEYS}
+DEBUG_SETTINGS = {"LOG_LEVEL": "debug", "MONTH_SECONDS": "2", "SECRET_KEYS": KEYS}
 
 
 @dataclass
-class Newsroom:
+class LiveServer:
     """A running web process and worker, and the secrets that must not appear in their logs."""
 
     base: str
@@ -42,7 +42,7 @@ class Newsroom:
     log: Path
     secrets: set[str] = field(default_factory=set)
 
-    def keep(self, secret: str) -> str:
+    def remember_secret(self, secret: str) -> str:
         """Remember a secret and return it."""
         self.secrets.add(secret)
         return secret
@@ -54,14 +54,14 @@ class Newsroom:
         assert response.status_code == status, response.text
         return response
 
-    def wait_for(self, what: str, condition: Callable) -> None:
+    def wait_for(self, description: str, condition: Callable) -> None:
         """Wait until a condition on the database is true."""
 
-        def asked() -> bool:
+        def check() -> bool:
             with self.container.database.read_only() as session:
                 return bool(condition(session))
 
-        wait_until(asked, what=f"{what}, see {self.log}")
+        wait_until(check, what=f"{description}, see {self.log}")
 
     def execute(self, statement: str) -> None:
         with self.container.database.transaction() as session:
@@ -69,33 +69,34 @@ class Newsroom:
 
 
 @pytest.fixture
-def live_server(worker_id: str, tmp_path: Path) -> Iterator[Newsroom]:
+def live_server(worker_id: str, tmp_path: Path) -> Iterator[LiveServer]:
     """Start a web process and a worker on a new database."""
     url, log = make_database(f"mainstay_logs_{worker_id}"), tmp_path / "log"
     container = build_container(settings_for(url))
     migrate_and_seed(container)
-    with web(url, log, **TALKATIVE) as base, worker(url, log, PUBLIC_URL=base, **TALKATIVE):
-        yield Newsroom(base, container, log)
+    with web(url, log, **DEBUG_SETTINGS) as base, worker(url, log, PUBLIC_URL=base, **DEBUG_SETTINGS):
+        yield LiveServer(base, container, log)
     container.database.engine.dispose()
 
 
-def give(live_server: Newsroom) -> None:
+def make_pledge(live_server: LiveServer) -> None:
     payload = {"campaign": "default", "frequency": "monthly", "amount": int(AMOUNT), "currency": "USD"}
-    key = live_server.keep("idempotency-key-of-this-story")
+    key = live_server.remember_secret("idempotency-key-of-this-story")
     made = live_server.send("POST", "/v1/pledges", 201, json=payload, headers={"Idempotency-Key": key}).json()
-    live_server.keep(made["checkout_url"].rpartition("/")[2])
+    live_server.remember_secret(made["checkout_url"].rpartition("/")[2])
     live_server.send("GET", made["checkout_url"], 200)
-    live_server.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": GIVER})
-    live_server.send("POST", made["checkout_url"], 303, data={"outcome": "pay", "email": GIVER})
-    live_server.keep(re.search(r"/p/([\w.-]+)", mail_to(live_server, GIVER))[1])
+    live_server.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": DONOR})
+    live_server.send("POST", made["checkout_url"], 303, data={"outcome": "pay", "email": DONOR})
+    live_server.remember_secret(re.search(r"/p/([\w.-]+)", email_to(live_server, DONOR))[1])
 
 
-def mail_to(live_server: Newsroom, reader: str) -> str:
+def email_to(live_server: LiveServer, reader: str) -> str:
     """Wait for the first email to an address, and return it without soft line breaks."""
 
     def find(session: Session) -> str | None:
         return next(
-            (mail for mail in session.scalars(select(DevOutboxEmail.message)) if f"To: {reader}" in mail), None
+            (message for message in session.scalars(select(DevOutboxEmail.message)) if f"To: {reader}" in message),
+            None,
         )
 
     live_server.wait_for("the mail", find)
@@ -103,14 +104,16 @@ def mail_to(live_server: Newsroom, reader: str) -> str:
         return re.sub(r"=\r?\n", "", find(session))
 
 
-def be_reminded(live_server: Newsroom) -> str:
+def receive_reminder(live_server: LiveServer) -> str:
     """Create a reminder, wait for its email, and return the token in it."""
     payload = {"campaign": "default", "email": READER, "frequency": "monthly", "amount": int(AMOUNT)}
     live_server.send("POST", "/v1/reminders", 201, json=payload)
-    return live_server.keep(re.search(r"/v1/reminders/([\w.-]+)/cancel", mail_to(live_server, READER))[1])
+    return live_server.remember_secret(
+        re.search(r"/v1/reminders/([\w.-]+)/cancel", email_to(live_server, READER))[1]
+    )
 
 
-def mind_the_reminder(live_server: Newsroom, token: str) -> None:
+def use_reminder_links(live_server: LiveServer, token: str) -> None:
     live_server.send("GET", f"/r/{token}", 200)
     live_server.send("GET", f"/v1/reminders/{token}/cancel", 405)
     live_server.send("POST", f"/v1/reminders/{token}/snooze", 200, json={"months": 1})
@@ -118,8 +121,8 @@ def mind_the_reminder(live_server: Newsroom, token: str) -> None:
     live_server.send("GET", "/dev/outbox", 200)
 
 
-def meet_trouble(live_server: Newsroom, token: str) -> None:
-    altered = live_server.keep(token[:-2] + "xy")
+def send_invalid_requests(live_server: LiveServer, token: str) -> None:
+    altered = live_server.remember_secret(token[:-2] + "xy")
     live_server.send("POST", f"/v1/reminders/{altered}/cancel", 404)
     live_server.send("POST", "/v1/reminders", 422, json={"campaign": "default", "email": TYPO})
     live_server.send(
@@ -127,11 +130,11 @@ def meet_trouble(live_server: Newsroom, token: str) -> None:
     )
     live_server.send("GET", f"/nothing/{token}?email={READER}", 404)
     live_server.send("GET", f"/v1/campaigns/default?lang={READER}", 200)
-    speak_no_http(live_server, f"GET /r/{token} HTTP/9.9\r\n\r\n")
-    speak_no_http(live_server, f"GET /r/{token}\r\nHost: x\r\n\r\n")
-    speak_no_http(live_server, f"GET /r/{token}?{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n")
-    speak_no_http(live_server, f"GET / HTTP/1.1\r\nHost: x\r\nBad Header {READER}\r\n\r\n")
-    live_server.execute("ALTER TABLE reminder_status_changes RENAME TO elsewhere")
+    send_invalid_http(live_server, f"GET /r/{token} HTTP/9.9\r\n\r\n")
+    send_invalid_http(live_server, f"GET /r/{token}\r\nHost: x\r\n\r\n")
+    send_invalid_http(live_server, f"GET /r/{token}?{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n")
+    send_invalid_http(live_server, f"GET / HTTP/1.1\r\nHost: x\r\nBad Header {READER}\r\n\r\n")
+    live_server.execute("ALTER TABLE reminder_moves RENAME TO elsewhere")
     try:
         live_server.send("POST", f"/v1/reminders/{token}/snooze", 500, headers={"Origin": "https://paper.example"})
         live_server.send("POST", "/v1/reminders", 500, json={"campaign": "default", "email": READER})
@@ -139,11 +142,11 @@ def meet_trouble(live_server: Newsroom, token: str) -> None:
         live_server.execute("ALTER TABLE elsewhere RENAME TO reminder_status_changes")
 
 
-def speak_no_http(live_server: Newsroom, words: str) -> None:
+def send_invalid_http(live_server: LiveServer, data: str) -> None:
     """Send invalid HTTP, which gunicorn rejects before the application."""
     address = urlsplit(live_server.base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
-        connection.sendall(words.encode())
+        connection.sendall(data.encode())
         response = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 4"), response[:80]
@@ -151,34 +154,34 @@ def speak_no_http(live_server: Newsroom, words: str) -> None:
     assert json.loads(body)["status"] == int(head[9:12])
 
 
-def lose_an_address(live_server: Newsroom) -> None:
+def make_address_undecryptable(live_server: LiveServer) -> None:
     """Make an address undecryptable, and wait until the worker fails its reminder."""
     live_server.send("POST", "/v1/reminders", 201, json={"campaign": "default", "email": LOST})
-    theirs = f"decode('{live_server.container.database.keyring.lookup_hash(LOST).hex()}', 'hex')"
-    live_server.execute(f"UPDATE supporters SET email = decode('00', 'hex') WHERE email_hash = {theirs}")
+    email_hash = f"decode('{live_server.container.database.keyring.lookup_hash(LOST).hex()}', 'hex')"
+    live_server.execute(f"UPDATE supporters SET email = decode('00', 'hex') WHERE email_hash = {email_hash}")
     failed = select(Reminder.id).where(Reminder.status == ReminderStatus.FAILED)
     live_server.wait_for("the worker to give up on it", lambda session: session.scalar(failed))
 
 
-def work_as_staff(live_server: Newsroom) -> None:
-    token = live_server.keep(staff_token(live_server.container, "read", "export", "manage"))
+def work_as_staff(live_server: LiveServer) -> None:
+    token = live_server.remember_secret(staff_token(live_server.container, "read", "export", "manage"))
     staff = {"Authorization": f"Bearer {token}"}
     for kind in ("csv", "jsonl", "xlsx"):
         live_server.send("GET", f"/v1/admin/pledges/export?format={kind}", 200, headers=staff)
     live_server.send("GET", "/v1/admin/reminders", 200, headers=staff)
-    live_server.send("GET", f"/v1/admin/pledges?email={GIVER}", 422, headers=staff)
+    live_server.send("GET", f"/v1/admin/pledges?email={DONOR}", 422, headers=staff)
     live_server.send("GET", "/metrics", 200)
-    for address in (GIVER, READER):
+    for address in (DONOR, READER):
         live_server.send("POST", "/v1/admin/erasures", 200, json={"email": address}, headers=staff)
     live_server.send("GET", "/v1/admin/summary", 401, headers={"Authorization": f"Bearer {token}x"})
 
 
-def test_logs_contain_no_personal_data(live_server: Newsroom) -> None:
-    give(live_server)
-    token = be_reminded(live_server)
-    mind_the_reminder(live_server, token)
-    meet_trouble(live_server, token)
-    lose_an_address(live_server)
+def test_logs_contain_no_personal_data(live_server: LiveServer) -> None:
+    make_pledge(live_server)
+    token = receive_reminder(live_server)
+    use_reminder_links(live_server, token)
+    send_invalid_requests(live_server, token)
+    make_address_undecryptable(live_server)
     work_as_staff(live_server)
 
     logged = live_server.log.read_text(encoding="utf-8")
@@ -192,7 +195,7 @@ def test_logs_contain_no_personal_data(live_server: Newsroom) -> None:
         "reminders_unwritable",
         "unexpected_error",
     } <= events
-    for secret in live_server.secrets | {GIVER, READER, LOST, TYPO, KEYS}:
+    for secret in live_server.secrets | {DONOR, READER, LOST, TYPO, KEYS}:
         assert secret not in logged
         assert secret.partition("@")[0] not in logged
     for amount in (AMOUNT, AMOUNT_WRITTEN):

@@ -29,7 +29,7 @@ def test_default_minimum_is_two_dollars() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("given", "normalised"),
     [
         ("https://paper.example", "https://paper.example"),
         ("https://paper.example/", "https://paper.example"),
@@ -38,8 +38,8 @@ def test_default_minimum_is_two_dollars() -> None:
         ("*", "*"),
     ],
 )
-def test_origin_is_normalised(written: str, kept: str) -> None:
-    assert CampaignFile().load(SHORT | {"origins": [written]})["origins"] == [kept]
+def test_origin_is_normalised(given: str, normalised: str) -> None:
+    assert CampaignFile().load(SHORT | {"origins": [given]})["origins"] == [normalised]
 
 
 def test_return_host_is_lower_case() -> None:

@@ -12,7 +12,7 @@ from service.domain.campaigns.cache import wait_for_ttl
 from service.web import current_container, read_only, transaction
 
 admin_campaigns = ResourceBlueprint(
-    "campaign files", __name__, url_prefix="/v1/admin/campaigns", description="What an appeal says and offers."
+    "campaign files", __name__, url_prefix="/v1/admin/campaigns", description="Campaign files."
 )
 
 

@@ -16,7 +16,7 @@ from service.domain.payments.inbox import EventFilter
 from service.web import current_container, read_only, transaction
 
 admin_events = ResourceBlueprint(
-    "gateway events", __name__, url_prefix="/v1/admin/events", description="What gateways told us."
+    "gateway events", __name__, url_prefix="/v1/admin/events", description="Events of payment gateways."
 )
 
 

@@ -14,7 +14,9 @@ from service.domain.pledges.export import CONTENT_TYPES, write_export
 from service.domain.pledges.queries import PledgeFilter, stream_pledges
 from service.web import current_container, transaction
 
-exports = ResourceBlueprint("export", __name__, url_prefix="/v1/admin/pledges", description="Pledges as a file.")
+exports = ResourceBlueprint(
+    "export", __name__, url_prefix="/v1/admin/pledges", description="Export of pledges as a file."
+)
 
 FILE_SCHEMA = {"type": "string", "format": "binary"}
 RESPONSE_CONTENT = {

@@ -17,7 +17,7 @@ from service.domain.pledges.pledges import get_pledge
 from service.web import current_container, read_only, transaction
 
 admin_payments = ResourceBlueprint(
-    "money", __name__, url_prefix="/v1/admin", description="What staff do about money."
+    "money", __name__, url_prefix="/v1/admin", description="Payments, refunds and cancellations."
 )
 
 

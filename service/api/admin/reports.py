@@ -20,7 +20,7 @@ from service.domain.reminders.reminders import ReminderResult, reminder_result
 from service.web import current_container, read_only, transaction
 
 admin_reports = ResourceBlueprint(
-    "staff", __name__, url_prefix="/v1/admin", description="For the newsroom's staff."
+    "staff", __name__, url_prefix="/v1/admin", description="Lists and the summary for staff."
 )
 
 

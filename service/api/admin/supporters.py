@@ -9,7 +9,7 @@ from service.domain.email.addresses import normalise_address
 from service.web import current_container, transaction
 
 erasures = ResourceBlueprint(
-    "erasures", __name__, url_prefix="/v1/admin/erasures", description="Forgetting a reader."
+    "erasures", __name__, url_prefix="/v1/admin/erasures", description="Erasure of personal data."
 )
 
 
