@@ -24,47 +24,47 @@ class Interleaving:
 
     def before_lock(self, table: str, deed: Callable[[], object]) -> None:
         """Run an action once, right before the next statement that locks rows of this table."""
-        self._waiting.append(("before", (f"FROM {table}", "FOR UPDATE"), deed))
+        self._pending.append(("before", (f"FROM {table}", "FOR UPDATE"), deed))
 
-    def after_statement(self, *words: str, deed: Callable[[], object]) -> None:
+    def after_statement(self, *fragments: str, deed: Callable[[], object]) -> None:
         """Run an action once, right after the next statement that contains all these words."""
-        self._waiting.append(("after", words, deed))
+        self._pending.append(("after", fragments, deed))
 
-    def heard(self, when: str, statement: str) -> None:
+    def run_actions(self, point: str, statement: str) -> None:
         """Run the actions that are registered for this point of this statement."""
-        for waiting in self._waiting:
-            moment, words, deed = waiting
-            if moment == when and all(word in statement for word in words):
+        for entry in self._pending:
+            when_to_run, fragments, deed = entry
+            if when_to_run == point and all(fragment in statement for fragment in fragments):
                 # Removed first, because the action's own statements trigger this listener too.
-                self._waiting.remove(waiting)
+                self._pending.remove(entry)
                 deed()
                 return
 
     def check_all_ran(self) -> None:
         """Fail if an action never ran, such as one before a lock that was never taken."""
-        never = [words for _, words, _ in self._waiting]
-        assert not never, f"no statement with {never} was executed"
+        not_run = [fragments for _, fragments, _ in self._pending]
+        assert not not_run, f"no statement with {not_run} was executed"
 
 
 @contextmanager
 def interleaving(engine: Engine) -> Iterator[Interleaving]:
     """Yield an `Interleaving` for this engine, and check at the end that every action ran."""
-    between = Interleaving(engine)
+    interleaved = Interleaving(engine)
 
     def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        between.run_pending("before", statement)
+        interleaved.run_actions("before", statement)
 
     def after(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        between.run_pending("after", statement)
+        interleaved.run_actions("after", statement)
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
     try:
-        yield between
+        yield interleaved
     finally:
         event.remove(engine, "before_cursor_execute", before)
         event.remove(engine, "after_cursor_execute", after)
-    between.check_all_ran()
+    interleaved.check_all_ran()
 
 
 def must_wait(container: Container, deed: Callable[[Session], object]) -> bool:

@@ -22,12 +22,12 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(container: Container) -> Run:
-    def run(*arguments: str, typed: str | None = None) -> Result:
+    def run(*arguments: str, stdin: str | None = None) -> Result:
         settings = {
             "DATABASE_URL": container.settings.database_url,
             "SECRET_KEYS": ",".join(container.settings.secret_keys),
         }
-        return CliRunner().invoke(cli, ["reminders", *arguments], env=settings, input=typed)
+        return CliRunner().invoke(cli, ["reminders", *arguments], env=settings, input=stdin)
 
     return run
 
@@ -36,15 +36,15 @@ def fail(container: Container, address: str, reason: str):
     """Create a reminder that failed after eight attempts."""
     reminder_id = create_reminder(container, address)
     with container.database.transaction() as session:
-        gone = {
+        values = {
             "status": ReminderStatus.FAILED,
             "reason": reason,
             "attempts": 8,
             "due_at": container.clock() - datetime.timedelta(days=2),
         }
-        session.execute(update(Reminder).where(Reminder.id == reminder_id).values(gone))
-        tried = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
-        session.add(EmailDelivery(reminder_id=reminder_id, started_at=container.clock(), **tried))
+        session.execute(update(Reminder).where(Reminder.id == reminder_id).values(values))
+        attempt = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
+        session.add(EmailDelivery(reminder_id=reminder_id, began_at=container.clock(), **attempt))
     return reminder_id
 
 
@@ -73,7 +73,7 @@ def test_retry_by_reason_resets_attempts(container: Container, run: Run, clock: 
         fail(container, "a@news.example", "could not be written: its row makes no letter"),
         fail(container, "b@news.example", "100% refused"),
     )
-    result = run("retry", "--reason", "could not", typed="y\n")
+    result = run("retry", "--reason", "could not", stdin="y\n")
     assert result.exit_code == 0
     assert result.stdout == "Sent 1 reminder back into the queue.\n"
     assert (find(container, matching).status, find(container, matching).attempts) == (ReminderStatus.SCHEDULED, 0)
@@ -88,7 +88,7 @@ def test_retry_by_reason_resets_attempts(container: Container, run: Run, clock: 
 
 def test_declined_confirmation_changes_nothing(container: Container, run: Run) -> None:
     failed = fail(container, "a@news.example", "refused")
-    result = run("retry", typed="n\n")
+    result = run("retry", stdin="n\n")
     assert result.exit_code == 1
     assert "Send 1 reminder back?" in result.stderr
     assert find(container, failed).status == ReminderStatus.FAILED

@@ -53,9 +53,9 @@ def conversions(client: FlaskClient, container: Container) -> int:
 
 
 def test_pledge_from_reminder_is_attributed_to_it(client: FlaskClient, container: Container, token: str) -> None:
-    made = post_pledge(client, reminder=token)
-    assert made.status_code == 201
-    assert "reminder" not in made.json
+    response = post_pledge(client, reminder=token)
+    assert response.status_code == 201
+    assert "reminder" not in response.json
     assert only_pledge(container).reminder_id == only_reminder(container).id
 
 
@@ -72,7 +72,7 @@ def is_lock_awaited(container: Container) -> bool:
         return bool(session.scalar(text(waiting)))
 
 
-def altered(token: str, container: Container) -> dict[str, Any]:
+def invalid_tokens(token: str, container: Container) -> dict[str, Any]:
     reminder = only_reminder(container)
     return {
         "altered": token[:-2] + "xy",
@@ -88,8 +88,8 @@ def altered(token: str, container: Container) -> dict[str, Any]:
 def test_invalid_attribution_token_does_not_fail_pledge(
     client: FlaskClient, container: Container, token: str
 ) -> None:
-    for name, bad in altered(token, container).items():
-        assert post_pledge(client, reminder=bad).status_code == 201, name
+    for name, invalid_token in invalid_tokens(token, container).items():
+        assert post_pledge(client, reminder=invalid_token).status_code == 201, name
     with container.database.read_only() as session:
         assert set(session.scalars(select(Pledge.reminder_id))) == {None}
 
@@ -102,7 +102,9 @@ def test_attribution_token_expires_a_year_after_email(
     clock.advance(days=40)
     second = post_pledge(client, reminder=token).json["id"]
     with container.database.read_only() as session:
-        linked = [session.get_one(Pledge, uuid.UUID(made)).reminder_id is not None for made in (first, second)]
+        linked = [
+            session.get_one(Pledge, uuid.UUID(pledge_id)).reminder_id is not None for pledge_id in (first, second)
+        ]
     assert linked == [True, False]
 
 
@@ -136,30 +138,34 @@ def test_pledge_during_reminder_purge_succeeds(app: Flask, container: Container,
 
 
 def test_payment_during_erasure_does_not_deadlock(client: FlaskClient, container: Container, token: str) -> None:
-    made = uuid.UUID(post_pledge(client, reminder=token).json["id"])
+    pledge_id = uuid.UUID(post_pledge(client, reminder=token).json["id"])
 
-    def forget() -> None:
+    def erase() -> None:
         with container.database.transaction() as session:
             erase_supporter(session, READER, now=container.clock())
 
     with ThreadPoolExecutor(1) as pool:
         with container.database.transaction() as session:
-            money = Money(get_pledge(session, made, for_update=True).amount_minor, "USD")
-            erasure = pool.submit(forget)
+            money = Money(get_pledge(session, pledge_id, for_update=True).amount_minor, "USD")
+            erasure = pool.submit(erase)
             wait_until(
                 lambda: erasure.done() or is_lock_awaited(container), what="the erasure to wait for the payment"
             )
             record_sandbox_payment(
-                session, made, SandboxCharge(reference="paid", money=money), email=READER, now=container.clock()
+                session,
+                pledge_id,
+                SandboxCharge(reference="paid", money=money),
+                email=READER,
+                now=container.clock(),
             )
         erasure.result(timeout=60)
     pledge = only_pledge(container)
     assert (pledge.status, pledge.reminder_id, pledge.supporter_id) == (PledgeStatus.ACTIVE, None, None)
 
 
-@pytest.mark.parametrize("wrong", ["", "x" * 201, 5, None, ["x"], "a\0b"], ids=repr)
-def test_malformed_attribution_token_is_rejected(client: FlaskClient, wrong: object) -> None:
-    assert_problem(post_pledge(client, reminder=wrong), 422, "validation_failed", field="reminder")
+@pytest.mark.parametrize("invalid", ["", "x" * 201, 5, None, ["x"], "a\0b"], ids=repr)
+def test_malformed_attribution_token_is_rejected(client: FlaskClient, invalid: object) -> None:
+    assert_problem(post_pledge(client, reminder=invalid), 422, "validation_failed", field="reminder")
 
 
 def test_attributed_pledge_is_idempotent(client: FlaskClient, container: Container, token: str) -> None:
@@ -181,11 +187,11 @@ def test_idempotency_hash_of_previous_release_is_recognised(client: FlaskClient,
 @pytest.mark.parametrize("frequency", ["once", "monthly"])
 def test_summary_counts_conversions(client: FlaskClient, container: Container, token: str, frequency: str) -> None:
     assert conversions(client, container) == 0
-    made = post_pledge(client, reminder=token, frequency=frequency, amount=500).json["id"]
+    pledge_id = post_pledge(client, reminder=token, frequency=frequency, amount=500).json["id"]
     pay_pledge(container, post_pledge(client).json["id"])
     assert conversions(client, container) == 0
-    pay_pledge(container, made)
+    pay_pledge(container, pledge_id)
     assert conversions(client, container) == 1
     with container.database.transaction() as session:
-        session.get_one(Pledge, uuid.UUID(made)).status = PledgeStatus.REFUNDED
+        session.get_one(Pledge, uuid.UUID(pledge_id)).status = PledgeStatus.REFUNDED
     assert conversions(client, container) == 0

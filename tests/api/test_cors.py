@@ -121,9 +121,9 @@ def test_requests_without_origin_and_own_origin_are_allowed(client: FlaskClient)
 
 @pytest.mark.usefixtures("listed")
 def test_unlisted_origin_cannot_read_pledge(client: FlaskClient) -> None:
-    made = post_pledge(client).json["id"]
-    assert_problem(client.get(f"/v1/pledges/{made}", headers={"Origin": STRANGER}), 403, "origin_not_allowed")
-    assert client.get(f"/v1/pledges/{made}", headers={"Origin": PAPER}).headers[ALLOW] == PAPER
+    pledge_id = post_pledge(client).json["id"]
+    assert_problem(client.get(f"/v1/pledges/{pledge_id}", headers={"Origin": STRANGER}), 403, "origin_not_allowed")
+    assert client.get(f"/v1/pledges/{pledge_id}", headers={"Origin": PAPER}).headers[ALLOW] == PAPER
 
 
 @pytest.mark.usefixtures("listed")
@@ -179,10 +179,10 @@ def test_staff_routes_have_no_cors_headers(client: FlaskClient, container: Conta
 
 
 def test_cors_never_allows_credentials(client: FlaskClient, container: Container) -> None:
-    made = post_pledge(client, origin=PAPER)
-    pay_pledge(container, made.json["id"])
+    created = post_pledge(client, origin=PAPER)
+    pay_pledge(container, created.json["id"])
     for response in (
-        made,
+        created,
         post_reminder(client, origin=PAPER),
         post_pledge(client, origin=PAPER, amount=1),
         client.get("/v1/campaigns/default", headers={"Origin": PAPER}),

@@ -41,7 +41,7 @@ def erase(client: FlaskClient, container: Container, address: object) -> TestRes
 
 
 @pytest.fixture
-def known(client: FlaskClient, container: Container) -> None:
+def two_supporters(client: FlaskClient, container: Container) -> None:
     """Create pledges and reminders of two supporters, one of them in two campaigns."""
     update_campaign(container, slug="climate")
     for address in (READER, READER, OTHER):
@@ -51,7 +51,7 @@ def known(client: FlaskClient, container: Container) -> None:
     post_reminder(client, email=OTHER)
 
 
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("two_supporters")
 def test_erasure_anonymises_pledges_and_deletes_reminders(client: FlaskClient, container: Container) -> None:
     response = erase(client, container, READER)
     assert (response.status_code, response.json) == (200, {"pledges": 2, "reminders": 2})
@@ -65,20 +65,20 @@ def test_erasure_anonymises_pledges_and_deletes_reminders(client: FlaskClient, c
         assert session.scalars(select(Supporter)).one().email == OTHER
 
 
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("two_supporters")
 def test_second_erasure_finds_nothing(client: FlaskClient, container: Container) -> None:
     erase(client, container, READER)
     assert erase(client, container, READER).json == {"pledges": 0, "reminders": 0}
     assert erase(client, container, "never@example.org").json == {"pledges": 0, "reminders": 0}
 
 
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("two_supporters")
 @pytest.mark.parametrize("written", ["  reader@EXAMPLE.org ", "reader@example.org\n"])
 def test_erasure_normalises_address(client: FlaskClient, container: Container, written: str) -> None:
     assert erase(client, container, written).json == {"pledges": 2, "reminders": 2}
 
 
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("two_supporters")
 def test_erasure_removes_address_everywhere_and_hash_except_in_suppressions(
     client: FlaskClient, container: Container
 ) -> None:
@@ -111,7 +111,7 @@ def test_erasure_removes_address_everywhere_and_hash_except_in_suppressions(
         assert count(container, DevOutboxEmail) == 1
 
 
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("two_supporters")
 def test_erasure_audit_entry_has_no_personal_data(client: FlaskClient, container: Container) -> None:
     erase(client, container, READER)
     with container.database.read_only() as session:
@@ -120,7 +120,7 @@ def test_erasure_audit_entry_has_no_personal_data(client: FlaskClient, container
     assert "reader" not in str((entry.actor, entry.details)).replace("erase_reader", "")
 
 
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("two_supporters")
 def test_export_has_no_address_of_erased_supporter(client: FlaskClient, container: Container) -> None:
     erase(client, container, READER)
     exported = client.get("/v1/admin/pledges/export", headers=auth_headers(container, "export")).text

@@ -122,6 +122,12 @@ def test_every_route_rejects_body_over_64_kib(client: FlaskClient, container: Co
     )
 
 
+def test_body_limit_of_stripe_webhook_is_1_mib(client: FlaskClient) -> None:
+    accepted = client.post("/v1/webhooks/stripe", data=b"x" * 1024 * 1024)
+    assert_problem(accepted, 400, "invalid_signature")
+    assert_problem(client.post("/v1/webhooks/stripe", data=b"x" * (1024 * 1024 + 1)), 413, "body_too_large")
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -141,15 +141,20 @@ def test_jsonl_export_has_typed_columns(client: FlaskClient, container: Containe
 
 
 def test_xlsx_export_has_same_columns(client: FlaskClient, container: Container, staff: dict) -> None:
-    made = post_pledge(client, variant="007").json["id"]
-    pay_pledge(container, made)
+    pledge_id = post_pledge(client, variant="007").json["id"]
+    pay_pledge(container, pledge_id)
     response = export(client, staff, format="xlsx")
     assert response.headers["Content-Disposition"].endswith('.xlsx"')
     assert response.content_type == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     header, row = openpyxl.load_workbook(io.BytesIO(response.data)).active.iter_rows(values_only=True)
     assert list(header) == COLUMNS
     cells = dict(zip(header, row, strict=True))
-    assert (cells["id"], cells["amount"], cells["amount_minor"], cells["variant"]) == (made, "2.00", 200, "007")
+    assert (cells["id"], cells["amount"], cells["amount_minor"], cells["variant"]) == (
+        pledge_id,
+        "2.00",
+        200,
+        "007",
+    )
 
 
 def test_export_accepts_list_filters(

@@ -14,8 +14,8 @@ from tests.pages.html import parse_forms, path_of
 def test_export_amount_is_pledged_and_total_is_paid(client: FlaskClient, container: Container) -> None:
     update_campaign(container, other_currencies=[EUROS, YEN, DINARS], cover_fees=DOLLAR_FEES)
     for currency, amount in (("USD", 1000), ("EUR", 1005), ("JPY", 500), ("KWD", 1505)):
-        made = post_pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True).json
-        checkout = path_of(made["checkout_url"])
+        pledge = post_pledge(client, frequency="once", currency=currency, amount=amount, cover_fees=True).json
+        checkout = path_of(pledge["checkout_url"])
         [form] = parse_forms(client.get(checkout).text)
         assert client.post(checkout, data=form.fields | {"outcome": "pay"}).status_code == 303
     file = client.get("/v1/admin/pledges/export?format=csv", headers=auth_headers(container, "export"))

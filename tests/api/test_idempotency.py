@@ -125,107 +125,107 @@ def test_two_idempotency_keys_create_two_pledges(client: FlaskClient, container:
     assert count(container, Pledge) == 2
 
 
-class Gateway:
+class FakeGateway:
     """A gateway that can be unavailable or block during a request."""
 
     name = "sandbox"
 
     def __init__(self) -> None:
-        self.up = False
-        self.orders: list[CheckoutParams] = []
-        self.meanwhile = lambda: None
+        self.available = False
+        self.checkouts: list[CheckoutParams] = []
+        self.during_call = lambda: None
 
     def charge_limits(self, currency: str) -> ChargeLimits:
         return NO_LIMITS
 
     def create_checkout(self, order: CheckoutParams) -> Checkout:
-        self.orders.append(order)
-        self.meanwhile()
-        if not self.up:
+        self.checkouts.append(order)
+        self.during_call()
+        if not self.available:
             raise GatewayUnavailable
         return Checkout(reference=f"ref_{order.pledge_id}", url=f"https://pay.example/{order.pledge_id}")
 
 
 @pytest.fixture
-def gateway() -> Gateway:
-    return Gateway()
+def gateway() -> FakeGateway:
+    return FakeGateway()
 
 
 @pytest.fixture
-def counter(app: Flask, container: Container, gateway: Gateway) -> FlaskClient:
+def gateway_client(app: Flask, container: Container, gateway: FakeGateway) -> FlaskClient:
     """Return a client of an application with a gateway that the test controls."""
     init_app(app, dataclasses.replace(container, gateway=gateway))
     return app.test_client()
 
 
-def test_gateway_outage_returns_retry_after(counter: FlaskClient) -> None:
-    response = post_pledge(counter)
+def test_gateway_outage_returns_retry_after(gateway_client: FlaskClient) -> None:
+    response = post_pledge(gateway_client)
     assert_problem(response, 503, "payments_unavailable")
     assert int(response.headers["Retry-After"]) > 0
 
 
 def test_retry_after_gateway_outage_creates_one_pledge(
-    counter: FlaskClient, container: Container, gateway: Gateway
+    gateway_client: FlaskClient, container: Container, gateway: FakeGateway
 ) -> None:
     key = new_idempotency_key()
-    assert post_pledge(counter, key=key).status_code == 503
-    assert post_pledge(counter, key=key).status_code == 503
-    gateway.up = True
-    first = post_pledge(counter, key=key)
+    assert post_pledge(gateway_client, key=key).status_code == 503
+    assert post_pledge(gateway_client, key=key).status_code == 503
+    gateway.available = True
+    first = post_pledge(gateway_client, key=key)
     assert first.status_code == 201
     assert first.json["checkout_url"].startswith("https://pay.example/")
-    again = post_pledge(counter, key=key)
+    again = post_pledge(gateway_client, key=key)
     assert again.data == first.data
     assert again.headers["Idempotent-Replayed"] == "true"
     assert count(container, Pledge) == 1
-    assert len({order.pledge_id for order in gateway.orders}) == 1
-    assert len(gateway.orders) == 3
+    assert len({order.pledge_id for order in gateway.checkouts}) == 1
+    assert len(gateway.checkouts) == 3
 
 
 def test_concurrent_request_with_same_key_gets_retry_after(
-    app: Flask, counter: FlaskClient, container: Container, gateway: Gateway
+    app: Flask, gateway_client: FlaskClient, container: Container, gateway: FakeGateway
 ) -> None:
     key, met = new_idempotency_key(), []
-    gateway.up = True
-    gateway.meanwhile = lambda: met.append(post_pledge(app.test_client(), key=key))
-    first = post_pledge(counter, key=key)
+    gateway.available = True
+    gateway.during_call = lambda: met.append(post_pledge(app.test_client(), key=key))
+    first = post_pledge(gateway_client, key=key)
     assert_problem(met[0], 409, "request_in_progress")
     assert int(met[0].headers["Retry-After"]) > 0
     assert first.status_code == 201
-    assert count(container, Pledge) == len(gateway.orders) == 1
+    assert count(container, Pledge) == len(gateway.checkouts) == 1
 
 
 def test_concurrent_request_with_same_key_and_other_body_is_rejected(
-    app: Flask, counter: FlaskClient, gateway: Gateway
+    app: Flask, gateway_client: FlaskClient, gateway: FakeGateway
 ) -> None:
     key, met = new_idempotency_key(), []
-    gateway.up = True
-    gateway.meanwhile = lambda: met.append(post_pledge(app.test_client(), key=key, amount=300))
-    post_pledge(counter, key=key)
+    gateway.available = True
+    gateway.during_call = lambda: met.append(post_pledge(app.test_client(), key=key, amount=300))
+    post_pledge(gateway_client, key=key)
     assert_problem(met[0], 422, "idempotency_key_reused")
 
 
 def test_retry_completes_request_that_crashed(
-    counter: FlaskClient, container: Container, gateway: Gateway, clock: FakeClock
+    gateway_client: FlaskClient, container: Container, gateway: FakeGateway, clock: FakeClock
 ) -> None:
     key = new_idempotency_key()
-    assert post_pledge(counter, key=key).status_code == 503
+    assert post_pledge(gateway_client, key=key).status_code == 503
     with container.database.transaction() as session:
         # The process crashed while it held the key's lease, so the lease was never released.
         session.execute(update(IdempotencyKey).values(held_until=clock.now + datetime.timedelta(seconds=30)))
-    gateway.up = True
-    assert_problem(post_pledge(counter, key=key), 409, "request_in_progress")
+    gateway.available = True
+    assert_problem(post_pledge(gateway_client, key=key), 409, "request_in_progress")
     clock.advance(seconds=31)
-    assert post_pledge(counter, key=key).status_code == 201
+    assert post_pledge(gateway_client, key=key).status_code == 201
     assert count(container, Pledge) == 1
 
 
 @pytest.mark.parametrize("after_a_crash", [False, True])
 def test_idempotency_lease_exceeds_gateway_timeout(
     app: Flask,
-    counter: FlaskClient,
+    gateway_client: FlaskClient,
     container: Container,
-    gateway: Gateway,
+    gateway: FakeGateway,
     clock: FakeClock,
     *,
     after_a_crash: bool,
@@ -233,16 +233,16 @@ def test_idempotency_lease_exceeds_gateway_timeout(
     key, met = new_idempotency_key(), []
     if after_a_crash:
         # The first request released the lease, so its retry holds it during the gateway call.
-        assert post_pledge(counter, key=key).status_code == 503
-    gateway.up = True
+        assert post_pledge(gateway_client, key=key).status_code == 503
+    gateway.available = True
 
-    def meanwhile() -> None:
-        gateway.meanwhile = lambda: None
+    def during_call() -> None:
+        gateway.during_call = lambda: None
         clock.advance(seconds=PROBE_TIMEOUT.total_seconds())
         met.append(post_pledge(app.test_client(), key=key))
 
-    gateway.meanwhile = meanwhile
-    assert post_pledge(counter, key=key).status_code == 201
+    gateway.during_call = during_call
+    assert post_pledge(gateway_client, key=key).status_code == 201
     assert_problem(met[0], 409, "request_in_progress")
-    assert len(gateway.orders) == (2 if after_a_crash else 1)
+    assert len(gateway.checkouts) == (2 if after_a_crash else 1)
     assert count(container, Pledge) == 1

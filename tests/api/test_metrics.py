@@ -34,7 +34,7 @@ def read_metrics(client: FlaskClient) -> dict[str, float]:
     return {name: float(value) for name, _, value in lines}
 
 
-def count(container: Container, **counts: int) -> None:
+def add_counts(container: Container, **counts: int) -> None:
     with container.database.transaction() as session:
         increment_counters(session, **counts)
 
@@ -49,9 +49,9 @@ def test_every_email_outcome_has_a_counter_from_first_scrape(client: FlaskClient
 
 
 def test_email_counters_accumulate(client: FlaskClient, container: Container) -> None:
-    count(container, sent=20, retried=1)
-    count(container, sent=5, in_doubt=1, failed=0)
-    count(container)
+    add_counts(container, sent=20, retried=1)
+    add_counts(container, sent=5, in_doubt=1, failed=0)
+    add_counts(container)
     metrics = read_metrics(client)
     assert metrics['mainstay_mails_total{outcome="sent"}'] == 25
     assert metrics['mainstay_mails_total{outcome="retried"}'] == 1
@@ -66,7 +66,7 @@ def test_concurrent_counter_increments_neither_lose_updates_nor_deadlock(
 
     def increment(number: int) -> None:
         for _ in range(50):
-            count(container, **increments[number % 3])
+            add_counts(container, **increments[number % 3])
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(increment, range(6)))

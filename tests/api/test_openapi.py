@@ -37,7 +37,7 @@ CHECKS = (
     response_headers_conformance,
     response_schema_conformance,
 )
-UNDESCRIBED = {"/healthz", "/readyz", "/metrics"}
+UNDOCUMENTED = {"/healthz", "/readyz", "/metrics"}
 
 
 def test_document_is_openapi_3_1_and_names_server(client: FlaskClient) -> None:
@@ -95,30 +95,30 @@ def test_staff_operations_require_bearer_token(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def story(container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def credentials(container: Container, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return valid credentials and ids: a staff token, a pledge id and a reminder token."""
     monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
-    made = post_pledge(client).json["id"]
-    pay_pledge(container, made, email="other@example.org")
+    pledge_id = post_pledge(client).json["id"]
+    pay_pledge(container, pledge_id, email="other@example.org")
     post_reminder(client)
     token = staff_token(container, "read", "export", "manage")
     return {
-        "pledge_id": made,
+        "pledge_id": pledge_id,
         "token": reminder_token_for(container, "reader@example.org"),
         "staff": token,
         "slug": "default",
     }
 
 
-def test_fuzzed_requests_conform_to_document(app: Flask, story: dict[str, str]) -> None:
+def test_fuzzed_requests_conform_to_document(app: Flask, credentials: dict[str, str]) -> None:
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
-    known = {name: story[name] for name in ("pledge_id", "token", "slug")}
-    tried: set[str] = set()
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        tried.add(operation.label)
-        for wild in (True, False):
-            mode = schemathesis.GenerationMode.NEGATIVE if wild else schemathesis.GenerationMode.POSITIVE
+    valid_ids = {name: credentials[name] for name in ("pledge_id", "token", "slug")}
+    covered: set[str] = set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        covered.add(operation.label)
+        for invalid in (True, False):
+            mode = schemathesis.GenerationMode.NEGATIVE if invalid else schemathesis.GenerationMode.POSITIVE
 
             @seed(20261123)
             @hypothesis_settings(
@@ -128,19 +128,19 @@ def test_fuzzed_requests_conform_to_document(app: Flask, story: dict[str, str]) 
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),
             )
-            @given(case=operation.as_strategy(generation_mode=mode), lucky=st.booleans())
-            def attempt(case: Any, lucky: bool) -> None:
-                case.headers["Authorization"] = f"Bearer {story['staff']}"
-                if lucky:
+            @given(case=operation.as_strategy(generation_mode=mode), authorized=st.booleans())
+            def attempt(case: Any, authorized: bool) -> None:
+                case.headers["Authorization"] = f"Bearer {credentials['staff']}"
+                if authorized:
                     # Half of the requests get valid credentials, to reach the code behind authentication.
                     case.headers["Idempotency-Key"] = new_idempotency_key()
-                    for name in known.keys() & case.path_parameters.keys():
-                        case.path_parameters[name] = known[name]
+                    for name in valid_ids.keys() & case.path_parameters.keys():
+                        case.path_parameters[name] = valid_ids[name]
                 case.call_and_validate(checks=CHECKS)
 
             try:
                 attempt()
             except Unsatisfiable:
                 # An operation without parameters has no invalid requests.
-                assert wild
-    assert len(tried) == sum(rule.rule.startswith("/v1/") for rule in app.url_map.iter_rules())
+                assert invalid
+    assert len(covered) == sum(rule.rule.startswith("/v1/") for rule in app.url_map.iter_rules())

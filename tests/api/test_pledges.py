@@ -163,19 +163,19 @@ def test_zero_decimal_currency_uses_whole_units(client: FlaskClient, container: 
 
 
 def test_pledge_status_is_public_without_personal_data(client: FlaskClient, container: Container) -> None:
-    made = post_pledge(client, page_url="https://paper.example/", variant="blue").json
-    pay_pledge(container, made["id"])
-    shown = client.get(f"/v1/pledges/{made['id']}")
+    pledge = post_pledge(client, page_url="https://paper.example/", variant="blue").json
+    pay_pledge(container, pledge["id"])
+    shown = client.get(f"/v1/pledges/{pledge['id']}")
     assert shown.status_code == 200
     assert shown.json == {
-        "id": made["id"],
+        "id": pledge["id"],
         "status": "active",
         "frequency": "monthly",
         "amount": 200,
         "currency": "USD",
         "fees": 0,
         "total": 200,
-        "created_at": made["created_at"],
+        "created_at": pledge["created_at"],
     }
     assert "reader@" not in shown.text
 
@@ -184,7 +184,7 @@ def test_pledge_status_is_public_without_personal_data(client: FlaskClient, cont
     ("frequency", "status"), [("once", "completed"), ("monthly", "active"), ("annual", "active")]
 )
 def test_paid_pledge_is_active(client: FlaskClient, container: Container, frequency: str, status: str) -> None:
-    made = post_pledge(client, frequency=frequency).json
-    assert client.get(f"/v1/pledges/{made['id']}").json["status"] == "pending"
-    pay_pledge(container, made["id"])
-    assert client.get(f"/v1/pledges/{made['id']}").json["status"] == status
+    pledge = post_pledge(client, frequency=frequency).json
+    assert client.get(f"/v1/pledges/{pledge['id']}").json["status"] == "pending"
+    pay_pledge(container, pledge["id"])
+    assert client.get(f"/v1/pledges/{pledge['id']}").json["status"] == status

@@ -23,7 +23,7 @@ from tests.clock import FakeClock
 from tests.db.factories import record_delivery
 
 READER = "reader@example.org"
-PROMISED = {"status": "unconfirmed", "due_on": "2026-12-23", "due_at": "2026-12-23T09:00:00Z", "repeat": False}
+EXPECTED = {"status": "unconfirmed", "due_on": "2026-12-23", "due_at": "2026-12-23T09:00:00Z", "repeat": False}
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +43,8 @@ def send_confirmation(container: Container) -> None:
     record_delivery(container, only_reminder(container).id, ReminderEvent.REQUEST_CONFIRMATION)
 
 
-def post(client: FlaskClient, token: str, what: str, **payload: int) -> TestResponse:
-    return client.post(f"/v1/reminders/{token}/{what}", json=payload)
+def post(client: FlaskClient, token: str, action: str, **payload: int) -> TestResponse:
+    return client.post(f"/v1/reminders/{token}/{action}", json=payload)
 
 
 def state_of(container: Container) -> tuple[str, int, bool]:
@@ -57,7 +57,7 @@ def test_confirmation_email_is_due_at_once_and_due_date_is_stored(
     client: FlaskClient, container: Container
 ) -> None:
     response = post_reminder(client)
-    assert (response.status_code, response.json) == (201, PROMISED)
+    assert (response.status_code, response.json) == (201, EXPECTED)
     reminder = only_reminder(container)
     assert state_of(container) == ("scheduled", 1, True)
     assert (reminder.due_at, reminder.due_on) == (container.clock(), datetime.date(2026, 12, 23))
@@ -68,7 +68,7 @@ def test_confirmed_reminder_is_due_on_requested_day(
 ) -> None:
     clock.advance(days=5)
     response = post(client, token, "confirm")
-    assert (response.status_code, response.json) == (200, PROMISED | {"status": "scheduled"})
+    assert (response.status_code, response.json) == (200, EXPECTED | {"status": "scheduled"})
     assert state_of(container) == ("scheduled", 2, False)
     assert (only_reminder(container).confirmed_at, only_reminder(container).attempts) == (clock.now, 0)
 
@@ -97,7 +97,7 @@ def test_confirm_before_delivery_is_recorded_succeeds(
 ) -> None:
     with container.database.transaction() as session:
         session.execute(update(Reminder).values(status=ReminderStatus(status)))
-    assert post(client, token, "confirm").json == PROMISED | {"status": "scheduled"}
+    assert post(client, token, "confirm").json == EXPECTED | {"status": "scheduled"}
     assert state_of(container) == ("scheduled", 2, False)
 
 
@@ -146,7 +146,7 @@ def test_response_does_not_reveal_confirmation(
         == known
         == post_reminder(client).json
         == post_reminder(client, email="new@example.org").json
-        == PROMISED
+        == EXPECTED
     )
 
 
@@ -185,7 +185,7 @@ def test_reminder_is_sent_without_confirmation_if_no_longer_required(
 ) -> None:
     update_campaign(container, reminder={"confirm": False})
     container.campaign_cache.get_entry("default").expires_at = 0
-    assert post_reminder(client).json == PROMISED | {"status": "scheduled"}
+    assert post_reminder(client).json == EXPECTED | {"status": "scheduled"}
     assert state_of(container) == ("scheduled", 2, False)
 
 

@@ -39,10 +39,10 @@ def snooze(client: FlaskClient, container: Container, **payload: int):
 def deliver(container: Container, *, month_seconds: int | None = None) -> None:
     """Mark the reminder as sent, and schedule the next occurrence if it repeats."""
     record_delivery(container, only_reminder(container).id, ReminderEvent.DELIVER)
-    come_again(container, month_seconds=month_seconds)
+    reschedule(container, month_seconds=month_seconds)
 
 
-def come_again(container: Container, *, month_seconds: int | None = None) -> None:
+def reschedule(container: Container, *, month_seconds: int | None = None) -> None:
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, only_reminder(container).id)
         schedule_next_occurrence(session, reminder, now=container.clock(), month_seconds=month_seconds)
@@ -118,7 +118,7 @@ def test_skipped_repeating_reminder_is_rescheduled(
     post_reminder(client, months=1, repeat=True)
     clock.now = only_reminder(container).due_at
     record_delivery(container, only_reminder(container).id, ReminderEvent.SKIP)
-    come_again(container)
+    reschedule(container)
     assert (only_reminder(container).status, only_reminder(container).due_on) == (
         "scheduled",
         datetime.date(2027, 1, 23),
@@ -135,7 +135,7 @@ def test_one_off_reminder_is_not_rescheduled(client: FlaskClient, container: Con
 def test_unfinished_reminder_is_not_rescheduled(client: FlaskClient, container: Container) -> None:
     post_reminder(client, months=1, repeat=True)
     with pytest.raises(InvalidTransition):
-        come_again(container)
+        reschedule(container)
 
 
 def test_month_seconds_sets_interval(client: FlaskClient, container: Container, clock: FakeClock) -> None:
@@ -198,7 +198,7 @@ def test_pledge_skips_only_next_occurrence(
     assert since_when(container, month_seconds) == asked_at
     came_at = clock.now = only_reminder(container).due_at
     record_delivery(container, only_reminder(container).id, last)
-    come_again(container, month_seconds=month_seconds)
+    reschedule(container, month_seconds=month_seconds)
     assert since_when(container, month_seconds) == came_at
 
 

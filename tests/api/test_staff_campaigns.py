@@ -48,13 +48,18 @@ def test_new_campaign_needs_name_heading_and_message(client: FlaskClient, contai
     file = {"slug": "climate", "name": "The Lantern", "heading": "Warm words", "message": "One.\n\nTwo\nlines."}
     response = put(client, container, file, slug="climate")
     assert response.status_code == 200
-    made = response.json
-    assert made["message"] == ["One.", "Two lines."]
-    assert (made["currency"], made["lang"], made["timezone"], made["send_hour"]) == ("USD", "en", "UTC", 9)
-    assert (made["origins"], made["return_hosts"], made["texts"]) == (["*"], [], {})
-    assert made["reminder"] == {"enabled": True, "choices": [1], "repeats": [], "confirm": False}
-    assert made["send_until"] == 21
-    assert {choice["minimum"] for choice in made["frequencies"]} == {200}
+    campaign = response.json
+    assert campaign["message"] == ["One.", "Two lines."]
+    assert (campaign["currency"], campaign["lang"], campaign["timezone"], campaign["send_hour"]) == (
+        "USD",
+        "en",
+        "UTC",
+        9,
+    )
+    assert (campaign["origins"], campaign["return_hosts"], campaign["texts"]) == (["*"], [], {})
+    assert campaign["reminder"] == {"enabled": True, "choices": [1], "repeats": [], "confirm": False}
+    assert campaign["send_until"] == 21
+    assert {choice["minimum"] for choice in campaign["frequencies"]} == {200}
     assert client.get("/v1/campaigns/climate").json["heading"] == "Warm words"
 
 

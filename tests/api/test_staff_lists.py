@@ -31,14 +31,14 @@ def staff(container: Container) -> dict[str, str]:
 def test_pledge_list_has_no_personal_data(
     client: FlaskClient, container: Container, staff: dict, clock: FakeClock
 ) -> None:
-    made = post_pledge(client, page_url="https://paper.example/a", variant="blue").json
+    pledge = post_pledge(client, page_url="https://paper.example/a", variant="blue").json
     clock.advance(minutes=5)
-    pay_pledge(container, made["id"])
+    pay_pledge(container, pledge["id"])
     page = get_json(client, staff, PLEDGES)
     assert page == {
         "items": [
             {
-                "id": made["id"],
+                "id": pledge["id"],
                 "created_at": "2026-11-23T09:30:00Z",
                 "campaign": "default",
                 "status": "active",
@@ -51,7 +51,7 @@ def test_pledge_list_has_no_personal_data(
                 "page_url": "https://paper.example/a",
                 "variant": "blue",
                 "gateway": "sandbox",
-                "gateway_reference": f"sandbox_{made['id']}",
+                "gateway_reference": f"sandbox_{pledge['id']}",
             }
         ],
         "next_cursor": None,

@@ -25,23 +25,27 @@ def token(client: FlaskClient, container: Container) -> str:
     return reminder_token_for(container, READER)
 
 
-def by_the_api(client: FlaskClient, token: str) -> int:
+def cancel_by_api(client: FlaskClient, token: str) -> int:
     return client.post(f"/v1/reminders/{token}/cancel").status_code
 
 
-def by_one_click(client: FlaskClient, token: str) -> int:
+def cancel_by_one_click(client: FlaskClient, token: str) -> int:
     return client.post(f"/v1/reminders/{token}/cancel", data={"List-Unsubscribe": "One-Click"}).status_code
 
 
-def by_the_page(client: FlaskClient, token: str) -> int:
-    [form] = [one for one in parse_forms(client.get(f"/r/{token}").text) if one.action.endswith("/cancel")]
+def cancel_by_page(client: FlaskClient, token: str) -> int:
+    [form] = [
+        candidate
+        for candidate in parse_forms(client.get(f"/r/{token}").text)
+        if candidate.action.endswith("/cancel")
+    ]
     return client.post(form.action, data=form.fields).status_code
 
 
-WAYS = [by_the_api, by_one_click, by_the_page]
+CANCEL_ROUTES = [cancel_by_api, cancel_by_one_click, cancel_by_page]
 
 
-@pytest.mark.parametrize("cancel", WAYS)
+@pytest.mark.parametrize("cancel", CANCEL_ROUTES)
 def test_every_cancel_route_suppresses_address_for_campaign(
     client: FlaskClient, container: Container, token: str, cancel
 ) -> None:
@@ -61,11 +65,11 @@ def test_viewing_reminder_does_not_suppress_address(client: FlaskClient, contain
 
 def test_second_cancel_keeps_one_suppression(client: FlaskClient, container: Container, token: str) -> None:
     for _ in range(3):
-        assert by_one_click(client, token) == 204
+        assert cancel_by_one_click(client, token) == 204
     assert suppressions_for(container) == UNSUBSCRIBED
 
 
-@pytest.mark.parametrize("cancel", WAYS[:2])
+@pytest.mark.parametrize("cancel", CANCEL_ROUTES[:2])
 def test_cancel_after_lifted_suppression_suppresses_again(
     client: FlaskClient, container: Container, token: str, clock: FakeClock, cancel
 ) -> None:
@@ -85,7 +89,7 @@ def test_cancel_of_sent_reminder_suppresses_address(
     clock.advance(days=31)
     run_send_reminders(container, FakeMailer())
     assert only_reminder(container).status == ReminderStatus.SENT
-    assert by_one_click(client, token) == 204
+    assert cancel_by_one_click(client, token) == 204
     assert suppressions_for(container) == UNSUBSCRIBED
 
 
@@ -94,7 +98,7 @@ def test_suppression_is_limited_to_campaign(
 ) -> None:
     update_campaign(container, slug="climate")
     post_reminder(client, campaign="climate", timezone="UTC")
-    by_the_api(client, token)
+    cancel_by_api(client, token)
     clock.advance(days=31)
     post = FakeMailer()
     run_send_reminders(container, post)
@@ -105,7 +109,7 @@ def test_suppression_is_limited_to_campaign(
 def test_new_request_lifts_unsubscribe(
     client: FlaskClient, container: Container, token: str, clock: FakeClock, again: str
 ) -> None:
-    by_the_page(client, token)
+    cancel_by_page(client, token)
     clock.advance(hours=1)
     if again == "sign up":
         post_reminder(client, timezone="UTC")
@@ -136,7 +140,7 @@ def test_cancel_works_for_undecryptable_address(client: FlaskClient, container: 
     broken = type_coerce(func.substr(type_coerce(Supporter.email, LargeBinary), 1, 20), EMAIL_TYPE)
     with container.database.transaction() as session:
         session.execute(update(Supporter).values(email=broken))
-    assert by_one_click(client, token) == 204
+    assert cancel_by_one_click(client, token) == 204
     with container.database.read_only() as session:
         assert session.scalar(select(Reminder.status)) == ReminderStatus.CANCELLED
     assert all_suppressions(container) == []

@@ -36,8 +36,8 @@ def link_in_mail(live_server: LiveServer) -> str:
 
 def test_sign_in_tokens_are_not_logged(live_server: LiveServer) -> None:
     make_pledge(live_server)
-    for typed, status in ((DONOR, 303), (STRANGER, 303), (TYPO, 422)):
-        live_server.send("POST", "/me", status, data={"email": typed})
+    for address, status in ((DONOR, 303), (STRANGER, 303), (TYPO, 422)):
+        live_server.send("POST", "/me", status, data={"email": address})
     token = live_server.remember_secret(link_in_mail(live_server))
     live_server.send("GET", f"/me/enter/{token}", 200)
     entered = live_server.send("POST", f"/me/enter/{token}", 303)

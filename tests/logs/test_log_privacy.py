@@ -82,11 +82,11 @@ def live_server(worker_id: str, tmp_path: Path) -> Iterator[LiveServer]:
 def make_pledge(live_server: LiveServer) -> None:
     payload = {"campaign": "default", "frequency": "monthly", "amount": int(AMOUNT), "currency": "USD"}
     key = live_server.remember_secret("idempotency-key-of-this-story")
-    made = live_server.send("POST", "/v1/pledges", 201, json=payload, headers={"Idempotency-Key": key}).json()
-    live_server.remember_secret(made["checkout_url"].rpartition("/")[2])
-    live_server.send("GET", made["checkout_url"], 200)
-    live_server.send("POST", made["checkout_url"], 402, data={"outcome": "decline", "email": DONOR})
-    live_server.send("POST", made["checkout_url"], 303, data={"outcome": "pay", "email": DONOR})
+    pledge = live_server.send("POST", "/v1/pledges", 201, json=payload, headers={"Idempotency-Key": key}).json()
+    live_server.remember_secret(pledge["checkout_url"].rpartition("/")[2])
+    live_server.send("GET", pledge["checkout_url"], 200)
+    live_server.send("POST", pledge["checkout_url"], 402, data={"outcome": "decline", "email": DONOR})
+    live_server.send("POST", pledge["checkout_url"], 303, data={"outcome": "pay", "email": DONOR})
     live_server.remember_secret(re.search(r"/p/([\w.-]+)", email_to(live_server, DONOR))[1])
 
 
