@@ -18,15 +18,6 @@ from service.api.problems import HTTP_PROBLEMS, ProblemException
 MAX_NUMBER_DIGITS = 100
 
 
-def _parse_int(digits: str) -> float | int:
-    # Python raises an error for integers of over 4,300 digits; every field rejects infinity with its own message.
-    return int(digits) if len(digits) <= MAX_NUMBER_DIGITS else math.inf
-
-
-def _reject_nan(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is JavaScript, not JSON (RFC 8259, section 6)")
-
-
 class StrictJsonParser(FlaskParser):
     """Parses only JSON bodies, and rejects unknown names in bodies and queries."""
 
@@ -98,3 +89,12 @@ def require_idempotency_key() -> str:
             400, "idempotency_key_invalid", "The Idempotency-Key must be 8 to 255 visible ASCII characters."
         )
     return key
+
+
+def _parse_int(digits: str) -> float | int:
+    # Python raises an error for integers of over 4,300 digits; every field rejects infinity with its own message.
+    return int(digits) if len(digits) <= MAX_NUMBER_DIGITS else math.inf
+
+
+def _reject_nan(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is JavaScript, not JSON (RFC 8259, section 6)")

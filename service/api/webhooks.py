@@ -15,9 +15,19 @@ mail_webhooks = ResourceBlueprint(
     "mail reports", __name__, url_prefix="/v1/webhooks/mail", description="Reports of email services."
 )
 
+stripe_webhook = ResourceBlueprint(
+    "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="Events of Stripe."
+)
+
 EMAIL_BODY_DOC = {
     "required": True,
     "description": "A report in the format that the service documents.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+SIGNATURE_HEADER_DOC = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
+STRIPE_BODY_DOC = {
+    "required": True,
+    "description": "An event in the format that Stripe documents.",
     "content": {"application/json": {"schema": {"type": "object"}}},
 }
 
@@ -44,18 +54,6 @@ def receive_email_webhook(service: str) -> dict[str, int]:
         raise ProblemException(400, "unreadable_report", f"This is not what {provider.name} sends.") from error
     with transaction() as session:
         return {"suppressed": apply_bounce_reports(session, reports, now=now)}
-
-
-stripe_webhook = ResourceBlueprint(
-    "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="Events of Stripe."
-)
-
-SIGNATURE_HEADER_DOC = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
-STRIPE_BODY_DOC = {
-    "required": True,
-    "description": "An event in the format that Stripe documents.",
-    "content": {"application/json": {"schema": {"type": "object"}}},
-}
 
 
 @stripe_webhook.route("", methods=["POST"])

@@ -10,7 +10,7 @@ from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.pledges import IDEMPOTENCY_KEY_DOC, serialize_pledge
 from service.db.models.payment import Refund
-from service.domain.ledger import totals
+from service.domain.ledger import totals as ledger_totals
 from service.domain.payments import refunds
 from service.domain.pledges import subscriptions
 from service.domain.pledges.pledges import get_pledge
@@ -28,7 +28,7 @@ def list_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
     """List all payments of a pledge, with their refunds, disputes and balance transactions."""
     with read_only() as session:
         get_pledge(session, pledge_id)
-        return {"items": totals.list_payments(session, pledge_id)}
+        return {"items": ledger_totals.list_payments(session, pledge_id)}
 
 
 @admin_payments.route("/pledges/<uuid:pledge_id>/cancel", methods=["POST"])

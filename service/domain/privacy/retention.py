@@ -81,46 +81,6 @@ def purge_unconfirmed_reminders(
     return _purge_reminders(session, expired, oldest_by=Reminder.asked_at, limit=limit)
 
 
-def _purge_reminders(
-    session: Session,
-    expired: Sequence[ColumnElement[bool]],
-    *,
-    oldest_by: InstrumentedAttribute[datetime.datetime],
-    limit: int,
-) -> PurgeResult | None:
-    # A sign-up locks its supporter before it looks for a reminder. The lock on the supporter therefore also
-    # protects the reminders, and the two transactions cannot deadlock.
-    locked = session.execute(
-        select(Reminder.id, Reminder.supporter_id)
-        .join(Supporter, Supporter.id == Reminder.supporter_id)
-        .where(*expired)
-        .order_by(oldest_by)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    if not locked:
-        return None
-    # A sign-up may have committed between the read and the lock. A new statement sees its changes, and no other
-    # change can follow: a row that references a supporter needs FOR KEY SHARE, which our FOR UPDATE blocks.
-    reminders = session.scalars(
-        delete(Reminder)
-        .where(Reminder.id.in_([reminder_id for reminder_id, _ in locked]), *expired)
-        .returning(Reminder.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    supporters = session.scalars(
-        delete(Supporter)
-        .where(
-            Supporter.id.in_({supporter_id for _, supporter_id in locked}),
-            ~select(Reminder.id).where(Reminder.supporter_id == Supporter.id).exists(),
-            ~select(Pledge.id).where(Pledge.supporter_id == Supporter.id).exists(),
-        )
-        .returning(Supporter.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return PurgeResult(reminders=len(reminders), supporters=len(supporters))
-
-
 def purge_outbox(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete a batch of expired emails of the dev outbox; return how many."""
     expired = (
@@ -174,3 +134,43 @@ def purge_sign_ins(session: Session, *, now: datetime.datetime, limit: int = BAT
     if ids:
         session.execute(delete(SignIn).where(SignIn.id.in_(ids)).execution_options(synchronize_session=False))
     return len(ids)
+
+
+def _purge_reminders(
+    session: Session,
+    expired: Sequence[ColumnElement[bool]],
+    *,
+    oldest_by: InstrumentedAttribute[datetime.datetime],
+    limit: int,
+) -> PurgeResult | None:
+    # A sign-up locks its supporter before it looks for a reminder. The lock on the supporter therefore also
+    # protects the reminders, and the two transactions cannot deadlock.
+    locked = session.execute(
+        select(Reminder.id, Reminder.supporter_id)
+        .join(Supporter, Supporter.id == Reminder.supporter_id)
+        .where(*expired)
+        .order_by(oldest_by)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not locked:
+        return None
+    # A sign-up may have committed between the read and the lock. A new statement sees its changes, and no other
+    # change can follow: a row that references a supporter needs FOR KEY SHARE, which our FOR UPDATE blocks.
+    reminders = session.scalars(
+        delete(Reminder)
+        .where(Reminder.id.in_([reminder_id for reminder_id, _ in locked]), *expired)
+        .returning(Reminder.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    supporters = session.scalars(
+        delete(Supporter)
+        .where(
+            Supporter.id.in_({supporter_id for _, supporter_id in locked}),
+            ~select(Reminder.id).where(Reminder.supporter_id == Supporter.id).exists(),
+            ~select(Pledge.id).where(Pledge.supporter_id == Supporter.id).exists(),
+        )
+        .returning(Supporter.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return PurgeResult(reminders=len(reminders), supporters=len(supporters))
