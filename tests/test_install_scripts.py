@@ -22,10 +22,10 @@ class BareMachine:
         self.on_path.mkdir()
         for tool in ("sh", "dirname"):
             (self.on_path / tool).symlink_to(shutil.which(tool))
-        self.become("1000")
+        self.set_user("1000")
         self.add(self.on_path / "python3", 'case "$*" in *ensurepip*) exit 1;; esac')
 
-    def become(self, user: str) -> None:
+    def set_user(self, user: str) -> None:
         """Run the scripts as the user with this number; root is 0."""
         self.add(self.on_path / "id", f"echo {user}")
 
@@ -67,7 +67,7 @@ def machine(tmp_path: Path) -> BareMachine:
 
 
 def test_root_gets_notice_before_apt_installs_browser(machine: BareMachine) -> None:
-    machine.become("0")
+    machine.set_user("0")
     machine.add_apt()
     response = machine.run("need-browser")
     assert response.returncode == 0
@@ -81,7 +81,7 @@ def test_root_gets_notice_before_apt_installs_browser(machine: BareMachine) -> N
 
 @pytest.mark.parametrize("script", ["need-browser", "make-venv"])
 def test_apt_failure_is_reported_in_one_sentence(machine: BareMachine, script: str) -> None:
-    machine.become("0")
+    machine.set_user("0")
     machine.add_apt(exit_code=100)
     response = machine.run(script)
     assert response.returncode == 1
@@ -90,7 +90,7 @@ def test_apt_failure_is_reported_in_one_sentence(machine: BareMachine, script: s
 
 
 def test_installed_browser_is_not_replaced(machine: BareMachine) -> None:
-    machine.become("0")
+    machine.set_user("0")
     machine.add_apt()
     machine.add(machine.on_path / "chromium", "exit 0")
     response = machine.run("need-browser")
@@ -135,7 +135,7 @@ def test_missing_venv_error_names_package(machine: BareMachine) -> None:
 
 
 def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
-    machine.become("0")
+    machine.set_user("0")
     machine.add_apt()
     assert machine.run("announce-installs").stdout == (
         "make test installs what it needs first: python3-venv (apt-get); Python packages into .venv/ (pip); "

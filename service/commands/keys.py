@@ -8,7 +8,7 @@ from service.commands.context import get_container, pluralise, write_audit_log
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 
 UNROTATABLE_MESSAGE = """\
-{} suppressed addresses belong to no stored supporter, so only an older key can recognise them.
+{} addresses that bounced or complained belong to nobody who is stored, so only an older key recognises them.
 Keep the older keys in SECRET_KEYS, after the first, as long as these addresses must get no email. Without those
 keys, a reader who signs up with such an address gets emails again, until the next bounce."""
 
@@ -45,7 +45,7 @@ def rotate() -> None:
     }
     with container.database.transaction() as session:
         write_audit_log(session, container, "rotate_keys", counts)
-    click.echo(f"Encrypted {pluralise(result.rotated, 'row')} with the first key.")
+    click.echo(f"Encrypted {result.rotated} rows anew under the first key.")
     if result.merged:
         click.echo(f"Merged {pluralise(result.merged, 'duplicate supporter')}.")
     if result.suppressions:
@@ -55,5 +55,5 @@ def rotate() -> None:
     if result.undecryptable:
         ids = "\n".join(f"  {row_id}" for row_id in result.undecryptable)
         raise click.ClickException(
-            f"No key of SECRET_KEYS decrypts {len(result.undecryptable)} rows, which are unchanged:\n{ids}"
+            f"{len(result.undecryptable)} rows open with no key of SECRET_KEYS and were left as they are:\n{ids}"
         )

@@ -143,10 +143,10 @@ def retry_event(event: uuid.UUID) -> None:
 
 @stripe.command("reconcile")
 def reconcile() -> None:
-    """Fetch all events since the last reconciliation, and apply those that no webhook delivered.
+    """Fetch all events since the last reconciliation, and apply what no webhook told us.
 
-    It also completes operations at Stripe whose outcome was never recorded. A worker runs this every night; it is
-    safe to run at any time.
+    It also completes operations at Stripe whose outcome was never recorded. A worker runs this every night;
+    running it at any other time does no harm.
     """
     container = get_container()
 

@@ -131,21 +131,21 @@ def test_readyz_distinguishes_missing_tables_from_missing_database(
 
 def test_backlog_queries_use_index_with_generic_plan(container: Container, clock: FakeClock) -> None:
     """The queries must use the partial index, also with a generic plan."""
-    asked: list[tuple[str, object]] = []
+    queries: list[tuple[str, object]] = []
 
-    def note(_connection, _cursor, statement: str, parameters: object, _context, _many) -> None:
+    def record_query(_connection, _cursor, statement: str, parameters: object, _context, _many) -> None:
         if "reminders" in statement:
-            asked.append((statement, parameters))
+            queries.append((statement, parameters))
 
     with container.database.transaction() as session:
         fill(session)
-        event.listen(container.database.engine, "before_cursor_execute", note)
+        event.listen(container.database.engine, "before_cursor_execute", record_query)
         oldest_due_age(session, now=clock())
         count_due(session, now=clock())
-        event.remove(container.database.engine, "before_cursor_execute", note)
+        event.remove(container.database.engine, "before_cursor_execute", record_query)
         session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        assert len(asked) == 2
-        for number, (statement, parameters) in enumerate(asked):
+        assert len(queries) == 2
+        for number, (statement, parameters) in enumerate(queries):
             plan = generic_plan(session, f"question_{number}", statement, parameters)
             assert "ix_reminders_due" in plan, plan
             assert "Seq Scan" not in plan, plan

@@ -114,7 +114,7 @@ def test_unexpected_error_is_a_problem_without_traceback(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("reader@example.org")
 
-    monkeypatch.setattr("service.domain.reminders.reminders.create_or_update_reminder", broken)
+    monkeypatch.setattr("service.api.reminders.create_or_update_reminder", broken)
     problem = assert_problem(post_reminder(client), 500, "internal_error")
     assert "reader@example.org" not in str(problem)
     assert "ZeroDivision" not in str(problem)

@@ -25,7 +25,7 @@ def checks(client: FlaskClient, container: Container) -> dict[str, str]:
     return {name: result for name, result in client.get("/readyz").json["checks"].items() if result != "ok"}
 
 
-def number(client: FlaskClient, name: str) -> float:
+def sample(client: FlaskClient, name: str) -> float:
     [line] = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
     return float(line.rpartition(" ")[2])
 
@@ -41,11 +41,11 @@ def test_readyz_reports_notification_backlog_over_an_hour(
         "notices": "the oldest due notice has waited 61 minutes; is a worker sending? see mainstay jobs"
     }
     assert (
-        number(client, "mainstay_notices_oldest_due_age_seconds") == datetime.timedelta(minutes=61).total_seconds()
+        sample(client, "mainstay_notices_oldest_due_age_seconds") == datetime.timedelta(minutes=61).total_seconds()
     )
     run(container, FakeMailer())
     assert checks(client, container) == {}
-    assert number(client, "mainstay_notices_oldest_due_age_seconds") == 0
+    assert sample(client, "mainstay_notices_oldest_due_age_seconds") == 0
 
 
 def test_readyz_reports_mail_server_that_rejects_notifications(client: FlaskClient, container: Container) -> None:
@@ -68,5 +68,5 @@ def test_metrics_count_notifications_by_status(
 
     enqueue(container, NotificationKind.RECEIPT)
     run(container, FakeMailer(response))
-    assert number(client, f'mainstay_notices{{status="{status}"}}') == 1
-    assert number(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1
+    assert sample(client, f'mainstay_notices{{status="{status}"}}') == 1
+    assert sample(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1

@@ -20,7 +20,7 @@ FIVE = ONCE | {"presets": [500], "minimum": 500}
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _skip_ttl_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     # test_campaigns.py tests the wait for other processes.
     monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
 
@@ -151,7 +151,7 @@ class Dear:
 
 
 @pytest.fixture
-def dear(app: Flask, container: Container) -> FlaskClient:
+def expensive_client(app: Flask, container: Container) -> FlaskClient:
     init_app(app, dataclasses.replace(container, gateway=Dear()))
     return app.test_client()
 
@@ -177,22 +177,28 @@ def once(currency: str, **terms: Any) -> dict[str, Any]:
     ],
 )
 def test_amount_that_gateway_cannot_charge_is_rejected_in_campaign(
-    dear: FlaskClient, container: Container, offer: dict[str, Any], says: str
+    expensive_client: FlaskClient, container: Container, offer: dict[str, Any], says: str
 ) -> None:
     before = campaign_definition(container)
-    refused = put(dear, container, other_currencies=[YEN | {"currency": "SEK", "frequencies": [FIVE]}, offer])
+    refused = put(
+        expensive_client, container, other_currencies=[YEN | {"currency": "SEK", "frequencies": [FIVE]}, offer]
+    )
     assert_problem(refused, 422, "amount_not_chargeable", field="other_currencies.1.frequencies", says=says)
     assert campaign_definition(container) == before
 
 
-def test_main_currency_amounts_are_checked_against_gateway(dear: FlaskClient, container: Container) -> None:
-    refused = put(dear, container, currency="EUR")
+def test_main_currency_amounts_are_checked_against_gateway(
+    expensive_client: FlaskClient, container: Container
+) -> None:
+    refused = put(expensive_client, container, currency="EUR")
     assert_problem(
         refused, 422, "amount_not_chargeable", field="frequencies", says="EUR, once: the minimum of 2.00"
     )
 
 
-def test_amount_that_gateway_can_charge_is_accepted_in_campaign(dear: FlaskClient, container: Container) -> None:
+def test_amount_that_gateway_can_charge_is_accepted_in_campaign(
+    expensive_client: FlaskClient, container: Container
+) -> None:
     dinars = once("KWD", minimum=500, presets=[500, 1510])
-    assert put(dear, container, other_currencies=[dinars]).status_code == 200
-    assert dear.get(DEFAULT).json["other_currencies"][0]["step"] == 10
+    assert put(expensive_client, container, other_currencies=[dinars]).status_code == 200
+    assert expensive_client.get(DEFAULT).json["other_currencies"][0]["step"] == 10

@@ -119,7 +119,7 @@ class SteppedGateway:
 
 
 @pytest.fixture
-def stepped(app: Flask, container: Container) -> FlaskClient:
+def stepped_client(app: Flask, container: Container) -> FlaskClient:
     init_app(app, dataclasses.replace(container, gateway=SteppedGateway(container)))
     return app.test_client()
 
@@ -133,9 +133,9 @@ def stepped(app: Flask, container: Container) -> FlaskClient:
     ],
 )
 def test_amount_not_chargeable_error_suggests_amounts(
-    stepped: FlaskClient, container: Container, amount: int, says: str
+    stepped_client: FlaskClient, container: Container, amount: int, says: str
 ) -> None:
-    refused = post_pledge(stepped, frequency="once", currency="KWD", amount=amount)
+    refused = post_pledge(stepped_client, frequency="once", currency="KWD", amount=amount)
     says = says.replace("KWD ", "KWD\N{NO-BREAK SPACE}")
     assert_problem(refused, 422, "amount_not_chargeable", field="amount", says=says)
     assert count(container, Pledge) == 0

@@ -21,12 +21,12 @@ from tests.api.client import (
 from tests.clock import FakeClock
 
 
-def at(clock: FakeClock, text: str) -> None:
+def set_clock(clock: FakeClock, text: str) -> None:
     clock.now = datetime.datetime.fromisoformat(text)
 
 
 def test_reminder_matches_contract_example(client: FlaskClient, clock: FakeClock) -> None:
-    at(clock, "2026-11-23T09:30:00Z")
+    set_clock(clock, "2026-11-23T09:30:00Z")
     response = post_reminder(
         client,
         months=1,
@@ -82,7 +82,7 @@ def test_reminder_is_due_same_day_of_later_month_in_reader_timezone(
     due_on: str,
     due_at: str,
 ) -> None:
-    at(clock, asked_at)
+    set_clock(clock, asked_at)
     update_campaign(container, reminder={"choices": [1, 3, 12]})
     response = post_reminder(client, timezone=zone, months=months).json
     assert (response["due_on"], response["due_at"]) == (due_on, due_at)
@@ -101,13 +101,13 @@ def test_reminder_is_due_same_day_of_later_month_in_reader_timezone(
 def test_send_hour_in_dst_gap_moves_forward(
     container: Container, client: FlaskClient, clock: FakeClock, asked_at: str, hour: int, due_at: str
 ) -> None:
-    at(clock, asked_at)
+    set_clock(clock, asked_at)
     update_campaign(container, timezone="Europe/Amsterdam", send_hour=hour)
     assert post_reminder(client).json["due_at"] == due_at
 
 
 def test_ambiguous_send_hour_means_the_first(container: Container, client: FlaskClient, clock: FakeClock) -> None:
-    at(clock, "2027-08-31T12:00:00Z")
+    set_clock(clock, "2027-08-31T12:00:00Z")
     update_campaign(container, timezone="Europe/Amsterdam", send_hour=2, reminder={"choices": [2]})
     assert post_reminder(client).json["due_at"] == "2027-10-31T00:00:00Z"
 

@@ -195,14 +195,14 @@ def test_pledge_skips_only_next_occurrence(
             session.get_one(Reminder, only_reminder(container).id).due_at = asked_at + datetime.timedelta(
                 seconds=60
             )
-    assert since_when(container, month_seconds) == asked_at
+    assert conversion_start(container, month_seconds) == asked_at
     came_at = clock.now = only_reminder(container).due_at
     record_delivery(container, only_reminder(container).id, last)
     reschedule(container, month_seconds=month_seconds)
-    assert since_when(container, month_seconds) == came_at
+    assert conversion_start(container, month_seconds) == came_at
 
 
-def since_when(container: Container, month_seconds: int | None) -> datetime.datetime:
+def conversion_start(container: Container, month_seconds: int | None) -> datetime.datetime:
     with container.database.read_only() as session:
         return conversion_window_start(
             session.get_one(Reminder, only_reminder(container).id), month_seconds=month_seconds

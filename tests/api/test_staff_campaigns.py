@@ -14,7 +14,7 @@ from tests.api.client import assert_problem, auth_headers, campaign_definition, 
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _skip_ttl_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     # test_campaigns.py tests the wait for other processes.
     monkeypatch.setattr("service.api.admin.campaigns.wait_for_ttl", lambda: None)
 
@@ -23,21 +23,21 @@ def put(client: FlaskClient, container: Container, file: Any, slug: str = "defau
     return client.put(f"/v1/admin/campaigns/{slug}", json=file, headers=auth_headers(container, "manage"))
 
 
-def shown(client: FlaskClient, container: Container, slug: str = "default") -> dict[str, Any]:
+def get_file(client: FlaskClient, container: Container, slug: str = "default") -> dict[str, Any]:
     response = client.get(f"/v1/admin/campaigns/{slug}", headers=auth_headers(container, "read"))
     assert response.status_code == 200
     return response.json
 
 
 def test_campaign_file_round_trips(client: FlaskClient, container: Container) -> None:
-    file = shown(client, container)
+    file = get_file(client, container)
     response = put(client, container, file)
     assert (response.status_code, response.json) == (200, file)
-    assert shown(client, container) == file
+    assert get_file(client, container) == file
 
 
 def test_campaign_file_sets_every_field(client: FlaskClient, container: Container) -> None:
-    assert shown(client, container).keys() == {
+    assert get_file(client, container).keys() == {
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
         "cover_fees", "other_currencies", "legal_name", "tax_line",
@@ -67,15 +67,15 @@ def test_missing_field_is_reset_to_default(client: FlaskClient, container: Conta
     put(
         client, container, campaign_definition(container) | {"send_hour": 17, "origins": ["https://paper.example"]}
     )
-    short = {name: shown(client, container)[name] for name in ("slug", "name", "heading", "message")}
+    short = {name: get_file(client, container)[name] for name in ("slug", "name", "heading", "message")}
     put(client, container, short)
-    assert (shown(client, container)["send_hour"], shown(client, container)["origins"]) == (9, ["*"])
+    assert (get_file(client, container)["send_hour"], get_file(client, container)["origins"]) == (9, ["*"])
 
 
 def test_reminder_choices_round_trip(client: FlaskClient, container: Container) -> None:
     reminder = {"enabled": True, "choices": [1, 3, 6, 12], "repeats": [3, 1], "confirm": True}
     file = campaign_definition(container) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
-    assert put(client, container, file).json == shown(client, container) == file
+    assert put(client, container, file).json == get_file(client, container) == file
     response = client.get("/v1/campaigns/default").json["reminder"]
     assert {name: response[name] for name in reminder} == reminder
 

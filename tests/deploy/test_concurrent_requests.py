@@ -26,7 +26,7 @@ def post(base: str, key: str) -> requests.Response:
     return requests.post(f"{base}/v1/pledges", json=WISH, headers={"Idempotency-Key": key}, timeout=30)
 
 
-def how_many(container: Container, table: type) -> int | None:
+def count_rows(container: Container, table: type) -> int | None:
     with container.database.read_only() as session:
         return session.scalar(select(func.count()).select_from(table))
 
@@ -45,9 +45,9 @@ def test_concurrent_requests_create_one_pledge_per_idempotency_key(container: Co
     }
     assert all(response.headers["Retry-After"] == "1" for response in waiting)
     assert (
-        how_many(container, Pledge)
-        == how_many(container, PledgeStatusChange)
-        == how_many(container, IdempotencyKey)
+        count_rows(container, Pledge)
+        == count_rows(container, PledgeStatusChange)
+        == count_rows(container, IdempotencyKey)
         == 1
     )
     with container.database.read_only() as session:
@@ -60,4 +60,4 @@ def test_concurrent_requests_create_one_pledge_per_idempotency_key(container: Co
         responses = list(pool.map(lambda number: post(base, f"a-key-of-its-own-{number}"), range(50)))
     assert {response.status_code for response in responses} == {201}
     assert len({response.json()["checkout_url"] for response in responses}) == 50
-    assert how_many(container, Pledge) == 51
+    assert count_rows(container, Pledge) == 51
