@@ -49,7 +49,7 @@ def rotate() -> None:
     if result.merged:
         click.echo(f"Merged {pluralise(result.merged, 'duplicate supporter')}.")
     if result.suppressions:
-        click.echo(f"Moved {pluralise(result.suppressions, 'suppression')} to the first key.")
+        click.echo(f"Moved {result.suppressions} suppressions to the first key.")
     if result.unrotatable:
         click.echo(UNROTATABLE_MESSAGE.format(result.unrotatable))
     if result.undecryptable:
