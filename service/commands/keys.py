@@ -9,7 +9,7 @@ from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 
 UNROTATABLE_MESSAGE = """\
 {} addresses that bounced or complained belong to nobody who is stored, so only an older key recognises them.
-Keep the older keys in SECRET_KEYS, after the first, as long as these addresses must get no email. Without those
+As long as these addresses must get no email, keep the older keys in SECRET_KEYS, behind the first. Without those
 keys, a reader who signs up with such an address gets emails again, until the next bounce."""
 
 
