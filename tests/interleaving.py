@@ -22,22 +22,22 @@ class Interleaving:
     engine: Engine
     _pending: list[tuple[str, tuple[str, ...], Callable[[], object]]] = field(default_factory=list)
 
-    def before_lock(self, table: str, deed: Callable[[], object]) -> None:
+    def before_lock(self, table: str, action: Callable[[], object]) -> None:
         """Run an action once, right before the next statement that locks rows of this table."""
-        self._pending.append(("before", (f"FROM {table}", "FOR UPDATE"), deed))
+        self._pending.append(("before", (f"FROM {table}", "FOR UPDATE"), action))
 
-    def after_statement(self, *fragments: str, deed: Callable[[], object]) -> None:
+    def after_statement(self, *fragments: str, action: Callable[[], object]) -> None:
         """Run an action once, right after the next statement that contains all these words."""
-        self._pending.append(("after", fragments, deed))
+        self._pending.append(("after", fragments, action))
 
     def run_actions(self, point: str, statement: str) -> None:
         """Run the actions that are registered for this point of this statement."""
         for entry in self._pending:
-            when_to_run, fragments, deed = entry
+            when_to_run, fragments, action = entry
             if when_to_run == point and all(fragment in statement for fragment in fragments):
                 # Removed first, because the action's own statements trigger this listener too.
                 self._pending.remove(entry)
-                deed()
+                action()
                 return
 
     def check_all_ran(self) -> None:
@@ -67,7 +67,7 @@ def interleaving(engine: Engine) -> Iterator[Interleaving]:
     interleaved.check_all_ran()
 
 
-def must_wait(container: Container, deed: Callable[[Session], object]) -> bool:
+def must_wait(container: Container, action: Callable[[Session], object]) -> bool:
     """Try an action in its own transaction; return whether a lock of another transaction blocked it."""
     try:
         with container.database.transaction() as session:

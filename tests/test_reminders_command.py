@@ -44,7 +44,7 @@ def fail(container: Container, address: str, reason: str):
         }
         session.execute(update(Reminder).where(Reminder.id == reminder_id).values(values))
         attempt = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
-        session.add(EmailDelivery(reminder_id=reminder_id, began_at=container.clock(), **attempt))
+        session.add(EmailDelivery(reminder_id=reminder_id, started_at=container.clock(), **attempt))
     return reminder_id
 
 

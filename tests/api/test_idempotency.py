@@ -212,7 +212,7 @@ def test_retry_completes_request_that_crashed(
     assert post_pledge(gateway_client, key=key).status_code == 503
     with container.database.transaction() as session:
         # The process crashed while it held the key's lease, so the lease was never released.
-        session.execute(update(IdempotencyKey).values(held_until=clock.now + datetime.timedelta(seconds=30)))
+        session.execute(update(IdempotencyKey).values(locked_until=clock.now + datetime.timedelta(seconds=30)))
     gateway.available = True
     assert_problem(post_pledge(gateway_client, key=key), 409, "request_in_progress")
     clock.advance(seconds=31)

@@ -99,7 +99,7 @@ def test_unpaid_invoice_has_three_dunning_notifications_and_one_cancellation(
         counts.append(len(notifications(container, NotificationKind.PAYMENT_FAILED)))
     assert counts == [1, 2, 3, 3]
     dunning = notifications(container, NotificationKind.PAYMENT_FAILED)
-    assert all(notification.falls_on is not None for notification in dunning)
+    assert all(notification.event_date is not None for notification in dunning)
     assert notifications(container, NotificationKind.CANCELLED) == []
     scenario.stripe.exhaust_retries(subscription)
     scenario.run_until_settled()
@@ -134,7 +134,7 @@ def test_renewal_notification_is_sent_for_annual_pledges_only(
     scenario.run_until_settled()
     assert first_of_kind(scenario.stripe.events, "invoice.upcoming")
     assert [
-        notification.falls_on.isoformat() for notification in notifications(container, NotificationKind.RENEWAL)
+        notification.event_date.isoformat() for notification in notifications(container, NotificationKind.RENEWAL)
     ] == ["2027-11-23"] * count
 
 

@@ -95,7 +95,7 @@ def enqueue(
             **related,
         )
         return session.scalars(
-            select(Notification.id).where(Notification.kind == kind, Notification.about == dedup_key)
+            select(Notification.id).where(Notification.kind == kind, Notification.dedup_key == dedup_key)
         ).one()
 
 

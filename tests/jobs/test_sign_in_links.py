@@ -28,7 +28,7 @@ def test_sign_in_link_is_created_with_the_email_and_stored_as_a_hash(
     with container.database.read_only() as session:
         sign_in = session.scalars(select(SignIn)).one()
     assert sign_in.link_hash == sha256(token)
-    assert sign_in.link_ends_at == clock() + datetime.timedelta(minutes=15)
+    assert sign_in.link_expires_at == clock() + datetime.timedelta(minutes=15)
     assert token not in repr(email)
 
 

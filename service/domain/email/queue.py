@@ -30,8 +30,8 @@ def reserve_send_slots(
     limit = session.scalars(
         select(SendRateLimit).where(SendRateLimit.server == SERVER_KEY).with_for_update()
     ).one()
-    first = max(limit.free_from, now)
-    limit.free_from = first + interval * count
+    first = max(limit.next_slot_at, now)
+    limit.next_slot_at = first + interval * count
     return [first + interval * number for number in range(count)]
 
 

@@ -89,7 +89,7 @@ def idle_run_id(job: str) -> uuid.UUID:
 def mark_crashed_runs(session: Session, *, now: datetime.datetime) -> int:
     """Mark the runs of workers without a recent heartbeat as crashed; return how many."""
     silent_since = now - HEARTBEAT_TIMEOUT
-    alive = session.scalars(select(Heartbeat.process).where(Heartbeat.at > silent_since)).all()
+    alive = session.scalars(select(Heartbeat.worker_id).where(Heartbeat.at > silent_since)).all()
     # A worker may start a run just before its first heartbeat, so recent runs are skipped.
     running = session.execute(
         select(JobRun.id, JobRun.worker)
@@ -105,7 +105,7 @@ def mark_crashed_runs(session: Session, *, now: datetime.datetime) -> int:
 
 def purge_heartbeats(session: Session, *, now: datetime.datetime) -> int:
     """Delete heartbeats older than `HEARTBEAT_RETENTION`; return how many."""
-    statement = delete(Heartbeat).where(Heartbeat.at <= now - HEARTBEAT_RETENTION).returning(Heartbeat.process)
+    statement = delete(Heartbeat).where(Heartbeat.at <= now - HEARTBEAT_RETENTION).returning(Heartbeat.worker_id)
     return len(session.scalars(statement).all())
 
 

@@ -134,7 +134,7 @@ def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str 
 def _renewal_skip_reason(
     session: Session, context: NotificationContext, pledge: Pledge, now: datetime.datetime
 ) -> str | None:
-    event_date = context.notification.falls_on
+    event_date = context.notification.event_date
     if pledge.status not in RECURRING_STATUSES or pledge.cancel_requested_at is not None:
         return ENDED
     if event_date is None:
@@ -145,7 +145,7 @@ def _renewal_skip_reason(
         Notification.pledge_id == pledge.id,
         Notification.kind == NotificationKind.RENEWAL,
         Notification.status.in_((NotificationStatus.SENDING, NotificationStatus.SENT)),
-        Notification.falls_on.between(event_date - RENEWAL_TOLERANCE, event_date + RENEWAL_TOLERANCE),
+        Notification.event_date.between(event_date - RENEWAL_TOLERANCE, event_date + RENEWAL_TOLERANCE),
         Notification.id < context.notification.id,
     )
     return None if session.scalar(earlier.limit(1)) is None else ALREADY_SENT

@@ -178,7 +178,7 @@ def _complete(
         resolution = resolve_delivery(
             notification.outcome,
             attempts=notification.attempts,
-            reply=notification.reply,
+            reply=notification.smtp_reply,
             hold_uncertain=hold_uncertain,
         )
         transition_notification(notification, EVENT_BY_STEP[resolution.next_step], reason=resolution.reason)

@@ -150,7 +150,7 @@ def build_notification_email(
             return _receipt(context, campaign, pledge, base, own_page)
         case NotificationKind.PAYMENT_FAILED:
             # The date of the next attempt is left out once it has passed.
-            is_ahead = notification.falls_on is not None and notification.falls_on >= context.today(now)
+            is_ahead = notification.event_date is not None and notification.event_date >= context.today(now)
             return dataclasses.replace(
                 base,
                 money=total_charge(pledge),

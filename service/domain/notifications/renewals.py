@@ -32,7 +32,7 @@ def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, l
     existing = select(Notification.id).where(
         Notification.pledge_id == Pledge.id,
         Notification.kind == NotificationKind.RENEWAL,
-        Notification.falls_on > since,
+        Notification.event_date > since,
     )
     pledges = session.scalars(
         select(Pledge)

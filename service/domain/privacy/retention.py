@@ -69,7 +69,7 @@ def purge_unconfirmed_reminders(
     """
     cutoff = now - UNCONFIRMED_RETENTION
     recent_delivery = select(EmailDelivery.occurrence).where(
-        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.began_at > cutoff
+        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.started_at > cutoff
     )
     expired: tuple[ColumnElement[bool], ...] = (
         # An untyped column, because SQLite does not match "awaits_confirmation = 1" with its partial index.

@@ -157,7 +157,7 @@ def _holds_lease(write: Callable[..., object], *args: object, now: datetime.date
 
 # Parameters are prefixed, because SQLAlchemy reserves the names of columns in an INSERT or UPDATE, and because
 # `_combined_statement` takes the parameters of both statements.
-_NOW: Any = bindparam("now", type_=TABLE.c.began_at.type)
+_NOW: Any = bindparam("now", type_=TABLE.c.started_at.type)
 _RESULT_OUTCOME: Any = bindparam("result_outcome", type_=TABLE.c.outcome.type)
 
 
@@ -198,7 +198,7 @@ def _mark_statement(database: str) -> Any:
         Reminder.lease_number == bindparam("next_lease_number"),
         status_is(ReminderStatus.SENDING),
     )
-    columns = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "began_at")
+    columns = ("reminder_id", "occurrence", "lease_number", "attempts", "outcome", "started_at")
     insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
     statement = insert(TABLE).from_select(columns, claimed)
     return statement.on_conflict_do_update(
@@ -207,9 +207,9 @@ def _mark_statement(database: str) -> Any:
             "lease_number": statement.excluded.lease_number,
             "attempts": TABLE.c.attempts + 1,
             "outcome": statement.excluded.outcome,
-            "began_at": statement.excluded.began_at,
-            "reply": None,
-            "ended_at": None,
+            "started_at": statement.excluded.started_at,
+            "smtp_reply": None,
+            "finished_at": None,
         },
         # An accepted email is not sent again, even if its worker recorded that after its lease expired.
         where=TABLE.c.outcome != DeliveryOutcome.ACCEPTED,
@@ -218,7 +218,11 @@ def _mark_statement(database: str) -> Any:
 
 @cache
 def _result_statement(uncounted: bool) -> Any:
-    values: dict[str, Any] = {"outcome": _RESULT_OUTCOME, "reply": bindparam("result_reply"), "ended_at": _NOW}
+    values: dict[str, Any] = {
+        "outcome": _RESULT_OUTCOME,
+        "smtp_reply": bindparam("result_reply"),
+        "finished_at": _NOW,
+    }
     if uncounted:
         values["attempts"] = TABLE.c.attempts - 1
     # Recording the same result again is harmless, except that an attempt must not be uncounted twice.
@@ -328,7 +332,7 @@ def _complete_one(
 ) -> None:
     reminder = session.get_one(Reminder, row.id)
     resolution = resolve_delivery(
-        row.outcome, attempts=row.attempts, reply=row.reply, hold_uncertain=policy.hold_uncertain
+        row.outcome, attempts=row.attempts, reply=row.smtp_reply, hold_uncertain=policy.hold_uncertain
     )
     if row.outcome is not None:
         reminder.attempts = row.attempts
@@ -337,7 +341,7 @@ def _complete_one(
             transition_reminder(session, reminder, ReminderEvent.REQUEST_CONFIRMATION, now=now)
         case NextStep.DELIVERED:
             transition_reminder(session, reminder, ReminderEvent.DELIVER, now=now)
-            reminder.sent_at = row.ended_at
+            reminder.sent_at = row.finished_at
             schedule_next_occurrence(session, reminder, now=now, month_seconds=policy.month_seconds)
         case NextStep.REQUEUE:
             transition_reminder(session, reminder, ReminderEvent.RELEASE, now=now, reason=resolution.reason)
