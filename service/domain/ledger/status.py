@@ -80,7 +80,8 @@ def load_pledge_facts(
     """Return the facts known of a pledge together with what the gateway has just reported.
 
     The database stores when the gateway last reported a subscription's status
-    (`subscription_status_at`), and not the status itself. As long as no payment and no failure is newer, the pledge's own status is what the gateway reported;
+    (`subscription_status_at`), and not the status itself. As long as no payment and no failure is
+    newer, the pledge's own status is what the gateway reported;
     once one is newer, the report no longer matters.
     """
     is_successful = Payment.status != PaymentStatus.FAILED

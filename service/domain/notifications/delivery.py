@@ -87,7 +87,7 @@ def record_notification_result(
         .values(
             attempts=Notification.attempts - (1 if uncounted else 0),
             outcome=result.outcome,
-            reply=result.smtp_reply[:MAX_REPLY_LENGTH],
+            smtp_reply=result.smtp_reply[:MAX_REPLY_LENGTH],
             ended_at=now,
         )
         .returning(Notification.id)
