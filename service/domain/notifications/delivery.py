@@ -88,7 +88,7 @@ def record_notification_result(
             attempts=Notification.attempts - (1 if uncounted else 0),
             outcome=result.outcome,
             smtp_reply=result.smtp_reply[:MAX_REPLY_LENGTH],
-            ended_at=now,
+            finished_at=now,
         )
         .returning(Notification.id)
         .execution_options(synchronize_session=False)
