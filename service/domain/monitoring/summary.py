@@ -50,7 +50,7 @@ def count_due_reminders(session: Session, *, now: datetime.datetime) -> int:
 
 def record_heartbeat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:
     """Record that a worker is alive."""
-    statement = dialect_insert(session, Heartbeat).values(process=worker.hex, at=now)
+    statement = dialect_insert(session, Heartbeat).values(worker_id=worker.hex, at=now)
     session.execute(
         statement.on_conflict_do_update(index_elements=[Heartbeat.worker_id], set_={"at": statement.excluded.at})
     )
