@@ -62,10 +62,10 @@ def test_new_reminder_needs_three_statements(container: Container, client: Flask
 
     def keep(_connection, _cursor, statement, _parameters, _context, _many):
         # The campaign cache would otherwise add a query every half second.
-        if not statement.startswith("SELECT campaigns.") and "support_choices" not in statement:
+        if not statement.startswith("SELECT campaigns.") and "pledge_options" not in statement:
             statements.append(" ".join(statement.split()[:3]))
 
     event.listen(container.database.engine, "before_cursor_execute", keep)
     post_reminder(client, repeat="repeats" in offer)
     event.remove(container.database.engine, "before_cursor_execute", keep)
-    assert statements == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_moves"]
+    assert statements == ["INSERT INTO supporters", "INSERT INTO reminders", "INSERT INTO reminder_status_changes"]

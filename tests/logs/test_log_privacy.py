@@ -134,7 +134,7 @@ def send_invalid_requests(live_server: LiveServer, token: str) -> None:
     send_invalid_http(live_server, f"GET /r/{token}\r\nHost: x\r\n\r\n")
     send_invalid_http(live_server, f"GET /r/{token}?{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n")
     send_invalid_http(live_server, f"GET / HTTP/1.1\r\nHost: x\r\nBad Header {READER}\r\n\r\n")
-    live_server.execute("ALTER TABLE reminder_moves RENAME TO elsewhere")
+    live_server.execute("ALTER TABLE reminder_status_changes RENAME TO elsewhere")
     try:
         live_server.send("POST", f"/v1/reminders/{token}/snooze", 500, headers={"Origin": "https://paper.example"})
         live_server.send("POST", "/v1/reminders", 500, json={"campaign": "default", "email": READER})
