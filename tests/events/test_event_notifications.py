@@ -117,9 +117,9 @@ def test_dunning_restarts_with_the_next_invoice(scenario: StripeScenario, contai
         scenario.stripe.retry_successfully(subscription)
         scenario.run_event_job()
     first, second = notifications(container, NotificationKind.PAYMENT_FAILED)
-    assert first.about.endswith("#1")
-    assert second.about.endswith("#1")
-    assert first.about != second.about
+    assert first.dedup_key.endswith("#1")
+    assert second.dedup_key.endswith("#1")
+    assert first.dedup_key != second.dedup_key
 
 
 @pytest.mark.parametrize(
