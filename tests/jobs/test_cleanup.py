@@ -150,7 +150,7 @@ def test_concurrent_workers_each_record_a_heartbeat(container: Container, clock:
     send_heartbeat(workers[0], RUNNING)
     with container.database.read_only() as session:
         assert last_heartbeat(session) == clock()
-        heartbeats = dict(session.execute(select(Heartbeat.process, Heartbeat.at)).all())
+        heartbeats = dict(session.execute(select(Heartbeat.worker_id, Heartbeat.at)).all())
     assert heartbeats.keys() == {worker.worker_id.hex for worker in workers}
     assert sorted(heartbeats.values())[:3] == [clock() - datetime.timedelta(minutes=1)] * 3
 
