@@ -165,7 +165,7 @@ def reconcile() -> None:
     with container.database.transaction() as session:
         write_audit_log(session, container, "reconcile", report.counts())
     click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.missed}.")
-    completed = {f"{kind} mended": count for kind, count in report.completed.items()}
+    completed = {f"{kind} completed": count for kind, count in report.completed.items()}
     for name, count in sorted((report.events | completed).items()):
         click.echo(f"{count:>8}  {name.replace('_', ' ')}")
 

@@ -92,7 +92,7 @@ def test_refused_login_stops_the_run_and_costs_no_attempt(
     with container.database.read_only() as session:
         assert session.scalar(select(func.sum(Reminder.attempts))) == 0
         assert session.scalar(select(func.count()).select_from(EmailDelivery)) == 0
-    # Somebody mends it and starts the worker anew.
+    # An operator fixes the server and restarts the worker.
     sink.clear_rules()
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:
         workers.until(lambda: is_idle(container), what="every reminder to be sent")
