@@ -1,18 +1,28 @@
 """The public reminder resource: create, confirm, cancel and snooze."""
 
 from typing import Any
+from urllib.parse import quote
 
-from flask import Response
+from flask import Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.reminder import ReminderRequest, ReminderResponse, SnoozeRequest
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, load_embeddable_campaign
+from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.domain.reminders import self_service
 from service.domain.reminders.reminders import CreateReminder, ReminderResult, create_or_update_reminder
 from service.web import check_rate_limit, current_container, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="Reminders by email.")
 enable_cors(reminders)
+
+PAGE_REDIRECT_DOC: dict[str, Any] = {
+    "responses": {
+        303: {"description": "Go to the reminder's page, `/r/{token}`. Nothing was changed."},
+        405: {"description": "The client accepts JSON rather than HTML, and should POST."},
+    }
+}
 
 
 @reminders.route("", methods=["POST"])
@@ -67,3 +77,21 @@ def snooze_reminder(payload: dict[str, Any], token: str) -> ReminderResult:
             now=container.clock(),
             month_seconds=container.settings.month_seconds,
         )
+
+
+@reminders.route("/<token>/confirm", endpoint="open_confirm")
+@reminders.route("/<token>/cancel", endpoint="open_cancel")
+@reminders.route("/<token>/snooze", endpoint="open_snooze")
+@reminders.doc(**PAGE_REDIRECT_DOC)
+def open_reminder_page(token: str) -> BaseResponse:
+    """Redirect a browser to the reminder's page, which has these actions as buttons. GET changes nothing.
+
+    Some email programs open the `List-Unsubscribe` address instead of posting to it.
+    """
+    accepted = request.accept_mimetypes
+    if accepted["application/json"] > accepted["text/html"]:
+        raise ProblemException(405, *HTTP_PROBLEMS[405], {"Allow": "OPTIONS, POST"})
+    response = redirect(current_container().urls.manage_reminder_url(quote(token, safe="")), 303)
+    response.headers["Cache-Control"] = "no-store"
+    response.vary.add("Accept")
+    return response

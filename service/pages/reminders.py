@@ -106,6 +106,14 @@ def show_reminder(token: str) -> Response:
     return response
 
 
+@reminder_pages.get("/r/<token>/confirm")
+@reminder_pages.get("/r/<token>/snooze")
+@reminder_pages.get("/r/<token>/cancel")
+def open_action(token: str) -> BaseResponse:
+    """Lead to the page that has the action as a button: a reader may reload the address of a form."""
+    return _redirect_to_reminder(token)
+
+
 @reminder_pages.post("/r/<token>/confirm")
 def confirm(token: str) -> BaseResponse:
     """Confirm the reminder."""

@@ -79,9 +79,17 @@ def test_each_operation_has_summary_and_problem_response(client: FlaskClient) ->
             if method == "parameters":
                 continue
             assert operation["summary"].endswith("."), (method, path)
-            assert any(code.startswith("2") for code in operation["responses"]), (method, path)
+            assert any(code.startswith(("2", "303")) for code in operation["responses"]), (method, path)
             assert "default" in operation["responses"], (method, path)
     assert "application/problem+json" in document["components"]["responses"]["DEFAULT_ERROR"]["content"]
+
+
+def test_opening_a_reminder_action_is_described(client: FlaskClient) -> None:
+    paths = client.get("/openapi.json").json["paths"]
+    for action in ("cancel", "snooze", "confirm"):
+        operation = paths[f"/v1/reminders/{{token}}/{action}"]["get"]
+        assert {"303", "405"} <= set(operation["responses"])
+        assert "2" not in {code[0] for code in operation["responses"]}
 
 
 def test_staff_operations_require_bearer_token(client: FlaskClient) -> None:

@@ -113,17 +113,60 @@ def test_snooze_reschedules_cancelled_reminder(client: FlaskClient, container: C
     assert only_reminder(container).status == ReminderStatus.SCHEDULED
 
 
-def test_get_and_head_requests_do_not_change_reminder(
-    client: FlaskClient, container: Container, token: str
+BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("action", ["cancel", "snooze", "confirm"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("accept", [None, "*/*", BROWSER_ACCEPT, "text/html, application/json;q=0.9"])
+def test_opening_an_action_leads_to_the_reminders_page_and_changes_nothing(
+    client: FlaskClient, container: Container, token: str, action: str, method: str, accept: str | None
 ) -> None:
     moves = count(container, ReminderStatusChange)
+    headers = {} if accept is None else {"Accept": accept}
+    response = client.open(f"/v1/reminders/{token}/{action}", method=method, headers=headers)
+    assert (response.status_code, response.location) == (303, f"http://desk.test/r/{token}")
+    assert response.headers["Cache-Control"] == "no-store"
+    page = client.get(response.location, headers={"Accept": BROWSER_ACCEPT})
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    assert count(container, ReminderStatusChange) == moves
+    assert only_reminder(container).status == ReminderStatus.SCHEDULED
+
+
+def test_opening_an_action_with_a_bad_token_leads_to_the_page_that_says_so(client: FlaskClient) -> None:
+    for token in ("x", "a" * 400, "%F0%9F%92%A9", "%3Fa%23b", "%0D%0ASet-Cookie:%20a=b"):
+        response = client.get(f"/v1/reminders/{token}/cancel", headers={"Accept": BROWSER_ACCEPT})
+        assert response.status_code == 303
+        assert response.location.startswith("http://desk.test/r/")
+        page = client.get(response.location, headers={"Accept": BROWSER_ACCEPT})
+        assert (page.status_code, page.mimetype) == (404, "text/html")
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/json, text/html;q=0.5"])
+def test_api_clients_are_told_to_post(client: FlaskClient, token: str, accept: str) -> None:
+    for action in ("cancel", "snooze", "confirm"):
+        response = client.get(f"/v1/reminders/{token}/{action}", headers={"Accept": accept})
+        assert_problem(response, 405, "method_not_allowed")
+        assert response.headers["Allow"] == "OPTIONS, POST"
+
+
+def test_other_methods_do_not_change_reminder(client: FlaskClient, container: Container, token: str) -> None:
+    moves = count(container, ReminderStatusChange)
     for what in ("cancel", "snooze", "confirm"):
-        for method in ("GET", "HEAD", "PUT", "DELETE"):
+        for method in ("PUT", "DELETE"):
             response = client.open(f"/v1/reminders/{token}/{what}", method=method)
             assert response.status_code == 405
             assert "POST" in response.headers["Allow"]
     assert client.get(f"/v1/reminders/{token}").status_code == 404
     assert count(container, ReminderStatusChange) == moves
+
+
+@pytest.mark.parametrize("action", ["cancel", "snooze", "confirm"])
+def test_opening_the_address_of_a_pages_form_leads_to_the_page(
+    client: FlaskClient, container: Container, token: str, action: str
+) -> None:
+    response = client.get(f"/r/{token}/{action}?lang=ru", headers={"Accept": BROWSER_ACCEPT})
+    assert (response.status_code, response.location) == (303, f"/r/{token}?lang=ru")
     assert only_reminder(container).status == ReminderStatus.SCHEDULED
 
 

@@ -115,7 +115,7 @@ def receive_reminder(live_server: LiveServer) -> str:
 
 def use_reminder_links(live_server: LiveServer, token: str) -> None:
     live_server.send("GET", f"/r/{token}", 200)
-    live_server.send("GET", f"/v1/reminders/{token}/cancel", 405)
+    live_server.send("GET", f"/v1/reminders/{token}/cancel", 303)
     live_server.send("POST", f"/v1/reminders/{token}/snooze", 200, json={"months": 1})
     live_server.send("POST", f"/v1/reminders/{token}/cancel", 204, data={"List-Unsubscribe": "One-Click"})
     live_server.send("GET", "/dev/outbox", 200)
