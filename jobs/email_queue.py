@@ -37,7 +37,7 @@ from service.domain.notifications.queue import (
     claim_due_notifications,
     oldest_due_notification_age,
 )
-from service.domain.ports import Email, NotificationEmail, ReminderEmail
+from service.domain.ports import AlertEmail, Email, NotificationEmail, ReminderEmail
 from service.domain.reminders.delivery import (
     DeliveryPolicy,
     complete_deliveries,
@@ -336,7 +336,7 @@ class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
         return complete_deliveries(session, claims, policy=delivery_policy(self._container), now=now)
 
 
-class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
+class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail | AlertEmail]):
     """Notifications, each of which is its own delivery record."""
 
     log_events = NOTIFICATION_LOG_EVENTS
@@ -346,7 +346,7 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
         with self._container.database.read_only() as session:
             return oldest_due_notification_age(session, now=self._container.clock()) is not None
 
-    def claim_batch(self) -> EmailBatch[NotificationClaim, NotificationEmail]:
+    def claim_batch(self) -> EmailBatch[NotificationClaim, NotificationEmail | AlertEmail]:
         """Claim due notifications and build their emails, in two transactions as for reminders."""
         container, now = self._container, self._container.clock()
         with container.database.transaction() as session:
@@ -358,7 +358,13 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail]):
                 lease=container.lease_duration,
             )
         with container.database.transaction() as session:
-            prepared = build_notification_emails(session, claims, links=container.urls, now=now)
+            prepared = build_notification_emails(
+                session,
+                claims,
+                links=container.urls,
+                now=now,
+                alert_recipients=container.settings.mail.alert_recipients,
+            )
             send_at = self.reserve_send_slots(session, len(prepared.emails), now=now)
         if prepared.finished["failed"]:
             log.warning("notices_unwritable", count=prepared.finished["failed"])

@@ -65,13 +65,14 @@ class EventStatus(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """The purpose of a transactional email to a supporter."""
+    """The purpose of a transactional email to a supporter or, for an alert, to staff."""
 
     RECEIPT = "receipt"
     PAYMENT_FAILED = "missed"
     RENEWAL = "renewal"
     CANCELLED = "ended"
     SIGN_IN = "sign_in"
+    ALERT = "alert"
 
 
 class NotificationStatus(StrEnum):

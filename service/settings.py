@@ -31,6 +31,12 @@ POSTMARK_LOGIN = validate.Regexp(
 )
 
 
+# What may stand on either side of an address's @: atoms with dots between them (RFC 5322 and 6531).
+_ATOM = r"[^\x00- \x7f-\xa0()<>\[\]\\,;:@\".]+"
+_ATOMS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+MAX_ADDRESS_LENGTH = 254
+
+
 class SettingsError(Exception):
     """A setting is missing or has an invalid value."""
 
@@ -54,7 +60,8 @@ class MailSettings:
     reopens each after `max_per_connection` emails. `hold_uncertain` fails an email for staff to retry if it may
     have been sent when its worker died. `respect_sending_hours` delays late emails to a campaign's sending hours.
     A lease expires after `lease_seconds`. `postmark_credentials` and `mailgun_key` authenticate the webhooks of
-    these services; without them, the webhook route does not exist.
+    these services; without them, the webhook route does not exist. `alert_recipients` are the addresses of the
+    staff who get alerts.
     """
 
     server: SmtpServer | None = field(repr=False)
@@ -67,6 +74,7 @@ class MailSettings:
     lease_seconds: int
     postmark_credentials: str | None = field(repr=False)
     mailgun_key: str | None = field(repr=False)
+    alert_recipients: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +197,7 @@ def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
         lease_seconds=get_int(env, "LEASE_SECONDS", 60, minimum=10, maximum=3600),
         postmark_credentials=env.str("POSTMARK_WEBHOOK_LOGIN", None, validate=POSTMARK_LOGIN),
         mailgun_key=env.str("MAILGUN_WEBHOOK_KEY", None),
+        alert_recipients=_alert_recipients(env),
     )
 
 
@@ -330,6 +339,18 @@ def _sender(sender: str) -> str:
             f"MAIL_FROM must be an address such as 'The Paper <support@paper.example>', not {sender!r}."
         )
     return sender
+
+
+def _alert_recipients(env: Env) -> tuple[str, ...]:
+    addresses = listed(env, "ALERT_EMAIL")
+    for address in addresses:
+        local_part, _, host = address.rpartition("@")
+        if not all(_ATOMS.fullmatch(part) for part in (local_part, host)) or len(address) > MAX_ADDRESS_LENGTH:
+            raise SettingsError(
+                "ALERT_EMAIL must be one or more email addresses with commas between them, such as "
+                f"treasurer@paper.example, not {address!r}."
+            )
+    return tuple(dict.fromkeys(addresses))
 
 
 def _rate(text: str) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import JSON, Connection, Uuid, bindparam, inspect, select, text
+from sqlalchemy import JSON, Column, Connection, Uuid, bindparam, inspect, select, text
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, JobOutcome
@@ -306,15 +306,17 @@ MODELS: dict[str, tuple[type[Base], dict[str, str]]] = {
 }
 
 
-def expected_rows(table: str, rows: list[tuple[str, Row]]) -> list[Row]:
+def expected_rows(session: Session, table: str, rows: list[tuple[str, Row]]) -> list[Row]:
     """Return the rows of a table as the models of this release should read them."""
     model, new_names = MODELS[table]
+    old_names = {new: old for old, new in new_names.items()}
+    columns = [old_names.get(column.key, column.key) for column in migrated_columns(session, model)]
     outcomes: dict[str, Any] = {**DELIVERY_OUTCOMES, **JOB_OUTCOMES}
     decrypted = {"outbox_mails": {"message": OUTBOX_MESSAGE}, "gateway_events": {"payload": "{}"}}
     expected = []
     for name, row in rows:
         if name == table:
-            read = dict.fromkeys(model.__table__.columns.keys()) | row | decrypted.get(table, {})
+            read = dict.fromkeys(columns) | row | decrypted.get(table, {})
             if "outcome" in row:
                 read["outcome"] = outcomes.get(row["outcome"])
             for old, new in new_names.items():
@@ -343,9 +345,15 @@ def rows_as_stored(container: Container) -> dict[str, list[Row]]:
         }
 
 
+def migrated_columns(session: Session, model: type[Base]) -> list[Column[Any]]:
+    """Return the columns of the model that the migrated schema has: later migrations add others."""
+    stored = {column["name"] for column in inspect(session.connection()).get_columns(model.__tablename__)}
+    return [column for column in model.__table__.columns if column.name in stored]
+
+
 def rows_as_read(session: Session, model: type[Base]) -> list[Row]:
-    columns = model.__table__.columns.keys()
-    return [{name: getattr(row, name) for name in columns} for row in session.scalars(select(model))]
+    columns = migrated_columns(session, model)
+    return [dict(row) for row in session.execute(select(*columns)).mappings()]
 
 
 def downgrade(container: Container, revision: str) -> None:
@@ -377,7 +385,7 @@ def test_rows_of_the_previous_release_carry_over_and_back(container: Container) 
     migrate(container.database.engine, revision=AFTER)
     with container.database.read_only() as session:
         for table, (model, _) in MODELS.items():
-            read, expected = rows_as_read(session, model), expected_rows(table, rows)
+            read, expected = rows_as_read(session, model), expected_rows(session, table, rows)
             assert sorted(read, key=repr) == sorted(expected, key=repr), table
             assert read, table
     after = rows_as_stored(container)

@@ -49,11 +49,11 @@ class EmailDelivery(Base):
 
 
 class Notification(UUIDPrimaryKey, Base):
-    """One email about a pledge or for signing in, and its own delivery record.
+    """One email about a pledge, for signing in or to staff, and its own delivery record.
 
     `dedup_key` identifies the occasion within its kind, for example by a payment's id, so that each occasion is
-    notified once. `event_date` is the date that the email announces. The columns from `outcome` on mean the same
-    as in `deliveries`.
+    notified once. `event_date` is the date that the email announces. An alert to staff has a `subject` and a
+    `body`, which contain no personal data. The columns from `outcome` on mean the same as in `deliveries`.
     """
 
     __tablename__ = "notifications"
@@ -88,6 +88,8 @@ class Notification(UUIDPrimaryKey, Base):
     payment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("payments.id", ondelete="CASCADE"))
     sign_in_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"))
     event_date: Mapped[datetime.date | None]
+    subject: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[str | None] = mapped_column(Text)
     lang: Mapped[str] = mapped_column(String(35))
     status: Mapped[NotificationStatus] = mapped_column(StringEnum(NotificationStatus))
     due_at: Mapped[datetime.datetime]

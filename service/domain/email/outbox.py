@@ -24,6 +24,8 @@ def enqueue_notification(
     payment_id: uuid.UUID | None = None,
     sign_in_id: uuid.UUID | None = None,
     event_date: datetime.date | None = None,
+    subject: str | None = None,
+    body: str | None = None,
 ) -> bool:
     """Enqueue a notification that is due at `due_at`, or now; return False if it was enqueued before.
 
@@ -39,6 +41,8 @@ def enqueue_notification(
         "payment_id": payment_id,
         "sign_in_id": sign_in_id,
         "event_date": event_date,
+        "subject": subject,
+        "body": body,
         "lang": lang,
         "status": NotificationStatus.SCHEDULED,
         "due_at": due_at or now,
@@ -47,3 +51,20 @@ def enqueue_notification(
         "attempts": 0,
     }
     return insert_on_conflict_do_nothing(session, Notification, row, unique=("kind", "dedup_key"))
+
+
+def enqueue_alert(session: Session, topic: str, *, subject: str, body: str, now: datetime.datetime) -> bool:
+    """Enqueue an email to staff, at most one for each `topic` and day in UTC; return False if there is one.
+
+    It goes to the addresses in ALERT_EMAIL, or is skipped if there is none. `subject` and `body` are plain English
+    without personal data. The body says what happened and what to do, in paragraphs between blank lines.
+    """
+    return enqueue_notification(
+        session,
+        NotificationKind.ALERT,
+        f"{topic}@{now.date()}",
+        lang="en",
+        now=now,
+        subject=subject,
+        body=body,
+    )

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, NotificationKind, SuppressionReason
 from service.db.models.campaign import Campaign
+from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.email.counters import increment_counters
+from service.domain.email.outbox import enqueue_notification
 from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.email.status import NotificationEvent, transition_notification
 from service.domain.email.suppression import Recipient, find_suppressed
@@ -27,7 +29,7 @@ from service.domain.notifications.queue import NotificationClaim
 from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.pledges import total_charge
-from service.domain.ports import NotificationEmail
+from service.domain.ports import AlertEmail, NotificationEmail
 from service.domain.sign_in import create_magic_link_token
 from service.domain.supporters import session_keyring
 from service.domain.urls import UrlBuilder
@@ -35,11 +37,18 @@ from service.domain.urls import UrlBuilder
 SUPPRESSED = "suppressed"
 # A reader who unsubscribed still gets receipts, and the notifications that the law requires.
 IGNORED_SUPPRESSIONS = (SuppressionReason.UNSUBSCRIBE,)
-PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail]
+RECIPIENT_SEPARATOR = "#recipient-"
+NO_ALERT_RECIPIENT = "no_alert_email"
+PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail | AlertEmail]
 
 
 def build_notification_emails(
-    session: Session, claims: Sequence[NotificationClaim], *, links: UrlBuilder, now: datetime.datetime
+    session: Session,
+    claims: Sequence[NotificationClaim],
+    *,
+    links: UrlBuilder,
+    now: datetime.datetime,
+    alert_recipients: Sequence[str] = (),
 ) -> PreparedNotifications:
     """Return the emails for these claims, without those whose lease was lost meanwhile.
 
@@ -54,6 +63,14 @@ def build_notification_emails(
             if context.notification.outcome == DeliveryOutcome.ACCEPTED:
                 # An earlier worker recorded the acceptance after its lease expired.
                 _finish_without_sending(prepared, context, NotificationEvent.DELIVER, "sent")
+            elif context.notification.kind == NotificationKind.ALERT:
+                alert = _alert(session, context.notification, alert_recipients, links=links)
+                if alert is None:
+                    _finish_without_sending(
+                        prepared, context, NotificationEvent.SKIP, "skipped", NO_ALERT_RECIPIENT
+                    )
+                else:
+                    prepared.emails.append((claims_by_id[context.notification.id], alert))
             elif (reason := skip_reason(session, context, now=now)) is not None:
                 _finish_without_sending(prepared, context, NotificationEvent.SKIP, "skipped", reason)
             else:
@@ -183,6 +200,38 @@ def _sign_in(
         # Each attempt has its own link, so it is another email and needs its own Message-ID.
         message_id=f"<notice-{notification.id}-{notification.lease_number}@{links.host}>",
         page_url=links.sign_in_url(create_magic_link_token(session, context.sign_in, now)),
+    )
+
+
+def _alert(
+    session: Session, notification: Notification, recipients: Sequence[str], *, links: UrlBuilder
+) -> AlertEmail | None:
+    """Return the email to one of the recipients, or None if there is no such recipient.
+
+    The row that was enqueued is for the first recipient. It enqueues a row for each of the others, with the number
+    of the recipient at the end of its `dedup_key`.
+    """
+    key, _, suffix = notification.dedup_key.partition(RECIPIENT_SEPARATOR)
+    number = int(suffix or 0)
+    if number >= len(recipients):
+        return None
+    subject, body = notification.subject or "", notification.body or ""
+    if number == 0:
+        for other in range(1, len(recipients)):
+            enqueue_notification(
+                session,
+                NotificationKind.ALERT,
+                f"{key}{RECIPIENT_SEPARATOR}{other}",
+                lang=notification.lang,
+                now=notification.created_at,
+                subject=subject,
+                body=body,
+            )
+    return AlertEmail(
+        message_id=f"<notice-{notification.id}@{links.host}>",
+        to=recipients[number],
+        subject=subject,
+        paragraphs=(*body.split("\n\n"), f"Sent by Mainstay at {links.host}, because ALERT_EMAIL names you."),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from service.domain.ports.email import (
+    AlertEmail,
     BounceReport,
     Email,
     EmailError,
@@ -60,6 +61,7 @@ class RateLimiter(Protocol):
 
 __all__ = [
     "NO_LIMITS",
+    "AlertEmail",
     "BounceReport",
     "ChargeLimits",
     "Checkout",

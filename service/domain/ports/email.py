@@ -66,7 +66,17 @@ class NotificationEmail:
     tax_line: str | None = None
 
 
-Email = ReminderEmail | NotificationEmail
+@dataclass(frozen=True, kw_only=True)
+class AlertEmail:
+    """The content of an email to staff, in plain English. `to` must not reach a log."""
+
+    message_id: str
+    to: str = field(repr=False)
+    subject: str
+    paragraphs: tuple[str, ...]
+
+
+Email = ReminderEmail | NotificationEmail | AlertEmail
 
 
 @dataclass(frozen=True, kw_only=True)

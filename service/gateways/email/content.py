@@ -9,14 +9,14 @@ from babel.units import format_unit
 from schemas.enums import NotificationKind
 from schemas.translations import negotiate_language, texts_for
 from service.domain.money import format_money, resolve_locale
-from service.domain.ports import Email, NotificationEmail, ReminderEmail
+from service.domain.ports import NotificationEmail, ReminderEmail
 
 EmailContent = dict[str, str | list[tuple[str, str]]]
 MAX_DUNNING_EMAILS = 3
 MAX_PAGE_NAME_LENGTH = 200
 
 
-def email_language(email: Email) -> str:
+def email_language(email: ReminderEmail | NotificationEmail) -> str:
     """Return the language of the email: the reader's, if there are texts in it, else English."""
     # A language counts as supported if the campaign has its own texts in it.
     supported = (email.lang,) if email.texts else ()

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from service.domain.money import resolve_locale
-from service.domain.ports import Clock, Email, NotificationEmail, RenderedEmail
+from service.domain.ports import AlertEmail, Clock, Email, NotificationEmail, RenderedEmail
 from service.gateways.email.content import email_language, notification_content, reminder_content
 from service.gateways.email.mime import build_message
 
@@ -35,6 +35,8 @@ class EmailRenderer:
         Raises:
             ValueError: an input would inject a header, such as an address with a line break.
         """
+        if isinstance(email, AlertEmail):
+            return self._render_alert(email)
         lang = email_language(email)
         content: Mapping[str, object]
         if isinstance(email, NotificationEmail):
@@ -62,5 +64,20 @@ class EmailRenderer:
             lang=lang,
             text=self._templates.get_template("mail.txt").render(context),
             html=self._templates.get_template("mail.html").render(context),
+        )
+        return RenderedEmail(message_id=email.message_id, recipient=email.to, content=message)
+
+    def _render_alert(self, email: AlertEmail) -> RenderedEmail:
+        context = {"subject": email.subject, "paragraphs": email.paragraphs}
+        message = build_message(
+            sender=self._sender,
+            to=email.to,
+            subject=email.subject,
+            date=self._clock(),
+            message_id=email.message_id,
+            unsubscribe_url=None,
+            lang="en",
+            text=self._templates.get_template("alert.txt").render(context),
+            html=self._templates.get_template("alert.html").render(context),
         )
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=message)
