@@ -93,7 +93,7 @@ def _sample(url: str) -> bytes:
             lease=LEASE,
             respect_sending_hours=False,
         ).claims
-        prepared = build_reminder_emails(session, claims, links=container.urls, now=utc_now(), month_seconds=None)
+        prepared = build_reminder_emails(session, claims, urls=container.urls, now=utc_now(), month_seconds=None)
         session.rollback()
     container.database.engine.dispose()
     return container.reminder_mailers[0].render(prepared.emails[0][1]).content

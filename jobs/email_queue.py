@@ -297,7 +297,7 @@ class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
             prepared = build_reminder_emails(
                 session,
                 claimed.claims,
-                links=container.urls,
+                urls=container.urls,
                 now=now,
                 month_seconds=container.settings.month_seconds,
             )
@@ -361,7 +361,7 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail | AlertE
             prepared = build_notification_emails(
                 session,
                 claims,
-                links=container.urls,
+                urls=container.urls,
                 now=now,
                 alert_recipients=container.settings.mail.alert_recipients,
             )

@@ -71,7 +71,7 @@ def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[s
         return complete_pending_operations(
             container.database.transaction,
             container.gateway,
-            links=container.urls,
+            urls=container.urls,
             clock=container.clock,
             should_continue=lambda: not stop.is_set(),
         )
@@ -79,7 +79,7 @@ def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[s
         container.database.transaction,
         container.gateway,
         container.event_source,
-        links=container.urls,
+        urls=container.urls,
         clock=container.clock,
         should_continue=lambda: not stop.is_set(),
     )

@@ -39,7 +39,7 @@ def create_pledge(payload: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[st
         CreatePledge(**payload),
         key=require_idempotency_key(),
         clock=container.clock,
-        links=container.urls,
+        urls=container.urls,
     )
     return checkout, 201, {"Idempotent-Replayed": "true"} if checkout.replayed else {}
 

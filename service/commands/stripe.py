@@ -158,7 +158,7 @@ def reconcile() -> None:
         container.database.transaction,
         container.gateway,
         require_event_source(container),
-        links=container.urls,
+        urls=container.urls,
         clock=container.clock,
         on_progress=show_progress,
     )

@@ -71,7 +71,7 @@ def create_pledge(slug: str) -> BaseResponse:
             payload,
             key=idempotency_key_for(form, payload),
             clock=container.clock,
-            links=container.urls,
+            urls=container.urls,
         )
     except (FormError, DomainError) as error:
         currency = selected_currency(campaign, form.currency)

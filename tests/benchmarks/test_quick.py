@@ -64,7 +64,7 @@ def test_filled_reminders_can_be_claimed_and_rendered_and_second_fill_is_refused
     with container.database.transaction() as session:
         claimed = claim_due_reminders(session, **claim_options)
         prepared = build_reminder_emails(
-            session, claimed.claims, links=container.urls, now=utc_now(), month_seconds=None
+            session, claimed.claims, urls=container.urls, now=utc_now(), month_seconds=None
         )
     assert len({email.to for _, email in prepared.emails}) == 20
 

@@ -64,7 +64,7 @@ def start_checkout(
         payload,
         key=KEY,
         clock=container.clock,
-        links=container.urls,
+        urls=container.urls,
     )
 
 

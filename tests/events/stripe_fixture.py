@@ -47,7 +47,7 @@ class StripeScenario:
             payload,
             key=key,
             clock=container.clock,
-            links=container.urls,
+            urls=container.urls,
         )
 
     def session_of(self, checkout: PledgeCheckout) -> str:

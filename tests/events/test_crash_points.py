@@ -37,7 +37,7 @@ def reconcile_later(scenario: StripeScenario) -> ReconciliationReport:
         container.database.transaction,
         container.gateway,
         container.event_source,
-        links=container.urls,
+        urls=container.urls,
         clock=container.clock,
     )
 

@@ -26,7 +26,7 @@ DAY = datetime.timedelta(days=1)
 
 def complete(container: Container) -> Counter[str]:
     return complete_pending_operations(
-        container.database.transaction, container.gateway, links=container.urls, clock=container.clock
+        container.database.transaction, container.gateway, urls=container.urls, clock=container.clock
     )
 
 

@@ -39,7 +39,7 @@ def create_pending_pledge(container: Container, key: str, frequency: Frequency =
         command,
         key=key,
         clock=container.clock,
-        links=container.urls,
+        urls=container.urls,
     )
     with container.database.read_only() as session:
         return session.get_one(Pledge, checkout.id)

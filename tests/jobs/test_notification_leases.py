@@ -103,7 +103,7 @@ def test_expired_notification_lease_cannot_fail_or_complete_over_new_owner(
         fail_notification_rendering(session, expired, reason="could not be written", now=clock())
     with container.database.transaction() as session:
         assert complete_notifications(session, [expired], hold_uncertain=False, now=clock()) == {"lease_lost": 1}
-        assert build_notification_emails(session, [expired], links=container.urls, now=clock()).emails == []
+        assert build_notification_emails(session, [expired], urls=container.urls, now=clock()).emails == []
     notification = find(container, notification_id)
     assert (notification.status, notification.lease_number) == (NotificationStatus.SENDING, current.lease_number)
     with container.database.transaction() as session:
@@ -132,7 +132,7 @@ def test_recovered_notification_cannot_be_marked_failed_or_completed_by_old_leas
         fail_notification_rendering(session, expired, reason="could not be written", now=clock())
     with container.database.transaction() as session:
         assert complete_notifications(session, [expired], hold_uncertain=False, now=clock()) == {"lease_lost": 1}
-        assert build_notification_emails(session, [expired], links=container.urls, now=clock()).emails == []
+        assert build_notification_emails(session, [expired], urls=container.urls, now=clock()).emails == []
     assert find(container, notification_id).status == NotificationStatus.SCHEDULED
 
 

@@ -46,7 +46,7 @@ def build_notification_emails(
     session: Session,
     claims: Sequence[NotificationClaim],
     *,
-    links: UrlBuilder,
+    urls: UrlBuilder,
     now: datetime.datetime,
     alert_recipients: Sequence[str] = (),
 ) -> PreparedNotifications:
@@ -93,7 +93,7 @@ def build_notification_emails(
             )
             continue
         try:
-            email = build_notification_email(session, context, campaign, to, links=links, now=now)
+            email = build_notification_email(session, context, campaign, to, urls=urls, now=now)
             prepared.emails.append((claims_by_id[context.notification.id], email))
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
             _finish_without_sending(prepared, context, NotificationEvent.FAIL, "failed", failure_reason(error))
@@ -134,7 +134,7 @@ def build_notification_email(
     campaign: Campaign,
     to: str,
     *,
-    links: UrlBuilder,
+    urls: UrlBuilder,
     now: datetime.datetime,
 ) -> NotificationEmail:
     """Return the email to this address. A sign-in link is created here, and only its hash is stored.
@@ -145,7 +145,7 @@ def build_notification_email(
     notification, pledge = context.notification, context.pledge
     base = NotificationEmail(
         kind=notification.kind,
-        message_id=f"<notice-{notification.id}@{links.host}>",
+        message_id=f"<notice-{notification.id}@{urls.host}>",
         to=to,
         lang=notification.lang,
         campaign_name=campaign.name,
@@ -153,15 +153,15 @@ def build_notification_email(
         frequency=None,
         money=None,
         event_date=notification.event_date,
-        page_url=links.account_url(),
-        account_url=links.account_url(),
+        page_url=urls.account_url(),
+        account_url=urls.account_url(),
     )
     if notification.kind == NotificationKind.SIGN_IN:
-        return _sign_in(session, context, base, links=links, now=now)
+        return _sign_in(session, context, base, urls=urls, now=now)
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)
-    own_page = links.manage_pledge_url(pledge_token(session_keyring(session), pledge, now=now))
+    own_page = urls.manage_pledge_url(pledge_token(session_keyring(session), pledge, now=now))
     match notification.kind:
         case NotificationKind.RECEIPT:
             return _receipt(context, campaign, pledge, base, own_page)
@@ -178,7 +178,7 @@ def build_notification_email(
         case NotificationKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
-            support_page = links.support_page_url(
+            support_page = urls.support_page_url(
                 campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
             )
             return dataclasses.replace(base, is_unpaid=context.is_unpaid, page_url=support_page)
@@ -189,7 +189,7 @@ def _sign_in(
     context: NotificationContext,
     base: NotificationEmail,
     *,
-    links: UrlBuilder,
+    urls: UrlBuilder,
     now: datetime.datetime,
 ) -> NotificationEmail:
     notification = context.notification
@@ -198,8 +198,8 @@ def _sign_in(
     return dataclasses.replace(
         base,
         # Each attempt has its own link, so it is another email and needs its own Message-ID.
-        message_id=f"<notice-{notification.id}-{notification.lease_number}@{links.host}>",
-        page_url=links.sign_in_url(create_magic_link_token(session, context.sign_in, now)),
+        message_id=f"<notice-{notification.id}-{notification.lease_number}@{urls.host}>",
+        page_url=urls.sign_in_url(create_magic_link_token(session, context.sign_in, now)),
     )
 
 

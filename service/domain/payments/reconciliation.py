@@ -57,7 +57,7 @@ def reconcile(
     gateway: PaymentGateway,
     source: EventSource,
     *,
-    links: UrlBuilder,
+    urls: UrlBuilder,
     clock: Clock,
     should_continue: Callable[[], bool] = lambda: True,
     on_progress: Callable[[int], None] = lambda _: None,
@@ -91,7 +91,7 @@ def reconcile(
         _advance_cursor(session, source.name, started_at)
     events = process_pending_events(transaction, source, clock=clock, should_continue=should_continue)
     completed = complete_pending_operations(
-        transaction, gateway, links=links, clock=clock, should_continue=should_continue
+        transaction, gateway, urls=urls, clock=clock, should_continue=should_continue
     )
     return ReconciliationReport(seen=seen, missed=missed, events=events, completed=completed)
 

@@ -44,7 +44,7 @@ def complete_pending_operations(
     transaction: TransactionFactory,
     gateway: PaymentGateway,
     *,
-    links: UrlBuilder,
+    urls: UrlBuilder,
     clock: Clock,
     should_continue: Callable[[], bool] = lambda: True,
 ) -> Counter[str]:
@@ -54,7 +54,7 @@ def complete_pending_operations(
     gateway unavailable are counted as `put_off`.
     """
     counts: Counter[str] = Counter()
-    for operation in _pending_operations(transaction, gateway, links, clock):
+    for operation in _pending_operations(transaction, gateway, urls, clock):
         if not should_continue():
             break
         try:
@@ -73,10 +73,10 @@ def complete_pending_operations(
 
 
 def _pending_operations(
-    transaction: TransactionFactory, gateway: PaymentGateway, links: UrlBuilder, clock: Clock
+    transaction: TransactionFactory, gateway: PaymentGateway, urls: UrlBuilder, clock: Clock
 ) -> list[PendingOperation]:
     def complete_checkout(pledge_id: uuid.UUID) -> None:
-        _complete_checkout(transaction, gateway, pledge_id, links=links)
+        _complete_checkout(transaction, gateway, pledge_id, urls=urls)
 
     def cancel(pledge_id: uuid.UUID) -> None:
         cancel_pledge(transaction, gateway, pledge_id, clock=clock)
@@ -137,11 +137,11 @@ def _recurring(gateway: str, condition: ColumnElement[bool]) -> Select[uuid.UUID
 
 
 def _complete_checkout(
-    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, links: UrlBuilder
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, urls: UrlBuilder
 ) -> None:
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
-        params = checkout_params(pledge, pledge.campaign, links)
+        params = checkout_params(pledge, pledge.campaign, urls)
     checkout = gateway.create_checkout(params)
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)

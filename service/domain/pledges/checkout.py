@@ -61,7 +61,7 @@ def create_pledge_checkout(
     *,
     key: str,
     clock: Clock,
-    links: UrlBuilder,
+    urls: UrlBuilder,
 ) -> PledgeCheckout:
     """Create a pledge and start its checkout, once per key, even for concurrent requests.
 
@@ -74,7 +74,7 @@ def create_pledge_checkout(
     pledge, replayed = _create_or_replay(transaction, gateway, campaign, payload, key=key, clock=clock)
     if pledge.checkout_url is None:
         try:
-            checkout = gateway.create_checkout(checkout_params(pledge, campaign, links))
+            checkout = gateway.create_checkout(checkout_params(pledge, campaign, urls))
         except (GatewayUnavailable, GatewayRejected) as error:
             # The reader chose what the campaign offers, so a refusal is not an error of the request.
             with transaction() as session:
@@ -89,7 +89,7 @@ def create_pledge_checkout(
     return _to_checkout(pledge, replayed=replayed)
 
 
-def checkout_params(pledge: Pledge, campaign: Campaign, links: UrlBuilder) -> CheckoutParams:
+def checkout_params(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> CheckoutParams:
     """Return the parameters of the pledge's checkout, the same ones on every call."""
     return CheckoutParams(
         pledge_id=pledge.id,
@@ -97,8 +97,8 @@ def checkout_params(pledge: Pledge, campaign: Campaign, links: UrlBuilder) -> Ch
         frequency=pledge.frequency,
         money=total_charge(pledge),
         lang=pledge.lang or campaign.lang,
-        success_url=links.checkout_return_url(campaign, pledge.id),
-        cancel_url=cancel_url(pledge, campaign, links),
+        success_url=urls.checkout_return_url(campaign, pledge.id),
+        cancel_url=cancel_url(pledge, campaign, urls),
     )
 
 

@@ -8,27 +8,25 @@ from service.domain.campaigns.origins import is_allowed_page, is_allowed_return_
 from service.domain.urls import UrlBuilder
 
 
-def success_url(pledge: Pledge, links: UrlBuilder) -> str:
+def success_url(pledge: Pledge, urls: UrlBuilder) -> str:
     """Return the newsroom's page, with the pledge's id and status in its query, else the thank-you page."""
     return_page = _return_page(pledge, pledge.campaign)
-    return return_page or links.thank_you_url(pledge.campaign, pledge.id)
+    return return_page or urls.thank_you_url(pledge.campaign, pledge.id)
 
 
-def cancel_url(pledge: Pledge, campaign: Campaign, links: UrlBuilder) -> str:
+def cancel_url(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> str:
     """Return the newsroom's page, else the page that the reader came from, if allowed, else the support page."""
-    support_page = links.support_page_url(
-        campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
-    )
-    return _return_page(pledge, campaign) or _source_page(pledge, campaign, links) or support_page
+    support_page = urls.support_page_url(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency)
+    return _return_page(pledge, campaign) or _source_page(pledge, campaign, urls) or support_page
 
 
-def source_page_url(pledge: Pledge, links: UrlBuilder) -> str | None:
+def source_page_url(pledge: Pledge, urls: UrlBuilder) -> str | None:
     """Return the page that the pledge was made on, if the newsroom lists it or it is one of this service."""
-    return _source_page(pledge, pledge.campaign, links)
+    return _source_page(pledge, pledge.campaign, urls)
 
 
-def _source_page(pledge: Pledge, campaign: Campaign, links: UrlBuilder) -> str | None:
-    if pledge.page_url is None or not _is_allowed(campaign, pledge.page_url, links):
+def _source_page(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> str | None:
+    if pledge.page_url is None or not _is_allowed(campaign, pledge.page_url, urls):
         return None
     return pledge.page_url
 
@@ -42,7 +40,7 @@ def _return_page(pledge: Pledge, campaign: Campaign) -> str | None:
     return urlunsplit(parts._replace(query=f"{parts.query}&{query}" if parts.query else query))
 
 
-def _is_allowed(campaign: Campaign, url: str, links: UrlBuilder) -> bool:
+def _is_allowed(campaign: Campaign, url: str, urls: UrlBuilder) -> bool:
     # A campaign that lets every site embed it lists none, so `*` alone allows no redirect.
-    is_listed = "*" not in campaign.origins and is_allowed_page(campaign, url, own=links.public_url)
-    return is_listed or is_allowed_return_url(campaign, url) or origin_of(url) == links.public_url
+    is_listed = "*" not in campaign.origins and is_allowed_page(campaign, url, own=urls.public_url)
+    return is_listed or is_allowed_return_url(campaign, url) or origin_of(url) == urls.public_url

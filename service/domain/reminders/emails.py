@@ -40,7 +40,7 @@ def build_reminder_emails(
     session: Session,
     claims: Sequence[ReminderClaim],
     *,
-    links: UrlBuilder,
+    urls: UrlBuilder,
     now: datetime.datetime,
     month_seconds: int | None = None,
 ) -> PreparedEmails[ReminderClaim, ReminderEmail]:
@@ -76,7 +76,7 @@ def build_reminder_emails(
                 _finish_without_sending(session, prepared, reminder, ReminderEvent.SKIP, ALREADY_PLEDGED, now=now)
                 schedule_next_occurrence(session, reminder, now=now, month_seconds=month_seconds)
             else:
-                email = _build_email(session, reminder, campaign, to, links)
+                email = _build_email(session, reminder, campaign, to, urls)
                 prepared.emails.append((claims_by_id[reminder.id], email))
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
             _finish_without_sending(
@@ -158,38 +158,38 @@ def _already_pledged(reminder: Reminder, paid_at: datetime.datetime | None, mont
 
 
 def _build_email(
-    session: Session, reminder: Reminder, campaign: Campaign, address: str, links: UrlBuilder
+    session: Session, reminder: Reminder, campaign: Campaign, address: str, urls: UrlBuilder
 ) -> ReminderEmail:
     texts = text_overrides(campaign, reminder.lang)
     amount = preselected_amount(reminder)
     keyring = session_keyring(session)
     token = reminder_token(keyring, reminder)
     return ReminderEmail(
-        message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{links.host}>",
+        message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{urls.host}>",
         to=address,
         lang=reminder.lang,
         campaign_name=campaign.name,
         campaign_heading=texts.get("heading", campaign.heading),
         texts=texts,
         requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
-        requested_from=_displayable_page_url(campaign, reminder.page_url, links),
+        requested_from=_displayable_page_url(campaign, reminder.page_url, urls),
         frequency=reminder.frequency,
         money=amount,
-        give_url=links.support_page_url(
+        give_url=urls.support_page_url(
             campaign,
             reminder.frequency,
             amount.amount_minor if amount else None,
             reminder_token=attribution_token(keyring, reminder),
             currency=amount.currency if amount else None,
         ),
-        manage_url=links.manage_reminder_url(token),
-        cancel_url=links.unsubscribe_url(token),
+        manage_url=urls.manage_reminder_url(token),
+        cancel_url=urls.unsubscribe_url(token),
         every_months=reminder.every_months,
         is_confirmation_request=reminder.awaits_confirmation,
     )
 
 
-def _displayable_page_url(campaign: Campaign, page_url: str | None, links: UrlBuilder) -> str | None:
+def _displayable_page_url(campaign: Campaign, page_url: str | None, urls: UrlBuilder) -> str | None:
     """Return the page of the request, if it is ours or on a site that may embed the campaign.
 
     A request can name any page. A campaign that lists its origins keeps other sites out of its emails; one that
@@ -199,4 +199,4 @@ def _displayable_page_url(campaign: Campaign, page_url: str | None, links: UrlBu
         return None
     if not page_url.isprintable():
         raise EmailNotBuildable("the address of its page holds control characters")
-    return page_url if is_allowed_page(campaign, page_url, own=links.public_url) else None
+    return page_url if is_allowed_page(campaign, page_url, own=urls.public_url) else None
