@@ -37,7 +37,7 @@ def create_pledge(payload: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[st
         container.gateway,
         campaign,
         CreatePledge(**payload),
-        key=require_idempotency_key(),
+        idempotency_key=require_idempotency_key(),
         clock=container.clock,
         urls=container.urls,
     )

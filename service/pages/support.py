@@ -69,7 +69,7 @@ def create_pledge(slug: str) -> BaseResponse:
             container.gateway,
             campaign,
             payload,
-            key=idempotency_key_for(form, payload),
+            idempotency_key=idempotency_key_for(form, payload),
             clock=container.clock,
             urls=container.urls,
         )

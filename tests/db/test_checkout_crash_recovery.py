@@ -62,7 +62,7 @@ def start_checkout(
         gateway,
         campaign,
         payload,
-        key=KEY,
+        idempotency_key=KEY,
         clock=container.clock,
         urls=container.urls,
     )

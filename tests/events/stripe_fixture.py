@@ -45,7 +45,7 @@ class StripeScenario:
             container.gateway,
             campaign,
             payload,
-            key=key,
+            idempotency_key=key,
             clock=container.clock,
             urls=container.urls,
         )

@@ -37,7 +37,7 @@ def create_pending_pledge(container: Container, key: str, frequency: Frequency =
         container.gateway,
         campaign,
         command,
-        key=key,
+        idempotency_key=key,
         clock=container.clock,
         urls=container.urls,
     )

@@ -59,7 +59,7 @@ def create_pledge_checkout(
     campaign: Campaign,
     payload: CreatePledge,
     *,
-    key: str,
+    idempotency_key: str,
     clock: Clock,
     urls: UrlBuilder,
 ) -> PledgeCheckout:
@@ -71,14 +71,16 @@ def create_pledge_checkout(
         RequestInProgress: the first request with this key still runs.
         PaymentsUnavailable: the gateway is down or refuses; the request may be sent again with the same key.
     """
-    pledge, replayed = _create_or_replay(transaction, gateway, campaign, payload, key=key, clock=clock)
+    pledge, replayed = _create_or_replay(
+        transaction, gateway, campaign, payload, idempotency_key=idempotency_key, clock=clock
+    )
     if pledge.checkout_url is None:
         try:
             checkout = gateway.create_checkout(checkout_params(pledge, campaign, urls))
         except (GatewayUnavailable, GatewayRejected) as error:
             # The reader chose what the campaign offers, so a refusal is not an error of the request.
             with transaction() as session:
-                _release_idempotency_key(session, key, payload, now=clock())
+                _release_idempotency_key(session, idempotency_key, payload, now=clock())
             raise PaymentsUnavailable(
                 "Payments cannot be taken right now; please try again soon.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
@@ -108,19 +110,23 @@ def _create_or_replay(
     campaign: Campaign,
     payload: CreatePledge,
     *,
-    key: str,
+    idempotency_key: str,
     clock: Clock,
 ) -> tuple[Pledge, bool]:
     """Return the key's pledge, and whether it existed already with its checkout."""
     try:
         with transaction() as session:
-            return _claim_idempotency_key(session, gateway, campaign, payload, key=key, now=clock())
+            return _claim_idempotency_key(
+                session, gateway, campaign, payload, idempotency_key=idempotency_key, now=clock()
+            )
     except IntegrityError as error:
         if constraint_name(error) != "pk_idempotency_keys":
             raise
         # A concurrent request with this key inserted its row first; this time it is found.
         with transaction() as session:
-            return _claim_idempotency_key(session, gateway, campaign, payload, key=key, now=clock())
+            return _claim_idempotency_key(
+                session, gateway, campaign, payload, idempotency_key=idempotency_key, now=clock()
+            )
 
 
 def _claim_idempotency_key(
@@ -129,16 +135,16 @@ def _claim_idempotency_key(
     campaign: Campaign,
     payload: CreatePledge,
     *,
-    key: str,
+    idempotency_key: str,
     now: datetime.datetime,
 ) -> tuple[Pledge, bool]:
     request = _request_fingerprint(payload)
-    stored = find_key(session, key, request)
+    stored = find_key(session, idempotency_key, request)
     if stored is None:
         limits = gateway.charge_limits(payload.currency)
         validate_pledge(campaign, payload, limits=limits)
         pledge = create_pledge(session, campaign, payload, gateway=gateway.name, limits=limits, now=now)
-        store_key(session, key, request, pledge.id, now=now)
+        store_key(session, idempotency_key, request, pledge.id, now=now)
         return pledge, False
     pledge = get_pledge(session, stored.pledge_id)
     if pledge.checkout_url is not None:
@@ -151,8 +157,10 @@ def _claim_idempotency_key(
     return pledge, False
 
 
-def _release_idempotency_key(session: Session, key: str, payload: CreatePledge, *, now: datetime.datetime) -> None:
-    stored = find_key(session, key, _request_fingerprint(payload))
+def _release_idempotency_key(
+    session: Session, idempotency_key: str, payload: CreatePledge, *, now: datetime.datetime
+) -> None:
+    stored = find_key(session, idempotency_key, _request_fingerprint(payload))
     if stored is not None:
         stored.locked_until = now
 
