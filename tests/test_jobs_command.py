@@ -15,8 +15,7 @@ from service.domain.monitoring.job_runs import start_run
 from tests.cli import assert_cli_error, run_cli
 from tests.clock import FakeClock
 from tests.conftest import settings_for
-
-GO_ON = threading.Event()
+from tests.threads import RUNNING
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def record_run(
             raise error
         return counts
 
-    run_job(Job(name, run, 5), container, JobRunRecorder(container), GO_ON)
+    run_job(Job(name, run, 5), container, JobRunRecorder(container), RUNNING)
 
 
 def test_latest_runs_are_shown_as_table_with_counts(container: Container, clock: FakeClock, url: str) -> None:

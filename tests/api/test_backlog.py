@@ -20,8 +20,8 @@ from service.domain.reminders.queue import count_due, oldest_due_age
 from tests.api.client import assert_problem
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
+from tests.threads import RUNNING
 
-RUNNING = threading.Event()
 REFUSED = "the mail server refuses us; check MAIL_URL"
 
 

@@ -21,8 +21,7 @@ from service.domain.monitoring.job_runs import start_run
 from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
-
-RUNNING = threading.Event()
+from tests.threads import RUNNING
 
 
 def read_metrics(client: FlaskClient) -> dict[str, float]:

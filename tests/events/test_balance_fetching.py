@@ -1,6 +1,5 @@
 """The job that fetches balance transactions: once per payment, with retries for late ones."""
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -18,8 +17,7 @@ from tests.conftest import settings_for
 from tests.events.stripe_fixture import StripeScenario
 from tests.jobs.fake_mailer import stopped_event
 from tests.stripe_double import FakeStripe
-
-RUNNING = threading.Event()
+from tests.threads import RUNNING
 
 
 @pytest.fixture

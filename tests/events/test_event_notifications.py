@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import threading
 from email import message_from_string
 from email.policy import default as default_policy
 
@@ -19,8 +18,8 @@ from tests.conftest import PUBLIC_URL
 from tests.events.stripe_fixture import StripeScenario
 from tests.jobs.notifications import run as send
 from tests.stripe_double.account import StripeJson
+from tests.threads import RUNNING
 
-RUNNING = threading.Event()
 EMAIL = "ada@news.example"
 
 

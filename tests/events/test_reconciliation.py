@@ -1,7 +1,6 @@
 """The nightly reconciliation: when it is due, how far it looks back, what it finds, and key rotation meanwhile."""
 
 import datetime
-import threading
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ from tests.conftest import settings_for
 from tests.events.stripe_fixture import SECRET, StripeScenario
 from tests.jobs.fake_mailer import stopped_event
 from tests.stripe_double import KEY, FakeStripe
+from tests.threads import RUNNING
 
-RUNNING = threading.Event()
 OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
 
 

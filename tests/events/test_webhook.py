@@ -1,7 +1,6 @@
 """The Stripe webhook: a signed event is stored once and acknowledged; anything else is rejected."""
 
 import datetime
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,8 +21,8 @@ from tests.events.stripe_fixture import SECRET, StripeScenario
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.webhooks import payload_of, signed
+from tests.threads import RUNNING
 
-RUNNING = threading.Event()
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 
 
