@@ -45,7 +45,9 @@ class SandboxGateway:
     def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """Do nothing: no card is charged again."""
 
-    def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+    def create_payment_method_session(
+        self, customer: str, subscription: str, *, return_url: str, lang: str
+    ) -> str:
         """Raise GatewayRejected: there is no card."""
         raise GatewayRejected("No card was taken in this test, so there is none to change.")
 

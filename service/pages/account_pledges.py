@@ -176,10 +176,10 @@ def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | Non
     """Redirect to the gateway's hosted page for a new payment method."""
     context, container = load_context(pledge_id, token), current_container()
     try:
-        back_url = container.urls.public_url + context.return_url
+        return_url = container.urls.public_url + context.return_url
         return redirect(
             subscriptions.payment_method_url(
-                container.gateway, context.pledge, back_url=back_url, lang=context.texts.lang
+                container.gateway, context.pledge, return_url=return_url, lang=context.texts.lang
             ),
             303,
         )

@@ -157,8 +157,8 @@ def test_card_update_redirects_to_the_gateway(
 ) -> None:
     calls = []
 
-    def create_session(_customer: str, _subscription: str, *, back_url: str, lang: str) -> str:
-        calls.append((back_url, lang))
+    def create_session(_customer: str, _subscription: str, *, return_url: str, lang: str) -> str:
+        calls.append((return_url, lang))
         return "https://billing.example/session"
 
     monkeypatch.setattr(container.gateway, "create_payment_method_session", create_session)

@@ -169,7 +169,7 @@ def total_charge_for(pledge: Pledge, amount_minor: int, gateway: PaymentGateway)
     return Money(amount_minor + fees, pledge.currency)
 
 
-def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, back_url: str, lang: str) -> str:
+def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, return_url: str, lang: str) -> str:
     """Return the gateway's page for changing the payment method. Call it without an open transaction.
 
     Raises:
@@ -184,7 +184,7 @@ def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, back_url: str
         raise _subscription_unknown()
     with translate_gateway_errors():
         customer, subscription = pledge.customer_reference or "", subscription_reference(pledge)
-        return gateway.create_payment_method_session(customer, subscription, back_url=back_url, lang=lang)
+        return gateway.create_payment_method_session(customer, subscription, return_url=return_url, lang=lang)
 
 
 def handle_subscription_updated(

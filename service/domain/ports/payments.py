@@ -116,7 +116,9 @@ class PaymentGateway(Protocol):
     def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """Change the amount from the next payment on, without proration of the current period."""
 
-    def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+    def create_payment_method_session(
+        self, customer: str, subscription: str, *, return_url: str, lang: str
+    ) -> str:
         """Return the URL of a hosted page where the reader changes the payment method; it expires soon."""
 
     def create_refund(self, params: RefundParams) -> str:

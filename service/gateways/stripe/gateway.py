@@ -39,9 +39,13 @@ class StripeGateway:
         """Replace the price of the subscription, without proration."""
         subscriptions.update_subscription_amount(self._api, subscription, money, pledge_id=pledge_id)
 
-    def create_payment_method_session(self, customer: str, subscription: str, *, back_url: str, lang: str) -> str:
+    def create_payment_method_session(
+        self, customer: str, subscription: str, *, return_url: str, lang: str
+    ) -> str:
         """Create a session of the Billing Portal."""
-        return subscriptions.create_portal_session(self._api, customer, subscription, back_url=back_url, lang=lang)
+        return subscriptions.create_portal_session(
+            self._api, customer, subscription, return_url=return_url, lang=lang
+        )
 
     def create_refund(self, params: RefundParams) -> str:
         """Create a refund."""

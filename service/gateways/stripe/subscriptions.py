@@ -85,7 +85,7 @@ def update_subscription_amount(
 
 
 def create_portal_session(
-    api: StripeApiClient, customer: str, subscription: str, *, back_url: str, lang: str
+    api: StripeApiClient, customer: str, subscription: str, *, return_url: str, lang: str
 ) -> str:
     """Create a Billing Portal session for changing the card; return its URL.
 
@@ -103,11 +103,11 @@ def create_portal_session(
         _promote_card_to_customer(api, customer, subscription, card)
     params: dict[str, Any] = {
         "customer": customer,
-        "return_url": back_url,
+        "return_url": return_url,
         "locale": stripe_locale(lang),
         "flow_data": {
             "type": "payment_method_update",
-            "after_completion": {"type": "redirect", "redirect": {"return_url": back_url}},
+            "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
         },
     }
     return api.call(
