@@ -26,14 +26,14 @@ REMINDER_EMAIL = ReminderEmail(
 )
 
 
-def letter(**changes: Any) -> ReminderEmail:
+def reminder_email(**changes: Any) -> ReminderEmail:
     """Return the email with these fields changed."""
     return dataclasses.replace(REMINDER_EMAIL, **changes)
 
 
 def send(mailer: Mailer, **changes: Any) -> str:
     """Render and send the email with these fields changed; return the server's reply."""
-    return mailer.send(mailer.render(letter(**changes)))
+    return mailer.send(mailer.render(reminder_email(**changes)))
 
 
 def parse(mail: RenderedEmail) -> EmailMessage:

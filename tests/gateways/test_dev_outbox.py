@@ -8,7 +8,7 @@ from service.db.models.email import DevOutboxEmail
 from service.domain.ports import SendCancelled
 from service.gateways.email.dev_outbox import DevOutboxMailer
 from service.gateways.email.renderer import EmailRenderer
-from tests.gateways.emails import letter, send
+from tests.gateways.emails import reminder_email, send
 
 
 def outbox(container: Container) -> DevOutboxMailer:
@@ -32,14 +32,14 @@ def test_email_is_stored_once_by_message_id(container: Container) -> None:
 def test_cancelled_email_is_not_stored(container: Container) -> None:
     mailer = outbox(container)
     with pytest.raises(SendCancelled):
-        mailer.send(mailer.render(letter()), before_data=lambda: False)
+        mailer.send(mailer.render(reminder_email()), before_data=lambda: False)
     with container.database.read_only() as session:
         assert session.scalars(select(DevOutboxEmail)).all() == []
 
 
 def test_stored_email_is_the_whole_message(container: Container) -> None:
     mailer = outbox(container)
-    mail = mailer.render(letter(to="jürgen@news.example", lang="ru"))
+    mail = mailer.render(reminder_email(to="jürgen@news.example", lang="ru"))
     mailer.send(mail)
     with container.database.read_only() as session:
         assert session.scalars(select(DevOutboxEmail.message)).one().encode() == mail.content

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.gateways.email.renderer import EmailRenderer
-from tests.gateways.emails import REMINDER_EMAIL, letter, parse
+from tests.gateways.emails import REMINDER_EMAIL, parse, reminder_email
 from tests.pages.html import visible_text
 
 NOW = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
@@ -61,16 +61,20 @@ def test_text_and_html_parts_have_the_same_links(renderer: EmailRenderer) -> Non
 @pytest.mark.parametrize("sign", ["\r\n", "\n", "\r"])
 def test_address_with_a_line_break_is_rejected(renderer: EmailRenderer, sign: str) -> None:
     with pytest.raises(ValueError, match="invalid"):
-        renderer.render(letter(to=f"a@news.example{sign}Bcc: b@news.example"))
+        renderer.render(reminder_email(to=f"a@news.example{sign}Bcc: b@news.example"))
 
 
 def test_page_url_with_a_line_break_injects_no_header(renderer: EmailRenderer) -> None:
-    message = parse(renderer.render(letter(requested_from="https://paper.example/\r\nBcc: b@news.example")))
+    message = parse(
+        renderer.render(reminder_email(requested_from="https://paper.example/\r\nBcc: b@news.example"))
+    )
     assert message["Bcc"] is None
 
 
 def test_reader_input_is_escaped_in_html(renderer: EmailRenderer) -> None:
-    message = parse(renderer.render(letter(requested_from="https://paper.example/<script>alert(1)</script>")))
+    message = parse(
+        renderer.render(reminder_email(requested_from="https://paper.example/<script>alert(1)</script>"))
+    )
     html = message.get_body(("html",)).get_content()
     assert "<script>" not in html
 
@@ -89,17 +93,19 @@ def test_rendered_email_has_its_recipient_and_message_id(renderer: EmailRenderer
 )
 def test_campaign_and_reader_texts_inject_no_header_tag_or_part(changes: dict[str, str], lang: str) -> None:
     """Both parts contain the text itself."""
-    message = parse(RENDERER.render(letter(lang=lang, **changes)))
+    message = parse(RENDERER.render(reminder_email(lang=lang, **changes)))
     assert set(message.keys()) == set(parse(RENDERER.render(REMINDER_EMAIL)).keys())
     text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
     said = " ".join(changes.get("campaign_name", REMINDER_EMAIL.campaign_name).split())
     assert said in " ".join(text.split())
     assert said in visible_text(html)
-    assert tags(html) == tags(parse(RENDERER.render(letter(lang=lang))).get_body(("html",)).get_content())
+    assert tags(html) == tags(parse(RENDERER.render(reminder_email(lang=lang))).get_body(("html",)).get_content())
 
 
 def test_a_thousand_emails_are_rendered_within_a_second(renderer: EmailRenderer) -> None:
-    emails = [letter(message_id=f"<{number}@desk.test>", to=f"r{number}@news.example") for number in range(1000)]
+    emails = [
+        reminder_email(message_id=f"<{number}@desk.test>", to=f"r{number}@news.example") for number in range(1000)
+    ]
     started_at = time.process_time()
     for email in emails:
         renderer.render(email)

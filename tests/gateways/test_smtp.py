@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.ports import PermanentFailure, SendCancelled, ServerMisconfigured, ServerUnavailable
 from tests.gateways.certificates import make_server_context
-from tests.gateways.emails import letter, send
+from tests.gateways.emails import reminder_email, send
 from tests.gateways.smtp_server import SmtpTestServer
 from tests.processes import wait_until
 
@@ -43,7 +43,7 @@ def test_lines_with_leading_dots_arrive_unchanged(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         # SMTP ends a message at a line with a single dot.
-        mail = mailer.render(letter(texts={"mail_thanks": ".\n..\n.end\n."}))
+        mail = mailer.render(reminder_email(texts={"mail_thanks": ".\n..\n.end\n."}))
         mailer.send(mail)
         assert sink.contents == [mail.content]
 
@@ -52,7 +52,7 @@ def test_cancelled_email_is_not_sent(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         with pytest.raises(SendCancelled):
-            mailer.send(mailer.render(letter()), before_data=lambda: False)
+            mailer.send(mailer.render(reminder_email()), before_data=lambda: False)
         assert sink.commands == ["EHLO", "MAIL", "RCPT", "RSET"]
         send(mailer)
         assert (sink.connections, len(sink.mails)) == (1, 1)
@@ -62,7 +62,7 @@ def test_unknown_error_replaces_the_connection(mailer_to) -> None:
     with SmtpTestServer() as sink:
         mailer = mailer_to(sink.url)
         with pytest.raises(ZeroDivisionError):
-            mailer.send(mailer.render(letter()), before_data=lambda: bool(1 / 0))
+            mailer.send(mailer.render(reminder_email()), before_data=lambda: bool(1 / 0))
         send(mailer)
         assert (sink.connections, len(sink.mails)) == (2, 1)
 
