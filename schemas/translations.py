@@ -65,14 +65,14 @@ def parse_placeholders(text: str) -> frozenset[str]:
     )
 
 
-def negotiate_language(wanted: str | None, own: Iterable[str], *, default: str) -> str:
+def negotiate_language(requested: str | None, own: Iterable[str], *, default: str) -> str:
     """Return the requested language if there are texts in it, else the default.
 
-    `wanted` is a BCP 47 tag or None; `own` are the languages of the campaign's own texts.
+    `requested` is a BCP 47 tag or None; `own` are the languages of the campaign's own texts.
     """
     offered = {*available_languages(), *own, default}
-    if wanted is not None:
-        for tag in (wanted, wanted.replace("_", "-").partition("-")[0].lower()):
+    if requested is not None:
+        for tag in (requested, requested.replace("_", "-").partition("-")[0].lower()):
             if tag in offered:
                 return tag
     return default
