@@ -27,7 +27,7 @@ class Interleaving:
         self._pending.append(("before", (f"FROM {table}", "FOR UPDATE"), action))
 
     def after_statement(self, *fragments: str, action: Callable[[], object]) -> None:
-        """Run an action once, right after the next statement that contains all these words."""
+        """Run an action once, right after the next statement that contains all these fragments."""
         self._pending.append(("after", fragments, action))
 
     def run_actions(self, point: str, statement: str) -> None:

@@ -20,7 +20,7 @@ from service.processes import WEB_COMMAND, WORKER_COMMAND
 ROOT = Path(__file__).resolve().parents[1]
 # Generous, because the machine may be busy.
 STOP_SECONDS = 60
-PATIENCE_SECONDS = 120
+MAX_WAIT_SECONDS = 120
 KEYS = "a-key-that-only-the-tests-know-0123456789"
 
 
@@ -100,11 +100,11 @@ def is_listening(url: str) -> bool:
     return True
 
 
-def wait_until(condition, *, what: str, seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(condition, *, what: str, seconds: float = MAX_WAIT_SECONDS) -> None:
     """Wait until a condition is true; `what` describes it in the error message."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         if condition():
             return
         time.sleep(0.05)
-    raise AssertionError(f"waited {seconds} s in vain for {what}")
+    raise AssertionError(f"waited {seconds} s for {what} without success")

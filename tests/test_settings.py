@@ -213,8 +213,8 @@ def test_mail_defaults_are_one_connection_without_rate_in_sending_hours() -> Non
         None,
         None,
     )
-    told = read(MAIL_RATE="2.5", MAIL_CONNECTIONS="4", MAIL_IN_DOUBT="hold", SENDING_HOURS="any").mail
-    assert (told.rate, told.connections, told.hold_uncertain, told.respect_sending_hours) == (2.5, 4, True, False)
+    mail = read(MAIL_RATE="2.5", MAIL_CONNECTIONS="4", MAIL_IN_DOUBT="hold", SENDING_HOURS="any").mail
+    assert (mail.rate, mail.connections, mail.hold_uncertain, mail.respect_sending_hours) == (2.5, 4, True, False)
     assert read(MAIL_RATE="off").mail.rate is None
 
 
@@ -239,12 +239,12 @@ def test_settings_are_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("configured", "normalised"),
     [
         ("https://Support.Paper.Example/", "https://support.paper.example"),
         ("https://support.paper.example:443", "https://support.paper.example"),
         ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
-def test_public_url_is_normalised_like_origin(given: str, kept: str) -> None:
-    assert read(PUBLIC_URL=given).public_url == kept
+def test_public_url_is_normalised_like_origin(configured: str, normalised: str) -> None:
+    assert read(PUBLIC_URL=configured).public_url == normalised

@@ -30,12 +30,12 @@ def file(tmp_path: Path) -> Path:
     assert run_cli("migrate", DATABASE_URL=url).exit_code == 0
     container = build_container(settings_for(url, SECRET_KEYS=KEYS))
     with container.database.transaction() as session:
-        said = [
+        suppressions = [
             (READER, SuppressionReason.COMPLAINT, ALL_CAMPAIGNS),
             (READER, SuppressionReason.UNSUBSCRIBE, "default"),
             (OTHER, SuppressionReason.HARD_BOUNCE, ALL_CAMPAIGNS),
         ]
-        for minutes, (address, reason, scope) in enumerate(said):
+        for minutes, (address, reason, scope) in enumerate(suppressions):
             suppress(session, address, reason=reason, now=NOON + datetime.timedelta(minutes=minutes), scope=scope)
     container.database.engine.dispose()
     return file

@@ -185,12 +185,12 @@ def test_retry_after_gateway_outage_creates_one_pledge(
 def test_concurrent_request_with_same_key_gets_retry_after(
     app: Flask, gateway_client: FlaskClient, container: Container, gateway: FakeGateway
 ) -> None:
-    key, met = new_idempotency_key(), []
+    key, concurrent = new_idempotency_key(), []
     gateway.available = True
-    gateway.during_call = lambda: met.append(post_pledge(app.test_client(), key=key))
+    gateway.during_call = lambda: concurrent.append(post_pledge(app.test_client(), key=key))
     first = post_pledge(gateway_client, key=key)
-    assert_problem(met[0], 409, "request_in_progress")
-    assert int(met[0].headers["Retry-After"]) > 0
+    assert_problem(concurrent[0], 409, "request_in_progress")
+    assert int(concurrent[0].headers["Retry-After"]) > 0
     assert first.status_code == 201
     assert count(container, Pledge) == len(gateway.checkouts) == 1
 
@@ -198,11 +198,11 @@ def test_concurrent_request_with_same_key_gets_retry_after(
 def test_concurrent_request_with_same_key_and_other_body_is_rejected(
     app: Flask, gateway_client: FlaskClient, gateway: FakeGateway
 ) -> None:
-    key, met = new_idempotency_key(), []
+    key, concurrent = new_idempotency_key(), []
     gateway.available = True
-    gateway.during_call = lambda: met.append(post_pledge(app.test_client(), key=key, amount=300))
+    gateway.during_call = lambda: concurrent.append(post_pledge(app.test_client(), key=key, amount=300))
     post_pledge(gateway_client, key=key)
-    assert_problem(met[0], 422, "idempotency_key_reused")
+    assert_problem(concurrent[0], 422, "idempotency_key_reused")
 
 
 def test_retry_completes_request_that_crashed(
@@ -230,7 +230,7 @@ def test_idempotency_lease_exceeds_gateway_timeout(
     *,
     after_a_crash: bool,
 ) -> None:
-    key, met = new_idempotency_key(), []
+    key, concurrent = new_idempotency_key(), []
     if after_a_crash:
         # The first request released the lease, so its retry holds it during the gateway call.
         assert post_pledge(gateway_client, key=key).status_code == 503
@@ -239,10 +239,10 @@ def test_idempotency_lease_exceeds_gateway_timeout(
     def during_call() -> None:
         gateway.during_call = lambda: None
         clock.advance(seconds=PROBE_TIMEOUT.total_seconds())
-        met.append(post_pledge(app.test_client(), key=key))
+        concurrent.append(post_pledge(app.test_client(), key=key))
 
     gateway.during_call = during_call
     assert post_pledge(gateway_client, key=key).status_code == 201
-    assert_problem(met[0], 409, "request_in_progress")
+    assert_problem(concurrent[0], 409, "request_in_progress")
     assert len(gateway.checkouts) == (2 if after_a_crash else 1)
     assert count(container, Pledge) == 1

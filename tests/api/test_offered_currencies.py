@@ -68,11 +68,11 @@ def test_campaign_has_legal_name_and_tax_line(container: Container, client: Flas
 
 
 def test_multi_currency_campaign_round_trips(client: FlaskClient, container: Container) -> None:
-    wanted = {"other_currencies": [EUROS, YEN], "cover_fees": DOLLAR_FEES, "legal_name": "L", "tax_line": "T"}
-    response = put(client, container, **wanted)
+    requested = {"other_currencies": [EUROS, YEN], "cover_fees": DOLLAR_FEES, "legal_name": "L", "tax_line": "T"}
+    response = put(client, container, **requested)
     assert response.status_code == 200
     assert response.json == campaign_definition(container)
-    assert {name: response.json[name] for name in wanted} == wanted
+    assert {name: response.json[name] for name in requested} == requested
     assert put(client, container).json == response.json
 
 

@@ -206,8 +206,8 @@ def test_rotation_does_not_undo_concurrent_erasure(container: Container, make_co
 
     waited: list[bool] = []
     with interleaving(rotating.database.engine) as between:
-        words = (f"FROM {table}", "substr(")
-        between.after_statement(*words, action=lambda: waited.append(must_wait(rotating, erase)))
+        fragments = (f"FROM {table}", "substr(")
+        between.after_statement(*fragments, action=lambda: waited.append(must_wait(rotating, erase)))
         rotate(rotating)
     if waited[0]:
         with rotating.database.transaction() as session:

@@ -13,7 +13,7 @@ from service.container import Container
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from tests.processes import web
 
-WISH = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
+PLEDGE = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def base(container: Container, tmp_path: Path) -> Iterator[str]:
 
 
 def post(base: str, key: str) -> requests.Response:
-    return requests.post(f"{base}/v1/pledges", json=WISH, headers={"Idempotency-Key": key}, timeout=30)
+    return requests.post(f"{base}/v1/pledges", json=PLEDGE, headers={"Idempotency-Key": key}, timeout=30)
 
 
 def count_rows(container: Container, table: type) -> int | None:
@@ -52,7 +52,7 @@ def test_concurrent_requests_create_one_pledge_per_idempotency_key(container: Co
     )
     with container.database.read_only() as session:
         assert session.scalar(select(Pledge.checkout_url)) == made[0].json()["checkout_url"]
-    # A request that was told to retry later gets the same response then.
+    # A request rejected with Retry-After gets the same response then.
     again = post(base, "the-same-key-for-all")
     assert (again.status_code, again.text) == (201, made[0].text)
 

@@ -10,7 +10,7 @@ from tests.faults.smtp_sink import SmtpSinkProcess
 
 @pytest.fixture
 def clock() -> Callable:
-    """Return the clock of every real process, in place of one that a test slots."""
+    """Return the clock of every real process, instead of one that the test advances."""
     return utc_now
 
 

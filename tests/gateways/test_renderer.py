@@ -96,9 +96,9 @@ def test_campaign_and_reader_texts_inject_no_header_tag_or_part(changes: dict[st
     message = parse(RENDERER.render(reminder_email(lang=lang, **changes)))
     assert set(message.keys()) == set(parse(RENDERER.render(REMINDER_EMAIL)).keys())
     text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
-    said = " ".join(changes.get("campaign_name", REMINDER_EMAIL.campaign_name).split())
-    assert said in " ".join(text.split())
-    assert said in visible_text(html)
+    campaign_name = " ".join(changes.get("campaign_name", REMINDER_EMAIL.campaign_name).split())
+    assert campaign_name in " ".join(text.split())
+    assert campaign_name in visible_text(html)
     assert tags(html) == tags(parse(RENDERER.render(reminder_email(lang=lang))).get_body(("html",)).get_content())
 
 

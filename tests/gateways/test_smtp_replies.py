@@ -47,7 +47,7 @@ def test_hard_bounce_requires_a_reply_about_the_mailbox(step: Step, code: int, t
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("OK queued as 1", "250 OK queued as 1"),
         ("2.1.5 <reader@news.example> ok", "250 2.1.5 … ok"),
@@ -58,13 +58,13 @@ def test_hard_bounce_requires_a_reply_about_the_mailbox(step: Step, code: int, t
         ("", "250"),
     ],
 )
-def test_reply_is_redacted_to_one_line_without_addresses(text: str, said: str) -> None:
-    assert SmtpReply(250, text.encode()).redacted == said
+def test_reply_is_redacted_to_one_line_without_addresses(text: str, expected: str) -> None:
+    assert SmtpReply(250, text.encode()).redacted == expected
 
 
 @given(st.binary(max_size=600))
 def test_any_reply_can_be_redacted(text: bytes) -> None:
-    said = SmtpReply(550, text).redacted
-    assert "@" not in said
-    assert said.isprintable()
-    assert len(said) <= MAX_REPLY_LENGTH
+    redacted = SmtpReply(550, text).redacted
+    assert "@" not in redacted
+    assert redacted.isprintable()
+    assert len(redacted) <= MAX_REPLY_LENGTH
