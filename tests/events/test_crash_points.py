@@ -24,11 +24,6 @@ from tests.stripe_double import FakeStripe
 EMAIL = "ada@news.example"
 
 
-@pytest.fixture(autouse=True)
-def _in_a_hurry() -> None:
-    """Keep the long read timeout: no call fails here, and a busy machine is slow."""
-
-
 def reconcile_later(scenario: StripeScenario) -> ReconciliationReport:
     """Run the reconciliation five minutes later, as a restarted worker does."""
     container = scenario.container
