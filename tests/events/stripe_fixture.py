@@ -72,7 +72,7 @@ class StripeScenario:
             self.container.database.transaction, self.container.event_source, clock=self.container.clock
         )
 
-    def run_until_settled(self) -> None:
+    def run_until_idle(self) -> None:
         """Process all events, advancing the clock to the retries of waiting ones."""
         for _ in range(12):
             self.run_event_job()

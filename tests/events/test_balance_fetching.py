@@ -34,7 +34,7 @@ def pay(scenario: StripeScenario, stripe: FakeStripe) -> Callable[[Frequency], N
         event_count = len(stripe.events)
         stripe.pay(scenario.session_of(scenario.create_checkout(frequency, amount=1000)))
         scenario.deliver_webhooks(*stripe.events[event_count:])
-        scenario.run_until_settled()
+        scenario.run_until_idle()
 
     return pay
 

@@ -132,7 +132,7 @@ def test_inbox_converges_for_any_order_of_webhooks(scenario: StripeScenario, see
     pledge = one_year(dispute="lost", exhausts_retries=True)(scenario)
     events = sent_events(scenario)
     scenario.deliver_webhooks(*events)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     expected = scenario.snapshot(pledge)
     with scenario.container.database.transaction() as session:
         session.connection().exec_driver_sql("DELETE FROM notifications")
@@ -148,7 +148,7 @@ def test_inbox_converges_for_any_order_of_webhooks(scenario: StripeScenario, see
         batch, shuffled = shuffled[:7], shuffled[7:]
         scenario.deliver_webhooks(*batch)
         scenario.run_event_job()
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     assert scenario.snapshot(pledge) == expected
     with scenario.container.database.read_only() as session:
         statuses = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()

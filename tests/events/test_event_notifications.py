@@ -45,7 +45,7 @@ def start_subscription(scenario: StripeScenario, frequency: Frequency = Frequenc
     checkout = scenario.create_checkout(frequency)
     scenario.stripe.deliver = scenario.deliver_webhooks
     scenario.stripe.pay(scenario.session_of(checkout), email=EMAIL)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     return scenario.snapshot(checkout.id)["pledge"]["subscription_reference"]
 
 
@@ -66,7 +66,7 @@ def test_payment_has_one_receipt_in_any_order_of_events(
     with container.database.read_only() as session:
         assert receipt.payment_id == session.scalars(select(Payment.id)).one()
     scenario.deliver_webhooks(*scenario.stripe.events)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     assert len(notifications(container, NotificationKind.RECEIPT)) == 1
 
 
@@ -75,7 +75,7 @@ def test_only_successful_payments_have_a_receipt(scenario: StripeScenario, conta
     scenario.stripe.fail_renewal(subscription)
     scenario.stripe.retry_successfully(subscription)
     scenario.stripe.renew(subscription)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     with container.database.read_only() as session:
         rows = session.execute(select(Payment.id, Payment.status)).all()
     assert sorted(status.value for _, status in rows) == ["failed", "succeeded", "succeeded", "succeeded"]
@@ -101,9 +101,9 @@ def test_unpaid_invoice_has_three_dunning_notifications_and_one_cancellation(
     assert all(notification.event_date is not None for notification in dunning)
     assert notifications(container, NotificationKind.CANCELLED) == []
     scenario.stripe.exhaust_retries(subscription)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     scenario.stripe.resend(*scenario.stripe.events)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     assert len(notifications(container, NotificationKind.PAYMENT_FAILED)) == 3
     assert len(notifications(container, NotificationKind.CANCELLED)) == 1
 
@@ -130,7 +130,7 @@ def test_renewal_notification_is_sent_for_annual_pledges_only(
     subscription = start_subscription(scenario, frequency)
     scenario.stripe.emit_upcoming(subscription)
     scenario.stripe.emit_upcoming(subscription)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     assert first_of_kind(scenario.stripe.events, "invoice.upcoming")
     assert [
         notification.event_date.isoformat() for notification in notifications(container, NotificationKind.RENEWAL)

@@ -93,7 +93,7 @@ def test_waiting_event_is_applied_after_its_dependency(
 ) -> None:
     assert scenario.run_event_job() == {"waiting": 1}
     scenario.deliver_webhooks(*stripe.events)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     with container.database.read_only() as session:
         assert set(session.scalars(select(GatewayEvent.status))) <= {EventStatus.APPLIED, EventStatus.IGNORED}
         assert session.scalars(select(Payment.status)).one() == "refunded"

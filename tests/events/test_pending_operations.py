@@ -97,7 +97,7 @@ def paid_monthly_pledge(scenario: StripeScenario) -> uuid.UUID:
     checkout = scenario.create_checkout(Frequency.MONTHLY)
     scenario.stripe.pay(scenario.session_of(checkout))
     scenario.deliver_webhooks(*scenario.stripe.events)
-    scenario.run_until_settled()
+    scenario.run_until_idle()
     return checkout.id
 
 
