@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `service.db.migration` hands over."""
+"""Runs migrations on the connection that `service.db.migration` passes."""
 
 from alembic import context
 

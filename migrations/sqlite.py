@@ -1,7 +1,7 @@
-"""What SQLite cannot alter: a table's constraints. The table is built anew and takes the other's place.
+"""Changes the constraints of a SQLite table, which ALTER TABLE cannot: a new table is created and renamed.
 
-These are the steps that SQLite's own documentation gives for it (lang_altertable.html, section 7). They need
-foreign keys to be off, which `service.db.migration` sees to before the transaction begins.
+These are the steps of SQLite's documentation (lang_altertable.html, section 7). They need foreign keys to be off,
+which `service.db.migration` ensures before the transaction begins.
 """
 
 from alembic import op
@@ -9,10 +9,10 @@ from sqlalchemy import text
 
 
 def replace_in_table(table: str, old: str, new: str) -> None:
-    """Rebuild a table with one part of its definition said differently; rows and indexes stay.
+    """Rebuild a table with one part of its definition replaced; rows and indexes stay.
 
     Raises:
-        ValueError: the definition does not say `old`.
+        ValueError: the definition does not contain `old`.
     """
     connection = op.get_bind()
     parts = connection.execute(
@@ -20,10 +20,10 @@ def replace_in_table(table: str, old: str, new: str) -> None:
     ).all()
     definition = next(sql for kind, sql in parts if kind == "table")
     if old not in definition:
-        raise ValueError(f"the definition of {table} does not say {old}")
+        raise ValueError(f"the definition of {table} does not contain {old}")
     _, _, body = definition.partition("(")
     op.execute(text(f"CREATE TABLE new_{table} ({body.replace(old, new)}".replace(":", "\\:")))
-    op.execute(f"INSERT INTO new_{table} SELECT * FROM {table}")  # noqa: S608 - the name is a migration's own
+    op.execute(f"INSERT INTO new_{table} SELECT * FROM {table}")  # noqa: S608 - the migration gives the name
     op.execute(f"DROP TABLE {table}")
     op.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
     for kind, sql in parts:
