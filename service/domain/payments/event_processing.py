@@ -60,7 +60,7 @@ def process_pending_events(
     """Process due events until none is left; return the number of events by resulting status.
 
     An event that needs a lookup while the gateway is unavailable is counted as `put_off`. That costs it no
-    attempt, and the others go on.
+    attempt, and the others continue.
     """
     counts: Counter[str] = Counter()
     while should_continue():

@@ -161,7 +161,7 @@ def amount_limits(
 
 
 def total_charge_for(pledge: Pledge, amount_minor: int, gateway: PaymentGateway) -> Money:
-    """Return the total charge for another amount; a reader who covers the fees goes on covering them."""
+    """Return the total charge for another amount; a reader who covers the fees continues to."""
     amount = Money(amount_minor, pledge.currency)
     if not pledge.fees_minor:
         return amount

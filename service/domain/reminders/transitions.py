@@ -15,7 +15,7 @@ from service.domain.calendar import DueDate
 from service.domain.reminders.schedule import due_on_confirmation, next_due
 from service.domain.reminders.status import ReminderEvent, next_status
 
-# A limit, because anybody can sign up the address of someone else.
+# A limit, because anyone can sign up the address of someone else.
 CONFIRMATION_COOLDOWN = datetime.timedelta(hours=1)
 
 
