@@ -29,8 +29,8 @@ SESSION_TOKEN_BYTES = 32
 def request_sign_in(session: Session, address: str, *, lang: str, now: datetime.datetime) -> None:
     """Enqueue an email with a sign-in link to a normalised address, if it is a supporter's.
 
-    The same two rows are inserted for an unknown address, and the worker skips that email for want of a recipient.
-    The address itself is not stored.
+    The same two rows are inserted for an unknown address, and the worker skips that email because it has no
+    recipient. The address itself is not stored.
     """
     supporter_id = lock_supporter_by_email(session, address)
     sign_in_id = new_id()

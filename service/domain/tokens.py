@@ -37,7 +37,7 @@ def verify_token(keyring: Keyring, *, purpose: str, token: str, now: datetime.da
     """Return the subject of a token.
 
     Raises:
-        InvalidToken: for every reason alike, so that probing reveals nothing.
+        InvalidToken: the same error for every reason, so that probing reveals nothing.
     """
     if not TOKEN.fullmatch(token):
         raise InvalidToken(purpose)

@@ -29,8 +29,8 @@ def enqueue_notification(
 ) -> bool:
     """Enqueue a notification that is due at `due_at`, or now; return False if it was enqueued before.
 
-    `dedup_key` identifies the event for good, such as a payment's id. There is one notification for each kind and
-    key, so that handling an event twice sends one email.
+    `dedup_key` identifies the event, such as a payment's id, and is never reused. There is one notification for
+    each kind and key, so that handling an event twice sends one email.
     """
     row = {
         "id": new_id(),

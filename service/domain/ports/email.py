@@ -101,7 +101,7 @@ class UncertainDelivery(TemporaryFailure):
 
 
 class PermanentFailure(EmailError):
-    """This email was refused for good (5xx); with `is_hard_bounce`, so is any other to its recipient."""
+    """This email was refused permanently (5xx); with `is_hard_bounce`, so is any other to its recipient."""
 
     def __init__(self, message: str, *, dead_address: bool = False) -> None:
         super().__init__(message)

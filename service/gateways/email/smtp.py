@@ -28,7 +28,7 @@ class SmtpMailer:
     | login, certificate or sender refused | ServerMisconfigured |
     | `before_data` returned False, which is called once the recipient is accepted | SendCancelled |
     | recipient or message refused for now (4xx) | TemporaryFailure |
-    | recipient or message refused for good (5xx) | PermanentFailure |
+    | recipient or message refused permanently (5xx) | PermanentFailure |
     | connection lost after the whole email was sent, and before the reply | UncertainDelivery |
     """
 
