@@ -8,12 +8,12 @@ from service.domain.ports import ReminderEmail
 from service.gateways.email.renderer import EmailRenderer
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
-LONG = "https://support.a-newsroom-with-a-long-name.example"
+LONG_URL = "https://support.a-newsroom-with-a-long-name.example"
 
 
 def reminder_email(token: str) -> ReminderEmail:
     return ReminderEmail(
-        message_id=f"<reminder-01a2096b-83c1-7b2b-a6ec-57c100000000-1@{LONG.removeprefix('https://')}>",
+        message_id=f"<reminder-01a2096b-83c1-7b2b-a6ec-57c100000000-1@{LONG_URL.removeprefix('https://')}>",
         to="reader@example.org",
         lang="en",
         campaign_name="The Harbour Lantern",
@@ -23,9 +23,9 @@ def reminder_email(token: str) -> ReminderEmail:
         requested_from=None,
         frequency=None,
         money=None,
-        give_url=f"{LONG}/support/default",
-        manage_url=f"{LONG}/r/{token}",
-        cancel_url=f"{LONG}/v1/reminders/{token}/cancel",
+        give_url=f"{LONG_URL}/support/default",
+        manage_url=f"{LONG_URL}/r/{token}",
+        cancel_url=f"{LONG_URL}/v1/reminders/{token}/cancel",
     )
 
 

@@ -4,14 +4,14 @@ import pytest
 
 from service.settings import DEMO_KEY, Settings, SettingsError, read_settings
 
-SOUND = {
+VALID = {
     "DATABASE_URL": "postgresql://u:hidden@host/name",
     "SECRET_KEYS": "hidden-key-hidden-key-hidden-key-0123456789",
 }
 
 
 def read(**values: str) -> Settings:
-    return read_settings(SOUND | values)
+    return read_settings(VALID | values)
 
 
 def test_defaults_configure_demo() -> None:
@@ -85,7 +85,7 @@ def test_outbox_url_means_no_server(url: str) -> None:
     assert read(MAIL_URL=url).uses_dev_outbox
 
 
-WRONG = [
+INVALID = [
     ("PORT", "0"),
     ("PORT", "65536"),
     ("PORT", "http"),
@@ -152,7 +152,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda part: part[:40])
+@pytest.mark.parametrize(("name", "value"), INVALID, ids=lambda part: part[:40])
 def test_invalid_value_error_names_setting_in_one_sentence(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{name: value})

@@ -18,7 +18,7 @@ from tests.api.client import (
 )
 
 PAPER = "https://paper.example"
-STRANGER = "https://stranger.example"
+OTHER_ORIGIN = "https://stranger.example"
 ALLOW = "Access-Control-Allow-Origin"
 
 
@@ -39,9 +39,9 @@ def preflight(client: FlaskClient, path: str, origin: str, method: str = "POST")
 
 def test_default_cors_allows_any_origin(client: FlaskClient) -> None:
     for response in (
-        client.get("/v1/campaigns/default", headers={"Origin": STRANGER}),
-        post_pledge(client, origin=STRANGER),
-        post_reminder(client, origin=STRANGER),
+        client.get("/v1/campaigns/default", headers={"Origin": OTHER_ORIGIN}),
+        post_pledge(client, origin=OTHER_ORIGIN),
+        post_reminder(client, origin=OTHER_ORIGIN),
         post_reminder(client, origin="null"),
     ):
         assert response.status_code in (200, 201)
@@ -76,14 +76,14 @@ def test_listed_origin_is_normalised(client: FlaskClient, container: Container, 
     ):
         assert response.status_code in (200, 201)
         assert response.headers[ALLOW] == PAPER
-    assert_problem(post_pledge(client, origin=STRANGER), 403, "origin_not_allowed")
+    assert_problem(post_pledge(client, origin=OTHER_ORIGIN), 403, "origin_not_allowed")
 
 
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize(
     "origin",
     [
-        STRANGER,
+        OTHER_ORIGIN,
         "null",
         "",
         "http://paper.example",
@@ -122,7 +122,9 @@ def test_requests_without_origin_and_own_origin_are_allowed(client: FlaskClient)
 @pytest.mark.usefixtures("listed")
 def test_unlisted_origin_cannot_read_pledge(client: FlaskClient) -> None:
     pledge_id = post_pledge(client).json["id"]
-    assert_problem(client.get(f"/v1/pledges/{pledge_id}", headers={"Origin": STRANGER}), 403, "origin_not_allowed")
+    assert_problem(
+        client.get(f"/v1/pledges/{pledge_id}", headers={"Origin": OTHER_ORIGIN}), 403, "origin_not_allowed"
+    )
     assert client.get(f"/v1/pledges/{pledge_id}", headers={"Origin": PAPER}).headers[ALLOW] == PAPER
 
 
@@ -158,7 +160,7 @@ def test_preflight_allows_listed_origin(
 
 
 def test_preflight_denies_unlisted_origin(client: FlaskClient, listed: None) -> None:
-    response = preflight(client, "/v1/pledges", STRANGER)
+    response = preflight(client, "/v1/pledges", OTHER_ORIGIN)
     assert response.status_code == 204
     assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
 

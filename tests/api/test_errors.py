@@ -21,7 +21,7 @@ from tests.api.client import (
     post_reminder,
 )
 
-NOBODY = "00000000-0000-0000-0000-000000000000"
+UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 BODIES = (
     "/v1/pledges",
     "/v1/reminders",
@@ -165,14 +165,14 @@ def test_not_found_is_a_problem(client: FlaskClient, method: str, path: str) -> 
 
 
 def test_unknown_pledge_is_not_found(client: FlaskClient) -> None:
-    assert_problem(client.get(f"/v1/pledges/{NOBODY}"), 404, "pledge_not_found")
+    assert_problem(client.get(f"/v1/pledges/{UNKNOWN_ID}"), 404, "pledge_not_found")
 
 
 def test_method_not_allowed_names_allowed_methods(app: Flask, client: FlaskClient) -> None:
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith("/v1/"):
             continue
-        _, path = rule.build(dict.fromkeys(rule.arguments, NOBODY), append_unknown=False)
+        _, path = rule.build(dict.fromkeys(rule.arguments, UNKNOWN_ID), append_unknown=False)
         taken = set().union(*(other.methods for other in app.url_map.iter_rules() if other.rule == rule.rule))
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - taken:
             response = client.open(path, method=method)

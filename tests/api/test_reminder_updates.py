@@ -11,7 +11,7 @@ from tests.api.client import only_reminder, post_reminder, reminder_token_for, u
 from tests.clock import FakeClock
 from tests.db.factories import record_delivery
 
-TRIED = [
+ATTEMPTED = [
     (ReminderEvent.RETRY, DeliveryOutcome.DEFERRED),
     (ReminderEvent.RELEASE, DeliveryOutcome.SENDING),
     (ReminderEvent.RELEASE, DeliveryOutcome.NOT_ATTEMPTED),
@@ -21,32 +21,32 @@ TRIED = [
 ]
 
 
-def ask_again(client: FlaskClient, container: Container, way: str) -> None:
-    if way == "sign up":
+def request_again(client: FlaskClient, container: Container, action: str) -> None:
+    if action == "sign up":
         assert post_reminder(client).status_code == 201
     else:
         token = reminder_token_for(container, "reader@example.org")
         assert client.post(f"/v1/reminders/{token}/snooze").status_code == 200
 
 
-@pytest.mark.parametrize("way", ["sign up", "snooze"])
+@pytest.mark.parametrize("action", ["sign up", "snooze"])
 def test_unattempted_reminder_keeps_its_occurrence(
-    client: FlaskClient, container: Container, clock: FakeClock, way: str
+    client: FlaskClient, container: Container, clock: FakeClock, action: str
 ) -> None:
     post_reminder(client)
     clock.advance(days=2)
-    ask_again(client, container, way)
+    request_again(client, container, action)
     assert (only_reminder(container).occurrence, str(only_reminder(container).due_on)) == (1, "2026-12-25")
 
 
-@pytest.mark.parametrize("way", ["sign up", "snooze"])
-@pytest.mark.parametrize(("last", "outcome"), TRIED)
+@pytest.mark.parametrize("action", ["sign up", "snooze"])
+@pytest.mark.parametrize(("last", "outcome"), ATTEMPTED)
 def test_attempted_reminder_starts_new_occurrence_with_attempts_reset(
-    client: FlaskClient, container: Container, way: str, last: ReminderEvent | None, outcome: DeliveryOutcome
+    client: FlaskClient, container: Container, action: str, last: ReminderEvent | None, outcome: DeliveryOutcome
 ) -> None:
     post_reminder(client)
     record_delivery(container, only_reminder(container).id, last, outcome=outcome)
-    ask_again(client, container, way)
+    request_again(client, container, action)
     reminder = only_reminder(container)
     assert (reminder.status, reminder.occurrence, reminder.attempts) == ("scheduled", 2, 0)
     assert reminder.leased_until is None

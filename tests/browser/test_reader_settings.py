@@ -14,7 +14,7 @@ from tests.browser.support_box import SupportBox
 
 PATHS = ("/support/default", "/demo", "/dev/outbox", "/docs", "/no-such-page")
 # Twice the text size, as a browser setting does it: everything in rem or em follows.
-DOUBLE = "() => { document.documentElement.style.fontSize = '200%' }"
+DOUBLE_FONT_SIZE = "() => { document.documentElement.style.fontSize = '200%' }"
 ARABIC = {
     "lang": "ar",
     "name": "فانوس الميناء",
@@ -29,7 +29,7 @@ def test_double_text_size_neither_clips_nor_scrolls_sideways(page: Page, path: s
     page.goto(path)
     if path == "/demo":
         SupportBox(page).expect_state("form")
-    page.evaluate(DOUBLE)
+    page.evaluate(DOUBLE_FONT_SIZE)
     for width in (2 * PHONE, PHONE):
         page.set_viewport_size({"width": width, "height": 800})
         assert (

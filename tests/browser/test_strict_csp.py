@@ -14,7 +14,7 @@ from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.network import RecordedRequests
 from tests.browser.support_box import REMINDER_SET, SupportBox
 
-NOTHING = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
+NO_STORED_DATA = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def requests(page: Page) -> RecordedRequests[Request]:
 
 def assert_nothing_is_stored(context: BrowserContext) -> None:
     assert context.cookies() == []
-    assert [evaluate_check(page, "storedData") for page in context.pages] == [NOTHING]
+    assert [evaluate_check(page, "storedData") for page in context.pages] == [NO_STORED_DATA]
 
 
 def test_pledge_and_reminder_under_a_strict_policy(

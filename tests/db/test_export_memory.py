@@ -15,7 +15,7 @@ PLEDGES = 50_000
 
 # It runs in a process of its own, so that no other test affects its memory. A first, empty export loads every
 # library and opens the connection, so that only the rows account for later growth.
-MEASURE = """
+MEASURE_SCRIPT = """
 import json, re, resource, sys, time
 from pathlib import Path
 from schemas.enums import PledgeStatus
@@ -77,7 +77,7 @@ def test_export_of_fifty_thousand_pledges_uses_constant_memory(
     many_pledges: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     completed = subprocess.run(
-        [sys.executable, "-c", MEASURE],
+        [sys.executable, "-c", MEASURE_SCRIPT],
         cwd=ROOT,
         env=environment(many_pledges),
         capture_output=True,

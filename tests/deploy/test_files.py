@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from tests.processes import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-OURS = {"service", "schemas", "jobs", "migrations"}
+OWN_PACKAGES = {"service", "schemas", "jobs", "migrations"}
 
 
 def requirements(name: str) -> list[tuple[Requirement, list[str]]]:
@@ -86,7 +86,7 @@ def test_direct_requirements_match_pyproject() -> None:
 def imports() -> dict[str, set[str]]:
     """Return the third-party modules that our packages import, with the importing files."""
     found: dict[str, set[str]] = {}
-    for package in OURS:
+    for package in OWN_PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
             tree = ast.parse(file.read_text())
             # Imports for type checking are not needed at run time.
@@ -101,7 +101,7 @@ def imports() -> dict[str, set[str]]:
                     names = [node.module]
                 for name in names:
                     top = name.partition(".")[0]
-                    if top not in OURS and top not in sys.stdlib_module_names:
+                    if top not in OWN_PACKAGES and top not in sys.stdlib_module_names:
                         found.setdefault(top, set()).add(str(file.relative_to(ROOT)))
     return found
 

@@ -8,13 +8,13 @@ from service.pages.formatting import format_input_amount
 
 DECIMALS = {"JPY": 0, "USD": 2, "KWD": 3}
 SEPARATORS = {"en": ".", "ru": ","}
-EVERY = range(100_001)
+ALL_AMOUNTS = range(100_001)
 
 
 @pytest.mark.parametrize(("currency", "digits"), DECIMALS.items())
 def test_major_units_hold_exactly_the_minor_units(currency: str, digits: int) -> None:
     assert exponent(currency) == digits
-    for amount in EVERY:
+    for amount in ALL_AMOUNTS:
         whole, _, decimals = format_major_units(Money(amount, currency)).partition(".")
         assert len(decimals) == digits
         assert int(whole) * 10**digits + int(decimals or 0) == amount
@@ -23,7 +23,7 @@ def test_major_units_hold_exactly_the_minor_units(currency: str, digits: int) ->
 @pytest.mark.parametrize("lang", SEPARATORS)
 @pytest.mark.parametrize("currency", DECIMALS)
 def test_form_field_value_parses_back(currency: str, lang: str) -> None:
-    for amount in EVERY:
+    for amount in ALL_AMOUNTS:
         assert (
             parse_amount(format_input_amount(Money(amount, currency), lang), currency=currency, lang=lang)
             == amount
@@ -34,7 +34,7 @@ def test_form_field_value_parses_back(currency: str, lang: str) -> None:
 @pytest.mark.parametrize(("lang", "step"), [("en", 1), ("ru", 13)])
 @pytest.mark.parametrize(("currency", "digits"), DECIMALS.items())
 def test_formatted_amount_holds_exactly_the_minor_units(currency: str, digits: int, lang: str, step: int) -> None:
-    for amount in EVERY[::step]:
+    for amount in ALL_AMOUNTS[::step]:
         formatted = format_money(Money(amount, currency), lang)
         figures = "".join(
             character for character in formatted if character.isdecimal() or character == SEPARATORS[lang]

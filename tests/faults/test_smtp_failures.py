@@ -16,7 +16,7 @@ from tests.faults.smtp_sink import ACCEPT_THEN_DROP, DROP, SmtpSinkProcess
 from tests.faults.workers import WorkerPool
 
 COUNT = 40
-UNKNOWN, REFUSED, LATER, LAST_TRY, CUT_OFF, TAKEN, GOODBYE = range(5, COUNT, 5)
+UNKNOWN, REFUSED, DEFERRED, LAST_ATTEMPT, DROPPED, ACCEPTED_THEN_DROPPED, SERVICE_CLOSING = range(5, COUNT, 5)
 
 
 def add_attempts(container: Container, reminder_id: object, attempts: int) -> None:
@@ -37,19 +37,19 @@ def test_each_smtp_failure_affects_its_own_email_only(
     container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
     ids = fill(container, COUNT)
-    add_attempts(container, ids[LATER], 3)
-    add_attempts(container, ids[LAST_TRY], MAX_ATTEMPTS - 1)
+    add_attempts(container, ids[DEFERRED], 3)
+    add_attempts(container, ids[LAST_ATTEMPT], MAX_ATTEMPTS - 1)
     sink.set_reply("recipient", "550 5.1.1 no such user", to=address(UNKNOWN))
     sink.set_reply("data", "554 5.7.1 looks like spam", to=address(REFUSED))
-    sink.set_reply("recipient", "450 4.2.1 come back later", to=address(LATER))
-    sink.set_reply("recipient", "450 4.2.1 come back later", to=address(LAST_TRY))
-    sink.set_reply("data", DROP, to=address(CUT_OFF), times=1)
-    sink.set_reply("data", ACCEPT_THEN_DROP, to=address(TAKEN), times=1)
-    sink.set_reply("data", "421 4.3.2 closing for the night", to=address(GOODBYE), times=1)
+    sink.set_reply("recipient", "450 4.2.1 come back later", to=address(DEFERRED))
+    sink.set_reply("recipient", "450 4.2.1 come back later", to=address(LAST_ATTEMPT))
+    sink.set_reply("data", DROP, to=address(DROPPED), times=1)
+    sink.set_reply("data", ACCEPT_THEN_DROP, to=address(ACCEPTED_THEN_DROPPED), times=1)
+    sink.set_reply("data", "421 4.3.2 closing for the night", to=address(SERVICE_CLOSING), times=1)
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:
         workers.until(lambda: is_idle(container), what="every reminder to be attempted")
         # Deferred once more, with a backoff up to its maximum.
-        reminder, delivery = find(container, ids[LATER])
+        reminder, delivery = find(container, ids[DEFERRED])
         assert (reminder.status, reminder.attempts, delivery.attempts) == (ReminderStatus.SCHEDULED, 4, 4)
         assert reminder.due_at - delivery.finished_at <= max_backoff(4) + datetime.timedelta(minutes=5)
         assert "450" in reminder.reason
@@ -57,17 +57,17 @@ def test_each_smtp_failure_affects_its_own_email_only(
         expire_backoffs(container)
         workers.until(lambda: is_idle(container), what="the deferred emails to be sent")
         log = workers.log
-    failed = {UNKNOWN: "550", REFUSED: "554", LAST_TRY: "450"}
+    failed = {UNKNOWN: "550", REFUSED: "554", LAST_ATTEMPT: "450"}
     for number, code in failed.items():
         reminder, _ = find(container, ids[number])
         assert (reminder.status, code in reminder.reason) == (ReminderStatus.FAILED, True)
-    assert find(container, ids[LAST_TRY])[1].attempts == MAX_ATTEMPTS
+    assert find(container, ids[LAST_ATTEMPT])[1].attempts == MAX_ATTEMPTS
     assert status_counts(container) == {"sent": COUNT - len(failed), "failed": len(failed)}
     report = sink.report()
     assert set(report.copies) == addresses(COUNT) - {address(number) for number in failed}
     # Only the accepted email without a reply is duplicated, with the same Message-ID.
-    assert {to for to, copies in report.copies.items() if copies > 1} == {address(TAKEN)}
-    assert len(set(report.ids_for(address(TAKEN)))) == 1
+    assert {to for to, copies in report.copies.items() if copies > 1} == {address(ACCEPTED_THEN_DROPPED)}
+    assert len(set(report.ids_for(address(ACCEPTED_THEN_DROPPED)))) == 1
     with container.database.read_only() as session:
         dead = [number for number in range(COUNT) if suppressions_for(session, address(number))]
         assert dead == [UNKNOWN]

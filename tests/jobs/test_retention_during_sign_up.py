@@ -26,7 +26,7 @@ from tests.jobs.test_sign_ups import run_while_locked, waiting_for_a_lock
 from tests.processes import wait_until
 from tests.threads import RUNNING
 
-PAUSE = 47
+PAUSE_LOCK = 47
 
 
 def sign_up(container: Container, slug: str = "default") -> None:
@@ -92,14 +92,14 @@ def test_sign_up_between_the_purge_query_and_its_lock_is_not_lost(
     @event.listens_for(purging.database.engine, "before_cursor_execute", retval=True)
     def pause_after_snapshot(_connection, _cursor, statement, parameters, _context, _many):
         # PostgreSQL takes the statement's snapshot before it waits for this lock.
-        pause = f"WHERE (SELECT pg_advisory_xact_lock_shared({PAUSE})::text) IS NOT NULL AND "
+        pause = f"WHERE (SELECT pg_advisory_xact_lock_shared({PAUSE_LOCK})::text) IS NOT NULL AND "
         if statement.startswith("SELECT reminders.id"):
             statement = statement.replace("WHERE ", pause, 1)
         return statement, parameters
 
     pausing = container.database.transaction()
     session = pausing.__enter__()
-    session.execute(text(f"SELECT pg_advisory_xact_lock({PAUSE})"))
+    session.execute(text(f"SELECT pg_advisory_xact_lock({PAUSE_LOCK})"))
     with ThreadPoolExecutor(1) as pool:
         purge = pool.submit(purge_reader_data, purging, RUNNING)
         wait_until(lambda: purge.done() or waiting_for_a_lock(container), what="the purge query to wait")

@@ -28,7 +28,7 @@ from tests.jobs.fake_mailer import READER, FakeMailer, stopped_event, with_maile
 from tests.jobs.notifications import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
 from tests.threads import RUNNING
 
-FOREVER = datetime.date(2030, 1, 1)
+FAR_FUTURE = datetime.date(2030, 1, 1)
 MICROSECOND = datetime.timedelta(microseconds=1)
 # Ninety days before the fake clock's start.
 LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
@@ -96,7 +96,7 @@ def test_notification_is_retried_up_to_the_maximum_attempts(container: Container
 def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container: Container) -> None:
     first, second = (
         enqueue(container, NotificationKind.RECEIPT),
-        enqueue(container, NotificationKind.CANCELLED, event_date=FOREVER),
+        enqueue(container, NotificationKind.CANCELLED, event_date=FAR_FUTURE),
     )
 
     def bounce(_: NotificationEmail) -> None:
@@ -152,13 +152,13 @@ def test_erasure_deletes_notifications_and_sign_ins(container: Container) -> Non
         (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.ACTIVE}, "not_past_due"),
         (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.CANCELLED}, "not_past_due"),
         (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.PAST_DUE}, None),
-        (NotificationKind.RENEWAL, FOREVER, {"status": PledgeStatus.CANCELLED}, "ended"),
+        (NotificationKind.RENEWAL, FAR_FUTURE, {"status": PledgeStatus.CANCELLED}, "ended"),
         (NotificationKind.RENEWAL, datetime.date(2026, 11, 22), {}, "date_passed"),
         (NotificationKind.RENEWAL, datetime.date(2026, 11, 23), {}, None),
-        (NotificationKind.RENEWAL, FOREVER, {"status": PledgeStatus.PAST_DUE}, None),
-        (NotificationKind.RENEWAL, FOREVER, {"cancel_requested_at": LONG_AGO}, "ended"),
-        (NotificationKind.RENEWAL, FOREVER, {}, None),
-        (NotificationKind.CANCELLED, FOREVER, {"status": PledgeStatus.CANCELLED}, None),
+        (NotificationKind.RENEWAL, FAR_FUTURE, {"status": PledgeStatus.PAST_DUE}, None),
+        (NotificationKind.RENEWAL, FAR_FUTURE, {"cancel_requested_at": LONG_AGO}, "ended"),
+        (NotificationKind.RENEWAL, FAR_FUTURE, {}, None),
+        (NotificationKind.CANCELLED, FAR_FUTURE, {"status": PledgeStatus.CANCELLED}, None),
         (NotificationKind.CANCELLED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO}, "too_old"),
         (
             NotificationKind.CANCELLED,

@@ -15,7 +15,7 @@ from tests.processes import wait_until
 
 __all__ = ["live_server"]
 
-STRANGER, TYPO = "stranger.twelve@example.org", "typo.thirteen@"
+UNKNOWN_ADDRESS, TYPO = "stranger.twelve@example.org", "typo.thirteen@"
 
 
 def link_in_mail(live_server: LiveServer) -> str:
@@ -36,7 +36,7 @@ def link_in_mail(live_server: LiveServer) -> str:
 
 def test_sign_in_tokens_are_not_logged(live_server: LiveServer) -> None:
     make_pledge(live_server)
-    for address, status in ((DONOR, 303), (STRANGER, 303), (TYPO, 422)):
+    for address, status in ((DONOR, 303), (UNKNOWN_ADDRESS, 303), (TYPO, 422)):
         live_server.send("POST", "/me", status, data={"email": address})
     token = live_server.remember_secret(link_in_mail(live_server))
     live_server.send("GET", f"/me/enter/{token}", 200)
@@ -66,7 +66,7 @@ def test_sign_in_tokens_are_not_logged(live_server: LiveServer) -> None:
     logged = live_server.log.read_text(encoding="utf-8")
     routes = {json.loads(line).get("route") for line in logged.splitlines() if line.startswith("{")}
     assert {"/me", "/me/enter/<token>", "/me/leave", "/p/<token>/cancel", "/p/<token>/amount"} <= routes
-    for secret in live_server.secrets | {DONOR, STRANGER, TYPO}:
+    for secret in live_server.secrets | {DONOR, UNKNOWN_ADDRESS, TYPO}:
         assert secret not in logged
         assert secret.partition("@")[0] not in logged
     for amount in (AMOUNT, AMOUNT_WRITTEN):

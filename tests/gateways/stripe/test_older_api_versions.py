@@ -24,7 +24,7 @@ from tests.stripe_double.account import StripeJson
 TIMESTAMP = 1795426200
 OCCURRED_AT = datetime.datetime.fromtimestamp(TIMESTAMP, datetime.UTC)
 MONTH = datetime.timedelta(days=30)
-OURS = {"pledge_id": str(PLEDGE_ID)}
+OWN_METADATA = {"pledge_id": str(PLEDGE_ID)}
 PERIOD = {"start": TIMESTAMP, "end": TIMESTAMP + 30 * 86400}
 OLD_INVOICE: StripeJson = {
     "id": "in_1Old",
@@ -51,7 +51,7 @@ OLD_SUBSCRIPTION: StripeJson = {
     "current_period_end": TIMESTAMP + 30 * 86400,
     "plan": {"amount": 500, "currency": "usd"},
     "items": {"data": []},
-    "metadata": OURS,
+    "metadata": OWN_METADATA,
 }
 
 
@@ -70,10 +70,10 @@ def parse(
 @pytest.mark.parametrize(
     "placement",
     [
-        {"subscription_details": {"metadata": OURS}},
-        {"lines": {"data": [{"period": PERIOD, "metadata": OURS}]}},
-        {"metadata": OURS},
-        {"parent": {"subscription_details": {"subscription": "sub_1Old", "metadata": OURS}}},
+        {"subscription_details": {"metadata": OWN_METADATA}},
+        {"lines": {"data": [{"period": PERIOD, "metadata": OWN_METADATA}]}},
+        {"metadata": OWN_METADATA},
+        {"parent": {"subscription_details": {"subscription": "sub_1Old", "metadata": OWN_METADATA}}},
     ],
 )
 def test_pledge_id_is_found_in_every_place_of_an_invoice(events: StripeEvents, placement: StripeJson) -> None:
@@ -103,9 +103,9 @@ def test_invoice_without_pledge_id_is_identified_by_subscription(events: StripeE
 def test_proration_line_does_not_move_renewal_date(events: StripeEvents) -> None:
     prorated = {"period": {"start": TIMESTAMP - 5, "end": TIMESTAMP + 99 * 86400}, "proration": True}
     lines = {"data": [prorated, {"period": PERIOD}]}
-    (paid,) = parse(events, "invoice.paid", OLD_INVOICE | {"metadata": OURS, "lines": lines})
+    (paid,) = parse(events, "invoice.paid", OLD_INVOICE | {"metadata": OWN_METADATA, "lines": lines})
     assert paid.renews_at == OCCURRED_AT + MONTH
-    (upcoming,) = parse(events, "invoice.upcoming", OLD_INVOICE | {"metadata": OURS, "lines": lines})
+    (upcoming,) = parse(events, "invoice.upcoming", OLD_INVOICE | {"metadata": OWN_METADATA, "lines": lines})
     assert upcoming.renews_at == OCCURRED_AT
 
 
@@ -113,9 +113,9 @@ def test_proration_line_does_not_move_renewal_date(events: StripeEvents) -> None
 def test_period_spans_first_start_to_last_end_of_lines(events: StripeEvents, order: tuple[int, ...]) -> None:
     periods = [{"start": TIMESTAMP + day * 86400, "end": TIMESTAMP + (30 + day) * 86400} for day in order]
     lines = {"data": [{"period": period} for period in periods]}
-    (paid,) = parse(events, "invoice.paid", OLD_INVOICE | {"metadata": OURS, "lines": lines})
+    (paid,) = parse(events, "invoice.paid", OLD_INVOICE | {"metadata": OWN_METADATA, "lines": lines})
     assert paid.renews_at == OCCURRED_AT + datetime.timedelta(days=32)
-    (upcoming,) = parse(events, "invoice.upcoming", OLD_INVOICE | {"metadata": OURS, "lines": lines})
+    (upcoming,) = parse(events, "invoice.upcoming", OLD_INVOICE | {"metadata": OWN_METADATA, "lines": lines})
     assert upcoming.renews_at == OCCURRED_AT
 
 
@@ -126,7 +126,7 @@ def test_attempt_number_is_at_least_one(events: StripeEvents, attempt_count: obj
 
 
 def test_payment_occurred_when_invoice_was_paid_not_when_event_was_sent(events: StripeEvents) -> None:
-    invoice = OLD_INVOICE | {"metadata": OURS, "status_transitions": {"paid_at": TIMESTAMP - 60}}
+    invoice = OLD_INVOICE | {"metadata": OWN_METADATA, "status_transitions": {"paid_at": TIMESTAMP - 60}}
     (paid,) = parse(events, "invoice.paid", invoice)
     assert paid.occurred_at == OCCURRED_AT - datetime.timedelta(seconds=60)
     (paid,) = parse(events, "invoice.paid", invoice | {"status_transitions": {}})
@@ -147,7 +147,9 @@ def test_subscription_with_several_items_has_their_sum_and_earliest_renewal(even
 
 
 def test_upcoming_invoice_without_lines_is_due_at_next_payment_attempt(events: StripeEvents) -> None:
-    (upcoming,) = parse(events, "invoice.upcoming", OLD_INVOICE | {"metadata": OURS, "lines": {"data": []}})
+    (upcoming,) = parse(
+        events, "invoice.upcoming", OLD_INVOICE | {"metadata": OWN_METADATA, "lines": {"data": []}}
+    )
     assert upcoming.renews_at == OCCURRED_AT + datetime.timedelta(days=3)
 
 
