@@ -13,8 +13,8 @@ class Scale:
     kills: int
     receipts: int
     restarts: int
-    held: int
-    away: int
+    due_with_hold: int
+    due_in_outage: int
     outage_seconds: float
     mail_rate: int
     poisoned: int
@@ -28,8 +28,8 @@ SHORT = Scale(
     kills=2,
     receipts=60,
     restarts=1,
-    held=100,
-    away=120,
+    due_with_hold=100,
+    due_in_outage=120,
     outage_seconds=3,
     mail_rate=25,
     poisoned=200,
@@ -42,8 +42,8 @@ FULL = Scale(
     kills=20,
     receipts=2_000,
     restarts=3,
-    held=1_000,
-    away=10_000,
+    due_with_hold=1_000,
+    due_in_outage=10_000,
     outage_seconds=60,
     mail_rate=100,
     poisoned=1_000,

@@ -50,7 +50,7 @@ def test_killed_workers_lose_no_email_and_duplicate_at_most_those_in_flight(
 def test_held_uncertain_delivery_is_not_duplicated(
     container: Container, client, url: str, sink: SmtpSinkProcess, tmp_path: Path, fault: str
 ) -> None:
-    fill(container, SCALE.held)
+    fill(container, SCALE.due_with_hold)
     staff = auth_headers(container, "read", "manage")
     if fault == "hang up":
         sink.set_reply("data", ACCEPT_THEN_DROP, times=1)
@@ -63,15 +63,15 @@ def test_held_uncertain_delivery_is_not_duplicated(
         report = sink.report()
         held = get_json(client, staff, "/v1/admin/reminders", status="failed", limit=100)["items"]
         print_report(
-            f"{SCALE.held:,} due, uncertain ones are held, 1 {fault}: "
+            f"{SCALE.due_with_hold:,} due, uncertain ones are held, 1 {fault}: "
             f"{report.duplicates} duplicates, {len(held)} held for staff"
         )
         assert report.duplicates == 0
-        assert set(report.copies) == addresses(SCALE.held)
-        assert status_counts(container) == {"sent": SCALE.held - 1, "failed": 1}
+        assert set(report.copies) == addresses(SCALE.due_with_hold)
+        assert status_counts(container) == {"sent": SCALE.due_with_hold - 1, "failed": 1}
         assert [item["reason"] for item in held] == [IN_DOUBT]
         for item in held:
             assert client.post(f"/v1/admin/reminders/{item['id']}/retry", headers=staff).status_code == 200
         workers.until(lambda: is_idle(container), what="the retried reminders to be sent")
-    assert status_counts(container) == {"sent": SCALE.held}
+    assert status_counts(container) == {"sent": SCALE.due_with_hold}
     assert sink.report().duplicates == 1

@@ -18,9 +18,9 @@ WORKERS = 3
 def test_circuit_breaker_spares_a_server_outage_and_backlog_is_sent_at_the_rate(
     container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path
 ) -> None:
-    fill(container, SCALE.away)
+    fill(container, SCALE.due_in_outage)
     with WorkerPool(WORKERS, url, sink, tmp_path / "log", MAIL_RATE=str(SCALE.mail_rate)) as workers:
-        workers.until(lambda: sink.accepted > SCALE.away // 4, what="a quarter of the emails")
+        workers.until(lambda: sink.accepted > SCALE.due_in_outage // 4, what="a quarter of the emails")
         sink.close()
         workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
         # The port accepts and drops connections now, so that they can be counted.
@@ -41,11 +41,12 @@ def test_circuit_breaker_spares_a_server_outage_and_backlog_is_sent_at_the_rate(
     seconds = after[-1] - after[0]
     rate = (len(after) - 1) / seconds
     print_report(
-        f"{SCALE.away:,} due, the mail server down for {SCALE.outage_seconds:.0f} s: {probes} connections by "
-        f"{WORKERS} workers; {report.duplicates} duplicates, then {rate:.0f} emails/s of {SCALE.mail_rate}"
+        f"{SCALE.due_in_outage:,} due, the mail server down for {SCALE.outage_seconds:.0f} s: {probes} "
+        f"connections by {WORKERS} workers; {report.duplicates} duplicates, "
+        f"then {rate:.0f} emails/s of {SCALE.mail_rate}"
     )
-    assert status_counts(container) == {"sent": SCALE.away}
-    assert set(report.copies) == addresses(SCALE.away)
+    assert status_counts(container) == {"sent": SCALE.due_in_outage}
+    assert set(report.copies) == addresses(SCALE.due_in_outage)
     assert probes <= WORKERS * (3 + seconds_away / 10)
     assert report.duplicates <= WORKERS
     with container.database.read_only() as session:
