@@ -120,7 +120,7 @@ def recorded(container: Container) -> set[str]:
         return set(session.scalars(select(JobRun.job)))
 
 
-def beats(container: Container) -> list[str]:
+def heartbeats(container: Container) -> list[str]:
     with container.database.read_only() as session:
         return list(session.scalars(select(Heartbeat.worker_id)))
 
@@ -132,7 +132,7 @@ def test_worker_process_runs_every_job_at_start(container: Container, tmp_path: 
         with worker(container.settings.database_url, tmp_path / "log", **taking_money):
             expected = set(SECONDS_BETWEEN_RUNS) - {"beat"}
             wait_until(
-                lambda: beats(container) and recorded(container) == expected,
+                lambda: heartbeats(container) and recorded(container) == expected,
                 what=f"a heartbeat and a run of every job, see {tmp_path / 'log'}",
             )
     assert recorded(container) == expected

@@ -157,10 +157,10 @@ def test_expanding_unexpandable_property_returns_400(double: FakeStripe, stripe:
 
 @pytest.mark.parametrize("after_effect", [False, True])
 def test_timeout_before_or_after_effect(double: FakeStripe, stripe: StripeClient, after_effect: bool) -> None:
-    impatient = double.client(http_client=RequestsClient(timeout=0.2))
+    short_timeout = double.client(http_client=RequestsClient(timeout=0.2))
     double.faults.time_out(SESSIONS, after_effect=after_effect)
     with pytest.raises(library.APIConnectionError):
-        impatient.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
+        short_timeout.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
     # The effect need not be there by the time that the client gives up.
     wait_until(lambda: len(double.account.all("checkout.session")) == after_effect, what="the effect")
     again = stripe.v1.checkout.sessions.create(params=payment_session_params(), options=KEY)
