@@ -64,7 +64,7 @@ def build_notification_emails(
                 # An earlier worker recorded the acceptance after its lease expired.
                 _finish_without_sending(prepared, context, NotificationEvent.DELIVER, "sent")
             elif context.notification.kind == NotificationKind.ALERT:
-                alert = _alert(session, context.notification, alert_recipients, links=links)
+                alert = _alert(session, context.notification, alert_recipients, urls=urls)
                 if alert is None:
                     _finish_without_sending(
                         prepared, context, NotificationEvent.SKIP, "skipped", NO_ALERT_RECIPIENT
@@ -204,7 +204,7 @@ def _sign_in(
 
 
 def _alert(
-    session: Session, notification: Notification, recipients: Sequence[str], *, links: UrlBuilder
+    session: Session, notification: Notification, recipients: Sequence[str], *, urls: UrlBuilder
 ) -> AlertEmail | None:
     """Return the email to one of the recipients, or None if there is no such recipient.
 
@@ -228,10 +228,10 @@ def _alert(
                 body=body,
             )
     return AlertEmail(
-        message_id=f"<notice-{notification.id}@{links.host}>",
+        message_id=f"<notice-{notification.id}@{urls.host}>",
         to=recipients[number],
         subject=subject,
-        paragraphs=(*body.split("\n\n"), f"Sent by Mainstay at {links.host}, because ALERT_EMAIL names you."),
+        paragraphs=(*body.split("\n\n"), f"Sent by Mainstay at {urls.host}, because ALERT_EMAIL names you."),
     )
 
 
