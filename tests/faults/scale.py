@@ -12,6 +12,7 @@ class Scale:
     reminders: int
     kills: int
     receipts: int
+    events: int
     restarts: int
     due_with_hold: int
     due_in_outage: int
@@ -27,6 +28,7 @@ SHORT = Scale(
     reminders=150,
     kills=2,
     receipts=60,
+    events=80,
     restarts=1,
     due_with_hold=100,
     due_in_outage=120,
@@ -41,6 +43,7 @@ FULL = Scale(
     reminders=20_000,
     kills=20,
     receipts=2_000,
+    events=600,
     restarts=3,
     due_with_hold=1_000,
     due_in_outage=10_000,
