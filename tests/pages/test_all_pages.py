@@ -10,7 +10,7 @@ from service.container import Container
 from tests.api.client import pay_pledge, post_pledge, post_reminder, reminder_token_for
 from tests.gateways.emails import send
 from tests.pages.accounts import pledge_link, request_link, sign_in_link, the_payment
-from tests.pages.html import BROWSER, path_of
+from tests.pages.html import BROWSER, path_of, visible_text
 
 PAGES = (
     "/demo",
@@ -104,6 +104,15 @@ def test_page_has_valid_structure(client: FlaskClient, paths: dict[str, str], pa
     assert len(ids) == len(set(ids))
     for target in re.findall(r'(?:\sfor|href)="#?([a-z-]+)"', html):
         assert target in ids or target.startswith("/")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "/docs"])
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_page_shows_no_identifier(client: FlaskClient, paths: dict[str, str], page: str, lang: str) -> None:
+    """A search and replace over the code must not reach the prose of the templates."""
+    shown = visible_text(client.get(paths.get(page, page), headers=BROWSER | {"Accept-Language": lang}).text)
+    assert shown
+    assert re.findall(r"\b[a-z]+_[a-z_]+\b", shown) == []
 
 
 def test_root_redirects_to_the_demo(client: FlaskClient) -> None:
