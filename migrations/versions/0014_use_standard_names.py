@@ -58,6 +58,8 @@ OUTCOMES = (
         (("running", "running"), ("done", "succeeded"), ("failed", "failed"), ("vanished", "crashed")),
     ),
 )
+# The classes of the errors that end a run, by which `/readyz` recognises a server that rejects us.
+JOB_ERRORS = (("MailServerAway", "ServerUnavailable"), ("MailServerRefusesUs", "ServerMisconfigured"))
 
 
 def upgrade() -> None:
@@ -68,9 +70,13 @@ def upgrade() -> None:
     _rename_constraint("notifications", "uq_notifications_kind_about", "uq_notifications_kind_dedup_key")
     for table, outcomes in OUTCOMES:
         _replace_outcomes(table, outcomes)
+    for old, new in JOB_ERRORS:
+        op.execute(f"UPDATE job_runs SET error = '{new}' WHERE error = '{old}'")  # noqa: S608 - constants
 
 
 def downgrade() -> None:
+    for old, new in JOB_ERRORS:
+        op.execute(f"UPDATE job_runs SET error = '{old}' WHERE error = '{new}'")  # noqa: S608 - constants
     for table, outcomes in OUTCOMES:
         _replace_outcomes(table, [(old, new) for new, old in outcomes])
     _rename_constraint("notifications", "uq_notifications_kind_dedup_key", "uq_notifications_kind_about")

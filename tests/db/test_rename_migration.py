@@ -40,6 +40,8 @@ JOB_OUTCOMES = {
     "failed": JobOutcome.FAILED,
     "vanished": JobOutcome.CRASHED,
 }
+# By the number of the run.
+JOB_ERRORS = {2: ("MailServerAway", "ServerUnavailable"), 3: ("MailServerRefusesUs", "ServerMisconfigured")}
 
 Row = dict[str, Any]
 
@@ -270,7 +272,7 @@ def job_run(number: int, outcome: str) -> Row:
         "ended_at": instant(900 + number),
         "outcome": outcome,
         "counts": {"vanished": number},
-        "error": None,
+        "error": JOB_ERRORS[number][0] if number in JOB_ERRORS else None,
     }
 
 
@@ -312,6 +314,7 @@ def expected_rows(session: Session, table: str, rows: list[tuple[str, Row]]) -> 
     old_names = {new: old for old, new in new_names.items()}
     columns = [old_names.get(column.key, column.key) for column in migrated_columns(session, model)]
     outcomes: dict[str, Any] = {**DELIVERY_OUTCOMES, **JOB_OUTCOMES}
+    errors = dict(JOB_ERRORS.values())
     decrypted = {"outbox_mails": {"message": OUTBOX_MESSAGE}, "gateway_events": {"payload": "{}"}}
     expected = []
     for name, row in rows:
@@ -319,6 +322,8 @@ def expected_rows(session: Session, table: str, rows: list[tuple[str, Row]]) -> 
             read = dict.fromkeys(columns) | row | decrypted.get(table, {})
             if "outcome" in row:
                 read["outcome"] = outcomes.get(row["outcome"])
+            if "error" in row:
+                read["error"] = errors.get(row["error"])
             for old, new in new_names.items():
                 read[new] = read.pop(old)
             expected.append(read)
